@@ -1,0 +1,70 @@
+# Two commands matter: `make demo` shows the product working, `make test` proves it. `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+ROOT := $(dir $(abspath $(lastword $(MAKEFILE_LIST))))
+VENV := $(ROOT).venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	>/dev/null 2>&1 && echo $$p && break; done)
+UV_VERSION := 0.13.9
+STAMP := $(VENV)/.installed
+TEST_WORKERS ?= 2
+
+.PHONY: help setup lock demo up test survive chaos bench lint types contracts check format clean
+
+help: ## List these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[36mmake %-10s\033[0m %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Create the environment from the lock (.venv); the other targets do it when needed
+
+# uv lives in the environment it fills, so that a bare machine needs only python3 with venv. Bytecode is compiled here,
+# once, because the first start of every process would otherwise pay for it.
+$(STAMP): $(ROOT)requirements.lock $(ROOT)pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Waybill needs Python 3.11, 3.12 or 3.13 with the venv module (Debian: apt install python3-venv). Then run this again."; exit 1; }
+	@test -x $(BIN)/python || { echo "creating $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@echo "installing the locked packages"
+	@cd $(ROOT) && VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	@cd $(ROOT) && VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --editable .
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
+	@touch $@
+
+lock: ## Resolve pyproject.toml again into requirements.lock
+	@test -x $(BIN)/uv || $(MAKE) setup
+	cd $(ROOT) && $(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-emit-index-url \
+		--python-version 3.11 --quiet --custom-compile-command 'make lock' --output-file requirements.lock
+
+demo: $(STAMP) ## Start everything, ingest the sample documents, answer a question with citations, and end
+	@$(BIN)/waybill demo
+
+up: $(STAMP) ## Start everything and keep it running until Ctrl-C
+	@$(BIN)/waybill up
+
+test: $(STAMP) ## Run the test suite on real Postgres, Valkey and Celery workers
+	@cd $(ROOT) && $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not slow" $(ARGS)
+
+survive: $(STAMP) ## Run the list of failures to survive in its long form and print a table
+	@cd $(ROOT) && $(BIN)/python -m tests.survive
+
+chaos: survive ## The same as survive
+
+bench: $(STAMP) ## Measure against a naive baseline; writes build/bench.json
+	@cd $(ROOT) && $(BIN)/python -m tests.bench
+
+check: lint types contracts ## Lint, types and import contracts
+
+lint: $(STAMP) ## ruff, as linter and as formatter
+	@cd $(ROOT) && $(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(STAMP) ## mypy, strict
+	@cd $(ROOT) && $(BIN)/mypy
+
+contracts: $(STAMP) ## Who may import whom
+	@cd $(ROOT) && $(BIN)/lint-imports
+
+format: $(STAMP) ## Rewrite the code in the one format
+	@cd $(ROOT) && $(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+clean: ## Remove the environment and everything built
+	rm -rf $(VENV) $(ROOT)build

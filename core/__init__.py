@@ -1,0 +1,1 @@
+"""The domain of Waybill. Imports neither FastAPI nor an agent framework."""

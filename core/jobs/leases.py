@@ -1,0 +1,201 @@
+"""The SQL of a running attempt: claim, heartbeat, keep events, end. Every statement but the claim is fenced.
+
+The fence is the attempt's number: a statement that finds the job not ``running`` under that number changes nothing, and
+the caller learns that it lost its lease.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from core.capability import LeaseLost
+from core.jobs.records import Beat, Claim, Event
+from core.jobs.repository import COLUMNS, dump, to_record
+from core.jobs.states import JobState, Transition
+
+# How many event ids an attempt may use before it must ask for more; deltas use one each.
+EVENT_BLOCK = 100_000
+
+_CLAIM = text(f"""
+WITH job AS (
+  UPDATE jobs SET state = 'running', reason = NULL, attempt = attempt + 1, worker = :worker,
+    lease_expires_at = now() + make_interval(secs => CAST(:lease_seconds AS float8)),
+    started_at = coalesce(started_at, now()),
+    event_last = event_limit + 1, event_limit = event_limit + {EVENT_BLOCK}
+  WHERE id = :id AND state = 'queued' AND dispatched_at IS NOT NULL AND cancel_requested_at IS NULL
+    AND (deadline_at IS NULL OR deadline_at > now())
+  RETURNING jobs.*, old.event_last AS previous
+), event AS (
+  INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
+  SELECT id, event_last, previous, organization_id, 'job.started', attempt, jsonb_build_object('attempt', attempt)
+  FROM job
+)
+SELECT {COLUMNS}, input, input_ref, event_limit, previous, now() AS claimed_at FROM job
+""")
+
+_BEAT = text("""
+UPDATE jobs SET lease_expires_at = now() + make_interval(secs => CAST(:lease_seconds AS float8))
+FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS int[])) AS held (id, attempt)
+WHERE jobs.id = held.id AND jobs.attempt = held.attempt AND jobs.state = 'running'
+RETURNING jobs.id, jobs.attempt, jobs.cancel_requested_at IS NOT NULL AS cancel_requested
+""")
+
+_KEEP = text("""
+WITH job AS (
+  UPDATE jobs SET event_last = CAST(:last AS bigint), event_limit = greatest(event_limit, CAST(:last AS bigint))
+  WHERE id = :id AND attempt = :attempt AND state = 'running'
+  RETURNING id, organization_id, attempt
+)
+INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
+SELECT job.id, event.id, event.previous, job.organization_id, event.type, job.attempt, event.data
+FROM job, unnest(CAST(:ids AS bigint[]), CAST(:previous AS bigint[]), CAST(:types AS text[]),
+  CAST(:data AS jsonb[])) AS event (id, previous, type, data)
+RETURNING created_at
+""")
+
+_MORE_IDS = text(
+    f"UPDATE jobs SET event_limit = event_limit + {EVENT_BLOCK}"
+    " WHERE id = :id AND attempt = :attempt AND state = 'running' RETURNING event_limit"
+)
+
+_END = text("""
+WITH job AS (
+  UPDATE jobs SET state = CAST(:state AS job_state), reason = CAST(:reason AS text),
+    error = CAST(:error AS jsonb), result = CAST(:result AS jsonb), result_ref = :result_ref,
+    usage = usage || CAST(:usage AS jsonb), cost_usd = cost_usd + CAST(:cost_usd AS numeric),
+    failures = failures + CAST(:failures AS int), lease_expires_at = NULL, worker = NULL,
+    dispatched_at = CASE WHEN CAST(:terminal AS boolean) THEN dispatched_at END,
+    finished_at = CASE WHEN CAST(:terminal AS boolean) THEN now() END,
+    run_at = CASE WHEN CAST(:delay_seconds AS float8) IS NULL THEN run_at
+      ELSE now() + make_interval(secs => CAST(:delay_seconds AS float8)) END,
+    event_last = CAST(:event_id AS bigint), event_limit = CAST(:event_id AS bigint)
+  WHERE id = :id AND attempt = :attempt AND state = 'running'
+  RETURNING id, organization_id, attempt, event_last
+)
+INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
+SELECT id, event_last, :previous, organization_id, :type, attempt, CAST(:data AS jsonb) FROM job
+RETURNING created_at
+""")
+
+_RESUME = text(f"""
+WITH job AS (
+  UPDATE jobs SET state = 'queued', reason = NULL, run_at = now(), dispatched_at = NULL,
+    event_last = event_limit + 1, event_limit = event_limit + 1
+  WHERE id = :id AND state = 'waiting' AND reason = :reason
+  RETURNING jobs.*, old.event_last AS previous
+), event AS (
+  INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
+  SELECT id, event_last, previous, organization_id, 'job.queued', attempt, jsonb_build_object('resumed', CAST(:reason AS text))
+  FROM job
+)
+SELECT {COLUMNS} FROM job
+""")
+
+_FORGET_CHECKPOINTS = (
+    text("DELETE FROM job_checkpoint_writes WHERE job_id = :id"),
+    text("DELETE FROM job_checkpoints WHERE job_id = :id"),
+)
+
+
+def claim(session: Session, job_id: UUID, worker: str, lease_seconds: float) -> Claim | None:
+    """Take a dispatched job, or None when there is nothing to take: a repeated message, cancelled, expired, ended."""
+    row = session.execute(_CLAIM, {"id": job_id, "worker": worker, "lease_seconds": lease_seconds}).one_or_none()
+    if row is None:
+        return None
+    job = to_record(row)
+    return Claim(job, row.input, row.input_ref, job.event_last, row.event_limit, row.previous, row.claimed_at)
+
+
+def beat(session: Session, held: Sequence[tuple[UUID, int]], lease_seconds: float) -> list[Beat]:
+    """Extend the leases of (job id, attempt) pairs; a pair that is not returned has lost its lease."""
+    ordered = sorted(held)
+    rows = session.execute(
+        _BEAT,
+        {
+            "ids": [job_id for job_id, _ in ordered],
+            "attempts": [attempt for _, attempt in ordered],
+            "lease_seconds": lease_seconds,
+        },
+    )
+    return [Beat(row.id, row.attempt, row.cancel_requested) for row in rows]
+
+
+def keep_events(session: Session, job_id: UUID, attempt: int, events: Sequence[Event]) -> None:
+    """Write events of the attempt, in order. Raises `LeaseLost` when the attempt no longer owns the job."""
+    rows = session.execute(
+        _KEEP,
+        {
+            "id": job_id,
+            "attempt": attempt,
+            "last": events[-1].id,
+            "ids": [event.id for event in events],
+            "previous": [event.previous for event in events],
+            "types": [event.type for event in events],
+            "data": [dump(event.data) for event in events],
+        },
+    ).all()
+    if not rows:
+        raise LeaseLost
+
+
+def more_event_ids(session: Session, job_id: UUID, attempt: int) -> int:
+    """Reserve another block of event ids; returns the new upper bound. Raises `LeaseLost`."""
+    limit = session.execute(_MORE_IDS, {"id": job_id, "attempt": attempt}).scalar_one_or_none()
+    if limit is None:
+        raise LeaseLost
+    return int(limit)
+
+
+def end(
+    session: Session,
+    rule: Transition,
+    event: Event,
+    *,
+    reason: str | None = None,
+    error: Mapping[str, Any] | None = None,
+    result: Mapping[str, Any] | None = None,
+    result_ref: str | None = None,
+    usage: Sequence[Mapping[str, Any]] = (),
+    cost_usd: Any = 0,
+    counts_as_failure: bool = False,
+    delay_seconds: float | None = None,
+) -> None:
+    """End the attempt by `rule` and keep its last event, in one statement. Raises `LeaseLost`."""
+    terminal = rule.target not in {JobState.QUEUED, JobState.WAITING}
+    rows = session.execute(
+        _END,
+        {
+            "id": event.job_id,
+            "attempt": event.attempt,
+            "state": rule.target.value,
+            "reason": reason,
+            "error": dump(error),
+            "result": dump(result),
+            "result_ref": result_ref,
+            "usage": dump(usage),
+            "cost_usd": cost_usd,
+            "failures": int(counts_as_failure),
+            "terminal": terminal,
+            "delay_seconds": delay_seconds,
+            "event_id": event.id,
+            "previous": event.previous,
+            "type": event.type,
+            "data": dump(event.data),
+        },
+    ).all()
+    if not rows:
+        raise LeaseLost
+
+
+def forget_checkpoints(session: Session, job_id: UUID) -> None:
+    """Delete the checkpoints of a job that has ended: nothing will resume from them."""
+    for statement in _FORGET_CHECKPOINTS:
+        session.execute(statement, {"id": job_id})
+
+
+def resume(session: Session, job_id: UUID, reason: str) -> bool:
+    """Put a job that waits for `reason` back in the queue; False when it does not wait for that any more."""
+    return session.execute(_RESUME, {"id": job_id, "reason": reason}).one_or_none() is not None

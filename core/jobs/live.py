@@ -1,0 +1,116 @@
+"""Live events and wake-up hints over Redis. Everything here is a courtesy: Postgres holds what must not be lost.
+
+The stream of a job uses the event's own id as its entry id, so Redis itself refuses what arrives out of order: a worker
+that lost its lease, and still publishes, is silenced as soon as its successor has published once.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import redis
+
+from core.jobs.records import Event
+from core.kit.clock import isoformat
+from core.kit.logging import get_logger
+from core.kit.metrics import LIVE_PUBLISH_FAILURES
+from core.kit.settings import Settings
+
+FIELD = b"e"
+_log = get_logger(__name__)
+
+
+def encode_event(event: Event) -> bytes:
+    """The event as JSON bytes, the form published and stored in the stream."""
+    return orjson.dumps(
+        {
+            "job_id": str(event.job_id),
+            "id": event.id,
+            "previous": event.previous,
+            "type": event.type,
+            "attempt": event.attempt,
+            "data": event.data,
+            "created_at": isoformat(event.created_at),
+        }
+    )
+
+
+def decode_event(body: bytes) -> Event:
+    """The inverse of `encode_event`. Raises ValueError or KeyError when `body` is not ours."""
+    found: dict[str, Any] = orjson.loads(body)
+    return Event(
+        UUID(found["job_id"]),
+        found["id"],
+        found["previous"],
+        found["type"],
+        found["attempt"],
+        found["data"],
+        datetime.fromisoformat(found["created_at"]),
+    )
+
+
+def stream_key(settings: Settings, job_id: UUID) -> str:
+    """The Redis stream that holds a job's recent events."""
+    return settings.key("events", str(job_id))
+
+
+def channel(settings: Settings, job_id: UUID) -> str:
+    """The pub/sub channel on which a job's events are announced."""
+    return settings.key("live", str(job_id))
+
+
+def hint_channel(settings: Settings) -> str:
+    """The channel that wakes the dispatcher; the message is the pool's name."""
+    return settings.key("hint")
+
+
+def control_channel(settings: Settings) -> str:
+    """The channel that wakes workers to look at their leases now; the message is a job id."""
+    return settings.key("control")
+
+
+class LivePublisher:
+    """Publishes events and hints. Never raises when Redis is away: it logs, counts and goes on."""
+
+    def __init__(self, client: "redis.Redis", settings: Settings) -> None:
+        self._redis = client
+        self._settings = settings
+
+    def publish(self, events: Sequence[Event], *, hint: str | None = None) -> None:
+        """Announce `events` of any jobs in order, and wake the dispatcher for pool `hint`; one round trip."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for event in events:
+            body = encode_event(event)
+            key = stream_key(self._settings, event.job_id)
+            pipeline.xadd(
+                key,
+                {FIELD: body},
+                id=f"{event.id}-0",
+                maxlen=self._settings.event_stream_max_length,
+                approximate=True,
+            )
+            pipeline.expire(key, self._settings.event_stream_ttl_seconds)
+            pipeline.publish(channel(self._settings, event.job_id), body)
+        if hint is not None:
+            pipeline.publish(hint_channel(self._settings), hint)
+        self._run(pipeline)
+
+    def hint(self, pool: str) -> None:
+        """Wake the dispatcher: `pool` has something due, or a slot came free."""
+        self.publish((), hint=pool)
+
+    def control(self, job_id: UUID) -> None:
+        """Wake the worker that runs `job_id`, so that a cancellation does not wait for the next heartbeat."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.publish(control_channel(self._settings), str(job_id))
+        self._run(pipeline)
+
+    def _run(self, pipeline: Any) -> None:
+        try:
+            # An entry below the stream's top is refused by Redis: a late or a fenced-off writer, rightly dropped.
+            pipeline.execute(raise_on_error=False)
+        except redis.RedisError as error:
+            LIVE_PUBLISH_FAILURES.inc()
+            _log.warning("live_publish_failed", error=type(error).__name__)

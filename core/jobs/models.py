@@ -1,0 +1,145 @@
+"""Jobs, their events and their checkpoints, as stored. All three are partitioned by month on the job's UUIDv7.
+
+No foreign key points at or out of these tables: partitions must be droppable, and a check per insert is paid on the
+hottest path of the product. Ids come from an authenticated principal, and the invariant checks stand in.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, SmallInteger, text
+from sqlalchemy.dialects.postgresql import ENUM, JSONB, NUMERIC, TEXT, TIMESTAMP
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.jobs.states import JobState
+from core.kit.db import Base
+
+_NOW = text("now()")
+_TIME = TIMESTAMP(timezone=True)
+_STATE = ENUM(JobState, name="job_state", values_callable=lambda states: [s.value for s in states], create_type=False)
+
+# The same words as the partial indexes below and the statements of the repository, so that the planner matches them.
+DUE = "state = 'queued' AND dispatched_at IS NULL"
+IN_FLIGHT = "state = 'running' OR (state = 'queued' AND dispatched_at IS NOT NULL)"
+ACTIVE = "state IN ('queued', 'running', 'waiting')"
+
+
+class Job(Base):
+    """One request for a capability, from acceptance to its end."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint(
+            "(state IN ('succeeded', 'failed', 'cancelled', 'expired', 'rejected')) = (finished_at IS NOT NULL)",
+            name="jobs_terminal_is_finished",
+        ),
+        CheckConstraint("(state = 'running') = (lease_expires_at IS NOT NULL)", name="jobs_running_has_lease"),
+        CheckConstraint("state <> 'waiting' OR reason IN ('input', 'children', 'budget')", name="jobs_waiting_reason"),
+        CheckConstraint("state NOT IN ('failed', 'rejected') OR reason IS NOT NULL", name="jobs_failed_reason"),
+        CheckConstraint("result IS NULL OR result_ref IS NULL", name="jobs_result_once"),
+        CheckConstraint("input IS NULL OR input_ref IS NULL", name="jobs_input_once"),
+        CheckConstraint("attempt >= 0", name="jobs_attempt"),
+        CheckConstraint("max_attempts BETWEEN 1 AND 100", name="jobs_max_attempts"),
+        CheckConstraint("priority BETWEEN 0 AND 2", name="jobs_priority"),
+        CheckConstraint("event_last <= event_limit", name="jobs_event_ids"),
+        Index("jobs_due", "pool", "priority", "project_id", "run_at", "id", postgresql_where=text(DUE)),
+        Index("jobs_in_flight", "pool", "project_id", postgresql_where=text(IN_FLIGHT)),
+        Index("jobs_deadline", "deadline_at", postgresql_where=text(ACTIVE)),
+        Index("jobs_project", "project_id", "id"),
+        Index("jobs_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
+        {"postgresql_partition_by": "RANGE (id)"},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    organization_id: Mapped[UUID]
+    project_id: Mapped[UUID]
+    key_id: Mapped[UUID | None]
+    capability: Mapped[str] = mapped_column(TEXT)
+    pool: Mapped[str] = mapped_column(TEXT)
+    state: Mapped[JobState] = mapped_column(_STATE, server_default=text("'queued'"))
+    reason: Mapped[str | None] = mapped_column(TEXT)
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+
+    created_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
+    run_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
+    deadline_at: Mapped[datetime | None] = mapped_column(_TIME)
+    dispatched_at: Mapped[datetime | None] = mapped_column(_TIME)
+    started_at: Mapped[datetime | None] = mapped_column(_TIME)
+    finished_at: Mapped[datetime | None] = mapped_column(_TIME)
+    cancel_requested_at: Mapped[datetime | None] = mapped_column(_TIME)
+
+    attempt: Mapped[int] = mapped_column(server_default=text("0"))
+    # How many attempts ended badly. `attempt` also counts resumptions: it fences, it does not judge.
+    failures: Mapped[int] = mapped_column(server_default=text("0"))
+    max_attempts: Mapped[int] = mapped_column(server_default=text("3"))
+    # Not indexed, so that a heartbeat stays a heap-only update; the sweep reads the few running rows instead.
+    lease_expires_at: Mapped[datetime | None] = mapped_column(_TIME)
+    worker: Mapped[str | None] = mapped_column(TEXT)
+
+    parent_id: Mapped[UUID | None]
+    root_id: Mapped[UUID | None]
+    traceparent: Mapped[str | None] = mapped_column(TEXT)
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, server_default=text("'{}'"))
+
+    input: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    input_ref: Mapped[str | None] = mapped_column(TEXT)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    result_ref: Mapped[str | None] = mapped_column(TEXT)
+    usage: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
+    cost_usd: Mapped[Decimal] = mapped_column(NUMERIC(18, 9), server_default=text("0"))
+
+    # event_last: id of the newest kept event. event_limit: no id above it was ever published by anyone.
+    event_last: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
+    event_limit: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
+
+
+class JobEvent(Base):
+    """One kept event. Ids rise within a job; `previous` is the id of the kept event before, so a reader sees gaps."""
+
+    __tablename__ = "job_events"
+    __table_args__ = ({"postgresql_partition_by": "RANGE (job_id)"},)
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    previous: Mapped[int] = mapped_column(BigInteger)
+    organization_id: Mapped[UUID]
+    type: Mapped[str] = mapped_column(TEXT)
+    attempt: Mapped[int]
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    created_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
+
+
+class JobCheckpoint(Base):
+    """The state of a graph after a step, written by the attempt that owned the job."""
+
+    __tablename__ = "job_checkpoints"
+    __table_args__ = ({"postgresql_partition_by": "RANGE (job_id)"},)
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    namespace: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    id: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    parent_id: Mapped[str | None] = mapped_column(TEXT)
+    organization_id: Mapped[UUID]
+    kind: Mapped[str] = mapped_column(TEXT)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB)
+
+
+class JobCheckpointWrite(Base):
+    """What one finished task of a step wrote, kept so that its siblings' failure does not repeat it."""
+
+    __tablename__ = "job_checkpoint_writes"
+    __table_args__ = ({"postgresql_partition_by": "RANGE (job_id)"},)
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    namespace: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    checkpoint_id: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    task_id: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    organization_id: Mapped[UUID]
+    channel: Mapped[str] = mapped_column(TEXT)
+    kind: Mapped[str] = mapped_column(TEXT)
+    body: Mapped[bytes] = mapped_column(LargeBinary)

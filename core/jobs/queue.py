@@ -1,0 +1,211 @@
+"""The SQL of the dispatcher: what is due, what is in flight, whose lease or deadline has passed.
+
+Works across organisations, as ``waybill_system``. Limits are counted on rows under a lock, never on a window of ids: a
+row that committed late is simply seen at the next look.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from core.jobs.models import ACTIVE, DUE, IN_FLIGHT
+from core.jobs.records import Event
+from core.jobs.states import Reason
+
+# One lock for every dispatch decision: a project's limit spans pools, so two pools may not count at the same time.
+_DISPATCH_LOCK = 7_201_947
+
+_LOCK = text(f"SELECT pg_advisory_xact_lock({_DISPATCH_LOCK})")
+
+# A skip scan: one index probe per (priority, project) that has anything due, however long its backlog is.
+_DUE = text(f"""
+WITH RECURSIVE heads AS (
+  (SELECT priority, project_id FROM jobs WHERE pool = :pool AND {DUE} ORDER BY priority, project_id LIMIT 1)
+  UNION ALL
+  SELECT next.priority, next.project_id FROM heads CROSS JOIN LATERAL (
+    SELECT priority, project_id FROM jobs
+    WHERE pool = :pool AND {DUE} AND (priority, project_id) > (heads.priority, heads.project_id)
+    ORDER BY priority, project_id LIMIT 1) AS next
+)
+SELECT job.id, heads.priority, heads.project_id, coalesce(projects.weight, 1) AS weight, projects.max_concurrent_jobs
+FROM heads LEFT JOIN projects ON projects.id = heads.project_id
+CROSS JOIN LATERAL (
+  SELECT id, run_at FROM jobs
+  WHERE pool = :pool AND {DUE} AND priority = heads.priority AND project_id = heads.project_id
+    AND run_at <= now() AND cancel_requested_at IS NULL
+  ORDER BY run_at, id LIMIT :per_project) AS job
+ORDER BY heads.priority, heads.project_id, job.run_at, job.id
+""")
+
+_IN_FLIGHT = text(f"SELECT pool, project_id, count(*) AS jobs FROM jobs WHERE {IN_FLIGHT} GROUP BY pool, project_id")
+
+_MARK = text(f"UPDATE jobs SET dispatched_at = now() WHERE id = ANY(CAST(:ids AS uuid[])) AND {DUE} RETURNING id")
+_UNMARK = text(
+    "UPDATE jobs SET dispatched_at = NULL"
+    " WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'queued' AND dispatched_at IS NOT NULL RETURNING id"
+)
+_UNCLAIMED = text(
+    "SELECT id FROM jobs WHERE pool = :pool AND state = 'queued'"
+    " AND dispatched_at < now() - make_interval(secs => CAST(:older_than_seconds AS float8)) LIMIT 10000"
+)
+_UNMARK_POOL = text(
+    "UPDATE jobs SET dispatched_at = NULL WHERE pool = :pool AND state = 'queued' AND dispatched_at IS NOT NULL"
+)
+
+_TO_EVENT = "job_id, id, previous, type, attempt, data, created_at"
+
+
+def _sweep(condition: str, outcome: str, event_type: str, event_data: str) -> str:
+    """A sweep locks its rows in key order and skips locked ones, so it never waits and never deadlocks."""
+    return f"""
+WITH found AS (
+  SELECT id FROM jobs WHERE pool = :pool AND {condition} ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
+), job AS (
+  UPDATE jobs SET {outcome}, lease_expires_at = NULL, worker = NULL,
+    event_last = event_limit + 1, event_limit = event_limit + 1
+  FROM found WHERE jobs.id = found.id
+  RETURNING jobs.*, old.event_last AS previous, old.state AS old_state
+)
+INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
+SELECT id, event_last, previous, organization_id, '{event_type}', attempt, {event_data} FROM job
+RETURNING {_TO_EVENT}
+"""
+
+
+_LEASE_OVER = "state = 'running' AND lease_expires_at < now()"
+_EXPIRE = text(
+    _sweep(
+        f"{ACTIVE} AND deadline_at < now()",
+        f"state = 'expired', reason = '{Reason.DEADLINE}', finished_at = now()",
+        "job.expired",
+        "jsonb_build_object('reason', reason)",
+    )
+)
+_STOP = text(
+    _sweep(
+        f"(({_LEASE_OVER}) OR state = 'queued') AND cancel_requested_at IS NOT NULL",
+        f"state = 'cancelled', reason = '{Reason.CANCELLED_BY_CLIENT}', finished_at = now()",
+        "job.cancelled",
+        "jsonb_build_object('reason', reason)",
+    )
+)
+_RECOVER = text(
+    _sweep(
+        f"{_LEASE_OVER} AND failures + 1 < max_attempts",
+        f"state = 'queued', reason = '{Reason.WORKER_LOST}', failures = failures + 1, dispatched_at = NULL, run_at = now()",
+        "job.queued",
+        "jsonb_build_object('reason', reason, 'attempt', attempt)",
+    )
+)
+_ABANDON = text(
+    _sweep(
+        f"{_LEASE_OVER} AND failures + 1 >= max_attempts",
+        f"state = 'failed', reason = '{Reason.WORKER_LOST}', failures = failures + 1, finished_at = now(),"
+        " error = jsonb_build_object('code', 'worker_lost', 'message', 'the worker was lost at every attempt')",
+        "job.failed",
+        "jsonb_build_object('reason', reason, 'error', error)",
+    )
+)
+
+_DEPTH = text(f"""
+SELECT pool, state::text AS state, count(*) AS jobs,
+  coalesce(extract(epoch FROM now() - min(run_at) FILTER (WHERE state = 'queued' AND run_at <= now())), 0) AS wait_seconds
+FROM jobs WHERE {ACTIVE} GROUP BY pool, state
+""")
+
+_FORGET_IDEMPOTENCY = text(
+    "DELETE FROM idempotency_keys WHERE (project_id, key) IN"
+    " (SELECT project_id, key FROM idempotency_keys WHERE expires_at < now() LIMIT 1000)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DueJob:
+    """A job that may be dispatched, with what fairness needs to know of its project."""
+
+    id: UUID
+    priority: int
+    project_id: UUID
+    weight: int
+    max_concurrent_jobs: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many jobs of a pool are in a state, and how long the oldest due one has waited."""
+
+    pool: str
+    state: str
+    jobs: int
+    wait_seconds: float
+
+
+def lock(session: Session) -> None:
+    """Make this transaction the only one that decides about dispatching, until it ends."""
+    session.execute(_LOCK)
+
+
+def due(session: Session, pool: str, per_project: int) -> list[DueJob]:
+    """At most `per_project` due jobs of each priority and project, the most urgent and oldest first."""
+    rows = session.execute(_DUE, {"pool": pool, "per_project": per_project})
+    return [DueJob(row.id, row.priority, row.project_id, row.weight, row.max_concurrent_jobs) for row in rows]
+
+
+def in_flight(session: Session) -> dict[tuple[str, UUID], int]:
+    """How many jobs are dispatched or running, by (pool, project)."""
+    return {(row.pool, row.project_id): row.jobs for row in session.execute(_IN_FLIGHT)}
+
+
+def mark_dispatched(session: Session, ids: Sequence[UUID]) -> list[UUID]:
+    """Mark due jobs as handed to the broker; returns those that still were due."""
+    return list(session.execute(_MARK, {"ids": sorted(ids)}).scalars())
+
+
+def unmark_dispatched(session: Session, ids: Sequence[UUID]) -> int:
+    """Make jobs due again whose message is gone; returns how many."""
+    return len(session.execute(_UNMARK, {"ids": sorted(ids)}).all())
+
+
+def unmark_pool(session: Session, pool: str) -> int:
+    """Make every dispatched, unclaimed job of a pool due again: the broker lost its data."""
+    return session.execute(_UNMARK_POOL, {"pool": pool}).rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def unclaimed(session: Session, pool: str, older_than_seconds: float) -> list[UUID]:
+    """Jobs that were dispatched that long ago and that no worker has claimed."""
+    return list(
+        session.execute(_UNCLAIMED, {"pool": pool, "older_than_seconds": older_than_seconds}).scalars()
+    )
+
+
+def sweep(session: Session, pool: str) -> list[Event]:
+    """End or requeue what ran out of time: deadlines, cancellations nobody saw, leases. Returns the kept events."""
+    return [
+        Event(*row)
+        for statement in (_EXPIRE, _STOP, _RECOVER, _ABANDON)
+        for row in session.execute(statement, {"pool": pool})
+    ]
+
+
+def depths(session: Session) -> list[Depth]:
+    """The open jobs of every pool by state."""
+    return [Depth(row.pool, row.state, row.jobs, float(row.wait_seconds)) for row in session.execute(_DEPTH)]
+
+
+def database_now(session: Session) -> datetime:
+    """The database's clock."""
+    return session.execute(text("SELECT clock_timestamp()")).scalar_one()  # type: ignore[no-any-return]
+
+
+def forget_idempotency_keys(session: Session) -> int:
+    """Delete expired idempotency keys, a small batch at a time; returns how many."""
+    return session.execute(_FORGET_IDEMPOTENCY).rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def ensure_partitions(session: Session, months_ahead: int = 2) -> int:
+    """Create the partitions of the coming months; returns how many were missing."""
+    return int(session.execute(text("SELECT ensure_partitions(:ahead)"), {"ahead": months_ahead}).scalar_one())

@@ -1,0 +1,125 @@
+"""Jobs and events as plain data: what services hand out, so that no caller holds a live database object."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from core.jobs.states import TERMINAL, JobState, Priority
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job without its payloads, which may be large and are loaded apart."""
+
+    id: UUID
+    organization_id: UUID
+    project_id: UUID
+    key_id: UUID | None
+    capability: str
+    pool: str
+    state: JobState
+    reason: str | None
+    error: dict[str, Any] | None
+    priority: int
+    created_at: datetime
+    run_at: datetime
+    deadline_at: datetime | None
+    dispatched_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested_at: datetime | None
+    attempt: int
+    failures: int
+    max_attempts: int
+    parent_id: UUID | None
+    root_id: UUID | None
+    traceparent: str | None
+    metadata: dict[str, Any]
+    usage: list[dict[str, Any]]
+    cost_usd: Decimal
+    event_last: int
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job has ended; an ended job never changes again."""
+        return self.state in TERMINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a job. `previous` is the id of the kept event before it, or 0 for a live delta, never kept."""
+
+    job_id: UUID
+    id: int
+    previous: int
+    type: str
+    attempt: int
+    data: Mapping[str, Any]
+    created_at: datetime
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether Postgres holds this event."""
+        return self.previous > 0 or self.id == 1
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing follows this event."""
+        return self.type in FINAL_EVENTS
+
+
+FINAL_EVENTS = frozenset(f"job.{state}" for state in TERMINAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """What a client asks for, validated. `deadline_at` wins over `deadline_seconds`, which counts from submission."""
+
+    capability: str
+    pool: str
+    input: Mapping[str, Any]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    priority: Priority = Priority.NORMAL
+    run_at: datetime | None = None
+    deadline_at: datetime | None = None
+    deadline_seconds: float | None = None
+    max_attempts: int = 3
+    traceparent: str | None = None
+    parent_id: UUID | None = None
+    root_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """What a listing is narrowed to; an empty filter matches every job of the project."""
+
+    states: tuple[JobState, ...] = ()
+    capability: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job taken by a worker: the attempt that fences it, its input, and where its event ids begin and end."""
+
+    job: JobRecord
+    input: dict[str, Any] | None
+    input_ref: str | None
+    event_id: int
+    event_limit: int
+    previous: int
+    claimed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a heartbeat learned about one held job."""
+
+    job_id: UUID
+    attempt: int
+    cancel_requested: bool

@@ -1,0 +1,182 @@
+"""The SQL of jobs as clients see them: submit, read, list, cancel, events. Every statement names the project."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Row, TextClause, text
+from sqlalchemy.orm import Session
+
+from core.jobs.records import Event, JobFilter, JobRecord, NewJob
+from core.jobs.states import CANCEL, JobState, Reason
+from core.keys.principal import Principal
+
+COLUMNS = (
+    "id, organization_id, project_id, key_id, capability, pool, state, reason, error, priority, created_at, run_at,"
+    " deadline_at, dispatched_at, started_at, finished_at, cancel_requested_at, attempt, failures, max_attempts,"
+    " parent_id, root_id, traceparent, metadata, usage, cost_usd, event_last"
+)
+_WIDTH = COLUMNS.count(",") + 1
+
+_SUBMIT = text(f"""
+WITH job AS (
+  INSERT INTO jobs (id, organization_id, project_id, key_id, capability, pool, priority, run_at, deadline_at,
+    max_attempts, parent_id, root_id, traceparent, metadata, input, input_ref)
+  VALUES (:id, :organization_id, :project_id, :key_id, :capability, :pool, :priority,
+    coalesce(CAST(:run_at AS timestamptz), now()),
+    coalesce(CAST(:deadline_at AS timestamptz), now() + make_interval(secs => CAST(:deadline_seconds AS float8))),
+    :max_attempts, :parent_id, :root_id, :traceparent,
+    CAST(:metadata AS jsonb), CAST(:input AS jsonb), :input_ref)
+  RETURNING {COLUMNS}
+), event AS (
+  INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
+  VALUES (:id, 1, 0, :organization_id, 'job.queued', 0, CAST(:event AS jsonb))
+)
+SELECT {COLUMNS} FROM job
+""")
+
+_GET = text(f"SELECT {COLUMNS} FROM jobs WHERE id = :id AND project_id = :project_id")
+_GET_PAYLOADS = text(
+    f"SELECT {COLUMNS}, input, input_ref, result, result_ref FROM jobs WHERE id = :id AND project_id = :project_id"
+)
+_LOCK = text("SELECT state FROM jobs WHERE id = :id AND project_id = :project_id FOR UPDATE")
+
+_CANCEL_IDLE = text(f"""
+WITH job AS (
+  UPDATE jobs SET state = 'cancelled', reason = '{Reason.CANCELLED_BY_CLIENT}', finished_at = now(),
+    cancel_requested_at = now(), event_last = event_limit + 1, event_limit = event_limit + 1
+  WHERE id = :id AND project_id = :project_id
+  RETURNING jobs.*, old.event_last AS previous
+), event AS (
+  INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
+  SELECT id, event_last, previous, organization_id, 'job.cancelled', attempt, jsonb_build_object('reason', reason)
+  FROM job
+)
+SELECT {COLUMNS} FROM job
+""")
+_CANCEL_RUNNING = text(
+    "UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, now())"
+    f" WHERE id = :id AND project_id = :project_id RETURNING {COLUMNS}"
+)
+
+_EVENT_COLUMNS = "job_id, id, previous, type, attempt, data, created_at"
+_EVENTS = text(
+    f"SELECT {_EVENT_COLUMNS} FROM job_events WHERE job_id = :job_id AND organization_id = :organization_id"
+    " AND id > :after ORDER BY id LIMIT :limit"
+)
+
+
+def to_record(row: Row[Any]) -> JobRecord:
+    """The record of a row that begins with `COLUMNS`."""
+    values = tuple(row[:_WIDTH])
+    return JobRecord(*values[:6], JobState(values[6]), *values[7:])
+
+
+def to_event(row: Row[Any]) -> Event:
+    """The event of a row of ``job_events``."""
+    return Event(*row)
+
+
+def dump(value: Mapping[str, Any] | Sequence[Any] | None) -> str | None:
+    """JSON text for a ``CAST(… AS jsonb)``; None stays SQL NULL, never the JSON value null."""
+    return None if value is None else orjson.dumps(value).decode()
+
+
+def insert(session: Session, principal: Principal, job_id: UUID, new: NewJob, input_ref: str | None) -> JobRecord:
+    """Write the job and its first event in one statement."""
+    row = session.execute(
+        _SUBMIT,
+        {
+            "id": job_id,
+            "organization_id": principal.organization_id,
+            "project_id": principal.project_id,
+            "key_id": principal.key_id,
+            "capability": new.capability,
+            "pool": new.pool,
+            "priority": new.priority.rank,
+            "run_at": new.run_at,
+            "deadline_at": new.deadline_at,
+            "deadline_seconds": new.deadline_seconds,
+            "max_attempts": new.max_attempts,
+            "parent_id": new.parent_id,
+            "root_id": new.root_id or job_id,
+            "traceparent": new.traceparent,
+            "metadata": dump(new.metadata),
+            "input": None if input_ref else dump(new.input),
+            "input_ref": input_ref,
+            "event": dump({"capability": new.capability, "priority": str(new.priority)}),
+        },
+    ).one()
+    return to_record(row)
+
+
+def get(session: Session, principal: Principal, job_id: UUID) -> JobRecord | None:
+    """The job, or None when the project has no such job."""
+    row = session.execute(_GET, {"id": job_id, "project_id": principal.project_id}).one_or_none()
+    return None if row is None else to_record(row)
+
+
+def get_payloads(session: Session, principal: Principal, job_id: UUID) -> Row[Any] | None:
+    """The job's row followed by input, input_ref, result and result_ref."""
+    return session.execute(_GET_PAYLOADS, {"id": job_id, "project_id": principal.project_id}).one_or_none()
+
+
+def _listing(where: JobFilter, *, after_cursor: bool) -> TextClause:
+    clauses = ["project_id = :project_id"]
+    if after_cursor:
+        clauses.append("id < :cursor")
+    if where.states:
+        clauses.append("state = ANY(CAST(:states AS job_state[]))")
+    if where.capability:
+        clauses.append("capability = :capability")
+    if where.created_after:
+        # The key carries the creation time: bounding it lets whole partitions be skipped. The minute around it absorbs
+        # the difference between the clock that made the key and the one that wrote created_at.
+        clauses.append("created_at >= :created_after AND id >= uuid7_floor(:created_after - interval '1 minute')")
+    if where.created_before:
+        clauses.append("created_at < :created_before AND id < uuid7_floor(:created_before + interval '1 minute')")
+    if where.metadata:
+        clauses.append("metadata @> CAST(:metadata AS jsonb)")
+    return text(f"SELECT {COLUMNS} FROM jobs WHERE {' AND '.join(clauses)} ORDER BY id DESC LIMIT :limit")
+
+
+def list_jobs(
+    session: Session, principal: Principal, where: JobFilter, cursor: UUID | None, limit: int
+) -> list[JobRecord]:
+    """The project's jobs, newest first, with ids below `cursor`."""
+    rows = session.execute(
+        _listing(where, after_cursor=cursor is not None),
+        {
+            "project_id": principal.project_id,
+            "cursor": cursor,
+            "states": [state.value for state in where.states],
+            "capability": where.capability,
+            "created_after": where.created_after,
+            "created_before": where.created_before,
+            "metadata": dump(where.metadata),
+            "limit": limit,
+        },
+    )
+    return [to_record(row) for row in rows]
+
+
+def cancel(session: Session, principal: Principal, job_id: UUID) -> JobRecord | None:
+    """Cancel an idle job at once, ask a running one to stop, leave an ended one as it is. None: no such job."""
+    scope = {"id": job_id, "project_id": principal.project_id}
+    state = session.execute(_LOCK, scope).scalar_one_or_none()
+    if state is None:
+        return None
+    if JobState(state) in CANCEL.sources:
+        return to_record(session.execute(_CANCEL_IDLE, scope).one())
+    if JobState(state) is JobState.RUNNING:
+        return to_record(session.execute(_CANCEL_RUNNING, scope).one())
+    return get(session, principal, job_id)
+
+
+def events_after(session: Session, organization_id: UUID, job_id: UUID, after: int, limit: int) -> list[Event]:
+    """Kept events with ids above `after`, oldest first."""
+    rows = session.execute(
+        _EVENTS, {"job_id": job_id, "organization_id": organization_id, "after": after, "limit": limit}
+    )
+    return [to_event(row) for row in rows]

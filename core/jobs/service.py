@@ -1,0 +1,105 @@
+"""Jobs as clients use them. Everything here adds to the caller's transaction; only the edge commits."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+from uuid import UUID
+
+import orjson
+from sqlalchemy.orm import Session
+
+from core.jobs import repository
+from core.jobs.records import Event, JobFilter, JobRecord, NewJob
+from core.keys.principal import Principal
+from core.kit.blob import BlobStore
+from core.kit.errors import NotFound
+from core.kit.ids import JOB, encode, new_id
+from core.kit.settings import Settings
+
+
+class PayloadStore:
+    """Inputs and results: inline in the row when small, in the blob store when large."""
+
+    def __init__(self, settings: Settings, blobs: BlobStore) -> None:
+        self._limit_bytes = settings.inline_payload_max_bytes
+        self._blobs = blobs
+
+    def put(self, job_id: UUID, name: str, payload: Mapping[str, Any]) -> str | None:
+        """Store `payload` in the blob store when its JSON exceeds the inline limit; returns the blob's key, or None."""
+        body = orjson.dumps(payload)
+        if len(body) <= self._limit_bytes:
+            return None
+        key = f"jobs/{job_id}/{name}.json"
+        self._blobs.put(key, body, "application/json")
+        return key
+
+    def get(self, inline: dict[str, Any] | None, reference: str | None) -> dict[str, Any] | None:
+        """The payload, from wherever it is."""
+        if reference is None:
+            return inline
+        return cast("dict[str, Any]", orjson.loads(self._blobs.get(reference)))
+
+
+class JobService:
+    """Submit, read, list and cancel."""
+
+    def __init__(self, settings: Settings, blobs: BlobStore) -> None:
+        self._payloads = PayloadStore(settings, blobs)
+
+    def submit(self, session: Session, principal: Principal, new: NewJob) -> JobRecord:
+        """Write a queued job and its first event.
+
+        A large input is written to the blob store before the row: if the transaction then fails, an unreferenced blob
+        is left behind, never a job without its input.
+        """
+        job_id = new_id()
+        reference = self._payloads.put(job_id, "input", new.input)
+        return repository.insert(session, principal, job_id, new, reference)
+
+    def get(self, session: Session, principal: Principal, job_id: UUID) -> JobRecord:
+        """The job. Raises `NotFound` for unknown ids and for other projects' jobs alike."""
+        job = repository.get(session, principal, job_id)
+        if job is None:
+            raise _no_job(job_id)
+        return job
+
+    def get_with_payloads(
+        self, session: Session, principal: Principal, job_id: UUID
+    ) -> tuple[JobRecord, dict[str, Any] | None, dict[str, Any] | None]:
+        """The job with its input and its result. Raises `NotFound`."""
+        row = repository.get_payloads(session, principal, job_id)
+        if row is None:
+            raise _no_job(job_id)
+        given = self._payloads.get(row.input, row.input_ref)
+        result = self._payloads.get(row.result, row.result_ref)
+        return repository.to_record(row), given, result
+
+    def list(
+        self, session: Session, principal: Principal, where: JobFilter, *, cursor: UUID | None, limit: int
+    ) -> list[JobRecord]:
+        """The project's jobs, newest first, with ids below `cursor`; at most `limit`."""
+        return repository.list_jobs(session, principal, where, cursor, limit)
+
+    def cancel(self, session: Session, principal: Principal, job_id: UUID) -> JobRecord:
+        """Cancel an idle job at once; ask a running one to stop; an ended one is returned as it is."""
+        job = repository.cancel(session, principal, job_id)
+        if job is None:
+            raise _no_job(job_id)
+        return job
+
+    def events(
+        self, session: Session, organization_id: UUID, job_id: UUID, *, after: int, limit: int = 1000
+    ) -> "list[Event]":
+        """Kept events with ids above `after`, oldest first."""
+        return repository.events_after(session, organization_id, job_id, after, limit)
+
+
+def queued_event(job: JobRecord) -> Event:
+    """The event that `JobService.submit` wrote, for publishing after the commit."""
+    from core.jobs.states import Priority
+
+    data = {"capability": job.capability, "priority": str(Priority.of_rank(job.priority))}
+    return Event(job.id, 1, 0, "job.queued", 0, data, job.created_at)
+
+
+def _no_job(job_id: UUID) -> NotFound:
+    return NotFound(f"there is no job {encode(JOB, job_id)} in this project", code="job_not_found")

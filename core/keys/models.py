@@ -1,0 +1,77 @@
+"""Organisations, projects and the API keys that speak for them."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, text
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT, TIMESTAMP
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.kit.db import Base
+
+_NOW = text("now()")
+
+
+class Organization(Base):
+    """The tenant: the outermost fence."""
+
+    __tablename__ = "organizations"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(TEXT, unique=True)
+    created_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True), server_default=_NOW)
+
+
+class Project(Base):
+    """What work is done and paid for under; limits and fairness are per project."""
+
+    __tablename__ = "projects"
+    __table_args__ = (
+        Index("projects_organization_name", "organization_id", "name", unique=True),
+        CheckConstraint("weight BETWEEN 1 AND 1000", name="projects_weight"),
+        CheckConstraint("max_concurrent_jobs >= 1", name="projects_max_concurrent_jobs"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
+    name: Mapped[str] = mapped_column(TEXT)
+    weight: Mapped[int] = mapped_column(server_default=text("1"))
+    max_concurrent_jobs: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True), server_default=_NOW)
+
+
+class ApiKey(Base):
+    """A key as stored: who it speaks for and a keyed hash, never the key itself."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (Index("api_keys_project", "project_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str] = mapped_column(TEXT)
+    prefix: Mapped[str] = mapped_column(TEXT)
+    hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(TEXT))
+    created_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True), server_default=_NOW)
+    expires_at: Mapped[datetime | None] = mapped_column(TIMESTAMP(timezone=True))
+    revoked_at: Mapped[datetime | None] = mapped_column(TIMESTAMP(timezone=True))
+
+
+class IdempotencyKey(Base):
+    """The first answer to a POST, kept until `expires_at` so that a repeat gets the same one.
+
+    Small and unpartitioned: its uniqueness is not the partition key of any other table.
+    """
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("idempotency_keys_expires_at", "expires_at"),)
+
+    project_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    organization_id: Mapped[UUID]
+    request_digest: Mapped[bytes] = mapped_column(LargeBinary)
+    status: Mapped[int]
+    location: Mapped[str | None] = mapped_column(TEXT)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    expires_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True))

@@ -1,0 +1,44 @@
+"""Identifiers: UUIDv7 in Postgres, prefixed base32 in the API (the TypeID form, github.com/jetify-com/typeid 0.3)."""
+
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_VALUE_OF = {character: value for value, character in enumerate(_ALPHABET)}
+_LENGTH = 26
+
+JOB = "job"
+PROJECT = "prj"
+ORGANIZATION = "org"
+KEY = "key"
+KNOWLEDGE_BASE = "kb"
+DOCUMENT = "doc"
+
+
+def new_id() -> UUID:
+    """A fresh UUIDv7: sortable by creation time to the millisecond (RFC 9562, section 5.7)."""
+    return uuid7()
+
+
+def encode(prefix: str, value: UUID) -> str:
+    """`value` as ``prefix_`` and 26 characters of Crockford base32, lower case; sorts like the UUID itself."""
+    number = value.int
+    digits = [_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)]
+    return f"{prefix}_{''.join(digits)}"
+
+
+def decode(prefix: str, text: str) -> UUID:
+    """The UUID behind an API id. Raises ValueError when the prefix, length or alphabet is not ours."""
+    head, _, tail = text.rpartition("_")
+    if head != prefix or len(tail) != _LENGTH or tail[0] > "7":
+        message = f"expected an id of the form {prefix}_ followed by {_LENGTH} characters"
+        raise ValueError(message)
+    number = 0
+    for character in tail:
+        value = _VALUE_OF.get(character)
+        if value is None:
+            message = f"the id {prefix}_… holds a character that is not base32"
+            raise ValueError(message)
+        number = number << 5 | value
+    return UUID(int=number)

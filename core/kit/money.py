@@ -1,0 +1,18 @@
+"""Money is `Decimal` US dollars, ``NUMERIC(18, 9)`` in Postgres and a string in JSON. Never a float."""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+QUANTUM = Decimal("0.000000001")
+ZERO = Decimal(0).quantize(QUANTUM)
+
+
+def to_money(amount: Decimal | int | str) -> Decimal:
+    """`amount` in US dollars, rounded half-even to nine places: the only rounding in the code base."""
+    return Decimal(amount).quantize(QUANTUM, rounding=ROUND_HALF_EVEN)
+
+
+def format_money(amount: Decimal) -> str:
+    """The JSON form: plain digits, no exponent, no trailing zeros beyond the second place (``0.00``, ``1.0025``)."""
+    text = f"{to_money(amount):f}".rstrip("0")
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction.ljust(2, '0')}"

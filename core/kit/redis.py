@@ -1,0 +1,41 @@
+"""Redis: one client per process, on database 0, with a timeout on every call."""
+
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+
+from core.kit.errors import Unavailable
+from core.kit.settings import Settings
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    return {
+        "socket_timeout": settings.redis_timeout_seconds,
+        "socket_connect_timeout": settings.redis_timeout_seconds,
+        "socket_keepalive": True,
+        "health_check_interval": 30,
+    }
+
+
+def _url(settings: Settings) -> str:
+    if settings.redis_url is None:
+        raise Unavailable(
+            "REDIS_URL is not set and no embedded stack is running; start one with `waybill up`, or set it",
+            code="redis_not_configured",
+        )
+    return settings.redis_url.get_secret_value()
+
+
+def connect(settings: Settings) -> "redis.Redis":
+    """A client of this process. A pooled connection that went stale is replaced once; nothing else is retried."""
+    retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+    return redis.Redis.from_url(_url(settings), retry=retry, **_options(settings))
+
+
+def connect_async(settings: Settings) -> "redis.asyncio.Redis":
+    """The asynchronous client of the API's waiting edges."""
+    return redis.asyncio.Redis.from_url(_url(settings), **_options(settings))

@@ -1,0 +1,160 @@
+"""Settings, read once per process from the environment.
+
+Order of precedence: an explicit environment variable, then the *run file* that ``waybill up`` leaves in
+``$WAYBILL_HOME/stack.json`` while the embedded stack is running, then the default written here.
+"""
+
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+RUN_FILE = "stack.json"
+
+
+def default_home() -> Path:
+    """The folder that holds the embedded stack's data, following the XDG base directory specification."""
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "waybill"
+
+
+class RunFileSource(PydanticBaseSettingsSource):
+    """Reads the addresses of a running embedded stack, so that a second terminal needs no exports."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        home = Path(os.environ.get("WAYBILL_HOME") or default_home())
+        try:
+            found = json.loads((home / RUN_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        known = found.get("settings", {}) if isinstance(found, dict) else {}
+        names = {name: field.validation_alias for name, field in self.settings_cls.model_fields.items()}
+        explicit = {key.upper() for key in os.environ}
+        return {key: value for key, value in known.items() if key in names and not _spelled(key, names[key]) & explicit}
+
+
+def _spelled(field: str, alias: object) -> set[str]:
+    choices = alias.choices if isinstance(alias, AliasChoices) else []
+    return {f"WAYBILL_{field.upper()}", *(str(choice).upper() for choice in choices)}
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set. ``docs/reference/settings.md`` is written from these descriptions."""
+
+    model_config = SettingsConfigDict(env_prefix="WAYBILL_", extra="ignore", populate_by_name=True)
+
+    home: Path = Field(default_factory=default_home, description="Folder of the embedded stack and of local blobs.")
+    environment: Literal["development", "production"] = "development"
+
+    database_url: Annotated[
+        SecretStr | None,
+        Field(validation_alias=AliasChoices("DATABASE_URL", "WAYBILL_DATABASE_URL", "database_url")),
+    ] = None
+    redis_url: Annotated[
+        SecretStr | None,
+        Field(validation_alias=AliasChoices("REDIS_URL", "WAYBILL_REDIS_URL", "redis_url")),
+    ] = None
+    key_prefix: str = Field("waybill", description="Every key in Redis begins with this word, on database 0.")
+    database_pool_size: int = Field(16, ge=1, le=500, description="Connections to Postgres per process.")
+    database_connect_timeout_seconds: float = Field(3.0, gt=0)
+    database_statement_timeout_seconds: float = Field(15.0, gt=0)
+    redis_timeout_seconds: float = Field(2.0, gt=0)
+
+    blob_url: str | None = Field(
+        None, description="file:///folder or azure://container; unset means a folder below WAYBILL_HOME."
+    )
+    azure_storage_connection_string: Annotated[
+        SecretStr | None,
+        Field(
+            validation_alias=AliasChoices(
+                "AZURE_STORAGE_CONNECTION_STRING",
+                "WAYBILL_AZURE_STORAGE_CONNECTION_STRING",
+                "azure_storage_connection_string",
+            )
+        ),
+    ] = None
+    azure_storage_account_url: str | None = None
+    inline_payload_max_bytes: int = Field(64 * 1024, description="Larger inputs and results go to the blob store.")
+
+    secret_key: SecretStr | None = Field(None, description="At least 32 random characters; keys the hash of API keys.")
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(8080, ge=0, le=65535)
+    api_body_max_bytes: int = Field(4 * 1024 * 1024, description="Largest JSON body; documents have their own limit.")
+    document_max_bytes: int = Field(64 * 1024 * 1024, description="Largest single document that can be uploaded.")
+    api_wait_max_seconds: int = Field(60, description="Upper bound of ?wait= and Prefer: wait=.")
+    api_threads: int = Field(24, ge=1, description="Threads that serve synchronous routes.")
+    idempotency_ttl_hours: int = Field(24, ge=1)
+    flower_port: int = Field(5555, ge=0, le=65535)
+    flower_password: SecretStr | None = None
+    metrics_port: int = Field(0, ge=0, le=65535, description="Metrics of dispatcher and workers; 0 turns it off.")
+
+    lease_seconds: float = Field(15.0, gt=0, description="A running job whose lease is older is given to another.")
+    heartbeat_seconds: float = Field(5.0, gt=0)
+    dispatcher_poll_seconds: float = Field(0.25, gt=0)
+    dispatcher_sweep_seconds: float = Field(1.0, gt=0)
+    broker_visibility_timeout_seconds: int = Field(3600, gt=0)
+    redispatch_after_seconds: float = Field(5.0, gt=0, description="Age at which an unclaimed message is looked for.")
+    consumption_timeout_seconds: float = Field(
+        25.0, gt=0, description="A worker with free slots and a filled queue that takes nothing this long is unhealthy."
+    )
+    project_max_concurrent_jobs: int = Field(64, ge=1, description="Default limit of a project; projects may override.")
+
+    extra_capabilities: list[str] = Field(
+        default_factory=list,
+        description='JSON list of "module:name", each a Manifest or a tuple of them that no installed package declares.',
+    )
+    drain_seconds: float = Field(20.0, ge=0, description="How long a stopping worker lets its jobs run before release.")
+
+    event_stream_ttl_seconds: int = Field(900, description="How long live events stay in Redis after the last one.")
+    event_stream_max_length: int = Field(4000)
+    sse_keepalive_seconds: float = Field(10.0, gt=0)
+
+    model_base_url: str | None = Field(None, description="An OpenAI-compatible endpoint; unset means local/extractive.")
+    model_api_key: SecretStr | None = None
+    model_name: str | None = None
+    model_timeout_seconds: float = Field(60.0, gt=0)
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+    url: str | None = Field(None, description="Where the command line finds the API.")
+    api_key: SecretStr | None = Field(None, description="The key the command line uses.")
+
+    @field_validator("database_url", "redis_url", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return value or None
+
+    @classmethod
+    def settings_customise_sources(  # noqa: D102
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, RunFileSource(settings_cls)
+
+    def key(self, *parts: str) -> str:
+        """A Redis key below the one prefix. The braces keep all keys in one cluster slot (redis.io, cluster-spec)."""
+        return ":".join((f"{{{self.key_prefix}}}", *parts))
+
+    @property
+    def blob_folder(self) -> Path:
+        """Where the local blob store keeps its files when no ``blob_url`` is set."""
+        return self.home / "blobs"
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process. Tests clear the cache with ``get_settings.cache_clear()``."""
+    return Settings()

@@ -1,0 +1,84 @@
+from collections import Counter
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.jobs.fairness import FairShare, Lookahead
+from core.jobs.queue import DueJob
+from core.kit.ids import new_id
+
+A, B, C = UUID(int=1), UUID(int=2), UUID(int=3)
+
+
+def due(project: UUID, count: int, *, priority: int = 1, weight: int = 1, limit: int | None = None) -> list[DueJob]:
+    return [DueJob(new_id(), priority, project, weight, limit) for _ in range(count)]
+
+
+def choose(
+    shares: FairShare, jobs: list[DueJob], slots: int, flying: dict[UUID, int] | None = None, default_limit: int = 1000
+) -> list[UUID]:
+    project_of = {job.id: job.project_id for job in jobs}
+    chosen = shares.choose(jobs, slots=slots, project_in_flight=flying or {}, default_limit=default_limit)
+    return [project_of[job_id] for job_id in chosen]
+
+
+def test_a_flood_and_a_single_job_take_turns() -> None:
+    order = choose(FairShare(), due(A, 1000) + due(B, 1), slots=4)
+    assert B in order[:2]
+
+
+def test_shares_follow_the_weights_over_many_rounds() -> None:
+    shares = FairShare()
+    got: Counter[UUID] = Counter()
+    for _ in range(100):
+        got.update(choose(shares, due(A, 8, weight=3) + due(B, 8, weight=1), slots=4))
+    assert got[A] == 300
+    assert got[B] == 100
+
+
+def test_a_higher_priority_always_goes_first() -> None:
+    jobs = due(A, 3, priority=2) + due(B, 2, priority=0)
+    assert choose(FairShare(), jobs, slots=4) == [B, B, A, A]
+
+
+def test_a_newcomer_gets_no_credit_for_having_been_idle() -> None:
+    shares = FairShare()
+    choose(shares, due(A, 500), slots=500)
+    order = choose(shares, due(A, 10) + due(B, 10), slots=10)
+    assert Counter(order) == {A: 5, B: 5}
+
+
+def test_a_project_at_its_limit_is_passed_over() -> None:
+    jobs = due(A, 10, limit=3) + due(B, 10)
+    order = choose(FairShare(), jobs, slots=8, flying={A: 2})
+    assert Counter(order) == {A: 1, B: 7}
+
+
+def test_the_limit_counts_over_all_priorities() -> None:
+    jobs = due(A, 5, priority=0, limit=4) + due(A, 5, priority=1, limit=4)
+    assert len(choose(FairShare(), jobs, slots=10)) == 4
+
+
+@given(
+    counts=st.lists(st.integers(0, 20), min_size=3, max_size=3),
+    slots=st.integers(0, 40),
+    flying=st.lists(st.integers(0, 10), min_size=3, max_size=3),
+)
+def test_never_more_than_the_slots_and_never_over_a_limit(counts: list[int], slots: int, flying: list[int]) -> None:
+    jobs = [job for project, count in zip((A, B, C), counts, strict=True) for job in due(project, count, limit=5)]
+    in_flight = dict(zip((A, B, C), flying, strict=True))
+    order = choose(FairShare(), jobs, slots=slots, flying=in_flight)
+    assert len(order) <= slots
+    for project, count in Counter(order).items():
+        assert in_flight[project] + count <= 5
+
+
+def test_the_lookahead_is_one_for_slow_jobs_and_grows_with_the_rate() -> None:
+    lookahead = Lookahead(horizon_seconds=0.05)
+    for second in range(10):
+        lookahead.observe(2, float(second))
+    assert lookahead.jobs == 1
+    for tick in range(200):
+        lookahead.observe(20, 10 + tick / 25)
+    assert 20 <= lookahead.jobs <= 30

@@ -1,0 +1,106 @@
+"""Capabilities for tests: they do nothing, wait, stream, fail, die or ignore their cancellation, as their input says."""
+
+import os
+import signal
+import time
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.capability import JobContext, JobSuspended, Manifest
+from core.kit.errors import CapabilityFailure
+
+
+class ProbeInput(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    act: Literal["noop", "sleep", "stream", "fail", "crash", "die", "stubborn", "suspend", "bad_output", "large"] = "noop"
+    seconds: float = Field(0.0, ge=0, le=600)
+    chunks: int = Field(0, ge=0, le=100_000)
+    until_attempt: int = Field(1_000, description="Misbehave on attempts up to this one, then succeed.")
+    retryable: bool = True
+    marker: str | None = Field(None, description="A file to which every attempt appends a line when it starts to work.")
+    note: str = ""
+
+
+class ProbeOutput(BaseModel):
+    attempt: int
+    said: str = ""
+
+
+class Probe:
+    """Runs `ProbeInput.act`."""
+
+    def run(self, ctx: JobContext, payload: ProbeInput) -> BaseModel:
+        if payload.marker:
+            with open(payload.marker, "a", encoding="utf-8") as file:  # noqa: PTH123 - append is atomic this way
+                file.write(f"{ctx.job_id} {ctx.attempt}\n")
+        said = payload.note
+        if ctx.attempt <= payload.until_attempt:
+            said = self._act(ctx, payload)
+        return ProbeOutput(attempt=ctx.attempt, said=said)
+
+    def _act(self, ctx: JobContext, payload: ProbeInput) -> str:
+        match payload.act:
+            case "sleep":
+                self._wait(ctx, payload.seconds)
+            case "stream":
+                return self._stream(ctx, payload)
+            case "fail":
+                raise CapabilityFailure("asked to fail", code="asked_to_fail", retryable=payload.retryable)
+            case "crash":
+                raise RuntimeError("a secret that must not leave the worker: hunter2")
+            case "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "stubborn":
+                time.sleep(payload.seconds)
+            case "suspend":
+                raise JobSuspended("input")
+            case "bad_output":
+                return 5  # type: ignore[return-value]
+            case "large":
+                return "x" * 200_000
+        return payload.note
+
+    @staticmethod
+    def _wait(ctx: JobContext, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            ctx.check()
+            time.sleep(min(0.02, max(0.0, until - time.monotonic())))
+
+    @staticmethod
+    def _stream(ctx: JobContext, payload: ProbeInput) -> str:
+        words = []
+        with ctx.step("speak"):
+            for index in range(payload.chunks):
+                words.append(f"word{index} ")
+                ctx.delta(words[-1])
+                time.sleep(payload.seconds)
+        return "".join(words)
+
+
+def build() -> Probe:
+    return Probe()
+
+
+PROBE = Manifest(
+    id="probe.act",
+    version="1",
+    title="Probe",
+    description="A capability for tests.",
+    input=ProbeInput,
+    output=ProbeOutput,
+    entry="tests.factories.capabilities:build",
+)
+# A second pool, so that tests can show that one never holds back the other.
+OTHER = Manifest(
+    id="other.act",
+    version="1",
+    title="Other probe",
+    description="A capability for tests.",
+    input=ProbeInput,
+    output=ProbeOutput,
+    entry="tests.factories.capabilities:build",
+)
+ALL = (PROBE, OTHER)

@@ -1,0 +1,1 @@
+"""The processes that decide and do: dispatcher and worker pools."""

@@ -1,0 +1,100 @@
+"""The dispatcher's side of Celery on Redis: push job ids, look into a queue, notice that the broker lost its data."""
+
+from collections.abc import Sequence
+from time import time
+from uuid import UUID
+
+import orjson
+import redis
+from kombu.exceptions import OperationalError as BrokerDown
+
+from core.kit.settings import Settings
+from workers.app import TASK, create_app, queue
+from workers.pools import queue_name
+
+PRESENCE_SECONDS = 15
+
+
+class BrokerUnavailable(Exception):
+    """Redis cannot be reached; nothing was lost, because nothing lives only there."""
+
+
+class Broker:
+    """One connection to the broker for a dispatcher."""
+
+    def __init__(self, settings: Settings, client: "redis.Redis") -> None:
+        self._settings = settings
+        self._redis = client
+        self._app = create_app(settings)
+
+    def push(self, pool: str, job_ids: Sequence[UUID]) -> None:
+        """Send one message per job, in order. Raises `BrokerUnavailable`; some messages may then have been sent."""
+        try:
+            with self._app.producer_or_acquire() as producer:
+                for job_id in job_ids:
+                    self._app.send_task(
+                        TASK,
+                        args=(str(job_id),),
+                        # The job's id doubles as the task's: the queue can be compared with the table, and Flower
+                        # names jobs.
+                        task_id=str(job_id),
+                        queue=queue(pool),
+                        producer=producer,
+                        ignore_result=True,
+                        retry=False,
+                    )
+        except (BrokerDown, redis.RedisError, OSError) as error:
+            raise BrokerUnavailable(type(error).__name__) from error
+
+    def queued_ids(self, pool: str) -> set[UUID]:
+        """The jobs whose message waits in the pool's queue. The queue is short by design. Raises `BrokerUnavailable`."""
+        try:
+            bodies = self._redis.lrange(self._list_key(pool), 0, -1)
+        except (redis.RedisError, OSError) as error:
+            raise BrokerUnavailable(type(error).__name__) from error
+        return {UUID(orjson.loads(body)["headers"]["id"]) for body in bodies}  # type: ignore[union-attr]
+
+    def depth(self, pool: str) -> int:
+        """Messages in the pool's queue. Raises `BrokerUnavailable`."""
+        try:
+            return int(self._redis.llen(self._list_key(pool)))  # type: ignore[arg-type]
+        except (redis.RedisError, OSError) as error:
+            raise BrokerUnavailable(type(error).__name__) from error
+
+    def lost_its_data(self) -> bool:
+        """Whether the marker key was missing; it is set again. Raises `BrokerUnavailable`."""
+        try:
+            return bool(self._redis.set(self._settings.key("broker", "epoch"), str(time()), nx=True))
+        except (redis.RedisError, OSError) as error:
+            raise BrokerUnavailable(type(error).__name__) from error
+
+    def announce(self, pool: str, worker: str, slots: int) -> None:
+        """Say that `worker` has `slots` for the pool; forgotten unless repeated within `PRESENCE_SECONDS`."""
+        key = self._presence_key(pool)
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.zremrangebyscore(key, "-inf", time())
+        pipeline.zadd(key, {f"{worker}|{slots}": time() + PRESENCE_SECONDS})
+        pipeline.expire(key, PRESENCE_SECONDS * 2)
+        pipeline.execute()
+
+    def withdraw(self, pool: str, worker: str, slots: int) -> None:
+        """Take back an announcement: the worker takes nothing new."""
+        self._redis.zrem(self._presence_key(pool), f"{worker}|{slots}")
+
+    def slots(self, pool: str) -> int:
+        """The slots that live workers announced for the pool. Raises `BrokerUnavailable`."""
+        try:
+            members = self._redis.zrangebyscore(self._presence_key(pool), time(), "+inf")
+        except (redis.RedisError, OSError) as error:
+            raise BrokerUnavailable(type(error).__name__) from error
+        return sum(int(member.rpartition(b"|")[2]) for member in members)  # type: ignore[union-attr]
+
+    def close(self) -> None:
+        """Close the producer's connections."""
+        self._app.close()
+
+    def _list_key(self, pool: str) -> str:
+        return self._settings.key(queue_name(pool))
+
+    def _presence_key(self, pool: str) -> str:
+        return self._settings.key("workers", pool)

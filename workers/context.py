@@ -1,0 +1,157 @@
+"""The running attempt: what a capability may do, and where its events, usage and checkpoints go."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from time import perf_counter
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from core.capability import CheckpointStore, JobCancelled, JobInterrupted, LeaseLost, ModelUsage
+from core.jobs import leases
+from core.jobs.checkpoints import JobCheckpoints
+from core.jobs.live import LivePublisher
+from core.jobs.records import Claim, Event
+from core.jobs.states import Transition
+from core.kit.clock import utc_now
+from core.kit.db import Database
+from core.kit.money import ZERO, format_money, to_money
+from core.kit.telemetry import span
+
+
+class WorkerStopping(JobInterrupted):
+    """The worker must go now; the job returns to the queue and the attempt does not count as a failure."""
+
+
+class AttemptContext:
+    """Implements `core.capability.JobContext`. Safe to use from several threads of the same attempt."""
+
+    def __init__(self, claim: Claim, database: Database, publisher: LivePublisher) -> None:
+        job = claim.job
+        self.job = job
+        self.job_id = job.id
+        self.organization_id = job.organization_id
+        self.project_id = job.project_id
+        self.attempt = job.attempt
+        self.capability = job.capability
+        self.usage: list[dict[str, Any]] = []
+        self.cost_usd: Decimal = ZERO
+        self._database = database
+        self._publisher = publisher
+        self._checkpoints = JobCheckpoints(database, job.id, job.organization_id, job.attempt)
+        self._event_id = claim.event_id
+        self._event_limit = claim.event_limit
+        self._previous = claim.event_id
+        self._delta_index = 0
+        self._events_lock = threading.Lock()
+        self._interruption: type[JobInterrupted] | None = None
+
+    # What the platform tells the attempt.
+
+    def ask_to_cancel(self) -> None:
+        """Make the next `check` raise `JobCancelled`."""
+        self._interruption = self._interruption or JobCancelled
+
+    def ask_to_stop(self) -> None:
+        """Make the next `check` raise `WorkerStopping`."""
+        self._interruption = self._interruption or WorkerStopping
+
+    def mark_lost(self) -> None:
+        """Make the next `check` raise `LeaseLost`, whatever was asked before."""
+        self._interruption = LeaseLost
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another attempt may own the job."""
+        return self._interruption is LeaseLost
+
+    # What the attempt may do.
+
+    def check(self) -> None:
+        """Raise what the platform asked for, if anything."""
+        if self._interruption is not None:
+            raise self._interruption
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """A named unit of work with its events and its span."""
+        self.check()
+        self.emit("step.started", {"step": name})
+        began = perf_counter()
+        with span(f"step {name}", attributes={"waybill.step": name}):
+            yield
+        self.check()
+        milliseconds = round((perf_counter() - began) * 1000, 1)
+        self.emit("step.finished", {"step": name, "duration_ms": milliseconds})
+
+    def progress(self, done: int, total: int, message: str = "") -> None:
+        """Emit ``progress.updated``."""
+        self.emit("progress.updated", {"done": done, "total": total, "message": message})
+
+    def delta(self, text: str) -> None:
+        """Publish the next piece of text, live only."""
+        self.check()
+        with self._events_lock:
+            event = self._next_event("message.delta", {"text": text, "index": self._delta_index}, kept=False)
+            self._delta_index += 1
+            self._publisher.publish([event])
+
+    def emit(self, event: str, data: Mapping[str, Any]) -> None:
+        """Keep an event, then publish it. Raises `LeaseLost` when the fence refuses it."""
+        with self._events_lock:
+            kept = self._next_event(event, data, kept=True)
+            with self._database.tenant(self.organization_id) as session:
+                leases.keep_events(session, self.job_id, self.attempt, [kept])
+            self._previous = kept.id
+            self._publisher.publish([kept])
+
+    def meter(self, usage: ModelUsage) -> None:
+        """Add a model call to the attempt's usage; it is stored when the attempt ends, however it ends."""
+        line = {
+            "model": usage.model,
+            "attempt": self.attempt,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cost_usd": format_money(usage.cost_usd),
+            "estimated": usage.estimated,
+        }
+        with self._events_lock:
+            self.usage.append(line)
+            self.cost_usd = to_money(self.cost_usd + usage.cost_usd)
+        self.emit("cost.updated", line)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A transaction as the job's tenant."""
+        with self._database.tenant(self.organization_id) as session:
+            yield session
+
+    def checkpoints(self) -> CheckpointStore:
+        """The job's durable checkpoints."""
+        return self._checkpoints
+
+    # How the attempt ends.
+
+    def end(self, rule: Transition, event_type: str, data: Mapping[str, Any], **outcome: Any) -> Event:
+        """Apply `rule` with the attempt's usage; returns the kept event, unpublished. Raises `LeaseLost`."""
+        with self._events_lock:
+            event = self._next_event(event_type, data, kept=True)
+            with self._database.tenant(self.organization_id) as session:
+                leases.end(session, rule, event, usage=self.usage, cost_usd=self.cost_usd, **outcome)
+                if event.is_final and (self._checkpoints.written or self.attempt > 1):
+                    leases.forget_checkpoints(session, self.job_id)
+            return event
+
+    def publish(self, events: Sequence[Event], *, hint: bool = False) -> None:
+        """Announce kept events after their commit; `hint` also tells the dispatcher that a slot came free."""
+        self._publisher.publish(events, hint=self.job.pool if hint else None)
+
+    def _next_event(self, event_type: str, data: Mapping[str, Any], *, kept: bool) -> Event:
+        if self._event_id >= self._event_limit:
+            with self._database.tenant(self.organization_id) as session:
+                self._event_limit = leases.more_event_ids(session, self.job_id, self.attempt)
+        self._event_id += 1
+        previous = self._previous if kept else 0
+        return Event(self.job_id, self._event_id, previous, event_type, self.attempt, data, utc_now())

@@ -1,0 +1,259 @@
+"""The dispatcher: moves due jobs from Postgres to the broker, and mends what workers and brokers leave behind.
+
+One process owns a pool at a time, by a session-level advisory lock on its one direct connection; others stand by and
+take over within about a second of its end. Losing the lock unnoticed is harmless: every decision is taken on rows,
+under a transaction-level lock.
+"""
+
+import signal
+import threading
+import zlib
+from collections.abc import Sequence
+from time import monotonic
+from types import FrameType
+
+import psycopg
+import redis
+
+from core.jobs import queue
+from core.jobs.fairness import FairShare, Lookahead
+from core.jobs.live import LivePublisher, hint_channel
+from core.kit.db import Database, is_unavailable
+from core.kit.logging import configure_logging, get_logger
+from core.kit.metrics import DISPATCHED_JOBS, observe_depths, serve_metrics
+from core.kit.redis import connect
+from core.kit.settings import Settings
+from core.kit.telemetry import configure_tracing
+from workers.broker import Broker, BrokerUnavailable
+from workers.pools import get_pool
+
+_LOCK_SPACE = 7_201_948
+_HOUSEKEEPING_SECONDS = 60.0
+_log = get_logger(__name__)
+
+
+class PoolDispatcher:
+    """Dispatching for one pool: its fair shares, its window, its sweeps."""
+
+    def __init__(self, pool: str, database: Database, broker: Broker, publisher: LivePublisher, settings: Settings) -> None:
+        self.pool = pool
+        self._database = database
+        self._broker = broker
+        self._publisher = publisher
+        self._settings = settings
+        self._shares = FairShare()
+        self._lookahead = Lookahead()
+        self._slots = 0
+        self._slots_read = -1.0
+
+    def dispatch(self) -> int:
+        """Hand due jobs to the broker, as many as the window has room for; returns how many."""
+        slots = self._read_slots()
+        limit = get_pool(self.pool).limit
+        with self._database.system() as session:
+            queue.lock(session)
+            flying = queue.in_flight(session)
+            here = sum(jobs for (pool, _), jobs in flying.items() if pool == self.pool)
+            room = min(slots + self._lookahead.jobs, limit) - here
+            if room <= 0:
+                self._lookahead.observe(0, monotonic())
+                return 0
+            due = queue.due(session, self.pool, per_project=room)
+            by_project: dict[object, int] = {}
+            for (_, project), jobs in flying.items():
+                by_project[project] = by_project.get(project, 0) + jobs
+            chosen = self._shares.choose(
+                due,
+                slots=room,
+                project_in_flight=by_project,  # type: ignore[arg-type]
+                default_limit=self._settings.project_max_concurrent_jobs,
+            )
+            marked = set(queue.mark_dispatched(session, chosen)) if chosen else set()
+        ordered = [job_id for job_id in chosen if job_id in marked]
+        self._lookahead.observe(len(ordered), monotonic())
+        if not ordered:
+            return 0
+        try:
+            self._broker.push(self.pool, ordered)
+        except BrokerUnavailable:
+            # Some messages may have gone out; a job that is claimed meanwhile is not queued any more and stays so.
+            with self._database.system() as session:
+                queue.unmark_dispatched(session, ordered)
+            raise
+        DISPATCHED_JOBS.labels(self.pool).inc(len(ordered))
+        return len(ordered)
+
+    def sweep(self) -> None:
+        """Deadlines, cancellations, leases: end or requeue, publish what happened."""
+        with self._database.system() as session:
+            events = queue.sweep(session, self.pool)
+        if events:
+            self._publisher.publish(events)
+            _log.info("jobs_swept", pool=self.pool, events=[event.type for event in events][:20], count=len(events))
+
+    def reconcile(self) -> None:
+        """Make jobs due again whose message is nowhere to be found."""
+        with self._database.system() as session:
+            stale = queue.unclaimed(session, self.pool, self._settings.redispatch_after_seconds)
+        if not stale:
+            return
+        missing = sorted(set(stale) - self._broker.queued_ids(self.pool))
+        if missing:
+            with self._database.system() as session:
+                count = queue.unmark_dispatched(session, missing)
+            _log.warning("messages_missing", pool=self.pool, count=count)
+
+    def forget_dispatches(self) -> None:
+        """The broker lost its data: everything it held is due again."""
+        with self._database.system() as session:
+            count = queue.unmark_pool(session, self.pool)
+        _log.warning("broker_lost_data", pool=self.pool, count=count)
+
+    def _read_slots(self) -> int:
+        now = monotonic()
+        if now - self._slots_read >= self._settings.dispatcher_poll_seconds:
+            self._slots = self._broker.slots(self.pool)
+            self._slots_read = now
+        return self._slots
+
+
+class Dispatcher:
+    """The loop over the pools this process owns."""
+
+    def __init__(self, settings: Settings, pools: Sequence[str]) -> None:
+        self._settings = settings
+        self._database = Database(settings, application_name="waybill-dispatcher", pool_size=4)
+        self._redis = connect(settings)
+        self._publisher = LivePublisher(self._redis, settings)
+        self._broker = Broker(settings, self._redis)
+        self._pools = {
+            pool: PoolDispatcher(pool, self._database, self._broker, self._publisher, settings) for pool in pools
+        }
+        self._owned: set[str] = set()
+        self._owner: psycopg.Connection[tuple[object, ...]] | None = None
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._quiet_until = 0.0
+
+    def stop(self) -> None:
+        """Finish the present round and return from `run`."""
+        self._stop.set()
+        self._wake.set()
+
+    def run(self) -> None:
+        """Dispatch until `stop`. Outages of Postgres or Redis are waited out."""
+        threading.Thread(target=self._listen_forever, name="hints", daemon=True).start()
+        next_sweep = next_housekeeping = 0.0
+        while not self._stop.is_set():
+            try:
+                now = monotonic()
+                if now >= next_sweep:
+                    next_sweep = now + self._settings.dispatcher_sweep_seconds
+                    self._own_pools()
+                    self._sweep()
+                if now >= next_housekeeping and self._owned:
+                    next_housekeeping = now + _HOUSEKEEPING_SECONDS
+                    self._keep_house()
+                moved = self._dispatch()
+            except Exception as error:
+                if not is_unavailable(error):
+                    _log.exception("dispatcher_round_failed")
+                else:
+                    _log.warning("dispatcher_waits_for_postgres", error=type(error).__name__)
+                self._disown()
+                self._stop.wait(1.0)
+                continue
+            if not moved:
+                self._wake.wait(self._settings.dispatcher_poll_seconds)
+            self._wake.clear()
+        self._disown()
+        self._broker.close()
+        self._database.close()
+        _log.info("dispatcher_stopped")
+
+    def _dispatch(self) -> int:
+        if monotonic() < self._quiet_until:
+            return 0
+        moved = 0
+        for pool in self._owned:
+            try:
+                moved += self._pools[pool].dispatch()
+            except BrokerUnavailable as error:
+                self._quiet_until = monotonic() + 1.0
+                _log.warning("dispatcher_waits_for_redis", error=str(error))
+                return 0
+        return moved
+
+    def _sweep(self) -> None:
+        for pool in self._owned:
+            self._pools[pool].sweep()
+        try:
+            if self._owned and self._broker.lost_its_data():
+                for pool in self._owned:
+                    self._pools[pool].forget_dispatches()
+            for pool in self._owned:
+                self._pools[pool].reconcile()
+        except BrokerUnavailable as error:
+            _log.warning("dispatcher_waits_for_redis", error=str(error))
+
+    def _keep_house(self) -> None:
+        with self._database.system() as session:
+            queue.ensure_partitions(session)
+            queue.forget_idempotency_keys(session)
+            observe_depths(queue.depths(session))
+
+    def _own_pools(self) -> None:
+        """Take the lock of every pool nobody owns; notice when our own connection is gone."""
+        if self._owner is None:
+            url = self._database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+            self._owner = psycopg.connect(
+                url, autocommit=True, application_name="waybill-dispatcher-owner", connect_timeout=3
+            )
+        for pool in self._pools:
+            if pool in self._owned:
+                continue
+            row = self._owner.execute(
+                "SELECT pg_try_advisory_lock(%s, %s)", (_LOCK_SPACE, zlib.crc32(pool.encode()) & 0x7FFFFFFF)
+            ).fetchone()
+            if row is not None and row[0]:
+                self._owned.add(pool)
+                _log.info("pool_owned", pool=pool)
+        if self._owned:
+            self._owner.execute("SELECT 1")
+
+    def _disown(self) -> None:
+        self._owned.clear()
+        if self._owner is not None:
+            self._owner.close()
+            self._owner = None
+
+    def _listen_forever(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+                    pubsub.subscribe(hint_channel(self._settings))
+                    while not self._stop.is_set():
+                        if pubsub.get_message(timeout=1.0) is not None:
+                            self._wake.set()
+            except (redis.RedisError, OSError) as error:
+                _log.warning("hint_channel_lost", error=type(error).__name__)
+                self._stop.wait(2.0)
+
+
+def main(settings: Settings) -> None:
+    """Run a dispatcher for every pool until SIGTERM or SIGINT; finishes its round first."""
+    from pipelines.registry import pools
+
+    configure_logging(settings, service="dispatcher")
+    configure_tracing(settings, service="dispatcher")
+    if settings.metrics_port:
+        serve_metrics(settings.metrics_port)
+    dispatcher = Dispatcher(settings, pools())
+
+    def leave(_signal: int, _frame: FrameType | None) -> None:
+        dispatcher.stop()
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+    _log.info("dispatcher_started", pools=list(pools()))
+    dispatcher.run()

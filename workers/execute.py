@@ -1,0 +1,159 @@
+"""One attempt from claim to end. Every way an attempt can end is one line of `execute`."""
+
+import random
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ValidationError
+
+from core.capability import JobCancelled, JobSuspended, LeaseLost, Manifest
+from core.jobs import leases
+from core.jobs.records import Claim, Event
+from core.jobs.states import FAIL, RETRY, STOP, SUCCEED, SUSPEND, Reason
+from core.kit.db import is_unavailable
+from core.kit.errors import CapabilityFailure
+from core.kit.ids import JOB, encode
+from core.kit.logging import bound_log_context, get_logger
+from core.kit.metrics import observe_finished_job, observe_started_job
+from core.kit.telemetry import span
+from pipelines.registry import manifests
+from workers.context import AttemptContext, WorkerStopping
+from workers.runtime import Runtime
+
+_BACKOFF_MOST_SECONDS = 60.0
+_log = get_logger(__name__)
+
+
+def execute(runtime: Runtime, job_id: UUID) -> None:
+    """Claim the job and run one attempt of it. Returns quietly when there is nothing to claim.
+
+    Raises only when Postgres is away: the message is then acknowledged all the same, and the dispatcher finds the job
+    again, unclaimed or with its lease run out.
+    """
+    with runtime.database.system() as session:
+        claim = leases.claim(session, job_id, runtime.worker_name, runtime.settings.lease_seconds)
+    if claim is None:
+        _log.debug("job_not_claimed", job_id=encode(JOB, job_id))
+        return
+    job = claim.job
+    ctx = AttemptContext(claim, runtime.database, runtime.publisher)
+    runtime.hold(ctx)
+    try:
+        with (
+            span(
+                f"job {job.capability}",
+                traceparent=job.traceparent,
+                attributes={"waybill.job.id": encode(JOB, job.id), "waybill.job.attempt": job.attempt},
+            ),
+            bound_log_context(job_id=encode(JOB, job.id), project_id=str(job.project_id), attempt=job.attempt),
+        ):
+            _run(runtime, claim, ctx)
+    finally:
+        runtime.release(ctx)
+
+
+def _run(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> None:
+    job = claim.job
+    began = perf_counter()
+    observe_started_job(job)
+    ctx.publish([_started(claim)])
+    _log.info("job_started", capability=job.capability)
+    try:
+        event = _attempt(runtime, claim, ctx)
+    except LeaseLost:
+        _log.warning("job_lease_lost")
+        return
+    ctx.publish([event], hint=True)
+    seconds = perf_counter() - began
+    observe_finished_job(job, event.type, seconds)
+    _log.info("job_attempt_ended", outcome=event.type, duration_seconds=round(seconds, 4))
+
+
+def _attempt(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
+    """Run and end the attempt; returns the event of its end. Raises `LeaseLost`, or what says Postgres is away."""
+    try:
+        result = _call(runtime, claim, ctx)
+        ctx.check()
+    except JobCancelled:
+        data = {"reason": Reason.CANCELLED_BY_CLIENT}
+        return ctx.end(STOP, "job.cancelled", data, reason=Reason.CANCELLED_BY_CLIENT)
+    except JobSuspended as suspended:
+        return ctx.end(SUSPEND, "job.waiting", {"reason": suspended.reason}, reason=suspended.reason)
+    except WorkerStopping:
+        return _requeue(ctx, Reason.WORKER_STOPPED, {}, delay_seconds=0.0, counts_as_failure=False)
+    except CapabilityFailure as failure:
+        return _fail(ctx, failure.code, failure.detail, retryable=failure.retryable)
+    except Exception as error:
+        if is_unavailable(error):
+            raise
+        _log.exception("job_attempt_crashed")
+        # The text of a foreign exception may quote the payload, so only its kind leaves the worker's log.
+        message = f"the capability stopped with an unexpected {type(error).__name__}"
+        return _fail(ctx, Reason.CAPABILITY_ERROR, message, retryable=True)
+    reference = runtime.payloads.put(ctx.job_id, f"result-{ctx.attempt}", result)
+    return ctx.end(
+        SUCCEED,
+        "job.succeeded",
+        {"attempt": ctx.attempt},
+        result=None if reference else result,
+        result_ref=reference,
+    )
+
+
+def _call(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> dict[str, Any]:
+    manifest = manifests().get(claim.job.capability)
+    if manifest is None:
+        detail = f"this worker does not know the capability {claim.job.capability}"
+        raise CapabilityFailure(detail, code=Reason.CAPABILITY_UNKNOWN, retryable=True)
+    runner = runtime.runner(manifest)
+    payload = manifest.input.model_validate(runtime.payloads.get(claim.input, claim.input_ref))
+    ctx.check()
+    return _validated(manifest, runner.run(ctx, payload))
+
+
+def _validated(manifest: Manifest, output: BaseModel) -> dict[str, Any]:
+    try:
+        checked = manifest.output.model_validate(output.model_dump())
+    except ValidationError as error:
+        places = sorted({".".join(map(str, problem["loc"])) for problem in error.errors()})
+        detail = f"the capability's result does not match its schema at {', '.join(places)}"
+        raise CapabilityFailure(detail, code=Reason.INVALID_OUTPUT) from error
+    return checked.model_dump(mode="json")
+
+
+def _fail(ctx: AttemptContext, code: str, message: str, *, retryable: bool) -> Event:
+    error = {"code": code, "message": message}
+    failures = ctx.job.failures + 1
+    if retryable and failures < ctx.job.max_attempts:
+        # Full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+        delay_seconds = random.uniform(0, min(_BACKOFF_MOST_SECONDS, 2.0**failures))  # noqa: S311 - not a secret
+        return _requeue(ctx, Reason.RETRY, {"error": error}, delay_seconds=delay_seconds, counts_as_failure=True)
+    return ctx.end(
+        FAIL,
+        "job.failed",
+        {"reason": code, "error": error, "attempt": ctx.attempt},
+        reason=code,
+        error=error,
+        counts_as_failure=True,
+    )
+
+
+def _requeue(
+    ctx: AttemptContext, reason: Reason, data: Mapping[str, Any], *, delay_seconds: float, counts_as_failure: bool
+) -> Event:
+    return ctx.end(
+        RETRY,
+        "job.queued",
+        {"reason": reason, "attempt": ctx.attempt, "delay_seconds": round(delay_seconds, 3), **data},
+        reason=reason,
+        delay_seconds=delay_seconds,
+        counts_as_failure=counts_as_failure,
+    )
+
+
+def _started(claim: Claim) -> Event:
+    job = claim.job
+    data = {"attempt": job.attempt}
+    return Event(job.id, claim.event_id, claim.previous, "job.started", job.attempt, data, claim.claimed_at)

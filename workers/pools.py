@@ -1,0 +1,32 @@
+"""One row per worker pool: how it runs and how wide. ``docs/adr`` says what was measured to choose the kind."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A Celery pool and queue. `concurrency` is slots per worker process; `limit` caps running jobs over all workers."""
+
+    name: str
+    kind: Literal["threads", "prefork"]
+    concurrency: int
+    limit: int = 10_000
+
+    @property
+    def queue(self) -> str:
+        """The name of the Celery queue."""
+        return queue_name(self.name)
+
+
+def queue_name(pool: str) -> str:
+    """The Celery queue of a pool."""
+    return f"queue.{pool}"
+
+
+_POOLS: dict[str, Pool] = {pool.name: pool for pool in (Pool("knowledge", "threads", concurrency=4),)}
+
+
+def get_pool(name: str) -> Pool:
+    """The pool's row; a capability installed from elsewhere gets a thread pool of four."""
+    return _POOLS.get(name) or Pool(name, "threads", concurrency=4)

@@ -1,0 +1,103 @@
+"""What a worker process holds: connections, leases and loaded capabilities. Built on first use, after any fork."""
+
+import os
+import socket
+import threading
+
+from core.capability import Manifest, Runner
+from core.jobs.live import LivePublisher
+from core.jobs.service import PayloadStore
+from core.kit.blob import open_blob_store
+from core.kit.db import Database
+from core.kit.redis import connect
+from core.kit.settings import Settings, get_settings
+from workers.context import AttemptContext
+from workers.heartbeat import Heartbeat
+
+
+class Runtime:
+    """The process's resources. Use `get_runtime`; it makes one per process, also in children of a prefork pool."""
+
+    def __init__(self, settings: Settings, *, pool_size: int) -> None:
+        self.settings = settings
+        self.worker_name = f"{socket.gethostname()}:{os.getpid()}"
+        self.database = Database(settings, application_name="waybill-worker", pool_size=pool_size)
+        self.redis = connect(settings)
+        self.publisher = LivePublisher(self.redis, settings)
+        self.payloads = PayloadStore(settings, open_blob_store(settings))
+        self._heartbeat = Heartbeat(self.database, self.redis, settings)
+        self._heartbeat.start()
+        self._held: set[AttemptContext] = set()
+        self._runners: dict[str, Runner] = {}
+        self._lock = threading.Lock()
+
+    def hold(self, ctx: AttemptContext) -> None:
+        """Keep the attempt's lease until `release`."""
+        with self._lock:
+            self._held.add(ctx)
+        self._heartbeat.hold(ctx)
+        if drain.is_due():
+            ctx.ask_to_stop()
+
+    def release(self, ctx: AttemptContext) -> None:
+        """Stop keeping the attempt's lease."""
+        self._heartbeat.release(ctx)
+        with self._lock:
+            self._held.discard(ctx)
+
+    def ask_all_to_stop(self) -> None:
+        """Ask every running attempt to return its job to the queue at its next check."""
+        with self._lock:
+            held = list(self._held)
+        for ctx in held:
+            ctx.ask_to_stop()
+
+    def runner(self, manifest: Manifest) -> Runner:
+        """The capability's runner, loaded once per process."""
+        with self._lock:
+            runner = self._runners.get(manifest.id)
+            if runner is None:
+                runner = self._runners[manifest.id] = manifest.load()
+            return runner
+
+
+class Drain:
+    """Whether this process, or the parent it was forked from, must let go of its jobs now."""
+
+    def __init__(self) -> None:
+        import mmap
+
+        # Anonymous shared memory survives a fork, so a child of a prefork pool sees what its parent decides.
+        self._flag = mmap.mmap(-1, 1)
+
+    def begin(self) -> None:
+        """From now on running attempts are asked to stop."""
+        self._flag[0] = 1
+
+    def is_due(self) -> bool:
+        """Whether `begin` was called here or in the parent."""
+        return self._flag[0] == 1
+
+
+drain = Drain()
+_runtime: Runtime | None = None
+_runtime_pid = 0
+_guard = threading.Lock()
+
+
+def get_runtime(pool_size: int = 12) -> Runtime:
+    """The runtime of this process, made anew after a fork."""
+    global _runtime, _runtime_pid  # noqa: PLW0603 - one per process is the point
+    with _guard:
+        if _runtime is None or _runtime_pid != os.getpid():
+            _runtime = Runtime(get_settings(), pool_size=pool_size)
+            _runtime_pid = os.getpid()
+            threading.Thread(target=_watch_drain, args=(_runtime,), name="drain", daemon=True).start()
+        return _runtime
+
+
+def _watch_drain(runtime: Runtime) -> None:
+    wait = threading.Event()
+    while not drain.is_due():
+        wait.wait(0.5)
+    runtime.ask_all_to_stop()

@@ -1,0 +1,133 @@
+"""A worker process: a Celery worker for one pool, with its presence, its drain and a watch over its consumption."""
+
+import os
+import signal
+import socket
+import threading
+from time import monotonic
+from typing import Any
+
+import redis
+from celery import signals
+from celery.worker import state
+
+from core.kit.logging import configure_logging, get_logger
+from core.kit.metrics import serve_metrics
+from core.kit.redis import connect
+from core.kit.settings import Settings
+from core.kit.telemetry import configure_tracing
+from workers.app import app, queue
+from workers.broker import PRESENCE_SECONDS, Broker, BrokerUnavailable
+from workers.pools import Pool, get_pool
+from workers.runtime import drain, get_runtime
+
+_EXIT_NOT_CONSUMING = 75
+_log = get_logger(__name__)
+
+
+class Presence:
+    """Announces the worker's slots, and ends a worker that has stopped to consume.
+
+    A Celery worker can keep its process and its heartbeat while its consumer is dead (celery#10302, celery#8030). So
+    what is tested is consumption: free slots, messages in the queue, and nothing taken for too long.
+    """
+
+    def __init__(self, pool: Pool, settings: Settings) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._redis = connect(settings)
+        self._broker = Broker(settings, self._redis)
+        self._stopped = threading.Event()
+        self._last_taken = monotonic()
+
+    def start(self) -> None:
+        """Announce from now on."""
+        threading.Thread(target=self._run, name="presence", daemon=True).start()
+
+    def taken(self, **_: Any) -> None:
+        """A message was received."""
+        self._last_taken = monotonic()
+
+    def leave(self) -> None:
+        """Take nothing new."""
+        self._stopped.set()
+        try:
+            self._broker.withdraw(self._pool.name, self._name, self._pool.concurrency)
+        except redis.RedisError as error:
+            _log.warning("presence_not_withdrawn", error=type(error).__name__)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._broker.announce(self._pool.name, self._name, self._pool.concurrency)
+                self._watch_consumption(self._broker.depth(self._pool.name))
+            except (redis.RedisError, BrokerUnavailable) as error:
+                self._last_taken = monotonic()
+                _log.warning("presence_not_announced", error=type(error).__name__)
+            self._stopped.wait(PRESENCE_SECONDS / 5)
+
+    def _watch_consumption(self, waiting: int) -> None:
+        busy = len(state.reserved_requests) >= self._pool.concurrency
+        if waiting == 0 or busy:
+            self._last_taken = monotonic()
+            return
+        idle_seconds = monotonic() - self._last_taken
+        if idle_seconds >= self._settings.consumption_timeout_seconds:
+            _log.critical("worker_stopped_consuming", idle_seconds=round(idle_seconds, 1), waiting=waiting)
+            # Leases of running jobs are lost with the process and their jobs start again elsewhere; a supervisor
+            # (Kubernetes, `waybill up`) starts a worker that consumes.
+            os._exit(_EXIT_NOT_CONSUMING)
+
+
+def main(settings: Settings, pool_name: str, concurrency: int | None = None) -> int:
+    """Run a worker of `pool_name` until SIGTERM or SIGINT; returns the process's exit code.
+
+    On SIGTERM it takes nothing new, lets running jobs finish for ``drain_seconds`` and then returns the others to the
+    queue, without counting the attempt as a failure.
+    """
+    row = get_pool(pool_name)
+    pool = Pool(row.name, row.kind, concurrency or row.concurrency, row.limit)
+    configure_logging(settings, service=f"worker-{pool.name}")
+    configure_tracing(settings, service=f"worker-{pool.name}")
+    if settings.metrics_port:
+        serve_metrics(settings.metrics_port)
+    presence = Presence(pool, settings)
+
+    def ready(**_: Any) -> None:
+        if pool.kind == "threads":
+            get_runtime(pool_size=pool.concurrency + 3)
+        presence.start()
+        _log.info("worker_ready", pool=pool.name, kind=pool.kind, concurrency=pool.concurrency)
+
+    def stopping(**_: Any) -> None:
+        presence.leave()
+        timer = threading.Timer(settings.drain_seconds, drain.begin)
+        timer.daemon = True
+        timer.start()
+        _log.info("worker_draining", pool=pool.name, drain_seconds=settings.drain_seconds)
+
+    signals.worker_ready.connect(ready, weak=False)
+    signals.worker_shutting_down.connect(stopping, weak=False)
+    signals.task_received.connect(presence.taken, weak=False)
+    signals.setup_logging.connect(_keep_our_logging, weak=False)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    app.amqp.queues.select_add(queue(pool.name), routing_key=queue(pool.name).routing_key)
+    worker = app.Worker(
+        hostname=f"{pool.name}-{os.getpid()}@{socket.gethostname()}",
+        pool=pool.kind,
+        concurrency=pool.concurrency,
+        queues=[queue(pool.name).name],
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=False,
+        task_events=True,
+        loglevel=settings.log_level,
+        optimization="fair",
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _keep_our_logging(**_: Any) -> None:
+    """Connected to Celery's signal, so that it leaves the logging configuration alone."""
