@@ -5,6 +5,7 @@ import zipfile
 
 from docx import Document
 from docx.document import Document as WordDocument
+from docx.enum.style import WD_STYLE_TYPE
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Pt
@@ -15,6 +16,7 @@ from rendering.pdf import COMPANY
 
 # The earliest time a zip entry can carry; a build date there would change the bytes of every build.
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+TABLE_STYLE = "Light Grid Accent 1"
 
 
 def render_docx(source: Source) -> bytes:
@@ -23,7 +25,7 @@ def render_docx(source: Source) -> bytes:
     _properties(document, source)
     document.add_heading(source.title, level=0)
     document.add_paragraph(
-        f"Reference {source.reference} | Version {source.version} | In force from {source.date:%d %B %Y} | "
+        f"Reference {source.reference} | Version {source.version} | Dated {source.date:%d %B %Y} | "
         f"Owner: {source.owner} | {source.classification}",
         style="Subtitle",
     )
@@ -32,6 +34,7 @@ def render_docx(source: Source) -> bytes:
         if isinstance(block, Item) and block.number == 1 and block.depth == 0:
             numbering = _restarted_numbering(document)
         _add(document, block, numbering)
+    _trim(document)
     packed = io.BytesIO()
     document.save(packed)
     return _normalised(packed.getvalue())
@@ -71,7 +74,7 @@ def _add(document: WordDocument, block: Block, numbering: int | None) -> None:
                 _number(paragraph, numbering)
             _runs(paragraph, runs)
         case Table(rows):
-            table = document.add_table(rows=0, cols=len(rows[0]), style="Light Grid Accent 1")
+            table = document.add_table(rows=0, cols=len(rows[0]), style=TABLE_STYLE)
             for row in rows:
                 for cell, text in zip(table.add_row().cells, row, strict=True):
                     cell.text = text
@@ -101,6 +104,16 @@ def _number(paragraph: WordParagraph, numbering: int) -> None:
     properties = paragraph._p.get_or_add_pPr().get_or_add_numPr()  # noqa: SLF001 - as above
     properties.get_or_add_ilvl().val = 0
     properties.get_or_add_numId().val = numbering
+
+
+def _trim(document: WordDocument) -> None:
+    """Leave out the template's hundred table styles, their copy for Word 2007 and its thumbnail: 95 % of the bytes."""
+    for style in list(document.styles):
+        if style.type == WD_STYLE_TYPE.TABLE and style.name not in {"Normal Table", TABLE_STYLE}:
+            style.element.getparent().remove(style.element)
+    for rels in (document.part.rels, document.part.package.rels):
+        for rel_id in [rel.rId for rel in rels.values() if rel.reltype.endswith(("/stylesWithEffects", "/thumbnail"))]:
+            del rels[rel_id]
 
 
 def _normalised(archive: bytes) -> bytes:
