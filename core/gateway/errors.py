@@ -1,0 +1,52 @@
+"""What can go wrong behind the door. All are `CapabilityFailure`, so a worker knows at once whether to try again.
+
+GatewayError
+├── ProviderUnavailable   retryable: unreachable, overloaded, 429, 5xx; `retry_after_seconds` when it was told
+│   └── ProviderTimeout   retryable: nothing arrived within the time allowed
+├── BadResponse           retryable: cut short, or not the protocol
+├── ProviderRefused       final: our key, our request, the provider's policy or an exhausted quota
+└── InvalidRequest        final: the request lacks a part that this model needs
+"""
+
+from core.kit.errors import CapabilityFailure
+
+
+class GatewayError(CapabilityFailure):
+    """A model call that did not succeed. The detail never holds a prompt or a key, so it may be shown and logged."""
+
+    title, default_code = "Model call failed", "model_failed"
+    retryable_by_default = False
+
+    def __init__(self, detail: str, *, code: str | None = None, retry_after_seconds: int | None = None) -> None:
+        super().__init__(detail, code=code, retryable=self.retryable_by_default)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ProviderUnavailable(GatewayError):
+    """The provider cannot be reached, is overloaded or limits our rate."""
+
+    title, default_code, retryable_by_default = "Model provider unavailable", "provider_unavailable", True
+
+
+class ProviderTimeout(ProviderUnavailable):
+    """The provider sent nothing within the time allowed."""
+
+    title, default_code = "Model provider timed out", "provider_timeout"
+
+
+class BadResponse(GatewayError):
+    """The provider answered with something that is not the protocol, or stopped in the middle of it."""
+
+    title, default_code, retryable_by_default = "Model provider answered badly", "provider_bad_response", True
+
+
+class ProviderRefused(GatewayError):
+    """The provider refused, and would refuse the same request again."""
+
+    title, default_code = "Model provider refused", "provider_refused"
+
+
+class InvalidRequest(GatewayError):
+    """The request lacks a part that the model needs."""
+
+    title, default_code = "Model request incomplete", "model_request_invalid"

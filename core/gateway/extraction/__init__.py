@@ -1,0 +1,1 @@
+"""How ``local/extractive`` reads: sentences, words and their ranking."""

