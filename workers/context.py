@@ -39,6 +39,7 @@ class AttemptContext:
         self.usage: list[dict[str, Any]] = []
         self.cost_usd: Decimal = ZERO
         self._database = database
+        self._single = database.single_tenant(job.organization_id)
         self._publisher = publisher
         self._checkpoints = JobCheckpoints(database, job.id, job.organization_id, job.attempt)
         self._event_id = claim.event_id
@@ -102,8 +103,7 @@ class AttemptContext:
         """Keep an event, then publish it. Raises `LeaseLost` when the fence refuses it."""
         with self._events_lock:
             kept = self._next_event(event, data, kept=True)
-            with self._database.tenant(self.organization_id) as session:
-                leases.keep_events(session, self.job_id, self.attempt, [kept])
+            leases.keep_events(self._single, self.job_id, self.attempt, [kept])
             self._previous = kept.id
             self._publisher.publish([kept])
 
@@ -138,10 +138,12 @@ class AttemptContext:
         """Apply `rule` with the attempt's usage; returns the kept event, unpublished. Raises `LeaseLost`."""
         with self._events_lock:
             event = self._next_event(event_type, data, kept=True)
-            with self._database.tenant(self.organization_id) as session:
-                leases.end(session, rule, event, usage=self.usage, cost_usd=self.cost_usd, **outcome)
-                if event.is_final and (self._checkpoints.written or self.attempt > 1):
+            if event.is_final and (self._checkpoints.written or self.attempt > 1):
+                with self.transaction() as session:
+                    leases.end(session, rule, event, usage=self.usage, cost_usd=self.cost_usd, **outcome)
                     leases.forget_checkpoints(session, self.job_id)
+            else:
+                leases.end(self._single, rule, event, usage=self.usage, cost_usd=self.cost_usd, **outcome)
             return event
 
     def publish(self, events: Sequence[Event], *, hint: bool = False) -> None:
@@ -150,8 +152,7 @@ class AttemptContext:
 
     def _next_event(self, event_type: str, data: Mapping[str, Any], *, kept: bool) -> Event:
         if self._event_id >= self._event_limit:
-            with self._database.tenant(self.organization_id) as session:
-                self._event_limit = leases.more_event_ids(session, self.job_id, self.attempt)
+            self._event_limit = leases.more_event_ids(self._single, self.job_id, self.attempt)
         self._event_id += 1
         previous = self._previous if kept else 0
         return Event(self.job_id, self._event_id, previous, event_type, self.attempt, data, utc_now())

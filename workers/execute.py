@@ -32,8 +32,8 @@ def execute(runtime: Runtime, job_id: UUID) -> None:
     Raises only when Postgres is away: the message is then acknowledged all the same, and the dispatcher finds the job
     again, unclaimed or with its lease run out.
     """
-    with runtime.database.system() as session:
-        claim = leases.claim(session, job_id, runtime.worker_name, runtime.settings.lease_seconds)
+    single = runtime.database.single_system()
+    claim = leases.claim(single, job_id, runtime.worker_name, runtime.settings.lease_seconds)
     if claim is None:
         _log.debug("job_not_claimed", job_id=encode(JOB, job_id))
         return

@@ -92,8 +92,7 @@ class Heartbeat:
 
     def _beat(self, held: dict[tuple[UUID, int], Held]) -> None:
         began = monotonic()
-        with self._database.system() as session:
-            beats = leases.beat(session, list(held), self._settings.lease_seconds)
+        beats = leases.beat(self._database.single_system(), list(held), self._settings.lease_seconds)
         self._last_success = began
         kept = {(beat.job_id, beat.attempt): beat for beat in beats}
         for key, attempt in held.items():

@@ -1,5 +1,6 @@
 """A worker process: a Celery worker for one pool, with its presence, its drain and a watch over its consumption."""
 
+import logging
 import os
 import signal
 import socket
@@ -89,6 +90,9 @@ def main(settings: Settings, pool_name: str, concurrency: int | None = None) -> 
     row = get_pool(pool_name)
     pool = Pool(row.name, row.kind, concurrency or row.concurrency, row.limit)
     configure_logging(settings, service=f"worker-{pool.name}")
+    # Celery writes two lines a task; ours say more and name the job.
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     configure_tracing(settings, service=f"worker-{pool.name}")
     if settings.metrics_port:
         serve_metrics(settings.metrics_port)

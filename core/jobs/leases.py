@@ -9,12 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.orm import Session
 
 from core.capability import LeaseLost
 from core.jobs.records import Beat, Claim, Event
 from core.jobs.repository import COLUMNS, dump, to_record
 from core.jobs.states import JobState, Transition
+from core.kit.db import Executor
 
 # How many event ids an attempt may use before it must ask for more; deltas use one each.
 EVENT_BLOCK = 100_000
@@ -100,7 +100,7 @@ _FORGET_CHECKPOINTS = (
 )
 
 
-def claim(session: Session, job_id: UUID, worker: str, lease_seconds: float) -> Claim | None:
+def claim(session: Executor, job_id: UUID, worker: str, lease_seconds: float) -> Claim | None:
     """Take a dispatched job, or None when there is nothing to take: a repeated message, cancelled, expired, ended."""
     row = session.execute(_CLAIM, {"id": job_id, "worker": worker, "lease_seconds": lease_seconds}).one_or_none()
     if row is None:
@@ -109,7 +109,7 @@ def claim(session: Session, job_id: UUID, worker: str, lease_seconds: float) -> 
     return Claim(job, row.input, row.input_ref, job.event_last, row.event_limit, row.previous, row.claimed_at)
 
 
-def beat(session: Session, held: Sequence[tuple[UUID, int]], lease_seconds: float) -> list[Beat]:
+def beat(session: Executor, held: Sequence[tuple[UUID, int]], lease_seconds: float) -> list[Beat]:
     """Extend the leases of (job id, attempt) pairs; a pair that is not returned has lost its lease."""
     ordered = sorted(held)
     rows = session.execute(
@@ -123,7 +123,7 @@ def beat(session: Session, held: Sequence[tuple[UUID, int]], lease_seconds: floa
     return [Beat(row.id, row.attempt, row.cancel_requested) for row in rows]
 
 
-def keep_events(session: Session, job_id: UUID, attempt: int, events: Sequence[Event]) -> None:
+def keep_events(session: Executor, job_id: UUID, attempt: int, events: Sequence[Event]) -> None:
     """Write events of the attempt, in order. Raises `LeaseLost` when the attempt no longer owns the job."""
     rows = session.execute(
         _KEEP,
@@ -141,7 +141,7 @@ def keep_events(session: Session, job_id: UUID, attempt: int, events: Sequence[E
         raise LeaseLost
 
 
-def more_event_ids(session: Session, job_id: UUID, attempt: int) -> int:
+def more_event_ids(session: Executor, job_id: UUID, attempt: int) -> int:
     """Reserve another block of event ids; returns the new upper bound. Raises `LeaseLost`."""
     limit = session.execute(_MORE_IDS, {"id": job_id, "attempt": attempt}).scalar_one_or_none()
     if limit is None:
@@ -150,7 +150,7 @@ def more_event_ids(session: Session, job_id: UUID, attempt: int) -> int:
 
 
 def end(
-    session: Session,
+    session: Executor,
     rule: Transition,
     event: Event,
     *,
@@ -190,12 +190,12 @@ def end(
         raise LeaseLost
 
 
-def forget_checkpoints(session: Session, job_id: UUID) -> None:
+def forget_checkpoints(session: Executor, job_id: UUID) -> None:
     """Delete the checkpoints of a job that has ended: nothing will resume from them."""
     for statement in _FORGET_CHECKPOINTS:
         session.execute(statement, {"id": job_id})
 
 
-def resume(session: Session, job_id: UUID, reason: str) -> bool:
+def resume(session: Executor, job_id: UUID, reason: str) -> bool:
     """Put a job that waits for `reason` back in the queue; False when it does not wait for that any more."""
     return session.execute(_RESUME, {"id": job_id, "reason": reason}).one_or_none() is not None

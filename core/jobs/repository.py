@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from core.jobs.records import Event, JobFilter, JobRecord, NewJob
 from core.jobs.states import CANCEL, JobState, Reason
 from core.keys.principal import Principal
+from core.kit.db import Executor
 
 COLUMNS = (
     "id, organization_id, project_id, key_id, capability, pool, state, reason, error, priority, created_at, run_at,"
@@ -83,7 +84,7 @@ def dump(value: Mapping[str, Any] | Sequence[Any] | None) -> str | None:
     return None if value is None else orjson.dumps(value).decode()
 
 
-def insert(session: Session, principal: Principal, job_id: UUID, new: NewJob, input_ref: str | None) -> JobRecord:
+def insert(session: Executor, principal: Principal, job_id: UUID, new: NewJob, input_ref: str | None) -> JobRecord:
     """Write the job and its first event in one statement."""
     row = session.execute(
         _SUBMIT,
@@ -111,13 +112,13 @@ def insert(session: Session, principal: Principal, job_id: UUID, new: NewJob, in
     return to_record(row)
 
 
-def get(session: Session, principal: Principal, job_id: UUID) -> JobRecord | None:
+def get(session: Executor, principal: Principal, job_id: UUID) -> JobRecord | None:
     """The job, or None when the project has no such job."""
     row = session.execute(_GET, {"id": job_id, "project_id": principal.project_id}).one_or_none()
     return None if row is None else to_record(row)
 
 
-def get_payloads(session: Session, principal: Principal, job_id: UUID) -> Row[Any] | None:
+def get_payloads(session: Executor, principal: Principal, job_id: UUID) -> Row[Any] | None:
     """The job's row followed by input, input_ref, result and result_ref."""
     return session.execute(_GET_PAYLOADS, {"id": job_id, "project_id": principal.project_id}).one_or_none()
 
@@ -142,7 +143,7 @@ def _listing(where: JobFilter, *, after_cursor: bool) -> TextClause:
 
 
 def list_jobs(
-    session: Session, principal: Principal, where: JobFilter, cursor: UUID | None, limit: int
+    session: Executor, principal: Principal, where: JobFilter, cursor: UUID | None, limit: int
 ) -> list[JobRecord]:
     """The project's jobs, newest first, with ids below `cursor`."""
     rows = session.execute(
@@ -174,7 +175,7 @@ def cancel(session: Session, principal: Principal, job_id: UUID) -> JobRecord | 
     return get(session, principal, job_id)
 
 
-def events_after(session: Session, organization_id: UUID, job_id: UUID, after: int, limit: int) -> list[Event]:
+def events_after(session: Executor, organization_id: UUID, job_id: UUID, after: int, limit: int) -> list[Event]:
     """Kept events with ids above `after`, oldest first."""
     rows = session.execute(
         _EVENTS, {"job_id": job_id, "organization_id": organization_id, "after": after, "limit": limit}

@@ -11,6 +11,7 @@ from core.jobs import repository
 from core.jobs.records import Event, JobFilter, JobRecord, NewJob
 from core.keys.principal import Principal
 from core.kit.blob import BlobStore
+from core.kit.db import Executor
 from core.kit.errors import NotFound
 from core.kit.ids import JOB, encode, new_id
 from core.kit.settings import Settings
@@ -40,12 +41,16 @@ class PayloadStore:
 
 
 class JobService:
-    """Submit, read, list and cancel."""
+    """Submit, read, list and cancel.
+
+    `submit`, `get`, `list` and `events` are one statement each: given `Database.single_tenant`, they are the whole
+    transaction and cost one round trip. `cancel` needs a session.
+    """
 
     def __init__(self, settings: Settings, blobs: BlobStore) -> None:
         self._payloads = PayloadStore(settings, blobs)
 
-    def submit(self, session: Session, principal: Principal, new: NewJob) -> JobRecord:
+    def submit(self, session: Executor, principal: Principal, new: NewJob) -> JobRecord:
         """Write a queued job and its first event.
 
         A large input is written to the blob store before the row: if the transaction then fails, an unreferenced blob
@@ -55,7 +60,7 @@ class JobService:
         reference = self._payloads.put(job_id, "input", new.input)
         return repository.insert(session, principal, job_id, new, reference)
 
-    def get(self, session: Session, principal: Principal, job_id: UUID) -> JobRecord:
+    def get(self, session: Executor, principal: Principal, job_id: UUID) -> JobRecord:
         """The job. Raises `NotFound` for unknown ids and for other projects' jobs alike."""
         job = repository.get(session, principal, job_id)
         if job is None:
@@ -63,7 +68,7 @@ class JobService:
         return job
 
     def get_with_payloads(
-        self, session: Session, principal: Principal, job_id: UUID
+        self, session: Executor, principal: Principal, job_id: UUID
     ) -> tuple[JobRecord, dict[str, Any] | None, dict[str, Any] | None]:
         """The job with its input and its result. Raises `NotFound`."""
         row = repository.get_payloads(session, principal, job_id)
@@ -74,7 +79,7 @@ class JobService:
         return repository.to_record(row), given, result
 
     def list(
-        self, session: Session, principal: Principal, where: JobFilter, *, cursor: UUID | None, limit: int
+        self, session: Executor, principal: Principal, where: JobFilter, *, cursor: UUID | None, limit: int
     ) -> list[JobRecord]:
         """The project's jobs, newest first, with ids below `cursor`; at most `limit`."""
         return repository.list_jobs(session, principal, where, cursor, limit)
@@ -87,7 +92,7 @@ class JobService:
         return job
 
     def events(
-        self, session: Session, organization_id: UUID, job_id: UUID, *, after: int, limit: int = 1000
+        self, session: Executor, organization_id: UUID, job_id: UUID, *, after: int, limit: int = 1000
     ) -> "list[Event]":
         """Kept events with ids above `after`, oldest first."""
         return repository.events_after(session, organization_id, job_id, after, limit)

@@ -7,12 +7,17 @@ transaction, so that a transaction pooler in front of Postgres works:
 * `Database.system` runs as ``waybill_system``: dispatcher and sweeps, which work across organisations.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.engine import URL, make_url
+import psycopg
+from sqlalchemy import Engine, TextClause, create_engine, text
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.engine import URL, Result, make_url
+from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -27,6 +32,7 @@ _ASSUME = text(
     "SELECT set_config('role', :role, true), set_config('waybill.organization_id', :organization, true),"
     " set_config('statement_timeout', :timeout, true)"
 )
+_DIALECT = PGDialect_psycopg()
 
 
 class Base(DeclarativeBase):
@@ -43,7 +49,7 @@ def is_unavailable(error: BaseException) -> bool:
     """Whether `error` means that Postgres is away or too busy, rather than that the statement was wrong."""
     if isinstance(error, PoolTimeout):
         return True
-    if isinstance(error, OperationalError | InterfaceError):
+    if isinstance(error, OperationalError | InterfaceError | psycopg.OperationalError | psycopg.InterfaceError):
         return True
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
@@ -94,6 +100,69 @@ class Database:
             session.execute(_ASSUME, {"role": role, "organization": organization, "timeout": self._timeout_ms})
             yield session
 
+    def single_tenant(self, organization_id: UUID) -> "SingleStatement":
+        """Executes statements as the organisation, each in a transaction and a round trip of its own."""
+        return SingleStatement(self, APP_ROLE, str(organization_id))
+
+    def single_system(self) -> "SingleStatement":
+        """Executes statements across organisations, each in a transaction and a round trip of its own."""
+        return SingleStatement(self, SYSTEM_ROLE, "")
+
+    def run_single(
+        self, role: str, organization: str, statement: TextClause, parameters: Mapping[str, Any]
+    ) -> Result[Any]:
+        """Begin, assume the role, execute `statement` and commit, in one round trip (libpq's pipeline mode)."""
+        pooled = self.engine.raw_connection()
+        try:
+            connection: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
+            try:
+                with connection.pipeline():
+                    connection.execute(
+                        _driver_sql(_ASSUME),
+                        {"role": role, "organization": organization, "timeout": self._timeout_ms},
+                    )
+                    cursor = connection.execute(_driver_sql(statement), parameters)
+                    connection.commit()
+                rows = cursor.fetchall() if cursor.description else []
+                keys = tuple(column.name for column in cursor.description or ())
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                # The server went away: every pooled connection is as dead as this one.
+                pooled.invalidate()
+                self.engine.dispose()
+                raise
+        finally:
+            pooled.close()
+        return IteratorResult(_metadata(keys), iter(rows))
+
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+
+
+class SingleStatement:
+    """Stands in for a session where one statement is the whole transaction: `execute` also commits."""
+
+    __slots__ = ("_database", "_organization", "_role")
+
+    def __init__(self, database: Database, role: str, organization: str) -> None:
+        self._database = database
+        self._role = role
+        self._organization = organization
+
+    def execute(self, statement: TextClause, parameters: Mapping[str, Any]) -> Result[Any]:
+        """Execute and commit. Raises what the driver raises; nothing is kept then."""
+        return self._database.run_single(self._role, self._organization, statement, parameters)
+
+
+# What a repository function that issues one statement accepts.
+Executor = Session | SingleStatement
+
+
+@lru_cache(maxsize=512)
+def _driver_sql(statement: TextClause) -> str:
+    return str(statement.compile(dialect=_DIALECT))
+
+
+@lru_cache(maxsize=512)
+def _metadata(keys: tuple[str, ...]) -> SimpleResultMetaData:
+    return SimpleResultMetaData(keys)

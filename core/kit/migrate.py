@@ -1,0 +1,31 @@
+"""Brings a database to the newest schema, with the migrations of ``infra/migrations``."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def _configuration(database_url: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    from alembic.config import Config
+
+    # Found, not imported: nothing imports infra, and Alembic runs its files itself.
+    spec = find_spec("infra")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(next(iter(spec.submodule_search_locations))) / "migrations"))
+    configuration.set_main_option("sqlalchemy.url", database_url.replace("%", "%%"))
+    return configuration
+
+
+def upgrade(database_url: str, revision: str = "head") -> None:
+    """Run every missing migration up to `revision`; a second process doing the same waits for the first."""
+    from alembic import command
+
+    command.upgrade(_configuration(database_url), revision)
+
+
+def downgrade(database_url: str, revision: str) -> None:
+    """Undo migrations down to `revision`."""
+    from alembic import command
+
+    command.downgrade(_configuration(database_url), revision)

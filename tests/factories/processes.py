@@ -1,0 +1,137 @@
+"""Starts the product's own processes for tests, and ends them: by request, by force, or in the middle of something."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.kit.settings import Settings
+from tests.factories.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def environment(settings: Settings, **extra: str) -> dict[str, str]:
+    """The environment under which a child process sees the same settings as the test."""
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
+    assert settings.secret_key is not None
+    values = {
+        "DATABASE_URL": settings.database_url.get_secret_value(),
+        "REDIS_URL": settings.redis_url.get_secret_value(),
+        "WAYBILL_SECRET_KEY": settings.secret_key.get_secret_value(),
+        "WAYBILL_HOME": str(settings.home),
+        "WAYBILL_KEY_PREFIX": settings.key_prefix,
+        "WAYBILL_EXTRA_CAPABILITIES": '["tests.factories.capabilities:ALL"]',
+        "WAYBILL_LEASE_SECONDS": str(settings.lease_seconds),
+        "WAYBILL_HEARTBEAT_SECONDS": str(settings.heartbeat_seconds),
+        "WAYBILL_REDISPATCH_AFTER_SECONDS": str(settings.redispatch_after_seconds),
+        "WAYBILL_DISPATCHER_SWEEP_SECONDS": str(settings.dispatcher_sweep_seconds),
+        "WAYBILL_BROKER_VISIBILITY_TIMEOUT_SECONDS": str(settings.broker_visibility_timeout_seconds),
+        "WAYBILL_CONSUMPTION_TIMEOUT_SECONDS": str(settings.consumption_timeout_seconds),
+        "WAYBILL_DRAIN_SECONDS": str(settings.drain_seconds),
+        "WAYBILL_PROJECT_MAX_CONCURRENT_JOBS": str(settings.project_max_concurrent_jobs),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONWARNINGS": "default",
+    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")}
+    return {**inherited, **values, **extra}
+
+
+@dataclass
+class Process:
+    """A running child and the file that holds what it logged."""
+
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self.popen.pid
+
+    def output(self) -> str:
+        """Everything logged so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def wait_for(self, text: str, timeout_seconds: float = 30) -> None:
+        """Wait until `text` was logged. Fails at once when the process ended without it."""
+
+        def logged() -> bool:
+            ended = self.popen.poll() is not None
+            if text in self.output():
+                return True
+            assert not ended, f"ended with {self.popen.returncode}: {self.output()[-2000:]}"
+            return False
+
+        wait_until(logged, timeout_seconds=timeout_seconds, what=f"{text!r} in the log")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process itself, not to its children."""
+        self.popen.send_signal(number)
+
+    def stop(self, timeout_seconds: float = 30) -> int:
+        """SIGTERM and wait; returns the exit code."""
+        if self.popen.poll() is None:
+            self.popen.terminate()
+        return self.popen.wait(timeout_seconds)
+
+    def kill(self) -> None:
+        """SIGKILL the whole process group, as a lost machine would."""
+        if self.popen.poll() is None:
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait(10)
+
+
+def start(settings: Settings, *arguments: str, **extra: str) -> Process:
+    """Start ``python -m`` with `arguments` in a process group of its own."""
+    descriptor, path = tempfile.mkstemp(prefix="waybill-test-", suffix=".log", dir=settings.home)
+    with os.fdopen(descriptor, "wb") as log:
+        popen = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            env=environment(settings, **extra),
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    return Process(popen, Path(path))
+
+
+@contextmanager
+def running(settings: Settings, *arguments: str, until: str, **extra: str) -> Iterator[Process]:
+    """A process that has logged `until`; stopped at the end, or killed if it does not stop."""
+    process = start(settings, *arguments, **extra)
+    try:
+        process.wait_for(until)
+        yield process
+    finally:
+        try:
+            process.stop(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+@contextmanager
+def dispatcher(settings: Settings, **extra: str) -> Iterator[Process]:
+    """A running dispatcher that owns the pool of the probes."""
+    with running(settings, "workers", "dispatcher", until='"pool":"probe"', **extra) as process:
+        yield process
+
+
+@contextmanager
+def worker(settings: Settings, pool: str = "probe", concurrency: int = 2, **extra: str) -> Iterator[Process]:
+    """A running worker that consumes."""
+    with running(settings, "workers", "worker", pool, str(concurrency), until="worker_ready", **extra) as process:
+        yield process
+
+
+def settings_of(settings: Settings, **changes: object) -> Settings:
+    """A copy of `settings` with `changes`."""
+    return settings.model_copy(update=changes)

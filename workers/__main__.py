@@ -1,0 +1,28 @@
+"""``python -m workers dispatcher`` and ``python -m workers worker POOL``: the roles without the command line's extras."""
+
+import sys
+
+from core.kit.settings import get_settings
+
+_USAGE = "usage: python -m workers dispatcher | worker POOL [CONCURRENCY]"
+
+
+def run(arguments: list[str]) -> int:
+    """Run the role named by `arguments`; returns the process's exit code."""
+    match arguments:
+        case ["dispatcher"]:
+            from workers.dispatcher import main as dispatch
+
+            dispatch(get_settings())
+            return 0
+        case ["worker", pool, *rest] if len(rest) <= 1 and all(text.isdigit() for text in rest):
+            from workers.worker import main as work
+
+            return work(get_settings(), pool, int(rest[0]) if rest else None)
+        case _:
+            sys.stderr.write(f"{_USAGE}\n")
+            return 2
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))
