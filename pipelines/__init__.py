@@ -1,0 +1,6 @@
+"""The capabilities. Adding one is a folder and a line in `CAPABILITIES`."""
+
+from core.capability import Manifest
+from pipelines.knowledge.manifest import INGEST, SEARCH
+
+CAPABILITIES: tuple[Manifest, ...] = (SEARCH, INGEST)

@@ -1,0 +1,173 @@
+"""What the knowledge capabilities take and give: the contract that the API publishes as JSON Schema."""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE
+
+QUERY_MAX_CHARACTERS = 2000
+PASSAGES_MAX = 50
+PASSAGES_DEFAULT = 8
+DOCUMENTS_MAX = 10_000
+
+_EXAMPLE_BASE = "kb_01kb0d3h5we3v9wq2m8c5r6t7x"
+_EXAMPLE_DOCUMENT = "doc_01kb0d3m2ffx1r0g4k9n8p7s6t"
+
+
+def _id_pattern(prefix: str) -> str:
+    return f"^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$"
+
+
+def _require_words(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("must not hold a NUL character")
+    if not text.strip():
+        raise ValueError("must hold more than blanks")
+    return text
+
+
+KnowledgeBaseId = Annotated[
+    str, Field(pattern=_id_pattern(KNOWLEDGE_BASE), description="Id of the knowledge base.", examples=[_EXAMPLE_BASE])
+]
+DocumentId = Annotated[
+    str, Field(pattern=_id_pattern(DOCUMENT), description="Id of the document.", examples=[_EXAMPLE_DOCUMENT])
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Mode(StrEnum):
+    """What to give back: an answer with its passages, or the passages alone."""
+
+    ANSWER = "answer"
+    PASSAGES = "passages"
+
+
+class SearchInput(_Strict):
+    """A question to a knowledge base."""
+
+    knowledge_base: KnowledgeBaseId
+    query: Annotated[str, AfterValidator(_require_words)] = Field(
+        min_length=1,
+        max_length=QUERY_MAX_CHARACTERS,
+        description="The question, or the words to look for.",
+        examples=["How long may a claim for a damaged parcel be filed?"],
+    )
+    mode: Mode = Field(Mode.ANSWER, description="`answer` writes an answer with citations; `passages` only retrieves.")
+    limit: int = Field(
+        PASSAGES_DEFAULT,
+        ge=1,
+        le=PASSAGES_MAX,
+        description="How many passages to retrieve; in mode `answer` these are all that the model gets to read.",
+    )
+
+
+class FoundPassage(_Strict):
+    """A retrieved piece of a document; `text` is the document's text from character `start` up to `end`."""
+
+    id: str = Field(description="Id of the passage; stable while the document does not change.")
+    document_id: DocumentId
+    document: str = Field(description="The document's name.")
+    page: int | None = Field(description="Page on which it begins, from 1; null for formats without pages.")
+    section: str | None = Field(description="Its headings, outermost first, joined by ` > `; null outside any.")
+    start: int = Field(ge=0, description="First character in the document's text, from 0.")
+    end: int = Field(ge=0, description="The character after the last.")
+    text: str
+    score: float = Field(description="Rank score, higher is better; comparable within one result only.")
+
+
+class VerifiedQuote(_Strict):
+    """A quote that was found word for word in the passage that it cites. Marker `[n]` in the answer is the n-th one."""
+
+    quote: str = Field(description="The document's own words from character `start` up to `end`.")
+    document_id: DocumentId
+    document: str = Field(description="The document's name.")
+    page: int | None = Field(description="Page on which the quote begins, from 1; null for formats without pages.")
+    section: str | None = Field(description="Headings above it, outermost first, joined by ` > `; null outside any.")
+    start: int = Field(ge=0, description="First character in the document's text, from 0.")
+    end: int = Field(ge=0, description="The character after the last.")
+    passage: str = Field(description="Id of the passage in `passages` that holds it.")
+
+
+class NoAnswer(StrEnum):
+    """Why there is no answer."""
+
+    NOTHING_FOUND = "nothing_found"  # retrieval gave no passage
+    NOT_IN_DOCUMENTS = "not_in_documents"  # the model read the passages and says that they do not answer
+    NOT_VERIFIED = "not_verified"  # the model wrote something, but no quote of it stands in the documents
+
+
+class SearchOutput(_Strict):
+    """The answer with its evidence, or the passages alone."""
+
+    mode: Mode
+    answer: str | None = Field(
+        description="With markers like `[1]`, which number `citations` from 1; null in mode `passages`."
+    )
+    answered: bool = Field(description="Whether the documents answer: at least one quote in the answer was verified.")
+    no_answer: NoAnswer | None = Field(description="Why `answered` is false in mode `answer`.")
+    citations: list[VerifiedQuote]
+    dropped_quotes: int = Field(
+        ge=0, description="Quotes the model gave that do not stand in the passages; the answer does not mark them."
+    )
+    passages: list[FoundPassage] = Field(description="What was retrieved, the best first.")
+    model: str | None = Field(description="The model that answered; null when none was called.")
+    embedding_model: str = Field(description="The model that compared the query with the passages.")
+    prompt: str | None = Field(description="Digest of the prompt's text, `sha256:…`; null when no model was called.")
+
+
+class IngestInput(_Strict):
+    """Which documents to read into the knowledge base."""
+
+    knowledge_base: KnowledgeBaseId
+    documents: list[DocumentId] | None = Field(
+        None,
+        min_length=1,
+        max_length=DOCUMENTS_MAX,
+        description="Documents to ingest; null means every document of the base that waits to be.",
+    )
+
+
+class IngestedDocument(_Strict):
+    """What became of one document."""
+
+    id: DocumentId
+    name: str
+    status: Literal["ingested", "unchanged", "failed"] = Field(
+        description="`unchanged`: its content was already searchable; `failed`: see `error`."
+    )
+    pages: int | None = Field(None, ge=0, description="Pages read; null for formats without pages.")
+    chunks: int = Field(ge=0, description="Chunks the document now has.")
+    embedded: int = Field(ge=0, description="Chunks that had to be embedded because their text was new.")
+    error: dict[str, str] | None = Field(None, description="`code` and `message` when it failed.")
+
+
+class IngestCounts(_Strict):
+    """How many documents ended how, and what it took."""
+
+    ingested: int = Field(ge=0)
+    unchanged: int = Field(ge=0)
+    failed: int = Field(ge=0)
+    chunks: int = Field(ge=0)
+    embedded: int = Field(ge=0)
+
+
+class IngestOutput(_Strict):
+    """Every document and the sums. A document that failed does not fail the job."""
+
+    documents: list[IngestedDocument]
+    counts: IngestCounts
+
+
+SEARCH_EXAMPLES: tuple[dict[str, Any], ...] = (
+    {"knowledge_base": _EXAMPLE_BASE, "query": "How long may a claim for a damaged parcel be filed?"},
+    {"knowledge_base": _EXAMPLE_BASE, "query": "lithium batteries", "mode": "passages", "limit": 20},
+)
+INGEST_EXAMPLES: tuple[dict[str, Any], ...] = (
+    {"knowledge_base": _EXAMPLE_BASE},
+    {"knowledge_base": _EXAMPLE_BASE, "documents": [_EXAMPLE_DOCUMENT]},
+)
