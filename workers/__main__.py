@@ -1,4 +1,4 @@
-"""``python -m workers dispatcher`` and ``python -m workers worker POOL``: the roles without the command line's extras."""
+"""``python -m workers dispatcher`` and ``python -m workers worker POOL``: the roles without the CLI."""
 
 import sys
 

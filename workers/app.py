@@ -1,7 +1,7 @@
 """The Celery application. Celery moves job ids; everything that must not be lost is in Postgres."""
 
 from celery import Celery
-from kombu import Queue
+from kombu.entity import Queue
 
 from core.kit.errors import Unavailable
 from core.kit.settings import Settings, get_settings
@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> Celery:
 def queue(pool: str) -> Queue:
     """The Celery queue of a pool."""
     name = queue_name(pool)
-    return Queue(name, routing_key=name)
+    return Queue(name, routing_key=name)  # type: ignore[no-untyped-call]
 
 
 app = create_app(get_settings()) if get_settings().redis_url else Celery("waybill")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from time import time
+from typing import cast
 from uuid import UUID
 
 import orjson
@@ -47,12 +48,12 @@ class Broker:
             raise BrokerUnavailable(type(error).__name__) from error
 
     def queued_ids(self, pool: str) -> set[UUID]:
-        """The jobs whose message waits in the pool's queue. The queue is short by design. Raises `BrokerUnavailable`."""
+        """The jobs whose message waits in the pool's queue, short by design. Raises `BrokerUnavailable`."""
         try:
             bodies = self._redis.lrange(self._list_key(pool), 0, -1)
         except (redis.RedisError, OSError) as error:
             raise BrokerUnavailable(type(error).__name__) from error
-        return {UUID(orjson.loads(body)["headers"]["id"]) for body in bodies}  # type: ignore[union-attr]
+        return {UUID(orjson.loads(body)["headers"]["id"]) for body in bodies}
 
     def depth(self, pool: str) -> int:
         """Messages in the pool's queue. Raises `BrokerUnavailable`."""
@@ -87,7 +88,7 @@ class Broker:
             members = self._redis.zrangebyscore(self._presence_key(pool), time(), "+inf")
         except (redis.RedisError, OSError) as error:
             raise BrokerUnavailable(type(error).__name__) from error
-        return sum(int(member.rpartition(b"|")[2]) for member in members)  # type: ignore[union-attr]
+        return sum(int(bytes(member).rpartition(b"|")[2]) for member in cast("list[bytes]", members))
 
     def close(self) -> None:
         """Close the producer's connections."""

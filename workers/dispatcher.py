@@ -35,7 +35,9 @@ _log = get_logger(__name__)
 class PoolDispatcher:
     """Dispatching for one pool: its fair shares, its window, its sweeps."""
 
-    def __init__(self, pool: str, database: Database, broker: Broker, publisher: LivePublisher, settings: Settings) -> None:
+    def __init__(
+        self, pool: str, database: Database, broker: Broker, publisher: LivePublisher, settings: Settings
+    ) -> None:
         self.pool = pool
         self._database = database
         self._broker = broker
@@ -155,7 +157,7 @@ class Dispatcher:
                     next_housekeeping = now + _HOUSEKEEPING_SECONDS
                     self._keep_house()
                 moved = self._dispatch()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever a round died of, the next one must come
                 if not is_unavailable(error):
                     _log.exception("dispatcher_round_failed")
                 else:
@@ -230,7 +232,7 @@ class Dispatcher:
     def _listen_forever(self) -> None:
         while not self._stop.is_set():
             try:
-                with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+                with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
                     pubsub.subscribe(hint_channel(self._settings))
                     while not self._stop.is_set():
                         if pubsub.get_message(timeout=1.0) is not None:

@@ -85,7 +85,7 @@ class Heartbeat:
                 continue
             try:
                 self._beat(held)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a heart that stops would lose every job of the process
                 if not is_unavailable(error):
                     _log.exception("heartbeat_failed")
                 self._give_up_if_late(held, error)
@@ -114,7 +114,7 @@ class Heartbeat:
     def _listen_forever(self) -> None:
         while not self._stopped.is_set():
             try:
-                with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+                with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
                     pubsub.subscribe(control_channel(self._settings))
                     while not self._stopped.is_set():
                         message = pubsub.get_message(timeout=1.0)

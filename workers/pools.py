@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A Celery pool and queue. `concurrency` is slots per worker process; `limit` caps running jobs over all workers."""
+    """A Celery pool and queue: `concurrency` slots a worker process, at most `limit` running jobs over all of them."""
 
     name: str
     kind: Literal["threads", "prefork"]

@@ -1,5 +1,6 @@
 """What a worker process holds: connections, leases and loaded capabilities. Built on first use, after any fork."""
 
+import mmap
 import os
 import socket
 import threading
@@ -65,8 +66,6 @@ class Drain:
     """Whether this process, or the parent it was forked from, must let go of its jobs now."""
 
     def __init__(self) -> None:
-        import mmap
-
         # Anonymous shared memory survives a fork, so a child of a prefork pool sees what its parent decides.
         self._flag = mmap.mmap(-1, 1)
 

@@ -1,6 +1,7 @@
 """Durable checkpoints of a job as bytes, fenced by the attempt. What is in them is the framework's business."""
 
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
@@ -110,10 +111,10 @@ class JobCheckpoints:
             found = [self._with_writes(session, row) for row in session.execute(_LIST, scope).all()]
         yield from found
 
-    def _with_writes(self, session: Session, row: Row[tuple[str, str, str | None, str, bytes, dict[str, object]]]) -> StoredCheckpoint:
+    def _with_writes(self, session: Session, row: Row[Any]) -> StoredCheckpoint:
         scope = {"job_id": self._scope["job_id"], "namespace": row.namespace, "id": row.id}
         writes = tuple(tuple(line) for line in session.execute(_WRITES, scope))
-        return StoredCheckpoint(row.namespace, row.id, row.parent_id, row.kind, row.body, row.metadata, writes)  # type: ignore[arg-type]
+        return StoredCheckpoint(row.namespace, row.id, row.parent_id, row.kind, row.body, row.metadata, writes)
 
     def _require(self, kept: bool) -> None:
         if not kept:

@@ -88,7 +88,8 @@ WITH job AS (
   RETURNING jobs.*, old.event_last AS previous
 ), event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
-  SELECT id, event_last, previous, organization_id, 'job.queued', attempt, jsonb_build_object('resumed', CAST(:reason AS text))
+  SELECT id, event_last, previous, organization_id, 'job.queued', attempt,
+    jsonb_build_object('resumed', CAST(:reason AS text))
   FROM job
 )
 SELECT {COLUMNS} FROM job

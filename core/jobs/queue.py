@@ -96,7 +96,8 @@ _STOP = text(
 _RECOVER = text(
     _sweep(
         f"{_LEASE_OVER} AND failures + 1 < max_attempts",
-        f"state = 'queued', reason = '{Reason.WORKER_LOST}', failures = failures + 1, dispatched_at = NULL, run_at = now()",
+        f"state = 'queued', reason = '{Reason.WORKER_LOST}', failures = failures + 1, dispatched_at = NULL,"
+        " run_at = now()",
         "job.queued",
         "jsonb_build_object('reason', reason, 'attempt', attempt)",
     )
@@ -113,7 +114,8 @@ _ABANDON = text(
 
 _DEPTH = text(f"""
 SELECT pool, state::text AS state, count(*) AS jobs,
-  coalesce(extract(epoch FROM now() - min(run_at) FILTER (WHERE state = 'queued' AND run_at <= now())), 0) AS wait_seconds
+  coalesce(extract(epoch FROM now() - min(run_at) FILTER (WHERE state = 'queued' AND run_at <= now())), 0)
+    AS wait_seconds
 FROM jobs WHERE {ACTIVE} GROUP BY pool, state
 """)
 
@@ -177,9 +179,7 @@ def unmark_pool(session: Session, pool: str) -> int:
 
 def unclaimed(session: Session, pool: str, older_than_seconds: float) -> list[UUID]:
     """Jobs that were dispatched that long ago and that no worker has claimed."""
-    return list(
-        session.execute(_UNCLAIMED, {"pool": pool, "older_than_seconds": older_than_seconds}).scalars()
-    )
+    return list(session.execute(_UNCLAIMED, {"pool": pool, "older_than_seconds": older_than_seconds}).scalars())
 
 
 def sweep(session: Session, pool: str) -> list[Event]:

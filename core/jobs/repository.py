@@ -71,12 +71,12 @@ _EVENTS = text(
 def to_record(row: Row[Any]) -> JobRecord:
     """The record of a row that begins with `COLUMNS`."""
     values = tuple(row[:_WIDTH])
-    return JobRecord(*values[:6], JobState(values[6]), *values[7:])
+    return JobRecord(*values[:6], JobState(values[6]), *values[7:])  # type: ignore[call-arg]
 
 
 def to_event(row: Row[Any]) -> Event:
     """The event of a row of ``job_events``."""
-    return Event(*row)
+    return Event(*tuple(row))
 
 
 def dump(value: Mapping[str, Any] | Sequence[Any] | None) -> str | None:

@@ -1,6 +1,6 @@
 """Jobs as clients use them. Everything here adds to the caller's transaction; only the edge commits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.jobs import repository
 from core.jobs.records import Event, JobFilter, JobRecord, NewJob
+from core.jobs.states import Priority
 from core.keys.principal import Principal
 from core.kit.blob import BlobStore
 from core.kit.db import Executor
@@ -93,15 +94,13 @@ class JobService:
 
     def events(
         self, session: Executor, organization_id: UUID, job_id: UUID, *, after: int, limit: int = 1000
-    ) -> "list[Event]":
+    ) -> Sequence[Event]:
         """Kept events with ids above `after`, oldest first."""
         return repository.events_after(session, organization_id, job_id, after, limit)
 
 
 def queued_event(job: JobRecord) -> Event:
     """The event that `JobService.submit` wrote, for publishing after the commit."""
-    from core.jobs.states import Priority
-
     data = {"capability": job.capability, "priority": str(Priority.of_rank(job.priority))}
     return Event(job.id, 1, 0, "job.queued", 0, data, job.created_at)
 

@@ -21,9 +21,7 @@ class JobState(StrEnum):
     REJECTED = "rejected"
 
 
-TERMINAL = frozenset(
-    {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED, JobState.REJECTED}
-)
+TERMINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED, JobState.REJECTED})
 ACTIVE = frozenset(JobState) - TERMINAL
 
 

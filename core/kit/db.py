@@ -32,7 +32,7 @@ _ASSUME = text(
     "SELECT set_config('role', :role, true), set_config('waybill.organization_id', :organization, true),"
     " set_config('statement_timeout', :timeout, true)"
 )
-_DIALECT = PGDialect_psycopg()
+_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
 class Base(DeclarativeBase):
@@ -59,9 +59,7 @@ class Database:
 
     def __init__(self, settings: Settings, *, application_name: str, pool_size: int | None = None) -> None:
         if settings.database_url is None:
-            message = (
-                "DATABASE_URL is not set and no embedded stack is running; start one with `waybill up`, or set it"
-            )
+            message = "DATABASE_URL is not set and no embedded stack is running; start one with `waybill up`, or set it"
             raise Unavailable(message, code="database_not_configured")
         self._timeout_ms = str(int(settings.database_statement_timeout_seconds * 1000))
         self.url = normalize_url(settings.database_url.get_secret_value())

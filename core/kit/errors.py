@@ -3,7 +3,7 @@
     WaybillError
     ├── BadRequest 400          ├── Conflict 409               ├── RateLimited 429
     ├── Unauthenticated 401     ├── Gone 410                   ├── Unavailable 503
-    ├── PermissionDenied 403    ├── PayloadTooLarge 413        └── CapabilityFailure   (a worker's, never an HTTP status)
+    ├── PermissionDenied 403    ├── PayloadTooLarge 413        └── CapabilityFailure   (a worker's, no HTTP status)
     ├── NotFound 404            ├── UnsupportedMedia 415           ├── retryable: the next attempt may succeed
     └── …                       └── Unprocessable 422              └── final: trying again changes nothing
 

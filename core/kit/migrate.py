@@ -12,7 +12,9 @@ def _configuration(database_url: str):  # type: ignore[no-untyped-def]  # noqa: 
     assert spec is not None
     assert spec.submodule_search_locations is not None
     configuration = Config()
-    configuration.set_main_option("script_location", str(Path(next(iter(spec.submodule_search_locations))) / "migrations"))
+    configuration.set_main_option(
+        "script_location", str(Path(next(iter(spec.submodule_search_locations))) / "migrations")
+    )
     configuration.set_main_option("sqlalchemy.url", database_url.replace("%", "%%"))
     return configuration
 

@@ -25,10 +25,12 @@ def default_home() -> Path:
 class RunFileSource(PydanticBaseSettingsSource):
     """Reads the addresses of a running embedded stack, so that a second terminal needs no exports."""
 
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        """Nothing is looked up by field: the file is read whole."""
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
+        """The settings in the run file that the environment does not override."""
         home = Path(os.environ.get("WAYBILL_HOME") or default_home())
         try:
             found = json.loads((home / RUN_FILE).read_text(encoding="utf-8"))
@@ -109,7 +111,7 @@ class Settings(BaseSettings):
 
     extra_capabilities: list[str] = Field(
         default_factory=list,
-        description='JSON list of "module:name", each a Manifest or a tuple of them that no installed package declares.',
+        description='JSON list of "module:name": Manifests, or tuples of them, that no installed package declares.',
     )
     drain_seconds: float = Field(20.0, ge=0, description="How long a stopping worker lets its jobs run before release.")
 

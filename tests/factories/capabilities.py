@@ -1,4 +1,4 @@
-"""Capabilities for tests: they do nothing, wait, stream, fail, die or ignore their cancellation, as their input says."""
+"""Capabilities for tests: they do nothing, wait, stream, fail, die or ignore cancellation, as their input says."""
 
 import os
 import signal
@@ -14,7 +14,9 @@ from core.kit.errors import CapabilityFailure
 class ProbeInput(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    act: Literal["noop", "sleep", "stream", "fail", "crash", "die", "stubborn", "suspend", "bad_output", "large"] = "noop"
+    act: Literal["noop", "sleep", "stream", "fail", "crash", "die", "stubborn", "suspend", "bad_output", "large"] = (
+        "noop"
+    )
     seconds: float = Field(0.0, ge=0, le=600)
     chunks: int = Field(0, ge=0, le=100_000)
     until_attempt: int = Field(1_000, description="Misbehave on attempts up to this one, then succeed.")

@@ -31,7 +31,9 @@ class Tenant:
     principal: Principal
     submitted: list[UUID] = field(default_factory=list)
 
-    def submit(self, act: str = "noop", *, capability: str = "probe.act", priority: str = "normal", **given: Any) -> UUID:
+    def submit(
+        self, act: str = "noop", *, capability: str = "probe.act", priority: str = "normal", **given: Any
+    ) -> UUID:
         """Submit a probe that will `act`; `given` are further fields of its input, or of the job when it knows them."""
         known = {name: given.pop(name) for name in tuple(given) if name in NewJob.__dataclass_fields__}
         new = NewJob(
@@ -48,9 +50,7 @@ class Tenant:
 
     def job(self, job_id: UUID) -> JobRecord:
         """The job as it is now."""
-        return self.service.get(
-            self.database.single_tenant(self.principal.organization_id), self.principal, job_id
-        )
+        return self.service.get(self.database.single_tenant(self.principal.organization_id), self.principal, job_id)
 
     def result(self, job_id: UUID) -> dict[str, Any] | None:
         """The job's result."""
@@ -72,7 +72,9 @@ class Tenant:
     def wait(self, *job_ids: UUID, timeout_seconds: float = 30) -> list[JobRecord]:
         """Wait until these jobs, or all submitted ones, have ended."""
         wanted = list(job_ids) or self.submitted
-        wait_until(lambda: self.open_jobs(wanted) == 0, timeout_seconds=timeout_seconds, what=f"{len(wanted)} jobs to end")
+        wait_until(
+            lambda: self.open_jobs(wanted) == 0, timeout_seconds=timeout_seconds, what=f"{len(wanted)} jobs to end"
+        )
         return [self.job(job_id) for job_id in wanted]
 
     def open_jobs(self, job_ids: Sequence[UUID]) -> int:
@@ -80,7 +82,8 @@ class Tenant:
         with self.database.system() as session:
             return int(
                 session.execute(
-                    text("SELECT count(*) FROM jobs WHERE id = ANY(:ids) AND finished_at IS NULL"), {"ids": list(job_ids)}
+                    text("SELECT count(*) FROM jobs WHERE id = ANY(:ids) AND finished_at IS NULL"),
+                    {"ids": list(job_ids)},
                 ).scalar_one()
             )
 

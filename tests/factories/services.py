@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 
 from core.kit.migrate import upgrade
 from core.kit.settings import Settings
+from tests.factories.waiting import wait_until
 from waybill.stack.postgres import EmbeddedPostgres
 from waybill.stack.valkey import EmbeddedValkey
 
@@ -61,9 +62,12 @@ def postgres_url(run_folder: Path) -> Iterator[str]:
         users.write_text(str(_count(users) - 1), encoding="utf-8")
     if server is not None:
         # The process that started it also ends it, after the others have left.
-        from tests.factories.waiting import wait_until
-
-        wait_until(lambda: _count(users) == 0, timeout_seconds=900, what="the other test processes to leave", pause_seconds=0.2)
+        wait_until(
+            lambda: _count(users) == 0,
+            timeout_seconds=900,
+            what="the other test processes to leave",
+            pause_seconds=0.2,
+        )
         server.stop()
 
 

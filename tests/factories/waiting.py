@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_seconds: float, what: str, pause_seconds: float = 0.02) -> float:
+def wait_until(
+    condition: Callable[[], bool], *, timeout_seconds: float, what: str, pause_seconds: float = 0.02
+) -> float:
     """Wait until `condition()` holds; returns how many seconds it took. Fails the test when it never does."""
     began = time.monotonic()
     while not condition():

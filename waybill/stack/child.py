@@ -1,7 +1,7 @@
-"""``python -m waybill.stack.child PARENT SIGNAL COMMAND…``: becomes the command, tied to the life of its parent.
+"""``python -m waybill.stack.child PARENT SIGNAL COMMAND…``: becomes the command, tied to its parent.
 
-The kernel sends the command that signal when the parent dies, even by SIGKILL (Linux, prctl(2), PR_SET_PDEATHSIG); on other
-systems the command simply starts.
+The kernel sends the command that signal when the parent dies, even by SIGKILL (Linux, prctl(2), PR_SET_PDEATHSIG);
+on other systems the command simply starts.
 """
 
 import ctypes

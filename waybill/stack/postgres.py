@@ -154,7 +154,9 @@ class EmbeddedPostgres:
         done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own binary
         if done.returncode != 0:
             shutil.rmtree(self._data, ignore_errors=True)
-            raise StackError(f"initdb failed in {self._data}: {_last_line(done.stderr)}; is the disk full or read-only?")
+            raise StackError(
+                f"initdb failed in {self._data}: {_last_line(done.stderr)}; is the disk full or read-only?"
+            )
 
     def _require_version(self) -> None:
         try:

@@ -115,7 +115,9 @@ class EmbeddedValkey:
     def _wait_until_ready(self, log: Path) -> None:
         assert self._process is not None
         until = monotonic() + _START_TIMEOUT_SECONDS
-        greeting = f"*2\r\n$4\r\nAUTH\r\n${len(self._password())}\r\n{self._password()}\r\n*1\r\n$4\r\nPING\r\n".encode()
+        greeting = (
+            f"*2\r\n$4\r\nAUTH\r\n${len(self._password())}\r\n{self._password()}\r\n*1\r\n$4\r\nPING\r\n".encode()
+        )
         while True:
             if self._process.poll() is not None:
                 lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()

@@ -10,7 +10,7 @@ from core.kit.settings import Settings
 
 
 def open_blob_store(settings: Settings) -> BlobStore:
-    """The store named by ``blob_url``: ``file:///folder`` or ``azure://container``; a folder below the home if unset."""
+    """The store that ``blob_url`` names: ``file:///folder``, ``azure://container``, or by default a local folder."""
     if settings.blob_url is None:
         return LocalBlobStore(settings.blob_folder)
     url = urlsplit(settings.blob_url)

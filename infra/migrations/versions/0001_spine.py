@@ -144,7 +144,8 @@ CREATE TABLE jobs (
   CONSTRAINT jobs_event_ids CHECK (event_last <= event_limit)
 ) PARTITION BY RANGE (id);
 CREATE INDEX jobs_due ON jobs (pool, priority, project_id, run_at, id) WHERE state = 'queued' AND dispatched_at IS NULL;
-CREATE INDEX jobs_in_flight ON jobs (pool, project_id) WHERE state = 'running' OR (state = 'queued' AND dispatched_at IS NOT NULL);
+CREATE INDEX jobs_in_flight ON jobs (pool, project_id)
+  WHERE state = 'running' OR (state = 'queued' AND dispatched_at IS NOT NULL);
 CREATE INDEX jobs_deadline ON jobs (deadline_at) WHERE state IN ('queued', 'running', 'waiting');
 CREATE INDEX jobs_project ON jobs (project_id, id);
 CREATE INDEX jobs_parent ON jobs (parent_id) WHERE parent_id IS NOT NULL;

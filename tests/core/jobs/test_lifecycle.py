@@ -52,7 +52,12 @@ def sweep(tenant: Tenant) -> list[str]:
 def test_a_job_runs_through_its_life_with_chained_events(tenant: Tenant) -> None:
     job_id = tenant.submit()
     held = claimed(tenant, job_id)
-    leases.end(tenant.database.single_tenant(tenant.principal.organization_id), SUCCEED, end_event(held, "job.succeeded"), result={"x": 1})
+    leases.end(
+        tenant.database.single_tenant(tenant.principal.organization_id),
+        SUCCEED,
+        end_event(held, "job.succeeded"),
+        result={"x": 1},
+    )
     job = tenant.job(job_id)
     assert job.state is JobState.SUCCEEDED
     assert job.finished_at is not None
@@ -153,7 +158,10 @@ def test_a_suspended_job_frees_its_worker_and_comes_back(tenant: Tenant) -> None
 def test_the_database_itself_refuses_what_no_rule_allows(tenant: Tenant) -> None:
     job_id = tenant.submit()
     tenant.cancel(job_id)
-    with pytest.raises(IntegrityError, match="may not go from cancelled to queued"), tenant.database.system() as session:
+    with (
+        pytest.raises(IntegrityError, match="may not go from cancelled to queued"),
+        tenant.database.system() as session,
+    ):
         session.execute(text("UPDATE jobs SET state = 'queued', finished_at = NULL WHERE id = :id"), {"id": job_id})
     other = tenant.submit()
     with pytest.raises(IntegrityError, match="jobs_running_has_lease"), tenant.database.system() as session:

@@ -1,0 +1,132 @@
+"""A `JobContext` in memory: records what a capability does, and interrupts it where a test wants."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from core.capability import CheckpointStore, LeaseLost, ModelUsage, StoredCheckpoint
+from core.kit.db import Database
+from core.kit.ids import new_id
+
+
+@dataclass
+class Checkpoints:
+    """Implements `CheckpointStore`. Raises `LeaseLost` once `lost`, as a fenced store does."""
+
+    lost: bool = False
+    saved: dict[tuple[str, str], StoredCheckpoint] = field(default_factory=dict)
+    writes: dict[tuple[str, str], dict[tuple[str, int], tuple[str, str, bytes]]] = field(default_factory=dict)
+
+    def save(self, checkpoint: StoredCheckpoint) -> None:
+        self._require()
+        self.saved[checkpoint.namespace, checkpoint.id] = checkpoint
+
+    def save_writes(
+        self, namespace: str, checkpoint_id: str, task_id: str, writes: list[tuple[int, str, str, bytes]]
+    ) -> None:
+        self._require()
+        kept = self.writes.setdefault((namespace, checkpoint_id), {})
+        for index, channel, kind, body in writes:
+            kept[task_id, index] = (channel, kind, body)
+
+    def load(self, namespace: str, checkpoint_id: str | None = None) -> StoredCheckpoint | None:
+        newest = max((id_ for space, id_ in self.saved if space == namespace), default="")
+        found = self.saved.get((namespace, checkpoint_id or newest))
+        return found and self._with_writes(found)
+
+    def list(self, namespace: str | None, before: str | None, limit: int | None) -> Iterator[StoredCheckpoint]:
+        matching = [
+            checkpoint
+            for (space, id_), checkpoint in sorted(self.saved.items(), key=lambda item: item[0][1], reverse=True)
+            if (namespace is None or space == namespace) and (before is None or id_ < before)
+        ]
+        yield from (self._with_writes(checkpoint) for checkpoint in matching[:limit])
+
+    def _with_writes(self, found: StoredCheckpoint) -> StoredCheckpoint:
+        kept = self.writes.get((found.namespace, found.id), {})
+        writes = tuple((task, index, *line) for (task, index), line in sorted(kept.items()))
+        return StoredCheckpoint(
+            found.namespace, found.id, found.parent_id, found.kind, found.body, found.metadata, writes
+        )
+
+    def _require(self) -> None:
+        if self.lost:
+            raise LeaseLost
+
+
+@dataclass
+class RecordingContext:
+    """Implements `JobContext`. `on_check` runs at every check, and `database` serves transactions when given.
+
+    `next_attempt` is the same job after its worker was lost: a new context over the same checkpoints.
+    """
+
+    capability: str = "test.run"
+    attempt: int = 1
+    job_id: UUID = field(default_factory=new_id)
+    organization_id: UUID = field(default_factory=new_id)
+    project_id: UUID = field(default_factory=new_id)
+    database: Database | None = None
+    on_check: Callable[[], None] | None = None
+    store: Checkpoints = field(default_factory=Checkpoints)
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    deltas: list[str] = field(default_factory=list)
+    usage: list[ModelUsage] = field(default_factory=list)
+    checks: int = 0
+
+    def next_attempt(self) -> "RecordingContext":
+        """The context of the attempt after this one."""
+        return RecordingContext(
+            capability=self.capability,
+            attempt=self.attempt + 1,
+            job_id=self.job_id,
+            organization_id=self.organization_id,
+            project_id=self.project_id,
+            database=self.database,
+            store=self.store,
+        )
+
+    def named(self, event: str) -> list[dict[str, Any]]:
+        """The data of the events called `event`, in order."""
+        return [data for name, data in self.events if name == event]
+
+    def steps(self, event: str = "step.finished") -> list[str]:
+        """The names of the steps that finished, in order."""
+        return [data["step"] for data in self.named(event)]
+
+    def check(self) -> None:
+        self.checks += 1
+        if self.on_check is not None:
+            self.on_check()
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        self.check()
+        self.emit("step.started", {"step": name})
+        yield
+        self.check()
+        self.emit("step.finished", {"step": name})
+
+    def progress(self, done: int, total: int, message: str = "") -> None:
+        self.emit("progress.updated", {"done": done, "total": total, "message": message})
+
+    def delta(self, text: str) -> None:
+        self.check()
+        self.deltas.append(text)
+
+    def emit(self, event: str, data: Mapping[str, Any]) -> None:
+        self.events.append((event, dict(data)))
+
+    def meter(self, usage: ModelUsage) -> None:
+        self.usage.append(usage)
+
+    def transaction(self) -> AbstractContextManager[Session]:
+        assert self.database is not None, "this test gave no database"
+        return self.database.tenant(self.organization_id)
+
+    def checkpoints(self) -> CheckpointStore:
+        return self.store
