@@ -1,0 +1,65 @@
+"""How answers are written, and how a POST is carried out once whatever the number of times it is sent."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import orjson
+from fastapi import Request, Response
+from sqlalchemy.orm import Session
+
+from api.deps import get_runtime
+from api.routing import caller
+from core.keys.idempotency import Answer, IdempotentRequest, answer_once, identify
+from core.kit.errors import NotFound
+from core.kit.ids import decode
+
+_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+JSON = "application/json"
+
+
+def respond(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer from ready-made bytes."""
+    return Response(body, status, {**_HEADERS, **(headers or {})}, JSON)
+
+
+def respond_json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return respond(orjson.dumps(value), status, headers)
+
+
+def respond_answer(answer: Answer, headers: dict[str, str] | None = None) -> Response:
+    """The answer to a POST, marked when it is the first one once more."""
+    sent = dict(headers or {})
+    if answer.location is not None:
+        sent["location"] = answer.location
+    if answer.is_replayed:
+        sent["idempotent-replayed"] = "true"
+    return respond(answer.body, answer.status, sent)
+
+
+def parse_id(prefix: str, text: str, what: str) -> UUID:
+    """The id in a path. Raises `NotFound` for what cannot be one: there is certainly nothing under it."""
+    try:
+        return decode(prefix, text)
+    except ValueError as error:
+        raise NotFound(f"there is no such {what}; an id looks like {prefix}_…", code=f"{what}_not_found") from error
+
+
+def identify_request(request: Request, body: bytes) -> IdempotentRequest | None:
+    """The identity of a POST by its ``Idempotency-Key``; None without one. Raises `IdempotencyKeyInvalid`."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    target = request.scope["path"].encode() + b"?" + request.scope["query_string"]
+    return identify(key, request.method.encode(), target, body)
+
+
+def carry_out(request: Request, identity: IdempotentRequest | None, produce: Callable[[Session], Answer]) -> Answer:
+    """Run `produce` in one transaction as the caller's organisation, or repeat the first answer. Blocks.
+
+    Raises what `produce` and `core.keys.idempotency.answer_once` raise; nothing is kept then.
+    """
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        return answer_once(session, principal, identity, runtime.idempotency_ttl, lambda: produce(session))

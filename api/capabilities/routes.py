@@ -1,0 +1,52 @@
+"""``/v1/capabilities``: what can be asked for."""
+
+from functools import lru_cache
+from typing import Annotated
+
+import orjson
+from fastapi import Path, Response
+
+from api.answers import respond
+from api.capabilities.schemas import Capability, CapabilityPage, to_wire
+from api.openapi import problems
+from api.routing import new_router, requires
+from core.kit.errors import NotFound
+from pipelines.registry import manifests
+
+router = new_router("/v1/capabilities", "capabilities")
+
+
+@lru_cache(maxsize=1)
+def _documents() -> dict[str, bytes]:
+    """The JSON of every capability by id. Manifests never change while a process lives."""
+    return {name: orjson.dumps(to_wire(manifest)) for name, manifest in sorted(manifests().items())}
+
+
+@router.get(
+    "",
+    response_model=CapabilityPage,
+    summary="List capabilities",
+    responses={200: {"description": "All capabilities of this installation."}, **problems()},
+)
+@requires("jobs:read")
+async def list_capabilities() -> Response:
+    """Every capability."""
+    return respond(b'{"data":[' + b",".join(_documents().values()) + b'],"next_cursor":null}')
+
+
+@router.get(
+    "/{name}",
+    response_model=Capability,
+    summary="Read a capability",
+    responses={200: {"description": "The capability."}, **problems(404)},
+)
+@requires("jobs:read")
+async def read_capability(
+    name: Annotated[str, Path(description="The capability's id.", examples=["knowledge.search"])],
+) -> Response:
+    """One capability."""
+    found = _documents().get(name)
+    if found is None:
+        known = ", ".join(_documents())
+        raise NotFound(f"there is no such capability; known: {known}", code="capability_not_found")
+    return respond(found)

@@ -1,0 +1,86 @@
+"""What every route may use: connections, services and threads of this process, opened and closed together."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from datetime import timedelta
+from functools import partial
+from typing import ParamSpec, TypeVar, cast
+
+from starlette.requests import HTTPConnection
+
+from api.announcer import Announcer
+from api.streaming import LiveHub
+from core.jobs.live import LivePublisher
+from core.jobs.service import JobService
+from core.keys.principal import Principal
+from core.keys.service import Authenticator
+from core.kit.blob import open_blob_store
+from core.kit.db import Database
+from core.kit.redis import connect
+from core.kit.settings import Settings
+
+_Arguments = ParamSpec("_Arguments")
+_Returned = TypeVar("_Returned")
+
+
+class Runtime:
+    """Everything a process holds while it serves. Built after any fork, inside the event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = Database(settings, application_name="waybill-api")
+        self.authenticator = Authenticator(settings, self.database)
+        self.blobs = open_blob_store(settings)
+        self.jobs = JobService(settings, self.blobs)
+        self.redis = connect(settings)
+        self.announcer = Announcer(LivePublisher(self.redis, settings))
+        self.hub = LiveHub(settings)
+        self.idempotency_ttl = timedelta(hours=settings.idempotency_ttl_hours)
+        self._threads = ThreadPoolExecutor(settings.api_threads, thread_name_prefix="api")
+        self._looking_up: dict[str, asyncio.Task[Principal]] = {}
+
+    async def open(self) -> None:
+        """Connect what waits for events, and start the background work."""
+        self.announcer.start()
+        await self.hub.open()
+
+    async def close(self) -> None:
+        """Let go of everything; what was queued for Redis is sent first."""
+        await self.hub.close()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self.announcer.close)
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self.redis.close()
+        self.database.close()
+
+    async def in_thread(
+        self,
+        function: Callable[_Arguments, _Returned],
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,
+    ) -> _Returned:
+        """Run blocking work on one of the process's threads, with this task's context."""
+        call = partial(copy_context().run, function, *arguments, **named)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    async def look_up_key(self, plaintext: str) -> Principal:
+        """Ask Postgres who `plaintext` is. Requests that come with the same key meanwhile share the answer."""
+        task = self._looking_up.get(plaintext)
+        if task is None:
+            task = asyncio.create_task(self.in_thread(self.authenticator.authenticate, plaintext))
+            self._looking_up[plaintext] = task
+            task.add_done_callback(partial(self._looked_up, plaintext))
+        # Shielded: a client that hangs up must not take the answer away from the others.
+        return await asyncio.shield(task)
+
+    def _looked_up(self, plaintext: str, task: "asyncio.Task[Principal]") -> None:
+        del self._looking_up[plaintext]
+        if not task.cancelled():
+            task.exception()  # marks a refusal as seen, even when everybody who asked has hung up
+
+
+def get_runtime(connection: HTTPConnection) -> Runtime:
+    """The runtime of the application that received this request."""
+    return cast("Runtime", connection.app.state.runtime)

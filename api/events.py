@@ -1,0 +1,149 @@
+"""The answer that streams a job's events, and the wait of a long poll."""
+
+import asyncio
+from time import monotonic
+from uuid import UUID
+
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from api.streaming import Frame, LiveHub, Signal, Subscription, first_signal
+from core.kit.errors import Unavailable
+from core.kit.logging import get_logger
+from core.kit.metrics import SSE_STREAMS_OPEN
+
+_POLL_SECONDS = 1.0
+_SEND_SECONDS = 60.0
+_RECHECK_SECONDS = 5.0
+_GREETING = b": the events of this job follow\nretry: 1000\n\n"
+_KEEP_ALIVE = b": keep-alive\n\n"
+_HEADERS = {
+    "cache-control": "no-store, no-transform",
+    "x-accel-buffering": "no",
+    "x-content-type-options": "nosniff",
+}
+_log = get_logger(__name__)
+
+
+class _Gone(Exception):
+    """The client hung up, or stopped reading."""
+
+
+class EventStream(Response):
+    """Server-sent events of one job from an id on, until the event that ends it.
+
+    Never compressed and never buffered: the first bytes go out before anything is read, and a comment follows at least
+    every `keepalive_seconds`. When the process stops, the stream ends without a final event, and clients resume.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self, hub: LiveHub, organization_id: UUID, job_id: UUID, *, after: int, keepalive_seconds: float
+    ) -> None:
+        super().__init__(headers=_HEADERS)
+        del self.headers["content-length"]
+        self._hub = hub
+        self._organization_id = organization_id
+        self._job_id = job_id
+        self._last = after
+        self._keepalive_seconds = keepalive_seconds
+        self._beat_at = 0.0
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream."""
+        SSE_STREAMS_OPEN.inc()
+        watch: asyncio.Task[None] | None = None
+        try:
+            await self._send(send, {"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await self._write(send, _GREETING)
+            async with self._hub.subscribe(self._job_id) as subscription:
+                watch = asyncio.create_task(_stop_when_gone(receive, subscription))
+                await self._follow(send, subscription)
+            await self._send(send, {"type": "http.response.body", "body": b"", "more_body": False})
+        except _Gone:
+            _log.debug("event_stream_abandoned")
+        finally:
+            SSE_STREAMS_OPEN.dec()
+            if watch is not None:
+                watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
+
+    async def _follow(self, send: Send, subscription: Subscription) -> None:
+        item = await first_signal(subscription)
+        while item is not Signal.STOP:
+            if await self._take(send, item):
+                return
+            item = await self._next(send, subscription)
+
+    async def _take(self, send: Send, item: Frame | Signal | None) -> bool:
+        """Send what `item` brings; whether the stream is at its end."""
+        if not isinstance(item, Frame) or item.id > self._last + 1:
+            return await self._catch_up(send, item)
+        if item.id == self._last + 1:
+            await self._write_frames(send, [item])
+        return item.is_final
+
+    async def _next(self, send: Send, subscription: Subscription) -> Frame | Signal | None:
+        pause = self._beat_at - monotonic()
+        if not self._hub.is_live:
+            pause = min(pause, _POLL_SECONDS)
+        item = await subscription.next(pause)
+        if item is None and monotonic() >= self._beat_at:
+            await self._write(send, _KEEP_ALIVE)
+        return item
+
+    async def _catch_up(self, send: Send, item: Frame | Signal | None) -> bool:
+        """Send what was missed, then `item` if it is still news; whether the stream is at its end."""
+        try:
+            caught_up = await self._hub.catch_up(self._organization_id, self._job_id, self._last)
+        except Unavailable:
+            # The client keeps its connection and learns nothing new until Postgres is back.
+            await asyncio.sleep(min(_POLL_SECONDS, self._keepalive_seconds))
+            return False
+        frames = caught_up.frames
+        if isinstance(item, Frame) and item.id > (frames[-1].id if frames else self._last):
+            frames = [*frames, item]
+        await self._write_frames(send, frames)
+        return caught_up.is_ended or (bool(frames) and frames[-1].is_final)
+
+    async def _write_frames(self, send: Send, frames: list[Frame]) -> None:
+        for begin in range(0, len(frames), 64):
+            part = frames[begin : begin + 64]
+            await self._write(send, b"".join(frame.body for frame in part))
+            self._last = part[-1].id
+
+    async def _write(self, send: Send, body: bytes) -> None:
+        await self._send(send, {"type": "http.response.body", "body": body, "more_body": True})
+        self._beat_at = monotonic() + self._keepalive_seconds
+
+    @staticmethod
+    async def _send(send: Send, message: Message) -> None:
+        try:
+            async with asyncio.timeout(_SEND_SECONDS):
+                await send(message)
+        except (TimeoutError, OSError) as error:
+            raise _Gone from error
+
+
+async def _stop_when_gone(receive: Receive, subscription: Subscription) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    subscription.put(Signal.STOP)
+
+
+async def wait_for_news(hub: LiveHub, subscription: Subscription, until: float) -> bool:
+    """Wait until the job may have changed its state; False when `until` (monotonic seconds) came first, or we stop.
+
+    True now and then without news: a message may be lost, so the caller looks again every few seconds.
+    """
+    look_again = monotonic() + (_RECHECK_SECONDS if hub.is_live else _POLL_SECONDS)
+    while True:
+        left = min(until, look_again) - monotonic()
+        if left <= 0:
+            return look_again < until
+        item = await subscription.next(left)
+        if item is Signal.STOP:
+            return False
+        if item is Signal.CATCH_UP or (isinstance(item, Frame) and item.type.startswith("job.")):
+            return True

@@ -1,0 +1,119 @@
+"""``/healthz``, ``/readyz`` and ``/metrics``: for probes and for Prometheus, without a key."""
+
+import asyncio
+from typing import Any, Literal
+
+import redis
+from fastapi import Request, Response
+from pydantic import BaseModel, Field
+from sqlalchemy import text
+
+from api.answers import respond_json
+from api.deps import Runtime, get_runtime
+from api.openapi import problems
+from api.routing import new_router, public
+from core.kit.db import is_unavailable
+from core.kit.errors import Unavailable
+from core.kit.metrics import exposition
+
+router = new_router("", "operations")
+
+_PROBE_SECONDS = 3.0
+_PING = text("SELECT 1")
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Dependency(BaseModel):
+    """One thing that Waybill depends on."""
+
+    status: Literal["up", "down"]
+    detail: str | None = Field(None, description="The kind of failure.")
+
+
+class Readiness(BaseModel):
+    """Whether requests can be served. `degraded`: jobs are accepted and read, live events and dispatching wait."""
+
+    status: Literal["ready", "degraded"]
+    dependencies: dict[str, Dependency]
+
+
+@router.get(
+    "/healthz",
+    response_model=Health,
+    summary="Is the process alive?",
+    responses={200: {"description": "It is."}, **problems(scope=False)},
+)
+@public
+async def healthz() -> Response:
+    """Alive; says nothing about dependencies, so that their outage does not restart this process."""
+    return respond_json({"status": "ok"})
+
+
+@router.get(
+    "/readyz",
+    response_model=Readiness,
+    summary="Can requests be served?",
+    responses={200: {"description": "They can; Redis may be down."}, **problems(503, scope=False)},
+)
+@public
+async def readyz(request: Request) -> Response:
+    """Ready while Postgres answers. Without Redis jobs are still accepted, so that is only worth a word."""
+    runtime = get_runtime(request)
+    postgres, broker = await asyncio.gather(_postgres(runtime), _redis(runtime))
+    dependencies = {"postgres": postgres, "redis": broker}
+    if postgres["status"] == "down":
+        raise Unavailable(
+            "postgres does not answer", code="not_ready", retry_after_seconds=2, dependencies=dependencies
+        )
+    return respond_json({"status": "ready" if broker["status"] == "up" else "degraded", "dependencies": dependencies})
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    summary="Metrics for Prometheus",
+    responses={
+        200: {"description": "Prometheus' text format.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        **problems(scope=False),
+    },
+)
+@public
+async def metrics() -> Response:
+    """Everything this process, or the processes that share a folder with it, counted."""
+    body, content_type = exposition()
+    return Response(body, headers={"content-type": content_type, "cache-control": "no-store"})
+
+
+async def _postgres(runtime: Runtime) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(_PROBE_SECONDS):
+            await runtime.in_thread(_ask_postgres, runtime)
+    except TimeoutError:
+        return _down("Timeout")
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        return _down(type(error).__name__)
+    return {"status": "up", "detail": None}
+
+
+def _ask_postgres(runtime: Runtime) -> None:
+    runtime.database.single_system().execute(_PING, {})
+
+
+async def _redis(runtime: Runtime) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(_PROBE_SECONDS):
+            await runtime.hub.ping()
+    except (redis.RedisError, OSError) as error:
+        return _down(type(error).__name__)
+    return {"status": "up", "detail": None}
+
+
+def _down(detail: str) -> dict[str, Any]:
+    return {"status": "down", "detail": detail}

@@ -1,0 +1,14 @@
+"""The ``Prefer`` header (RFC 7240), as far as Waybill honours it: ``wait``."""
+
+
+def parse_wait(header: str | None, most_seconds: int) -> int:
+    """The seconds of ``Prefer: wait=N``, at most `most_seconds`; 0 when it is absent or not a number.
+
+    A preference that cannot be read is ignored, as the RFC asks.
+    """
+    for preference in (header or "").split(","):
+        name, _, value = preference.partition(";")[0].partition("=")
+        text = value.strip().strip('"')
+        if name.strip().lower() == "wait" and text.isascii() and text.isdigit():
+            return min(int(text[:9]), most_seconds)
+    return 0

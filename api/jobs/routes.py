@@ -1,0 +1,393 @@
+"""``/v1/jobs``: submit, read, wait, list, cancel, follow."""
+
+import hashlib
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import Path, Query, Request, Response
+from pydantic import AwareDatetime, ValidationError
+
+from api.answers import carry_out, identify_request, parse_id, respond, respond_answer, respond_json
+from api.deps import Runtime, get_runtime
+from api.events import EventStream
+from api.jobs import cursors
+from api.jobs.preferences import parse_wait
+from api.jobs.schemas import METADATA_MAX, Job, JobPage, JobWithResult, SubmitJob, clamp, dump, to_wire
+from api.jobs.waiting import read, wait_for_change, wait_for_end, with_result
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.problem import field_problems, invalid
+from api.routing import caller, new_router, requires, scope_missing
+from core.capability import Manifest
+from core.jobs.records import JobFilter, JobRecord, NewJob
+from core.jobs.service import queued_event
+from core.jobs.states import JobState
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.keys.principal import Principal
+from core.kit.ids import JOB, encode
+from core.kit.metrics import JOBS_SUBMITTED
+from core.kit.telemetry import current_traceparent
+from pipelines.registry import manifests
+
+router = new_router("/v1/jobs", "jobs")
+
+_POLL_SECONDS = "1"
+_PAGE_MAX = 200
+_WAIT_HELP = "Answer when the job has changed its state, or after this many seconds."
+_ETAG = {"ETag": {"description": "The version of this job.", "schema": {"type": "string"}}}
+_RETRY = {"Retry-After": {"description": "Seconds to the next look.", "schema": {"type": "integer"}}}
+_LOCATION = {"Location": {"description": "The job.", "schema": {"type": "string"}}}
+_APPLIED = {"Preference-Applied": {"schema": {"type": "string"}}}
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "`wait=30` answers 200 with the finished job when it ends within so many seconds (RFC 7240).",
+    "schema": {"type": "string"},
+    "example": "wait=30",
+}
+
+JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+Wait = Annotated[int, Query(ge=0, le=600, description=_WAIT_HELP)]
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=JobWithResult,
+    summary="Submit a job",
+    description="Accepts work. The job is durable before the answer is sent, whether or not the broker is there.",
+    responses={
+        202: {"description": "Accepted.", "headers": {**_LOCATION, **_RETRY, **REPLAYED}},
+        200: {
+            "description": "Done within the time that `Prefer: wait` gave.",
+            "model": JobWithResult,
+            "headers": {**_LOCATION, **_APPLIED},
+        },
+        **problems(400, 408, 409, 413, 415),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY, _PREFER]},
+)
+@requires("jobs:write")
+async def submit_job(request: Request, body: SubmitJob) -> Response:
+    """Accept a job, and wait for its end when the client prefers to."""
+    runtime, principal = get_runtime(request), caller(request)
+    manifest = _manifest(body.capability, principal)
+    _check_input(manifest, body.input)
+    wait_seconds = parse_wait(request.headers.get("prefer"), runtime.settings.api_wait_max_seconds)
+    identity = identify_request(request, await request.body())
+    new = NewJob(
+        capability=manifest.id,
+        pool=manifest.pool,
+        input=body.input,
+        metadata=body.metadata,
+        priority=body.priority,
+        run_at=body.run_at,
+        deadline_at=body.deadline_at,
+        deadline_seconds=body.deadline_seconds or (None if body.deadline_at else manifest.deadline_seconds),
+        max_attempts=body.max_attempts or manifest.max_attempts,
+        traceparent=current_traceparent(),
+    )
+    answer = await runtime.in_thread(_submit, request, new, identity)
+    if wait_seconds:
+        job_id = parse_id(JOB, (answer.location or "").rpartition("/")[2], "job")
+        job, result = await wait_for_end(runtime, principal, job_id, wait_seconds)
+        if job.is_terminal:
+            headers = {"location": answer.location or "", "preference-applied": f"wait={wait_seconds}"}
+            return respond(dump(job, result), 200, headers)
+    return respond_answer(answer, {"retry-after": _POLL_SECONDS})
+
+
+def _manifest(capability: str, principal: Principal) -> Manifest:
+    manifest = manifests().get(capability)
+    if manifest is None:
+        known = ", ".join(sorted(manifests()))
+        refusal = invalid(
+            [{"path": "body.capability", "code": "capability_unknown", "message": f"not offered here; known: {known}"}]
+        )
+        refusal.code = "capability_unknown"
+        raise refusal
+    for scope in sorted(manifest.scopes - principal.scopes):
+        raise scope_missing(scope)
+    return manifest
+
+
+def _check_input(manifest: Manifest, given: dict[str, Any]) -> None:
+    try:
+        manifest.input.model_validate(given)
+    except ValidationError as error:
+        raise invalid(field_problems(error.errors(include_input=False, include_url=False), ("body", "input"))) from None
+
+
+def _submit(request: Request, new: NewJob, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+    made: list[JobRecord] = []
+
+    def produce(session: Any) -> Answer:
+        job = runtime.jobs.submit(session, principal, new)
+        made.append(job)
+        return Answer(202, dump(job, None), f"/v1/jobs/{encode(JOB, job.id)}")
+
+    if identity is None:
+        # One statement is the whole transaction: one round trip.
+        answer = produce(runtime.database.single_tenant(principal.organization_id))
+    else:
+        answer = carry_out(request, identity, produce)
+    for job in made:
+        runtime.announcer.event(queued_event(job), hint=job.pool)
+        JOBS_SUBMITTED.labels(job.capability).inc()
+    return answer
+
+
+@router.get(
+    "/{job_id}",
+    response_model=JobWithResult,
+    summary="Read a job",
+    responses={
+        200: {"description": "The job.", "headers": {**_ETAG, **_RETRY}},
+        304: {"description": "It is still the version that `If-None-Match` names.", "headers": {**_ETAG, **_RETRY}},
+        **problems(404),
+    },
+    openapi_extra={
+        "parameters": [
+            {"name": "If-None-Match", "in": "header", "required": False, "schema": {"type": "string"}},
+        ]
+    },
+)
+@requires("jobs:read")
+async def read_job(request: Request, job_id: JobId, wait: Wait = 0) -> Response:
+    """The job at once, or when it changes."""
+    runtime, principal = get_runtime(request), caller(request)
+    job = await runtime.in_thread(read, runtime, principal, parse_id(JOB, job_id, "job"))
+    known = _etags(request.headers.get("if-none-match"))
+    response = await _answer_job(runtime, principal, job)
+    changed_already = bool(known) and response.headers["etag"] not in known
+    if wait and not job.is_terminal and not changed_already:
+        seconds = min(wait, runtime.settings.api_wait_max_seconds)
+        job = await wait_for_change(runtime, principal, job, seconds)
+        response = await _answer_job(runtime, principal, job)
+    if response.headers["etag"] in known or "*" in known:
+        return _not_modified(response)
+    return response
+
+
+async def _answer_job(runtime: Runtime, principal: Principal, job: JobRecord) -> Response:
+    job, result = await with_result(runtime, principal, job)
+    body = dump(job, result)
+    headers = {"etag": f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"', "cache-control": "private, no-cache"}
+    if not job.is_terminal:
+        headers["retry-after"] = _POLL_SECONDS
+    return respond(body, 200, headers)
+
+
+def _not_modified(response: Response) -> Response:
+    kept = {
+        name: response.headers[name] for name in ("etag", "cache-control", "retry-after") if name in response.headers
+    }
+    return Response(status_code=304, headers=kept)
+
+
+def _etags(header: str | None) -> frozenset[str]:
+    """The entity tags of ``If-None-Match``, compared weakly (RFC 9110, section 13.1.2)."""
+    return frozenset(tag.strip().removeprefix("W/") for tag in (header or "").split(",") if tag.strip())
+
+
+@router.get(
+    "",
+    response_model=JobPage,
+    summary="List jobs",
+    description="The project's jobs, newest first, without their results.",
+    responses={200: {"description": "A page."}, **problems()},
+    openapi_extra={
+        "parameters": [
+            {
+                "name": "metadata",
+                "in": "query",
+                "required": False,
+                "style": "deepObject",
+                "explode": True,
+                "description": "`metadata[ticket]=4711`, or `metadata.ticket=4711`: jobs that carry these labels.",
+                "schema": {
+                    "type": "object",
+                    "additionalProperties": {"type": "string", "maxLength": 512},
+                    "maxProperties": METADATA_MAX,
+                    "propertyNames": {"pattern": "^[A-Za-z0-9_.-]{1,64}$"},
+                },
+            }
+        ]
+    },
+)
+@requires("jobs:read")
+async def list_jobs(  # noqa: PLR0917 - the framework passes them by name
+    request: Request,
+    state: Annotated[list[JobState] | None, Query(max_length=len(JobState), description="One or more states.")] = None,
+    capability: Annotated[str | None, Query(max_length=200, description="Only this capability's jobs.")] = None,
+    created_after: Annotated[AwareDatetime | None, Query(description="Accepted at this moment or later.")] = None,
+    created_before: Annotated[AwareDatetime | None, Query(description="Accepted before this moment.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Jobs on a page.")] = 20,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """A page of the project's jobs."""
+    runtime, principal = get_runtime(request), caller(request)
+    where = JobFilter(
+        states=tuple(state or ()),
+        capability=capability,
+        created_after=clamp(created_after),
+        created_before=clamp(created_before),
+        metadata=_metadata_filter(request),
+    )
+    before = cursors.decode(cursor) if cursor is not None else None
+    found = await runtime.in_thread(_list, runtime, principal, where, before, limit + 1)
+    page = found[:limit]
+    following = cursors.encode(page[-1].id) if len(found) > limit else None
+    return respond_json({"data": [to_wire(job) for job in page], "next_cursor": following})
+
+
+def _list(runtime: Runtime, principal: Principal, where: JobFilter, before: UUID | None, limit: int) -> list[JobRecord]:
+    session = runtime.database.single_tenant(principal.organization_id)
+    return runtime.jobs.list(session, principal, where, cursor=before, limit=limit)
+
+
+def _metadata_filter(request: Request) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name.startswith("metadata[") and name.endswith("]"):
+            found[name[len("metadata[") : -1]] = value
+        elif name.startswith("metadata."):
+            found[name[len("metadata.") :]] = value
+    if len(found) > METADATA_MAX or "" in found:
+        raise invalid(
+            [
+                {
+                    "path": "query.metadata",
+                    "code": "invalid_filter",
+                    "message": f"write metadata[name]=value, with at most {METADATA_MAX} names",
+                }
+            ]
+        )
+    return found
+
+
+@router.post(
+    "/{job_id}/cancel",
+    response_model=Job,
+    summary="Cancel a job",
+    description=(
+        "An idle job is `cancelled` at once; a running one is asked to stop at its next step and keeps `running` until"
+        " it does; an ended one stays as it is. What was spent stays metered."
+    ),
+    responses={
+        200: {"description": "The job as it is now.", "headers": REPLAYED},
+        **problems(400, 404, 409),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("jobs:write")
+async def cancel_job(request: Request, job_id: JobId) -> Response:
+    """Ask for a job's end."""
+    runtime = get_runtime(request)
+    found = parse_id(JOB, job_id, "job")
+    identity = identify_request(request, b"")
+    return respond_answer(await runtime.in_thread(_cancel, request, found, identity))
+
+
+def _cancel(request: Request, job_id: UUID, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+    touched: list[JobRecord] = []
+
+    def produce(session: Any) -> Answer:
+        before = runtime.jobs.get(session, principal, job_id)
+        job = runtime.jobs.cancel(session, principal, job_id)
+        if not before.is_terminal:
+            touched.append(job)
+        return Answer(200, orjson.dumps(to_wire(job)))
+
+    answer = carry_out(request, identity, produce)
+    for job in touched:
+        if job.is_terminal:
+            events = runtime.jobs.events(
+                runtime.database.single_tenant(principal.organization_id),
+                principal.organization_id,
+                job_id,
+                after=job.event_last - 1,
+            )
+            for event in events:
+                runtime.announcer.event(event)
+        else:
+            runtime.announcer.control(job_id)
+    return answer
+
+
+@router.get(
+    "/{job_id}/events",
+    summary="Follow a job's events",
+    description=(
+        "Server-sent events, from the beginning or after the id in `Last-Event-ID` or `starting_after`, until the event"
+        " that ends the job. A comment comes at least every ten seconds. When the stream ends without a final event,"
+        " connect again with the last id you have seen: nothing is missed and nothing comes twice."
+    ),
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The stream.",
+            "content": {
+                "text/event-stream": {
+                    "schema": {"type": "string"},
+                    "example": (
+                        'id: 1\nevent: job.queued\ndata: {"id":1,"job_id":"job_01jd3q8v9tfq8a1b2c3d4e5f6g",'
+                        '"type":"job.queued","attempt":0,"created_at":"2026-11-23T05:00:00.000000Z","data":{}}\n\n'
+                    ),
+                }
+            },
+        },
+        204: {"description": "The job has ended, and the client has seen its last event: do not connect again."},
+        **problems(404),
+    },
+    openapi_extra={
+        "parameters": [
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "required": False,
+                "description": "The last id seen; wins over `starting_after`.",
+                "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+            }
+        ]
+    },
+)
+@requires("jobs:read")
+async def follow_job(
+    request: Request,
+    job_id: JobId,
+    starting_after: Annotated[int, Query(ge=0, le=10**18, description="Only events with a higher id.")] = 0,
+) -> Response:
+    """Stream a job's events."""
+    runtime, principal = get_runtime(request), caller(request)
+    after = _last_event_id(request.headers.get("last-event-id"), starting_after)
+    job = await runtime.in_thread(read, runtime, principal, parse_id(JOB, job_id, "job"))
+    if job.is_terminal and after >= job.event_last:
+        return Response(status_code=204, headers={"cache-control": "no-store"})
+    return EventStream(
+        runtime.hub,
+        principal.organization_id,
+        job.id,
+        after=after,
+        keepalive_seconds=runtime.settings.sse_keepalive_seconds,
+    )
+
+
+def _last_event_id(header: str | None, starting_after: int) -> int:
+    if header is None or not header.strip():
+        return starting_after
+    text = header.strip()
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(10**18)):
+        raise invalid(
+            [
+                {
+                    "path": "header.last-event-id",
+                    "code": "invalid_event_id",
+                    "message": "an event id is a whole number; leave the header out to start at the beginning",
+                }
+            ]
+        )
+    return min(int(text), 10**18)

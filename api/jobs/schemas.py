@@ -1,0 +1,185 @@
+"""Jobs on the wire: what a client sends, and what it is told."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+import orjson
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from core.jobs.records import JobRecord
+from core.jobs.states import JobState, Priority
+from core.kit.clock import isoformat
+from core.kit.ids import JOB, PROJECT, encode
+from core.kit.money import format_money
+
+METADATA_MAX = 32
+_EXAMPLE_ID = "job_01jd3q8v9tfq8a1b2c3d4e5f6g"
+_PRIORITIES = tuple(str(priority) for priority in (Priority.of_rank(rank) for rank in range(len(Priority))))
+
+MetadataName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+MetadataValue = Annotated[str, StringConstraints(max_length=512)]
+
+
+class SubmitJob(BaseModel):
+    """A request for work."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "capability": "knowledge.search",
+                    "input": {
+                        "knowledge_base": "kb_01jd3q8v9tfq8a1b2c3d4e5f6g",
+                        "question": "How long is the warranty?",
+                    },
+                    "metadata": {"ticket": "4711"},
+                }
+            ]
+        },
+    )
+
+    capability: str = Field(max_length=200, description="What is asked for; see `GET /v1/capabilities`.")
+    input: dict[str, Any] = Field(description="The capability's input, as its JSON Schema says.")
+    priority: Priority = Field(Priority.NORMAL, description="Strict: a higher one is always dispatched first.")
+    run_at: AwareDatetime | None = Field(None, description="Not before this moment (RFC 3339 with a zone).")
+    deadline_seconds: int | None = Field(
+        None, ge=1, le=366 * 24 * 3600, description="The job becomes `expired` this long after it was accepted."
+    )
+    deadline_at: AwareDatetime | None = Field(None, description="The job becomes `expired` at this moment.")
+    max_attempts: int | None = Field(None, ge=1, le=100, description="Attempts before the job is `failed`.")
+    metadata: dict[MetadataName, MetadataValue] = Field(
+        default_factory=dict, max_length=METADATA_MAX, description="Your own labels; `GET /v1/jobs` filters by them."
+    )
+
+    @model_validator(mode="after")
+    def _one_deadline(self) -> Self:
+        if self.deadline_at is not None and self.deadline_seconds is not None:
+            raise ValueError("give deadline_at or deadline_seconds, not both")
+        if self.deadline_at is not None and self.run_at is not None and self.deadline_at <= self.run_at:
+            raise ValueError("deadline_at must be later than run_at")
+        return self
+
+
+class JobError(BaseModel):
+    """Why a job did not succeed."""
+
+    code: str = Field(description="Stable; switch on this.")
+    message: str
+
+
+class Usage(BaseModel):
+    """What one model call consumed."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str
+    attempt: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: str
+    estimated: bool
+
+
+class JobLinks(BaseModel):
+    """Where to go from here."""
+
+    self: str
+    events: str
+    cancel: str
+
+
+class Job(BaseModel):
+    """A job. States that end it (`succeeded`, `failed`, `cancelled`, `expired`, `rejected`) never change again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": []})
+
+    id: str = Field(examples=[_EXAMPLE_ID])
+    project_id: str
+    capability: str
+    state: JobState
+    reason: str | None = Field(description="A stable code that says why the job is in this state.")
+    error: JobError | None
+    priority: Priority
+    metadata: dict[str, str]
+    attempt: int = Field(description="How many attempts were started.")
+    max_attempts: int
+    created_at: datetime
+    run_at: datetime
+    deadline_at: datetime | None
+    dispatched_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested_at: datetime | None
+    parent_id: str | None
+    root_id: str | None
+    usage: list[Usage]
+    cost_usd: str = Field(description="US dollars, as a decimal string.")
+    links: JobLinks
+
+
+class JobWithResult(Job):
+    """A job and, once it succeeded, its result."""
+
+    result: dict[str, Any] | None = Field(None, description="As the capability's output schema says.")
+
+
+class JobPage(BaseModel):
+    """Jobs, newest first."""
+
+    data: list[Job]
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+
+
+def to_wire(job: JobRecord) -> dict[str, Any]:
+    """`job` as the members of `Job`."""
+    job_id = encode(JOB, job.id)
+    where = f"/v1/jobs/{job_id}"
+    return {
+        "id": job_id,
+        "project_id": encode(PROJECT, job.project_id),
+        "capability": job.capability,
+        "state": job.state,
+        "reason": job.reason,
+        "error": job.error,
+        "priority": _PRIORITIES[job.priority],
+        "metadata": job.metadata,
+        "attempt": job.attempt,
+        "max_attempts": job.max_attempts,
+        "created_at": isoformat(job.created_at),
+        "run_at": isoformat(job.run_at),
+        "deadline_at": _time(job.deadline_at),
+        "dispatched_at": _time(job.dispatched_at),
+        "started_at": _time(job.started_at),
+        "finished_at": _time(job.finished_at),
+        "cancel_requested_at": _time(job.cancel_requested_at),
+        "parent_id": _job_id(job.parent_id),
+        "root_id": _job_id(job.root_id),
+        "usage": job.usage,
+        "cost_usd": format_money(job.cost_usd),
+        "links": {"self": where, "events": f"{where}/events", "cancel": f"{where}/cancel"},
+    }
+
+
+def dump(job: JobRecord, result: dict[str, Any] | None) -> bytes:
+    """`job` with its result as the JSON of `JobWithResult`."""
+    return orjson.dumps({**to_wire(job), "result": result})
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else isoformat(moment)
+
+
+def _job_id(value: UUID | None) -> str | None:
+    return None if value is None else encode(JOB, value)
+
+
+# Postgres compares a page's bounds with the time inside UUIDv7 keys, which begins in 1970 and ends in 10889.
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+
+
+def clamp(moment: datetime | None) -> datetime | None:
+    """`moment` moved into the span of time in which there can be jobs; a bound beyond it means the same."""
+    return None if moment is None else min(max(moment, EARLIEST), LATEST)

@@ -1,0 +1,97 @@
+"""The application. Importing this module loads no agent framework and opens no connection."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
+
+from api import openapi, problem
+from api.deps import Runtime
+from api.middleware import Observed
+from api.routers import ROUTERS
+from core.kit.logging import configure_logging, get_logger
+from core.kit.settings import Settings, get_settings
+from core.kit.telemetry import configure_tracing, shutdown_tracing
+
+_DESCRIPTION = """\
+A client asks for an AI *capability*; the request becomes a durable *job*; a worker runs it; the answer comes by polling
+(`GET /v1/jobs/{id}?wait=30`) or by server-sent events (`GET /v1/jobs/{id}/events`).
+
+Send `Authorization: Bearer wb_live_…`. Refusals are problem documents (RFC 9457) with a stable `code`.
+"""
+_TAGS = [
+    {"name": "jobs", "description": "Submit, read, list, cancel and follow work."},
+    {"name": "knowledge bases", "description": "Collections of documents that can be searched."},
+    {"name": "capabilities", "description": "What can be asked for."},
+    {"name": "operations", "description": "Probes and metrics."},
+]
+_log = get_logger(__name__)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """An application with `settings`; connections are opened when it starts."""
+    app = FastAPI(
+        title="Waybill",
+        version=_version(),
+        summary="An enterprise AI job platform.",
+        description=_DESCRIPTION,
+        openapi_tags=_TAGS,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
+    app.state.settings = settings
+    for router in ROUTERS:
+        # The routes themselves, not the router: an included router matches every request twice.
+        app.router.routes.extend(router.routes)
+    problem.install(app)
+    openapi.install(app)
+    app.add_exception_handler(405, _method_not_allowed)
+    app.add_middleware(Observed)
+    return app
+
+
+def app() -> FastAPI:
+    """The application with the process's settings, for ``uvicorn --factory api.main:app``."""
+    return create_app(get_settings())
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    configure_logging(settings, service="api")
+    configure_tracing(settings, "api")
+    runtime = Runtime(settings)
+    await runtime.open()
+    app.state.runtime = runtime
+    _log.info("api_ready")
+    try:
+        yield
+    finally:
+        await runtime.close()
+        shutdown_tracing()
+        _log.info("api_stopped")
+
+
+async def _method_not_allowed(request: Request, error: Exception) -> Response:
+    """A 405 whose ``Allow`` names the methods of every route at this path, not only of the first (RFC 9110, 15.5.6)."""
+    allowed = sorted({method for route in request.app.routes for method in _methods(route, request)})
+    refused = HTTPException(405, headers={"allow": ", ".join(allowed)})
+    return await problem.on_http_exception(request, refused if allowed else error)
+
+
+def _methods(route: BaseRoute, request: Request) -> set[str]:
+    match, _ = route.matches(dict(request.scope))
+    return set(getattr(route, "methods", None) or ()) if match is not Match.NONE else set()
+
+
+def _version() -> str:
+    try:
+        return version("waybill")
+    except PackageNotFoundError:
+        return "0.0.0"

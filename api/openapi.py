@@ -1,0 +1,108 @@
+"""The OpenAPI 3.1 document: what FastAPI derives from the routes, completed by what it cannot know."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from api import problem
+from api.routing import required_scope
+
+_SCHEME = "api_key"
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_PROBLEMS = {
+    400: "The request cannot be read (`malformed_json`, `nesting_too_deep`, `idempotency_key_invalid`, …).",
+    401: "No key, or not a good one (`key_missing`, `key_unknown`, `key_expired`, `key_revoked`).",
+    403: "The key lacks a scope (`scope_missing`; the member `scope` names it).",
+    404: "There is no such thing in the key's project.",
+    405: "The route exists, the method does not.",
+    408: "The body did not arrive in time (`request_timeout`).",
+    409: "Not in this state (`idempotency_in_progress`, `conflict`, …).",
+    413: "The body is too large (`payload_too_large`).",
+    415: "The body is not of a type that this route reads (`unsupported_media_type`).",
+    422: "Readable but wrong (`validation_error`, `invalid_text`, `idempotency_key_reused`, …); `errors` names fields.",
+    500: "Our fault (`internal_error`); the member `trace_id` lets us find out why.",
+    503: "Something we depend on is away (`database_unavailable`); send the request again after `Retry-After`.",
+}
+_RETRY_AFTER = {"description": "Seconds after which to come back.", "schema": {"type": "integer"}}
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key with the same request is carried out once and answered with the first answer.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+}
+REPLAYED = {
+    "Idempotent-Replayed": {
+        "description": "`true` when this is the first answer once more.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+
+
+def problems(*statuses: int, scope: bool = True) -> dict[int | str, dict[str, Any]]:
+    """The documented refusals of a route: `statuses`, and those that every guarded route may give."""
+    common = (401, 403, 422, 500, 503) if scope else (422, 500)
+    return {status: _problem(status) for status in sorted({*statuses, *common})}
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` produce the completed document, once."""
+
+    def build() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _build(app)
+        return app.openapi_schema
+
+    app.openapi = build  # type: ignore[method-assign]
+
+
+def _problem(status: int) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "description": _PROBLEMS[status],
+        "content": {problem.MEDIA_TYPE: {"schema": _PROBLEM}},
+    }
+    if status == 503:  # noqa: PLR2004 - an HTTP status
+        found["headers"] = {"Retry-After": _RETRY_AFTER}
+    if status == 401:  # noqa: PLR2004 - an HTTP status
+        found["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+    return found
+
+
+def _build(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        description=app.description,
+        routes=app.routes,
+        tags=app.openapi_tags,
+    )
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    model = problem.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(model.pop("$defs"))
+    schemas["Problem"] = model
+    components["securitySchemes"] = {
+        _SCHEME: {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "wb_live_…",
+            "description": "An API key from `waybill keys create`.",
+        }
+    }
+    for operation, endpoint in _operations(document, app.routes):
+        scope = required_scope(endpoint)
+        operation["security"] = [{_SCHEME: [scope]}] if scope else []
+    return document
+
+
+def _operations(document: dict[str, Any], routes: Iterable[Any]) -> Iterable[tuple[dict[str, Any], Callable[..., Any]]]:
+    for route in routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            for method in route.methods or ():
+                yield document["paths"][route.path_format][method.lower()], route.endpoint

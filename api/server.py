@@ -1,0 +1,51 @@
+"""Runs the application under uvicorn."""
+
+import socket
+from typing import Any
+
+import uvicorn
+
+from api.deps import Runtime
+from api.main import create_app
+from core.kit.logging import configure_logging
+from core.kit.settings import Settings
+
+_GRACE_SECONDS = 15
+_BACKLOG = 2048
+_KEEP_ALIVE_SECONDS = 30
+_HEADERS_MAX_BYTES = 32 * 1024
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that, when it stops, first ends its streams and long polls, so that clients resume elsewhere."""
+
+    def __init__(self, settings: Settings, **overrides: Any) -> None:
+        self._app = create_app(settings)
+        options: dict[str, Any] = {
+            "host": settings.api_host,
+            "port": settings.api_port,
+            "http": "httptools",
+            "loop": "uvloop",
+            "lifespan": "on",
+            "log_config": None,
+            "access_log": False,
+            "server_header": False,
+            "timeout_keep_alive": _KEEP_ALIVE_SECONDS,
+            "timeout_graceful_shutdown": _GRACE_SECONDS,
+            "h11_max_incomplete_event_size": _HEADERS_MAX_BYTES,
+            "backlog": _BACKLOG,
+        }
+        super().__init__(uvicorn.Config(self._app, **{**options, **overrides}))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop: no new connections, streams end where they are, running requests are finished."""
+        runtime: Runtime | None = getattr(self._app.state, "runtime", None)
+        if runtime is not None:
+            runtime.hub.stop_streams()
+        await super().shutdown(sockets)
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises SystemExit when the port is taken or a setting is unusable."""
+    configure_logging(settings, service="api")
+    Server(settings).run()

@@ -1,0 +1,354 @@
+"""Live events for waiting clients: one Redis pub/sub connection per process, whatever the number of clients.
+
+A reader subscribes first and then catches up from the job's stream in Redis and from Postgres, so nothing falls between
+the two (`catch_up`). Afterwards it follows the channel. Whenever something may have been missed (the connection was
+made anew, a reader was too slow for its buffer, an id was jumped) the subscription says `Signal.CATCH_UP` and the
+reader does the same again. Ids within one attempt have no holes, which is how a lost message shows.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum, auto
+from time import monotonic
+from typing import Any, cast
+from uuid import UUID
+
+import orjson
+import psycopg
+import psycopg_pool
+import redis
+from redis.asyncio.client import PubSub
+
+from core.jobs.live import FIELD, channel, decode_event, stream_key
+from core.jobs.records import Event
+from core.jobs.states import TERMINAL, JobState
+from core.kit.clock import isoformat
+from core.kit.db import APP_ROLE, normalize_url
+from core.kit.errors import Unavailable
+from core.kit.ids import JOB, encode
+from core.kit.logging import get_logger
+from core.kit.redis import connect_async
+from core.kit.settings import Settings
+
+_POOL_SIZE = 4
+_PAGE = 500
+_BUFFER_MAX = 512
+_SILENCE_SECONDS = 5.0
+_DEAD_SECONDS = 12.0
+_READY_SECONDS = 1.0
+_RECONNECT_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
+_log = get_logger(__name__)
+
+_ASSUME = (
+    "SELECT set_config('role', %s, true), set_config('waybill.organization_id', %s, true),"
+    " set_config('statement_timeout', %s, true)"
+)
+_STATE = "SELECT state FROM jobs WHERE id = %s"
+_EVENTS = (
+    "SELECT job_id, id, previous, type, attempt, data, created_at FROM job_events"
+    " WHERE job_id = %s AND id > %s ORDER BY id LIMIT %s"
+)
+
+
+class Signal(Enum):
+    """What a subscription says besides events."""
+
+    CATCH_UP = auto()
+    STOP = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An event in the form that goes to clients; made once, whoever many read it."""
+
+    id: int
+    type: str
+    is_final: bool
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """What a reader had missed, in order, and whether the job has ended."""
+
+    frames: list[Frame]
+    is_ended: bool
+
+
+def to_frame(event: Event) -> Frame:
+    """`event` as a server-sent event (WHATWG HTML, section 9.2)."""
+    data = orjson.dumps(
+        {
+            "id": event.id,
+            "job_id": encode(JOB, event.job_id),
+            "type": event.type,
+            "attempt": event.attempt,
+            "created_at": isoformat(event.created_at),
+            "data": event.data,
+        }
+    )
+    body = b"id: %d\nevent: %s\ndata: %s\n\n" % (event.id, event.type.encode(), data)
+    return Frame(event.id, event.type, event.is_final, body)
+
+
+class Subscription:
+    """One reader's bounded buffer. A reader that is too slow loses the buffer and is told to catch up."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._items: deque[Frame | Signal] = deque()
+        self._filled = asyncio.Event()
+        self._stopped = False
+
+    def put(self, item: Frame | Signal) -> None:
+        """Add an item, unless it says what the last one said. After `Signal.STOP` nothing else is ever read."""
+        if item is Signal.STOP:
+            self._stopped = True
+        elif len(self._items) >= _BUFFER_MAX:
+            self._items.clear()
+            self._items.append(Signal.CATCH_UP)
+        elif not (isinstance(item, Signal) and self._items and self._items[-1] is item):
+            self._items.append(item)
+        self._filled.set()
+
+    async def next(self, timeout_seconds: float) -> Frame | Signal | None:
+        """The next item, or None when none came in time."""
+        if not self._items and not self._stopped:
+            self._filled.clear()
+            try:
+                async with asyncio.timeout(max(0.0, timeout_seconds)):
+                    await self._filled.wait()
+            except TimeoutError:
+                return None
+        return Signal.STOP if self._stopped else self._items.popleft()
+
+
+class LiveHub:
+    """Hands live events to subscriptions, and reads what they missed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._subscriptions: dict[str, set[Subscription]] = {}
+        self._confirmed: set[str] = set()
+        self._pubsub: PubSub | None = None
+        self._pubsub_redis = connect_async(settings)
+        self._commands = connect_async(settings)
+        self._command_lock = asyncio.Lock()
+        self._subscribe_lock = asyncio.Lock()
+        self._heard_at = 0.0
+        self._task: asyncio.Task[None] | None = None
+        self._own_channel = settings.key("live", "hub")
+        self._timeout_ms = str(int(settings.database_statement_timeout_seconds * 1000))
+        assert settings.database_url is not None
+        url = normalize_url(settings.database_url.get_secret_value()).set(drivername="postgresql")
+        self._pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]] = psycopg_pool.AsyncConnectionPool(
+            url.render_as_string(hide_password=False),
+            min_size=0,
+            max_size=_POOL_SIZE,
+            open=False,
+            timeout=settings.database_connect_timeout_seconds,
+            kwargs={
+                "application_name": "waybill-api-streams",
+                "connect_timeout": max(1, int(settings.database_connect_timeout_seconds)),
+                "tcp_user_timeout": 10_000,
+            },
+        )
+        self.is_stopping = False
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the pub/sub connection is up; while it is not, readers poll Postgres."""
+        return self._pubsub is not None
+
+    async def open(self) -> None:
+        """Start listening. Succeeds whether or not Redis and Postgres are there."""
+        await self._pool.open()
+        self._task = asyncio.create_task(self._listen_forever(), name="live-hub")
+
+    def stop_streams(self) -> None:
+        """End every stream and long poll, so that clients resume elsewhere."""
+        self.is_stopping = True
+        self._tell_all(Signal.STOP)
+
+    async def close(self) -> None:
+        """Stop listening and close the connections."""
+        self.stop_streams()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._pubsub_redis.aclose()
+        await self._commands.aclose()
+        await self._pool.close()
+
+    async def ping(self) -> None:
+        """Raise a Redis error unless Redis answers."""
+        async with self._command_lock:
+            await self._commands.ping()
+
+    @asynccontextmanager
+    async def subscribe(self, job_id: UUID) -> AsyncIterator[Subscription]:
+        """A subscription to a job's events. Its first item is `Signal.CATCH_UP`, once Redis has confirmed it.
+
+        Without Redis, or when it is slow to confirm, the signal comes after at most a second.
+        """
+        name = channel(self._settings, job_id)
+        subscription = Subscription(name)
+        if self.is_stopping:
+            subscription.put(Signal.STOP)
+            yield subscription
+            return
+        readers = self._subscriptions.setdefault(name, set())
+        readers.add(subscription)
+        try:
+            if name in self._confirmed or not self.is_live:
+                subscription.put(Signal.CATCH_UP)
+            elif len(readers) == 1:
+                await self._command_pubsub("subscribe", name)
+            yield subscription
+        finally:
+            readers.discard(subscription)
+            if not readers:
+                self._subscriptions.pop(name, None)
+                self._confirmed.discard(name)
+                await self._command_pubsub("unsubscribe", name)
+
+    async def catch_up(self, organization_id: UUID, job_id: UUID, after: int) -> CaughtUp:
+        """Everything known of a job's events with ids above `after`, in order.
+
+        The stream is read before Postgres: a kept event is published after its commit, so whatever the stream shows,
+        Postgres has what went before it. Raises `Unavailable` when Postgres does not answer.
+        """
+        live, cut_live = await self._read_stream(job_id, after)
+        state, kept, cut_kept = await self._read_kept(organization_id, job_id, after)
+        merged = {event.id: event for event in (*live, *kept)}
+        ids = sorted(merged)
+        # A page that was cut says nothing about what lies beyond its end; the next round reads on from there.
+        end = min((page[-1].id for page, cut in ((live, cut_live), (kept, cut_kept)) if cut), default=None)
+        frames = [to_frame(merged[number]) for number in ids if end is None or number <= end]
+        ended = end is None and (state is None or state in TERMINAL)
+        if end is not None:
+            rest = await self.catch_up(organization_id, job_id, end)
+            return CaughtUp(frames + rest.frames, rest.is_ended)
+        return CaughtUp(frames, ended)
+
+    async def _read_stream(self, job_id: UUID, after: int) -> tuple[list[Event], bool]:
+        if not self.is_live:
+            return [], False
+        try:
+            async with self._command_lock:
+                entries = await self._commands.xrange(
+                    stream_key(self._settings, job_id), min=f"({after}-0", max="+", count=_PAGE
+                )
+        except (redis.RedisError, OSError) as error:
+            _log.warning("event_stream_unreadable", error=type(error).__name__)
+            return [], False
+        # The client library types its answers for every protocol and decoding at once.
+        found = cast("list[tuple[bytes, dict[bytes, bytes]]]", entries or [])
+        return [decode_event(fields[FIELD]) for _, fields in found], len(found) == _PAGE
+
+    async def _read_kept(
+        self, organization_id: UUID, job_id: UUID, after: int
+    ) -> tuple[JobState | None, list[Event], bool]:
+        try:
+            async with self._pool.connection() as connection, connection.transaction(), connection.pipeline():
+                await connection.execute(_ASSUME, (APP_ROLE, str(organization_id), self._timeout_ms))
+                state = await connection.execute(_STATE, (job_id,))
+                events = await connection.execute(_EVENTS, (job_id, after, _PAGE))
+                row = await state.fetchone()
+                rows = await events.fetchall()
+        except (psycopg.OperationalError, psycopg_pool.PoolTimeout) as error:
+            raise Unavailable("the database does not answer", code="database_unavailable") from error
+        return JobState(row[0]) if row else None, [Event(*found) for found in rows], len(rows) == _PAGE
+
+    async def _listen_forever(self) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._listen()
+            except (redis.RedisError, OSError) as error:
+                if self._pubsub is not None:
+                    failures = 0
+                _log.warning("live_hub_disconnected", error=type(error).__name__, failures=failures)
+            finally:
+                await self._disconnect()
+            await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
+            failures += 1
+
+    async def _listen(self) -> None:
+        pubsub = self._pubsub_redis.pubsub()
+        wanted = tuple(self._subscriptions)
+        await pubsub.subscribe(self._own_channel, *wanted)
+        self._pubsub = pubsub
+        self._heard_at = monotonic()
+        missed = set(self._subscriptions).difference(wanted)
+        if missed:
+            await pubsub.subscribe(*missed)
+        _log.info("live_hub_connected")
+        while True:
+            message = await pubsub.get_message(timeout=_SILENCE_SECONDS)
+            if message is not None:
+                self._heard_at = monotonic()
+                self._dispatch(message)
+            elif monotonic() - self._heard_at > _DEAD_SECONDS:
+                raise redis.ConnectionError("nothing was heard, not even an answer to a ping")
+            else:
+                await pubsub.ping()
+
+    def _dispatch(self, message: dict[str, Any]) -> None:
+        if message["type"] not in {"subscribe", "message"}:
+            return
+        name = message["channel"].decode()
+        readers = self._subscriptions.get(name)
+        if not readers:
+            return
+        if message["type"] == "subscribe":
+            # Also what a connection that the client library made anew begins with: something may have been missed.
+            self._confirmed.add(name)
+            self._tell(readers, Signal.CATCH_UP)
+            return
+        try:
+            frame = to_frame(decode_event(message["data"]))
+        except (ValueError, KeyError):
+            _log.warning("live_event_unreadable")
+            return
+        self._tell(readers, frame)
+
+    async def _disconnect(self) -> None:
+        pubsub, self._pubsub = self._pubsub, None
+        self._confirmed.clear()
+        # Readers that wait for a message now poll instead.
+        self._tell_all(Signal.CATCH_UP)
+        if pubsub is not None:
+            try:
+                await pubsub.aclose()  # type: ignore[no-untyped-call]
+            except (redis.RedisError, OSError):
+                _log.debug("live_hub_close_failed")
+
+    async def _command_pubsub(self, command: str, name: str) -> None:
+        pubsub = self._pubsub
+        if pubsub is None:
+            return
+        try:
+            async with self._subscribe_lock:
+                # What was true when the lock was asked for may not be true any more.
+                if (command == "subscribe") == (name in self._subscriptions):
+                    await getattr(pubsub, command)(name)
+        except (redis.RedisError, OSError) as error:
+            _log.warning("live_hub_command_failed", command=command, error=type(error).__name__)
+
+    def _tell_all(self, signal: Signal) -> None:
+        for readers in self._subscriptions.values():
+            self._tell(readers, signal)
+
+    @staticmethod
+    def _tell(readers: Sequence[Subscription] | set[Subscription], item: Frame | Signal) -> None:
+        for reader in readers:
+            reader.put(item)
+
+
+async def first_signal(subscription: Subscription) -> Frame | Signal | None:
+    """What a fresh subscription says first; None when Redis is slow to confirm it."""
+    return await subscription.next(_READY_SECONDS)
