@@ -1,0 +1,1 @@
+"""What capabilities share: graphs that run as jobs."""

@@ -1,6 +1,6 @@
 """A `JobContext` in memory: records what a capability does, and interrupts it where a test wants."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +45,10 @@ class Checkpoints:
             if (namespace is None or space == namespace) and (before is None or id_ < before)
         ]
         yield from (self._with_writes(checkpoint) for checkpoint in matching[:limit])
+
+    def writes_of(self, channel: str) -> Sequence[bytes]:
+        """What was written to `channel` and is not part of a checkpoint yet, or was not once."""
+        return [body for kept in list(self.writes.values()) for name, _, body in list(kept.values()) if name == channel]
 
     def _with_writes(self, found: StoredCheckpoint) -> StoredCheckpoint:
         kept = self.writes.get((found.namespace, found.id), {})
