@@ -28,7 +28,7 @@ class Gateway:
 
     def embedder(self) -> Embedder:
         """The embedded MiniLM, one copy per process. Raises `core.kit.errors.Unavailable` when it is not installed."""
-        from core.gateway.embeddings.minilm import load_minilm  # noqa: PLC0415 - loads onnxruntime
+        from core.gateway.embeddings.minilm import load_minilm
 
         return load_minilm(threads=self._embedding_threads)
 
@@ -42,7 +42,7 @@ class Gateway:
     def _build_chat_model(self) -> ChatModel:
         settings = self._settings
         if settings.model_base_url is None:
-            from core.gateway.providers.extractive import Extractive  # noqa: PLC0415 - loads numpy
+            from core.gateway.providers.extractive import Extractive
 
             return Extractive(self.embedder)
         if not settings.model_name:
@@ -50,7 +50,7 @@ class Gateway:
                 "WAYBILL_MODEL_BASE_URL is set but WAYBILL_MODEL_NAME is not; name the model to ask for",
                 code="model_not_configured",
             )
-        from core.gateway.providers.openai_compatible import OpenAICompatible  # noqa: PLC0415 - loads openai
+        from core.gateway.providers.openai_compatible import OpenAICompatible
 
         return OpenAICompatible(
             base_url=settings.model_base_url,

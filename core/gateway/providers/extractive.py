@@ -39,8 +39,8 @@ class Extractive:
     description = (
         "Answers with sentences taken word for word from the given passages, chosen by embedding and word overlap. It"
         " can find where something is said and quote it. It cannot summarise, combine facts, calculate, compare,"
-        " translate, follow instructions, hold a conversation or answer without passages, and it reads English best. When"
-        " no sentence is close enough it says that the documents do not answer."
+        " translate, follow instructions, hold a conversation or answer without passages, and it reads English best."
+        " When no sentence is close enough it says that the documents do not answer."
     )
 
     def __init__(self, embedder: Callable[[], Embedder]) -> None:

@@ -1,0 +1,186 @@
+"""Documents to chunks: what is embedded, searched and quoted.
+
+A chunk never crosses a heading. Whole blocks are packed up to a target size; a block that is larger is split, prose by
+LangChain's recursive splitter with a small overlap, tables between rows. Each chunk is an exact slice of the document.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from langchain_text_splitters import RecursiveCharacterTextSplitter
+
+from pipelines.knowledge.documents.document import Block, Document, Kind, Section
+
+PATH_SEPARATOR = " > "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkSizes:
+    """Sizes by `weigh`: 950 is about 900 characters of prose or 600 of a table of figures.
+
+    With its section that is within the 256 tokens that MiniLM sees.
+    """
+
+    target: int = 950
+    overlap: int = 120
+    # A rest smaller than this joins the chunk before it, even if that grows past the target by so much.
+    rest: int = 120
+
+
+DEFAULT_SIZES = ChunkSizes()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """``document.text[char_start:char_end] == text``. Pages count from 1 and are None for formats without pages.
+
+    `section` is the title and the headings above, joined by `` > ``; `context` is the header of a table that began in
+    an earlier chunk, else empty.
+    """
+
+    index: int
+    text: str
+    section: str
+    char_start: int
+    char_end: int
+    page: int | None = None
+    page_end: int | None = None
+    context: str = ""
+
+    @property
+    def embedding_text(self) -> str:
+        """What is embedded and searched: the chunk with what its reader would see above it."""
+        return "\n".join(part for part in (self.section, self.context, self.text) if part)
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 in hex of `embedding_text`: equal chunks need to be embedded once."""
+        return hashlib.sha256(self.embedding_text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A slice of the document that is not cut further. One that is `alone` is not joined with its neighbours."""
+
+    start: int
+    end: int
+    context: str = ""
+    alone: bool = False
+
+
+def weigh(text: str) -> int:
+    """Characters, with all but letters and white space counted twice: figures cost a token for every one or two."""
+    return len(text) + sum(not (character.isalpha() or character.isspace()) for character in text)
+
+
+def split_document(document: Document, sizes: ChunkSizes = DEFAULT_SIZES) -> list[Chunk]:
+    """The chunks of a document in order; at least one for a document with any text."""
+    chunks: list[Chunk] = []
+    for path, pieces in _pieces(document, sizes):
+        for piece in pieces:
+            chunks.append(
+                Chunk(
+                    index=len(chunks),
+                    text=document.text[piece.start : piece.end],
+                    section=PATH_SEPARATOR.join(path),
+                    char_start=piece.start,
+                    char_end=piece.end,
+                    page=document.page_at(piece.start),
+                    page_end=document.page_at(piece.end - 1),
+                    context=piece.context,
+                )
+            )
+    return chunks
+
+
+def _pieces(document: Document, sizes: ChunkSizes) -> Iterator[tuple[tuple[str, ...], list[_Piece]]]:
+    blocks = list(document.blocks)
+    position = 0
+    for number, section in enumerate(document.sections):
+        inside: list[Block] = []
+        heading: Block | None = None
+        while position < len(blocks) and blocks[position].start < section.end:
+            block = blocks[position]
+            position += 1
+            if block.kind is Kind.HEADING:
+                heading = block
+            else:
+                inside.append(block)
+        if inside:
+            pieces = [piece for block in inside for piece in _split_block(document.text, block, sizes)]
+            yield section.path, _pack(document.text, pieces, sizes)
+        elif heading is not None and not _has_subsections(document.sections, number):
+            # Nothing stands below this heading, so it is its own text.
+            yield section.path[:-1] or section.path, [_Piece(heading.start, heading.end)]
+    # A heading at the very end has no section of its own.
+    for block in blocks[position:]:
+        last = document.sections[-1].path if document.sections else (document.title,)
+        yield last, [_Piece(block.start, block.end)]
+
+
+def _has_subsections(sections: Sequence[Section], number: int) -> bool:
+    path = sections[number].path
+    following = sections[number + 1].path if number + 1 < len(sections) else ()
+    return len(following) > len(path) and following[: len(path)] == path
+
+
+def _split_block(text: str, block: Block, sizes: ChunkSizes) -> Iterator[_Piece]:
+    if block.kind is Kind.TABLE:
+        yield from _split_table(text, block, sizes)
+    elif weigh(text[block.start : block.end]) <= sizes.target:
+        yield _Piece(block.start, block.end)
+    else:
+        yield from _split_prose(text, block.start, block.end, sizes)
+
+
+def _split_prose(text: str, start: int, end: int, sizes: ChunkSizes) -> Iterator[_Piece]:
+    splitter = RecursiveCharacterTextSplitter(
+        chunk_size=sizes.target,
+        length_function=weigh,
+        chunk_overlap=sizes.overlap,
+        separators=["\n\n", "\n", ". ", "? ", "! ", "; ", ", ", " ", ""],
+        keep_separator="end",
+        add_start_index=True,
+    )
+    for found in splitter.create_documents([text[start:end]]):
+        begin = start + int(found.metadata["start_index"])
+        yield _Piece(begin, begin + len(found.page_content), alone=True)
+
+
+def _split_table(text: str, block: Block, sizes: ChunkSizes) -> Iterator[_Piece]:
+    """Runs of whole rows. A run after the first carries the table's first row as its context."""
+    if weigh(text[block.start : block.end]) <= sizes.target:
+        yield _Piece(block.start, block.end)
+        return
+    header = text[block.start : block.end].split("\n", 1)[0]
+    start = end = block.start
+    position = block.start
+    for row in text[block.start : block.end].split("\n"):
+        row_end = position + len(row)
+        if end > start and weigh(text[start:row_end]) > sizes.target:
+            yield _Piece(start, end, header if start > block.start else "", alone=True)
+            start = position
+        if weigh(text[position:row_end]) > sizes.target:
+            # One row larger than a chunk is prose in the form of a table.
+            yield from _split_prose(text, position, row_end, sizes)
+            start = row_end + 1
+        end = row_end
+        position = row_end + 1
+    if end > start:
+        yield _Piece(start, end, header if start > block.start else "", alone=True)
+
+
+def _pack(text: str, pieces: Sequence[_Piece], sizes: ChunkSizes) -> list[_Piece]:
+    """Join neighbours up to the target size."""
+    packed: list[_Piece] = []
+    for number, piece in enumerate(pieces):
+        last = packed[-1] if packed else None
+        is_rest = number == len(pieces) - 1 and weigh(text[piece.start : piece.end]) < sizes.rest
+        room = sizes.target + (sizes.rest if is_rest else 0)
+        joins = last is not None and not last.alone and not piece.alone
+        if last is not None and joins and weigh(text[last.start : piece.end]) <= room:
+            packed[-1] = _Piece(last.start, piece.end, last.context)
+        else:
+            packed.append(piece)
+    return packed
