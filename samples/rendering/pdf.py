@@ -16,8 +16,9 @@ BODY_POINTS = 10
 LINE_MM = 5.1
 INDENT_MM = 6
 MARGIN_MM = 22
-# A heading alone at the foot of a page reads badly: it moves on when less than this is left.
-KEEP_WITH_NEXT_MM = 28
+# A heading alone at the foot of a page reads badly: it moves on when less than this is left. A chapter needs more, since
+# its first section's heading follows at once.
+KEEP_WITH_NEXT_MM = {1: 42, 2: 28, 3: 28}
 HEADING_POINTS = {1: 14, 2: 11.5, 3: 10}
 
 
@@ -116,7 +117,7 @@ def _place(page: _Page, block: Block) -> None:
     match block:
         case Heading(level, text):
             page.ln(3 if level == 1 else 1)
-            if page.h - page.b_margin - page.y < KEEP_WITH_NEXT_MM:
+            if page.h - page.b_margin - page.y < KEEP_WITH_NEXT_MM[level]:
                 page.add_page()
             page.start_section(text, level - 1)
             page.set_font("Helvetica", "B", HEADING_POINTS[level])
