@@ -16,8 +16,8 @@ BODY_POINTS = 10
 LINE_MM = 5.1
 INDENT_MM = 6
 MARGIN_MM = 22
-# A heading alone at the foot of a page reads badly: it moves on when less than this is left. A chapter needs more, since
-# its first section's heading follows at once.
+# A heading alone at the foot of a page reads badly: it moves on when less than this is left. A chapter needs more,
+# since its first section's heading follows at once.
 KEEP_WITH_NEXT_MM = {1: 42, 2: 28, 3: 28}
 HEADING_POINTS = {1: 14, 2: 11.5, 3: 10}
 
