@@ -1,0 +1,163 @@
+"""Reads a model's answer as it streams: takes out its quotes, verifies them, and puts numbered markers in their place.
+
+A writing model is asked (``prompts/answer.md``) to put ``<quote source="2">exact words</quote>`` behind what it says,
+and to begin with ``<no-answer/>`` when the sources do not answer. A quote is held back until it is complete; then
+``[1]`` stands for it if it was found in the passages, and nothing if it was not. So what the client sees live is what
+the result will say.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.gateway.models import Chunk, Citation, Passage
+from pipelines.knowledge.quotes import find_quote
+
+# Bounded in length, so that how much to hold back is bounded too.
+_OPEN = re.compile(r"<quote(?:\s{1,3}source\s{0,2}=\s{0,2}[\"']?\s?\[?(\d{1,4})\]?\s?[\"']?)?\s{0,2}>", re.IGNORECASE)
+_CLOSE = re.compile(r"</quote\s{0,2}>", re.IGNORECASE)
+_NO_ANSWER = re.compile(r"</?no-answer\s{0,2}/?>", re.IGNORECASE)
+# A bare number would look like one of our markers and stands for no verified quote.
+_BARE = re.compile(r" ?\[\d{1,3}(?: ?[,;] ?\d{1,3}){0,9}\]")
+_BEGINNINGS = ("<quote", "<no-answer", "</no-answer")
+_TAG_MAX_CHARACTERS = 48
+_BARE_MAX_CHARACTERS = 64
+_QUOTE_MAX_CHARACTERS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a whole answer came to. Marker ``[n]`` in `text` stands for ``citations[n - 1]``."""
+
+    text: str
+    citations: tuple[Citation, ...]
+    dropped_quotes: int
+    says_no_answer: bool
+
+
+class AnswerReader:
+    """Feed it the chunks of one answer in order; each call returns what may be shown now."""
+
+    def __init__(self, passages: Sequence[Passage]) -> None:
+        self._passages = {passage.id: passage for passage in passages}
+        self._numbered = list(passages)
+        self._citations: list[Citation] = []
+        self._shown: list[str] = []
+        self._held = ""
+        self._quoting: tuple[int | None] | None = None
+        self._dropped = 0
+        self._says_no_answer = False
+
+    def feed(self, chunk: Chunk) -> str:
+        """Take the next chunk. One that carries citations is the passages' own words and is not searched for tags."""
+        if chunk.citations:
+            return self._show(self._release() + chunk.text + "".join(self._mark(each) for each in chunk.citations))
+        self._held += chunk.text
+        return self._show(self._advance())
+
+    def close(self) -> str:
+        """The answer is complete; returns the rest of it."""
+        return self._show(self._release())
+
+    @property
+    def reading(self) -> Reading:
+        """The answer up to now."""
+        return Reading("".join(self._shown), tuple(self._citations), self._dropped, self._says_no_answer)
+
+    def _show(self, text: str) -> str:
+        if not self._shown:
+            text = text.lstrip()
+        if text:
+            self._shown.append(text)
+        return text
+
+    def _release(self) -> str:
+        """What is held back, now that nothing follows. An unfinished quote is lost, as its end may be missing."""
+        text = self._advance()
+        if self._quoting is not None:
+            self._quoting = None
+            self._dropped += 1
+        else:
+            text += _BARE.sub("", self._held)
+        self._held = ""
+        return text
+
+    def _advance(self) -> str:
+        out = ""
+        while True:
+            piece, goes_on = self._inside() if self._quoting is not None else self._outside()
+            out += piece
+            if not goes_on:
+                return out
+
+    def _inside(self) -> tuple[str, bool]:
+        """Look for the end of a quote; returns its marker, and whether what is held may hold more."""
+        assert self._quoting is not None
+        end = _CLOSE.search(self._held)
+        if end is None and len(self._held) <= _QUOTE_MAX_CHARACTERS:
+            return "", False
+        (source,), self._quoting = self._quoting, None
+        if end is None:
+            # The model forgot to close it; no quote is this long, and the rest of the answer should not be lost.
+            self._dropped += 1
+            return "", True
+        quote, self._held = self._held[: end.start()], self._held[end.end() :]
+        citation = self._verify(quote, source)
+        if citation is None:
+            self._dropped += 1
+            return "", True
+        return self._mark(citation), True
+
+    def _outside(self) -> tuple[str, bool]:
+        """Pass on text up to the next tag; returns it, and whether what is held may hold more."""
+        for position, character in enumerate(self._held):
+            if character not in "<[ ":
+                continue
+            if found := _OPEN.match(self._held, position):
+                self._quoting = (int(found[1]) if found[1] else None,)
+                return self._cut(position, found.end()), True
+            if found := _NO_ANSWER.match(self._held, position):
+                self._says_no_answer = True
+                return self._cut(position, found.end()), True
+            if found := _BARE.match(self._held, position):
+                return self._cut(position, found.end()), True
+            if _may_become_tag(self._held[position:]):
+                return self._cut(position, position), False
+        return self._cut(len(self._held), len(self._held)), False
+
+    def _cut(self, end: int, begin_again: int) -> str:
+        text, self._held = self._held[:end], self._held[begin_again:]
+        return text
+
+    def _verify(self, quote: str, source: int | None) -> Citation | None:
+        """The quote's place in the passage it names, or else in any other that holds it: models miscount sources."""
+        named = self._numbered[source - 1 : source] if source else []
+        for passage in [*named, *(other for other in self._numbered if other not in named)]:
+            span = find_quote(passage.text, quote)
+            if span is not None:
+                return Citation(passage.id, span.start, span.end)
+        return None
+
+    def _mark(self, citation: Citation) -> str:
+        """The marker of `citation`, which gets the next number if it is new; nothing when its span is not real."""
+        passage = self._passages.get(citation.passage_id)
+        if passage is None or not 0 <= citation.start < citation.end <= len(passage.text):
+            self._dropped += 1
+            return ""
+        if citation not in self._citations:
+            self._citations.append(citation)
+        return f" [{self._citations.index(citation) + 1}]"
+
+
+def _may_become_tag(text: str) -> bool:
+    """Whether more text could turn the beginning of `text` into something that is not shown."""
+    if text.startswith("<"):
+        lowered = text.lower()
+        begins = any(lowered.startswith(tag) or tag.startswith(lowered) for tag in _BEGINNINGS)
+        return begins and ">" not in text and len(text) <= _TAG_MAX_CHARACTERS
+    body = text.lstrip(" ")
+    if len(text) - len(body) > 1:
+        return False
+    if not body:
+        return True
+    return body.startswith("[") and len(body) <= _BARE_MAX_CHARACTERS and re.fullmatch(r"\[[\d ,;]*", body) is not None
