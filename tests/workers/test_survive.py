@@ -5,7 +5,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from tests.factories.waiting import wait_until
 from waybill.stack.valkey import EmbeddedValkey
 
 pytestmark = pytest.mark.timeout(240)
+RecordProperty = Callable[[str, object], None]
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_a_job_longer_than_the_visibility_timeout_runs_once(settings: Settings, 
 
 @pytest.mark.survive("C2")
 def test_a_worker_consumes_again_after_its_connections_were_cut(
-    settings: Settings, tenant: Tenant, valkey: EmbeddedValkey
+    settings: Settings, tenant: Tenant, valkey: EmbeddedValkey, record_property: RecordProperty
 ) -> None:
     with dispatcher(settings), worker(settings) as process:
         tenant.wait(tenant.submit())
@@ -72,6 +73,7 @@ def test_a_worker_consumes_again_after_its_connections_were_cut(
                 time.sleep(0.3)
         cut = time.monotonic()
         [job] = tenant.wait(tenant.submit(), timeout_seconds=30)
+        record_property("figure", f"consumed again after {time.monotonic() - cut:.1f} s")
         assert time.monotonic() - cut < 30
         assert job.state is JobState.SUCCEEDED
         assert process.popen.poll() is None
@@ -137,7 +139,9 @@ def test_a_long_job_goes_back_to_the_queue_when_its_worker_must_go(settings: Set
 
 
 @pytest.mark.survive("C4")
-def test_the_next_attempt_starts_within_lease_and_sweep_after_a_kill(settings: Settings, tenant: Tenant) -> None:
+def test_the_next_attempt_starts_within_lease_and_sweep_after_a_kill(
+    settings: Settings, tenant: Tenant, record_property: RecordProperty
+) -> None:
     with dispatcher(settings), worker(settings) as first:
         job_id = tenant.submit("sleep", seconds=60, until_attempt=1)
         tenant.wait_for_state(job_id, JobState.RUNNING)
@@ -145,6 +149,7 @@ def test_the_next_attempt_starts_within_lease_and_sweep_after_a_kill(settings: S
             first.kill()
             took = wait_until(lambda: tenant.job(job_id).attempt == 2, timeout_seconds=30, what="the second attempt")
             # The lease, a sweep, and the poll that dispatches; the rest is room for a busy machine.
+            record_property("figure", f"second attempt after {took:.1f} s, lease {settings.lease_seconds} s")
             assert took < settings.lease_seconds + settings.dispatcher_sweep_seconds + 3
             [job] = tenant.wait(job_id)
     assert (job.state, job.failures) == (JobState.SUCCEEDED, 1)
@@ -223,7 +228,9 @@ def test_many_flushes_and_restarts_of_redis_lose_no_job(
 
 
 @pytest.mark.survive("C8")
-def test_a_flood_of_one_tenant_holds_another_back_by_two_slots_at_most(settings: Settings, tenant: Tenant) -> None:
+def test_a_flood_of_one_tenant_holds_another_back_by_two_slots_at_most(
+    settings: Settings, tenant: Tenant, record_property: RecordProperty
+) -> None:
     small = new_tenant(settings)
     try:
         with dispatcher(settings), worker(settings, concurrency=2):
@@ -242,6 +249,7 @@ def test_a_flood_of_one_tenant_holds_another_back_by_two_slots_at_most(settings:
                     {"flood": tenant.principal.project_id, "since": submitted, "until": job.started_at},
                 ).scalar_one()
             # The one message that may wait in the broker, and those taken while the dispatcher woke.
+            record_property("figure", f"{overtaking} jobs of the flood started first")
             assert overtaking <= 2
             for job_id in tenant.submitted:
                 tenant.cancel(job_id)

@@ -1,0 +1,66 @@
+"""Runs every test marked ``survive`` and prints one line for each: row, what was provoked, outcome, figures.
+
+A test reports figures with ``record_property("figure", "…")``.
+"""
+
+import sys
+from dataclasses import dataclass, field
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+_OUTCOMES = {"passed": "[green]survived", "failed": "[red]FAILED", "skipped": "[yellow]not provoked"}
+
+
+@dataclass
+class Provoked:
+    """One test of a row."""
+
+    row: str
+    name: str
+    outcome: str = "not run"
+    seconds: float = 0.0
+    figures: list[str] = field(default_factory=list)
+
+
+class Collector:
+    """A pytest plugin that remembers what the marked tests did."""
+
+    def __init__(self) -> None:
+        self.provoked: dict[str, Provoked] = {}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep the marked tests only, in the order of their rows."""
+        marked = [(mark.args[0], item) for item in items for mark in item.iter_markers("survive")]
+        marked.sort(key=lambda pair: (pair[0][0], int(pair[0][1:])))
+        items[:] = list({item.nodeid: item for _, item in marked}.values())
+        for row, item in marked:
+            self.provoked[item.nodeid] = Provoked(row, item.name.removeprefix("test_").replace("_", " "))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember the outcome: of the call, or of a set-up or tear-down that did not pass."""
+        entry = self.provoked[report.nodeid]
+        if report.when == "call" or report.outcome != "passed":
+            entry.outcome = report.outcome if entry.outcome != "failed" else "failed"
+        if report.when == "call":
+            entry.seconds = report.duration
+            entry.figures = [str(value) for name, value in report.user_properties if name == "figure"]
+
+
+def main(arguments: list[str]) -> int:
+    """Run, draw the table, and return pytest's exit code."""
+    collector = Collector()
+    code = pytest.main(["-q", "-p", "no:cacheprovider", "--timeout=3600", "tests", *arguments], plugins=[collector])
+    table = Table(title="What was provoked, and what became of it", show_lines=False)
+    for heading in ("row", "provoked", "outcome", "seconds", "figures"):
+        table.add_column(heading, justify="right" if heading == "seconds" else "left")
+    for entry in collector.provoked.values():
+        outcome = _OUTCOMES.get(entry.outcome, entry.outcome)
+        table.add_row(entry.row, entry.name, outcome, f"{entry.seconds:.1f}", "; ".join(entry.figures))
+    Console(width=180 if not sys.stdout.isatty() else None).print(table)
+    return int(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
