@@ -1,0 +1,34 @@
+"""The organisation, project and key with which the command line of this machine uses its own stack."""
+
+from core.keys.service import Authenticator, KeyService
+from core.kit.db import Database
+from core.kit.errors import Unauthenticated
+from core.kit.settings import Settings
+from waybill.stack.home import Home
+
+ORGANIZATION, PROJECT, NAME = "local", "default", "local-cli"
+_SECRET = "local-cli.key"  # noqa: S105 - the name of the file
+
+
+def local_key(home: Home, settings: Settings) -> str:
+    """The kept key if this database still knows it, else a new one, kept from now on."""
+    database = Database(settings, application_name="waybill-stack", pool_size=1)
+    try:
+        kept = home.find_secret(_SECRET)
+        if kept is not None and _is_good(kept, settings, database):
+            return kept
+        with database.system() as session:
+            issued = KeyService(settings).create_key(session, organization=ORGANIZATION, project=PROJECT, name=NAME)
+        home.keep_secret(_SECRET, issued.plaintext)
+        return issued.plaintext
+    finally:
+        database.close()
+
+
+def _is_good(key: str, settings: Settings, database: Database) -> bool:
+    # The folder may have met another database since, or another secret key.
+    try:
+        Authenticator(settings, database).authenticate(key)
+    except Unauthenticated:
+        return False
+    return True

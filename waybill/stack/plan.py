@@ -1,0 +1,208 @@
+"""What a stack consists of, as data: every child with its command, its environment and how to tell that it is ready."""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+from pydantic import AliasChoices, SecretStr
+
+from core.kit.settings import Settings
+from waybill.stack.errors import StackError
+from waybill.stack.postgres import free_port
+
+_PROBE_TIMEOUT_SECONDS = 2.0
+_OK = 200
+
+
+class Readiness(Protocol):
+    """Tells whether a child that runs is ready to serve."""
+
+    def is_met(self, log: str) -> bool:
+        """Whether it is, judged by what the child has logged since it started, or by asking it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """Ready once `text` was logged `times` times."""
+
+    text: str
+    times: int = 1
+
+    def is_met(self, log: str) -> bool:
+        """Whether the lines are there."""
+        return log.count(self.text) >= self.times
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Ready once GET `path` on `host`:`port` answers 200."""
+
+    host: str
+    port: int
+    path: str
+
+    def is_met(self, log: str) -> bool:  # noqa: ARG002 - the answer counts, not the log
+        """Whether it answered 200 just now."""
+        connection = HTTPConnection(self.host, self.port, timeout=_PROBE_TIMEOUT_SECONDS)
+        try:
+            connection.request("GET", self.path)
+            return connection.getresponse().status == _OK
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A process of the stack. Children of one `tier` are stopped together, the highest tier first.
+
+    A child that is not `essential` may fail for good without taking the stack with it.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    ready: Readiness
+    tier: int = 0
+    grace_seconds: float = 10.0
+    essential: bool = True
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+Plan = Callable[[Settings, bool], Sequence[Child]]
+
+
+def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
+    """The product's own processes: API, dispatcher, a worker per pool and, if asked for, Flower."""
+    from pipelines.registry import pools
+
+    names = pools()
+    metrics = settings.metrics_port
+    children = [
+        Child(
+            "api",
+            _waybill("api"),
+            Answers(reachable_host(settings.api_host), settings.api_port, "/readyz"),
+            tier=0,
+            grace_seconds=20.0,
+        ),
+        # It says once per pool that it owns it.
+        Child(
+            "dispatcher",
+            _waybill("dispatcher"),
+            Logged("pool_owned", times=len(names)),
+            tier=1,
+            environment={"WAYBILL_METRICS_PORT": str(metrics)},
+        ),
+    ]
+    children += [
+        Child(
+            f"worker-{pool}",
+            _waybill("worker", "--capability", pool),
+            Logged("worker_ready"),
+            tier=2,
+            grace_seconds=settings.drain_seconds + 10.0,
+            # One port cannot be shared: the dispatcher has the configured one, each worker one of those after it.
+            environment={"WAYBILL_METRICS_PORT": str(metrics and metrics + 1 + index)},
+        )
+        for index, pool in enumerate(names)
+    ]
+    if flower:
+        children.append(
+            Child(
+                "flower",
+                _waybill("flower"),
+                Answers("127.0.0.1", settings.flower_port, "/healthcheck"),
+                tier=3,
+                grace_seconds=5.0,
+                essential=False,
+            )
+        )
+    return children
+
+
+def is_flower_installed() -> bool:
+    """Whether the package is there; it comes with ``waybill[stack]``."""
+    return find_spec("flower") is not None
+
+
+def reachable_host(host: str) -> str:
+    """The address under which this machine itself reaches a server that listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
+def url_of(settings: Settings) -> str:
+    """Where the command line finds the API."""
+    host = reachable_host(settings.api_host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}"
+
+
+def choose_port(host: str, wanted: int, *, is_explicit: bool, purpose: str) -> int:
+    """`wanted` if it is free, another one if it was only the default. Raises `StackError` when it was insisted on."""
+    if wanted == 0:
+        return free_port()
+    if is_free(host, wanted):
+        return wanted
+    if is_explicit:
+        raise StackError(f"port {wanted} for {purpose} is in use on {host or 'this machine'}; free it or name another")
+    return free_port()
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen on `host`:`port` now. Raises `StackError` when `host` is not an address of ours."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise StackError(f"{host} is not an address to listen on: {error.strerror}") from error
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError:
+            return False
+    return True
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The variables under which a child reads the same settings: all that differ from the defaults.
+
+    A log level above info is lowered to it, because children report in their logs that they are ready.
+    """
+    variables = {}
+    for name in sorted(settings.model_fields_set):
+        value = getattr(settings, name)
+        if value is not None:
+            variables[_variable(name)] = _spell(value)
+    if settings.log_level in {"warning", "error"}:
+        variables["WAYBILL_LOG_LEVEL"] = "info"
+    return variables
+
+
+def is_in_environment(name: str) -> bool:
+    """Whether the setting of that name is given by an environment variable of this process."""
+    alias = Settings.model_fields[name].validation_alias
+    spelled = {str(choice).upper() for choice in alias.choices} if isinstance(alias, AliasChoices) else set()
+    return bool({f"WAYBILL_{name.upper()}", *spelled} & {variable.upper() for variable in os.environ})
+
+
+def _variable(name: str) -> str:
+    alias = Settings.model_fields[name].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return f"WAYBILL_{name.upper()}"
+
+
+def _spell(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return json.dumps(value) if isinstance(value, list) else str(value)
+
+
+def _waybill(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "waybill", *arguments)

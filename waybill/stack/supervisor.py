@@ -1,0 +1,451 @@
+"""``waybill up`` without its face: starts every part of the product on this machine, keeps it running, ends it.
+
+Parts start in the order Postgres, Valkey, migrations, children, and end in reverse. Nothing outlives us: each child is
+tied to us by the kernel (`waybill.stack.child`), and what does not heed the kernel's signal is killed with its group
+by a process that waits for our end (`waybill.stack.reaper`).
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from time import monotonic, sleep
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self
+
+from pydantic import SecretStr
+
+from core.kit.settings import Settings
+from waybill.stack import plan
+from waybill.stack.errors import StackError
+from waybill.stack.home import Home
+from waybill.stack.interruption import Interruptions
+from waybill.stack.plan import Plan, plan_children
+from waybill.stack.postgres import EmbeddedPostgres
+from waybill.stack.process import ChildProcess, Crashes, Patience
+from waybill.stack.valkey import EmbeddedValkey
+
+_TICK_SECONDS = 0.05
+_WATCH_SECONDS = 0.2
+_LAST_LINES = 12
+_PREPARED_BY_US = ("database_url", "redis_url", "secret_key", "flower_password", "api_port", "flower_port")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something worth a line: what happened to which part, in words, and how long that took where it took time."""
+
+    kind: Literal["starting", "ready", "changed", "crashed", "abandoned", "stopping", "stopped"]
+    name: str
+    text: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where everything is, once it is ready."""
+
+    settings: Settings
+    url: str
+    api_key: str
+    flower_url: str | None
+    flower_password: str
+    home: Path
+    logs: Path
+
+
+class _Server(Protocol):
+    @property
+    def url(self) -> str: ...
+    @property
+    def pid(self) -> int | None: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+@dataclass(slots=True)
+class _Part:
+    """An embedded server with its crashes; `url` is what the children were told."""
+
+    name: str
+    server: _Server
+    when_orphaned: signal.Signals
+    crashes: Crashes
+    url: str = ""
+    pid: int | None = None
+
+
+class Stack:
+    """The embedded stack of one folder. Use it in the main thread: ``with Stack(settings) as stack: stack.wait()``.
+
+    `report` hears a `Notice` per line worth showing. `api_port` overrides the settings; like a port that is set there,
+    it is insisted on, whereas a default port that is taken is replaced by a free one. `children` is the plan of
+    what runs beside the servers. From `start` to `stop` the signals SIGINT, SIGTERM and SIGHUP are ours: they make
+    `wait` return, and raise KeyboardInterrupt in the caller's code; a second one during `stop` kills instead of asking.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        flower: bool = True,
+        api_port: int | None = None,
+        report: Callable[[Notice], None] | None = None,
+        children: Plan = plan_children,
+        patience: Patience | None = None,
+    ) -> None:
+        self._given = settings if api_port is None else settings.model_copy(update={"api_port": api_port})
+        self._flower = flower
+        self._report = report
+        self._plan = children
+        self._patience = patience or Patience()
+        self._home = Home(settings.home)
+        self._interruptions = Interruptions()
+        self._parts: list[_Part] = []
+        self._children: list[ChildProcess] = []
+        self._reaper: subprocess.Popen[str] | None = None
+        self._is_started = False
+        self.running: Running | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> Running:
+        """Start everything and wait until it is ready.
+
+        Raises `StackError` with what to do about it, or KeyboardInterrupt when told to stop meanwhile; everything
+        that had been started is stopped then.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise StackError("a stack is started in the main thread, which outlives its children and hears signals")
+        self._home.acquire(self._patience.predecessor_seconds)
+        self._is_started = True
+        self._interruptions.install()
+        try:
+            self.running = self._start()
+        except BaseException:
+            self.stop()
+            raise
+        self._interruptions.is_counting = False
+        return self.running
+
+    def wait(self) -> None:
+        """Keep everything running until a signal asks to stop. Raises `StackError` when a part cannot be kept up."""
+        with self._counting():
+            before = self._interruptions.count
+            while self._interruptions.count == before:
+                self._tend()
+                sleep(_WATCH_SECONDS)
+
+    def tend(self) -> None:
+        """Look after everything once, without waiting: for callers that have a loop of their own instead of `wait`.
+
+        Raises `StackError` when a part cannot be kept up; everything is stopped then.
+        """
+        with self._counting():
+            self._tend()
+
+    def stop(self) -> None:
+        """End everything, children before servers. Does nothing when nothing runs."""
+        if not self._is_started:
+            return
+        self._interruptions.is_counting = True
+        self._is_started = False
+        with ExitStack() as last:
+            # Executed in reverse order, each even if one before it failed.
+            last.callback(self._interruptions.restore)
+            last.callback(self._home.release)
+            last.callback(self._dismiss_reaper)
+            for part in self._parts:
+                last.callback(self._stop_server, part)
+            self._home.remove_run_file()
+            self._stop_children()
+        self._parts, self._children, self.running = [], [], None
+
+    @contextmanager
+    def _counting(self) -> Iterator[None]:
+        self._interruptions.is_counting = True
+        try:
+            yield
+        finally:
+            self._interruptions.is_counting = not self._is_started
+
+    def _start(self) -> Running:
+        settings = _without_leftovers(self._given, self._home)
+        self._home.remove_run_file()
+        self._employ_reaper()
+        if settings.database_url is None:
+            postgres = self._start_server("postgres", EmbeddedPostgres(self._home.folder / "postgres"), signal.SIGINT)
+            settings = settings.model_copy(update={"database_url": SecretStr(postgres.url)})
+        if settings.redis_url is None:
+            valkey = self._start_server("valkey", EmbeddedValkey(self._home.folder / "valkey"), signal.SIGTERM)
+            settings = settings.model_copy(update={"redis_url": SecretStr(valkey.url)})
+        settings = self._prepare(settings)
+        self._migrate(settings)
+        from waybill.stack.local_key import local_key
+
+        key = local_key(self._home, settings)
+        with_flower = self._flower and plan.is_flower_installed()
+        if self._flower and not with_flower:
+            self._say("changed", "flower", "not installed (pip install 'waybill[stack]'); going on without it")
+        self._start_children(settings, with_flower)
+        self._home.write_run_file(_run_file(settings, key))
+        assert settings.flower_password is not None
+        return Running(
+            settings=settings,
+            url=plan.url_of(settings),
+            api_key=key,
+            flower_url=f"http://127.0.0.1:{settings.flower_port}" if with_flower else None,
+            flower_password=settings.flower_password.get_secret_value(),
+            home=self._home.folder,
+            logs=self._home.logs,
+        )
+
+    def _start_server(self, name: str, server: _Server, when_orphaned: signal.Signals) -> _Part:
+        self._require_no_interruption()
+        self._say("starting", name)
+        began = monotonic()
+        part = _Part(name, server, when_orphaned, Crashes(self._patience))
+        self._parts.append(part)
+        self._run_server(part)
+        part.url = server.url
+        self._say("ready", name, seconds=monotonic() - began)
+        return part
+
+    def _run_server(self, part: _Part) -> None:
+        part.server.start()
+        part.pid = part.server.pid
+        assert part.pid is not None
+        self._tell_reaper(f"+{part.pid} {int(part.when_orphaned)}")
+        part.crashes.started()
+
+    def _prepare(self, settings: Settings) -> Settings:
+        """Fill in what only a stack decides by itself: secrets and ports."""
+        explicit = settings.model_fields_set
+        changes: dict[str, Any] = {
+            "api_port": plan.choose_port(
+                settings.api_host, settings.api_port, is_explicit="api_port" in explicit, purpose="the API"
+            ),
+            "flower_port": plan.choose_port(
+                "127.0.0.1", settings.flower_port, is_explicit="flower_port" in explicit, purpose="Flower"
+            ),
+        }
+        if settings.secret_key is None:
+            changes["secret_key"] = SecretStr(self._home.kept_secret("secret.key"))
+        if settings.flower_password is None:
+            changes["flower_password"] = SecretStr(self._home.kept_secret("flower.password"))
+        for name, part in (("api_port", "api"), ("flower_port", "flower")):
+            wanted = getattr(settings, name)
+            if wanted not in {0, changes[name]}:
+                self._say("changed", part, f"port {wanted} is in use, taking {changes[name]}")
+        return settings.model_copy(update=changes)
+
+    def _migrate(self, settings: Settings) -> None:
+        from sqlalchemy.exc import DBAPIError
+
+        from core.kit.migrate import upgrade
+
+        assert settings.database_url is not None
+        self._require_no_interruption()
+        self._say("starting", "migrations")
+        began = monotonic()
+        try:
+            upgrade(settings.database_url.get_secret_value())
+        except DBAPIError as error:
+            raise StackError(f"the database could not be brought to the newest schema: {error.orig}".strip()) from error
+        self._say("ready", "migrations", seconds=monotonic() - began)
+
+    def _start_children(self, settings: Settings, with_flower: bool) -> None:
+        environment = {**os.environ, **plan.environment_of(settings)}
+        for child in self._plan(settings, with_flower):
+            self._require_no_interruption()
+            process = ChildProcess(
+                child,
+                self._home.logs / f"{child.name}.log",
+                environment,
+                self._patience,
+                born=lambda pid: self._tell_reaper(f"+{pid} {int(signal.SIGTERM)}"),
+                gone=lambda pid: self._tell_reaper(f"-{pid}"),
+            )
+            self._children.append(process)
+            self._say("starting", child.name)
+            process.start()
+        until = monotonic() + self._patience.ready_seconds
+        while late := [child for child in self._children if not (child.is_ready or child.is_abandoned)]:
+            self._require_no_interruption()
+            self._tend()
+            if monotonic() > until:
+                raise StackError(
+                    f"{late[0].child.name} was not ready within {self._patience.ready_seconds:.0f} s; {_words(late[0])}"
+                )
+            sleep(_TICK_SECONDS)
+
+    def _tend(self) -> None:
+        try:
+            for part in self._parts:
+                self._tend_server(part)
+            for child in self._children:
+                self._tend_child(child)
+        except StackError:
+            self.stop()
+            raise
+
+    def _tend_server(self, part: _Part) -> None:
+        if part.crashes.due_at is None and part.server.pid is None:
+            self._tell_reaper(f"-{part.pid}")
+            self._count_crash(part.name, part.crashes, "has ended by itself")
+        if part.crashes.is_due:
+            try:
+                self._run_server(part)
+            except StackError as error:
+                self._count_crash(part.name, part.crashes, str(error))
+                return
+            if part.server.url != part.url:
+                raise StackError(f"{part.name} crashed and its port was taken meanwhile; start the stack again")
+            self._say("ready", part.name)
+
+    def _count_crash(self, name: str, crashes: Crashes, what: str) -> None:
+        if not crashes.crashed():
+            raise StackError(f"{name} does not stay up ({crashes.count} times in a row): {what}")
+        self._say("crashed", name, f"{what}; starting it again")
+
+    def _tend_child(self, process: ChildProcess) -> None:
+        name = process.child.name
+        code = process.ended()
+        if code is not None:
+            if process.crashes.crashed():
+                pause = self._patience.pause_after(process.crashes.count)
+                self._say("crashed", name, f"{_ending(code)}; starting it again in {pause:g} s (log: {process.log})")
+            elif process.child.essential:
+                raise StackError(
+                    f"{name} does not stay up: {process.crashes.count} times in a row it ended within "
+                    f"{self._patience.quick_seconds:g} s, lastly {_ending(code)}; {_words(process)}"
+                )
+            else:
+                process.is_abandoned = True
+                self._say("abandoned", name, f"{_ending(code)}, again; going on without it (log: {process.log})")
+        if process.crashes.is_due and not process.is_abandoned:
+            process.start()
+        if process.look():
+            self._say("ready", name, seconds=monotonic() - process.crashes.started_at)
+
+    def _stop_children(self) -> None:
+        before = self._interruptions.count
+        in_order = sorted(self._children, key=lambda process: -process.child.tier)
+        for _, tier in groupby(in_order, key=lambda process: process.child.tier):
+            alive = [process for process in tier if process.pid is not None]
+            began = monotonic()
+            for process in alive:
+                self._say("stopping", process.child.name)
+                process.terminate()
+            while alive:
+                is_hurried = self._interruptions.count > before
+                for process in list(alive):
+                    waited = monotonic() - began
+                    if process.ended() is not None:
+                        alive.remove(process)
+                        self._say("stopped", process.child.name, seconds=waited)
+                    elif is_hurried or waited > process.child.grace_seconds:
+                        process.kill()
+                        alive.remove(process)
+                        self._say("stopped", process.child.name, "killed", seconds=waited)
+                if alive:
+                    sleep(_TICK_SECONDS)
+
+    def _stop_server(self, part: _Part) -> None:
+        pid = part.server.pid
+        if pid is None:
+            return
+        self._say("stopping", part.name)
+        began = monotonic()
+        part.server.stop()
+        self._tell_reaper(f"-{pid}")
+        self._say("stopped", part.name, seconds=monotonic() - began)
+
+    def _employ_reaper(self) -> None:
+        self._reaper = subprocess.Popen(
+            [sys.executable, "-m", "waybill.stack.reaper"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+            pass_fds=(self._home.lock_descriptor,),
+        )
+
+    def _tell_reaper(self, line: str) -> None:
+        assert self._reaper is not None
+        assert self._reaper.stdin is not None
+        try:
+            self._reaper.stdin.write(line + "\n")
+            self._reaper.stdin.flush()
+        except BrokenPipeError:
+            # Somebody killed it. The kernel's signal to orphans remains; that is no reason to end a healthy stack.
+            return
+
+    def _dismiss_reaper(self) -> None:
+        if self._reaper is not None:
+            self._reaper.communicate()
+            self._reaper = None
+
+    def _require_no_interruption(self) -> None:
+        if self._interruptions.count:
+            raise KeyboardInterrupt
+
+    def _say(
+        self,
+        kind: Literal["starting", "ready", "changed", "crashed", "abandoned", "stopping", "stopped"],
+        name: str,
+        text: str = "",
+        seconds: float | None = None,
+    ) -> None:
+        if self._report is None:
+            return
+        try:
+            self._report(Notice(kind, name, text, seconds))
+        except OSError:
+            # The terminal has gone; what runs must still be ended in order.
+            self._report = None
+
+
+def _without_leftovers(settings: Settings, home: Home) -> Settings:
+    """`settings` without what they read from the run file of a crashed stack: those servers are gone."""
+    leftovers = home.read_run_file().get("settings", {})
+    kept = {}
+    for name in settings.model_fields_set:
+        value = getattr(settings, name)
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if name not in leftovers or leftovers[name] != plain or plan.is_in_environment(name):
+            kept[name] = value
+    fresh = {name: field.get_default(call_default_factory=True) for name, field in Settings.model_fields.items()}
+    return Settings.model_construct(_fields_set=set(kept), **{**fresh, **kept})
+
+
+def _run_file(settings: Settings, key: str) -> dict[str, Any]:
+    """What a second terminal needs; keys are names of settings."""
+    found = {"url": plan.url_of(settings), "api_key": key, "key_prefix": settings.key_prefix}
+    for name in _PREPARED_BY_US:
+        value = getattr(settings, name)
+        found[name] = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return found
+
+
+def _ending(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+def _words(process: ChildProcess) -> str:
+    lines = "\n".join(f"  {line}" for line in process.last_lines(_LAST_LINES)) or "  (it said nothing)"
+    return f"the end of {process.log}:\n{lines}"
