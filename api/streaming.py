@@ -219,28 +219,35 @@ class LiveHub:
         """Everything known of a job's events with ids above `after`, in order.
 
         The stream is read before Postgres: a kept event is published after its commit, so whatever the stream shows,
-        Postgres has what went before it. Raises `Unavailable` when Postgres does not answer.
+        Postgres has what went before it. Deltas are the other way round: they are in the stream before the next kept
+        event is in Postgres. So where ids are missing below the last kept one, the stream is read once more.
+        Raises `Unavailable` when Postgres does not answer.
         """
-        live, cut_live = await self._read_stream(job_id, after)
-        state, kept, cut_kept = await self._read_kept(organization_id, job_id, after)
-        merged = {event.id: event for event in (*live, *kept)}
-        ids = sorted(merged)
-        # A page that was cut says nothing about what lies beyond its end; the next round reads on from there.
-        end = min((page[-1].id for page, cut in ((live, cut_live), (kept, cut_kept)) if cut), default=None)
-        frames = [to_frame(merged[number]) for number in ids if end is None or number <= end]
-        ended = end is None and (state is None or state in TERMINAL)
-        if end is not None:
-            rest = await self.catch_up(organization_id, job_id, end)
-            return CaughtUp(frames + rest.frames, rest.is_ended)
-        return CaughtUp(frames, ended)
+        frames: list[Frame] = []
+        while True:
+            live, cut_live = await self._read_stream(job_id, after)
+            state, kept, cut_kept = await self._read_kept(organization_id, job_id, after)
+            pages = [(live, cut_live), (kept, cut_kept)]
+            if kept and _has_hole({event.id for event in (*live, *kept)}, after, kept[-1].id):
+                pages.append(await self._read_stream(job_id, after, until=kept[-1].id))
+            merged = {event.id: event for page, _ in pages for event in page}
+            # A page that was cut says nothing about what lies beyond its end; the next round reads on from there.
+            end = min((page[-1].id for page, is_cut in pages if is_cut), default=None)
+            frames += [to_frame(merged[number]) for number in sorted(merged) if end is None or number <= end]
+            if end is None:
+                return CaughtUp(frames, is_ended=state is None or state in TERMINAL)
+            after = end
 
-    async def _read_stream(self, job_id: UUID, after: int) -> tuple[list[Event], bool]:
+    async def _read_stream(self, job_id: UUID, after: int, until: int | None = None) -> tuple[list[Event], bool]:
         if not self.is_live:
             return [], False
         try:
             async with self._command_lock:
                 entries = await self._commands.xrange(
-                    stream_key(self._settings, job_id), min=f"({after}-0", max="+", count=_PAGE
+                    stream_key(self._settings, job_id),
+                    min=f"({after}-0",
+                    max="+" if until is None else f"{until}-0",
+                    count=_PAGE,
                 )
         except (redis.RedisError, OSError) as error:
             _log.warning("event_stream_unreadable", error=type(error).__name__)
@@ -347,6 +354,10 @@ class LiveHub:
     def _tell(readers: Sequence[Subscription] | set[Subscription], item: Frame | Signal) -> None:
         for reader in readers:
             reader.put(item)
+
+
+def _has_hole(ids: set[int], after: int, last: int) -> bool:
+    return len([number for number in ids if number <= last]) < last - after
 
 
 async def first_signal(subscription: Subscription) -> Frame | Signal | None:

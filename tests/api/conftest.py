@@ -1,10 +1,14 @@
+import os
+import secrets
 from collections.abc import Iterator
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from core.kit.settings import Settings
 from tests.factories.api import RunningApi, probe_capabilities, running_api
+from waybill.stack.valkey import EmbeddedValkey
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -13,13 +17,37 @@ def _probes() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def api(settings: Settings) -> Iterator[RunningApi]:
-    with running_api(settings) as running:
+@pytest.fixture(scope="module")
+def module_settings(
+    database_url: str, shared_valkey: EmbeddedValkey | None, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    """Settings for an API that the tests of one module share."""
+    if shared_valkey is not None:
+        shared_valkey.start()
+    return Settings(
+        home=tmp_path_factory.mktemp("home"),
+        database_url=SecretStr(database_url),
+        redis_url=SecretStr(shared_valkey.url if shared_valkey else os.environ["REDIS_URL"]),
+        secret_key=SecretStr(secrets.token_urlsafe(32)),
+        key_prefix=f"t{secrets.token_hex(4)}",
+    )
+
+
+@pytest.fixture(scope="module")
+def api(module_settings: Settings) -> Iterator[RunningApi]:
+    """An API that the tests of one module share; a test that needs an empty one takes `fresh_api`."""
+    with running_api(module_settings) as running:
         yield running
 
 
 @pytest.fixture
+def fresh_api(settings: Settings) -> Iterator[RunningApi]:
+    """An API of the test's own, to be stopped, starved or counted."""
+    with running_api(settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def client(api: RunningApi) -> Iterator[httpx.Client]:
     with api.client() as opened:
         yield opened

@@ -1,0 +1,82 @@
+"""An attempt in the hands of a test: dispatched, claimed and driven step by step, as a worker would."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from core.jobs import leases, queue
+from core.jobs.live import LivePublisher
+from core.jobs.records import Event
+from core.jobs.states import FAIL, RETRY, STOP, SUCCEED
+from core.kit.db import Database
+from core.kit.ids import JOB, decode
+from core.kit.redis import connect
+from core.kit.settings import Settings
+from workers.context import AttemptContext
+
+
+class Attempt:
+    """One attempt; every method commits, then publishes."""
+
+    def __init__(self, settings: Settings, database: Database, job_id: UUID) -> None:
+        self._redis = connect(settings)
+        self.publisher = LivePublisher(self._redis, settings)
+        with database.system() as session:
+            queue.mark_dispatched(session, [job_id])
+        claim = leases.claim(database.single_system(), job_id, "test-worker", 60.0)
+        assert claim is not None, "the job could not be claimed"
+        self.context = AttemptContext(claim, database, self.publisher)
+        job = claim.job
+        assert job.started_at is not None
+        data = {"attempt": job.attempt}
+        self._publish(Event(job.id, claim.event_id, claim.previous, "job.started", job.attempt, data, job.started_at))
+
+    def delta(self, text: str) -> None:
+        """Stream a piece of text."""
+        self.context.delta(text)
+
+    def emit(self, event: str, **data: Any) -> None:
+        """Keep and publish an event."""
+        self.context.emit(event, data)
+
+    def succeed(self, **result: Any) -> None:
+        """End with a result."""
+        self._publish(self.context.end(SUCCEED, "job.succeeded", {"attempt": self.context.attempt}, result=result))
+
+    def succeed_by_reference(self, reference: str) -> None:
+        """End with a result that lies in the blob store."""
+        data = {"attempt": self.context.attempt}
+        self._publish(self.context.end(SUCCEED, "job.succeeded", data, result=None, result_ref=reference))
+
+    def fail(self, code: str) -> None:
+        """End for good."""
+        error = {"code": code, "message": "it failed"}
+        self._publish(self.context.end(FAIL, "job.failed", {"reason": code, "error": error}, reason=code, error=error))
+
+    def requeue(self) -> None:
+        """End, with another attempt to follow at once."""
+        self._publish(self.context.end(RETRY, "job.queued", {"reason": "retry"}, reason="retry", delay_seconds=0.0))
+
+    def stop(self) -> None:
+        """End because cancellation was asked for."""
+        self._publish(self.context.end(STOP, "job.cancelled", {}, reason="cancelled_by_client"))
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._redis.close()
+
+    def _publish(self, event: Event) -> None:
+        self.context.publish([event])
+
+
+@contextmanager
+def attempt(settings: Settings, job_id: str) -> Iterator[Attempt]:
+    """Claim the job with the API id `job_id` and drive it."""
+    database = Database(settings, application_name="test-attempt", pool_size=2)
+    driven = Attempt(settings, database, decode(JOB, job_id))
+    try:
+        yield driven
+    finally:
+        driven.close()
+        database.close()
