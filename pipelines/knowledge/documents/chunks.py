@@ -5,6 +5,7 @@ LangChain's recursive splitter with a small overlap, tables between rows. Each c
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from langchain_text_splitters import RecursiveCharacterTextSplitter
 from pipelines.knowledge.documents.document import Block, Document, Kind, Section
 
 PATH_SEPARATOR = " > "
+
+_SENTENCE_END = re.compile(r"[.?!;]\s+")
+_SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +117,6 @@ def _pieces(document: Document, sizes: ChunkSizes) -> Iterator[tuple[tuple[str, 
         elif heading is not None and not _has_subsections(document.sections, number):
             # Nothing stands below this heading, so it is its own text.
             yield section.path[:-1] or section.path, [_Piece(heading.start, heading.end)]
-    # A heading at the very end has no section of its own.
-    for block in blocks[position:]:
-        last = document.sections[-1].path if document.sections else (document.title,)
-        yield last, [_Piece(block.start, block.end)]
 
 
 def _has_subsections(sections: Sequence[Section], number: int) -> bool:
@@ -135,17 +135,37 @@ def _split_block(text: str, block: Block, sizes: ChunkSizes) -> Iterator[_Piece]
 
 
 def _split_prose(text: str, start: int, end: int, sizes: ChunkSizes) -> Iterator[_Piece]:
+    # The splitter's own overlap and start indexes are not used: it looks its chunks up in the text, and finds the wrong
+    # place when the text repeats itself. Without overlap and trimming, its chunks are the text and their places exact.
     splitter = RecursiveCharacterTextSplitter(
-        chunk_size=sizes.target,
+        chunk_size=sizes.target - sizes.overlap,
+        chunk_overlap=0,
         length_function=weigh,
-        chunk_overlap=sizes.overlap,
         separators=["\n\n", "\n", ". ", "? ", "! ", "; ", ", ", " ", ""],
         keep_separator="end",
-        add_start_index=True,
+        strip_whitespace=False,
     )
-    for found in splitter.create_documents([text[start:end]]):
-        begin = start + int(found.metadata["start_index"])
-        yield _Piece(begin, begin + len(found.page_content), alone=True)
+    begin = previous = start
+    for part in splitter.split_text(text[start:end]):
+        finish = begin + len(part)
+        if part.strip():
+            first = _overlapping(text, previous, begin, sizes)
+            body = text[first:finish]
+            yield _Piece(finish - len(body.lstrip()), first + len(body.rstrip()), alone=True)
+            previous = begin
+        begin = finish
+
+
+def _overlapping(text: str, previous: int, begin: int, sizes: ChunkSizes) -> int:
+    """Where a chunk whose own text begins at `begin` starts: some words earlier, at a sentence if there is one."""
+    reach = max(previous, begin - sizes.overlap)
+    while weigh(text[reach:begin]) > sizes.overlap:
+        reach += 1
+    for boundary in (_SENTENCE_END, _SPACE):
+        found = boundary.search(text, reach, begin)
+        if found and found.end() < begin:
+            return found.end()
+    return begin
 
 
 def _split_table(text: str, block: Block, sizes: ChunkSizes) -> Iterator[_Piece]:

@@ -194,7 +194,8 @@ class Builder:
             open_headings.append((level, text))
             start = block.end
         sections.append(Section(_path(title, open_headings), start, self._length))
-        return tuple(section for section in sections if section.end > section.start)
+        # Before the first heading there is a section only if there is text.
+        return tuple(sections if sections[0].end else sections[1:])
 
     def _pages(self) -> tuple[Page, ...]:
         self._start_pages()
