@@ -63,7 +63,7 @@ class Answers:
 class Child:
     """A process of the stack. Children of one `tier` are stopped together, the highest tier first.
 
-    A child that is not `essential` may fail for good without taking the stack with it.
+    A child that is not `essential` is not waited for, and may fail for good without taking the stack with it.
     """
 
     name: str

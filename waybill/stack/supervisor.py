@@ -283,7 +283,8 @@ class Stack:
             self._say("starting", child.name)
             process.start()
         until = monotonic() + self._patience.ready_seconds
-        while late := [child for child in self._children if not (child.is_ready or child.is_abandoned)]:
+        # The others are announced when they are ready; nobody has to wait for them.
+        while late := [child for child in self._children if child.child.essential and not child.is_ready]:
             self._require_no_interruption()
             self._tend()
             if monotonic() > until:

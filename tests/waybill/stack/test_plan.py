@@ -1,0 +1,98 @@
+"""The plan is data: what runs, with which settings, on which ports."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from core.kit.settings import Settings
+from waybill.stack.errors import StackError
+from waybill.stack.plan import Answers, Logged, choose_port, environment_of, is_free, plan_children, url_of
+from waybill.stack.postgres import free_port
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_a_default_port_that_is_taken_is_replaced(taken: int) -> None:
+    chosen = choose_port("127.0.0.1", taken, is_explicit=False, purpose="the API")
+    assert chosen != taken
+    assert is_free("127.0.0.1", chosen)
+
+
+def test_a_port_somebody_insisted_on_is_refused_when_taken(taken: int) -> None:
+    with pytest.raises(StackError, match=f"port {taken} for the API is in use"):
+        choose_port("127.0.0.1", taken, is_explicit=True, purpose="the API")
+
+
+def test_a_free_port_is_kept_and_zero_means_any() -> None:
+    port = free_port()
+    assert choose_port("127.0.0.1", port, is_explicit=False, purpose="the API") == port
+    assert choose_port("0.0.0.0", 0, is_explicit=True, purpose="the API") > 0
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    with pytest.raises(StackError, match="not an address"):
+        is_free("256.0.0.1.invalid", 80)
+
+
+def test_the_product_is_an_api_a_dispatcher_a_worker_per_pool_and_flower() -> None:
+    settings = Settings(api_port=8123, flower_port=5999, metrics_port=9400)
+    children = {child.name: child for child in plan_children(settings, True)}
+    assert list(children) == ["api", "dispatcher", "worker-knowledge", "flower"]
+    assert children["worker-knowledge"].argv[1:] == ("-m", "waybill", "worker", "--capability", "knowledge")
+    assert children["api"].ready == Answers("127.0.0.1", 8123, "/readyz")
+    assert children["worker-knowledge"].grace_seconds > settings.drain_seconds
+    ports = [children[name].environment["WAYBILL_METRICS_PORT"] for name in ("dispatcher", "worker-knowledge")]
+    assert ports == ["9400", "9401"]
+    assert [child.name for child in plan_children(settings, False)] == ["api", "dispatcher", "worker-knowledge"]
+    assert sorted(children.values(), key=lambda child: child.tier) == list(children.values())
+
+
+def test_a_child_reads_the_settings_that_its_supervisor_has(tmp_path: Path) -> None:
+    settings = Settings(
+        home=tmp_path,
+        database_url=SecretStr("postgresql://u:p%40ss@db/waybill"),
+        extra_capabilities=["a:b", "c:d"],
+        drain_seconds=3.5,
+        log_level="error",
+    )
+    seen = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            (
+                "import json; from core.kit.settings import Settings; s = Settings();"
+                "print(json.dumps([str(s.home), s.database_url.get_secret_value(), s.extra_capabilities,"
+                "s.drain_seconds, s.log_level]))"
+            ),
+        ],
+        env=environment_of(settings),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    # Readiness is read off the logs, so they are never quieter than info.
+    expected = [str(tmp_path), "postgresql://u:p%40ss@db/waybill", ["a:b", "c:d"], 3.5, "info"]
+    assert json.loads(seen.stdout) == expected
+
+
+def test_the_url_is_one_that_this_machine_can_reach() -> None:
+    assert url_of(Settings(api_host="0.0.0.0", api_port=81)) == "http://127.0.0.1:81"
+    assert url_of(Settings(api_host="::", api_port=81)) == "http://[::1]:81"
+
+
+def test_readiness() -> None:
+    assert Logged("owned", times=2).is_met("owned\nowned")
+    assert not Logged("owned", times=2).is_met("owned")
+    assert not Answers("127.0.0.1", free_port(), "/readyz").is_met("")
