@@ -1,12 +1,13 @@
 import asyncio
 import sys
 import warnings
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple, empty_checkpoint
+from langgraph.checkpoint.conformance import checkpointer_test, validate
 
 from core.capability import LeaseLost
 from pipelines._kit.checkpoint import JobCheckpointSaver
@@ -59,15 +60,11 @@ class ManyJobs(BaseCheckpointSaver[int]):
 
 
 def test_langgraphs_own_conformance_suite_passes() -> None:
-    conformance = pytest.importorskip(
-        "langgraph.checkpoint.conformance", reason="install langgraph-checkpoint-conformance to run it"
-    )
-
-    @conformance.checkpointer_test(name="JobCheckpointSaver")  # type: ignore[untyped-decorator]
-    async def savers() -> AsyncIterator[ManyJobs]:
+    @checkpointer_test(name="JobCheckpointSaver")
+    async def savers() -> AsyncGenerator[ManyJobs, None]:
         yield ManyJobs()
 
-    report = asyncio.run(conformance.validate(savers, capabilities={"put", "put_writes", "get_tuple", "list"}))
+    report = asyncio.run(validate(savers, capabilities={"put", "put_writes", "get_tuple", "list"}))
 
     offered = {name: result for name, result in report.results.items() if result.detected}
     assert set(offered) == {"put", "put_writes", "get_tuple", "list"}
