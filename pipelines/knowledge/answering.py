@@ -5,40 +5,33 @@ from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
 
 from core.capability import JobContext
-from core.gateway.models import Ability, ChatModel, ChatRequest, Citation, Finish, Part, Passage, Question
+from core.gateway.models import Ability, ChatModel, ChatRequest, Chunk, Finish, Part, Passage, Question
 from core.kit.errors import CapabilityFailure
 from pipelines._kit.prompts import digest, load_prompt
-from pipelines.knowledge.reading import AnswerReader
-from pipelines.knowledge.schemas import NoAnswer
+from pipelines.knowledge.reading import AnswerReader, Reading
 
 NOTHING_FOUND = "There is nothing in this knowledge base to answer from."
 NOTHING_SAID = "The model gave no answer."
-NOTHING_VERIFIED = "No quote in this answer could be found in the documents; do not rely on it."
+NOT_ANSWERED = "The documents do not answer this question."
 _ANSWER_MAX_TOKENS = 1024
 _PACKAGE = "pipelines.knowledge"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer as it was streamed. Marker ``[n]`` stands for ``citations[n - 1]``; `prompt` is a digest."""
+    """An answer as it was streamed, and what made it. `prompt` is a digest, None for a model that reads no prompt."""
 
-    text: str
-    citations: tuple[Citation, ...]
-    dropped_quotes: int
-    no_answer: NoAnswer | None
-    model: str | None
+    reading: Reading
+    says_no_answer: bool
+    model: str
     prompt: str | None
 
 
 def answer_question(ctx: JobContext, model: ChatModel, question: str, passages: Sequence[Passage]) -> Answer:
     """Stream the answer as deltas and meter it, also when it is interrupted.
 
-    Without passages no model is called. Raises `core.gateway.errors.GatewayError`, and `CapabilityFailure` when the
-    provider withheld the answer.
+    Raises `core.gateway.errors.GatewayError`, and `CapabilityFailure` when the provider withheld the answer.
     """
-    if not passages:
-        ctx.delta(NOTHING_FOUND)
-        return Answer(NOTHING_FOUND, (), 0, NoAnswer.NOTHING_FOUND, None, None)
     system, turn = load_prompt(_PACKAGE, "answer"), load_prompt(_PACKAGE, "answer_turn")
     request = ChatRequest(
         parts=(*passages, Question(question)),
@@ -50,22 +43,13 @@ def answer_question(ctx: JobContext, model: ChatModel, question: str, passages: 
     finish = _stream(ctx, model, request, reader)
     if finish is Finish.FILTERED:
         raise CapabilityFailure("The model provider withheld the answer by its own policy.", code="answer_withheld")
-    read = reader.reading
-    says_no_answer = finish is Finish.NO_ANSWER or read.says_no_answer
-    remark = ""
-    if not read.text.strip():
-        remark = NOTHING_SAID
-    elif not read.citations and not says_no_answer:
-        remark = f"\n\n{NOTHING_VERIFIED}"
-    if remark:
-        ctx.delta(remark)
+    if not reader.reading.text.strip():
+        said = NOT_ANSWERED if reader.reading.says_no_answer else NOTHING_SAID
+        ctx.delta(reader.feed(Chunk(said)) + reader.close())
     return Answer(
-        text=read.text + remark,
-        citations=read.citations,
-        dropped_quotes=read.dropped_quotes,
-        no_answer=_no_answer(says_no_answer=says_no_answer, verified=bool(read.citations)),
+        reading=reader.reading,
+        says_no_answer=finish is Finish.NO_ANSWER or reader.reading.says_no_answer,
         model=model.name,
-        # A model that only quotes is given no prompt.
         prompt=digest(system.text, turn.text) if Ability.WRITES in model.abilities else None,
     )
 
@@ -105,9 +89,3 @@ def _stream(ctx: JobContext, model: ChatModel, request: ChatRequest, reader: Ans
             if usage.input_tokens or usage.output_tokens:
                 ctx.meter(usage.to_model_usage())
         return stream.finish
-
-
-def _no_answer(*, says_no_answer: bool, verified: bool) -> NoAnswer | None:
-    if says_no_answer:
-        return NoAnswer.NOT_IN_DOCUMENTS
-    return None if verified else NoAnswer.NOT_VERIFIED

@@ -7,7 +7,7 @@ the result will say.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.gateway.models import Chunk, Citation, Passage
@@ -25,14 +25,30 @@ _BARE_MAX_CHARACTERS = 64
 _QUOTE_MAX_CHARACTERS = 2000
 
 
+Piece = str | int
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a whole answer came to. Marker ``[n]`` in `text` stands for ``citations[n - 1]``."""
+    """What a whole answer came to: pieces of text, and numbers, where ``n`` stands for ``citations[n - 1]``."""
 
-    text: str
+    pieces: tuple[Piece, ...]
     citations: tuple[Citation, ...]
     dropped_quotes: int
     says_no_answer: bool
+
+    @property
+    def text(self) -> str:
+        """The answer as it was shown."""
+        return render(self.pieces)
+
+
+def render(pieces: Sequence[Piece], numbers: Mapping[int, int] | None = None) -> str:
+    """The pieces as one text. With `numbers`, markers are renumbered, and those without a number left out."""
+    renumbered = (
+        piece if isinstance(piece, str) else (piece if numbers is None else numbers.get(piece)) for piece in pieces
+    )
+    return "".join(piece if isinstance(piece, str) else f" [{piece}]" for piece in renumbered if piece is not None)
 
 
 class AnswerReader:
@@ -42,7 +58,7 @@ class AnswerReader:
         self._passages = {passage.id: passage for passage in passages}
         self._numbered = list(passages)
         self._citations: list[Citation] = []
-        self._shown: list[str] = []
+        self._shown: list[Piece] = []
         self._held = ""
         self._quoting: tuple[int | None] | None = None
         self._dropped = 0
@@ -51,7 +67,8 @@ class AnswerReader:
     def feed(self, chunk: Chunk) -> str:
         """Take the next chunk. One that carries citations is the passages' own words and is not searched for tags."""
         if chunk.citations:
-            return self._show(self._release() + chunk.text + "".join(self._mark(each) for each in chunk.citations))
+            marks = [mark for cited in chunk.citations for mark in self._mark(cited)]
+            return self._show([*self._release(), chunk.text, *marks])
         self._held += chunk.text
         return self._show(self._advance())
 
@@ -62,53 +79,60 @@ class AnswerReader:
     @property
     def reading(self) -> Reading:
         """The answer up to now."""
-        return Reading("".join(self._shown), tuple(self._citations), self._dropped, self._says_no_answer)
+        return Reading(tuple(self._shown), tuple(self._citations), self._dropped, self._says_no_answer)
 
-    def _show(self, text: str) -> str:
-        if not self._shown:
-            text = text.lstrip()
-        if text:
-            self._shown.append(text)
-        return text
+    def _show(self, pieces: Sequence[Piece]) -> str:
+        shown: list[Piece] = []
+        for piece in pieces:
+            is_first = not self._shown and not shown
+            wanted = piece.lstrip() if is_first and isinstance(piece, str) else piece
+            if wanted:
+                shown.append(wanted)
+        for piece in shown:
+            if self._shown and isinstance(piece, str) and isinstance(last := self._shown[-1], str):
+                self._shown[-1] = last + piece
+            else:
+                self._shown.append(piece)
+        return render(shown)
 
-    def _release(self) -> str:
+    def _release(self) -> list[Piece]:
         """What is held back, now that nothing follows. An unfinished quote is lost, as its end may be missing."""
-        text = self._advance()
+        pieces = self._advance()
         if self._quoting is not None:
             self._quoting = None
             self._dropped += 1
         else:
-            text += _BARE.sub("", self._held)
+            pieces.append(_BARE.sub("", self._held))
         self._held = ""
-        return text
+        return pieces
 
-    def _advance(self) -> str:
-        out = ""
-        while True:
-            piece, goes_on = self._inside() if self._quoting is not None else self._outside()
-            out += piece
-            if not goes_on:
-                return out
+    def _advance(self) -> list[Piece]:
+        pieces: list[Piece] = []
+        goes_on = True
+        while goes_on:
+            found, goes_on = self._inside() if self._quoting is not None else self._outside()
+            pieces.extend(found)
+        return pieces
 
-    def _inside(self) -> tuple[str, bool]:
+    def _inside(self) -> tuple[list[Piece], bool]:
         """Look for the end of a quote; returns its marker, and whether what is held may hold more."""
         assert self._quoting is not None
         end = _CLOSE.search(self._held)
         if end is None and len(self._held) <= _QUOTE_MAX_CHARACTERS:
-            return "", False
+            return [], False
         (source,), self._quoting = self._quoting, None
         if end is None:
             # The model forgot to close it; no quote is this long, and the rest of the answer should not be lost.
             self._dropped += 1
-            return "", True
+            return [], True
         quote, self._held = self._held[: end.start()], self._held[end.end() :]
         citation = self._verify(quote, source)
         if citation is None:
             self._dropped += 1
-            return "", True
+            return [], True
         return self._mark(citation), True
 
-    def _outside(self) -> tuple[str, bool]:
+    def _outside(self) -> tuple[list[Piece], bool]:
         """Pass on text up to the next tag; returns it, and whether what is held may hold more."""
         for position, character in enumerate(self._held):
             if character not in "<[ ":
@@ -125,9 +149,9 @@ class AnswerReader:
                 return self._cut(position, position), False
         return self._cut(len(self._held), len(self._held)), False
 
-    def _cut(self, end: int, begin_again: int) -> str:
+    def _cut(self, end: int, begin_again: int) -> list[Piece]:
         text, self._held = self._held[:end], self._held[begin_again:]
-        return text
+        return [text]
 
     def _verify(self, quote: str, source: int | None) -> Citation | None:
         """The quote's place in the passage it names, or else in any other that holds it: models miscount sources."""
@@ -138,15 +162,15 @@ class AnswerReader:
                 return Citation(passage.id, span.start, span.end)
         return None
 
-    def _mark(self, citation: Citation) -> str:
-        """The marker of `citation`, which gets the next number if it is new; nothing when its span is not real."""
+    def _mark(self, citation: Citation) -> list[Piece]:
+        """The number of `citation`, the next one if it is new; nothing when its span is not real."""
         passage = self._passages.get(citation.passage_id)
         if passage is None or not 0 <= citation.start < citation.end <= len(passage.text):
             self._dropped += 1
-            return ""
+            return []
         if citation not in self._citations:
             self._citations.append(citation)
-        return f" [{self._citations.index(citation) + 1}]"
+        return [self._citations.index(citation) + 1]
 
 
 def _may_become_tag(text: str) -> bool:

@@ -12,15 +12,7 @@ from core.gateway.service import open_gateway
 from core.kit.errors import CapabilityFailure
 from core.kit.settings import Settings
 from pipelines._kit.prompts import load_prompt
-from pipelines.knowledge.answering import (
-    NOTHING_FOUND,
-    NOTHING_SAID,
-    NOTHING_VERIFIED,
-    Answer,
-    answer_question,
-    render_turn,
-)
-from pipelines.knowledge.schemas import NoAnswer
+from pipelines.knowledge.answering import NOTHING_SAID, Answer, answer_question, render_turn
 from tests.factories.context import RecordingContext
 from tests.factories.openai_server import Answer as Scripted
 from tests.factories.openai_server import Failure, OpenAIServer
@@ -52,7 +44,7 @@ def ask(model: ChatModel, ctx: RecordingContext | None = None) -> tuple[Answer, 
 
 def quoted(answer: Answer) -> list[str]:
     texts = {passage.id: passage.text for passage in PASSAGES}
-    return [texts[cited.passage_id][cited.start : cited.end] for cited in answer.citations]
+    return [texts[cited.passage_id][cited.start : cited.end] for cited in answer.reading.citations]
 
 
 def test_a_writing_models_quotes_are_verified_and_streamed_as_markers() -> None:
@@ -60,9 +52,9 @@ def test_a_writing_models_quotes_are_verified_and_streamed_as_markers() -> None:
     with writing_model(Scripted(*written, usage=(321, 45))) as (model, server):
         answer, ctx = ask(model)
 
-    assert answer.text == "".join(ctx.deltas) == "You have 21 days. [1] That is all."
+    assert answer.reading.text == "".join(ctx.deltas) == "You have 21 days. [1] That is all."
     assert quoted(answer) == ["must be filed within 21 days"]
-    assert answer.no_answer is None
+    assert not answer.says_no_answer
     assert answer.model == "writer"
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", answer.prompt or "")
     assert [(usage.input_tokens, usage.output_tokens, usage.estimated) for usage in ctx.usage] == [(321, 45, False)]
@@ -72,33 +64,33 @@ def test_a_writing_models_quotes_are_verified_and_streamed_as_markers() -> None:
     assert user["content"].endswith(f"<question>\n{QUESTION}\n</question>")
 
 
-def test_an_answer_without_one_true_quote_says_that_it_is_not_verified() -> None:
+def test_a_quote_that_stands_nowhere_is_dropped() -> None:
     with writing_model(Scripted('You have 30 days.<quote source="1">must be filed within 30 days</quote>')) as (
         model,
         _,
     ):
         answer, ctx = ask(model)
 
-    assert answer.text == "".join(ctx.deltas) == f"You have 30 days.\n\n{NOTHING_VERIFIED}"
-    assert answer.citations == ()
-    assert answer.dropped_quotes == 1
-    assert answer.no_answer is NoAnswer.NOT_VERIFIED
+    assert answer.reading.text == "".join(ctx.deltas) == "You have 30 days."
+    assert answer.reading.citations == ()
+    assert answer.reading.dropped_quotes == 1
+    assert not answer.says_no_answer
 
 
 def test_a_model_that_says_the_sources_do_not_answer_is_believed() -> None:
     with writing_model(Scripted("<no-answer", "/>The sources do not say who pays.")) as (model, _):
         answer, ctx = ask(model)
 
-    assert answer.text == "".join(ctx.deltas) == "The sources do not say who pays."
-    assert answer.no_answer is NoAnswer.NOT_IN_DOCUMENTS
+    assert answer.reading.text == "".join(ctx.deltas) == "The sources do not say who pays."
+    assert answer.says_no_answer
 
 
 def test_a_model_that_says_nothing_is_reported_as_such() -> None:
     with writing_model(Scripted()) as (model, _):
         answer, ctx = ask(model)
 
-    assert answer.text == "".join(ctx.deltas) == NOTHING_SAID
-    assert answer.no_answer is NoAnswer.NOT_VERIFIED
+    assert answer.reading.text == "".join(ctx.deltas) == NOTHING_SAID
+    assert not answer.says_no_answer
 
 
 def test_a_withheld_answer_fails_for_good() -> None:
@@ -145,8 +137,8 @@ def test_a_failing_provider_is_left_to_the_platform_to_retry() -> None:
 def test_the_embedded_model_answers_with_the_passages_own_words() -> None:
     answer, ctx = ask(open_gateway(Settings(model_base_url=None)).chat_model())
 
-    assert answer.text == "".join(ctx.deltas)
-    assert answer.text.startswith("A claim must be filed within 21 days of delivery. [1]")
+    assert answer.reading.text == "".join(ctx.deltas)
+    assert answer.reading.text.startswith("A claim must be filed within 21 days of delivery. [1]")
     assert quoted(answer)[0] == "A claim must be filed within 21 days of delivery."
     assert answer.model == "local/extractive"
     assert answer.prompt is None
@@ -158,20 +150,9 @@ def test_the_embedded_model_abstains() -> None:
     model = open_gateway(Settings(model_base_url=None)).chat_model()
     answer = answer_question(ctx, model, "Which dragon guards the castle of Prague?", PASSAGES)
 
-    assert answer.no_answer is NoAnswer.NOT_IN_DOCUMENTS
-    assert answer.citations == ()
-    assert answer.text == "".join(ctx.deltas) != ""
-
-
-def test_without_passages_no_model_is_asked() -> None:
-    with writing_model(Scripted("never")) as (model, server):
-        ctx = RecordingContext()
-        answer = answer_question(ctx, model, QUESTION, ())
-
-    assert server.requests == []
-    assert answer.text == "".join(ctx.deltas) == NOTHING_FOUND
-    assert answer.no_answer is NoAnswer.NOTHING_FOUND
-    assert ctx.usage == []
+    assert answer.says_no_answer
+    assert answer.reading.citations == ()
+    assert answer.reading.text == "".join(ctx.deltas) != ""
 
 
 def test_a_document_cannot_end_its_source_nor_forge_its_attributes() -> None:

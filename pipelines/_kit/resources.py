@@ -1,0 +1,33 @@
+"""What the capabilities of one worker process share: the model gateway and the blob store, opened on first use."""
+
+import os
+from functools import lru_cache
+from threading import Lock
+
+from core.gateway.service import Gateway, open_gateway
+from core.kit.blob import BlobStore, open_blob_store
+from core.kit.settings import get_settings
+
+_opening = Lock()
+
+
+def get_gateway() -> Gateway:
+    """The gateway of this process, opened anew after a fork: models and connections do not survive one."""
+    with _opening:
+        return _open_gateway(os.getpid())
+
+
+def get_blob_store() -> BlobStore:
+    """The blob store of this process, opened anew after a fork."""
+    with _opening:
+        return _open_blob_store(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _open_gateway(_process_id: int) -> Gateway:
+    return open_gateway(get_settings())
+
+
+@lru_cache(maxsize=1)
+def _open_blob_store(_process_id: int) -> BlobStore:
+    return open_blob_store(get_settings())
