@@ -24,8 +24,9 @@ from pydantic import SecretStr
 from core.kit.settings import Settings
 from waybill.stack import plan
 from waybill.stack.errors import StackError
-from waybill.stack.home import Home
+from waybill.stack.home import SECRET_KEY_FILE, Home
 from waybill.stack.interruption import Interruptions
+from waybill.stack.leftovers import without_leftovers
 from waybill.stack.plan import Plan, plan_children
 from waybill.stack.postgres import EmbeddedPostgres
 from waybill.stack.process import ChildProcess, Crashes, Patience
@@ -183,7 +184,7 @@ class Stack:
             self._interruptions.is_counting = not self._is_started
 
     def _start(self) -> Running:
-        settings = _without_leftovers(self._given, self._home)
+        settings = without_leftovers(self._given, self._home)
         self._home.remove_run_file()
         self._employ_reaper()
         if settings.database_url is None:
@@ -243,7 +244,7 @@ class Stack:
             ),
         }
         if settings.secret_key is None:
-            changes["secret_key"] = SecretStr(self._home.kept_secret("secret.key"))
+            changes["secret_key"] = SecretStr(self._home.kept_secret(SECRET_KEY_FILE))
         if settings.flower_password is None:
             changes["flower_password"] = SecretStr(self._home.kept_secret("flower.password"))
         for name, part in (("api_port", "api"), ("flower_port", "flower")):
@@ -419,19 +420,6 @@ class Stack:
         except OSError:
             # The terminal has gone; what runs must still be ended in order.
             self._report = None
-
-
-def _without_leftovers(settings: Settings, home: Home) -> Settings:
-    """`settings` without what they read from the run file of a crashed stack: those servers are gone."""
-    leftovers = home.read_run_file().get("settings", {})
-    kept = {}
-    for name in settings.model_fields_set:
-        value = getattr(settings, name)
-        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if name not in leftovers or leftovers[name] != plain or plan.is_in_environment(name):
-            kept[name] = value
-    fresh = {name: field.get_default(call_default_factory=True) for name, field in Settings.model_fields.items()}
-    return Settings.model_construct(_fields_set=set(kept), **{**fresh, **kept})
 
 
 def _run_file(settings: Settings, key: str) -> dict[str, Any]:

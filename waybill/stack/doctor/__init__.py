@@ -1,0 +1,26 @@
+"""``waybill doctor``: looks at everything Waybill depends on, whether or not a stack is running."""
+
+from core.kit.settings import Settings
+from waybill.stack.doctor.check import Check, Status
+from waybill.stack.doctor.machine import check_machine
+from waybill.stack.doctor.postgres import check_postgres
+from waybill.stack.doctor.redis import check_redis
+from waybill.stack.doctor.storage import check_storage
+from waybill.stack.home import Home, running_stack
+from waybill.stack.leftovers import without_leftovers
+
+__all__ = ["Check", "Status", "check_redis", "run_checks"]
+
+
+def run_checks(settings: Settings) -> list[Check]:
+    """Look at machine, Postgres, Redis and blob storage; takes seconds at most and leaves no data behind."""
+    running = running_stack(settings.home)
+    if running is None:
+        # What a crashed stack left in its run file describes servers that are gone.
+        settings = without_leftovers(settings, Home(settings.home))
+    return [
+        *check_machine(settings, running),
+        *check_postgres(settings),
+        *check_redis(settings),
+        *check_storage(settings),
+    ]

@@ -1,0 +1,157 @@
+"""Postgres: whether it answers, is new enough, lets us do what we must, and has the schema this code needs."""
+
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from time import time
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from core.kit.db import APP_ROLE, SYSTEM_ROLE, normalize_url
+from core.kit.settings import Settings
+from waybill.stack.doctor.check import Check, fail, ok, one_line, warn
+
+# RETURNING old.* and uuidv7() came with 18.
+_VERSION_MIN = 180_000
+_CLOCK_WARN_SECONDS = 2.0
+_MIGRATE = "run `waybill migrate` with the owner's DATABASE_URL"
+
+
+def check_postgres(settings: Settings) -> list[Check]:
+    """Everything about the database, over one connection."""
+    name = "Postgres"
+    if settings.database_url is None:
+        return [ok(name, "DATABASE_URL is not set; `waybill up` starts a PostgreSQL 18 of its own")]
+    try:
+        url = normalize_url(settings.database_url.get_secret_value())
+        where = f"{url.host or 'the local socket'}:{url.port or 5432}/{url.database}"
+        connection = psycopg.connect(
+            url.set(drivername="postgresql").render_as_string(hide_password=False),
+            autocommit=True,
+            connect_timeout=max(2, int(settings.database_connect_timeout_seconds)),
+            application_name="waybill-doctor",
+        )
+    except (psycopg.Error, ValueError) as error:
+        return [fail(name, one_line(error), "check that DATABASE_URL names a running server, a user and its password")]
+    checks: list[Check] = []
+    try:
+        with connection:
+            milliseconds = int(settings.database_statement_timeout_seconds * 1000)
+            connection.execute(f"SET statement_timeout = {milliseconds}")
+            checks.append(_version(connection.info.server_version, where))
+            if checks[0].status == "ok":
+                for look in (_vector, _roles, check_migrations, _clock):
+                    checks.append(look(connection))  # noqa: PERF401 - what was found before an error is kept
+    except psycopg.Error as error:
+        checks.append(fail(name, one_line(error), "connect as the user that owns Waybill's tables"))
+    return checks
+
+
+def check_clock(seconds_ahead: float) -> Check:
+    """`seconds_ahead`: by how much the database's clock is ahead of this machine's."""
+    found = f"the database's clock is {abs(seconds_ahead):.1f} s {'ahead of' if seconds_ahead > 0 else 'behind'} ours"
+    if abs(seconds_ahead) < _CLOCK_WARN_SECONDS:
+        return ok("clock", found)
+    return warn(
+        "clock",
+        f"{found}; leases and deadlines follow the database's, logs and traces ours",
+        "let both machines follow the same time server (NTP)",
+    )
+
+
+def check_migrations(connection: psycopg.Connection[Any]) -> Check:
+    """Whether the schema is the one that this code was written for."""
+    name, scripts = "schema", _scripts()
+    [head] = scripts.get_heads()
+    if _value(connection, "SELECT to_regclass('alembic_version')::text") is None:
+        return warn(name, f"the database is empty; this code needs revision {head}", f"{_MIGRATE}, or `waybill up`")
+    current = _value(connection, "SELECT version_num FROM alembic_version")
+    if current == head:
+        return ok(name, f"revision {head}, the newest")
+    if any(script.revision == current for script in scripts.walk_revisions()):
+        return fail(name, f"revision {current}, but this code needs {head}", _MIGRATE)
+    return fail(
+        name,
+        f"revision {current or '(none)'}, which this code does not know; it needs {head}",
+        "the database was migrated by a newer Waybill: install that version here",
+    )
+
+
+def _version(version: int, where: str) -> Check:
+    found = f"{version // 10_000}.{version % 10_000} at {where}"
+    if version >= _VERSION_MIN:
+        return ok("Postgres", found)
+    return fail("Postgres", found, "Waybill needs PostgreSQL 18 or newer; upgrade the server")
+
+
+def _vector(connection: psycopg.Connection[Any]) -> Check:
+    name = "pgvector"
+    row = connection.execute(
+        "SELECT default_version, installed_version FROM pg_available_extensions WHERE name = 'vector'"
+    ).fetchone()
+    if row is None:
+        return fail(
+            name,
+            "not available on this server",
+            "install the package (postgresql-18-pgvector), or allow the extension in the managed service's settings",
+        )
+    available, installed = row
+    if installed is None:
+        return ok(name, f"{available} available, installed by the migration that needs it")
+    return ok(name, f"{installed} installed")
+
+
+def _roles(connection: psycopg.Connection[Any]) -> Check:
+    name = "database roles"
+    user = _value(connection, "SELECT current_user")
+    rows = connection.execute(
+        "SELECT rolname, pg_has_role(current_user, oid, 'SET') FROM pg_roles WHERE rolname = ANY(%s)",
+        ([APP_ROLE, SYSTEM_ROLE],),
+    ).fetchall()
+    missing = sorted({APP_ROLE, SYSTEM_ROLE} - {role for role, _ in rows})
+    if missing:
+        can_create = _value(connection, "SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user")
+        if can_create:
+            return ok(name, f"{', '.join(missing)} not there yet; {user} may create them, and migrating does")
+        statements = " ".join(f"CREATE ROLE {role} NOLOGIN;" for role in missing)
+        return fail(
+            name,
+            f"{', '.join(missing)} not there, and {user} may not create roles",
+            f"as an administrator: {statements} GRANT {APP_ROLE}, {SYSTEM_ROLE} TO {_quoted(connection, user)};",
+        )
+    denied = sorted(role for role, may_assume in rows if not may_assume)
+    if denied:
+        return fail(
+            name,
+            f"{user} may not assume {', '.join(denied)}",
+            f"as an administrator: GRANT {', '.join(denied)} TO {_quoted(connection, user)};",
+        )
+    return ok(name, f"{user} may assume {APP_ROLE} and {SYSTEM_ROLE}")
+
+
+def _clock(connection: psycopg.Connection[Any]) -> Check:
+    before = time()
+    theirs = _value(connection, "SELECT clock_timestamp()")
+    after = time()
+    # The answer was made somewhere in between; the middle is off by half the round trip at most.
+    return check_clock((theirs - datetime.fromtimestamp((before + after) / 2, UTC)).total_seconds())
+
+
+def _scripts() -> Any:
+    from alembic.script import ScriptDirectory
+
+    spec = find_spec("infra")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return ScriptDirectory(str(Path(next(iter(spec.submodule_search_locations))) / "migrations"))
+
+
+def _value(connection: psycopg.Connection[Any], statement: str) -> Any:
+    row = connection.execute(statement).fetchone()
+    return None if row is None else row[0]
+
+
+def _quoted(connection: psycopg.Connection[Any], user: str) -> str:
+    return sql.Identifier(user).as_string(connection)

@@ -1,0 +1,158 @@
+"""Redis: whether it answers, keeps what it is given, and lets us use all our keys together.
+
+Celery and our own scripts name several keys in one command. A cluster allows that only for keys of one hash slot
+(redis.io, cluster specification), which is why all our keys carry one hash tag; and a client that is not told of a
+cluster cannot follow when slots are spread over several servers. Managed services offer policies that hide the
+cluster (Azure: "Enterprise" or non-clustered); with the open-source policy Celery does not work.
+"""
+
+import secrets
+from typing import Any, cast
+
+import redis
+from redis.exceptions import AuthenticationError, MovedError, ResponseError
+
+from core.kit.redis import connect
+from core.kit.settings import Settings
+from waybill.stack.doctor.check import Check, fail, ok, one_line, warn
+
+_VERSION_MIN = (6, 2)
+_PROBE_SECONDS = 30
+_POLICY_REMEDY = (
+    "use a Redis that is not clustered, or one whose cluster policy hides the shards (Azure Managed Redis: "
+    "Enterprise or non-clustered, not OSS)"
+)
+_TOUCH_TOGETHER = "for i = 1, #KEYS do redis.call('SET', KEYS[i], ARGV[1], 'EX', ARGV[2]) end return #KEYS"
+
+
+def check_redis(settings: Settings) -> list[Check]:
+    """Everything about Redis, over one connection; leaves no key behind."""
+    name = "Redis"
+    if settings.redis_url is None:
+        return [ok(name, "REDIS_URL is not set; `waybill up` starts a Valkey of its own")]
+    try:
+        client = connect(settings)
+    except ValueError as error:
+        return [fail(name, one_line(error), "REDIS_URL looks like redis://:password@host:6379/0, or rediss:// for TLS")]
+    with client:
+        try:
+            info: dict[str, Any] = client.info()
+        except AuthenticationError as error:
+            return [fail(name, one_line(error), "check the user and the password in REDIS_URL")]
+        except (redis.RedisError, OSError) as error:
+            return [fail(name, one_line(error), _unreachable_remedy(settings, error))]
+        checks = [
+            _version(info, client),
+            _database(client),
+            check_eviction(str(info.get("maxmemory_policy", "noeviction")), int(info.get("maxmemory", 0))),
+            _persistence(info, client),
+        ]
+        try:
+            return [*checks, _cluster(info, client), _together(settings, client)]
+        except (redis.RedisError, OSError) as error:
+            return [*checks, fail("Redis keys", one_line(error), "see the log of the server")]
+
+
+def check_eviction(policy: str, maxmemory_bytes: int) -> Check:
+    """What happens when memory is full: ``noeviction`` refuses writes, anything else forgets."""
+    name = "Redis eviction"
+    found = f"maxmemory-policy {policy}, " + (f"{maxmemory_bytes // 1024**2} MB" if maxmemory_bytes else "no limit")
+    remedy = "set maxmemory-policy noeviction: waiting messages are keys like any other, and would be thrown away"
+    if policy == "noeviction":
+        return ok(name, found)
+    return fail(name, found, remedy) if policy.startswith("allkeys") and maxmemory_bytes else warn(name, found, remedy)
+
+
+def _version(info: dict[str, Any], client: "redis.Redis") -> Check:
+    valkey = info.get("valkey_version")
+    version = str(valkey or info.get("redis_version", "0"))
+    options = client.connection_pool.connection_kwargs
+    found = f"{'Valkey' if valkey else 'Redis'} {version} at {options.get('host')}:{options.get('port')}"
+    if tuple(int(part) for part in version.split(".")[:2]) >= _VERSION_MIN:
+        return ok("Redis", found)
+    return fail("Redis", found, "Waybill needs Redis 6.2 or newer, or any Valkey")
+
+
+def _database(client: "redis.Redis") -> Check:
+    number = int(client.connection_pool.connection_kwargs.get("db") or 0)
+    if number == 0:
+        return ok("Redis database", "0")
+    return warn(
+        "Redis database",
+        f"{number}; clusters and managed services have database 0 only",
+        "use database 0, and WAYBILL_KEY_PREFIX to keep installations apart",
+    )
+
+
+def _persistence(info: dict[str, Any], client: "redis.Redis") -> Check:
+    name = "Redis persistence"
+    if int(info.get("aof_enabled", 0)):
+        return ok(name, "append-only file")
+    try:
+        snapshots = cast("dict[str, str]", client.config_get("save")).get("save", "")
+    except ResponseError:
+        return ok(name, "the provider's: this service does not show its configuration")
+    if snapshots:
+        return ok(name, f"snapshots ({snapshots})")
+    return warn(
+        name,
+        "none: a restart forgets waiting messages; their jobs are sent again from Postgres, some seconds later",
+        "set appendonly yes",
+    )
+
+
+def _cluster(info: dict[str, Any], client: "redis.Redis") -> Check:
+    name = "Redis cluster"
+    if not int(info.get("cluster_enabled", 0)):
+        return ok(name, "not clustered")
+    state = _cluster_state(client)
+    shards = int(state.get("cluster_size", 0))
+    if shards > 1:
+        return fail(name, f"an open cluster of {shards} shards, which Celery cannot use", _POLICY_REMEDY)
+    if state.get("cluster_state") != "ok":
+        return fail(name, f"cluster state {state.get('cluster_state', 'unknown')}", "CLUSTER INFO on the server")
+    return warn(name, "an open cluster of one shard: it works until a second one is added", _POLICY_REMEDY)
+
+
+def _cluster_state(client: "redis.Redis") -> dict[str, str]:
+    answer: Any = client.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]
+    if isinstance(answer, dict):
+        return {str(key): str(value) for key, value in answer.items()}
+    text = answer.decode() if isinstance(answer, bytes) else str(answer)
+    return dict(line.split(":", 1) for line in text.split() if ":" in line)
+
+
+def _together(settings: Settings, client: "redis.Redis") -> Check:
+    """Use keys such as those of queues, streams and counters in one transaction and one script."""
+    name = "Redis keys"
+    nonce = secrets.token_hex(4)
+    keys = [settings.key("doctor", nonce, part) for part in ("queue", "unacked", "events")]
+    try:
+        with client.pipeline(transaction=True) as transaction:
+            for key in keys:
+                transaction.set(key, b"1", ex=_PROBE_SECONDS)
+            transaction.execute()
+        client.eval(_TOUCH_TOGETHER, len(keys), *keys, "1", str(_PROBE_SECONDS))
+        client.delete(*keys)
+    except MovedError as error:
+        return fail(name, f"they live on another server of a cluster ({one_line(error)})", _POLICY_REMEDY)
+    except ResponseError as error:
+        text = one_line(error)
+        if "CROSSSLOT" in text.upper() or "same slot" in text:
+            return fail(
+                name,
+                f"the cluster refuses to use our keys together (CROSSSLOT): the prefix {settings.key_prefix!r} does "
+                "not make one hash tag",
+                "set WAYBILL_KEY_PREFIX to a plain word without braces, or use a Redis that is not clustered",
+            )
+        return fail(name, text, _POLICY_REMEDY if "CLUSTERDOWN" in text else "allow the user scripts and transactions")
+    return ok(name, f"several of our keys work in one transaction and one script, below {settings.key('')[:-1]}")
+
+
+def _unreachable_remedy(settings: Settings, error: Exception) -> str:
+    assert settings.redis_url is not None
+    if "DB index" in str(error) or "SELECT" in str(error):
+        return "this service has database 0 only: end REDIS_URL in /0"
+    if settings.redis_url.get_secret_value().startswith("redis://"):
+        return "check that REDIS_URL names a running server; a service that wants TLS needs rediss://"
+    return "check that REDIS_URL names a running server"
