@@ -2,8 +2,9 @@
 
 from core.jobs import models as _jobs
 from core.keys import models as _keys
+from core.knowledge import models as _knowledge
 from core.kit.db import Base
 
 metadata = Base.metadata
 
-__all__ = ["_jobs", "_keys", "metadata"]
+__all__ = ["_jobs", "_keys", "_knowledge", "metadata"]

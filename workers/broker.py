@@ -58,7 +58,7 @@ class Broker:
     def depth(self, pool: str) -> int:
         """Messages in the pool's queue. Raises `BrokerUnavailable`."""
         try:
-            return int(self._redis.llen(self._list_key(pool)))  # type: ignore[arg-type]
+            return int(self._redis.llen(self._list_key(pool)))
         except (redis.RedisError, OSError) as error:
             raise BrokerUnavailable(type(error).__name__) from error
 

@@ -78,8 +78,10 @@ def servers() -> Iterator[Systems]:
         ours = start(settings, "api", WAYBILL_API_PORT=str(port), WAYBILL_LOG_LEVEL="warning")
         stack.callback(ours.kill)
         naive = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "tests.bench.naive:app", "--port", str(naive_port), "--no-access-log"]
-            + ["--log-level", "warning"],
+            [
+                *(sys.executable, "-m", "uvicorn", "tests.bench.naive:app", "--port", str(naive_port)),
+                *("--no-access-log", "--log-level", "warning"),
+            ],
             env=naive_environment,
             cwd=ROOT,
         )
@@ -121,8 +123,10 @@ def naive_workers(systems: Systems) -> Iterator[None]:
     from celery import Celery
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", "tests.bench.naive:celery", "worker", "-c", str(os.cpu_count() or 2)]
-        + ["-l", "error", "--without-gossip", "--without-mingle"],
+        [
+            *(sys.executable, "-m", "celery", "-A", "tests.bench.naive:celery", "worker"),
+            *("-c", str(os.cpu_count() or 2), "-l", "error", "--without-gossip", "--without-mingle"),
+        ],
         env=systems.naive_environment,
         cwd=ROOT,
         stdout=subprocess.DEVNULL,

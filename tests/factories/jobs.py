@@ -64,7 +64,7 @@ class Tenant:
         self.publisher.control(job_id)
         return job
 
-    def events(self, job_id: UUID) -> list[Event]:
+    def events(self, job_id: UUID) -> Sequence[Event]:
         """The job's kept events."""
         single = self.database.single_tenant(self.principal.organization_id)
         return self.service.events(single, self.principal.organization_id, job_id, after=0)

@@ -25,6 +25,7 @@ class Stream:
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
+        self._hung_up = False
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -57,6 +58,21 @@ class Stream:
             what=f"{count} {event_type}, got {self.types} {self.error!r}",
         )
 
+    def wait_for_events(self, count: int, timeout_seconds: float = 15) -> None:
+        """Wait until `count` events have come, or the stream has ended."""
+        wait_until(
+            lambda: len(self.events) >= count or not self._thread.is_alive(),
+            timeout_seconds=timeout_seconds,
+            what=f"{count} events",
+            pause_seconds=0.005,
+        )
+
+    def hang_up(self) -> None:
+        """Read no further event, as a client that lost its connection; what has come stays."""
+        self._hung_up = True
+        self._thread.join(15)
+        assert not self._thread.is_alive()
+
     def wait_for_end(self, timeout_seconds: float = 15) -> None:
         """Wait until the server ended the stream."""
         self._thread.join(timeout_seconds)
@@ -72,6 +88,8 @@ class Stream:
                 self.response = response
                 fields: dict[str, str] = {}
                 for line in response.iter_lines():
+                    if self._hung_up:
+                        return
                     self._line(line, fields)
         except httpx.HTTPError as error:
             self.error = error

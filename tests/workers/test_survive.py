@@ -327,7 +327,7 @@ def test_redis_holds_no_more_keys_after_ten_thousand_jobs(settings: Settings, va
 @pytest.mark.survive("C11")
 def test_a_reader_never_sees_an_event_before_its_row_nor_a_retry_as_final(settings: Settings, tenant: Tenant) -> None:
     client = connect(settings)
-    with dispatcher(settings), worker(settings), client.pubsub(ignore_subscribe_messages=True) as listener:
+    with dispatcher(settings), worker(settings), client.pubsub(ignore_subscribe_messages=True) as listener:  # type: ignore[no-untyped-call]
         listener.psubscribe(settings.key("live", "*"))
         listener.get_message(timeout=1)
         job_id = tenant.submit("fail", until_attempt=1, max_attempts=3)

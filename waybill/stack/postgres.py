@@ -221,7 +221,7 @@ class EmbeddedPostgres:
 
         with psycopg.connect(self.url_of("postgres"), autocommit=True) as connection:
             if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is None:
-                connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
+                connection.execute(f'CREATE DATABASE "{name}"')
 
     def _complaint(self) -> str:
         text = self._log.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,123 @@
+"""Knowledge bases, their documents and chunks, as stored. All are tenant tables under row-level security."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.dialects.postgresql import JSONB, TEXT, TIMESTAMP, TSVECTOR
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import UserDefinedType
+
+from core.kit.db import Base
+
+_NOW = text("now()")
+_TIME = TIMESTAMP(timezone=True)
+DIMENSIONS = 384
+
+
+class HalfVector(UserDefinedType[str]):
+    """pgvector's ``halfvec``: 16-bit floats, half the size of ``vector``, precise enough for a quantised model."""
+
+    cache_ok = True
+
+    def __init__(self, dimensions: int = DIMENSIONS) -> None:
+        self.dimensions = dimensions
+
+    def get_col_spec(self, **_: Any) -> str:
+        """The type's name in DDL."""
+        return f"halfvec({self.dimensions})"
+
+
+class KnowledgeBaseRow(Base):
+    """A collection of documents, with the sums that BM25 needs of its chunks."""
+
+    __tablename__ = "knowledge_bases"
+    __table_args__ = (Index("knowledge_bases_project_name", "project_id", "name", unique=True),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    organization_id: Mapped[UUID]
+    project_id: Mapped[UUID]
+    name: Mapped[str] = mapped_column(TEXT)
+    description: Mapped[str] = mapped_column(TEXT, server_default=text("''"))
+    embedding_model: Mapped[str] = mapped_column(TEXT)
+    chunk_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    token_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    created_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
+
+
+class DocumentRow(Base):
+    """A document as uploaded, and what became of it. `ingested` names content and pipeline of the present chunks."""
+
+    __tablename__ = "documents"
+    __table_args__ = (
+        Index("documents_base_name", "knowledge_base_id", "name", unique=True),
+        CheckConstraint("state IN ('pending', 'ready', 'failed')", name="documents_state"),
+        CheckConstraint("(state = 'failed') = (failure_code IS NOT NULL)", name="documents_failure"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    organization_id: Mapped[UUID]
+    project_id: Mapped[UUID]
+    knowledge_base_id: Mapped[UUID] = mapped_column(ForeignKey("knowledge_bases.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(TEXT)
+    content_type: Mapped[str] = mapped_column(TEXT)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(TEXT)
+    blob_key: Mapped[str] = mapped_column(TEXT)
+    state: Mapped[str] = mapped_column(TEXT, server_default=text("'pending'"))
+    failure_code: Mapped[str | None] = mapped_column(TEXT)
+    failure_message: Mapped[str | None] = mapped_column(TEXT)
+    page_count: Mapped[int | None]
+    chunk_count: Mapped[int] = mapped_column(server_default=text("0"))
+    ingested: Mapped[str | None] = mapped_column(TEXT)
+    created_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
+    updated_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
+
+
+class ChunkRow(Base):
+    """A passage. `terms` maps each lexeme to how often it occurs, which BM25 looks up; `length` is their sum."""
+
+    __tablename__ = "chunks"
+    __table_args__ = (
+        Index("chunks_document", "document_id", "ordinal", unique=True),
+        Index("chunks_base", "knowledge_base_id"),
+        Index("chunks_lexemes", "lexemes", postgresql_using="gin"),
+        Index(
+            "chunks_embedding",
+            "embedding",
+            postgresql_using="hnsw",
+            postgresql_ops={"embedding": "halfvec_ip_ops"},
+            postgresql_with={"m": 16, "ef_construction": 64},
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    organization_id: Mapped[UUID]
+    project_id: Mapped[UUID]
+    knowledge_base_id: Mapped[UUID] = mapped_column(ForeignKey("knowledge_bases.id", ondelete="CASCADE"))
+    document_id: Mapped[UUID] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"))
+    ordinal: Mapped[int]
+    page: Mapped[int | None]
+    section: Mapped[str | None] = mapped_column(TEXT)
+    char_start: Mapped[int]
+    char_end: Mapped[int]
+    text: Mapped[str] = mapped_column(TEXT)
+    content_hash: Mapped[str] = mapped_column(TEXT)
+    length: Mapped[int]
+    terms: Mapped[dict[str, int]] = mapped_column(JSONB)
+    lexemes: Mapped[Any] = mapped_column(TSVECTOR)
+    embedding: Mapped[Any] = mapped_column(HalfVector())
+
+
+class TermRow(Base):
+    """In how many chunks of a knowledge base a lexeme occurs."""
+
+    __tablename__ = "knowledge_terms"
+
+    knowledge_base_id: Mapped[UUID] = mapped_column(
+        ForeignKey("knowledge_bases.id", ondelete="CASCADE"), primary_key=True
+    )
+    term: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    organization_id: Mapped[UUID]
+    chunks: Mapped[int]
