@@ -1,7 +1,9 @@
 """S1 and S2: a stream resumes with no gap and no duplicate, and never falls silent."""
 
+import random
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -281,3 +283,33 @@ def test_a_reader_slower_than_the_run_misses_nothing_and_holds_no_memory(api: Ru
         ids = [int(line[4:]) for line in lines if line.startswith("id: ")]
     assert_complete(ids)
     assert len(ids) == pieces + 3
+
+
+@pytest.mark.survive("S1")
+def test_readers_that_come_and_go_at_random_moments_miss_nothing(api: RunningApi, client: httpx.Client) -> None:
+    job_id = submit(client)
+
+    def read_in_pieces(seed: int) -> list[int]:
+        chance = random.Random(seed)
+        ids: list[int] = []
+        with api.client() as own:
+            while True:
+                piece = Stream(own, events_path(job_id), {"Last-Event-ID": str(ids[-1])} if ids else {})
+                piece.wait_for_events(chance.randrange(1, 60))
+                piece.hang_up()
+                ids += piece.ids
+                if piece.types and piece.types[-1] == "job.succeeded":
+                    return ids
+
+    with ThreadPoolExecutor(4) as readers:
+        reading = [readers.submit(read_in_pieces, seed) for seed in range(4)]
+        with attempt(api.settings, job_id) as run:
+            for number in range(400):
+                if number % 7 == 0:
+                    run.emit("progress.updated", done=number, total=400)
+                else:
+                    run.delta("x")
+            run.succeed(answer=42)
+        for found in reading:
+            assert_complete(found.result(60))
+            assert len(found.result()) == 403
