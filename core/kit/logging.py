@@ -5,6 +5,7 @@ carries (inputs, results, prompts) never reaches a log: fields with such names a
 strings are masked, whoever logged them.
 """
 
+import json
 import logging
 import re
 import sys
@@ -154,7 +155,11 @@ def _scrub_value(value: Any) -> Any:
 
 
 def _render_json(_logger: Any, _method: str, event: EventDict) -> str:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:
+        # Integers above 64 bits and lone surrogates; a line must not be lost over them.
+        return json.dumps(event, default=str)
 
 
 class _LiveStream:

@@ -8,7 +8,9 @@ import os
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from threading import Thread
 from typing import Protocol
+from wsgiref.simple_server import WSGIServer
 
 import prometheus_client
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -119,9 +121,9 @@ def exposition() -> tuple[bytes, str]:
     return generate_latest(_registry()), CONTENT_TYPE_LATEST
 
 
-def serve_metrics(port: int, host: str = "0.0.0.0") -> None:  # noqa: S104 - Prometheus scrapes from outside the pod
-    """Answer ``GET /metrics`` on `port` from a daemon thread. Raises OSError when the port is taken."""
-    prometheus_client.start_http_server(port, addr=host, registry=_registry())
+def serve_metrics(port: int, host: str = "0.0.0.0") -> tuple[WSGIServer, Thread]:  # noqa: S104 - scraped from outside
+    """Answer ``GET /metrics`` on `port` from a daemon thread; returns both. Raises OSError when the port is taken."""
+    return prometheus_client.start_http_server(port, addr=host, registry=_registry())
 
 
 def forget_process(pid: int) -> None:

@@ -44,10 +44,10 @@ def configure_tracing(settings: Settings, service: str) -> None:
     if _Tracing.tracer is not None or not any(os.environ.get(name) for name in _ENDPOINTS):
         return
     # Loaded only where spans are exported: the SDK costs a quarter of a second at start.
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     resource = Resource.create(
         {"service.name": f"waybill-{service}", "deployment.environment.name": settings.environment}

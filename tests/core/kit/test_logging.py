@@ -1,0 +1,111 @@
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from core.kit.logging import bound_log_context, configure_logging, get_logger, scrub
+from core.kit.settings import Settings
+from core.kit.telemetry import span
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Any:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+def configured(**changes: Any) -> None:
+    configure_logging(Settings(**changes), service="test")
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_a_line_is_json_with_its_fields_and_context(capsys: pytest.CaptureFixture[str]) -> None:
+    configured()
+    with span("work"), bound_log_context(job_id="job_1", project_id="prj_1"):
+        get_logger("some.module").info("thing_happened", count=3)
+    get_logger("some.module").info("outside")
+    inside, outside = lines(capsys)
+    assert inside["event"] == "thing_happened"
+    assert (inside["service"], inside["logger"], inside["level"]) == ("test", "some.module", "info")
+    assert (inside["job_id"], inside["project_id"], inside["count"]) == ("job_1", "prj_1", 3)
+    assert len(inside["trace_id"]) == 32
+    assert inside["timestamp"].endswith("Z")
+    assert "job_id" not in outside
+    assert "trace_id" not in outside
+
+
+def test_the_standard_library_logs_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
+    configured()
+    with bound_log_context(job_id="job_1"):
+        logging.getLogger("celery.worker").warning("lost %s", "redis://:hunter2@host/0")
+    (line,) = lines(capsys)
+    assert line["event"] == "lost redis://***@host/0"
+    assert (line["logger"], line["level"], line["job_id"]) == ("celery.worker", "warning", "job_1")
+
+
+def test_a_level_below_the_configured_one_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    configured(log_level="warning")
+    get_logger("x").info("quiet")
+    logging.getLogger("x").info("quiet")
+    get_logger("x").warning("loud")
+    assert [line["event"] for line in lines(capsys)] == ["loud"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("postgresql://user:hunter2@db:5432/x", "postgresql://***@db:5432/x"),
+        ("two redis://:hunter2@a/0 and amqp://u:hunter2@b", "two redis://***@a/0 and amqp://***@b"),
+        ("wb_live_abcdefghijkl_hunter2", "wb_live_***"),
+        ("Authorization: Bearer hunter2.x-y", "Authorization: Bearer ***"),
+        ("basic aHVudGVyMg==", "basic ***"),
+        ("https://x/y?sig=hunter2&se=1", "https://x/y?sig=***&se=1"),
+        ("AccountKey=hunter2;EndpointSuffix=x", "AccountKey=***;EndpointSuffix=x"),
+        ("[SQL: INSERT]\n[parameters: {'input': 'hunter2'}]", "[SQL: INSERT]\n[parameters: [withheld]]"),
+        ("duplicate key\nDETAIL:  Key (name)=(hunter2) exists.", "duplicate key\nDETAIL: [withheld]"),
+        ("a plain sentence about nothing", "a plain sentence about nothing"),
+    ],
+)
+def test_secrets_are_masked(text: str, expected: str) -> None:
+    assert scrub(text) == expected
+
+
+def test_payloads_and_secrets_never_show_whoever_logs_them(capsys: pytest.CaptureFixture[str]) -> None:
+    configured()
+    log = get_logger("x")
+    log.info("a", payload={"q": "hunter2"}, prompt="hunter2", password="hunter2", nested={"result": "hunter2"})
+    log.info("b", items=["postgres://u:hunter2@h/d"], error=ValueError("redis://:hunter2@h"))
+    assert "hunter2" not in capsys.readouterr().err
+
+
+def test_what_an_exception_quotes_is_withheld(capsys: pytest.CaptureFixture[str]) -> None:
+    configured()
+    said = "1 validation error\n  Bad [type=x, input_value='" + "hunter" + "2', input_type=str]"
+    get_logger("x").error("failed", exc_info=ValueError(said))
+    (line,) = lines(capsys)
+    assert "ValueError" in line["exception"]
+    assert "hunter2" not in line["exception"]
+
+
+def test_the_console_form_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    configured(log_format="console")
+    get_logger("x").info("thing_happened", url="redis://:hunter2@h")
+    text = capsys.readouterr().err
+    assert "thing_happened" in text
+    assert "hunter2" not in text
+    assert not text.startswith("{")
+
+
+def test_values_json_does_not_know_are_written_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    configured()
+    get_logger("x").info("odd", kind=Settings, number=2**70, mapping={1: object}, name="half \ud800")
+    (line,) = lines(capsys)
+    assert line["event"] == "odd"
+    assert line["number"] == 2**70

@@ -1,0 +1,96 @@
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from core.kit import metrics
+from waybill.stack.postgres import free_port
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Job:
+    capability: str = "metrics.test"
+    attempt: int = 1
+    created_at: datetime = NOW
+    run_at: datetime = NOW
+    started_at: datetime | None = NOW
+
+
+@dataclass
+class Depth:
+    pool: str
+    state: str
+    jobs: int
+    wait_seconds: float
+
+
+def sample(name: str, **labels: str) -> float | None:
+    text = metrics.exposition()[0].decode()
+    for family in text_string_to_metric_families(text):
+        for found in family.samples:
+            if found.name == name and labels.items() <= found.labels.items():
+                return float(found.value)
+    return None
+
+
+def test_the_wait_counts_from_when_the_job_was_due() -> None:
+    due = NOW + timedelta(seconds=60)
+    metrics.observe_started_job(Job("metrics.wait", run_at=due, started_at=due + timedelta(seconds=2)))
+    metrics.observe_started_job(Job("metrics.wait", attempt=2, started_at=due + timedelta(hours=1)))
+    assert sample("waybill_job_wait_seconds_count", capability="metrics.wait") == 1
+    assert sample("waybill_job_wait_seconds_sum", capability="metrics.wait") == 2.0
+
+
+@pytest.mark.parametrize(("event", "outcome"), [("job.succeeded", "succeeded"), ("job.queued", "requeued")])
+def test_durations_are_kept_by_outcome(event: str, outcome: str) -> None:
+    metrics.observe_finished_job(Job(f"metrics.{outcome}"), event, 1.5)
+    name = "waybill_job_attempt_duration_seconds_sum"
+    assert sample(name, capability=f"metrics.{outcome}", outcome=outcome) == 1.5
+
+
+def test_a_queue_that_is_not_reported_any_more_is_empty() -> None:
+    metrics.observe_depths([Depth("mpool", "queued", 5, 3.0), Depth("mpool", "running", 1, 0.0)])
+    assert sample("waybill_queue_depth", pool="mpool", state="queued") == 5
+    assert sample("waybill_queue_oldest_wait_seconds", pool="mpool", state="queued") == 3
+    metrics.observe_depths([Depth("mpool", "running", 2, 0.0)])
+    assert sample("waybill_queue_depth", pool="mpool", state="queued") == 0
+    assert sample("waybill_queue_oldest_wait_seconds", pool="mpool", state="queued") == 0
+    assert sample("waybill_queue_depth", pool="mpool", state="running") == 2
+
+
+def test_metrics_are_served() -> None:
+    port = free_port()
+    metrics.LIVE_PUBLISH_FAILURES.inc()
+    server, thread = metrics.serve_metrics(port, "127.0.0.1")
+    try:
+        answer = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert answer.status_code == 200
+    assert "waybill_live_publish_failures_total" in answer.text
+
+
+def test_processes_that_share_a_folder_are_counted_together(tmp_path: Path) -> None:
+    script = (
+        "from core.kit import metrics\n"
+        "metrics.LIVE_PUBLISH_FAILURES.inc()\n"
+        "metrics.HTTP_REQUESTS.labels('GET', '/x', '2xx').inc(2)\n"
+        "print(metrics.exposition()[0].decode())\n"
+    )
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    run = [sys.executable, "-c", script]
+    root = Path(__file__).resolve().parents[3]
+    subprocess.run(run, env=environment, cwd=root, check=True, capture_output=True, timeout=60)
+    second = subprocess.run(run, env=environment, cwd=root, check=True, capture_output=True, text=True, timeout=60)
+    assert "waybill_live_publish_failures_total 2.0" in second.stdout
+    assert 'waybill_http_requests_total{method="GET",route="/x",status="2xx"} 4.0' in second.stdout
