@@ -1,0 +1,36 @@
+"""Opening a knowledge base as a job: on behalf of its project, and with a model that fits the vectors in it."""
+
+from sqlalchemy.orm import Session
+
+from core.capability import JobContext
+from core.gateway.models import Embedder
+from core.keys.principal import Principal
+from core.kit.errors import CapabilityFailure, NotFound
+from core.kit.ids import KNOWLEDGE_BASE, decode
+from core.knowledge.records import KnowledgeBase
+from core.knowledge.service import KnowledgeService
+
+# A base names the space its vectors lie in; several builds of one model share a space.
+_BUILDS = {"local/minilm-l6-v2": frozenset({"local/all-MiniLM-L6-v2-int8"})}
+
+
+def principal_of(ctx: JobContext) -> Principal:
+    """The job's project. What it may do was decided when the job was submitted."""
+    return Principal(ctx.organization_id, ctx.project_id, None, frozenset())
+
+
+def open_base(
+    knowledge: KnowledgeService, session: Session, ctx: JobContext, base_id: str, embedder: Embedder
+) -> KnowledgeBase:
+    """The base of that API id. Raises `CapabilityFailure` when it is gone or was embedded with another model."""
+    try:
+        base = knowledge.get_base(session, principal_of(ctx), decode(KNOWLEDGE_BASE, base_id))
+    except NotFound as error:
+        raise CapabilityFailure(error.detail, code=error.code) from error
+    if embedder.name != base.embedding_model and embedder.name not in _BUILDS.get(base.embedding_model, ()):
+        raise CapabilityFailure(
+            f"the knowledge base was embedded with {base.embedding_model}, and this worker has {embedder.name};"
+            " vectors of two models cannot be compared",
+            code="embedding_model_mismatch",
+        )
+    return base

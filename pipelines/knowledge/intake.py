@@ -1,0 +1,194 @@
+"""Takes one document into a knowledge base: read, chunk, embed what is new, store all of it in one transaction."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.capability import JobContext
+from core.gateway.models import Embedder
+from core.kit.blob import BlobNotFound, BlobStore
+from core.kit.errors import CapabilityFailure, NotFound
+from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, decode, encode
+from core.kit.logging import get_logger
+from core.kit.telemetry import span
+from core.knowledge.records import DocumentRecord, NewChunk
+from core.knowledge.service import KnowledgeService
+from pipelines.knowledge.bases import open_base, principal_of
+from pipelines.knowledge.documents.chunks import Chunk, split_document
+from pipelines.knowledge.documents.document import Document
+from pipelines.knowledge.documents.errors import UnreadableDocument
+from pipelines.knowledge.schemas import IngestedDocument
+
+# Names what readers and chunker make of a file. Raise it when they change, and every document is read anew.
+PIPELINE = "1"
+# Between batches the job can be cancelled; a batch takes about half a second.
+_BATCH = 32
+# A longer document tells how far it is.
+_TELL_EVERY_BATCHES = 16
+_log = get_logger(__name__)
+
+
+class Models(Protocol):
+    """The part of `core.gateway.service.Gateway` that is used here."""
+
+    def embedder(self) -> Embedder:
+        """The model that turns chunks into vectors."""
+
+
+class Reader(Protocol):
+    """The part of `pipelines.knowledge.documents.isolation.IsolatedReader` that is used here."""
+
+    def read(self, data: bytes, *, name: str, content_type: str | None, check: Callable[[], None]) -> Document:
+        """A file's text with its pages and sections. Raises `UnreadableDocument`."""
+
+
+@dataclass(slots=True)
+class Spent:
+    """Tokens embedded so far, by the embedding model's tokenizer."""
+
+    tokens: int = 0
+
+
+class Intake:
+    """Everything ingestion needs. Safe in several threads."""
+
+    def __init__(self, knowledge: KnowledgeService, models: Models, blobs: BlobStore, reader: Reader) -> None:
+        self._knowledge = knowledge
+        self._models = models
+        self._blobs = blobs
+        self._reader = reader
+
+    @property
+    def embedding_model(self) -> str:
+        """The name of the model that turns chunks into vectors."""
+        return self._models.embedder().name
+
+    def plan(self, ctx: JobContext, base_id: str, requested: Sequence[UUID] | None) -> list[UUID]:
+        """The documents to ingest, in order: those requested, or all whose content is not searchable yet.
+
+        Raises `CapabilityFailure` when the base or a requested document does not exist.
+        """
+        principal = principal_of(ctx)
+        with ctx.transaction() as session:
+            base = open_base(self._knowledge, session, ctx, base_id, self._models.embedder())
+            if requested is None:
+                return self._knowledge.pending_documents(session, principal, base.id)
+            try:
+                for document_id in requested:
+                    self._knowledge.get_document(session, principal, base.id, document_id)
+            except NotFound as error:
+                raise CapabilityFailure(error.detail, code=error.code) from error
+            return list(requested)
+
+    def take(self, ctx: JobContext, base_id: str, document_id: UUID, spent: Spent) -> IngestedDocument:
+        """Ingest one document and say what became of it. A file that cannot be read is an outcome, not an error."""
+        try:
+            with ctx.transaction() as session:
+                document = self._knowledge.get_document(
+                    session, principal_of(ctx), decode(KNOWLEDGE_BASE, base_id), document_id
+                )
+        except NotFound as error:
+            # Deleted since it was planned.
+            return _failed(ctx, encode(DOCUMENT, document_id), "", error.code, error.detail)
+        if document.state == "ready" and document.ingested == self._ingested(document):
+            return _outcome(document, "unchanged", document.page_count, document.chunk_count, 0)
+        try:
+            with span("document read"):
+                read, chunks = self._read(ctx, document)
+        except UnreadableDocument as error:
+            with ctx.transaction() as session:
+                self._knowledge.fail_document(session, principal_of(ctx), document, error.code, error.detail)
+            return _failed(ctx, encode(DOCUMENT, document.id), document.name, error.code, error.detail)
+        return self._store(ctx, document, read, chunks, spent)
+
+    def _read(self, ctx: JobContext, document: DocumentRecord) -> tuple[Document, list[Chunk]]:
+        try:
+            data = self._blobs.get(document.blob_key)
+        except BlobNotFound as error:
+            raise UnreadableDocument("The file's content is gone; upload it again.", code="document_missing") from error
+        read = self._reader.read(data, name=document.name, content_type=document.content_type, check=ctx.check)
+        try:
+            return read, split_document(read)
+        except Exception as error:
+            # The text of a strange file must not take its neighbours with it.
+            _log.exception("document_split_failed", document_id=encode(DOCUMENT, document.id))
+            raise UnreadableDocument("The text of this file cannot be divided.", code="document_corrupt") from error
+
+    def _store(
+        self, ctx: JobContext, document: DocumentRecord, read: Document, chunks: Sequence[Chunk], spent: Spent
+    ) -> IngestedDocument:
+        texts = {chunk.content_hash: chunk.embedding_text for chunk in chunks}
+        with ctx.transaction() as session:
+            missing = self._knowledge.missing_embeddings(session, document.id, list(texts))
+        new = [content_hash for content_hash in texts if content_hash in missing]
+        with span("document embed", attributes={"waybill.chunks": len(new)}):
+            vectors = self._embed(ctx, document.name, [texts[content_hash] for content_hash in new], spent)
+        embedded = dict(zip(new, vectors, strict=True))
+        with span("document store"), ctx.transaction() as session:
+            kept = self._knowledge.store_chunks(
+                session,
+                principal_of(ctx),
+                document,
+                [_new_chunk(chunk, embedded.get(chunk.content_hash)) for chunk in chunks],
+                ingested=self._ingested(document),
+                pages=read.page_count,
+            )
+        if not kept:
+            detail = "The file was replaced while it was read. Its new content waits for the next ingest."
+            return _failed(ctx, encode(DOCUMENT, document.id), document.name, "document_replaced", detail)
+        outcome = _outcome(document, "ingested", read.page_count, len(chunks), len(new))
+        data = {"pages": outcome.pages, "chunks": outcome.chunks, "embedded": outcome.embedded}
+        ctx.emit("document.ingested", {"document": outcome.id, "name": outcome.name, **data})
+        return outcome
+
+    def _embed(self, ctx: JobContext, name: str, texts: Sequence[str], spent: Spent) -> list[NDArray[np.float32]]:
+        embedder = self._models.embedder()
+        vectors: list[NDArray[np.float32]] = []
+        for number, begin in enumerate(range(0, len(texts), _BATCH), start=1):
+            ctx.check()
+            batch = texts[begin : begin + _BATCH]
+            vectors.extend(embedder.embed(batch))
+            spent.tokens += sum(embedder.count_tokens(text) for text in batch)
+            if number % _TELL_EVERY_BATCHES == 0:
+                ctx.emit("document.embedding", {"name": name, "done": len(vectors), "total": len(texts)})
+        return vectors
+
+    def _ingested(self, document: DocumentRecord) -> str:
+        return f"sha256:{document.sha256} pipeline:{PIPELINE} model:{self.embedding_model}"
+
+
+def _new_chunk(chunk: Chunk, vector: NDArray[np.float32] | None) -> NewChunk:
+    return NewChunk(
+        ordinal=chunk.index,
+        page=chunk.page,
+        section=chunk.section or None,
+        char_start=chunk.char_start,
+        char_end=chunk.char_end,
+        text=chunk.text,
+        searched=chunk.embedding_text,
+        content_hash=chunk.content_hash,
+        embedding=None if vector is None else vector.tolist(),
+    )
+
+
+def _outcome(document: DocumentRecord, status: str, pages: int | None, chunks: int, embedded: int) -> IngestedDocument:
+    return IngestedDocument.model_validate(
+        {
+            "id": encode(DOCUMENT, document.id),
+            "name": document.name,
+            "status": status,
+            "pages": pages,
+            "chunks": chunks,
+            "embedded": embedded,
+        }
+    )
+
+
+def _failed(ctx: JobContext, document_id: str, name: str, code: str, message: str) -> IngestedDocument:
+    ctx.emit("document.failed", {"document": document_id, "name": name, "code": code, "message": message})
+    error = {"code": code, "message": message}
+    return IngestedDocument(id=document_id, name=name, status="failed", chunks=0, embedded=0, error=error)

@@ -1,0 +1,162 @@
+"""`knowledge.search` as a graph: retrieve → answer → verify. Mode `passages` ends after the first."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, TypedDict
+
+from langgraph.graph import END, START
+
+from core.capability import JobContext, ModelUsage
+from core.gateway.models import ChatModel, Citation, Embedder
+from core.kit.money import ZERO
+from core.knowledge.service import KnowledgeService
+from pipelines._kit.graph import Graph, GraphRunner, add_step, new_graph
+from pipelines._kit.resources import get_gateway
+from pipelines.knowledge.answering import answer_question
+from pipelines.knowledge.bases import open_base, principal_of
+from pipelines.knowledge.evidence import found_passage, passage_key, readable, verified_quote
+from pipelines.knowledge.reading import render
+from pipelines.knowledge.schemas import FoundPassage, Mode, NoAnswer, SearchInput, SearchOutput, VerifiedQuote
+
+NOTHING_FOUND = "There is nothing in this knowledge base to answer from."
+NOTHING_VERIFIED = "\n\nNo quote in this answer could be found in the documents; do not rely on it."
+
+
+class SearchState(TypedDict, total=False):
+    """What is kept between steps: the question, what was found, what was said, and what of it was verified."""
+
+    knowledge_base: str
+    query: str
+    mode: str
+    limit: int
+    embedding_model: str
+    passages: list[dict[str, Any]]
+    said: dict[str, Any]
+    verified: dict[str, Any]
+
+
+class Models(Protocol):
+    """The part of `core.gateway.service.Gateway` that is used here."""
+
+    def chat_model(self) -> ChatModel:
+        """The model that answers."""
+
+    def embedder(self) -> Embedder:
+        """The model that compares the query with the passages."""
+
+
+class Search:
+    """The nodes. Safe in several threads."""
+
+    def __init__(self, models: Models, knowledge: KnowledgeService) -> None:
+        self._models = models
+        self._knowledge = knowledge
+
+    def graph(self) -> Graph:
+        """The graph, not compiled."""
+        graph = new_graph(SearchState)
+        add_step(graph, "retrieve", self._retrieve)
+        add_step(graph, "answer", self._answer)
+        add_step(graph, "verify", self._verify)
+        graph.add_edge(START, "retrieve")
+        graph.add_conditional_edges("retrieve", _after_retrieval, ["answer", END])
+        graph.add_edge("answer", "verify")
+        graph.add_edge("verify", END)
+        return graph
+
+    def _retrieve(self, state: SearchState, ctx: JobContext) -> Mapping[str, Any]:
+        embedder = self._models.embedder()
+        vector = embedder.embed_query(state["query"])
+        ctx.meter(ModelUsage(embedder.name, embedder.count_tokens(state["query"]), 0, ZERO))
+        with ctx.transaction() as session:
+            base = open_base(self._knowledge, session, ctx, state["knowledge_base"], embedder)
+            hits = self._knowledge.search(session, base, state["query"], vector.tolist(), state["limit"])
+        return {
+            "embedding_model": embedder.name,
+            "passages": [found_passage(hit).model_dump(mode="json") for hit in hits],
+        }
+
+    def _answer(self, state: SearchState, ctx: JobContext) -> Mapping[str, Any]:
+        passages = [readable(FoundPassage.model_validate(found)) for found in state["passages"]]
+        if not passages:
+            ctx.delta(NOTHING_FOUND)
+            return {"said": {"pieces": [NOTHING_FOUND], "no_answer": NoAnswer.NOTHING_FOUND, "attempt": ctx.attempt}}
+        answer = answer_question(ctx, self._models.chat_model(), state["query"], passages)
+        return {
+            "said": {
+                "pieces": list(answer.reading.pieces),
+                "citations": [[cited.passage_id, cited.start, cited.end] for cited in answer.reading.citations],
+                "dropped_quotes": answer.reading.dropped_quotes,
+                "no_answer": NoAnswer.NOT_IN_DOCUMENTS if answer.says_no_answer else None,
+                "model": answer.model,
+                "prompt": answer.prompt,
+                "attempt": ctx.attempt,
+            }
+        }
+
+    def _verify(self, state: SearchState, ctx: JobContext) -> Mapping[str, Any]:
+        """Compare every quote with what the knowledge base holds now, and leave out what it no longer says."""
+        said = state["said"]
+        if said["attempt"] != ctx.attempt:
+            # Clients begin the text anew with every attempt, and this one does not ask the model again.
+            ctx.delta(render(said["pieces"]))
+        citations = [Citation(*cited) for cited in said.get("citations", [])]
+        found = {passage["id"]: FoundPassage.model_validate(passage) for passage in state["passages"]}
+        with ctx.transaction() as session:
+            stored = self._knowledge.chunks(
+                session, principal_of(ctx), [passage_key(cited.passage_id) for cited in citations]
+            )
+        held = {passage.id: passage for passage in map(found_passage, stored)}
+        quotes: list[VerifiedQuote] = []
+        numbers: dict[int, int] = {}
+        for number, cited in enumerate(citations, start=1):
+            quote = verified_quote(cited, found[cited.passage_id], held.get(cited.passage_id))
+            if quote is not None:
+                quotes.append(quote)
+                numbers[number] = len(quotes)
+        text, no_answer = render(said["pieces"], numbers), said["no_answer"]
+        if not quotes and no_answer is None:
+            no_answer = NoAnswer.NOT_VERIFIED
+            text += NOTHING_VERIFIED
+            ctx.delta(NOTHING_VERIFIED)
+        return {
+            "verified": {
+                "answer": text,
+                "answered": no_answer is None,
+                "no_answer": no_answer,
+                "citations": [quote.model_dump(mode="json") for quote in quotes],
+                "dropped_quotes": said.get("dropped_quotes", 0) + len(citations) - len(quotes),
+            }
+        }
+
+
+def _after_retrieval(state: SearchState) -> str:
+    return "answer" if state["mode"] == Mode.ANSWER else END
+
+
+def _begin(asked: SearchInput) -> Mapping[str, Any]:
+    return asked.model_dump(mode="json")
+
+
+def _finish(state: Mapping[str, Any]) -> SearchOutput:
+    said = state.get("said", {})
+    nothing_asked: dict[str, Any] = {"answer": None, "answered": False, "no_answer": None, "citations": [], "dropped_quotes": 0}
+    return SearchOutput.model_validate(
+        {
+            **state.get("verified", nothing_asked),
+            "mode": state["mode"],
+            "passages": state["passages"],
+            "embedding_model": state["embedding_model"],
+            "model": said.get("model"),
+            "prompt": said.get("prompt"),
+        }
+    )
+
+
+def make_runner(models: Models, knowledge: KnowledgeService) -> GraphRunner[SearchInput, SearchOutput]:
+    """The capability over the given models and knowledge bases."""
+    return GraphRunner(Search(models, knowledge).graph(), begin=_begin, finish=_finish)
+
+
+def build() -> GraphRunner[SearchInput, SearchOutput]:
+    """The entry point named by the manifest."""
+    return make_runner(get_gateway(), KnowledgeService())
