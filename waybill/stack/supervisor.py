@@ -194,6 +194,7 @@ class Stack:
             valkey = self._start_server("valkey", EmbeddedValkey(self._home.folder / "valkey"), signal.SIGTERM)
             settings = settings.model_copy(update={"redis_url": SecretStr(valkey.url)})
         settings = self._prepare(settings)
+        self._require_usable(settings)
         self._migrate(settings)
         from waybill.stack.local_key import local_key
 
@@ -253,7 +254,20 @@ class Stack:
                 self._say("changed", part, f"port {wanted} is in use, taking {changes[name]}")
         return settings.model_copy(update=changes)
 
+    def _require_usable(self, settings: Settings) -> None:
+        """Refuse servers that are not ours and on which Waybill cannot work."""
+        from waybill.stack.doctor import SCHEMA, check_postgres, check_redis
+
+        ours = {part.name for part in self._parts}
+        checks = [] if "postgres" in ours else check_postgres(settings)
+        checks += [] if "valkey" in ours else check_redis(settings)
+        # An old schema is what the migrations are for.
+        failed = [check for check in checks if check.status == "fail" and check.name != SCHEMA]
+        if failed:
+            raise StackError("\n".join(f"{check.name}: {check.found}; {check.remedy}" for check in failed))
+
     def _migrate(self, settings: Settings) -> None:
+        from alembic.util import CommandError
         from sqlalchemy.exc import DBAPIError
 
         from core.kit.migrate import upgrade
@@ -266,6 +280,8 @@ class Stack:
             upgrade(settings.database_url.get_secret_value())
         except DBAPIError as error:
             raise StackError(f"the database could not be brought to the newest schema: {error.orig}".strip()) from error
+        except CommandError as error:
+            raise StackError(f"the database was migrated by a newer Waybill than this one: {error}") from error
         self._say("ready", "migrations", seconds=monotonic() - began)
 
     def _start_children(self, settings: Settings, with_flower: bool) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import text
 from core.keys.service import Authenticator
 from core.kit.db import Database
 from core.kit.settings import Settings
+from tests.factories.cluster import valkey_cluster
 from tests.factories.processes import ROOT
 from tests.factories.waiting import wait_until
 from waybill.stack.home import running_stack
@@ -245,6 +246,17 @@ def test_a_second_ctrl_c_kills_what_takes_its_time(tmp_path: Path, servers: dict
         supervisor.ends_with(0, within_seconds=10)
         assert alive(started) == []
         assert "Traceback" not in supervisor.output.read_text()
+
+
+@pytest.mark.survive("C7")
+def test_an_unusable_redis_is_refused_at_the_start(tmp_path: Path, database_url: str) -> None:
+    with valkey_cluster(tmp_path / "cluster", nodes=2) as [url, _]:
+        environment = {"DATABASE_URL": database_url, "REDIS_URL": url}
+        with supervising(tmp_path / "home", "sleeper", **environment) as supervisor:
+            supervisor.ends_with(3)
+            [error] = [notice["text"] for notice in supervisor.notices() if notice["kind"] == "error"]
+            assert "open cluster of 2 shards" in error
+            assert not supervisor.heard("starting", "sleeper")
 
 
 def test_a_signal_while_starting_stops_what_has_been_started(tmp_path: Path, servers: dict[str, str]) -> None:

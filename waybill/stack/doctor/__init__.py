@@ -3,13 +3,13 @@
 from core.kit.settings import Settings
 from waybill.stack.doctor.check import Check, Status
 from waybill.stack.doctor.machine import check_machine
-from waybill.stack.doctor.postgres import check_postgres
+from waybill.stack.doctor.postgres import SCHEMA, check_postgres
 from waybill.stack.doctor.redis import check_redis
 from waybill.stack.doctor.storage import check_storage
 from waybill.stack.home import Home, running_stack
 from waybill.stack.leftovers import without_leftovers
 
-__all__ = ["Check", "Status", "check_redis", "run_checks"]
+__all__ = ["SCHEMA", "Check", "Status", "check_postgres", "check_redis", "run_checks"]
 
 
 def run_checks(settings: Settings) -> list[Check]:

@@ -16,6 +16,7 @@ from waybill.stack.doctor.check import Check, fail, ok, one_line, warn
 # RETURNING old.* and uuidv7() came with 18.
 _VERSION_MIN = 180_000
 _CLOCK_WARN_SECONDS = 2.0
+SCHEMA = "schema"
 _MIGRATE = "run `waybill migrate` with the owner's DATABASE_URL"
 
 
@@ -63,7 +64,7 @@ def check_clock(seconds_ahead: float) -> Check:
 
 def check_migrations(connection: psycopg.Connection[Any]) -> Check:
     """Whether the schema is the one that this code was written for."""
-    name, scripts = "schema", _scripts()
+    name, scripts = SCHEMA, _scripts()
     [head] = scripts.get_heads()
     if _value(connection, "SELECT to_regclass('alembic_version')::text") is None:
         return warn(name, f"the database is empty; this code needs revision {head}", f"{_MIGRATE}, or `waybill up`")
