@@ -94,8 +94,15 @@ def too_large(max_bytes: int) -> PayloadTooLarge:
     return PayloadTooLarge(f"the body is larger than {max_bytes} bytes", max_bytes=max_bytes)
 
 
+def refuse_encoding(request: Request) -> None:
+    """Raise `UnsupportedMedia` for a compressed body: what it unpacks to has no bound."""
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMedia("compressed bodies are not read; send it without Content-Encoding")
+
+
 def require_json_type(request: Request) -> None:
     """Raise `UnsupportedMedia` unless the body is declared as JSON (``application/json`` or ``…+json``)."""
+    refuse_encoding(request)
     declared = request.headers.get("content-type", "")
     essence = declared.partition(";")[0].strip().lower()
     if essence == "application/json" or (essence.startswith("application/") and essence.endswith("+json")):

@@ -20,6 +20,7 @@ from core.kit.blob import open_blob_store
 from core.kit.db import Database
 from core.kit.redis import connect
 from core.kit.settings import Settings
+from core.knowledge.service import KnowledgeService
 
 _Arguments = ParamSpec("_Arguments")
 _Returned = TypeVar("_Returned")
@@ -34,6 +35,7 @@ class Runtime:
         self.authenticator = Authenticator(settings, self.database)
         self.blobs = open_blob_store(settings)
         self.jobs = JobService(settings, self.blobs)
+        self.knowledge = KnowledgeService()
         self.redis = connect(settings)
         self.announcer = Announcer(LivePublisher(self.redis, settings))
         self.hub = LiveHub(settings)

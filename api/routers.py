@@ -5,9 +5,13 @@ from fastapi import APIRouter
 from api import documentation, health
 from api.capabilities import routes as capabilities
 from api.jobs import routes as jobs
+from api.knowledge_bases import documents
+from api.knowledge_bases import routes as knowledge_bases
 
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
+    knowledge_bases.router,
+    documents.router,
     capabilities.router,
     health.router,
     documentation.router,

@@ -8,10 +8,10 @@ import orjson
 from fastapi import Path, Query, Request, Response
 from pydantic import AwareDatetime, ValidationError
 
+from api import cursors
 from api.answers import carry_out, identify_request, parse_id, respond, respond_answer, respond_json
 from api.deps import Runtime, get_runtime
 from api.events import EventStream
-from api.jobs import cursors
 from api.jobs.preferences import parse_wait
 from api.jobs.schemas import METADATA_MAX, Job, JobPage, JobWithResult, SubmitJob, clamp, dump, to_wire
 from api.jobs.waiting import read, wait_for_change, wait_for_end, with_result

@@ -1,0 +1,127 @@
+"""``/v1/knowledge-bases``: create, read, list, delete."""
+
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+from fastapi import Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.deps import get_runtime
+from api.knowledge_bases.blobs import base_prefix
+from api.knowledge_bases.schemas import CreateKnowledgeBase, KnowledgeBase, KnowledgeBasePage, base_to_wire
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.routing import caller, new_router, requires
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.kit.ids import KNOWLEDGE_BASE, encode
+from core.knowledge.records import KnowledgeBase as KnowledgeBaseRecord
+
+router = new_router("/v1/knowledge-bases", "knowledge bases")
+
+PAGE_MAX = 200
+BaseId = Annotated[str, Path(description="The knowledge base's id.", examples=["kb_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+Cursor = Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="Items on a page.")]
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=KnowledgeBase,
+    summary="Create a knowledge base",
+    responses={
+        201: {
+            "description": "Created.",
+            "headers": {"Location": {"description": "The base.", "schema": {"type": "string"}}, **REPLAYED},
+        },
+        **problems(400, 408, 409, 413, 415),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("knowledge:write")
+async def create_knowledge_base(request: Request, body: CreateKnowledgeBase) -> Response:
+    """A new, empty base."""
+    identity = identify_request(request, await request.body())
+    return respond_answer(await get_runtime(request).in_thread(_create, request, body, identity))
+
+
+def _create(request: Request, body: CreateKnowledgeBase, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+
+    def produce(session: Session) -> Answer:
+        base = runtime.knowledge.create_base(session, principal, body.name, body.description)
+        location = f"/v1/knowledge-bases/{encode(KNOWLEDGE_BASE, base.id)}"
+        return Answer(201, orjson.dumps(base_to_wire(base)), location)
+
+    return carry_out(request, identity, produce)
+
+
+@router.get(
+    "",
+    response_model=KnowledgeBasePage,
+    summary="List knowledge bases",
+    responses={200: {"description": "A page, newest first."}, **problems()},
+)
+@requires("knowledge:read")
+async def list_knowledge_bases(
+    request: Request,
+    name: Annotated[str | None, Query(max_length=200, description="Only the base of this name.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """A page of the project's bases."""
+    before = cursors.decode(cursor) if cursor is not None else None
+    found = await get_runtime(request).in_thread(_list, request, name, before, limit + 1)
+    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
+    return respond_json({"data": [base_to_wire(base) for base in found[:limit]], "next_cursor": following})
+
+
+def _list(request: Request, name: str | None, before: UUID | None, limit: int) -> list[KnowledgeBaseRecord]:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        return runtime.knowledge.list_bases(session, principal, cursor=before, limit=limit, name=name)
+
+
+@router.get(
+    "/{base_id}",
+    response_model=KnowledgeBase,
+    summary="Read a knowledge base",
+    responses={200: {"description": "The base."}, **problems(404)},
+)
+@requires("knowledge:read")
+async def read_knowledge_base(request: Request, base_id: BaseId) -> Response:
+    """One base."""
+    found = parse_id(KNOWLEDGE_BASE, base_id, "knowledge_base")
+    return respond_json(base_to_wire(await get_runtime(request).in_thread(_read, request, found)))
+
+
+def _read(request: Request, base_id: UUID) -> KnowledgeBaseRecord:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        return runtime.knowledge.get_base(session, principal, base_id)
+
+
+@router.delete(
+    "/{base_id}",
+    status_code=204,
+    response_class=Response,
+    summary="Delete a knowledge base",
+    description="With every document in it, at once and for good.",
+    responses={204: {"description": "Deleted."}, **problems(404)},
+)
+@requires("knowledge:write")
+async def delete_knowledge_base(request: Request, base_id: BaseId) -> Response:
+    """Remove a base and what is in it."""
+    found = parse_id(KNOWLEDGE_BASE, base_id, "knowledge_base")
+    await get_runtime(request).in_thread(_delete, request, found)
+    return Response(status_code=204)
+
+
+def _delete(request: Request, base_id: UUID) -> None:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        runtime.knowledge.delete_base(session, principal, base_id)
+    # After the commit: a crash in between leaves files that nothing refers to, never a document without its file.
+    runtime.blobs.delete_prefix(base_prefix(base_id))

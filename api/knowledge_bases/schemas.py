@@ -1,0 +1,115 @@
+"""Knowledge bases and their documents on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from core.kit.clock import isoformat
+from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, PROJECT, encode
+from core.knowledge.records import DocumentRecord
+from core.knowledge.records import KnowledgeBase as KnowledgeBaseRecord
+from core.knowledge.service import NAME_MAX_CHARACTERS
+
+DocumentState = Literal["pending", "ready", "failed"]
+
+# Line breaks and other controls have no place in a name; the service refuses them too.
+Name = Annotated[
+    str,
+    StringConstraints(
+        min_length=1, max_length=NAME_MAX_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+    ),
+]
+
+
+class CreateKnowledgeBase(BaseModel):
+    """A request for an empty knowledge base."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "handbook"}]})
+
+    name: Name = Field(description="Unique in the project.")
+    description: str = Field("", max_length=2000)
+
+
+class KnowledgeBase(BaseModel):
+    """A collection of documents that can be searched."""
+
+    id: str = Field(examples=["kb_01jd3q8v9tfq8a1b2c3d4e5f6g"])
+    project_id: str
+    name: str
+    description: str
+    embedding_model: str = Field(description="The model that makes its documents comparable with questions.")
+    chunk_count: int = Field(description="Passages that can be found.")
+    created_at: datetime
+
+
+class KnowledgeBasePage(BaseModel):
+    """Knowledge bases, newest first."""
+
+    data: list[KnowledgeBase]
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+
+
+class DocumentError(BaseModel):
+    """Why a document could not be read."""
+
+    code: str = Field(description="Stable; switch on this.")
+    message: str
+
+
+class Document(BaseModel):
+    """A file in a knowledge base. `pending` until a `knowledge.ingest` job has read its present content."""
+
+    id: str = Field(examples=["doc_01jd3q8v9tfq8a1b2c3d4e5f6g"])
+    knowledge_base_id: str
+    name: str
+    media_type: str = Field(description="What the uploader said it is.")
+    size_bytes: int
+    sha256: str = Field(description="Hexadecimal digest of the content.")
+    state: DocumentState
+    error: DocumentError | None = Field(description="Present when it is `failed`.")
+    page_count: int | None = Field(description="Null for formats without pages, and before it was read.")
+    chunk_count: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class DocumentPage(BaseModel):
+    """Documents, newest first."""
+
+    data: list[Document]
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+
+
+def base_to_wire(base: KnowledgeBaseRecord) -> dict[str, Any]:
+    """`base` as the members of `KnowledgeBase`."""
+    return {
+        "id": encode(KNOWLEDGE_BASE, base.id),
+        "project_id": encode(PROJECT, base.project_id),
+        "name": base.name,
+        "description": base.description,
+        "embedding_model": base.embedding_model,
+        "chunk_count": base.chunk_count,
+        "created_at": isoformat(base.created_at),
+    }
+
+
+def document_to_wire(document: DocumentRecord) -> dict[str, Any]:
+    """`document` as the members of `Document`."""
+    error = None
+    if document.failure_code is not None:
+        error = {"code": document.failure_code, "message": document.failure_message or ""}
+    return {
+        "id": encode(DOCUMENT, document.id),
+        "knowledge_base_id": encode(KNOWLEDGE_BASE, document.knowledge_base_id),
+        "name": document.name,
+        "media_type": document.content_type,
+        "size_bytes": document.size_bytes,
+        "sha256": document.sha256,
+        "state": document.state,
+        "error": error,
+        "page_count": document.page_count,
+        "chunk_count": document.chunk_count,
+        "created_at": isoformat(document.created_at),
+        "updated_at": isoformat(document.updated_at),
+    }
