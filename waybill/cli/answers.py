@@ -1,0 +1,133 @@
+"""What came of a job, for a person: an answer with its evidence, an ingest with its failures, or plain JSON."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from waybill.cli.tables import STATE_STYLES, moment, took
+from waybill.client.models import Job
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_QUOTE_CHARACTERS = 320
+
+
+def job_report(job: Job, *, streamed: bool = False) -> "Iterator[RenderableType]":
+    """The whole of a job. `streamed` says that its text has been on screen already, so that the head can be short."""
+    from rich.text import Text
+
+    if not streamed:
+        state = job.state if job.reason is None else f"{job.state} ({job.reason})"
+        yield Text.assemble((job.id, "bold"), f"  {job.capability}  ", (state, STATE_STYLES.get(job.state, "")))
+        attempts = f"attempt {job.attempt} of {job.max_attempts}"
+        yield Text(f"created {moment(job.created_at)}  {attempts}  {took(job)}".rstrip(), style="dim")
+    if job.error is not None:
+        yield Text.assemble((f"{job.error.code}: ", "red"), job.error.message)
+    if job.result is not None:
+        yield from _result(job)
+    if job.usage:
+        yield cost_line(job)
+
+
+def _result(job: Job) -> "Iterator[RenderableType]":
+    result = job.result or {}
+    if job.capability == "knowledge.search":
+        yield from search_report(result)
+    elif job.capability == "knowledge.ingest":
+        yield from ingest_report(job)
+    else:
+        yield json.dumps(result, indent=2, ensure_ascii=False)
+
+
+def search_report(result: dict[str, Any]) -> "Iterator[RenderableType]":
+    """An answer and the quotes that bear it; without an answer, why there is none, or the passages alone."""
+    from rich.text import Text
+
+    if result.get("answered"):
+        yield ""
+        yield Text(str(result.get("answer", "")))
+    elif result.get("mode") == "answer":
+        yield ""
+        yield Text(_no_answer(result), style="yellow")
+    if result.get("citations"):
+        yield from citations(result)
+    elif result.get("mode") == "passages":
+        yield from _passages(result.get("passages", []))
+
+
+def citations(result: dict[str, Any]) -> "Iterator[RenderableType]":
+    """Each verified quote with its document, page and section."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    yield ""
+    yield Text("Sources: every quote was found word for word in its document", style="bold")
+    for number, citation in enumerate(result.get("citations", []), start=1):
+        yield Text.assemble((f"[{number}] ", "bold cyan"), (str(citation["document"]), "bold"), place(citation))
+        yield Padding(Text(f"“{shorten(str(citation['quote']))}”", style="italic"), (0, 0, 0, 4))
+
+
+def place(found: dict[str, Any]) -> str:
+    """Where in its document something stands: page, section and characters, as far as there are any."""
+    parts = [f"page {found['page']}" if found.get("page") else "", str(found.get("section") or "")]
+    parts.append(f"characters {found['start']}–{found['end']}")
+    return ", " + ", ".join(part for part in parts if part)
+
+
+def ingest_report(job: Job) -> "Iterator[RenderableType]":
+    """How many documents were read, and which could not be."""
+    from rich.text import Text
+
+    result = job.result or {}
+    counts = result.get("counts", {})
+    if job.error is not None:
+        yield Text.assemble((f"{job.error.code}: ", "red"), job.error.message)
+    for document in result.get("documents", []):
+        if document.get("status") == "failed":
+            message = (document.get("error") or {}).get("message", "it could not be read")
+            yield Text.assemble(("✗ ", "red"), (str(document["name"]), "bold"), f": {message}")
+    if counts:
+        pages = sum(document.get("pages") or 0 for document in result.get("documents", []))
+        paged = f", {pages} pages in those that have pages" if pages else ""
+        yield Text(
+            f"{counts['ingested']} read, {counts['unchanged']} unchanged, {counts['failed']} failed{paged}; "
+            f"{counts['chunks']} passages, {counts['embedded']} newly embedded"
+        )
+
+
+def cost_line(job: Job) -> "RenderableType":
+    """Tokens, models and US dollars of a job."""
+    from rich.text import Text
+
+    tokens_in = sum(int(line.get("input_tokens", 0)) for line in job.usage)
+    tokens_out = sum(int(line.get("output_tokens", 0)) for line in job.usage)
+    models = ", ".join(dict.fromkeys(str(line.get("model", "?")) for line in job.usage))
+    estimated = " (partly estimated)" if any(line.get("estimated") for line in job.usage) else ""
+    cost = str(job.as_json().get("cost_usd", job.cost_usd))
+    return Text(f"cost: ${cost}  {tokens_in:,} tokens in, {tokens_out:,} out{estimated}  {models}", style="dim")
+
+
+def shorten(text: str, characters: int = _QUOTE_CHARACTERS) -> str:
+    """`text` on one line, cut at a word near `characters`."""
+    flat = " ".join(text.split())
+    if len(flat) <= characters:
+        return flat
+    return flat[:characters].rsplit(" ", 1)[0] + " …"
+
+
+def _passages(passages: list[dict[str, Any]]) -> "Iterator[RenderableType]":
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for number, passage in enumerate(passages, start=1):
+        yield Text.assemble((f"{number:>2} ", "bold cyan"), (str(passage["document"]), "bold"), place(passage))
+        yield Padding(Text(shorten(str(passage["text"]))), (0, 0, 0, 4))
+
+
+def _no_answer(result: dict[str, Any]) -> str:
+    return {
+        "nothing_found": "nothing in the documents resembles the question",
+        "not_in_documents": "the documents do not answer this",
+        "not_verified": "the model answered, but none of its quotes stands in the documents, so the answer is withheld",
+    }.get(str(result.get("no_answer")), "no answer")

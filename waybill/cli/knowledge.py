@@ -1,0 +1,236 @@
+"""``waybill kb``: knowledge bases, and the documents in them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from waybill.cli.connect import connect
+from waybill.cli.exits import EPILOG, Exit
+from waybill.cli.failures import CliError
+from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.output import Output
+
+if TYPE_CHECKING:
+    from waybill.cli.uploads import Difference
+    from waybill.client import KnowledgeBase, WaybillClient
+
+app = typer.Typer(no_args_is_help=True, help="Knowledge bases: documents that can be asked.", epilog=EPILOG)
+
+_INGEST = "knowledge.ingest"
+# More would make the job's input long; None means all that waits, which is the same set then.
+_NAMED_DOCUMENTS_MAX = 10_000
+
+
+@app.command(epilog=EPILOG)
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Unique in the project.", show_default=False)],
+    description: Annotated[str, typer.Option(help="For people.")] = "",
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Create an empty knowledge base and print its id."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        base = client.knowledge_bases.create(name, description)
+    if as_json:
+        output.document(base.as_json())
+        return
+    output.show(base.id)
+    output.note(f"empty; fill it with: waybill kb ingest {name} FOLDER", style="dim")
+
+
+@app.command("list", epilog=EPILOG)
+def list_bases(
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """List the project's knowledge bases, newest first."""
+    from waybill.cli.tables import bases_table
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        page = client.knowledge_bases.list(limit=limit, cursor=cursor)
+    if as_json:
+        output.document(page.as_json())
+        return
+    if not page.data:
+        output.note("no knowledge bases; make one with: waybill kb create NAME")
+        return
+    output.show(bases_table(page.data))
+    if page.next_cursor:
+        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+
+
+@app.command(epilog=EPILOG)
+def documents(
+    base: Annotated[str, typer.Argument(metavar="BASE", help="Its name or its id.", show_default=False)],
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """List the documents of a knowledge base, with their state; for a failed one, the reason."""
+    from waybill.cli.tables import documents_table
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        found = list(client.knowledge_bases.documents(find_base(client, base).id))
+    if as_json:
+        output.document({"data": [document.as_json() for document in found], "next_cursor": None})
+    elif found:
+        output.show(documents_table(found))
+    else:
+        output.note(f"no documents; add some with: waybill kb ingest {base} FOLDER")
+
+
+@app.command(epilog=EPILOG)
+def ingest(
+    base: Annotated[str, typer.Argument(metavar="BASE", help="Its name or its id.", show_default=False)],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", exists=True, help="Files, or folders to search.", show_default=False),
+    ],
+    create_base: Annotated[bool, typer.Option("--create", help="Create the base if there is none of that name.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Upload files and read them into a knowledge base: PDF, Word, HTML, Markdown, text.
+
+    Files that the base has word for word are skipped. One that cannot be read fails alone; the exit code is 1 then.
+    """
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        target = client.knowledge_bases.ensure(base)[0] if create_base else find_base(client, base)
+        report = ingest_paths(client, target, paths, output)
+    if as_json:
+        output.document(report)
+    if report["job"] is not None and (report["job"]["state"] != "succeeded" or _failed(report["job"])):
+        raise typer.Exit(Exit.FAILED)
+
+
+@app.command(epilog=EPILOG)
+def ask(
+    base: Annotated[str, typer.Argument(metavar="BASE", help="Its name or its id.", show_default=False)],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="In plain words.", show_default=False)],
+    passages: Annotated[bool, typer.Option("--passages", help="Only find passages; write no answer.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=50, help="How many passages to find.")] = 8,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Ask the documents a question: submits a knowledge.search job and shows its answer as it is written.
+
+    Example: waybill kb ask handbook 'How long may a claim be filed?'
+    """
+    from waybill.cli.jobs import watch_and_show
+
+    output = Output(as_json=as_json)
+    mode = "passages" if passages else "answer"
+    with connect(url, api_key) as client:
+        target = find_base(client, base)
+        asked = {"knowledge_base": target.id, "query": question, "mode": mode, "limit": limit}
+        job = client.jobs.submit("knowledge.search", asked)
+        watch_and_show(client, job.id, output, after=0)
+
+
+def find_base(client: "WaybillClient", base: str) -> "KnowledgeBase":
+    """The knowledge base with that id or that name. Raises `CliError` when there is none."""
+    from waybill.client import ApiProblem
+
+    if base.startswith("kb_"):
+        try:
+            return client.knowledge_bases.get(base)
+        except ApiProblem as problem:
+            # A name may begin like an id.
+            if problem.status not in {404, 422}:
+                raise
+    found = client.knowledge_bases.find(base)
+    if found is None:
+        raise CliError(
+            f"there is no knowledge base {base!r} in this project",
+            remedy=f"`waybill kb create {base}` makes it; `waybill kb list` shows what there is",
+            code="knowledge_base_not_found",
+            exit_code=Exit.FAILED,
+        )
+    return found
+
+
+def ingest_paths(client: "WaybillClient", base: "KnowledgeBase", paths: list[Path], output: Output) -> dict[str, Any]:
+    """Upload what is new below `paths`, ingest it, and show both as they go.
+
+    Returns ``{knowledge_base, uploaded, unchanged, passed_over, job}``; `job` is None when there was nothing to do.
+    """
+    from waybill.cli.uploads import compare, select
+
+    selection = select(paths)
+    if not selection.files:
+        raise CliError(
+            f"found nothing to ingest in {', '.join(str(path) for path in paths)}",
+            remedy="PDF, .docx, HTML, Markdown and .txt are read",
+            code="nothing_to_ingest",
+            exit_code=Exit.FAILED,
+        )
+    for path in selection.passed_over:
+        output.note(f"passed over {path}: not a format that is read", style="yellow")
+    difference = compare(selection.files, client.knowledge_bases.documents(base.id))
+    if difference.unchanged:
+        output.note(f"unchanged, skipped: {len(difference.unchanged)} of {len(selection.files)} documents")
+    report: dict[str, Any] = {
+        "knowledge_base": base.id,
+        "uploaded": [file.name for file, _ in difference.changed],
+        "unchanged": [file.name for file in difference.unchanged],
+        "passed_over": [str(path) for path in selection.passed_over],
+        "job": None,
+    }
+    if difference.changed:
+        documents = _upload(client, base, difference, output)
+        report["job"] = _ingest(client, base, documents, output)
+    return report
+
+
+def _upload(client: "WaybillClient", base: "KnowledgeBase", difference: "Difference", output: Output) -> list[str]:
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    from waybill.cli.uploads import send
+
+    total = sum(len(content) for _, content in difference.changed)
+    columns = (TextColumn("uploading"), BarColumn(32), DownloadColumn(), TextColumn("{task.fields[file]}", style="dim"))
+    with Progress(*columns, console=output.console, transient=True, disable=not output.is_live) as bars:
+        task = bars.add_task("", total=total, file="")
+        found = [
+            document.id
+            for document in send(
+                client, base, difference.changed, lambda file, size: bars.update(task, advance=size, file=file.name)
+            )
+        ]
+    output.note(f"uploaded {len(found)} documents, {total / 1000:,.0f} kB")
+    return found
+
+
+def _ingest(client: "WaybillClient", base: "KnowledgeBase", documents: list[str], output: Output) -> dict[str, Any]:
+    from waybill.cli.answers import ingest_report
+    from waybill.cli.watch import watch
+
+    named = documents if len(documents) <= _NAMED_DOCUMENTS_MAX else None
+    job = client.jobs.submit(_INGEST, {"knowledge_base": base.id, "documents": named})
+    if output.as_json:
+        job = client.jobs.wait(job.id)
+    else:
+        try:
+            watch(client, job.id, output, title=f"ingesting {len(documents)} documents")
+        except KeyboardInterrupt:
+            output.note(f"stopped watching; the ingest goes on: `waybill jobs watch {job.id}`")
+            raise
+        job = client.jobs.get(job.id)
+        output.show(*ingest_report(job))
+    return job.as_json()
+
+
+def _failed(job: dict[str, Any]) -> int:
+    counts = (job.get("result") or {}).get("counts") or {}
+    return int(counts.get("failed", 0))

@@ -1,0 +1,57 @@
+"""The ``waybill`` command: its tree. Everything heavy is imported inside the command that needs it."""
+
+from typing import Annotated
+
+import typer
+
+from waybill.cli import capabilities, jobs, keys, knowledge, roles, stack
+from waybill.cli.exits import EPILOG, EPILOG_ROOT
+from waybill.cli.failures import WaybillGroup
+
+_USE = "Use a running Waybill"
+
+app = typer.Typer(
+    name="waybill",
+    cls=WaybillGroup,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EPILOG_ROOT,
+)
+
+stack.register(app)
+app.add_typer(jobs.app, name="jobs", rich_help_panel=_USE)
+app.add_typer(knowledge.app, name="kb", rich_help_panel=_USE)
+app.add_typer(capabilities.app, name="capabilities", rich_help_panel=_USE)
+app.add_typer(keys.app, name="keys", rich_help_panel=_USE)
+roles.register(app)
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    """Waybill runs AI capabilities as durable jobs: ask over HTTP, watch live, get an answer that can be proved.
+
+    New here? `waybill demo` starts everything on this machine, reads some documents and answers questions about them.
+    `waybill up` keeps it running.
+    """
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"waybill {installed('waybill')}")
+        raise typer.Exit
+
+
+@app.command(
+    rich_help_panel="Measure",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    epilog=EPILOG,
+)
+def evals(context: typer.Context) -> None:
+    """Measure quality on a data set, for example: waybill evals retrieval --data DIR. See waybill evals --help."""
+    # The measuring code needs numpy and a model runtime; it is imported only when something is measured.
+    from waybill.evals import app as measuring
+
+    measuring(args=context.args, prog_name="waybill evals")

@@ -1,0 +1,127 @@
+"""Getting files into a knowledge base: which of them, which are new, and sending those."""
+
+import hashlib
+import mimetypes
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from waybill.cli.exits import Exit
+from waybill.cli.failures import CliError
+
+if TYPE_CHECKING:
+    from waybill.client import Document, KnowledgeBase, WaybillClient
+
+# Inside a folder only what can be read is picked; a file that is named is sent whatever it is called.
+_MEDIA_TYPES = {
+    ".pdf": "application/pdf",
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".html": "text/html",
+    ".htm": "text/html",
+    ".xhtml": "application/xhtml+xml",
+    ".md": "text/markdown",
+    ".markdown": "text/markdown",
+    ".txt": "text/plain",
+    ".text": "text/plain",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file on disk and the name it gets in the base: its path below the folder that was given."""
+
+    path: Path
+    name: str
+
+    @property
+    def media_type(self) -> str:
+        """What its name says it is."""
+        known = _MEDIA_TYPES.get(self.path.suffix.lower())
+        return known or mimetypes.guess_type(self.path.name)[0] or "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What was found below the given paths; `passed_over` are files whose format is not read."""
+
+    files: tuple[Candidate, ...]
+    passed_over: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What has to be sent, and what the base has word for word already."""
+
+    changed: tuple[tuple[Candidate, bytes], ...]
+    unchanged: tuple[Candidate, ...]
+
+
+def select(paths: Sequence[Path]) -> Selection:
+    """The files in `paths`, folders searched to the bottom, hidden ones left out. Raises `CliError`."""
+    files: dict[str, Candidate] = {}
+    passed_over: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            for found in sorted(_visible_files(path)):
+                if found.suffix.lower() in _MEDIA_TYPES:
+                    _add(files, Candidate(found, found.relative_to(path).as_posix()))
+                else:
+                    passed_over.append(found)
+        else:
+            _add(files, Candidate(path, path.name))
+    return Selection(tuple(files.values()), tuple(passed_over))
+
+
+def compare(files: Iterable[Candidate], known: Iterable["Document"]) -> Difference:
+    """What of `files` the base does not have yet; a document that failed before is sent again. Raises `CliError`."""
+    ready = {document.name: document.sha256 for document in known if document.state == "ready"}
+    changed: list[tuple[Candidate, bytes]] = []
+    unchanged: list[Candidate] = []
+    for file in files:
+        content = _read(file.path)
+        if ready.get(file.name) == hashlib.sha256(content).hexdigest():
+            unchanged.append(file)
+        else:
+            changed.append((file, content))
+    return Difference(tuple(changed), tuple(unchanged))
+
+
+def send(
+    client: "WaybillClient",
+    base: "KnowledgeBase",
+    changed: Iterable[tuple[Candidate, bytes]],
+    sent: Callable[[Candidate, int], None],
+) -> Iterator["Document"]:
+    """Upload file after file; `sent` hears of each with its size in bytes. Raises `ApiProblem`."""
+    for file, content in changed:
+        document = client.knowledge_bases.upload(base.id, file.name, content, file.media_type)
+        sent(file, len(content))
+        yield document
+
+
+def _add(files: dict[str, Candidate], candidate: Candidate) -> None:
+    clash = files.get(candidate.name)
+    if clash is not None and clash.path != candidate.path:
+        raise CliError(
+            f"two files would get the name {candidate.name}: {clash.path} and {candidate.path}",
+            remedy="ingest the folder above both, so that their names contain their folders",
+            code="name_clash",
+            exit_code=Exit.USAGE,
+        )
+    files[candidate.name] = candidate
+
+
+def _visible_files(folder: Path) -> Iterator[Path]:
+    for found in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in found.relative_to(folder).parts)
+        if not hidden and found.is_file():
+            yield found
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CliError(f"cannot read {path}: {reason}", code="file_unreadable", exit_code=Exit.USAGE) from error

@@ -1,0 +1,18 @@
+"""A small, typed, synchronous client of the Waybill API. `WaybillClient` is the door; errors are in `errors`."""
+
+from waybill.client.client import WaybillClient
+from waybill.client.errors import ApiProblem, ApiUnreachable, ClientError, StreamLost
+from waybill.client.models import Document, Event, Job, KnowledgeBase, Page
+
+__all__ = [
+    "ApiProblem",
+    "ApiUnreachable",
+    "ClientError",
+    "Document",
+    "Event",
+    "Job",
+    "KnowledgeBase",
+    "Page",
+    "StreamLost",
+    "WaybillClient",
+]
