@@ -31,15 +31,19 @@ class JobCheckpointSaver(BaseCheckpointSaver[int]):
     """A `BaseCheckpointSaver` over the `CheckpointStore` of one job; every thread id means this job.
 
     What the store raises passes through, `core.capability.LeaseLost` included. Checkpoints are deleted by the platform
-    when the job ends, so the methods that delete or copy threads are not offered.
+    when the job ends, so the methods that delete or copy threads are not offered. `is_empty` says that nothing was
+    stored yet, which saves asking.
     """
 
-    def __init__(self, store: CheckpointStore) -> None:
+    def __init__(self, store: CheckpointStore, *, is_empty: bool = False) -> None:
         super().__init__(serde=JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None))
         self._store = store
+        self._is_empty = is_empty
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """The checkpoint that `config` names, or the newest of its namespace; None when there is none."""
+        if self._is_empty:
+            return None
         where = _configurable(config)
         stored = self._store.load(where.get("checkpoint_ns", ""), where.get("checkpoint_id"))
         return None if stored is None else self._read(stored, where.get("thread_id"))
@@ -77,6 +81,7 @@ class JobCheckpointSaver(BaseCheckpointSaver[int]):
     ) -> RunnableConfig:
         """Keep a checkpoint; returns the config that names it. Raises `core.capability.LeaseLost`."""
         where = _configurable(config)
+        self._is_empty = False
         kind, body = self.serde.dumps_typed(checkpoint)
         namespace = where.get("checkpoint_ns", "")
         self._store.save(

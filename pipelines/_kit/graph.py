@@ -75,12 +75,12 @@ class GraphRunner(Generic[Payload, Output]):
     def run(self, ctx: JobContext, payload: Payload) -> Output:
         """Run or continue the graph. What a node raises passes through unchanged, `JobInterrupted` included."""
         ctx.check()
-        saver = JobCheckpointSaver(ctx.checkpoints())
+        saver = JobCheckpointSaver(ctx.checkpoints(), is_empty=ctx.attempt == 1)
         config: RunnableConfig = {
             "configurable": {"thread_id": str(ctx.job_id)},
             "recursion_limit": _STEPS_MAX,
         }
-        resumes = ctx.attempt > 1 and saver.get_tuple(config) is not None
+        resumes = saver.get_tuple(config) is not None
         # Prompts and documents must not leave for a tracing service because a variable happens to be set.
         with tracing_context(enabled=False):
             # Durable before the next node begins: a paid call is never repeated because its checkpoint was still on
