@@ -1,0 +1,71 @@
+"""``waybill evals``: the measuring commands."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from waybill.cli.output import Output
+
+if TYPE_CHECKING:
+    from waybill.evals.metrics import Mean
+    from waybill.evals.retrieval import Report
+
+app = typer.Typer(name="evals", no_args_is_help=True, help="Measure quality on a data set.")
+
+
+@app.callback()
+def root() -> None:
+    """Measure quality on a data set."""
+
+
+@app.command()
+def retrieval(
+    data: Annotated[
+        Path,
+        typer.Option("--data", exists=True, file_okay=False, help="A data set in the BEIR layout."),
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document, with the figures of every query.")
+    ] = False,
+) -> None:
+    """Measure search: nDCG@10 and recall@100, through the code that serves searches, on a real database.
+
+    Uses DATABASE_URL or the running stack, and leaves nothing there; without either, starts a Postgres of its own.
+    """
+    # A model runtime and half the core stand behind these two.
+    from core.gateway.embeddings.minilm import load_minilm
+    from waybill.evals.beir import UnreadableData
+    from waybill.evals.retrieval import run_retrieval_eval
+
+    output = Output(as_json=as_json)
+    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as bars:
+        tasks = {what: bars.add_task(what, total=None) for what in ("documents", "queries")}
+        try:
+            report = run_retrieval_eval(
+                data,
+                load_minilm(),
+                progress=lambda what, done, total: bars.update(tasks[what], completed=done, total=total),
+            )
+        except UnreadableData as error:
+            raise typer.BadParameter(str(error), param_hint="--data") from error
+    if as_json:
+        output.document(report.as_json())
+    else:
+        output.show(_table(report))
+
+
+def _table(report: "Report") -> Table:
+    title = f"{report.data}: {len(report.queries)} queries, {report.documents} documents, {report.chunks} chunks"
+    table = Table("measure", "mean", "95 % interval", title=title, title_justify="left")
+    table.add_row("nDCG@10", *_cells(report.ndcg_at_10))
+    table.add_row("recall@100", *_cells(report.recall_at_100))
+    table.add_row("search p50 / p95", f"{report.search_p50_ms:.1f} / {report.search_p95_ms:.1f} ms", "")
+    return table
+
+
+def _cells(mean: "Mean") -> tuple[str, str]:
+    return f"{mean.value:.4f}", f"{mean.low:.3f} to {mean.high:.3f}"
