@@ -79,6 +79,11 @@ class AzureBlobStore:
             code=_MISCONFIGURED,
         )
 
+    @property
+    def url(self) -> str:
+        """The address of the container, without credentials."""
+        return str(self._container.url.partition("?")[0])
+
     def put(self, key: str, data: bytes | BinaryIO, content_type: str) -> BlobInfo:
         """Store `data`, replacing what was there in one step. Raises `Unavailable`.
 

@@ -241,6 +241,13 @@ def test_azure_without_an_account_is_refused() -> None:
         )
 
 
+def test_azure_with_an_identity_instead_of_a_key_is_opened_without_asking_for_a_token() -> None:
+    account = "https://waybill.blob.core.windows.net"
+    store = open_blob_store(Settings(blob_url="azure://documents", azure_storage_account_url=account))
+    assert isinstance(store, AzureBlobStore)
+    assert store.url == f"{account}/documents"
+
+
 def test_azure_that_does_not_answer_is_given_up_in_seconds(emulator: str) -> None:
     port = emulator.partition("127.0.0.1:")[2].partition("/")[0]
     away = emulator.replace(f":{port}/", f":{free_port()}/")
