@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 
 from api import problem
 from api.routing import required_scope
+from pipelines.registry import manifests
 
 _SCHEME = "api_key"
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
@@ -87,6 +88,7 @@ def _build(app: FastAPI) -> dict[str, Any]:
     model = problem.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(model.pop("$defs"))
     schemas["Problem"] = model
+    schemas["SubmitJob"]["properties"]["capability"]["enum"] = sorted(manifests())
     components["securitySchemes"] = {
         _SCHEME: {
             "type": "http",

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 from fastapi import Path, Query, Request, Response
-from pydantic import AwareDatetime, ValidationError
+from pydantic import ValidationError
 
 from api import cursors
 from api.answers import carry_out, identify_request, parse_id, respond, respond_answer, respond_json
@@ -18,6 +18,7 @@ from api.jobs.waiting import read, wait_for_change, wait_for_end, with_result
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.problem import field_problems, invalid
 from api.routing import caller, new_router, requires, scope_missing
+from api.times import Moment
 from core.capability import Manifest
 from core.jobs.records import JobFilter, JobRecord, NewJob
 from core.jobs.service import queued_event
@@ -222,8 +223,8 @@ async def list_jobs(  # noqa: PLR0917 - the framework passes them by name
     request: Request,
     state: Annotated[list[JobState] | None, Query(max_length=len(JobState), description="One or more states.")] = None,
     capability: Annotated[str | None, Query(max_length=200, description="Only this capability's jobs.")] = None,
-    created_after: Annotated[AwareDatetime | None, Query(description="Accepted at this moment or later.")] = None,
-    created_before: Annotated[AwareDatetime | None, Query(description="Accepted before this moment.")] = None,
+    created_after: Annotated[Moment | None, Query(description="Accepted at this moment or later.")] = None,
+    created_before: Annotated[Moment | None, Query(description="Accepted before this moment.")] = None,
     limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Jobs on a page.")] = 20,
     cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
 ) -> Response:

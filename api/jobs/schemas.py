@@ -5,8 +5,9 @@ from typing import Annotated, Any, Self
 from uuid import UUID
 
 import orjson
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from api.times import Moment
 from core.jobs.records import JobRecord
 from core.jobs.states import JobState, Priority
 from core.kit.clock import isoformat
@@ -43,11 +44,11 @@ class SubmitJob(BaseModel):
     capability: str = Field(max_length=200, description="What is asked for; see `GET /v1/capabilities`.")
     input: dict[str, Any] = Field(description="The capability's input, as its JSON Schema says.")
     priority: Priority = Field(Priority.NORMAL, description="Strict: a higher one is always dispatched first.")
-    run_at: AwareDatetime | None = Field(None, description="Not before this moment (RFC 3339 with a zone).")
+    run_at: Moment | None = Field(None, description="Not before this moment (RFC 3339 with a zone).")
     deadline_seconds: int | None = Field(
         None, ge=1, le=366 * 24 * 3600, description="The job becomes `expired` this long after it was accepted."
     )
-    deadline_at: AwareDatetime | None = Field(None, description="The job becomes `expired` at this moment.")
+    deadline_at: Moment | None = Field(None, description="The job becomes `expired` at this moment.")
     max_attempts: int | None = Field(None, ge=1, le=100, description="Attempts before the job is `failed`.")
     metadata: dict[MetadataName, MetadataValue] = Field(
         default_factory=dict, max_length=METADATA_MAX, description="Your own labels; `GET /v1/jobs` filters by them."

@@ -29,7 +29,11 @@ def create(client: httpx.Client, name: str = "handbook") -> str:
 
 
 def upload(
-    client: httpx.Client, base: str, name: str = "a.txt", content: bytes = b"hello", **headers: str
+    client: httpx.Client,
+    base: str,
+    name: str = "a.txt",
+    content: bytes = b"hello",
+    headers: dict[str, str] | None = None,
 ) -> httpx.Response:
     return client.post(f"{base}/documents", params={"name": name}, content=content, headers=headers)
 
