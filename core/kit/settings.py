@@ -52,22 +52,31 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WAYBILL_", extra="ignore", populate_by_name=True)
 
+    environment: Literal["development", "production"] = Field(
+        "development", description="Named in traces; in production the doctor is stricter."
+    )
     home: Path = Field(default_factory=default_home, description="Folder of the embedded stack and of local blobs.")
-    environment: Literal["development", "production"] = "development"
-
     database_url: Annotated[
         SecretStr | None,
-        Field(validation_alias=AliasChoices("DATABASE_URL", "WAYBILL_DATABASE_URL", "database_url")),
+        Field(
+            validation_alias=AliasChoices("DATABASE_URL", "WAYBILL_DATABASE_URL", "database_url"),
+            description="PostgreSQL 18 with pgvector; unset means the embedded one.",
+        ),
     ] = None
     redis_url: Annotated[
         SecretStr | None,
-        Field(validation_alias=AliasChoices("REDIS_URL", "WAYBILL_REDIS_URL", "redis_url")),
+        Field(
+            validation_alias=AliasChoices("REDIS_URL", "WAYBILL_REDIS_URL", "redis_url"),
+            description="Redis 7 or Valkey 8 and newer, database 0, never evicting; unset means the embedded one.",
+        ),
     ] = None
     key_prefix: str = Field("waybill", description="Every key in Redis begins with this word, on database 0.")
     database_pool_size: int = Field(16, ge=1, le=500, description="Connections to Postgres per process.")
-    database_connect_timeout_seconds: float = Field(3.0, gt=0)
-    database_statement_timeout_seconds: float = Field(15.0, gt=0)
-    redis_timeout_seconds: float = Field(2.0, gt=0)
+    database_connect_timeout_seconds: float = Field(
+        3.0, gt=0, description="How long a request waits for a connection before it is answered 503."
+    )
+    database_statement_timeout_seconds: float = Field(15.0, gt=0, description="A statement that runs longer is ended.")
+    redis_timeout_seconds: float = Field(2.0, gt=0, description="Bound of connecting to Redis and of every call.")
 
     blob_url: str | None = Field(
         None, description="file:///folder or azure://container; unset means a folder below WAYBILL_HOME."
@@ -79,30 +88,37 @@ class Settings(BaseSettings):
                 "AZURE_STORAGE_CONNECTION_STRING",
                 "WAYBILL_AZURE_STORAGE_CONNECTION_STRING",
                 "azure_storage_connection_string",
-            )
+            ),
+            description="How to reach the storage account, for azure:// blobs.",
         ),
     ] = None
-    azure_storage_account_url: str | None = None
+    azure_storage_account_url: str | None = Field(
+        None, description="The account, reached with the identity of the environment (Entra ID) instead."
+    )
     inline_payload_max_bytes: int = Field(64 * 1024, description="Larger inputs and results go to the blob store.")
 
     secret_key: SecretStr | None = Field(None, description="At least 32 random characters; keys the hash of API keys.")
 
-    api_host: str = "127.0.0.1"
-    api_port: int = Field(8080, ge=0, le=65535)
+    api_host: str = Field("127.0.0.1", description="Address on which the API listens.")
+    api_port: int = Field(8080, ge=0, le=65535, description="Port on which the API listens.")
     api_body_max_bytes: int = Field(4 * 1024 * 1024, description="Largest JSON body; documents have their own limit.")
     document_max_bytes: int = Field(64 * 1024 * 1024, description="Largest single document that can be uploaded.")
     api_wait_max_seconds: int = Field(60, description="Upper bound of ?wait= and Prefer: wait=.")
     api_threads: int = Field(24, ge=1, description="Threads that serve synchronous routes.")
-    idempotency_ttl_hours: int = Field(24, ge=1)
-    flower_port: int = Field(5555, ge=0, le=65535)
-    flower_password: SecretStr | None = None
+    idempotency_ttl_hours: int = Field(24, ge=1, description="How long an Idempotency-Key keeps its first answer.")
+    flower_port: int = Field(5555, ge=0, le=65535, description="Port of Flower, on loopback.")
+    flower_password: SecretStr | None = Field(None, description="Password of Flower's user `waybill`.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Metrics of dispatcher and workers; 0 turns it off.")
 
     lease_seconds: float = Field(15.0, gt=0, description="A running job whose lease is older is given to another.")
-    heartbeat_seconds: float = Field(5.0, gt=0)
-    dispatcher_poll_seconds: float = Field(0.25, gt=0)
-    dispatcher_sweep_seconds: float = Field(1.0, gt=0)
-    broker_visibility_timeout_seconds: int = Field(3600, gt=0)
+    heartbeat_seconds: float = Field(5.0, gt=0, description="How often a worker extends its leases.")
+    dispatcher_poll_seconds: float = Field(0.25, gt=0, description="How long the dispatcher waits for a hint.")
+    dispatcher_sweep_seconds: float = Field(
+        1.0, gt=0, description="How often leases, deadlines and lost messages are looked for."
+    )
+    broker_visibility_timeout_seconds: int = Field(
+        3600, gt=0, description="When Redis hands out an unacknowledged message again; correctness never depends on it."
+    )
     redispatch_after_seconds: float = Field(5.0, gt=0, description="Age at which an unclaimed message is looked for.")
     consumption_timeout_seconds: float = Field(
         25.0, gt=0, description="A worker with free slots and a filled queue that takes nothing this long is unhealthy."
@@ -116,16 +132,18 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(20.0, ge=0, description="How long a stopping worker lets its jobs run before release.")
 
     event_stream_ttl_seconds: int = Field(900, description="How long live events stay in Redis after the last one.")
-    event_stream_max_length: int = Field(4000)
-    sse_keepalive_seconds: float = Field(10.0, gt=0)
+    event_stream_max_length: int = Field(4000, description="Live events kept in Redis per job.")
+    sse_keepalive_seconds: float = Field(10.0, gt=0, description="A comment line keeps an idle stream open this often.")
 
     model_base_url: str | None = Field(None, description="An OpenAI-compatible endpoint; unset means local/extractive.")
-    model_api_key: SecretStr | None = None
-    model_name: str | None = None
-    model_timeout_seconds: float = Field(60.0, gt=0)
+    model_api_key: SecretStr | None = Field(None, description="The key of that endpoint.")
+    model_name: str | None = Field(None, description="The model to ask for there.")
+    model_timeout_seconds: float = Field(
+        60.0, gt=0, description="Longest silence of the model before a call is given up."
+    )
 
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe lines to write.")
+    log_format: Literal["json", "console"] = Field("json", description="`console` is for people.")
 
     url: str | None = Field(None, description="Where the command line finds the API.")
     api_key: SecretStr | None = Field(None, description="The key the command line uses.")
