@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 _QUOTE_CHARACTERS = 320
 
 
-def job_report(job: Job, *, streamed: bool = False) -> "Iterator[RenderableType]":
-    """The whole of a job. `streamed` says that its text has been on screen already, so that the head can be short."""
+def job_report(job: Job, *, streamed: bool = False, with_text: bool = True) -> "Iterator[RenderableType]":
+    """The whole of a job. `streamed` leaves out its head, and `with_text` off its text, for being on screen already."""
     from rich.text import Text
 
     if not streamed:
@@ -25,29 +25,29 @@ def job_report(job: Job, *, streamed: bool = False) -> "Iterator[RenderableType]
     if job.error is not None:
         yield Text.assemble((f"{job.error.code}: ", "red"), job.error.message)
     if job.result is not None:
-        yield from _result(job)
+        yield from _result(job, with_text=with_text)
     if job.usage:
         yield cost_line(job)
 
 
-def _result(job: Job) -> "Iterator[RenderableType]":
+def _result(job: Job, *, with_text: bool) -> "Iterator[RenderableType]":
     result = job.result or {}
     if job.capability == "knowledge.search":
-        yield from search_report(result)
+        yield from search_report(result, with_text=with_text)
     elif job.capability == "knowledge.ingest":
         yield from ingest_report(job)
     else:
         yield json.dumps(result, indent=2, ensure_ascii=False)
 
 
-def search_report(result: dict[str, Any]) -> "Iterator[RenderableType]":
+def search_report(result: dict[str, Any], *, with_text: bool = True) -> "Iterator[RenderableType]":
     """An answer and the quotes that bear it; without an answer, why there is none, or the passages alone."""
     from rich.text import Text
 
-    if result.get("answered"):
+    if result.get("answered") and with_text:
         yield ""
         yield Text(str(result.get("answer", "")))
-    elif result.get("mode") == "answer":
+    elif result.get("mode") == "answer" and not result.get("answered"):
         yield ""
         yield Text(_no_answer(result), style="yellow")
     if result.get("citations"):
@@ -65,7 +65,7 @@ def citations(result: dict[str, Any]) -> "Iterator[RenderableType]":
     yield Text("Sources: every quote was found word for word in its document", style="bold")
     for number, citation in enumerate(result.get("citations", []), start=1):
         yield Text.assemble((f"[{number}] ", "bold cyan"), (str(citation["document"]), "bold"), place(citation))
-        yield Padding(Text(f"“{shorten(str(citation['quote']))}”", style="italic"), (0, 0, 0, 4))
+        yield Padding(Text(f"“{shorten(str(citation['quote']))}”", style="italic"), (0, 0, 0, 4), expand=False)
 
 
 def place(found: dict[str, Any]) -> str:
@@ -122,7 +122,7 @@ def _passages(passages: list[dict[str, Any]]) -> "Iterator[RenderableType]":
 
     for number, passage in enumerate(passages, start=1):
         yield Text.assemble((f"{number:>2} ", "bold cyan"), (str(passage["document"]), "bold"), place(passage))
-        yield Padding(Text(shorten(str(passage["text"]))), (0, 0, 0, 4))
+        yield Padding(Text(shorten(str(passage["text"]))), (0, 0, 0, 4), expand=False)
 
 
 def _no_answer(result: dict[str, Any]) -> str:

@@ -232,17 +232,20 @@ def watch_and_show(client: "WaybillClient", job_id: str, output: Output, *, afte
     from waybill.cli.watch import watch as follow_job
 
     try:
-        follow_job(client, job_id, output, after=after)
+        view = follow_job(client, job_id, output, after=after)
     except KeyboardInterrupt:
         output.note(f"stopped watching; the job goes on: `waybill jobs watch {job_id}`, `waybill jobs cancel {job_id}`")
         raise
     job = client.jobs.get(job_id)
     if not output.as_json:
-        _print_job(job, output, streamed=True)
+        # A live picture is wiped, so its text is printed again; lines stay where they are.
+        _print_job(job, output, streamed=True, with_text=output.is_live or not view.text)
     _exit_for(job)
 
 
-def _print_job(job: "Job", output: Output, *, brief: bool = False, streamed: bool = False) -> None:
+def _print_job(
+    job: "Job", output: Output, *, brief: bool = False, streamed: bool = False, with_text: bool = True
+) -> None:
     from waybill.cli.answers import job_report
 
     if output.as_json:
@@ -251,7 +254,7 @@ def _print_job(job: "Job", output: Output, *, brief: bool = False, streamed: boo
         output.show(job.id)
         output.note(f"{job.state}; follow it with: waybill jobs watch {job.id}", style="dim")
     else:
-        output.show(*job_report(job, streamed=streamed))
+        output.show(*job_report(job, streamed=streamed, with_text=with_text))
 
 
 def _exit_for(job: "Job") -> None:

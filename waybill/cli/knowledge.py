@@ -1,5 +1,7 @@
 """``waybill kb``: knowledge bases, and the documents in them."""
 
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,8 +14,8 @@ from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
-    from waybill.cli.uploads import Difference
-    from waybill.client import KnowledgeBase, WaybillClient
+    from waybill.cli.uploads import Difference, Refused
+    from waybill.client import Document, KnowledgeBase, WaybillClient
 
 app = typer.Typer(no_args_is_help=True, help="Knowledge bases: documents that can be asked.", epilog=EPILOG)
 
@@ -109,7 +111,7 @@ def ingest(
         report = ingest_paths(client, target, paths, output)
     if as_json:
         output.document(report)
-    if report["job"] is not None and (report["job"]["state"] != "succeeded" or _failed(report["job"])):
+    if report["refused"] or _failed(report["job"]):
         raise typer.Exit(Exit.FAILED)
 
 
@@ -160,10 +162,17 @@ def find_base(client: "WaybillClient", base: str) -> "KnowledgeBase":
     return found
 
 
-def ingest_paths(client: "WaybillClient", base: "KnowledgeBase", paths: list[Path], output: Output) -> dict[str, Any]:
+def ingest_paths(
+    client: "WaybillClient",
+    base: "KnowledgeBase",
+    paths: list[Path],
+    output: Output,
+    *,
+    on_alive: Callable[[], None] | None = None,
+) -> dict[str, Any]:
     """Upload what is new below `paths`, ingest it, and show both as they go.
 
-    Returns ``{knowledge_base, uploaded, unchanged, passed_over, job}``; `job` is None when there was nothing to do.
+    Returns ``{knowledge_base, uploaded, unchanged, passed_over, refused, job}``; `job` is None when there was nothing to do.
     """
     from waybill.cli.uploads import compare, select
 
@@ -182,18 +191,27 @@ def ingest_paths(client: "WaybillClient", base: "KnowledgeBase", paths: list[Pat
         output.note(f"unchanged, skipped: {len(difference.unchanged)} of {len(selection.files)} documents")
     report: dict[str, Any] = {
         "knowledge_base": base.id,
-        "uploaded": [file.name for file, _ in difference.changed],
+        "uploaded": [],
         "unchanged": [file.name for file in difference.unchanged],
         "passed_over": [str(path) for path in selection.passed_over],
+        "refused": [],
         "job": None,
     }
-    if difference.changed:
-        documents = _upload(client, base, difference, output)
-        report["job"] = _ingest(client, base, documents, output)
+    if not difference.changed:
+        return report
+    documents, refused = _upload(client, base, difference, output)
+    report["uploaded"] = [document.name for document in documents]
+    report["refused"] = [asdict(each) for each in refused]
+    for each in refused:
+        output.show(f"✗ {each.name}: {each.message}")
+    if documents:
+        report["job"] = _ingest(client, base, [document.id for document in documents], output, on_alive)
     return report
 
 
-def _upload(client: "WaybillClient", base: "KnowledgeBase", difference: "Difference", output: Output) -> list[str]:
+def _upload(
+    client: "WaybillClient", base: "KnowledgeBase", difference: "Difference", output: Output
+) -> "tuple[list[Document], list[Refused]]":
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
     from waybill.cli.uploads import send
@@ -202,17 +220,20 @@ def _upload(client: "WaybillClient", base: "KnowledgeBase", difference: "Differe
     columns = (TextColumn("uploading"), BarColumn(32), DownloadColumn(), TextColumn("{task.fields[file]}", style="dim"))
     with Progress(*columns, console=output.console, transient=True, disable=not output.is_live) as bars:
         task = bars.add_task("", total=total, file="")
-        found = [
-            document.id
-            for document in send(
-                client, base, difference.changed, lambda file, size: bars.update(task, advance=size, file=file.name)
-            )
-        ]
-    output.note(f"uploaded {len(found)} documents, {total / 1000:,.0f} kB")
-    return found
+        documents, refused = send(
+            client, base, difference.changed, lambda file, size: bars.update(task, advance=size, file=file.name)
+        )
+    output.note(f"uploaded {len(documents)} documents, {sum(each.size_bytes for each in documents) / 1000:,.0f} kB")
+    return documents, refused
 
 
-def _ingest(client: "WaybillClient", base: "KnowledgeBase", documents: list[str], output: Output) -> dict[str, Any]:
+def _ingest(
+    client: "WaybillClient",
+    base: "KnowledgeBase",
+    documents: list[str],
+    output: Output,
+    on_alive: Callable[[], None] | None,
+) -> dict[str, Any]:
     from waybill.cli.answers import ingest_report
     from waybill.cli.watch import watch
 
@@ -222,7 +243,7 @@ def _ingest(client: "WaybillClient", base: "KnowledgeBase", documents: list[str]
         job = client.jobs.wait(job.id)
     else:
         try:
-            watch(client, job.id, output, title=f"ingesting {len(documents)} documents")
+            watch(client, job.id, output, title=f"reading {len(documents)} documents", brief=True, on_alive=on_alive)
         except KeyboardInterrupt:
             output.note(f"stopped watching; the ingest goes on: `waybill jobs watch {job.id}`")
             raise
@@ -231,6 +252,8 @@ def _ingest(client: "WaybillClient", base: "KnowledgeBase", documents: list[str]
     return job.as_json()
 
 
-def _failed(job: dict[str, Any]) -> int:
+def _failed(job: dict[str, Any] | None) -> bool:
+    if job is None:
+        return False
     counts = (job.get("result") or {}).get("counts") or {}
-    return int(counts.get("failed", 0))
+    return job["state"] != "succeeded" or bool(counts.get("failed"))

@@ -1,5 +1,6 @@
 """Where words go: results to stdout, messages to stderr, and with ``--json`` nothing but JSON on stdout."""
 
+import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -47,9 +48,19 @@ class Output:
 
     def show(self, *renderables: "RenderableType") -> None:
         """Part of the result, for people; silent under ``--json``. Strings are printed as they are, without markup."""
-        if not self.as_json:
-            for renderable in renderables:
-                self.console.print(renderable, markup=False, highlight=False)
+        if self.as_json:
+            return
+        if self.console.is_terminal:
+            self._print(renderables)
+            return
+        with self.console.capture() as captured:
+            self._print(renderables)
+        # Rich fills every line with blanks up to the width, which a file or a pipe has no use for.
+        self.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
+
+    def _print(self, renderables: "Sequence[RenderableType]") -> None:
+        for renderable in renderables:
+            self.console.print(renderable, markup=False, highlight=False)
 
     def write(self, text: str) -> None:
         """Text as it comes, without a newline; silent under ``--json``."""
@@ -66,4 +77,7 @@ class Output:
 def _console(stream: TextIO) -> "Console":
     from rich.console import Console
 
+    if isinstance(stream, io.TextIOWrapper):
+        # A terminal that cannot show a letter is no reason to fail.
+        stream.reconfigure(errors="replace")
     return Console(file=stream, width=None if stream.isatty() else _PIPED_COLUMNS, soft_wrap=False)

@@ -49,13 +49,13 @@ def spans(job: Job, view: JobView) -> list[Span]:
         if step.started_at is None:
             continue
         start = at(step.started_at)
-        if step.duration_ms is not None:
-            end = start + step.duration_ms
-        elif step.ended_at is not None:
-            end = at(step.ended_at)
-        else:
+        if step.ended_at is None:
             continue
-        found.append(Span(f"  {step.name}", start, end, "step"))
+        if step.duration_ms is not None and step.times == 1:
+            end = start + step.duration_ms
+        else:
+            end = at(step.ended_at)
+        found.append(Span(f"  {step.label}", start, end, "step"))
     return found
 
 

@@ -26,6 +26,8 @@ _MEDIA_TYPES = {
     ".text": "text/plain",
 }
 
+_FILES_OWN_FAULT = frozenset({413, 415, 422})
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -55,6 +57,15 @@ class Difference:
 
     changed: tuple[tuple[Candidate, bytes], ...]
     unchanged: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A file that the API did not take, and why."""
+
+    name: str
+    code: str
+    message: str
 
 
 def select(paths: Sequence[Path]) -> Selection:
@@ -92,12 +103,24 @@ def send(
     base: "KnowledgeBase",
     changed: Iterable[tuple[Candidate, bytes]],
     sent: Callable[[Candidate, int], None],
-) -> Iterator["Document"]:
-    """Upload file after file; `sent` hears of each with its size in bytes. Raises `ApiProblem`."""
+) -> tuple[list["Document"], list[Refused]]:
+    """Upload file after file; `sent` hears of each with its size in bytes.
+
+    A file that the API refuses for what it is (empty, too large) is refused alone. Raises `ApiProblem` for the rest.
+    """
+    from waybill.client import ApiProblem
+
+    accepted: list[Document] = []
+    refused: list[Refused] = []
     for file, content in changed:
-        document = client.knowledge_bases.upload(base.id, file.name, content, file.media_type)
+        try:
+            accepted.append(client.knowledge_bases.upload(base.id, file.name, content, file.media_type))
+        except ApiProblem as problem:
+            if problem.status not in _FILES_OWN_FAULT:
+                raise
+            refused.append(Refused(file.name, problem.code, problem.detail))
         sent(file, len(content))
-        yield document
+    return accepted, refused
 
 
 def _add(files: dict[str, Candidate], candidate: Candidate) -> None:

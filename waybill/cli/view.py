@@ -11,13 +11,22 @@ _STATE_OF = {"job.queued": "queued", "job.started": "running", "job.retrying": "
 
 @dataclass(slots=True)
 class Step:
-    """A named unit of work of one attempt; `ended_at` is None while it runs, or when the attempt broke off."""
+    """A named unit of work of one attempt, or several in a row of the same name, whose durations are added up.
+
+    `ended_at` is None while it runs, or when the attempt broke off.
+    """
 
     name: str
     attempt: int
     started_at: datetime | None = None
     ended_at: datetime | None = None
     duration_ms: float | None = None
+    times: int = 1
+
+    @property
+    def label(self) -> str:
+        """The name, and how often it ran in a row."""
+        return self.name if self.times == 1 else f"{self.name} ×{self.times}"
 
 
 @dataclass(slots=True)
@@ -43,7 +52,7 @@ class JobView:
                 self.attempt = event.attempt
                 self.text, self.done, self.total, self.message = "", 0, 0, ""
             case "step.started":
-                self.steps.append(Step(str(data.get("step", "?")), event.attempt, event.created_at))
+                self._start(event)
             case "step.finished":
                 self._finish(event)
             case "message.delta":
@@ -60,18 +69,32 @@ class JobView:
         else:
             self.state = _STATE_OF.get(event.type, self.state)
 
+    def _start(self, event: Event) -> None:
+        name = str(event.data.get("step", "?"))
+        last = self.steps[-1] if self.steps else None
+        if last is not None and (last.name, last.attempt) == (name, event.attempt) and last.ended_at is not None:
+            # A graph that loops over a node: one line that counts, instead of one per turn.
+            last.times += 1
+            last.ended_at = None
+        else:
+            self.steps.append(Step(name, event.attempt, event.created_at))
+
     def _finish(self, event: Event) -> None:
         name = str(event.data.get("step", "?"))
         for step in reversed(self.steps):
-            if step.name == name and step.ended_at is None and step.duration_ms is None:
+            if step.name == name and step.ended_at is None:
                 step.ended_at = event.created_at
                 duration = event.data.get("duration_ms")
-                step.duration_ms = float(duration) if isinstance(duration, int | float) else None
+                if isinstance(duration, int | float):
+                    step.duration_ms = (step.duration_ms or 0.0) + float(duration)
                 return
 
 
 def notice(data: dict[str, Any]) -> str:
-    """A document that could not be read, in one line."""
-    name = data.get("name") or data.get("document") or data.get("document_id") or "a document"
-    reason = data.get("message") or data.get("reason") or data.get("code") or "unreadable"
-    return f"{name}: {reason}"
+    """What became of a document, in one line."""
+    name = data.get("name") or data.get("document") or "a document"
+    reason = data.get("message") or data.get("code")
+    if reason:
+        return f"{name}: {reason}"
+    counts = [f"{data[each]} {each}" for each in ("pages", "chunks", "embedded") if data.get(each) is not None]
+    return f"{name}  {', '.join(counts)}".rstrip()

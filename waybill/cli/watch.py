@@ -1,7 +1,7 @@
 """Following a job on screen: drawn live on a terminal, told line by line elsewhere, as JSON lines for programs."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol, Self
@@ -35,32 +35,39 @@ class Screen(Protocol):
         """Show a remark about the connection."""
 
 
-def watch(client: WaybillClient, job_id: str, output: Output, *, after: int = 0, title: str = "") -> JobView:
+def watch(
+    client: WaybillClient,
+    job_id: str,
+    output: Output,
+    *,
+    after: int = 0,
+    title: str = "",
+    brief: bool = False,
+    on_alive: Callable[[], None] | None = None,
+) -> JobView:
     """Show the job's events above `after` until it ends; returns what they told.
 
-    Raises `StreamLost`, `ApiProblem` as `WaybillClient.jobs.events` does.
+    Without a terminal, `brief` leaves out all lines but those on documents and on the job's end. `on_alive` is called
+    whenever something came. Raises `StreamLost` and `ApiProblem`, as `WaybillClient.jobs.events` does.
     """
     view = JobView()
-    with _screen(output, title or job_id) as screen:
-        for event in _followed(client, job_id, after, screen):
+    with _screen(output, title or job_id, brief=brief) as screen:
+
+        def reconnecting(reason: str) -> None:
+            screen.remark(f"{reason}; reconnecting")
+
+        for event in client.jobs.events(job_id, after=after, on_reconnect=reconnecting, on_alive=on_alive):
             view.fold(event)
             screen.see(view, event)
     return view
 
 
-def _followed(client: WaybillClient, job_id: str, after: int, screen: Screen) -> Iterator[Event]:
-    def reconnecting(reason: str) -> None:
-        screen.remark(f"{reason}; reconnecting")
-
-    return client.jobs.events(job_id, after=after, on_reconnect=reconnecting)
-
-
-def _screen(output: Output, title: str) -> "AbstractContextManager[Screen]":
+def _screen(output: Output, title: str, *, brief: bool) -> "AbstractContextManager[Screen]":
     if output.as_json:
         return nullcontext(_JsonScreen(output))
     if output.is_live:
         return _LiveScreen(output, title)
-    return nullcontext(_PlainScreen(output))
+    return nullcontext(_BriefScreen(output) if brief else _PlainScreen(output))
 
 
 class _JsonScreen:
@@ -97,6 +104,17 @@ class _PlainScreen:
             self._output.write("\n")
             self._in_text = False
         self._output.show(f"{monotonic() - self._began:7.2f}s  {text}")
+
+
+class _BriefScreen(_PlainScreen):
+    """One line per document, and what ends the job."""
+
+    def see(self, view: JobView, event: Event) -> None:
+        if event.type in {"document.ingested", "document.failed"}:
+            mark = "✓" if event.type == "document.ingested" else "✗"
+            self._line(f"{mark} {view.done + 1}/{view.total}  {notice(event.data)}")
+        elif event.is_final or (event.type == "job.queued" and event.attempt):
+            super().see(view, event)
 
 
 class _LiveScreen:
@@ -174,10 +192,9 @@ class _LiveScreen:
         for step in self._view.steps:
             if step.attempt != self._view.attempt:
                 continue
-            if step.duration_ms is None:
-                yield Text.assemble("  ", ("▸ ", "cyan"), step.name)
-            else:
-                yield Text.assemble("  ", ("✓ ", "green"), step.name, (f"  {step.duration_ms:,.0f} ms", "dim"))
+            took = "" if step.duration_ms is None else f"  {step.duration_ms:,.0f} ms"
+            mark = ("▸ ", "cyan") if step.ended_at is None else ("✓ ", "green")
+            yield Text.assemble("  ", mark, step.label, (took, "dim"))
 
     def _bar(self) -> "RenderableType":
         from rich.progress_bar import ProgressBar
@@ -210,7 +227,7 @@ def describe(event: Event) -> str:
             return f"{data.get('step', '')}  {data.get('duration_ms', '?')} ms"
         case "progress.updated":
             return f"{data.get('done')}/{data.get('total')}  {data.get('message', '')}"
-        case "document.failed":
+        case "document.failed" | "document.ingested":
             return notice(data)
         case "cost.updated":
             tokens = f"{data.get('input_tokens', 0)} in, {data.get('output_tokens', 0)} out"

@@ -33,10 +33,12 @@ def follow(
     after: int = 0,
     give_up_seconds: float = 60.0,
     on_reconnect: Callable[[str], None] | None = None,
+    on_alive: Callable[[], None] | None = None,
 ) -> Iterator[Event]:
     """Yield the job's events with ids above `after`, in order, each once, until the one that ends the job.
 
-    `on_reconnect` is called with a reason before each new connection. Raises `StreamLost` when nothing could be
+    `on_reconnect` is called with a reason before each new connection, and `on_alive` with everything that is received,
+    keep-alives included, so at least every ten seconds. Raises `StreamLost` when nothing could be
     received for `give_up_seconds`, and `ApiProblem` when the API refuses (unknown job, bad key).
     """
     last = after
@@ -47,6 +49,8 @@ def follow(
             for event in _connection(transport, job_id, last):
                 heard_at = time.monotonic()
                 delays = backoff_seconds(0.1, 3.0)
+                if on_alive is not None:
+                    on_alive()
                 if event is None or event.id <= last:
                     continue
                 last = event.id

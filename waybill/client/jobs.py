@@ -101,8 +101,14 @@ class Jobs:
         after: int = 0,
         give_up_seconds: float = 60.0,
         on_reconnect: Callable[[str], None] | None = None,
+        on_alive: Callable[[], None] | None = None,
     ) -> Iterator[Event]:
         """Follow the job's events above `after` until it ends, across broken connections; see `events.follow`."""
         return events.follow(
-            self._transport, job_id, after=after, give_up_seconds=give_up_seconds, on_reconnect=on_reconnect
+            self._transport,
+            job_id,
+            after=after,
+            give_up_seconds=give_up_seconds,
+            on_reconnect=on_reconnect,
+            on_alive=on_alive,
         )

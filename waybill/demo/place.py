@@ -1,0 +1,96 @@
+"""Where the demo runs: the sample documents, the stack, and a key of its own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from waybill.cli.failures import CliError
+from waybill.cli.notices import teller
+from waybill.cli.output import Output
+
+if TYPE_CHECKING:
+    from core.kit.settings import Settings
+
+_ORGANIZATION, _PROJECT, _KEY_NAME = "local", "demo", "waybill demo"
+_KEY_LIFE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A stack to use. `tend` looks after its parts when it is ours; `is_ours` says that it ends with the demo."""
+
+    settings: "Settings"
+    url: str
+    flower_url: str | None
+    flower_password: str
+    is_ours: bool
+    tend: Callable[[], None]
+
+
+def find_corpus() -> Path:
+    """The folder of the sample documents: beside the package in a checkout. Raises `CliError` elsewhere."""
+    beside = Path(__file__).resolve().parents[2] / "samples" / "corpus"
+    for folder in (beside, Path.cwd() / "samples" / "corpus"):
+        if folder.is_dir():
+            return folder
+    raise CliError(
+        f"the sample documents are not there: {beside} does not exist",
+        remedy="run the demo from a checkout of the repository; the installed package does not carry them",
+        code="corpus_missing",
+    )
+
+
+@contextmanager
+def open_place(output: Output, *, api_port: int | None, flower: bool) -> Iterator[Place]:
+    """The stack that runs in WAYBILL_HOME, left running; else one of our own, ended with the block.
+
+    Raises `StackError` when none runs and none can be started.
+    """
+    from core.kit.settings import get_settings
+    from waybill.stack.home import running_stack
+    from waybill.stack.supervisor import Stack
+
+    settings = get_settings()
+    running = running_stack(settings.home)
+    if running is not None:
+        output.note(f"using the stack that runs in {settings.home} (process {running['pid']})")
+        yield _of_running(settings, str(running["settings"]["url"]))
+        return
+    output.note(f"starting everything; it is kept in {settings.home}")
+    with Stack(settings, flower=flower, api_port=api_port, report=teller(output)) as stack:
+        found = stack.running
+        assert found is not None
+        yield Place(found.settings, found.url, found.flower_url, found.flower_password, True, stack.tend)
+        output.note("ending what the demo started")
+
+
+def make_key(settings: "Settings") -> str:
+    """A key for the project ``demo`` of this stack that expires within the hour."""
+    from core.keys.service import KeyService
+    from core.kit.db import Database
+
+    database = Database(settings, application_name="waybill-demo", pool_size=1)
+    try:
+        with database.system() as session:
+            issued = KeyService(settings).create_key(
+                session, organization=_ORGANIZATION, project=_PROJECT, name=_KEY_NAME, expires_in=_KEY_LIFE
+            )
+    finally:
+        database.close()
+    return issued.plaintext
+
+
+def _of_running(settings: "Settings", url: str) -> Place:
+    from waybill.stack.plan import is_free
+
+    has_flower = settings.flower_port and not is_free("127.0.0.1", settings.flower_port)
+    flower_url = f"http://127.0.0.1:{settings.flower_port}" if has_flower else None
+    password = settings.flower_password.get_secret_value() if settings.flower_password else ""
+    return Place(settings, url, flower_url, password, False, _leave_alone)
+
+
+def _leave_alone() -> None:
+    """Whoever started the stack looks after it."""

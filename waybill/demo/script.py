@@ -1,0 +1,12 @@
+"""What the demo asks. The first question is streamed live; the last is one that the documents do not answer."""
+
+BASE_NAME = "sample-handbook"
+BASE_DESCRIPTION = "The handbook of Veldhaven, a parcel company that was made up for this"
+
+LIVE_QUESTION = "I threw away the box before the inspector came. What happens to my damage claim?"
+OTHER_QUESTIONS = (
+    "How many stops may a delivery van tour have?",
+    "What may the automatic assistant in Customer Service refund during the pilot?",
+    "How long can data that was deleted remain in backups?",
+    "Which insurance company underwrites your extended cover?",
+)
