@@ -2,8 +2,8 @@
 
 from core.jobs import models as _jobs
 from core.keys import models as _keys
-from core.knowledge import models as _knowledge
 from core.kit.db import Base
+from core.knowledge import models as _knowledge
 
 metadata = Base.metadata
 

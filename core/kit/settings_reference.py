@@ -12,7 +12,8 @@ _HEAD = """\
 # Settings
 
 Every setting is an environment variable. What is not set is taken from the run file that `waybill up` leaves in
-`WAYBILL_HOME` while it runs, then from the default. This page is written by `python -m core.kit.settings_reference`; a test keeps it true.
+`WAYBILL_HOME` while it runs, then from the default. This page is written by
+`python -m core.kit.settings_reference`; a test keeps it true.
 
 | variable | default | |
 |---|---|---|

@@ -59,7 +59,7 @@ class NewChunk:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A retrieved chunk. `score` is comparable within one result only; ranks count from 1, None if not found that way."""
+    """A retrieved chunk. `score` is comparable within one result; ranks count from 1, None if not found that way."""
 
     chunk_id: UUID
     document_id: UUID

@@ -156,7 +156,7 @@ def get_document(session: Session, principal: Principal, base_id: UUID, document
 
 
 def list_documents(
-    session: Session, principal: Principal, base_id: UUID, cursor: UUID | None, limit: int, state: str | None
+    session: Session, principal: Principal, base_id: UUID, *, cursor: UUID | None, limit: int, state: str | None
 ) -> list[DocumentRecord]:
     """The base's documents, newest first, with ids below `cursor`."""
     parameters = {**_scope(principal), "base": base_id, "cursor": cursor, "limit": limit, "state": state}
@@ -235,7 +235,9 @@ def insert_chunks(
     session.execute(_COUNT_CHUNKS, {**scope, "sign": 1})
 
 
-def mark_ready(session: Session, document_id: UUID, sha256: str, ingested: str, pages: int | None, chunks: int) -> bool:
+def mark_ready(
+    session: Session, document_id: UUID, sha256: str, *, ingested: str, pages: int | None, chunks: int
+) -> bool:
     """The document's chunks are those of content `sha256`; False when it was replaced meanwhile."""
     parameters = {"id": document_id, "sha256": sha256, "ingested": ingested, "pages": pages, "chunks": chunks}
     return session.execute(_READY_DOCUMENT, parameters).one_or_none() is not None

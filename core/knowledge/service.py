@@ -27,7 +27,7 @@ class KnowledgeService:
         description: str = "",
         embedding_model: str = DEFAULT_EMBEDDING_MODEL,
     ) -> KnowledgeBase:
-        """A new, empty base. Raises `Conflict` when the project has one of that name, `Unprocessable` for a bad name."""
+        """A new, empty base. Raises `Conflict` for a name the project has, `Unprocessable` for a bad one."""
         _require_name(name)
         values: dict[str, Any] = {
             "id": new_id(),
@@ -117,7 +117,7 @@ class KnowledgeService:
     ) -> list[DocumentRecord]:
         """The base's documents, newest first, with ids below `cursor`. Raises `NotFound` for an unknown base."""
         self.get_base(session, principal, base_id)
-        return repository.list_documents(session, principal, base_id, cursor, limit, state)
+        return repository.list_documents(session, principal, base_id, cursor=cursor, limit=limit, state=state)
 
     def pending_documents(
         self, session: Session, principal: Principal, base_id: UUID, limit: int = 10_000
@@ -157,7 +157,9 @@ class KnowledgeService:
         """
         base_id = document.knowledge_base_id
         repository.lock_base(session, base_id)
-        if not repository.mark_ready(session, document.id, document.sha256, ingested, pages, len(chunks)):
+        if not repository.mark_ready(
+            session, document.id, document.sha256, ingested=ingested, pages=pages, chunks=len(chunks)
+        ):
             return False
         old = repository.old_chunks(session, document.id)
         reused = [chunk.content_hash for chunk in chunks if chunk.embedding is None]
