@@ -76,7 +76,7 @@ def search(session: Session, base: KnowledgeBase, query: str, vector: Sequence[f
     worded = {chunk: rank for rank, chunk in enumerate(fusion.best(lexical, len(lexical)), start=1)}
     rows = {row[0]: row for row in session.execute(_PASSAGES, {"ids": chosen})}
     return [
-        Passage(*rows[chunk], round(final[chunk], 6), near.get(chunk), worded.get(chunk))
+        Passage(*tuple(rows[chunk]), round(final[chunk], 6), near.get(chunk), worded.get(chunk))
         for chunk in chosen
         if chunk in rows
     ]
@@ -97,7 +97,8 @@ def lexical_scores(session: Session, base: KnowledgeBase, query: str, *, limit: 
     if not found:
         return {}
     found.sort(key=lambda row: row.chunks)
-    covering, covered = [], 0
+    covering: list[str] = []
+    covered = 0
     for row in found:
         if covering and covered + row.chunks > LEXICAL_COVERED and base.chunk_count > LEXICAL_COVERED:
             break
