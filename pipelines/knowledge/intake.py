@@ -21,10 +21,9 @@ from pipelines.knowledge.bases import open_base, principal_of
 from pipelines.knowledge.documents.chunks import Chunk, split_document
 from pipelines.knowledge.documents.document import Document
 from pipelines.knowledge.documents.errors import UnreadableDocument
+from pipelines.knowledge.pagination import PIPELINE, Pagination
 from pipelines.knowledge.schemas import IngestedDocument
 
-# Names what readers and chunker make of a file. Raise it when they change, and every document is read anew.
-PIPELINE = "1"
 # Between batches the job can be cancelled; a batch takes about half a second.
 _BATCH = 32
 # A longer document tells how far it is.
@@ -61,6 +60,7 @@ class Intake:
         self._models = models
         self._blobs = blobs
         self._reader = reader
+        self._pagination = Pagination(blobs)
 
     @property
     def embedding_model(self) -> str:
@@ -128,6 +128,7 @@ class Intake:
         with span("document embed", attributes={"waybill.chunks": len(new)}):
             vectors = self._embed(ctx, document.name, [texts[content_hash] for content_hash in new], spent)
         embedded = dict(zip(new, vectors, strict=True))
+        self._pagination.keep(document, read)
         with span("document store"), ctx.transaction() as session:
             kept = self._knowledge.store_chunks(
                 session,

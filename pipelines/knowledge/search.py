@@ -1,19 +1,26 @@
 """`knowledge.search` as a graph: retrieve → answer → verify. Mode `passages` ends after the first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TypedDict
 
 from langgraph.graph import END, START
+from sqlalchemy.orm import Session
 
 from core.capability import JobContext, ModelUsage
 from core.gateway.models import ChatModel, Citation, Embedder
+from core.kit.blob import BlobStore
+from core.kit.errors import NotFound
+from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, decode, encode
 from core.kit.money import ZERO
+from core.knowledge.records import DocumentRecord, Passage
 from core.knowledge.service import KnowledgeService
 from pipelines._kit.graph import Graph, GraphRunner, add_step, new_graph
-from pipelines._kit.resources import get_gateway
+from pipelines._kit.resources import get_blob_store, get_gateway
 from pipelines.knowledge.answering import answer_question
 from pipelines.knowledge.bases import open_base, principal_of
 from pipelines.knowledge.evidence import found_passage, passage_key, readable, verified_quote
+from pipelines.knowledge.pagination import Pagination
 from pipelines.knowledge.reading import render
 from pipelines.knowledge.schemas import FoundPassage, Mode, NoAnswer, SearchInput, SearchOutput, VerifiedQuote
 
@@ -47,9 +54,10 @@ class Models(Protocol):
 class Search:
     """The nodes. Safe in several threads."""
 
-    def __init__(self, models: Models, knowledge: KnowledgeService) -> None:
+    def __init__(self, models: Models, knowledge: KnowledgeService, pagination: Pagination) -> None:
         self._models = models
         self._knowledge = knowledge
+        self._pagination = pagination
 
     def graph(self) -> Graph:
         """The graph, not compiled."""
@@ -100,16 +108,9 @@ class Search:
             # Clients begin the text anew with every attempt, and this one does not ask the model again.
             ctx.delta(render(said["pieces"]))
         citations = [Citation(*cited) for cited in said.get("citations", [])]
-        found = {passage["id"]: FoundPassage.model_validate(passage) for passage in state["passages"]}
-        with ctx.transaction() as session:
-            stored = self._knowledge.chunks(
-                session, principal_of(ctx), [passage_key(cited.passage_id) for cited in citations]
-            )
-        held = {passage.id: passage for passage in map(found_passage, stored)}
         quotes: list[VerifiedQuote] = []
         numbers: dict[int, int] = {}
-        for number, cited in enumerate(citations, start=1):
-            quote = verified_quote(cited, found[cited.passage_id], held.get(cited.passage_id))
+        for number, quote in enumerate(self._checked(state, ctx, citations), start=1):
             if quote is not None:
                 quotes.append(quote)
                 numbers[number] = len(quotes)
@@ -128,6 +129,37 @@ class Search:
             }
         }
 
+    def _checked(
+        self, state: SearchState, ctx: JobContext, citations: Sequence[Citation]
+    ) -> list[VerifiedQuote | None]:
+        """For each citation the quote as the knowledge base holds it now, or None."""
+        read = {passage["id"]: FoundPassage.model_validate(passage) for passage in state["passages"]}
+        keys = [passage_key(cited.passage_id) for cited in citations]
+        with ctx.transaction() as session:
+            found = self._knowledge.chunks(session, principal_of(ctx), keys)
+            documents = self._documents(session, ctx, state["knowledge_base"], found)
+        stored = {held.id: held for held in map(found_passage, found) if held.document_id in documents}
+        quotes = [verified_quote(cited, read[cited.passage_id], stored.get(cited.passage_id)) for cited in citations]
+        return [quote and self._with_page(quote, documents[quote.document_id]) for quote in quotes]
+
+    def _documents(
+        self, session: Session, ctx: JobContext, base_id: str, found: Sequence[Passage]
+    ) -> dict[str, DocumentRecord]:
+        documents = {}
+        for document_id in sorted({passage.document_id for passage in found}):
+            # One that was deleted since its chunks were read a moment ago takes its quotes with it.
+            with suppress(NotFound):
+                documents[encode(DOCUMENT, document_id)] = self._knowledge.get_document(
+                    session, principal_of(ctx), decode(KNOWLEDGE_BASE, base_id), document_id
+                )
+        return documents
+
+    def _with_page(self, quote: VerifiedQuote, document: DocumentRecord) -> VerifiedQuote:
+        if quote.page is None:
+            return quote
+        page = self._pagination.page_at(document, quote.start)
+        return quote if page is None else quote.model_copy(update={"page": page})
+
 
 def _after_retrieval(state: SearchState) -> str:
     return "answer" if state["mode"] == Mode.ANSWER else END
@@ -139,9 +171,16 @@ def _begin(asked: SearchInput) -> Mapping[str, Any]:
 
 def _finish(state: Mapping[str, Any]) -> SearchOutput:
     said = state.get("said", {})
-    nothing_asked: dict[str, Any] = {"answer": None, "answered": False, "no_answer": None, "citations": [], "dropped_quotes": 0}
+    nothing_asked: dict[str, Any] = {
+        "answer": None,
+        "answered": False,
+        "no_answer": None,
+        "citations": [],
+        "dropped_quotes": 0,
+    }
     return SearchOutput.model_validate(
         {
+            "dropped_quotes": 0,
             **state.get("verified", nothing_asked),
             "mode": state["mode"],
             "passages": state["passages"],
@@ -152,11 +191,13 @@ def _finish(state: Mapping[str, Any]) -> SearchOutput:
     )
 
 
-def make_runner(models: Models, knowledge: KnowledgeService) -> GraphRunner[SearchInput, SearchOutput]:
-    """The capability over the given models and knowledge bases."""
-    return GraphRunner(Search(models, knowledge).graph(), begin=_begin, finish=_finish)
+def make_runner(
+    models: Models, knowledge: KnowledgeService, blobs: BlobStore
+) -> GraphRunner[SearchInput, SearchOutput]:
+    """The capability over the given models, knowledge bases and files."""
+    return GraphRunner(Search(models, knowledge, Pagination(blobs)).graph(), begin=_begin, finish=_finish)
 
 
 def build() -> GraphRunner[SearchInput, SearchOutput]:
     """The entry point named by the manifest."""
-    return make_runner(get_gateway(), KnowledgeService())
+    return make_runner(get_gateway(), KnowledgeService(), get_blob_store())

@@ -104,7 +104,9 @@ class Library:
     ) -> SearchOutput:
         """Run the search capability."""
         payload = SearchInput(knowledge_base=self.base_id, query=query, mode=mode, limit=limit)
-        return search.make_runner(gateway or self.gateway, self.knowledge).run(ctx or self.context(), payload)
+        return search.make_runner(gateway or self.gateway, self.knowledge, self.blobs).run(
+            ctx or self.context(), payload
+        )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from core.kit.errors import CapabilityFailure
 from core.kit.ids import KNOWLEDGE_BASE, encode, new_id
 from core.kit.settings import Settings
 from pipelines.knowledge import search
+from pipelines.knowledge.documents.chunks import split_document
 from pipelines.knowledge.documents.readers import read
 from pipelines.knowledge.schemas import Mode, NoAnswer, SearchInput, SearchOutput
 from pipelines.knowledge.search import NOTHING_FOUND, NOTHING_VERIFIED
@@ -87,6 +88,25 @@ def test_a_quote_from_a_file_with_pages_names_its_page(library: Library) -> None
     assert cited.page == read((CORPUS / cited.document).read_bytes(), name=cited.document).page_at(cited.start)
     assert cited.page in {1, 2, 3}
     assert_citations_hold(output)
+
+
+def test_a_quote_behind_a_page_break_inside_its_passage_names_the_page_it_stands_on(
+    library: Library, settings: Settings
+) -> None:
+    """Every sentence of every passage that runs over a page, asked for as a quote."""
+    name = "dangerous-goods-guide.pdf"
+    document = read((CORPUS / name).read_bytes(), name=name)
+    crossing = [chunk for chunk in split_document(document) if chunk.page != chunk.page_end]
+    assert crossing, "the sample has no passage over a page break; choose another"
+    with open_library(settings, "paged") as paged:
+        paged.ingest(*paged.upload_files([CORPUS / name]))
+        for chunk in crossing:
+            words = " ".join(chunk.text.split()[-8:])
+            with writing(Answer(f"It says so.<quote>{words}</quote>")) as (gateway, _):
+                output = paged.ask(chunk.text[:300], gateway=gateway)
+            cited = output.citations[0]
+            assert document.page_at(cited.start) == cited.page == chunk.page_end
+            assert_citations_hold(output)
 
 
 def test_what_the_documents_do_not_say_is_not_answered(library: Library) -> None:
@@ -190,7 +210,7 @@ def test_a_provider_that_fails_is_asked_again_by_the_next_attempt_without_retrie
     payload = SearchInput(knowledge_base=library.base_id, query=KEYS)
     first = library.context()
     with writing(Failure(status=503), Answer('Two days.<quote source="1">for 48 hours</quote>')) as (gateway, _):
-        machine = search.make_runner(gateway, library.knowledge)
+        machine = search.make_runner(gateway, library.knowledge, library.blobs)
         with pytest.raises(ProviderUnavailable):
             machine.run(first, payload)
         second = first.next_attempt()
@@ -214,7 +234,7 @@ def test_an_answer_that_was_paid_for_is_shown_again_and_not_asked_for_again(libr
 
     first.on_check = die_before_verifying
     with writing(Answer('Two days.<quote source="1">for 48 hours</quote>')) as (gateway, server):
-        machine = search.make_runner(gateway, library.knowledge)
+        machine = search.make_runner(gateway, library.knowledge, library.blobs)
         with pytest.raises(Died):
             machine.run(first, payload)
         second = first.next_attempt()
@@ -254,7 +274,7 @@ def test_a_base_of_nobody_or_of_another_project_does_not_exist(
     with open_library(settings, "other") as other:
         base = other.base_id if foreign else encode(KNOWLEDGE_BASE, new_id())
         with pytest.raises(CapabilityFailure) as failure:
-            search.make_runner(library.gateway, library.knowledge).run(
+            search.make_runner(library.gateway, library.knowledge, library.blobs).run(
                 library.context(), SearchInput(knowledge_base=base, query=KEYS)
             )
 
@@ -265,7 +285,7 @@ def test_a_base_embedded_with_another_model_is_refused(library: Library) -> None
     with library.database.tenant(library.principal.organization_id) as session:
         base = library.knowledge.create_base(session, library.principal, "foreign vectors", "", "someone/else")
     with pytest.raises(CapabilityFailure) as failure:
-        search.make_runner(library.gateway, library.knowledge).run(
+        search.make_runner(library.gateway, library.knowledge, library.blobs).run(
             library.context(), SearchInput(knowledge_base=encode(KNOWLEDGE_BASE, base.id), query=KEYS)
         )
 

@@ -1,0 +1,67 @@
+"""On which page of its document a character stands.
+
+A passage may run over the end of a page, and a quote must name its own page, not that of its passage. Where the pages
+of a file begin is kept beside the file in the blob store, under a key of the file's content and of the readers'
+version: it never changes, and it goes when the file goes.
+"""
+
+from bisect import bisect_right
+from collections import OrderedDict
+from threading import Lock
+
+import orjson
+
+from core.kit.blob import BlobNotFound, BlobStore
+from core.knowledge.records import DocumentRecord
+from pipelines.knowledge.documents.document import Document
+
+# Names what readers and chunker make of a file. Raise it when they change, and every document is read anew.
+PIPELINE = "1"
+_REMEMBERED = 256
+_CONTENT_TYPE = "application/json"
+
+Starts = list[tuple[int, int]]
+
+
+class Pagination:
+    """Keeps and finds where pages begin. Safe in several threads."""
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._blobs = blobs
+        self._known: OrderedDict[str, Starts] = OrderedDict()
+        self._lock = Lock()
+
+    def keep(self, record: DocumentRecord, document: Document) -> None:
+        """Keep where the pages of `document` begin; nothing for a format without pages."""
+        if document.pages:
+            starts = [(page.number, page.start) for page in document.pages]
+            self._blobs.put(_key(record), orjson.dumps(starts), _CONTENT_TYPE)
+
+    def page_at(self, record: DocumentRecord, position: int) -> int | None:
+        """The page of the character at `position` in the document's text; None when it has none, or none were kept."""
+        starts = self._starts(record)
+        if not starts:
+            return None
+        found = bisect_right(starts, position, key=lambda start: start[1])
+        return starts[max(found - 1, 0)][0]
+
+    def _starts(self, record: DocumentRecord) -> Starts:
+        key = _key(record)
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key]
+        try:
+            starts: Starts = [(number, start) for number, start in orjson.loads(self._blobs.get(key))]
+        except BlobNotFound:
+            # New content was uploaded and is not ingested yet; what is searched is still the old.
+            return []
+        with self._lock:
+            self._known[key] = starts
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return starts
+
+
+def _key(record: DocumentRecord) -> str:
+    return f"{record.blob_key}.pages-{PIPELINE}"
