@@ -1,6 +1,8 @@
 """Runs the application under uvicorn."""
 
+import signal
 import socket
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -46,6 +48,16 @@ class Server(uvicorn.Server):
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises SystemExit when the port is taken or a setting is unusable."""
+    """Serve until SIGTERM or SIGINT, then return. Raises SystemExit when the port is taken or a setting is unusable."""
     configure_logging(settings, service="api")
-    Server(settings).run()
+    server = Server(settings)
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        # While the server runs its own handlers are in place. It raises the signal again once it has stopped, which
+        # would make a clean stop look like a violent end; before it has started, the signal means what it always does.
+        if not server.should_exit:
+            raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    server.run()

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
@@ -14,12 +14,15 @@ from pydantic import SecretStr
 from core.jobs.live import LivePublisher
 from core.kit.redis import connect
 from core.kit.settings import Settings
-from tests.factories.api import RunningApi, start_api
+from tests.factories.api import RunningApi, issue_key, start_api
 from tests.factories.attempts import Attempt, attempt
+from tests.factories.processes import running
 from tests.factories.sse import Stream
 from tests.factories.waiting import wait_until
+from waybill.stack.postgres import free_port
 from waybill.stack.valkey import EmbeddedValkey
 
+RecordProperty = Callable[[str, object], None]
 JOB = {"capability": "probe.act", "input": {"act": "noop"}}
 
 
@@ -216,7 +219,7 @@ def test_a_second_attempt_begins_its_text_anew(api: RunningApi, client: httpx.Cl
 
 
 @pytest.mark.survive("S2")
-def test_a_stream_speaks_at_once_and_never_falls_silent(client: httpx.Client) -> None:
+def test_a_stream_speaks_at_once_and_never_falls_silent(client: httpx.Client, record_property: RecordProperty) -> None:
     job_id = submit(client)
     stream = Stream(client, events_path(job_id), {"Accept-Encoding": "gzip, br"})
     time.sleep(2.5)
@@ -230,7 +233,9 @@ def test_a_stream_speaks_at_once_and_never_falls_silent(client: httpx.Client) ->
     moments = [moment for moment, _ in stream.comments]
     assert moments[0] < 0.5
     assert len(moments) >= 4
-    assert max(later - earlier for earlier, later in pairwise(moments)) < 1.0
+    longest = max(later - earlier for earlier, later in pairwise(moments))
+    assert longest < 1.0
+    record_property("figure", f"first byte after {moments[0]:.2f} s, longest silence {longest:.2f} s of 0.5 s asked")
     client.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
     stream.wait_for_end()
     assert stream.types == ["job.queued", "job.cancelled"]
@@ -286,7 +291,9 @@ def test_a_reader_slower_than_the_run_misses_nothing_and_holds_no_memory(api: Ru
 
 
 @pytest.mark.survive("S1")
-def test_readers_that_come_and_go_at_random_moments_miss_nothing(api: RunningApi, client: httpx.Client) -> None:
+def test_readers_that_come_and_go_at_random_moments_miss_nothing(
+    api: RunningApi, client: httpx.Client, record_property: RecordProperty
+) -> None:
     job_id = submit(client)
 
     def read_in_pieces(seed: int) -> list[int]:
@@ -313,3 +320,64 @@ def test_readers_that_come_and_go_at_random_moments_miss_nothing(api: RunningApi
         for found in reading:
             assert_complete(found.result(60))
             assert len(found.result()) == 403
+    record_property("figure", "4 readers, 403 events each, every connection cut after 1 to 60 events")
+
+
+@pytest.mark.survive("S1")
+def test_a_stream_resumes_after_the_api_process_was_killed(settings: Settings, record_property: RecordProperty) -> None:
+    port = free_port()
+    key = issue_key(settings)
+    address = {"WAYBILL_API_PORT": str(port), "WAYBILL_API_HOST": "127.0.0.1"}
+    url, headers = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {key.plaintext}"}
+    pieces: list[Stream] = []
+    with (
+        httpx.Client(base_url=url, headers=headers, timeout=20, trust_env=False) as client,
+        running(settings, "api", until="Uvicorn running", **address) as process,
+    ):
+        job_id = submit(client)
+        with attempt(settings, job_id) as run:
+            pieces.append(Stream(client, events_path(job_id)))
+            for number in range(10):
+                run.delta(f"{number} ")
+            pieces[0].wait_for("message.delta", 5)
+            process.kill()
+            pieces[0].wait_for_end()
+            assert pieces[0].error is not None, "a killed server cuts its connections"
+            for number in range(10, 20):
+                run.delta(f"{number} ")
+            run.emit("step.finished", step="while no API was there")
+            with running(settings, "api", until="Uvicorn running", **address) as second:
+                last = {"Last-Event-ID": str(pieces[0].ids[-1])}
+                pieces.append(Stream(client, events_path(job_id), last))
+                run.delta("end")
+                run.succeed(answer=42)
+                pieces[1].wait_for_end()
+                assert second.stop() == 0
+    ids = [number for piece in pieces for number in piece.ids]
+    assert_complete(ids)
+    assert len(ids) == 2 + 20 + 1 + 1 + 1
+    record_property("figure", f"killed after event {pieces[0].ids[-1]}, {len(ids)} events, none missing, none twice")
+
+
+@pytest.mark.survive("S1")
+def test_a_stopping_process_lets_its_streams_go_and_exits_in_time(
+    settings: Settings, record_property: RecordProperty
+) -> None:
+    port = free_port()
+    key = issue_key(settings)
+    headers = {"Authorization": f"Bearer {key.plaintext}"}
+    with (
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=20, trust_env=False) as client,
+        running(settings, "api", until="Uvicorn running", WAYBILL_API_PORT=str(port)) as process,
+    ):
+        streams = [Stream(client, events_path(submit(client))) for _ in range(5)]
+        for stream in streams:
+            stream.wait_for("job.queued")
+        began = time.monotonic()
+        assert process.stop() == 0
+        took = time.monotonic() - began
+        for stream in streams:
+            stream.wait_for_end()
+            assert stream.error is None, "the stream ends, it is not cut"
+    assert took < 10
+    record_property("figure", f"5 open streams, exit after {took:.1f} s")
