@@ -8,6 +8,7 @@ The method and its figures are in ``docs/reference/retrieval.md``.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import text
@@ -51,7 +52,7 @@ GROUP BY chunk.id ORDER BY score DESC LIMIT :limit
 _VECTORS = text("SELECT id, CAST(CAST(embedding AS vector) AS real[]) AS vector FROM chunks WHERE id = ANY(:ids)")
 _PASSAGES = text(
     "SELECT chunks.id, chunks.document_id, documents.name, chunks.ordinal, chunks.page, chunks.section,"
-    " chunks.char_start, chunks.char_end, chunks.text"
+    " chunks.char_start, chunks.char_end, chunks.text, 0.0, NULL, NULL"
     " FROM chunks JOIN documents ON documents.id = chunks.document_id WHERE chunks.id = ANY(:ids)"
 )
 
@@ -74,9 +75,14 @@ def search(session: Session, base: KnowledgeBase, query: str, vector: Sequence[f
     chosen = fusion.best(final, limit)
     near = {chunk: rank for rank, chunk in enumerate(fusion.best(dense, len(dense)), start=1)}
     worded = {chunk: rank for rank, chunk in enumerate(fusion.best(lexical, len(lexical)), start=1)}
-    rows = {row[0]: row for row in session.execute(_PASSAGES, {"ids": chosen})}
+    rows = {row.id: tuple(row) for row in session.execute(_PASSAGES, {"ids": chosen})}
     return [
-        Passage(*tuple(rows[chunk]), round(final[chunk], 6), near.get(chunk), worded.get(chunk))
+        replace(
+            Passage(*rows[chunk]),
+            score=round(final[chunk], 6),
+            dense_rank=near.get(chunk),
+            lexical_rank=worded.get(chunk),
+        )
         for chunk in chosen
         if chunk in rows
     ]

@@ -46,7 +46,7 @@ def run() -> list[dict[str, Any]]:
 
 
 def _measure(database: Database) -> list[Any]:
-    chance = random.Random(50_000)  # noqa: S311 - a reproducible corpus
+    chance = random.Random(50_000)
     centres = [_near(chance, [0.0] * _DIMENSIONS, 1.0) for _ in range(500)]
     vocabulary = [f"term{number}" for number in range(_VOCABULARY)]
     frequency = [1 / (rank + 3) for rank in range(_VOCABULARY)]

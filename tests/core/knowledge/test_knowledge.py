@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from math import sqrt
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from core.keys.principal import Principal
 from core.kit.db import Database
@@ -29,7 +31,7 @@ class World:
         with self.session() as session:
             self.base_id = SERVICE.create_base(session, self.principal, "handbook").id
 
-    def session(self):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    def session(self) -> AbstractContextManager[Session]:
         return self.database.tenant(self.principal.organization_id)
 
     def base(self) -> KnowledgeBase:
