@@ -26,6 +26,33 @@ CORPUS = Path(__file__).resolve().parents[2] / "samples" / "corpus"
 BROKEN = Path(__file__).resolve().parents[2] / "samples" / "broken"
 
 
+def upload(
+    database: Database,
+    principal: Principal,
+    base: KnowledgeBase,
+    blobs: BlobStore,
+    *,
+    name: str,
+    data: bytes,
+    content_type: str = "application/octet-stream",
+) -> DocumentRecord:
+    """Register a file's content in a base, as the API does."""
+    digest = hashlib.sha256(data).hexdigest()
+    key = f"knowledge/{base.id}/{digest}"
+    blobs.put(key, data, content_type)
+    with database.tenant(principal.organization_id) as session:
+        return KnowledgeService().put_document(
+            session,
+            principal,
+            base.id,
+            name=name,
+            content_type=content_type,
+            size_bytes=len(data),
+            sha256=digest,
+            blob_key=key,
+        )
+
+
 @dataclass
 class Library:
     """One project with one knowledge base."""
@@ -54,20 +81,9 @@ class Library:
 
     def upload(self, name: str, data: bytes, content_type: str = "application/octet-stream") -> DocumentRecord:
         """Register a file's content."""
-        digest = hashlib.sha256(data).hexdigest()
-        key = f"documents/{self.base.id}/{digest}"
-        self.blobs.put(key, data, content_type)
-        with self.database.tenant(self.principal.organization_id) as session:
-            return self.knowledge.put_document(
-                session,
-                self.principal,
-                self.base.id,
-                name=name,
-                content_type=content_type,
-                size_bytes=len(data),
-                sha256=digest,
-                blob_key=key,
-            )
+        return upload(
+            self.database, self.principal, self.base, self.blobs, name=name, data=data, content_type=content_type
+        )
 
     def upload_files(self, paths: Iterable[Path]) -> list[DocumentRecord]:
         """Register files by their names."""
