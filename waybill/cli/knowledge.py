@@ -1,6 +1,6 @@
 """``waybill kb``: knowledge bases, and the documents in them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -96,7 +96,9 @@ def ingest(
         list[Path],
         typer.Argument(metavar="PATH...", exists=True, help="Files, or folders to search.", show_default=False),
     ],
-    create_base: Annotated[bool, typer.Option("--create", help="Create the base if there is none of that name.")] = False,
+    create_base: Annotated[
+        bool, typer.Option("--create", help="Create the base if there is none of that name.")
+    ] = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -168,11 +170,12 @@ def ingest_paths(
     paths: list[Path],
     output: Output,
     *,
+    metadata: Mapping[str, str] | None = None,
     on_alive: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Upload what is new below `paths`, ingest it, and show both as they go.
 
-    Returns ``{knowledge_base, uploaded, unchanged, passed_over, refused, job}``; `job` is None when there was nothing to do.
+    Returns ``{knowledge_base, uploaded, unchanged, passed_over, refused, job}``; without anything to do `job` is None.
     """
     from waybill.cli.uploads import compare, select
 
@@ -205,7 +208,7 @@ def ingest_paths(
     for each in refused:
         output.show(f"✗ {each.name}: {each.message}")
     if documents:
-        report["job"] = _ingest(client, base, [document.id for document in documents], output, on_alive)
+        report["job"] = _ingest(client, base, [document.id for document in documents], output, metadata, on_alive)
     return report
 
 
@@ -232,13 +235,14 @@ def _ingest(
     base: "KnowledgeBase",
     documents: list[str],
     output: Output,
+    metadata: Mapping[str, str] | None,
     on_alive: Callable[[], None] | None,
 ) -> dict[str, Any]:
     from waybill.cli.answers import ingest_report
     from waybill.cli.watch import watch
 
     named = documents if len(documents) <= _NAMED_DOCUMENTS_MAX else None
-    job = client.jobs.submit(_INGEST, {"knowledge_base": base.id, "documents": named})
+    job = client.jobs.submit(_INGEST, {"knowledge_base": base.id, "documents": named}, metadata=metadata)
     if output.as_json:
         job = client.jobs.wait(job.id)
     else:

@@ -122,10 +122,10 @@ def flower(
 def migrate(as_json: Json = False) -> None:
     """Bring the database to the newest schema. Safe to run at every start, and by several at once."""
     from core.kit.migrate import upgrade
-    from core.kit.settings import get_settings
+    from waybill.cli.local import local_settings
 
     output = Output(as_json=as_json)
-    url = get_settings().database_url
+    url = local_settings().database_url
     if url is None:
         raise CliError(
             "DATABASE_URL is not set and no embedded stack is running",

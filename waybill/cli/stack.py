@@ -16,7 +16,11 @@ _PANEL = "Everything on this machine"
 ApiPort = Annotated[
     int | None,
     typer.Option(
-        "--port", min=0, max=65535, show_default="8080, or a free one", help="Where the API listens; 0 picks a free port."
+        "--port",
+        min=0,
+        max=65535,
+        show_default="8080, or a free one",
+        help="Where the API listens; 0 picks a free port.",
     ),
 ]
 NoFlower = Annotated[bool, typer.Option("--no-flower", help="Leave out Flower, the view on the workers.")]
@@ -35,12 +39,12 @@ def up(port: ApiPort = None, no_flower: NoFlower = False, as_json: Json = False)
     Nothing has to be installed beforehand, and everything is kept in WAYBILL_HOME. With DATABASE_URL or REDIS_URL set,
     those servers are used instead of the built-in ones. With --json, one line per thing that happens.
     """
-    from core.kit.settings import get_settings
+    from waybill.cli.local import local_settings
     from waybill.cli.notices import teller
     from waybill.stack.supervisor import Stack
 
     output = Output(as_json=as_json)
-    with Stack(get_settings(), flower=not no_flower, api_port=port, report=teller(output)) as stack:
+    with Stack(local_settings(), flower=not no_flower, api_port=port, report=teller(output)) as stack:
         assert stack.running is not None
         _welcome(stack.running, output)
         stack.wait()
@@ -65,11 +69,11 @@ def doctor(as_json: Json = False) -> None:
 
     from rich.text import Text
 
-    from core.kit.settings import get_settings
+    from waybill.cli.local import local_settings
     from waybill.stack.doctor import run_checks
 
     output = Output(as_json=as_json)
-    checks = run_checks(get_settings())
+    checks = run_checks(local_settings())
     failed = sum(check.status == "fail" for check in checks)
     if as_json:
         output.document({"checks": [asdict(check) for check in checks], "failed": failed})
@@ -106,4 +110,3 @@ def addresses(url: str, flower_url: str | None, flower_password: str) -> list[st
     if flower_url is not None:
         lines.append(f"Flower  {flower_url}  user waybill, password {flower_password}")
     return lines
-

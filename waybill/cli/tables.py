@@ -37,7 +37,9 @@ def jobs_table(jobs: Iterable[Job]) -> "Table":
 
     made = table("JOB", "CAPABILITY", "STATE", "CREATED", "TOOK", "COST USD")
     for job in jobs:
-        state = Text(job.state if job.reason is None else f"{job.state} ({job.reason})", STATE_STYLES.get(job.state, ""))
+        state = Text(
+            job.state if job.reason is None else f"{job.state} ({job.reason})", STATE_STYLES.get(job.state, "")
+        )
         cost = f"{job.cost_usd:.6f}".rstrip("0").rstrip(".")
         made.add_row(job.id, job.capability, state, moment(job.created_at), took(job), cost or "0")
     return made

@@ -51,10 +51,9 @@ def spans(job: Job, view: JobView) -> list[Span]:
         start = at(step.started_at)
         if step.ended_at is None:
             continue
-        if step.duration_ms is not None and step.times == 1:
-            end = start + step.duration_ms
-        else:
-            end = at(step.ended_at)
+        # A duration is exact, where the difference of two events also holds the time it took to keep them.
+        is_single = step.duration_ms is not None and step.times == 1
+        end = start + (step.duration_ms or 0.0) if is_single else at(step.ended_at)
         found.append(Span(f"  {step.label}", start, end, "step"))
     return found
 
@@ -65,7 +64,7 @@ def draw(drawn: Sequence[Span], columns: int = 40) -> "list[Text]":
 
     if not drawn:
         return []
-    whole = max(max(span.end_ms for span in drawn), 1e-9)
+    whole = max(1e-9, *(span.end_ms for span in drawn))
     margin = max(len(span.label) for span in drawn)
     lines: list[Text] = []
     for span in drawn:

@@ -26,7 +26,7 @@ class Step:
     @property
     def label(self) -> str:
         """The name, and how often it ran in a row."""
-        return self.name if self.times == 1 else f"{self.name} ×{self.times}"
+        return self.name if self.times == 1 else f"{self.name} x{self.times}"
 
 
 @dataclass(slots=True)

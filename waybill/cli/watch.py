@@ -12,7 +12,7 @@ from waybill.client import Event, WaybillClient
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.live import Live
+    from rich.text import Text
 
 _MARKS = {
     "succeeded": ("✓", "green"),
@@ -220,17 +220,19 @@ def describe(event: Event) -> str:
     data = event.data
     match event.type:
         case "job.started":
-            return f"attempt {event.attempt}"
+            words = f"attempt {event.attempt}"
         case "step.started":
-            return str(data.get("step", ""))
+            words = str(data.get("step", ""))
         case "step.finished":
-            return f"{data.get('step', '')}  {data.get('duration_ms', '?')} ms"
+            words = f"{data.get('step', '')}  {data.get('duration_ms', '?')} ms"
         case "progress.updated":
-            return f"{data.get('done')}/{data.get('total')}  {data.get('message', '')}"
+            words = f"{data.get('done')}/{data.get('total')}  {data.get('message', '')}"
         case "document.failed" | "document.ingested":
-            return notice(data)
+            words = notice(data)
         case "cost.updated":
             tokens = f"{data.get('input_tokens', 0)} in, {data.get('output_tokens', 0)} out"
-            return f"{data.get('model', '')}  {tokens}, ${data.get('cost_usd', '0.00')}"
+            words = f"{data.get('model', '')}  {tokens}, ${data.get('cost_usd', '0.00')}"
         case _:
-            return "  ".join(f"{name}={value}" for name, value in data.items() if isinstance(value, str | int | float))
+            plain = {name: value for name, value in data.items() if isinstance(value, str | int | float)}
+            words = "  ".join(f"{name}={value}" for name, value in plain.items())
+    return words

@@ -1,9 +1,9 @@
 """What can go wrong between a client and the API.
 
-    ClientError
-    ├── ApiUnreachable     nothing answered at the address, or it stopped answering
-    ├── StreamLost         an event stream broke and could not be resumed in time
-    └── ApiProblem         the API answered with a problem document (RFC 9457)
+ClientError
+├── ApiUnreachable     nothing answered at the address, or it stopped answering
+├── StreamLost         an event stream broke and could not be resumed in time
+└── ApiProblem         the API answered with a problem document (RFC 9457)
 """
 
 from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ connection costs nothing: the iterator reconnects after the last event it has yi
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from pydantic import ValidationError
 
@@ -22,10 +22,6 @@ _NO_CONTENT = 204
 _PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
 
 
-class _Ended(Exception):
-    """The server says that there will be no more events (204, which the WHATWG format defines as "do not return")."""
-
-
 def follow(
     transport: Transport,
     job_id: str,
@@ -38,57 +34,72 @@ def follow(
     """Yield the job's events with ids above `after`, in order, each once, until the one that ends the job.
 
     `on_reconnect` is called with a reason before each new connection, and `on_alive` with everything that is received,
-    keep-alives included, so at least every ten seconds. Raises `StreamLost` when nothing could be
-    received for `give_up_seconds`, and `ApiProblem` when the API refuses (unknown job, bad key).
+    keep-alives included, so at least every ten seconds. Raises `StreamLost` when nothing could be received for
+    `give_up_seconds`, and `ApiProblem` when the API refuses (unknown job, bad key).
     """
-    last = after
-    delays = backoff_seconds(0.1, 3.0)
-    heard_at = time.monotonic()
+    reader = _Reader(transport, job_id, after, on_alive)
     while True:
-        try:
-            for event in _connection(transport, job_id, last):
-                heard_at = time.monotonic()
-                delays = backoff_seconds(0.1, 3.0)
-                if on_alive is not None:
-                    on_alive()
-                if event is None or event.id <= last:
-                    continue
-                last = event.id
-                yield event
-                if event.is_final:
-                    return
-            reason = "the server closed the stream"
-        except _Ended:
+        reason = yield from reader.read()
+        if reason is None:
             return
+        if time.monotonic() - reader.heard_at > give_up_seconds:
+            raise StreamLost(job_id, reader.last, reason)
+        if on_reconnect is not None:
+            on_reconnect(reason)
+        time.sleep(next(reader.delays))
+
+
+class _Reader:
+    """What lasts from one connection to the next: the last event id, and when something was heard."""
+
+    def __init__(self, transport: Transport, job_id: str, after: int, on_alive: Callable[[], None] | None) -> None:
+        self.last = after
+        self._transport = transport
+        self._job_id = job_id
+        self._on_alive = on_alive
+        self._restart_clock()
+
+    def read(self) -> Generator[Event, None, str | None]:
+        """Yield one connection's new events; returns why it ended, or None when there is nothing left to come."""
+        try:
+            with self._transport.stream(
+                f"/v1/jobs/{self._job_id}/events", self._headers(), {}, IDLE_SECONDS
+            ) as response:
+                # The WHATWG format gives 204 this meaning: do not come back.
+                if response.status_code == _NO_CONTENT:
+                    return None
+                for event in self._events(response.iter_bytes()):
+                    yield event
+                    if event.is_final:
+                        return None
         except ApiUnreachable as error:
-            reason = error.reason
+            return error.reason
         except ApiProblem as problem:
             if problem.status not in _PASSING_STATUSES:
                 raise
-            reason = problem.detail
-        if time.monotonic() - heard_at > give_up_seconds:
-            raise StreamLost(job_id, last, reason)
-        if on_reconnect is not None:
-            on_reconnect(reason)
-        time.sleep(next(delays))
+            return problem.detail
+        return "the server closed the stream"
 
-
-def _connection(transport: Transport, job_id: str, after: int) -> Iterator[Event | None]:
-    """One connection's events; None for every sign of life that is not an event (a keep-alive comment)."""
-    headers = {
-        "Accept": "text/event-stream",
-        "Accept-Encoding": "identity",
-        "Cache-Control": "no-store",
-        **({"Last-Event-ID": str(after)} if after else {}),
-    }
-    decoder = Decoder()
-    with transport.stream(f"/v1/jobs/{job_id}/events", headers, {}, IDLE_SECONDS) as response:
-        if response.status_code == _NO_CONTENT:
-            raise _Ended
-        for chunk in response.iter_bytes():
-            yield None
+    def _events(self, chunks: Iterable[bytes]) -> Iterator[Event]:
+        decoder = Decoder()
+        for chunk in chunks:
+            self._restart_clock()
+            if self._on_alive is not None:
+                self._on_alive()
             for found in decoder.feed(chunk):
-                yield parse_event(job_id, found)
+                event = parse_event(self._job_id, found)
+                if event is not None and event.id > self.last:
+                    self.last = event.id
+                    yield event
+
+    def _headers(self) -> dict[str, str]:
+        resume = {"Last-Event-ID": str(self.last)} if self.last else {}
+        # Compression would hold back what is small, and events are.
+        return {"Accept": "text/event-stream", "Accept-Encoding": "identity", "Cache-Control": "no-store", **resume}
+
+    def _restart_clock(self) -> None:
+        self.heard_at = time.monotonic()
+        self.delays = backoff_seconds(0.1, 3.0)
 
 
 def parse_event(job_id: str, found: ServerSentEvent) -> Event | None:

@@ -39,7 +39,7 @@ class Jobs:
             "run_at": run_at,
             "deadline_seconds": deadline_seconds,
         }
-        body = {"capability": capability, "input": dict(payload)}
+        body: dict[str, Any] = {"capability": capability, "input": dict(payload)}
         body |= {name: value for name, value in optional.items() if value is not None}
         answer = self._transport.post(
             "/v1/jobs",
@@ -87,7 +87,8 @@ class Jobs:
             "cursor": cursor,
             **{f"metadata[{name}]": value for name, value in (metadata or {}).items()},
         }
-        params = {"limit": limit} | {name: value for name, value in optional.items() if value is not None}
+        params: dict[str, Any] = {"limit": limit}
+        params |= {name: value for name, value in optional.items() if value is not None}
         return Page[Job].model_validate(self._transport.get("/v1/jobs", params).json())
 
     def cancel(self, job_id: str) -> Job:

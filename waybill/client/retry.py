@@ -1,7 +1,7 @@
 """When to ask again, and how long to wait: exponential backoff with jitter.
 
-The scheme is "equal jitter" of Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: clients that
-failed together must not come back together.
+The scheme is "equal jitter" of Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: clients
+that failed together must not come back together.
 """
 
 import random
@@ -13,7 +13,7 @@ _jitter = random.SystemRandom()
 
 
 def backoff_seconds(first_seconds: float, cap_seconds: float) -> Iterator[float]:
-    """Delays without end: each between half of a bound and the bound, which doubles from `first_seconds` up to `cap_seconds`."""
+    """Delays without end, each between half a bound and the bound, which doubles up to `cap_seconds`."""
     bound = first_seconds
     while True:
         yield _jitter.uniform(bound / 2, bound)

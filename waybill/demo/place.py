@@ -49,18 +49,20 @@ def open_place(output: Output, *, api_port: int | None, flower: bool) -> Iterato
 
     Raises `StackError` when none runs and none can be started.
     """
-    from core.kit.settings import get_settings
+    from waybill.cli.local import local_settings
     from waybill.stack.home import running_stack
     from waybill.stack.supervisor import Stack
 
-    settings = get_settings()
+    settings = local_settings()
     running = running_stack(settings.home)
     if running is not None:
         output.note(f"using the stack that runs in {settings.home} (process {running['pid']})")
         yield _of_running(settings, str(running["settings"]["url"]))
         return
     output.note(f"starting everything; it is kept in {settings.home}")
-    with Stack(settings, flower=flower, api_port=api_port, report=teller(output)) as stack:
+    # Under --json the one document at the end is the output.
+    report = None if output.as_json else teller(output)
+    with Stack(settings, flower=flower, api_port=api_port, report=report) as stack:
         found = stack.running
         assert found is not None
         yield Place(found.settings, found.url, found.flower_url, found.flower_password, True, stack.tend)

@@ -1,5 +1,6 @@
 """``waybill demo``: the product at work on this machine, everything real and over HTTP."""
 
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from waybill.demo.script import BASE_DESCRIPTION, BASE_NAME, LIVE_QUESTION, OTHE
 
 if TYPE_CHECKING:
     from waybill.client import Job, WaybillClient
+
+_LABEL = {"source": "demo"}
 
 
 def run_demo(output: Output, *, api_port: int | None = None, flower: bool = True) -> None:
@@ -26,8 +29,12 @@ def run_demo(output: Output, *, api_port: int | None = None, flower: bool = True
     with open_place(output, api_port=api_port, flower=flower) as place:
         key = make_key(place.settings)
         with WaybillClient(place.url, key) as client:
-            ingested = _ingest(client, corpus, place, output)
-            live, others = _ask(client, ingested["knowledge_base"], place, output)
+            try:
+                ingested = _ingest(client, corpus, place, output)
+                live, others = _ask(client, ingested["knowledge_base"], place, output)
+            except KeyboardInterrupt:
+                _give_up(place, key)
+                raise
         _where_to_look(place, output)
         seconds = monotonic() - began
         if output.as_json:
@@ -50,7 +57,7 @@ def _ingest(client: "WaybillClient", corpus: Any, place: Place, output: Output) 
     _heading(output, "1. Documents", f"from {corpus}")
     base, is_new = client.knowledge_bases.ensure(BASE_NAME, BASE_DESCRIPTION)
     output.show(f"knowledge base {BASE_NAME} ({base.id}), {'new' if is_new else 'there already'}")
-    report = ingest_paths(client, base, [corpus], output, on_alive=place.tend)
+    report = ingest_paths(client, base, [corpus], output, metadata=_LABEL, on_alive=place.tend)
     if report["job"] is None:
         output.show("nothing has changed since the last run, so nothing is read again")
     return report
@@ -63,7 +70,7 @@ def _ask(client: "WaybillClient", base_id: str, place: Place, output: Output) ->
 
     def submit(question: str, priority: str) -> "Job":
         asked = {"knowledge_base": base_id, "query": question}
-        return client.jobs.submit("knowledge.search", asked, priority=priority, metadata={"source": "demo"})
+        return client.jobs.submit("knowledge.search", asked, priority=priority, metadata=_LABEL)
 
     live = submit(LIVE_QUESTION, "high")
     others = [submit(question, "normal") for question in OTHER_QUESTIONS]
@@ -86,6 +93,15 @@ def _ask(client: "WaybillClient", base_id: str, place: Place, output: Output) ->
         answered.append(ended)
         _show_briefly(question, ended, output)
     return live, answered
+
+
+def _give_up(place: Place, key: str) -> None:
+    """Cancel what the demo has submitted: jobs are durable, and the next start would go on with them."""
+    from waybill.client import ClientError, WaybillClient
+
+    with WaybillClient(place.url, key, timeout_seconds=3.0) as client, suppress(ClientError):
+        for job in client.jobs.list(states=("queued", "running"), metadata=_LABEL, limit=100).data:
+            client.jobs.cancel(job.id)
 
 
 def _show_answer(job: "Job", view: Any, output: Output) -> None:

@@ -58,9 +58,12 @@ def test_a_reader_may_begin_in_the_middle() -> None:
 
 def test_an_unknown_job_is_refused_at_once() -> None:
     body = b'{"code":"job_not_found","detail":"there is no such job"}'
-    with scripted_api(lambda *_: Answer(404, body)) as api, WaybillClient(api.url) as client:
-        with pytest.raises(ApiProblem) as caught:
-            next(client.jobs.events("job_1"))
+    with (
+        scripted_api(lambda *_: Answer(404, body)) as api,
+        WaybillClient(api.url) as client,
+        pytest.raises(ApiProblem) as caught,
+    ):
+        next(client.jobs.events("job_1"))
     assert caught.value.code == "job_not_found"
     assert len(api.requests) == 1
 
@@ -78,7 +81,21 @@ def test_a_stream_that_stays_broken_is_given_up_and_says_where_to_resume() -> No
 
 
 def test_what_is_not_a_job_event_is_passed_over() -> None:
-    body = b"data: no id\n\nid: 2\ndata: not json\n\nid: 3\nevent: job.succeeded\ndata: {\"ok\": true}\n\n"
+    body = b'data: no id\n\nid: 2\ndata: not json\n\nid: 3\nevent: job.succeeded\ndata: {"ok": true}\n\n'
     with scripted_api(lambda *_: Answer(200, body, STREAM)) as api, WaybillClient(api.url) as client:
         events = list(client.jobs.events("job_1"))
     assert [(event.id, event.type, event.data) for event in events] == [(3, "job.succeeded", {"ok": True})]
+
+
+def test_a_stream_that_has_nothing_left_is_over() -> None:
+    with scripted_api(lambda *_: Answer(204, b"")) as api, WaybillClient(api.url) as client:
+        assert list(client.jobs.events("job_1", after=9)) == []
+    assert len(api.requests) == 1
+
+
+def test_every_sign_of_life_is_told() -> None:
+    signs: list[None] = []
+    body = b": keep-alive\n\n" + sse((1, "job.succeeded"))
+    with scripted_api(lambda *_: Answer(200, body, STREAM)) as api, WaybillClient(api.url) as client:
+        list(client.jobs.events("job_1", on_alive=lambda: signs.append(None)))
+    assert signs

@@ -53,7 +53,12 @@ def test_a_byte_order_mark_is_not_part_of_the_first_field() -> None:
 @pytest.mark.parametrize("ending", [b"\n", b"\r", b"\r\n"])
 @given(data=st.data())
 def test_the_slicing_of_bytes_changes_nothing(ending: bytes, data: st.DataObject) -> None:
-    texts = data.draw(st.lists(st.text(alphabet=st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), min_size=1), max_size=5))
+    texts = data.draw(
+        st.lists(
+            st.text(alphabet=st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), min_size=1),
+            max_size=5,
+        )
+    )
     body = b"".join(f"id: {number}\ndata: {text}\n\n".encode() for number, text in enumerate(texts, 1))
     body = body.replace(b"\n", ending) + b": end" + ending
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=8)))

@@ -1,5 +1,6 @@
 import json
 import socket
+from typing import Any
 
 import pytest
 
@@ -7,7 +8,12 @@ from tests.waybill.client.scripted_api import Answer, Request, scripted_api
 from waybill.client import ApiProblem, ApiUnreachable, WaybillClient
 from waybill.client.errors import FieldError
 
-JOB = {"id": "job_1", "capability": "knowledge.search", "state": "queued", "created_at": "2026-03-01T12:00:00Z"}
+JOB: dict[str, Any] = {
+    "id": "job_1",
+    "capability": "knowledge.search",
+    "state": "queued",
+    "created_at": "2026-03-01T12:00:00Z",
+}
 
 
 def answer(status: int = 200, **members: object) -> Answer:
@@ -64,19 +70,25 @@ def test_a_first_request_still_running_is_waited_for() -> None:
 
 
 def test_the_wrong_fields_of_a_problem_are_named() -> None:
-    problem = {"code": "validation_error", "detail": "2 errors", "trace_id": "abc", "limit": 9}
+    problem: dict[str, Any] = {"code": "validation_error", "detail": "2 errors", "trace_id": "abc", "limit": 9}
     errors = [{"path": "body.input.question", "code": "missing", "message": "Field required"}, "odd"]
-    with scripted_api(lambda *_: answer(422, **problem, errors=errors)) as api, WaybillClient(api.url) as client:
-        with pytest.raises(ApiProblem) as caught:
-            client.jobs.submit("a.b", {})
+    with (
+        scripted_api(lambda *_: answer(422, **problem, errors=errors)) as api,
+        WaybillClient(api.url) as client,
+        pytest.raises(ApiProblem) as caught,
+    ):
+        client.jobs.submit("a.b", {})
     assert caught.value.fields == (FieldError("body.input.question", "Field required"), FieldError("", "odd"))
     assert (caught.value.trace_id, caught.value.extra) == ("abc", {"limit": 9})
 
 
 def test_an_error_that_is_no_problem_document_still_says_something() -> None:
-    with scripted_api(lambda *_: Answer(404, b"<h1>nginx</h1>")) as api, WaybillClient(api.url) as client:
-        with pytest.raises(ApiProblem, match="nginx"):
-            client.jobs.get("job_1")
+    with (
+        scripted_api(lambda *_: Answer(404, b"<h1>nginx</h1>")) as api,
+        WaybillClient(api.url) as client,
+        pytest.raises(ApiProblem, match="nginx"),
+    ):
+        client.jobs.get("job_1")
 
 
 def test_nothing_listening_is_unreachable() -> None:
@@ -103,6 +115,6 @@ def test_a_proxy_in_the_environment_does_not_stand_before_loopback(monkeypatch: 
 
 
 def test_output_keeps_members_this_version_does_not_know() -> None:
-    sent = {**JOB, "from_the_future": {"a": [1]}}
+    sent: dict[str, Any] = {**JOB, "from_the_future": {"a": [1]}}
     with scripted_api(lambda *_: answer(**sent)) as api, WaybillClient(api.url) as client:
         assert client.jobs.get("job_1").as_json() == sent

@@ -1,0 +1,175 @@
+"""``waybill demo`` as a stranger runs it: in a terminal, in an empty folder, with nothing in the environment."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.factories.processes import ROOT
+from tests.factories.waiting import wait_until
+
+pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(420)]
+
+INTERRUPTED = 130
+OURS = ("DATABASE_URL", "REDIS_URL")
+
+
+def environment(home: Path) -> dict[str, str]:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_") and name not in OURS}
+    return {**plain, "WAYBILL_HOME": str(home), "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
+
+
+def processes_of(home: Path) -> list[str]:
+    """Every process that works in `home`, by its environment or its command line."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            words = process.cmdline()
+            named = any(str(home) in word for word in words)
+            if named or process.environ().get("WAYBILL_HOME") == str(home):
+                found.append(f"{process.pid} {' '.join(words)}")
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def nothing_left(home: Path) -> None:
+    wait_until(lambda: not processes_of(home), timeout_seconds=15, what=f"an end of {processes_of(home)}")
+
+
+def demo(home: Path, *arguments: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "waybill", "demo", *arguments],
+        env={**environment(home), "PYTHONPATH": str(ROOT)},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+
+
+class Terminal:
+    """A command in a terminal of its own, in which Ctrl-C can be pressed."""
+
+    def __init__(self, command: list[str], variables: Mapping[str, str]) -> None:
+        self._master, slave = pty.openpty()
+        self.shown = b""
+        self.process = subprocess.Popen(
+            command,
+            env=dict(variables),
+            cwd=ROOT,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+
+    def read(self, seconds: float) -> None:
+        ready, _, _ = select.select([self._master], [], [], seconds)
+        if ready:
+            try:
+                self.shown += os.read(self._master, 65536)
+            except OSError:  # Linux reports EIO once the last writer has closed its end
+                time.sleep(seconds)
+
+    def read_until(self, pattern: bytes, timeout_seconds: float) -> None:
+        until = time.monotonic() + timeout_seconds
+        while re.search(pattern, self.shown) is None:
+            assert self.process.poll() is None, self.shown.decode(errors="replace")
+            assert time.monotonic() < until, self.shown.decode(errors="replace")
+            self.read(0.1)
+
+    def press_control_c(self) -> None:
+        # What a terminal does: the signal goes to the whole foreground process group.
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def wait(self, timeout_seconds: float) -> int:
+        until = time.monotonic() + timeout_seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < until, self.shown.decode(errors="replace")
+            self.read(0.1)
+        os.close(self._master)
+        return self.process.returncode
+
+
+def test_interrupted_then_whole_then_again(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+
+    # Ctrl-C in the middle of an ingest.
+    terminal = Terminal([sys.executable, "-m", "waybill", "demo"], environment(home))
+    terminal.read_until(rb"\b2/24\b", 240)
+    assert processes_of(home)
+    terminal.press_control_c()
+    assert terminal.wait(60) == INTERRUPTED
+    nothing_left(home)
+    assert b"Traceback" not in terminal.shown
+
+    # From another folder, to the end.
+    whole = demo(home, cwd=tmp_path)
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    assert "compensation is halved" in whole.stdout
+    assert re.search(r"\[\d\] claims-and-liability-policy\.pdf, page \d", whole.stdout)
+    assert re.search(r"^running \(attempt 1\) +█", whole.stdout, flags=re.MULTILINE)
+    assert "The documents do not answer this question." in whole.stdout
+    assert re.search(r"cost: \$0\.00 +[\d,]+ tokens in", whole.stdout)
+    assert re.search(r"Docs +http://127\.0\.0\.1:\d+/docs", whole.stdout)
+    assert "\x1b" not in whole.stdout
+    nothing_left(home)
+
+    # Again: nothing is read twice, and programs get one document.
+    again = demo(home, "--json", "--no-flower")
+    assert again.returncode == 0, again.stderr
+    report = json.loads(again.stdout)
+    assert (len(report["ingest"]["unchanged"]), report["ingest"]["uploaded"]) == (24, [])
+    citation = report["live"]["result"]["citations"][0]
+    assert citation["quote"] in next(
+        passage["text"] for passage in report["live"]["result"]["passages"] if passage["id"] == citation["passage"]
+    )
+    assert [job["result"]["answered"] for job in report["others"]] == [True, True, True, False]
+    nothing_left(home)
+
+
+def test_a_running_stack_is_used_and_left_running_and_control_c_ends_it(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    up = Terminal([sys.executable, "-m", "waybill", "up", "--port", "0", "--no-flower"], environment(home))
+    try:
+        up.read_until(rb"Docs +http://127", 120)
+        found = subprocess.run(
+            [sys.executable, "-m", "waybill", "capabilities", "list", "--json"],
+            env=environment(home),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        names = {capability["id"] for capability in json.loads(found.stdout)["data"]}
+        assert {"knowledge.search", "knowledge.ingest"} <= names
+        second = subprocess.run(
+            [sys.executable, "-m", "waybill", "up"],
+            env=environment(home),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert second.returncode == 6
+        assert "already running" in second.stderr
+        assert up.process.poll() is None
+    finally:
+        up.press_control_c()
+        assert up.wait(60) == 0
+    nothing_left(home)

@@ -1,0 +1,73 @@
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from typer.testing import CliRunner, Result
+
+from core.kit.settings import Settings, get_settings
+from tests.factories.api import RunningApi, probe_capabilities, running_api
+from waybill.cli.main import app
+from waybill.stack.valkey import EmbeddedValkey
+
+
+@dataclass(frozen=True)
+class Cli:
+    """The command as a user runs it, in this process: with an environment of its own."""
+
+    environment: dict[str, str | None]
+
+    def __call__(self, *arguments: str, stdin: str | None = None, **environment: str | None) -> Result:
+        get_settings.cache_clear()
+        try:
+            return CliRunner().invoke(app, list(arguments), input=stdin, env={**self.environment, **environment})
+        finally:
+            get_settings.cache_clear()
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Cli:
+    """The command on a machine where nothing runs."""
+    cleared = ("WAYBILL_URL", "WAYBILL_API_KEY", "WAYBILL_SECRET_KEY", "DATABASE_URL", "REDIS_URL")
+    return Cli({"WAYBILL_HOME": str(tmp_path / "nobody"), **dict.fromkeys(cleared)})
+
+
+@pytest.fixture(scope="module")
+def module_settings(
+    database_url: str, shared_valkey: EmbeddedValkey | None, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    if shared_valkey is not None:
+        shared_valkey.start()
+    return Settings(
+        home=tmp_path_factory.mktemp("home"),
+        database_url=SecretStr(database_url),
+        redis_url=SecretStr(shared_valkey.url if shared_valkey else os.environ["REDIS_URL"]),
+        secret_key=SecretStr(secrets.token_urlsafe(32)),
+        key_prefix=f"t{secrets.token_hex(4)}",
+    )
+
+
+@pytest.fixture(scope="module")
+def api(module_settings: Settings) -> Iterator[RunningApi]:
+    with probe_capabilities(), running_api(module_settings) as running:
+        yield running
+
+
+@pytest.fixture
+def cli(api: RunningApi, tmp_path: Path) -> Cli:
+    """The command with a key for a running API."""
+    settings = api.settings
+    assert settings.database_url is not None
+    assert settings.secret_key is not None
+    return Cli(
+        {
+            "WAYBILL_HOME": str(tmp_path / "home"),
+            "WAYBILL_URL": api.url,
+            "WAYBILL_API_KEY": api.key.plaintext,
+            "DATABASE_URL": settings.database_url.get_secret_value(),
+            "WAYBILL_SECRET_KEY": settings.secret_key.get_secret_value(),
+        }
+    )
