@@ -267,7 +267,8 @@ def test_one_redis_connection_serves_every_stream(api: RunningApi, client: httpx
 def test_a_reader_that_hangs_up_is_forgotten(api: RunningApi, client: httpx.Client) -> None:
     job_id = submit(client)
     with client.stream("GET", events_path(job_id)) as response:
-        next(response.iter_bytes())
+        chunks = response.iter_bytes()  # kept: httpx hangs up when its iterator is collected
+        next(chunks)
         wait_until(lambda: len(api.runtime.hub._subscriptions) == 1, timeout_seconds=5, what="the subscription")
     wait_until(lambda: not api.runtime.hub._subscriptions, timeout_seconds=5, what="the subscription to be dropped")
 
