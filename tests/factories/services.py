@@ -44,8 +44,12 @@ def postgres_url(run_folder: Path) -> Iterator[str]:
     """A Postgres server of this run, or the one that DATABASE_URL names; has a migrated template database."""
     given = os.environ.get("DATABASE_URL")
     if given:
+        made = run_folder / "template.made"
         with _locked(run_folder):
-            _make_template(given)
+            # Once a run: making it again would pull it away from a process that is copying it.
+            if not made.exists():
+                _make_template(given)
+                made.touch()
         yield given
         return
     address, users = run_folder / "postgres.url", run_folder / "postgres.users"
@@ -57,18 +61,28 @@ def postgres_url(run_folder: Path) -> Iterator[str]:
             _make_template(server.url)
             address.write_text(server.url, encoding="utf-8")
         users.write_text(str(_count(users) + 1), encoding="utf-8")
-    yield address.read_text(encoding="utf-8")
+        url = address.read_text(encoding="utf-8")
+    yield url
     with _locked(run_folder):
         users.write_text(str(_count(users) - 1), encoding="utf-8")
     if server is not None:
         # The process that started it also ends it, after the others have left.
         wait_until(
-            lambda: _count(users) == 0,
+            lambda: _ended_as_the_last(server, run_folder, address, users),
             timeout_seconds=900,
             what="the other test processes to leave",
             pause_seconds=0.2,
         )
+
+
+def _ended_as_the_last(server: EmbeddedPostgres, run_folder: Path, address: Path, users: Path) -> bool:
+    """Stop `server` unless somebody uses it; a process that asks from then on starts one of its own."""
+    with _locked(run_folder):
+        if _count(users) > 0:
+            return False
+        address.unlink()
         server.stop()
+        return True
 
 
 def _count(path: Path) -> int:
