@@ -1,9 +1,11 @@
 """``local/extractive``: answers with the passages' own sentences. No key, no network, no invention."""
 
 from collections.abc import Callable, Generator, Sequence
+from threading import Lock
 
+from core.gateway.embeddings.cache import RecentVectors
 from core.gateway.errors import InvalidRequest
-from core.gateway.extraction.ranking import Candidate, Ranking, rank_sentences, select_diverse
+from core.gateway.extraction.ranking import Candidate, Ranking, header_of_row, rank_sentences, select_diverse
 from core.gateway.extraction.sentences import Kind, Sentence
 from core.gateway.models import (
     Ability,
@@ -23,10 +25,10 @@ NAME = "local/extractive"
 NO_ANSWER = "The documents do not answer this question."
 _MAX_SENTENCES = 3
 _MAX_LIST_ITEMS = 8
-# A further sentence must be nearly as good as the first, or the answer drowns in what merely belongs to the topic.
-_FURTHER = 0.85
-_ANSWERS_FROM = 0.44
-_COVERAGE_FROM = 0.35
+# A further sentence is shown when the ranking can hardly tell it from the first: the score is a log-odds.
+_WITHIN = 1.3
+# Of the development questions, this strength answers 83 % of those with an answer and refuses 77 % of those without.
+_ANSWERS_FROM = 0.68
 
 Quote = tuple[int, Sentence]
 
@@ -44,7 +46,9 @@ class Extractive:
     )
 
     def __init__(self, embedder: Callable[[], Embedder]) -> None:
-        self._embedder = embedder
+        self._load = embedder
+        self._opening = Lock()
+        self._embedder: Embedder | None = None
 
     def stream(self, request: ChatRequest, *, check: Check) -> ChatStream:
         """Quote the answer sentence by sentence, or abstain with `Finish.NO_ANSWER`.
@@ -63,8 +67,14 @@ class Extractive:
     def close(self) -> None:
         """Nothing is held: the embedder belongs to the process."""
 
+    def _open(self) -> Embedder:
+        with self._opening:
+            if self._embedder is None:
+                self._embedder = RecentVectors(self._load())
+            return self._embedder
+
     def _answer(self, request: ChatRequest, meter: Meter, check: Check) -> Generator[Chunk, None, None]:
-        embedder = self._embedder()
+        embedder = self._open()
         passages = request.passages
         meter.input_tokens = embedder.count_tokens("\n".join([request.question, *(p.text for p in passages)]))
         meter.output_tokens = 0
@@ -90,18 +100,14 @@ class Extractive:
 
 
 def is_answered(ranking: Ranking) -> bool:
-    """Whether the best sentence is close enough to the question to be shown as its answer."""
-    if not ranking.candidates:
-        return False
-    best = ranking.candidates[0]
-    return best.score >= _ANSWERS_FROM and ranking.coverage >= _COVERAGE_FROM
+    """Whether the evidence is strong enough to be shown as an answer."""
+    return bool(ranking.candidates) and ranking.strength >= _ANSWERS_FROM
 
 
 def compose(ranking: Ranking, passages: Sequence[Passage]) -> list[Quote]:
     """The quotes of the answer, as (number of the passage, sentence), the best first and without repeats."""
-    floor = ranking.candidates[0].score * _FURTHER
     quotes: list[Quote] = []
-    for candidate in select_diverse(ranking.candidates, _MAX_SENTENCES, floor):
+    for candidate in select_diverse(ranking.candidates, _MAX_SENTENCES, _WITHIN):
         for quote in _with_companions(candidate, ranking):
             if not any(_same_words(quote, other, passages) for other in quotes):
                 quotes.append(quote)
@@ -113,11 +119,9 @@ def _with_companions(candidate: Candidate, ranking: Ranking) -> list[Quote]:
     number, found = candidate.passage, ranking.sentences[candidate.passage]
     quotes: list[Quote] = [(number, candidate.sentence)]
     if candidate.sentence.kind is Kind.ROW:
-        first = candidate.index
-        while first > 0 and found[first - 1].kind is Kind.ROW:
-            first -= 1
-        if first != candidate.index:
-            quotes.insert(0, (number, found[first]))
+        header = header_of_row(found, candidate.index)
+        if header != candidate.index:
+            quotes.insert(0, (number, found[header]))
     elif candidate.text.endswith(":"):
         for sentence in found[candidate.index + 1 : candidate.index + 1 + _MAX_LIST_ITEMS]:
             if sentence.kind is Kind.PROSE or sentence.kind is Kind.HEADING:
