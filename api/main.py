@@ -28,6 +28,7 @@ _TAGS = [
     {"name": "capabilities", "description": "What can be asked for."},
     {"name": "operations", "description": "Probes and metrics."},
 ]
+LOG_HOLD_SECONDS = 0.05
 _log = get_logger(__name__)
 
 
@@ -64,7 +65,7 @@ def app() -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    configure_logging(settings, service="api")
+    configure_logging(settings, service="api", hold_seconds=LOG_HOLD_SECONDS)
     configure_tracing(settings, "api")
     runtime = Runtime(settings)
     await runtime.open()

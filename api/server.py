@@ -8,7 +8,7 @@ from typing import Any
 import uvicorn
 
 from api.deps import Runtime
-from api.main import create_app
+from api.main import LOG_HOLD_SECONDS, create_app
 from core.kit.logging import configure_logging
 from core.kit.settings import Settings
 
@@ -49,7 +49,7 @@ class Server(uvicorn.Server):
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then return. Raises SystemExit when the port is taken or a setting is unusable."""
-    configure_logging(settings, service="api")
+    configure_logging(settings, service="api", hold_seconds=LOG_HOLD_SECONDS)
     server = Server(settings)
 
     def stop(number: int, _frame: FrameType | None) -> None:

@@ -5,10 +5,14 @@ carries (inputs, results, prompts) never reaches a log: fields with such names a
 strings are masked, whoever logged them.
 """
 
+import atexit
 import json
 import logging
 import re
 import sys
+import threading
+import time
+from collections import deque
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, cast
@@ -50,11 +54,13 @@ def scrub(text: str) -> str:
     return text
 
 
-def configure_logging(settings: Settings, *, service: str) -> None:
+def configure_logging(settings: Settings, *, service: str, hold_seconds: float = 0.0) -> None:
     """Set up structlog and route the standard library's logging through it; `service` names the process's role.
 
-    Safe to call again, for example in a forked child; the last call wins.
+    Safe to call again, for example in a forked child; the last call wins. A process that does not fork may hold its
+    less important lines for `hold_seconds`, to write many at once.
     """
+    _SINK.start(hold_seconds)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -69,10 +75,10 @@ def configure_logging(settings: Settings, *, service: str) -> None:
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=_StandardError,
+        logger_factory=_Lines,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(_LiveStream())
+    handler = logging.StreamHandler(_SINK)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -162,23 +168,75 @@ def _render_json(_logger: Any, _method: str, event: EventDict) -> str:
         return json.dumps(event, default=str)
 
 
-class _LiveStream:
-    """Standard error as it is now: a test or a daemon may replace it after logging was configured."""
+class _Sink:
+    """Where finished lines go: standard error as it is now, which a test or a daemon may replace at any time.
+
+    With `hold_seconds`, lines that nobody waits for are written together by a thread: each write gives up the
+    interpreter's lock, and on a busy event loop winning it back costs more than the request that is being logged.
+    """
+
+    def __init__(self) -> None:
+        self.hold_seconds = 0.0
+        self._held: deque[str] = deque()
+        self._filled = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def write(self, text: str) -> int:
-        return sys.stderr.write(text)
+        """Write at once, after what is held. The standard library's handler calls this."""
+        self._held.append(text)
+        self.flush()
+        return len(text)
+
+    def hold(self, text: str) -> None:
+        """Write soon, or at once when nothing is to be held."""
+        if not self.hold_seconds:
+            self.write(text)
+            return
+        self._held.append(text)
+        if not self._filled.is_set():
+            self._filled.set()
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        """Write what is held."""
+        lines = []
+        while self._held:
+            try:
+                lines.append(self._held.popleft())
+            except IndexError:  # another thread took the last one
+                break
+        if lines:
+            sys.stderr.write("".join(lines))
+
+    def start(self, hold_seconds: float) -> None:
+        """Hold lines for up to `hold_seconds` from now on; 0 writes each at once."""
+        self.hold_seconds = hold_seconds
+        if hold_seconds and (self._thread is None or not self._thread.is_alive()):
+            self._thread = threading.Thread(target=self._run, name="log-lines", daemon=True)
+            self._thread.start()
+            atexit.register(self.flush)
+
+    def _run(self) -> None:
+        while True:
+            self._filled.wait()
+            time.sleep(self.hold_seconds)
+            self._filled.clear()
+            self.flush()
 
 
-class _StandardError:
-    """What structlog hands a finished line to. One write per line, so that lines of several threads do not mix."""
+_SINK = _Sink()
+
+
+class _Lines:
+    """What structlog hands a finished line to. Whatever may be followed by a crash is written at once."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name
 
-    def msg(self, line: str) -> None:
-        sys.stderr.write(line + "\n")
+    def info(self, line: str) -> None:
+        _SINK.hold(line + "\n")
 
-    debug = info = warning = error = critical = exception = log = msg
+    def error(self, line: str) -> None:
+        _SINK.write(line + "\n")
+
+    debug = msg = log = info
+    warning = critical = fatal = exception = error

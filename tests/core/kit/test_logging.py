@@ -1,5 +1,9 @@
 import json
 import logging
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +11,7 @@ import pytest
 from core.kit.logging import bound_log_context, configure_logging, get_logger, scrub
 from core.kit.settings import Settings
 from core.kit.telemetry import span
+from tests.factories.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -109,3 +114,56 @@ def test_values_json_does_not_know_are_written_all_the_same(capsys: pytest.Captu
     (line,) = lines(capsys)
     assert line["event"] == "odd"
     assert line["number"] == 2**70
+
+
+def test_held_lines_are_written_together_and_in_order_and_urgent_ones_at_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging(Settings(), service="test", hold_seconds=0.1)
+    log = get_logger("x")
+    log.info("one")
+    log.info("two")
+    assert lines(capsys) == []
+    log.warning("three")
+    assert [line["event"] for line in lines(capsys)] == ["one", "two", "three"]
+    log.info("four")
+    written: list[dict[str, Any]] = []
+
+    def arrived() -> bool:
+        written.extend(lines(capsys))
+        return bool(written)
+
+    wait_until(arrived, timeout_seconds=5, what="the held line")
+    assert [line["event"] for line in written] == ["four"]
+    configured()
+    log.info("five")
+    assert [line["event"] for line in lines(capsys)] == ["five"]
+
+
+def test_no_line_is_lost_or_torn_between_threads(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(), service="test", hold_seconds=0.01)
+
+    def write(thread: int) -> None:
+        for number in range(200):
+            (get_logger("x").warning if number % 50 == 0 else get_logger("x").info)(
+                "line", thread=thread, number=number
+            )
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    configured()
+    get_logger("x").warning("last")
+    found = [(line["thread"], line["number"]) for line in lines(capsys) if line["event"] == "line"]
+    assert sorted(found) == [(thread, number) for thread in range(8) for number in range(200)]
+
+
+def test_held_lines_are_written_at_exit() -> None:
+    code = (
+        "from core.kit.logging import *; from core.kit.settings import Settings;"
+        "configure_logging(Settings(), service='x', hold_seconds=60); get_logger('x').info('goodbye')"
+    )
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True, timeout=30
+    )
+    assert '"event":"goodbye"' in done.stderr
