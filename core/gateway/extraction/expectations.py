@@ -15,7 +15,7 @@ _NUMBER_WORDS = (
 _AMOUNT = re.compile(rf"\d|\b(?:{_NUMBER_WORDS})\b", re.IGNORECASE)
 _TIME = re.compile(
     r"\d|\b(?:(?:mon|tues|wednes|thurs|fri|satur|sun)days?|january|february|march|april|june|july|august|september|"
-    r"october|november|december|daily|weekly|monthly|yearly|midnight|noon|always|never|at once|immediately|before|after|"
+    r"october|november|december|daily|weekly|monthly|yearly|midnight|noon|always|never|at once|before|after|"
     rf"{_NUMBER_WORDS})\b",
     re.IGNORECASE,
 )
