@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from pydantic import SecretStr
 
@@ -141,3 +142,25 @@ def test_requests_in_flight_are_finished_when_the_server_stops(fresh_api: Runnin
         assert answer.status_code == 200
         assert answer.json()["state"] == "queued"
         assert time.monotonic() - began < 5
+
+
+def test_a_failure_of_ours_says_only_how_to_find_it(
+    mortal_api: RunningApi, postgres: EmbeddedPostgres, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with mortal_api.client() as client, psycopg.connect(postgres.url, autocommit=True) as connection:
+        client.post("/v1/jobs", json=NOOP).raise_for_status()
+        connection.execute("ALTER TABLE jobs RENAME TO hidden_jobs")
+        trace_id = "0af7651916cd43dd8448eb211c80319c"
+        failed = client.get("/v1/jobs", headers={"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"})
+        connection.execute("ALTER TABLE hidden_jobs RENAME TO jobs")
+        assert failed.status_code == 500
+        assert failed.headers["content-type"] == "application/problem+json"
+        assert failed.json()["code"] == "internal_error"
+        assert failed.json()["trace_id"] == trace_id == failed.headers["x-request-id"]
+        for secret in ("jobs", "relation", "psycopg", "SELECT", "Undefined"):
+            assert secret not in failed.json()["detail"]
+        assert client.get("/v1/jobs").status_code == 200
+    logged = [line for line in capfd.readouterr().err.splitlines() if "request_failed" in line]
+    assert len(logged) == 1
+    assert trace_id in logged[0]
+    assert "UndefinedTable" in logged[0]
