@@ -25,6 +25,8 @@ def main(limits: Limits) -> None:
     logging.disable(logging.CRITICAL)
     resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
     source, sink = sys.stdin.buffer, sys.stdout.buffer
+    sink.write(wire.frame(wire.READY))
+    sink.flush()
     while True:
         about = wire.read_frame(source.read)
         data = wire.read_frame(source.read) if about is not None else None

@@ -18,14 +18,18 @@ from typing import IO, Self
 
 import orjson
 
+from core.kit.errors import Unavailable
 from pipelines.knowledge.documents import wire
 from pipelines.knowledge.documents.document import Document
 from pipelines.knowledge.documents.errors import CORRUPT, TOO_LARGE, TOO_SLOW, UnreadableDocument
 from pipelines.knowledge.documents.limits import DEFAULT_LIMITS, Limits
 
 _ASK_EVERY_SECONDS = 0.2
-# The child ends what takes too long by itself and says so; this is how much later it is killed.
+# The child ends by itself, and says so, when it has used its seconds of processor time. One that neither ends nor works
+# is killed after so many times as much by the clock, since on a busy machine a second of work takes several.
+_CLOCK_PER_WORK = 4
 _GRACE_SECONDS = 3.0
+_START_SECONDS = 120.0
 _FILES_PER_CHILD = 500
 
 
@@ -101,6 +105,7 @@ class _Child:
 
     def __init__(self, limits: Limits) -> None:
         self.files = 0
+        self._is_ready = False
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "pipelines.knowledge.documents.child", orjson.dumps(asdict(limits)).decode()],
             stdin=subprocess.PIPE,
@@ -114,7 +119,9 @@ class _Child:
 
     def ask(self, task: wire.Task, limits: Limits, check: Callable[[], None]) -> Document:
         self.files += 1
-        deadline = time.monotonic() + limits.seconds + _GRACE_SECONDS
+        if not self._is_ready:
+            self._await_start(check)
+        deadline = time.monotonic() + _CLOCK_PER_WORK * limits.seconds + _GRACE_SECONDS
         try:
             self._pipe(self._process.stdin).write(wire.encode_task(task))
             self._pipe(self._process.stdin).flush()
@@ -124,6 +131,17 @@ class _Child:
         if answer is None:
             raise self._died()
         return wire.decode_answer(answer)
+
+    def _await_start(self, check: Callable[[], None]) -> None:
+        """Starting takes seconds on a busy machine, and is not the file's fault. Raises `Unavailable`."""
+        deadline = time.monotonic() + _START_SECONDS
+        try:
+            word = wire.read_frame(lambda size: self._read(size, deadline, check))
+        except UnreadableDocument:
+            word = None
+        if word != wire.READY:
+            raise Unavailable("The process that reads documents does not start.", code="reader_unavailable")
+        self._is_ready = True
 
     def kill(self) -> None:
         self._process.kill()

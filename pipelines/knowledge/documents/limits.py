@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds on one file. A file over any of them is refused as a whole, rather than read in part."""
+    """Bounds on one file. A file over any of them is refused as a whole, rather than read in part.
+
+    `seconds` are of processor time: what is refused for good must not depend on what else the machine is doing.
+    """
 
     size_bytes: int = 64 * 1024 * 1024
     uncompressed_bytes: int = 256 * 1024 * 1024

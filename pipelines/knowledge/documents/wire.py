@@ -10,6 +10,8 @@ import orjson
 from pipelines.knowledge.documents.document import Block, Document, Kind, Page, Section
 from pipelines.knowledge.documents.errors import UnreadableDocument
 
+READY = b"ready"
+
 _LENGTH = struct.Struct(">Q")
 
 
