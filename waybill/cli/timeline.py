@@ -11,6 +11,7 @@ from waybill.client.models import Job
 if TYPE_CHECKING:
     from rich.text import Text
 
+_TOTAL = "total"
 _STYLES = {"wait": "yellow", "run": "green", "step": "cyan"}
 
 
@@ -65,7 +66,7 @@ def draw(drawn: Sequence[Span], columns: int = 40) -> "list[Text]":
     if not drawn:
         return []
     whole = max(1e-9, *(span.end_ms for span in drawn))
-    margin = max(len(span.label) for span in drawn)
+    margin = max(len(_TOTAL), *(len(span.label) for span in drawn))
     lines: list[Text] = []
     for span in drawn:
         left = min(int(span.start_ms / whole * columns), columns - 1)
@@ -78,7 +79,7 @@ def draw(drawn: Sequence[Span], columns: int = 40) -> "list[Text]":
             f" {format_ms(span.duration_ms):>9}",
         )
         lines.append(line)
-    lines.append(Text.assemble("total".ljust(margin), "  ", " " * columns, f" {format_ms(whole):>9}", style="dim"))
+    lines.append(Text.assemble(_TOTAL.ljust(margin), "  ", " " * columns, f" {format_ms(whole):>9}", style="dim"))
     return lines
 
 

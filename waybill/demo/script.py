@@ -8,5 +8,5 @@ OTHER_QUESTIONS = (
     "How many stops may a delivery van tour have?",
     "What may the automatic assistant in Customer Service refund during the pilot?",
     "How long can data that was deleted remain in backups?",
-    "Which insurance company underwrites your extended cover?",
+    "What is the dress code for the summer party?",
 )

@@ -115,8 +115,8 @@ def test_bars_are_to_scale_and_never_leave_their_frame() -> None:
             columns=20,
         )
     ]
-    assert lines[0].startswith("a  " + "░" * 10 + " " * 10)
-    assert lines[1].startswith("b  " + " " * 10 + "█" * 10)
+    assert lines[0].startswith("a" + " " * 6 + "░" * 10 + " " * 10)
+    assert lines[1].startswith("b" + " " * 6 + " " * 10 + "█" * 10)
     assert [line.count("█") for line in lines[2:4]] == [1, 1]
     assert len({len(line) for line in lines}) == 1
     assert lines[-1].endswith("100 ms")
