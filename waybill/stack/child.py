@@ -15,7 +15,7 @@ _PR_SET_PDEATHSIG = 1
 
 def guarded(command: Sequence[str], when_orphaned: signal.Signals = signal.SIGTERM) -> list[str]:
     """`command` under this module, as a child of the present process."""
-    return [sys.executable, "-m", "waybill.stack.child", str(os.getpid()), str(int(when_orphaned)), *command]
+    return [sys.executable, "-P", "-m", "waybill.stack.child", str(os.getpid()), str(int(when_orphaned)), *command]
 
 
 def main(arguments: list[str]) -> None:

@@ -205,4 +205,4 @@ def _spell(value: Any) -> str:
 
 
 def _waybill(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "waybill", *arguments)
+    return (sys.executable, "-P", "-m", "waybill", *arguments)

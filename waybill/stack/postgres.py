@@ -143,20 +143,22 @@ class EmbeddedPostgres:
         if not password.exists():
             password.touch(mode=0o600)
             password.write_text(secrets.token_urlsafe(24), encoding="utf-8")
-        if self._data.exists():
-            shutil.rmtree(self._data)
+        # Under another name until it is whole: an interrupted initdb must not look like a cluster.
+        unfinished = self._folder / "data.initialising"
+        shutil.rmtree(unfinished, ignore_errors=True)
         command = [
             *unprivileged(),
             str(binaries() / "initdb"),
-            *("-D", str(self._data), "-U", _USER, "-A", "scram-sha-256", f"--pwfile={password}"),
+            *("-D", str(unfinished), "-U", _USER, "-A", "scram-sha-256", f"--pwfile={password}"),
             *("-E", "UTF8", "--locale=C.UTF-8"),
         ]
         done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own binary
         if done.returncode != 0:
-            shutil.rmtree(self._data, ignore_errors=True)
+            shutil.rmtree(unfinished, ignore_errors=True)
             raise StackError(
-                f"initdb failed in {self._data}: {_last_line(done.stderr)}; is the disk full or read-only?"
+                f"initdb failed in {unfinished}: {_last_line(done.stderr)}; is the disk full or read-only?"
             )
+        unfinished.rename(self._data)
 
     def _require_version(self) -> None:
         try:

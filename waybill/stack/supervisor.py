@@ -394,7 +394,7 @@ class Stack:
 
     def _employ_reaper(self) -> None:
         self._reaper = subprocess.Popen(
-            [sys.executable, "-m", "waybill.stack.reaper"],
+            [sys.executable, "-P", "-m", "waybill.stack.reaper"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
