@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,6 +131,37 @@ def worker(settings: Settings, pool: str = "probe", concurrency: int = 2, **extr
     """A running worker that consumes."""
     with running(settings, "workers", "worker", pool, str(concurrency), until="worker_ready", **extra) as process:
         yield process
+
+
+@contextmanager
+def supervised_worker(settings: Settings, pool: str = "probe", concurrency: int = 2) -> Iterator[list[Process]]:
+    """A worker that is started again whenever it ends, as `waybill up` and Kubernetes do; yields all there were.
+
+    kombu sometimes takes the whole worker down when its broker vanishes (an AttributeError inside its own clean-up), so
+    what has to survive the loss of a broker is the supervised worker.
+    """
+    command = ("workers", "worker", pool, str(concurrency))
+    processes = [start(settings, *command)]
+    processes[0].wait_for("worker_ready")
+    ending = threading.Event()
+
+    def supervise() -> None:
+        while not ending.wait(0.2):
+            if processes[-1].popen.poll() is not None:
+                processes.append(start(settings, *command))
+
+    thread = threading.Thread(target=supervise, daemon=True)
+    thread.start()
+    try:
+        yield processes
+    finally:
+        ending.set()
+        thread.join(10)
+        for process in processes:
+            try:
+                process.stop(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def settings_of(settings: Settings, **changes: object) -> Settings:
