@@ -33,7 +33,7 @@ class SubmitJob(BaseModel):
                     "capability": "knowledge.search",
                     "input": {
                         "knowledge_base": "kb_01jd3q8v9tfq8a1b2c3d4e5f6g",
-                        "question": "How long is the warranty?",
+                        "query": "How long is the warranty?",
                     },
                     "metadata": {"ticket": "4711"},
                 }

@@ -21,6 +21,7 @@ SEARCH = Manifest(
     input=SearchInput,
     output=SearchOutput,
     entry="pipelines.knowledge.search:build",
+    scopes=frozenset({"knowledge:read"}),
     examples=SEARCH_EXAMPLES,
     deadline_seconds=300,
     price_hint="free with the embedded models; with an endpoint configured, one call that reads `limit` passages",
@@ -37,6 +38,7 @@ INGEST = Manifest(
     input=IngestInput,
     output=IngestOutput,
     entry="pipelines.knowledge.ingest:build",
+    scopes=frozenset({"knowledge:write"}),
     examples=INGEST_EXAMPLES,
     deadline_seconds=6 * 3600,
 )
