@@ -3,18 +3,26 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.factories.api import RunningApi
+from core.kit.settings import Settings
+from tests.factories.api import RunningApi, running_api
 
-ROOT = Path(__file__).resolve().parents[2]
 _CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
     "response_schema_conformance,negative_data_rejection,missing_required_header,unsupported_method,"
     "allow_header_conformance,use_after_free,ignored_auth"
 )
+
+
+@pytest.fixture(scope="module")
+def api(module_settings: Settings) -> Iterator[RunningApi]:
+    """An API whose long polls are short: no worker runs here, so every generated `wait` lasts as long as it may."""
+    with running_api(module_settings.model_copy(update={"api_wait_max_seconds": 1})) as running:
+        yield running
 
 
 @pytest.mark.timeout(150)

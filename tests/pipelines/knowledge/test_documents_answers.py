@@ -109,7 +109,7 @@ def test_the_questions_of_the_samples(
     retrieve: Callable[[str], list[Passage]], record_property: Callable[[str, object], None]
 ) -> None:
     figures = measure(SAMPLES / "questions.jsonl", retrieve)
-    record_property("figures", figures)
+    record_property("figures", str(figures))
     print(figures)  # noqa: T201 - the figures are shown by pytest -s, and when the test fails
     assert figures.first >= 0.55
     assert figures.quoted >= 0.65
@@ -124,7 +124,7 @@ def test_the_development_questions(
     retrieve: Callable[[str], list[Passage]], record_property: Callable[[str, object], None]
 ) -> None:
     figures = measure(Path(__file__).with_name("development_questions.jsonl"), retrieve)
-    record_property("figures", figures)
+    record_property("figures", str(figures))
     print(figures)  # noqa: T201 - as above
     assert figures.quoted >= 0.65
     assert at_most(figures.silent, 0.22)
