@@ -6,9 +6,10 @@ from typing import TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
-# Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009; their customary parameters.
-BM25_K1 = 1.2
-BM25_B = 0.75
+# Pivoted length normalisation (Singhal, Buckley and Mitra, "Pivoted Document Length Normalization", SIGIR 1996). It
+# ranks like BM25, and its length factor stands outside the sum, so that stored weights never age as the average length
+# moves. Stored weights are 1 + ln(1 + ln f); the migration's search function repeats the slope.
+PIVOT_SLOPE = 0.2
 
 # The dense share of a convex combination of min-max normalised scores (Bruch, Gai and Ingber, "An Analysis of Fusion
 # Functions for Hybrid Retrieval", TOIS 2023: it beats rank fusion and is insensitive to the share around 0.6).
@@ -19,9 +20,12 @@ DENSE_SHARE = 0.6
 FEEDBACK_PASSAGES = 5
 FEEDBACK_SHARE = 0.3
 
+# Relevance model feedback on the words (RM3: Lavrenko and Croft, SIGIR 2001; Abdul-Jaleel et al., TREC 2004).
+FEEDBACK_TERMS = 20
+
 
 def inverse_document_frequency(chunks: int, containing: int) -> float:
-    """The BM25 weight of a term that occurs in `containing` of `chunks` chunks; never negative."""
+    """The Robertson-Sparck Jones weight of a term that occurs in `containing` of `chunks` chunks; never negative."""
     return log(1 + (chunks - containing + 0.5) / (containing + 0.5))
 
 
@@ -66,3 +70,26 @@ def feedback_query(
     ]
     length = sqrt(sum(component * component for component in moved))
     return [component / length for component in moved] if length > 0 else list(query)
+
+
+def feedback_terms(
+    query: Mapping[str, float], passages: Sequence[Mapping[str, float]], weights: Sequence[float]
+) -> dict[str, float]:
+    """The query's words moved towards those of `passages`: term to weight, to be multiplied by the term's rarity again.
+
+    `query` holds each term's count, `passages` each term's share of its passage times the term's rarity.
+    """
+    asked = sum(query.values())
+    own = {term: count / asked for term, count in query.items()} if asked > 0 else {}
+    found: dict[str, float] = {}
+    for weight, passage in zip(weights, passages, strict=True):
+        for term, share in passage.items():
+            found[term] = found.get(term, 0.0) + weight * share
+    chosen = {term: found[term] for term in best(found, FEEDBACK_TERMS)}
+    total = sum(chosen.values())
+    if total <= 0:
+        return own
+    moved = {term: (1 - FEEDBACK_SHARE) * share for term, share in own.items()}
+    for term, weight in chosen.items():
+        moved[term] = moved.get(term, 0.0) + FEEDBACK_SHARE * weight / total
+    return moved

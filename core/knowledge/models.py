@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
-from sqlalchemy.dialects.postgresql import JSONB, TEXT, TIMESTAMP, TSVECTOR
+from sqlalchemy.dialects.postgresql import TEXT, TIMESTAMP, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
@@ -27,6 +27,19 @@ class HalfVector(UserDefinedType[str]):
     def get_col_spec(self, **_: Any) -> str:
         """The type's name in DDL."""
         return f"halfvec({self.dimensions})"
+
+
+class SparseVector(UserDefinedType[str]):
+    """pgvector's ``sparsevec``; its dimensions are the terms of `core.knowledge.retrieval`."""
+
+    cache_ok = True
+
+    def __init__(self, dimensions: int = 1 << 29) -> None:
+        self.dimensions = dimensions
+
+    def get_col_spec(self, **_: Any) -> str:
+        """The type's name in DDL."""
+        return f"sparsevec({self.dimensions})"
 
 
 class KnowledgeBaseRow(Base):
@@ -76,7 +89,7 @@ class DocumentRow(Base):
 
 
 class ChunkRow(Base):
-    """A passage. `terms` maps each lexeme to how often it occurs, which BM25 looks up; `length` is their sum."""
+    """A passage. `weights` holds 1 + ln(1 + ln f) of each lexeme, `length` the sum of the f."""
 
     __tablename__ = "chunks"
     __table_args__ = (
@@ -105,7 +118,7 @@ class ChunkRow(Base):
     text: Mapped[str] = mapped_column(TEXT)
     content_hash: Mapped[str] = mapped_column(TEXT)
     length: Mapped[int]
-    terms: Mapped[dict[str, int]] = mapped_column(JSONB)
+    weights: Mapped[Any] = mapped_column(SparseVector())
     lexemes: Mapped[Any] = mapped_column(TSVECTOR)
     embedding: Mapped[Any] = mapped_column(HalfVector())
 

@@ -76,7 +76,8 @@ _OLD_CHUNKS = text("SELECT id, content_hash FROM chunks WHERE document_id = :doc
 _COUNT_TERMS = text("""
 INSERT INTO knowledge_terms AS known (knowledge_base_id, term, organization_id, chunks)
 SELECT :base, term, :organization_id, count(*) * CAST(:sign AS int)
-FROM chunks, jsonb_object_keys(terms) AS term WHERE chunks.document_id = :document GROUP BY term ORDER BY term
+FROM chunks, unnest(tsvector_to_array(lexemes)) AS term WHERE chunks.document_id = :document
+GROUP BY term ORDER BY term
 ON CONFLICT (knowledge_base_id, term) DO UPDATE SET chunks = known.chunks + excluded.chunks
 """)
 _COUNT_CHUNKS = text("""
@@ -89,14 +90,18 @@ _FORGET_TERMS = text("DELETE FROM knowledge_terms WHERE knowledge_base_id = :bas
 _DELETE_CHUNKS = text("DELETE FROM chunks WHERE document_id = :document")
 _INSERT_CHUNK = text("""
 INSERT INTO chunks (id, organization_id, project_id, knowledge_base_id, document_id, ordinal, page, section,
-  char_start, char_end, text, content_hash, length, terms, lexemes, embedding)
+  char_start, char_end, text, content_hash, length, weights, lexemes, embedding)
 SELECT :id, :organization_id, :project_id, :base, :document, :ordinal, :page, :section, :char_start, :char_end,
-  :text, :content_hash, counted.length, counted.terms, searched.lexemes, CAST(:embedding AS halfvec)
+  :text, :content_hash, counted.length, counted.weights, searched.lexemes, CAST(:embedding AS halfvec)
 FROM (SELECT to_tsvector('english', :searched) AS lexemes) AS searched
 CROSS JOIN LATERAL (
-  SELECT coalesce(sum(cardinality(positions)), 0) AS length,
-    coalesce(jsonb_object_agg(lexeme, cardinality(positions)), '{}') AS terms
-  FROM unnest(searched.lexemes) AS found (lexeme, positions, weights)) AS counted
+  SELECT coalesce(sum(occurrences), 0) AS length,
+    CAST('{' || coalesce(string_agg(term || ':' || weight, ','), '') || '}/536870912' AS sparsevec) AS weights
+  FROM (
+    SELECT knowledge_term(lexeme) AS term, sum(cardinality(positions)) AS occurrences,
+      CAST(1 + ln(1 + ln(sum(cardinality(positions)))) AS real) AS weight
+    FROM unnest(searched.lexemes) GROUP BY 1
+  ) AS found) AS counted
 """)
 _CHUNKS = text(
     "SELECT chunks.id, chunks.document_id, documents.name, chunks.ordinal, chunks.page, chunks.section,"

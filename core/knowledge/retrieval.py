@@ -1,14 +1,16 @@
-"""Hybrid retrieval in Postgres: pgvector for meaning, BM25 over lexemes for words, one ranking out of both.
+"""Hybrid retrieval in Postgres: pgvector for meaning, weighted lexemes for words, one ranking out of both.
 
 1. Dense: the 200 nearest chunks. Up to `EXACT_CHUNKS` chunks by an exact scan, above through the HNSW index.
-2. Lexical: BM25 over the chunks that hold the query's rarer terms, found through the GIN index.
-3. Fuse, let the five best move the dense query (pseudo-relevance feedback), search densely once more, fuse again.
+2. Lexical: the 200 best of the chunks that hold the query's rarer terms, found through the GIN index.
+3. Fuse. The five best move both queries (pseudo-relevance feedback): search densely once more, score the words of what
+   was found so far once more, and fuse again.
 
 The method and its figures are in ``docs/reference/retrieval.md``.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import md5
 from uuid import UUID
 
 from sqlalchemy import text
@@ -19,37 +21,43 @@ from core.knowledge.records import KnowledgeBase, Passage
 
 CANDIDATES = 200
 # Below this an exact scan is as fast as the index, and misses nothing.
-EXACT_CHUNKS = 8_000
-# BM25 is computed for the chunks of the rarest query terms, until so many chunks are covered.
+EXACT_CHUNKS = 6_000
+# The chunks of the rarest query terms are scored, until so many are covered (as in MaxScore: Turtle and Flood 1995).
 LEXICAL_COVERED = 4_000
+# Terms are 29-bit hashes that count from 1; ``knowledge_term`` in the migration does the same in SQL.
+TERM_SPACE = 1 << 29
 
-_APPROXIMATE = text(
-    "SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', :ef, true)"
-)
-# The vectors have unit length: the negative inner product orders like cosine distance and is cheaper.
-_DENSE = text(
-    "SELECT id, -(embedding <#> CAST(:vector AS halfvec)) AS score FROM chunks"
-    " WHERE knowledge_base_id = :base ORDER BY embedding <#> CAST(:vector AS halfvec) LIMIT :limit"
-)
+# Adding zero keeps the planner from the approximate index. The vectors have unit length: the negative inner product
+# orders like cosine distance and is cheaper.
 _DENSE_EXACT = text(
     "SELECT id, -(embedding <#> CAST(:vector AS halfvec)) AS score FROM chunks"
     " WHERE knowledge_base_id = :base ORDER BY (embedding <#> CAST(:vector AS halfvec)) + 0 LIMIT :limit"
 )
+_DENSE = text("SELECT id, score FROM knowledge_nearest(:base, CAST(:vector AS halfvec), :limit)")
 _TERMS = text(
     "SELECT found.lexeme, cardinality(found.positions) AS times, coalesce(known.chunks, 0) AS chunks"
     " FROM unnest(to_tsvector('english', :query)) AS found (lexeme, positions, weights)"
     " LEFT JOIN knowledge_terms AS known ON known.knowledge_base_id = :base AND known.term = found.lexeme"
 )
-_LEXICAL = text("""
-SELECT chunk.id, sum(term.weight * (occurs.times * :k1_plus_1)
-    / (occurs.times + :k1 * (1 - :b + :b * chunk.length / :mean_length))) AS score
-FROM chunks AS chunk
-CROSS JOIN unnest(CAST(:terms AS text[]), CAST(:weights AS float8[])) AS term (lexeme, weight)
-CROSS JOIN LATERAL (SELECT CAST(chunk.terms ->> term.lexeme AS float8) AS times) AS occurs
-WHERE chunk.knowledge_base_id = :base AND chunk.lexemes @@ CAST(:covering AS tsquery) AND occurs.times IS NOT NULL
-GROUP BY chunk.id ORDER BY score DESC LIMIT :limit
-""")
-_VECTORS = text("SELECT id, CAST(CAST(embedding AS vector) AS real[]) AS vector FROM chunks WHERE id = ANY(:ids)")
+_LEXICAL = text(
+    "SELECT id, score FROM knowledge_lexical_search(:base, CAST(:covering AS tsquery), CAST(:terms AS sparsevec),"
+    " :mean_length, :limit)"
+)
+_LEXICAL_AMONG = text(
+    "SELECT id, -(weights <#> CAST(:terms AS sparsevec)) / (1 - :slope + :slope * length / :mean_length) AS score"
+    " FROM chunks WHERE knowledge_base_id = :base AND id = ANY(:ids)"
+)
+_LEADERS = text(
+    "SELECT id, CAST(CAST(embedding AS vector) AS real[]) AS vector FROM chunks"
+    " WHERE knowledge_base_id = :base AND id = ANY(:ids)"
+)
+_LEADER_TERMS = text(
+    "SELECT chunks.id, found.lexeme, cardinality(found.positions) * CAST(1 AS float8) / chunks.length AS share,"
+    " known.chunks"
+    " FROM chunks CROSS JOIN LATERAL unnest(chunks.lexemes) AS found (lexeme, positions, weights)"
+    " JOIN knowledge_terms AS known ON known.knowledge_base_id = :base AND known.term = found.lexeme"
+    " WHERE chunks.knowledge_base_id = :base AND chunks.id = ANY(:ids)"
+)
 _PASSAGES = text(
     "SELECT chunks.id, chunks.document_id, documents.name, chunks.ordinal, chunks.page, chunks.section,"
     " chunks.char_start, chunks.char_end, chunks.text, 0.0, NULL, NULL"
@@ -57,21 +65,23 @@ _PASSAGES = text(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The query's terms: how often each is asked for, and in how many chunks of the base each occurs."""
+
+    counts: Mapping[str, float]
+    chunks: Mapping[str, int]
+
+
 def search(session: Session, base: KnowledgeBase, query: str, vector: Sequence[float], limit: int) -> list[Passage]:
     """The `limit` best passages of `base`, best first. `vector` is the query's embedding, of unit length."""
     if base.chunk_count == 0:
         return []
-    exact = base.chunk_count <= EXACT_CHUNKS
-    if not exact:
-        session.execute(_APPROXIMATE, {"ef": str(CANDIDATES)})
-    lexical = lexical_scores(session, base, query)
-    dense = dense_scores(session, base, vector, exact=exact)
-    first = fusion.fuse(dense, lexical)
-    leaders = fusion.best(first, fusion.FEEDBACK_PASSAGES)
-    vectors = {row.id: row.vector for row in session.execute(_VECTORS, {"ids": leaders})}
-    moved = fusion.feedback_query(vector, [vectors[chunk] for chunk in leaders], [first[chunk] for chunk in leaders])
-    dense = dense_scores(session, base, moved, exact=exact)
-    final = fusion.fuse(dense, lexical)
+    words = _words(session, base, query)
+    lexical = lexical_scores(session, base, words)
+    dense = dense_scores(session, base, vector)
+    dense, scored = _with_feedback(session, base, vector, words, dense=dense, lexical=lexical)
+    final = fusion.fuse(dense, scored)
     chosen = fusion.best(final, limit)
     near = {chunk: rank for rank, chunk in enumerate(fusion.best(dense, len(dense)), start=1)}
     worded = {chunk: rank for rank, chunk in enumerate(fusion.best(lexical, len(lexical)), start=1)}
@@ -88,44 +98,124 @@ def search(session: Session, base: KnowledgeBase, query: str, vector: Sequence[f
     ]
 
 
+def _with_feedback(
+    session: Session,
+    base: KnowledgeBase,
+    vector: Sequence[float],
+    words: _Words,
+    *,
+    dense: Mapping[UUID, float],
+    lexical: Mapping[UUID, float],
+) -> tuple[dict[UUID, float], dict[UUID, float]]:
+    """Both lists again, with the queries moved towards the best passages of the first fusion."""
+    first = fusion.fuse(dense, lexical)
+    leaders = fusion.best(first, fusion.FEEDBACK_PASSAGES)
+    scope = {"base": base.id, "ids": leaders}
+    vectors = {row.id: row.vector for row in session.execute(_LEADERS, scope)}
+    leaders = [chunk for chunk in leaders if chunk in vectors]
+    weights = [first[chunk] for chunk in leaders]
+    moved = fusion.feedback_query(vector, [vectors[chunk] for chunk in leaders], weights)
+    shares: dict[UUID, dict[str, float]] = {chunk: {} for chunk in leaders}
+    chunks = dict(words.chunks)
+    for row in session.execute(_LEADER_TERMS, scope):
+        chunks[row.lexeme] = row.chunks
+        if row.id in shares:
+            shares[row.id][row.lexeme] = row.share * _rarity(base, row.chunks)
+    terms = fusion.feedback_terms(words.counts, [shares[chunk] for chunk in leaders], weights)
+    again = dense_scores(session, base, moved)
+    # Words are scored among what was found: looking for twenty more terms finds nothing that the vectors miss.
+    pool = first.keys() | again.keys()
+    return again, _lexical_among(session, base, terms, chunks, pool)
+
+
 def dense_scores(
-    session: Session, base: KnowledgeBase, vector: Sequence[float], *, exact: bool, limit: int = CANDIDATES
+    session: Session,
+    base: KnowledgeBase,
+    vector: Sequence[float],
+    *,
+    exact: bool | None = None,
+    limit: int = CANDIDATES,
 ) -> dict[UUID, float]:
-    """The cosine similarity of the `limit` nearest chunks."""
-    statement = _DENSE_EXACT if exact else _DENSE
-    rows = session.execute(statement, {"base": base.id, "vector": to_literal(vector), "limit": limit})
+    """The cosine similarity of the `limit` nearest chunks; `exact` says how, by default the size of the base does."""
+    scans = base.chunk_count <= EXACT_CHUNKS if exact is None else exact
+    parameters = {"base": base.id, "vector": to_literal(vector), "limit": limit}
+    rows = session.execute(_DENSE_EXACT if scans else _DENSE, parameters)
     return {row.id: row.score for row in rows}
 
 
-def lexical_scores(session: Session, base: KnowledgeBase, query: str, *, limit: int = CANDIDATES) -> dict[UUID, float]:
-    """The BM25 score of the `limit` best chunks; empty when no term of the query occurs."""
-    found = [row for row in session.execute(_TERMS, {"query": query, "base": base.id}) if row.chunks > 0]
-    if not found:
+def lexical_scores(
+    session: Session, base: KnowledgeBase, words: _Words, *, limit: int = CANDIDATES
+) -> dict[UUID, float]:
+    """The scores of the `limit` best chunks by their words; empty when no term of the query occurs."""
+    if not words.chunks:
         return {}
-    found.sort(key=lambda row: row.chunks)
     covering: list[str] = []
     covered = 0
-    for row in found:
-        if covering and covered + row.chunks > LEXICAL_COVERED and base.chunk_count > LEXICAL_COVERED:
+    is_large = base.chunk_count > LEXICAL_COVERED
+    for lexeme, chunks in sorted(words.chunks.items(), key=lambda known: (known[1], known[0])):
+        if covering and is_large and covered + chunks > LEXICAL_COVERED:
             break
-        covering.append(row.lexeme)
-        covered += row.chunks
-    weights = [row.times * fusion.inverse_document_frequency(base.chunk_count, row.chunks) for row in found]
+        covering.append(lexeme)
+        covered += chunks
     rows = session.execute(
         _LEXICAL,
         {
             "base": base.id,
-            "terms": [row.lexeme for row in found],
-            "weights": weights,
             "covering": " | ".join(_quoted(lexeme) for lexeme in covering),
-            "k1": fusion.BM25_K1,
-            "k1_plus_1": fusion.BM25_K1 + 1,
-            "b": fusion.BM25_B,
-            "mean_length": max(1.0, base.token_count / base.chunk_count),
+            "terms": _sparse(base, words.counts, words.chunks),
+            "mean_length": _mean_length(base),
             "limit": limit,
         },
     )
     return {row.id: row.score for row in rows}
+
+
+def _lexical_among(
+    session: Session,
+    base: KnowledgeBase,
+    terms: Mapping[str, float],
+    chunks: Mapping[str, int],
+    pool: Collection[UUID],
+) -> dict[UUID, float]:
+    rows = session.execute(
+        _LEXICAL_AMONG,
+        {
+            "base": base.id,
+            "ids": list(pool),
+            "terms": _sparse(base, terms, chunks),
+            "slope": fusion.PIVOT_SLOPE,
+            "mean_length": _mean_length(base),
+        },
+    )
+    scores = {row.id: row.score for row in rows if row.score > 0}
+    return {chunk: scores[chunk] for chunk in fusion.best(scores, CANDIDATES)}
+
+
+def _words(session: Session, base: KnowledgeBase, query: str) -> _Words:
+    found = [row for row in session.execute(_TERMS, {"query": query, "base": base.id}) if row.chunks > 0]
+    return _Words({row.lexeme: row.times for row in found}, {row.lexeme: row.chunks for row in found})
+
+
+def _sparse(base: KnowledgeBase, terms: Mapping[str, float], chunks: Mapping[str, int]) -> str:
+    """Terms times their rarity, in pgvector's text form."""
+    weights: dict[int, float] = {}
+    for lexeme, weight in terms.items():
+        term = term_of(lexeme)
+        weights[term] = weights.get(term, 0.0) + weight * _rarity(base, chunks[lexeme])
+    return "{" + ",".join(f"{term}:{weight:.6g}" for term, weight in sorted(weights.items())) + f"}}/{TERM_SPACE}"
+
+
+def term_of(lexeme: str) -> int:
+    """The place of a lexeme in the space of terms."""
+    return (int(md5(lexeme.encode(), usedforsecurity=False).hexdigest()[:8], 16) & (TERM_SPACE - 1)) + 1
+
+
+def _rarity(base: KnowledgeBase, containing: int) -> float:
+    return fusion.inverse_document_frequency(max(base.chunk_count, containing), containing)
+
+
+def _mean_length(base: KnowledgeBase) -> float:
+    return max(1.0, base.token_count / base.chunk_count)
 
 
 def to_literal(vector: Sequence[float]) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine
 
 from core.kit.db import normalize_url
 from core.kit.migrate import downgrade, upgrade
-from core.knowledge.models import HalfVector
+from core.knowledge.models import HalfVector, SparseVector
 from core.tables import metadata
 from tests.factories.processes import ROOT
 from tests.factories.services import drop_database, new_database
@@ -44,6 +44,7 @@ def test_models_and_migrations_agree(scratch_url: str) -> None:
     engine = create_engine(normalize_url(scratch_url))
     # SQLAlchemy reads pgvector's type by name only if it is told what the name means.
     engine.dialect.ischema_names["halfvec"] = HalfVector  # type: ignore[attr-defined]
+    engine.dialect.ischema_names["sparsevec"] = SparseVector  # type: ignore[attr-defined]
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"include_object": _ours, "compare_type": True, "compare_server_default": False}
