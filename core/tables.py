@@ -1,5 +1,6 @@
 """Every table, imported for its effect on the metadata that Alembic and the migration test compare."""
 
+from core.audit import models as _audit
 from core.jobs import models as _jobs
 from core.keys import models as _keys
 from core.kit.db import Base
@@ -7,4 +8,4 @@ from core.knowledge import models as _knowledge
 
 metadata = Base.metadata
 
-__all__ = ["_jobs", "_keys", "_knowledge", "metadata"]
+__all__ = ["_audit", "_jobs", "_keys", "_knowledge", "metadata"]

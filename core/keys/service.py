@@ -19,7 +19,28 @@ from core.kit.errors import NotFound, Unauthenticated, Unprocessable
 from core.kit.ids import KEY, encode, new_id
 from core.kit.settings import Settings
 
-SCOPES = ("jobs:read", "jobs:write", "knowledge:read", "knowledge:write")
+SCOPES = (
+    "jobs:read",
+    "jobs:write",
+    "knowledge:read",
+    "knowledge:write",
+    "projects:read",
+    "projects:write",
+    "keys:read",
+    "keys:write",
+    "members:read",
+    "members:write",
+    "budgets:read",
+    "budgets:write",
+    "costs:read",
+    "prices:read",
+    "prices:write",
+    "audit:read",
+    "audit:write",
+    "limits:read",
+    "limits:write",
+    "organization:read",
+)
 
 # A revoked key works for at most this long in a process that has just used it.
 _REMEMBER_SECONDS = 1.5
