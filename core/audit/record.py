@@ -41,8 +41,9 @@ def record(
     payload_digest: bytes | None = None,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add a record to the caller's transaction. `payload_digest` is the SHA-256 of what is never stored here;
-    `detail` holds facts about the act (codes, amounts, ids), never personal data or payloads.
+    """Add a record to the caller's transaction.
+
+    `payload_digest` is the SHA-256 of what is never stored here; `detail` holds facts about the act (codes, amounts, ids), never personal data or payloads.
     """
     session.execute(
         _RECORD,
