@@ -43,7 +43,8 @@ def record(
 ) -> None:
     """Add a record to the caller's transaction.
 
-    `payload_digest` is the SHA-256 of what is never stored here; `detail` holds facts about the act (codes, amounts, ids), never personal data or payloads.
+    `payload_digest` is the SHA-256 of what is never stored here. `detail` holds facts about the act (codes, amounts,
+    ids), never personal data or payloads.
     """
     session.execute(
         _RECORD,
