@@ -36,6 +36,8 @@ def main(names: list[str]) -> int:
             for name in wanted:
                 if name in _JOBS:
                     rows += _JOBS[name](systems, status.update)
+                    # A run takes many minutes: what is measured is kept, whatever becomes of the rest.
+                    _write(ROOT / "build" / "bench.json", rows)
     if "retrieval" in wanted:
         from tests.bench.retrieval import run as measure_search
 

@@ -2,8 +2,10 @@
 
 import statistics
 from collections.abc import Callable
+from contextlib import closing
 from time import perf_counter, sleep
 
+import redis
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
@@ -25,13 +27,15 @@ _FINISHED_ROWS = 1_000_000
 
 
 def empty(systems: Systems) -> None:
-    """Remove every job of both systems, so that no round pays for an earlier one."""
+    """Remove every job of both systems, and the naive system's messages, so that no round pays for an earlier one."""
     with systems.database.engine.begin() as connection:
         connection.execute(text("TRUNCATE jobs, job_events"))
     engine = create_engine(normalize_url(systems.naive_database_url))
     with engine.begin() as connection:
         connection.execute(text("TRUNCATE naive_jobs"))
     engine.dispose()
+    with closing(redis.Redis.from_url(systems.naive_environment["REDIS_URL"])) as client:
+        client.delete("celery")
 
 
 def submit(systems: Systems, say: Callable[[str], None]) -> list[Row]:
