@@ -54,25 +54,25 @@ class JobCheckpoints:
 
     def __init__(self, database: Database, job_id: UUID, organization_id: UUID, attempt: int) -> None:
         self._database = database
+        self._single = database.single_tenant(organization_id)
         self._scope = {"job_id": job_id, "attempt": attempt}
         self._organization_id = organization_id
         self.written = False
 
     def save(self, checkpoint: StoredCheckpoint) -> None:
         """Keep a checkpoint. Raises `LeaseLost`."""
-        with self._database.tenant(self._organization_id) as session:
-            kept = session.execute(
-                _SAVE,
-                {
-                    **self._scope,
-                    "namespace": checkpoint.namespace,
-                    "id": checkpoint.id,
-                    "parent_id": checkpoint.parent_id,
-                    "kind": checkpoint.kind,
-                    "body": checkpoint.body,
-                    "metadata": dump(checkpoint.metadata),
-                },
-            ).all()
+        kept = self._single.execute(
+            _SAVE,
+            {
+                **self._scope,
+                "namespace": checkpoint.namespace,
+                "id": checkpoint.id,
+                "parent_id": checkpoint.parent_id,
+                "kind": checkpoint.kind,
+                "body": checkpoint.body,
+                "metadata": dump(checkpoint.metadata),
+            },
+        ).all()
         self._require(bool(kept))
 
     def save_writes(
@@ -81,20 +81,19 @@ class JobCheckpoints:
         """Keep the finished writes of one task of a step. Raises `LeaseLost`."""
         if not writes:
             return
-        with self._database.tenant(self._organization_id) as session:
-            kept = session.execute(
-                _SAVE_WRITES,
-                {
-                    **self._scope,
-                    "namespace": namespace,
-                    "checkpoint_id": checkpoint_id,
-                    "task_id": task_id,
-                    "indexes": [index for index, _, _, _ in writes],
-                    "channels": [channel for _, channel, _, _ in writes],
-                    "kinds": [kind for _, _, kind, _ in writes],
-                    "bodies": [body for _, _, _, body in writes],
-                },
-            ).all()
+        kept = self._single.execute(
+            _SAVE_WRITES,
+            {
+                **self._scope,
+                "namespace": namespace,
+                "checkpoint_id": checkpoint_id,
+                "task_id": task_id,
+                "indexes": [index for index, _, _, _ in writes],
+                "channels": [channel for _, channel, _, _ in writes],
+                "kinds": [kind for _, _, kind, _ in writes],
+                "bodies": [body for _, _, _, body in writes],
+            },
+        ).all()
         self._require(bool(kept))
 
     def load(self, namespace: str, checkpoint_id: str | None = None) -> StoredCheckpoint | None:
