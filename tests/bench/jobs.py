@@ -17,7 +17,7 @@ from core.kit.blob import open_blob_store
 from core.kit.db import normalize_url
 from core.kit.ids import new_id
 from tests.bench.load import Outcome, closed_loop, paced
-from tests.bench.naive import unfinished
+from tests.bench.naive import QUEUE, unfinished
 from tests.bench.rows import Row, bounded, compared
 from tests.bench.system import Systems, naive_workers, our_workers
 from tests.factories.waiting import wait_until
@@ -35,7 +35,7 @@ def empty(systems: Systems) -> None:
         connection.execute(text("TRUNCATE naive_jobs"))
     engine.dispose()
     with closing(redis.Redis.from_url(systems.naive_environment["REDIS_URL"])) as client:
-        client.delete("celery")
+        client.delete(QUEUE)
 
 
 def submit(systems: Systems, say: Callable[[str], None]) -> list[Row]:
