@@ -49,6 +49,7 @@ def create_app(settings: Settings) -> Celery:
         event_queue_expires=60.0,
         control_queue_expires=60.0,
         worker_send_task_events=True,
+        worker_consumer="workers.consumer:EventBatchingConsumer",
         task_send_sent_event=False,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,

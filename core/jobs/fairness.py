@@ -12,6 +12,7 @@ from uuid import UUID
 from core.jobs.queue import DueJob
 
 _FORGET_ABOVE = 10_000
+HORIZON_SECONDS = 0.05
 
 
 class FairShare:
@@ -70,7 +71,7 @@ class Lookahead:
     (a newcomer waits for two slots at most), fast ones keep the workers fed.
     """
 
-    def __init__(self, horizon_seconds: float = 0.05, most: int = 64) -> None:
+    def __init__(self, horizon_seconds: float = HORIZON_SECONDS, most: int = 64) -> None:
         self._horizon_seconds = horizon_seconds
         self._most = most
         self._rate = 0.0

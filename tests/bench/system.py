@@ -20,12 +20,12 @@ from core.kit.db import Database
 from core.kit.migrate import upgrade
 from core.kit.settings import Settings
 from tests.bench.load import Target
-from tests.factories.processes import ROOT, Process, environment, running, start
+from tests.factories.processes import ROOT, environment, running, start
 from tests.factories.waiting import wait_until
 from waybill.stack.postgres import EmbeddedPostgres, free_port
 from waybill.stack.valkey import EmbeddedValkey
 
-WORKER_SLOTS = 4
+WORKER_SLOTS = 2
 
 
 @dataclass
@@ -108,13 +108,15 @@ def create_key(settings: Settings, database: Database) -> str:
 
 
 @contextmanager
-def our_workers(systems: Systems) -> Iterator[Process]:
-    """Our dispatcher and one worker of the probe pool."""
-    with (
-        running(systems.settings, "workers", "dispatcher", until='"pool":"probe"', WAYBILL_LOG_LEVEL="info"),
-        running(systems.settings, "workers", "worker", "probe", str(WORKER_SLOTS), until="worker_ready") as worker,
-    ):
-        yield worker
+def our_workers(systems: Systems) -> Iterator[None]:
+    """Our dispatcher, and one worker process of the probe pool a core, as the naive worker has one child a core."""
+    with ExitStack() as stack:
+        started = running(systems.settings, "workers", "dispatcher", until='"pool":"probe"', WAYBILL_LOG_LEVEL="info")
+        stack.enter_context(started)
+        for _ in range(os.cpu_count() or 2):
+            arguments = ("workers", "worker", "probe", str(WORKER_SLOTS))
+            stack.enter_context(running(systems.settings, *arguments, until="worker_ready"))
+        yield
 
 
 @contextmanager
