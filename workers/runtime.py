@@ -10,10 +10,14 @@ from core.jobs.live import LivePublisher
 from core.jobs.service import PayloadStore
 from core.kit.blob import open_blob_store
 from core.kit.db import Database
+from core.kit.logging import get_logger
 from core.kit.redis import connect
 from core.kit.settings import Settings, get_settings
+from pipelines.registry import manifests
 from workers.context import AttemptContext
 from workers.heartbeat import Heartbeat
+
+_log = get_logger(__name__)
 
 
 class Runtime:
@@ -31,6 +35,7 @@ class Runtime:
         self._held: set[AttemptContext] = set()
         self._runners: dict[str, Runner] = {}
         self._lock = threading.Lock()
+        self._loading = threading.Lock()
 
     def hold(self, ctx: AttemptContext) -> None:
         """Keep the attempt's lease until `release`."""
@@ -55,11 +60,24 @@ class Runtime:
 
     def runner(self, manifest: Manifest) -> Runner:
         """The capability's runner, loaded once per process."""
-        with self._lock:
+        with self._loading:
             runner = self._runners.get(manifest.id)
             if runner is None:
                 runner = self._runners[manifest.id] = manifest.load()
             return runner
+
+
+    def warm(self, pool: str) -> None:
+        """Load every capability of the pool, in the background: the first job of a process need not wait for it."""
+        threading.Thread(target=self._load_all, args=(pool,), name="warm", daemon=True).start()
+
+    def _load_all(self, pool: str) -> None:
+        for manifest in manifests().values():
+            if manifest.pool == pool:
+                try:
+                    self.runner(manifest)
+                except Exception:  # noqa: BLE001 - the job that asks for it fails with the same error, and says so
+                    _log.exception("capability_not_loaded", capability=manifest.id)
 
 
 class Drain:

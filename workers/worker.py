@@ -100,7 +100,7 @@ def main(settings: Settings, pool_name: str, concurrency: int | None = None) -> 
 
     def ready(**_: Any) -> None:
         if pool.kind == "threads":
-            get_runtime(pool_size=pool.concurrency + 3)
+            get_runtime(pool_size=pool.concurrency + 3).warm(pool.name)
         presence.start()
         _log.info("worker_ready", pool=pool.name, kind=pool.kind, concurrency=pool.concurrency)
 
@@ -111,7 +111,11 @@ def main(settings: Settings, pool_name: str, concurrency: int | None = None) -> 
         timer.start()
         _log.info("worker_draining", pool=pool.name, drain_seconds=settings.drain_seconds)
 
+    def forked(**_: Any) -> None:
+        get_runtime().warm(pool.name)
+
     signals.worker_ready.connect(ready, weak=False)
+    signals.worker_process_init.connect(forked, weak=False)
     signals.worker_shutting_down.connect(stopping, weak=False)
     signals.task_received.connect(presence.taken, weak=False)
     signals.setup_logging.connect(_keep_our_logging, weak=False)
