@@ -10,14 +10,18 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from core.audit.actions import AuditAction
 from core.capability import LeaseLost
 from core.jobs.records import Beat, Claim, Event
 from core.jobs.repository import COLUMNS, dump, to_record
 from core.jobs.states import JobState, Transition
+from core.jobs.trail import CALLER, audited
 from core.kit.db import Executor
 
 # How many event ids an attempt may use before it must ask for more; deltas use one each.
 EVENT_BLOCK = 100_000
+
+WORKER = ("'worker'", "worker")
 
 _CLAIM = text(f"""
 WITH job AS (
@@ -28,7 +32,7 @@ WITH job AS (
   WHERE id = :id AND state = 'queued' AND dispatched_at IS NOT NULL AND cancel_requested_at IS NULL
     AND (deadline_at IS NULL OR deadline_at > now())
   RETURNING jobs.*, old.event_last AS previous
-), event AS (
+), {audited(AuditAction.JOB_CLAIM, WORKER)}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
   SELECT id, event_last, previous, organization_id, 'job.started', attempt, jsonb_build_object('attempt', attempt)
   FROM job
@@ -61,11 +65,17 @@ _MORE_IDS = text(
     " WHERE id = :id AND attempt = :attempt AND state = 'running' RETURNING event_limit"
 )
 
-_END = text("""
+_ENDED = audited(
+    "CAST(:action AS text)",
+    ("'worker'", "worker_before"),
+    digest="result_digest",
+    detail="jsonb_strip_nulls(jsonb_build_object('reason', reason, 'cost_usd', cost_usd::text))",
+)
+_END = text(f"""
 WITH job AS (
   UPDATE jobs SET state = CAST(:state AS job_state), reason = CAST(:reason AS text),
     error = CAST(:error AS jsonb), result = CAST(:result AS jsonb), result_ref = :result_ref,
-    usage = usage || CAST(:usage AS jsonb), cost_usd = cost_usd + CAST(:cost_usd AS numeric),
+    result_digest = CAST(:result_digest AS bytea),
     failures = failures + CAST(:failures AS int), lease_expires_at = NULL, worker = NULL,
     dispatched_at = CASE WHEN CAST(:terminal AS boolean) THEN dispatched_at END,
     finished_at = CASE WHEN CAST(:terminal AS boolean) THEN now() END,
@@ -73,20 +83,24 @@ WITH job AS (
       ELSE now() + make_interval(secs => CAST(:delay_seconds AS float8)) END,
     event_last = CAST(:event_id AS bigint), event_limit = CAST(:event_id AS bigint)
   WHERE id = :id AND attempt = :attempt AND state = 'running'
-  RETURNING id, organization_id, attempt, event_last
+  RETURNING jobs.*, old.worker AS worker_before
+), {_ENDED}, event AS (
+  INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
+  SELECT id, event_last, :previous, organization_id, :type, attempt, CAST(:data AS jsonb) FROM job
 )
-INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
-SELECT id, event_last, :previous, organization_id, :type, attempt, CAST(:data AS jsonb) FROM job
-RETURNING created_at
+SELECT CASE WHEN finished_at IS NOT NULL THEN ledger_release(ARRAY[id]) END FROM job
 """)
 
+_RESUMED = audited(
+    AuditAction.JOB_RESUME, CALLER, detail="jsonb_build_object('waited_for', CAST(:reason AS text))"
+)
 _RESUME = text(f"""
 WITH job AS (
   UPDATE jobs SET state = 'queued', reason = NULL, run_at = now(), dispatched_at = NULL,
     event_last = event_limit + 1, event_limit = event_limit + 1
   WHERE id = :id AND state = 'waiting' AND reason = :reason
   RETURNING jobs.*, old.event_last AS previous
-), event AS (
+), {_RESUMED}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
   SELECT id, event_last, previous, organization_id, 'job.queued', attempt,
     jsonb_build_object('resumed', CAST(:reason AS text))
@@ -159,12 +173,14 @@ def end(
     error: Mapping[str, Any] | None = None,
     result: Mapping[str, Any] | None = None,
     result_ref: str | None = None,
-    usage: Sequence[Mapping[str, Any]] = (),
-    cost_usd: Any = 0,
+    result_digest: bytes | None = None,
     counts_as_failure: bool = False,
     delay_seconds: float | None = None,
 ) -> None:
-    """End the attempt by `rule` and keep its last event, in one statement. Raises `LeaseLost`."""
+    """End the attempt by `rule`, in one statement with its last event, its audit record and the release of its money.
+
+    Raises `LeaseLost`.
+    """
     terminal = rule.target not in {JobState.QUEUED, JobState.WAITING}
     rows = session.execute(
         _END,
@@ -176,8 +192,8 @@ def end(
             "error": dump(error),
             "result": dump(result),
             "result_ref": result_ref,
-            "usage": dump(usage),
-            "cost_usd": cost_usd,
+            "result_digest": result_digest,
+            "action": f"worker:job:{rule.name}",
             "failures": int(counts_as_failure),
             "terminal": terminal,
             "delay_seconds": delay_seconds,
@@ -197,6 +213,9 @@ def forget_checkpoints(session: Executor, job_id: UUID) -> None:
         session.execute(statement, {"id": job_id})
 
 
-def resume(session: Executor, job_id: UUID, reason: str) -> bool:
-    """Put a job that waits for `reason` back in the queue; False when it does not wait for that any more."""
-    return session.execute(_RESUME, {"id": job_id, "reason": reason}).one_or_none() is not None
+def resume(session: Executor, job_id: UUID, reason: str, actor: Mapping[str, str | None]) -> bool:
+    """Put a job that waits for `reason` back in the queue; False when it does not wait for that any more.
+
+    `actor` is what `core.jobs.trail.actor_parameters` returns.
+    """
+    return session.execute(_RESUME, {"id": job_id, "reason": reason, **actor}).one_or_none() is not None

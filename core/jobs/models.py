@@ -40,6 +40,7 @@ class Job(Base):
         CheckConstraint("state NOT IN ('failed', 'rejected') OR reason IS NOT NULL", name="jobs_failed_reason"),
         CheckConstraint("result IS NULL OR result_ref IS NULL", name="jobs_result_once"),
         CheckConstraint("input IS NULL OR input_ref IS NULL", name="jobs_input_once"),
+        CheckConstraint("max_cost_usd > 0", name="jobs_max_cost"),
         CheckConstraint("attempt >= 0", name="jobs_attempt"),
         CheckConstraint("max_attempts BETWEEN 1 AND 100", name="jobs_max_attempts"),
         CheckConstraint("priority BETWEEN 0 AND 2", name="jobs_priority"),
@@ -90,6 +91,10 @@ class Job(Base):
     result_ref: Mapped[str | None] = mapped_column(TEXT)
     usage: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
     cost_usd: Mapped[Decimal] = mapped_column(NUMERIC(18, 9), server_default=text("0"))
+    max_cost_usd: Mapped[Decimal | None] = mapped_column(NUMERIC(18, 9))
+    # SHA-256 of the payloads' canonical JSON: what proof needs of them outlives their retention.
+    input_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    result_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
 
     # event_last: id of the newest kept event. event_limit: no id above it was ever published by anyone.
     event_last: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))

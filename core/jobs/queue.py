@@ -12,9 +12,11 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from core.audit.actions import AuditAction
 from core.jobs.models import ACTIVE, DUE, IN_FLIGHT
 from core.jobs.records import Event
 from core.jobs.states import Reason
+from core.jobs.trail import DISPATCHER, audited
 
 # One lock for every dispatch decision: a project's limit spans pools, so two pools may not count at the same time.
 _DISPATCH_LOCK = 7_201_947
@@ -59,7 +61,7 @@ _UNMARK_POOL = text(
 _TO_EVENT = "job_id, id, previous, type, attempt, data, created_at"
 
 
-def _sweep(condition: str, outcome: str, event_type: str, event_data: str) -> str:
+def _sweep(action: AuditAction, condition: str, outcome: str, event_type: str, event_data: str) -> str:
     """A sweep locks its rows in key order and skips locked ones, so it never waits and never deadlocks."""
     return f"""
 WITH found AS (
@@ -68,17 +70,22 @@ WITH found AS (
   UPDATE jobs SET {outcome}, lease_expires_at = NULL, worker = NULL,
     event_last = event_limit + 1, event_limit = event_limit + 1
   FROM found WHERE jobs.id = found.id
-  RETURNING jobs.*, old.event_last AS previous, old.state AS old_state
+  RETURNING jobs.*, old.event_last AS previous
+), {audited(action, DISPATCHER, detail="jsonb_build_object('reason', reason)")}, released AS (
+  SELECT ledger_release(array_agg(id)) AS done FROM job WHERE finished_at IS NOT NULL HAVING count(*) > 0
+), event AS (
+  INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
+  SELECT id, event_last, previous, organization_id, '{event_type}', attempt, {event_data} FROM job
+  RETURNING {_TO_EVENT}
 )
-INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
-SELECT id, event_last, previous, organization_id, '{event_type}', attempt, {event_data} FROM job
-RETURNING {_TO_EVENT}
+SELECT {_TO_EVENT}, (SELECT count(done) FROM released) FROM event
 """
 
 
 _LEASE_OVER = "state = 'running' AND lease_expires_at < now()"
 _EXPIRE = text(
     _sweep(
+        AuditAction.JOB_EXPIRE,
         f"{ACTIVE} AND deadline_at < now()",
         f"state = 'expired', reason = '{Reason.DEADLINE}', finished_at = now()",
         "job.expired",
@@ -87,6 +94,7 @@ _EXPIRE = text(
 )
 _STOP = text(
     _sweep(
+        AuditAction.JOB_STOP,
         f"(({_LEASE_OVER}) OR state = 'queued') AND cancel_requested_at IS NOT NULL",
         f"state = 'cancelled', reason = '{Reason.CANCELLED_BY_CLIENT}', finished_at = now()",
         "job.cancelled",
@@ -95,6 +103,7 @@ _STOP = text(
 )
 _RECOVER = text(
     _sweep(
+        AuditAction.JOB_RECOVER,
         f"{_LEASE_OVER} AND failures + 1 < max_attempts",
         f"state = 'queued', reason = '{Reason.WORKER_LOST}', failures = failures + 1, dispatched_at = NULL,"
         " run_at = now()",
@@ -104,6 +113,7 @@ _RECOVER = text(
 )
 _ABANDON = text(
     _sweep(
+        AuditAction.JOB_ABANDON,
         f"{_LEASE_OVER} AND failures + 1 >= max_attempts",
         f"state = 'failed', reason = '{Reason.WORKER_LOST}', failures = failures + 1, finished_at = now(),"
         " error = jsonb_build_object('code', 'worker_lost', 'message', 'the worker was lost at every attempt')",
@@ -185,7 +195,7 @@ def unclaimed(session: Session, pool: str, older_than_seconds: float) -> list[UU
 def sweep(session: Session, pool: str) -> list[Event]:
     """End or requeue what ran out of time: deadlines, cancellations nobody saw, leases. Returns the kept events."""
     return [
-        Event(*row)
+        Event(*tuple(row)[:-1])
         for statement in (_EXPIRE, _STOP, _RECOVER, _ABANDON)
         for row in session.execute(statement, {"pool": pool})
     ]

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from core.jobs.states import TERMINAL, JobState, Priority
+from core.kit.money import ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class JobRecord:
     metadata: dict[str, Any]
     usage: list[dict[str, Any]]
     cost_usd: Decimal
+    max_cost_usd: Decimal | None
     event_last: int
 
     @property
@@ -76,7 +78,10 @@ FINAL_EVENTS = frozenset(f"job.{state}" for state in TERMINAL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """What a client asks for, validated. `deadline_at` wins over `deadline_seconds`, which counts from submission."""
+    """What a client asks for, validated. `deadline_at` wins over `deadline_seconds`, which counts from submission.
+
+    `reserve_usd` is set aside from every budget at submission; `max_cost_usd` is what the job may never pass.
+    """
 
     capability: str
     pool: str
@@ -87,6 +92,8 @@ class NewJob:
     deadline_at: datetime | None = None
     deadline_seconds: float | None = None
     max_attempts: int = 3
+    reserve_usd: Decimal = ZERO
+    max_cost_usd: Decimal | None = None
     traceparent: str | None = None
     parent_id: UUID | None = None
     root_id: UUID | None = None

@@ -8,29 +8,37 @@ import orjson
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.orm import Session
 
+from core.audit.actions import AuditAction
 from core.jobs.records import Event, JobFilter, JobRecord, NewJob
 from core.jobs.states import CANCEL, JobState, Reason
+from core.jobs.trail import CALLER, actor_parameters, audited, digest_of
 from core.keys.principal import Principal
-from core.kit.db import Executor
+from core.kit.db import Executor, Step
 
 COLUMNS = (
     "id, organization_id, project_id, key_id, capability, pool, state, reason, error, priority, created_at, run_at,"
     " deadline_at, dispatched_at, started_at, finished_at, cancel_requested_at, attempt, failures, max_attempts,"
-    " parent_id, root_id, traceparent, metadata, usage, cost_usd, event_last"
+    " parent_id, root_id, traceparent, metadata, usage, cost_usd, max_cost_usd, event_last"
 )
 _WIDTH = COLUMNS.count(",") + 1
 
+_SUBMITTED = audited(
+    AuditAction.JOB_SUBMIT,
+    CALLER,
+    digest=":input_digest",
+    detail="jsonb_build_object('capability', capability, 'max_cost_usd', max_cost_usd::text)",
+)
 _SUBMIT = text(f"""
 WITH job AS (
   INSERT INTO jobs (id, organization_id, project_id, key_id, capability, pool, priority, run_at, deadline_at,
-    max_attempts, parent_id, root_id, traceparent, metadata, input, input_ref)
+    max_attempts, max_cost_usd, parent_id, root_id, traceparent, metadata, input, input_ref, input_digest)
   VALUES (:id, :organization_id, :project_id, :key_id, :capability, :pool, :priority,
     coalesce(CAST(:run_at AS timestamptz), now()),
     coalesce(CAST(:deadline_at AS timestamptz), now() + make_interval(secs => CAST(:deadline_seconds AS float8))),
-    :max_attempts, :parent_id, :root_id, :traceparent,
-    CAST(:metadata AS jsonb), CAST(:input AS jsonb), :input_ref)
+    :max_attempts, :max_cost_usd, :parent_id, :root_id, :traceparent,
+    CAST(:metadata AS jsonb), CAST(:input AS jsonb), :input_ref, :input_digest)
   RETURNING {COLUMNS}
-), event AS (
+), {_SUBMITTED}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
   VALUES (:id, 1, 0, :organization_id, 'job.queued', 0, CAST(:event AS jsonb))
 )
@@ -49,17 +57,20 @@ WITH job AS (
     cancel_requested_at = now(), event_last = event_limit + 1, event_limit = event_limit + 1
   WHERE id = :id AND project_id = :project_id
   RETURNING jobs.*, old.event_last AS previous
-), event AS (
+), {audited(AuditAction.JOB_CANCEL, CALLER)}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
   SELECT id, event_last, previous, organization_id, 'job.cancelled', attempt, jsonb_build_object('reason', reason)
   FROM job
 )
+SELECT {COLUMNS}, ledger_release(ARRAY[id]) FROM job
+""")
+_CANCEL_RUNNING = text(f"""
+WITH job AS (
+  UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, now())
+  WHERE id = :id AND project_id = :project_id RETURNING jobs.*
+), {audited(AuditAction.JOB_CANCEL, CALLER, detail="jsonb_build_object('state', state)")}
 SELECT {COLUMNS} FROM job
 """)
-_CANCEL_RUNNING = text(
-    "UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, now())"
-    f" WHERE id = :id AND project_id = :project_id RETURNING {COLUMNS}"
-)
 
 _EVENT_COLUMNS = "job_id, id, previous, type, attempt, data, created_at"
 _EVENTS = text(
@@ -84,11 +95,12 @@ def dump(value: Mapping[str, Any] | Sequence[Any] | None) -> str | None:
     return None if value is None else orjson.dumps(value).decode()
 
 
-def insert(session: Executor, principal: Principal, job_id: UUID, new: NewJob, input_ref: str | None) -> JobRecord:
-    """Write the job and its first event in one statement."""
-    row = session.execute(
+def insertion(principal: Principal, job_id: UUID, new: NewJob, input_ref: str | None) -> Step:
+    """The statement that writes the job, its first event and its audit record; its row is a `to_record`."""
+    return (
         _SUBMIT,
         {
+            **actor_parameters(principal),
             "id": job_id,
             "organization_id": principal.organization_id,
             "project_id": principal.project_id,
@@ -100,16 +112,17 @@ def insert(session: Executor, principal: Principal, job_id: UUID, new: NewJob, i
             "deadline_at": new.deadline_at,
             "deadline_seconds": new.deadline_seconds,
             "max_attempts": new.max_attempts,
+            "max_cost_usd": new.max_cost_usd,
             "parent_id": new.parent_id,
             "root_id": new.root_id or job_id,
             "traceparent": new.traceparent,
             "metadata": dump(new.metadata),
             "input": None if input_ref else dump(new.input),
             "input_ref": input_ref,
+            "input_digest": digest_of(new.input),
             "event": dump({"capability": new.capability, "priority": str(new.priority)}),
         },
-    ).one()
-    return to_record(row)
+    )
 
 
 def get(session: Executor, principal: Principal, job_id: UUID) -> JobRecord | None:
@@ -165,13 +178,14 @@ def list_jobs(
 def cancel(session: Session, principal: Principal, job_id: UUID) -> JobRecord | None:
     """Cancel an idle job at once, ask a running one to stop, leave an ended one as it is. None: no such job."""
     scope = {"id": job_id, "project_id": principal.project_id}
+    asked = {**scope, **actor_parameters(principal)}
     state = session.execute(_LOCK, scope).scalar_one_or_none()
     if state is None:
         return None
     if JobState(state) in CANCEL.sources:
-        return to_record(session.execute(_CANCEL_IDLE, scope).one())
+        return to_record(session.execute(_CANCEL_IDLE, asked).one())
     if JobState(state) is JobState.RUNNING:
-        return to_record(session.execute(_CANCEL_RUNNING, scope).one())
+        return to_record(session.execute(_CANCEL_RUNNING, asked).one())
     return get(session, principal, job_id)
 
 

@@ -12,7 +12,7 @@ from core.jobs.records import Event, JobFilter, JobRecord, NewJob
 from core.jobs.states import Priority
 from core.keys.principal import Principal
 from core.kit.blob import BlobStore
-from core.kit.db import Executor
+from core.kit.db import Executor, execute_all
 from core.kit.errors import NotFound
 from core.kit.ids import JOB, encode, new_id
 from core.kit.settings import Settings
@@ -52,14 +52,24 @@ class JobService:
         self._payloads = PayloadStore(settings, blobs)
 
     def submit(self, session: Executor, principal: Principal, new: NewJob) -> JobRecord:
-        """Write a queued job and its first event.
+        """Admit, reserve and write a queued job with its first event and its audit record: one transaction.
+
+        Raises `QuotaExceeded` or `BudgetExhausted`; nothing is kept then.
 
         A large input is written to the blob store before the row: if the transaction then fails, an unreferenced blob
         is left behind, never a job without its input.
         """
         job_id = new_id()
         reference = self._payloads.put(job_id, "input", new.input)
-        return repository.insert(session, principal, job_id, new, reference)
+        results = execute_all(
+            session,
+            [
+                admission(principal),
+                reservation(principal, job_id, amount_usd=new.reserve_usd, cap_usd=new.max_cost_usd),
+                repository.insertion(principal, job_id, new, reference),
+            ],
+        )
+        return repository.to_record(results[-1].one())
 
     def get(self, session: Executor, principal: Principal, job_id: UUID) -> JobRecord:
         """The job. Raises `NotFound` for unknown ids and for other projects' jobs alike."""

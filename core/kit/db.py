@@ -7,7 +7,7 @@ transaction, so that a transaction pooler in front of Postgres works:
 * `Database.system` runs as ``waybill_system``: dispatcher and sweeps, which work across organisations.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -35,6 +35,8 @@ _ASSUME = text(
 # The hot statements are prepared once a connection. On partitioned tables Postgres finds custom plans cheaper and plans
 # anew at every execution, which costs more than the statement; partitions are pruned at execution all the same.
 _ASSUME_HOT = text(f"{_ASSUME.text}, set_config('plan_cache_mode', 'force_generic_plan', true)")
+# A statement and its parameters.
+Step = tuple[TextClause, Mapping[str, Any]]
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
@@ -109,10 +111,11 @@ class Database:
         """Executes statements across organisations, each in a transaction and a round trip of its own."""
         return SingleStatement(self, SYSTEM_ROLE, "")
 
-    def run_single(
-        self, role: str, organization: str, statement: TextClause, parameters: Mapping[str, Any]
-    ) -> Result[Any]:
-        """Begin, assume the role, execute `statement` and commit, in one round trip (libpq's pipeline mode)."""
+    def run_together(self, role: str, organization: str, steps: Sequence[Step]) -> list[Result[Any]]:
+        """Begin, assume the role, execute `steps` and commit, in one round trip (libpq's pipeline mode).
+
+        A step that Postgres refuses ends the transaction: nothing is kept, and its error is raised.
+        """
         pooled = self.engine.raw_connection()
         try:
             connection: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
@@ -122,10 +125,9 @@ class Database:
                         _driver_sql(_ASSUME_HOT),
                         {"role": role, "organization": organization, "timeout": self._timeout_ms},
                     )
-                    cursor = connection.execute(_driver_sql(statement), parameters)
+                    cursors = [connection.execute(_driver_sql(step), parameters) for step, parameters in steps]
                     connection.commit()
-                rows = cursor.fetchall() if cursor.description else []
-                keys = tuple(column.name for column in cursor.description or ())
+                results = [_fetched(cursor) for cursor in cursors]
             except (psycopg.OperationalError, psycopg.InterfaceError):
                 # The server went away: every pooled connection is as dead as this one.
                 pooled.invalidate()
@@ -133,7 +135,7 @@ class Database:
                 raise
         finally:
             pooled.close()
-        return IteratorResult(_metadata(keys), iter(rows))
+        return results
 
     def close(self) -> None:
         """Close every pooled connection."""
@@ -152,11 +154,27 @@ class SingleStatement:
 
     def execute(self, statement: TextClause, parameters: Mapping[str, Any]) -> Result[Any]:
         """Execute and commit. Raises what the driver raises; nothing is kept then."""
-        return self._database.run_single(self._role, self._organization, statement, parameters)
+        return self.execute_all([(statement, parameters)])[0]
+
+    def execute_all(self, steps: Sequence[Step]) -> list[Result[Any]]:
+        """Execute several statements as one transaction, and commit. None sees what an earlier one returned."""
+        return self._database.run_together(self._role, self._organization, steps)
 
 
 # What a repository function that issues one statement accepts.
 Executor = Session | SingleStatement
+
+
+def execute_all(executor: Executor, steps: Sequence[Step]) -> list[Result[Any]]:
+    """Execute statements that do not depend on each other's rows: together where that saves round trips."""
+    if isinstance(executor, SingleStatement):
+        return executor.execute_all(steps)
+    return [executor.execute(statement, parameters) for statement, parameters in steps]
+
+
+def _fetched(cursor: psycopg.Cursor[Any]) -> Result[Any]:
+    rows = cursor.fetchall() if cursor.description else []
+    return IteratorResult(_metadata(tuple(column.name for column in cursor.description or ())), iter(rows))
 
 
 @lru_cache(maxsize=512)

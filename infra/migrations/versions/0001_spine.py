@@ -27,6 +27,14 @@ CREATE FUNCTION uuid7_floor(moment timestamptz) RETURNS uuid LANGUAGE sql IMMUTA
   SELECT (lpad(to_hex((extract(epoch FROM moment) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
 $$;
 
+-- The API's form of an id (core.kit.ids): the prefix and 26 characters of base32.
+CREATE FUNCTION typeid(prefix text, id uuid) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT prefix || '_' || string_agg(substr('0123456789abcdefghjkmnpqrstvwxyz',
+    substring(B'00' || ('x' || replace(id::text, '-', ''))::bit(128) FROM place * 5 + 1 FOR 5)::bit(5)::int + 1, 1),
+    '' ORDER BY place)
+  FROM generate_series(0, 25) AS place
+$$;
+
 CREATE FUNCTION ensure_partitions(months_ahead int) RETURNS int LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp AS $$
 DECLARE
@@ -129,6 +137,9 @@ CREATE TABLE jobs (
   result_ref text,
   usage jsonb NOT NULL DEFAULT '[]',
   cost_usd numeric(18, 9) NOT NULL DEFAULT 0,
+  max_cost_usd numeric(18, 9),
+  input_digest bytea,
+  result_digest bytea,
   event_last bigint NOT NULL DEFAULT 1,
   event_limit bigint NOT NULL DEFAULT 1,
   CONSTRAINT jobs_terminal_is_finished CHECK (
@@ -138,6 +149,7 @@ CREATE TABLE jobs (
   CONSTRAINT jobs_failed_reason CHECK (state NOT IN ('failed', 'rejected') OR reason IS NOT NULL),
   CONSTRAINT jobs_result_once CHECK (result IS NULL OR result_ref IS NULL),
   CONSTRAINT jobs_input_once CHECK (input IS NULL OR input_ref IS NULL),
+  CONSTRAINT jobs_max_cost CHECK (max_cost_usd > 0),
   CONSTRAINT jobs_attempt CHECK (attempt >= 0),
   CONSTRAINT jobs_max_attempts CHECK (max_attempts BETWEEN 1 AND 100),
   CONSTRAINT jobs_priority CHECK (priority BETWEEN 0 AND 2),
@@ -234,5 +246,5 @@ def downgrade() -> None:
     """Remove everything but the roles, which other databases of the server may share."""
     for table in (*reversed(_TENANT_TABLES), "organizations", "partitioned_tables"):
         op.execute(f"DROP TABLE {table} CASCADE")
-    op.execute("DROP FUNCTION jobs_guard_transition, ensure_partitions, uuid7_floor")
+    op.execute("DROP FUNCTION jobs_guard_transition, ensure_partitions, uuid7_floor, typeid")
     op.execute("DROP TYPE job_state")

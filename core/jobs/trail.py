@@ -1,0 +1,43 @@
+"""How a statement about jobs leaves its audit record: a CTE beside the change, in the same statement.
+
+Each fragment reads the CTE ``job``, so that what is recorded is what was changed, row by row.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from core.audit.actions import AuditAction
+from core.keys.principal import Principal
+from core.kit.ids import KEY, encode
+
+_COLUMNS = "organization_id, project_id, action, subject_id, actor_kind, actor_id, attempt, payload_digest, detail"
+
+CALLER = (":actor_kind", ":actor_id")
+DISPATCHER = ("'dispatcher'", "NULL")
+
+
+def audited(action: AuditAction | str, actor: tuple[str, str], *, digest: str = "NULL", detail: str = "'{}'") -> str:
+    """The CTE ``audit``: one record for every row of ``job``. All but a constant `action` are SQL expressions."""
+    named = f"'{action.value}'" if isinstance(action, AuditAction) else action
+    kind, name = actor
+    return (
+        f"audit AS (INSERT INTO audit_inbox ({_COLUMNS})"
+        f" SELECT organization_id, project_id, {named}, typeid('job', id), {kind}, {name}, attempt, {digest}, {detail}"
+        " FROM job)"
+    )
+
+
+def actor_parameters(principal: Principal) -> dict[str, str | None]:
+    """The parameters that `CALLER` names."""
+    return {
+        "actor_kind": "key" if principal.key_id else "system",
+        "actor_id": encode(KEY, principal.key_id) if principal.key_id else None,
+    }
+
+
+def digest_of(payload: Mapping[str, Any]) -> bytes:
+    """The SHA-256 of a payload's canonical JSON: keys sorted, no white space, UTF-8."""
+    return hashlib.sha256(orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)).digest()
