@@ -16,7 +16,8 @@ _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _PROBLEMS = {
     400: "The request cannot be read (`malformed_json`, `nesting_too_deep`, `idempotency_key_invalid`, …).",
     401: "No key, or not a good one (`key_missing`, `key_unknown`, `key_expired`, `key_revoked`).",
-    403: "The key lacks a scope (`scope_missing`; the member `scope` names it).",
+    402: "A budget has no room for this (`budget_exhausted`; the members name the budget and its figures).",
+    403: "The key lacks a scope (`scope_missing`, named by `scope`), or a quota is used up (`quota_exceeded`).",
     404: "There is no such thing in the key's project.",
     405: "The route exists, the method does not.",
     408: "The body did not arrive in time (`request_timeout`).",

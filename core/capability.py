@@ -16,6 +16,8 @@ from uuid import UUID
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
+from core.kit.money import ZERO
+
 
 class JobInterrupted(BaseException):
     """Ends an attempt from inside. A BaseException, so that no framework's retry swallows it."""
@@ -37,15 +39,39 @@ class JobSuspended(JobInterrupted):
         self.reason = reason
 
 
+# The kinds of quantity that count as what went in, and as what came out.
+_INPUT_KINDS = ("input_tokens", "cached_input_tokens", "cache_write_tokens", "embedding_tokens")
+_OUTPUT_KINDS = ("output_tokens", "reasoning_tokens")
+
+
 @dataclass(frozen=True, slots=True)
 class ModelUsage:
-    """What one model call consumed. Tokens are counted by the model's own tokenizer; cost is US dollars."""
+    """What one model call consumed: amounts by kind, the kinds being those of the price book.
+
+    Every token counts in exactly one kind, so that the kinds add up: ``input_tokens`` are the uncached ones,
+    ``output_tokens`` those that are not reasoning. `estimated`: nothing was reported, the amounts were counted here.
+    """
 
     model: str
-    input_tokens: int
-    output_tokens: int
-    cost_usd: Decimal
+    quantities: Mapping[str, int]
     estimated: bool = False
+
+    @property
+    def input_tokens(self) -> int:
+        """All tokens that went in."""
+        return sum(self.quantities.get(kind, 0) for kind in _INPUT_KINDS)
+
+    @property
+    def output_tokens(self) -> int:
+        """All tokens that came out."""
+        return sum(self.quantities.get(kind, 0) for kind in _OUTPUT_KINDS)
+
+
+class ModelCall(Protocol):
+    """An open model call: its money is set aside, and settled when the block that opened it ends, however it ends."""
+
+    def report(self, usage: ModelUsage) -> None:
+        """Say what was consumed up to now; the last report counts. A call that reports nothing costs its bound."""
 
 
 class JobContext(Protocol):
@@ -72,8 +98,13 @@ class JobContext(Protocol):
     def emit(self, event: str, data: Mapping[str, Any]) -> None:
         """Emit and keep an event of the capability's own, for example ``document.failed``."""
 
-    def meter(self, usage: ModelUsage) -> None:
-        """Add a model call to the job's usage and emit ``cost.updated``."""
+    def call_model(self, model: str, bound: Mapping[str, int]) -> AbstractContextManager[ModelCall]:
+        """Open a call that consumes at most `bound` (amounts by kind), make it inside the block, and settle it after.
+
+        Writes the intent to the ledger before the block and the settlement after it, and emits ``cost.updated``.
+        Raises `LeaseLost`; and, when no budget has room for the bound, `JobSuspended` or `CapabilityFailure`
+        (``budget_exhausted``), as the budget says.
+        """
 
     def transaction(self) -> AbstractContextManager[Session]:
         """A transaction as the job's tenant (row-level security applies); commits at the end of the block."""
@@ -122,7 +153,11 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What can be asked for: published by ``GET /v1/capabilities`` and obeyed by dispatcher and workers."""
+    """What can be asked for: published by ``GET /v1/capabilities`` and obeyed by dispatcher and workers.
+
+    `reserve_usd` is set aside from every budget when a job is accepted, so that a job that must spend is refused before
+    it begins; what a call needs beyond it is set aside when the call is made.
+    """
 
     id: str
     version: str
@@ -135,6 +170,7 @@ class Manifest:
     max_attempts: int = 3
     deadline_seconds: int = 3600
     price_hint: str = "no model is billed by default"
+    reserve_usd: Decimal = ZERO
     scopes: frozenset[str] = field(default_factory=frozenset)
 
     @property

@@ -65,7 +65,7 @@ Wait = Annotated[int, Query(ge=0, le=600, description=_WAIT_HELP)]
             "model": JobWithResult,
             "headers": {**_LOCATION, **_APPLIED},
         },
-        **problems(400, 408, 409, 413, 415),
+        **problems(400, 402, 408, 409, 413, 415),
     },
     openapi_extra={"parameters": [IDEMPOTENCY_KEY, _PREFER]},
 )
@@ -87,6 +87,8 @@ async def submit_job(request: Request, body: SubmitJob) -> Response:
         deadline_at=body.deadline_at,
         deadline_seconds=body.deadline_seconds or (None if body.deadline_at else manifest.deadline_seconds),
         max_attempts=body.max_attempts or manifest.max_attempts,
+        max_cost_usd=body.max_cost_usd,
+        reserve_usd=min(manifest.reserve_usd, body.max_cost_usd or manifest.reserve_usd),
         traceparent=current_traceparent(),
     )
     answer = await runtime.in_thread(_submit, request, new, identity)

@@ -7,6 +7,7 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from api.amounts import Money
 from api.times import Moment
 from core.jobs.records import JobRecord
 from core.jobs.states import JobState, Priority
@@ -50,6 +51,9 @@ class SubmitJob(BaseModel):
     )
     deadline_at: Moment | None = Field(None, description="The job becomes `expired` at this moment.")
     max_attempts: int | None = Field(None, ge=1, le=100, description="Attempts before the job is `failed`.")
+    max_cost_usd: Money | None = Field(
+        None, description="The job never costs more than this, in US dollars, as a decimal string.", examples=["0.25"]
+    )
     metadata: dict[MetadataName, MetadataValue] = Field(
         default_factory=dict, max_length=METADATA_MAX, description="Your own labels; `GET /v1/jobs` filters by them."
     )
@@ -117,6 +121,7 @@ class Job(BaseModel):
     root_id: str | None
     usage: list[Usage]
     cost_usd: str = Field(description="US dollars, as a decimal string.")
+    max_cost_usd: str | None = Field(description="What the job may cost at most.")
     links: JobLinks
 
 
@@ -159,6 +164,7 @@ def to_wire(job: JobRecord) -> dict[str, Any]:
         "root_id": _job_id(job.root_id),
         "usage": job.usage,
         "cost_usd": format_money(job.cost_usd),
+        "max_cost_usd": None if job.max_cost_usd is None else format_money(job.max_cost_usd),
         "links": {"self": where, "events": f"{where}/events", "cancel": f"{where}/cancel"},
     }
 

@@ -3,12 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from core.capability import ModelUsage
-from core.kit.money import ZERO
 
 if TYPE_CHECKING:
     # Only the worker image holds numpy.
@@ -110,20 +108,19 @@ class Chunk:
 class Usage:
     """What a call consumed. `input_tokens` includes cached ones.
 
-    `estimated`: the provider reported nothing, the tokens were counted here with another model's tokenizer.
-    `priced`: whether `cost_usd` is known; an endpoint without a price costs 0 and says so here.
+    `estimated`: the provider reported nothing, the tokens were counted here with another model's tokenizer. What it
+    costs is the price book's business.
     """
 
     model: str
     input_tokens: int
     output_tokens: int
     estimated: bool = False
-    cost_usd: Decimal = ZERO
-    priced: bool = True
 
     def to_model_usage(self) -> ModelUsage:
-        """The form in which `core.capability.JobContext.meter` takes it."""
-        return ModelUsage(self.model, self.input_tokens, self.output_tokens, self.cost_usd, self.estimated)
+        """The form in which `core.capability.ModelCall.report` takes it."""
+        quantities = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
+        return ModelUsage(self.model, quantities, self.estimated)
 
 
 class Finish(StrEnum):

@@ -75,7 +75,10 @@ def _source(number: int, passage: Passage) -> str:
 
 
 def _stream(ctx: JobContext, model: ChatModel, request: ChatRequest, reader: AnswerReader) -> Finish | None:
-    with model.stream(request, check=ctx.check) as stream:
+    # No tokenizer makes more tokens of a text than it has bytes.
+    bytes_in = len((request.system + request.render(request.parts)).encode())
+    bound = {"input_tokens": bytes_in, "output_tokens": request.max_output_tokens}
+    with ctx.call_model(model.name, bound) as call, model.stream(request, check=ctx.check) as stream:
         try:
             for chunk in stream:
                 if shown := reader.feed(chunk):
@@ -85,7 +88,5 @@ def _stream(ctx: JobContext, model: ChatModel, request: ChatRequest, reader: Ans
         finally:
             # Whatever ended the stream, what it consumed by then is metered.
             stream.close()
-            usage = stream.usage
-            if usage.input_tokens or usage.output_tokens:
-                ctx.meter(usage.to_model_usage())
+            call.report(stream.usage.to_model_usage())
         return stream.finish

@@ -10,14 +10,13 @@ from typing import Annotated, Any, TypedDict
 
 from langgraph.graph import END, START
 
-from core.capability import JobContext, ModelUsage
+from core.capability import JobContext
 from core.kit.ids import DOCUMENT, decode, encode
-from core.kit.money import ZERO
 from core.knowledge.service import KnowledgeService
 from pipelines._kit.graph import Graph, GraphRunner, add_step, new_graph
 from pipelines._kit.resources import get_blob_store, get_gateway
 from pipelines.knowledge.documents.isolation import IsolatedReader
-from pipelines.knowledge.intake import Intake, Spent
+from pipelines.knowledge.intake import Intake
 from pipelines.knowledge.schemas import IngestCounts, IngestedDocument, IngestInput, IngestOutput
 
 # Every step stores the whole state, so a job has at most about so many, however many documents it has.
@@ -60,16 +59,11 @@ class Ingest:
         documents, done = state["documents"], len(state["results"])
         group = documents[done : done + -(-len(documents) // _STEPS_MOST)]
         results: list[dict[str, Any]] = []
-        spent = Spent()
-        try:
-            for document in group:
-                ctx.check()
-                outcome = self._intake.take(ctx, state["knowledge_base"], decode(DOCUMENT, document), spent)
-                results.append(outcome.model_dump(mode="json"))
-                ctx.progress(done + len(results), len(documents), outcome.name)
-        finally:
-            if spent.tokens:
-                ctx.meter(ModelUsage(self._intake.embedding_model, spent.tokens, 0, ZERO))
+        for document in group:
+            ctx.check()
+            outcome = self._intake.take(ctx, state["knowledge_base"], decode(DOCUMENT, document))
+            results.append(outcome.model_dump(mode="json"))
+            ctx.progress(done + len(results), len(documents), outcome.name)
         return {"results": results}
 
 

@@ -1,14 +1,13 @@
 """Takes one document into a knowledge base: read, chunk, embed what is new, store all of it in one transaction."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.capability import JobContext
+from core.capability import JobContext, ModelUsage
 from core.gateway.models import Embedder
 from core.kit.blob import BlobNotFound, BlobStore
 from core.kit.errors import CapabilityFailure, NotFound
@@ -45,13 +44,6 @@ class Reader(Protocol):
         """A file's text with its pages and sections. Raises `UnreadableDocument`."""
 
 
-@dataclass(slots=True)
-class Spent:
-    """Tokens embedded so far, by the embedding model's tokenizer."""
-
-    tokens: int = 0
-
-
 class Intake:
     """Everything ingestion needs. Safe in several threads."""
 
@@ -84,7 +76,7 @@ class Intake:
                 raise CapabilityFailure(error.detail, code=error.code) from error
             return list(requested)
 
-    def take(self, ctx: JobContext, base_id: str, document_id: UUID, spent: Spent) -> IngestedDocument:
+    def take(self, ctx: JobContext, base_id: str, document_id: UUID) -> IngestedDocument:
         """Ingest one document and say what became of it. A file that cannot be read is an outcome, not an error."""
         try:
             with ctx.transaction() as session:
@@ -103,7 +95,7 @@ class Intake:
             with ctx.transaction() as session:
                 self._knowledge.fail_document(session, principal_of(ctx), document, error.code, error.detail)
             return _failed(ctx, encode(DOCUMENT, document.id), document.name, error.code, error.detail)
-        return self._store(ctx, document, read, chunks, spent)
+        return self._store(ctx, document, read, chunks)
 
     def _read(self, ctx: JobContext, document: DocumentRecord) -> tuple[Document, list[Chunk]]:
         try:
@@ -119,14 +111,14 @@ class Intake:
             raise UnreadableDocument("The text of this file cannot be divided.", code="document_corrupt") from error
 
     def _store(
-        self, ctx: JobContext, document: DocumentRecord, read: Document, chunks: Sequence[Chunk], spent: Spent
+        self, ctx: JobContext, document: DocumentRecord, read: Document, chunks: Sequence[Chunk]
     ) -> IngestedDocument:
         texts = {chunk.content_hash: chunk.embedding_text for chunk in chunks}
         with ctx.transaction() as session:
             missing = self._knowledge.missing_embeddings(session, document.id, list(texts))
         new = [content_hash for content_hash in texts if content_hash in missing]
         with span("document embed", attributes={"waybill.chunks": len(new)}):
-            vectors = self._embed(ctx, document.name, [texts[content_hash] for content_hash in new], spent)
+            vectors = self._embed(ctx, document.name, [texts[content_hash] for content_hash in new])
         embedded = dict(zip(new, vectors, strict=True))
         self._pagination.keep(document, read)
         with span("document store"), ctx.transaction() as session:
@@ -146,16 +138,20 @@ class Intake:
         ctx.emit("document.ingested", {"document": outcome.id, "name": outcome.name, **data})
         return outcome
 
-    def _embed(self, ctx: JobContext, name: str, texts: Sequence[str], spent: Spent) -> list[NDArray[np.float32]]:
+    def _embed(self, ctx: JobContext, name: str, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        if not texts:
+            return []
         embedder = self._models.embedder()
         vectors: list[NDArray[np.float32]] = []
-        for number, begin in enumerate(range(0, len(texts), _BATCH), start=1):
-            ctx.check()
-            batch = texts[begin : begin + _BATCH]
-            vectors.extend(embedder.embed(batch))
-            spent.tokens += sum(embedder.count_tokens(text) for text in batch)
-            if number % _TELL_EVERY_BATCHES == 0:
-                ctx.emit("document.embedding", {"name": name, "done": len(vectors), "total": len(texts)})
+        tokens = [embedder.count_tokens(text) for text in texts]
+        with ctx.call_model(embedder.name, {"embedding_tokens": sum(tokens)}) as call:
+            call.report(ModelUsage(embedder.name, {"embedding_tokens": 0}))
+            for number, begin in enumerate(range(0, len(texts), _BATCH), start=1):
+                ctx.check()
+                vectors.extend(embedder.embed(texts[begin : begin + _BATCH]))
+                call.report(ModelUsage(embedder.name, {"embedding_tokens": sum(tokens[: len(vectors)])}))
+                if number % _TELL_EVERY_BATCHES == 0:
+                    ctx.emit("document.embedding", {"name": name, "done": len(vectors), "total": len(texts)})
         return vectors
 
     def _ingested(self, document: DocumentRecord) -> str:

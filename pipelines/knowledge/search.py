@@ -12,7 +12,6 @@ from core.gateway.models import ChatModel, Citation, Embedder
 from core.kit.blob import BlobStore
 from core.kit.errors import NotFound
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, decode, encode
-from core.kit.money import ZERO
 from core.knowledge.records import DocumentRecord, Passage
 from core.knowledge.service import KnowledgeService
 from pipelines._kit.graph import Graph, GraphRunner, add_step, new_graph
@@ -73,8 +72,10 @@ class Search:
 
     def _retrieve(self, state: SearchState, ctx: JobContext) -> Mapping[str, Any]:
         embedder = self._models.embedder()
-        vector = embedder.embed_query(state["query"])
-        ctx.meter(ModelUsage(embedder.name, embedder.count_tokens(state["query"]), 0, ZERO))
+        spent = ModelUsage(embedder.name, {"embedding_tokens": embedder.count_tokens(state["query"])})
+        with ctx.call_model(embedder.name, spent.quantities) as call:
+            vector = embedder.embed_query(state["query"])
+            call.report(spent)
         with ctx.transaction() as session:
             base = open_base(self._knowledge, session, ctx, state["knowledge_base"], embedder)
             hits = self._knowledge.search(session, base, state["query"], vector.tolist(), state["limit"])

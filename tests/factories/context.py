@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from core.capability import CheckpointStore, LeaseLost, ModelUsage, StoredCheckpoint
+from core.capability import CheckpointStore, LeaseLost, ModelCall, ModelUsage, StoredCheckpoint
 from core.kit.db import Database
 from core.kit.ids import new_id
 
@@ -60,6 +60,16 @@ class Checkpoints:
     def _require(self) -> None:
         if self.lost:
             raise LeaseLost
+
+
+@dataclass
+class RecordedCall:
+    """Implements `ModelCall`: the last report, or the bound."""
+
+    usage: ModelUsage
+
+    def report(self, usage: ModelUsage) -> None:
+        self.usage = usage
 
 
 @dataclass
@@ -125,8 +135,13 @@ class RecordingContext:
     def emit(self, event: str, data: Mapping[str, Any]) -> None:
         self.events.append((event, dict(data)))
 
-    def meter(self, usage: ModelUsage) -> None:
-        self.usage.append(usage)
+    @contextmanager
+    def call_model(self, model: str, bound: Mapping[str, int]) -> Iterator[ModelCall]:
+        call = RecordedCall(ModelUsage(model, bound, estimated=True))
+        try:
+            yield call
+        finally:
+            self.usage.append(call.usage)
 
     def transaction(self) -> AbstractContextManager[Session]:
         assert self.database is not None, "this test gave no database"

@@ -129,15 +129,14 @@ class OpenAICompatible:
 
     def _usage(self, meter: Meter, system: str, prompt: str) -> Usage:
         if meter.input_tokens is not None and meter.output_tokens is not None:
-            return Usage(self.name, meter.input_tokens, meter.output_tokens, priced=False)
+            return Usage(self.name, meter.input_tokens, meter.output_tokens)
         if not meter.sent:
-            return Usage(self.name, 0, 0, priced=False)
+            return Usage(self.name, 0, 0)
         return Usage(
             self.name,
             self._count_tokens(f"{system}\n{prompt}"),
             self._count_tokens(meter.text),
             estimated=True,
-            priced=False,
         )
 
 

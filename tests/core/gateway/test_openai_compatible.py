@@ -51,7 +51,6 @@ def test_text_and_reported_usage_come_through() -> None:
     assert stream.finish is Finish.STOP
     assert (stream.usage.model, stream.usage.input_tokens, stream.usage.output_tokens) == ("tiny", 120, 4)
     assert not stream.usage.estimated
-    assert not stream.usage.priced
     asked = server.requests[0]
     assert asked.headers["Authorization"] == "Bearer secret"
     assert asked.body["stream_options"] == {"include_usage": True}
