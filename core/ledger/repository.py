@@ -1,0 +1,147 @@
+"""The SQL of the ledger: calls of the functions that move money, and reading what they wrote."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from core.keys.principal import Principal
+from core.kit.db import Executor, Step
+from core.kit.money import format_money
+from core.ledger.records import CallIdentity, Entry, Settlement
+
+_RESERVE = text("SELECT ledger_reserve(:job, :organization, :project, :key, :amount, :cap)")
+
+# The fence is part of the statement: a call that no running attempt owns is not begun, and returns no row.
+_BEGIN = text("""
+WITH owned AS (
+  SELECT id FROM jobs WHERE id = :job AND attempt = :attempt AND state = 'running' FOR NO KEY UPDATE
+)
+SELECT ledger_begin_call(:job, :attempt, :call, :bound, :provider, :model, :version, :step) FROM owned
+""")
+
+# The job's row is locked before its reservation, as everywhere. The call is metered whoever owns the job by now.
+_SETTLE = text("""
+WITH job AS (
+  SELECT id FROM jobs WHERE id = :job FOR NO KEY UPDATE
+), settled AS (
+  SELECT ledger_settle_call(:job, :attempt, :call, :amount, CAST(:quantities AS jsonb), CAST(:amounts AS jsonb),
+    CAST(:price_ids AS uuid[]), :estimated, :reason) AS changed
+  FROM (SELECT count(*) FROM job) AS locked
+)
+UPDATE jobs SET cost_usd = cost_usd + CAST(:amount AS numeric), usage = usage || CAST(:line AS jsonb)
+FROM settled WHERE jobs.id = :job AND settled.changed
+RETURNING jobs.cost_usd
+""")
+
+_SWEEP = text("SELECT DISTINCT ledger_sweep(:grace_seconds, :most) AS job_id")
+_RELEASE_ENDED = text("""
+SELECT ledger_release(ARRAY(
+  SELECT reservations.root_job_id FROM reservations JOIN jobs ON jobs.id = reservations.root_job_id
+  WHERE jobs.finished_at IS NOT NULL ORDER BY 1 LIMIT :most))
+""")
+_RECOUNT = text("""
+UPDATE jobs SET cost_usd = (SELECT coalesce(sum(amount_usd), 0) FROM ledger_entries WHERE job_id = jobs.id)
+WHERE id = :id
+""")
+_CORRECT = text("SELECT ledger_correct(:job, :attempt, :call, :amount, :reason)")
+
+_ENTRIES = text("""
+SELECT job_id, attempt, call, entry, recorded_at, kind, capability, provider, model, model_version, quantities, amounts,
+  bound_usd, amount_usd, estimated, reason, step
+FROM ledger_entries WHERE job_id = :job AND project_id = :project ORDER BY attempt, call, entry
+""")
+
+
+def reservation(principal: Principal, job_id: UUID, *, amount_usd: Decimal, cap_usd: Decimal | None) -> Step:
+    """The statement that sets `amount_usd` aside for a job, or refuses; `core.ledger.errors.refusal_of` reads it."""
+    return (
+        _RESERVE,
+        {
+            "job": job_id,
+            "organization": principal.organization_id,
+            "project": principal.project_id,
+            "key": principal.key_id,
+            "amount": amount_usd,
+            "cap": cap_usd,
+        },
+    )
+
+
+def begin_call(
+    executor: Executor,
+    call: CallIdentity,
+    *,
+    bound_usd: Decimal,
+    provider: str,
+    model: str,
+    version: str | None,
+    step: str | None,
+) -> bool:
+    """Write the intent; False when the attempt does not own its job."""
+    rows = executor.execute(
+        _BEGIN,
+        {
+            "job": call.job_id,
+            "attempt": call.attempt,
+            "call": call.number,
+            "bound": bound_usd,
+            "provider": provider,
+            "model": model,
+            "version": version,
+            "step": step,
+        },
+    ).all()
+    return bool(rows)
+
+
+def settle_call(executor: Executor, call: CallIdentity, settlement: Settlement, line: dict[str, Any]) -> Decimal | None:
+    """Write the settlement and add it to the job; returns the job's cost, None when it was settled before."""
+    amounts = {unit: format_money(amount) for unit, amount in settlement.amounts.items()}
+    return executor.execute(
+        _SETTLE,
+        {
+            "job": call.job_id,
+            "attempt": call.attempt,
+            "call": call.number,
+            "amount": settlement.amount_usd,
+            "quantities": orjson.dumps(dict(settlement.quantities)).decode(),
+            "amounts": orjson.dumps(amounts).decode(),
+            "price_ids": list(settlement.price_ids),
+            "estimated": settlement.estimated,
+            "reason": settlement.reason,
+            "line": orjson.dumps([line]).decode(),
+        },
+    ).scalar_one_or_none()
+
+
+def sweep(session: Session, grace_seconds: float, most: int) -> list[UUID]:
+    """Settle calls whose attempt runs no more; returns the jobs concerned."""
+    return list(session.execute(_SWEEP, {"grace_seconds": grace_seconds, "most": most}).scalars())
+
+
+def release_ended(session: Session, most: int) -> int:
+    """Give back what ended jobs still hold; returns how many held something."""
+    return int(session.execute(_RELEASE_ENDED, {"most": most}).scalar_one())
+
+
+def recount(session: Session, job_ids: Sequence[UUID]) -> None:
+    """Make the cost that jobs show agree with the ledger."""
+    for job_id in sorted(job_ids):
+        session.execute(_RECOUNT, {"id": job_id})
+
+
+def correct(session: Session, call: CallIdentity, amount_usd: Decimal, reason: str) -> int | None:
+    """Add a correction; returns its entry's number, None when there is no such settled call."""
+    scope = {"job": call.job_id, "attempt": call.attempt, "call": call.number}
+    return session.execute(_CORRECT, {**scope, "amount": amount_usd, "reason": reason}).scalar_one_or_none()
+
+
+def entries(executor: Executor, principal: Principal, job_id: UUID) -> list[Entry]:
+    """The job's lines, in the order in which they were written."""
+    rows = executor.execute(_ENTRIES, {"job": job_id, "project": principal.project_id})
+    return [Entry(*tuple(row)) for row in rows]

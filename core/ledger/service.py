@@ -1,0 +1,98 @@
+"""Reserve, call, settle, sweep: how a job spends.
+
+Submission sets money aside (`reservation`); `begin_call` writes an intent and extends what is set aside when the call
+could pass it; `settle_call` writes what the call cost; the end of the job gives the rest back. What a killed process
+leaves open is settled by `sweep`. ``docs/adr/0010-reservation.md`` gives the reasons.
+"""
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from core.capability import LeaseLost
+from core.keys.principal import Principal
+from core.kit.db import Database, Executor
+from core.kit.errors import NotFound
+from core.kit.logging import get_logger
+from core.kit.money import to_money
+from core.ledger import repository
+from core.ledger.errors import refusal_of
+from core.ledger.records import CallIdentity, Entry, Settlement
+
+_log = get_logger(__name__)
+_SWEPT_AT_ONCE = 500
+
+
+def begin_call(
+    executor: Executor,
+    call: CallIdentity,
+    *,
+    bound_usd: Decimal,
+    provider: str,
+    model: str,
+    version: str | None = None,
+    step: str | None = None,
+) -> None:
+    """Write the intent of a call that costs at most `bound_usd`, and set aside what is missing for it.
+
+    Raises `BudgetExhausted` when a hard budget or the job's cap has no room, and `LeaseLost` when the attempt does not
+    own its job; nothing is written then.
+    """
+    try:
+        is_begun = repository.begin_call(
+            executor, call, bound_usd=to_money(bound_usd), provider=provider, model=model, version=version, step=step
+        )
+    except Exception as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        raise refusal from None
+    if not is_begun:
+        raise LeaseLost
+
+
+def settle_call(executor: Executor, call: CallIdentity, settlement: Settlement, line: dict[str, Any]) -> Decimal | None:
+    """Write what the call cost, once: a second settlement changes nothing and returns None.
+
+    `line` is appended to the job's usage, as clients see it. Returns the job's cost up to now.
+    """
+    return repository.settle_call(executor, call, settlement, line)
+
+
+def sweep(database: Database, grace_seconds: float) -> int:
+    """Settle calls that no attempt will settle any more, and release what ended jobs hold; returns how many calls.
+
+    `grace_seconds` is how long a call may be open before its attempt is looked at: a fenced worker still settles its
+    own calls, with what the provider reported.
+    """
+    with database.system() as session:
+        changed = repository.sweep(session, grace_seconds, _SWEPT_AT_ONCE)
+    if changed:
+        # Apart from the settling: a job's row is locked before balances, never after.
+        with database.system() as session:
+            repository.recount(session, changed)
+        _log.info("lost_calls_settled", count=len(changed))
+    with database.system() as session:
+        repository.release_ended(session, _SWEPT_AT_ONCE)
+    return len(changed)
+
+
+def correct(
+    session: Session, call: CallIdentity, amount_usd: Decimal, reason: str
+) -> int:
+    """Add `amount_usd`, which may be negative, to what a settled call cost; returns the number of the new entry.
+
+    Raises `NotFound` when no such call was settled.
+    """
+    number = repository.correct(session, call, to_money(amount_usd), reason)
+    if number is None:
+        raise NotFound("there is no settled call of that number", code="call_not_found")
+    repository.recount(session, [call.job_id])
+    return number
+
+
+def entries_of(executor: Executor, principal: Principal, job_id: UUID) -> list[Entry]:
+    """The ledger's lines of a job: intents, settlements and corrections."""
+    return repository.entries(executor, principal, job_id)
