@@ -32,11 +32,15 @@ class LeaseLost(JobInterrupted):
 
 
 class JobSuspended(JobInterrupted):
-    """The job steps aside and frees its worker. `reason` is ``input``, ``children`` or ``budget``."""
+    """The job steps aside and frees its worker. `reason` is ``input``, ``children`` or ``budget``.
 
-    def __init__(self, reason: str) -> None:
+    `why` is shown to the client while the job waits: a ``code``, a ``message``, and what else helps.
+    """
+
+    def __init__(self, reason: str, why: Mapping[str, Any] | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.why = why
 
 
 # The kinds of quantity that count as what went in, and as what came out.

@@ -3,13 +3,13 @@
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
+from contextvars import ContextVar
 from time import perf_counter
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core.capability import CheckpointStore, JobCancelled, JobInterrupted, LeaseLost, ModelUsage
+from core.capability import CheckpointStore, JobCancelled, JobInterrupted, LeaseLost, ModelCall
 from core.jobs import leases
 from core.jobs.checkpoints import JobCheckpoints
 from core.jobs.live import LivePublisher
@@ -17,8 +17,12 @@ from core.jobs.records import Claim, Event
 from core.jobs.states import Transition
 from core.kit.clock import utc_now
 from core.kit.db import Database
-from core.kit.money import ZERO, format_money, to_money
 from core.kit.telemetry import span
+from core.ledger.prices import PriceBook
+from workers.metering import Meter
+
+# The step that this thread, or this task of a graph, is in.
+_step: ContextVar[str | None] = ContextVar("step", default=None)
 
 
 class WorkerStopping(JobInterrupted):
@@ -28,7 +32,7 @@ class WorkerStopping(JobInterrupted):
 class AttemptContext:
     """Implements `core.capability.JobContext`. Safe to use from several threads of the same attempt."""
 
-    def __init__(self, claim: Claim, database: Database, publisher: LivePublisher) -> None:
+    def __init__(self, claim: Claim, database: Database, publisher: LivePublisher, prices: PriceBook) -> None:
         job = claim.job
         self.job = job
         self.job_id = job.id
@@ -36,11 +40,10 @@ class AttemptContext:
         self.project_id = job.project_id
         self.attempt = job.attempt
         self.capability = job.capability
-        self.usage: list[dict[str, Any]] = []
-        self.cost_usd: Decimal = ZERO
         self._database = database
         self._single = database.single_tenant(job.organization_id)
         self._publisher = publisher
+        self._meter = Meter(job, database, prices)
         self._checkpoints = JobCheckpoints(database, job.id, job.organization_id, job.attempt)
         self._event_id = claim.event_id
         self._event_limit = claim.event_limit
@@ -81,8 +84,12 @@ class AttemptContext:
         self.check()
         self.emit("step.started", {"step": name})
         began = perf_counter()
-        with span(f"step {name}", attributes={"waybill.step": name}):
-            yield
+        entered = _step.set(name)
+        try:
+            with span(f"step {name}", attributes={"waybill.step": name}):
+                yield
+        finally:
+            _step.reset(entered)
         self.check()
         milliseconds = round((perf_counter() - began) * 1000, 1)
         self.emit("step.finished", {"step": name, "duration_ms": milliseconds})
@@ -107,20 +114,17 @@ class AttemptContext:
             self._previous = kept.id
             self._publisher.publish([kept])
 
-    def meter(self, usage: ModelUsage) -> None:
-        """Add a model call to the attempt's usage; it is stored when the attempt ends, however it ends."""
-        line = {
-            "model": usage.model,
-            "attempt": self.attempt,
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "cost_usd": format_money(usage.cost_usd),
-            "estimated": usage.estimated,
-        }
-        with self._events_lock:
-            self.usage.append(line)
-            self.cost_usd = to_money(self.cost_usd + usage.cost_usd)
-        self.emit("cost.updated", line)
+    @contextmanager
+    def call_model(self, model: str, bound: Mapping[str, int]) -> Iterator[ModelCall]:
+        """Open a call, settle it when the block ends, and emit ``cost.updated``."""
+        self.check()
+        line: dict[str, Any] = {}
+        try:
+            with self._meter.call(model, bound, _step.get(), line) as call:
+                yield call
+        finally:
+            if line and not self.is_lost:
+                self.emit("cost.updated", line)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -135,15 +139,15 @@ class AttemptContext:
     # How the attempt ends.
 
     def end(self, rule: Transition, event_type: str, data: Mapping[str, Any], **outcome: Any) -> Event:
-        """Apply `rule` with the attempt's usage; returns the kept event, unpublished. Raises `LeaseLost`."""
+        """Apply `rule`; returns the kept event, unpublished. Raises `LeaseLost`."""
         with self._events_lock:
             event = self._next_event(event_type, data, kept=True)
             if event.is_final and (self._checkpoints.written or self.attempt > 1):
                 with self.transaction() as session:
-                    leases.end(session, rule, event, usage=self.usage, cost_usd=self.cost_usd, **outcome)
+                    leases.end(session, rule, event, **outcome)
                     leases.forget_checkpoints(session, self.job_id)
             else:
-                leases.end(self._single, rule, event, usage=self.usage, cost_usd=self.cost_usd, **outcome)
+                leases.end(self._single, rule, event, **outcome)
             return event
 
     def publish(self, events: Sequence[Event], *, hint: bool = False) -> None:

@@ -24,6 +24,7 @@ from core.kit.metrics import DISPATCHED_JOBS, observe_depths, serve_metrics
 from core.kit.redis import connect
 from core.kit.settings import Settings
 from core.kit.telemetry import configure_tracing
+from core.ledger import service as ledger
 from workers.broker import Broker, BrokerUnavailable
 from workers.pools import get_pool
 
@@ -215,6 +216,7 @@ class Dispatcher:
             _log.warning("dispatcher_waits_for_redis", error=str(error))
 
     def _keep_house(self) -> None:
+        ledger.sweep(self._database, grace_seconds=self._settings.lease_seconds)
         with self._database.system() as session:
             queue.ensure_partitions(session)
             queue.forget_idempotency_keys(session)

@@ -12,6 +12,7 @@ from core.capability import JobCancelled, JobSuspended, LeaseLost, Manifest
 from core.jobs import leases
 from core.jobs.records import Claim, Event
 from core.jobs.states import FAIL, RETRY, STOP, SUCCEED, SUSPEND, Reason
+from core.jobs.trail import digest_of
 from core.kit.db import is_unavailable
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import JOB, encode
@@ -38,7 +39,7 @@ def execute(runtime: Runtime, job_id: UUID) -> None:
         _log.debug("job_not_claimed", job_id=encode(JOB, job_id))
         return
     job = claim.job
-    ctx = AttemptContext(claim, runtime.database, runtime.publisher)
+    ctx = AttemptContext(claim, runtime.database, runtime.publisher, runtime.prices)
     runtime.hold(ctx)
     try:
         with (
@@ -80,7 +81,10 @@ def _attempt(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
         data = {"reason": Reason.CANCELLED_BY_CLIENT}
         return ctx.end(STOP, "job.cancelled", data, reason=Reason.CANCELLED_BY_CLIENT)
     except JobSuspended as suspended:
-        return ctx.end(SUSPEND, "job.waiting", {"reason": suspended.reason}, reason=suspended.reason)
+        shown = {"error": dict(suspended.why)} if suspended.why else {}
+        return ctx.end(
+            SUSPEND, "job.waiting", {"reason": suspended.reason, **shown}, reason=suspended.reason, error=suspended.why
+        )
     except WorkerStopping:
         return _requeue(ctx, Reason.WORKER_STOPPED, {}, delay_seconds=0.0, counts_as_failure=False)
     except CapabilityFailure as failure:
@@ -99,6 +103,7 @@ def _attempt(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
         {"attempt": ctx.attempt},
         result=None if reference else result,
         result_ref=reference,
+        result_digest=digest_of(result),
     )
 
 

@@ -13,6 +13,7 @@ from core.kit.db import Database
 from core.kit.logging import get_logger
 from core.kit.redis import connect
 from core.kit.settings import Settings, get_settings
+from core.ledger.prices import PriceBook
 from pipelines.registry import manifests
 from workers.context import AttemptContext
 from workers.heartbeat import Heartbeat
@@ -27,6 +28,7 @@ class Runtime:
         self.settings = settings
         self.worker_name = f"{socket.gethostname()}:{os.getpid()}"
         self.database = Database(settings, application_name="waybill-worker", pool_size=pool_size)
+        self.prices = PriceBook(self.database)
         self.redis = connect(settings)
         self.publisher = LivePublisher(self.redis, settings)
         self.payloads = PayloadStore(settings, open_blob_store(settings))
@@ -65,7 +67,6 @@ class Runtime:
             if runner is None:
                 runner = self._runners[manifest.id] = manifest.load()
             return runner
-
 
     def warm(self, pool: str) -> None:
         """Load every capability of the pool, in the background: the first job of a process need not wait for it."""

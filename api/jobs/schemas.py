@@ -68,7 +68,9 @@ class SubmitJob(BaseModel):
 
 
 class JobError(BaseModel):
-    """Why a job did not succeed."""
+    """Why a job did not succeed, or what a waiting one waits for."""
+
+    model_config = ConfigDict(extra="allow")
 
     code: str = Field(description="Stable; switch on this.")
     message: str

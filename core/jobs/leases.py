@@ -25,7 +25,7 @@ WORKER = ("'worker'", "worker")
 
 _CLAIM = text(f"""
 WITH job AS (
-  UPDATE jobs SET state = 'running', reason = NULL, attempt = attempt + 1, worker = :worker,
+  UPDATE jobs SET state = 'running', reason = NULL, error = NULL, attempt = attempt + 1, worker = :worker,
     lease_expires_at = now() + make_interval(secs => CAST(:lease_seconds AS float8)),
     started_at = coalesce(started_at, now()),
     event_last = event_limit + 1, event_limit = event_limit + {EVENT_BLOCK}
@@ -88,15 +88,13 @@ WITH job AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
   SELECT id, event_last, :previous, organization_id, :type, attempt, CAST(:data AS jsonb) FROM job
 )
-SELECT CASE WHEN finished_at IS NOT NULL THEN ledger_release(ARRAY[id]) END FROM job
+SELECT CASE WHEN finished_at IS NOT NULL OR reason = 'budget' THEN ledger_release(ARRAY[id]) END FROM job
 """)
 
-_RESUMED = audited(
-    AuditAction.JOB_RESUME, CALLER, detail="jsonb_build_object('waited_for', CAST(:reason AS text))"
-)
+_RESUMED = audited(AuditAction.JOB_RESUME, CALLER, detail="jsonb_build_object('waited_for', CAST(:reason AS text))")
 _RESUME = text(f"""
 WITH job AS (
-  UPDATE jobs SET state = 'queued', reason = NULL, run_at = now(), dispatched_at = NULL,
+  UPDATE jobs SET state = 'queued', reason = NULL, error = NULL, run_at = now(), dispatched_at = NULL,
     event_last = event_limit + 1, event_limit = event_limit + 1
   WHERE id = :id AND state = 'waiting' AND reason = :reason
   RETURNING jobs.*, old.event_last AS previous

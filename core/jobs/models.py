@@ -48,6 +48,7 @@ class Job(Base):
         Index("jobs_due", "pool", "priority", "project_id", "run_at", "id", postgresql_where=text(DUE)),
         Index("jobs_in_flight", "pool", "project_id", postgresql_where=text(IN_FLIGHT)),
         Index("jobs_deadline", "deadline_at", postgresql_where=text(ACTIVE)),
+        Index("jobs_unpaid", "pool", postgresql_where=text("state = 'waiting' AND reason = 'budget'")),
         Index("jobs_project", "project_id", "id"),
         Index("jobs_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
         {"postgresql_partition_by": "RANGE (id)"},

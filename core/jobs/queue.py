@@ -122,6 +122,35 @@ _ABANDON = text(
     )
 )
 
+# What a paused job wants was written down when it was refused; it goes on when every hard budget has room for that:
+# topped up, archived, or in its next period.
+_AFFORDABLE = text(f"""
+WITH found AS (
+  SELECT jobs.id FROM jobs WHERE pool = :pool AND state = 'waiting' AND reason = '{Reason.BUDGET}'
+    AND NOT EXISTS (
+      SELECT FROM budgets LEFT JOIN budget_balances AS balance
+        ON balance.budget_id = budgets.id AND balance.period_start = CASE budgets.period
+          WHEN 'total' THEN '-infinity'::timestamptz
+          ELSE date_trunc(budgets.period, now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' END
+      WHERE budgets.organization_id = jobs.organization_id AND budgets.archived_at IS NULL AND budgets.hard
+        AND budgets.scope_id IN (jobs.organization_id, jobs.project_id, jobs.key_id)
+        AND coalesce(balance.spent_usd + balance.reserved_usd, 0) + CAST(jobs.error ->> 'wanted_usd' AS numeric)
+          > budgets.limit_usd)
+  ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
+), job AS (
+  UPDATE jobs SET state = 'queued', reason = NULL, error = NULL, run_at = now(), dispatched_at = NULL,
+    event_last = event_limit + 1, event_limit = event_limit + 1
+  FROM found WHERE jobs.id = found.id
+  RETURNING jobs.*, old.event_last AS previous
+), {audited(AuditAction.JOB_RESUME, DISPATCHER, detail="jsonb_build_object('waited_for', 'budget')")}, event AS (
+  INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
+  SELECT id, event_last, previous, organization_id, 'job.queued', attempt, jsonb_build_object('resumed', 'budget')
+  FROM job
+  RETURNING {_TO_EVENT}
+)
+SELECT {_TO_EVENT} FROM event
+""")
+
 _DEPTH = text(f"""
 SELECT pool, state::text AS state, count(*) AS jobs,
   coalesce(extract(epoch FROM now() - min(run_at) FILTER (WHERE state = 'queued' AND run_at <= now())), 0)
@@ -193,10 +222,13 @@ def unclaimed(session: Session, pool: str, older_than_seconds: float) -> list[UU
 
 
 def sweep(session: Session, pool: str) -> list[Event]:
-    """End or requeue what ran out of time: deadlines, cancellations nobody saw, leases. Returns the kept events."""
+    """End or requeue what ran out of time: deadlines, cancellations nobody saw, leases; and resume what can pay again.
+
+    Returns the kept events.
+    """
     return [
-        Event(*tuple(row)[:-1])
-        for statement in (_EXPIRE, _STOP, _RECOVER, _ABANDON)
+        Event(*tuple(row)[:7])
+        for statement in (_EXPIRE, _STOP, _RECOVER, _ABANDON, _AFFORDABLE)
         for row in session.execute(statement, {"pool": pool})
     ]
 

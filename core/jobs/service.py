@@ -16,6 +16,8 @@ from core.kit.db import Executor, execute_all
 from core.kit.errors import NotFound
 from core.kit.ids import JOB, encode, new_id
 from core.kit.settings import Settings
+from core.ledger.errors import refusal_of
+from core.ledger.repository import reservation
 
 
 class PayloadStore:
@@ -52,23 +54,25 @@ class JobService:
         self._payloads = PayloadStore(settings, blobs)
 
     def submit(self, session: Executor, principal: Principal, new: NewJob) -> JobRecord:
-        """Admit, reserve and write a queued job with its first event and its audit record: one transaction.
+        """Reserve for, and write, a queued job with its first event and its audit record: one transaction.
 
-        Raises `QuotaExceeded` or `BudgetExhausted`; nothing is kept then.
+        Raises `BudgetExhausted`; nothing is kept then.
 
         A large input is written to the blob store before the row: if the transaction then fails, an unreferenced blob
         is left behind, never a job without its input.
         """
         job_id = new_id()
         reference = self._payloads.put(job_id, "input", new.input)
-        results = execute_all(
-            session,
-            [
-                admission(principal),
-                reservation(principal, job_id, amount_usd=new.reserve_usd, cap_usd=new.max_cost_usd),
-                repository.insertion(principal, job_id, new, reference),
-            ],
-        )
+        steps = [repository.insertion(principal, job_id, new, reference)]
+        if new.reserve_usd:
+            steps.insert(0, reservation(principal, job_id, amount_usd=new.reserve_usd, cap_usd=new.max_cost_usd))
+        try:
+            results = execute_all(session, steps)
+        except Exception as error:
+            refusal = refusal_of(error)
+            if refusal is None:
+                raise
+            raise refusal from None
         return repository.to_record(results[-1].one())
 
     def get(self, session: Executor, principal: Principal, job_id: UUID) -> JobRecord:

@@ -1,4 +1,4 @@
-"""What must always be true of money, as queries that return what is not. Run on a schedule, and after every test of it."""
+"""What must always be true of money, as queries that return what is not; run on a schedule and by the tests."""
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session

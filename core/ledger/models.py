@@ -1,4 +1,4 @@
-"""Budgets, reservations and the ledger, as stored. Only the functions of ``sql/ledger.sql`` write balances and entries."""
+"""Budgets, reservations and the ledger, as stored. Only ``sql/ledger.sql`` writes balances and entries."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from core.kit.db import Base
 _NOW = text("now()")
 _CLOCK = text("clock_timestamp()")
 _TIME = TIMESTAMP(timezone=True)
-_USD = NUMERIC(18, 9)
+_USD: NUMERIC[Decimal] = NUMERIC(18, 9)
 _ZERO = text("0")
 _NOTHING = text("'{}'")
 

@@ -79,9 +79,7 @@ def sweep(database: Database, grace_seconds: float) -> int:
     return len(changed)
 
 
-def correct(
-    session: Session, call: CallIdentity, amount_usd: Decimal, reason: str
-) -> int:
+def correct(session: Session, call: CallIdentity, amount_usd: Decimal, reason: str) -> int:
     """Add `amount_usd`, which may be negative, to what a settled call cost; returns the number of the new entry.
 
     Raises `NotFound` when no such call was settled.

@@ -229,8 +229,10 @@ BEGIN
     SELECT * INTO held FROM reservations WHERE root_job_id = root FOR UPDATE;
     IF NOT FOUND THEN
       ids := ledger_balances(owner.organization_id, owner.project_id, owner.key_id);
-      INSERT INTO reservations (root_job_id, organization_id, project_id, key_id, balance_ids, cap_usd)
-      SELECT root, owner.organization_id, owner.project_id, owner.key_id, ids, max_cost_usd FROM jobs WHERE id = root
+      INSERT INTO reservations (root_job_id, organization_id, project_id, key_id, balance_ids, spent_usd, cap_usd)
+      SELECT root, owner.organization_id, owner.project_id, owner.key_id, ids,
+        (SELECT coalesce(sum(amount_usd), 0) FROM ledger_entries WHERE job_id = root), max_cost_usd
+      FROM jobs WHERE id = root
       ON CONFLICT (root_job_id) DO NOTHING;
       SELECT * INTO STRICT held FROM reservations WHERE root_job_id = root FOR UPDATE;
     END IF;

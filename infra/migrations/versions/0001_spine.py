@@ -159,6 +159,7 @@ CREATE INDEX jobs_due ON jobs (pool, priority, project_id, run_at, id) WHERE sta
 CREATE INDEX jobs_in_flight ON jobs (pool, project_id)
   WHERE state = 'running' OR (state = 'queued' AND dispatched_at IS NOT NULL);
 CREATE INDEX jobs_deadline ON jobs (deadline_at) WHERE state IN ('queued', 'running', 'waiting');
+CREATE INDEX jobs_unpaid ON jobs (pool) WHERE state = 'waiting' AND reason = 'budget';
 CREATE INDEX jobs_project ON jobs (project_id, id);
 CREATE INDEX jobs_parent ON jobs (parent_id) WHERE parent_id IS NOT NULL;
 

@@ -11,6 +11,7 @@ from core.capability import LeaseLost
 from core.jobs import leases, queue
 from core.jobs.records import Claim, Event
 from core.jobs.states import FAIL, RETRY, SUCCEED, SUSPEND, JobState
+from core.jobs.trail import actor_parameters
 from core.kit.clock import utc_now
 from core.kit.errors import NotFound
 from core.kit.settings import Settings
@@ -147,9 +148,10 @@ def test_a_suspended_job_frees_its_worker_and_comes_back(tenant: Tenant) -> None
     single = tenant.database.single_tenant(tenant.principal.organization_id)
     leases.end(single, SUSPEND, end_event(held, "job.waiting"), reason="input")
     assert tenant.job(job_id).state is JobState.WAITING
+    actor = actor_parameters(tenant.principal)
     with tenant.database.tenant(tenant.principal.organization_id) as session:
-        assert not leases.resume(session, job_id, "children")
-        assert leases.resume(session, job_id, "input")
+        assert not leases.resume(session, job_id, "children", actor)
+        assert leases.resume(session, job_id, "input", actor)
     again = claimed(tenant, job_id)
     assert again.job.attempt == held.job.attempt + 1
     assert again.job.failures == 0

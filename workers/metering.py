@@ -1,0 +1,100 @@
+"""The money of a running attempt: every model call is opened with a bound, and settled with what it consumed."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from core.capability import JobSuspended, ModelUsage
+from core.jobs.records import JobRecord
+from core.jobs.states import Reason
+from core.kit.db import Database
+from core.kit.errors import CapabilityFailure
+from core.kit.logging import get_logger
+from core.kit.money import format_money
+from core.ledger import service as ledger
+from core.ledger.errors import BudgetExhausted
+from core.ledger.prices import LOCAL, PriceBook
+from core.ledger.records import CallIdentity, OnExhaustion, Settlement
+
+_log = get_logger(__name__)
+
+
+class OpenCall:
+    """Implements `core.capability.ModelCall`."""
+
+    def __init__(self) -> None:
+        self.usage: ModelUsage | None = None
+
+    def report(self, usage: ModelUsage) -> None:
+        """Remember what was consumed up to now."""
+        self.usage = usage
+
+
+class Meter:
+    """Opens and settles the calls of one attempt. Safe in threads."""
+
+    def __init__(self, job: JobRecord, database: Database, prices: PriceBook) -> None:
+        self._job = job
+        self._single = database.single_tenant(job.organization_id)
+        self._prices = prices
+        self._calls = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def call(self, model: str, bound: Mapping[str, int], step: str | None, line: dict[str, Any]) -> Iterator[OpenCall]:
+        """A call of `model`, settled on leaving the block; its usage, as clients see it, is then filled into `line`.
+
+        Raises `LeaseLost`, and, when there is no money for `bound`, `JobSuspended` or `CapabilityFailure`.
+        """
+        provider = provider_of(model)
+        with self._lock:
+            self._calls += 1
+            identity = CallIdentity(self._job.id, self._job.attempt, self._calls)
+        most = self._prices.price(self._job.organization_id, provider, model, bound)
+        try:
+            ledger.begin_call(
+                self._single, identity, bound_usd=most.amount_usd, provider=provider, model=model, step=step
+            )
+        except BudgetExhausted as refusal:
+            if refusal.on_exhaustion == OnExhaustion.PAUSE:
+                _log.info("job_waits_for_budget", budget=refusal.extra.get("name"))
+                why = {"code": refusal.code, "message": refusal.detail, "wanted_usd": refusal.extra["wanted_usd"]}
+                raise JobSuspended(Reason.BUDGET, why) from None
+            raise CapabilityFailure(refusal.detail, code=refusal.code) from None
+        opened = OpenCall()
+        try:
+            yield opened
+        finally:
+            used = opened.usage or ModelUsage(model, bound, estimated=True)
+            line |= self._settle(identity, provider, used, was_reported=opened.usage is not None)
+
+    def _settle(self, identity: CallIdentity, provider: str, used: ModelUsage, *, was_reported: bool) -> dict[str, Any]:
+        quantities = {unit: amount for unit, amount in used.quantities.items() if amount}
+        priced = self._prices.price(self._job.organization_id, provider, used.model, quantities)
+        line = {
+            "model": used.model,
+            "attempt": identity.attempt,
+            "call": identity.number,
+            "input_tokens": used.input_tokens,
+            "output_tokens": used.output_tokens,
+            "quantities": quantities,
+            "cost_usd": format_money(priced.amount_usd),
+            "estimated": used.estimated,
+            "priced": priced.is_known,
+        }
+        settlement = Settlement(
+            amount_usd=priced.amount_usd,
+            quantities=quantities,
+            amounts=priced.amounts,
+            price_ids=priced.price_ids,
+            estimated=used.estimated,
+            reason=None if was_reported else "nothing_reported",
+        )
+        ledger.settle_call(self._single, identity, settlement, line)
+        return line
+
+
+def provider_of(model: str) -> str:
+    """Whose model it is: the embedded ones are named ``local/…``, all others come from the configured endpoint."""
+    return LOCAL if model.startswith(f"{LOCAL}/") else "openai-compatible"
