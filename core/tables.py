@@ -5,7 +5,8 @@ from core.jobs import models as _jobs
 from core.keys import models as _keys
 from core.kit.db import Base
 from core.knowledge import models as _knowledge
+from core.ledger.prices import models as _prices
 
 metadata = Base.metadata
 
-__all__ = ["_audit", "_jobs", "_keys", "_knowledge", "metadata"]
+__all__ = ["_audit", "_jobs", "_keys", "_knowledge", "_prices", "metadata"]
