@@ -6,7 +6,8 @@ from core.keys import models as _keys
 from core.kit.db import Base
 from core.knowledge import models as _knowledge
 from core.ledger import models as _ledger
+from core.ledger.prices import models as _prices
 
 metadata = Base.metadata
 
-__all__ = ["_audit", "_jobs", "_keys", "_knowledge", "_ledger", "metadata"]
+__all__ = ["_audit", "_jobs", "_keys", "_knowledge", "_ledger", "_prices", "metadata"]

@@ -18,7 +18,7 @@ from core.jobs.states import Transition
 from core.kit.clock import utc_now
 from core.kit.db import Database
 from core.kit.telemetry import span
-from core.ledger.prices import PriceBook
+from core.ledger.prices.book import PriceBook
 from workers.metering import Meter
 
 # The step that this thread, or this task of a graph, is in.

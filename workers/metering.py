@@ -14,9 +14,10 @@ from core.kit.logging import get_logger
 from core.kit.money import format_money
 from core.ledger import service as ledger
 from core.ledger.errors import BudgetExhausted
-from core.ledger.prices import LOCAL, PriceBook
-from core.ledger.records import CallIdentity, OnExhaustion, Settlement
+from core.ledger.prices.book import PriceBook
+from core.ledger.records import CallIdentity, OnExhaustion, Settlement, Unit
 
+LOCAL = "local"
 _log = get_logger(__name__)
 
 
@@ -51,7 +52,7 @@ class Meter:
         with self._lock:
             self._calls += 1
             identity = CallIdentity(self._job.id, self._job.attempt, self._calls)
-        most = self._prices.price(self._job.organization_id, provider, model, bound)
+        most = self._prices.bound(self._single, self._job.organization_id, provider, model, _by_unit(bound))
         try:
             ledger.begin_call(
                 self._single, identity, bound_usd=most.amount_usd, provider=provider, model=model, step=step
@@ -70,8 +71,8 @@ class Meter:
             line |= self._settle(identity, provider, used, was_reported=opened.usage is not None)
 
     def _settle(self, identity: CallIdentity, provider: str, used: ModelUsage, *, was_reported: bool) -> dict[str, Any]:
-        quantities = {unit: amount for unit, amount in used.quantities.items() if amount}
-        priced = self._prices.price(self._job.organization_id, provider, used.model, quantities)
+        quantities = {unit: amount for unit, amount in _by_unit(used.quantities).items() if amount}
+        priced = self._prices.price(self._single, self._job.organization_id, provider, used.model, quantities)
         line = {
             "model": used.model,
             "attempt": identity.attempt,
@@ -98,3 +99,7 @@ class Meter:
 def provider_of(model: str) -> str:
     """Whose model it is: the embedded ones are named ``local/…``, all others come from the configured endpoint."""
     return LOCAL if model.startswith(f"{LOCAL}/") else "openai-compatible"
+
+
+def _by_unit(quantities: Mapping[str, int]) -> dict[Unit, int]:
+    return {Unit(kind): amount for kind, amount in quantities.items()}

@@ -13,7 +13,7 @@ from core.kit.db import Database
 from core.kit.logging import get_logger
 from core.kit.redis import connect
 from core.kit.settings import Settings, get_settings
-from core.ledger.prices import PriceBook
+from core.ledger.prices.book import PriceBook
 from pipelines.registry import manifests
 from workers.context import AttemptContext
 from workers.heartbeat import Heartbeat
@@ -28,7 +28,7 @@ class Runtime:
         self.settings = settings
         self.worker_name = f"{socket.gethostname()}:{os.getpid()}"
         self.database = Database(settings, application_name="waybill-worker", pool_size=pool_size)
-        self.prices = PriceBook(self.database)
+        self.prices = PriceBook()
         self.redis = connect(settings)
         self.publisher = LivePublisher(self.redis, settings)
         self.payloads = PayloadStore(settings, open_blob_store(settings))

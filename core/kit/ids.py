@@ -14,6 +14,7 @@ ORGANIZATION = "org"
 KEY = "key"
 KNOWLEDGE_BASE = "kb"
 DOCUMENT = "doc"
+PRICE = "prc"
 
 
 def new_id() -> UUID:

@@ -63,8 +63,8 @@ class Settlement:
     """What a call turned out to cost. `amounts` holds the US dollars of each unit in `quantities`."""
 
     amount_usd: Decimal = ZERO
-    quantities: Mapping[str, int] = field(default_factory=dict)
-    amounts: Mapping[str, Decimal] = field(default_factory=dict)
+    quantities: Mapping[Unit, int] = field(default_factory=dict)
+    amounts: Mapping[Unit, Decimal] = field(default_factory=dict)
     price_ids: tuple[UUID, ...] = ()
     estimated: bool = False
     reason: str | None = None

@@ -1,0 +1,182 @@
+"""The price book: what quantities of a model cost, exactly, and what they can cost at most."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal, localcontext
+from time import monotonic
+from uuid import UUID
+
+from core.kit.db import Executor
+from core.kit.money import QUANTUM, ZERO, to_money
+from core.ledger.prices import repository
+from core.ledger.prices.records import ANY_MODEL, Priced, PriceRecord
+from core.ledger.records import Unit
+
+# A new price takes effect this long after it was written, at the latest.
+_REMEMBER_SECONDS = 2.0
+_REMEMBERED_MODELS_MAX = 10_000
+
+# What a kind of token costs when the model has no price for that kind: a provider without a discount for cached input
+# bills it as input, and reasoning is billed as output.
+_BILLED_AS = {
+    Unit.CACHED_INPUT_TOKENS: Unit.INPUT_TOKENS,
+    Unit.CACHE_WRITE_TOKENS: Unit.INPUT_TOKENS,
+    Unit.EMBEDDING_TOKENS: Unit.INPUT_TOKENS,
+    Unit.REASONING_TOKENS: Unit.OUTPUT_TOKENS,
+}
+_INPUT = frozenset({Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS})
+# What a token foreseen as one kind may turn out to be.
+_MAY_BECOME = {
+    Unit.INPUT_TOKENS: (Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS),
+    Unit.OUTPUT_TOKENS: (Unit.OUTPUT_TOKENS, Unit.REASONING_TOKENS),
+}
+
+Quantities = Mapping[Unit, int | Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    rows: tuple[PriceRecord, ...]
+    database_time: datetime
+    read_at: float
+
+    def now(self) -> datetime:
+        """The database's time, carried on by this process's clock for the seconds that the entry lives."""
+        return self.database_time + timedelta(seconds=monotonic() - self.read_at)
+
+
+class PriceBook:
+    """Prices of a process, remembered for at most two seconds. Safe in threads: entries are replaced whole."""
+
+    def __init__(self) -> None:
+        self._remembered: dict[tuple[UUID, str, str], _Remembered] = {}
+
+    def price(
+        self,
+        session: Executor,
+        organization_id: UUID,
+        provider: str,
+        model: str,
+        quantities: Quantities,
+        *,
+        at: datetime | None = None,
+    ) -> Priced:
+        """What `quantities` cost at `at` (aware; now by the database's clock when None).
+
+        A model without prices costs 0 and is not known. Raises ValueError for a quantity that is negative or no number.
+        """
+        tiers = self._tiers(session, organization_id, provider, model, at)
+        total_input = _total_input(quantities)
+        return _add_up(quantities, lambda unit: _in_force(tiers, unit, total_input), has_prices=bool(tiers))
+
+    def bound(
+        self,
+        session: Executor,
+        organization_id: UUID,
+        provider: str,
+        model: str,
+        quantities: Quantities,
+        *,
+        at: datetime | None = None,
+    ) -> Priced:
+        """The most that a call can cost which consumes at most `quantities`, whatever kind its tokens turn out to be.
+
+        Input may turn out to be read from or written to a cache, and output to be reasoning: each counts at the dearest
+        of these kinds and tiers. The amount is never below `price` of anything within the quantities.
+        """
+        tiers = self._tiers(session, organization_id, provider, model, at)
+        total_input = _total_input(quantities)
+
+        def dearest(unit: Unit) -> PriceRecord | None:
+            kinds = _MAY_BECOME.get(unit, (unit,))
+            reachable = [
+                row
+                for kind in kinds
+                for row in tiers.get(kind) or tiers.get(_BILLED_AS.get(kind, kind), ())
+                if row.above_input_tokens < max(total_input, 1)
+            ]
+            return max(reachable, key=lambda row: row.usd_per_unit, default=None)
+
+        # The parts of a call are rounded one by one: three halves of a quantum at most, and half of one here.
+        return _add_up(quantities, dearest, has_prices=bool(tiers), margin=2 * QUANTUM)
+
+    def forget(self) -> None:
+        """Read every price anew from now on."""
+        self._remembered.clear()
+
+    def _tiers(
+        self, session: Executor, organization_id: UUID, provider: str, model: str, at: datetime | None
+    ) -> dict[Unit, tuple[PriceRecord, ...]]:
+        key = (organization_id, provider, model)
+        known = self._remembered.get(key)
+        if known is None or monotonic() - known.read_at > _REMEMBER_SECONDS:
+            # The age of an answer counts from before the question, so that a slow query does not stretch it.
+            asked_at = monotonic()
+            rows, now = repository.of_model(session, organization_id, provider, model)
+            known = _Remembered(tuple(rows), now, asked_at)
+            if len(self._remembered) >= _REMEMBERED_MODELS_MAX:
+                self._remembered.clear()
+            self._remembered[key] = known
+        return choose(known.rows, at or known.now())
+
+
+def choose(rows: Iterable[PriceRecord], at: datetime) -> dict[Unit, tuple[PriceRecord, ...]]:
+    """The version in force at `at` of each unit, its tiers from the lowest.
+
+    The organisation's come before everybody's, a model's own before its provider's, then the newest to have begun wins.
+    """
+    begun = [row for row in rows if row.valid_from <= at]
+    versions = {unit: max(map(_rank, _of(begun, unit))) for unit in {row.unit for row in begun}}
+    return {
+        unit: tuple(
+            sorted((row for row in _of(begun, unit) if _rank(row) == version), key=lambda row: row.above_input_tokens)
+        )
+        for unit, version in versions.items()
+    }
+
+
+def _of(rows: Iterable[PriceRecord], unit: Unit) -> Iterable[PriceRecord]:
+    return (row for row in rows if row.unit is unit)
+
+
+def _rank(row: PriceRecord) -> tuple[bool, bool, datetime, datetime]:
+    return (row.organization_id is not None, row.model != ANY_MODEL, row.valid_from, row.recorded_at)
+
+
+def _in_force(
+    tiers: Mapping[Unit, tuple[PriceRecord, ...]], unit: Unit, total_input: int | Decimal
+) -> PriceRecord | None:
+    rows = tiers.get(unit) or tiers.get(_BILLED_AS.get(unit, unit), ())
+    reached = [row for row in rows if row.above_input_tokens == 0 or row.above_input_tokens < total_input]
+    return reached[-1] if reached else None
+
+
+def _total_input(quantities: Quantities) -> int | Decimal:
+    return sum((quantity for unit, quantity in quantities.items() if unit in _INPUT), start=0)
+
+
+def _add_up(
+    quantities: Quantities,
+    price_of: Callable[[Unit], PriceRecord | None],
+    *,
+    has_prices: bool,
+    margin: Decimal = ZERO,
+) -> Priced:
+    amounts: dict[Unit, Decimal] = {}
+    price_ids: dict[UUID, None] = {}
+    is_known = has_prices
+    for unit, quantity in quantities.items():
+        exact = Decimal(quantity)
+        if not exact.is_finite() or exact < 0:
+            raise ValueError(f"a quantity of {unit} must be a number of at least 0")
+        price = price_of(unit)
+        if price is None:
+            is_known = is_known and not exact
+            continue
+        with localcontext(prec=60):
+            # The default of 28 digits could round a product before to_money does.
+            cost = to_money(exact * price.usd_per_unit)
+        amounts[unit] = cost + margin if exact and price.usd_per_unit else cost
+        price_ids[price.id] = None
+    return Priced(sum(amounts.values(), start=ZERO), amounts, tuple(price_ids), is_known)

@@ -1,0 +1,147 @@
+"""The SQL of prices. Every statement names the organisation whose prices may be seen beside everybody's."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from core.kit.db import Executor
+from core.kit.ids import new_id
+from core.ledger.prices.records import ANY_MODEL, NewPrice, PriceRecord, PriceSource, format_price
+from core.ledger.records import Unit
+
+_COLUMNS = (
+    "id, organization_id, provider, model, unit, above_input_tokens, usd_per_unit, valid_from, recorded_at, source"
+)
+_WIDTH = _COLUMNS.count(",") + 1
+
+_OF_MODEL = text(f"""
+SELECT {_COLUMNS}, clock_timestamp() AS now FROM prices
+WHERE provider = :provider AND model IN (:model, '{ANY_MODEL}')
+  AND (organization_id IS NULL OR organization_id = :organization_id)
+""")
+_NOW = text("SELECT clock_timestamp() AS now")
+
+# One version per unit: the organisation's before everybody's, then the newest to have begun, then the newest written.
+_EFFECTIVE = text(f"""
+WITH winner AS (
+  SELECT DISTINCT ON (provider, model, unit) organization_id, provider, model, unit, valid_from, recorded_at
+  FROM prices
+  WHERE (organization_id IS NULL OR organization_id = :organization_id) AND above_input_tokens = 0
+    AND valid_from <= coalesce(CAST(:at AS timestamptz), now())
+    AND (CAST(:provider AS text) IS NULL OR provider = :provider)
+    AND (CAST(:model AS text) IS NULL OR model = :model)
+    AND (CAST(:after_provider AS text) IS NULL
+      OR (provider, model, unit) >= (:after_provider, :after_model, :after_unit))
+  ORDER BY provider, model, unit, organization_id IS NULL, valid_from DESC, recorded_at DESC
+)
+SELECT {", ".join("price." + name.strip() for name in _COLUMNS.split(","))}
+FROM winner JOIN prices AS price ON price.provider = winner.provider AND price.model = winner.model
+  AND price.unit = winner.unit AND price.valid_from = winner.valid_from AND price.recorded_at = winner.recorded_at
+  AND price.organization_id IS NOT DISTINCT FROM winner.organization_id
+WHERE CAST(:after_provider AS text) IS NULL OR (price.provider, price.model, price.unit, price.above_input_tokens)
+  > (:after_provider, :after_model, :after_unit, CAST(:after_tokens AS bigint))
+ORDER BY price.provider, price.model, price.unit, price.above_input_tokens LIMIT :limit
+""")
+_HISTORY = text(f"""
+SELECT {_COLUMNS} FROM prices
+WHERE provider = :provider AND model = :model AND (organization_id IS NULL OR organization_id = :organization_id)
+  AND (CAST(:before AS uuid) IS NULL OR id < :before)
+ORDER BY id DESC LIMIT :limit
+""")
+_EVERYBODYS = text(f"SELECT {_COLUMNS} FROM prices WHERE organization_id IS NULL ORDER BY id")
+_INSERT = text(f"""
+INSERT INTO prices (id, organization_id, provider, model, unit, above_input_tokens, usd_per_unit, valid_from,
+  recorded_at, source)
+SELECT id, :organization_id, provider, model, unit, above_input_tokens, usd_per_unit, coalesce(valid_from, now()),
+  now(), source
+FROM jsonb_to_recordset(CAST(:prices AS jsonb)) AS given (id uuid, provider text, model text, unit text,
+  above_input_tokens bigint, usd_per_unit numeric, valid_from timestamptz, source text)
+RETURNING {_COLUMNS}
+""")
+
+
+def to_record(row: Row[Any]) -> PriceRecord:
+    """The record of a row that begins with the columns of a price."""
+    values = tuple(row[:_WIDTH])
+    return PriceRecord(*values[:4], Unit(values[4]), *values[5:9], PriceSource(values[9]))  # type: ignore[call-arg]
+
+
+def of_model(session: Executor, organization_id: UUID, provider: str, model: str) -> tuple[list[PriceRecord], datetime]:
+    """Every price, past and future, that may apply to a model, and the database's time."""
+    rows = session.execute(_OF_MODEL, {"organization_id": organization_id, "provider": provider, "model": model}).all()
+    now: datetime = rows[0].now if rows else session.execute(_NOW, {}).scalar_one()
+    return [to_record(row) for row in rows], now
+
+
+def effective(
+    session: Executor,
+    organization_id: UUID,
+    *,
+    provider: str | None,
+    model: str | None,
+    at: datetime | None,
+    after: tuple[str, str, str, int] | None,
+    limit: int,
+) -> list[PriceRecord]:
+    """What is in force at `at` (now when None), by provider, model, unit and tier, beginning behind `after`."""
+    rows = session.execute(
+        _EFFECTIVE,
+        {
+            "organization_id": organization_id,
+            "provider": provider,
+            "model": model,
+            "at": at,
+            "after_provider": after[0] if after else None,
+            "after_model": after[1] if after else None,
+            "after_unit": after[2] if after else None,
+            "after_tokens": after[3] if after else None,
+            "limit": limit,
+        },
+    )
+    return [to_record(row) for row in rows]
+
+
+def history(
+    session: Executor, organization_id: UUID, provider: str, model: str, *, before: UUID | None, limit: int
+) -> list[PriceRecord]:
+    """Every price of a model that the organisation may see, the last written first, with ids below `before`."""
+    rows = session.execute(
+        _HISTORY,
+        {
+            "organization_id": organization_id,
+            "provider": provider,
+            "model": model,
+            "before": before,
+            "limit": limit,
+        },
+    )
+    return [to_record(row) for row in rows]
+
+
+def everybodys(session: Session) -> list[PriceRecord]:
+    """Every price without an organisation, in the order in which they were written."""
+    return [to_record(row) for row in session.execute(_EVERYBODYS)]
+
+
+def insert(session: Executor, organization_id: UUID | None, prices: Sequence[NewPrice]) -> list[PriceRecord]:
+    """Add prices in one statement, all written at one moment."""
+    given = [
+        {
+            "id": str(new_id()),
+            "provider": price.provider,
+            "model": price.model,
+            "unit": price.unit.value,
+            "above_input_tokens": price.above_input_tokens,
+            "usd_per_unit": format_price(price.usd_per_unit),
+            "valid_from": price.valid_from,
+            "source": price.source.value,
+        }
+        for price in prices
+    ]
+    rows = session.execute(_INSERT, {"organization_id": organization_id, "prices": orjson.dumps(given).decode()})
+    return [to_record(row) for row in rows]

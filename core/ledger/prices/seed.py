@@ -1,0 +1,94 @@
+"""Filling the price book from the package ``genai-prices``: an explicit act, safe to repeat, never over the network."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from core.ledger.prices import repository
+from core.ledger.prices.packaged import PackagedPrices, Tiers
+from core.ledger.prices.records import NewPrice, PriceRecord, PriceSource
+from core.ledger.records import Unit
+
+_SEED_LOCK = 7_201_960
+_LOCK = text("SELECT pg_advisory_xact_lock(:key), now()")
+
+_Key = tuple[str, str, Unit]
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What a seeding did: prices added, and units left alone because an operator priced them for everybody."""
+
+    added: int
+    unchanged: int
+    left_to_operator: int
+
+
+def seed_prices(session: Session) -> Seeded:
+    """Add what the installed package knows and the book does not. Needs `Database.system`.
+
+    A price that differs from the stored one becomes a new row from now on; nothing stored is changed. Units that an
+    operator priced for everybody are left alone.
+    """
+    from core.ledger.prices.packaged import packaged_prices
+
+    now: datetime = session.execute(_LOCK, {"key": _SEED_LOCK}).one().now
+    stored: dict[_Key, list[PriceRecord]] = defaultdict(list)
+    for row in repository.everybodys(session):
+        stored[row.provider, row.model, row.unit].append(row)
+    new: list[NewPrice] = []
+    unchanged = left = 0
+    for packaged in packaged_prices():
+        known = stored.get((packaged.provider, packaged.model, packaged.unit), [])
+        if any(row.source is not PriceSource.PACKAGE for row in known):
+            left += 1
+            continue
+        missing = list(_missing(packaged, known, now))
+        unchanged += not missing
+        new.extend(missing)
+    if new:
+        repository.insert(session, None, new)
+    return Seeded(len(new), unchanged, left)
+
+
+def _missing(packaged: PackagedPrices, known: Iterable[PriceRecord], now: datetime) -> Iterator[NewPrice]:
+    """The rows that make the book say what the package says, from now on, without rewriting what it said before."""
+    book = _versions(known)
+    wanted = dict(packaged.versions)
+    added: dict[datetime, Tiers] = {}
+    for begins, tiers in packaged.versions:
+        if begins > now:
+            # A future price may still be announced anew.
+            if book.get(begins) != tiers:
+                added[begins] = tiers
+        elif not book:
+            added[begins] = tiers
+    announced = _current(wanted, now)
+    if announced is not None and _current({**book, **added}, now) != announced:
+        begun = max((begins for begins in wanted if begins <= now), default=now)
+        newest = max((begins for begins in book if begins <= now), default=begun)
+        # The announced date, unless the book has said something else since: then from now on.
+        added[begun if begun > newest else now] = announced
+    for begins, tiers in added.items():
+        for above, usd in tiers.items():
+            yield NewPrice(packaged.provider, packaged.model, packaged.unit, usd, begins, above, PriceSource.PACKAGE)
+
+
+def _versions(rows: Iterable[PriceRecord]) -> dict[datetime, Tiers]:
+    """The last written tiers by the moment from which they hold."""
+    written: dict[datetime, datetime] = {}
+    found: dict[datetime, Tiers] = {}
+    for row in sorted(rows, key=lambda row: row.recorded_at):
+        if written.get(row.valid_from) != row.recorded_at:
+            written[row.valid_from], found[row.valid_from] = row.recorded_at, {}
+        found[row.valid_from][row.above_input_tokens] = row.usd_per_unit
+    return found
+
+
+def _current(versions: dict[datetime, Tiers], now: datetime) -> Tiers | None:
+    begun = [begins for begins in versions if begins <= now]
+    return versions[max(begun)] if begun else None

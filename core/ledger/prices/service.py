@@ -1,0 +1,85 @@
+"""Setting prices: always a new dated row, always on the record."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from core.audit.actions import AuditAction
+from core.audit.record import Actor, record
+from core.keys.principal import Principal
+from core.kit.clock import isoformat
+from core.kit.db import Executor
+from core.kit.errors import Unprocessable
+from core.kit.ids import KEY, PRICE, encode
+from core.ledger.prices import repository
+from core.ledger.prices.records import PRICE_LIMIT, NewPrice, PriceRecord, format_price, to_price
+
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def set_price(session: Session, principal: Principal, new: NewPrice) -> PriceRecord:
+    """Add a price of the caller's organisation and its audit record. Raises `Unprocessable` for an impossible one."""
+    _check(new)
+    (price,) = repository.insert(session, principal.organization_id, [new])
+    actor = Actor("system") if principal.key_id is None else Actor("key", encode(KEY, principal.key_id))
+    record(
+        session,
+        principal.organization_id,
+        None,
+        AuditAction.PRICE_SET,
+        subject_id=encode(PRICE, price.id),
+        actor=actor,
+        detail={
+            "provider": price.provider,
+            "model": price.model,
+            "unit": price.unit.value,
+            "usd_per_unit": format_price(price.usd_per_unit),
+            "above_input_tokens": price.above_input_tokens,
+            "valid_from": isoformat(price.valid_from),
+        },
+    )
+    return price
+
+
+def set_price_for_everybody(session: Session, new: NewPrice) -> PriceRecord:
+    """Add a price that holds where an organisation has none of its own. Needs `Database.system`."""
+    _check(new)
+    (price,) = repository.insert(session, None, [new])
+    return price
+
+
+def list_effective(
+    session: Executor,
+    organization_id: UUID,
+    *,
+    provider: str | None = None,
+    model: str | None = None,
+    at: datetime | None = None,
+    after: tuple[str, str, str, int] | None = None,
+    limit: int = 100,
+) -> list[PriceRecord]:
+    """The prices in force at `at` (now when None), ordered by provider, model, unit and tier."""
+    return repository.effective(
+        session, organization_id, provider=provider, model=model, at=at, after=after, limit=limit
+    )
+
+
+def list_history(
+    session: Executor, organization_id: UUID, provider: str, model: str, *, before: UUID | None = None, limit: int = 100
+) -> list[PriceRecord]:
+    """Every price a model ever had or will have, the last written first."""
+    return repository.history(session, organization_id, provider, model, before=before, limit=limit)
+
+
+def _check(new: NewPrice) -> None:
+    usd = new.usd_per_unit
+    if not usd.is_finite() or not 0 <= usd < PRICE_LIMIT or usd != to_price(usd):
+        raise _refused("usd_per_unit", f"a price is at least 0, below {PRICE_LIMIT:,} and has 15 decimals at most")
+    if new.valid_from is not None and new.valid_from < _EARLIEST:
+        raise _refused("valid_from", "a price begins in 1970 or later")
+
+
+def _refused(field: str, message: str) -> Unprocessable:
+    problem = {"path": f"body.{field}", "code": "invalid_price", "message": message}
+    return Unprocessable(f"{problem['path']}: {message}", errors=[problem])
