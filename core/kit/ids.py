@@ -12,6 +12,7 @@ JOB = "job"
 PROJECT = "prj"
 ORGANIZATION = "org"
 KEY = "key"
+MEMBER = "mem"
 KNOWLEDGE_BASE = "kb"
 DOCUMENT = "doc"
 
