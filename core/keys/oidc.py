@@ -60,7 +60,7 @@ class TokenVerifier:
         try:
             header = jwt.get_unverified_header(token)
             unverified = jwt.decode(token, options={"verify_signature": False})
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, ValueError, RecursionError):
             raise TokenInvalid("this is neither a Waybill API key nor a JSON Web Token") from None
         issuer = self._issuers.get(str(unverified.get("iss")))
         if issuer is None:

@@ -160,7 +160,8 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field("json", description="`console` is for people.")
 
     url: str | None = Field(None, description="Where the command line finds the API.")
-    api_key: SecretStr | None = Field(None, description="The key the command line uses.")
+    api_key: SecretStr | None = Field(None, description="The key, or the identity provider's token, that it uses.")
+    project: str | None = Field(None, description="With a token: the id of the project the command line works in.")
 
     @field_validator("oidc_issuers")
     @classmethod
