@@ -14,8 +14,12 @@ from api.announcer import Announcer
 from api.streaming import LiveHub
 from core.jobs.live import LivePublisher
 from core.jobs.service import JobService
+from core.keys.authentication import Authenticator
+from core.keys.members.service import MemberService
 from core.keys.principal import Principal
-from core.keys.service import Authenticator
+from core.keys.projects.service import ProjectService
+from core.keys.service import KeyService
+from core.keys.usage import KeyUsage
 from core.kit.blob import open_blob_store
 from core.kit.db import Database
 from core.kit.redis import connect
@@ -32,7 +36,11 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.database = Database(settings, application_name="waybill-api")
-        self.authenticator = Authenticator(settings, self.database)
+        self.key_usage = KeyUsage(self.database)
+        self.authenticator = Authenticator(settings, self.database, self.key_usage)
+        self.keys = KeyService(settings)
+        self.projects = ProjectService()
+        self.members = MemberService(settings)
         self.blobs = open_blob_store(settings)
         self.jobs = JobService(settings, self.blobs)
         self.knowledge = KnowledgeService()
@@ -41,11 +49,12 @@ class Runtime:
         self.hub = LiveHub(settings)
         self.idempotency_ttl = timedelta(hours=settings.idempotency_ttl_hours)
         self._threads = ThreadPoolExecutor(settings.api_threads, thread_name_prefix="api")
-        self._looking_up: dict[str, asyncio.Task[Principal]] = {}
+        self._looking_up: dict[tuple[str, str | None], asyncio.Task[Principal]] = {}
 
     async def open(self) -> None:
         """Connect what waits for events, and start the background work."""
         self.announcer.start()
+        self.key_usage.start()
         await self.hub.open()
 
     async def close(self) -> None:
@@ -54,6 +63,7 @@ class Runtime:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.announcer.close)
         self._threads.shutdown(wait=True, cancel_futures=True)
+        await loop.run_in_executor(None, self.key_usage.close)
         self.redis.close()
         self.database.close()
 
@@ -67,18 +77,19 @@ class Runtime:
         call = partial(copy_context().run, function, *arguments, **named)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
-    async def look_up_key(self, plaintext: str) -> Principal:
-        """Ask Postgres who `plaintext` is. Requests that come with the same key meanwhile share the answer."""
-        task = self._looking_up.get(plaintext)
+    async def look_up_key(self, credential: str, project: str | None) -> Principal:
+        """Ask who `credential` is. Requests that come with the same one meanwhile share the answer."""
+        asked = (credential, project)
+        task = self._looking_up.get(asked)
         if task is None:
-            task = asyncio.create_task(self.in_thread(self.authenticator.authenticate, plaintext))
-            self._looking_up[plaintext] = task
-            task.add_done_callback(partial(self._looked_up, plaintext))
+            task = asyncio.create_task(self.in_thread(self.authenticator.authenticate, credential, project))
+            self._looking_up[asked] = task
+            task.add_done_callback(partial(self._looked_up, asked))
         # Shielded: a client that hangs up must not take the answer away from the others.
         return await asyncio.shield(task)
 
-    def _looked_up(self, plaintext: str, task: "asyncio.Task[Principal]") -> None:
-        del self._looking_up[plaintext]
+    def _looked_up(self, asked: tuple[str, str | None], task: "asyncio.Task[Principal]") -> None:
+        del self._looking_up[asked]
         if not task.cancelled():
             task.exception()  # marks a refusal as seen, even when everybody who asked has hung up
 

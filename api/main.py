@@ -20,12 +20,14 @@ _DESCRIPTION = """\
 A client asks for an AI *capability*; the request becomes a durable *job*; a worker runs it; the answer comes by polling
 (`GET /v1/jobs/{id}?wait=30`) or by server-sent events (`GET /v1/jobs/{id}/events`).
 
-Send `Authorization: Bearer wb_live_…`. Refusals are problem documents (RFC 9457) with a stable `code`.
+Send `Authorization: Bearer wb_live_…`, or a token of your identity provider and `Waybill-Project: prj_…`.
+Refusals are problem documents (RFC 9457) with a stable `code`.
 """
 _TAGS = [
     {"name": "jobs", "description": "Submit, read, list, cancel and follow work."},
     {"name": "knowledge bases", "description": "Collections of documents that can be searched."},
     {"name": "capabilities", "description": "What can be asked for."},
+    {"name": "tenancy", "description": "The organization, its projects, its members and their keys."},
     {"name": "operations", "description": "Probes and metrics."},
 ]
 LOG_HOLD_SECONDS = 0.05

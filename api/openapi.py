@@ -15,16 +15,22 @@ _SCHEME = "api_key"
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _PROBLEMS = {
     400: "The request cannot be read (`malformed_json`, `nesting_too_deep`, `idempotency_key_invalid`, …).",
-    401: "No key, or not a good one (`key_missing`, `key_unknown`, `key_expired`, `key_revoked`).",
+    401: (
+        "No key, or not a good one (`key_missing`, `key_unknown`, `key_expired`, `key_revoked`); or such a token"
+        " (`token_invalid`, `token_expired`)."
+    ),
     402: "A budget has no room for this (`budget_exhausted`; the members name the budget and its figures).",
-    403: "The key lacks a scope (`scope_missing`, named by `scope`), or a quota is used up (`quota_exceeded`).",
+    403: (
+        "The key or role lacks a scope (`scope_missing`; the member `scope` names it), or may not do this here"
+        " (`capability_denied`, `scope_exceeded`, `not_a_member`, `project_archived`, `project_mismatch`)."
+    ),
     404: "There is no such thing in the key's project.",
     405: "The route exists, the method does not.",
     408: "The body did not arrive in time (`request_timeout`).",
     409: "Not in this state (`idempotency_in_progress`, `conflict`, …).",
     413: "The body is too large (`payload_too_large`).",
     415: "The body is not of a type that this route reads (`unsupported_media_type`).",
-    422: "Readable but wrong (`validation_error`, `invalid_text`, `idempotency_key_reused`, …); `errors` names fields.",
+    422: "Readable but wrong (`validation_error`, `idempotency_key_reused`, `project_required`); see `errors`.",
     500: "Our fault (`internal_error`); the member `trace_id` lets us find out why.",
     503: "Something we depend on is away (`database_unavailable`); send the request again after `Retry-After`.",
 }
@@ -95,7 +101,7 @@ def _build(app: FastAPI) -> dict[str, Any]:
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "wb_live_…",
-            "description": "An API key from `waybill keys create`.",
+            "description": "An API key from `waybill keys create`, or a token of a configured OpenID Connect issuer.",
         }
     }
     for operation, endpoint in _operations(document, app.routes):

@@ -5,14 +5,22 @@ from fastapi import APIRouter
 from api import documentation, health
 from api.capabilities import routes as capabilities
 from api.jobs import routes as jobs
+from api.keys import routes as keys
 from api.knowledge_bases import documents
 from api.knowledge_bases import routes as knowledge_bases
+from api.members import routes as members
+from api.organization import routes as organization
+from api.projects import routes as projects
 
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     knowledge_bases.router,
     documents.router,
     capabilities.router,
+    organization.router,
+    projects.router,
+    members.router,
+    keys.router,
     health.router,
     documentation.router,
 )

@@ -12,19 +12,26 @@ from fastapi.routing import APIRoute
 
 from api.bodies import read_json, require_clean_text
 from api.deps import get_runtime
-from core.keys.errors import KeyMissing, ScopeMissing
+from core.keys.errors import KeyMissing, ProjectArchived, ProjectMismatch, ProjectRequired, ScopeMissing
 from core.keys.principal import Principal
+from core.kit.ids import PROJECT, encode
 
 PUBLIC = ""
+PROJECT_HEADER = "waybill-project"
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def requires(scope: str) -> Callable[[_Endpoint], _Endpoint]:
-    """Mark an endpoint as open to keys that hold `scope`."""
+def requires(scope: str, *, organization_wide: bool = False) -> Callable[[_Endpoint], _Endpoint]:
+    """Mark an endpoint as open to callers that hold `scope`.
+
+    `organization_wide` is for what belongs to no one project: a person need not name a project there, and an archived
+    project does not stand in the way.
+    """
 
     def mark(endpoint: _Endpoint) -> _Endpoint:
         endpoint.required_scope = scope  # type: ignore[attr-defined]
+        endpoint.is_organization_wide = organization_wide  # type: ignore[attr-defined]
         return endpoint
 
     return mark
@@ -51,11 +58,12 @@ class GuardedRoute(APIRoute):
         """The route's handler, behind its guard."""
         inner = super().get_route_handler()
         scope = required_scope(self.endpoint)
+        organization_wide = bool(getattr(self.endpoint, "is_organization_wide", False))
         reads_json = self.body_field is not None
 
         async def guarded(request: Request) -> Response:
             if scope:
-                request.state.principal = await authenticate(request, scope)
+                request.state.principal = await authenticate(request, scope, organization_wide=organization_wide)
             if b"%00" in request.scope["query_string"]:
                 for name, value in request.query_params.multi_items():
                     require_clean_text(name, "query")
@@ -78,21 +86,39 @@ def caller(request: Request) -> Principal:
     return principal
 
 
-async def authenticate(request: Request, scope: str) -> Principal:
-    """The principal of the request's bearer key. Raises `Unauthenticated` or, without `scope`, `ScopeMissing`."""
-    kind, _, plaintext = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not plaintext:
+async def authenticate(request: Request, scope: str, *, organization_wide: bool = False) -> Principal:
+    """The principal of the request's bearer key or token.
+
+    Raises `Unauthenticated`, `ScopeMissing` without `scope`, and, unless the route is `organization_wide`,
+    `ProjectRequired` for a person who names no project and `ProjectArchived` for a change in an archived one.
+    """
+    kind, _, credential = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not credential:
         raise KeyMissing("send an API key: Authorization: Bearer wb_live_…")
     runtime = get_runtime(request)
-    plaintext = plaintext.strip()
-    principal = runtime.authenticator.recall(plaintext)
+    credential = credential.strip()
+    project = request.headers.get(PROJECT_HEADER)
+    principal = runtime.authenticator.recall(credential, project)
     if principal is None:
-        principal = await runtime.look_up_key(plaintext)
+        principal = await runtime.look_up_key(credential, project)
     if scope not in principal.scopes:
         raise scope_missing(scope)
+    if project is not None and project != encode(PROJECT, principal.project_id):
+        raise ProjectMismatch("this key speaks for one project; leave the Waybill-Project header out, or send its id")
+    if not organization_wide:
+        _require_project(principal, scope)
     return principal
+
+
+def _require_project(principal: Principal, scope: str) -> None:
+    if not principal.has_project:
+        message = "name the project to work in with the header Waybill-Project: prj_…"
+        problem = {"path": "header.waybill-project", "code": "project_required", "message": message}
+        raise ProjectRequired(message, errors=[problem])
+    if principal.is_project_archived and not scope.endswith(":read"):
+        raise ProjectArchived("this project is archived: it can be read, and nothing in it can be changed")
 
 
 def scope_missing(scope: str) -> ScopeMissing:
     """The refusal of a key without `scope`."""
-    return ScopeMissing(f"this key lacks the scope {scope}", scope=scope)
+    return ScopeMissing(f"this key or role lacks the scope {scope}", scope=scope)

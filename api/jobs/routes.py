@@ -23,6 +23,7 @@ from core.capability import Manifest
 from core.jobs.records import JobFilter, JobRecord, NewJob
 from core.jobs.service import queued_event
 from core.jobs.states import JobState
+from core.keys.errors import CapabilityDenied
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.keys.principal import Principal
 from core.kit.ids import JOB, encode
@@ -110,6 +111,8 @@ def _manifest(capability: str, principal: Principal) -> Manifest:
         )
         refusal.code = "capability_unknown"
         raise refusal
+    if not principal.may_use(capability):
+        raise CapabilityDenied(f"this key is not for the capability {capability}", capability=capability)
     for scope in sorted(manifest.scopes - principal.scopes):
         raise scope_missing(scope)
     return manifest

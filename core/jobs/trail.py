@@ -11,7 +11,6 @@ import orjson
 
 from core.audit.actions import AuditAction
 from core.keys.principal import Principal
-from core.kit.ids import KEY, encode
 
 _COLUMNS = "organization_id, project_id, action, subject_id, actor_kind, actor_id, attempt, payload_digest, detail"
 
@@ -32,10 +31,7 @@ def audited(action: AuditAction | str, actor: tuple[str, str], *, digest: str = 
 
 def actor_parameters(principal: Principal) -> dict[str, str | None]:
     """The parameters that `CALLER` names."""
-    return {
-        "actor_kind": "key" if principal.key_id else "system",
-        "actor_id": encode(KEY, principal.key_id) if principal.key_id else None,
-    }
+    return {"actor_kind": principal.actor.kind, "actor_id": principal.actor.id}
 
 
 def digest_of(payload: Mapping[str, Any]) -> bytes:

@@ -1,10 +1,11 @@
-"""Organisations, projects and the API keys that speak for them."""
+"""Organisations with their projects and members, and the API keys that speak for them."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, text
-from sqlalchemy.dialects.postgresql import ARRAY, TEXT, TIMESTAMP
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.kit.db import Base
@@ -28,6 +29,7 @@ class Project(Base):
     __tablename__ = "projects"
     __table_args__ = (
         Index("projects_organization_name", "organization_id", "name", unique=True),
+        UniqueConstraint("organization_id", "id", name="projects_organization_id"),
         CheckConstraint("weight BETWEEN 1 AND 1000", name="projects_weight"),
         CheckConstraint("max_concurrent_jobs >= 1", name="projects_max_concurrent_jobs"),
     )
@@ -38,13 +40,43 @@ class Project(Base):
     weight: Mapped[int] = mapped_column(server_default=text("1"))
     max_concurrent_jobs: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True), server_default=_NOW)
+    cost_centre: Mapped[str | None] = mapped_column(TEXT)
+    owner: Mapped[str | None] = mapped_column(TEXT)
+    labels: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    archived_at: Mapped[datetime | None] = mapped_column(TIMESTAMP(timezone=True))
+
+
+class Member(Base):
+    """A person of an organisation, known by what its identity provider calls it, and its role."""
+
+    __tablename__ = "members"
+    __table_args__ = (
+        UniqueConstraint("organization_id", "issuer", "subject", name="members_subject"),
+        CheckConstraint("role IN ('owner', 'admin', 'developer', 'operator', 'auditor')", name="members_role"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
+    issuer: Mapped[str] = mapped_column(TEXT)
+    subject: Mapped[str] = mapped_column(TEXT)
+    email: Mapped[str | None] = mapped_column(TEXT)
+    role: Mapped[str] = mapped_column(TEXT)
+    created_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True), server_default=_NOW)
 
 
 class ApiKey(Base):
     """A key as stored: who it speaks for and a keyed hash, never the key itself."""
 
     __tablename__ = "api_keys"
-    __table_args__ = (Index("api_keys_project", "project_id"),)
+    __table_args__ = (
+        Index("api_keys_project", "project_id"),
+        Index("api_keys_organization", "organization_id", "id"),
+        ForeignKeyConstraint(
+            ("organization_id", "project_id"),
+            ("projects.organization_id", "projects.id"),
+            name="api_keys_project_of_organization",
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
@@ -56,6 +88,8 @@ class ApiKey(Base):
     created_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True), server_default=_NOW)
     expires_at: Mapped[datetime | None] = mapped_column(TIMESTAMP(timezone=True))
     revoked_at: Mapped[datetime | None] = mapped_column(TIMESTAMP(timezone=True))
+    last_used_at: Mapped[datetime | None] = mapped_column(TIMESTAMP(timezone=True))
+    replaced_by: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
 
 
 class IdempotencyKey(Base):

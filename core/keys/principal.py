@@ -3,12 +3,40 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from core.audit.record import Actor, ActorKind
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A caller. Every query is scoped by `organization_id` and, where rows belong to a project, by `project_id`."""
+    """A caller. Every query is scoped by `organization_id` and, where rows belong to a project, by `project_id`.
+
+    `actor_id` is what audit records name: the id of a key or member, or a digest of a subject, never a name or address.
+    `capabilities` are those it may ask for; None means all.
+    """
 
     organization_id: UUID
     project_id: UUID
     key_id: UUID | None
     scopes: frozenset[str]
+    actor_kind: ActorKind = "system"
+    actor_id: str | None = None
+    capabilities: frozenset[str] | None = None
+    is_project_archived: bool = False
+
+    @property
+    def actor(self) -> Actor:
+        """The caller as audit records name it."""
+        return Actor(self.actor_kind, self.actor_id)
+
+    @property
+    def has_project(self) -> bool:
+        """Whether the caller named a project.
+
+        One that did not carries its organisation's id instead: no project has that id, so that nothing of any project
+        is found under it, and its idempotency keys meet nobody else's.
+        """
+        return self.project_id != self.organization_id
+
+    def may_use(self, capability: str) -> bool:
+        """Whether it may ask for `capability`."""
+        return self.capabilities is None or capability in self.capabilities

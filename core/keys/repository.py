@@ -1,35 +1,69 @@
-"""The SQL of organisations, projects, keys and remembered answers."""
+"""The SQL of keys, of tokens' subjects and of remembered answers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from core.kit.db import Executor
 from core.kit.ids import new_id
 
-_ENSURE_ORGANIZATION = text(
-    "INSERT INTO organizations (id, name) VALUES (:id, :name) ON CONFLICT (name) DO NOTHING RETURNING id"
+_KEY = (
+    "id, organization_id, project_id, name, prefix, scopes, created_at, expires_at, revoked_at, last_used_at,"
+    " replaced_by, CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= now() THEN 'expired'"
+    " WHEN replaced_by IS NOT NULL THEN 'rotating' ELSE 'active' END AS state"
 )
-_ORGANIZATION = text("SELECT id FROM organizations WHERE name = :name")
-_ENSURE_PROJECT = text(
-    "INSERT INTO projects (id, organization_id, name) VALUES (:id, :organization_id, :name)"
-    " ON CONFLICT (organization_id, name) DO NOTHING RETURNING id"
-)
-_PROJECT = text("SELECT id FROM projects WHERE organization_id = :organization_id AND name = :name")
+_WITHIN = "organization_id = :organization_id AND (CAST(:project_id AS uuid) IS NULL OR project_id = :project_id)"
+
 _INSERT_KEY = text(
     "INSERT INTO api_keys (id, organization_id, project_id, name, prefix, hash, scopes, expires_at)"
     " VALUES (:id, :organization_id, :project_id, :name, :prefix, :hash, :scopes,"
-    " now() + CAST(:expires_in AS interval))"
+    f" now() + CAST(:expires_in AS interval)) RETURNING {_KEY}"
 )
 _KEY_BY_HASH = text(
-    "SELECT id, organization_id, project_id, hash, scopes, revoked_at IS NOT NULL AS is_revoked,"
-    " coalesce(expires_at <= now(), false) AS is_expired FROM api_keys WHERE hash = :hash"
+    "SELECT key.id, key.organization_id, key.project_id, key.hash, key.scopes,"
+    " key.revoked_at IS NOT NULL AS is_revoked, coalesce(key.expires_at <= now(), false) AS is_expired,"
+    " key.replaced_by IS NOT NULL AS is_replaced,"
+    " project.archived_at IS NOT NULL AS is_project_archived"
+    " FROM api_keys AS key JOIN projects AS project"
+    " ON project.id = key.project_id AND project.organization_id = key.organization_id WHERE key.hash = :hash"
+)
+_GET_KEY = text(f"SELECT {_KEY} FROM api_keys WHERE id = :id AND {_WITHIN}")
+_LOCK_KEY = text(f"SELECT {_KEY} FROM api_keys WHERE id = :id AND {_WITHIN} FOR UPDATE")
+_LIST_KEYS = text(
+    f"SELECT {_KEY} FROM api_keys WHERE {_WITHIN} AND (CAST(:cursor AS uuid) IS NULL OR id < :cursor)"
+    " AND (:with_ended OR (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())))"
+    " ORDER BY id DESC LIMIT :limit"
 )
 _REVOKE = text(
     "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now())"
-    " WHERE id = :id AND organization_id = :organization_id RETURNING id"
+    f" WHERE id = :id AND organization_id = :organization_id RETURNING {_KEY}"
+)
+# least() ignores NULL: a key that never expired ends with the overlap.
+_REPLACE = text(
+    "UPDATE api_keys SET replaced_by = :new_id, expires_at = least(expires_at, now() + CAST(:overlap AS interval))"
+    " WHERE id = :id AND organization_id = :organization_id"
+)
+# In id order, and skipping what another process writes at this moment: two processes never wait for each other.
+_TOUCH = text("""
+WITH due AS (
+  SELECT id FROM api_keys
+  WHERE id = ANY(:ids) AND (last_used_at IS NULL OR last_used_at <= now() - CAST(:every AS interval))
+  ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE api_keys SET last_used_at = now() FROM due WHERE api_keys.id = due.id
+""")
+_SUBJECT = text(
+    "SELECT organization.id AS organization_id, member.id AS member_id, member.role, project.id AS project_id,"
+    " coalesce(project.archived_at IS NOT NULL, false) AS is_project_archived"
+    " FROM organizations AS organization"
+    " LEFT JOIN members AS member ON member.organization_id = organization.id AND member.issuer = :issuer"
+    " AND member.subject = :subject"
+    " LEFT JOIN projects AS project ON project.organization_id = organization.id AND project.id = :project_id"
+    " WHERE organization.name = :organization"
 )
 
 # The lock's key is 64 bits of a hash: two different keys that collide cost one of them a 409 it did not earn, once in
@@ -52,16 +86,47 @@ _KEEP_ANSWER = text(
 
 
 @dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it may be shown. `state`, judged by the database's clock: active, rotating, expired or revoked."""
+
+    id: UUID
+    organization_id: UUID
+    project_id: UUID
+    name: str
+    prefix: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    replaced_by: UUID | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeyRow:
-    """A stored key, with its expiry judged by the database's clock."""
+    """A stored key as authentication needs it, with its expiry judged by the database's clock."""
 
     id: UUID
     organization_id: UUID
     project_id: UUID
     hash: bytes
-    scopes: frozenset[str]
+    scopes: list[str]
     is_revoked: bool
     is_expired: bool
+    is_replaced: bool
+    is_project_archived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRow:
+    """What is known of a token's subject: its organisation, its membership, and the project it asked for."""
+
+    organization_id: UUID
+    member_id: UUID | None
+    role: str | None
+    project_id: UUID | None
+    is_project_archived: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,69 +140,104 @@ class AnswerRow:
     body: bytes | None
 
 
-def ensure_organization(session: Session, name: str) -> UUID:
-    """The id of the organisation called `name`, created when absent."""
-    made = session.execute(_ENSURE_ORGANIZATION, {"id": new_id(), "name": name}).scalar_one_or_none()
-    found: UUID = made or session.execute(_ORGANIZATION, {"name": name}).scalar_one()
-    return found
-
-
-def ensure_project(session: Session, organization_id: UUID, name: str) -> UUID:
-    """The id of the organisation's project called `name`, created when absent."""
-    scope = {"organization_id": organization_id, "name": name}
-    made = session.execute(_ENSURE_PROJECT, {"id": new_id(), **scope}).scalar_one_or_none()
-    found: UUID = made or session.execute(_PROJECT, scope).scalar_one()
-    return found
-
-
 def insert_key(
-    session: Session,
+    session: Executor,
     *,
-    key_id: UUID,
     organization_id: UUID,
     project_id: UUID,
     name: str,
     prefix: str,
     digest: bytes,
-    scopes: list[str],
+    scopes: Sequence[str],
     expires_in: timedelta | None,
-) -> None:
+) -> ApiKey:
     """Store a key's keyed hash; `expires_in` counts from the database's now."""
-    session.execute(
+    row = session.execute(
         _INSERT_KEY,
         {
-            "id": key_id,
+            "id": new_id(),
             "organization_id": organization_id,
             "project_id": project_id,
             "name": name,
             "prefix": prefix,
             "hash": digest,
-            "scopes": scopes,
+            "scopes": list(scopes),
             "expires_in": expires_in,
         },
-    )
+    ).one()
+    return ApiKey(*row)
 
 
-def key_by_hash(session: Session, digest: bytes) -> KeyRow | None:
+def key_by_hash(session: Executor, digest: bytes) -> KeyRow | None:
     """The key whose stored hash is `digest`, whatever its organisation; needs `Database.system`."""
     row = session.execute(_KEY_BY_HASH, {"hash": digest}).one_or_none()
-    if row is None:
-        return None
-    return KeyRow(
-        row.id,
-        row.organization_id,
-        row.project_id,
-        bytes(row.hash),
-        frozenset(row.scopes),
-        row.is_revoked,
-        row.is_expired,
+    return (
+        None
+        if row is None
+        else KeyRow(
+            row.id,
+            row.organization_id,
+            row.project_id,
+            bytes(row.hash),
+            row.scopes,
+            row.is_revoked,
+            row.is_expired,
+            row.is_replaced,
+            row.is_project_archived,
+        )
     )
 
 
-def revoke_key(session: Session, organization_id: UUID, key_id: UUID) -> bool:
-    """Mark a key revoked; False when the organisation has no such key."""
-    scope = {"id": key_id, "organization_id": organization_id}
-    return session.execute(_REVOKE, scope).scalar_one_or_none() is not None
+def subject(session: Executor, organization: str, issuer: str, name: str, project_id: UUID | None) -> SubjectRow | None:
+    """What is known of the subject `name` of `issuer`; None without such an organisation; needs `Database.system`."""
+    parameters = {"organization": organization, "issuer": issuer, "subject": name, "project_id": project_id}
+    row = session.execute(_SUBJECT, parameters).one_or_none()
+    return None if row is None else SubjectRow(*row)
+
+
+def get_key(
+    session: Executor, organization_id: UUID, project_id: UUID | None, key_id: UUID, *, lock: bool = False
+) -> ApiKey | None:
+    """The key, of that project or of any when `project_id` is None; with `lock` until the transaction ends."""
+    parameters = {"id": key_id, "organization_id": organization_id, "project_id": project_id}
+    row = session.execute(_LOCK_KEY if lock else _GET_KEY, parameters).one_or_none()
+    return None if row is None else ApiKey(*row)
+
+
+def list_keys(
+    session: Executor,
+    organization_id: UUID,
+    project_id: UUID | None,
+    *,
+    cursor: UUID | None,
+    limit: int,
+    with_ended: bool,
+) -> Sequence[ApiKey]:
+    """A page of keys with ids below `cursor`, newest first; of all projects when `project_id` is None."""
+    parameters = {
+        "organization_id": organization_id,
+        "project_id": project_id,
+        "cursor": cursor,
+        "limit": limit,
+        "with_ended": with_ended,
+    }
+    return [ApiKey(*row) for row in session.execute(_LIST_KEYS, parameters)]
+
+
+def revoke_key(session: Executor, organization_id: UUID, key_id: UUID) -> ApiKey | None:
+    """Mark a key revoked; None when the organisation has no such key."""
+    row = session.execute(_REVOKE, {"id": key_id, "organization_id": organization_id}).one_or_none()
+    return None if row is None else ApiKey(*row)
+
+
+def replace_key(session: Executor, organization_id: UUID, key_id: UUID, new_id: UUID, overlap: timedelta) -> None:
+    """Let a key end after `overlap`, because `new_id` takes its place."""
+    session.execute(_REPLACE, {"id": key_id, "organization_id": organization_id, "new_id": new_id, "overlap": overlap})
+
+
+def touch_keys(session: Executor, key_ids: Sequence[UUID], every: timedelta) -> None:
+    """Note that keys were used just now, except those noted less than `every` ago; needs `Database.system`."""
+    session.execute(_TOUCH, {"ids": list(key_ids), "every": every})
 
 
 def begin_answer(session: Session, project_id: UUID, key: str) -> AnswerRow:

@@ -1,69 +1,74 @@
-"""Issuing, revoking and recognising API keys."""
+"""Issuing, listing, rotating and revoking API keys."""
 
-import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from time import monotonic
-from typing import TypeVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from core.audit.actions import AuditAction
+from core.audit.record import Actor, record
 from core.keys import repository
-from core.keys.errors import KeyExpired, KeyRevoked, KeyUnknown
-from core.keys.hashing import KeyHasher, generate_key, is_well_formed
+from core.keys.errors import KeyNotActive, KeyNotFound, ProjectArchived, ProjectRequired
+from core.keys.grants import require_covers
+from core.keys.hashing import KeyHasher, generate_key
 from core.keys.principal import Principal
-from core.kit.db import Database
-from core.kit.errors import NotFound, Unauthenticated, Unprocessable
-from core.kit.ids import KEY, encode, new_id
+from core.keys.projects import repository as projects
+from core.keys.projects.service import ensure_project, not_found
+from core.keys.repository import ApiKey
+from core.keys.scopes import SCOPES, resolve
+from core.kit.db import Executor
+from core.kit.errors import Unprocessable
+from core.kit.ids import KEY, PROJECT, encode
 from core.kit.settings import Settings
 
-SCOPES = (
-    "jobs:read",
-    "jobs:write",
-    "knowledge:read",
-    "knowledge:write",
-    "projects:read",
-    "projects:write",
-    "keys:read",
-    "keys:write",
-    "members:read",
-    "members:write",
-    "budgets:read",
-    "budgets:write",
-    "costs:read",
-    "prices:read",
-    "prices:write",
-    "audit:read",
-    "audit:write",
-    "limits:read",
-    "limits:write",
-    "organization:read",
-)
+__all__ = ["OVERLAP_MAX", "SCOPES", "ApiKey", "IssuedKey", "KeyService"]
 
-# A revoked key works for at most this long in a process that has just used it.
-_REMEMBER_SECONDS = 1.5
-_REMEMBERED_KEYS_MAX = 10_000
-_REFUSED_KEYS_MAX = 1_000
-
-_Entry = TypeVar("_Entry")
+OVERLAP_MAX = timedelta(days=30)
+_COMMAND_LINE = Actor("system", "command-line")
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
     """A new key. `plaintext` is not stored anywhere: whoever receives this shows it once."""
 
-    id: UUID
-    organization_id: UUID
-    project_id: UUID
-    prefix: str
-    scopes: tuple[str, ...]
+    record: ApiKey
     plaintext: str
+
+    @property
+    def id(self) -> UUID:
+        """The key's id."""
+        return self.record.id
+
+    @property
+    def organization_id(self) -> UUID:
+        """Whose key it is."""
+        return self.record.organization_id
+
+    @property
+    def project_id(self) -> UUID:
+        """The project it speaks for."""
+        return self.record.project_id
+
+    @property
+    def prefix(self) -> str:
+        """What lists show of it."""
+        return self.record.prefix
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What it may do."""
+        return tuple(self.record.scopes)
 
 
 class KeyService:
-    """Issues and revokes keys. Works across organisations, so its sessions come from `Database.system`."""
+    """Issues, shows, rotates and revokes keys, and records each act.
+
+    A caller sees and changes the keys of its own project; those of the organisation's other projects when it may also
+    read, or change, projects. Nobody touches a key that may do more than they may.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._hasher = KeyHasher(settings)
@@ -75,118 +80,187 @@ class KeyService:
         organization: str,
         project: str,
         name: str,
-        scopes: Iterable[str] = SCOPES,
+        scopes: Iterable[str] = (),
         expires_in: timedelta | None = None,
+        actor: Actor = _COMMAND_LINE,
     ) -> IssuedKey:
         """Issue a key for a project, creating organisation and project when absent.
 
-        `expires_in` counts from now; None means never. Raises `Unprocessable` for an unknown scope or a blank name.
+        For whoever holds the database, not for callers of the API: its session comes from `Database.system`. Without
+        `scopes` the key holds the working ones. `expires_in` counts from now; None means never. Raises `Unprocessable`
+        for an unknown scope or a blank name.
         """
-        wanted = tuple(sorted(set(scopes)))
-        unknown = sorted(set(wanted) - set(SCOPES))
-        if unknown or not wanted:
-            offered = ", ".join(SCOPES)
-            raise Unprocessable(f"scopes are chosen from {offered}; not known: {', '.join(unknown) or 'none given'}")
+        wanted = resolve(scopes)
         for label, text in (("organization", organization), ("project", project), ("name", name)):
             if not text.strip() or "\x00" in text:
                 raise Unprocessable(f"the {label} of a key must not be blank")
-        if expires_in is not None and expires_in <= timedelta(0):
-            raise Unprocessable("a key must expire in the future")
+        _require_future(expires_in)
+        found = ensure_project(session, organization, project, actor)
+        issued = self._insert(session, found.organization_id, found.id, name, wanted, expires_in)
+        _record_created(session, issued, actor)
+        return issued
+
+    def issue(
+        self,
+        session: Session,
+        principal: Principal,
+        *,
+        name: str,
+        scopes: Iterable[str] = (),
+        project_id: UUID | None = None,
+        expires_in: timedelta | None = None,
+    ) -> IssuedKey:
+        """Issue a key for the caller's project, or for another one of its organisation when it may change projects.
+
+        Raises `ScopeExceeded` for what the caller lacks, `ProjectNotFound`, `ProjectArchived`, `ProjectRequired`, and
+        `Unprocessable` for an unknown scope.
+        """
+        wanted = resolve(scopes)
+        _require_future(expires_in)
+        where = self._project(session, principal, project_id)
+        require_covers(principal, wanted, "issue a key with these scopes")
+        issued = self._insert(session, principal.organization_id, where, name, wanted, expires_in)
+        _record_created(session, issued, principal.actor)
+        return issued
+
+    def _project(self, session: Session, principal: Principal, wanted: UUID | None) -> UUID:
+        if wanted is None:
+            if not principal.has_project:
+                message = "name the project that the key is for"
+                problem = {"path": "body.project_id", "code": "project_required", "message": message}
+                raise ProjectRequired(message, errors=[problem])
+            wanted = principal.project_id
+        within = _reach(principal, "projects:write")
+        found = projects.get(session, principal.organization_id, wanted) if within in {None, wanted} else None
+        if found is None:
+            raise not_found(wanted)
+        if found.archived_at is not None:
+            raise ProjectArchived(f"the project {encode(PROJECT, wanted)} is archived; restore it first")
+        return found.id
+
+    def get(self, session: Executor, principal: Principal, key_id: UUID) -> ApiKey:
+        """A key that the caller may see. Raises `KeyNotFound`."""
+        within = _reach(principal, "projects:read")
+        found = repository.get_key(session, principal.organization_id, within, key_id)
+        if found is None:
+            raise _key_not_found(key_id)
+        return found
+
+    def list(
+        self,
+        session: Executor,
+        principal: Principal,
+        *,
+        project_id: UUID | None,
+        cursor: UUID | None,
+        limit: int,
+        with_ended: bool = False,
+    ) -> Sequence[ApiKey]:
+        """At most `limit` keys with ids below `cursor`, newest first.
+
+        Those of the caller's project; of `project_id` when given; of the whole organisation when the caller names no
+        project of its own.
+        """
+        within = project_id or (principal.project_id if principal.has_project else None)
+        allowed = _reach(principal, "projects:read")
+        if allowed is not None and within != allowed:
+            return []
+        return repository.list_keys(
+            session, principal.organization_id, within, cursor=cursor, limit=limit, with_ended=with_ended
+        )
+
+    def rotate(self, session: Session, principal: Principal, key_id: UUID, overlap: timedelta) -> IssuedKey:
+        """A key with the same scopes and length of life in place of an active one, which works on for `overlap`.
+
+        Raises `KeyNotFound`, `KeyNotActive`, and `ScopeExceeded` when the key may do more than the caller.
+        """
+        old = self._lock(session, principal, key_id)
+        require_covers(principal, old.scopes, "rotate this key")
+        if old.state != "active":
+            raise KeyNotActive(f"this key is {old.state}; only an active key can be rotated", state=old.state)
+        lives = None if old.expires_at is None else old.expires_at - old.created_at
+        issued = self._insert(session, old.organization_id, old.project_id, old.name, old.scopes, lives)
+        repository.replace_key(session, old.organization_id, old.id, issued.id, overlap)
+        detail = {"replaced_by": encode(KEY, issued.id), "overlap_seconds": int(overlap.total_seconds())}
+        _record(session, AuditAction.KEY_ROTATE, old, principal.actor, detail)
+        return issued
+
+    def revoke(self, session: Session, principal: Principal, key_id: UUID) -> ApiKey:
+        """Make a key useless, everywhere within two seconds. Revoking twice is fine, and recorded once.
+
+        Raises `KeyNotFound`, and `ScopeExceeded` when the key may do more than the caller.
+        """
+        before = self._lock(session, principal, key_id)
+        require_covers(principal, before.scopes, "revoke this key")
+        if before.revoked_at is not None:
+            return before
+        return self.revoke_key(session, principal.organization_id, key_id, actor=principal.actor)
+
+    def revoke_key(
+        self, session: Session, organization_id: UUID, key_id: UUID, *, actor: Actor = _COMMAND_LINE
+    ) -> ApiKey:
+        """Revoke a key of the organisation, for whoever holds the database. Raises `KeyNotFound`."""
+        revoked = repository.revoke_key(session, organization_id, key_id)
+        if revoked is None:
+            raise _key_not_found(key_id)
+        _record(session, AuditAction.KEY_REVOKE, revoked, actor, {})
+        return revoked
+
+    def _lock(self, session: Session, principal: Principal, key_id: UUID) -> ApiKey:
+        within = _reach(principal, "projects:write")
+        found = repository.get_key(session, principal.organization_id, within, key_id, lock=True)
+        if found is None:
+            raise _key_not_found(key_id)
+        return found
+
+    def _insert(  # noqa: PLR0917 - private, and every caller says all of it
+        self,
+        session: Session,
+        organization_id: UUID,
+        project_id: UUID,
+        name: str,
+        scopes: Sequence[str],
+        expires_in: timedelta | None,
+    ) -> IssuedKey:
         generated = generate_key()
-        key_id = new_id()
-        organization_id = repository.ensure_organization(session, organization)
-        project_id = repository.ensure_project(session, organization_id, project)
-        repository.insert_key(
+        made = repository.insert_key(
             session,
-            key_id=key_id,
             organization_id=organization_id,
             project_id=project_id,
             name=name,
             prefix=generated.prefix,
             digest=self._hasher.digest(generated.plaintext),
-            scopes=list(wanted),
+            scopes=scopes,
             expires_in=expires_in,
         )
-        return IssuedKey(key_id, organization_id, project_id, generated.prefix, wanted, generated.plaintext)
-
-    def revoke_key(self, session: Session, organization_id: UUID, key_id: UUID) -> None:
-        """Make a key useless, everywhere within two seconds. Revoking twice is fine. Raises `NotFound`."""
-        if not repository.revoke_key(session, organization_id, key_id):
-            raise NotFound(f"there is no key {encode(KEY, key_id)}", code="key_not_found")
+        return IssuedKey(made, generated.plaintext)
 
 
-class Authenticator:
-    """Turns a key into a `Principal`, asking Postgres at most once per key and 1.5 seconds.
-
-    Safe in threads: entries are replaced whole, and the worst of a race is one query too many.
-    """
-
-    def __init__(self, settings: Settings, database: Database) -> None:
-        self._hasher = KeyHasher(settings)
-        self._database = database
-        self._known: dict[bytes, tuple[float, Principal]] = {}
-        self._refused: dict[bytes, tuple[float, Unauthenticated]] = {}
-
-    def recall(self, plaintext: str) -> Principal | None:
-        """The principal of a key that was recognised a moment ago, or None when Postgres must be asked.
-
-        Never blocks. Raises `KeyUnknown` for what cannot be a key, and the refusal of a key refused a moment ago.
-        """
-        if not is_well_formed(plaintext):
-            raise KeyUnknown("this is not a Waybill API key; check that all of it was copied")
-        digest = self._hasher.digest(plaintext)
-        now = monotonic()
-        known = self._known.get(digest)
-        if known is not None and known[0] > now:
-            return known[1]
-        refused = self._refused.get(digest)
-        if refused is not None and refused[0] > now:
-            raise _again(refused[1])
-        return None
-
-    def authenticate(self, plaintext: str) -> Principal:
-        """The principal of `plaintext`. Blocks on Postgres unless remembered.
-
-        Raises `KeyUnknown`, `KeyExpired` or `KeyRevoked`.
-        """
-        remembered = self.recall(plaintext)
-        if remembered is not None:
-            return remembered
-        digest = self._hasher.digest(plaintext)
-        # The age of an answer counts from before the question, so that a slow query does not stretch it.
-        until = monotonic() + _REMEMBER_SECONDS
-        try:
-            principal = self._look_up(digest)
-        except Unauthenticated as refusal:
-            _remember(self._refused, digest, (until, refusal), _REFUSED_KEYS_MAX)
-            raise
-        _remember(self._known, digest, (until, principal), _REMEMBERED_KEYS_MAX)
-        return principal
-
-    def _look_up(self, digest: bytes) -> Principal:
-        with self._database.system() as session:
-            row = repository.key_by_hash(session, digest)
-        if row is None or not hmac.compare_digest(row.hash, digest):
-            raise KeyUnknown("this API key is not known here")
-        if row.is_revoked:
-            raise KeyRevoked("this API key was revoked")
-        if row.is_expired:
-            raise KeyExpired("this API key has expired; issue a new one")
-        return Principal(row.organization_id, row.project_id, row.id, row.scopes)
+def _reach(principal: Principal, scope: str) -> UUID | None:
+    """The project whose keys the caller is confined to; None for one who administers them all."""
+    return None if scope in principal.scopes else principal.project_id
 
 
-def _again(refusal: Unauthenticated) -> Unauthenticated:
-    # A fresh instance: raising one exception object from many requests would chain their tracebacks without end.
-    return type(refusal)(refusal.detail, code=refusal.code)
+def _require_future(expires_in: timedelta | None) -> None:
+    if expires_in is not None and expires_in <= timedelta(0):
+        raise Unprocessable("a key must expire in the future")
 
 
-def _remember(
-    entries: dict[bytes, tuple[float, _Entry]], digest: bytes, entry: tuple[float, _Entry], most: int
-) -> None:
-    if len(entries) >= most:
-        now = monotonic()
-        fresh = {key: kept for key, kept in list(entries.items()) if kept[0] > now}
-        entries.clear()
-        if len(fresh) < most:
-            entries.update(fresh)
-    entries[digest] = entry
+def _key_not_found(key_id: UUID) -> KeyNotFound:
+    return KeyNotFound(f"there is no key {encode(KEY, key_id)} that you may see")
+
+
+def _record_created(session: Session, issued: IssuedKey, actor: Actor) -> None:
+    _record(session, AuditAction.KEY_CREATE, issued.record, actor, {"scopes": list(issued.scopes)})
+
+
+def _record(session: Session, action: AuditAction, key: ApiKey, actor: Actor, detail: Mapping[str, Any]) -> None:
+    record(
+        session,
+        key.organization_id,
+        key.project_id,
+        action,
+        subject_id=encode(KEY, key.id),
+        actor=actor,
+        detail=detail,
+    )

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from core.kit.issuers import OidcIssuer
+
 RUN_FILE = "stack.json"
 
 
@@ -99,6 +101,18 @@ class Settings(BaseSettings):
 
     secret_key: SecretStr | None = Field(None, description="At least 32 random characters; keys the hash of API keys.")
 
+    oidc_issuers: list[OidcIssuer] = Field(
+        default_factory=list,
+        description="JSON list of issuers whose bearer tokens are accepted; see [single sign-on]"
+        "(../howto/single-sign-on.md).",
+    )
+    oidc_clock_skew_seconds: float = Field(60.0, ge=0, le=600, description="How far an issuer's clock may be off.")
+    oidc_timeout_seconds: float = Field(3.0, gt=0, description="Bound of reading an issuer's signing keys.")
+    oidc_keys_refresh_seconds: float = Field(3600.0, gt=0, description="How long signing keys are kept unasked.")
+    oidc_keys_floor_seconds: float = Field(
+        10.0, gt=0, description="An issuer is asked for its keys at most this often, whatever tokens come."
+    )
+
     api_host: str = Field("127.0.0.1", description="Address on which the API listens.")
     api_port: int = Field(8080, ge=0, le=65535, description="Port on which the API listens.")
     api_body_max_bytes: int = Field(4 * 1024 * 1024, description="Largest JSON body; documents have their own limit.")
@@ -146,7 +160,15 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field("json", description="`console` is for people.")
 
     url: str | None = Field(None, description="Where the command line finds the API.")
-    api_key: SecretStr | None = Field(None, description="The key the command line uses.")
+    api_key: SecretStr | None = Field(None, description="The key, or the identity provider's token, that it uses.")
+    project: str | None = Field(None, description="With a token: the id of the project the command line works in.")
+
+    @field_validator("oidc_issuers")
+    @classmethod
+    def _each_issuer_once(cls, value: list[OidcIssuer]) -> list[OidcIssuer]:
+        if len({each.issuer for each in value}) != len(value):
+            raise ValueError("each issuer is described once")
+        return value
 
     @field_validator("database_url", "redis_url", mode="before")
     @classmethod

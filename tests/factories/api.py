@@ -14,8 +14,10 @@ import uvloop
 from api.deps import Runtime
 from api.server import Server
 from core.keys.principal import Principal
-from core.keys.service import SCOPES, IssuedKey, KeyService
+from core.keys.scopes import SCOPES, split
+from core.keys.service import IssuedKey, KeyService
 from core.kit.db import Database
+from core.kit.ids import KEY, encode
 from core.kit.settings import Settings, get_settings
 from pipelines.registry import manifests
 from tests.factories.waiting import wait_until
@@ -72,7 +74,16 @@ def revoke_key(settings: Settings, key: IssuedKey) -> None:
 
 def principal_of(key: IssuedKey) -> Principal:
     """Who a key speaks for."""
-    return Principal(key.organization_id, key.project_id, key.id, frozenset(key.scopes))
+    scopes, capabilities = split(key.scopes)
+    return Principal(
+        key.organization_id,
+        key.project_id,
+        key.id,
+        scopes,
+        actor_kind="key",
+        actor_id=encode(KEY, key.id),
+        capabilities=capabilities,
+    )
 
 
 @dataclass

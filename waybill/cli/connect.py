@@ -20,7 +20,7 @@ def connect(url: str | None, api_key: str | None) -> "WaybillClient":
 
     settings = get_settings()
     if api_key:
-        return WaybillClient(url or settings.url or _default_url(settings), api_key)
+        return WaybillClient(url or settings.url or _default_url(settings), api_key, project=settings.project)
     local_url, local_key = _local_stack(settings)
     if local_key is not None and (url is None or url.rstrip("/") == local_url):
         return WaybillClient(local_url, local_key)

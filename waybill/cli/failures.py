@@ -14,7 +14,7 @@ from waybill.cli.exits import Exit
 _UNAUTHENTICATED, _FORBIDDEN, _NOT_FOUND, _TIMEOUT, _GONE, _BUSY, _SERVER = 401, 403, 404, 408, 410, 429, 500
 
 
-_ORDER = ("demo", "up", "doctor", "kb", "jobs", "capabilities", "keys")
+_ORDER = ("demo", "up", "doctor", "kb", "jobs", "capabilities", "keys", "projects", "members")
 
 
 class CliError(Exception):

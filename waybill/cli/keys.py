@@ -1,25 +1,50 @@
-"""``waybill keys``: issue API keys. Talks to the database itself, because the first key has no key to ask with."""
+"""``waybill keys``: issue API keys, see them, rotate and revoke them.
+
+``create`` works on the database itself, because the first key has no key to ask with; everything else asks the API.
+"""
 
 import re
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
-from waybill.cli.options import Json
+from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
 
-app = typer.Typer(no_args_is_help=True, help="Issue the keys that clients of the API need.", epilog=EPILOG)
+if TYPE_CHECKING:
+    from waybill.client.tenancy import Key
+
+app = typer.Typer(no_args_is_help=True, help="Issue, rotate and revoke the keys that clients need.", epilog=EPILOG)
 
 _DURATION = re.compile(r"(?P<count>[1-9][0-9]{0,5})(?P<unit>[smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
+KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", help="The key's id, for example key_01k….", show_default=False)]
+Scopes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scope",
+        show_default="jobs:* and knowledge:*",
+        help="What it may do, for example jobs:read, or capability:knowledge.search to narrow it. Repeatable.",
+    ),
+]
+RoleName = Annotated[
+    str | None,
+    typer.Option("--role", show_default=False, help="All scopes of owner, admin, developer, operator or auditor."),
+]
+ExpiresIn = Annotated[str | None, typer.Option(metavar="TIME", show_default="never", help="Its life: 90d, 12h, 30m.")]
+
 
 @app.callback()
 def keys() -> None:
-    """Issue the keys that clients of the API need. Works on the database: needs DATABASE_URL or a running stack."""
+    """Issue, rotate and revoke the keys that clients need.
+
+    `create` works on the database and needs DATABASE_URL or a running stack; the other commands ask the API.
+    """
 
 
 @app.command(epilog=EPILOG)
@@ -27,37 +52,30 @@ def create(
     organization: Annotated[str, typer.Option(help="Whose key it is; made if there is none of that name.")] = "default",
     project: Annotated[str, typer.Option(help="The project its work counts for; made if there is none.")] = "default",
     name: Annotated[str, typer.Option(help="What lists call the key.")] = "command line",
-    scope: Annotated[
-        list[str] | None, typer.Option(show_default="all", help="What it may do, for example jobs:read. Repeatable.")
-    ] = None,
-    expires_in: Annotated[
-        str | None, typer.Option(metavar="TIME", show_default="never", help="Its life: 90d, 12h, 30m.")
-    ] = None,
+    scope: Scopes = None,
+    role: RoleName = None,
+    expires_in: ExpiresIn = None,
     as_json: Json = False,
 ) -> None:
-    """Issue a key and print it, once: only a hash of it is stored.
+    """Issue a key and print it, once: only a hash of it is stored. Works on the database.
 
     Example: export WAYBILL_API_KEY=$(waybill keys create --name laptop)
     """
     output = Output(as_json=as_json)
     lifetime = parse_duration(expires_in) if expires_in else None
 
-    from core.keys.service import SCOPES, KeyService
+    from core.keys.service import KeyService
     from core.kit.db import Database
     from core.kit.ids import KEY, ORGANIZATION, PROJECT, encode
     from waybill.cli.local import local_settings
 
+    scopes = [*(scope or ()), *_scopes_of(role)]
     settings = local_settings()
     database = Database(settings, application_name="waybill-cli", pool_size=1)
     try:
         with database.system() as session:
             issued = KeyService(settings).create_key(
-                session,
-                organization=organization,
-                project=project,
-                name=name,
-                scopes=scope or SCOPES,
-                expires_in=lifetime,
+                session, organization=organization, project=project, name=name, scopes=scopes, expires_in=lifetime
             )
     finally:
         database.close()
@@ -75,6 +93,133 @@ def create(
         return
     output.show(issued.plaintext)
     output.note(f"{encode(KEY, issued.id)} for {organization}/{project}: {', '.join(issued.scopes)}", style="dim")
+    output.note("this is the only time it is shown", style="dim")
+
+
+@app.command(epilog=EPILOG)
+def issue(
+    name: Annotated[str, typer.Option(help="What lists call the key.")],
+    project: Annotated[
+        str | None, typer.Option(metavar="PROJECT_ID", show_default="your own", help="The project it is for.")
+    ] = None,
+    scope: Scopes = None,
+    role: RoleName = None,
+    expires_in: ExpiresIn = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Issue a key through the API, with at most your own scopes, and print it, once."""
+    output = Output(as_json=as_json)
+    more = {
+        "project_id": project,
+        "scopes": scope,
+        "role": role,
+        "expires_in_seconds": int(parse_duration(expires_in).total_seconds()) if expires_in else None,
+    }
+    with connect(url, api_key) as client:
+        made = client.keys.create(name, **{field: value for field, value in more.items() if value is not None})
+    _print_new(made, output)
+
+
+@app.command("list", epilog=EPILOG)
+def list_keys(
+    project: Annotated[
+        str | None, typer.Option(metavar="PROJECT_ID", show_default="your own", help="Only this project's keys.")
+    ] = None,
+    ended: Annotated[bool, typer.Option("--ended", help="Also those that were revoked or have expired.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """List keys: what they may do, when they were last used, until when they work."""
+    from waybill.cli.tables import keys_table
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        page = client.keys.list(project_id=project, ended=ended, limit=limit, cursor=cursor)
+    if as_json:
+        output.document(page.as_json())
+        return
+    output.show(keys_table(page.data))
+    if page.next_cursor:
+        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+
+
+@app.command(epilog=EPILOG)
+def get(key_id: KeyId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Show a key; never the key itself."""
+    with connect(url, api_key) as client:
+        _print(client.keys.get(key_id), Output(as_json=as_json))
+
+
+@app.command(epilog=EPILOG)
+def rotate(
+    key_id: KeyId,
+    overlap: Annotated[
+        str | None, typer.Option(metavar="TIME", show_default="24h", help="How long the old key works on; 0 ends it.")
+    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Put a new key in an old one's place, and print it, once; both work during the overlap."""
+    seconds = None
+    if overlap is not None:
+        seconds = 0 if overlap.strip() == "0" else int(parse_duration(overlap).total_seconds())
+    with connect(url, api_key) as client:
+        made = client.keys.rotate(key_id, seconds)
+    _print_new(made, Output(as_json=as_json))
+
+
+@app.command(epilog=EPILOG)
+def revoke(key_id: KeyId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Make a key useless, everywhere within two seconds."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        revoked = client.keys.revoke(key_id)
+    if as_json:
+        output.document(revoked.as_json())
+    else:
+        output.show(f"{revoked.id} is revoked")
+
+
+def _scopes_of(role: str | None) -> list[str]:
+    if role is None:
+        return []
+    from core.keys.roles import Role
+
+    try:
+        return sorted(Role(role).scopes)
+    except ValueError as error:
+        remedy = f"one of {', '.join(Role)}"
+        raise CliError(
+            f"there is no role {role!r}", remedy=remedy, code="role_unknown", exit_code=Exit.USAGE
+        ) from error
+
+
+def _print(key: "Key", output: Output) -> None:
+    from waybill.cli.tables import keys_table
+
+    if output.as_json:
+        output.document(key.as_json())
+    else:
+        output.show(keys_table([key]))
+
+
+def _print_new(made: "Key", output: Output) -> None:
+    if output.as_json:
+        output.document(made.as_json())
+        return
+    if made.key is None:
+        output.note(
+            f"{made.id} was made, but the answer that showed it was lost; rotate it: waybill keys rotate {made.id}"
+        )
+        return
+    output.show(made.key)
+    output.note(f"{made.id} for {made.project_id}: {', '.join(made.scopes)}", style="dim")
     output.note("this is the only time it is shown", style="dim")
 
 

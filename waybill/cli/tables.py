@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from waybill.client.models import Capability, Document, Job, KnowledgeBase
+from waybill.client.tenancy import Key, Member, Project
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -71,6 +72,33 @@ def documents_table(documents: Iterable[Document]) -> "Table":
         pages = "" if document.page_count is None else str(document.page_count)
         reason = document.error.message if document.error else ""
         made.add_row(document.name, state, size(document.size_bytes), pages, str(document.chunk_count), reason)
+    return made
+
+
+def projects_table(projects: Iterable[Project]) -> "Table":
+    """One line a project."""
+    made = table("PROJECT", "NAME", "COST CENTRE", "OWNER", "LABELS", "ARCHIVED")
+    for project in projects:
+        labels = " ".join(f"{name}={value}" for name, value in sorted(project.labels.items()))
+        cost_centre, owner = project.cost_centre or "", project.owner or ""
+        made.add_row(project.id, project.name, cost_centre, owner, labels, moment(project.archived_at))
+    return made
+
+
+def keys_table(keys: Iterable[Key]) -> "Table":
+    """One line a key."""
+    made = table("KEY", "NAME", "BEGINS", "STATE", "LAST USED", "EXPIRES", "SCOPES")
+    for key in keys:
+        scopes = " ".join(key.scopes)
+        made.add_row(key.id, key.name, key.prefix, key.state, moment(key.last_used_at), moment(key.expires_at), scopes)
+    return made
+
+
+def members_table(members: Iterable[Member]) -> "Table":
+    """One line a member."""
+    made = table("MEMBER", "ROLE", "SUBJECT", "E-MAIL", "ISSUER")
+    for member in members:
+        made.add_row(member.id, member.role, member.subject, member.email or "", member.issuer)
     return made
 
 

@@ -6,21 +6,28 @@ from typing import Self
 from waybill.client.capabilities import Capabilities
 from waybill.client.jobs import Jobs
 from waybill.client.knowledge import KnowledgeBases
+from waybill.client.tenancy import Keys, Members, Projects
 from waybill.client.transport import Transport
 
 
 class WaybillClient:
     """Talks to one Waybill API with one key. Use it as a context manager; safe in several threads.
 
+    In place of a key it may hold a token of an identity provider; `project` is then the id of the project to work in.
     Methods raise `ApiProblem` when the API refuses and `ApiUnreachable` when nothing answers.
     """
 
-    def __init__(self, url: str, api_key: str | None = None, *, timeout_seconds: float = 30.0) -> None:
-        self._transport = Transport(url, api_key, timeout_seconds=timeout_seconds)
+    def __init__(
+        self, url: str, api_key: str | None = None, *, timeout_seconds: float = 30.0, project: str | None = None
+    ) -> None:
+        self._transport = Transport(url, api_key, timeout_seconds=timeout_seconds, project=project)
         self.url = self._transport.url
         self.jobs = Jobs(self._transport)
         self.knowledge_bases = KnowledgeBases(self._transport)
         self.capabilities = Capabilities(self._transport)
+        self.projects = Projects(self._transport)
+        self.keys = Keys(self._transport)
+        self.members = Members(self._transport)
 
     def __enter__(self) -> Self:
         return self

@@ -35,6 +35,7 @@ class Transport:
         timeout_seconds: float = 30.0,
         connect_timeout_seconds: float = 3.0,
         attempts: int = 4,
+        project: str | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self.attempts = attempts
@@ -42,6 +43,8 @@ class Transport:
         headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
         if api_key:
             headers["Authorization"] = f"Bearer {api_key}"
+        if project:
+            headers["Waybill-Project"] = project
         try:
             base = httpx.URL(self.url)
         except httpx.InvalidURL as error:
@@ -81,6 +84,15 @@ class Transport:
             content = json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")
         return self._send("POST", path, headers=sent, content=content, params=params, wait_seconds=wait_seconds)
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
+        """PATCH with a JSON `body`; sending it twice changes nothing more."""
+        headers = {"Content-Type": "application/json"}
+        return self._send("PATCH", path, headers=headers, content=json.dumps(body).encode())
+
+    def delete(self, path: str) -> httpx.Response:
+        """DELETE `path`."""
+        return self._send("DELETE", path)
 
     @contextmanager
     def stream(

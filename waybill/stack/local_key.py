@@ -1,6 +1,8 @@
-"""The organisation, project and key with which the command line of this machine uses its own stack."""
+"""The organisation, project and owner's key with which the command line of this machine uses its own stack."""
 
-from core.keys.service import Authenticator, KeyService
+from core.keys.authentication import Authenticator
+from core.keys.roles import Role
+from core.keys.service import KeyService
 from core.kit.db import Database
 from core.kit.errors import Unauthenticated
 from core.kit.settings import Settings
@@ -18,7 +20,9 @@ def local_key(home: Home, settings: Settings) -> str:
         if kept is not None and _is_good(kept, settings, database):
             return kept
         with database.system() as session:
-            issued = KeyService(settings).create_key(session, organization=ORGANIZATION, project=PROJECT, name=NAME)
+            issued = KeyService(settings).create_key(
+                session, organization=ORGANIZATION, project=PROJECT, name=NAME, scopes=Role.OWNER.scopes
+            )
         home.keep_secret(_SECRET, issued.plaintext)
         return issued.plaintext
     finally:
@@ -26,9 +30,9 @@ def local_key(home: Home, settings: Settings) -> str:
 
 
 def _is_good(key: str, settings: Settings, database: Database) -> bool:
-    # The folder may have met another database since, or another secret key.
+    # The folder may have met another database since, or another secret key; and new releases bring new scopes.
     try:
-        Authenticator(settings, database).authenticate(key)
+        principal = Authenticator(settings, database).authenticate(key)
     except Unauthenticated:
         return False
-    return True
+    return principal.scopes >= Role.OWNER.scopes

@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, text
 
+from core.keys.authentication import Authenticator
 from core.keys.errors import KeyExpired, KeyRevoked, KeyUnknown
 from core.keys.hashing import generate_key
-from core.keys.service import SCOPES, Authenticator, IssuedKey, KeyService
+from core.keys.scopes import WORKING_SCOPES
+from core.keys.service import IssuedKey, KeyService
 from core.kit.db import Database
 from core.kit.errors import NotFound, Unauthenticated, Unprocessable
 from core.kit.ids import new_id
@@ -39,7 +41,7 @@ def statements(database: Database) -> list[str]:
 
     @event.listens_for(database.engine, "before_cursor_execute")
     def _see(*arguments: object) -> None:
-        if "api_keys WHERE hash" in str(arguments[2]):
+        if "key.hash = " in str(arguments[2]):
             seen.append(str(arguments[2]))
 
     return seen
@@ -69,7 +71,7 @@ def test_organisation_and_project_are_made_once(database: Database, service: Key
     assert other.project_id != one.project_id
     assert foreign.project_id != one.project_id
     assert one.id != two.id
-    assert one.scopes == tuple(sorted(SCOPES))
+    assert one.scopes == tuple(sorted(WORKING_SCOPES))
 
 
 def test_only_the_keyed_hash_is_stored(database: Database, service: KeyService) -> None:
@@ -84,7 +86,7 @@ def test_only_the_keyed_hash_is_stored(database: Database, service: KeyService) 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"scopes": ()},
+        {"scopes": ("capability:search",)},
         {"scopes": ("jobs:read", "everything")},
         {"name": " "},
         {"organization": ""},
@@ -119,7 +121,7 @@ def test_a_key_is_looked_up_once_and_remembered(
 def test_unknown_keys_are_remembered_too_but_only_so_many(
     authenticator: Authenticator, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.keys.service._REFUSED_KEYS_MAX", 10)
+    monkeypatch.setattr("core.keys.authentication._REFUSED_KEYS_MAX", 10)
     plaintext = generate_key().plaintext
     for _ in range(5):
         with pytest.raises(KeyUnknown):

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from sqlalchemy import text
 
-from core.keys.service import Authenticator
+from core.keys.authentication import Authenticator
 from core.kit.db import Database
 from core.kit.settings import Settings
 from tests.factories.cluster import valkey_cluster

@@ -1,0 +1,197 @@
+"""``/v1/keys``: create, read, list, rotate, revoke."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+from fastapi import Body, Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.deps import get_runtime
+from api.keys.schemas import CreateKey, Key, KeyPage, NewKey, RotateKey, new_to_wire, to_wire
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.problem import invalid
+from api.routing import caller, new_router, requires
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.keys.service import ApiKey, IssuedKey
+from core.kit.ids import KEY, PROJECT, encode
+from pipelines.registry import manifests
+
+router = new_router("/v1/keys", "tenancy")
+
+_PAGE_MAX = 200
+_CAPABILITY = "capability:"
+_NEW = {
+    "headers": {"Location": {"description": "The key.", "schema": {"type": "string"}}, **REPLAYED},
+}
+KeyId = Annotated[str, Path(description="The key's id.", examples=["key_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=NewKey,
+    summary="Create a key",
+    description=(
+        "The answer shows the key once; only a keyed hash of it is stored. A repeat under the same `Idempotency-Key`"
+        " names the key that was made, but cannot show it again: rotate it then."
+    ),
+    responses={201: {"description": "Created.", **_NEW}, **problems(400, 404, 408, 409, 413, 415)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("keys:write", organization_wide=True)
+async def create_key(request: Request, body: CreateKey) -> Response:
+    """A new key, with at most the caller's own scopes."""
+    _require_known_capabilities(body.scopes)
+    project_id = None if body.project_id is None else parse_id(PROJECT, body.project_id, "project")
+    identity = identify_request(request, await request.body())
+    return respond_answer(await get_runtime(request).in_thread(_create, request, body, project_id, identity))
+
+
+def _require_known_capabilities(scopes: Sequence[str]) -> None:
+    """Refuse a narrowing to what nobody offers: such a key would be good for nothing."""
+    for at, scope in enumerate(scopes):
+        if scope.startswith(_CAPABILITY) and scope.removeprefix(_CAPABILITY) not in manifests():
+            known = ", ".join(sorted(manifests()))
+            message = f"there is no such capability; known: {known}"
+            raise invalid([{"path": f"body.scopes.{at}", "code": "capability_unknown", "message": message}])
+
+
+def _create(request: Request, body: CreateKey, project_id: UUID | None, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+
+    def issue(session: Session) -> IssuedKey:
+        return runtime.keys.issue(
+            session,
+            principal,
+            name=body.name,
+            scopes=[*body.scopes, *(body.role.scopes if body.role else ())],
+            project_id=project_id,
+            expires_in=None if body.expires_in_seconds is None else timedelta(seconds=body.expires_in_seconds),
+        )
+
+    return _issue_once(request, identity, issue)
+
+
+def _issue_once(request: Request, identity: IdempotentRequest | None, issue: Callable[[Session], IssuedKey]) -> Answer:
+    """Carry out `issue`, and answer with the key itself; what is kept for repeats does not hold it.
+
+    A repeat is answered to whoever sends the same request, who may hold fewer scopes than the first caller did.
+    """
+    issued: list[IssuedKey] = []
+
+    def produce(session: Session) -> Answer:
+        issued.append(issue(session))
+        body = orjson.dumps(new_to_wire(issued[-1], with_key=False))
+        return Answer(201, body, f"/v1/keys/{encode(KEY, issued[-1].id)}")
+
+    answer = carry_out(request, identity, produce)
+    if answer.is_replayed:
+        return answer
+    return replace(answer, body=orjson.dumps(new_to_wire(issued[-1], with_key=True)))
+
+
+@router.get(
+    "",
+    response_model=KeyPage,
+    summary="List keys",
+    description=(
+        "Those of your project, newest first; with `projects:read` those of the project that `project_id` names, and"
+        " for a person who names none those of the whole organization."
+    ),
+    responses={200: {"description": "A page."}, **problems(404)},
+)
+@requires("keys:read", organization_wide=True)
+async def list_keys(
+    request: Request,
+    project_id: Annotated[str | None, Query(max_length=100, description="Only keys of this project.")] = None,
+    ended: Annotated[bool, Query(description="Also those that were revoked or have expired.")] = False,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Keys on a page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """A page of keys."""
+    where = None if project_id is None else parse_id(PROJECT, project_id, "project")
+    before = cursors.decode(cursor) if cursor is not None else None
+    found = await get_runtime(request).in_thread(_list, request, where, ended, before, limit + 1)
+    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
+    return respond_json({"data": [to_wire(key) for key in found[:limit]], "next_cursor": following})
+
+
+def _list(request: Request, project_id: UUID | None, ended: bool, before: UUID | None, limit: int) -> Sequence[ApiKey]:
+    runtime, principal = get_runtime(request), caller(request)
+    session = runtime.database.single_tenant(principal.organization_id)
+    return runtime.keys.list(session, principal, project_id=project_id, cursor=before, limit=limit, with_ended=ended)
+
+
+@router.get(
+    "/{key_id}",
+    response_model=Key,
+    summary="Read a key",
+    responses={200: {"description": "The key, without the key itself."}, **problems(404)},
+)
+@requires("keys:read", organization_wide=True)
+async def read_key(request: Request, key_id: KeyId) -> Response:
+    """One key."""
+    found = parse_id(KEY, key_id, "key")
+    return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
+
+
+def _read(request: Request, key_id: UUID) -> ApiKey:
+    runtime, principal = get_runtime(request), caller(request)
+    return runtime.keys.get(runtime.database.single_tenant(principal.organization_id), principal, key_id)
+
+
+@router.post(
+    "/{key_id}/rotate",
+    status_code=201,
+    response_model=NewKey,
+    summary="Rotate a key",
+    description=(
+        "A new key with the same scopes and length of life; the old one works on for `overlap_seconds`, so that both"
+        " are good while you roll out."
+    ),
+    responses={201: {"description": "The new key.", **_NEW}, **problems(400, 404, 408, 409, 413, 415)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("keys:write", organization_wide=True)
+async def rotate_key(request: Request, key_id: KeyId, body: Annotated[RotateKey | None, Body()] = None) -> Response:
+    """A new key in an old one's place."""
+    found = parse_id(KEY, key_id, "key")
+    overlap = timedelta(seconds=(body or RotateKey()).overlap_seconds)
+    identity = identify_request(request, await request.body())
+    return respond_answer(await get_runtime(request).in_thread(_rotate, request, found, overlap, identity))
+
+
+def _rotate(request: Request, key_id: UUID, overlap: timedelta, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+    return _issue_once(request, identity, lambda session: runtime.keys.rotate(session, principal, key_id, overlap))
+
+
+@router.post(
+    "/{key_id}/revoke",
+    response_model=Key,
+    summary="Revoke a key",
+    description="Every API process refuses it within two seconds, for good.",
+    responses={200: {"description": "The key as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("keys:write", organization_wide=True)
+async def revoke_key(request: Request, key_id: KeyId) -> Response:
+    """Make a key useless."""
+    found = parse_id(KEY, key_id, "key")
+    identity = identify_request(request, b"")
+    return respond_answer(await get_runtime(request).in_thread(_revoke, request, found, identity))
+
+
+def _revoke(request: Request, key_id: UUID, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+
+    def produce(session: Session) -> Answer:
+        return Answer(200, orjson.dumps(to_wire(runtime.keys.revoke(session, principal, key_id))))
+
+    return carry_out(request, identity, produce)

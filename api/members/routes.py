@@ -1,0 +1,145 @@
+"""``/v1/members``: add, read, list, change, remove."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.deps import get_runtime
+from api.members.schemas import AddMember, ChangeMember, Member, MemberPage, to_wire
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.routing import caller, new_router, requires
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.keys.members.repository import Member as MemberRecord
+from core.keys.roles import Role
+from core.kit.ids import MEMBER, encode
+
+router = new_router("/v1/members", "tenancy")
+
+_PAGE_MAX = 200
+MemberId = Annotated[str, Path(description="The member's id.", examples=["mem_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=Member,
+    summary="Add a member",
+    responses={
+        201: {
+            "description": "Added.",
+            "headers": {"Location": {"description": "The member.", "schema": {"type": "string"}}, **REPLAYED},
+        },
+        **problems(400, 408, 409, 413, 415),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("members:write", organization_wide=True)
+async def add_member(request: Request, body: AddMember) -> Response:
+    """Let a person in."""
+    identity = identify_request(request, await request.body())
+    return respond_answer(await get_runtime(request).in_thread(_add, request, body, identity))
+
+
+def _add(request: Request, body: AddMember, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+
+    def produce(session: Session) -> Answer:
+        member = runtime.members.add(
+            session, principal, subject=body.subject, role=body.role, email=body.email, issuer=body.issuer
+        )
+        return Answer(201, orjson.dumps(to_wire(member)), f"/v1/members/{encode(MEMBER, member.id)}")
+
+    return carry_out(request, identity, produce)
+
+
+@router.get(
+    "",
+    response_model=MemberPage,
+    summary="List members",
+    responses={200: {"description": "A page, newest first."}, **problems()},
+)
+@requires("members:read", organization_wide=True)
+async def list_members(
+    request: Request,
+    role: Annotated[Role | None, Query(description="Only members with this role.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Members on a page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """A page of the organisation's members."""
+    before = cursors.decode(cursor) if cursor is not None else None
+    found = await get_runtime(request).in_thread(_list, request, role, before, limit + 1)
+    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
+    return respond_json({"data": [to_wire(member) for member in found[:limit]], "next_cursor": following})
+
+
+def _list(request: Request, role: Role | None, before: UUID | None, limit: int) -> Sequence[MemberRecord]:
+    runtime, principal = get_runtime(request), caller(request)
+    session = runtime.database.single_tenant(principal.organization_id)
+    return runtime.members.list(session, principal, cursor=before, limit=limit, role=role)
+
+
+@router.get(
+    "/{member_id}",
+    response_model=Member,
+    summary="Read a member",
+    responses={200: {"description": "The member."}, **problems(404)},
+)
+@requires("members:read", organization_wide=True)
+async def read_member(request: Request, member_id: MemberId) -> Response:
+    """One member."""
+    found = parse_id(MEMBER, member_id, "member")
+    return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
+
+
+def _read(request: Request, member_id: UUID) -> MemberRecord:
+    runtime, principal = get_runtime(request), caller(request)
+    return runtime.members.get(runtime.database.single_tenant(principal.organization_id), principal, member_id)
+
+
+@router.patch(
+    "/{member_id}",
+    response_model=Member,
+    summary="Change a member",
+    description="Takes effect within two seconds. The last owner stays one.",
+    responses={200: {"description": "The member as it is now."}, **problems(400, 404, 408, 409, 413, 415)},
+)
+@requires("members:write", organization_wide=True)
+async def change_member(request: Request, member_id: MemberId, body: ChangeMember) -> Response:
+    """Set what the body names."""
+    found = parse_id(MEMBER, member_id, "member")
+    changes = body.model_dump(exclude_unset=True)
+    return respond_json(to_wire(await get_runtime(request).in_thread(_change, request, found, changes)))
+
+
+def _change(request: Request, member_id: UUID, changes: dict[str, Any]) -> MemberRecord:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        return runtime.members.change(session, principal, member_id, changes)
+
+
+@router.delete(
+    "/{member_id}",
+    status_code=204,
+    response_class=Response,
+    summary="Remove a member",
+    description="Its tokens are refused within two seconds; keys it has issued work on. The last owner stays.",
+    responses={204: {"description": "Removed."}, **problems(404, 409)},
+)
+@requires("members:write", organization_wide=True)
+async def remove_member(request: Request, member_id: MemberId) -> Response:
+    """Take a person's role away."""
+    found = parse_id(MEMBER, member_id, "member")
+    await get_runtime(request).in_thread(_remove, request, found)
+    return Response(status_code=204)
+
+
+def _remove(request: Request, member_id: UUID) -> None:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        runtime.members.remove(session, principal, member_id)

@@ -1,0 +1,171 @@
+"""``/v1/projects``: create, read, list, update, archive, restore."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.deps import get_runtime
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.projects.schemas import CreateProject, Project, ProjectPage, UpdateProject, to_wire
+from api.routing import caller, new_router, requires
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.keys.projects.repository import Project as ProjectRecord
+from core.kit.ids import PROJECT, encode
+
+router = new_router("/v1/projects", "tenancy")
+
+_PAGE_MAX = 200
+ProjectId = Annotated[str, Path(description="The project's id.", examples=["prj_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=Project,
+    summary="Create a project",
+    responses={
+        201: {
+            "description": "Created.",
+            "headers": {"Location": {"description": "The project.", "schema": {"type": "string"}}, **REPLAYED},
+        },
+        **problems(400, 408, 409, 413, 415),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("projects:write", organization_wide=True)
+async def create_project(request: Request, body: CreateProject) -> Response:
+    """A new project of the caller's organisation."""
+    identity = identify_request(request, await request.body())
+    return respond_answer(await get_runtime(request).in_thread(_create, request, body, identity))
+
+
+def _create(request: Request, body: CreateProject, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+
+    def produce(session: Session) -> Answer:
+        project = runtime.projects.create(
+            session, principal, body.name, cost_centre=body.cost_centre, owner=body.owner, labels=body.labels
+        )
+        return Answer(201, orjson.dumps(to_wire(project)), f"/v1/projects/{encode(PROJECT, project.id)}")
+
+    return carry_out(request, identity, produce)
+
+
+@router.get(
+    "",
+    response_model=ProjectPage,
+    summary="List projects",
+    description="All projects of the organization, newest first.",
+    responses={200: {"description": "A page."}, **problems()},
+)
+@requires("projects:read", organization_wide=True)
+async def list_projects(
+    request: Request,
+    name: Annotated[str | None, Query(max_length=200, description="Only the project of this name.")] = None,
+    archived: Annotated[bool, Query(description="Also those that are archived.")] = False,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Projects on a page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """A page of the organisation's projects."""
+    before = cursors.decode(cursor) if cursor is not None else None
+    found = await get_runtime(request).in_thread(_list, request, name, archived, before, limit + 1)
+    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
+    return respond_json({"data": [to_wire(project) for project in found[:limit]], "next_cursor": following})
+
+
+def _list(
+    request: Request, name: str | None, archived: bool, before: UUID | None, limit: int
+) -> Sequence[ProjectRecord]:
+    runtime, principal = get_runtime(request), caller(request)
+    session = runtime.database.single_tenant(principal.organization_id)
+    return runtime.projects.list(session, principal, cursor=before, limit=limit, with_archived=archived, name=name)
+
+
+@router.get(
+    "/{project_id}",
+    response_model=Project,
+    summary="Read a project",
+    responses={200: {"description": "The project."}, **problems(404)},
+)
+@requires("projects:read", organization_wide=True)
+async def read_project(request: Request, project_id: ProjectId) -> Response:
+    """One project."""
+    found = parse_id(PROJECT, project_id, "project")
+    return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
+
+
+def _read(request: Request, project_id: UUID) -> ProjectRecord:
+    runtime, principal = get_runtime(request), caller(request)
+    return runtime.projects.get(runtime.database.single_tenant(principal.organization_id), principal, project_id)
+
+
+@router.patch(
+    "/{project_id}",
+    response_model=Project,
+    summary="Change a project",
+    responses={200: {"description": "The project as it is now."}, **problems(400, 404, 408, 409, 413, 415)},
+)
+@requires("projects:write", organization_wide=True)
+async def update_project(request: Request, project_id: ProjectId, body: UpdateProject) -> Response:
+    """Set what the body names."""
+    found = parse_id(PROJECT, project_id, "project")
+    changes = body.model_dump(exclude_unset=True)
+    return respond_json(to_wire(await get_runtime(request).in_thread(_update, request, found, changes)))
+
+
+def _update(request: Request, project_id: UUID, changes: dict[str, Any]) -> ProjectRecord:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        return runtime.projects.update(session, principal, project_id, changes)
+
+
+@router.post(
+    "/{project_id}/archive",
+    response_model=Project,
+    summary="Archive a project",
+    description=(
+        "It can be read, and nothing in it can be changed: its keys are refused everything but reading within two"
+        " seconds. Jobs that were accepted before still run."
+    ),
+    responses={200: {"description": "The project as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("projects:write", organization_wide=True)
+async def archive_project(request: Request, project_id: ProjectId) -> Response:
+    """End the work in a project."""
+    return await _set_archived(request, project_id, archived=True)
+
+
+@router.post(
+    "/{project_id}/restore",
+    response_model=Project,
+    summary="Restore an archived project",
+    responses={200: {"description": "The project as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("projects:write", organization_wide=True)
+async def restore_project(request: Request, project_id: ProjectId) -> Response:
+    """Let work in a project go on."""
+    return await _set_archived(request, project_id, archived=False)
+
+
+async def _set_archived(request: Request, project_id: str, *, archived: bool) -> Response:
+    found = parse_id(PROJECT, project_id, "project")
+    identity = identify_request(request, b"")
+    return respond_answer(await get_runtime(request).in_thread(_store_archived, request, found, archived, identity))
+
+
+def _store_archived(request: Request, project_id: UUID, archived: bool, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+
+    def produce(session: Session) -> Answer:
+        project = runtime.projects.set_archived(session, principal, project_id, archived=archived)
+        return Answer(200, orjson.dumps(to_wire(project)))
+
+    return carry_out(request, identity, produce)

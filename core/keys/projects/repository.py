@@ -1,0 +1,152 @@
+"""The SQL of organisations and projects. Every statement names the organisation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+
+from core.kit.db import Executor
+from core.kit.ids import new_id
+
+_COLUMNS = "id, organization_id, name, cost_centre, owner, labels, created_at, archived_at"
+
+_ORGANIZATION = text("SELECT id, name, created_at FROM organizations WHERE id = :organization_id")
+_ENSURE_ORGANIZATION = text(
+    "INSERT INTO organizations (id, name) VALUES (:id, :name) ON CONFLICT (name) DO NOTHING RETURNING id"
+)
+_ORGANIZATION_BY_NAME = text("SELECT id FROM organizations WHERE name = :name")
+_INSERT = text(
+    "INSERT INTO projects (id, organization_id, name, cost_centre, owner, labels)"
+    " VALUES (:id, :organization_id, :name, :cost_centre, :owner, CAST(:labels AS jsonb))"
+    f" ON CONFLICT (organization_id, name) DO NOTHING RETURNING {_COLUMNS}"
+)
+_GET = text(f"SELECT {_COLUMNS} FROM projects WHERE id = :id AND organization_id = :organization_id")
+_BY_NAME = text(f"SELECT {_COLUMNS} FROM projects WHERE name = :name AND organization_id = :organization_id")
+_LIST = text(
+    f"SELECT {_COLUMNS} FROM projects WHERE organization_id = :organization_id"
+    " AND (CAST(:cursor AS uuid) IS NULL OR id < :cursor) AND (:with_archived OR archived_at IS NULL)"
+    " AND (CAST(:name AS text) IS NULL OR name = :name) ORDER BY id DESC LIMIT :limit"
+)
+_UPDATE = text(
+    "UPDATE projects SET name = CASE WHEN :sets_name THEN :name ELSE name END,"
+    " cost_centre = CASE WHEN :sets_cost_centre THEN :cost_centre ELSE cost_centre END,"
+    " owner = CASE WHEN :sets_owner THEN :owner ELSE owner END,"
+    " labels = CASE WHEN :sets_labels THEN CAST(:labels AS jsonb) ELSE labels END"
+    f" WHERE id = :id AND organization_id = :organization_id RETURNING {_COLUMNS}"
+)
+_ARCHIVE = text(
+    "UPDATE projects SET archived_at = CASE WHEN :archived THEN now() END"
+    " WHERE id = :id AND organization_id = :organization_id AND (archived_at IS NOT NULL) <> :archived"
+    f" RETURNING {_COLUMNS}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """A tenant."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project as stored; `archived_at` is None while it works."""
+
+    id: UUID
+    organization_id: UUID
+    name: str
+    cost_centre: str | None
+    owner: str | None
+    labels: dict[str, str]
+    created_at: datetime
+    archived_at: datetime | None
+
+
+def organization(session: Executor, organization_id: UUID) -> Organization | None:
+    """The organisation of that id."""
+    row = session.execute(_ORGANIZATION, {"organization_id": organization_id}).one_or_none()
+    return None if row is None else Organization(*row)
+
+
+def ensure_organization(session: Executor, name: str) -> UUID:
+    """The id of the organisation called `name`, created when absent; needs `Database.system`."""
+    made = session.execute(_ENSURE_ORGANIZATION, {"id": new_id(), "name": name}).scalar_one_or_none()
+    found: UUID = made or session.execute(_ORGANIZATION_BY_NAME, {"name": name}).scalar_one()
+    return found
+
+
+def insert(
+    session: Executor,
+    organization_id: UUID,
+    name: str,
+    *,
+    cost_centre: str | None = None,
+    owner: str | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Project | None:
+    """A new project; None when the organisation has one of that name."""
+    row = session.execute(
+        _INSERT,
+        {
+            "id": new_id(),
+            "organization_id": organization_id,
+            "name": name,
+            "cost_centre": cost_centre,
+            "owner": owner,
+            "labels": orjson.dumps(dict(labels or {})).decode(),
+        },
+    ).one_or_none()
+    return None if row is None else Project(*row)
+
+
+def get(session: Executor, organization_id: UUID, project_id: UUID) -> Project | None:
+    """The project, or None when the organisation has no such project."""
+    row = session.execute(_GET, {"id": project_id, "organization_id": organization_id}).one_or_none()
+    return None if row is None else Project(*row)
+
+
+def by_name(session: Executor, organization_id: UUID, name: str) -> Project | None:
+    """The organisation's project called `name`."""
+    row = session.execute(_BY_NAME, {"name": name, "organization_id": organization_id}).one_or_none()
+    return None if row is None else Project(*row)
+
+
+def list_all(
+    session: Executor, organization_id: UUID, *, cursor: UUID | None, limit: int, with_archived: bool, name: str | None
+) -> Sequence[Project]:
+    """A page of the organisation's projects with ids below `cursor`, newest first."""
+    rows = session.execute(
+        _LIST,
+        {
+            "organization_id": organization_id,
+            "cursor": cursor,
+            "limit": limit,
+            "with_archived": with_archived,
+            "name": name,
+        },
+    )
+    return [Project(*row) for row in rows]
+
+
+def update(session: Executor, organization_id: UUID, project_id: UUID, changes: Mapping[str, Any]) -> Project | None:
+    """Set what `changes` names: `name`, `cost_centre`, `owner`, `labels`. None when there is no such project."""
+    parameters: dict[str, Any] = {"id": project_id, "organization_id": organization_id}
+    for column in ("name", "cost_centre", "owner", "labels"):
+        parameters[f"sets_{column}"] = column in changes
+        parameters[column] = changes.get(column)
+    parameters["labels"] = orjson.dumps(dict(changes.get("labels") or {})).decode()
+    row = session.execute(_UPDATE, parameters).one_or_none()
+    return None if row is None else Project(*row)
+
+
+def set_archived(session: Executor, organization_id: UUID, project_id: UUID, archived: bool) -> Project | None:
+    """Archive or restore; None when it is so already, or when there is no such project."""
+    parameters = {"id": project_id, "organization_id": organization_id, "archived": archived}
+    row = session.execute(_ARCHIVE, parameters).one_or_none()
+    return None if row is None else Project(*row)

@@ -1,0 +1,64 @@
+"""Roles: what a member may do. The table is the definition; ``docs/reference/scopes.md`` repeats it."""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+from core.keys.scopes import SCOPES
+
+
+class Role(StrEnum):
+    """A member's role; each is a set of scopes."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    DEVELOPER = "developer"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What the role may do."""
+        return ROLES[self]
+
+
+# Owners alone rewrite what things cost and erase from the audit trail; nobody can hand out what they do not hold, so
+# an admin cannot make an owner.
+_TABLE = """
+                    owner  admin  developer  operator  auditor
+jobs:read             x      x        x         x         x
+jobs:write            x      x        x         x         .
+knowledge:read        x      x        x         x         x
+knowledge:write       x      x        x         .         .
+projects:read         x      x        x         x         x
+projects:write        x      x        .         .         .
+keys:read             x      x        x         x         x
+keys:write            x      x        x         .         .
+members:read          x      x        x         x         x
+members:write         x      x        .         .         .
+budgets:read          x      x        x         x         x
+budgets:write         x      x        .         .         .
+costs:read            x      x        x         x         x
+prices:read           x      x        x         x         x
+prices:write          x      .        .         .         .
+audit:read            x      x        .         x         x
+audit:write           x      .        .         .         .
+limits:read           x      x        x         x         x
+limits:write          x      x        .         x         .
+organization:read     x      x        x         x         x
+"""
+
+
+def _read(table: str) -> Mapping[Role, frozenset[str]]:
+    head, *lines = (line.split() for line in table.strip().splitlines())
+    if {line[0] for line in lines} != set(SCOPES) or [*head] != [*Role] or len({len(line) for line in lines}) != 1:
+        raise RuntimeError("the table of roles must name every scope and every role once")
+    columns = {Role(name): position for position, name in enumerate(head, start=1)}
+    return {role: frozenset(line[0] for line in lines if line[at] == "x") for role, at in columns.items()}
+
+
+ROLES: Mapping[Role, frozenset[str]] = _read(_TABLE)
+
+
+def scopes_of(roles: Iterable[Role]) -> frozenset[str]:
+    """What somebody with all of `roles` may do."""
+    return frozenset().union(*(ROLES[role] for role in roles))

@@ -1,0 +1,62 @@
+"""An OpenID Connect issuer whose tokens are accepted, as an operator describes it in the settings."""
+
+from ipaddress import ip_address
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class OidcIssuer(BaseModel):
+    """Which tokens are accepted, for which organisation, and where the role comes from.
+
+    The organisation belongs to the issuer, so that one trusted issuer can never speak for another's organisation.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: str = Field(description="Exactly what tokens carry as `iss`.")
+    audience: str = Field(min_length=1, description="What tokens must carry as `aud`.")
+    organization: str | None = Field(None, description="The name of the organisation all its subjects belong to.")
+    organization_claim: str | None = Field(None, description="Or the claim that tells the organisation.")
+    organizations: dict[str, str] = Field(default_factory=dict, description="From values of that claim to names.")
+    subject_claim: str = Field("sub", min_length=1, description="The claim that identifies a person for good.")
+    role_claim: str | None = Field(None, description="The claim that lists roles; unset: the members of Waybill.")
+    roles: dict[str, str] = Field(default_factory=dict, description="From values of that claim to Waybill's roles.")
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_secure(cls, value: str) -> str:
+        if not is_secure_url(value):
+            raise ValueError("an issuer is an https:// URL without query (http:// on loopback only)")
+        return value
+
+    @model_validator(mode="after")
+    def _names_an_organization(self) -> Self:
+        by_claim = self.organization_claim is not None and bool(self.organizations)
+        if (self.organization is not None) == by_claim:
+            raise ValueError("give either organization, or organization_claim with organizations")
+        return self
+
+
+def is_secure_url(url: str) -> bool:
+    """Whether `url` may be asked for signing keys: https, or http on this machine itself."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        return False
+    if parts.query or parts.fragment or not host:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,164 @@
+"""``waybill members``: who may act for the organisation.
+
+``bootstrap`` works on the database itself, because an organisation without members has nobody to ask; everything else
+asks the API.
+"""
+
+from typing import Annotated, Any
+
+import typer
+
+from waybill.cli.connect import connect
+from waybill.cli.exits import EPILOG, Exit
+from waybill.cli.failures import CliError
+from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.output import Output
+
+app = typer.Typer(no_args_is_help=True, help="Say which people may act for the organization.", epilog=EPILOG)
+
+_ROLES = "owner, admin, developer, operator or auditor."
+
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="SUBJECT",
+        help="What the identity provider calls the person: `sub`, for Entra ID `oid`.",
+        show_default=False,
+    ),
+]
+MemberId = Annotated[
+    str, typer.Argument(metavar="MEMBER_ID", help="The member's id, for example mem_01k….", show_default=False)
+]
+Email = Annotated[str | None, typer.Option(show_default=False, help="For people to read; it decides nothing.")]
+Issuer = Annotated[str | None, typer.Option(show_default="the only one configured", help="The identity provider.")]
+
+
+@app.command(epilog=EPILOG)
+def bootstrap(
+    subject: Subject,
+    organization: Annotated[str, typer.Option(help="Made if there is none of that name.")] = "default",
+    role: Annotated[str, typer.Option(help=_ROLES)] = "owner",
+    email: Email = None,
+    issuer: Issuer = None,
+    as_json: Json = False,
+) -> None:
+    """Make a person the first owner of an organization. Works on the database."""
+    output = Output(as_json=as_json)
+
+    from core.audit.record import Actor
+    from core.keys.members.service import MemberService
+    from core.keys.roles import Role
+    from core.kit.db import Database
+    from core.kit.ids import MEMBER, ORGANIZATION, encode
+    from waybill.cli.local import local_settings
+
+    if role not in [*Role]:
+        raise CliError(f"there is no role {role!r}", remedy=_ROLES, code="role_unknown", exit_code=Exit.USAGE)
+    settings = local_settings()
+    database = Database(settings, application_name="waybill-cli", pool_size=1)
+    try:
+        with database.system() as session:
+            made = MemberService(settings).bootstrap(
+                session,
+                organization,
+                Actor("system", "command-line"),
+                subject=subject,
+                role=Role(role),
+                email=email,
+                issuer=issuer,
+            )
+    finally:
+        database.close()
+    if as_json:
+        output.document(
+            {
+                "id": encode(MEMBER, made.id),
+                "organization_id": encode(ORGANIZATION, made.organization_id),
+                "issuer": made.issuer,
+                "subject": made.subject,
+                "role": made.role,
+            }
+        )
+    else:
+        output.show(encode(MEMBER, made.id))
+
+
+@app.command(epilog=EPILOG)
+def add(
+    subject: Subject,
+    role: Annotated[str, typer.Option(help=f"At most your own: {_ROLES}")],
+    email: Email = None,
+    issuer: Issuer = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Let a person in, and print the member's id."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        made = client.members.add(subject, role, email=email, issuer=issuer)
+    if as_json:
+        output.document(made.as_json())
+    else:
+        output.show(made.id)
+
+
+@app.command("list", epilog=EPILOG)
+def list_members(
+    role: Annotated[str | None, typer.Option(show_default=False, help="Only members with this role.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """List who may act for the organization."""
+    from waybill.cli.tables import members_table
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        page = client.members.list(role=role, limit=limit, cursor=cursor)
+    if as_json:
+        output.document(page.as_json())
+        return
+    output.show(members_table(page.data))
+    if page.next_cursor:
+        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+
+
+@app.command(epilog=EPILOG)
+def change(
+    member_id: MemberId,
+    role: Annotated[str | None, typer.Option(show_default=False, help=f"At most your own: {_ROLES}")] = None,
+    email: Email = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Change a member's role or address. An empty --email takes the address away; the last owner stays one."""
+    from waybill.cli.tables import members_table
+
+    output = Output(as_json=as_json)
+    changes: dict[str, Any] = {} if role is None else {"role": role}
+    if email is not None:
+        changes["email"] = email or None
+    if not changes:
+        raise CliError("nothing to change was given", remedy="--help", code="no_change", exit_code=Exit.USAGE)
+    with connect(url, api_key) as client:
+        changed = client.members.change(member_id, changes)
+    if as_json:
+        output.document(changed.as_json())
+    else:
+        output.show(members_table([changed]))
+
+
+@app.command(epilog=EPILOG)
+def remove(member_id: MemberId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Take a person's role away, everywhere within two seconds. The last owner stays."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        client.members.remove(member_id)
+    if as_json:
+        output.document({"id": member_id, "removed": True})
+    else:
+        output.show(f"{member_id} is removed")
