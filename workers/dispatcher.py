@@ -206,6 +206,8 @@ class Dispatcher:
     def _sweep(self) -> None:
         for pool in self._owned:
             self._pools[pool].sweep()
+        if self._owned:
+            ledger.sweep(self._database, grace_seconds=self._settings.lease_seconds)
         try:
             if self._owned and self._broker.lost_its_data():
                 for pool in self._owned:
@@ -216,7 +218,6 @@ class Dispatcher:
             _log.warning("dispatcher_waits_for_redis", error=str(error))
 
     def _keep_house(self) -> None:
-        ledger.sweep(self._database, grace_seconds=self._settings.lease_seconds)
         with self._database.system() as session:
             queue.ensure_partitions(session)
             queue.forget_idempotency_keys(session)

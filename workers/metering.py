@@ -79,7 +79,7 @@ class Meter:
             "call": identity.number,
             "input_tokens": used.input_tokens,
             "output_tokens": used.output_tokens,
-            "quantities": quantities,
+            "quantities": {unit.value: amount for unit, amount in quantities.items()},
             "cost_usd": format_money(priced.amount_usd),
             "estimated": used.estimated,
             "priced": priced.is_known,

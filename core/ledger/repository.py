@@ -101,7 +101,8 @@ def begin_call(
 
 def settle_call(executor: Executor, call: CallIdentity, settlement: Settlement, line: dict[str, Any]) -> Decimal | None:
     """Write the settlement and add it to the job; returns the job's cost, None when it was settled before."""
-    amounts = {unit: format_money(amount) for unit, amount in settlement.amounts.items()}
+    quantities = {unit.value: quantity for unit, quantity in settlement.quantities.items()}
+    amounts = {unit.value: format_money(amount) for unit, amount in settlement.amounts.items()}
     return executor.execute(
         _SETTLE,
         {
@@ -109,7 +110,7 @@ def settle_call(executor: Executor, call: CallIdentity, settlement: Settlement, 
             "attempt": call.attempt,
             "call": call.number,
             "amount": settlement.amount_usd,
-            "quantities": orjson.dumps(dict(settlement.quantities)).decode(),
+            "quantities": orjson.dumps(quantities).decode(),
             "amounts": orjson.dumps(amounts).decode(),
             "price_ids": list(settlement.price_ids),
             "estimated": settlement.estimated,

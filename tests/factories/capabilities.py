@@ -7,22 +7,27 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.capability import JobContext, JobSuspended, Manifest
+from core.capability import JobContext, JobSuspended, Manifest, ModelUsage
 from core.kit.errors import CapabilityFailure
+
+SPENDING_MODEL = "local/probe"
 
 
 class ProbeInput(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    act: Literal["noop", "sleep", "stream", "fail", "crash", "die", "stubborn", "suspend", "bad_output", "large"] = (
-        "noop"
-    )
+    act: Literal[
+        "noop", "sleep", "stream", "fail", "crash", "die", "stubborn", "suspend", "bad_output", "large", "spend"
+    ] = "noop"
     seconds: float = Field(0.0, ge=0, le=600)
     chunks: int = Field(0, ge=0, le=100_000)
     until_attempt: int = Field(1_000, description="Misbehave on attempts up to this one, then succeed.")
     retryable: bool = True
     marker: str | None = Field(None, description="A file to which every attempt appends a line when it starts to work.")
     note: str = ""
+    calls: int = Field(1, ge=1, le=100, description="Model calls of the act `spend`, one after the other.")
+    bound_tokens: int = Field(100, ge=0, description="What each call may use at most.")
+    used_tokens: int | None = Field(None, description="What each call reports; nothing when absent.")
 
 
 class ProbeOutput(BaseModel):
@@ -42,7 +47,7 @@ class Probe:
             said = self._act(ctx, payload)
         return ProbeOutput(attempt=ctx.attempt, said=said)
 
-    def _act(self, ctx: JobContext, payload: ProbeInput) -> str:
+    def _act(self, ctx: JobContext, payload: ProbeInput) -> str:  # noqa: C901 - a case for every act
         match payload.act:
             case "sleep":
                 self._wait(ctx, payload.seconds)
@@ -62,7 +67,17 @@ class Probe:
                 return 5  # type: ignore[return-value]
             case "large":
                 return "x" * 200_000
+            case "spend":
+                for _ in range(payload.calls):
+                    self._spend(ctx, payload)
         return payload.note
+
+    @staticmethod
+    def _spend(ctx: JobContext, payload: ProbeInput) -> None:
+        with ctx.call_model(SPENDING_MODEL, {"output_tokens": payload.bound_tokens}) as call:
+            if payload.used_tokens is not None:
+                call.report(ModelUsage(SPENDING_MODEL, {"output_tokens": payload.used_tokens}))
+            Probe._wait(ctx, payload.seconds)
 
     @staticmethod
     def _wait(ctx: JobContext, seconds: float) -> None:

@@ -331,16 +331,16 @@ CREATE FUNCTION ledger_sweep(grace_seconds float8, most int) RETURNS SETOF uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE lost open_calls[]; each open_calls;
 BEGIN
-  SELECT array_agg(found) INTO lost FROM (
-    SELECT call.* FROM open_calls AS call LEFT JOIN jobs ON jobs.id = call.job_id
-    WHERE call.opened_at < now() - make_interval(secs => grace_seconds)
-      AND (jobs.id IS NULL OR jobs.state <> 'running' OR jobs.attempt <> call.attempt)
-    ORDER BY call.job_id, call.attempt, call.call LIMIT most) AS found;
+  lost := ARRAY(
+    SELECT pending FROM open_calls AS pending LEFT JOIN jobs ON jobs.id = pending.job_id
+    WHERE pending.opened_at < now() - make_interval(secs => grace_seconds)
+      AND (jobs.id IS NULL OR jobs.state <> 'running' OR jobs.attempt <> pending.attempt)
+    ORDER BY pending.job_id, pending.attempt, pending.call LIMIT most);
   PERFORM FROM reservations WHERE root_job_id IN (SELECT root_job_id FROM unnest(lost))
     ORDER BY root_job_id FOR UPDATE;
   PERFORM ledger_lock(ARRAY(SELECT DISTINCT unnest(balance_ids) FROM reservations
     WHERE root_job_id IN (SELECT root_job_id FROM unnest(lost))));
-  FOREACH each IN ARRAY coalesce(lost, '{}') LOOP
+  FOREACH each IN ARRAY lost LOOP
     IF ledger_settle_call(each.job_id, each.attempt, each.call, each.bound_usd, '{}', '{}', '{}', true,
       'worker_lost') THEN
       RETURN NEXT each.job_id;
