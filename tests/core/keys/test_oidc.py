@@ -74,6 +74,7 @@ def forged(provider: IdentityProvider) -> dict[str, str]:
         "no audience": provider.token("ada", without=("aud",)),
         "another issuer": provider.token("ada", iss="https://login.example/other"),
         "no expiry": provider.token("ada", without=("exp",)),
+        "an endless life": provider.token("ada", exp=float("inf")),
         "not valid yet": provider.token("ada", nbf=int(time.time()) + 600),
         "no subject": provider.token("ada", without=("sub",)),
         "a key that is not published": provider.token("ada", by=stranger),
