@@ -102,7 +102,7 @@ class _Exchange:
         log = _log.debug if route in _QUIET else _log.info
         fields: dict[str, Any] = {}
         principal = self._scope.get("state", {}).get("principal")
-        if principal is not None:
+        if principal is not None and principal.has_project:
             fields["project_id"] = str(principal.project_id)
         log(
             "http_request",

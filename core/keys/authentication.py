@@ -103,8 +103,7 @@ class Authenticator:
         return b"token" + hashlib.sha256(f"{project or ''}\n{credential}".encode()).digest()
 
     def _look_up(self, digest: bytes) -> Principal:
-        with self._database.system() as session:
-            row = repository.key_by_hash(session, digest)
+        row = repository.key_by_hash(self._database.single_system(), digest)
         if row is None or not hmac.compare_digest(row.hash, digest):
             raise KeyUnknown("this API key is not known here")
         if row.is_revoked:
@@ -128,8 +127,9 @@ class Authenticator:
 
     def _find(self, identity: "Identity", project: str | None) -> Principal:
         wanted = None if project is None else _project_id(project)
-        with self._database.system() as session:
-            row = repository.subject(session, identity.organization, identity.issuer, identity.subject, wanted)
+        row = repository.subject(
+            self._database.single_system(), identity.organization, identity.issuer, identity.subject, wanted
+        )
         if row is None:
             raise NotAMember("the token belongs to no organization of this installation")
         scopes = _scopes(identity, row)

@@ -84,7 +84,7 @@ class TokenVerifier:
             )
         except jwt.ExpiredSignatureError:
             raise TokenExpired("the token has expired; sign in again") from None
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, ValueError, OverflowError) as error:
             raise TokenInvalid(f"the token is not accepted: {_reason(error)}") from None
         return claims
 
@@ -113,7 +113,7 @@ def _role_names(issuer: OidcIssuer) -> dict[str, Role]:
     return {name: Role(role) for name, role in issuer.roles.items()} or {role.value: role for role in Role}
 
 
-def _reason(error: jwt.PyJWTError) -> str:
+def _reason(error: Exception) -> str:
     match error:
         case jwt.InvalidAudienceError():
             return "it was issued for another audience"

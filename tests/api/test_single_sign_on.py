@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from sqlalchemy import event
 
 from core.keys.roles import Role
 from core.keys.service import IssuedKey
@@ -13,7 +12,7 @@ from core.kit.issuers import OidcIssuer
 from core.kit.settings import Settings
 from tests.factories.api import RunningApi, running_api
 from tests.factories.identity_provider import AUDIENCE, IdentityProvider
-from tests.factories.tenancy import audit_trail, role_key
+from tests.factories.tenancy import audit_trail, role_key, watch_single_statements
 from tests.factories.waiting import wait_until
 
 NOOP = {"capability": "probe.act", "input": {"act": "noop"}}
@@ -205,22 +204,19 @@ def test_keys_rotate_while_requests_come(
 
 
 def test_a_remembered_token_costs_no_query(
-    api: RunningApi, owning: httpx.Client, provider: IdentityProvider, project: str
+    api: RunningApi,
+    owning: httpx.Client,
+    provider: IdentityProvider,
+    project: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     let_in(owning, provider, "frank", "developer")
-    seen: list[str] = []
-
-    def see(*arguments: object) -> None:
-        if "member.subject" in str(arguments[2]):
-            seen.append(str(arguments[2]))
-
-    event.listen(api.runtime.database.engine, "before_cursor_execute", see)
+    seen = watch_single_statements(api.runtime.database, monkeypatch, "member.subject = ")
     token = provider.token("frank")
     authenticator = api.runtime.authenticator
     first = authenticator.authenticate(token, project)
     for _ in range(50):
         assert authenticator.recall(token, project) is first
-    event.remove(api.runtime.database.engine, "before_cursor_execute", see)
     assert len(seen) == 1
 
 

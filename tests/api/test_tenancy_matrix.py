@@ -19,12 +19,13 @@ from sqlalchemy.exc import DBAPIError
 from api.main import create_app
 from api.routing import PUBLIC, required_scope
 from core.keys.roles import Role
+from core.keys.scopes import SCOPES
 from core.keys.service import IssuedKey
 from core.kit import db
 from core.kit.db import Database
 from core.kit.ids import DOCUMENT, JOB, KEY, KNOWLEDGE_BASE, MEMBER, PROJECT, decode, encode, new_id
 from core.kit.settings import Settings
-from tests.factories.api import RunningApi
+from tests.factories.api import RunningApi, issue_key
 from tests.factories.tenancy import role_key
 
 ISSUER = "https://login.example/v2.0"
@@ -160,7 +161,8 @@ def send(client: httpx.Client, method: str, path: str, case: Case, ids: dict[str
 
 def comparable(response: httpx.Response, ids: dict[str, str]) -> Any:
     """An answer without what differs between any two requests, and without the ids that were asked for."""
-    shown = response.text
+    # The last use of the caller's own key is noted between any two requests.
+    shown = re.sub(r'"last_used_at":("[^"]*"|null)', '"last_used_at":null', response.text)
     for value in ids.values():
         shown = shown.replace(value, "ID")
     try:
@@ -230,6 +232,31 @@ def test_a_foreign_tenant_reads_and_changes_nothing(api: RunningApi, victim: Vic
                     told, expected = comparable(foreign, victim.ids), comparable(unknown, unknown_ids)
                     assert told == expected, f"{method} {path} tells {role} what exists"
     assert snapshot(api.settings, victim.key.organization_id) == before
+
+
+def test_a_neighbouring_project_is_closed_to_whoever_does_not_administer_projects(
+    api: RunningApi, victim: Victim
+) -> None:
+    before = snapshot(api.settings, victim.key.organization_id)
+    scopes = tuple(scope for scope in SCOPES if not scope.startswith(("projects:", "members:")))
+    neighbour = issue_key(api.settings, organization=MARK, project="beside", scopes=scopes)
+    of_projects = {"job_id", "base_id", "document_id", "key_id"}
+    asked = 0
+    with api.client(neighbour) as client:
+        for method, path, _ in ROUTES:
+            names = set(re.findall(r"{(\w+)}", path))
+            if names and names <= of_projects:
+                for case in cases(method, path):
+                    answer = send(client, method, path, case, victim.ids)
+                    assert (answer.status_code, MARK in answer.text) == (404, False), f"{method} {path}: {answer.text}"
+                    asked += 1
+        assert client.get("/v1/keys", params={"project_id": victim.ids["project_id"]}).json()["data"] == []
+    assert asked >= 10
+    after = snapshot(api.settings, victim.key.organization_id)
+    made = {"api_keys": 1, "audit_inbox": 2, "projects": 1}
+    for table, rows in before.items():
+        assert set(rows) <= set(after[table]), table
+        assert len(after[table]) - len(rows) == made.get(table, 0), table
 
 
 def assert_closed(  # noqa: PLR0917 - one line of the matrix

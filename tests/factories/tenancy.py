@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy import text
 
 from core.keys.roles import Role
@@ -34,3 +35,17 @@ def audit_trail(settings: Settings, organization_id: UUID) -> list[dict[str, Any
             return [dict(row) for row in rows]
     finally:
         database.close()
+
+
+def watch_single_statements(database: Database, monkeypatch: pytest.MonkeyPatch, containing: str) -> list[str]:
+    """The statements with `containing` in them that `database` executes in a transaction of their own from now on."""
+    seen: list[str] = []
+    execute = database.run_single
+
+    def watched(role: str, organization: str, statement: Any, parameters: Any) -> Any:
+        if containing in str(statement):
+            seen.append(str(statement))
+        return execute(role, organization, statement, parameters)
+
+    monkeypatch.setattr(database, "run_single", watched)
+    return seen

@@ -75,7 +75,7 @@ def list_projects(
 
 @app.command(epilog=EPILOG)
 def get(project_id: ProjectId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Show a project."""
+    """Show a project and its labels."""
     with connect(url, api_key) as client:
         _print(client.projects.get(project_id), Output(as_json=as_json))
 

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from core.keys.authentication import Authenticator
 from core.keys.errors import KeyExpired, KeyRevoked, KeyUnknown
@@ -14,6 +14,7 @@ from core.kit.db import Database
 from core.kit.errors import NotFound, Unauthenticated, Unprocessable
 from core.kit.ids import new_id
 from core.kit.settings import Settings
+from tests.factories.tenancy import watch_single_statements
 from tests.factories.waiting import wait_until
 
 
@@ -35,16 +36,9 @@ def authenticator(settings: Settings, database: Database) -> Authenticator:
 
 
 @pytest.fixture
-def statements(database: Database) -> list[str]:
-    """The look-ups of keys, as they reach the server."""
-    seen: list[str] = []
-
-    @event.listens_for(database.engine, "before_cursor_execute")
-    def _see(*arguments: object) -> None:
-        if "key.hash = " in str(arguments[2]):
-            seen.append(str(arguments[2]))
-
-    return seen
+def statements(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The look-ups of keys, as they are sent to the server."""
+    return watch_single_statements(database, monkeypatch, "key.hash = ")
 
 
 def issue(database: Database, service: KeyService, **more: object) -> IssuedKey:

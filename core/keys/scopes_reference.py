@@ -1,0 +1,96 @@
+"""Renders the reference of scopes: ``python -m core.keys.scopes_reference > docs/reference/scopes.md``."""
+
+import sys
+
+from core.keys.roles import Role
+from core.keys.scopes import SCOPES, WORKING_SCOPES
+
+_HEAD = """\
+# Scopes and roles
+
+A scope says what a key, or a person, may do. A person has the scopes of a role; a key has a list of its own, which a
+role can fill. This page is written by `python -m core.keys.scopes_reference`; a test keeps it true.
+
+"""
+_MEANING = {
+    "jobs:read": "Read and follow jobs, list capabilities.",
+    "jobs:write": "Submit and cancel jobs.",
+    "knowledge:read": "Read knowledge bases and documents, and search them.",
+    "knowledge:write": "Create and delete knowledge bases, upload and delete documents.",
+    "projects:read": "Read every project of the organization; with `keys:read`, the keys of every project.",
+    "projects:write": "Create, change and archive projects; with `keys:write`, administer every project's keys.",
+    "keys:read": "List the keys of the own project; never the keys themselves.",
+    "keys:write": "Issue, rotate and revoke keys of the own project that may do no more than oneself.",
+    "members:read": "List who may act for the organization.",
+    "members:write": "Add, change and remove members whose role is not above one's own.",
+    "budgets:read": "Read budgets and what is spent and reserved of them.",
+    "budgets:write": "Create, change and archive budgets.",
+    "costs:read": "Read usage, costs and statements.",
+    "prices:read": "Read the price book.",
+    "prices:write": "Set prices of the organization's own.",
+    "audit:read": "Read, verify and download the audit trail.",
+    "audit:write": "Export the audit trail, and erase a person's data from it.",
+    "limits:read": "Read limits and quotas and what is used of them.",
+    "limits:write": "Set limits and quotas.",
+    "organization:read": "Read the organization, and who one is in it.",
+}
+_KEYS = """
+## Keys
+
+* A new key holds {working}, unless `--scope`, `--role` or `scopes` ask for more.
+* `capability:<id>` in the list narrows a key to that capability: it is refused others at submit (`capability_denied`).
+  A key may be narrowed to several; without any it may ask for all. With nothing else in the list it holds the scopes
+  above.
+* Nobody hands on more than they hold: whoever issues, rotates or revokes a key, or gives or takes a role, needs every
+  scope and capability of it (`scope_exceeded`). So an admin makes no owner, and cannot take over an owner's key by
+  rotating it.
+* A key sees the keys of its own project. `projects:read` shows those of the organization's other projects,
+  `projects:write` administers them.
+* A key of an archived project can read, and is refused everything else (`project_archived`), except where the request
+  is about the organization: projects, members and keys.
+
+## Refusals
+
+| status | code | why | remedy |
+|---|---|---|---|
+"""
+_REFUSALS = (
+    (401, "key_missing key_unknown", "no key, or one that was never issued here", "`waybill keys issue`"),
+    (401, "key_expired key_revoked", "a key that was good", "the one that took its place; `waybill keys list --ended`"),
+    (401, "token_invalid", "not a token of a trusted issuer", "[single sign-on](../howto/single-sign-on.md)"),
+    (401, "token_expired", "a token that was good", "sign in again"),
+    (403, "scope_missing", "the member `scope` names what is lacking", "a key or role that has it"),
+    (403, "capability_denied", "the key is narrowed to other capabilities", "a key for this one"),
+    (403, "scope_exceeded", "the member `scopes` names what you lack yourself", "ask somebody who holds it"),
+    (403, "not_a_member", "a good token, but no role in the organization", "an owner or admin adds the person"),
+    (403, "project_mismatch", "`Waybill-Project` is not the key's own", "leave the header out"),
+    (403, "project_archived", "a change in an archived project", "`waybill projects restore`"),
+    (404, "project_not_found key_not_found member_not_found", "not there, or not yours: never told apart", ""),
+    (409, "last_owner", "the organization would be without an owner", "make somebody else an owner first"),
+    (409, "key_not_active", "it was rotated, revoked, or has expired", "rotate the one that took its place"),
+    (409, "project_name_taken member_exists", "it is there already", "another name; `waybill members change`"),
+    (422, "project_required project_invalid", "a person names a project by its id", "`Waybill-Project: prj_…`"),
+    (422, "scope_unknown capability_unknown", "there is no such thing", "the table above; `GET /v1/capabilities`"),
+    (422, "issuer_required", "several identity providers are configured, or none", "name the member's `issuer`"),
+    (503, "identity_provider_unavailable", "the issuer's keys cannot be read", "the same again after `Retry-After`"),
+)
+
+
+def render() -> str:
+    """The page as Markdown."""
+    roles = list(Role)
+    head = f"| scope | {' | '.join(roles)} | allows |\n|---|{':-:|' * len(roles)}---|\n"
+    rows = [
+        f"| `{scope}` | {' | '.join('✓' if scope in role.scopes else '' for role in roles)} | {_MEANING[scope]} |"
+        for scope in SCOPES
+    ]
+    working = ", ".join(f"`{scope}`" for scope in WORKING_SCOPES)
+    refusals = [
+        f"| {status} | {' '.join(f'`{code}`' for code in codes.split())} | {why} | {remedy} |"
+        for status, codes, why, remedy in _REFUSALS
+    ]
+    return "\n".join([_HEAD + head + "\n".join(rows), _KEYS.format(working=working) + "\n".join(refusals), ""])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())
