@@ -79,7 +79,7 @@ def parse_window(begins: datetime | None, ends: datetime | None) -> Window:
     """The window of a request. Raises `Unprocessable` naming ``query.from`` when it does not begin before it ends."""
     if ends is None:
         ends = utc_now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    ends = _clamp(ends.astimezone(UTC) if ends.year > 1 else _EARLIEST)
+    ends = _clamp(ends).astimezone(UTC)
     if begins is None:
         begins = (ends - timedelta(microseconds=1)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     begins = _clamp(begins)
@@ -128,7 +128,7 @@ def parse_reach(principal: Principal, project: str | None) -> Reach:
 
 
 def prefers(request: Request, chosen: str | None, *offered: tuple[str, str]) -> str:
-    """The form of the answer among `offered` names with their media types: `chosen`, else by ``Accept``, else the first.
+    """The form of the answer among `offered` (names, media types): `chosen`, else by ``Accept``, else the first.
 
     The highest quality wins, then the order in which the client names them (RFC 9110, section 12.5.1).
     """

@@ -68,8 +68,6 @@ def to_statement_html(statement: Statement) -> str:
         ("Model calls", f"{sum(line.calls for line in lines):,}"),
         ("Made", utc_text(statement.made_at)),
     ]
-    estimated = sum((line.estimated_usd for line in lines), start=ZERO)
-    corrections = sum((line.corrections_usd for line in lines), start=ZERO)
     capabilities = _ranked(lines, "capability")
     models = _ranked(lines, "provider", "model")
     keys = _ranked([_named_key(line) for line in lines], "key")
@@ -88,12 +86,19 @@ def to_statement_html(statement: Statement) -> str:
             *_section("Model", models, statement.total),
             "<h2>By key</h2>",
             *_section("Key", keys, statement.total),
-            (
-                f'<p class="note">Of this, {format_money(estimated)} USD are estimates (a provider reported no usage, or a'
-                f" worker was lost during a call) and {format_money(corrections)} USD are corrections. Amounts are exact"
-                " sums of ledger lines.</p></body></html>"
-            ),
+            _note(lines),
+            "</body></html>",
         ]
+    )
+
+
+def _note(lines: Sequence[Totals]) -> str:
+    estimated = sum((line.estimated_usd for line in lines), start=ZERO)
+    corrections = sum((line.corrections_usd for line in lines), start=ZERO)
+    return (
+        f'<p class="note">Of this, {format_money(estimated)} USD are estimates (a provider reported no usage, or a'
+        f" worker was lost during a call) and {format_money(corrections)} USD are corrections. Amounts are exact sums"
+        " of ledger lines.</p>"
     )
 
 
