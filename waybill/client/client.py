@@ -4,8 +4,10 @@ from types import TracebackType
 from typing import Self
 
 from waybill.client.capabilities import Capabilities
+from waybill.client.costs import Costs
 from waybill.client.jobs import Jobs
 from waybill.client.knowledge import KnowledgeBases
+from waybill.client.prices import Prices
 from waybill.client.transport import Transport
 
 
@@ -21,6 +23,8 @@ class WaybillClient:
         self.jobs = Jobs(self._transport)
         self.knowledge_bases = KnowledgeBases(self._transport)
         self.capabilities = Capabilities(self._transport)
+        self.costs = Costs(self._transport)
+        self.prices = Prices(self._transport)
 
     def __enter__(self) -> Self:
         return self
