@@ -28,6 +28,12 @@ def respond_json(value: Any, status: int = 200, headers: dict[str, str] | None =
     return respond(orjson.dumps(value), status, headers)
 
 
+def respond_file(body: bytes, media_type: str, name: str, headers: dict[str, str] | None = None) -> Response:
+    """An answer that a browser saves as a file called `name`."""
+    disposition = {"content-disposition": f'attachment; filename="{name}"', "vary": "accept"}
+    return Response(body, 200, {**_HEADERS, **disposition, **(headers or {})}, media_type)
+
+
 def respond_answer(answer: Answer, headers: dict[str, str] | None = None) -> Response:
     """The answer to a POST, marked when it is the first one once more."""
     sent = dict(headers or {})

@@ -25,6 +25,7 @@ from core.kit.db import Database
 from core.kit.redis import connect
 from core.kit.settings import Settings
 from core.knowledge.service import KnowledgeService
+from core.ledger.budgets import BudgetService
 
 _Arguments = ParamSpec("_Arguments")
 _Returned = TypeVar("_Returned")
@@ -44,6 +45,7 @@ class Runtime:
         self.blobs = open_blob_store(settings)
         self.jobs = JobService(settings, self.blobs)
         self.knowledge = KnowledgeService()
+        self.budgets = BudgetService()
         self.redis = connect(settings)
         self.announcer = Announcer(LivePublisher(self.redis, settings))
         self.hub = LiveHub(settings)

@@ -3,14 +3,18 @@
 from fastapi import APIRouter
 
 from api import documentation, health
+from api.budgets import routes as budgets
 from api.capabilities import routes as capabilities
+from api.costs import routes as costs
 from api.jobs import routes as jobs
 from api.keys import routes as keys
 from api.knowledge_bases import documents
 from api.knowledge_bases import routes as knowledge_bases
 from api.members import routes as members
 from api.organization import routes as organization
+from api.prices import routes as prices
 from api.projects import routes as projects
+from api.usage import routes as usage
 
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
@@ -21,6 +25,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     projects.router,
     members.router,
     keys.router,
+    budgets.router,
+    prices.router,
+    usage.router,
+    costs.router,
     health.router,
     documentation.router,
 )

@@ -6,11 +6,11 @@ from typing import Annotated
 from pydantic import AwareDatetime, BeforeValidator
 from pydantic_core import PydanticCustomError
 
-_FORM = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+FORM = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
 
 def _require_text(value: object) -> object:
-    if isinstance(value, str) and _FORM.fullmatch(value):
+    if isinstance(value, str) and FORM.fullmatch(value):
         return value
     raise PydanticCustomError(
         "rfc3339_time", "should be an RFC 3339 time with a zone, for example 2026-11-23T05:00:00Z"

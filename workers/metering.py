@@ -15,7 +15,7 @@ from core.kit.money import format_money
 from core.ledger import service as ledger
 from core.ledger.errors import BudgetExhausted
 from core.ledger.prices.book import PriceBook
-from core.ledger.records import CallIdentity, OnExhaustion, Settlement, Unit
+from core.ledger.records import CallIdentity, Settlement, Unit
 
 LOCAL = "local"
 _log = get_logger(__name__)
@@ -58,9 +58,9 @@ class Meter:
                 self._single, identity, bound_usd=most.amount_usd, provider=provider, model=model, step=step
             )
         except BudgetExhausted as refusal:
-            if refusal.on_exhaustion == OnExhaustion.PAUSE:
+            if refusal.on_exhaustion == "pause":
                 _log.info("job_waits_for_budget", budget=refusal.extra.get("name"))
-                why = {"code": refusal.code, "message": refusal.detail, "wanted_usd": refusal.extra["wanted_usd"]}
+                why = {"code": refusal.code, "message": refusal.detail, "wanted_usd": refusal.extra["wanted"]}
                 raise JobSuspended(Reason.BUDGET, why) from None
             raise CapabilityFailure(refusal.detail, code=refusal.code) from None
         opened = OpenCall()

@@ -129,9 +129,7 @@ WITH found AS (
   SELECT jobs.id FROM jobs WHERE pool = :pool AND state = 'waiting' AND reason = '{Reason.BUDGET}'
     AND NOT EXISTS (
       SELECT FROM budgets LEFT JOIN budget_balances AS balance
-        ON balance.budget_id = budgets.id AND balance.period_start = CASE budgets.period
-          WHEN 'total' THEN '-infinity'::timestamptz
-          ELSE date_trunc(budgets.period, now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' END
+        ON balance.budget_id = budgets.id AND balance.period_start = ledger_period_start(budgets.period, now())
       WHERE budgets.organization_id = jobs.organization_id AND budgets.archived_at IS NULL AND budgets.hard
         AND budgets.scope_id IN (jobs.organization_id, jobs.project_id, jobs.key_id)
         AND coalesce(balance.spent_usd + balance.reserved_usd, 0) + CAST(jobs.error ->> 'wanted_usd' AS numeric)

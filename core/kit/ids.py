@@ -15,6 +15,7 @@ KEY = "key"
 MEMBER = "mem"
 KNOWLEDGE_BASE = "kb"
 DOCUMENT = "doc"
+BUDGET = "bud"
 PRICE = "prc"
 
 

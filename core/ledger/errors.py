@@ -1,47 +1,111 @@
-"""What the ledger refuses, and how Postgres says so."""
+"""Refusals about money, and how one of Postgres becomes one of ours."""
 
-from typing import Any, ClassVar
+import contextlib
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 import orjson
+import psycopg
 from sqlalchemy.exc import DBAPIError
 
-from core.kit.errors import WaybillError
+from core.kit.errors import Conflict, NotFound, WaybillError
+from core.kit.ids import BUDGET, encode
+from core.kit.money import format_money
+from core.ledger.records import OnExhaustion
 
-_BUDGET_EXHAUSTED = "WB402"
+SQLSTATE = "WB402"
 
 
 class BudgetExhausted(WaybillError):
-    """No room for this in a budget, or under the job's own cap. `on_exhaustion` is ``fail`` or ``pause``."""
+    """No room in a hard budget, or under the job's own cap.
 
-    status: ClassVar[int] = 402
-    title: ClassVar[str] = "Budget exhausted"
-    default_code: ClassVar[str] = "budget_exhausted"
+    `extra` names the budget (its id and name; null for the cap), `limit`, `spent`, `reserved` and `wanted` in US
+    dollars, and `on_exhaustion`: whether a running job should ``fail`` or ``pause``.
+    """
+
+    status, title, default_code = 402, "Budget exhausted", "budget_exhausted"
 
     @property
-    def on_exhaustion(self) -> str:
-        """What the budget wants of a job that has begun."""
-        return str(self.extra.get("on_exhaustion", "fail"))
+    def on_exhaustion(self) -> OnExhaustion:
+        """What the budget wants to become of a running job."""
+        return "pause" if self.extra.get("on_exhaustion") == "pause" else "fail"
 
 
-def refusal_of(error: BaseException) -> BudgetExhausted | None:
-    """The refusal that `error`, raised by a statement, stands for; None when it is another error."""
-    cause: Any = error.orig if isinstance(error, DBAPIError) else error
-    if getattr(cause, "sqlstate", None) != _BUDGET_EXHAUSTED:
+class BudgetNotFound(NotFound):
+    """No such budget in the caller's organisation."""
+
+    default_code = "budget_not_found"
+
+
+class BudgetArchived(Conflict):
+    """The budget was archived: it counts nothing any more and cannot be changed."""
+
+    default_code = "budget_archived"
+
+
+class BudgetNameTaken(Conflict):
+    """The organisation has a budget of that name."""
+
+    default_code = "budget_name_taken"
+
+
+def refusal_of(error: BaseException) -> WaybillError | None:
+    """The refusal that `error` carries from Postgres, or None when it is about something else.
+
+    `error` may come from a Session (SQLAlchemy's `DBAPIError`) or straight from psycopg.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(cause, psycopg.Error) or cause.sqlstate != SQLSTATE:
         return None
-    figures: dict[str, Any] = orjson.loads(cause.diag.message_detail)
-    wanted, spent, reserved = figures["wanted_usd"], figures["spent_usd"], figures["reserved_usd"]
-    if "cap_usd" in figures:
-        detail = (
-            f"the job may cost ${figures['cap_usd']} at most: ${spent} is spent, ${reserved} set aside, and the next"
-            f" call may need ${wanted}; submit it again with a higher max_cost_usd"
+    return _exhausted(orjson.loads(cause.diag.message_detail or "{}"))
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Inside, a refusal of Postgres about money is raised as `BudgetExhausted`; everything else passes."""
+    try:
+        yield
+    except (DBAPIError, psycopg.Error) as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def _exhausted(detail: dict[str, Any]) -> BudgetExhausted:
+    spent, reserved, wanted = (_money(detail, name) for name in ("spent_usd", "reserved_usd", "wanted_usd"))
+    if "cap_usd" in detail:
+        limit = _money(detail, "cap_usd")
+        told = (
+            f"this job may cost at most ${limit} (max_cost_usd): ${spent} is spent, ${reserved} stands behind calls"
+            f" under way, and ${wanted} more is needed; submit it with a higher cap"
         )
-        return BudgetExhausted(detail, code="max_cost_reached", **figures)
-    name, period = figures["name"], figures["period"]
-    detail = (
-        f"the budget {name!r} allows ${figures['limit_usd']} a {period}: ${spent} is spent, ${reserved} set aside for"
-        f" running jobs, and this needs ${wanted}; raise its limit or wait for its next period"
-        if period != "total"
-        else f"the budget {name!r} allows ${figures['limit_usd']} in all: ${spent} is spent, ${reserved} set aside for"
-        f" running jobs, and this needs ${wanted}; raise its limit"
+        budget, name = None, None
+    else:
+        limit, name = _money(detail, "limit_usd"), detail["name"]
+        budget = encode(BUDGET, UUID(detail["budget_id"]))
+        told = (
+            f"the budget {name!r} ({detail['scope']}, {_PERIODS[detail['period']]}) has no room: of ${limit}, ${spent}"
+            f" is spent and ${reserved} reserved, and ${wanted} more is needed; raise its limit, or wait until jobs end"
+            f"{_UNTIL[detail['period']]}"
+        )
+    return BudgetExhausted(
+        told,
+        budget=budget,
+        name=name,
+        limit=limit,
+        spent=spent,
+        reserved=reserved,
+        wanted=wanted,
+        on_exhaustion=detail["on_exhaustion"],
     )
-    return BudgetExhausted(detail, **figures)
+
+
+_PERIODS = {"day": "a day", "month": "a month", "total": "in total"}
+_UNTIL = {"day": " or the next day begins (UTC)", "month": " or the next month begins (UTC)", "total": ""}
+
+
+def _money(detail: dict[str, Any], name: str) -> str:
+    return format_money(Decimal(detail[name]))

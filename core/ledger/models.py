@@ -29,10 +29,20 @@ class Budget(Base):
         CheckConstraint("period IN ('day', 'month', 'total')", name="budgets_period"),
         CheckConstraint("limit_usd >= 0", name="budgets_limit"),
         CheckConstraint("on_exhaustion IN ('fail', 'pause')", name="budgets_on_exhaustion"),
+        CheckConstraint(
+            "(scope = 'organization') = (scope_id = organization_id)", name="budgets_organization_is_its_own_scope"
+        ),
+        Index(
+            "budgets_organization_name",
+            "organization_id",
+            "name",
+            unique=True,
+            postgresql_where=text("archived_at IS NULL"),
+        ),
         Index("budgets_in_force", "organization_id", "scope_id", postgresql_where=text("archived_at IS NULL")),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
     organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
     name: Mapped[str] = mapped_column(TEXT)
     scope: Mapped[str] = mapped_column(TEXT)

@@ -5,10 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from core.kit.money import ZERO
+
+Scope = Literal["organization", "project", "key"]
+Period = Literal["day", "month", "total"]
+OnExhaustion = Literal["fail", "pause"]
+
+THRESHOLDS = (50, 80, 100)
 
 
 class Unit(StrEnum):
@@ -24,29 +30,6 @@ class Unit(StrEnum):
     AUDIO_SECOND = "audio_second"
     OCR_PAGE = "ocr_page"
     WORKER_SECOND = "worker_second"
-
-
-class Scope(StrEnum):
-    """Whose spending a budget bounds."""
-
-    ORGANIZATION = "organization"
-    PROJECT = "project"
-    KEY = "key"
-
-
-class Period(StrEnum):
-    """When a budget begins anew: at midnight or on the first of the month, both UTC, or never."""
-
-    DAY = "day"
-    MONTH = "month"
-    TOTAL = "total"
-
-
-class OnExhaustion(StrEnum):
-    """What becomes of a job that a hard budget stops half-way."""
-
-    FAIL = "fail"
-    PAUSE = "pause"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +77,38 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class NewBudget:
+    """A budget to be. `scope_id` is the project's or key's id; None for the organisation."""
+
+    name: str
+    limit_usd: Decimal
+    scope: Scope = "organization"
+    scope_id: UUID | None = None
+    period: Period = "month"
+    hard: bool = True
+    on_exhaustion: OnExhaustion = "fail"
+    thresholds: tuple[int, ...] = THRESHOLDS
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetChange:
+    """What to change of a budget; None leaves a member as it is."""
+
+    limit_usd: Decimal | None = None
+    hard: bool | None = None
+    on_exhaustion: OnExhaustion | None = None
+    thresholds: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
-    """A budget with what its present period has seen."""
+    """A budget with the balance of its current period; a period in which nothing happened yet has zeros.
+
+    `period_start` is None for a budget without periods, `alerted` the thresholds that were crossed in this one.
+    """
 
     id: UUID
+    organization_id: UUID
     name: str
     scope: Scope
     scope_id: UUID
@@ -105,26 +116,18 @@ class Budget:
     limit_usd: Decimal
     hard: bool
     on_exhaustion: OnExhaustion
-    thresholds: list[int]
+    thresholds: tuple[int, ...]
     created_at: datetime
     archived_at: datetime | None
     period_start: datetime | None
-    reserved_usd: Decimal
-    spent_usd: Decimal
+    reserved_usd: Decimal = ZERO
+    spent_usd: Decimal = ZERO
+    alerted: tuple[int, ...] = ()
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewBudget:
-    """What an administrator asks for, validated."""
-
-    name: str
-    scope: Scope
-    scope_id: UUID
-    period: Period
-    limit_usd: Decimal
-    hard: bool = True
-    on_exhaustion: OnExhaustion = OnExhaustion.FAIL
-    thresholds: tuple[int, ...] = (50, 80, 100)
+    @property
+    def available_usd(self) -> Decimal:
+        """What may still be reserved; never below zero, whatever a lowered limit or a correction did."""
+        return max(self.limit_usd - self.spent_usd - self.reserved_usd, ZERO)
 
 
 @dataclass(frozen=True, slots=True)

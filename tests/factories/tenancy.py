@@ -1,5 +1,6 @@
 """Organisations with a key per role, and the audit trail that acts leave."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,7 +9,7 @@ from sqlalchemy import text
 
 from core.keys.roles import Role
 from core.keys.service import IssuedKey
-from core.kit.db import Database
+from core.kit.db import Database, Step
 from core.kit.settings import Settings
 from tests.factories.api import issue_key
 
@@ -40,12 +41,11 @@ def audit_trail(settings: Settings, organization_id: UUID) -> list[dict[str, Any
 def watch_single_statements(database: Database, monkeypatch: pytest.MonkeyPatch, containing: str) -> list[str]:
     """The statements with `containing` in them that `database` executes in a transaction of their own from now on."""
     seen: list[str] = []
-    execute = database.run_single
+    execute = database.run_together
 
-    def watched(role: str, organization: str, statement: Any, parameters: Any) -> Any:
-        if containing in str(statement):
-            seen.append(str(statement))
-        return execute(role, organization, statement, parameters)
+    def watched(role: str, organization: str, steps: Sequence[Step]) -> Any:
+        seen.extend(str(statement) for statement, _ in steps if containing in str(statement))
+        return execute(role, organization, steps)
 
-    monkeypatch.setattr(database, "run_single", watched)
+    monkeypatch.setattr(database, "run_together", watched)
     return seen

@@ -4,8 +4,10 @@ from types import TracebackType
 from typing import Self
 
 from waybill.client.capabilities import Capabilities
+from waybill.client.costs import Costs
 from waybill.client.jobs import Jobs
 from waybill.client.knowledge import KnowledgeBases
+from waybill.client.prices import Prices
 from waybill.client.tenancy import Keys, Members, Projects
 from waybill.client.transport import Transport
 
@@ -28,6 +30,8 @@ class WaybillClient:
         self.projects = Projects(self._transport)
         self.keys = Keys(self._transport)
         self.members = Members(self._transport)
+        self.costs = Costs(self._transport)
+        self.prices = Prices(self._transport)
 
     def __enter__(self) -> Self:
         return self

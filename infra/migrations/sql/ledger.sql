@@ -5,7 +5,7 @@
 -- job, reservation, balances by id; so no two of them can wait for each other.
 
 CREATE TABLE budgets (
-  id uuid PRIMARY KEY,
+  id uuid PRIMARY KEY DEFAULT uuidv7(),
   organization_id uuid NOT NULL REFERENCES organizations,
   name text NOT NULL,
   scope text NOT NULL CONSTRAINT budgets_scope CHECK (scope IN ('organization', 'project', 'key')),
@@ -17,8 +17,10 @@ CREATE TABLE budgets (
     CONSTRAINT budgets_on_exhaustion CHECK (on_exhaustion IN ('fail', 'pause')),
   thresholds int[] NOT NULL DEFAULT '{50,80,100}',
   created_at timestamptz NOT NULL DEFAULT now(),
-  archived_at timestamptz
+  archived_at timestamptz,
+  CONSTRAINT budgets_organization_is_its_own_scope CHECK ((scope = 'organization') = (scope_id = organization_id))
 );
+CREATE UNIQUE INDEX budgets_organization_name ON budgets (organization_id, name) WHERE archived_at IS NULL;
 CREATE INDEX budgets_in_force ON budgets (organization_id, scope_id) WHERE archived_at IS NULL;
 
 -- What a budget's period has seen. A day and a month are UTC's; a total has one period that never ends.
@@ -125,6 +127,10 @@ BEGIN
   END IF;
 END $$;
 
+CREATE FUNCTION ledger_period_start(period text, moment timestamptz) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+  SELECT CASE period WHEN 'total' THEN '-infinity'::timestamptz ELSE date_trunc(period, moment, 'UTC') END
+$$;
+
 -- The balances of this moment's periods of every budget that counts for a job; made when they are missing.
 CREATE FUNCTION ledger_balances(organization uuid, project uuid, api_key uuid) RETURNS uuid[]
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
@@ -133,18 +139,14 @@ BEGIN
   SELECT array_agg(balance.id ORDER BY balance.id) FILTER (WHERE balance.id IS NOT NULL), count(*)
   INTO ids, budget_count
   FROM budgets
-  LEFT JOIN budget_balances AS balance ON balance.budget_id = budgets.id AND balance.period_start = CASE budgets.period
-    WHEN 'total' THEN '-infinity'::timestamptz
-    ELSE date_trunc(budgets.period, now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' END
+  LEFT JOIN budget_balances AS balance ON balance.budget_id = budgets.id AND balance.period_start = ledger_period_start(budgets.period, now())
   WHERE budgets.organization_id = organization AND budgets.archived_at IS NULL
     AND budgets.scope_id IN (organization, project, api_key);
   IF budget_count = coalesce(cardinality(ids), 0) THEN
     RETURN coalesce(ids, '{}');
   END IF;
   INSERT INTO budget_balances (id, budget_id, organization_id, period_start)
-  SELECT uuidv7(), budgets.id, organization, CASE budgets.period
-    WHEN 'total' THEN '-infinity'::timestamptz
-    ELSE date_trunc(budgets.period, now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' END
+  SELECT uuidv7(), budgets.id, organization, ledger_period_start(budgets.period, now())
   FROM budgets
   WHERE budgets.organization_id = organization AND budgets.archived_at IS NULL
     AND budgets.scope_id IN (organization, project, api_key)
@@ -187,7 +189,8 @@ BEGIN
       budgets.limit_usd, budgets.name, threshold
     FROM budget_balances AS balance JOIN budgets ON budgets.id = balance.budget_id, unnest(budgets.thresholds) AS threshold
     WHERE balance.id = ANY(ids) AND NOT threshold = ANY(balance.alerted)
-      AND balance.spent_usd >= budgets.limit_usd * threshold / 100
+      AND balance.spent_usd > 0
+      AND balance.spent_usd * 100 >= budgets.limit_usd * threshold
     ORDER BY balance.id, threshold
   LOOP
     INSERT INTO budget_alerts (organization_id, budget_id, period_start, threshold, spent_usd, limit_usd)
@@ -195,10 +198,23 @@ BEGIN
       crossed.limit_usd) ON CONFLICT DO NOTHING;
     UPDATE budget_balances SET alerted = alerted || crossed.threshold WHERE id = crossed.id;
     INSERT INTO audit_inbox (organization_id, action, subject_id, actor_kind, detail)
-    VALUES (crossed.organization_id, 'ledger:budget:alert', typeid('bgt', crossed.budget_id), 'system',
+    VALUES (crossed.organization_id, 'ledger:budget:alert', typeid('bud', crossed.budget_id), 'system',
       jsonb_build_object('threshold', crossed.threshold, 'spent_usd', crossed.spent_usd::text,
         'limit_usd', crossed.limit_usd::text));
   END LOOP;
+END $$;
+
+-- A budget was changed: say what it crosses by that.
+CREATE FUNCTION ledger_review(organization uuid, budget uuid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE ids uuid[];
+BEGIN
+  PERFORM ledger_require_tenant(organization);
+  ids := ARRAY(SELECT balance.id FROM budget_balances AS balance JOIN budgets ON budgets.id = balance.budget_id
+    WHERE budgets.id = budget AND budgets.organization_id = organization
+      AND balance.period_start = ledger_period_start(budgets.period, now()));
+  PERFORM ledger_lock(ids);
+  PERFORM ledger_alert(ids);
 END $$;
 
 CREATE FUNCTION ledger_reserve(
@@ -373,7 +389,8 @@ BEGIN
 END $$;
 
 REVOKE ALL ON FUNCTION ledger_require_tenant, ledger_balances, ledger_lock, ledger_set_aside, ledger_alert,
-  ledger_reserve, ledger_begin_call, ledger_settle_call, ledger_release, ledger_sweep, ledger_correct FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION ledger_reserve, ledger_begin_call, ledger_settle_call, ledger_release, ledger_correct
-  TO waybill_app, waybill_system;
+  ledger_reserve, ledger_begin_call, ledger_settle_call, ledger_release, ledger_sweep, ledger_correct,
+  ledger_review FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ledger_reserve, ledger_begin_call, ledger_settle_call, ledger_release, ledger_correct,
+  ledger_review TO waybill_app, waybill_system;
 GRANT EXECUTE ON FUNCTION ledger_sweep TO waybill_system;

@@ -15,6 +15,7 @@ _SQL = Path(__file__).parents[1] / "sql" / "ledger.sql"
 _TABLES = ("budgets", "budget_balances", "budget_alerts", "reservations", "open_calls", "ledger_entries")
 _FUNCTIONS = (
     "ledger_correct",
+    "ledger_review",
     "ledger_sweep",
     "ledger_release",
     "ledger_settle_call",
@@ -24,6 +25,7 @@ _FUNCTIONS = (
     "ledger_set_aside",
     "ledger_lock",
     "ledger_balances",
+    "ledger_period_start",
     "ledger_require_tenant",
     "ledger_entries_immutable",
 )

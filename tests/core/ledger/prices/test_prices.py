@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -128,7 +129,7 @@ def test_the_package_and_the_book_agree_for_every_model(database: Database, seed
     assert compared > 200
 
 
-def _conditions(prices: object) -> list[object]:
+def _conditions(prices: Any) -> list[Any]:
     return prices if isinstance(prices, list) else []
 
 
@@ -228,7 +229,7 @@ def test_an_organisations_price_is_its_own(database: Database, principal: Princi
     with database.tenant(other.organization_id) as session:
         # Asking in somebody else's name does not help: row-level security stands behind the query.
         found = list_history(session, principal.organization_id, "openai", "shared")
-    assert [(price.organization_id, price.usd_per_unit) for price in found] == [(None, 5)]
+    assert [(price.organization_id, price.usd_per_unit) for price in found] == [(None, Decimal(5))]
 
 
 def test_a_tenant_cannot_write_everybodys_or_anothers_price(database: Database, principal: Principal) -> None:

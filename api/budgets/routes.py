@@ -1,0 +1,178 @@
+"""``/v1/budgets``: create, read, list, change, archive. A budget belongs to the organisation, whatever its scope."""
+
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+from fastapi import Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.budgets.schemas import Budget, BudgetPage, CreateBudget, UpdateBudget, to_amount, to_wire
+from api.deps import get_runtime
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.problem import invalid
+from api.routing import caller, new_router, requires
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.kit.ids import BUDGET, KEY, PROJECT, decode, encode
+from core.ledger.records import Budget as BudgetRecord
+from core.ledger.records import BudgetChange, NewBudget
+
+router = new_router("/v1/budgets", "budgets")
+
+_PAGE_MAX = 200
+_SCOPE_PREFIXES = {"project": PROJECT, "key": KEY}
+BudgetId = Annotated[str, Path(description="The budget's id.", examples=["bud_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=Budget,
+    summary="Create a budget",
+    description="In force for every job accepted from now on.",
+    responses={
+        201: {
+            "description": "Created.",
+            "headers": {"Location": {"description": "The budget.", "schema": {"type": "string"}}, **REPLAYED},
+        },
+        **problems(400, 408, 409, 413, 415),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("budgets:write", organization_wide=True)
+async def create_budget(request: Request, body: CreateBudget) -> Response:
+    """A new budget."""
+    new = NewBudget(
+        name=body.name,
+        limit_usd=to_amount(body.limit_usd),
+        scope=body.scope,
+        scope_id=_scope_id(body),
+        period=body.period,
+        hard=body.hard,
+        on_exhaustion=body.on_exhaustion,
+        thresholds=tuple(body.thresholds),
+    )
+    identity = identify_request(request, await request.body())
+    return respond_answer(await get_runtime(request).in_thread(_create, request, new, identity))
+
+
+def _scope_id(body: CreateBudget) -> UUID | None:
+    if body.scope_id is None:
+        return None
+    # Whose id it is decides `scope`; for the organisation there is nothing to name, and the service says so.
+    prefix = _SCOPE_PREFIXES.get(body.scope, body.scope_id.partition("_")[0])
+    try:
+        return decode(prefix, body.scope_id)
+    except ValueError as error:
+        problem = {"path": "body.scope_id", "code": "invalid_id", "message": f"the id of a {body.scope}: {prefix}_…"}
+        raise invalid([problem]) from error
+
+
+def _create(request: Request, new: NewBudget, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+
+    def produce(session: Session) -> Answer:
+        budget = runtime.budgets.create(session, principal, new)
+        return Answer(201, orjson.dumps(to_wire(budget)), f"/v1/budgets/{encode(BUDGET, budget.id)}")
+
+    return carry_out(request, identity, produce)
+
+
+@router.get(
+    "",
+    response_model=BudgetPage,
+    summary="List budgets",
+    responses={200: {"description": "A page, newest first, with balances."}, **problems()},
+)
+@requires("budgets:read", organization_wide=True)
+async def list_budgets(
+    request: Request,
+    archived: Annotated[bool, Query(description="Also those that are archived.")] = False,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Budgets on a page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """A page of the organisation's budgets."""
+    before = cursors.decode(cursor) if cursor is not None else None
+    found = await get_runtime(request).in_thread(_list, request, archived, before, limit + 1)
+    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
+    return respond_json({"data": [to_wire(budget) for budget in found[:limit]], "next_cursor": following})
+
+
+def _list(request: Request, archived: bool, before: UUID | None, limit: int) -> list[BudgetRecord]:
+    runtime, principal = get_runtime(request), caller(request)
+    session = runtime.database.single_tenant(principal.organization_id)
+    return runtime.budgets.list(session, principal, archived=archived, cursor=before, limit=limit)
+
+
+@router.get(
+    "/{budget_id}",
+    response_model=Budget,
+    summary="Read a budget",
+    responses={200: {"description": "The budget and what is spent and reserved in this period."}, **problems(404)},
+)
+@requires("budgets:read", organization_wide=True)
+async def read_budget(request: Request, budget_id: BudgetId) -> Response:
+    """One budget."""
+    found = parse_id(BUDGET, budget_id, "budget")
+    return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
+
+
+def _read(request: Request, budget_id: UUID) -> BudgetRecord:
+    runtime, principal = get_runtime(request), caller(request)
+    return runtime.budgets.get(runtime.database.single_tenant(principal.organization_id), principal, budget_id)
+
+
+@router.patch(
+    "/{budget_id}",
+    response_model=Budget,
+    summary="Change a budget",
+    description=(
+        "A higher limit counts for the next reservation. A limit below what is spent and reserved takes nothing back,"
+        " and refuses what comes next."
+    ),
+    responses={200: {"description": "The budget as it is now."}, **problems(400, 404, 408, 409, 413, 415)},
+)
+@requires("budgets:write", organization_wide=True)
+async def update_budget(request: Request, budget_id: BudgetId, body: UpdateBudget) -> Response:
+    """Change what the body names."""
+    change = BudgetChange(
+        limit_usd=None if body.limit_usd is None else to_amount(body.limit_usd),
+        hard=body.hard,
+        on_exhaustion=body.on_exhaustion,
+        thresholds=None if body.thresholds is None else tuple(body.thresholds),
+    )
+    found = parse_id(BUDGET, budget_id, "budget")
+    return respond_json(to_wire(await get_runtime(request).in_thread(_update, request, found, change)))
+
+
+def _update(request: Request, budget_id: UUID, change: BudgetChange) -> BudgetRecord:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        return runtime.budgets.update(session, principal, budget_id, change)
+
+
+@router.post(
+    "/{budget_id}/archive",
+    response_model=Budget,
+    summary="Archive a budget",
+    description="It refuses and warns no more. Jobs accepted under it still count in its balance. Twice is fine.",
+    responses={200: {"description": "The budget as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("budgets:write", organization_wide=True)
+async def archive_budget(request: Request, budget_id: BudgetId) -> Response:
+    """End a budget."""
+    found = parse_id(BUDGET, budget_id, "budget")
+    identity = identify_request(request, b"")
+    return respond_answer(await get_runtime(request).in_thread(_archive, request, found, identity))
+
+
+def _archive(request: Request, budget_id: UUID, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+
+    def produce(session: Session) -> Answer:
+        return Answer(200, orjson.dumps(to_wire(runtime.budgets.archive(session, principal, budget_id))))
+
+    return carry_out(request, identity, produce)

@@ -1,0 +1,139 @@
+"""``/v1/prices``: what is in force, what was and will be, and new dated prices."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Query, Request, Response
+
+from api import cursors
+from api.answers import carry_out, identify_request, respond_answer, respond_json
+from api.deps import get_runtime
+from api.jobs.schemas import clamp
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.prices.schemas import MODEL_MAX, PROVIDER_MAX, Price, PricePage, SetPrice, to_wire
+from api.problem import invalid
+from api.routing import caller, new_router, requires
+from api.times import Moment
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.keys.principal import Principal
+from core.ledger.prices import service
+from core.ledger.prices.records import NewPrice, PriceRecord
+
+router = new_router("/v1/prices", "prices")
+
+_PAGE_MAX = 1000
+_CURSOR = "`next_cursor` of the page before."
+_After = tuple[str, str, str, int]
+
+
+@router.get(
+    "",
+    response_model=PricePage,
+    summary="List prices",
+    description="The prices in force, the organisation's own before everybody's, by provider, model and unit.",
+    responses={200: {"description": "A page."}, **problems()},
+)
+@requires("prices:read")
+async def list_prices(  # noqa: PLR0917 - the framework passes them by name
+    request: Request,
+    provider: Annotated[str | None, Query(max_length=PROVIDER_MAX, description="Only this provider's.")] = None,
+    model: Annotated[str | None, Query(max_length=MODEL_MAX, description="Only this model's.")] = None,
+    at: Annotated[Moment | None, Query(description="In force at this moment. Default: now.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Prices on a page.")] = 100,
+    cursor: Annotated[str | None, Query(max_length=1000, description=_CURSOR)] = None,
+) -> Response:
+    """A page of effective prices."""
+    runtime, principal = get_runtime(request), caller(request)
+
+    def read() -> list[PriceRecord]:
+        return service.list_effective(
+            runtime.database.single_tenant(principal.organization_id),
+            principal.organization_id,
+            provider=provider,
+            model=model,
+            at=clamp(at),
+            after=None if cursor is None else _decode(cursor),
+            limit=limit + 1,
+        )
+
+    found = await runtime.in_thread(read)
+    page = found[:limit]
+    following = _encode(page[-1]) if len(found) > limit else None
+    return respond_json({"data": [to_wire(price) for price in page], "next_cursor": following})
+
+
+@router.get(
+    "/history",
+    response_model=PricePage,
+    summary="Read a model's prices, past and future",
+    responses={200: {"description": "Every price that was written, the last one first."}, **problems()},
+)
+@requires("prices:read")
+async def read_history(
+    request: Request,
+    provider: Annotated[str, Query(max_length=PROVIDER_MAX, description="The provider.", examples=["openai"])],
+    model: Annotated[str, Query(max_length=MODEL_MAX, description="The model.", examples=["gpt-4o"])],
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Prices on a page.")] = 100,
+    cursor: Annotated[str | None, Query(max_length=100, description=_CURSOR)] = None,
+) -> Response:
+    """A page of a model's history."""
+    runtime, principal = get_runtime(request), caller(request)
+    before = None if cursor is None else cursors.decode(cursor)
+
+    def read() -> list[PriceRecord]:
+        single = runtime.database.single_tenant(principal.organization_id)
+        return service.list_history(single, principal.organization_id, provider, model, before=before, limit=limit + 1)
+
+    found = await runtime.in_thread(read)
+    page = found[:limit]
+    following = cursors.encode(page[-1].id) if len(found) > limit else None
+    return respond_json({"data": [to_wire(price) for price in page], "next_cursor": following})
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=Price,
+    summary="Set a price",
+    description=(
+        "Adds a dated price of the key's organisation. Nothing is edited: what was charged stays charged, and the"
+        " newest price that has begun is in force, within two seconds."
+    ),
+    responses={201: {"description": "The new price.", "headers": REPLAYED}, **problems(400, 408, 409, 413, 415)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("prices:write")
+async def set_price(request: Request, body: SetPrice) -> Response:
+    """Add a price."""
+    runtime, principal = get_runtime(request), caller(request)
+    identity = identify_request(request, await request.body())
+    new = NewPrice(body.provider, body.model, body.unit, body.usd_per_unit, body.valid_from, body.above_input_tokens)
+    return respond_answer(await runtime.in_thread(_set, request, principal, new, identity))
+
+
+def _set(request: Request, principal: Principal, new: NewPrice, identity: IdempotentRequest | None) -> Answer:
+    def produce(session: Any) -> Answer:
+        price = service.set_price(session, principal, new)
+        return Answer(201, orjson.dumps(to_wire(price)))
+
+    return carry_out(request, identity, produce)
+
+
+def _encode(price: PriceRecord) -> str:
+    key = [price.provider, price.model, price.unit.value, price.above_input_tokens]
+    return urlsafe_b64encode(orjson.dumps(key)).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> _After:
+    try:
+        key = orjson.loads(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
+        provider, model, unit, above = key
+        if all(isinstance(text, str) and "\x00" not in text for text in (provider, model, unit)) and above in range(
+            2**63
+        ):
+            return provider, model, unit, above
+    except (ValueError, TypeError):
+        pass
+    message = "this is not a cursor of ours; pass next_cursor of the page before, unchanged"
+    raise invalid([{"path": "query.cursor", "code": "invalid_cursor", "message": message}])

@@ -1,0 +1,95 @@
+"""Prices on the wire."""
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from api.times import Moment
+from core.kit.clock import isoformat
+from core.kit.ids import PRICE, encode
+from core.ledger.prices.records import PriceRecord, PriceSource, format_price
+from core.ledger.records import Unit
+
+_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,15})?$"
+_FORM = re.compile(_PATTERN, re.ASCII)
+NAME_PATTERN = r"^[!-~]([ -~]*[!-~])?$"
+PROVIDER_MAX = 100
+MODEL_MAX = 200
+
+
+def _parse_price(value: object) -> object:
+    if isinstance(value, str) and _FORM.fullmatch(value):
+        return Decimal(value)
+    raise PydanticCustomError(
+        "price", 'should be US dollars for one unit as a string with at most fifteen decimals, for example "0.0000025"'
+    )
+
+
+UnitPrice = Annotated[Decimal, BeforeValidator(_parse_price), WithJsonSchema({"type": "string", "pattern": _PATTERN})]
+
+
+class SetPrice(BaseModel):
+    """A new dated price of the key's organisation."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"provider": "azure", "model": "gpt-4o", "unit": "output_tokens", "usd_per_unit": "0.000009"}]
+        },
+    )
+
+    provider: str = Field(min_length=1, max_length=PROVIDER_MAX, pattern=NAME_PATTERN, description="Who is paid.")
+    model: str = Field(
+        min_length=1,
+        max_length=MODEL_MAX,
+        pattern=NAME_PATTERN,
+        description="As the provider names it; `*` for every model of the provider that has no price of its own.",
+    )
+    unit: Unit
+    usd_per_unit: UnitPrice = Field(description="US dollars for one unit, as a decimal string.")
+    valid_from: Moment | None = Field(None, description="From when it holds; may be in the future. Default: now.")
+    above_input_tokens: int = Field(
+        0, ge=0, le=10**12, description="Holds for a whole call that has more input tokens than this."
+    )
+
+
+class Price(BaseModel):
+    """A price. It never changes: a later one takes its place."""
+
+    id: str
+    provider: str
+    model: str
+    unit: Unit
+    above_input_tokens: int
+    usd_per_unit: str = Field(description="US dollars for one unit, as a decimal string.", examples=["0.0000025"])
+    valid_from: datetime
+    recorded_at: datetime
+    source: PriceSource
+    applies_to: str = Field(description="`organization`: yours; `everybody`: holds unless you have your own.")
+
+
+class PricePage(BaseModel):
+    """Prices by provider, model and unit; or of one model, the last written first."""
+
+    data: list[Price]
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+
+
+def to_wire(price: PriceRecord) -> dict[str, Any]:
+    """`price` as the members of `Price`."""
+    return {
+        "id": encode(PRICE, price.id),
+        "provider": price.provider,
+        "model": price.model,
+        "unit": price.unit,
+        "above_input_tokens": price.above_input_tokens,
+        "usd_per_unit": format_price(price.usd_per_unit),
+        "valid_from": isoformat(price.valid_from),
+        "recorded_at": isoformat(price.recorded_at),
+        "source": price.source,
+        "applies_to": "everybody" if price.organization_id is None else "organization",
+    }

@@ -1,0 +1,154 @@
+"""A chargeback statement as a table for programs (CSV) and as a page for people (HTML, to be printed)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from html import escape
+from typing import Any
+
+from core.kit.ids import KEY, PROJECT, encode
+from core.kit.money import ZERO, format_money
+from core.ledger.reports import charts
+from core.ledger.reports.delimited import to_csv, utc_text
+from core.ledger.reports.records import Statement, Totals
+from core.ledger.reports.statement import sum_by
+
+CSV_COLUMNS = (
+    "month",
+    "project_id",
+    "project",
+    "cost_centre",
+    "day",
+    "capability",
+    "provider",
+    "model",
+    "key_id",
+    "key",
+    "calls",
+    "jobs",
+    "amount_usd",
+    "estimated_usd",
+    "corrections_usd",
+)
+_BARS_MOST = 12
+_STYLE = """
+body { font: 14px/1.45 system-ui, sans-serif; color: #1b1f24; max-width: 760px; margin: 32px auto; padding: 0 16px; }
+h1 { font-size: 22px; margin: 0 0 4px; } h2 { font-size: 16px; margin: 28px 0 8px; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; } dt { color: #57606a; } dd { margin: 0; }
+table { border-collapse: collapse; width: 100%; } th, td { padding: 4px 8px; text-align: left; }
+th { border-bottom: 2px solid #1b1f24; } td { border-bottom: 1px solid #d8dee4; overflow-wrap: anywhere; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+tfoot td { border-bottom: 0; font-weight: 600; } svg { width: 100%; height: auto; } svg text { font-size: 11px; }
+svg rect { fill: #2f6f9f; } .total { font-size: 26px; font-weight: 600; } .note { color: #57606a; font-size: 12px; }
+@media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; } tr, svg { break-inside: avoid; } }
+"""
+
+
+def to_statement_csv(statement: Statement) -> str:
+    """One line per day, capability, model and key; the amounts add up to the statement's total."""
+    project = statement.project
+    fixed = (_month(statement), encode(PROJECT, project.id), project.name, project.cost_centre)
+    body = ((*fixed, *_line(line)) for line in statement.lines)
+    return to_csv([CSV_COLUMNS, *body])
+
+
+def to_statement_html(statement: Statement) -> str:
+    """A page that needs nothing else: charts are inline SVG, and there is no script."""
+    project, lines = statement.project, statement.lines
+    title = f"{project.name}, {_month(statement)}"
+    facts = [
+        ("Organisation", project.organization),
+        ("Project", f"{project.name} ({encode(PROJECT, project.id)})"),
+        ("Cost centre", project.cost_centre or "not set"),
+        (
+            "Period",
+            f"{utc_text(statement.window.begins)} to {utc_text(statement.window.ends)}, by acceptance of the job",
+        ),
+        ("Jobs", f"{statement.jobs:,}"),
+        ("Model calls", f"{sum(line.calls for line in lines):,}"),
+        ("Made", utc_text(statement.made_at)),
+    ]
+    capabilities = _ranked(lines, "capability")
+    models = _ranked(lines, "provider", "model")
+    keys = _ranked([_named_key(line) for line in lines], "key")
+    return "".join(
+        [
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>Statement: {escape(title)}</title><style>{_STYLE}</style></head><body>",
+            f'<h1>Statement of AI usage</h1><p class="total">{format_money(statement.total)} USD</p><dl>',
+            *(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts),
+            "</dl><h2>By day</h2>",
+            charts.columns("US dollars by day", list(_days(statement))),
+            "<h2>By capability</h2>",
+            *_section("Capability", capabilities, statement.total),
+            "<h2>By model</h2>",
+            *_section("Model", models, statement.total),
+            "<h2>By key</h2>",
+            *_section("Key", keys, statement.total),
+            _note(lines),
+            "</body></html>",
+        ]
+    )
+
+
+def _note(lines: Sequence[Totals]) -> str:
+    estimated = sum((line.estimated_usd for line in lines), start=ZERO)
+    corrections = sum((line.corrections_usd for line in lines), start=ZERO)
+    return (
+        f'<p class="note">Of this, {format_money(estimated)} USD are estimates (a provider reported no usage, or a'
+        f" worker was lost during a call) and {format_money(corrections)} USD are corrections. Amounts are exact sums"
+        " of ledger lines.</p>"
+    )
+
+
+def _line(line: Totals) -> tuple[Any, ...]:
+    group = line.group
+    key_id = group["key_id"]
+    return (
+        group["day"],
+        group["capability"],
+        group["provider"],
+        group["model"],
+        None if key_id is None else encode(KEY, key_id),
+        group["key"],
+        line.calls,
+        line.jobs,
+        line.amount_usd,
+        line.estimated_usd,
+        line.corrections_usd,
+    )
+
+
+def _month(statement: Statement) -> str:
+    return f"{statement.window.begins:%Y-%m}"
+
+
+def _days(statement: Statement) -> Iterator[charts.Bar]:
+    by_day = sum_by(statement.lines, "day")
+    day: date = statement.window.begins.date()
+    while day < statement.window.ends.date():
+        yield str(day.day), by_day.get((day,), ZERO)
+        day += timedelta(days=1)
+
+
+def _named_key(line: Totals) -> Totals:
+    key_id = line.group["key_id"]
+    name = line.group["key"] or ("no key" if key_id is None else encode(KEY, key_id))
+    return Totals({"key": name}, line.amount_usd, ZERO, ZERO, 0, 0, {})
+
+
+def _ranked(lines: Sequence[Totals], *columns: str) -> list[charts.Bar]:
+    """The dearest first."""
+    sums = sum_by(lines, *columns)
+    named = (("/".join(map(str, group)), amount) for group, amount in sums.items())
+    return sorted(named, key=lambda bar: (-bar[1], bar[0]))
+
+
+def _section(name: str, bars: Sequence[charts.Bar], total: Decimal) -> Iterable[str]:
+    yield charts.rows(f"US dollars by {name.lower()}", bars[:_BARS_MOST])
+    yield f'<table><thead><tr><th>{name}</th><th class="n">USD</th><th class="n">Share</th></tr></thead><tbody>'
+    for label, amount in bars:
+        share = f"{amount / total:.1%}" if total > 0 else ""
+        yield f'<tr><td>{escape(label)}</td><td class="n">{format_money(amount)}</td><td class="n">{share}</td></tr>'
+    yield f'</tbody><tfoot><tr><td>Total</td><td class="n">{format_money(total)}</td><td></td></tr></tfoot></table>'

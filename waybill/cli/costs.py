@@ -1,0 +1,132 @@
+"""``waybill costs``: reports, chargeback statements and the FOCUS export."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from waybill.cli.connect import connect
+from waybill.cli.exits import EPILOG, Exit
+from waybill.cli.failures import CliError
+from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.output import Output
+
+app = typer.Typer(no_args_is_help=True, help="See what was spent, and charge it back.", epilog=EPILOG)
+
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="DAY", show_default="the first of the month", help="Jobs accepted from then on."),
+]
+To = Annotated[
+    str | None, typer.Option("--to", metavar="DAY", show_default="the end of today", help="Jobs accepted before.")
+]
+Project = Annotated[
+    str | None,
+    typer.Option(metavar="PROJECT_ID", show_default="what the key may see", help="Only this project: prj_…."),
+]
+File = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", show_default="stdout", help="Where to write it.")
+]
+
+
+@app.command(epilog=EPILOG)
+def report(
+    group_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--group-by",
+            "-g",
+            metavar="GROUP",
+            show_default="everything in one line",
+            help="project, capability, model, key, day or label:NAME; several with commas, or repeated.",
+        ),
+    ] = None,
+    begins: From = None,
+    ends: To = None,
+    project: Project = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Report costs by any combination of groups; the lines add up to the ledger to the last digit.
+
+    Example: waybill costs report --group-by project,model --from 2026-11-01 --to 2026-12-01
+    """
+    from waybill.cli.tables import table
+
+    output = Output(as_json=as_json)
+    groups = [word for text in group_by or () for word in text.split(",")]
+    with connect(url, api_key) as client:
+        if as_csv:
+            _write([client.costs.report_csv(group_by=groups, begins=begins, ends=ends, project=project)], None)
+            return
+        found = client.costs.report(group_by=groups, begins=begins, ends=ends, project=project)
+    if as_json:
+        output.document(found.as_json())
+        return
+    names = list(found.data[0].group) if found.data else []
+    made = table(*(name.upper() for name in names), "USD", "CALLS", "JOBS")
+    for line in found.data:
+        made.add_row(
+            *(value or "" for value in line.group.values()), str(line.amount_usd), str(line.calls), str(line.jobs)
+        )
+    if names:
+        made.add_row("TOTAL", *("" for _ in names[1:]), str(found.total.amount_usd), str(found.total.calls), "")
+    output.show(made)
+
+
+@app.command(epilog=EPILOG)
+def statement(
+    month: Annotated[str, typer.Argument(metavar="MONTH", help="For example 2026-11.", show_default=False)],
+    project: Project = None,
+    form: Annotated[
+        Literal["csv", "html"] | None,
+        typer.Option("--format", show_default="by the file's name, else csv", help="csv, or html to print."),
+    ] = None,
+    output_file: File = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Make a project's chargeback statement of a month, as CSV or as a page to print.
+
+    Example: waybill costs statement 2026-11 -o statement.html
+    """
+    by_name = "html" if output_file is not None and output_file.suffix in {".html", ".htm"} else "csv"
+    with connect(url, api_key) as client:
+        _write([client.costs.statement(month, project=project, form=form or by_name)], output_file)
+
+
+@app.command(epilog=EPILOG)
+def export(
+    begins: From = None,
+    ends: To = None,
+    project: Project = None,
+    output_file: File = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Export every charge in the columns of FinOps FOCUS 1.4, as CSV.
+
+    Example: waybill costs export --from 2026-11-01 --to 2026-12-01 -o focus.csv
+    """
+    with connect(url, api_key) as client:
+        _write(client.costs.export(begins=begins, ends=ends, project=project), output_file)
+
+
+def _write(pieces: Iterable[bytes], target: Path | None) -> None:
+    if target is None:
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+        sys.stdout.flush()
+        return
+    try:
+        with target.open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
+    except OSError as error:
+        raise CliError(
+            f"cannot write {target}: {error.strerror}", code="output_unwritable", exit_code=Exit.USAGE
+        ) from error
