@@ -97,8 +97,8 @@ def lines_of(charges: Iterable[Charge]) -> Iterator[dict[str, object]]:
     for charge in charges:
         explained = ZERO
         common = _common(charge)
-        for kind, text in charge.quantities.items():
-            quantity, cost = Decimal(text), Decimal(charge.amounts.get(kind, "0"))
+        for kind, amount in charge.quantities.items():
+            quantity, cost = Decimal(str(amount)), Decimal(str(charge.amounts.get(kind, 0)))
             explained += cost
             if quantity or cost:
                 yield {
