@@ -53,7 +53,7 @@ def test_lists_come_in_pages(api: RunningApi, client: httpx.Client) -> None:
         ids: list[str] = []
         cursor = None
         while True:
-            given = {**params, "limit": limit, **({"cursor": cursor} if cursor else {})}
+            given: dict[str, str | int] = {**params, "limit": limit, **({"cursor": cursor} if cursor else {})}
             page = client.get(route, params=given).json()
             ids.extend(price["id"] for price in page["data"])
             cursor = page["next_cursor"]

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.ledger.prices import repository
-from core.ledger.prices.packaged import PackagedPrices, Tiers
+from core.ledger.prices.packaged import PackagedPrices, Tiers, packaged_prices
 from core.ledger.prices.records import NewPrice, PriceRecord, PriceSource
 from core.ledger.records import Unit
 
@@ -34,8 +34,6 @@ def seed_prices(session: Session) -> Seeded:
     A price that differs from the stored one becomes a new row from now on; nothing stored is changed. Units that an
     operator priced for everybody are left alone.
     """
-    from core.ledger.prices.packaged import packaged_prices
-
     now: datetime = session.execute(_LOCK, {"key": _SEED_LOCK}).one().now
     stored: dict[_Key, list[PriceRecord]] = defaultdict(list)
     for row in repository.everybodys(session):

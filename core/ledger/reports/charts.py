@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from html import escape
 
-from core.kit.money import format_money
+from core.kit.money import ZERO, format_money
 
 _WIDTH = 720
 _COLUMNS_HEIGHT = 160
@@ -19,7 +19,7 @@ def columns(title: str, bars: Sequence[Bar]) -> str:
     """Upright bars, one per name, for a series of days. Each tells its value when it is pointed at."""
     largest = _largest(bars)
     step = _WIDTH / max(len(bars), 1)
-    drawn = []
+    drawn = [f'<text x="0" y="11">up to {format_money(max(largest, ZERO))} USD</text>']
     for number, (name, value) in enumerate(bars):
         height = _share(value, largest) * (_COLUMNS_HEIGHT - 30)
         x = number * step
@@ -52,7 +52,7 @@ def rows(title: str, bars: Sequence[Bar]) -> str:
 
 
 def _largest(bars: Sequence[Bar]) -> Decimal:
-    return max((value for _, value in bars), default=Decimal(0))
+    return max((value for _, value in bars), default=ZERO)
 
 
 def _share(value: Decimal, largest: Decimal) -> float:

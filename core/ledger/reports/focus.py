@@ -6,8 +6,9 @@ add up to the ledger to the last digit. ``docs/reference/costs.md`` explains eac
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 import orjson
 
@@ -96,8 +97,8 @@ def lines_of(charges: Iterable[Charge]) -> Iterator[dict[str, object]]:
     for charge in charges:
         explained = ZERO
         common = _common(charge)
-        for kind, text in charge.quantities.items():
-            quantity, cost = Decimal(text), Decimal(charge.amounts.get(kind, "0"))
+        for kind, amount in charge.quantities.items():
+            quantity, cost = Decimal(str(amount)), Decimal(str(charge.amounts.get(kind, 0)))
             explained += cost
             if quantity or cost:
                 yield {
@@ -114,39 +115,50 @@ def lines_of(charges: Iterable[Charge]) -> Iterator[dict[str, object]]:
 
 
 def _common(charge: Charge) -> dict[str, object]:
-    day = datetime.combine(charge.accepted_on, time(), UTC)
-    month = Window.month(day.year, day.month)
     return {
-        "BillingAccountId": encode(ORGANIZATION, charge.organization_id),
+        **_periods(charge.accepted_on),
+        "BillingAccountId": _id(ORGANIZATION, charge.organization_id),
         "BillingAccountName": charge.organization,
         "BillingCurrency": "USD",
-        "BillingPeriodStart": utc_text(month.begins),
-        "BillingPeriodEnd": utc_text(month.ends),
         "ChargeCategory": "Usage",
         "ChargeClass": "Correction" if charge.is_correction else None,
         "ChargeFrequency": "Usage-Based",
-        "ChargePeriodStart": utc_text(day),
-        "ChargePeriodEnd": utc_text(day + timedelta(days=1)),
         "HostProviderName": charge.provider,
         "InvoiceIssuerName": _ISSUER,
         "ServiceCategory": "AI and Machine Learning",
         "ServiceName": charge.model,
         "ServiceProviderName": charge.provider,
         "ServiceSubcategory": "Generative AI",
-        "SubAccountId": encode(PROJECT, charge.project_id),
+        "SubAccountId": _id(PROJECT, charge.project_id),
         "SubAccountName": charge.project,
         "Tags": orjson.dumps(dict(charge.labels), option=orjson.OPT_SORT_KEYS).decode() if charge.labels else None,
-        "x_JobId": encode(JOB, charge.key.job_id),
+        "x_JobId": _id(JOB, charge.key.job_id),
         "x_Attempt": charge.key.attempt,
         "x_Call": charge.key.call,
         "x_Entry": charge.key.entry,
         "x_Capability": charge.capability,
         "x_Step": charge.step,
-        "x_KeyId": None if charge.key_id is None else encode(KEY, charge.key_id),
+        "x_KeyId": None if charge.key_id is None else _id(KEY, charge.key_id),
         "x_ModelVersion": charge.model_version,
         "x_Estimated": charge.estimated,
         "x_Reason": charge.reason,
         "x_RecordedAt": utc_text(charge.recorded_at),
+    }
+
+
+# A page names few organisations, projects, keys and days, many times each.
+_id = lru_cache(maxsize=1024)(encode)
+
+
+@lru_cache(maxsize=1024)
+def _periods(accepted_on: date) -> Mapping[str, object]:
+    day = datetime.combine(accepted_on, time(), UTC)
+    month = Window.month(day.year, day.month)
+    return {
+        "BillingPeriodStart": utc_text(month.begins),
+        "BillingPeriodEnd": utc_text(month.ends),
+        "ChargePeriodStart": utc_text(day),
+        "ChargePeriodEnd": utc_text(day + timedelta(days=1)),
     }
 
 

@@ -155,7 +155,7 @@ class Charge:
     provider: str
     model: str
     model_version: str | None
-    quantities: Mapping[str, str]
+    quantities: Mapping[str, str | int]
     amounts: Mapping[str, str]
     amount_usd: Decimal
     estimated: bool

@@ -70,7 +70,7 @@ def to_statement_html(statement: Statement) -> str:
     ]
     capabilities = _ranked(lines, "capability")
     models = _ranked(lines, "provider", "model")
-    keys = _ranked([_named_key(line) for line in lines], "key")
+    keys = _ranked_keys(lines)
     return "".join(
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -132,10 +132,17 @@ def _days(statement: Statement) -> Iterator[charts.Bar]:
         day += timedelta(days=1)
 
 
-def _named_key(line: Totals) -> Totals:
-    key_id = line.group["key_id"]
-    name = line.group["key"] or ("no key" if key_id is None else encode(KEY, key_id))
-    return Totals({"key": name}, line.amount_usd, ZERO, ZERO, 0, 0, {})
+def _ranked_keys(lines: Sequence[Totals]) -> list[charts.Bar]:
+    """The dearest first; two keys of one name stay two."""
+    sums = sum_by(lines, "key_id", "key")
+    named = ((_key_name(key_id, name), amount) for (key_id, name), amount in sums.items())
+    return sorted(named, key=lambda bar: (-bar[1], bar[0]))
+
+
+def _key_name(key_id: Any, name: Any) -> str:
+    if key_id is None:
+        return "no key"
+    return str(name or encode(KEY, key_id))
 
 
 def _ranked(lines: Sequence[Totals], *columns: str) -> list[charts.Bar]:
