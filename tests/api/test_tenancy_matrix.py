@@ -23,7 +23,7 @@ from core.keys.scopes import SCOPES
 from core.keys.service import IssuedKey
 from core.kit import db
 from core.kit.db import Database
-from core.kit.ids import DOCUMENT, JOB, KEY, KNOWLEDGE_BASE, MEMBER, PROJECT, decode, encode, new_id
+from core.kit.ids import BUDGET, DOCUMENT, JOB, KEY, KNOWLEDGE_BASE, MEMBER, PROJECT, decode, encode, new_id
 from core.kit.settings import Settings
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.tenancy import role_key
@@ -42,6 +42,7 @@ PREFIXES = {
     "project_id": PROJECT,
     "key_id": KEY,
     "member_id": MEMBER,
+    "budget_id": BUDGET,
 }
 # Documents that are the same for every tenant.
 SHARED = {"/v1/capabilities", "/v1/capabilities/{name}"}
@@ -84,6 +85,18 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ),
     ("POST", "/v1/keys/{key_id}/rotate"): (Case({"overlap_seconds": 0}),),
     ("POST", "/v1/keys/{key_id}/revoke"): (Case(),),
+    ("POST", "/v1/budgets"): (
+        Case({"name": NAME, "limit_usd": "5"}, creates=True),
+        Case({"name": "theirs", "limit_usd": "5", "scope": "project", "scope_id": "{project_id}"}),
+        Case({"name": "theirs", "limit_usd": "5", "scope": "key", "scope_id": "{key_id}"}),
+    ),
+    ("PATCH", "/v1/budgets/{budget_id}"): (Case({"limit_usd": "1"}),),
+    ("POST", "/v1/budgets/{budget_id}/archive"): (Case(),),
+    ("GET", "/v1/prices/history"): (Case(query={"provider": "local", "model": "*"}),),
+    ("POST", "/v1/prices"): (
+        Case({"provider": "p", "model": "m", "unit": "input_tokens", "usd_per_unit": "0.1"}, creates=True),
+    ),
+    ("GET", "/v1/costs/statement"): (Case(query={"month": "2026-10", "project_id": "{project_id}"}),),
 }
 
 
@@ -138,6 +151,7 @@ def victim(api: RunningApi) -> Victim:
             "project_id": made("/v1/projects", json={"name": NAME, "owner": MARK, "labels": {"mark": MARK}}),
             "key_id": made("/v1/keys", json={"name": NAME}),
             "member_id": made("/v1/members", json=member),
+            "budget_id": made("/v1/budgets", json={"name": NAME, "limit_usd": "500"}),
         }
     return Victim(key, ids)
 

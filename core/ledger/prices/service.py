@@ -6,12 +6,12 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from core.audit.actions import AuditAction
-from core.audit.record import Actor, record
+from core.audit.record import record
 from core.keys.principal import Principal
 from core.kit.clock import isoformat
 from core.kit.db import Executor
 from core.kit.errors import Unprocessable
-from core.kit.ids import KEY, PRICE, encode
+from core.kit.ids import PRICE, encode
 from core.ledger.prices import repository
 from core.ledger.prices.records import PRICE_LIMIT, NewPrice, PriceRecord, format_price, to_price
 
@@ -22,14 +22,13 @@ def set_price(session: Session, principal: Principal, new: NewPrice) -> PriceRec
     """Add a price of the caller's organisation and its audit record. Raises `Unprocessable` for an impossible one."""
     _check(new)
     (price,) = repository.insert(session, principal.organization_id, [new])
-    actor = Actor("system") if principal.key_id is None else Actor("key", encode(KEY, principal.key_id))
     record(
         session,
         principal.organization_id,
         None,
         AuditAction.PRICE_SET,
         subject_id=encode(PRICE, price.id),
-        actor=actor,
+        actor=principal.actor,
         detail={
             "provider": price.provider,
             "model": price.model,
