@@ -37,7 +37,7 @@ BudgetId = Annotated[str, Path(description="The budget's id.", examples=["bud_01
             "description": "Created.",
             "headers": {"Location": {"description": "The budget.", "schema": {"type": "string"}}, **REPLAYED},
         },
-        **problems(400, 408, 409, 413, 415),
+        **problems(400, 404, 408, 409, 413, 415),
     },
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )

@@ -13,7 +13,7 @@ from core.audit.actions import AuditAction
 from core.audit.record import record
 from core.keys.principal import Principal
 from core.kit.db import Executor
-from core.kit.errors import Unprocessable
+from core.kit.errors import NotFound, Unprocessable
 from core.kit.ids import BUDGET, encode, new_id
 from core.kit.money import to_money
 from core.ledger import budget_rows
@@ -32,8 +32,8 @@ class BudgetService:
     def create(self, session: Session, principal: Principal, new: NewBudget) -> Budget:
         """A new budget, in force for every job accepted from now on, and for no job accepted before.
 
-        Raises `BudgetNameTaken`, and `Unprocessable` naming the field for what is out of range or for a scope that is
-        no project or key of the organisation.
+        Raises `BudgetNameTaken`, `Unprocessable` naming the field for what is out of range, and `NotFound` for a scope
+        that is no project or key of the organisation.
         """
         _check_name(new.name)
         new = replace(new, limit_usd=_checked_limit(new.limit_usd), thresholds=_checked_thresholds(new.thresholds))
@@ -48,7 +48,7 @@ class BudgetService:
             taken = f"there is a budget called {new.name!r}; choose another name, or archive that one"
             raise BudgetNameTaken(taken) from error
         if not written:
-            raise _wrong("scope_id", "scope_unknown", f"there is no such {new.scope} in your organisation")
+            raise NotFound(f"there is no such {new.scope} in your organisation", code=f"{new.scope}_not_found")
         facts = {"scope": new.scope, "period": new.period, "hard": new.hard, "limit_usd": str(new.limit_usd)}
         _record(session, principal, AuditAction.BUDGET_CREATE, budget_id, facts)
         return self.get(session, principal, budget_id)

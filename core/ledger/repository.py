@@ -1,6 +1,5 @@
 """The SQL of the ledger: calls of the functions that move money, and reading what they wrote."""
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -38,15 +37,11 @@ FROM settled WHERE jobs.id = :job AND settled.changed
 RETURNING jobs.cost_usd
 """)
 
-_SWEEP = text("SELECT DISTINCT ledger_sweep(:grace_seconds, :most) AS job_id")
+_SWEEP = text("SELECT ledger_sweep(:grace_seconds, :most)")
 _RELEASE_ENDED = text("""
 SELECT ledger_release(ARRAY(
   SELECT reservations.root_job_id FROM reservations JOIN jobs ON jobs.id = reservations.root_job_id
   WHERE jobs.finished_at IS NOT NULL ORDER BY 1 LIMIT :most))
-""")
-_RECOUNT = text("""
-UPDATE jobs SET cost_usd = (SELECT coalesce(sum(amount_usd), 0) FROM ledger_entries WHERE job_id = jobs.id)
-WHERE id = :id
 """)
 _CORRECT = text("SELECT ledger_correct(:job, :attempt, :call, :amount, :reason)")
 
@@ -120,20 +115,14 @@ def settle_call(executor: Executor, call: CallIdentity, settlement: Settlement, 
     ).scalar_one_or_none()
 
 
-def sweep(session: Session, grace_seconds: float, most: int) -> list[UUID]:
-    """Settle calls whose attempt runs no more; returns the jobs concerned."""
-    return list(session.execute(_SWEEP, {"grace_seconds": grace_seconds, "most": most}).scalars())
+def sweep(session: Session, grace_seconds: float, most: int) -> int:
+    """Settle calls whose attempt runs no more; returns how many."""
+    return int(session.execute(_SWEEP, {"grace_seconds": grace_seconds, "most": most}).scalar_one())
 
 
 def release_ended(session: Session, most: int) -> int:
     """Give back what ended jobs still hold; returns how many held something."""
     return int(session.execute(_RELEASE_ENDED, {"most": most}).scalar_one())
-
-
-def recount(session: Session, job_ids: Sequence[UUID]) -> None:
-    """Make the cost that jobs show agree with the ledger."""
-    for job_id in sorted(job_ids):
-        session.execute(_RECOUNT, {"id": job_id})
 
 
 def correct(session: Session, call: CallIdentity, amount_usd: Decimal, reason: str) -> int | None:

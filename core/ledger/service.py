@@ -68,15 +68,12 @@ def sweep(database: Database, grace_seconds: float) -> int:
     own calls, with what the provider reported.
     """
     with database.system() as session:
-        changed = repository.sweep(session, grace_seconds, _SWEPT_AT_ONCE)
-    if changed:
-        # Apart from the settling: a job's row is locked before balances, never after.
-        with database.system() as session:
-            repository.recount(session, changed)
-        _log.info("lost_calls_settled", count=len(changed))
+        settled = repository.sweep(session, grace_seconds, _SWEPT_AT_ONCE)
+    if settled:
+        _log.info("lost_calls_settled", count=settled)
     with database.system() as session:
         repository.release_ended(session, _SWEPT_AT_ONCE)
-    return len(changed)
+    return settled
 
 
 def correct(session: Session, call: CallIdentity, amount_usd: Decimal, reason: str) -> int:
@@ -87,7 +84,6 @@ def correct(session: Session, call: CallIdentity, amount_usd: Decimal, reason: s
     number = repository.correct(session, call, to_money(amount_usd), reason)
     if number is None:
         raise NotFound("there is no settled call of that number", code="call_not_found")
-    repository.recount(session, [call.job_id])
     return number
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from waybill.cli import capabilities, costs, jobs, keys, knowledge, members, prices, projects, roles, stack
+from waybill.cli import budgets, capabilities, costs, jobs, keys, knowledge, members, prices, projects, roles, stack
 from waybill.cli.exits import EPILOG, EPILOG_ROOT
 from waybill.cli.failures import WaybillGroup
 
@@ -24,6 +24,7 @@ stack.register(app)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_USE)
 app.add_typer(knowledge.app, name="kb", rich_help_panel=_USE)
 app.add_typer(capabilities.app, name="capabilities", rich_help_panel=_USE)
+app.add_typer(budgets.app, name="budgets", rich_help_panel=_USE)
 app.add_typer(costs.app, name="costs", rich_help_panel=_USE)
 app.add_typer(prices.app, name="prices", rich_help_panel=_USE)
 app.add_typer(keys.app, name="keys", rich_help_panel=_USE)

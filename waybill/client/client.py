@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Self
 
+from waybill.client.budgets import Budgets
 from waybill.client.capabilities import Capabilities
 from waybill.client.costs import Costs
 from waybill.client.jobs import Jobs
@@ -30,6 +31,7 @@ class WaybillClient:
         self.projects = Projects(self._transport)
         self.keys = Keys(self._transport)
         self.members = Members(self._transport)
+        self.budgets = Budgets(self._transport)
         self.costs = Costs(self._transport)
         self.prices = Prices(self._transport)
 

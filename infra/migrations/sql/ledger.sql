@@ -316,42 +316,44 @@ BEGIN
   RETURN true;
 END $$;
 
--- Give back what ended jobs still hold. A call that nobody settled is taken to have cost its bound.
+-- Give back what jobs that end still hold. One with a call that nobody has settled waits for the sweep.
 CREATE FUNCTION ledger_release(roots uuid[]) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE left_open record; released int;
+DECLARE ended uuid[]; released int;
 BEGIN
   PERFORM ledger_require_tenant(organization_id) FROM reservations WHERE root_job_id = ANY(roots);
-  PERFORM FROM reservations WHERE root_job_id = ANY(roots) ORDER BY root_job_id FOR UPDATE;
+  ended := ARRAY(SELECT root_job_id FROM reservations WHERE root_job_id = ANY(roots) AND committed_usd = 0
+    ORDER BY root_job_id FOR UPDATE);
+  IF ended = '{}' THEN
+    RETURN 0;
+  END IF;
   PERFORM ledger_lock(ARRAY(
-    SELECT DISTINCT unnest(balance_ids) FROM reservations WHERE root_job_id = ANY(roots)));
-  FOR left_open IN SELECT job_id, attempt, call, bound_usd FROM open_calls WHERE root_job_id = ANY(roots)
-    ORDER BY job_id, attempt, call
-  LOOP
-    PERFORM ledger_settle_call(left_open.job_id, left_open.attempt, left_open.call, left_open.bound_usd, '{}', '{}',
-      '{}', true, 'abandoned');
-  END LOOP;
+    SELECT DISTINCT unnest(balance_ids) FROM reservations WHERE root_job_id = ANY(ended) AND held_usd > 0));
   UPDATE budget_balances SET reserved_usd = reserved_usd - given_back.held
   FROM (
     SELECT balance_id, sum(held_usd) AS held FROM reservations, unnest(balance_ids) AS balance_id
-    WHERE root_job_id = ANY(roots) GROUP BY balance_id HAVING sum(held_usd) > 0
+    WHERE root_job_id = ANY(ended) GROUP BY balance_id HAVING sum(held_usd) > 0
   ) AS given_back
   WHERE budget_balances.id = given_back.balance_id;
-  DELETE FROM reservations WHERE root_job_id = ANY(roots);
+  DELETE FROM reservations WHERE root_job_id = ANY(ended);
   GET DIAGNOSTICS released = ROW_COUNT;
   RETURN released;
 END $$;
 
--- Settle, at their bound, the calls of attempts that run no more. Returns the jobs whose cost changed.
-CREATE FUNCTION ledger_sweep(grace_seconds float8, most int) RETURNS SETOF uuid
+-- Settle, at their bound, the calls of attempts that run no more, and add them to their jobs. Returns how many.
+CREATE FUNCTION ledger_sweep(grace_seconds float8, most int) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE lost open_calls[]; each open_calls;
+DECLARE lost open_calls[]; each open_calls; settled int := 0;
 BEGIN
   lost := ARRAY(
     SELECT pending FROM open_calls AS pending LEFT JOIN jobs ON jobs.id = pending.job_id
     WHERE pending.opened_at < now() - make_interval(secs => grace_seconds)
       AND (jobs.id IS NULL OR jobs.state <> 'running' OR jobs.attempt <> pending.attempt)
     ORDER BY pending.job_id, pending.attempt, pending.call LIMIT most);
+  IF lost = '{}' THEN
+    RETURN 0;
+  END IF;
+  PERFORM FROM jobs WHERE id IN (SELECT job_id FROM unnest(lost)) ORDER BY id FOR NO KEY UPDATE;
   PERFORM FROM reservations WHERE root_job_id IN (SELECT root_job_id FROM unnest(lost))
     ORDER BY root_job_id FOR UPDATE;
   PERFORM ledger_lock(ARRAY(SELECT DISTINCT unnest(balance_ids) FROM reservations
@@ -359,9 +361,11 @@ BEGIN
   FOREACH each IN ARRAY lost LOOP
     IF ledger_settle_call(each.job_id, each.attempt, each.call, each.bound_usd, '{}', '{}', '{}', true,
       'worker_lost') THEN
-      RETURN NEXT each.job_id;
+      UPDATE jobs SET cost_usd = cost_usd + each.bound_usd WHERE id = each.job_id;
+      settled := settled + 1;
     END IF;
   END LOOP;
+  RETURN settled;
 END $$;
 
 -- A correction adds `amount` (which may be negative) to what a settled call cost.
@@ -375,6 +379,7 @@ BEGIN
     RETURN NULL;
   END IF;
   PERFORM ledger_require_tenant(settled.organization_id);
+  UPDATE jobs SET cost_usd = cost_usd + amount WHERE id = job;
   PERFORM ledger_lock(settled.balance_ids);
   SELECT max(entry) + 1 INTO following FROM ledger_entries
   WHERE job_id = job AND attempt = corrected_attempt AND call = number;

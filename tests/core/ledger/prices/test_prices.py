@@ -45,7 +45,7 @@ def seeded(database: Database) -> Seeded:
 
 
 def new_principal(database: Database) -> Principal:
-    principal = Principal(new_id(), new_id(), new_id(), frozenset())
+    principal = Principal(new_id(), new_id(), new_id(), frozenset(), actor_kind="key")
     with database.system() as session:
         session.execute(
             text("INSERT INTO organizations (id, name) VALUES (:id, :name)"),

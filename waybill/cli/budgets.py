@@ -1,0 +1,156 @@
+"""``waybill budgets``: what may be spent, and what has been."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from waybill.cli.connect import connect
+from waybill.cli.exits import EPILOG
+from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.output import Output
+
+if TYPE_CHECKING:
+    from waybill.client.budgets import Budget
+
+app = typer.Typer(no_args_is_help=True, help="Budgets: what may be spent, and what has been.", epilog=EPILOG)
+
+BudgetId = Annotated[str, typer.Argument(metavar="BUDGET", help="Its id: bud_….", show_default=False)]
+Exhaustion = Annotated[
+    Literal["fail", "pause"] | None,
+    typer.Option(show_default=False, help="What becomes of a running job that finds no room."),
+]
+Thresholds = Annotated[
+    list[int] | None,
+    typer.Option("--threshold", metavar="PERCENT", show_default="50, 80, 100", help="When to warn. Repeatable."),
+]
+Hard = Annotated[
+    bool | None, typer.Option("--hard/--soft", show_default=False, help="Refuse what has no room, or only warn.")
+]
+
+
+@app.command(epilog=EPILOG)
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What refusals call it.", show_default=False)],
+    limit: Annotated[str, typer.Option(metavar="USD", help="What may be spent in a period: 250.00.")],
+    period: Annotated[Literal["day", "month", "total"], typer.Option(help="Days and months are UTC.")] = "month",
+    project: Annotated[
+        str | None, typer.Option(show_default=False, help="Only this project's spending: prj_….")
+    ] = None,
+    key: Annotated[str | None, typer.Option(show_default=False, help="Only this key's spending: key_….")] = None,
+    hard: Hard = None,
+    on_exhaustion: Exhaustion = None,
+    threshold: Thresholds = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Create a budget and print its id: for the organisation, or for one project or key.
+
+    Example: waybill budgets create 'research, monthly' --limit 250.00 --project prj_01jd3q8v9tfq8a1b2c3d4e5f6g
+    """
+    if project and key:
+        raise typer.BadParameter("a budget is for a project or for a key, not for both", param_hint="--key")
+    output = Output(as_json=as_json)
+    body = {"name": name, "limit_usd": limit, "period": period}
+    if project or key:
+        body |= {"scope": "project" if project else "key", "scope_id": project or key or ""}
+    with connect(url, api_key) as client:
+        made = client.budgets.create({**body, **_given(hard, on_exhaustion, threshold)})
+    if as_json:
+        output.document(made.as_json())
+    else:
+        output.show(made.id)
+
+
+@app.command("list", epilog=EPILOG)
+def list_budgets(
+    archived: Annotated[bool, typer.Option("--archived", help="Also those that are archived.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """List the organisation's budgets with what is spent and reserved, newest first."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        page = client.budgets.list(archived=archived, limit=limit, cursor=cursor)
+    if as_json:
+        output.document(page.as_json())
+        return
+    if not page.data:
+        output.note("no budgets; make one with: waybill budgets create NAME --limit USD")
+        return
+    _show(output, page.data)
+    if page.next_cursor:
+        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+
+
+@app.command(epilog=EPILOG)
+def show(budget: BudgetId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Show one budget and its current balance."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        found = client.budgets.get(budget)
+    _answer(output, found)
+
+
+@app.command(epilog=EPILOG)
+def update(
+    budget: BudgetId,
+    limit: Annotated[str | None, typer.Option(metavar="USD", show_default=False, help="The new limit.")] = None,
+    hard: Hard = None,
+    on_exhaustion: Exhaustion = None,
+    threshold: Thresholds = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Change a budget; what is not named stays as it is."""
+    change = _given(hard, on_exhaustion, threshold) | ({"limit_usd": limit} if limit is not None else {})
+    if not change:
+        raise typer.BadParameter("say what to change: --limit, --hard, --soft, --on-exhaustion or --threshold")
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        changed = client.budgets.update(budget, change)
+    _answer(output, changed)
+
+
+@app.command(epilog=EPILOG)
+def archive(budget: BudgetId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """End a budget: it refuses and warns no more."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        ended = client.budgets.archive(budget)
+    _answer(output, ended)
+
+
+def _given(hard: bool | None, on_exhaustion: str | None, thresholds: list[int] | None) -> dict[str, object]:
+    named = {"hard": hard, "on_exhaustion": on_exhaustion, "thresholds": thresholds or None}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _answer(output: Output, budget: "Budget") -> None:
+    if output.as_json:
+        output.document(budget.as_json())
+    else:
+        _show(output, [budget])
+
+
+def _show(output: Output, budgets: "list[Budget]") -> None:
+    from waybill.cli.tables import table
+
+    made = table("BUDGET", "NAME", "FOR", "PERIOD", "LIMIT USD", "SPENT", "RESERVED", "KIND")
+    for budget in budgets:
+        kind = f"hard, {budget.on_exhaustion}" if budget.hard else "soft"
+        made.add_row(
+            budget.id,
+            budget.name,
+            budget.scope if budget.scope == "organization" else budget.scope_id,
+            budget.period,
+            budget.limit_usd,
+            budget.balance.spent_usd,
+            budget.balance.reserved_usd,
+            "archived" if budget.archived_at else kind,
+        )
+    output.show(made)
