@@ -52,8 +52,6 @@ def test_a_budget_is_created_read_listed_changed_and_archived(client: httpx.Clie
         ({"thresholds": [0]}, "body.thresholds.0"),
         ({"scope": "project"}, "body.scope_id"),
         ({"scope": "project", "scope_id": "prj_nonsense"}, "body.scope_id"),
-        ({"scope": "project", "scope_id": encode(PROJECT, new_id())}, "body.scope_id"),
-        ({"scope": "key", "scope_id": encode(KEY, new_id())}, "body.scope_id"),
         ({"scope_id": encode(PROJECT, new_id())}, "body.scope_id"),
         ({"colour": "red"}, "body.colour"),
     ],
@@ -65,6 +63,13 @@ def test_bad_input_names_the_field(client: httpx.Client, change: dict[str, objec
     assert refused.json()["errors"][0]["path"] == path
 
 
+def test_a_scope_that_is_not_there_is_not_found(client: httpx.Client) -> None:
+    for scope, prefix in (("project", PROJECT), ("key", KEY)):
+        body = {"name": "bad", "limit_usd": "1", "scope": scope, "scope_id": encode(prefix, new_id())}
+        refused = client.post("/v1/budgets", json=body)
+        assert (refused.status_code, refused.json()["code"]) == (404, f"{scope}_not_found")
+
+
 def test_another_organization_finds_nothing(client: httpx.Client, api: RunningApi) -> None:
     budget = client.post("/v1/budgets", json={"name": "ours", "limit_usd": "1"}).json()
     path = f"/v1/budgets/{budget['id']}"
@@ -73,7 +78,7 @@ def test_another_organization_finds_nothing(client: httpx.Client, api: RunningAp
         assert [(each.status_code, each.json()["code"]) for each in answers] == [(404, "budget_not_found")] * 3
         assert stranger.get("/v1/budgets").json()["data"] == []
         theirs = {"name": "x", "limit_usd": "1", "scope": "project", "scope_id": encode(PROJECT, api.key.project_id)}
-        assert stranger.post("/v1/budgets", json=theirs).json()["errors"][0]["code"] == "scope_unknown"
+        assert stranger.post("/v1/budgets", json=theirs).json()["code"] == "project_not_found"
     assert client.get(path).json() == budget
 
 
