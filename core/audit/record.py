@@ -1,5 +1,7 @@
 """Writing a record: one INSERT into the caller's transaction."""
 
+import hashlib
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,11 +15,25 @@ from core.kit.db import Executor
 
 ActorKind = Literal["key", "user", "worker", "dispatcher", "system"]
 
-_RECORD = text("""
+PERSONAL = "personal"
+_SALT_BYTES = 32
+
+_INSERT = """
 INSERT INTO audit_inbox (organization_id, project_id, action, subject_id, actor_kind, actor_id, attempt,
   payload_digest, detail)
 VALUES (:organization_id, :project_id, :action, :subject_id, :actor_kind, :actor_id, :attempt, :payload_digest,
   CAST(:detail AS jsonb))
+"""
+_RECORD = text(_INSERT)
+# One statement, because the executor may be one that commits after each.
+_RECORD_WITH_PERSONAL = text(f"""
+WITH personal AS (
+  INSERT INTO audit_personal (organization_id, digest, data_subject, field, salt, value)
+  SELECT :organization_id, digest, CAST(:data_subject AS text), field, salt, value
+  FROM unnest(CAST(:digests AS bytea[]), CAST(:fields AS text[]), CAST(:salts AS bytea[]), CAST(:values AS text[]))
+    AS personal (digest, field, salt, value)
+)
+{_INSERT}
 """)
 
 
@@ -27,6 +43,17 @@ class Actor:
 
     kind: ActorKind
     id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """Personal data that belongs to a record: `fields` by name, all of them about one person.
+
+    `data_subject` is what an erasure will name: an id, or an address. The record keeps salted digests of the values.
+    """
+
+    data_subject: str
+    fields: Mapping[str, str]
 
 
 def record(
@@ -40,23 +67,44 @@ def record(
     attempt: int | None = None,
     payload_digest: bytes | None = None,
     detail: Mapping[str, Any] | None = None,
+    personal: Personal | None = None,
 ) -> None:
     """Add a record to the caller's transaction.
 
     `payload_digest` is the SHA-256 of what is never stored here. `detail` holds facts about the act (codes, amounts,
-    ids), never personal data or payloads.
+    ids), never personal data or payloads: what is personal goes into `personal`, and can be erased.
     """
+    facts = dict(detail or {})
+    parameters = {
+        "organization_id": organization_id,
+        "project_id": project_id,
+        "action": action.value,
+        "subject_id": subject_id,
+        "actor_kind": actor.kind,
+        "actor_id": actor.id,
+        "attempt": attempt,
+        "payload_digest": payload_digest,
+    }
+    if personal is None:
+        session.execute(_RECORD, {**parameters, "detail": orjson.dumps(facts).decode()})
+        return
+    salts = [secrets.token_bytes(_SALT_BYTES) for _ in personal.fields]
+    digests = [salted_digest(salt, value) for salt, value in zip(salts, personal.fields.values(), strict=True)]
+    facts[PERSONAL] = dict(zip(personal.fields, (digest.hex() for digest in digests), strict=True))
     session.execute(
-        _RECORD,
+        _RECORD_WITH_PERSONAL,
         {
-            "organization_id": organization_id,
-            "project_id": project_id,
-            "action": action.value,
-            "subject_id": subject_id,
-            "actor_kind": actor.kind,
-            "actor_id": actor.id,
-            "attempt": attempt,
-            "payload_digest": payload_digest,
-            "detail": orjson.dumps(dict(detail or {})).decode(),
+            **parameters,
+            "detail": orjson.dumps(facts).decode(),
+            "data_subject": personal.data_subject,
+            "digests": digests,
+            "fields": list(personal.fields),
+            "salts": salts,
+            "values": list(personal.fields.values()),
         },
     )
+
+
+def salted_digest(salt: bytes, value: str) -> bytes:
+    """What stands in a record for a personal value: without the salt nobody can try values against it."""
+    return hashlib.sha256(salt + value.encode()).digest()

@@ -17,6 +17,8 @@ KNOWLEDGE_BASE = "kb"
 DOCUMENT = "doc"
 BUDGET = "bud"
 PRICE = "prc"
+AUDIT = "aud"
+ERASURE = "ers"
 
 
 def new_id() -> UUID:

@@ -26,7 +26,7 @@ from core.kit.settings import Settings
 
 MASK = "***"
 _SECRET_FIELDS = frozenset(
-    {"api_key", "authorization", "cookie", "password", "secret", "secret_key", "token", "x-api-key"}
+    {"api_key", "authorization", "cookie", "password", "secret", "secret_key", "signing_key", "token", "x-api-key"}
 )
 _PAYLOAD_FIELDS = frozenset({"body", "content", "input", "messages", "payload", "prompt", "result", "text"})
 _WITHHELD = "[withheld]"

@@ -100,6 +100,13 @@ class Settings(BaseSettings):
     inline_payload_max_bytes: int = Field(64 * 1024, description="Larger inputs and results go to the blob store.")
 
     secret_key: SecretStr | None = Field(None, description="At least 32 random characters; keys the hash of API keys.")
+    signing_key: SecretStr | None = Field(
+        None, description="32 random bytes in base64: the Ed25519 key that signs audit seals and waybills."
+    )
+    signing_keys_retired: list[str] = Field(
+        default_factory=list,
+        description="JSON list of public keys in base64 whose signatures stay good after a rotation.",
+    )
 
     oidc_issuers: list[OidcIssuer] = Field(
         default_factory=list,

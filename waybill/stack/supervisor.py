@@ -22,9 +22,10 @@ from typing import Any, Literal, Protocol, Self
 from pydantic import SecretStr
 
 from core.kit.settings import Settings
+from core.kit.signing import generate_seed
 from waybill.stack import plan
 from waybill.stack.errors import StackError
-from waybill.stack.home import SECRET_KEY_FILE, Home
+from waybill.stack.home import SECRET_KEY_FILE, SIGNING_KEY_FILE, Home
 from waybill.stack.interruption import Interruptions
 from waybill.stack.leftovers import without_leftovers
 from waybill.stack.plan import Plan, plan_children
@@ -35,7 +36,15 @@ from waybill.stack.valkey import EmbeddedValkey
 _TICK_SECONDS = 0.05
 _WATCH_SECONDS = 0.2
 _LAST_LINES = 12
-_PREPARED_BY_US = ("database_url", "redis_url", "secret_key", "flower_password", "api_port", "flower_port")
+_PREPARED_BY_US = (
+    "database_url",
+    "redis_url",
+    "secret_key",
+    "signing_key",
+    "flower_password",
+    "api_port",
+    "flower_port",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +255,8 @@ class Stack:
         }
         if settings.secret_key is None:
             changes["secret_key"] = SecretStr(self._home.kept_secret(SECRET_KEY_FILE))
+        if settings.signing_key is None:
+            changes["signing_key"] = SecretStr(self._home.kept_secret(SIGNING_KEY_FILE, generate_seed))
         if settings.flower_password is None:
             changes["flower_password"] = SecretStr(self._home.kept_secret("flower.password"))
         for name, part in (("api_port", "api"), ("flower_port", "flower")):

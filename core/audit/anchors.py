@@ -1,0 +1,57 @@
+"""Seals outside the database: what stands in the blob store bounds what a rewritten database can deny.
+
+A chain that lost its end is still a chain. An anchor, written once to storage that cannot be changed, says how long it
+was and what its last link was.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from core.audit.documents import Seal
+from core.kit.blob import BlobStore
+from core.kit.ids import ORGANIZATION, decode, encode
+
+_ROOT = "audit/"
+# The newest anchor vouches for everything before it; older ones catch a chain that was rewritten and anchored anew.
+_READ_MOST = 100
+
+
+def folder(organization_id: UUID) -> str:
+    """Where everything of an organisation's trail is kept."""
+    return f"{_ROOT}{encode(ORGANIZATION, organization_id)}/"
+
+
+def write_anchor(blobs: BlobStore, seal: Seal) -> str:
+    """Store the seal's document, unless it is there already; returns the key."""
+    key = f"{folder(seal.organization_id)}anchors/{seal.number:012}.json"
+    if not blobs.exists(key):
+        blobs.put(key, orjson.dumps(seal.document()), "application/json")
+    return key
+
+
+def read_anchors(blobs: BlobStore, organization_id: UUID) -> list[tuple[str, dict[str, Any] | None]]:
+    """The newest anchors, oldest first, as (key, seal document); None for one that cannot be read."""
+    keys = list(blobs.list(f"{folder(organization_id)}anchors/"))[-_READ_MOST:]
+    return [(key, _parse(blobs.get(key))) for key in keys]
+
+
+def anchored_organizations(blobs: BlobStore) -> list[UUID]:
+    """Every organisation that has an anchor, also those of which the database knows nothing any more."""
+    found = set()
+    for key in blobs.list(_ROOT):
+        name = key.removeprefix(_ROOT).partition("/")[0]
+        try:
+            found.add(decode(ORGANIZATION, name))
+        except ValueError:
+            continue
+    return sorted(found)
+
+
+def _parse(body: bytes) -> dict[str, Any] | None:
+    try:
+        found = orjson.loads(body)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,91 @@
+"""Exports: ranges of seals with their records, and anchors, in the blob store.
+
+In Azure the container has an immutability policy (WORM), so that nobody can change or remove what was exported, the
+operators of Waybill included. Nothing is ever written twice under one key.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from uuid import UUID
+
+import orjson
+from sqlalchemy.orm import Session
+
+from core.audit import repository
+from core.audit.anchors import folder, write_anchor
+from core.audit.documents import Record, Seal
+from core.kit.blob import BlobStore
+from core.kit.db import Database
+
+MOST_RECORDS = 50_000
+_SEALS_MOST = 5_000
+_CONTENT_TYPE = "application/x-ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A range of seals that was written to the blob store."""
+
+    organization_id: UUID
+    first_number: int
+    last_number: int
+    records: int
+    blob_key: str
+
+
+def export_once(
+    database: Database, blobs: BlobStore, *, organization_id: UUID | None = None, most_records: int = MOST_RECORDS
+) -> list[Exported]:
+    """Write what is sealed and not exported yet: one object and one anchor an organisation, of about `most_records`.
+
+    Returns what was written; call it again until that is nothing. A second exporter writes nothing while one is at
+    work. What a killed one had stored and not noted down is stored again, under the key of a range of its own.
+    """
+    with database.system() as session:
+        if not repository.try_lock(session, repository.EXPORTING):
+            return []
+        return [
+            _export(session, blobs, organization, after, through, most_records)
+            for organization, after, through in repository.unexported(session)
+            if organization_id in {None, organization}
+        ]
+
+
+def _export(  # noqa: PLR0917 - private, and every caller says all of it
+    session: Session, blobs: BlobStore, organization_id: UUID, after: int, through: int, most_records: int
+) -> Exported:
+    chosen: list[Seal] = []
+    for seal in repository.seals(session, organization_id, after=after, through=through, most=_SEALS_MOST):
+        chosen.append(seal)
+        if seal.last_sequence - chosen[0].first_sequence + 1 >= most_records:
+            break
+    first, last = chosen[0], chosen[-1]
+    records = repository.records(session, organization_id, after=first.first_sequence - 1, through=last.last_sequence)
+    lines = list(_lines(chosen, records))
+    body = b"".join(lines)
+    key = f"{folder(organization_id)}records/{first.number:012}-{last.number:012}.ndjson"
+    if not blobs.exists(key):
+        blobs.put(key, body, _CONTENT_TYPE)
+    write_anchor(blobs, last)
+    digest = hashlib.sha256(body).hexdigest()
+    repository.insert_export(
+        session,
+        organization_id,
+        first_number=first.number,
+        last_number=last.number,
+        blob_key=key,
+        sha256=digest,
+        size_bytes=len(body),
+    )
+    return Exported(organization_id, first.number, last.number, len(lines) - len(chosen), key)
+
+
+def _lines(seals: list[Seal], records: Iterator[Record]) -> Iterator[bytes]:
+    """A line for each seal, followed by a line for each of its records, in order."""
+    by_seal = {seal_id: list(group) for seal_id, group in groupby(records, lambda record: record.seal_id)}
+    for seal in seals:
+        yield orjson.dumps({"seal": seal.document()}, option=orjson.OPT_APPEND_NEWLINE)
+        for record in by_seal.get(seal.id, ()):
+            yield orjson.dumps({"record": record.document()}, option=orjson.OPT_APPEND_NEWLINE)

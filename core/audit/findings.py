@@ -1,0 +1,74 @@
+"""What a verification has to say: in words, with the place."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class Kind(StrEnum):
+    """What is wrong."""
+
+    RECORD_ALTERED = "record_altered"
+    RECORD_MISSING = "record_missing"
+    RECORDS_SWAPPED = "records_swapped"
+    RECORD_DUPLICATED = "record_duplicated"
+    RECORD_FORGED = "record_forged"
+    RECORD_MISPLACED = "record_misplaced"
+    LEAF_ALTERED = "leaf_altered"
+    BATCH_REWRITTEN = "batch_rewritten"
+    SEAL_ALTERED = "seal_altered"
+    SEAL_FORGED = "seal_forged"
+    SEAL_MISSING = "seal_missing"
+    KEY_UNKNOWN = "key_unknown"
+    CHAIN_BROKEN = "chain_broken"
+    CHAIN_CUT = "chain_cut"
+    CHAIN_REPLACED = "chain_replaced"
+    ANCHOR_UNREADABLE = "anchor_unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, and where: sequences of records, or the number of a seal."""
+
+    kind: Kind
+    message: str
+    seal: int | None = None
+    first_sequence: int | None = None
+    last_sequence: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The finding as JSON members."""
+        return {
+            "kind": self.kind.value,
+            "message": self.message,
+            "seal": self.seal,
+            "first_sequence": self.first_sequence,
+            "last_sequence": self.last_sequence,
+        }
+
+
+@dataclass(slots=True)
+class Report:
+    """The outcome for one organisation. `next_after_seal` is set when there is more to verify."""
+
+    organization_id: UUID
+    verified_at: datetime
+    records: int = 0
+    seals: int = 0
+    first_seal: int | None = None
+    last_seal: int | None = None
+    last_sequence: int = 0
+    head_hash: bytes | None = None
+    retired_seals: int = 0
+    waiting: int = 0
+    anchors: int = 0
+    anchored_through: int | None = None
+    next_after_seal: int | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings

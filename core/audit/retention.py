@@ -1,0 +1,26 @@
+"""The end of records' life: before their partitions are dropped, a signed statement says which seals stay without."""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from core.audit import repository
+from core.audit.documents import retirement_message
+from core.audit.repository import Retirement
+from core.kit.signing import Signer
+
+
+def retire_before(session: Session, signer: Signer, before: datetime) -> int:
+    """Declare the records of every seal made before `before` as ready to go; returns for how many organisations.
+
+    For `Database.system`. Drop the partitions of ``audit_records`` that end at or before `before` in the same
+    transaction: a partition holds whole seals, so nothing that is still needed goes with them. Seals themselves stay,
+    and with them the chain.
+    """
+    seals = repository.retirable_seals(session, before)
+    moment = repository.now(session)
+    for seal in seals:
+        message = retirement_message(seal.organization_id, seal.number, seal.hash, moment)
+        retirement = Retirement(seal.number, seal.hash, moment, signer.sign(message), signer.key_id)
+        repository.insert_retirement(session, seal.organization_id, retirement)
+    return len(seals)
