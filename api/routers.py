@@ -6,6 +6,7 @@ from api import documentation, health
 from api.budgets import routes as budgets
 from api.capabilities import routes as capabilities
 from api.costs import routes as costs
+from api.jobs import cost as job_cost
 from api.jobs import routes as jobs
 from api.keys import routes as keys
 from api.knowledge_bases import documents
@@ -18,6 +19,7 @@ from api.usage import routes as usage
 
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
+    job_cost.router,
     knowledge_bases.router,
     documents.router,
     capabilities.router,

@@ -95,6 +95,7 @@ class JobLinks(BaseModel):
     self: str
     events: str
     cancel: str
+    cost: str
 
 
 class Job(BaseModel):
@@ -167,7 +168,7 @@ def to_wire(job: JobRecord) -> dict[str, Any]:
         "usage": job.usage,
         "cost_usd": format_money(job.cost_usd),
         "max_cost_usd": None if job.max_cost_usd is None else format_money(job.max_cost_usd),
-        "links": {"self": where, "events": f"{where}/events", "cancel": f"{where}/cancel"},
+        "links": {"self": where, "events": f"{where}/events", "cancel": f"{where}/cancel", "cost": f"{where}/cost"},
     }
 
 
