@@ -60,7 +60,9 @@ class Meter:
         except BudgetExhausted as refusal:
             if refusal.on_exhaustion == "pause":
                 _log.info("job_waits_for_budget", budget=refusal.extra.get("name"))
-                why = {"code": refusal.code, "message": refusal.detail, "wanted_usd": refusal.extra["wanted"]}
+                # Waiting, the job gives back what it still holds: to go on, it will need all of the call's bound.
+                wanted_usd = format_money(most.amount_usd)
+                why = {"code": refusal.code, "message": refusal.detail, "wanted_usd": wanted_usd}
                 raise JobSuspended(Reason.BUDGET, why) from None
             raise CapabilityFailure(refusal.detail, code=refusal.code) from None
         opened = OpenCall()

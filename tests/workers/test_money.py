@@ -213,6 +213,21 @@ def test_a_budget_that_pauses_lets_the_job_go_on_when_it_is_topped_up(settings: 
     assert violations(tenant) == []
 
 
+@pytest.mark.survive("P11")
+def test_a_paused_job_is_not_resumed_by_what_it_gives_back_itself(settings: Settings, tenant: Tenant) -> None:
+    set_budget(tenant, "0.12", on_exhaustion="pause")
+    # The second call needs 0.04 beyond what the first one has left; waiting, the job gives that back.
+    job_id = tenant.submit("spend", calls=2, bound_tokens=100, used_tokens=40)
+    with dispatcher(settings), worker(settings):
+        tenant.wait_for_state(job_id, JobState.WAITING)
+        assert balance(tenant) == (Decimal(0), 40 * TOKEN_USD)
+        # Time for several sweeps.
+        tenant.wait(tenant.submit("sleep", seconds=3))
+        job = tenant.job(job_id)
+    assert (job.state, job.attempt) == (JobState.WAITING, 1)
+    assert violations(tenant) == []
+
+
 def test_a_job_never_costs_more_than_it_may(settings: Settings, tenant: Tenant) -> None:
     job_id = tenant.submit("spend", calls=5, bound_tokens=100, used_tokens=100, max_cost_usd=Decimal("0.35"))
     with dispatcher(settings), worker(settings):
