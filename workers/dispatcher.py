@@ -147,6 +147,8 @@ class Dispatcher:
         self._pools = {
             pool: PoolDispatcher(pool, self._database, self._broker, self._publisher, settings) for pool in pools
         }
+        # A key that is none must stop the start, not a thread that nobody watches.
+        self._signer = Signer.from_settings(settings) if settings.signing_key is not None else None
         self._owned: set[str] = set()
         self._owner: psycopg.Connection[tuple[object, ...]] | None = None
         self._wake = threading.Event()
@@ -223,6 +225,7 @@ class Dispatcher:
             _log.warning("dispatcher_waits_for_redis", error=str(error))
 
     def _keep_house(self) -> None:
+        ledger.release_ended(self._database)
         with self._database.system() as session:
             queue.ensure_partitions(session)
             queue.forget_idempotency_keys(session)
@@ -255,14 +258,13 @@ class Dispatcher:
 
     def _seal_forever(self) -> None:
         # A thread of its own: a large batch must not keep jobs from being dispatched. Sealers exclude each other.
-        if self._settings.signing_key is None:
+        if self._signer is None:
             _log.warning("audit_not_sealed", remedy="set WAYBILL_SIGNING_KEY to the output of: openssl rand -base64 32")
             return
-        signer = Signer.from_settings(self._settings)
         while not self._stop.is_set():
             sealed = 0
             try:
-                sealed = seal_once(self._database, signer)
+                sealed = seal_once(self._database, self._signer)
             except Exception as error:  # noqa: BLE001 - whatever one batch died of, the next one must come
                 if is_unavailable(error):
                     _log.warning("sealer_waits_for_postgres", error=type(error).__name__)

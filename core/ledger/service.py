@@ -62,7 +62,7 @@ def settle_call(executor: Executor, call: CallIdentity, settlement: Settlement, 
 
 
 def sweep(database: Database, grace_seconds: float) -> int:
-    """Settle calls that no attempt will settle any more, and release what ended jobs hold; returns how many calls.
+    """Settle calls that no attempt will settle any more, and release what their jobs then hold; returns how many.
 
     `grace_seconds` is how long a call may be open before its attempt is looked at: a fenced worker still settles its
     own calls, with what the provider reported.
@@ -71,9 +71,17 @@ def sweep(database: Database, grace_seconds: float) -> int:
         settled = repository.sweep(session, grace_seconds, _SWEPT_AT_ONCE)
     if settled:
         _log.info("lost_calls_settled", count=settled)
-    with database.system() as session:
-        repository.release_ended(session, _SWEPT_AT_ONCE)
+        release_ended(database)
     return settled
+
+
+def release_ended(database: Database) -> int:
+    """Release what ended jobs still hold; returns how many held something.
+
+    A job releases what it holds as it ends, and a swept one with its sweep: this is for what neither has caught.
+    """
+    with database.system() as session:
+        return repository.release_ended(session, _SWEPT_AT_ONCE)
 
 
 def correct(session: Session, call: CallIdentity, amount_usd: Decimal, reason: str) -> int:

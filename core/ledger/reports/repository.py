@@ -46,10 +46,9 @@ _EXPRESSIONS = {
     Dimension.DAY: (_DAY,),
 }
 
-# The cost centre is read through the row's JSON, so that a statement can be made of any version of the table.
 _PROJECT = text("""
 SELECT project.id, project.name, organization.id AS organization_id, organization.name AS organization,
-  to_jsonb(project) ->> 'cost_centre' AS cost_centre, now() AS now
+  project.cost_centre, now() AS now
 FROM projects AS project JOIN organizations AS organization ON organization.id = project.organization_id
 WHERE project.id = :project_id AND project.organization_id = :organization_id
 """)
