@@ -1,7 +1,5 @@
 """What jobs do is sealed by the dispatcher as it runs, and verifies."""
 
-from collections.abc import Iterator
-
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
@@ -10,16 +8,9 @@ from core.audit.verification import verify
 from core.jobs.states import JobState
 from core.kit.settings import Settings
 from core.kit.signing import Keyring, generate_seed
-from tests.factories.jobs import Tenant, new_tenant
+from tests.factories.jobs import Tenant
 from tests.factories.processes import dispatcher, worker
 from tests.factories.waiting import wait_until
-
-
-@pytest.fixture
-def tenant(settings: Settings) -> Iterator[Tenant]:
-    opened = new_tenant(settings)
-    yield opened
-    opened.close()
 
 
 @pytest.mark.survive("S6")

@@ -4,8 +4,7 @@ import os
 import random
 import signal
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -24,13 +23,6 @@ from waybill.stack.valkey import EmbeddedValkey
 
 pytestmark = pytest.mark.timeout(240)
 RecordProperty = Callable[[str, object], None]
-
-
-@pytest.fixture
-def tenant(settings: Settings) -> Iterator[Tenant]:
-    made = new_tenant(settings)
-    yield made
-    made.close()
 
 
 def starts(marker: Path) -> list[str]:
@@ -226,47 +218,6 @@ def test_many_flushes_and_restarts_of_redis_lose_no_job(
     _lose_the_broker(settings, tenant, valkey, jobs=1500, blows=15)
 
 
-@pytest.mark.survive("C8")
-def test_a_flood_of_one_tenant_holds_another_back_by_two_slots_at_most(
-    settings: Settings, tenant: Tenant, record_property: RecordProperty
-) -> None:
-    small = new_tenant(settings)
-    try:
-        with dispatcher(settings), worker(settings, concurrency=2):
-            for _ in range(150):
-                tenant.submit("sleep", seconds=0.25)
-            wait_until(lambda: tenant.open_jobs(tenant.submitted) < 145, timeout_seconds=30, what="the flood to flow")
-            single = small.submit()
-            submitted = small.job(single).created_at
-            [job] = small.wait(single)
-            assert job.started_at is not None
-            with tenant.database.system() as session:
-                overtaking = session.execute(
-                    text(
-                        "SELECT count(*) FROM jobs WHERE project_id = :flood AND started_at BETWEEN :since AND :until"
-                    ),
-                    {"flood": tenant.principal.project_id, "since": submitted, "until": job.started_at},
-                ).scalar_one()
-            # The one message that may wait in the broker, and those taken while the dispatcher woke.
-            record_property("figure", f"{overtaking} jobs of the flood started first")
-            assert overtaking <= 2
-            for job_id in tenant.submitted:
-                tenant.cancel(job_id)
-    finally:
-        small.close()
-
-
-@pytest.mark.survive("C8")
-def test_a_slow_pool_does_not_hold_back_another(settings: Settings, tenant: Tenant) -> None:
-    with dispatcher(settings), worker(settings, "probe", 1), worker(settings, "other", 1):
-        slow = [tenant.submit("sleep", seconds=20) for _ in range(3)]
-        tenant.wait_for_state(slow[0], JobState.RUNNING)
-        [job] = tenant.wait(tenant.submit(capability="other.act"), timeout_seconds=10)
-        assert job.state is JobState.SUCCEEDED
-        for job_id in slow:
-            tenant.cancel(job_id)
-
-
 @pytest.mark.survive("C9")
 def test_a_job_for_later_waits_in_postgres_not_in_the_broker(settings: Settings, tenant: Tenant) -> None:
     with dispatcher(settings), worker(settings):
@@ -314,11 +265,11 @@ def test_redis_holds_no_more_keys_after_many_jobs_than_before(settings: Settings
 @pytest.mark.slow
 @pytest.mark.survive("C10")
 @pytest.mark.timeout(3600)
-def test_redis_holds_no_more_keys_after_ten_thousand_jobs(settings: Settings, valkey: EmbeddedValkey) -> None:
+def test_redis_holds_no_more_keys_after_a_hundred_thousand_jobs(settings: Settings, valkey: EmbeddedValkey) -> None:
     brief = settings_of(settings, event_stream_ttl_seconds=1)
     tenant = new_tenant(brief)
     try:
-        _count_keys(brief, tenant, jobs=10_000)
+        _count_keys(brief, tenant, jobs=100_000)
     finally:
         tenant.close()
 
@@ -345,30 +296,6 @@ def test_a_reader_never_sees_an_event_before_its_row_nor_a_retry_as_final(settin
                 assert job.error is None
             seen.append(event.type)
     assert seen == ["job.queued", "job.started", "job.queued", "job.started", "job.succeeded"]
-
-
-@pytest.mark.survive("C12")
-def test_a_projects_limit_holds_while_jobs_are_submitted_by_slow_transactions(settings: Settings) -> None:
-    tenant = new_tenant(settings, max_concurrent_jobs=3)
-    try:
-        with dispatcher(settings), worker(settings, concurrency=8), worker(settings, "other", 4):
-            # An old id that commits late must be counted like any other (hatchet#4778).
-            late = tenant.database.engine.connect()
-            for index in range(24):
-                tenant.submit("sleep", seconds=0.15, capability="probe.act" if index % 3 else "other.act")
-            late.close()
-            most = 0
-            while tenant.open_jobs(tenant.submitted):
-                with tenant.database.system() as session:
-                    running = session.execute(
-                        text("SELECT count(*) FROM jobs WHERE project_id = :project AND state = 'running'"),
-                        {"project": tenant.principal.project_id},
-                    ).scalar_one()
-                most = max(most, running)
-                time.sleep(0.01)
-            assert 2 <= most <= 3
-    finally:
-        tenant.close()
 
 
 def test_every_way_an_attempt_ends_has_a_stable_code_and_no_foreign_text(settings: Settings, tenant: Tenant) -> None:
@@ -402,59 +329,6 @@ def test_a_standby_takes_over_from_a_killed_dispatcher(settings: Settings, tenan
             assert job.state is JobState.SUCCEEDED
         finally:
             standby.stop()
-
-
-def ten_to_one(settings: Settings, tenant: Tenant, flood: int, record_property: RecordProperty) -> None:
-    """`flood` jobs of one project, a tenth of that of another: each ends once, and the small one's wait stays flat."""
-    small = new_tenant(settings)
-    try:
-        with dispatcher(settings), worker(settings, concurrency=4):
-            for index in range(flood):
-                tenant.submit()
-                if index % 10 == 0:
-                    small.submit()
-            tenant.wait(timeout_seconds=300)
-            small.wait(timeout_seconds=30)
-        for one in (tenant, small):
-            with one.database.system() as session:
-                rows = session.execute(
-                    text(
-                        "SELECT job_id, count(*) AS ends FROM job_events"
-                        " WHERE type = 'job.succeeded' AND job_id = ANY(:ids) GROUP BY 1"
-                    ),
-                    {"ids": one.submitted},
-                ).all()
-            assert Counter(row.ends for row in rows) == {1: len(one.submitted)}
-        with tenant.database.system() as session:
-            overtaking = session.execute(
-                text(
-                    "SELECT max((SELECT count(*) FROM jobs AS big WHERE big.project_id = :flood"
-                    " AND big.created_at < mine.created_at"
-                    " AND big.started_at BETWEEN mine.created_at AND mine.started_at))"
-                    " FROM jobs AS mine WHERE mine.project_id = :small"
-                ),
-                {"flood": tenant.principal.project_id, "small": small.principal.project_id},
-            ).scalar_one()
-        record_property("figure", f"{flood} to {len(small.submitted)}; at most {overtaking} of the flood went first")
-        # What was handed out already, in the workers and ahead of them; never what has queued up behind.
-        assert overtaking <= 40
-    finally:
-        small.close()
-
-
-@pytest.mark.survive("C8")
-def test_two_tenants_ten_to_one_every_job_ends_once(
-    settings: Settings, tenant: Tenant, record_property: RecordProperty
-) -> None:
-    ten_to_one(settings, tenant, 330, record_property)
-
-
-@pytest.mark.slow
-@pytest.mark.survive("C8")
-def test_two_thousand_jobs_of_two_tenants_ten_to_one(
-    settings: Settings, tenant: Tenant, record_property: RecordProperty
-) -> None:
-    ten_to_one(settings, tenant, 1820, record_property)
 
 
 def test_a_worker_under_a_foreign_signal_leaves_no_process(settings: Settings) -> None:
