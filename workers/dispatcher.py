@@ -15,6 +15,8 @@ from types import FrameType
 import psycopg
 import redis
 
+from core.audit.sealer import MOST as SEALED_AT_ONCE
+from core.audit.sealer import seal_once
 from core.jobs import queue
 from core.jobs.fairness import HORIZON_SECONDS, FairShare, Lookahead
 from core.jobs.live import LivePublisher, hint_channel
@@ -23,6 +25,7 @@ from core.kit.logging import configure_logging, get_logger
 from core.kit.metrics import DISPATCHED_JOBS, observe_depths, serve_metrics
 from core.kit.redis import connect
 from core.kit.settings import Settings
+from core.kit.signing import Signer
 from core.kit.telemetry import configure_tracing
 from core.ledger import service as ledger
 from workers.broker import Broker, BrokerUnavailable
@@ -30,6 +33,7 @@ from workers.pools import get_pool
 
 _LOCK_SPACE = 7_201_948
 _HOUSEKEEPING_SECONDS = 60.0
+_SEAL_SECONDS = 1.0
 # The least time from the start of one round to the next. A hint that finds the dispatcher idle is served at once; under
 # load, hints arriving meanwhile are served together, and the database is spared a round for each: then half of what the
 # look-ahead covers goes by.
@@ -157,6 +161,7 @@ class Dispatcher:
     def run(self) -> None:
         """Dispatch until `stop`. Outages of Postgres or Redis are waited out."""
         threading.Thread(target=self._listen_forever, name="hints", daemon=True).start()
+        threading.Thread(target=self._seal_forever, name="sealer", daemon=True).start()
         next_sweep = next_housekeeping = 0.0
         while not self._stop.is_set():
             try:
@@ -247,6 +252,23 @@ class Dispatcher:
         if self._owner is not None:
             self._owner.close()
             self._owner = None
+
+    def _seal_forever(self) -> None:
+        # A thread of its own: a large batch must not keep jobs from being dispatched. Sealers exclude each other.
+        if self._settings.signing_key is None:
+            _log.warning("audit_not_sealed", remedy="set WAYBILL_SIGNING_KEY to the output of: openssl rand -base64 32")
+            return
+        signer = Signer.from_settings(self._settings)
+        while not self._stop.is_set():
+            sealed = 0
+            try:
+                sealed = seal_once(self._database, signer)
+            except Exception as error:  # noqa: BLE001 - whatever one batch died of, the next one must come
+                if is_unavailable(error):
+                    _log.warning("sealer_waits_for_postgres", error=type(error).__name__)
+                else:
+                    _log.exception("sealing_failed")
+            self._stop.wait(_SEAL_SECONDS if sealed < SEALED_AT_ONCE else 0.0)
 
     def _listen_forever(self) -> None:
         while not self._stop.is_set():
