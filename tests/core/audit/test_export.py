@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import BinaryIO
 
 import orjson
 from sqlalchemy import text
@@ -7,6 +8,7 @@ from core.audit import anchors, merkle
 from core.audit.documents import leaf_of
 from core.audit.export import export_once
 from core.audit.record import Personal
+from core.kit.blob.interface import BlobInfo
 from core.kit.blob.local import LocalBlobStore
 from tests.factories.audit import Trail
 
@@ -50,7 +52,7 @@ def test_what_is_exported_is_not_exported_again_and_nothing_is_written_twice(tra
 
 def test_an_export_that_dies_is_taken_up_again(trail: Trail, tmp_path: Path) -> None:
     class Full(LocalBlobStore):
-        def put(self, *_: object) -> None:  # type: ignore[override]
+        def put(self, key: str, data: bytes | BinaryIO, content_type: str) -> BlobInfo:
             raise OSError(28, "no space left")
 
     trail.sealed(3)
