@@ -52,7 +52,7 @@ def test_what_is_exported_is_not_exported_again_and_nothing_is_written_twice(tra
 
 def test_an_export_that_dies_is_taken_up_again(trail: Trail, tmp_path: Path) -> None:
     class Full(LocalBlobStore):
-        def put(self, key: str, data: bytes | BinaryIO, content_type: str) -> BlobInfo:
+        def put(self, key: str, data: bytes | BinaryIO, content_type: str) -> BlobInfo:  # noqa: ARG002 - a full disk
             raise OSError(28, "no space left")
 
     trail.sealed(3)
