@@ -24,6 +24,7 @@ from core.kit.blob import open_blob_store
 from core.kit.db import Database
 from core.kit.redis import connect
 from core.kit.settings import Settings
+from core.kit.signing import Keyring, Signer
 from core.knowledge.service import KnowledgeService
 from core.ledger.budgets import BudgetService
 
@@ -46,6 +47,8 @@ class Runtime:
         self.jobs = JobService(settings, self.blobs)
         self.knowledge = KnowledgeService()
         self.budgets = BudgetService()
+        self.signer = Signer.from_settings(settings) if settings.signing_key is not None else None
+        self.keyring = Keyring.from_settings(settings)
         self.redis = connect(settings)
         self.announcer = Announcer(LivePublisher(self.redis, settings))
         self.hub = LiveHub(settings)

@@ -2,12 +2,14 @@
 
 from fastapi import APIRouter
 
-from api import documentation, health
+from api import documentation, health, keyset
+from api.audit import routes as audit
 from api.budgets import routes as budgets
 from api.capabilities import routes as capabilities
 from api.costs import routes as costs
 from api.jobs import cost as job_cost
 from api.jobs import routes as jobs
+from api.jobs import waybill as job_waybill
 from api.keys import routes as keys
 from api.knowledge_bases import documents
 from api.knowledge_bases import routes as knowledge_bases
@@ -20,6 +22,7 @@ from api.usage import routes as usage
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     job_cost.router,
+    job_waybill.router,
     knowledge_bases.router,
     documents.router,
     capabilities.router,
@@ -31,6 +34,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     prices.router,
     usage.router,
     costs.router,
+    audit.router,
+    keyset.router,
     health.router,
     documentation.router,
 )

@@ -6,6 +6,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from core.kit.clock import isoformat
+from core.kit.ids import ORGANIZATION, encode
+
 
 class Kind(StrEnum):
     """What is wrong."""
@@ -72,3 +75,23 @@ class Report:
     def is_intact(self) -> bool:
         """Whether nothing was found."""
         return not self.findings
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as JSON members."""
+        return {
+            "intact": self.is_intact,
+            "organization_id": encode(ORGANIZATION, self.organization_id),
+            "verified_at": isoformat(self.verified_at),
+            "records": self.records,
+            "seals": self.seals,
+            "first_seal": self.first_seal,
+            "last_seal": self.last_seal,
+            "last_sequence": self.last_sequence,
+            "head_hash": None if self.head_hash is None else self.head_hash.hex(),
+            "retired_seals": self.retired_seals,
+            "waiting": self.waiting,
+            "anchors": self.anchors,
+            "anchored_through": self.anchored_through,
+            "next_after_seal": self.next_after_seal,
+            "findings": [finding.as_json() for finding in self.findings],
+        }

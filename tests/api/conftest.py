@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from core.kit.settings import Settings
+from core.kit.signing import generate_seed
 from tests.factories.api import RunningApi, probe_capabilities, running_api
 from waybill.stack.valkey import EmbeddedValkey
 
@@ -29,6 +30,7 @@ def module_settings(
         database_url=SecretStr(database_url),
         redis_url=SecretStr(shared_valkey.url if shared_valkey else os.environ["REDIS_URL"]),
         secret_key=SecretStr(secrets.token_urlsafe(32)),
+        signing_key=SecretStr(generate_seed()),
         key_prefix=f"t{secrets.token_hex(4)}",
     )
 

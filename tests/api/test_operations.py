@@ -17,7 +17,7 @@ from tests.factories.api import RunningApi
 
 ROOT = Path(__file__).resolve().parents[2]
 FORBIDDEN = ("langchain", "langchain_core", "langgraph", "crewai", "spacy", "onnxruntime", "numpy", "openai", "celery")
-PUBLIC_PATHS = {"/healthz", "/readyz", "/metrics", "/docs", "/docs/{name}", "/openapi.json"}
+PUBLIC_PATHS = {"/healthz", "/readyz", "/metrics", "/docs", "/docs/{name}", "/openapi.json", "/.well-known/jwks.json"}
 NOOP = {"capability": "probe.act", "input": {"act": "noop"}}
 
 

@@ -23,7 +23,7 @@ from core.keys.scopes import SCOPES
 from core.keys.service import IssuedKey
 from core.kit import db
 from core.kit.db import Database
-from core.kit.ids import BUDGET, DOCUMENT, JOB, KEY, KNOWLEDGE_BASE, MEMBER, PROJECT, decode, encode, new_id
+from core.kit.ids import AUDIT, BUDGET, DOCUMENT, JOB, KEY, KNOWLEDGE_BASE, MEMBER, PROJECT, decode, encode, new_id
 from core.kit.settings import Settings
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.tenancy import role_key
@@ -43,6 +43,7 @@ PREFIXES = {
     "key_id": KEY,
     "member_id": MEMBER,
     "budget_id": BUDGET,
+    "record_id": AUDIT,
 }
 # Documents that are the same for every tenant.
 SHARED = {"/v1/capabilities", "/v1/capabilities/{name}"}
@@ -92,6 +93,7 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ),
     ("PATCH", "/v1/budgets/{budget_id}"): (Case({"limit_usd": "1"}),),
     ("POST", "/v1/budgets/{budget_id}/archive"): (Case(),),
+    ("POST", "/v1/audit/erasures"): (Case({"data_subject": NAME}, creates=True),),
     ("GET", "/v1/prices/history"): (Case(query={"provider": "local", "model": "*"}),),
     ("POST", "/v1/prices"): (
         Case({"provider": "p", "model": "m", "unit": "input_tokens", "usd_per_unit": "0.1"}, creates=True),
@@ -152,6 +154,7 @@ def victim(api: RunningApi) -> Victim:
             "key_id": made("/v1/keys", json={"name": NAME}),
             "member_id": made("/v1/members", json=member),
             "budget_id": made("/v1/budgets", json={"name": NAME, "limit_usd": "500"}),
+            "record_id": client.get("/v1/audit").json()["data"][0]["id"],
         }
     return Victim(key, ids)
 
@@ -176,7 +179,7 @@ def send(client: httpx.Client, method: str, path: str, case: Case, ids: dict[str
 def comparable(response: httpx.Response, ids: dict[str, str]) -> Any:
     """An answer without what differs between any two requests, and without the ids that were asked for."""
     # The last use of the caller's own key is noted between any two requests.
-    shown = re.sub(r'"last_used_at":("[^"]*"|null)', '"last_used_at":null', response.text)
+    shown = re.sub(r'"(last_used_at|verified_at)":("[^"]*"|null)', r'"\1":null', response.text)
     for value in ids.values():
         shown = shown.replace(value, "ID")
     try:

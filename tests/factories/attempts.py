@@ -9,6 +9,7 @@ from core.jobs import leases, queue
 from core.jobs.live import LivePublisher
 from core.jobs.records import Event
 from core.jobs.states import FAIL, RETRY, STOP, SUCCEED
+from core.jobs.trail import digest_of
 from core.kit.db import Database
 from core.kit.ids import JOB, decode
 from core.kit.redis import connect
@@ -43,7 +44,9 @@ class Attempt:
 
     def succeed(self, **result: Any) -> None:
         """End with a result."""
-        self._publish(self.context.end(SUCCEED, "job.succeeded", {"attempt": self.context.attempt}, result=result))
+        data = {"attempt": self.context.attempt}
+        digest = digest_of(result)
+        self._publish(self.context.end(SUCCEED, "job.succeeded", data, result=result, result_digest=digest))
 
     def succeed_by_reference(self, reference: str) -> None:
         """End with a result that lies in the blob store."""

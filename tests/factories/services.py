@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 
 from core.kit.migrate import upgrade
 from core.kit.settings import Settings
+from core.kit.signing import generate_seed
 from tests.factories.waiting import wait_until
 from waybill.stack.postgres import EmbeddedPostgres
 from waybill.stack.valkey import EmbeddedValkey
@@ -166,6 +167,7 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
         database_url=SecretStr(database_url),
         redis_url=SecretStr(redis_url),
         secret_key=SecretStr(secrets.token_urlsafe(32)),
+        signing_key=SecretStr(generate_seed()),
         key_prefix=f"t{secrets.token_hex(4)}",
         lease_seconds=3.0,
         heartbeat_seconds=1.0,

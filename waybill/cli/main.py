@@ -4,7 +4,21 @@ from typing import Annotated
 
 import typer
 
-from waybill.cli import budgets, capabilities, costs, jobs, keys, knowledge, members, prices, projects, roles, stack
+from waybill.cli import (
+    audit,
+    budgets,
+    capabilities,
+    costs,
+    jobs,
+    keys,
+    knowledge,
+    members,
+    prices,
+    projects,
+    receipts,
+    roles,
+    stack,
+)
 from waybill.cli.exits import EPILOG, EPILOG_ROOT
 from waybill.cli.failures import WaybillGroup
 
@@ -30,6 +44,8 @@ app.add_typer(prices.app, name="prices", rich_help_panel=_USE)
 app.add_typer(keys.app, name="keys", rich_help_panel=_USE)
 app.add_typer(projects.app, name="projects", rich_help_panel=_USE)
 app.add_typer(members.app, name="members", rich_help_panel=_USE)
+app.add_typer(audit.app, name="audit", rich_help_panel=_USE)
+receipts.register(app, jobs.app, rich_help_panel=_USE)
 roles.register(app)
 
 

@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Self
 
+from waybill.client.audit import Audit
 from waybill.client.budgets import Budgets
 from waybill.client.capabilities import Capabilities
 from waybill.client.costs import Costs
@@ -34,6 +35,7 @@ class WaybillClient:
         self.budgets = Budgets(self._transport)
         self.costs = Costs(self._transport)
         self.prices = Prices(self._transport)
+        self.audit = Audit(self._transport)
 
     def __enter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from core.kit.settings import Settings, get_settings
+from core.kit.signing import generate_seed
 from tests.factories.api import RunningApi, probe_capabilities, running_api
 from waybill.cli.main import app
 from waybill.stack.valkey import EmbeddedValkey
@@ -35,7 +36,14 @@ class Cli:
 @pytest.fixture
 def alone(tmp_path: Path) -> Cli:
     """The command on a machine where nothing runs."""
-    cleared = ("WAYBILL_URL", "WAYBILL_API_KEY", "WAYBILL_SECRET_KEY", "DATABASE_URL", "REDIS_URL")
+    cleared = (
+        "WAYBILL_URL",
+        "WAYBILL_API_KEY",
+        "WAYBILL_SECRET_KEY",
+        "WAYBILL_SIGNING_KEY",
+        "DATABASE_URL",
+        "REDIS_URL",
+    )
     return Cli({"WAYBILL_HOME": str(tmp_path / "nobody"), **dict.fromkeys(cleared)})
 
 
@@ -50,6 +58,7 @@ def module_settings(
         database_url=SecretStr(database_url),
         redis_url=SecretStr(shared_valkey.url if shared_valkey else os.environ["REDIS_URL"]),
         secret_key=SecretStr(secrets.token_urlsafe(32)),
+        signing_key=SecretStr(generate_seed()),
         key_prefix=f"t{secrets.token_hex(4)}",
     )
 
@@ -66,6 +75,7 @@ def cli(api: RunningApi, tmp_path: Path) -> Cli:
     settings = api.settings
     assert settings.database_url is not None
     assert settings.secret_key is not None
+    assert settings.signing_key is not None
     return Cli(
         {
             "WAYBILL_HOME": str(tmp_path / "home"),
@@ -73,5 +83,6 @@ def cli(api: RunningApi, tmp_path: Path) -> Cli:
             "WAYBILL_API_KEY": api.key.plaintext,
             "DATABASE_URL": settings.database_url.get_secret_value(),
             "WAYBILL_SECRET_KEY": settings.secret_key.get_secret_value(),
+            "WAYBILL_SIGNING_KEY": settings.signing_key.get_secret_value(),
         }
     )

@@ -1,0 +1,187 @@
+"""``/v1/audit``: query the trail, verify it, prove a record, erase a person."""
+
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+from fastapi import Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.audit.schemas import (
+    EXAMPLE_ID,
+    AuditErasure,
+    AuditPage,
+    AuditReport,
+    EraseSubject,
+    InclusionProof,
+    proof_to_wire,
+    record_to_wire,
+)
+from api.deps import get_runtime
+from api.jobs.schemas import clamp
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.routing import caller, new_router, requires, scope_missing
+from api.times import Moment
+from core.audit import anchors, service
+from core.audit.documents import Record
+from core.audit.findings import Report
+from core.audit.repository import RecordFilter
+from core.audit.service import Proof
+from core.audit.verification import verify
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.keys.principal import Principal
+from core.kit.ids import AUDIT, ERASURE, encode
+
+router = new_router("/v1/audit", "audit")
+
+_ORGANIZATION_WIDE = "organization:read"
+_PAGE_MAX = 200
+# What one request may ask of a process that also serves others: about three seconds of hashing.
+_VERIFY_MOST = 100_000
+_NAME_MAX = 200
+
+RecordId = Annotated[str, Path(description="The record's id.", examples=[EXAMPLE_ID])]
+
+
+@router.get(
+    "",
+    response_model=AuditPage,
+    summary="Query the audit trail",
+    description=(
+        "Records of the caller's project, newest first; of the whole organisation with the scope `organization:read`."
+        " A record appears at once; it has a `sequence` when it is sealed, about a second later."
+    ),
+    responses={200: {"description": "A page."}, **problems()},
+)
+@requires("audit:read", organization_wide=True)
+async def query_audit(  # noqa: PLR0917 - the framework passes them by name
+    request: Request,
+    actor: Annotated[str | None, Query(max_length=_NAME_MAX, description="Only what this actor did: key_….")] = None,
+    subject: Annotated[str | None, Query(max_length=_NAME_MAX, description="Only what was done to it: job_….")] = None,
+    action: Annotated[
+        list[str] | None, Query(max_length=50, description="One or more actions, as `api:job:submit`.")
+    ] = None,
+    recorded_after: Annotated[Moment | None, Query(description="Recorded at this moment or later.")] = None,
+    recorded_before: Annotated[Moment | None, Query(description="Recorded before this moment.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Records on a page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """A page of the trail."""
+    where = RecordFilter(
+        project_id=_project(caller(request)),
+        actor_id=actor,
+        subject_id=subject,
+        actions=tuple(action or ()),
+        recorded_after=clamp(recorded_after),
+        recorded_before=clamp(recorded_before),
+    )
+    before = cursors.decode(cursor) if cursor is not None else None
+    found = await get_runtime(request).in_thread(_find, request, where, before, limit + 1)
+    following = cursors.encode(found[limit - 1][0].id) if len(found) > limit else None
+    data = [record_to_wire(record, personal) for record, personal in found[:limit]]
+    return respond_json({"data": data, "next_cursor": following})
+
+
+def _project(principal: Principal) -> UUID | None:
+    """What the caller may see: the whole organisation (None), or its project."""
+    return None if _ORGANIZATION_WIDE in principal.scopes else principal.project_id
+
+
+def _find(
+    request: Request, where: RecordFilter, before: UUID | None, limit: int
+) -> list[tuple[Record, dict[str, str | None] | None]]:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        found = service.find(session, principal.organization_id, where, cursor=before, most=limit)
+        personal = service.personal_of(session, principal.organization_id, found)
+    return [(record, personal.get(record.id)) for record in found]
+
+
+@router.get(
+    "/verify",
+    response_model=AuditReport,
+    summary="Verify the audit trail",
+    description=(
+        "Hashes every record again and compares it with its seal, every seal with the one before, and the chain with"
+        " its anchors in the blob store. Needs `organization:read` too: the chain is the organisation's. One call"
+        " reads about 100,000 records; `next_after_seal` says where to go on."
+    ),
+    responses={200: {"description": "The report; damage is a finding in it, not an error."}, **problems()},
+)
+@requires("audit:read", organization_wide=True)
+async def verify_audit(
+    request: Request,
+    after_seal: Annotated[int, Query(ge=0, le=10**15, description="Begin after this seal, taken on trust.")] = 0,
+    most_records: Annotated[
+        int, Query(ge=1, le=_VERIFY_MOST, description="Stop at the end of the seal in which so many were read.")
+    ] = _VERIFY_MOST,
+) -> Response:
+    """The state of the trail."""
+    if _ORGANIZATION_WIDE not in caller(request).scopes:
+        raise scope_missing(_ORGANIZATION_WIDE)
+    report = await get_runtime(request).in_thread(_verify, request, after_seal, most_records)
+    return respond_json(report.as_json())
+
+
+def _verify(request: Request, after_seal: int, most_records: int) -> Report:
+    runtime, principal = get_runtime(request), caller(request)
+    known = anchors.read_anchors(runtime.blobs, principal.organization_id)
+    with runtime.database.tenant(principal.organization_id) as session:
+        return verify(
+            session,
+            principal.organization_id,
+            runtime.keyring,
+            anchors=known,
+            after_seal=after_seal,
+            most_records=most_records,
+        )
+
+
+@router.get(
+    "/{record_id}/proof",
+    response_model=InclusionProof,
+    summary="Prove a record",
+    description="The path from the record to the root in its signed seal (RFC 6962).",
+    responses={200: {"description": "The proof."}, **problems(404, 409)},
+)
+@requires("audit:read", organization_wide=True)
+async def prove_record(request: Request, record_id: RecordId) -> Response:
+    """The inclusion proof of a record."""
+    found = parse_id(AUDIT, record_id, "audit_record")
+    return respond_json(proof_to_wire(await get_runtime(request).in_thread(_prove, request, found)))
+
+
+def _prove(request: Request, record_id: UUID) -> Proof:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        return service.prove(session, principal.organization_id, _project(principal), record_id)
+
+
+@router.post(
+    "/erasures",
+    response_model=AuditErasure,
+    summary="Erase a person",
+    description=(
+        "Removes the personal values that records hold about a data subject, in the whole organisation, for good. The"
+        " records keep salted digests, and verify as before. The erasure is recorded; whom it was about is not."
+    ),
+    responses={200: {"description": "What was removed.", "headers": REPLAYED}, **problems(400, 408, 409, 413, 415)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("audit:write", organization_wide=True)
+async def erase_subject(request: Request, body: EraseSubject) -> Response:
+    """Erase a data subject."""
+    identity = identify_request(request, await request.body())
+    return respond_answer(await get_runtime(request).in_thread(_erase, request, body, identity))
+
+
+def _erase(request: Request, body: EraseSubject, identity: IdempotentRequest | None) -> Answer:
+    principal = caller(request)
+
+    def produce(session: Session) -> Answer:
+        erasure = service.erase(session, principal.organization_id, principal.actor, body.data_subject)
+        return Answer(200, orjson.dumps({"id": encode(ERASURE, erasure.id), "erased_values": erasure.erased_values}))
+
+    return carry_out(request, identity, produce)

@@ -1,0 +1,99 @@
+"""``GET /v1/jobs/{job_id}/waybill`` and ``/audit``: the signed receipt of a job, and the trail it left."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import Path, Query, Request, Response
+
+from api import cursors
+from api.answers import parse_id, respond, respond_json
+from api.audit.schemas import AuditPage, record_to_wire
+from api.deps import get_runtime
+from api.jobs.waybill_schema import Waybill
+from api.openapi import problems
+from api.routing import caller, new_router, requires
+from core.audit import service as audit
+from core.audit.documents import Record
+from core.jobs.waybill.document import issue
+from core.kit.ids import JOB, encode
+from core.kit.signing import SigningKeyMissing
+
+router = new_router("/v1/jobs", "jobs")
+
+_PAGE_MAX = 200
+_SEALED_SOON = "1"
+
+JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+
+
+@router.get(
+    "/{job_id}/waybill",
+    response_model=Waybill,
+    summary="Read a job's waybill",
+    description=(
+        "What was asked (digests), what ran on which model versions, what it cost, which policy decisions were taken,"
+        " with proofs of the audit records, signed. `waybill verify FILE` checks it offline. While `audit.unsealed` is"
+        " not empty, `Retry-After` says when a complete one can be had."
+    ),
+    responses={
+        200: {
+            "description": "The waybill.",
+            "headers": {"Retry-After": {"description": "Some records had no seal yet.", "schema": {"type": "integer"}}},
+        },
+        **problems(404, 409),
+    },
+)
+@requires("jobs:read")
+async def read_waybill(request: Request, job_id: JobId) -> Response:
+    """The signed waybill of an ended job."""
+    found = parse_id(JOB, job_id, "job")
+    document = await get_runtime(request).in_thread(_issue, request, found)
+    headers = {"retry-after": _SEALED_SOON} if document["audit"]["unsealed"] else {}
+    return respond(orjson.dumps(document), 200, headers)
+
+
+def _issue(request: Request, job_id: UUID) -> dict[str, Any]:
+    runtime, principal = get_runtime(request), caller(request)
+    runtime.jobs.get(runtime.database.single_tenant(principal.organization_id), principal, job_id)
+    if runtime.signer is None:
+        raise SigningKeyMissing("this installation has no signing key; its operator sets WAYBILL_SIGNING_KEY")
+    with runtime.database.tenant(principal.organization_id) as session:
+        return issue(session, principal, job_id, runtime.signer)
+
+
+@router.get(
+    "/{job_id}/audit",
+    response_model=AuditPage,
+    summary="Read a job's audit records",
+    description="Oldest first: submission, every claim, every end, decisions and calls.",
+    responses={200: {"description": "A page."}, **problems(404)},
+)
+@requires("jobs:read")
+async def read_job_audit(
+    request: Request,
+    job_id: JobId,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Records on a page.")] = 100,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """The records about a job."""
+    found = parse_id(JOB, job_id, "job")
+    after = cursors.decode(cursor) if cursor is not None else None
+    page = await get_runtime(request).in_thread(_records, request, found, after, limit + 1)
+    following = cursors.encode(page[limit - 1][0].id) if len(page) > limit else None
+    data = [record_to_wire(record, personal) for record, personal in page[:limit]]
+    return respond_json({"data": data, "next_cursor": following})
+
+
+def _records(
+    request: Request, job_id: UUID, after: UUID | None, limit: int
+) -> list[tuple[Record, dict[str, str | None] | None]]:
+    runtime, principal = get_runtime(request), caller(request)
+    organization_id = principal.organization_id
+    with runtime.database.tenant(organization_id) as session:
+        job = runtime.jobs.get(session, principal, job_id)
+        found = audit.of_subject(
+            session, organization_id, principal.project_id, encode(JOB, job.id), cursor=after, most=limit
+        )
+        personal = audit.personal_of(session, organization_id, found)
+    return [(record, personal.get(record.id)) for record in found]

@@ -1,0 +1,163 @@
+"""The schema of the waybill document, as the OpenAPI document publishes it."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from api.audit.schemas import AuditSeal, SealedRecord
+
+
+class WaybillJob(BaseModel):
+    """Which job it is and how it ended."""
+
+    id: str
+    parent_id: str | None
+    root_id: str | None
+    state: str
+    reason: str | None
+    error_code: str | None
+    attempts: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    trace_id: str | None
+
+
+class WaybillAsked(BaseModel):
+    """What was asked."""
+
+    capability: str
+    input_digest: str | None = Field(description="SHA-256 of the input's JSON: keys sorted, no white space, UTF-8.")
+    metadata_digest: str
+    priority: str
+    max_attempts: int
+    max_cost_usd: str | None
+    deadline_at: datetime | None
+
+
+class WaybillStep(BaseModel):
+    """A step of an attempt."""
+
+    step: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    duration_ms: str | int | None
+
+
+class WaybillAttempt(BaseModel):
+    """An attempt. `outcome` is the event that ended it."""
+
+    attempt: int
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    reason: str | None
+    steps: list[WaybillStep]
+
+
+class WaybillModel(BaseModel):
+    """What one model version consumed and cost."""
+
+    provider: str
+    model: str
+    model_version: str | None
+    calls: int
+    quantities: dict[str, str | int]
+    cost_usd: str
+
+
+class WaybillCostLine(BaseModel):
+    """A line of the ledger."""
+
+    attempt: int
+    call: int
+    entry: int
+    kind: Literal["settlement", "correction"]
+    recorded_at: datetime
+    step: str | None
+    provider: str
+    model: str
+    model_version: str | None
+    quantities: dict[str, str | int]
+    amounts_usd: dict[str, str]
+    amount_usd: str
+    estimated: bool
+    reason: str | None
+
+
+class WaybillCosts(BaseModel):
+    """What the job cost; the lines add up to the total, to the last digit."""
+
+    currency: Literal["USD"]
+    total_usd: str
+    open_calls: int
+    lines: list[WaybillCostLine]
+
+
+class WaybillDecision(BaseModel):
+    """A policy decision about the job."""
+
+    record_id: str
+    action: str
+    decided_at: datetime
+    detail: dict[str, Any]
+
+
+class WaybillResult(BaseModel):
+    """What came of it."""
+
+    state: str
+    digest: str | None = Field(description="SHA-256 of the result's JSON, written as the input is.")
+
+
+class WaybillProof(BaseModel):
+    """Where a record stands in its seal's tree."""
+
+    seal: int
+    leaf_index: int
+    tree_size: int
+    path: list[str]
+
+
+class WaybillRecord(BaseModel):
+    """An audit record of the job, with its inclusion proof."""
+
+    record: SealedRecord
+    proof: WaybillProof
+
+
+class WaybillAudit(BaseModel):
+    """The job's audit records, and the seals that cover them."""
+
+    records: list[WaybillRecord]
+    seals: list[AuditSeal]
+    unsealed: list[str]
+
+
+class WaybillSignature(BaseModel):
+    """Over the line ``waybill.document/1`` and the canonical JSON (RFC 8785) of the document without this member."""
+
+    algorithm: Literal["Ed25519"]
+    key_id: str
+    value: str
+
+
+class Waybill(BaseModel):
+    """The signed receipt of a job."""
+
+    type: Literal["waybill/1"]
+    issued_at: datetime
+    organization_id: str
+    project_id: str
+    key_id: str | None
+    job: WaybillJob
+    asked: WaybillAsked
+    attempts: list[WaybillAttempt]
+    events_omitted: bool
+    models: list[WaybillModel]
+    costs: WaybillCosts
+    policy_decisions: list[WaybillDecision]
+    result: WaybillResult
+    audit: WaybillAudit
+    signature: WaybillSignature
