@@ -9,7 +9,7 @@ from core.capability import JobCancelled
 from core.gateway.errors import BadResponse, GatewayError, ProviderRefused, ProviderTimeout, ProviderUnavailable
 from core.gateway.models import ChatRequest, Finish, Passage, Question, Text
 from core.gateway.providers.openai_compatible import OpenAICompatible
-from tests.factories.openai_server import Answer, Failure, OpenAIServer, Script
+from tests.factories.provider_simulator import Answer, Failure, ProviderSimulator, Script
 
 REQUEST = ChatRequest(
     parts=(Text("Answer from the sources."), Passage("p1", "Trams run on Sunday.", "timetable"), Question("When?")),
@@ -27,8 +27,8 @@ def words(text: str) -> int:
 
 
 @contextmanager
-def serving(*scripts: Script, timeout_seconds: float = 5.0) -> Iterator[tuple[OpenAIServer, OpenAICompatible]]:
-    with OpenAIServer(*scripts) as server:
+def serving(*scripts: Script, timeout_seconds: float = 5.0) -> Iterator[tuple[ProviderSimulator, OpenAICompatible]]:
+    with ProviderSimulator(*scripts) as server:
         model = OpenAICompatible(
             base_url=server.base_url,
             api_key="secret",
@@ -213,7 +213,7 @@ def test_silence_is_a_timeout() -> None:
 
 
 def test_an_endpoint_that_is_not_there_is_unavailable() -> None:
-    with OpenAIServer() as server:
+    with ProviderSimulator() as server:
         address = server.base_url
     model = OpenAICompatible(base_url=address, api_key=None, model="m", timeout_seconds=1, count_tokens=words)
     with pytest.raises(ProviderUnavailable) as caught:

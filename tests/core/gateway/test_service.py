@@ -9,7 +9,7 @@ from core.gateway.models import Ability, ChatRequest, Question
 from core.gateway.service import open_gateway
 from core.kit.errors import Unavailable
 from core.kit.settings import Settings
-from tests.factories.openai_server import Answer, OpenAIServer
+from tests.factories.provider_simulator import Answer, ProviderSimulator
 
 
 def test_importing_the_gateway_loads_no_model_runtime() -> None:
@@ -34,7 +34,7 @@ def test_without_an_endpoint_the_embedded_model_answers_and_costs_nothing() -> N
 
 
 def test_a_configured_endpoint_is_used_with_its_key() -> None:
-    with OpenAIServer(Answer("fine")) as server:
+    with ProviderSimulator(Answer("fine")) as server:
         gateway = open_gateway(
             Settings(model_base_url=server.base_url, model_api_key=SecretStr("secret"), model_name="tiny")
         )
@@ -45,7 +45,7 @@ def test_a_configured_endpoint_is_used_with_its_key() -> None:
 
 
 def test_a_gateway_keeps_one_model_and_opens_it_again_after_closing() -> None:
-    with OpenAIServer(Answer("fine")) as server:
+    with ProviderSimulator(Answer("fine")) as server:
         gateway = open_gateway(Settings(model_base_url=server.base_url, model_name="tiny"))
         first = gateway.chat_model()
         assert gateway.chat_model() is first

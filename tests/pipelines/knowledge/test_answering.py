@@ -14,8 +14,8 @@ from core.kit.settings import Settings
 from pipelines._kit.prompts import load_prompt
 from pipelines.knowledge.answering import NOTHING_SAID, Answer, answer_question, render_turn
 from tests.factories.context import RecordingContext
-from tests.factories.openai_server import Answer as Scripted
-from tests.factories.openai_server import Failure, OpenAIServer
+from tests.factories.provider_simulator import Answer as Scripted
+from tests.factories.provider_simulator import Failure, ProviderSimulator
 
 PASSAGES = (
     Passage(
@@ -27,8 +27,8 @@ QUESTION = "Within how many days must a claim be filed?"
 
 
 @contextmanager
-def writing_model(*scripts: Scripted | Failure) -> Iterator[tuple[ChatModel, OpenAIServer]]:
-    with OpenAIServer(*scripts) as server:
+def writing_model(*scripts: Scripted | Failure) -> Iterator[tuple[ChatModel, ProviderSimulator]]:
+    with ProviderSimulator(*scripts) as server:
         settings = Settings(model_base_url=server.base_url, model_api_key=SecretStr("key"), model_name="writer")
         gateway = open_gateway(settings)
         try:

@@ -19,7 +19,7 @@ from pipelines.knowledge.schemas import Mode, NoAnswer, SearchInput, SearchOutpu
 from pipelines.knowledge.search import NOTHING_FOUND, NOTHING_VERIFIED
 from tests.factories.context import RecordingContext
 from tests.factories.knowledge import CORPUS, Library, open_library
-from tests.factories.openai_server import Answer, Failure, OpenAIServer
+from tests.factories.provider_simulator import Answer, Failure, ProviderSimulator
 
 FILES = ("api-integration-guide.md", "glossary.md", "data-retention-policy.html", "post-mortem-katowice-sorter.pdf")
 KEYS = "How long does the API remember an idempotency key?"
@@ -36,8 +36,8 @@ def library(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @contextmanager
-def writing(*scripts: Answer | Failure) -> Iterator[tuple[Gateway, OpenAIServer]]:
-    with OpenAIServer(*scripts) as server:
+def writing(*scripts: Answer | Failure) -> Iterator[tuple[Gateway, ProviderSimulator]]:
+    with ProviderSimulator(*scripts) as server:
         gateway = open_gateway(
             Settings(model_base_url=server.base_url, model_api_key=SecretStr("key"), model_name="writer")
         )
