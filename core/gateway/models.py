@@ -1,10 +1,10 @@
 """What goes through the door: typed requests in, chunks of text with citations and exact usage out."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from core.capability import ModelUsage
 
@@ -44,11 +44,38 @@ class Passage:
     char_end: int = 0
 
 
-Part = Question | Passage | Text
-Render = Callable[[Sequence[Part]], str]
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture, for models with `Ability.VISION`. `media_type` is, for example, ``image/png``."""
+
+    media_type: str
+    data: bytes
 
 
-def render_plainly(parts: Sequence[Part]) -> str:
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """What the model wants called. `arguments` is the JSON that it wrote, whether it is valid or not."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool answered to the call with `call_id`."""
+
+    call_id: str
+    text: str
+    is_error: bool = False
+
+
+Readable = Question | Passage | Text
+Part = Readable | Image | ToolCall | ToolResult
+Render = Callable[[Sequence[Readable]], str]
+
+
+def render_plainly(parts: Sequence[Readable]) -> str:
     """The parts as text, one paragraph each; passages are numbered from 1 and say where they come from."""
     paragraphs, number = [], 0
     for part in parts:
@@ -63,28 +90,90 @@ def render_plainly(parts: Sequence[Part]) -> str:
     return "\n\n".join(paragraphs)
 
 
+class Role(StrEnum):
+    """Who says a message."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. An assistant's holds text and tool calls, a tool's holds results, a user's the other parts."""
+
+    role: Role
+    parts: tuple[Part, ...]
+
+    @property
+    def readable(self) -> tuple[Readable, ...]:
+        """The parts that are text."""
+        return tuple(part for part in self.parts if isinstance(part, Question | Passage | Text))
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """The pictures."""
+        return tuple(part for part in self.parts if isinstance(part, Image))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls that the model asked for."""
+        return tuple(part for part in self.parts if isinstance(part, ToolCall))
+
+    @property
+    def tool_results(self) -> tuple[ToolResult, ...]:
+        """The results of earlier calls."""
+        return tuple(part for part in self.parts if isinstance(part, ToolResult))
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool the model may call. `parameters` is the JSON Schema of its arguments."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """One turn. Models that read text get `system` and ``render(parts)``; others read the typed parts themselves.
+    """What is asked of a chat model. Models that read text get `system` and ``render(parts)`` of each user message.
 
-    `render` belongs to whoever asks: the prompt is theirs, the gateway holds none.
+    `tool_choice` is ``auto``, ``none``, ``required`` or the name of a tool. `output_schema` is a JSON Schema that the
+    answer must obey. `render` belongs to whoever asks: the prompt is theirs, the gateway holds none.
     """
 
-    parts: tuple[Part, ...]
+    messages: tuple[Message, ...]
     system: str = ""
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: str = "auto"
+    output_schema: Mapping[str, Any] | None = None
+    output_name: str = "answer"
+    stop: tuple[str, ...] = ()
     max_output_tokens: int = 1024
     temperature: float = 0.0
     render: Render = render_plainly
 
+    @classmethod
+    def of_parts(cls, parts: Sequence[Part], **rest: Any) -> Self:
+        """A request of one user message."""
+        return cls(messages=(Message(Role.USER, tuple(parts)),), **rest)
+
+    @property
+    def user_parts(self) -> tuple[Part, ...]:
+        """The parts of all user messages."""
+        return tuple(part for message in self.messages if message.role is Role.USER for part in message.parts)
+
     @property
     def passages(self) -> tuple[Passage, ...]:
-        """The passages, in the order in which they are numbered."""
-        return tuple(part for part in self.parts if isinstance(part, Passage))
+        """The passages of all user messages, in the order in which they are numbered."""
+        return tuple(part for part in self.user_parts if isinstance(part, Passage))
 
     @property
     def question(self) -> str:
         """The text of all questions, joined by a space; empty when there is none."""
-        return " ".join(part.text for part in self.parts if isinstance(part, Question))
+        return " ".join(part.text for part in self.user_parts if isinstance(part, Question))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,28 +187,43 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The next piece of the answer, with the quotes it holds."""
+    """The next piece of the answer, with the quotes it holds. A tool call comes once, when it is whole."""
 
     text: str
     citations: tuple[Citation, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a call consumed. `input_tokens` includes cached ones.
+    """What a call consumed, in totals.
 
-    `estimated`: the provider reported nothing, the tokens were counted here with another model's tokenizer. What it
-    costs is the price book's business.
+    `input_tokens` includes what was read from and written to a cache, `output_tokens` the reasoning. `estimated`: the provider reported nothing, the tokens were counted here with another model's tokenizer.
+    `worker_seconds` is what an embedded model used of this machine. What it costs is the price book's business.
     """
 
     model: str
     input_tokens: int
     output_tokens: int
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
     estimated: bool = False
+    worker_seconds: int = 0
 
     def to_model_usage(self) -> ModelUsage:
-        """The form in which `core.capability.ModelCall.report` takes it."""
-        quantities = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
+        """The form in which `core.capability.ModelCall.report` takes it: kinds that add up, without the empty ones."""
+        special = {
+            "cached_input_tokens": self.cached_input_tokens,
+            "cache_write_tokens": self.cache_write_tokens,
+            "reasoning_tokens": self.reasoning_tokens,
+            "worker_second": self.worker_seconds,
+        }
+        quantities = {
+            "input_tokens": max(0, self.input_tokens - self.cached_input_tokens - self.cache_write_tokens),
+            "output_tokens": max(0, self.output_tokens - self.reasoning_tokens),
+            **{kind: amount for kind, amount in special.items() if amount},
+        }
         return ModelUsage(self.model, quantities, self.estimated)
 
 
@@ -143,6 +247,14 @@ class ChatStream(Iterator[Chunk], AbstractContextManager["ChatStream"], Protocol
     def finish(self) -> Finish | None:
         """Why the model ended; None while it has not, or when it was interrupted."""
 
+    @property
+    def request_id(self) -> str | None:
+        """The provider's own id of the request, once it is known."""
+
+    @property
+    def model_reported(self) -> str | None:
+        """The name of the model that answered, as the provider gives it."""
+
     def close(self) -> None:
         """Stop producing and release the connection. Safe to call twice."""
 
@@ -157,10 +269,13 @@ class Ability(StrEnum):
     QUOTES = "quotes"  # every sentence is a verified quote, with its citation on the chunk
     WRITES = "writes"  # writes text of its own, so its quotes have to be verified by whoever asked
     ABSTAINS = "abstains"  # ends with `Finish.NO_ANSWER` rather than guess
+    TOOLS = "tools"
+    JSON_SCHEMA = "json_schema"
+    VISION = "vision"
 
 
-class ChatModel(Protocol):
-    """A model that answers. Safe to use from several threads."""
+class Provider(Protocol):
+    """A chat model behind one deployment. Safe to use from several threads."""
 
     name: str
     abilities: frozenset[Ability]
@@ -172,8 +287,14 @@ class ChatModel(Protocol):
         `check` is called before every chunk, and while waiting for one; what it raises ends the call.
         """
 
+    def bound(self, request: ChatRequest) -> Mapping[str, int]:
+        """The most that the request can consume, by kind of quantity of the ledger."""
+
     def close(self) -> None:
         """Release connections. The model can not be used afterwards."""
+
+
+ChatModel = Provider
 
 
 class Embedder(Protocol):

@@ -13,7 +13,13 @@ class Meter:
     def __init__(self, read: Callable[["Meter"], Usage]) -> None:
         self.input_tokens: int | None = None
         self.output_tokens: int | None = None
+        self.cached_input_tokens = 0
+        self.cache_write_tokens = 0
+        self.reasoning_tokens = 0
+        self.worker_seconds = 0
         self.text = ""
+        self.request_id: str | None = None
+        self.model_reported: str | None = None
         self.sent = False
         self.finish: Finish | None = None
         self._read = read
@@ -40,6 +46,16 @@ class MeteredStream:
     def finish(self) -> Finish | None:
         """Why the model ended; None while it has not, or when it was interrupted."""
         return self._meter.finish
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's own id of the request, once it is known."""
+        return self._meter.request_id
+
+    @property
+    def model_reported(self) -> str | None:
+        """The name of the model that answered, as the provider gives it."""
+        return self._meter.model_reported
 
     def close(self) -> None:
         """Stop producing and release the connection."""

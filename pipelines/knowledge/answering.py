@@ -33,8 +33,8 @@ def answer_question(ctx: JobContext, model: ChatModel, question: str, passages: 
     Raises `core.gateway.errors.GatewayError`, and `CapabilityFailure` when the provider withheld the answer.
     """
     system, turn = load_prompt(_PACKAGE, "answer"), load_prompt(_PACKAGE, "answer_turn")
-    request = ChatRequest(
-        parts=(*passages, Question(question)),
+    request = ChatRequest.of_parts(
+        (*passages, Question(question)),
         system=system.text,
         max_output_tokens=_ANSWER_MAX_TOKENS,
         render=lambda parts: render_turn(turn.text, parts),
@@ -76,7 +76,7 @@ def _source(number: int, passage: Passage) -> str:
 
 def _stream(ctx: JobContext, model: ChatModel, request: ChatRequest, reader: AnswerReader) -> Finish | None:
     # No tokenizer makes more tokens of a text than it has bytes.
-    bytes_in = len((request.system + request.render(request.parts)).encode())
+    bytes_in = len((request.system + request.render(request.messages[0].readable)).encode())
     bound = {"input_tokens": bytes_in, "output_tokens": request.max_output_tokens}
     with ctx.call_model(model.name, bound) as call, model.stream(request, check=ctx.check) as stream:
         try:

@@ -1,6 +1,6 @@
 """``local/extractive``: answers with the passages' own sentences. No key, no network, no invention."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from threading import Lock
 
 from core.gateway.embeddings.cache import RecentVectors
@@ -63,6 +63,12 @@ class Extractive:
             )
         )
         return MeteredStream(self._answer(request, meter, check), meter, check)
+
+    def bound(self, request: ChatRequest) -> Mapping[str, int]:
+        """The question and the passages; it only quotes, so no more comes out than went in."""
+        embedder = self._open()
+        read = embedder.count_tokens("\n".join([request.question, *(p.text for p in request.passages)]))
+        return {"input_tokens": read, "output_tokens": read + embedder.count_tokens(NO_ANSWER)}
 
     def close(self) -> None:
         """Nothing is held: the embedder belongs to the process."""

@@ -1,102 +1,116 @@
-"""Any endpoint that speaks OpenAI's chat-completions wire format: OpenAI, Azure OpenAI (``/openai/v1``), vLLM, Ollama.
+"""Any endpoint that speaks OpenAI's chat-completions wire format: OpenAI, vLLM, Ollama and many more.
 
 The official SDK does the transport; its own retries are off, because a retry that the caller can not see is paid twice.
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Generator
+import logging
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import Any
 
 import httpx
 import openai
 from openai.types.chat import ChatCompletionChunk
-from openai.types.chat.chat_completion_chunk import Choice
 
 from core.gateway.background import LoopThread
-from core.gateway.errors import BadResponse, GatewayError, ProviderRefused, ProviderTimeout, ProviderUnavailable
-from core.gateway.models import Ability, ChatRequest, ChatStream, Check, Chunk, Finish, Usage
+from core.gateway.errors import GatewayError
+from core.gateway.models import Ability, ChatRequest, ChatStream, Check, Chunk
+from core.gateway.providers import failures
+from core.gateway.providers.estimates import CountTokens, bound_of, usage_of
+from core.gateway.providers.openai_wire import Reader, arguments_of
 from core.gateway.streams import Meter, MeteredStream
 
+# At its debug level the SDK writes whole prompts to the log.
+logging.getLogger("openai").setLevel(logging.WARNING)
+
+ALL_ABILITIES = frozenset(
+    {Ability.STREAMS, Ability.WRITES, Ability.TOOLS, Ability.JSON_SCHEMA, Ability.VISION},
+)
 _CONNECT_SECONDS = 5.0
-_RETRYABLE_STATUSES = frozenset({408, 409, 425, 429})
-_RETRY_AFTER_MAX_SECONDS = 3600
-# Spent accounts are answered with 429 too, but waiting does not fill them.
-_FINAL_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
-_FINISHES = {
-    "stop": Finish.STOP,
-    "tool_calls": Finish.STOP,
-    "function_call": Finish.STOP,
-    "length": Finish.LENGTH,
-    "content_filter": Finish.FILTERED,
-}
+_OPTIONAL = frozenset({"max_tokens", "temperature", "stream_options"})
 
 
 class OpenAICompatible:
-    """One model behind one endpoint. `timeout_seconds` bounds the wait for the first byte and between two chunks."""
+    """One model behind one endpoint. `timeout_seconds` bounds the wait for the first byte and between two chunks.
 
-    abilities = frozenset({Ability.STREAMS, Ability.WRITES})
+    `api_key` may be a function, which is asked at each call, so that a changed key needs no restart. `parameters` are
+    sent along with every call. `own_tokenizer` says that `count_tokens` counts as this model does.
+    """
 
     def __init__(
         self,
         *,
         base_url: str,
-        api_key: str | None,
+        api_key: str | Callable[[], str | None] | None,
         model: str,
         timeout_seconds: float,
-        count_tokens: Callable[[str], int],
+        count_tokens: CountTokens,
+        abilities: frozenset[Ability] = ALL_ABILITIES,
+        parameters: Mapping[str, Any] | None = None,
+        own_tokenizer: bool = False,
     ) -> None:
         self.name = model
+        self.abilities = abilities
         self.description = f"{model} behind an OpenAI-compatible endpoint. Writes its own text: verify what it quotes."
+        self._parameters = dict(parameters or {})
         self._count_tokens = count_tokens
+        self._own_tokenizer = own_tokenizer
         self._background = LoopThread()
-        self._client = openai.AsyncOpenAI(
-            base_url=base_url,
-            # Local servers want no key, and the SDK will not start without one.
-            api_key=api_key or "none",
-            max_retries=0,
-            http_client=httpx.AsyncClient(
-                timeout=httpx.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
-                # A redirect would carry the key and the prompt to a host that nobody configured.
-                follow_redirects=False,
-            ),
-        )
+        self._client = self._open_client(base_url, read_key(api_key), http_client(timeout_seconds))
         # Models disagree about these; what the endpoint refuses is remembered and not sent again.
         self._refused: set[str] = set()
 
     def stream(self, request: ChatRequest, *, check: Check) -> ChatStream:
-        """Begin to answer; the connection is opened by the first chunk that is asked for. See `ChatModel.stream`."""
-        prompt = request.render(request.parts)
-        meter = Meter(lambda meter: self._usage(meter, request.system, prompt))
-        return MeteredStream(self._answer(request, prompt, meter, check), meter, check)
+        """Begin to answer; the connection is opened by the first chunk that is asked for. See `Provider.stream`."""
+        meter = Meter(lambda meter: usage_of(meter, self.name, request, self._count_tokens))
+        return MeteredStream(self._answer(request, meter, check), meter, check)
+
+    def bound(self, request: ChatRequest) -> Mapping[str, int]:
+        """The most that the request can consume, by kind of quantity of the ledger."""
+        return bound_of(request, self._count_tokens, own_tokenizer=self._own_tokenizer)
 
     def close(self) -> None:
         """Close the connections and the thread that serves them."""
         self._background.run(self._client.close())
         self._background.close()
 
-    def _answer(self, request: ChatRequest, prompt: str, meter: Meter, check: Check) -> Generator[Chunk, None, None]:
+    def _open_client(
+        self, base_url: str, api_key: Callable[[], str | None], transport: httpx.AsyncClient
+    ) -> openai.AsyncOpenAI:
+        async def key() -> str:
+            # Local servers want no key, and the SDK will not start without one.
+            return api_key() or "none"
+
+        return openai.AsyncOpenAI(base_url=base_url, api_key=key, max_retries=0, http_client=transport)
+
+    def _answer(self, request: ChatRequest, meter: Meter, check: Check) -> Generator[Chunk, None, None]:
         try:
-            yield from self._background.iterate(lambda: self._chunks(request, prompt, meter), check)
-        except (openai.OpenAIError, httpx.HTTPError, json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise _translate(error) from error
+            yield from self._background.iterate(lambda: self._chunks(request, meter), check)
+        except FAILURES as error:
+            failure = translate(error)
+        else:
+            return
+        # Outside of the handler: an SDK's error holds the provider's words, and a traceback would show them.
+        raise failure
 
-    async def _chunks(self, request: ChatRequest, prompt: str, meter: Meter) -> AsyncIterator[Chunk]:
+    async def _chunks(self, request: ChatRequest, meter: Meter) -> AsyncIterator[Chunk]:
         meter.sent = True
-        async with await self._open(request, prompt) as stream:
+        reader = Reader(meter)
+        async with await self._open(request) as stream:
+            meter.request_id = stream.response.headers.get("x-request-id")
             async for event in stream:
-                _read_usage(event, meter)
-                text = _read_text(event, meter)
-                if text:
-                    meter.text += text
-                    yield Chunk(text)
-        if meter.finish is None:
-            raise BadResponse("The model's answer was cut short by its provider.", code="provider_stream_cut")
+                chunk = reader.read(event)
+                if chunk is not None:
+                    yield chunk
+        last = reader.end()
+        if last is not None:
+            yield last
 
-    async def _open(self, request: ChatRequest, prompt: str) -> "openai.AsyncStream[ChatCompletionChunk]":
+    async def _open(self, request: ChatRequest) -> "openai.AsyncStream[ChatCompletionChunk]":
         while True:
             try:
                 stream: openai.AsyncStream[ChatCompletionChunk] = await self._client.chat.completions.create(
-                    **self._arguments(request, prompt)
+                    **self._arguments(request)
                 )
             except openai.BadRequestError as error:
                 if not self._learn(error):
@@ -104,116 +118,55 @@ class OpenAICompatible:
             else:
                 return stream
 
-    def _arguments(self, request: ChatRequest, prompt: str) -> dict[str, Any]:
-        system = [{"role": "system", "content": request.system}] if request.system else []
+    def _arguments(self, request: ChatRequest) -> dict[str, Any]:
         limit = "max_completion_tokens" if "max_tokens" in self._refused else "max_tokens"
         optional = {
             limit: request.max_output_tokens,
             "temperature": request.temperature,
             "stream_options": {"include_usage": True},
         }
-        return {
-            "model": self.name,
-            "messages": [*system, {"role": "user", "content": prompt}],
-            "stream": True,
-            **{name: value for name, value in optional.items() if name not in self._refused},
-        }
+        allowed = {name: value for name, value in optional.items() if name not in self._refused}
+        extra = {"extra_body": self._parameters} if self._parameters else {}
+        return {"model": self.name, "stream": True, **arguments_of(request), **allowed, **extra}
 
     def _learn(self, error: openai.BadRequestError) -> bool:
         """Whether the endpoint refused a parameter that can be left out, and had not refused it before."""
         name = error.param
-        if name not in {"max_tokens", "temperature", "stream_options"} or name in self._refused:
+        if name not in _OPTIONAL or name in self._refused:
             return False
         self._refused.add(name)
         return True
 
-    def _usage(self, meter: Meter, system: str, prompt: str) -> Usage:
-        if meter.input_tokens is not None and meter.output_tokens is not None:
-            return Usage(self.name, meter.input_tokens, meter.output_tokens)
-        if not meter.sent:
-            return Usage(self.name, 0, 0)
-        return Usage(
-            self.name,
-            self._count_tokens(f"{system}\n{prompt}"),
-            self._count_tokens(meter.text),
-            estimated=True,
-        )
+
+def http_client(timeout_seconds: float) -> httpx.AsyncClient:
+    """The transport: bounded waits, and no redirects."""
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
+        # A redirect would carry the key and the prompt to a host that nobody configured.
+        follow_redirects=False,
+        # How many calls may run at once is the limits' business.
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+    )
 
 
-def _read_usage(event: ChatCompletionChunk, meter: Meter) -> None:
-    # The SDK builds its objects without validating them, so a field may hold anything or be absent.
-    usage: Any = getattr(event, "usage", None)
-    if usage is None:
-        return
-    counts = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
-    if not all(isinstance(count, int) and count >= 0 for count in counts):
-        raise BadResponse("The model provider reported a usage that is not a number.")
-    meter.input_tokens, meter.output_tokens = counts
+def read_key(api_key: str | Callable[[], str | None] | None) -> Callable[[], str | None]:
+    """A key as a function."""
+    return api_key if callable(api_key) else lambda: api_key
 
 
-def _read_text(event: ChatCompletionChunk, meter: Meter) -> str:
-    choices: Any = getattr(event, "choices", None)
-    if not choices and getattr(event, "usage", None) is not None:
-        return ""
-    if not isinstance(choices, list) or not all(isinstance(choice, Choice) for choice in choices):
-        raise BadResponse("The model provider sent an event that is not a chat completion.")
-    if not choices:
-        return ""
-    reason = getattr(choices[0], "finish_reason", None)
-    if reason is not None:
-        meter.finish = _FINISHES.get(reason, Finish.STOP)
-    text = getattr(getattr(choices[0], "delta", None), "content", None)
-    if text is not None and not isinstance(text, str):
-        raise BadResponse("The model provider sent text that is not text.")
-    return text or ""
+FAILURES = (openai.OpenAIError, httpx.HTTPError, json.JSONDecodeError, UnicodeDecodeError)
 
 
-def _translate(error: Exception) -> GatewayError:
+def translate(error: Exception) -> GatewayError:
+    """What the SDK raised, as our error, without what the provider said."""
     if isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
-        return ProviderTimeout("The model provider did not answer in time.")
+        return failures.timed_out()
     if isinstance(error, openai.APIStatusError):
-        return _translate_status(error)
+        return failures.of_status(error.status_code, error.code, error.response.headers)
     if isinstance(error, httpx.RemoteProtocolError):
-        return BadResponse("The model's answer was cut short by its provider.", code="provider_stream_cut")
+        return failures.cut_short()
     if isinstance(error, openai.APIConnectionError | httpx.TransportError):
-        return ProviderUnavailable("The model provider cannot be reached.", code="provider_unreachable")
+        return failures.unreachable()
     if isinstance(error, openai.APIError) and not isinstance(error, openai.APIResponseValidationError):
-        # An error event inside a stream that began with 200: the protocol knows no status for it.
-        return ProviderUnavailable("The model provider reported an error while it answered.")
-    return BadResponse("The model provider sent something that is not a chat completion.")
-
-
-def _translate_status(error: openai.APIStatusError) -> GatewayError:
-    status = error.status_code
-    if error.code in _FINAL_CODES:
-        return ProviderRefused("The account at the model provider is spent.", code="provider_quota_exhausted")
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        return ProviderUnavailable(
-            "The model provider limits our rate.",
-            code="provider_rate_limited",
-            retry_after_seconds=_retry_after(error.response),
-        )
-    if status in _RETRYABLE_STATUSES or status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        return ProviderUnavailable(
-            f"The model provider answered {status}.", retry_after_seconds=_retry_after(error.response)
-        )
-    if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-        return ProviderRefused("The model provider does not accept our key.", code="provider_key_refused")
-    if status == httpx.codes.NOT_FOUND:
-        return ProviderRefused("The model provider does not know this model or address.", code="provider_model_unknown")
-    return ProviderRefused(f"The model provider refused the request ({status}{_named(error.code)}).")
-
-
-def _named(code: str | None) -> str:
-    return f", {code[:64]}" if code and code.isascii() and code.replace("_", "").isalnum() else ""
-
-
-def _retry_after(response: httpx.Response) -> int | None:
-    """Whole seconds of a ``Retry-After`` in seconds (RFC 9110, section 10.2.3), at most an hour; dates are not read."""
-    try:
-        seconds = float(response.headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    if not 0 <= seconds < float("inf"):
-        return None
-    return min(-int(-seconds // 1), _RETRY_AFTER_MAX_SECONDS)
+        return failures.failed_midway()
+    return failures.not_the_protocol()

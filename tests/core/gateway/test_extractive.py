@@ -43,7 +43,7 @@ def go_on() -> None:
 
 
 def ask(model: Extractive, question: str, *passages: Passage, limit: int = 400) -> tuple[str, Finish | None]:
-    request = ChatRequest(parts=(*(passages or ALL), Question(question)), max_output_tokens=limit)
+    request = ChatRequest.of_parts((*(passages or ALL), Question(question)), max_output_tokens=limit)
     stream = model.stream(request, check=go_on)
     return "".join(chunk.text for chunk in stream), stream.finish
 
@@ -88,7 +88,7 @@ def test_it_abstains_when_nothing_answers(model: Extractive, question: str) -> N
 
 
 def test_it_abstains_without_passages(model: Extractive) -> None:
-    request = ChatRequest(parts=(Question("Anything?"),))
+    request = ChatRequest.of_parts((Question("Anything?"),))
     stream = model.stream(request, check=go_on)
     chunks = list(stream)
     assert [(chunk.text, chunk.citations) for chunk in chunks] == [(NO_ANSWER, ())]
@@ -98,13 +98,13 @@ def test_it_abstains_without_passages(model: Extractive) -> None:
 def test_every_chunk_is_a_quote_of_its_citation(model: Extractive) -> None:
     texts = {passage.id: passage.text for passage in ALL}
     for question in ("How long does the crossing take?", "What does a car cost?", "What do I bring on the walk?"):
-        for chunk in model.stream(ChatRequest(parts=(*ALL, Question(question))), check=go_on):
+        for chunk in model.stream(ChatRequest.of_parts((*ALL, Question(question))), check=go_on):
             (citation,) = chunk.citations
             assert texts[citation.passage_id][citation.start : citation.end] == chunk.text.strip()
 
 
 def test_tokens_are_counted_by_the_tokenizer_of_the_embedding_model(model: Extractive) -> None:
-    request = ChatRequest(parts=(FERRY, Question("How long does the crossing take?")))
+    request = ChatRequest.of_parts((FERRY, Question("How long does the crossing take?")))
     stream = model.stream(request, check=go_on)
     assert (stream.usage.input_tokens, stream.usage.output_tokens) == (0, 0)
     chunks = list(stream)
@@ -128,7 +128,7 @@ def test_a_cancelled_answer_is_countable(model: Extractive) -> None:
             raise JobCancelled
 
     stream = model.stream(
-        ChatRequest(parts=(*ALL, Question("What do I have to bring on the mud-flat walk?"))), check=check
+        ChatRequest.of_parts((*ALL, Question("What do I have to bring on the mud-flat walk?"))), check=check
     )
     with pytest.raises(JobCancelled):
         received.extend(chunk.text for chunk in stream)
@@ -139,6 +139,6 @@ def test_a_cancelled_answer_is_countable(model: Extractive) -> None:
 
 def test_a_request_without_a_question_is_refused(model: Extractive) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        model.stream(ChatRequest(parts=(Text("hello"), FERRY)), check=go_on)
+        model.stream(ChatRequest.of_parts((Text("hello"), FERRY)), check=go_on)
     assert caught.value.code == "question_missing"
     assert not caught.value.retryable

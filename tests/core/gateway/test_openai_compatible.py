@@ -11,8 +11,8 @@ from core.gateway.models import ChatRequest, Finish, Passage, Question, Text
 from core.gateway.providers.openai_compatible import OpenAICompatible
 from tests.factories.provider_simulator import Answer, Failure, ProviderSimulator, Script
 
-REQUEST = ChatRequest(
-    parts=(Text("Answer from the sources."), Passage("p1", "Trams run on Sunday.", "timetable"), Question("When?")),
+REQUEST = ChatRequest.of_parts(
+    (Text("Answer from the sources."), Passage("p1", "Trams run on Sunday.", "timetable"), Question("When?")),
     system="You are brief.",
     max_output_tokens=50,
 )
@@ -62,7 +62,7 @@ def test_text_and_reported_usage_come_through() -> None:
 
 
 def test_the_renderer_of_the_request_writes_the_prompt() -> None:
-    request = ChatRequest(parts=REQUEST.parts, render=lambda parts: f"{len(parts)} parts")
+    request = ChatRequest.of_parts(REQUEST.user_parts, render=lambda parts: f"{len(parts)} parts")
     with serving(Answer("fine")) as (server, model):
         list(model.stream(request, check=go_on))
     assert server.requests[0].body["messages"] == [{"role": "user", "content": "3 parts"}]

@@ -25,7 +25,7 @@ def test_importing_the_gateway_loads_no_model_runtime() -> None:
 def test_without_an_endpoint_the_embedded_model_answers_and_costs_nothing() -> None:
     gateway = open_gateway(Settings(model_base_url=None))
     model = gateway.chat_model()
-    stream = model.stream(ChatRequest(parts=(Question("Anything?"),)), check=lambda: None)
+    stream = model.stream(ChatRequest.of_parts((Question("Anything?"),)), check=lambda: None)
     list(stream)
     gateway.close()
     assert model.name == "local/extractive"
@@ -38,7 +38,7 @@ def test_a_configured_endpoint_is_used_with_its_key() -> None:
         gateway = open_gateway(
             Settings(model_base_url=server.base_url, model_api_key=SecretStr("secret"), model_name="tiny")
         )
-        stream = gateway.chat_model().stream(ChatRequest(parts=(Question("Well?"),)), check=lambda: None)
+        stream = gateway.chat_model().stream(ChatRequest.of_parts((Question("Well?"),)), check=lambda: None)
         assert [chunk.text for chunk in stream] == ["fine"]
         gateway.close()
     assert server.requests[0].headers["Authorization"] == "Bearer secret"
@@ -49,11 +49,13 @@ def test_a_gateway_keeps_one_model_and_opens_it_again_after_closing() -> None:
         gateway = open_gateway(Settings(model_base_url=server.base_url, model_name="tiny"))
         first = gateway.chat_model()
         assert gateway.chat_model() is first
-        list(first.stream(ChatRequest(parts=(Question("Well?"),)), check=lambda: None))
+        list(first.stream(ChatRequest.of_parts((Question("Well?"),)), check=lambda: None))
         gateway.close()
         again = gateway.chat_model()
         assert again is not first
-        assert [c.text for c in again.stream(ChatRequest(parts=(Question("Well?"),)), check=lambda: None)] == ["fine"]
+        assert [c.text for c in again.stream(ChatRequest.of_parts((Question("Well?"),)), check=lambda: None)] == [
+            "fine"
+        ]
         gateway.close()
 
 

@@ -86,7 +86,7 @@ def measure(questions: Path, retrieve: Callable[[str], list[Passage]]) -> Figure
     first = quoted = silent = refused = sentences = 0
     for item in asked:
         parts: tuple[Part, ...] = (*retrieve(item["question"]), Question(item["question"]))
-        stream = MODEL.stream(ChatRequest(parts=parts), check=lambda: None)
+        stream = MODEL.stream(ChatRequest.of_parts(parts), check=lambda: None)
         texts = [chunk.text for chunk in stream]
         abstained = stream.finish is Finish.NO_ANSWER
         if item.get("quote"):

@@ -1,0 +1,153 @@
+"""Anthropic's Messages API. The official SDK does the transport; its own retries are off."""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from typing import Any
+
+import anthropic
+import httpx2
+
+from core.gateway.background import LoopThread
+from core.gateway.errors import GatewayError
+from core.gateway.models import Ability, ChatRequest, ChatStream, Check, Chunk
+from core.gateway.providers import failures
+from core.gateway.providers.anthropic_wire import Reader, arguments_of
+from core.gateway.providers.estimates import CountTokens, bound_of, usage_of
+from core.gateway.streams import Meter, MeteredStream
+
+# At its debug level the SDK writes whole prompts to the log.
+logging.getLogger("anthropic").setLevel(logging.WARNING)
+
+BASE_URL = "https://api.anthropic.com"
+ALL_ABILITIES = frozenset(
+    {Ability.STREAMS, Ability.WRITES, Ability.TOOLS, Ability.JSON_SCHEMA, Ability.VISION},
+)
+_CONNECT_SECONDS = 5.0
+_FAILURES = (anthropic.AnthropicError, httpx2.HTTPError, json.JSONDecodeError, UnicodeDecodeError)
+
+
+class Anthropic:
+    """One model of Anthropic's. `timeout_seconds` bounds the wait for the first byte and between two chunks.
+
+    `api_key` may be a function, which is asked at each call. `parameters` are sent along with every call, for example
+    ``{"cache_control": {"type": "ephemeral"}}``. `native_schema` is False for models that know no structured outputs:
+    they are made to call a tool instead.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | Callable[[], str | None] | None,
+        model: str,
+        timeout_seconds: float,
+        count_tokens: CountTokens,
+        base_url: str = BASE_URL,
+        abilities: frozenset[Ability] = ALL_ABILITIES,
+        parameters: Mapping[str, Any] | None = None,
+        native_schema: bool = True,
+    ) -> None:
+        self.name = model
+        self.abilities = abilities
+        self.description = f"{model} of Anthropic. Writes its own text: verify what it quotes."
+        self._read_key = api_key if callable(api_key) else lambda: api_key
+        self._parameters = dict(parameters or {})
+        self._native_schema = native_schema
+        self._count_tokens = count_tokens
+        self._background = LoopThread()
+        self._client = anthropic.AsyncAnthropic(
+            base_url=base_url,
+            # The key of each call is in its header; without one here the SDK would look for some in the environment.
+            api_key="none",
+            max_retries=0,
+            http_client=httpx2.AsyncClient(
+                timeout=httpx2.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
+                # A redirect would carry the key and the prompt to a host that nobody configured.
+                follow_redirects=False,
+                limits=httpx2.Limits(max_connections=None, max_keepalive_connections=64),
+            ),
+        )
+        self._without_temperature = False
+
+    def stream(self, request: ChatRequest, *, check: Check) -> ChatStream:
+        """Begin to answer; the connection is opened by the first chunk that is asked for. See `Provider.stream`."""
+        meter = Meter(lambda meter: usage_of(meter, self.name, request, self._count_tokens))
+        return MeteredStream(self._answer(request, meter, check), meter, check)
+
+    def bound(self, request: ChatRequest) -> Mapping[str, int]:
+        """The most that the request can consume, by kind of quantity of the ledger."""
+        return bound_of(request, self._count_tokens, own_tokenizer=False)
+
+    def close(self) -> None:
+        """Close the connections and the thread that serves them."""
+        self._background.run(self._client.close())
+        self._background.close()
+
+    def _answer(self, request: ChatRequest, meter: Meter, check: Check) -> Generator[Chunk, None, None]:
+        try:
+            yield from self._background.iterate(lambda: self._chunks(request, meter), check)
+        except _FAILURES as error:
+            failure = _translate(error)
+        else:
+            return
+        # Outside of the handler: an SDK's error holds the provider's words, and a traceback would show them.
+        raise failure
+
+    async def _chunks(self, request: ChatRequest, meter: Meter) -> AsyncIterator[Chunk]:
+        meter.sent = True
+        forced = request.output_schema is not None and not self._native_schema
+        reader = Reader(meter, request.output_name if forced else None)
+        async with await self._open(request) as stream:
+            meter.request_id = stream.response.headers.get("request-id")
+            async for event in stream:
+                chunk = reader.read(event)
+                if chunk is not None:
+                    yield chunk
+        last = reader.end()
+        if last is not None:
+            yield last
+
+    async def _open(self, request: ChatRequest) -> Any:
+        while True:
+            try:
+                return await self._client.messages.create(**self._arguments(request))
+            except anthropic.BadRequestError as error:
+                # Models that think refuse it. The message is the only place that says so.
+                if self._without_temperature or "temperature" not in str(error.message):
+                    raise
+                self._without_temperature = True
+
+    def _arguments(self, request: ChatRequest) -> dict[str, Any]:
+        arguments = {
+            "model": self.name,
+            "max_tokens": request.max_output_tokens,
+            "stream": True,
+            "extra_headers": {"X-Api-Key": self._read_key() or "none"},
+            **arguments_of(request, native_schema=self._native_schema),
+        }
+        # The newer releases of the SDK no longer name it, but many models still take it.
+        extra = {} if self._without_temperature else {"temperature": request.temperature}
+        return {**arguments, "extra_body": {**extra, **self._parameters}}
+
+
+def _translate(error: Exception) -> GatewayError:  # noqa: PLR0911 - a table of what can go wrong
+    """What the SDK raised, as our error, without what the provider said."""
+    if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):
+        return failures.timed_out()
+    if isinstance(error, anthropic.APIStatusError):
+        if error.status_code < httpx2.codes.BAD_REQUEST:
+            return failures.failed_midway()
+        return failures.of_status(error.status_code, _kind(error.body), error.response.headers)
+    if isinstance(error, httpx2.RemoteProtocolError):
+        return failures.cut_short()
+    if isinstance(error, anthropic.APIConnectionError | httpx2.TransportError):
+        return failures.unreachable()
+    if isinstance(error, anthropic.APIError) and not isinstance(error, anthropic.APIResponseValidationError):
+        return failures.failed_midway()
+    return failures.not_the_protocol()
+
+
+def _kind(body: object) -> str | None:
+    inner = body.get("error") if isinstance(body, dict) else None
+    kind = inner.get("type") if isinstance(inner, dict) else None
+    return kind if isinstance(kind, str) else None

@@ -1,0 +1,94 @@
+"""Azure OpenAI, with a key or with Entra ID (a managed identity, a workload identity, a developer's sign-in).
+
+Without `api_version` the endpoint's ``/openai/v1`` is spoken, which has none; with one, the older path that names the
+deployment. See https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import httpx
+import openai
+
+from core.gateway.models import Ability
+from core.gateway.providers.estimates import CountTokens
+from core.gateway.providers.openai_compatible import ALL_ABILITIES, OpenAICompatible
+
+ENTRA_SCOPE = "https://cognitiveservices.azure.com/.default"
+
+
+class TokenCredential(Protocol):
+    """What `azure.identity` calls a credential: gives access tokens and keeps them until shortly before they expire."""
+
+    def get_token(self, *scopes: str) -> Any:
+        """A token for `scopes`, as an object whose attribute `token` is the bearer token."""
+
+
+class AzureOpenAI(OpenAICompatible):
+    """One deployment of an Azure OpenAI resource. `endpoint` is ``https://<resource>.openai.azure.com``.
+
+    `model` is the name of the deployment there. Without an `api_key` the `credential` signs in; without that, the one
+    that `azure.identity.DefaultAzureCredential` finds (extra ``azure``).
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        api_key: str | Callable[[], str | None] | None = None,
+        credential: TokenCredential | None = None,
+        api_version: str | None = None,
+        model: str,
+        timeout_seconds: float,
+        count_tokens: CountTokens,
+        abilities: frozenset[Ability] = ALL_ABILITIES,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._api_version = api_version
+        self._by_key = api_key is not None
+        self._credential = credential
+        super().__init__(
+            base_url=endpoint.rstrip("/"),
+            api_key=api_key,
+            model=model,
+            timeout_seconds=timeout_seconds,
+            count_tokens=count_tokens,
+            abilities=abilities,
+            parameters=parameters,
+        )
+        self.description = f"{model} on Azure OpenAI. Writes its own text: verify what it quotes."
+
+    def _open_client(
+        self, base_url: str, api_key: Callable[[], str | None], transport: httpx.AsyncClient
+    ) -> openai.AsyncOpenAI:
+        async def key() -> str:
+            return api_key() or "none"
+
+        secret = key if self._by_key else self._sign_in
+        if self._api_version is None:
+            return openai.AsyncOpenAI(
+                base_url=f"{base_url}/openai/v1", api_key=secret, max_retries=0, http_client=transport
+            )
+        given: dict[str, Any] = {"api_key": key} if self._by_key else {"azure_ad_token_provider": self._sign_in}
+        return openai.AsyncAzureOpenAI(
+            azure_endpoint=base_url,
+            azure_deployment=self.name,
+            api_version=self._api_version,
+            max_retries=0,
+            http_client=transport,
+            **given,
+        )
+
+    async def _sign_in(self) -> str:
+        # The credential may ask the network, so it must not hold up the other calls of the loop.
+        if self._credential is None:
+            self._credential = await asyncio.to_thread(_default_credential)
+        token = await asyncio.to_thread(self._credential.get_token, ENTRA_SCOPE)
+        return str(token.token)
+
+
+def _default_credential() -> TokenCredential:
+    from azure.identity import DefaultAzureCredential
+
+    return DefaultAzureCredential()

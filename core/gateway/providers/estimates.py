@@ -1,0 +1,59 @@
+"""Token counts where the provider gives none: before a call its bound, after an interrupted one what it consumed."""
+
+import json
+from collections.abc import Callable, Mapping
+
+from core.gateway.models import ChatRequest, Role, Text, Usage
+from core.gateway.streams import Meter
+
+CountTokens = Callable[[str], int]
+
+# The dearest picture of the providers' own tables: what is larger is scaled down before it is read.
+_IMAGE_TOKENS = 5000
+# What a chat template adds around a message.
+_MESSAGE_TOKENS = 8
+
+
+def text_of(request: ChatRequest) -> str:
+    """Everything that a model reads of a request, as one text: what is counted when nothing is reported."""
+    pieces = [request.system] if request.system else []
+    for message in request.messages:
+        if message.role is Role.USER:
+            pieces.append(request.render(message.readable))
+        else:
+            pieces.extend(part.text for part in message.parts if isinstance(part, Text))
+        pieces.extend(f"{call.name} {call.arguments}" for call in message.tool_calls)
+        pieces.extend(result.text for result in message.tool_results)
+    pieces.extend(f"{tool.name} {tool.description} {json.dumps(dict(tool.parameters))}" for tool in request.tools)
+    if request.output_schema is not None:
+        pieces.append(json.dumps(dict(request.output_schema)))
+    return "\n".join(pieces)
+
+
+def bound_of(request: ChatRequest, count_tokens: CountTokens, *, own_tokenizer: bool) -> Mapping[str, int]:
+    """The most that a request can consume, by kind of the ledger.
+
+    A foreign tokenizer is given 10 % and 16 tokens of tolerance, a picture 5,000 tokens.
+    """
+    counted = count_tokens(text_of(request)) + _MESSAGE_TOKENS * (len(request.messages) + 1)
+    if not own_tokenizer:
+        counted = -(-counted * 11 // 10) + 16
+    pictures = sum(len(message.images) for message in request.messages)
+    return {"input_tokens": counted + pictures * _IMAGE_TOKENS, "output_tokens": request.max_output_tokens}
+
+
+def usage_of(meter: Meter, model: str, request: ChatRequest, count_tokens: CountTokens) -> Usage:
+    """What a call consumed: as reported, or counted where it was interrupted before the report."""
+    if not meter.sent:
+        return Usage(model, 0, 0)
+    estimated = meter.input_tokens is None or meter.output_tokens is None
+    return Usage(
+        model,
+        meter.input_tokens if meter.input_tokens is not None else count_tokens(text_of(request)),
+        meter.output_tokens if meter.output_tokens is not None else count_tokens(meter.text),
+        cached_input_tokens=meter.cached_input_tokens,
+        cache_write_tokens=meter.cache_write_tokens,
+        reasoning_tokens=meter.reasoning_tokens,
+        estimated=estimated,
+        worker_seconds=meter.worker_seconds,
+    )

@@ -1,0 +1,69 @@
+"""Statuses of providers as our errors. What a provider wrote into a body stays there: it may repeat prompt and key."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from core.gateway.errors import BadResponse, GatewayError, ProviderRefused, ProviderTimeout, ProviderUnavailable
+
+_RETRYABLE_STATUSES = frozenset({408, 409, 425})
+_RETRY_AFTER_MAX_SECONDS = 3600
+# Spent accounts are answered with 429 too, but waiting does not fill them.
+_SPENT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_error"})
+
+
+def of_status(status: int, code: str | None, headers: Mapping[str, str]) -> GatewayError:
+    """The error of an answer with an error status. `code` is the provider's own short word for it."""
+    if code in _SPENT_CODES or status == HTTPStatus.PAYMENT_REQUIRED:
+        return ProviderRefused("The account at the model provider is spent.", code="provider_quota_exhausted")
+    retry_after = _retry_after(headers)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return ProviderUnavailable(
+            "The model provider limits our rate.", code="provider_rate_limited", retry_after_seconds=retry_after
+        )
+    if status in _RETRYABLE_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ProviderUnavailable(f"The model provider answered {status}.", retry_after_seconds=retry_after)
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return ProviderRefused("The model provider does not accept our key.", code="provider_key_refused")
+    if status == HTTPStatus.NOT_FOUND:
+        return ProviderRefused("The model provider does not know this model or address.", code="provider_model_unknown")
+    return ProviderRefused(f"The model provider refused the request ({status}{_named(code)}).")
+
+
+def timed_out() -> GatewayError:
+    """Nothing arrived within the time allowed."""
+    return ProviderTimeout("The model provider did not answer in time.")
+
+
+def cut_short() -> GatewayError:
+    """The connection ended before the answer."""
+    return BadResponse("The model's answer was cut short by its provider.", code="provider_stream_cut")
+
+
+def unreachable() -> GatewayError:
+    """No connection."""
+    return ProviderUnavailable("The model provider cannot be reached.", code="provider_unreachable")
+
+
+def failed_midway() -> GatewayError:
+    """An error event inside a stream that began with 200: the protocols know no status for it."""
+    return ProviderUnavailable("The model provider reported an error while it answered.")
+
+
+def not_the_protocol(what: str = "something that is not a chat completion") -> GatewayError:
+    """The bytes make no sense."""
+    return BadResponse(f"The model provider sent {what}.")
+
+
+def _named(code: str | None) -> str:
+    return f", {code[:64]}" if code and code.isascii() and code.replace("_", "").isalnum() else ""
+
+
+def _retry_after(headers: Mapping[str, str]) -> int | None:
+    """Whole seconds of a ``Retry-After`` in seconds (RFC 9110, section 10.2.3), at most an hour; dates are not read."""
+    try:
+        seconds = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    if not 0 <= seconds < float("inf"):
+        return None
+    return min(-int(-seconds // 1), _RETRY_AFTER_MAX_SECONDS)
