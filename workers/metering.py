@@ -46,7 +46,7 @@ class Meter:
     def call(
         self, asked: str | ModelRef, bound: Mapping[str, int], step: str | None, line: dict[str, Any]
     ) -> Iterator[OpenCall]:
-        """A call of the model `asked`, settled on leaving the block; its usage, as clients see it, is then filled into `line`.
+        """A call of the model `asked`, settled on leaving the block; `line` then gets its usage as clients see it.
 
         Raises `LeaseLost`, and, when there is no money for `bound`, `JobSuspended` or `CapabilityFailure`.
         """

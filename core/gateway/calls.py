@@ -50,7 +50,7 @@ class Door:
 
 @dataclass(slots=True)
 class Spent:
-    """Requests of one attempt that failed after every try. Whoever repeats one gets the same error, and pays nothing."""
+    """Requests of one attempt that failed after every try: whoever repeats one gets the same error and pays nothing."""
 
     errors: dict[str, GatewayError] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)

@@ -18,7 +18,7 @@ class CallSpan:
     def __init__(self, span: Span) -> None:
         self._span = span
 
-    def set_attribute(self, name: str, value: str | float | bool) -> None:  # noqa: FBT001 - a value, not a switch
+    def set_attribute(self, name: str, value: str | float | bool) -> None:
         """Set one attribute."""
         self._span.set_attribute(name, value)
 

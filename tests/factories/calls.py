@@ -41,7 +41,12 @@ class SimulatedModels:
         names = tuple(simulators)
         self.models = {
             name: replace(
-                template, model=name, deployment=name, provider_model=name, price_model=name, fallbacks=names[place + 1 :]
+                template,
+                model=name,
+                deployment=name,
+                provider_model=name,
+                price_model=name,
+                fallbacks=names[place + 1 :],
             )
             for place, name in enumerate(names)
         }
@@ -56,7 +61,7 @@ class SimulatedModels:
             for name, simulator in simulators.items()
         }
 
-    def resolve(self, executor: object, *, name: str, **_: object) -> ResolvedModel:
+    def resolve(self, _executor: object, *, name: str, **_: object) -> ResolvedModel:
         """See `Catalogue.resolve`; the first model is the default."""
         wanted = next(iter(self.models)) if name == CHAT else name
         if wanted not in self.models:

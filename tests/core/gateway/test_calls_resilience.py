@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from core.capability import JobCancelled
+from core.gateway.cache import digest_of
 from core.gateway.errors import ProviderRefused, ProviderUnavailable
 from core.gateway.models import Image, ToolSpec
 from core.gateway.resilience.backoff import Backoff, wait
@@ -69,7 +70,10 @@ def test_a_deployment_that_fails_in_a_row_rests_and_is_probed_by_one_call() -> N
         simulated(OFFLINE, main=main, max_attempts=1, breakers=breakers) as (gateway, _),
     ):
         for code in ("provider_unavailable", "provider_unavailable", "deployment_resting"):
-            with pytest.raises(ProviderUnavailable) as raised, gateway.for_job(RecordingContext()).chat(CHAT, asked()) as s:
+            with (
+                pytest.raises(ProviderUnavailable) as raised,
+                gateway.for_job(RecordingContext()).chat(CHAT, asked()) as s,
+            ):
                 list(s)
             assert raised.value.code == code
         assert len(main.requests) == 2
@@ -223,8 +227,6 @@ def test_texts_are_embedded_through_the_door_and_metered() -> None:
 
 
 def test_a_request_has_the_same_digest_only_when_all_of_it_is_the_same() -> None:
-    from core.gateway.cache import digest_of
-
     with ProviderSimulator() as main, simulated(OFFLINE, main=main) as (_, simulators):
         model = simulators.models["main"]
         requests = [
