@@ -11,7 +11,11 @@ from tests.factories.context import RecordingContext
 from tests.factories.job_models import OneProvider, models_at
 from tests.factories.provider_simulator import Answer, Failure, ProviderSimulator, ToolUse, obey_schema
 
-pytestmark = pytest.mark.xdist_group("crews")
+pytestmark = [
+    pytest.mark.xdist_group("crews"),
+    # CrewAI reads fields of its own that it has deprecated.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
