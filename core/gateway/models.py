@@ -198,7 +198,8 @@ class Chunk:
 class Usage:
     """What a call consumed, in totals.
 
-    `input_tokens` includes what was read from and written to a cache, `output_tokens` the reasoning. `estimated`: the provider reported nothing, the tokens were counted here with another model's tokenizer.
+    `input_tokens` includes what was read from and written to a cache, `output_tokens` the reasoning.
+    `estimated`: the provider reported nothing, the tokens were counted here with another model's tokenizer.
     `worker_seconds` is what an embedded model used of this machine. What it costs is the price book's business.
     """
 

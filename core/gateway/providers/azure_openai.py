@@ -59,26 +59,26 @@ class AzureOpenAI(OpenAICompatible):
         )
         self.description = f"{model} on Azure OpenAI. Writes its own text: verify what it quotes."
 
-    def _open_client(
-        self, base_url: str, api_key: Callable[[], str | None], transport: httpx.AsyncClient
-    ) -> openai.AsyncOpenAI:
-        async def key() -> str:
-            return api_key() or "none"
-
-        secret = key if self._by_key else self._sign_in
+    def _open_client(self, base_url: str, transport: httpx.AsyncClient) -> openai.AsyncOpenAI:
         if self._api_version is None:
+            secret = self._key if self._by_key else self._sign_in
             return openai.AsyncOpenAI(
                 base_url=f"{base_url}/openai/v1", api_key=secret, max_retries=0, http_client=transport
             )
-        given: dict[str, Any] = {"api_key": key} if self._by_key else {"azure_ad_token_provider": self._sign_in}
         return openai.AsyncAzureOpenAI(
             azure_endpoint=base_url,
             azure_deployment=self.name,
             api_version=self._api_version,
+            # The key of each call is in its header.
+            api_key="none" if self._by_key else None,
+            azure_ad_token_provider=None if self._by_key else self._sign_in,
             max_retries=0,
             http_client=transport,
-            **given,
         )
+
+    def _headers(self) -> dict[str, str]:
+        by_header = self._by_key and self._api_version is not None
+        return {"api-key": self._read_key() or "none"} if by_header else {}
 
     async def _sign_in(self) -> str:
         # The credential may ask the network, so it must not hold up the other calls of the loop.

@@ -56,7 +56,8 @@ class OpenAICompatible:
         self._count_tokens = count_tokens
         self._own_tokenizer = own_tokenizer
         self._background = LoopThread()
-        self._client = self._open_client(base_url, read_key(api_key), http_client(timeout_seconds))
+        self._read_key = read_key(api_key)
+        self._client = self._open_client(base_url, http_client(timeout_seconds))
         # Models disagree about these; what the endpoint refuses is remembered and not sent again.
         self._refused: set[str] = set()
 
@@ -74,14 +75,12 @@ class OpenAICompatible:
         self._background.run(self._client.close())
         self._background.close()
 
-    def _open_client(
-        self, base_url: str, api_key: Callable[[], str | None], transport: httpx.AsyncClient
-    ) -> openai.AsyncOpenAI:
-        async def key() -> str:
-            # Local servers want no key, and the SDK will not start without one.
-            return api_key() or "none"
+    def _open_client(self, base_url: str, transport: httpx.AsyncClient) -> openai.AsyncOpenAI:
+        return openai.AsyncOpenAI(base_url=base_url, api_key=self._key, max_retries=0, http_client=transport)
 
-        return openai.AsyncOpenAI(base_url=base_url, api_key=key, max_retries=0, http_client=transport)
+    async def _key(self) -> str:
+        # Local servers want no key, and the SDK will not start without one.
+        return self._read_key() or "none"
 
     def _answer(self, request: ChatRequest, meter: Meter, check: Check) -> Generator[Chunk, None, None]:
         try:
@@ -127,7 +126,18 @@ class OpenAICompatible:
         }
         allowed = {name: value for name, value in optional.items() if name not in self._refused}
         extra = {"extra_body": self._parameters} if self._parameters else {}
-        return {"model": self.name, "stream": True, **arguments_of(request), **allowed, **extra}
+        return {
+            "model": self.name,
+            "stream": True,
+            "extra_headers": self._headers(),
+            **arguments_of(request),
+            **allowed,
+            **extra,
+        }
+
+    def _headers(self) -> dict[str, str]:
+        """Header fields of every call besides the SDK's own."""
+        return {}
 
     def _learn(self, error: openai.BadRequestError) -> bool:
         """Whether the endpoint refused a parameter that can be left out, and had not refused it before."""

@@ -1,3 +1,4 @@
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,15 +8,29 @@ import pytest
 
 from core.capability import JobCancelled
 from core.gateway.errors import BadResponse, GatewayError, ProviderRefused, ProviderTimeout, ProviderUnavailable
-from core.gateway.models import ChatRequest, Finish, Passage, Question, Text
+from core.gateway.models import (
+    ChatRequest,
+    Finish,
+    Image,
+    Message,
+    Passage,
+    Question,
+    Role,
+    Text,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+)
 from core.gateway.providers.openai_compatible import OpenAICompatible
-from tests.factories.provider_simulator import Answer, Failure, ProviderSimulator, Script
+from tests.factories.provider_simulator import Answer, Failure, ProviderSimulator, Script, Tokens, ToolUse, obey_schema
 
 REQUEST = ChatRequest.of_parts(
     (Text("Answer from the sources."), Passage("p1", "Trams run on Sunday.", "timetable"), Question("When?")),
     system="You are brief.",
     max_output_tokens=50,
 )
+
+TOOL = ToolSpec("weather", "The weather of a place.", {"type": "object", "properties": {"place": {"type": "string"}}})
 
 
 def go_on() -> None:
@@ -244,3 +259,134 @@ def test_a_parameter_refused_again_and_again_ends_the_call() -> None:
     with serving(Failure(status=400, param="temperature")) as (server, model), pytest.raises(ProviderRefused):
         list(model.stream(REQUEST, check=go_on))
     assert len(server.requests) == 2
+
+
+def test_cached_and_reasoning_tokens_are_inside_the_totals_and_split_into_kinds_that_add_up() -> None:
+    with serving(Answer("On Sunday.", usage=Tokens(120, 30, cached=100, reasoning=25), model="tiny-2")) as (
+        server,
+        model,
+    ):
+        stream = model.stream(REQUEST, check=go_on)
+        list(stream)
+    usage = stream.usage
+    assert (usage.input_tokens, usage.cached_input_tokens) == (120, 100)
+    assert (usage.output_tokens, usage.reasoning_tokens) == (30, 25)
+    assert usage.to_model_usage().quantities == {
+        "input_tokens": 20,
+        "cached_input_tokens": 100,
+        "output_tokens": 5,
+        "reasoning_tokens": 25,
+    }
+    assert (stream.request_id, stream.model_reported) == (server.requests[0].request_id, "tiny-2")
+
+
+def test_a_conversation_with_tools_and_pictures_is_told_as_this_wire_wants_it() -> None:
+    call = ToolCall("t1", "weather", '{"place": "Oslo"}')
+    messages = (
+        Message(Role.USER, (Text("And here?"), Image("image/png", b"png"))),
+        Message(Role.ASSISTANT, (call,)),
+        Message(Role.TOOL, (ToolResult("t1", "rain"), ToolResult("t2", "snow"))),
+    )
+    request = ChatRequest(messages=messages, tools=(TOOL,), tool_choice="weather", stop=("END",))
+    with serving(Answer("Rain.")) as (server, model):
+        list(model.stream(request, check=go_on))
+    body = server.requests[0].body
+    assert body["messages"] == [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "And here?"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,cG5n"}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {"id": "t1", "type": "function", "function": {"name": "weather", "arguments": call.arguments}}
+            ],
+        },
+        {"role": "tool", "tool_call_id": "t1", "content": "rain"},
+        {"role": "tool", "tool_call_id": "t2", "content": "snow"},
+    ]
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "weather"}}
+    assert body["stop"] == ["END"]
+
+
+def test_tool_calls_in_fragments_come_once_and_whole() -> None:
+    uses = (ToolUse("weather", {"place": "Oslo"}, "t1"), ToolUse("weather", {"place": "Rome"}, "t2", fragments=9))
+    request = ChatRequest.of_parts((Text("Both?"),), tools=(TOOL,))
+    with serving(Answer("I look.", tool_calls=uses)) as (server, model):
+        stream = model.stream(request, check=go_on)
+        chunks = list(stream)
+    assert [chunk.text for chunk in chunks] == ["I look.", ""]
+    assert list(chunks[-1].tool_calls) == [ToolCall(use.id, use.name, use.text) for use in uses]
+    assert stream.usage.output_tokens == server.bill().output
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        ({"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}, False),
+        (
+            {
+                "type": "object",
+                "properties": {"ok": {"type": "boolean"}},
+                "required": ["ok"],
+                "additionalProperties": False,
+            },
+            True,
+        ),
+    ],
+)
+def test_a_schema_is_sent_strictly_where_strictness_is_allowed(schema: dict[str, Any], strict: bool) -> None:
+    with ProviderSimulator(obey_schema) as server:
+        model = OpenAICompatible(
+            base_url=server.base_url, api_key=None, model="tiny", timeout_seconds=5, count_tokens=words
+        )
+        stream = model.stream(ChatRequest.of_parts((Text("Is it?"),), output_schema=schema), check=go_on)
+        assert json.loads("".join(chunk.text for chunk in stream)) == {"ok": True}
+        model.close()
+    assert server.requests[0].body["response_format"]["json_schema"]["strict"] is strict
+
+
+@pytest.mark.parametrize("after", range(6))
+def test_a_stream_cut_at_any_delta_is_metered_like_the_bill(after: int) -> None:
+    uses = (ToolUse("weather", {"place": "Oslo"}, fragments=3),)
+    answer = Answer("one ", "two ", "three ", tool_calls=uses, cut_after=after)
+    with ProviderSimulator(answer, count_tokens=len) as server:
+        model = OpenAICompatible(
+            base_url=server.base_url, api_key=None, model="tiny", timeout_seconds=5, count_tokens=len
+        )
+        stream = model.stream(REQUEST, check=go_on)
+        with pytest.raises(BadResponse):
+            list(stream)
+        model.close()
+    assert stream.usage.estimated
+    assert (stream.usage.input_tokens, stream.usage.output_tokens) == (server.bill().input, server.bill().output)
+
+
+def test_the_bound_covers_what_is_billed() -> None:
+    with serving(Answer("fine")) as (server, model):
+        bound = model.bound(REQUEST)
+        list(model.stream(REQUEST, check=go_on))
+    assert server.bill().input <= bound["input_tokens"]
+    assert bound["output_tokens"] == REQUEST.max_output_tokens
+
+
+def test_a_key_that_changes_is_used_by_the_next_call() -> None:
+    keys = iter(["old", "new"])
+    with ProviderSimulator() as server:
+        model = OpenAICompatible(
+            base_url=server.base_url,
+            api_key=lambda: next(keys),
+            model="tiny",
+            timeout_seconds=5,
+            count_tokens=words,
+            parameters={"seed": 7},
+        )
+        for _ in range(2):
+            list(model.stream(REQUEST, check=go_on))
+        model.close()
+    assert [request.headers["Authorization"] for request in server.requests] == ["Bearer old", "Bearer new"]
+    assert server.requests[0].body["seed"] == 7

@@ -1,0 +1,108 @@
+"""Embeddings of any endpoint that speaks OpenAI's wire format."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import openai
+from numpy.typing import NDArray
+
+from core.capability import ModelUsage
+from core.gateway.background import LoopThread
+from core.gateway.models import Check
+from core.gateway.providers import failures
+from core.gateway.providers.estimates import CountTokens
+from core.gateway.providers.openai_compatible import FAILURES, http_client, read_key, translate
+
+# OpenAI takes at most 2,048 texts in one request; fewer keep one request short enough to be cancelled soon.
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Unit vectors of shape (texts, dimensions), and what they cost in ``embedding_tokens``."""
+
+    vectors: NDArray[np.float32]
+    usage: ModelUsage
+
+
+class OpenAIEmbeddings:
+    """One embedding model behind one endpoint. `dimensions` shortens the vectors of models that allow it."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str | Callable[[], str | None] | None,
+        model: str,
+        timeout_seconds: float,
+        count_tokens: CountTokens,
+        dimensions: int | None = None,
+    ) -> None:
+        self.name = model
+        self._dimensions = dimensions
+        self._count_tokens = count_tokens
+        self._background = LoopThread()
+        secret = read_key(api_key)
+
+        async def key() -> str:
+            return secret() or "none"
+
+        self._client = openai.AsyncOpenAI(
+            base_url=base_url, api_key=key, max_retries=0, http_client=http_client(timeout_seconds)
+        )
+
+    def bound(self, texts: Sequence[str]) -> dict[str, int]:
+        """The most that `texts` can cost: counted by a foreign tokenizer, with 10 % and 16 tokens of tolerance."""
+        counted = sum(self._count_tokens(text) for text in texts)
+        return {"embedding_tokens": -(-counted * 11 // 10) + 16}
+
+    def embed(self, texts: Sequence[str], *, check: Check) -> Embedded:
+        """The vectors of `texts`, in batches. Raises `core.gateway.errors.GatewayError`."""
+        rows: list[list[float]] = []
+        tokens, estimated = 0, False
+        for start in range(0, len(texts), _BATCH):
+            check()
+            batch = list(texts[start : start + _BATCH])
+            answer = self._ask(batch, check)
+            rows.extend(_vectors(answer, len(batch)))
+            reported = getattr(getattr(answer, "usage", None), "prompt_tokens", None)
+            if not isinstance(reported, int) or reported < 0:
+                reported, estimated = sum(self._count_tokens(text) for text in batch), True
+            tokens += reported
+        vectors = np.asarray(rows, dtype=np.float32).reshape(len(rows), -1)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return Embedded(
+            vectors / np.maximum(lengths, np.finfo(np.float32).tiny),
+            ModelUsage(self.name, {"embedding_tokens": tokens}, estimated),
+        )
+
+    def close(self) -> None:
+        """Close the connections and the thread that serves them."""
+        self._background.run(self._client.close())
+        self._background.close()
+
+    def _ask(self, batch: list[str], check: Check) -> Any:
+        dimensions = {} if self._dimensions is None else {"dimensions": self._dimensions}
+
+        async def ask() -> AsyncIterator[Any]:
+            yield await self._client.embeddings.create(
+                model=self.name, input=batch, encoding_format="float", **dimensions
+            )
+
+        try:
+            return next(iter(list(self._background.iterate(ask, check))))
+        except (*FAILURES, json.JSONDecodeError, ValueError) as error:
+            failure = translate(error)
+        # Outside of the handler: an SDK's error holds the provider's words, and a traceback would show them.
+        raise failure
+
+
+def _vectors(answer: Any, count: int) -> list[list[float]]:
+    data = getattr(answer, "data", None)
+    rows = [getattr(item, "embedding", None) for item in data] if isinstance(data, list) else []
+    if len(rows) != count or not all(isinstance(row, list) and len(row) == len(rows[0]) and row for row in rows):
+        raise failures.not_the_protocol("vectors that do not belong to the texts")
+    return rows

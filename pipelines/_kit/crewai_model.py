@@ -1,0 +1,188 @@
+"""A CrewAI language model over the gateway. Importing it takes seconds and 240 MB: only a crew's own module may.
+
+What can go wrong behind the gateway leaves the crew as a BaseException: CrewAI tries an Exception again at three
+places, and each of them would multiply the retries that the gateway has made already. `run_crew` turns it back.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+# Before the import: otherwise it asks for its version and reports to its makers, and waits for both.
+os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("CREWAI_DISABLE_TRACKING", "true")
+os.environ.setdefault("CREWAI_TRACING_ENABLED", "false")
+os.environ.setdefault("CREWAI_DISABLE_VERSION_CHECK", "true")
+os.environ.setdefault("CREWAI_STORAGE_DIR", str(Path(tempfile.gettempdir()) / "waybill-crews"))
+
+from crewai import Crew
+from crewai.events.types.llm_events import LLMCallType
+from crewai.llms.base_llm import BaseLLM, llm_call_context
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.capability import JobInterrupted
+from core.gateway.models import ChatRequest, Message, Part, Role, Text, ToolCall, ToolResult
+from core.kit.errors import CapabilityFailure
+from pipelines._kit.job_models import JobModels
+from pipelines._kit.tool_format import read_content, read_tool_choice, read_tools
+
+
+class CallFailed(JobInterrupted):
+    """Carries a failure of the gateway out of a crew, past everything that would try it again."""
+
+    def __init__(self, failure: CapabilityFailure) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
+class GatewayLLM(BaseLLM):
+    """The model called `model` (an alias or a name) for one agent of one run.
+
+    Give each agent its own: CrewAI counts the tokens of a shared one twice. Its counts are for its own reports; what is
+    paid is metered by the gateway. `on_text` hears every piece of text, for example ``ctx.delta``.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, populate_by_name=True)
+
+    models: JobModels = Field(exclude=True, repr=False)
+    on_text: Callable[[str], None] | None = Field(default=None, exclude=True, repr=False)
+    max_output_tokens: int = 1024
+    context_window: int = 128_000
+    calls_tools: bool = True
+    provider: str = "waybill"
+
+    def call(  # noqa: PLR0917 - the base class's signature
+        self,
+        messages: Any,
+        tools: list[dict[str, Any]] | None = None,
+        callbacks: list[Any] | None = None,  # noqa: ARG002 - the same
+        available_functions: dict[str, Any] | None = None,
+        from_task: Any = None,
+        from_agent: Any = None,
+        response_model: type[BaseModel] | None = None,
+    ) -> Any:
+        """Answer with text, with an object of `response_model`, or with the tool calls that the model asked for.
+
+        Raises `CallFailed` for what the gateway could not do, and passes on what ends the job.
+        """
+        request = self._request(messages, tools, response_model)
+        with llm_call_context():
+            self._emit_call_started_event(messages=messages, tools=tools, from_task=from_task, from_agent=from_agent)
+            try:
+                text, calls = self._ask(request)
+            except CapabilityFailure as failure:
+                self._emit_call_failed_event(error=str(failure), from_task=from_task, from_agent=from_agent)
+                raise CallFailed(failure) from None
+            except BaseException as interruption:
+                self._emit_call_failed_event(
+                    error=type(interruption).__name__, from_task=from_task, from_agent=from_agent
+                )
+                raise
+            self._emit_call_completed_event(
+                response=text or [call["function"]["name"] for call in calls],
+                call_type=LLMCallType.TOOL_CALL if calls else LLMCallType.LLM_CALL,
+                from_task=from_task,
+                from_agent=from_agent,
+            )
+        if calls and available_functions:
+            return self._run_tool(calls[0], available_functions, from_task, from_agent)
+        if calls:
+            return calls
+        return response_model.model_validate_json(text) if response_model is not None else self._apply_stop_words(text)
+
+    def supports_function_calling(self) -> bool:
+        """Whether the model calls tools itself; otherwise CrewAI makes it write its calls as text."""
+        return self.calls_tools
+
+    def supports_stop_words(self) -> bool:
+        """Stop sequences are passed on."""
+        return True
+
+    def get_context_window_size(self) -> int:
+        """How many tokens CrewAI may fill before it summarises."""
+        return self.context_window
+
+    def _ask(self, request: ChatRequest) -> tuple[str, list[dict[str, Any]]]:
+        texts: list[str] = []
+        calls: list[ToolCall] = []
+        with self.models.chat(self.model, request) as stream:
+            for chunk in stream:
+                texts.append(chunk.text)
+                calls.extend(chunk.tool_calls)
+                if chunk.text and self.on_text is not None:
+                    self.on_text(chunk.text)
+        usage = stream.usage
+        self._track_token_usage_internal(
+            {
+                "prompt_tokens": usage.input_tokens,
+                "completion_tokens": usage.output_tokens,
+                "total_tokens": usage.input_tokens + usage.output_tokens,
+                "cached_prompt_tokens": usage.cached_input_tokens,
+            }
+        )
+        return "".join(texts), [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in calls
+        ]
+
+    def _run_tool(self, call: Mapping[str, Any], functions: dict[str, Any], from_task: Any, from_agent: Any) -> Any:
+        function = call["function"]
+        return self._handle_tool_execution(
+            function_name=function["name"],
+            function_args=json.loads(function["arguments"] or "{}"),
+            available_functions=functions,
+            from_task=from_task,
+            from_agent=from_agent,
+        )
+
+    def _request(
+        self, messages: Any, tools: Sequence[Mapping[str, Any]] | None, response_model: type[BaseModel] | None
+    ) -> ChatRequest:
+        given = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+        system = [part.text for entry in given if entry["role"] == "system" for part in _texts(entry)]
+        schema = response_model.model_json_schema() if response_model is not None else None
+        return ChatRequest(
+            system="\n\n".join(system),
+            messages=tuple(_read_message(entry) for entry in given if entry["role"] != "system"),
+            tools=read_tools(tools or ()),
+            tool_choice=read_tool_choice(None),
+            output_schema=schema,
+            output_name=response_model.__name__ if response_model is not None else "answer",
+            stop=tuple(self.stop_sequences),
+            max_output_tokens=int(self.max_tokens or self.max_output_tokens),
+            temperature=self.temperature or 0.0,
+        )
+
+
+def run_crew(crew: Crew, inputs: Mapping[str, Any] | None = None) -> Any:
+    """``crew.kickoff(inputs)``. Raises the gateway's failures as they are (`CapabilityFailure`)."""
+    try:
+        return crew.kickoff(inputs=dict(inputs or {}))
+    except CallFailed as failed:
+        failure = failed.failure
+    raise failure
+
+
+def _texts(entry: Mapping[str, Any]) -> list[Text]:
+    return [part for part in read_content(entry.get("content")) if isinstance(part, Text)]
+
+
+def _read_message(entry: Mapping[str, Any]) -> Message:
+    if entry["role"] == "tool":
+        text = "".join(part.text for part in _texts(entry))
+        return Message(Role.TOOL, (ToolResult(str(entry.get("tool_call_id", "")), text),))
+    parts: tuple[Part, ...] = read_content(entry.get("content"))
+    if entry["role"] == "assistant":
+        calls = [
+            ToolCall(str(call.get("id", "")), call["function"]["name"], _arguments(call["function"].get("arguments")))
+            for call in entry.get("tool_calls") or ()
+        ]
+        return Message(Role.ASSISTANT, (*parts, *calls))
+    return Message(Role.USER, parts)
+
+
+def _arguments(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value or {})
