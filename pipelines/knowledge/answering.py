@@ -6,7 +6,7 @@ from xml.sax.saxutils import quoteattr
 
 from core.capability import JobContext
 from core.gateway.calls import JobModels, RoutedStream
-from core.gateway.models import Ability, ChatRequest, Chunk, Finish, Part, Passage, Question
+from core.gateway.models import Ability, ChatRequest, Chunk, Finish, Passage, Question, Readable
 from core.gateway.routing import CHAT
 from core.kit.errors import CapabilityFailure
 from pipelines._kit.prompts import digest, load_prompt
@@ -57,7 +57,7 @@ def answer_question(ctx: JobContext, models: JobModels, question: str, passages:
     )
 
 
-def render_turn(template: str, parts: Sequence[Part]) -> str:
+def render_turn(template: str, parts: Sequence[Readable]) -> str:
     """The user's turn: the passages as numbered sources, then the question."""
     passages = [part for part in parts if isinstance(part, Passage)]
     sources = "\n\n".join(_source(number, passage) for number, passage in enumerate(passages, start=1))

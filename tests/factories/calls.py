@@ -14,6 +14,7 @@ from core.gateway.resilience.backoff import Backoff
 from core.gateway.resilience.breaker import Breakers
 from core.gateway.routing import CHAT, BuiltInCatalogue, ModelUnknown, Reached, ResolvedModel
 from core.gateway.service import Gateway
+from core.kit.db import Executor
 from core.kit.ids import JOB, encode, new_id
 from core.kit.settings import Settings
 from core.ledger.records import Entry
@@ -61,7 +62,16 @@ class SimulatedModels:
             for name, simulator in simulators.items()
         }
 
-    def resolve(self, _executor: object, *, name: str, **_: object) -> ResolvedModel:
+    def resolve(
+        self,
+        executor: Executor,  # noqa: ARG002 - nothing is read
+        *,
+        organization_id: UUID,  # noqa: ARG002 - the same for all
+        project_id: UUID,  # noqa: ARG002
+        capability: str,  # noqa: ARG002
+        name: str,
+        pinned: UUID | None = None,  # noqa: ARG002
+    ) -> ResolvedModel:
         """See `Catalogue.resolve`; the first model is the default."""
         wanted = next(iter(self.models)) if name == CHAT else name
         if wanted not in self.models:

@@ -89,17 +89,20 @@ def test_a_breaker_lets_one_probe_through_and_opens_again_when_it_fails() -> Non
     for _ in range(2):
         assert breaker.enter()
         breaker.fail()
-    assert (breaker.state, breaker.enter()) == (State.OPEN, False)
+    states = [breaker.state]
+    assert not breaker.enter()
     now[0] = 10.0
-    assert (breaker.state, breaker.enter(), breaker.enter()) == (State.HALF_OPEN, True, False)
+    states.append(breaker.state)
+    assert [breaker.enter(), breaker.enter()] == [True, False]
     breaker.fail()
-    assert breaker.state is State.OPEN
+    states.append(breaker.state)
     now[0] = 20.0
     assert breaker.enter()
     breaker.abandon()
     assert breaker.enter()
     breaker.succeed()
-    assert breaker.state is State.CLOSED
+    states.append(breaker.state)
+    assert states == [State.OPEN, State.HALF_OPEN, State.OPEN, State.CLOSED]
 
 
 def test_retry_after_is_obeyed_up_to_a_limit_and_jitter_is_full() -> None:
