@@ -177,3 +177,20 @@ def test_a_call_costs_two_round_trips_to_postgres_and_an_event(settings: Setting
         event.remove(database.engine, "checkout", note)
         # begin_call, settle_call, and the kept event `cost.updated`.
         assert len(taken) == 3
+
+
+def test_an_answer_from_the_cache_is_a_line_that_costs_nothing(settings: Settings, caller: Caller) -> None:
+    project_id = caller.tenant.principal.project_id
+    cached = settings.model_copy(update={"model_cache_projects": [project_id]})
+    with (
+        ProviderSimulator(Answer(*DELTAS)) as provider,
+        simulated(cached, main=provider) as (gateway, _),
+        caller.job() as job,
+    ):
+        for _ in range(2):
+            with gateway.for_job(job.context).chat(CHAT, asked()) as stream:
+                assert "".join(chunk.text for chunk in stream) == "".join(DELTAS)
+        paid, free = caller.settled(job.context.job_id)
+        assert (free.quantities, free.amount_usd, free.reason, free.estimated) == ({}, 0, "cache", False)
+        assert billed([paid, free]) == provider.bill()
+        assert len(provider.requests) == 1
