@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
 
 from core.capability import JobContext
-from core.gateway.models import Ability, ChatModel, ChatRequest, Chunk, Finish, Part, Passage, Question
+from core.gateway.models import Ability, ChatModel, ChatRequest, Chunk, Finish, Passage, Question, Readable
 from core.kit.errors import CapabilityFailure
 from pipelines._kit.prompts import digest, load_prompt
 from pipelines.knowledge.reading import AnswerReader, Reading
@@ -54,7 +54,7 @@ def answer_question(ctx: JobContext, model: ChatModel, question: str, passages: 
     )
 
 
-def render_turn(template: str, parts: Sequence[Part]) -> str:
+def render_turn(template: str, parts: Sequence[Readable]) -> str:
     """The user's turn: the passages as numbered sources, then the question."""
     passages = [part for part in parts if isinstance(part, Passage)]
     sources = "\n\n".join(_source(number, passage) for number, passage in enumerate(passages, start=1))
