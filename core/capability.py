@@ -54,11 +54,13 @@ class ModelUsage:
 
     Every token counts in exactly one kind, so that the kinds add up: ``input_tokens`` are the uncached ones,
     ``output_tokens`` those that are not reasoning. `estimated`: nothing was reported, the amounts were counted here.
+    `reason` says why the amounts are not what one would expect, for example ``cache``.
     """
 
     model: str
     quantities: Mapping[str, int]
     estimated: bool = False
+    reason: str | None = None
 
     @property
     def input_tokens(self) -> int:
@@ -69,6 +71,15 @@ class ModelUsage:
     def output_tokens(self) -> int:
         """All tokens that came out."""
         return sum(self.quantities.get(kind, 0) for kind in _OUTPUT_KINDS)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A model as the ledger names it: `provider` and `name` as in the price book, `version` of the registry."""
+
+    provider: str
+    name: str
+    version: str | None = None
 
 
 class ModelCall(Protocol):
@@ -102,7 +113,7 @@ class JobContext(Protocol):
     def emit(self, event: str, data: Mapping[str, Any]) -> None:
         """Emit and keep an event of the capability's own, for example ``document.failed``."""
 
-    def call_model(self, model: str, bound: Mapping[str, int]) -> AbstractContextManager[ModelCall]:
+    def call_model(self, model: str | ModelRef, bound: Mapping[str, int]) -> AbstractContextManager[ModelCall]:
         """Open a call that consumes at most `bound` (amounts by kind), make it inside the block, and settle it after.
 
         Writes the intent to the ledger before the block and the settlement after it, and emits ``cost.updated``.

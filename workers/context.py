@@ -9,14 +9,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core.capability import CheckpointStore, JobCancelled, JobInterrupted, LeaseLost, ModelCall
+from core.capability import CheckpointStore, JobCancelled, JobInterrupted, LeaseLost, ModelCall, ModelRef
 from core.jobs import leases
 from core.jobs.checkpoints import JobCheckpoints
 from core.jobs.live import LivePublisher
 from core.jobs.records import Claim, Event
 from core.jobs.states import Transition
 from core.kit.clock import utc_now
-from core.kit.db import Database
+from core.kit.db import Database, SingleStatement
 from core.kit.telemetry import span
 from core.ledger.prices.book import PriceBook
 from workers.metering import Meter
@@ -40,6 +40,7 @@ class AttemptContext:
         self.project_id = job.project_id
         self.attempt = job.attempt
         self.capability = job.capability
+        self.deadline_at = job.deadline_at
         self._database = database
         self._single = database.single_tenant(job.organization_id)
         self._publisher = publisher
@@ -51,6 +52,11 @@ class AttemptContext:
         self._delta_index = 0
         self._events_lock = threading.Lock()
         self._interruption: type[JobInterrupted] | None = None
+
+    @property
+    def executor(self) -> SingleStatement:
+        """Single statements as the job's tenant, for reads that need no transaction."""
+        return self._single
 
     # What the platform tells the attempt.
 
@@ -115,7 +121,7 @@ class AttemptContext:
             self._publisher.publish([kept])
 
     @contextmanager
-    def call_model(self, model: str, bound: Mapping[str, int]) -> Iterator[ModelCall]:
+    def call_model(self, model: str | ModelRef, bound: Mapping[str, int]) -> Iterator[ModelCall]:
         """Open a call, settle it when the block ends, and emit ``cost.updated``."""
         self.check()
         line: dict[str, Any] = {}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from core.capability import JobSuspended, ModelUsage
+from core.capability import JobSuspended, ModelRef, ModelUsage
 from core.jobs.records import JobRecord
 from core.jobs.states import Reason
 from core.kit.db import Database
@@ -43,19 +43,28 @@ class Meter:
         self._lock = threading.Lock()
 
     @contextmanager
-    def call(self, model: str, bound: Mapping[str, int], step: str | None, line: dict[str, Any]) -> Iterator[OpenCall]:
-        """A call of `model`, settled on leaving the block; its usage, as clients see it, is then filled into `line`.
+    def call(
+        self, asked: str | ModelRef, bound: Mapping[str, int], step: str | None, line: dict[str, Any]
+    ) -> Iterator[OpenCall]:
+        """A call of the model `asked`, settled on leaving the block; `line` then gets its usage as clients see it.
 
         Raises `LeaseLost`, and, when there is no money for `bound`, `JobSuspended` or `CapabilityFailure`.
         """
-        provider = provider_of(model)
+        ref = asked if isinstance(asked, ModelRef) else ModelRef(provider_of(asked), asked)
+        provider, model = ref.provider, ref.name
         with self._lock:
             self._calls += 1
             identity = CallIdentity(self._job.id, self._job.attempt, self._calls)
         most = self._prices.bound(self._single, self._job.organization_id, provider, model, _by_unit(bound))
         try:
             ledger.begin_call(
-                self._single, identity, bound_usd=most.amount_usd, provider=provider, model=model, step=step
+                self._single,
+                identity,
+                bound_usd=most.amount_usd,
+                provider=provider,
+                model=model,
+                version=ref.version,
+                step=step,
             )
         except BudgetExhausted as refusal:
             if refusal.on_exhaustion == "pause":
@@ -92,7 +101,7 @@ class Meter:
             amounts=priced.amounts,
             price_ids=priced.price_ids,
             estimated=used.estimated,
-            reason=None if was_reported else "nothing_reported",
+            reason=used.reason if was_reported else "nothing_reported",
         )
         ledger.settle_call(self._single, identity, settlement, line)
         return line

@@ -16,10 +16,20 @@ class GatewayError(CapabilityFailure):
 
     title, default_code = "Model call failed", "model_failed"
     retryable_by_default = False
+    billed_by_default = False
 
-    def __init__(self, detail: str, *, code: str | None = None, retry_after_seconds: int | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        retry_after_seconds: int | None = None,
+        may_be_billed: bool | None = None,
+    ) -> None:
         super().__init__(detail, code=code, retryable=self.retryable_by_default)
         self.retry_after_seconds = retry_after_seconds
+        # Whether the provider may have begun to work before it failed: then its input is counted.
+        self.may_be_billed = self.billed_by_default if may_be_billed is None else may_be_billed
 
 
 class ProviderUnavailable(GatewayError):
@@ -32,12 +42,14 @@ class ProviderTimeout(ProviderUnavailable):
     """The provider sent nothing within the time allowed."""
 
     title, default_code = "Model provider timed out", "provider_timeout"
+    billed_by_default = True
 
 
 class BadResponse(GatewayError):
     """The provider answered with something that is not the protocol, or stopped in the middle of it."""
 
     title, default_code, retryable_by_default = "Model provider answered badly", "provider_bad_response", True
+    billed_by_default = True
 
 
 class ProviderRefused(GatewayError):

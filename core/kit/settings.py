@@ -9,6 +9,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -162,6 +163,14 @@ class Settings(BaseSettings):
     model_timeout_seconds: float = Field(
         60.0, gt=0, description="Longest silence of the model before a call is given up."
     )
+    model_max_attempts: int = Field(
+        3, ge=1, le=10, description="How often one call may ask that endpoint, as long as no text has come."
+    )
+    model_cache_projects: list[UUID] = Field(
+        default_factory=list,
+        description="JSON list of projects whose identical model calls are answered from Redis; empty turns it off.",
+    )
+    model_cache_ttl_seconds: int = Field(3600, ge=1, description="How long such an answer is kept.")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe lines to write.")
     log_format: Literal["json", "console"] = Field("json", description="`console` is for people.")

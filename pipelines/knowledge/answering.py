@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
 
 from core.capability import JobContext
-from core.gateway.models import Ability, ChatModel, ChatRequest, Chunk, Finish, Passage, Question, Readable
+from core.gateway.calls import JobModels, RoutedStream
+from core.gateway.models import Ability, ChatRequest, Chunk, Finish, Passage, Question, Readable
+from core.gateway.routing import CHAT
 from core.kit.errors import CapabilityFailure
 from pipelines._kit.prompts import digest, load_prompt
 from pipelines.knowledge.reading import AnswerReader, Reading
@@ -27,7 +29,7 @@ class Answer:
     prompt: str | None
 
 
-def answer_question(ctx: JobContext, model: ChatModel, question: str, passages: Sequence[Passage]) -> Answer:
+def answer_question(ctx: JobContext, models: JobModels, question: str, passages: Sequence[Passage]) -> Answer:
     """Stream the answer as deltas and meter it, also when it is interrupted.
 
     Raises `core.gateway.errors.GatewayError`, and `CapabilityFailure` when the provider withheld the answer.
@@ -40,7 +42,8 @@ def answer_question(ctx: JobContext, model: ChatModel, question: str, passages: 
         render=lambda parts: render_turn(turn.text, parts),
     )
     reader = AnswerReader(passages)
-    finish = _stream(ctx, model, request, reader)
+    stream = _stream(ctx, models, request, reader)
+    finish = stream.finish
     if finish is Finish.FILTERED:
         raise CapabilityFailure("The model provider withheld the answer by its own policy.", code="answer_withheld")
     if not reader.reading.text.strip():
@@ -49,8 +52,8 @@ def answer_question(ctx: JobContext, model: ChatModel, question: str, passages: 
     return Answer(
         reading=reader.reading,
         says_no_answer=finish is Finish.NO_ANSWER or reader.reading.says_no_answer,
-        model=model.name,
-        prompt=digest(system.text, turn.text) if Ability.WRITES in model.abilities else None,
+        model=stream.model.price_model,
+        prompt=digest(system.text, turn.text) if Ability.WRITES in stream.abilities else None,
     )
 
 
@@ -74,19 +77,11 @@ def _source(number: int, passage: Passage) -> str:
     return f"<source {attributes}>\n{text}\n</source>"
 
 
-def _stream(ctx: JobContext, model: ChatModel, request: ChatRequest, reader: AnswerReader) -> Finish | None:
-    # No tokenizer makes more tokens of a text than it has bytes.
-    bytes_in = len((request.system + request.render(request.messages[0].readable)).encode())
-    bound = {"input_tokens": bytes_in, "output_tokens": request.max_output_tokens}
-    with ctx.call_model(model.name, bound) as call, model.stream(request, check=ctx.check) as stream:
-        try:
-            for chunk in stream:
-                if shown := reader.feed(chunk):
-                    ctx.delta(shown)
-            if shown := reader.close():
+def _stream(ctx: JobContext, models: JobModels, request: ChatRequest, reader: AnswerReader) -> RoutedStream:
+    with models.chat(CHAT, request) as stream:
+        for chunk in stream:
+            if shown := reader.feed(chunk):
                 ctx.delta(shown)
-        finally:
-            # Whatever ended the stream, what it consumed by then is metered.
-            stream.close()
-            call.report(stream.usage.to_model_usage())
-        return stream.finish
+        if shown := reader.close():
+            ctx.delta(shown)
+        return stream

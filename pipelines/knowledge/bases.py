@@ -3,7 +3,6 @@
 from sqlalchemy.orm import Session
 
 from core.capability import JobContext
-from core.gateway.models import Embedder
 from core.keys.principal import Principal
 from core.kit.errors import CapabilityFailure, NotFound
 from core.kit.ids import KNOWLEDGE_BASE, decode
@@ -20,16 +19,16 @@ def principal_of(ctx: JobContext) -> Principal:
 
 
 def open_base(
-    knowledge: KnowledgeService, session: Session, ctx: JobContext, base_id: str, embedder: Embedder
+    knowledge: KnowledgeService, session: Session, ctx: JobContext, base_id: str, embedding_model: str
 ) -> KnowledgeBase:
     """The base of that API id. Raises `CapabilityFailure` when it is gone or was embedded with another model."""
     try:
         base = knowledge.get_base(session, principal_of(ctx), decode(KNOWLEDGE_BASE, base_id))
     except NotFound as error:
         raise CapabilityFailure(error.detail, code=error.code) from error
-    if embedder.name != base.embedding_model and embedder.name not in _BUILDS.get(base.embedding_model, ()):
+    if embedding_model != base.embedding_model and embedding_model not in _BUILDS.get(base.embedding_model, ()):
         raise CapabilityFailure(
-            f"the knowledge base was embedded with {base.embedding_model}, and this worker has {embedder.name};"
+            f"the knowledge base was embedded with {base.embedding_model}, and this worker has {embedding_model};"
             " vectors of two models cannot be compared",
             code="embedding_model_mismatch",
         )

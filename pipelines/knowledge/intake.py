@@ -7,8 +7,9 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from core.capability import JobContext, ModelUsage
-from core.gateway.models import Embedder
+from core.capability import JobContext
+from core.gateway.calls import JobModels
+from core.gateway.routing import EMBEDDING
 from core.kit.blob import BlobNotFound, BlobStore
 from core.kit.errors import CapabilityFailure, NotFound
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, decode, encode
@@ -23,17 +24,15 @@ from pipelines.knowledge.documents.errors import UnreadableDocument
 from pipelines.knowledge.pagination import PIPELINE, Pagination
 from pipelines.knowledge.schemas import IngestedDocument
 
-# Between batches the job can be cancelled; a batch takes about half a second.
-_BATCH = 32
-# A longer document tells how far it is.
-_TELL_EVERY_BATCHES = 16
+# A document with more chunks than this tells how far it is, each time so many are embedded.
+_TELL_EVERY = 512
 _log = get_logger(__name__)
 
 
 class Models(Protocol):
     """The part of `core.gateway.service.Gateway` that is used here."""
 
-    def embedder(self) -> Embedder:
+    def for_job(self, ctx: JobContext) -> JobModels:
         """The model that turns chunks into vectors."""
 
 
@@ -54,11 +53,6 @@ class Intake:
         self._reader = reader
         self._pagination = Pagination(blobs)
 
-    @property
-    def embedding_model(self) -> str:
-        """The name of the model that turns chunks into vectors."""
-        return self._models.embedder().name
-
     def plan(self, ctx: JobContext, base_id: str, requested: Sequence[UUID] | None) -> list[UUID]:
         """The documents to ingest, in order: those requested, or all whose content is not searchable yet.
 
@@ -66,7 +60,7 @@ class Intake:
         """
         principal = principal_of(ctx)
         with ctx.transaction() as session:
-            base = open_base(self._knowledge, session, ctx, base_id, self._models.embedder())
+            base = open_base(self._knowledge, session, ctx, base_id, self._embedding_model(ctx))
             if requested is None:
                 return self._knowledge.pending_documents(session, principal, base.id)
             try:
@@ -86,7 +80,7 @@ class Intake:
         except NotFound as error:
             # Deleted since it was planned.
             return _failed(ctx, encode(DOCUMENT, document_id), "", error.code, error.detail)
-        if document.state == "ready" and document.ingested == self._ingested(document):
+        if document.state == "ready" and document.ingested == self._ingested(ctx, document):
             return _outcome(document, "unchanged", document.page_count, document.chunk_count, 0)
         try:
             with span("document read"):
@@ -127,7 +121,7 @@ class Intake:
                 principal_of(ctx),
                 document,
                 [_new_chunk(chunk, embedded.get(chunk.content_hash)) for chunk in chunks],
-                ingested=self._ingested(document),
+                ingested=self._ingested(ctx, document),
                 pages=read.page_count,
             )
         if not kept:
@@ -138,24 +132,22 @@ class Intake:
         ctx.emit("document.ingested", {"document": outcome.id, "name": outcome.name, **data})
         return outcome
 
-    def _embed(self, ctx: JobContext, name: str, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    def _embed(self, ctx: JobContext, name: str, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
         if not texts:
             return []
-        embedder = self._models.embedder()
-        vectors: list[NDArray[np.float32]] = []
-        tokens = [embedder.count_tokens(text) for text in texts]
-        with ctx.call_model(embedder.name, {"embedding_tokens": sum(tokens)}) as call:
-            call.report(ModelUsage(embedder.name, {"embedding_tokens": 0}))
-            for number, begin in enumerate(range(0, len(texts), _BATCH), start=1):
-                ctx.check()
-                vectors.extend(embedder.embed(texts[begin : begin + _BATCH]))
-                call.report(ModelUsage(embedder.name, {"embedding_tokens": sum(tokens[: len(vectors)])}))
-                if number % _TELL_EVERY_BATCHES == 0:
-                    ctx.emit("document.embedding", {"name": name, "done": len(vectors), "total": len(texts)})
-        return vectors
 
-    def _ingested(self, document: DocumentRecord) -> str:
-        return f"sha256:{document.sha256} pipeline:{PIPELINE} model:{self.embedding_model}"
+        def tell(done: int, total: int) -> None:
+            if done % _TELL_EVERY == 0:
+                ctx.emit("document.embedding", {"name": name, "done": done, "total": total})
+
+        return list(self._models.for_job(ctx).embed(EMBEDDING, texts, on_progress=tell))
+
+    def _embedding_model(self, ctx: JobContext) -> str:
+        """The name of the model that turns chunks into vectors."""
+        return self._models.for_job(ctx).resolve(EMBEDDING).price_model
+
+    def _ingested(self, ctx: JobContext, document: DocumentRecord) -> str:
+        return f"sha256:{document.sha256} pipeline:{PIPELINE} model:{self._embedding_model(ctx)}"
 
 
 def _new_chunk(chunk: Chunk, vector: NDArray[np.float32] | None) -> NewChunk:

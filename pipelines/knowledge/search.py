@@ -7,8 +7,10 @@ from typing import Any, Protocol, TypedDict
 from langgraph.graph import END, START
 from sqlalchemy.orm import Session
 
-from core.capability import JobContext, ModelUsage
-from core.gateway.models import ChatModel, Citation, Embedder
+from core.capability import JobContext
+from core.gateway.calls import JobModels
+from core.gateway.models import Citation
+from core.gateway.routing import EMBEDDING
 from core.kit.blob import BlobStore
 from core.kit.errors import NotFound
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, decode, encode
@@ -43,11 +45,8 @@ class SearchState(TypedDict, total=False):
 class Models(Protocol):
     """The part of `core.gateway.service.Gateway` that is used here."""
 
-    def chat_model(self) -> ChatModel:
-        """The model that answers."""
-
-    def embedder(self) -> Embedder:
-        """The model that compares the query with the passages."""
+    def for_job(self, ctx: JobContext) -> JobModels:
+        """The models that compare the query with the passages, and that answer."""
 
 
 class Search:
@@ -71,16 +70,14 @@ class Search:
         return graph
 
     def _retrieve(self, state: SearchState, ctx: JobContext) -> Mapping[str, Any]:
-        embedder = self._models.embedder()
-        spent = ModelUsage(embedder.name, {"embedding_tokens": embedder.count_tokens(state["query"])})
-        with ctx.call_model(embedder.name, spent.quantities) as call:
-            vector = embedder.embed_query(state["query"])
-            call.report(spent)
+        models = self._models.for_job(ctx)
+        model = models.resolve(EMBEDDING).price_model
+        vector = models.embed(EMBEDDING, [state["query"]])[0]
         with ctx.transaction() as session:
-            base = open_base(self._knowledge, session, ctx, state["knowledge_base"], embedder)
+            base = open_base(self._knowledge, session, ctx, state["knowledge_base"], model)
             hits = self._knowledge.search(session, base, state["query"], vector.tolist(), state["limit"])
         return {
-            "embedding_model": embedder.name,
+            "embedding_model": model,
             "passages": [found_passage(hit).model_dump(mode="json") for hit in hits],
         }
 
@@ -89,7 +86,7 @@ class Search:
         if not passages:
             ctx.delta(NOTHING_FOUND)
             return {"said": {"pieces": [NOTHING_FOUND], "no_answer": NoAnswer.NOTHING_FOUND, "attempt": ctx.attempt}}
-        answer = answer_question(ctx, self._models.chat_model(), state["query"], passages)
+        answer = answer_question(ctx, self._models.for_job(ctx), state["query"], passages)
         return {
             "said": {
                 "pieces": list(answer.reading.pieces),

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from core.capability import CheckpointStore, LeaseLost, ModelCall, ModelUsage, StoredCheckpoint
+from core.capability import CheckpointStore, LeaseLost, ModelCall, ModelRef, ModelUsage, StoredCheckpoint
 from core.kit.db import Database
 from core.kit.ids import new_id
 
@@ -136,8 +136,9 @@ class RecordingContext:
         self.events.append((event, dict(data)))
 
     @contextmanager
-    def call_model(self, model: str, bound: Mapping[str, int]) -> Iterator[ModelCall]:
-        call = RecordedCall(ModelUsage(model, bound, estimated=True))
+    def call_model(self, model: str | ModelRef, bound: Mapping[str, int]) -> Iterator[ModelCall]:
+        name = model.name if isinstance(model, ModelRef) else model
+        call = RecordedCall(ModelUsage(name, bound, estimated=True))
         try:
             yield call
         finally:

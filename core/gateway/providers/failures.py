@@ -46,7 +46,7 @@ def unreachable() -> GatewayError:
 
 def failed_midway() -> GatewayError:
     """An error event inside a stream that began with 200: the protocols know no status for it."""
-    return ProviderUnavailable("The model provider reported an error while it answered.")
+    return ProviderUnavailable("The model provider reported an error while it answered.", may_be_billed=True)
 
 
 def not_the_protocol(what: str = "something that is not a chat completion") -> GatewayError:

@@ -7,8 +7,8 @@ from pydantic import SecretStr
 
 from core.capability import JobCancelled
 from core.gateway.errors import ProviderUnavailable
-from core.gateway.models import ChatModel, Passage, Question
-from core.gateway.service import open_gateway
+from core.gateway.models import Passage, Question
+from core.gateway.service import Gateway, open_gateway
 from core.kit.errors import CapabilityFailure
 from core.kit.settings import Settings
 from pipelines._kit.prompts import load_prompt
@@ -27,19 +27,19 @@ QUESTION = "Within how many days must a claim be filed?"
 
 
 @contextmanager
-def writing_model(*scripts: Scripted | Failure) -> Iterator[tuple[ChatModel, ProviderSimulator]]:
+def writing_model(*scripts: Scripted | Failure) -> Iterator[tuple[Gateway, ProviderSimulator]]:
     with ProviderSimulator(*scripts) as server:
         settings = Settings(model_base_url=server.base_url, model_api_key=SecretStr("key"), model_name="writer")
         gateway = open_gateway(settings)
         try:
-            yield gateway.chat_model(), server
+            yield gateway, server
         finally:
             gateway.close()
 
 
-def ask(model: ChatModel, ctx: RecordingContext | None = None) -> tuple[Answer, RecordingContext]:
+def ask(model: Gateway, ctx: RecordingContext | None = None) -> tuple[Answer, RecordingContext]:
     ctx = ctx or RecordingContext()
-    return answer_question(ctx, model, QUESTION, PASSAGES), ctx
+    return answer_question(ctx, model.for_job(ctx), QUESTION, PASSAGES), ctx
 
 
 def quoted(answer: Answer) -> list[str]:
@@ -135,7 +135,7 @@ def test_a_failing_provider_is_left_to_the_platform_to_retry() -> None:
 
 
 def test_the_embedded_model_answers_with_the_passages_own_words() -> None:
-    answer, ctx = ask(open_gateway(Settings(model_base_url=None)).chat_model())
+    answer, ctx = ask(open_gateway(Settings(model_base_url=None)))
 
     assert answer.reading.text == "".join(ctx.deltas)
     assert answer.reading.text.startswith("A claim must be filed within 21 days of delivery. [1]")
@@ -147,8 +147,8 @@ def test_the_embedded_model_answers_with_the_passages_own_words() -> None:
 
 def test_the_embedded_model_abstains() -> None:
     ctx = RecordingContext()
-    model = open_gateway(Settings(model_base_url=None)).chat_model()
-    answer = answer_question(ctx, model, "Which dragon guards the castle of Prague?", PASSAGES)
+    model = open_gateway(Settings(model_base_url=None))
+    answer = answer_question(ctx, model.for_job(ctx), "Which dragon guards the castle of Prague?", PASSAGES)
 
     assert answer.says_no_answer
     assert answer.reading.citations == ()

@@ -210,7 +210,7 @@ def test_a_quote_whose_document_vanished_before_verification_is_left_out(setting
 def test_a_provider_that_fails_is_asked_again_by_the_next_attempt_without_retrieving_again(library: Library) -> None:
     payload = SearchInput(knowledge_base=library.base_id, query=KEYS)
     first = library.context()
-    with writing(Failure(status=503), Answer('Two days.<quote source="1">for 48 hours</quote>')) as (gateway, _):
+    with writing(*[Failure(status=503)] * 3, Answer('Two days.<quote source="1">for 48 hours</quote>')) as (gateway, _):
         machine = search.make_runner(gateway, library.knowledge, library.blobs)
         with pytest.raises(ProviderUnavailable):
             machine.run(first, payload)

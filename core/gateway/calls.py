@@ -1,0 +1,373 @@
+"""The calls of one job: every attempt is metered, and only what has shown nothing yet is tried again."""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, cast
+from uuid import UUID
+
+from core.capability import JobContext, ModelRef, ModelUsage
+from core.gateway.cache import CachedAnswer, ResponseCache, digest_of
+from core.gateway.errors import GatewayError, ProviderRefused, ProviderUnavailable
+from core.gateway.models import Ability, ChatRequest, ChatStream, Chunk, Embedder, Finish, Usage
+from core.gateway.resilience.backoff import Backoff, wait
+from core.gateway.resilience.breaker import Breakers
+from core.gateway.routing import Catalogue, Deployments, Reached, ResolvedModel, may_see
+from core.gateway.spans import call_span
+from core.kit.clock import utc_now
+from core.kit.errors import CapabilityFailure
+from core.kit.logging import get_logger
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from core.kit.db import Executor
+
+DATA_CLASS = "internal"
+# Between batches a job can be cancelled; a batch of an embedded model takes about half a second.
+_BATCH = 32
+# Refusals that say something about the deployment and nothing about the request: another may answer it.
+_OURS = frozenset({"provider_key_refused", "provider_quota_exhausted", "provider_model_unknown"})
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """What all jobs of a process share. `embedder` is asked for by the name of a resolved model."""
+
+    catalogue: Catalogue
+    deployments: Deployments
+    embedder: Callable[[ResolvedModel], Embedder]
+    breakers: Breakers
+    backoff: Backoff
+    cache: ResponseCache | None
+
+
+@dataclass(slots=True)
+class Spent:
+    """Requests of one attempt that failed after every try: whoever repeats one gets the same error and pays nothing."""
+
+    errors: dict[str, GatewayError] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+
+class JobModels:
+    """The models, for one attempt of one job. Cheap to make; safe in threads."""
+
+    def __init__(self, door: Door, ctx: JobContext, spent: Spent) -> None:
+        self._door = door
+        self._ctx = ctx
+        self._spent = spent
+        # A context says these when it knows them; not every one does.
+        self._data_class: str = str(getattr(ctx, "data_class", None) or DATA_CLASS)
+        self._deadline_at: datetime | None = getattr(ctx, "deadline_at", None)
+
+    def resolve(self, name: str, *, pinned: UUID | None = None) -> ResolvedModel:
+        """The model that answers to `name` for this job. Raises the catalogue's error when there is none."""
+        ctx = self._ctx
+        return self._door.catalogue.resolve(
+            cast("Executor", getattr(ctx, "executor", None)),
+            organization_id=ctx.organization_id,
+            project_id=ctx.project_id,
+            capability=ctx.capability,
+            name=name,
+            pinned=pinned,
+        )
+
+    @contextmanager
+    def chat(self, name: str, request: ChatRequest) -> Iterator["RoutedStream"]:
+        """Ask the model called `name`. Leaving the block closes the provider's stream and settles the call.
+
+        Raises `CapabilityFailure`: ``model_unknown``, ``model_lacks_ability``, ``model_data_class``; while iterating,
+        `core.gateway.errors.GatewayError` once tries and fallbacks are used up, and what `JobContext.call_model` and
+        `JobContext.check` raise.
+        """
+        first = self.resolve(name)
+        require(first, request, self._data_class)
+        stream = RoutedStream(self._door, self._ctx, self._spent, self._chain(first, request), request)
+        stream.keeps = self._door.cache is not None and self._door.cache.serves(self._ctx.project_id, self._data_class)
+        stream.deadline_at = self._deadline_at
+        try:
+            yield stream
+        finally:
+            stream.close()
+
+    def embed(
+        self, name: str, texts: Sequence[str], *, on_progress: Callable[[int, int], None] | None = None
+    ) -> "NDArray[np.float32]":
+        """Texts to unit vectors of shape (len(texts), dimensions), metered as ``embedding_tokens`` batch by batch.
+
+        `on_progress` gets how many texts are done, and of how many, after every 32.
+        """
+        import numpy as np
+
+        model = self.resolve(name)
+        if not may_see(model, self._data_class):
+            raise _class_refused(model, self._data_class)
+        embedder = self._door.embedder(model)
+        if not texts:
+            return np.zeros((0, embedder.dimensions), dtype=np.float32)
+        tokens = [embedder.count_tokens(text) for text in texts]
+        vectors: list[NDArray[np.float32]] = []
+        done = 0
+        with (
+            call_span("embeddings", model) as span,
+            self._ctx.call_model(_ref(model), {"embedding_tokens": sum(tokens)}) as call,
+        ):
+            call.report(ModelUsage(model.price_model, {"embedding_tokens": 0}))
+            for begin in range(0, len(texts), _BATCH):
+                self._ctx.check()
+                vectors.append(embedder.embed(texts[begin : begin + _BATCH]))
+                done = min(begin + _BATCH, len(texts))
+                call.report(ModelUsage(model.price_model, {"embedding_tokens": sum(tokens[:done])}))
+                if on_progress is not None:
+                    on_progress(done, len(texts))
+            span.set_attribute("gen_ai.usage.input_tokens", sum(tokens))
+        return np.concatenate(vectors)
+
+    def _chain(self, first: ResolvedModel, request: ChatRequest) -> Iterator[ResolvedModel]:
+        """The model and then its fallbacks, each once; those that cannot or may not answer this are left out."""
+        seen = {first.model}
+        yield first
+        for name in first.fallbacks:
+            if name in seen:
+                continue
+            seen.add(name)
+            model = self.resolve(name)
+            try:
+                require(model, request, self._data_class)
+            except CapabilityFailure as refusal:
+                _log.info("fallback_left_out", model=model.model, code=refusal.code)
+                continue
+            yield model
+
+
+class RoutedStream:
+    """A `ChatStream` over as many attempts as it takes. `model` is the one that answers, once it has begun to."""
+
+    keeps = False
+    deadline_at: datetime | None = None
+
+    def __init__(
+        self, door: Door, ctx: JobContext, spent: Spent, chain: Iterator[ResolvedModel], request: ChatRequest
+    ) -> None:
+        self._door = door
+        self._ctx = ctx
+        self._spent = spent
+        self._chain = chain
+        self.model = next(chain)
+        self._request = request
+        self._current: ChatStream | None = None
+        self._cached: CachedAnswer | None = None
+        self._has_begun = False
+        self._pieces = self._produce()
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What the model can do."""
+        return frozenset(self.model.abilities)
+
+    @property
+    def usage(self) -> Usage:
+        """What the last attempt consumed up to now; those before it have ledger lines of their own."""
+        return Usage(self.model.price_model, 0, 0) if self._current is None else self._current.usage
+
+    @property
+    def finish(self) -> Finish | None:
+        """Why the model ended."""
+        if self._cached is not None:
+            return self._cached.finish
+        return None if self._current is None else self._current.finish
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's own id of the last attempt."""
+        return None if self._current is None else self._current.request_id
+
+    @property
+    def model_reported(self) -> str | None:
+        """The name of the model that answered, as the provider gives it."""
+        if self._cached is not None:
+            return self._cached.model_reported
+        return None if self._current is None else self._current.model_reported
+
+    def close(self) -> None:
+        """Stop producing; the attempt is settled with what it consumed."""
+        self._pieces.close()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Chunk:
+        return next(self._pieces)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _produce(self) -> Generator[Chunk, None, None]:
+        digest = digest_of(self.model, self._request) if self.keeps else None
+        if digest is not None and self._door.cache is not None:
+            self._cached = self._door.cache.get(self._ctx.project_id, digest)
+        if self._cached is not None:
+            yield from self._replay(self._cached)
+            return
+        chunks: list[Chunk] = []
+        first = self.model
+        for chunk in self._answer():
+            if digest is not None:
+                chunks.append(chunk)
+            yield chunk
+        # Only what the model itself said to its end: neither a fallback's answer nor a piece of one.
+        whole = self.finish in {Finish.STOP, Finish.NO_ANSWER} and self.model is first
+        if digest is not None and self._door.cache is not None and whole and self.finish is not None:
+            answer = CachedAnswer(tuple(chunks), self.finish, self.model_reported)
+            self._door.cache.put(self._ctx.project_id, digest, answer)
+
+    def _replay(self, answer: CachedAnswer) -> Generator[Chunk, None, None]:
+        with call_span("chat", self.model) as span, self._ctx.call_model(_ref(self.model), {}) as call:
+            call.report(ModelUsage(self.model.price_model, {}, reason="cache"))
+            span.set_attribute("waybill.cache.hit", value=True)
+            for chunk in answer.chunks:
+                self._ctx.check()
+                yield chunk
+
+    def _answer(self) -> Generator[Chunk, None, None]:
+        """The first answer of the chain. Raises the last error when none has begun."""
+        first, failed = self.model, None
+        if self._spent.errors and (failed := self._spent.errors.get(digest_of(first, self._request))):
+            raise failed
+        models = self._models()
+        for model in models:
+            self.model = model
+            try:
+                yield from self._tries(model)
+            except GatewayError as error:
+                if self._has_begun or not (error.retryable or error.code in _OURS):
+                    raise
+                failed = error
+                _log.info("model_gave_up", model=model.model, code=error.code)
+            else:
+                return
+        if failed is None:
+            raise ProviderUnavailable("No model of the chain could be asked.")
+        with self._spent.lock:
+            self._spent.errors[digest_of(first, self._request)] = failed
+        raise failed
+
+    def _models(self) -> Iterator[ResolvedModel]:
+        yield self.model
+        yield from self._chain
+
+    def _tries(self, model: ResolvedModel) -> Generator[Chunk, None, None]:
+        """One deployment, as often as it is worth it."""
+        reached = self._door.deployments.reach(model)
+        breaker = self._door.breakers.of(model.deployment)
+        # A later attempt of the job is itself a repetition: it asks once, so that layers add up and never multiply.
+        most = reached.max_attempts if self._ctx.attempt == 1 else 1
+        for number in count(1):
+            if not breaker.enter():
+                raise ProviderUnavailable(
+                    f"The deployment {model.deployment!r} failed many times in a row and rests for some seconds.",
+                    code="deployment_resting",
+                )
+            told = False
+            try:
+                for chunk in self._attempt(model, reached):
+                    if not told:
+                        told = True
+                        breaker.succeed()
+                    yield chunk
+            except GatewayError as error:
+                if error.retryable and not told:
+                    told = True
+                    breaker.fail()
+                pause = None if self._has_begun or not error.retryable else self._pause(number, most, error)
+                if pause is None:
+                    raise
+            else:
+                told = True
+                breaker.succeed()
+                return
+            finally:
+                if not told:
+                    breaker.abandon()
+            wait(pause, self._ctx.check)
+
+    def _pause(self, number: int, most: int, error: GatewayError) -> float | None:
+        if number >= most:
+            return None
+        seconds = self._door.backoff.seconds(number, error)
+        if seconds is not None and self.deadline_at is not None:
+            left = (self.deadline_at - utc_now()).total_seconds()
+            return None if seconds >= left else seconds
+        return seconds
+
+    def _attempt(self, model: ResolvedModel, reached: Reached) -> Generator[Chunk, None, None]:
+        """One request to the provider, with a ledger call of its own."""
+        provider = reached.provider
+        with call_span("chat", model) as span, self._ctx.call_model(_ref(model), provider.bound(self._request)) as call:
+            stream = self._current = provider.stream(self._request, check=self._ctx.check)
+            refused: GatewayError | None = None
+            try:
+                for chunk in stream:
+                    self._has_begun = True
+                    yield chunk
+            except GatewayError as error:
+                refused = error
+                raise
+            finally:
+                # Whatever ended the stream, what it consumed by then is metered.
+                stream.close()
+                used = stream.usage
+                if refused is not None and not self._has_begun and was_turned_away(refused):
+                    used = Usage(used.model, 0, 0)
+                usage = used.to_model_usage()
+                call.report(ModelUsage(model.price_model, usage.quantities, usage.estimated))
+                span.ended(stream, used)
+
+
+def was_turned_away(error: GatewayError) -> bool:
+    """Whether the provider never began to work, so that it bills nothing: an error status, or no connection."""
+    return isinstance(error, ProviderRefused | ProviderUnavailable) and not error.may_be_billed
+
+
+def require(model: ResolvedModel, request: ChatRequest, data_class: str) -> None:
+    """Raises `CapabilityFailure` when the model cannot do what is asked, or may not see it."""
+    needed = [
+        ability
+        for ability, is_needed in (
+            (Ability.TOOLS, bool(request.tools)),
+            (Ability.JSON_SCHEMA, request.output_schema is not None),
+            (Ability.VISION, any(message.images for message in request.messages)),
+        )
+        if is_needed and ability not in model.abilities
+    ]
+    if needed:
+        raise CapabilityFailure(
+            f"{model.model} cannot do what this step needs: {', '.join(needed)}; bind a model that can",
+            code="model_lacks_ability",
+        )
+    if not may_see(model, data_class):
+        raise _class_refused(model, data_class)
+
+
+def _class_refused(model: ResolvedModel, data_class: str) -> CapabilityFailure:
+    return CapabilityFailure(
+        f"{model.model} may see data up to {model.data_class_ceiling}, and this job's is {data_class}",
+        code="model_data_class",
+    )
+
+
+def _ref(model: ResolvedModel) -> ModelRef:
+    version = None if model.version_id is None else str(model.version_id)
+    return ModelRef(model.price_provider, model.price_model, version)

@@ -1,0 +1,42 @@
+"""How long to wait before the next try, and how to wait so that a cancellation is noticed."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.gateway.errors import GatewayError
+
+_ASK_EVERY_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential with full jitter: uniform in [0, min(`most_seconds`, `base_seconds` · 2ⁿ)].
+
+    Brooker, Exponential Backoff And Jitter (AWS Architecture Blog, 2015): clients that failed together do not come back
+    together. A ``Retry-After`` up to `retry_after_most_seconds` is obeyed; a longer one ends the tries.
+    """
+
+    base_seconds: float = 0.25
+    most_seconds: float = 8.0
+    retry_after_most_seconds: float = 20.0
+
+    def seconds(self, failures: int, error: GatewayError) -> float | None:
+        """How long to wait after the `failures`-th failure, counted from 1; None when it is not worth waiting."""
+        # What spreads the load need not be secret.
+        jitter = random.uniform(0, min(self.most_seconds, self.base_seconds * 2 ** (failures - 1)))  # noqa: S311
+        if error.retry_after_seconds is None:
+            return jitter
+        if error.retry_after_seconds > self.retry_after_most_seconds:
+            return None
+        return max(jitter, error.retry_after_seconds)
+
+
+def wait(seconds: float, check: Callable[[], None]) -> None:
+    """Wait, and ask `check` twenty times a second; what it raises ends the wait."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        check()
+        time.sleep(min(left, _ASK_EVERY_SECONDS))
+    check()

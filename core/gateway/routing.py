@@ -1,0 +1,153 @@
+"""Which model answers to a name. The registry resolves names; without it, the settings name one model or none."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
+
+from core.gateway.models import Ability, Provider
+from core.kit.db import Executor
+from core.kit.errors import CapabilityFailure
+from core.kit.settings import Settings
+
+CHAT = "default"
+EMBEDDING = "embedding"
+LOCAL = "local"
+EXTRACTIVE = "local/extractive"
+MINILM = "local/all-MiniLM-L6-v2-int8"
+DEPLOYMENT = "default"
+
+_CLASSES = ("public", "internal", "confidential", "restricted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedModel:
+    """One version of a model, with all that a call needs to know of it.
+
+    `price_provider` and `price_model` are its name in the price book; `fallbacks` are names, tried in order.
+    """
+
+    model: str
+    version_id: UUID | None = None
+    version: int | None = None
+    provider: str
+    deployment: str
+    provider_model: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    abilities: Collection[str]
+    price_provider: str
+    price_model: str
+    data_class_ceiling: str = "restricted"
+    regions: tuple[str, ...] = ()
+    prompt_set: Mapping[str, str] = field(default_factory=dict)
+    fallbacks: tuple[str, ...] = ()
+
+
+class ModelUnknown(CapabilityFailure):
+    """No model has this name."""
+
+    title, default_code = "Model unknown", "model_unknown"
+
+
+class Catalogue(Protocol):
+    """Turns names into models. Asked before every call, so it must answer from memory."""
+
+    def resolve(
+        self,
+        executor: Executor,
+        *,
+        organization_id: UUID,
+        project_id: UUID,
+        capability: str,
+        name: str,
+        pinned: UUID | None = None,
+    ) -> ResolvedModel:
+        """The model called `name` here, now. Raises an error that names what exists when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A model behind its deployment, and how often one call may try it."""
+
+    provider: Provider
+    max_attempts: int = 3
+
+
+class Deployments(Protocol):
+    """Opens the provider of a model."""
+
+    def reach(self, model: ResolvedModel) -> Reached:
+        """The same provider object for the same version, until `close`. Raises `core.kit.errors.Unavailable`."""
+
+    def close(self) -> None:
+        """Release the connections of all providers that were opened."""
+
+
+class BuiltInCatalogue:
+    """The models of an installation without a registry: what the settings name, and the embedded ones."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._models = {EXTRACTIVE: _extractive(), MINILM: _minilm()}
+        self._models[EMBEDDING] = self._models[MINILM]
+        self._models[CHAT] = self._models[EXTRACTIVE]
+        if settings.model_base_url is not None:
+            name = settings.model_name or ""
+            self._models[CHAT] = self._models[name or CHAT] = _configured(name)
+
+    def resolve(
+        self,
+        executor: Executor,  # noqa: ARG002 - nothing is read
+        *,
+        organization_id: UUID,  # noqa: ARG002 - the same for all
+        project_id: UUID,  # noqa: ARG002
+        capability: str,  # noqa: ARG002
+        name: str,
+        pinned: UUID | None = None,  # noqa: ARG002 - there is one version of each
+    ) -> ResolvedModel:
+        """See `Catalogue.resolve`. Raises `ModelUnknown`."""
+        found = self._models.get(name)
+        if found is None:
+            raise ModelUnknown(f"there is no model {name[:100]!r}; there are: {', '.join(sorted(self._models))}")
+        return found
+
+
+def may_see(model: ResolvedModel, data_class: str) -> bool:
+    """Whether data of this class may go to the model. What is not one of the four classes may go nowhere."""
+    if data_class not in _CLASSES or model.data_class_ceiling not in _CLASSES:
+        return False
+    return _CLASSES.index(data_class) <= _CLASSES.index(model.data_class_ceiling)
+
+
+def _configured(name: str) -> ResolvedModel:
+    abilities = (Ability.STREAMS, Ability.WRITES, Ability.TOOLS, Ability.JSON_SCHEMA, Ability.VISION)
+    return ResolvedModel(
+        model=name,
+        provider="openai-compatible",
+        deployment=DEPLOYMENT,
+        provider_model=name,
+        abilities=frozenset(abilities),
+        price_provider="openai-compatible",
+        price_model=name,
+    )
+
+
+def _extractive() -> ResolvedModel:
+    return _embedded(EXTRACTIVE, frozenset({Ability.STREAMS, Ability.QUOTES, Ability.ABSTAINS}))
+
+
+def _minilm() -> ResolvedModel:
+    return _embedded(MINILM, frozenset())
+
+
+def _embedded(name: str, abilities: frozenset[Ability]) -> ResolvedModel:
+    return ResolvedModel(
+        model=name,
+        provider=LOCAL,
+        deployment=name,
+        provider_model=name,
+        abilities=abilities,
+        price_provider=LOCAL,
+        price_model=name,
+    )

@@ -1,0 +1,246 @@
+"""Fallbacks, breakers, waiting as told, answers from the cache, and what a model may be asked at all."""
+
+import json
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from core.capability import JobCancelled
+from core.gateway.cache import digest_of
+from core.gateway.errors import ProviderRefused, ProviderUnavailable
+from core.gateway.models import Image, ToolSpec
+from core.gateway.resilience.backoff import Backoff, wait
+from core.gateway.resilience.breaker import Breaker, Breakers, State
+from core.gateway.routing import CHAT, EMBEDDING, MINILM, ModelUnknown, may_see
+from core.gateway.service import open_gateway
+from core.kit.clock import utc_now
+from core.kit.errors import CapabilityFailure
+from core.kit.settings import Settings
+from tests.factories.calls import QUICK, asked, simulated
+from tests.factories.context import RecordingContext
+from tests.factories.provider_simulator import Answer, Failure, ProviderSimulator
+
+OFFLINE = Settings(model_base_url=None)
+
+
+def test_the_spare_answers_when_the_first_does_not() -> None:
+    with (
+        ProviderSimulator(Failure(status=500)) as main,
+        ProviderSimulator(Answer("spare")) as spare,
+        simulated(OFFLINE, main=main, spare=spare) as (gateway, _),
+    ):
+        ctx = RecordingContext()
+        with gateway.for_job(ctx).chat(CHAT, asked()) as stream:
+            assert [chunk.text for chunk in stream] == ["spare"]
+        assert stream.model.model == "spare"
+        assert (len(main.requests), len(spare.requests)) == (3, 1)
+        assert [usage.model for usage in ctx.usage] == ["main"] * 3 + ["spare"]
+        assert [usage.input_tokens for usage in ctx.usage[:3]] == [0, 0, 0]
+
+
+def test_a_request_that_is_refused_is_neither_repeated_nor_taken_elsewhere() -> None:
+    with (
+        ProviderSimulator(Failure(status=422)) as main,
+        ProviderSimulator(Answer("spare")) as spare,
+        simulated(OFFLINE, main=main, spare=spare) as (gateway, _),
+    ):
+        with pytest.raises(ProviderRefused), gateway.for_job(RecordingContext()).chat(CHAT, asked()) as stream:
+            list(stream)
+        assert (len(main.requests), len(spare.requests)) == (1, 0)
+
+
+def test_a_spent_account_is_left_for_the_spare_at_once() -> None:
+    with (
+        ProviderSimulator(Failure(status=429, code="insufficient_quota")) as main,
+        ProviderSimulator(Answer("spare")) as spare,
+        simulated(OFFLINE, main=main, spare=spare) as (gateway, _),
+        gateway.for_job(RecordingContext()).chat(CHAT, asked()) as stream,
+    ):
+        assert [chunk.text for chunk in stream] == ["spare"]
+        assert len(main.requests) == 1
+
+
+def test_a_deployment_that_fails_in_a_row_rests_and_is_probed_by_one_call() -> None:
+    breakers = Breakers(failures=2, open_seconds=0.2)
+    with (
+        ProviderSimulator(Failure(status=500), Failure(status=500), Answer("back")) as main,
+        simulated(OFFLINE, main=main, max_attempts=1, breakers=breakers) as (gateway, _),
+    ):
+        for code in ("provider_unavailable", "provider_unavailable", "deployment_resting"):
+            with (
+                pytest.raises(ProviderUnavailable) as raised,
+                gateway.for_job(RecordingContext()).chat(CHAT, asked()) as s,
+            ):
+                list(s)
+            assert raised.value.code == code
+        assert len(main.requests) == 2
+        wait(0.25, lambda: None)
+        with gateway.for_job(RecordingContext()).chat(CHAT, asked()) as stream:
+            assert [chunk.text for chunk in stream] == ["back"]
+        assert breakers.of("main").state is State.CLOSED
+
+
+def test_a_breaker_lets_one_probe_through_and_opens_again_when_it_fails() -> None:
+    now = [0.0]
+    breaker = Breaker(failures=2, open_seconds=10, clock=lambda: now[0])
+    for _ in range(2):
+        assert breaker.enter()
+        breaker.fail()
+    assert (breaker.state, breaker.enter()) == (State.OPEN, False)
+    now[0] = 10.0
+    assert (breaker.state, breaker.enter(), breaker.enter()) == (State.HALF_OPEN, True, False)
+    breaker.fail()
+    assert breaker.state is State.OPEN
+    now[0] = 20.0
+    assert breaker.enter()
+    breaker.abandon()
+    assert breaker.enter()
+    breaker.succeed()
+    assert breaker.state is State.CLOSED
+
+
+def test_retry_after_is_obeyed_up_to_a_limit_and_jitter_is_full() -> None:
+    backoff = Backoff(base_seconds=1, most_seconds=4, retry_after_most_seconds=20)
+    plain = ProviderUnavailable("")
+    waits = [backoff.seconds(5, plain) or 0.0 for _ in range(400)]
+    assert 0 <= min(waits) < 0.4
+    assert 3.6 < max(waits) <= 4
+    assert backoff.seconds(1, ProviderUnavailable("", retry_after_seconds=7)) == 7
+    assert backoff.seconds(1, ProviderUnavailable("", retry_after_seconds=21)) is None
+
+
+def test_a_call_waits_as_long_as_the_provider_says() -> None:
+    with (
+        ProviderSimulator(Failure(status=429, retry_after="1"), Answer("now")) as main,
+        simulated(OFFLINE, main=main, backoff=QUICK) as (gateway, _),
+        gateway.for_job(RecordingContext()).chat(CHAT, asked()) as stream,
+    ):
+        began = time.monotonic()
+        assert [chunk.text for chunk in stream] == ["now"]
+        assert time.monotonic() - began >= 1
+
+
+def test_a_cancellation_ends_the_wait() -> None:
+    with (
+        ProviderSimulator(Failure(status=429, retry_after="15")) as main,
+        simulated(OFFLINE, main=main) as (gateway, _),
+    ):
+        ctx = RecordingContext()
+
+        def cancel_once_refused() -> None:
+            if ctx.usage:
+                raise JobCancelled
+
+        ctx.on_check = cancel_once_refused
+        with pytest.raises(JobCancelled), gateway.for_job(ctx).chat(CHAT, asked()) as stream:
+            list(stream)
+        assert len(main.requests) == 1
+
+
+def test_no_wait_passes_the_deadline() -> None:
+    with (
+        ProviderSimulator(Failure(status=429, retry_after="15")) as main,
+        simulated(OFFLINE, main=main) as (gateway, _),
+    ):
+        ctx = RecordingContext()
+        ctx.deadline_at = utc_now() + timedelta(seconds=5)  # type: ignore[attr-defined]
+        with pytest.raises(ProviderUnavailable), gateway.for_job(ctx).chat(CHAT, asked()) as stream:
+            list(stream)
+        assert len(main.requests) == 1
+
+
+def test_a_model_is_not_asked_for_what_it_cannot_do() -> None:
+    gateway = open_gateway(OFFLINE)
+    models = gateway.for_job(RecordingContext())
+    wanted = {
+        "tools": asked(tools=(ToolSpec("look", "Looks.", {"type": "object"}),)),
+        "json_schema": asked(output_schema={"type": "object"}),
+        "vision": asked().of_parts((Image("image/png", b"\x89PNG"),)),
+    }
+    for ability, request in wanted.items():
+        with pytest.raises(CapabilityFailure, match=ability) as raised, models.chat(CHAT, request):
+            pass
+        assert raised.value.code == "model_lacks_ability"
+    with pytest.raises(ModelUnknown, match="local/extractive"), models.chat("nobody", asked()):
+        pass
+    gateway.close()
+
+
+def test_data_goes_only_to_models_that_may_see_it() -> None:
+    with ProviderSimulator(Answer("seen")) as main, simulated(OFFLINE, main=main) as (gateway, simulators):
+        simulators.models["main"] = replace(simulators.models["main"], data_class_ceiling="internal")
+        secret = RecordingContext()
+        secret.data_class = "confidential"  # type: ignore[attr-defined]
+        with (
+            pytest.raises(CapabilityFailure, match="internal") as raised,
+            gateway.for_job(secret).chat(CHAT, asked()),
+        ):
+            pass
+        assert raised.value.code == "model_data_class"
+        with gateway.for_job(RecordingContext()).chat(CHAT, asked()) as stream:
+            list(stream)
+        assert not may_see(simulators.models["main"], "unheard-of")
+    assert len(main.requests) == 1
+
+
+def test_an_identical_request_is_answered_from_the_cache_at_no_cost(settings: Settings) -> None:
+    first, other = RecordingContext(), RecordingContext()
+    cached = settings.model_copy(update={"model_cache_projects": [first.project_id]})
+    with ProviderSimulator(Answer("once", " only")) as main, simulated(cached, main=main) as (gateway, _):
+        said = []
+        for ctx in (first, replace_job(first), other, other):
+            with gateway.for_job(ctx).chat(CHAT, asked()) as stream:
+                said.append("".join(chunk.text for chunk in stream))
+        with gateway.for_job(first).chat(CHAT, asked("Something else?")) as stream:
+            list(stream)
+        secret = replace_job(first)
+        secret.data_class = "confidential"  # type: ignore[attr-defined]
+        with gateway.for_job(secret).chat(CHAT, asked()) as stream:
+            list(stream)
+        # One for the project with a cache, two for the one without, one for other words, one that may not be kept.
+        assert len(main.requests) == 5
+        assert said == ["once only"] * 4
+
+
+def replace_job(ctx: RecordingContext) -> RecordingContext:
+    """Another job of the same project."""
+    return RecordingContext(organization_id=ctx.organization_id, project_id=ctx.project_id)
+
+
+def test_texts_are_embedded_through_the_door_and_metered() -> None:
+    gateway = open_gateway(OFFLINE)
+    ctx = RecordingContext()
+    told: list[tuple[int, int]] = []
+    texts = [f"parcel number {number}" for number in range(40)]
+    vectors = gateway.for_job(ctx).embed(EMBEDDING, texts, on_progress=lambda done, total: told.append((done, total)))
+    assert vectors.shape == (40, 384)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    embedder = gateway.embedder()
+    expected = sum(embedder.count_tokens(text) for text in texts)
+    assert [(usage.model, dict(usage.quantities)) for usage in ctx.usage] == [(MINILM, {"embedding_tokens": expected})]
+    assert told == [(32, 40), (40, 40)]
+    assert gateway.for_job(ctx).embed(EMBEDDING, []).shape == (0, 384)
+    gateway.close()
+
+
+def test_a_request_has_the_same_digest_only_when_all_of_it_is_the_same() -> None:
+    with ProviderSimulator() as main, simulated(OFFLINE, main=main) as (_, simulators):
+        model = simulators.models["main"]
+        requests = [
+            asked(),
+            asked("else"),
+            asked(system="You are kind."),
+            asked(temperature=0.5),
+            asked(max_output_tokens=5),
+            asked(stop=("x",)),
+            asked(output_schema={"type": "object"}),
+            asked(tools=(ToolSpec("look", "Looks.", {"type": "object"}),)),
+        ]
+        digests = [digest_of(model, request) for request in requests]
+        digests.append(digest_of(replace(model, parameters={"top_p": 0.5}), asked()))
+        assert len(set(digests)) == len(digests)
+        assert digest_of(model, asked()) == digests[0]
+        assert json.dumps(digests)
