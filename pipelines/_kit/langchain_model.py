@@ -86,14 +86,15 @@ class GatewayChatModel(BaseChatModel):
         if method == "function_calling":
             return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
         body = convert_to_json_schema(schema)
-        llm = self.bind(output_schema=body, output_name=body.get("title", "answer"))
+        llm: Any = self.bind(output_schema=body, output_name=body.get("title", "answer"))
         parser: Any = (
             PydanticOutputParser(pydantic_object=schema)
             if isinstance(schema, type) and issubclass(schema, BaseModel)
             else JsonOutputParser()
         )
         if not include_raw:
-            return llm | parser
+            structured: Runnable[LanguageModelInput, dict[str, Any] | BaseModel] = llm | parser
+            return structured
         parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
         nothing = RunnablePassthrough.assign(parsed=lambda _: None)
         return RunnableMap(raw=llm) | parsed.with_fallbacks([nothing], exception_key="parsing_error")

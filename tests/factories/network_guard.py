@@ -63,7 +63,8 @@ _guard = _Guard()
 def network_guard() -> Iterator[list[str]]:
     """Refuse whatever is neither loopback nor a Unix socket, and fail the test for it. Yields what was attempted."""
     _guard.install()
-    _guard.attempts = attempts = []
+    attempts: list[str] = []
+    _guard.attempts = attempts
     _guard.watching = True
     try:
         yield attempts

@@ -1,12 +1,15 @@
+import asyncio
 import contextlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import anthropic
 import httpx
 import openai
 import pytest
 
-from tests.factories.provider_simulator import Answer, Failure, ProviderSimulator
+from tests.factories.provider_simulator import Answer, Failure, ProviderSimulator, Tokens, ToolUse, example_of
 
 QUESTION: list[Any] = [{"role": "user", "content": "hello"}]
 
@@ -97,3 +100,138 @@ def test_a_slow_first_token_is_slow_and_stopping_the_server_does_not_wait_for_it
 def test_another_path_is_not_found() -> None:
     with ProviderSimulator() as server:
         assert httpx.post(f"{server.base_url}/completions", json={}).status_code == 404
+
+
+def test_the_official_client_collects_a_tool_call_from_its_fragments() -> None:
+    use = ToolUse("weather", {"place": "Oslo"}, fragments=5)
+    with ProviderSimulator(Answer(tool_calls=(use,))) as server:
+        events = ask(server, stream=True)
+        whole = ask(server)
+    pieces = [call.function.arguments for event in events for call in event.choices[0].delta.tool_calls or ()]
+    assert len(pieces) == 5
+    assert "".join(pieces) == use.text == whole.choices[0].message.tool_calls[0].function.arguments
+    assert events[-1].choices[0].finish_reason == whole.choices[0].finish_reason == "tool_calls"
+
+
+def test_the_details_of_a_usage_are_reported() -> None:
+    with ProviderSimulator(Answer("ok", usage=Tokens(90, 30, cached=64, reasoning=20))) as server:
+        usage = ask(server).usage
+    assert (usage.prompt_tokens_details.cached_tokens, usage.completion_tokens_details.reasoning_tokens) == (64, 20)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_anthropics_official_client_reads_an_answer(streamed: bool) -> None:
+    tokens = Tokens(50, 6, cached=20, cache_write=10)
+    script = Answer("It ", "rains.", tool_calls=(ToolUse("weather", {"place": "Oslo"}),), usage=tokens)
+    with (
+        ProviderSimulator(script) as server,
+        anthropic.Anthropic(base_url=server.root_url, api_key="secret", max_retries=0) as client,
+    ):
+        asked: Any = {"model": "claude", "max_tokens": 9, "messages": QUESTION}
+        if streamed:
+            with client.messages.stream(**asked) as stream:
+                message = stream.get_final_message()
+        else:
+            message = client.messages.create(**asked)
+    text, tool = message.content
+    assert (text.type, tool.type) == ("text", "tool_use")
+    assert getattr(text, "text", "") == "It rains."
+    assert getattr(tool, "input", {}) == {"place": "Oslo"}
+    assert message.stop_reason == "tool_use"
+    usage = message.usage
+    assert (usage.input_tokens, usage.cache_read_input_tokens, usage.cache_creation_input_tokens) == (20, 20, 10)
+    assert usage.output_tokens == 6
+    assert server.requests[0].headers["authorization"] == "Bearer secret"
+
+
+def test_anthropics_official_client_knows_an_overloaded_server() -> None:
+    with (
+        ProviderSimulator(Failure(status=529)) as server,
+        anthropic.Anthropic(base_url=server.root_url, api_key="secret", max_retries=0) as client,
+        pytest.raises(anthropic.APIStatusError) as caught,
+    ):
+        client.messages.create(model="claude", max_tokens=9, messages=QUESTION)
+    assert "overloaded_error" in str(caught.value.body)
+
+
+def test_the_bill_counts_what_was_produced_and_not_what_was_reported() -> None:
+    scripts = (
+        Answer("one two three", usage=(1, 1), billed=Tokens(40, 3)),  # reports too little
+        Answer("one two three", usage=None),
+        Answer("one ", "two ", "three", cut_after=2),
+        Failure(status=500),
+    )
+    with ProviderSimulator(*scripts) as server:
+        assert ask(server).usage.completion_tokens == 1
+        ask(server)
+        with contextlib.suppress(httpx.RemoteProtocolError, openai.APIConnectionError):
+            ask(server, stream=True)
+        with pytest.raises(openai.InternalServerError):
+            ask(server)
+    assert [(line.billed.input, line.billed.output) for line in server.requests] == [(40, 3), (1, 3), (1, 2), (0, 0)]
+    assert server.bill() == Tokens(42, 8)
+
+
+def test_a_held_answer_goes_on_when_it_is_released() -> None:
+    with ProviderSimulator(Answer("one ", "two", hold_after=1)) as server, ThreadPoolExecutor() as pool:
+        answer = pool.submit(ask, server, stream=True)
+        while not server.requests:
+            time.sleep(0.01)
+        assert server.requests[0].held.wait(5)
+        assert server.requests[0].deltas_sent == 1
+        server.release()
+        answer.result(5)
+    assert server.requests[0].deltas_sent == 2
+
+
+def test_a_script_may_look_at_the_request() -> None:
+    with ProviderSimulator(lambda recorded: Answer(recorded.body["model"])) as server:
+        assert ask(server).choices[0].message.content == "tiny"
+
+
+def test_a_script_that_raises_fails_the_test() -> None:
+    def broken(_: Any) -> Answer:
+        raise LookupError("no script for this")
+
+    raising = pytest.raises(LookupError, match="no script")
+    with raising, ProviderSimulator(broken) as server, contextlib.suppress(openai.APIConnectionError):
+        ask(server)
+
+
+def test_embeddings_are_the_same_for_the_same_text() -> None:
+    with (
+        ProviderSimulator() as server,
+        openai.OpenAI(base_url=server.base_url, api_key="secret", max_retries=0) as client,
+    ):
+        rows = [item.embedding for item in client.embeddings.create(model="e", input=["a", "b", "a"]).data]
+    assert rows[0] == rows[2] != rows[1]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}, {"a": 1}),
+        ({"type": "array", "items": {"enum": ["x", "y"]}, "minItems": 2}, ["x", "x"]),
+        ({"anyOf": [{"type": "null"}, {"type": "string"}]}, None),
+    ],
+)
+def test_a_value_is_made_that_obeys_a_schema(schema: dict[str, Any], value: Any) -> None:
+    assert example_of(schema) == value
+
+
+def test_fifty_clients_are_served_at_once() -> None:
+    async def ask_all(address: str) -> None:
+        async with openai.AsyncOpenAI(base_url=address, api_key="secret", max_retries=0) as client:
+
+            async def one() -> str | None:
+                answer = await client.chat.completions.create(model="tiny", messages=QUESTION)
+                return answer.choices[0].message.content
+
+            assert await asyncio.gather(*(one() for _ in range(50))) == ["late"] * 50
+
+    begin = time.monotonic()
+    with ProviderSimulator(Answer("late", first_token_seconds=1.0)) as server:
+        asyncio.run(ask_all(server.base_url))
+    # One after the other they would take fifty seconds.
+    assert time.monotonic() - begin < 25
+    assert len(server.requests) == 50

@@ -122,7 +122,7 @@ class Anthropic:
             "model": self.name,
             "max_tokens": request.max_output_tokens,
             "stream": True,
-            "extra_headers": {"X-Api-Key": self._read_key() or "none"},
+            "extra_headers": {"Authorization": f"Bearer {self._read_key() or 'none'}"},
             **arguments_of(request, native_schema=self._native_schema),
         }
         # The newer releases of the SDK no longer name it, but many models still take it.

@@ -85,7 +85,7 @@ class OpenAIEmbeddings:
         self._background.close()
 
     def _ask(self, batch: list[str], check: Check) -> Any:
-        dimensions = {} if self._dimensions is None else {"dimensions": self._dimensions}
+        dimensions: dict[str, Any] = {} if self._dimensions is None else {"dimensions": self._dimensions}
 
         async def ask() -> AsyncIterator[Any]:
             yield await self._client.embeddings.create(
@@ -102,7 +102,7 @@ class OpenAIEmbeddings:
 
 def _vectors(answer: Any, count: int) -> list[list[float]]:
     data = getattr(answer, "data", None)
-    rows = [getattr(item, "embedding", None) for item in data] if isinstance(data, list) else []
+    rows: list[Any] = [getattr(item, "embedding", None) for item in data] if isinstance(data, list) else []
     if len(rows) != count or not all(isinstance(row, list) and len(row) == len(rows[0]) and row for row in rows):
         raise failures.not_the_protocol("vectors that do not belong to the texts")
     return rows

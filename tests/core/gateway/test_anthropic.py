@@ -71,7 +71,7 @@ def test_text_usage_and_names_come_through() -> None:
         "reasoning_tokens": 4,
     }
     asked = server.requests[0]
-    assert asked.headers["X-Api-Key"] == "secret"
+    assert asked.headers["Authorization"] == "Bearer secret"
     assert asked.body["system"] == "You are brief."
     assert asked.body["max_tokens"] == 50
 

@@ -62,8 +62,11 @@ def events(answer: Answer, recorded: Recorded, usage: Tokens | None) -> Iterator
         yield _event("content_block_stop", {"index": index})
         index += 1
     if answer.finish_reason is not None:
-        delta = {"stop_reason": _STOP_REASONS.get(answer.finish_reason, "end_turn"), "stop_sequence": None}
-        yield _event("message_delta", {"delta": delta, "usage": _usage(usage) if usage is not None else None})
+        end: dict[str, Any] = {
+            "stop_reason": _STOP_REASONS.get(answer.finish_reason, "end_turn"),
+            "stop_sequence": None,
+        }
+        yield _event("message_delta", {"delta": end, "usage": _usage(usage) if usage is not None else None})
         yield _event("message_stop", {})
 
 

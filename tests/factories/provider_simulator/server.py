@@ -92,9 +92,10 @@ class ProviderSimulator:
             await asyncio.gather(*others, return_exceptions=True)
 
     async def _answer(self, connection: Connection, request: Request) -> None:
-        recorded, script = self._take(request)
+        recorded = self._take(request)
         wire = _wire(request.path)
         try:
+            script = self._script(recorded)
             if wire is None:
                 script = Failure(status=404, message="unknown path")
             if isinstance(script, Failure):
@@ -128,7 +129,7 @@ class ProviderSimulator:
             headers["Retry-After"] = failure.retry_after
         await connection.write_json(failure.status, wire.error(failure), headers)
 
-    def _take(self, request: Request) -> tuple[Recorded, Script]:
+    def _take(self, request: Request) -> Recorded:
         body = {}
         with contextlib.suppress(ValueError):
             body = json.loads(request.body)
@@ -136,8 +137,11 @@ class ProviderSimulator:
             number = len(self.requests) + 1
             recorded = Recorded(number, request.path, request.headers, body, request.query)
             self.requests.append(recorded)
-        script = self._scripts[min(number, len(self._scripts)) - 1]
-        return recorded, script if isinstance(script, Answer | Failure) else script(recorded)
+        return recorded
+
+    def _script(self, recorded: Recorded) -> Script:
+        script = self._scripts[min(recorded.number, len(self._scripts)) - 1]
+        return script if isinstance(script, Answer | Failure) else script(recorded)
 
 
 def _wire(path: str) -> ModuleType | None:
