@@ -52,7 +52,10 @@ class SubmitJob(BaseModel):
     deadline_at: Moment | None = Field(None, description="The job becomes `expired` at this moment.")
     max_attempts: int | None = Field(None, ge=1, le=100, description="Attempts before the job is `failed`.")
     max_cost_usd: Money | None = Field(
-        None, description="The job never costs more than this, in US dollars, as a decimal string.", examples=["0.25"]
+        None,
+        description="The job never costs more than this, in US dollars, as a decimal string. It is set aside when the"
+        " job is accepted; what is left goes back when the job ends.",
+        examples=["0.25"],
     )
     metadata: dict[MetadataName, MetadataValue] = Field(
         default_factory=dict, max_length=METADATA_MAX, description="Your own labels; `GET /v1/jobs` filters by them."
