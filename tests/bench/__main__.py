@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import jobs, pools
+from tests.bench import jobs, money, pools
 from tests.bench.rows import Row
 from tests.bench.system import servers
 from tests.factories.processes import ROOT
@@ -23,6 +23,7 @@ _JOBS: dict[str, Benchmark] = {
     "end_to_end": jobs.end_to_end,
     "idle": jobs.idle_latency,
     "growth": jobs.growth,
+    "money": money.run,
     "pools": lambda systems, _: pools.run(systems),
 }
 
