@@ -235,6 +235,27 @@ def test_a_budget_that_pauses_lets_the_job_go_on_when_it_is_topped_up(settings: 
 
 
 @pytest.mark.survive("P11")
+def test_a_paused_agent_goes_on_after_its_last_finished_step_and_pays_for_none_twice(
+    settings: Settings, tenant: Tenant
+) -> None:
+    budget_id = set_budget(tenant, "0.25", on_exhaustion="pause")
+    job_id = tenant.submit(capability="agent.act", bound_tokens=100, used_tokens=100)
+    with dispatcher(settings), worker(settings, "agent"):
+        tenant.wait_for_state(job_id, JobState.WAITING)
+        assert balance(tenant) == (Decimal(0), Decimal("0.2"))
+        with tenant.database.system() as session:
+            session.execute(text("UPDATE budgets SET limit_usd = 5 WHERE id = :id"), {"id": budget_id})
+        (job,) = tenant.wait(job_id)
+    assert job.state is JobState.SUCCEEDED
+    result = tenant.result(job_id)
+    assert result is not None
+    assert result["said"] == "plan on attempt 1, write on attempt 1, review on attempt 2"
+    assert [line[:2] for line in settlements(tenant, job_id)] == [(1, 1), (1, 2), (2, 1)]
+    assert balance(tenant) == (Decimal(0), Decimal("0.3"))
+    assert violations(tenant) == []
+
+
+@pytest.mark.survive("P11")
 def test_a_paused_job_is_not_resumed_by_what_it_gives_back_itself(settings: Settings, tenant: Tenant) -> None:
     set_budget(tenant, "0.12", on_exhaustion="pause")
     # The second call needs 0.04 beyond what the first one has left; waiting, the job gives that back.
