@@ -11,11 +11,11 @@ from sqlalchemy.exc import DBAPIError
 from core.kit.errors import NotFound, PermissionDenied, RateLimited, WaybillError
 from core.kit.ids import KEY, ORGANIZATION, PROJECT, encode
 from core.kit.money import format_money
-from core.limits.records import LimitKind
+from core.limits.records import LimitKind, Scope
 
 QUOTA_SQLSTATE = "WB403"
 RATE_SQLSTATE = "WB429"
-PREFIXES = {"organization": ORGANIZATION, "project": PROJECT, "key": KEY}
+PREFIXES: dict[Scope, str] = {"organization": ORGANIZATION, "project": PROJECT, "key": KEY}
 
 _COUNTED = {
     LimitKind.TOKENS_PER_MINUTE: "model tokens a minute",
