@@ -24,6 +24,7 @@ _FUNCTIONS = (
     "limits_period_start",
     "limits_period",
 )
+_IN_FLIGHT = "WHERE state = 'running' OR (state = 'queued' AND dispatched_at IS NOT NULL)"
 
 
 def upgrade() -> None:
@@ -33,10 +34,15 @@ def upgrade() -> None:
     fence_tenant("quota_usage")
     op.execute("REVOKE INSERT, UPDATE, DELETE ON quota_usage FROM waybill_app")
     op.execute("REVOKE INSERT, UPDATE ON quota_usage FROM waybill_system")
+    # Concurrency is counted by organisation and key too; the index must hold them, or each count visits the table.
+    op.execute("DROP INDEX jobs_in_flight")
+    op.execute(f"CREATE INDEX jobs_in_flight ON jobs (pool, project_id, organization_id, key_id) {_IN_FLIGHT}")
 
 
 def downgrade() -> None:
     """Remove them."""
+    op.execute("DROP INDEX jobs_in_flight")
+    op.execute(f"CREATE INDEX jobs_in_flight ON jobs (pool, project_id) {_IN_FLIGHT}")
     op.execute("DROP TRIGGER ledger_entries_count ON ledger_entries")
     op.execute("DROP FUNCTION limits_in_scope")
     for function in _FUNCTIONS:
