@@ -23,8 +23,8 @@ from core.jobs.trail import DISPATCHER, audited
 # One lock for every dispatch decision: a project's limit spans pools, so two pools may not count at the same time.
 _DISPATCH_LOCK = 7_201_947
 
-# Nothing that is read under the lock is worth starting parallel workers for, which costs milliseconds: the planner takes
-# the few rows in flight for a third of the table.
+# Nothing that is read under the lock is worth starting parallel workers for, which costs milliseconds: the planner
+# takes the few rows in flight for a third of the table.
 _LOCK = text(
     f"SELECT set_config('max_parallel_workers_per_gather', '0', true), pg_advisory_xact_lock({_DISPATCH_LOCK})"
 )
