@@ -49,7 +49,7 @@ class LimitBook:
         # The age of an answer counts from before the question, so that a slow query does not stretch it.
         until = monotonic() + REMEMBER_SECONDS
         found = repository.in_scope(executor, principal)
-        buckets = {
+        buckets: dict[str, Bucket] = {
             whose.scope: self._bucket(whose.scope, whose.id, encode(PREFIXES[whose.scope], whose.id), int(value))
             for whose, kind, value in found
             if kind is LimitKind.REQUESTS_PER_MINUTE

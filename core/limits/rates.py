@@ -129,16 +129,32 @@ class LocalBuckets:
 
     def __init__(self) -> None:
         self._full_at: dict[str, float] = {}
+        self._told_at: dict[str, float] = {}
+
+    def has_ample(self, buckets: tuple[Bucket, ...], requests: int, told_within_us: float) -> bool:
+        """Whether Redis told of each of `buckets` so short a time ago, and it has room for that many requests more."""
+        now_us = monotonic() * 1e6
+        for bucket in buckets:
+            if now_us - self._told_at.get(bucket.key, 0.0) > told_within_us:
+                return False
+            if self._full_at[bucket.key] - now_us + requests * bucket.interval_us > MINUTE_US:
+                return False
+        return True
 
     def note(self, verdict: Verdict) -> None:
-        """Remember the levels that Redis told."""
+        """Remember the levels that Redis told; what was charged here and is not known there yet stays charged."""
         now_us = monotonic() * 1e6
         if len(self._full_at) > _KNOWN_MAX:
-            self._full_at = {key: full_at for key, full_at in self._full_at.items() if full_at > now_us}
-            if len(self._full_at) > _KNOWN_MAX:
-                self._full_at.clear()
+            self._forget(now_us)
         for bucket, level in zip(verdict.buckets, verdict.levels_us, strict=True):
-            self._full_at[bucket.key] = now_us + level
+            self._full_at[bucket.key] = max(self._full_at.get(bucket.key, 0.0), now_us + level)
+            self._told_at[bucket.key] = now_us
+
+    def _forget(self, now_us: float) -> None:
+        self._told_at.clear()
+        self._full_at = {key: full_at for key, full_at in self._full_at.items() if full_at > now_us}
+        if len(self._full_at) > _KNOWN_MAX:
+            self._full_at.clear()
 
     def decide(self, buckets: tuple[Bucket, ...], now_us: float | None = None) -> Verdict:
         """Charge a request to all of `buckets`, or refuse it; `now_us` is the monotonic clock's unless given."""

@@ -184,3 +184,27 @@ def test_no_default_means_no_headers_and_no_call(settings: Settings) -> None:
         assert answer.json()["data"] == []
         assert "ratelimit" not in answer.headers
         assert api.runtime.rates._redis is None
+
+
+def test_requests_that_do_not_wait_for_redis_are_charged_there_too(fresh_api: RunningApi) -> None:
+    with fresh_api.client() as client, ThreadPoolExecutor(4) as pool:
+        own = encode(KEY, fresh_api.key.id)
+        client.put(f"/v1/limits/{own}/requests_per_minute", json={"value": 2000}).raise_for_status()
+        began = time.monotonic()
+        list(pool.map(lambda _: client.get("/v1/limits"), range(200)))
+        wait_until(lambda: not fresh_api.runtime.rates._waiting, timeout_seconds=5, what="the requests to be charged")
+        # 200 requests fill 6 s of the bucket; it has drained since they began.
+        left_ms = fresh_api.runtime.redis.pttl(fresh_api.settings.key("rate", own))
+        assert left_ms >= 5_900 - (time.monotonic() - began) * 1000
+
+
+def test_a_limit_above_what_is_ample_is_kept_to_the_end(fresh_api: RunningApi) -> None:
+    with fresh_api.client() as client, ThreadPoolExecutor(8) as pool:
+        path = f"/v1/limits/{encode(KEY, fresh_api.key.id)}/requests_per_minute"
+        client.put(path, json={"value": 1300}).raise_for_status()
+        began = time.monotonic()
+        answers = list(pool.map(lambda _: client.get("/v1/limits").status_code, range(1500)))
+        refilled = (time.monotonic() - began) * 1300 / 60
+        passed = answers.count(200)
+        assert set(answers) <= {200, 429}
+        assert 1290 <= passed <= 1300 + refilled + 5

@@ -139,7 +139,7 @@ def test_tokens_and_money_count_once_whoever_writes_the_line(settings: Settings,
     job_id = submit(tenant)
     call = spend(tenant, job_id, 400, "0.5")
     settle(tenant, call, 400, "0.5")
-    assert (used(tenant, "tokens_per_day"), used(tenant, "cost_per_month")) == (400, Decimal("0.5"))
+    assert (used(tenant, "tokens_per_day"), used(tenant, "cost_per_month")) == (Decimal(400), Decimal("0.5"))
     # The second call's worker is lost: the sweep settles it at its bound.
     single = tenant.database.single_tenant(tenant.principal.organization_id)
     ledger.begin_call(single, CallIdentity(job_id, 1, 2), bound_usd=Decimal("0.25"), provider="p", model="m")
@@ -152,7 +152,7 @@ def test_tokens_and_money_count_once_whoever_writes_the_line(settings: Settings,
     with tenant.database.system() as session:
         ledger.correct(session, call, Decimal("-0.1"), "billed twice")
     assert used(tenant, "cost_per_month") == Decimal("0.65")
-    assert (used(tenant, "tokens_per_day"), used(tenant, "tokens_per_month")) == (400, 400)
+    assert (used(tenant, "tokens_per_day"), used(tenant, "tokens_per_month")) == (Decimal(400), Decimal(400))
 
 
 def test_a_spent_quota_refuses_the_next_job_and_a_raised_one_lets_it_in(settings: Settings, tenant: Tenant) -> None:
@@ -207,7 +207,7 @@ def test_settlements_and_submissions_of_one_project_get_along(settings: Settings
     running = [submit(tenant) for _ in range(8)]
     outcomes = at_once(16, lambda n: submit(tenant) if n % 2 else spend(tenant, running[n // 2], 10, "0.01"))
     assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-    assert (used(tenant, "jobs_per_day"), used(tenant, "tokens_per_day")) == (16, 80)
+    assert (used(tenant, "jobs_per_day"), used(tenant, "tokens_per_day")) == (Decimal(16), Decimal(80))
 
 
 @pytest.mark.survive("P3")

@@ -25,7 +25,7 @@ def client(settings: Settings) -> Iterator[redis.Redis]:
 
 def ask(client: redis.Redis, *requests: tuple[Bucket, ...]) -> list[Verdict]:
     keys, arguments = script_input(requests)
-    return script_output(requests, client.eval(SCRIPT, len(keys), *keys, *arguments))  # type: ignore[no-untyped-call, arg-type]
+    return script_output(requests, client.eval(SCRIPT, len(keys), *keys, *arguments))
 
 
 def test_a_minutes_requests_may_come_at_once_and_no_more(client: redis.Redis, settings: Settings) -> None:
