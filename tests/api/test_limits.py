@@ -10,7 +10,7 @@ import pytest
 from api.limits.gate import PATIENCE_SECONDS
 from core.kit.ids import KEY, ORGANIZATION, PROJECT, encode, new_id
 from core.kit.settings import Settings
-from tests.factories.api import RunningApi, issue_key, running_api
+from tests.factories.api import RunningApi, issue_key, running_api, start_api
 from tests.factories.tenancy import audit_trail, watch_single_statements
 from tests.factories.waiting import wait_until
 from waybill.stack.valkey import EmbeddedValkey
@@ -208,3 +208,15 @@ def test_a_limit_above_what_is_ample_is_kept_to_the_end(fresh_api: RunningApi) -
         passed = answers.count(200)
         assert set(answers) <= {200, 429}
         assert 1290 <= passed <= 1300 + refilled + 5
+
+
+def test_processes_share_a_rate(fresh_api: RunningApi) -> None:
+    other = start_api(fresh_api.settings, key=fresh_api.key)
+    try:
+        with fresh_api.client() as here, other.client() as there:
+            path = f"/v1/limits/{encode(KEY, fresh_api.key.id)}/requests_per_minute"
+            here.put(path, json={"value": 20}).raise_for_status()
+            answers = [(here, there)[number % 2].get("/v1/jobs").status_code for number in range(30)]
+        assert 18 <= answers.count(200) <= 21
+    finally:
+        other.stop()
