@@ -13,6 +13,7 @@ from api.jobs import waybill as job_waybill
 from api.keys import routes as keys
 from api.knowledge_bases import documents
 from api.knowledge_bases import routes as knowledge_bases
+from api.limits import routes as limits
 from api.members import routes as members
 from api.organization import routes as organization
 from api.prices import routes as prices
@@ -31,6 +32,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     members.router,
     keys.router,
     budgets.router,
+    limits.router,
     prices.router,
     usage.router,
     costs.router,

@@ -7,7 +7,8 @@ from core.kit.db import Base
 from core.knowledge import models as _knowledge
 from core.ledger import models as _ledger
 from core.ledger.prices import models as _prices
+from core.limits import models as _limits
 
 metadata = Base.metadata
 
-__all__ = ["_audit", "_jobs", "_keys", "_knowledge", "_ledger", "_prices", "metadata"]
+__all__ = ["_audit", "_jobs", "_keys", "_knowledge", "_ledger", "_limits", "_prices", "metadata"]

@@ -37,6 +37,7 @@ class AuditAction(StrEnum):
     LEDGER_CORRECT = "api:ledger:correct"
     PRICE_SET = "api:price:set"
     LIMIT_SET = "api:limit:set"
+    LIMIT_REMOVE = "api:limit:remove"
     RETENTION_RUN = "dispatcher:retention:run"
     AUDIT_ERASE = "api:audit:erase"
     AUDIT_EXPORT = "api:audit:export"

@@ -16,8 +16,11 @@ from core.kit.db import Executor, execute_all
 from core.kit.errors import NotFound
 from core.kit.ids import JOB, encode, new_id
 from core.kit.settings import Settings
-from core.ledger.errors import refusal_of
+from core.ledger.errors import refusal_of as budget_refusal_of
 from core.ledger.repository import reservation
+from core.limits.book import LimitBook
+from core.limits.errors import refusal_of as limit_refusal_of
+from core.limits.repository import admission
 
 
 class PayloadStore:
@@ -50,13 +53,14 @@ class JobService:
     transaction and cost one round trip. `cancel` needs a session.
     """
 
-    def __init__(self, settings: Settings, blobs: BlobStore) -> None:
+    def __init__(self, settings: Settings, blobs: BlobStore, limits: LimitBook | None = None) -> None:
         self._payloads = PayloadStore(settings, blobs)
+        self._limits = limits or LimitBook(settings)
 
     def submit(self, session: Executor, principal: Principal, new: NewJob) -> JobRecord:
-        """Reserve for, and write, a queued job with its first event and its audit record: one transaction.
+        """Count, reserve for, and write a queued job with its first event and its audit record: one transaction.
 
-        Raises `BudgetExhausted`; nothing is kept then.
+        Raises `QuotaExceeded`, `RateLimited` (model tokens) and `BudgetExhausted`; nothing is kept then.
 
         A large input is written to the blob store before the row: if the transaction then fails, an unreferenced blob
         is left behind, never a job without its input.
@@ -66,10 +70,12 @@ class JobService:
         steps = [repository.insertion(principal, job_id, new, reference)]
         if new.reserve_usd:
             steps.insert(0, reservation(principal, job_id, amount_usd=new.reserve_usd, cap_usd=new.max_cost_usd))
+        if self._limits.read(session, principal).has_quotas:
+            steps.insert(0, admission(principal))
         try:
             results = execute_all(session, steps)
         except Exception as error:
-            refusal = refusal_of(error)
+            refusal = limit_refusal_of(error) or budget_refusal_of(error)
             if refusal is None:
                 raise
             raise refusal from None

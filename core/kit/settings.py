@@ -146,6 +146,13 @@ class Settings(BaseSettings):
     )
     project_max_concurrent_jobs: int = Field(64, ge=1, description="Default limit of a project; projects may override.")
 
+    requests_per_minute: int = Field(
+        60_000,
+        ge=0,
+        le=10_000_000,
+        description="Default rate of a key, or of a person; a limit set for the key replaces it. 0 means none.",
+    )
+
     extra_capabilities: list[str] = Field(
         default_factory=list,
         description='JSON list of "module:name": Manifests, or tuples of them, that no installed package declares.',
