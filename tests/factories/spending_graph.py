@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, TypedDict
 
 from langgraph.graph import END, START
@@ -22,7 +23,7 @@ class State(TypedDict):
 def build() -> GraphRunner[ProbeInput, ProbeOutput]:
     graph = new_graph(State)
     for name in STEPS:
-        add_step(graph, name, lambda state, ctx, name=name: _spend(state, ctx, name))
+        add_step(graph, name, partial(_spend, name))
     for before, after in zip((START, *STEPS), (*STEPS, END), strict=True):
         graph.add_edge(before, after)
     return GraphRunner(graph, begin=_begin, finish=_finish)
@@ -32,7 +33,7 @@ def _begin(payload: ProbeInput) -> Mapping[str, Any]:
     return {"bound_tokens": payload.bound_tokens, "used_tokens": payload.used_tokens or 0, "done": []}
 
 
-def _spend(state: State, ctx: JobContext, name: str) -> Mapping[str, Any]:
+def _spend(name: str, state: State, ctx: JobContext) -> Mapping[str, Any]:
     with ctx.call_model(SPENDING_MODEL, {"output_tokens": state["bound_tokens"]}) as call:
         call.report(ModelUsage(SPENDING_MODEL, {"output_tokens": state["used_tokens"]}))
     return {"done": [f"{name} on attempt {ctx.attempt}"]}

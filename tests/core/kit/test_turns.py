@@ -1,12 +1,17 @@
 """Turns at a scarce thing are taken in the order of arrival."""
 
 import threading
+from functools import partial
 
 import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core.kit.turns import Turns
 from tests.factories.waiting import wait_until
+
+
+def _is_waiting(turns: Turns, threads: int) -> bool:
+    return len(turns._waiting) == threads
 
 
 def test_whoever_came_first_is_served_first_and_nobody_who_comes_later_gets_in_between() -> None:
@@ -22,7 +27,7 @@ def test_whoever_came_first_is_served_first_and_nobody_who_comes_later_gets_in_b
         for number in range(20):
             threads.append(threading.Thread(target=take, args=(number,)))
             threads[-1].start()
-            wait_until(lambda count=number + 1: len(turns._waiting) == count, timeout_seconds=5, what="the thread")
+            wait_until(partial(_is_waiting, turns, number + 1), timeout_seconds=5, what="the thread")
     with turns.turn():
         served.append(99)
     for thread in threads:
