@@ -3,18 +3,21 @@
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import httpx
 import pytest
 
 from api.limits.gate import PATIENCE_SECONDS
-from core.kit.ids import KEY, ORGANIZATION, PROJECT, encode, new_id
+from core.kit.ids import KEY, ORGANIZATION, PROJECT, encode
 from core.kit.settings import Settings
 from tests.factories.api import RunningApi, issue_key, running_api, start_api
 from tests.factories.tenancy import audit_trail, watch_single_statements
 from tests.factories.waiting import wait_until
 from waybill.stack.valkey import EmbeddedValkey
 
+# The same in every test process, because the test's name holds it.
+NOBODY = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 NOOP = {"capability": "probe.act", "input": {"act": "noop"}}
 
 
@@ -126,8 +129,8 @@ def test_limits_are_set_read_changed_and_removed(api: RunningApi) -> None:
         ("organization/jobs_per_week", 1, 422, "validation_error"),
         ("everybody/jobs_per_day", 1, 404, "scope_not_found"),
         ("prj_nonsense/jobs_per_day", 1, 404, "project_not_found"),
-        (f"{encode(KEY, new_id())}/jobs_per_day", 1, 404, "key_not_found"),
-        (f"{encode(ORGANIZATION, new_id())}/jobs_per_day", 1, 404, "organization_not_found"),
+        (f"{encode(KEY, NOBODY)}/jobs_per_day", 1, 404, "key_not_found"),
+        (f"{encode(ORGANIZATION, NOBODY)}/jobs_per_day", 1, 404, "organization_not_found"),
     ],
 )
 def test_bad_input_says_what_is_wrong(client: httpx.Client, path: str, value: object, status: int, code: str) -> None:
