@@ -14,6 +14,7 @@ from api.announcer import Announcer
 from api.limits.gate import RateGate
 from api.streaming import LiveHub
 from core.jobs.live import LivePublisher
+from core.jobs.retention.service import RetentionService
 from core.jobs.service import JobService
 from core.keys.authentication import Authenticator
 from core.keys.members.service import MemberService
@@ -51,6 +52,7 @@ class Runtime:
         self.blobs = open_blob_store(settings)
         self.limit_book = LimitBook(settings)
         self.limits = LimitService(self.limit_book)
+        self.retention = RetentionService(settings)
         self.rates = RateGate(settings)
         self.jobs = JobService(settings, self.blobs, self.limit_book)
         self.knowledge = KnowledgeService()

@@ -78,6 +78,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("not_found", "there is no such thing", _ID),
         ("organization_not_found", "not your organization", _ID),
         ("project_not_found", "no such project in the organization", _ID),
+        ("retention_not_set", "the organization or project has set no such clock", "`waybill retention show`"),
         ("route_not_found", "there is nothing at this path", "`/docs` lists the routes"),
         (
             "scope_not_found",

@@ -18,6 +18,7 @@ from api.members import routes as members
 from api.organization import routes as organization
 from api.prices import routes as prices
 from api.projects import routes as projects
+from api.retention import routes as retention
 from api.usage import routes as usage
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -33,6 +34,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     keys.router,
     budgets.router,
     limits.router,
+    retention.router,
     prices.router,
     usage.router,
     costs.router,

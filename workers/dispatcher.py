@@ -16,8 +16,6 @@ import psycopg
 import redis
 from sqlalchemy.orm import Session
 
-from core.audit.sealer import MOST as SEALED_AT_ONCE
-from core.audit.sealer import seal_once
 from core.jobs import queue
 from core.jobs.fairness import HORIZON_SECONDS, FairShare, Lookahead
 from core.jobs.live import LivePublisher, hint_channel
@@ -31,11 +29,11 @@ from core.kit.telemetry import configure_tracing
 from core.ledger import service as ledger
 from core.limits.repository import forget_usage
 from workers.broker import Broker, BrokerUnavailable
+from workers.chores import Chores
 from workers.pools import get_pool
 
 _LOCK_SPACE = 7_201_948
 _HOUSEKEEPING_SECONDS = 60.0
-_SEAL_SECONDS = 1.0
 _CONCURRENCY_SECONDS = 1.0
 # The least time from the start of one round to the next. A hint that finds the dispatcher idle is served at once; under
 # load, hints arriving meanwhile are served together, and the database is spared a round for each: then half of what the
@@ -174,7 +172,9 @@ class Dispatcher:
     def run(self) -> None:
         """Dispatch until `stop`. Outages of Postgres or Redis are waited out."""
         threading.Thread(target=self._listen_forever, name="hints", daemon=True).start()
-        threading.Thread(target=self._seal_forever, name="sealer", daemon=True).start()
+        chores = Chores(self._settings, self._database, self._signer)
+        for name, duty in (("sealer", chores.seal_forever), ("housekeeping", chores.keep_house_forever)):
+            threading.Thread(target=duty, args=(self._stop,), name=name, daemon=True).start()
         next_sweep = next_housekeeping = 0.0
         while not self._stop.is_set():
             try:
@@ -267,22 +267,6 @@ class Dispatcher:
         if self._owner is not None:
             self._owner.close()
             self._owner = None
-
-    def _seal_forever(self) -> None:
-        # A thread of its own: a large batch must not keep jobs from being dispatched. Sealers exclude each other.
-        if self._signer is None:
-            _log.warning("audit_not_sealed", remedy="set WAYBILL_SIGNING_KEY to the output of: openssl rand -base64 32")
-            return
-        while not self._stop.is_set():
-            sealed = 0
-            try:
-                sealed = seal_once(self._database, self._signer)
-            except Exception as error:  # noqa: BLE001 - whatever one batch died of, the next one must come
-                if is_unavailable(error):
-                    _log.warning("sealer_waits_for_postgres", error=type(error).__name__)
-                else:
-                    _log.exception("sealing_failed")
-            self._stop.wait(_SEAL_SECONDS if sealed < SEALED_AT_ONCE else 0.0)
 
     def _listen_forever(self) -> None:
         while not self._stop.is_set():

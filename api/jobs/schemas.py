@@ -123,6 +123,9 @@ class Job(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     cancel_requested_at: datetime | None
+    payload_erased_at: datetime | None = Field(
+        description="When retention took input and result away; null while they are kept."
+    )
     parent_id: str | None
     root_id: str | None
     usage: list[Usage]
@@ -166,6 +169,7 @@ def to_wire(job: JobRecord) -> dict[str, Any]:
         "started_at": _time(job.started_at),
         "finished_at": _time(job.finished_at),
         "cancel_requested_at": _time(job.cancel_requested_at),
+        "payload_erased_at": _time(job.payload_erased_at),
         "parent_id": _job_id(job.parent_id),
         "root_id": _job_id(job.root_id),
         "usage": job.usage,

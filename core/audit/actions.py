@@ -38,6 +38,8 @@ class AuditAction(StrEnum):
     PRICE_SET = "api:price:set"
     LIMIT_SET = "api:limit:set"
     LIMIT_REMOVE = "api:limit:remove"
+    RETENTION_SET = "api:retention:set"
+    RETENTION_REMOVE = "api:retention:remove"
     RETENTION_RUN = "dispatcher:retention:run"
     AUDIT_ERASE = "api:audit:erase"
     AUDIT_EXPORT = "api:audit:export"

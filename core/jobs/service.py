@@ -11,7 +11,7 @@ from core.jobs import repository
 from core.jobs.records import Event, JobFilter, JobRecord, NewJob
 from core.jobs.states import Priority
 from core.keys.principal import Principal
-from core.kit.blob import BlobStore
+from core.kit.blob import BlobNotFound, BlobStore
 from core.kit.db import Executor, execute_all
 from core.kit.errors import NotFound
 from core.kit.ids import JOB, encode, new_id
@@ -91,12 +91,16 @@ class JobService:
     def get_with_payloads(
         self, session: Executor, principal: Principal, job_id: UUID
     ) -> tuple[JobRecord, dict[str, Any] | None, dict[str, Any] | None]:
-        """The job with its input and its result. Raises `NotFound`."""
+        """The job with its input and its result; None for what retention has taken away. Raises `NotFound`."""
         row = repository.get_payloads(session, principal, job_id)
         if row is None:
             raise _no_job(job_id)
-        given = self._payloads.get(row.input, row.input_ref)
-        result = self._payloads.get(row.result, row.result_ref)
+        try:
+            given = self._payloads.get(row.input, row.input_ref)
+            result = self._payloads.get(row.result, row.result_ref)
+        except BlobNotFound:
+            # Retention takes the blobs away just before it says so in the row.
+            return repository.to_record(row), None, None
         return repository.to_record(row), given, result
 
     def list(

@@ -17,6 +17,7 @@ from waybill.cli import (
     prices,
     projects,
     receipts,
+    retention,
     roles,
     stack,
 )
@@ -41,6 +42,7 @@ app.add_typer(knowledge.app, name="kb", rich_help_panel=_USE)
 app.add_typer(capabilities.app, name="capabilities", rich_help_panel=_USE)
 app.add_typer(budgets.app, name="budgets", rich_help_panel=_USE)
 app.add_typer(limits.app, name="limits", rich_help_panel=_USE)
+app.add_typer(retention.app, name="retention", rich_help_panel=_USE)
 app.add_typer(costs.app, name="costs", rich_help_panel=_USE)
 app.add_typer(prices.app, name="prices", rich_help_panel=_USE)
 app.add_typer(keys.app, name="keys", rich_help_panel=_USE)
