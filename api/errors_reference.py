@@ -152,6 +152,7 @@ FIELDS: dict[str, str] = {
     "invalid_price": "US dollars for one unit, as text",
     "invalid_text": "text that cannot be stored",
     "limit_value_invalid": "a whole number, or US dollars as text for `cost_per_…`",
+    "out_of_range": "a number within the bounds that `message` names",
     "project_invalid": "a project's id",
     "project_name_taken": "another name",
     "project_required": "name the project",
