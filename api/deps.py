@@ -1,18 +1,20 @@
 """What every route may use: connections, services and threads of this process, opened and closed together."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import timedelta
 from functools import partial
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from starlette.requests import HTTPConnection
 
 from api.announcer import Announcer
+from api.limits.gate import RateGate
 from api.streaming import LiveHub
 from core.jobs.live import LivePublisher
+from core.jobs.retention.service import RetentionService
 from core.jobs.service import JobService
 from core.keys.authentication import Authenticator
 from core.keys.members.service import MemberService
@@ -27,9 +29,13 @@ from core.kit.settings import Settings
 from core.kit.signing import Keyring, Signer
 from core.knowledge.service import KnowledgeService
 from core.ledger.budgets import BudgetService
+from core.limits.book import CallersLimits, LimitBook
+from core.limits.service import LimitService
 
 _Arguments = ParamSpec("_Arguments")
 _Returned = TypeVar("_Returned")
+_Question = TypeVar("_Question")
+_Answer = TypeVar("_Answer")
 
 
 class Runtime:
@@ -44,7 +50,11 @@ class Runtime:
         self.projects = ProjectService()
         self.members = MemberService(settings)
         self.blobs = open_blob_store(settings)
-        self.jobs = JobService(settings, self.blobs)
+        self.limit_book = LimitBook(settings)
+        self.limits = LimitService(self.limit_book)
+        self.retention = RetentionService(settings)
+        self.rates = RateGate(settings)
+        self.jobs = JobService(settings, self.blobs, self.limit_book)
         self.knowledge = KnowledgeService()
         self.budgets = BudgetService()
         self.signer = Signer.from_settings(settings) if settings.signing_key is not None else None
@@ -55,6 +65,7 @@ class Runtime:
         self.idempotency_ttl = timedelta(hours=settings.idempotency_ttl_hours)
         self._threads = ThreadPoolExecutor(settings.api_threads, thread_name_prefix="api")
         self._looking_up: dict[tuple[str, str | None], asyncio.Task[Principal]] = {}
+        self._limits_looked_up: dict[Principal, asyncio.Task[CallersLimits]] = {}
 
     async def open(self) -> None:
         """Connect what waits for events, and start the background work."""
@@ -65,6 +76,7 @@ class Runtime:
     async def close(self) -> None:
         """Let go of everything; what was queued for Redis is sent first."""
         await self.hub.close()
+        await self.rates.close()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.announcer.close)
         self._threads.shutdown(wait=True, cancel_futures=True)
@@ -84,19 +96,34 @@ class Runtime:
 
     async def look_up_key(self, credential: str, project: str | None) -> Principal:
         """Ask who `credential` is. Requests that come with the same one meanwhile share the answer."""
-        asked = (credential, project)
-        task = self._looking_up.get(asked)
-        if task is None:
-            task = asyncio.create_task(self.in_thread(self.authenticator.authenticate, credential, project))
-            self._looking_up[asked] = task
-            task.add_done_callback(partial(self._looked_up, asked))
-        # Shielded: a client that hangs up must not take the answer away from the others.
-        return await asyncio.shield(task)
+        ask = partial(self.in_thread, self.authenticator.authenticate, credential, project)
+        return await _shared(self._looking_up, (credential, project), ask)
 
-    def _looked_up(self, asked: tuple[str, str | None], task: "asyncio.Task[Principal]") -> None:
-        del self._looking_up[asked]
-        if not task.cancelled():
-            task.exception()  # marks a refusal as seen, even when everybody who asked has hung up
+    async def look_up_limits(self, principal: Principal) -> CallersLimits:
+        """Ask what limits the caller. Its requests that come meanwhile share the answer."""
+        session = self.database.single_tenant(principal.organization_id)
+        ask = partial(self.in_thread, self.limit_book.read, session, principal)
+        return await _shared(self._limits_looked_up, principal, ask)
+
+
+async def _shared(
+    under_way: dict[_Question, "asyncio.Task[_Answer]"],
+    question: _Question,
+    ask: Callable[[], Coroutine[Any, Any, _Answer]],
+) -> _Answer:
+    task = under_way.get(question)
+    if task is None:
+        task = asyncio.create_task(ask())
+        under_way[question] = task
+        task.add_done_callback(partial(_answered, under_way, question))
+    # Shielded: a client that hangs up must not take the answer away from the others.
+    return await asyncio.shield(task)
+
+
+def _answered(under_way: dict[Any, Any], question: Any, task: "asyncio.Task[Any]") -> None:
+    del under_way[question]
+    if not task.cancelled():
+        task.exception()  # marks a refusal as seen, even when everybody who asked has hung up
 
 
 def get_runtime(connection: HTTPConnection) -> Runtime:

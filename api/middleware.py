@@ -91,6 +91,10 @@ class _Exchange:
             headers = list(message.get("headers", ()))
             self._is_stream = any(value.startswith(_EVENT_STREAM) for name, value in headers if name == b"content-type")
             headers.append((b"x-request-id", self._trace_id))
+            rates = self._scope.get("state", {}).get("rates")
+            if rates is not None:
+                headers.append((b"ratelimit-policy", rates.policy_header().encode()))
+                headers.append((b"ratelimit", rates.state_header().encode()))
             message["headers"] = headers
         await self._send(message)
 

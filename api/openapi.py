@@ -22,7 +22,8 @@ _PROBLEMS = {
     402: "A budget has no room for this (`budget_exhausted`; the members name the budget and its figures).",
     403: (
         "The key or role lacks a scope (`scope_missing`; the member `scope` names it), or may not do this here"
-        " (`capability_denied`, `scope_exceeded`, `not_a_member`, `project_archived`, `project_mismatch`)."
+        " (`capability_denied`, `scope_exceeded`, `not_a_member`, `project_archived`, `project_mismatch`); a quota is"
+        " used up (`quota_exceeded`; the member `limit` names it)."
     ),
     404: "There is no such thing in the key's project.",
     405: "The route exists, the method does not.",
@@ -31,6 +32,7 @@ _PROBLEMS = {
     413: "The body is too large (`payload_too_large`).",
     415: "The body is not of a type that this route reads (`unsupported_media_type`).",
     422: "Readable but wrong (`validation_error`, `idempotency_key_reused`, `project_required`); see `errors`.",
+    429: "Too fast (`rate_limited`; the member `limit` names the rate); come back after `Retry-After`.",
     500: "Our fault (`internal_error`); the member `trace_id` lets us find out why.",
     503: "Something we depend on is away (`database_unavailable`); send the request again after `Retry-After`.",
 }
@@ -52,7 +54,7 @@ REPLAYED = {
 
 def problems(*statuses: int, scope: bool = True) -> dict[int | str, dict[str, Any]]:
     """The documented refusals of a route: `statuses`, and those that every guarded route may give."""
-    common = (401, 403, 422, 500, 503) if scope else (422, 500)
+    common = (401, 403, 422, 429, 500, 503) if scope else (422, 500)
     return {status: _problem(status) for status in sorted({*statuses, *common})}
 
 
@@ -72,7 +74,7 @@ def _problem(status: int) -> dict[str, Any]:
         "description": _PROBLEMS[status],
         "content": {problem.MEDIA_TYPE: {"schema": _PROBLEM}},
     }
-    if status == 503:  # noqa: PLR2004 - an HTTP status
+    if status in {429, 503}:
         found["headers"] = {"Retry-After": _RETRY_AFTER}
     if status == 401:  # noqa: PLR2004 - an HTTP status
         found["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}

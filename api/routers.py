@@ -13,10 +13,12 @@ from api.jobs import waybill as job_waybill
 from api.keys import routes as keys
 from api.knowledge_bases import documents
 from api.knowledge_bases import routes as knowledge_bases
+from api.limits import routes as limits
 from api.members import routes as members
 from api.organization import routes as organization
 from api.prices import routes as prices
 from api.projects import routes as projects
+from api.retention import routes as retention
 from api.usage import routes as usage
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -31,6 +33,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     members.router,
     keys.router,
     budgets.router,
+    limits.router,
+    retention.router,
     prices.router,
     usage.router,
     costs.router,

@@ -11,10 +11,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from api.bodies import read_json, require_clean_text
-from api.deps import get_runtime
+from api.deps import Runtime, get_runtime
 from core.keys.errors import KeyMissing, ProjectArchived, ProjectMismatch, ProjectRequired, ScopeMissing
 from core.keys.principal import Principal
 from core.kit.ids import PROJECT, encode
+from core.limits.errors import rate_limited
 
 PUBLIC = ""
 PROJECT_HEADER = "waybill-project"
@@ -89,8 +90,9 @@ def caller(request: Request) -> Principal:
 async def authenticate(request: Request, scope: str, *, organization_wide: bool = False) -> Principal:
     """The principal of the request's bearer key or token.
 
-    Raises `Unauthenticated`, `ScopeMissing` without `scope`, and, unless the route is `organization_wide`,
-    `ProjectRequired` for a person who names no project and `ProjectArchived` for a change in an archived one.
+    Raises `Unauthenticated`, `RateLimited` above the caller's rates, `ScopeMissing` without `scope`, and, unless the
+    route is `organization_wide`, `ProjectRequired` for a person who names no project and `ProjectArchived` for a change
+    in an archived one.
     """
     kind, _, credential = request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or not credential:
@@ -101,6 +103,7 @@ async def authenticate(request: Request, scope: str, *, organization_wide: bool 
     principal = runtime.authenticator.recall(credential, project)
     if principal is None:
         principal = await runtime.look_up_key(credential, project)
+    await _check_rates(request, runtime, principal)
     if scope not in principal.scopes:
         raise scope_missing(scope)
     if project is not None and project != encode(PROJECT, principal.project_id):
@@ -108,6 +111,18 @@ async def authenticate(request: Request, scope: str, *, organization_wide: bool 
     if not organization_wide:
         _require_project(principal, scope)
     return principal
+
+
+async def _check_rates(request: Request, runtime: Runtime, principal: Principal) -> None:
+    limits = runtime.limit_book.recall(principal) or await runtime.look_up_limits(principal)
+    if not limits.buckets:
+        return
+    verdict = await runtime.rates.decide(limits.buckets)
+    # `api.middleware` tells it in the answer's head, whatever the answer will be.
+    request.state.rates = verdict
+    if not verdict.passes:
+        bucket, wait_seconds = verdict.empty
+        raise rate_limited(bucket.scope, bucket.shown_id, bucket.per_minute, wait_seconds)
 
 
 def _require_project(principal: Principal, scope: str) -> None:

@@ -170,8 +170,8 @@ class Runner(Protocol):
 class Manifest:
     """What can be asked for: published by ``GET /v1/capabilities`` and obeyed by dispatcher and workers.
 
-    `reserve_usd` is set aside from every budget when a job is accepted, so that a job that must spend is refused before
-    it begins; what a call needs beyond it is set aside when the call is made.
+    `reserve_usd` is set aside from every budget when a job that states no cap of its own is accepted, so that a job
+    that must spend is refused before it begins; what a call needs beyond it is set aside when the call is made.
     """
 
     id: str

@@ -2,12 +2,14 @@
 
 from core.audit import models as _audit
 from core.jobs import models as _jobs
+from core.jobs.retention import models as _retention
 from core.keys import models as _keys
 from core.kit.db import Base
 from core.knowledge import models as _knowledge
 from core.ledger import models as _ledger
 from core.ledger.prices import models as _prices
+from core.limits import models as _limits
 
 metadata = Base.metadata
 
-__all__ = ["_audit", "_jobs", "_keys", "_knowledge", "_ledger", "_prices", "metadata"]
+__all__ = ["_audit", "_jobs", "_keys", "_knowledge", "_ledger", "_limits", "_prices", "_retention", "metadata"]

@@ -14,9 +14,8 @@ from types import FrameType
 
 import psycopg
 import redis
+from sqlalchemy.orm import Session
 
-from core.audit.sealer import MOST as SEALED_AT_ONCE
-from core.audit.sealer import seal_once
 from core.jobs import queue
 from core.jobs.fairness import HORIZON_SECONDS, FairShare, Lookahead
 from core.jobs.live import LivePublisher, hint_channel
@@ -28,12 +27,14 @@ from core.kit.settings import Settings
 from core.kit.signing import Signer
 from core.kit.telemetry import configure_tracing
 from core.ledger import service as ledger
+from core.limits.repository import forget_usage
 from workers.broker import Broker, BrokerUnavailable
+from workers.chores import Chores
 from workers.pools import get_pool
 
 _LOCK_SPACE = 7_201_948
 _HOUSEKEEPING_SECONDS = 60.0
-_SEAL_SECONDS = 1.0
+_CONCURRENCY_SECONDS = 1.0
 # The least time from the start of one round to the next. A hint that finds the dispatcher idle is served at once; under
 # load, hints arriving meanwhile are served together, and the database is spared a round for each: then half of what the
 # look-ahead covers goes by.
@@ -58,6 +59,8 @@ class PoolDispatcher:
         self._lookahead = Lookahead()
         self._slots = 0
         self._slots_read = -1.0
+        self._concurrency: queue.Concurrency | None = None
+        self._concurrency_read = 0.0
 
     def dispatch(self) -> int:
         """Hand due jobs to the broker, as many as the window has room for; returns how many."""
@@ -66,19 +69,17 @@ class PoolDispatcher:
         with self._database.system() as session:
             queue.lock(session)
             flying = queue.in_flight(session)
-            here = sum(jobs for (pool, _), jobs in flying.items() if pool == self.pool)
-            room = min(slots + self._lookahead.jobs, limit) - here
+            room = min(slots + self._lookahead.jobs, limit) - flying.of_pool[self.pool]
             if room <= 0:
                 self._lookahead.observe(0, monotonic())
                 return 0
-            due = queue.due(session, self.pool, per_project=room)
-            by_project: dict[object, int] = {}
-            for (_, project), jobs in flying.items():
-                by_project[project] = by_project.get(project, 0) + jobs
+            concurrency = self._read_concurrency(session)
+            due = queue.due(session, self.pool, room, concurrency.full_keys(flying))
             chosen = self._shares.choose(
                 due,
                 slots=room,
-                project_in_flight=by_project,  # type: ignore[arg-type]
+                in_flight=flying.of_scope,
+                limits=concurrency.limits,
                 default_limit=self._settings.project_max_concurrent_jobs,
             )
             marked = set(queue.mark_dispatched(session, chosen)) if chosen else set()
@@ -127,6 +128,14 @@ class PoolDispatcher:
             count = queue.unmark_pool(session, self.pool)
         _log.warning("broker_lost_data", pool=self.pool, count=count)
 
+    def _read_concurrency(self, session: Session) -> queue.Concurrency:
+        # What is in flight is counted every time, under the lock; what is allowed may be a second old.
+        now = monotonic()
+        if self._concurrency is None or now - self._concurrency_read >= _CONCURRENCY_SECONDS:
+            self._concurrency = queue.concurrency(session)
+            self._concurrency_read = now
+        return self._concurrency
+
     def _read_slots(self) -> int:
         now = monotonic()
         if now - self._slots_read >= self._settings.dispatcher_poll_seconds:
@@ -163,7 +172,9 @@ class Dispatcher:
     def run(self) -> None:
         """Dispatch until `stop`. Outages of Postgres or Redis are waited out."""
         threading.Thread(target=self._listen_forever, name="hints", daemon=True).start()
-        threading.Thread(target=self._seal_forever, name="sealer", daemon=True).start()
+        chores = Chores(self._settings, self._database, self._signer)
+        for name, duty in (("sealer", chores.seal_forever), ("housekeeping", chores.keep_house_forever)):
+            threading.Thread(target=duty, args=(self._stop,), name=name, daemon=True).start()
         next_sweep = next_housekeeping = 0.0
         while not self._stop.is_set():
             try:
@@ -229,6 +240,7 @@ class Dispatcher:
         with self._database.system() as session:
             queue.ensure_partitions(session)
             queue.forget_idempotency_keys(session)
+            forget_usage(session)
             observe_depths(queue.depths(session))
 
     def _own_pools(self) -> None:
@@ -255,22 +267,6 @@ class Dispatcher:
         if self._owner is not None:
             self._owner.close()
             self._owner = None
-
-    def _seal_forever(self) -> None:
-        # A thread of its own: a large batch must not keep jobs from being dispatched. Sealers exclude each other.
-        if self._signer is None:
-            _log.warning("audit_not_sealed", remedy="set WAYBILL_SIGNING_KEY to the output of: openssl rand -base64 32")
-            return
-        while not self._stop.is_set():
-            sealed = 0
-            try:
-                sealed = seal_once(self._database, self._signer)
-            except Exception as error:  # noqa: BLE001 - whatever one batch died of, the next one must come
-                if is_unavailable(error):
-                    _log.warning("sealer_waits_for_postgres", error=type(error).__name__)
-                else:
-                    _log.exception("sealing_failed")
-            self._stop.wait(_SEAL_SECONDS if sealed < SEALED_AT_ONCE else 0.0)
 
     def _listen_forever(self) -> None:
         while not self._stop.is_set():

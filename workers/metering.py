@@ -5,11 +5,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from core.audit.actions import AuditAction
+from core.audit.record import Actor, record
 from core.capability import JobSuspended, ModelRef, ModelUsage
 from core.jobs.records import JobRecord
 from core.jobs.states import Reason
 from core.kit.db import Database
 from core.kit.errors import CapabilityFailure
+from core.kit.ids import JOB, encode
 from core.kit.logging import get_logger
 from core.kit.money import format_money
 from core.ledger import service as ledger
@@ -67,6 +70,7 @@ class Meter:
                 step=step,
             )
         except BudgetExhausted as refusal:
+            self._record(refusal, identity, model)
             if refusal.on_exhaustion == "pause":
                 _log.info("job_waits_for_budget", budget=refusal.extra.get("name"))
                 # Waiting, the job gives back what it still holds: to go on, it will need all of the call's bound.
@@ -80,6 +84,25 @@ class Meter:
         finally:
             used = opened.usage or ModelUsage(model, bound, estimated=True)
             line |= self._settle(identity, provider, used, was_reported=opened.usage is not None)
+
+    def _record(self, refusal: BudgetExhausted, call: CallIdentity, model: str) -> None:
+        budget = {name: refusal.extra[name] for name in ("budget", "limit", "spent", "reserved", "wanted")}
+        record(
+            self._single,
+            self._job.organization_id,
+            self._job.project_id,
+            AuditAction.POLICY_DECIDE,
+            subject_id=encode(JOB, self._job.id),
+            actor=Actor("worker"),
+            attempt=call.attempt,
+            detail={
+                "policy": "budget",
+                "decision": refusal.on_exhaustion,
+                "model": model,
+                "call": call.number,
+                **budget,
+            },
+        )
 
     def _settle(self, identity: CallIdentity, provider: str, used: ModelUsage, *, was_reported: bool) -> dict[str, Any]:
         quantities = {unit: amount for unit, amount in _by_unit(used.quantities).items() if amount}

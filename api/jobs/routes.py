@@ -89,7 +89,7 @@ async def submit_job(request: Request, body: SubmitJob) -> Response:
         deadline_seconds=body.deadline_seconds or (None if body.deadline_at else manifest.deadline_seconds),
         max_attempts=body.max_attempts or manifest.max_attempts,
         max_cost_usd=body.max_cost_usd,
-        reserve_usd=min(manifest.reserve_usd, body.max_cost_usd or manifest.reserve_usd),
+        reserve_usd=manifest.reserve_usd if body.max_cost_usd is None else body.max_cost_usd,
         traceparent=current_traceparent(),
     )
     answer = await runtime.in_thread(_submit, request, new, identity)

@@ -52,7 +52,10 @@ class SubmitJob(BaseModel):
     deadline_at: Moment | None = Field(None, description="The job becomes `expired` at this moment.")
     max_attempts: int | None = Field(None, ge=1, le=100, description="Attempts before the job is `failed`.")
     max_cost_usd: Money | None = Field(
-        None, description="The job never costs more than this, in US dollars, as a decimal string.", examples=["0.25"]
+        None,
+        description="The job never costs more than this, in US dollars, as a decimal string. It is set aside when the"
+        " job is accepted; what is left goes back when the job ends.",
+        examples=["0.25"],
     )
     metadata: dict[MetadataName, MetadataValue] = Field(
         default_factory=dict, max_length=METADATA_MAX, description="Your own labels; `GET /v1/jobs` filters by them."
@@ -120,6 +123,9 @@ class Job(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     cancel_requested_at: datetime | None
+    payload_erased_at: datetime | None = Field(
+        description="When retention took input and result away; null while they are kept."
+    )
     parent_id: str | None
     root_id: str | None
     usage: list[Usage]
@@ -163,6 +169,7 @@ def to_wire(job: JobRecord) -> dict[str, Any]:
         "started_at": _time(job.started_at),
         "finished_at": _time(job.finished_at),
         "cancel_requested_at": _time(job.cancel_requested_at),
+        "payload_erased_at": _time(job.payload_erased_at),
         "parent_id": _job_id(job.parent_id),
         "root_id": _job_id(job.root_id),
         "usage": job.usage,

@@ -4,7 +4,7 @@ Stride scheduling (Waldspurger and Weihl, "Stride Scheduling: Deterministic Prop
 MIT/LCS/TM-528, 1995): each project has a *pass* that grows by 1/weight with every job it gets; the lowest goes next.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from math import ceil
 from uuid import UUID
@@ -23,15 +23,26 @@ class FairShare:
         self._now = 0.0
 
     def choose(
-        self, due: Sequence[DueJob], *, slots: int, project_in_flight: Mapping[UUID, int], default_limit: int
+        self,
+        due: Sequence[DueJob],
+        *,
+        slots: int,
+        in_flight: Mapping[UUID, int],
+        limits: Mapping[UUID, int],
+        default_limit: int,
     ) -> list[UUID]:
         """At most `slots` of the `due` jobs, in the order in which they should run.
 
-        `project_in_flight` counts jobs of each project that are dispatched or running anywhere; a project at its
-        limit (its own, or `default_limit`) is passed over.
+        `in_flight` counts jobs that are dispatched or running anywhere, and `limits` bounds them, by the ids of
+        organisations, projects and keys. A project at its limit (its own, or `default_limit`), or of an organisation at
+        its limit, is passed over; so are, within a project, the jobs of a key at its limit.
         """
         chosen: list[UUID] = []
-        taken = dict(project_in_flight)
+        taken = Counter(in_flight)
+
+        def is_full(scope_id: UUID | None) -> bool:
+            return scope_id is not None and scope_id in limits and taken[scope_id] >= limits[scope_id]
+
         for priority in sorted({job.priority for job in due}):
             queues: dict[UUID, deque[DueJob]] = {}
             for job in due:
@@ -41,14 +52,17 @@ class FairShare:
                 project = min(queues, key=lambda candidate: (self._pass(candidate), candidate))
                 queue = queues[project]
                 limit = queue[0].max_concurrent_jobs or default_limit
-                if taken.get(project, 0) >= limit:
+                if taken[project] >= limit or is_full(project) or is_full(queue[0].organization_id):
                     del queues[project]
                     continue
                 job = queue.popleft()
                 if not queue:
                     del queues[project]
+                if is_full(job.key_id):
+                    continue
                 chosen.append(job.id)
-                taken[project] = taken.get(project, 0) + 1
+                # A set: nothing keeps one id from standing for two of these.
+                taken.update({each for each in (job.organization_id, project, job.key_id) if each is not None})
                 self._advance(project, job.weight)
         return chosen
 

@@ -43,6 +43,7 @@ class JobRecord:
     cost_usd: Decimal
     max_cost_usd: Decimal | None
     event_last: int
+    payload_erased_at: datetime | None = None
 
     @property
     def is_terminal(self) -> bool:

@@ -11,13 +11,16 @@ from core.jobs import repository
 from core.jobs.records import Event, JobFilter, JobRecord, NewJob
 from core.jobs.states import Priority
 from core.keys.principal import Principal
-from core.kit.blob import BlobStore
+from core.kit.blob import BlobNotFound, BlobStore
 from core.kit.db import Executor, execute_all
 from core.kit.errors import NotFound
 from core.kit.ids import JOB, encode, new_id
 from core.kit.settings import Settings
-from core.ledger.errors import refusal_of
+from core.ledger.errors import refusal_of as budget_refusal_of
 from core.ledger.repository import reservation
+from core.limits.book import LimitBook
+from core.limits.errors import refusal_of as limit_refusal_of
+from core.limits.repository import admission
 
 
 class PayloadStore:
@@ -50,13 +53,14 @@ class JobService:
     transaction and cost one round trip. `cancel` needs a session.
     """
 
-    def __init__(self, settings: Settings, blobs: BlobStore) -> None:
+    def __init__(self, settings: Settings, blobs: BlobStore, limits: LimitBook | None = None) -> None:
         self._payloads = PayloadStore(settings, blobs)
+        self._limits = limits or LimitBook(settings)
 
     def submit(self, session: Executor, principal: Principal, new: NewJob) -> JobRecord:
-        """Reserve for, and write, a queued job with its first event and its audit record: one transaction.
+        """Count, reserve for, and write a queued job with its first event and its audit record: one transaction.
 
-        Raises `BudgetExhausted`; nothing is kept then.
+        Raises `QuotaExceeded`, `RateLimited` (model tokens) and `BudgetExhausted`; nothing is kept then.
 
         A large input is written to the blob store before the row: if the transaction then fails, an unreferenced blob
         is left behind, never a job without its input.
@@ -66,10 +70,12 @@ class JobService:
         steps = [repository.insertion(principal, job_id, new, reference)]
         if new.reserve_usd:
             steps.insert(0, reservation(principal, job_id, amount_usd=new.reserve_usd, cap_usd=new.max_cost_usd))
+        if self._limits.read(session, principal).has_quotas:
+            steps.insert(0, admission(principal))
         try:
             results = execute_all(session, steps)
         except Exception as error:
-            refusal = refusal_of(error)
+            refusal = limit_refusal_of(error) or budget_refusal_of(error)
             if refusal is None:
                 raise
             raise refusal from None
@@ -85,12 +91,16 @@ class JobService:
     def get_with_payloads(
         self, session: Executor, principal: Principal, job_id: UUID
     ) -> tuple[JobRecord, dict[str, Any] | None, dict[str, Any] | None]:
-        """The job with its input and its result. Raises `NotFound`."""
+        """The job with its input and its result; None for what retention has taken away. Raises `NotFound`."""
         row = repository.get_payloads(session, principal, job_id)
         if row is None:
             raise _no_job(job_id)
-        given = self._payloads.get(row.input, row.input_ref)
-        result = self._payloads.get(row.result, row.result_ref)
+        try:
+            given = self._payloads.get(row.input, row.input_ref)
+            result = self._payloads.get(row.result, row.result_ref)
+        except BlobNotFound:
+            # Retention takes the blobs away just before it says so in the row.
+            return repository.to_record(row), None, None
         return repository.to_record(row), given, result
 
     def list(

@@ -44,6 +44,8 @@ audit:read            x      x        .         x         x
 audit:write           x      .        .         .         .
 limits:read           x      x        x         x         x
 limits:write          x      x        .         x         .
+retention:read        x      x        x         x         x
+retention:write       x      x        .         .         .
 organization:read     x      x        x         x         x
 """
 

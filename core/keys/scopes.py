@@ -29,6 +29,8 @@ SCOPES = (
     "audit:write",
     "limits:read",
     "limits:write",
+    "retention:read",
+    "retention:write",
     "organization:read",
 )
 # What a key holds unless more is asked for: enough to work, nothing that administers.

@@ -32,6 +32,8 @@ _MEANING = {
     "audit:write": "Export the audit trail, and erase a person's data from it.",
     "limits:read": "Read limits and quotas and what is used of them.",
     "limits:write": "Set limits and quotas.",
+    "retention:read": "Read how long what is kept.",
+    "retention:write": "Set how long what is kept.",
     "organization:read": "Read the organization, and who one is in it.",
 }
 _KEYS = """

@@ -24,6 +24,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 from core.kit.errors import Unavailable
 from core.kit.settings import Settings
+from core.kit.turns import Turns
 
 APP_ROLE = "waybill_app"
 SYSTEM_ROLE = "waybill_system"
@@ -67,10 +68,14 @@ class Database:
             message = "DATABASE_URL is not set and no embedded stack is running; start one with `waybill up`, or set it"
             raise Unavailable(message, code="database_not_configured")
         self._timeout_ms = str(int(settings.database_statement_timeout_seconds * 1000))
+        size = pool_size or settings.database_pool_size
+        # SQLAlchemy's pool serves whoever asks at the right moment: under load, a thread could wait for seconds while
+        # others came and went. So nobody gets to the pool before it is their turn, and nobody waits inside it.
+        self._turns = Turns(size, settings.database_connect_timeout_seconds)
         self.url = normalize_url(settings.database_url.get_secret_value())
         self.engine: Engine = create_engine(
             self.url,
-            pool_size=pool_size or settings.database_pool_size,
+            pool_size=size,
             max_overflow=0,
             pool_timeout=settings.database_connect_timeout_seconds,
             pool_use_lifo=True,
@@ -99,7 +104,11 @@ class Database:
 
     @contextmanager
     def _transaction(self, role: str, organization: str) -> Iterator[Session]:
-        with Session(self.engine, autoflush=False, expire_on_commit=False) as session, session.begin():
+        with (
+            self._turns.turn(),
+            Session(self.engine, autoflush=False, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             session.execute(_ASSUME, {"role": role, "organization": organization, "timeout": self._timeout_ms})
             yield session
 
@@ -116,6 +125,10 @@ class Database:
 
         A step that Postgres refuses ends the transaction: nothing is kept, and its error is raised.
         """
+        with self._turns.turn():
+            return self._run_together(role, organization, steps)
+
+    def _run_together(self, role: str, organization: str, steps: Sequence[Step]) -> list[Result[Any]]:
         pooled = self.engine.raw_connection()
         try:
             connection: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
@@ -129,9 +142,10 @@ class Database:
                     connection.commit()
                 results = [_fetched(cursor) for cursor in cursors]
             except (psycopg.OperationalError, psycopg.InterfaceError):
-                # The server went away: every pooled connection is as dead as this one.
-                pooled.invalidate()
-                self.engine.dispose()
+                if connection.closed:
+                    # The server went away: every pooled connection is as dead as this one.
+                    pooled.invalidate()
+                    self.engine.dispose()
                 raise
         finally:
             pooled.close()

@@ -37,6 +37,11 @@ LIVE_PUBLISH_FAILURES = Counter(
     "waybill_live_publish_failures", "Live events or hints that Redis did not take; the jobs are not affected."
 )
 DISPATCHED_JOBS = Counter("waybill_dispatched_jobs", "Jobs handed to the broker.", ("pool",))
+INVARIANT_VIOLATIONS = Gauge(
+    "waybill_invariant_violations",
+    "What does not agree between balances, reservations, ledger and audit trail, at the last check.",
+    multiprocess_mode="max",
+)
 QUEUE_DEPTH = Gauge(
     "waybill_queue_depth", "Jobs not ended, per pool and state.", ("pool", "state"), multiprocess_mode="mostrecent"
 )

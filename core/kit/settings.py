@@ -128,6 +128,19 @@ class Settings(BaseSettings):
     api_wait_max_seconds: int = Field(60, description="Upper bound of ?wait= and Prefer: wait=.")
     api_threads: int = Field(24, ge=1, description="Threads that serve synchronous routes.")
     idempotency_ttl_hours: int = Field(24, ge=1, description="How long an Idempotency-Key keeps its first answer.")
+    retention_payload_days: int | None = Field(
+        90,
+        ge=1,
+        description="How long inputs and results of ended jobs are kept; empty: for ever. Projects may differ.",
+    )
+    retention_event_days: int | None = Field(90, ge=1, description="How long the kept events of jobs stay.")
+    retention_job_days: int | None = Field(730, ge=1, description="How long jobs stay, without their payloads.")
+    retention_ledger_days: int | None = Field(2555, ge=1, description="How long ledger lines stay: about seven years.")
+    retention_audit_days: int | None = Field(2555, ge=1, description="How long sealed audit records stay.")
+    retention_interval_seconds: float = Field(3600.0, gt=0, description="How often what is past its clock is removed.")
+    invariant_interval_seconds: float = Field(
+        600.0, gt=0, description="How often the dispatcher checks that balances, reservations and ledger agree."
+    )
     flower_port: int = Field(5555, ge=0, le=65535, description="Port of Flower, on loopback.")
     flower_password: SecretStr | None = Field(None, description="Password of Flower's user `waybill`.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Metrics of dispatcher and workers; 0 turns it off.")
@@ -146,6 +159,13 @@ class Settings(BaseSettings):
         25.0, gt=0, description="A worker with free slots and a filled queue that takes nothing this long is unhealthy."
     )
     project_max_concurrent_jobs: int = Field(64, ge=1, description="Default limit of a project; projects may override.")
+
+    requests_per_minute: int = Field(
+        60_000,
+        ge=0,
+        le=10_000_000,
+        description="Default rate of a key, or of a person; a limit set for the key replaces it. 0 means none.",
+    )
 
     extra_capabilities: list[str] = Field(
         default_factory=list,

@@ -15,7 +15,10 @@ _INVARIANTS = {
     "spent is the sum of the ledger": """
         SELECT balance.id, coalesce(sum(line.amount_usd), 0) AS expected, balance.spent_usd AS found
         FROM budget_balances AS balance
-        LEFT JOIN (SELECT unnest(balance_ids) AS balance_id, amount_usd FROM ledger_entries) AS line
+        LEFT JOIN (
+          SELECT unnest(balance_ids) AS balance_id, amount_usd FROM ledger_entries
+          UNION ALL SELECT balance_id, amount_usd FROM ledger_carried
+        ) AS line
           ON line.balance_id = balance.id
         GROUP BY balance.id HAVING coalesce(sum(line.amount_usd), 0) <> balance.spent_usd""",
     "committed is the sum of the open calls": """
@@ -43,6 +46,7 @@ _INVARIANTS = {
     "a job's cost is the sum of its lines": """
         SELECT jobs.id, coalesce(sum(line.amount_usd), 0) AS expected, jobs.cost_usd AS found
         FROM jobs LEFT JOIN ledger_entries AS line ON line.job_id = jobs.id
+        WHERE jobs.id >= coalesce((SELECT max(until_id::text)::uuid FROM ledger_retired), uuid7_floor('epoch'))
         GROUP BY jobs.id, jobs.cost_usd HAVING coalesce(sum(line.amount_usd), 0) <> jobs.cost_usd""",
     "an ended job holds nothing": """
         SELECT root_job_id, 0 AS expected, held_usd AS found

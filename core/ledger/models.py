@@ -168,3 +168,22 @@ class LedgerEntry(Base):
     balance_ids: Mapped[list[UUID]] = mapped_column(ARRAY(UUID_TYPE), server_default=_NOTHING)
     step: Mapped[str | None] = mapped_column(TEXT)
     labels: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_NOTHING)
+
+
+class LedgerCarried(Base):
+    """What dropped partitions of the ledger had added to a balance."""
+
+    __tablename__ = "ledger_carried"
+
+    balance_id: Mapped[UUID] = mapped_column(ForeignKey("budget_balances.id"), primary_key=True)
+    organization_id: Mapped[UUID]
+    amount_usd: Mapped[Decimal] = mapped_column(_USD)
+
+
+class LedgerRetired(Base):
+    """The lines of jobs below `until_id` are gone."""
+
+    __tablename__ = "ledger_retired"
+
+    until_id: Mapped[UUID] = mapped_column(primary_key=True)
+    retired_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)

@@ -243,7 +243,7 @@ def test_the_waybill_of_a_job_tells_its_story_and_proves_it(
 
     waiting = mine.get(path)
     assert waiting.headers["retry-after"] == "1"
-    assert len(waiting.json()["audit"]["unsealed"]) == 4
+    assert len(waiting.json()["audit"]["unsealed"]) == 6
     seal(api)
     answer = mine.get(path)
     assert "retry-after" not in answer.headers
@@ -270,6 +270,8 @@ def test_the_waybill_of_a_job_tells_its_story_and_proves_it(
         "api:job:submit",
         "policy:decision:make",
         "worker:job:claim",
+        "worker:model:call",
+        "worker:model:call",
         "worker:job:succeed",
     ]
     result = mine.get(f"/v1/jobs/{submitted['id']}").json()["result"]

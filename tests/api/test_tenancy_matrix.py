@@ -44,7 +44,10 @@ PREFIXES = {
     "member_id": MEMBER,
     "budget_id": BUDGET,
     "record_id": AUDIT,
+    "scope": PROJECT,
 }
+# A word in a path that is no id: what is limited.
+KIND = "jobs_per_day"
 # Documents that are the same for every tenant.
 SHARED = {"/v1/capabilities", "/v1/capabilities/{name}"}
 
@@ -93,6 +96,10 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ),
     ("PATCH", "/v1/budgets/{budget_id}"): (Case({"limit_usd": "1"}),),
     ("POST", "/v1/budgets/{budget_id}/archive"): (Case(),),
+    ("PUT", "/v1/limits/{scope}/{kind}"): (Case({"value": 5}),),
+    ("DELETE", "/v1/limits/{scope}/{kind}"): (Case(),),
+    ("PUT", "/v1/retention"): (Case({"kind": "payloads", "days": 30}, creates=True),),
+    ("DELETE", "/v1/retention"): (Case(query={"kind": "payloads"}, creates=True),),
     ("POST", "/v1/audit/erasures"): (Case({"data_subject": NAME}, creates=True),),
     ("GET", "/v1/prices/history"): (Case(query={"provider": "local", "model": "*"}),),
     ("POST", "/v1/prices"): (
@@ -156,6 +163,8 @@ def victim(api: RunningApi) -> Victim:
             "budget_id": made("/v1/budgets", json={"name": NAME, "limit_usd": "500"}),
             "record_id": client.get("/v1/audit").json()["data"][0]["id"],
         }
+        ids["scope"] = ids["project_id"]
+        client.put(f"/v1/limits/{ids['scope']}/{KIND}", json={"value": 70_000}).raise_for_status()
     return Victim(key, ids)
 
 
@@ -166,7 +175,7 @@ def nobody() -> dict[str, str]:
 
 def send(client: httpx.Client, method: str, path: str, case: Case, ids: dict[str, str]) -> httpx.Response:
     def fill(template: str) -> str:
-        return re.sub(r"{(\w+)}", lambda found: ids.get(found[1], "x"), template)
+        return re.sub(r"{(\w+)}", lambda found: {"kind": KIND, **ids}.get(found[1], "x"), template)
 
     sent: dict[str, Any] = {"params": {name: fill(value) for name, value in case.query.items()}}
     if case.content is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import gateway, jobs, pools
+from tests.bench import gateway, jobs, money, pools
 from tests.bench.rows import Row
 from tests.bench.system import servers
 from tests.factories.processes import ROOT
@@ -24,6 +24,7 @@ _JOBS: dict[str, Benchmark] = {
     "idle": jobs.idle_latency,
     "growth": jobs.growth,
     "gateway": lambda systems, _: gateway.run(systems.settings),
+    "money": money.run,
     "pools": lambda systems, _: pools.run(systems),
 }
 

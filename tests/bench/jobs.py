@@ -47,8 +47,8 @@ def submit(systems: Systems, say: Callable[[str], None]) -> list[Row]:
             closed_loop(target, clients=clients, requests=200)
         for number in range(_ROUNDS):
             say(f"submit, {clients} clients, round {number + 1} of {_ROUNDS}")
-            ours.append(_accepted(closed_loop(systems.ours, clients=clients, requests=requests)))
-            naive.append(_accepted(closed_loop(systems.naive, clients=clients, requests=requests)))
+            ours.append(accepted(closed_loop(systems.ours, clients=clients, requests=requests)))
+            naive.append(accepted(closed_loop(systems.naive, clients=clients, requests=requests)))
         empty(systems)
         rows += [
             compared(
@@ -181,7 +181,8 @@ def _statements(systems: Systems, rounds: int = 2000) -> tuple[float, float]:
     return tuple(sorted(values)[int(rounds * 0.95)] * 1000 for values in (submits, claims))  # type: ignore[return-value]
 
 
-def _accepted(outcome: Outcome) -> Outcome:
+def accepted(outcome: Outcome) -> Outcome:
+    """The outcome, when nothing was refused; RuntimeError otherwise."""
     if outcome.refused:
         raise RuntimeError(f"{outcome.refused} requests were refused; the figures would mean nothing")
     return outcome

@@ -5,7 +5,7 @@ It parses just enough of a response to time it, so that two cores are left to th
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -57,18 +57,18 @@ async def _once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, targ
         outcome.refused += 1
 
 
-async def _closed(target: Target, clients: int, requests: int) -> Outcome:
+async def _closed(targets: Sequence[Target], clients: int, requests: int) -> Outcome:
     outcome = Outcome()
     left = iter(range(requests))
 
-    async def client() -> None:
+    async def client(target: Target) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
         for _ in left:
             await _once(reader, writer, target, outcome)
         writer.close()
 
     began = perf_counter()
-    await asyncio.gather(*(client() for _ in range(clients)))
+    await asyncio.gather(*(client(targets[number % len(targets)]) for number in range(clients)))
     outcome.seconds = perf_counter() - began
     return outcome
 
@@ -91,7 +91,12 @@ async def _paced(target: Target, clients: int, per_second: float, requests: int)
 
 def closed_loop(target: Target, *, clients: int, requests: int) -> Outcome:
     """`clients` connections, each sending its next request when the last was answered; `requests` in all."""
-    return asyncio.run(_closed(target, clients, requests))
+    return asyncio.run(_closed([target], clients, requests))
+
+
+def closed_loop_over(targets: Sequence[Target], *, requests: int) -> Outcome:
+    """As `closed_loop`, with one connection for each of `targets`."""
+    return asyncio.run(_closed(targets, len(targets), requests))
 
 
 def paced(target: Target, *, clients: int, per_second: float, requests: int) -> Outcome:

@@ -120,4 +120,14 @@ OTHER = Manifest(
     output=ProbeOutput,
     entry="tests.factories.capabilities:build",
 )
-ALL = (PROBE, OTHER)
+# A pool of its own: the workers of the others need not load an agent framework.
+AGENT = Manifest(
+    id="agent.act",
+    version="1",
+    title="Spending graph",
+    description="A LangGraph capability for tests: three nodes, a paid call in each.",
+    input=ProbeInput,
+    output=ProbeOutput,
+    entry="tests.factories.spending_graph:build",
+)
+ALL = (PROBE, OTHER, AGENT)

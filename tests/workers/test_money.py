@@ -4,13 +4,15 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
+from core.audit.actions import AuditAction
 from core.jobs.states import JobState
-from core.kit.ids import new_id
+from core.kit.ids import JOB, encode, new_id
 from core.kit.settings import Settings
 from core.ledger.errors import BudgetExhausted
 from core.ledger.invariants import check_invariants
@@ -155,6 +157,7 @@ def test_a_worker_killed_at_any_point_leaves_no_money_behind_and_none_is_settled
     spent = sum(line[2] for line in lines)
     assert balance(tenant) == (Decimal(0), spent)
     assert tenant.job(job_id).cost_usd == spent
+    assert len(records(tenant, job_id, AuditAction.MODEL_CALL)) == len(lines)
     assert violations(tenant) == []
 
 
@@ -174,6 +177,16 @@ def test_a_cancelled_job_pays_for_what_it_used(settings: Settings, tenant: Tenan
     assert violations(tenant) == []
 
 
+def records(tenant: Tenant, job_id: UUID, action: AuditAction) -> list[dict[str, Any]]:
+    """The details of the job's audit records of one action, oldest first."""
+    with tenant.database.tenant(tenant.principal.organization_id) as session:
+        rows = session.execute(
+            text("SELECT detail FROM audit_log WHERE subject_id = :job AND action = :action ORDER BY id"),
+            {"job": encode(JOB, job_id), "action": action},
+        )
+        return list(rows.scalars())
+
+
 def balance_or_none(tenant: Tenant) -> Decimal | None:
     """What is reserved, or None before the first reservation."""
     with tenant.database.tenant(tenant.principal.organization_id) as session:
@@ -190,6 +203,14 @@ def test_a_budget_stops_a_job_half_way_and_pays_what_was_used(settings: Settings
     assert job.error is not None
     assert "all of it" in job.error["message"]
     assert balance(tenant) == (Decimal(0), Decimal("0.2"))
+    calls = records(tenant, job_id, AuditAction.MODEL_CALL)
+    assert [(call["call"], call["model"], call["quantities"]) for call in calls] == [
+        (1, SPENDING_MODEL, {"output_tokens": 100}),
+        (2, SPENDING_MODEL, {"output_tokens": 100}),
+    ]
+    (decision,) = records(tenant, job_id, AuditAction.POLICY_DECIDE)
+    assert (decision["policy"], decision["decision"], decision["call"]) == ("budget", "fail", 3)
+    assert (decision["limit"], decision["spent"]) == ("0.25", "0.20")
     assert violations(tenant) == []
 
 
@@ -210,6 +231,27 @@ def test_a_budget_that_pauses_lets_the_job_go_on_when_it_is_topped_up(settings: 
     assert (job.attempt, job.failures) == (2, 0)
     # The probe keeps no checkpoint, so that its second attempt makes all three calls.
     assert balance(tenant) == (Decimal(0), Decimal("0.5"))
+    assert violations(tenant) == []
+
+
+@pytest.mark.survive("P11")
+def test_a_paused_agent_goes_on_after_its_last_finished_step_and_pays_for_none_twice(
+    settings: Settings, tenant: Tenant
+) -> None:
+    budget_id = set_budget(tenant, "0.25", on_exhaustion="pause")
+    job_id = tenant.submit(capability="agent.act", bound_tokens=100, used_tokens=100)
+    with dispatcher(settings), worker(settings, "agent"):
+        tenant.wait_for_state(job_id, JobState.WAITING)
+        assert balance(tenant) == (Decimal(0), Decimal("0.2"))
+        with tenant.database.system() as session:
+            session.execute(text("UPDATE budgets SET limit_usd = 5 WHERE id = :id"), {"id": budget_id})
+        (job,) = tenant.wait(job_id)
+    assert job.state is JobState.SUCCEEDED
+    result = tenant.result(job_id)
+    assert result is not None
+    assert result["said"] == "plan on attempt 1, write on attempt 1, review on attempt 2"
+    assert [line[:2] for line in settlements(tenant, job_id)] == [(1, 1), (1, 2), (2, 1)]
+    assert balance(tenant) == (Decimal(0), Decimal("0.3"))
     assert violations(tenant) == []
 
 

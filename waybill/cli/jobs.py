@@ -54,6 +54,10 @@ def submit(
     deadline: Annotated[
         int | None, typer.Option(metavar="SECONDS", show_default=False, help="Give up this long after submission.")
     ] = None,
+    max_cost: Annotated[
+        str | None,
+        typer.Option(metavar="USD", show_default=False, help="Never spend more, as 0.25; set aside from the budgets."),
+    ] = None,
     idempotency_key: Annotated[
         str | None,
         typer.Option(metavar="KEY", show_default="fresh", help="The same key and input submits once, however often."),
@@ -81,6 +85,7 @@ def submit(
             priority=priority,
             run_at=run_at,
             deadline_seconds=deadline,
+            max_cost_usd=max_cost,
             idempotency_key=idempotency_key,
         )
         if follow:

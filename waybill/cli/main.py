@@ -12,10 +12,12 @@ from waybill.cli import (
     jobs,
     keys,
     knowledge,
+    limits,
     members,
     prices,
     projects,
     receipts,
+    retention,
     roles,
     stack,
 )
@@ -39,6 +41,8 @@ app.add_typer(jobs.app, name="jobs", rich_help_panel=_USE)
 app.add_typer(knowledge.app, name="kb", rich_help_panel=_USE)
 app.add_typer(capabilities.app, name="capabilities", rich_help_panel=_USE)
 app.add_typer(budgets.app, name="budgets", rich_help_panel=_USE)
+app.add_typer(limits.app, name="limits", rich_help_panel=_USE)
+app.add_typer(retention.app, name="retention", rich_help_panel=_USE)
 app.add_typer(costs.app, name="costs", rich_help_panel=_USE)
 app.add_typer(prices.app, name="prices", rich_help_panel=_USE)
 app.add_typer(keys.app, name="keys", rich_help_panel=_USE)

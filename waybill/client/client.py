@@ -9,7 +9,9 @@ from waybill.client.capabilities import Capabilities
 from waybill.client.costs import Costs
 from waybill.client.jobs import Jobs
 from waybill.client.knowledge import KnowledgeBases
+from waybill.client.limits import Limits
 from waybill.client.prices import Prices
+from waybill.client.retention import Retention
 from waybill.client.tenancy import Keys, Members, Projects
 from waybill.client.transport import Transport
 
@@ -33,6 +35,8 @@ class WaybillClient:
         self.keys = Keys(self._transport)
         self.members = Members(self._transport)
         self.budgets = Budgets(self._transport)
+        self.limits = Limits(self._transport)
+        self.retention = Retention(self._transport)
         self.costs = Costs(self._transport)
         self.prices = Prices(self._transport)
         self.audit = Audit(self._transport)

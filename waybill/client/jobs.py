@@ -26,11 +26,13 @@ class Jobs:
         priority: str | None = None,
         run_at: str | None = None,
         deadline_seconds: int | None = None,
+        max_cost_usd: str | None = None,
         idempotency_key: str | None = None,
         wait_seconds: int = 0,
     ) -> Job:
         """Ask for `capability` with `payload` as its input. With `wait_seconds` the answer may be the finished job.
 
+        `max_cost_usd` is what the job may cost at most, as decimal text.
         A fresh idempotency key is used unless one is given, so retries inside this call never submit twice.
         """
         optional = {
@@ -38,6 +40,7 @@ class Jobs:
             "priority": priority,
             "run_at": run_at,
             "deadline_seconds": deadline_seconds,
+            "max_cost_usd": max_cost_usd,
         }
         body: dict[str, Any] = {"capability": capability, "input": dict(payload)}
         body |= {name: value for name, value in optional.items() if value is not None}

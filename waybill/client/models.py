@@ -47,6 +47,7 @@ class Job(Resource):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     cancel_requested_at: datetime | None = None
+    payload_erased_at: datetime | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     input: dict[str, Any] | None = None
     result: dict[str, Any] | None = None

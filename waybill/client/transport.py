@@ -90,6 +90,11 @@ class Transport:
         headers = {"Content-Type": "application/json"}
         return self._send("PATCH", path, headers=headers, content=json.dumps(body).encode())
 
+    def put(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
+        """PUT a JSON `body`; sending it twice changes nothing more."""
+        headers = {"Content-Type": "application/json"}
+        return self._send("PUT", path, headers=headers, content=json.dumps(body).encode())
+
     def delete(self, path: str) -> httpx.Response:
         """DELETE `path`."""
         return self._send("DELETE", path)

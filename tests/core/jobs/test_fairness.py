@@ -8,18 +8,19 @@ from core.jobs.fairness import FairShare, Lookahead
 from core.jobs.queue import DueJob
 from core.kit.ids import new_id
 
+ORGANIZATION = UUID(int=9)
 A, B, C = UUID(int=1), UUID(int=2), UUID(int=3)
 
 
 def due(project: UUID, count: int, *, priority: int = 1, weight: int = 1, limit: int | None = None) -> list[DueJob]:
-    return [DueJob(new_id(), priority, project, weight, limit) for _ in range(count)]
+    return [DueJob(new_id(), priority, project, weight, limit, ORGANIZATION, None) for _ in range(count)]
 
 
 def choose(
     shares: FairShare, jobs: list[DueJob], slots: int, flying: dict[UUID, int] | None = None, default_limit: int = 1000
 ) -> list[UUID]:
     project_of = {job.id: job.project_id for job in jobs}
-    chosen = shares.choose(jobs, slots=slots, project_in_flight=flying or {}, default_limit=default_limit)
+    chosen = shares.choose(jobs, slots=slots, in_flight=flying or {}, limits={}, default_limit=default_limit)
     return [project_of[job_id] for job_id in chosen]
 
 

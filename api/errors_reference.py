@@ -1,0 +1,234 @@
+"""Renders the reference of problem codes: ``python -m api.errors_reference > docs/reference/errors.md``.
+
+`PROBLEMS`, `FIELDS` and `FAILURES` are the closed lists; a test compares them with every refusal in the code.
+"""
+
+import sys
+
+_HEAD = """\
+# Problems
+
+Every refusal is one document (RFC 9457, `application/problem+json`): `status`, `title`, a `detail` for a person, a
+stable `code` to switch on, `trace_id` to quote when you ask for help, and, where fields are to blame, `errors` with
+`path`, `code` and `message`. A refusal that passes by itself carries `Retry-After` in seconds. Codes are never renamed;
+new ones may be added. This page is written by `python -m api.errors_reference`; a test keeps it true.
+
+| status | code | why | remedy |
+|---|---|---|---|
+"""
+_FIELDS_HEAD = "Codes of single fields, beside the rules of the JSON Schemas (`missing`, `string_too_short`, …)."
+_FAILURES_HEAD = (
+    "A job that was accepted and did not succeed says why in `reason`, and in `error.code` when it failed. Capabilities"
+    " outside this repository add codes of their own."
+)
+_AGAIN = "the same request again after `Retry-After`"
+_ID = "check the id; another tenant's things answer the same"
+
+# By status: code, why, remedy.
+PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
+    400: (
+        ("bad_request", "the request cannot be read", "see `detail`"),
+        ("idempotency_key_invalid", "not 1 to 255 printable characters", "a UUID is a good key"),
+        ("malformed_json", "the body is not JSON in UTF-8", "`detail` says where it ends to be"),
+        ("nesting_too_deep", "objects and lists are nested too deeply", "flatten the input"),
+        ("upload_aborted", "the client hung up during an upload", "upload again"),
+    ),
+    401: (
+        ("key_expired", "the key was good, and has expired", "the one that took its place; `waybill keys list`"),
+        ("key_missing", "no key was sent", "`Authorization: Bearer wb_live_…`"),
+        ("key_revoked", "the key was revoked", "another key"),
+        ("key_unknown", "it was never issued here", "check that all of it was copied"),
+        ("token_expired", "the token was good, and has expired", "sign in again"),
+        ("token_invalid", "not a token of a trusted issuer", "[single sign-on](../howto/single-sign-on.md)"),
+        ("unauthenticated", "nobody is recognised", "send a key or token"),
+    ),
+    402: (
+        (
+            "budget_exhausted",
+            "a hard budget, or the job's own `max_cost_usd`, has no room; the members name it and its figures",
+            "raise it, or wait: [budgets](../howto/set-a-budget.md)",
+        ),
+    ),
+    403: (
+        ("capability_denied", "the key is narrowed to other capabilities", "a key for this one"),
+        ("not_a_member", "a good token, but no role in the organization", "an owner or admin adds the person"),
+        ("permission_denied", "the caller may not do this", "see `detail`"),
+        ("project_archived", "a change in an archived project", "`waybill projects restore`"),
+        ("project_mismatch", "`Waybill-Project` is not the key's own", "leave the header out"),
+        (
+            "quota_exceeded",
+            "a quota of the day or month is used up; `limit` names it, `resets_at` says until when",
+            "wait until then, or have it raised: [limits](limits.md)",
+        ),
+        ("scope_exceeded", "`scopes` names what you lack yourself", "ask somebody who holds it"),
+        ("scope_missing", "`scope` names what is lacking", "a key or role that has it: [scopes](scopes.md)"),
+    ),
+    404: (
+        ("audit_record_not_found", "no such record in the organization", _ID),
+        ("blob_not_found", "the file behind it is gone", "submit or upload it again"),
+        ("budget_not_found", "no such budget in the organization", _ID),
+        ("call_not_found", "no model call of that number was settled", "see the job's cost lines"),
+        ("capability_not_found", "not offered here", "`GET /v1/capabilities`"),
+        ("document_not_found", "no such document in the project", _ID),
+        ("job_not_found", "no such job in the project", _ID),
+        ("key_not_found", "no such key", _ID),
+        ("knowledge_base_not_found", "no such knowledge base in the project", _ID),
+        ("limit_not_found", "no such limit is set", "`waybill limits list --all`"),
+        ("member_not_found", "no such member in the organization", _ID),
+        ("not_found", "there is no such thing", _ID),
+        ("organization_not_found", "not your organization", _ID),
+        ("project_not_found", "no such project in the organization", _ID),
+        ("retention_not_set", "the organization or project has set no such clock", "`waybill retention show`"),
+        ("route_not_found", "there is nothing at this path", "`/docs` lists the routes"),
+        (
+            "scope_not_found",
+            "limits are set for an organization, a project or a key",
+            "`organization`, `prj_…`, `key_…`",
+        ),
+    ),
+    405: (("method_not_allowed", "the route exists, the method does not", "see `Allow`"),),
+    408: (("request_timeout", "the body did not arrive in time", "send it again"),),
+    409: (
+        ("audit_record_not_sealed", "the record was written a moment ago", "again in a few seconds"),
+        ("budget_archived", "it was archived and cannot be changed", "create a new one"),
+        ("budget_name_taken", "there is a budget of that name", "another name"),
+        ("conflict", "not in this state", "see `detail`"),
+        ("idempotency_in_progress", "the first request under this key is still running", _AGAIN),
+        ("job_not_finished", "a waybill is signed when the job has ended", "wait for the end"),
+        ("key_not_active", "it was rotated, revoked, or has expired", "rotate the one that took its place"),
+        ("knowledge_base_exists", "there is one of that name", "another name"),
+        ("last_owner", "the organization would be without an owner", "make somebody else an owner first"),
+        ("member_exists", "the person is a member already", "`waybill members change`"),
+        ("project_name_taken", "there is a project of that name", "another name"),
+    ),
+    410: (("gone", "it existed, and its retention has ended", "submit it again"),),
+    413: (("payload_too_large", "the body is over the limit", "see [settings](settings.md)"),),
+    415: (("unsupported_media_type", "this route does not read that type", "`application/json`"),),
+    422: (
+        ("capability_unknown", "no such capability", "`GET /v1/capabilities`"),
+        ("document_empty", "the upload has no bytes", "upload the file's content"),
+        ("idempotency_key_reused", "the key was used for another request", "a fresh key"),
+        ("invalid_blob_key", "not a name that the blob store takes", "letters, digits, `-`, `_`, `.` and `/`"),
+        ("invalid_name", "not a name that may be given", "see `detail`"),
+        ("invalid_text", "text that cannot be stored: a NUL, or half a surrogate pair", "remove it"),
+        ("issuer_required", "several identity providers are configured, or none", "name the member's `issuer`"),
+        ("project_invalid", "a project is named by its id", "`Waybill-Project: prj_…`"),
+        ("project_required", "a person must name the project", "`Waybill-Project: prj_…`"),
+        ("report_too_large", "the report has too many rows", "a shorter time, or fewer groups"),
+        ("validation_error", "readable, but wrong", "`errors` names each field"),
+    ),
+    429: (
+        (
+            "rate_limited",
+            "too many requests, or model tokens, a minute; `limit` names the rate",
+            f"{_AGAIN}: [limits](limits.md)",
+        ),
+    ),
+    500: (("internal_error", "our fault", "the `trace_id` lets us find out why"),),
+    503: (
+        ("blob_corrupt", "a stored file is not what was written", "tell the operator"),
+        ("blob_misconfigured", "the blob store is configured wrongly", "the operator: `WAYBILL_BLOB_URL`"),
+        ("blob_unavailable", "the blob store does not answer", _AGAIN),
+        ("database_not_configured", "no database is named", "the operator: `DATABASE_URL`"),
+        ("database_unavailable", "Postgres does not answer, or is too busy", _AGAIN),
+        ("embedding_model_missing", "the embedding model is not installed", "the operator installs it"),
+        ("identity_provider_unavailable", "the issuer's keys cannot be read", _AGAIN),
+        ("model_not_configured", "no model is configured under that name", "the operator: `WAYBILL_MODEL_…`"),
+        ("not_ready", "the process does not serve yet, or no more", _AGAIN),
+        ("redis_not_configured", "no Redis is named", "the operator: `REDIS_URL`"),
+        ("secret_key_not_configured", "keys cannot be checked", "the operator: `WAYBILL_SECRET_KEY`"),
+        ("signing_key_not_configured", "nothing can be signed", "the operator: `WAYBILL_SIGNING_KEY`"),
+        ("unavailable", "something we depend on is away", _AGAIN),
+    ),
+}
+
+# Codes of single fields, in `errors`; others there are the names of pydantic's rules (`string_too_short`, …).
+FIELDS: dict[str, str] = {
+    "capability_unknown": "no such capability",
+    "invalid_cursor": "pass `next_cursor` of the page before, unchanged",
+    "invalid_event_id": "`Last-Event-ID` is the id of an event of this job",
+    "invalid_filter": "a filter of the form `key:value`",
+    "invalid_id": "an id of that kind, with its prefix",
+    "invalid_price": "US dollars for one unit, as text",
+    "invalid_text": "text that cannot be stored",
+    "limit_value_invalid": "a whole number, or US dollars as text for `cost_per_…`",
+    "out_of_range": "a number within the bounds that `message` names",
+    "project_invalid": "a project's id",
+    "project_name_taken": "another name",
+    "project_required": "name the project",
+    "report_too_large": "a shorter time, or fewer groups",
+    "scope_unknown": "one of the [scopes](scopes.md)",
+    "window_empty": "`from` before `to`",
+}
+
+# How a job ended or why it waits: `reason`, and `error.code` of one that failed.
+FAILURES: dict[str, str] = {
+    "answer_withheld": "the answer could not be backed by the sources, and the request asked for one that is",
+    "budget": "waits for money: raise the budget, and it goes on",
+    "budget_exhausted": "a hard budget, or `max_cost_usd`, had no room for the next model call",
+    "cancelled_by_client": "cancelled on request",
+    "capability_error": "the capability failed unexpectedly",
+    "capability_failed": "the capability gave up; `message` says why",
+    "capability_unknown": "no worker knows the capability any more",
+    "children": "waits for its child jobs",
+    "deadline": "the deadline passed",
+    "document_corrupt": "the document cannot be read",
+    "document_missing": "the document is gone",
+    "embedding_model_mismatch": "the knowledge base was made with another embedding model",
+    "input": "waits for input",
+    "invalid_output": "the capability's result was not of its schema",
+    "model_failed": "a model call did not succeed",
+    "model_not_configured": "no model is configured for this",
+    "model_request_invalid": "the request lacks a part that the model needs",
+    "policy_denied": "a policy refused it",
+    "provider_bad_response": "the model provider answered with something unreadable (tried again)",
+    "provider_key_refused": "the provider refused our key: tell the operator",
+    "provider_model_unknown": "the provider does not know the model: tell the operator",
+    "provider_quota_exhausted": "our quota at the provider is used up: tell the operator",
+    "provider_rate_limited": "the provider limits our rate (tried again)",
+    "provider_refused": "the provider refused the request",
+    "provider_stream_cut": "the provider's answer was cut short (tried again)",
+    "provider_timeout": "the provider was silent for too long (tried again)",
+    "provider_unavailable": "the provider is overloaded (tried again)",
+    "provider_unreachable": "the provider cannot be reached (tried again)",
+    "question_missing": "the request holds no question",
+    "reader_unavailable": "what reads this format is not installed on the worker",
+    "retry": "failed, and will be tried again",
+    "worker_lost": "the worker was lost, at every attempt",
+    "worker_stopped": "the worker was stopped, and the job goes on elsewhere",
+}
+
+
+def render() -> str:
+    """The page as Markdown."""
+    problems = [
+        f"| {status} | `{code}` | {why} | {remedy} |" for status, rows in PROBLEMS.items() for code, why, remedy in rows
+    ]
+    fields = [f"| `{code}` | {told} |" for code, told in FIELDS.items()]
+    failures = [f"| `{code}` | {told} |" for code, told in FAILURES.items()]
+    return "\n".join(
+        [
+            _HEAD + "\n".join(problems),
+            "",
+            "## Fields",
+            "",
+            _FIELDS_HEAD,
+            "",
+            "| code | what would be right |",
+            "|---|---|",
+            *fields,
+            "",
+            "## Jobs",
+            "",
+            _FAILURES_HEAD,
+            "",
+            "| code | why |",
+            "|---|---|",
+            *failures,
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

@@ -1,0 +1,142 @@
+"""``/v1/limits``: what limits the caller; what is set for an organisation, a project or a key."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Path, Query, Request, Response
+
+from api import cursors
+from api.answers import respond_json
+from api.deps import get_runtime
+from api.limits.schemas import Limit, LimitPage, SetLimit, to_wire
+from api.openapi import problems
+from api.routing import caller, new_router, requires
+from core.keys.principal import Principal
+from core.kit.errors import NotFound
+from core.kit.ids import decode
+from core.limits.errors import PREFIXES
+from core.limits.records import LimitKind, LimitRecord, ScopeId
+
+router = new_router("/v1/limits", "limits")
+
+_PAGE_MAX = 200
+_OWN = "organization"
+_SCOPE_HELP = "A project (`prj_…`), a key (`key_…`), or the organization: `org_…`, or just `organization`."
+Scope = Annotated[str, Path(description=_SCOPE_HELP, examples=["prj_01jd3q8v9tfq8a1b2c3d4e5f6g"], max_length=40)]
+Kind = Annotated[LimitKind, Path(description="What is limited.")]
+
+
+@router.get(
+    "",
+    response_model=LimitPage,
+    summary="Read the limits in force",
+    description="Those of the key, its project and its organization, with what is used of them.",
+    responses={200: {"description": "What limits the caller; with `all`, a page of what is set."}, **problems()},
+)
+@requires("limits:read", organization_wide=True)
+async def list_limits(
+    request: Request,
+    all: Annotated[bool, Query(description="Every limit that the organization has set instead, newest first.")] = False,  # noqa: A002
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="With `all`: limits on a page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """What limits the caller, or everything that is set."""
+    runtime = get_runtime(request)
+    if not all:
+        found = await runtime.in_thread(_effective, request)
+        return respond_json({"data": [to_wire(each) for each in found], "next_cursor": None})
+    before = cursors.decode(cursor) if cursor is not None else None
+    found = await runtime.in_thread(_list, request, before, limit + 1)
+    last = found[limit - 1].id if len(found) > limit else None
+    following = None if last is None else cursors.encode(last)
+    return respond_json({"data": [to_wire(each) for each in found[:limit]], "next_cursor": following})
+
+
+def _effective(request: Request) -> list[LimitRecord]:
+    runtime, principal = get_runtime(request), caller(request)
+    return runtime.limits.effective(runtime.database.single_tenant(principal.organization_id), principal)
+
+
+def _list(request: Request, before: UUID | None, limit: int) -> list[LimitRecord]:
+    runtime, principal = get_runtime(request), caller(request)
+    session = runtime.database.single_tenant(principal.organization_id)
+    return runtime.limits.list(session, principal, cursor=before, limit=limit)
+
+
+@router.get(
+    "/{scope}",
+    response_model=LimitPage,
+    summary="Read the limits of a scope",
+    responses={200: {"description": "What is set for it, and used of it."}, **problems(404)},
+)
+@requires("limits:read", organization_wide=True)
+async def read_limits(request: Request, scope: Scope) -> Response:
+    """What is set for one organization, project or key."""
+    found = await get_runtime(request).in_thread(_of_scope, request, scope)
+    return respond_json({"data": [to_wire(each) for each in found], "next_cursor": None})
+
+
+def _of_scope(request: Request, scope: str) -> list[LimitRecord]:
+    runtime, principal = get_runtime(request), caller(request)
+    whose = _scope_id(principal, scope)
+    with runtime.database.tenant(principal.organization_id) as session:
+        return runtime.limits.of_scope(session, principal, whose)
+
+
+@router.put(
+    "/{scope}/{kind}",
+    response_model=Limit,
+    summary="Set a limit",
+    description=(
+        "In force on every process within two seconds. A quota also counts what its day or month has seen before."
+        " Sending it again changes nothing more."
+    ),
+    responses={200: {"description": "The limit as it is now."}, **problems(400, 404, 408, 413, 415)},
+)
+@requires("limits:write", organization_wide=True)
+async def set_limit(request: Request, scope: Scope, kind: Kind, body: SetLimit) -> Response:
+    """Set or change one limit."""
+    return respond_json(to_wire(await get_runtime(request).in_thread(_set, request, scope, kind, body.value)))
+
+
+def _set(request: Request, scope: str, kind: LimitKind, value: int | str) -> LimitRecord:
+    runtime, principal = get_runtime(request), caller(request)
+    whose = _scope_id(principal, scope)
+    with runtime.database.tenant(principal.organization_id) as session:
+        found = runtime.limits.set(session, principal, whose, kind, value)
+    runtime.limit_book.forget()
+    return found
+
+
+@router.delete(
+    "/{scope}/{kind}",
+    response_model=Limit,
+    summary="Remove a limit",
+    description="For the requests of a key, the operator's default then applies.",
+    responses={200: {"description": "The limit that was removed."}, **problems(404)},
+)
+@requires("limits:write", organization_wide=True)
+async def remove_limit(request: Request, scope: Scope, kind: Kind) -> Response:
+    """Remove one limit."""
+    return respond_json(to_wire(await get_runtime(request).in_thread(_remove, request, scope, kind)))
+
+
+def _remove(request: Request, scope: str, kind: LimitKind) -> LimitRecord:
+    runtime, principal = get_runtime(request), caller(request)
+    whose = _scope_id(principal, scope)
+    with runtime.database.tenant(principal.organization_id) as session:
+        found = runtime.limits.remove(session, principal, whose, kind)
+    runtime.limit_book.forget()
+    return found
+
+
+def _scope_id(principal: Principal, scope: str) -> ScopeId:
+    if scope == _OWN:
+        return ScopeId("organization", principal.organization_id)
+    for name, prefix in PREFIXES.items():
+        if scope.startswith(f"{prefix}_"):
+            try:
+                return ScopeId(name, decode(prefix, scope))
+            except ValueError as error:
+                raise NotFound(f"there is no such {name}: {error}", code=f"{name}_not_found") from error
+    raise NotFound("limits are set for organization, org_…, prj_… or key_…", code="scope_not_found")

@@ -1,0 +1,1 @@
+"""How long things are kept: whose clock says what, and taking away what is past it."""

@@ -1,0 +1,63 @@
+"""What retention knows: kinds of data, their clocks, and what a run took away."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from core.kit.settings import Settings
+
+DAYS_MAX = 36_500
+
+Source = Literal["project", "organization", "installation"]
+
+
+class Kind(StrEnum):
+    """A kind of data with a clock of its own."""
+
+    PAYLOADS = "payloads"
+    EVENTS = "events"
+    JOBS = "jobs"
+    LEDGER = "ledger"
+    AUDIT = "audit"
+
+
+# Payloads are blanked row by row, project by project; all else goes a month at a time, when it is past every clock.
+PARTITIONED = {
+    Kind.EVENTS: ("job_events",),
+    Kind.PAYLOADS: ("job_checkpoint_writes", "job_checkpoints"),
+    Kind.LEDGER: ("ledger_entries",),
+    Kind.JOBS: ("jobs",),
+    Kind.AUDIT: ("audit_records",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """How long a project keeps one kind of data, and who said so; no number of days means for ever."""
+
+    kind: Kind
+    days: int | None
+    source: Source
+    set_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """What one run took away: jobs whose payload was blanked, by organisation, and partitions by name."""
+
+    blanked: dict[UUID, int] = field(default_factory=dict)
+    dropped: list[str] = field(default_factory=list)
+    is_complete: bool = True
+
+
+def default_days(settings: Settings) -> dict[Kind, int | None]:
+    """The installation's clocks."""
+    return {
+        Kind.PAYLOADS: settings.retention_payload_days,
+        Kind.EVENTS: settings.retention_event_days,
+        Kind.JOBS: settings.retention_job_days,
+        Kind.LEDGER: settings.retention_ledger_days,
+        Kind.AUDIT: settings.retention_audit_days,
+    }

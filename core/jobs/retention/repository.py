@@ -1,0 +1,117 @@
+"""The SQL of retention."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from core.jobs.retention.records import Kind
+from core.kit.db import Executor
+
+_LOCK = text("SELECT pg_try_advisory_xact_lock(7201952)")
+
+_POLICIES = text(
+    "SELECT kind, project_id, days, set_at FROM retention_policies WHERE organization_id = :organization"
+    " AND (project_id IS NULL OR project_id = :project)"
+)
+_SET = text("""
+INSERT INTO retention_policies (organization_id, project_id, kind, days)
+VALUES (:organization, CAST(:project AS uuid), :kind, CAST(:days AS int))
+ON CONFLICT (organization_id, kind, project_id) DO UPDATE SET days = excluded.days, set_at = now()
+""")
+_REMOVE = text(
+    "DELETE FROM retention_policies WHERE organization_id = :organization AND kind = :kind"
+    " AND project_id IS NOT DISTINCT FROM CAST(:project AS uuid)"
+)
+
+# Ids begin with the time of submission, which is before the end: the index narrows, `finished_at` decides.
+_DUE = text("""
+SELECT job.id, clock.organization_id, job.input_ref IS NOT NULL OR job.result_ref IS NOT NULL OR job.attempt > 0
+  AS may_have_blobs
+FROM retention_clocks('payloads', CAST(:default_days AS int)) AS clock
+CROSS JOIN LATERAL (
+  SELECT id, input_ref, result_ref, attempt FROM jobs
+  WHERE project_id = clock.project_id AND finished_at IS NOT NULL AND payload_erased_at IS NULL
+    AND id < uuid7_floor(now() - make_interval(days => clock.days))
+    AND finished_at < now() - make_interval(days => clock.days)
+  ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED
+) AS job
+WHERE clock.days IS NOT NULL LIMIT :most
+""")
+_BLANK = text(
+    "UPDATE jobs SET input = NULL, input_ref = NULL, result = NULL, result_ref = NULL, payload_erased_at = now()"
+    " WHERE id = ANY(:ids) AND finished_at IS NOT NULL"
+)
+_FORGET_WRITES = text("DELETE FROM job_checkpoint_writes WHERE job_id = ANY(:ids)")
+_FORGET_CHECKPOINTS = text("DELETE FROM job_checkpoints WHERE job_id = ANY(:ids)")
+
+# Every organisation counts, also one without projects; one clock that never ends keeps everything.
+_LONGEST = text("""
+SELECT bool_or(days IS NULL) AS is_for_ever, now() - make_interval(days => max(days)) AS before
+FROM (
+  SELECT days FROM retention_clocks(:kind, CAST(:default_days AS int))
+  UNION ALL SELECT days FROM retention_policies WHERE kind = :kind
+  UNION ALL SELECT CAST(:default_days AS int)
+) AS clocks
+""")
+_PAST = text("SELECT name, past FROM partitions_before(:parent, CAST(:before AS timestamptz))")
+_DROP = text("SELECT drop_partition(:parent, :child)")
+_ORGANIZATIONS = text("SELECT id FROM organizations ORDER BY id")
+
+
+def try_lock(session: Session) -> bool:
+    """Be the only run until the transaction ends; False when another is at work."""
+    return bool(session.execute(_LOCK).scalar_one())
+
+
+def policies(session: Executor, organization_id: UUID, project_id: UUID) -> Sequence[Row[tuple[object, ...]]]:
+    """What the organisation, and this project, have set."""
+    return session.execute(_POLICIES, {"organization": organization_id, "project": project_id}).all()
+
+
+def set_policy(session: Session, organization_id: UUID, project_id: UUID | None, kind: Kind, days: int | None) -> None:
+    """Set or change one policy."""
+    session.execute(_SET, {"organization": organization_id, "project": project_id, "kind": kind, "days": days})
+
+
+def remove_policy(session: Session, organization_id: UUID, project_id: UUID | None, kind: Kind) -> bool:
+    """Remove one policy; False when there is none."""
+    found = session.execute(_REMOVE, {"organization": organization_id, "project": project_id, "kind": kind})
+    return bool(found.rowcount)  # type: ignore[attr-defined]
+
+
+def due_payloads(session: Session, default_days: int | None, most: int) -> list[tuple[UUID, UUID, bool]]:
+    """Ended jobs past their project's clock, locked: id, organisation, and whether blobs may belong to it."""
+    rows = session.execute(_DUE, {"default_days": default_days, "most": most})
+    return [(row.id, row.organization_id, row.may_have_blobs) for row in rows]
+
+
+def blank(session: Session, ids: list[UUID]) -> None:
+    """Take input, result and checkpoints of ended jobs away."""
+    session.execute(_BLANK, {"ids": ids})
+    session.execute(_FORGET_WRITES, {"ids": ids})
+    session.execute(_FORGET_CHECKPOINTS, {"ids": ids})
+
+
+def past_every_clock(session: Session, kind: Kind, default_days: int | None) -> datetime | None:
+    """Before when everybody lets go of this kind of data; None when somebody never does."""
+    row = session.execute(_LONGEST, {"kind": kind, "default_days": default_days}).one()
+    before: datetime | None = None if row.is_for_ever else row.before
+    return before
+
+
+def past_partitions(session: Session, parent: str, before: datetime) -> list[tuple[str, datetime]]:
+    """Monthly partitions that end at or before `before`, with their ends, oldest first."""
+    return [(row.name, row.past) for row in session.execute(_PAST, {"parent": parent, "before": before})]
+
+
+def drop_partition(session: Session, parent: str, child: str) -> bool:
+    """Drop one; False while a job of its month has not ended. Raises when its lock is not to be had quickly."""
+    return bool(session.execute(_DROP, {"parent": parent, "child": child}).scalar_one())
+
+
+def organizations(session: Session) -> list[UUID]:
+    """Every organisation."""
+    return list(session.execute(_ORGANIZATIONS).scalars())

@@ -1,0 +1,51 @@
+"""Turns: at most so many threads at once, first come, first served."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+
+class Turns:
+    """Admits `places` threads at a time, in the order in which they came; `threading.Semaphore` promises no order."""
+
+    def __init__(self, places: int, timeout_seconds: float) -> None:
+        self._free = places
+        self._timeout_seconds = timeout_seconds
+        self._waiting: deque[threading.Lock] = deque()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold a place during the block. Raises SQLAlchemy's `TimeoutError` when none came free in time."""
+        if not self._acquire():
+            raise PoolTimeout(f"no connection came free within {self._timeout_seconds:g} s")
+        try:
+            yield
+        finally:
+            self._release()
+
+    def _acquire(self) -> bool:
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        if mine.acquire(timeout=self._timeout_seconds):
+            return True
+        with self._lock:
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+                return False
+        return True  # the place was handed over just when the time ran out
+
+    def _release(self) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1

@@ -1,0 +1,139 @@
+"""``waybill limits``: how much there may be, and what is used of it."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from waybill.cli.connect import connect
+from waybill.cli.exits import EPILOG
+from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from waybill.client.limits import Limit
+
+app = typer.Typer(no_args_is_help=True, help="Limits: requests, jobs, tokens, money.", epilog=EPILOG)
+
+
+class Kind(StrEnum):
+    """What can be limited; a test compares it with what the API accepts."""
+
+    REQUESTS_PER_MINUTE = "requests_per_minute"
+    TOKENS_PER_MINUTE = "tokens_per_minute"
+    CONCURRENT_JOBS = "concurrent_jobs"
+    JOBS_PER_DAY = "jobs_per_day"
+    JOBS_PER_MONTH = "jobs_per_month"
+    TOKENS_PER_DAY = "tokens_per_day"
+    TOKENS_PER_MONTH = "tokens_per_month"
+    COST_PER_DAY = "cost_per_day"
+    COST_PER_MONTH = "cost_per_month"
+
+
+What = Annotated[Kind, typer.Argument(metavar="KIND", help="What is limited.", show_default=False)]
+Project = Annotated[str | None, typer.Option(show_default=False, help="For this project: prj_….")]
+Key = Annotated[str | None, typer.Option(show_default=False, help="For this key: key_….")]
+
+
+@app.command("list", epilog=EPILOG)
+def list_limits(
+    project: Project = None,
+    key: Key = None,
+    all_: Annotated[bool, typer.Option("--all", help="Everything that the organization has set.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="With --all: how many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """List the limits that are in force for you, with what is used; or those of a project or key; or all."""
+    output = Output(as_json=as_json)
+    following = None
+    with connect(url, api_key) as client:
+        if all_:
+            page = client.limits.list(limit=limit, cursor=cursor)
+            found, following = page.data, page.next_cursor
+        elif project or key:
+            found = client.limits.of_scope(_scope(project, key))
+        else:
+            found = client.limits.effective()
+    if as_json:
+        output.document({"data": [each.as_json() for each in found], "next_cursor": following})
+        return
+    if not found:
+        output.note("no limits; set one with: waybill limits set jobs_per_day 1000")
+        return
+    _show(output, found)
+    if following:
+        output.note(f"more: --cursor {following}", style="dim")
+
+
+@app.command("set", epilog=EPILOG)
+def set_limit(
+    kind: What,
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="A whole number; US dollars for cost_per_….")],
+    project: Project = None,
+    key: Key = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Set or change a limit: for the organization, or for one project or key.
+
+    Example: waybill limits set cost_per_day 25.00 --project prj_01jd3q8v9tfq8a1b2c3d4e5f6g
+    """
+    wanted: int | str = value
+    if not kind.startswith("cost_"):
+        if not (value.isascii() and value.isdigit()):
+            raise typer.BadParameter(f"{kind} is a whole number", param_hint="VALUE")
+        wanted = int(value)
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        made = client.limits.set(kind, wanted, _scope(project, key))
+    _answer(output, made)
+
+
+@app.command(epilog=EPILOG)
+def remove(
+    kind: What,
+    project: Project = None,
+    key: Key = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Remove a limit, and show what it was."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        removed = client.limits.remove(kind, _scope(project, key))
+    _answer(output, removed)
+
+
+def _scope(project: str | None, key: str | None) -> str:
+    if project and key:
+        raise typer.BadParameter("a limit is for a project or for a key, not for both", param_hint="--key")
+    return project or key or "organization"
+
+
+def _answer(output: Output, limit: "Limit") -> None:
+    if output.as_json:
+        output.document(limit.as_json())
+    else:
+        _show(output, [limit])
+
+
+def _show(output: Output, limits: "Sequence[Limit]") -> None:
+    from waybill.cli.tables import table
+
+    made = table("FOR", "LIMIT", "VALUE", "USED", "BEGINS ANEW")
+    for limit in limits:
+        made.add_row(
+            limit.scope if limit.scope == "organization" else limit.scope_id,
+            f"{limit.kind} (default)" if limit.is_default else limit.kind,
+            str(limit.value),
+            "" if limit.used is None else str(limit.used),
+            f"{limit.resets_at:%Y-%m-%d %H:%M} UTC" if limit.resets_at else "",
+        )
+    output.show(made)

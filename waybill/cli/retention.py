@@ -1,0 +1,95 @@
+"""``waybill retention``: how long a project keeps what."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from waybill.cli.connect import connect
+from waybill.cli.exits import EPILOG
+from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from waybill.client.retention import Clock, Scope
+
+app = typer.Typer(no_args_is_help=True, help="Retention: how long prompts, results and records stay.", epilog=EPILOG)
+
+
+class Kind(StrEnum):
+    """What has a clock; a test compares it with what the API accepts."""
+
+    PAYLOADS = "payloads"
+    EVENTS = "events"
+    JOBS = "jobs"
+    LEDGER = "ledger"
+    AUDIT = "audit"
+
+
+What = Annotated[
+    Kind, typer.Argument(metavar="KIND", help="payloads, events, jobs, ledger or audit.", show_default=False)
+]
+ForAll = Annotated[bool, typer.Option("--organization", help="For every project that has set nothing of its own.")]
+
+
+@app.command(epilog=EPILOG)
+def show(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Show how long this project keeps each kind of data, and who said so."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        found = client.retention.clocks()
+    _show(output, found)
+
+
+@app.command("set", epilog=EPILOG)
+def set_clock(
+    kind: What,
+    days: Annotated[str, typer.Argument(metavar="DAYS", help="Whole days, or: forever.")],
+    organization: ForAll = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Set how long a kind of data is kept. What is past it goes within the hour, and does not come back.
+
+    Example: waybill retention set payloads 30
+    """
+    if days != "forever" and not (days.isascii() and days.isdigit()):
+        raise typer.BadParameter("a whole number of days, or: forever", param_hint="DAYS")
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        found = client.retention.set(kind, None if days == "forever" else int(days), _scope(organization))
+    _show(output, found)
+
+
+@app.command(epilog=EPILOG)
+def reset(
+    kind: What,
+    organization: ForAll = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Remove this project's clock, or the organization's, so that the next wider one counts again."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        found = client.retention.remove(kind, _scope(organization))
+    _show(output, found)
+
+
+def _scope(organization: bool) -> "Scope":
+    return "organization" if organization else "project"
+
+
+def _show(output: Output, clocks: "Sequence[Clock]") -> None:
+    from waybill.cli.tables import table
+
+    if output.as_json:
+        output.document({"data": [each.as_json() for each in clocks]})
+        return
+    made = table("KIND", "KEPT", "SET BY")
+    for clock in clocks:
+        made.add_row(clock.kind, "for ever" if clock.days is None else f"{clock.days} days", clock.source)
+    output.show(made)

@@ -1,0 +1,128 @@
+"""What has to be done regularly and never hurries: sealing, exporting, checking, removing what is past its clock.
+
+Each runs in the dispatcher's process, on threads of their own, so that a large batch never keeps jobs from being
+dispatched. Several dispatchers may do them at once: each excludes its like by a lock in Postgres, or shares the work.
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from sqlalchemy import text
+
+from core.audit.export import export_once
+from core.audit.sealer import MOST as SEALED_AT_ONCE
+from core.audit.sealer import seal_once
+from core.jobs.retention.removal import run_once
+from core.kit.blob import BlobStore, open_blob_store
+from core.kit.db import Database, is_unavailable
+from core.kit.logging import get_logger
+from core.kit.metrics import INVARIANT_VIOLATIONS
+from core.kit.settings import Settings
+from core.kit.signing import Signer
+from core.ledger.invariants import check_invariants
+
+_SEAL_SECONDS = 1.0
+_EXPORT_SECONDS = 60.0
+_IDLE_SECONDS = 1.0
+# Dispatchers that start together do not work together.
+_SPREAD = 0.1
+# The checks read the whole ledger; nobody waits for them.
+_PATIENT = text("SET LOCAL statement_timeout = '10min'")
+_log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Chore:
+    name: str
+    every_seconds: float
+    do: Callable[[], None]
+    due: float
+
+
+class Chores:
+    """The regular duties of a dispatcher, apart from dispatching."""
+
+    def __init__(self, settings: Settings, database: Database, signer: Signer | None) -> None:
+        self._settings = settings
+        self._database = database
+        self._signer = signer
+        self._blobs: BlobStore | None = None
+
+    def seal_forever(self, stop: threading.Event) -> None:
+        """Seal what waits in the audit trail's inbox, every second, until `stop`."""
+        if self._signer is None:
+            _log.warning("audit_not_sealed", remedy="set WAYBILL_SIGNING_KEY to the output of: openssl rand -base64 32")
+            return
+        while not stop.is_set():
+            sealed = 0
+            try:
+                sealed = seal_once(self._database, self._signer)
+            except Exception as error:  # noqa: BLE001 - whatever one batch died of, the next one must come
+                _tell("sealing", error)
+            stop.wait(_SEAL_SECONDS if sealed < SEALED_AT_ONCE else 0.0)
+
+    def keep_house_forever(self, stop: threading.Event) -> None:
+        """Do every other duty when it is due, one after the other, until `stop`."""
+        settings = self._settings
+        duties = {
+            "export": (_EXPORT_SECONDS, self.export),
+            "invariants": (settings.invariant_interval_seconds, self.check),
+            "retention": (settings.retention_interval_seconds, self.remove),
+        }
+        began = monotonic()
+        chores = [
+            _Chore(name, seconds, do, began + min(seconds, _EXPORT_SECONDS) * random.uniform(1 - _SPREAD, 1))  # noqa: S311 - not a secret
+            for name, (seconds, do) in duties.items()
+        ]
+        while not stop.wait(min(_IDLE_SECONDS, *(chore.every_seconds for chore in chores))):
+            for chore in chores:
+                if monotonic() < chore.due or stop.is_set():
+                    continue
+                try:
+                    chore.do()
+                except Exception as error:  # noqa: BLE001 - the other duties, and the next round, must come
+                    _tell(chore.name, error)
+                chore.due = monotonic() + chore.every_seconds
+
+    def export(self) -> None:
+        """Write what is sealed and not exported yet to the blob store, with the anchors that betray a cut-off tail."""
+        if self._signer is not None:
+            while export_once(self._database, self._open_blobs()):
+                pass
+
+    def check(self) -> None:
+        """Check the invariants of money; each violation is logged as an error and counted in the metrics."""
+        with self._database.system() as session:
+            session.execute(_PATIENT)
+            violations = check_invariants(session)
+        INVARIANT_VIOLATIONS.set(len(violations))
+        for violation in violations:
+            _log.error(
+                "invariant_violated",
+                invariant=violation.invariant,
+                subject=violation.subject,
+                expected=str(violation.expected),
+                found=str(violation.found),
+                runbook="docs/runbooks/invariant-violated.md",
+            )
+
+    def remove(self) -> None:
+        """Take away what is past its clock."""
+        run = run_once(self._database, self._open_blobs(), self._settings, self._signer)
+        if run.blanked or run.dropped:
+            _log.info("retention_ran", jobs_blanked=sum(run.blanked.values()), partitions_dropped=run.dropped)
+
+    def _open_blobs(self) -> BlobStore:
+        if self._blobs is None:
+            self._blobs = open_blob_store(self._settings)
+        return self._blobs
+
+
+def _tell(what: str, error: Exception) -> None:
+    if is_unavailable(error):
+        _log.warning("housekeeping_waits_for_postgres", duty=what, error=type(error).__name__)
+    else:
+        _log.exception("housekeeping_failed", duty=what)
