@@ -147,6 +147,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
 
 # Codes of single fields, in `errors`; others there are the names of pydantic's rules (`string_too_short`, …).
 FIELDS: dict[str, str] = {
+    "below_zero": "take away at most what the call cost",
     "capability_unknown": "no such capability",
     "invalid_cursor": "pass `next_cursor` of the page before, unchanged",
     "invalid_event_id": "`Last-Event-ID` is the id of an event of this job",

@@ -4,9 +4,11 @@ from fastapi import APIRouter
 
 from api import documentation, health, keyset
 from api.audit import routes as audit
+from api.budgets import alerts
 from api.budgets import routes as budgets
 from api.capabilities import routes as capabilities
 from api.costs import routes as costs
+from api.jobs import corrections
 from api.jobs import cost as job_cost
 from api.jobs import routes as jobs
 from api.jobs import waybill as job_waybill
@@ -24,6 +26,7 @@ from api.usage import routes as usage
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     job_cost.router,
+    corrections.router,
     job_waybill.router,
     knowledge_bases.router,
     documents.router,
@@ -33,6 +36,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     members.router,
     keys.router,
     budgets.router,
+    alerts.router,
     limits.router,
     retention.router,
     prices.router,

@@ -65,14 +65,7 @@ async def read_cost(request: Request, job_id: JobId) -> Response:
     """What the job has cost."""
     found = parse_id(JOB, job_id, "job")
     job, lines = await get_runtime(request).in_thread(_read, request, found)
-    return respond_json(
-        {
-            "job_id": encode(JOB, job.id),
-            "cost_usd": format_money(sum((line.amount_usd for line in lines), start=ZERO)),
-            "max_cost_usd": _money(job.max_cost_usd),
-            "lines": [_to_wire(line) for line in lines],
-        }
-    )
+    return respond_json(to_wire(job, lines))
 
 
 def _read(request: Request, job_id: UUID) -> tuple[JobRecord, list[Entry]]:
@@ -81,7 +74,17 @@ def _read(request: Request, job_id: UUID) -> tuple[JobRecord, list[Entry]]:
     return runtime.jobs.get(single, principal, job_id), entries_of(single, principal, job_id)
 
 
-def _to_wire(line: Entry) -> dict[str, Any]:
+def to_wire(job: JobRecord, lines: list[Entry]) -> dict[str, Any]:
+    """The members of `JobCost`."""
+    return {
+        "job_id": encode(JOB, job.id),
+        "cost_usd": format_money(sum((line.amount_usd for line in lines), start=ZERO)),
+        "max_cost_usd": _money(job.max_cost_usd),
+        "lines": [_line(line) for line in lines],
+    }
+
+
+def _line(line: Entry) -> dict[str, Any]:
     return {
         "attempt": line.attempt,
         "call": line.call,

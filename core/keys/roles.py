@@ -38,6 +38,7 @@ members:write         x      x        .         .         .
 budgets:read          x      x        x         x         x
 budgets:write         x      x        .         .         .
 costs:read            x      x        x         x         x
+costs:write           x      x        .         .         .
 prices:read           x      x        x         x         x
 prices:write          x      .        .         .         .
 audit:read            x      x        .         x         x

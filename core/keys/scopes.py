@@ -23,6 +23,7 @@ SCOPES = (
     "budgets:read",
     "budgets:write",
     "costs:read",
+    "costs:write",
     "prices:read",
     "prices:write",
     "audit:read",

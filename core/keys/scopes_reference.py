@@ -26,6 +26,7 @@ _MEANING = {
     "budgets:read": "Read budgets and what is spent and reserved of them.",
     "budgets:write": "Create, change and archive budgets.",
     "costs:read": "Read usage, costs and statements.",
+    "costs:write": "Correct what a model call cost.",
     "prices:read": "Read the price book.",
     "prices:write": "Set prices of the organization's own.",
     "audit:read": "Read, verify and download the audit trail.",

@@ -90,6 +90,8 @@ def configure_logging(settings: Settings, *, service: str, hold_seconds: float =
     root.setLevel(level)
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    # It warns of every statement that Postgres refuses inside a pipeline, which for us is how a budget says no.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:

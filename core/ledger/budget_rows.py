@@ -7,7 +7,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from core.kit.db import Executor
-from core.ledger.records import Budget, BudgetChange, NewBudget
+from core.ledger.records import Budget, BudgetAlert, BudgetChange, NewBudget
 
 # A budget's columns, then its current balance; -infinity, which has no datetime, stands for "no period".
 _BUDGET = """
@@ -44,6 +44,12 @@ UPDATE budgets SET limit_usd = coalesce(CAST(:limit_usd AS numeric), limit_usd),
   hard = coalesce(CAST(:hard AS boolean), hard), on_exhaustion = coalesce(CAST(:on_exhaustion AS text), on_exhaustion),
   thresholds = coalesce(CAST(:thresholds AS int[]), thresholds)
 WHERE id = :id AND organization_id = :organization_id
+""")
+_ALERTS = text("""
+SELECT id, nullif(period_start, '-infinity') AS period_start, threshold, spent_usd, limit_usd, raised_at
+FROM budget_alerts WHERE organization_id = :organization_id AND budget_id = :id
+  AND (CAST(:cursor AS uuid) IS NULL OR id < CAST(:cursor AS uuid))
+ORDER BY id DESC LIMIT :limit
 """)
 _REVIEW = text("SELECT ledger_review(:organization_id, :id)")
 _ARCHIVE = text(
@@ -116,3 +122,13 @@ def archive_budget(session: Session, organization_id: UUID, budget_id: UUID) -> 
 def _to_budget(row: Row[Any]) -> Budget:
     values = row._asdict()
     return Budget(**{**values, "thresholds": tuple(row.thresholds), "alerted": tuple(row.alerted)})
+
+
+def list_alerts(
+    session: Executor, organization_id: UUID, budget_id: UUID, *, cursor: UUID | None, limit: int
+) -> list[BudgetAlert]:
+    """Thresholds that the budget crossed, newest first, with ids below `cursor`."""
+    rows = session.execute(
+        _ALERTS, {"organization_id": organization_id, "id": budget_id, "cursor": cursor, "limit": limit}
+    )
+    return [BudgetAlert(*tuple(row)) for row in rows]

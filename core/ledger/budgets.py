@@ -1,6 +1,6 @@
 """Budgets: what an organisation, a project or a key may spend in a day, a month or altogether (UTC)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -18,7 +18,7 @@ from core.kit.ids import BUDGET, encode, new_id
 from core.kit.money import to_money
 from core.ledger import budget_rows
 from core.ledger.errors import BudgetArchived, BudgetNameTaken, BudgetNotFound
-from core.ledger.records import Budget, BudgetChange, NewBudget
+from core.ledger.records import Budget, BudgetAlert, BudgetChange, NewBudget
 
 NAME_MAX_CHARACTERS = 200
 LIMIT_MAX_USD = Decimal(999_999_999)
@@ -67,6 +67,13 @@ class BudgetService:
         return budget_rows.list_budgets(
             session, principal.organization_id, archived=archived, cursor=cursor, limit=limit
         )
+
+    def alerts(
+        self, session: Session, principal: Principal, budget_id: UUID, *, cursor: UUID | None, limit: int
+    ) -> Sequence[BudgetAlert]:
+        """Thresholds that the budget crossed, newest first, with ids below `cursor`. Raises `BudgetNotFound`."""
+        self.get(session, principal, budget_id)
+        return budget_rows.list_alerts(session, principal.organization_id, budget_id, cursor=cursor, limit=limit)
 
     def update(self, session: Session, principal: Principal, budget_id: UUID, change: BudgetChange) -> Budget:
         """Change what is given. A limit below what is spent and reserved refuses what comes next, takes nothing back.

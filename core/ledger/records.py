@@ -91,6 +91,18 @@ class NewBudget:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetAlert:
+    """A threshold, in percent of the limit, that a budget crossed; `period_start` is None without periods."""
+
+    id: UUID
+    period_start: datetime | None
+    threshold: int
+    spent_usd: Decimal
+    limit_usd: Decimal
+    raised_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetChange:
     """What to change of a budget; None leaves a member as it is."""
 

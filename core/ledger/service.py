@@ -11,12 +11,15 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from core.audit.actions import AuditAction
+from core.audit.record import record
 from core.capability import LeaseLost
 from core.keys.principal import Principal
 from core.kit.db import Database, Executor
-from core.kit.errors import NotFound
+from core.kit.errors import NotFound, Unprocessable
+from core.kit.ids import JOB, encode
 from core.kit.logging import get_logger
-from core.kit.money import to_money
+from core.kit.money import ZERO, format_money, to_money
 from core.ledger import repository
 from core.ledger.errors import refusal_of
 from core.ledger.records import CallIdentity, Entry, Settlement
@@ -92,6 +95,32 @@ def correct(session: Session, call: CallIdentity, amount_usd: Decimal, reason: s
     number = repository.correct(session, call, to_money(amount_usd), reason)
     if number is None:
         raise NotFound("there is no settled call of that number", code="call_not_found")
+    return number
+
+
+def correct_for(session: Session, principal: Principal, call: CallIdentity, amount_usd: Decimal, reason: str) -> int:
+    """`correct`, on the word of `principal`, with an audit record. The caller has seen that the job is theirs.
+
+    Raises `Unprocessable` for a correction that would make the call cost less than nothing.
+    """
+    number = correct(session, call, amount_usd, reason)
+    lines = repository.entries(session, principal, call.job_id)
+    cost_usd = sum(
+        (line.amount_usd for line in lines if (line.attempt, line.call) == (call.attempt, call.number)), ZERO
+    )
+    if cost_usd < 0:
+        told = f"the call would cost {format_money(cost_usd)}; take away at most what it cost"
+        raise Unprocessable(told, errors=[{"path": "body.amount_usd", "code": "below_zero", "message": told}])
+    record(
+        session,
+        principal.organization_id,
+        principal.project_id,
+        AuditAction.LEDGER_CORRECT,
+        subject_id=encode(JOB, call.job_id),
+        actor=principal.actor,
+        attempt=call.attempt,
+        detail={"call": call.number, "entry": number, "amount_usd": format_money(amount_usd)},
+    )
     return number
 
 

@@ -69,6 +69,9 @@ class Case:
 CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/v1/jobs"): (Case({"capability": "probe.act", "input": {"act": "noop"}}, creates=True),),
     ("POST", "/v1/jobs/{job_id}/cancel"): (Case(),),
+    ("POST", "/v1/jobs/{job_id}/cost/corrections"): (
+        Case({"attempt": 1, "call": 1, "amount_usd": "-0.1", "reason": "none"}),
+    ),
     ("POST", "/v1/knowledge-bases"): (Case({"name": NAME}, creates=True),),
     ("DELETE", "/v1/knowledge-bases/{base_id}"): (Case(),),
     ("POST", "/v1/knowledge-bases/{base_id}/documents"): (Case(content=b"text", query={"name": "a.txt"}),),

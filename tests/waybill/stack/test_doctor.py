@@ -14,8 +14,9 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from core.kit.settings import Settings
+from core.kit.signing import generate_seed
 from waybill.stack.doctor import Check, run_checks
-from waybill.stack.doctor.machine import check_disk, check_python, check_secret_key
+from waybill.stack.doctor.machine import check_disk, check_python, check_secret_key, check_signing_key
 from waybill.stack.doctor.postgres import check_clock, check_postgres
 from waybill.stack.doctor.storage import check_storage
 from waybill.stack.postgres import free_port
@@ -158,3 +159,12 @@ def test_a_blob_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     [unknown] = check_storage(Settings(blob_url="s3://bucket"))
     assert unknown.status == "fail"
     assert "azure:" in unknown.found
+
+
+def test_the_key_that_signs_must_be_one(tmp_path: Path) -> None:
+    assert check_signing_key(Settings(home=tmp_path)).status == "ok"
+    assert check_signing_key(Settings(home=tmp_path, environment="production")).status == "fail"
+    assert check_signing_key(Settings(home=tmp_path, signing_key=SecretStr("no key"))).status == "fail"
+    seed = SecretStr(generate_seed())
+    assert check_signing_key(Settings(home=tmp_path, signing_key=seed)).status == "ok"
+    assert check_signing_key(Settings(home=tmp_path, signing_key=seed, signing_keys_retired=["x"])).status == "fail"

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from core.kit.settings import RUN_FILE, Settings
+from core.kit.signing import Keyring, Signer, SigningKeyMissing
 from waybill.stack import postgres, valkey
 from waybill.stack.doctor.check import Check, fail, ok, one_line, warn
 from waybill.stack.errors import StackError
-from waybill.stack.home import SECRET_KEY_FILE
+from waybill.stack.home import SECRET_KEY_FILE, SIGNING_KEY_FILE
 from waybill.stack.plan import is_free
 
 _PYTHON_FIRST, _PYTHON_AFTER = (3, 11), (3, 14)
@@ -34,6 +35,7 @@ def check_machine(settings: Settings, running: dict[str, Any] | None) -> list[Ch
         _port("API port", settings.api_host, settings.api_port, running, "WAYBILL_API_PORT"),
         _port("Flower port", "127.0.0.1", settings.flower_port, running, "WAYBILL_FLOWER_PORT"),
         check_secret_key(settings),
+        check_signing_key(settings),
     ]
 
 
@@ -66,6 +68,23 @@ def check_secret_key(settings: Settings) -> Check:
         return ok(name, f"kept in {settings.home / SECRET_KEY_FILE} for `waybill up`")
     if settings.environment == "production":
         return fail(name, "not set", remedy)
+    return ok(name, "not set; `waybill up` makes one and keeps it")
+
+
+def check_signing_key(settings: Settings) -> Check:
+    """Whether the key that signs seals and waybills is there and is one, and the retired ones with it."""
+    name, remedy = "signing key", "set WAYBILL_SIGNING_KEY to the output of: openssl rand -base64 32"
+    if settings.signing_key is not None or settings.signing_keys_retired:
+        try:
+            Keyring.from_settings(settings)
+        except SigningKeyMissing as error:
+            return fail(name, error.detail, remedy)
+    if settings.signing_key is not None:
+        return ok(name, Signer.from_settings(settings).key_id)
+    if (settings.home / SIGNING_KEY_FILE).exists():
+        return ok(name, f"kept in {settings.home / SIGNING_KEY_FILE} for `waybill up`")
+    if settings.environment == "production":
+        return fail(name, "not set: the audit trail is not sealed and no waybill can be signed", remedy)
     return ok(name, "not set; `waybill up` makes one and keeps it")
 
 

@@ -1,0 +1,93 @@
+"""``POST /v1/jobs/{job_id}/cost/corrections``: a line that adds to what a settled call cost, or takes from it."""
+
+import re
+from decimal import Decimal
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+from fastapi import Request, Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+from sqlalchemy.orm import Session
+
+from api.answers import carry_out, identify_request, parse_id, respond_answer
+from api.deps import get_runtime
+from api.jobs.cost import JobCost, JobId, to_wire
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.routing import caller, new_router, requires
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.kit.ids import JOB
+from core.ledger.records import CallIdentity
+from core.ledger.service import correct_for, entries_of
+
+router = new_router("/v1/jobs", "jobs")
+
+_PATTERN = r"^-?[0-9]{1,9}(\.[0-9]{1,9})?$"
+_FORM = re.compile(_PATTERN, re.ASCII)
+_NUMBER_MAX = 2**31 - 1
+
+
+def _parse(value: object) -> object:
+    if isinstance(value, str) and _FORM.fullmatch(value) and Decimal(value) != 0:
+        return Decimal(value)
+    raise PydanticCustomError(
+        "money", 'should be US dollars as a string with at most nine decimals, and not zero, for example "-0.25"'
+    )
+
+
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(_parse),
+    WithJsonSchema({"type": "string", "pattern": _PATTERN.replace("^", "^(?=.*[1-9])", 1)}),
+]
+Number = Annotated[int, Field(strict=True, ge=1, le=_NUMBER_MAX)]
+
+
+class CorrectCost(BaseModel):
+    """What to add to the cost of one call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    attempt: Number = Field(description="The attempt that made the call.")
+    call: Number = Field(description="The number of the call within its attempt.")
+    amount_usd: Amount = Field(description="What to add; negative takes away.", examples=["-0.25"])
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)] = Field(
+        description="Why, for whoever reads the ledger later.", examples=["invoice 2026-11 says 0.10"]
+    )
+
+
+@router.post(
+    "/{job_id}/cost/corrections",
+    status_code=201,
+    response_model=JobCost,
+    summary="Correct what a call cost",
+    description=(
+        "Lines of the ledger never change: a correction is a new line. The job's cost, its budgets and every report"
+        " follow at once, in the period in which the job was accepted."
+    ),
+    responses={
+        201: {"description": "All lines, the correction among them.", "headers": REPLAYED},
+        **problems(400, 404, 408, 409, 413, 415),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("costs:write")
+async def correct_cost(request: Request, job_id: JobId, body: CorrectCost) -> Response:
+    """Add a correction."""
+    found = parse_id(JOB, job_id, "job")
+    identity = identify_request(request, await request.body())
+    return respond_answer(await get_runtime(request).in_thread(_correct, request, found, body, identity))
+
+
+def _correct(request: Request, job_id: UUID, body: CorrectCost, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+
+    def produce(session: Session) -> Answer:
+        runtime.jobs.get(session, principal, job_id)
+        call = CallIdentity(job_id, body.attempt, body.call)
+        correct_for(session, principal, call, body.amount_usd, body.reason)
+        job = runtime.jobs.get(session, principal, job_id)
+        return Answer(201, orjson.dumps(to_wire(job, entries_of(session, principal, job_id))))
+
+    return carry_out(request, identity, produce)
