@@ -55,6 +55,30 @@ def test_what_does_not_agree_is_counted_until_it_agrees_again(
     assert violations() == before
 
 
+def test_a_ledger_line_without_its_job_is_noticed(
+    settings: Settings, tenant: Tenant, owner: psycopg.Connection
+) -> None:
+    chores = Chores(settings, tenant.database, None)
+    chores.check()
+    before = violations()
+    assert before is not None
+    organization, project = tenant.principal.organization_id, tenant.principal.project_id
+    for entry, kind in ((0, "intent"), (1, "settlement")):
+        owner.execute(
+            "INSERT INTO ledger_entries (job_id, attempt, call, entry,"
+            " organization_id, project_id, root_job_id, kind, capability, provider, model, bound_usd, amount_usd)"
+            " SELECT %s, 1, 1, %s, %s, %s, %s, %s, 'probe.act', 'p', 'm', 0, 0",
+            (project, entry, organization, project, project, kind),
+        )
+    chores.check()
+    assert violations() == before + 2
+    with owner.transaction():
+        owner.execute("SET LOCAL session_replication_role = replica")
+        owner.execute("DELETE FROM ledger_entries WHERE organization_id = %s", (organization,))
+    chores.check()
+    assert violations() == before
+
+
 def test_a_forged_record_of_the_trail_is_counted(settings: Settings, tenant: Tenant, owner: psycopg.Connection) -> None:
     signer = Signer.from_settings(settings)
     chores = Chores(settings, tenant.database, signer)
