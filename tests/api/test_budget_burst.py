@@ -12,6 +12,7 @@ from core.kit.db import Database
 from core.kit.settings import Settings
 from core.ledger.invariants import check_invariants
 from tests.factories.api import issue_key
+from tests.factories.capabilities import SPENDING_MODEL
 from tests.factories.processes import dispatcher, running, worker
 from tests.factories.waiting import wait_until
 from waybill.stack.postgres import free_port
@@ -19,7 +20,10 @@ from waybill.stack.postgres import free_port
 _PROCESSES = 4
 _SUBMISSIONS = 200
 _AT_ONCE = 40
-_JOB = {"capability": "probe.act", "input": {"act": "noop"}, "max_cost_usd": "0.10"}
+# Fifty tokens at a tenth of a cent are the most that a job may use, and forty what it does use.
+_PRICE = {"provider": "local", "model": SPENDING_MODEL, "unit": "output_tokens", "usd_per_unit": "0.001"}
+_INPUT = {"act": "spend", "bound_tokens": 50, "used_tokens": 40}
+_JOB = {"capability": "probe.act", "input": _INPUT, "max_cost_usd": "0.10"}
 
 
 @pytest.mark.survive("P1")
@@ -36,6 +40,7 @@ def test_four_api_processes_together_accept_exactly_what_a_budget_has_room_for(s
             clients.append(
                 stack.enter_context(httpx.Client(base_url=base, headers=headers, timeout=30, trust_env=False))
             )
+        clients[0].post("/v1/prices", json=_PRICE).raise_for_status()
         budget = clients[0].post("/v1/budgets", json={"name": "burst", "limit_usd": "1.00"}).json()
         together = threading.Barrier(_AT_ONCE)
 
@@ -76,7 +81,9 @@ def test_four_api_processes_together_accept_exactly_what_a_budget_has_room_for(s
         with dispatcher(settings), worker(settings):
             wait_until(all_succeeded, timeout_seconds=30, what="the accepted jobs to end")
             wait_until(is_released, timeout_seconds=20, what="the room to come back")
-        assert Decimal(balance()["spent_usd"]) == 0
+        costs = [clients[0].get(f"/v1/jobs/{job['id']}/cost").json()["cost_usd"] for job in accepted]
+        assert costs == ["0.04"] * 10
+        assert Decimal(balance()["spent_usd"]) == sum(map(Decimal, costs))
         assert clients[3].post("/v1/jobs", json=_JOB).status_code == httpx.codes.ACCEPTED
     database = Database(settings, application_name="test", pool_size=1)
     try:
