@@ -12,6 +12,8 @@ CountTokens = Callable[[str], int]
 _IMAGE_TOKENS = 5000
 # What a chat template adds around a message.
 _MESSAGE_TOKENS = 8
+# What a provider may add of its own to explain tools, or a schema, to its model: a few hundred, and then some.
+_TOOLS_TOKENS = 1000
 
 
 def text_of(request: ChatRequest) -> str:
@@ -31,13 +33,16 @@ def text_of(request: ChatRequest) -> str:
 
 
 def bound_of(request: ChatRequest, count_tokens: CountTokens, *, own_tokenizer: bool) -> Mapping[str, int]:
-    """The most that a request can consume, by kind of the ledger.
+    """The most that a request can consume, by kind of the ledger: money is set aside for it, so it must never be low.
 
-    A foreign tokenizer is given 10 % and 16 tokens of tolerance, a picture 5,000 tokens.
+    Without the model's own tokenizer that is a token for every byte, because no tokenizer makes more of a text than it
+    has bytes; another model's would count some scripts, or a row of emoji, as next to nothing. A picture is 5,000.
     """
-    counted = count_tokens(text_of(request)) + _MESSAGE_TOKENS * (len(request.messages) + 1)
-    if not own_tokenizer:
-        counted = -(-counted * 11 // 10) + 16
+    text = text_of(request)
+    counted = count_tokens(text) if own_tokenizer else len(text.encode())
+    counted += _MESSAGE_TOKENS * (len(request.messages) + 1)
+    if request.tools or request.output_schema is not None:
+        counted += _TOOLS_TOKENS
     pictures = sum(len(message.images) for message in request.messages)
     return {"input_tokens": counted + pictures * _IMAGE_TOKENS, "output_tokens": request.max_output_tokens}
 

@@ -55,9 +55,8 @@ class OpenAIEmbeddings:
         )
 
     def bound(self, texts: Sequence[str]) -> dict[str, int]:
-        """The most that `texts` can cost: counted by a foreign tokenizer, with 10 % and 16 tokens of tolerance."""
-        counted = sum(self._count_tokens(text) for text in texts)
-        return {"embedding_tokens": -(-counted * 11 // 10) + 16}
+        """The most that `texts` can cost: a token for every byte, and two that some models put around each text."""
+        return {"embedding_tokens": sum(len(text.encode()) + 2 for text in texts)}
 
     def embed(self, texts: Sequence[str], *, check: Check) -> Embedded:
         """The vectors of `texts`, in batches. Raises `core.gateway.errors.GatewayError`."""

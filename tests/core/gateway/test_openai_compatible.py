@@ -374,6 +374,19 @@ def test_the_bound_covers_what_is_billed() -> None:
     assert bound["output_tokens"] == REQUEST.max_output_tokens
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["\N{FACE WITH TEARS OF JOY}" * 500, "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35" * 100, "a" * 3000],
+    ids=["emoji", "thai", "one long word"],
+)
+def test_the_bound_covers_texts_of_which_the_counting_tokenizer_makes_little(text: str) -> None:
+    request = ChatRequest.of_parts((Text(text),), max_output_tokens=5)
+    assert words(text) == 1
+    with serving(Answer("fine")) as (_, model):
+        # A byte-level tokenizer that knows none of these makes a token of every byte.
+        assert model.bound(request)["input_tokens"] >= len(text.encode())
+
+
 def test_a_key_that_changes_is_used_by_the_next_call() -> None:
     keys = iter(["old", "new"])
     with ProviderSimulator() as server:
