@@ -56,7 +56,9 @@ class Chores:
         self._blobs: BlobStore | None = None
         # Up to which seal each organisation's trail was verified; a trail that was read to its end begins anew.
         self._verified: dict[UUID, int] = {}
-        self._broken = 0
+        # What was found in each organisation's trail: the last time it was read whole, and so far this time.
+        self._broken_before: dict[UUID, int] = {}
+        self._broken_now: dict[UUID, int] = {}
 
     def seal_forever(self, stop: threading.Event) -> None:
         """Seal what waits in the audit trail's inbox, every second, until `stop`."""
@@ -106,7 +108,7 @@ class Chores:
         with self._database.system() as session:
             session.execute(_PATIENT)
             violations = check_invariants(session)
-        INVARIANT_VIOLATIONS.set(len(violations) + self._broken)
+        INVARIANT_VIOLATIONS.set(len(violations) + self._broken())
         for violation in violations:
             _log.error(
                 "invariant_violated",
@@ -117,17 +119,17 @@ class Chores:
                 runbook="docs/runbooks/invariant-violated.md",
             )
 
-    def verify(self) -> None:
+    def verify(self, most_records: int = _VERIFIED_AT_ONCE) -> None:
         """Verify the next part of every organisation's audit trail; each finding is logged as an error and counted.
 
         Bounded work a time, so that a trail of any length is read again and again, from its first seal to its last.
+        What is found counts until the trail was read whole again without it.
         """
         if self._signer is None:
             return
         keyring, blobs = Keyring.from_settings(self._settings), self._open_blobs()
         with self._database.system() as session:
             organizations = repository.organizations(session)
-        broken = 0
         for organization_id in organizations:
             after = self._verified.get(organization_id, 0)
             anchors = () if after else read_anchors(blobs, organization_id)
@@ -139,13 +141,19 @@ class Chores:
                     keyring,
                     anchors=anchors,
                     after_seal=after,
-                    most_records=_VERIFIED_AT_ONCE,
+                    most_records=most_records,
                 )
+            found = len(report.findings) + (self._broken_now.get(organization_id, 0) if after else 0)
             self._verified[organization_id] = report.next_after_seal or 0
-            broken += len(report.findings)
+            self._broken_now[organization_id] = found
+            if report.next_after_seal is None:
+                self._broken_before[organization_id] = found
             for finding in report.findings:
                 _log.error("audit_trail_broken", organization_id=str(organization_id), **finding.as_json())
-        self._broken = broken
+
+    def _broken(self) -> int:
+        organizations = {*self._broken_before, *self._broken_now}
+        return sum(max(self._broken_before.get(each, 0), self._broken_now.get(each, 0)) for each in organizations)
 
     def remove(self) -> None:
         """Take away what is past its clock."""

@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from core.audit.anchors import read_anchors
+from core.audit.sealer import seal_once
 from core.kit.blob import open_blob_store
 from core.kit.settings import Settings
 from core.kit.signing import Signer
@@ -111,8 +112,39 @@ def test_a_forged_record_of_the_trail_is_counted(settings: Settings, tenant: Ten
     assert violations() == before + 1
     with owner.transaction():
         owner.execute("SET LOCAL session_replication_role = replica")
-        owner.execute("UPDATE audit_records SET subject_id = rtrim(subject_id, 'x') WHERE organization_id = %s", mine)
+        owner.execute("UPDATE audit_records SET subject_id = left(subject_id, -1) WHERE organization_id = %s", mine)
     chores.verify()
+    chores.check()
+    assert violations() == before
+
+
+def test_what_is_found_early_in_a_long_trail_counts_while_the_rest_is_read(
+    settings: Settings, tenant: Tenant, owner: psycopg.Connection
+) -> None:
+    signer = Signer.from_settings(settings)
+    chores = Chores(settings, tenant.database, signer)
+    for _ in range(3):
+        tenant.submit("noop")
+        assert seal_once(tenant.database, signer)
+    for _ in range(3):
+        chores.verify(most_records=1)
+    chores.check()
+    before = violations()
+    assert before is not None
+    first = (tenant.principal.organization_id,)
+    change = "UPDATE audit_records SET subject_id = {} WHERE organization_id = %s AND sequence = 1"
+    with owner.transaction():
+        owner.execute("SET LOCAL session_replication_role = replica")
+        owner.execute(change.format("subject_id || 'x'"), first)
+    for _ in range(6):
+        chores.verify(most_records=1)
+        chores.check()
+        assert violations() == before + 1
+    with owner.transaction():
+        owner.execute("SET LOCAL session_replication_role = replica")
+        owner.execute(change.format("left(subject_id, -1)"), first)
+    for _ in range(6):
+        chores.verify(most_records=1)
     chores.check()
     assert violations() == before
 
