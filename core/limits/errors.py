@@ -9,6 +9,7 @@ import orjson
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
+from core.kit.clock import isoformat
 from core.kit.errors import NotFound, PermissionDenied, RateLimited, WaybillError
 from core.kit.ids import KEY, ORGANIZATION, PROJECT, encode
 from core.kit.money import format_money
@@ -88,6 +89,6 @@ def _refusal(detail: dict[str, Any]) -> WaybillError:
         f"{told}; it begins anew on {anew:%Y-%m-%d at %H:%M} UTC, unless an administrator raises it",
         limit=limit,
         used=used,
-        period_start=detail["period_start"],
-        resets_at=detail["resets_at"],
+        period_start=isoformat(datetime.fromisoformat(detail["period_start"]).astimezone(UTC)),
+        resets_at=isoformat(anew),
     )
