@@ -1,4 +1,4 @@
-"""What guarding money costs a submission: budgets on every scope, and fifty keys that share one project's budget."""
+"""What guarding costs a submission: budgets and quotas on every scope; fifty keys that share one project's budget."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -6,6 +6,9 @@ from decimal import Decimal
 from core.keys.service import IssuedKey, KeyService
 from core.ledger.budgets import BudgetService
 from core.ledger.records import NewBudget, Scope
+from core.limits.book import LimitBook
+from core.limits.records import LimitKind, ScopeId
+from core.limits.service import LimitService
 from tests.bench.jobs import accepted, empty
 from tests.bench.load import Target, closed_loop, closed_loop_over
 from tests.bench.rows import Row, compared
@@ -16,10 +19,11 @@ _ROUNDS = 5
 _KEYS = 50
 _JOB = {"capability": "probe.act", "input": {"act": "noop"}, "max_cost_usd": "0.01"}
 _PLENTY_USD = Decimal(1_000_000)
+_PLENTY_JOBS = 1_000_000
 
 
 def run(systems: Systems, say: Callable[[str], None]) -> list[Row]:
-    """Submissions under three hard budgets against submissions under none; then many keys under one budget."""
+    """Submissions under three hard budgets and three quotas against submissions under none; then keys sharing one."""
     return [*_guarded(systems, say), *_shared(systems, say)]
 
 
@@ -27,6 +31,7 @@ def _guarded(systems: Systems, say: Callable[[str], None]) -> list[Row]:
     key = _issue(systems, "guarded", "guarded")
     for scope in ("organization", "project", "key"):
         _budget(systems, key, scope)
+        _quota(systems, key, scope)
     guarded = _target(systems, key)
     rows = []
     for clients, requests in ((1, 400), (10, 1200), (100, 2000)):
@@ -34,13 +39,13 @@ def _guarded(systems: Systems, say: Callable[[str], None]) -> list[Row]:
         for target in (guarded, systems.ours):
             closed_loop(target, clients=clients, requests=200)
         for number in range(_ROUNDS):
-            say(f"submit under budgets, {clients} clients, round {number + 1} of {_ROUNDS}")
+            say(f"submit under budgets and quotas, {clients} clients, round {number + 1} of {_ROUNDS}")
             with_budgets.append(accepted(closed_loop(guarded, clients=clients, requests=requests)))
             without.append(accepted(closed_loop(systems.ours, clients=clients, requests=requests)))
         empty(systems)
         rows.append(
             compared(
-                f"submit_p95_with_budgets_{clients}_clients",
+                f"submit_p95_guarded_{clients}_clients",
                 "ms",
                 [outcome.quantile(0.95) * 1000 for outcome in with_budgets],
                 [outcome.quantile(0.95) * 1000 for outcome in without],
@@ -93,6 +98,13 @@ def _budget(systems: Systems, key: IssuedKey, scope: Scope) -> None:
     new = NewBudget(name=f"{scope} {scope_id}", limit_usd=_PLENTY_USD, scope=scope, scope_id=scope_id)
     with systems.database.tenant(key.organization_id) as session:
         BudgetService().create(session, principal_of(key), new)
+
+
+def _quota(systems: Systems, key: IssuedKey, scope: Scope) -> None:
+    scope_id = {"organization": key.organization_id, "project": key.project_id, "key": key.id}[scope]
+    service = LimitService(LimitBook(systems.settings))
+    with systems.database.tenant(key.organization_id) as session:
+        service.set(session, principal_of(key), ScopeId(scope, scope_id), LimitKind.JOBS_PER_DAY, _PLENTY_JOBS)
 
 
 def _target(systems: Systems, key: IssuedKey) -> Target:
