@@ -18,6 +18,11 @@ DOCUMENT = "doc"
 BUDGET = "bud"
 PRICE = "prc"
 AUDIT = "aud"
+MODEL = "mdl"
+MODEL_VERSION = "mdv"
+ALIAS = "als"
+PROMPT = "prm"
+STAGE_CHANGE = "stg"
 ERASURE = "ers"
 
 
