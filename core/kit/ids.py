@@ -22,7 +22,6 @@ MODEL = "mdl"
 MODEL_VERSION = "mdv"
 ALIAS = "als"
 PROMPT = "prm"
-STAGE_CHANGE = "stg"
 ERASURE = "ers"
 
 

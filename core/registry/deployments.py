@@ -10,10 +10,10 @@ itself there.
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -123,9 +123,9 @@ class DeploymentBook:
         """The names, sorted."""
         return tuple(sorted(self._deployments))
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Deployment]:
         """The deployments by name."""
-        return iter(self._deployments[name] for name in self.names)
+        return (self._deployments[name] for name in self.names)
 
     def find(self, name: str) -> Deployment | None:
         """The deployment of that name."""

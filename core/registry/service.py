@@ -1,5 +1,6 @@
 """Models and their versions: made, read, never changed."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from core.registry.deployments import DeploymentBook
 from core.registry.digests import digest_of_facts
 from core.registry.errors import BelongsToEverybody, ModelNameTaken, ModelNotFound, VersionNotFound
 from core.registry.prompts import repository as prompts
-from core.registry.records import Cause, Model, NewVersion, Owner, Stage, Version
+from core.registry.records import PRICE_PROVIDERS, Cause, Model, NewVersion, Owner, Stage, Version
 from core.registry.stages import repository as stages
 from core.registry.validation import require_name, require_valid
 
@@ -25,6 +26,29 @@ class ModelRegistry:
 
     def __init__(self, deployments: DeploymentBook) -> None:
         self._deployments = deployments
+
+    @property
+    def deployments(self) -> DeploymentBook:
+        """The deployments that a version may name."""
+        return self._deployments
+
+    def complete(self, given: Mapping[str, Any]) -> NewVersion:
+        """A version from the members that somebody wrote down, completed by what its deployment says.
+
+        `given` holds members of `NewVersion`; ``deployment`` and ``provider_model`` are required. Whether it is a good
+        one, `add_version` finds out.
+        """
+        members = {name: value for name, value in given.items() if value is not None}
+        deployment = self._deployments.find(members["deployment"])
+        provider = members.setdefault("provider", deployment.provider if deployment else "")
+        members.setdefault("price_provider", PRICE_PROVIDERS.get(provider, provider))
+        members.setdefault("price_model", members["provider_model"])
+        if deployment is not None and deployment.region is not None:
+            members.setdefault("regions", (deployment.region,))
+        for name in ("abilities", "regions", "fallbacks"):
+            if name in members:
+                members[name] = tuple(members[name])
+        return NewVersion(**members)
 
     def create(self, session: Session, owner: Owner, name: str, description: str = "") -> Model:
         """A new model without versions. Raises `ModelNameTaken`, and `Unprocessable` for an impossible name."""

@@ -125,4 +125,4 @@ def add(  # noqa: PLR0917 - one row
 
 
 def _to_record(row: Row[Any]) -> PromptVersion:
-    return PromptVersion(*row)
+    return PromptVersion(*tuple(row))

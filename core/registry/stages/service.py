@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from core.audit.actions import AuditAction
 from core.kit.db import Executor
 from core.kit.errors import Unprocessable
+from core.registry import repository as models
 from core.registry import service as registry
 from core.registry.errors import ChampionChanged, ChampionInUse, NoPreviousChampion, VersionPinned, VersionRetired
 from core.registry.records import Cause, Model, Owner, Stage, StageChange, Version
@@ -94,7 +95,7 @@ def _locked(
         problem = {"path": "body.reason", "code": "reason_too_long", "message": f"at most {REASON_MAX} characters"}
         raise Unprocessable(f"{problem['path']}: {problem['message']}", errors=[problem])
     registry.get_own_model(session, owner, model_id)
-    registry.repository.lock(session, model_id)
+    models.lock(session, model_id)
     # Read again behind the lock: whoever held it may have changed the champion.
     model = registry.get_own_model(session, owner, model_id)
     if number is None:
