@@ -40,7 +40,8 @@ class ModelRegistry:
         """
         members = {name: value for name, value in given.items() if value is not None}
         deployment = self._deployments.find(members["deployment"])
-        provider = members.setdefault("provider", deployment.provider if deployment else "")
+        # Without its deployment a version is refused, whatever else it says.
+        provider = members.setdefault("provider", deployment.provider if deployment else "openai-compatible")
         members.setdefault("price_provider", PRICE_PROVIDERS.get(provider, provider))
         members.setdefault("price_model", members["provider_model"])
         if deployment is not None and deployment.region is not None:
@@ -110,7 +111,7 @@ def get_own_model(session: Executor, owner: Owner, model_id: UUID) -> Model:
 
 
 def list_models(
-    session: Executor, organization_id: UUID | None, *, name: str | None = None, cursor: UUID | None, limit: int
+    session: Executor, organization_id: UUID | None, *, name: str | None = None, cursor: UUID | None = None, limit: int
 ) -> list[Model]:
     """The organisation's models and everybody's, newest first, with ids below `cursor`."""
     return repository.list_models(session, organization_id, name=name, cursor=cursor, limit=limit)

@@ -41,7 +41,8 @@ ORDER BY number DESC LIMIT 1
 """)
 # Numbers count without gaps, so whoever adds a version of a name waits for the one before.
 _LOCK = text(
-    "SELECT pg_advisory_xact_lock(hashtextextended(concat('prompts ', CAST(:organization_id AS uuid), :name), 0))"
+    "SELECT pg_advisory_xact_lock(hashtextextended("
+    "concat('prompts ', CAST(:organization_id AS uuid), CAST(:name AS text)), 0))"
 )
 _ADD = text("""
 INSERT INTO prompts (organization_id, name, number, digest, text, takes_force, actor_kind, actor_id)

@@ -69,7 +69,7 @@ def get(session: Executor, organization_id: UUID | None, prompt_id: UUID) -> Pro
 
 
 def list_prompts(
-    session: Executor, organization_id: UUID | None, *, name: str | None = None, cursor: UUID | None, limit: int
+    session: Executor, organization_id: UUID | None, *, name: str | None = None, cursor: UUID | None = None, limit: int
 ) -> list[PromptVersion]:
     """Versions of the organisation's and of everybody's, newest first, with ids below `cursor`."""
     return repository.list_prompts(session, organization_id, name=name, cursor=cursor, limit=limit)
