@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Prompts: versions, and which is in force.", epilog=EPILOG)
 
+# Of a digest in a listing; --json has all of it.
+_SHOWN = 15
 Name = Annotated[str, typer.Argument(metavar="NAME", help="For example knowledge/answer.", show_default=False)]
 
 
@@ -43,7 +45,8 @@ def list_prompts(
     for each in page.data:
         in_force = "yes" if each.in_force else ""
         created = moment(each.created_at)
-        made.add_row(each.id, each.name, str(each.version), in_force, each.applies_to, created, each.digest)
+        short = f"{each.digest[:_SHOWN]}…"
+        made.add_row(each.id, each.name, str(each.version), in_force, each.applies_to, created, short)
     output.show(made)
     if page.next_cursor:
         output.note(f"more: --cursor {page.next_cursor}", style="dim")
@@ -94,7 +97,9 @@ def add(
 @app.command(epilog=EPILOG)
 def activate(
     name: Name,
-    digest: Annotated[str, typer.Argument(metavar="DIGEST", help="Of an earlier version.", show_default=False)],
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="An earlier one: its id, prm_…, or its digest.", show_default=False)
+    ],
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -102,6 +107,7 @@ def activate(
     """Put an earlier version back in force, the organization's or everybody's."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
+        digest = client.prompts.get(version).digest if version.startswith("prm_") else version
         made = client.prompts.activate(name, digest)
     _answer(output, made)
 
