@@ -61,7 +61,7 @@ class Runtime:
         self.knowledge = KnowledgeService()
         self.budgets = BudgetService()
         self.models = ModelRegistry(read_deployments(settings))
-        self.catalogue = ModelCatalogue(settings)
+        self.catalogue = ModelCatalogue(settings, self.models.deployments)
         self.signer = Signer.from_settings(settings) if settings.signing_key is not None else None
         self.keyring = Keyring.from_settings(settings)
         self.redis = connect(settings)

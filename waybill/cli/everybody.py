@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
 from waybill.cli.connect import connect
-from waybill.client.registry import Alias, Model, ModelVersion
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from core.kit.db import Database
     from core.registry.records import Owner
     from core.registry.service import ModelRegistry
+    from waybill.client.registry import Alias, Model, ModelVersion
 
 _Returned = TypeVar("_Returned")
 
@@ -21,28 +21,28 @@ _Returned = TypeVar("_Returned")
 class Registry(Protocol):
     """What can be done with models, whoever they belong to."""
 
-    def find(self, name: str) -> Model | None:
+    def find(self, name: str) -> "Model | None":
         """The model of that name."""
 
-    def create(self, name: str, description: str = "") -> Model:
+    def create(self, name: str, description: str = "") -> "Model":
         """A new model."""
 
-    def add_version(self, model_id: str, body: Mapping[str, Any]) -> ModelVersion:
+    def add_version(self, model_id: str, body: Mapping[str, Any]) -> "ModelVersion":
         """A new version."""
 
-    def promote(self, model_id: str, version: int, reason: str, *, champion: int | None = None) -> Model:
+    def promote(self, model_id: str, version: int, reason: str, *, champion: int | None = None) -> "Model":
         """Make a version the champion."""
 
-    def rollback(self, model_id: str, reason: str, *, champion: int | None = None) -> Model:
+    def rollback(self, model_id: str, reason: str, *, champion: int | None = None) -> "Model":
         """Go back to the champion before."""
 
-    def retire(self, model_id: str, version: int, reason: str) -> ModelVersion:
+    def retire(self, model_id: str, version: int, reason: str) -> "ModelVersion":
         """Take a version out of use."""
 
-    def restore(self, model_id: str, version: int, reason: str) -> ModelVersion:
+    def restore(self, model_id: str, version: int, reason: str) -> "ModelVersion":
         """Take it back."""
 
-    def set_alias(self, alias: str, model: str, version: int | None) -> Alias:
+    def set_alias(self, alias: str, model: str, version: int | None) -> "Alias":
         """Point a name at a model."""
 
 
@@ -54,19 +54,20 @@ class EverybodysModels:
         self._models = models
         self._owner = owner
 
-    def find(self, name: str) -> Model | None:
+    def find(self, name: str) -> "Model | None":
         """Everybody's model of that name."""
         from api.models.schemas import model_to_wire
         from core.registry import repository
+        from waybill.client.registry import Model
 
         found = self._do(lambda session: repository.by_name(session, None, name))
         return None if found is None else Model.model_validate(model_to_wire(found))
 
-    def create(self, name: str, description: str = "") -> Model:
+    def create(self, name: str, description: str = "") -> "Model":
         """A new model of everybody's."""
         return self._model(lambda session: self._models.create(session, self._owner, name, description))
 
-    def add_version(self, model_id: str, body: Mapping[str, Any]) -> ModelVersion:
+    def add_version(self, model_id: str, body: Mapping[str, Any]) -> "ModelVersion":
         """A new version."""
         from core.registry.data_classes import DataClass
 
@@ -76,7 +77,7 @@ class EverybodysModels:
         new = self._models.complete(given)
         return self._version(lambda session: self._models.add_version(session, self._owner, _uuid(model_id), new))
 
-    def promote(self, model_id: str, version: int, reason: str, *, champion: int | None = None) -> Model:
+    def promote(self, model_id: str, version: int, reason: str, *, champion: int | None = None) -> "Model":
         """Make a version the champion."""
         from core.registry.stages import service
 
@@ -86,7 +87,7 @@ class EverybodysModels:
             )
         )
 
-    def rollback(self, model_id: str, reason: str, *, champion: int | None = None) -> Model:
+    def rollback(self, model_id: str, reason: str, *, champion: int | None = None) -> "Model":
         """Go back to the champion before."""
         from core.registry.stages import service
 
@@ -94,7 +95,7 @@ class EverybodysModels:
             lambda session: service.rollback(session, self._owner, _uuid(model_id), reason=reason, expected=champion)
         )
 
-    def retire(self, model_id: str, version: int, reason: str) -> ModelVersion:
+    def retire(self, model_id: str, version: int, reason: str) -> "ModelVersion":
         """Take a version out of use."""
         from core.registry.stages import service
 
@@ -102,7 +103,7 @@ class EverybodysModels:
             lambda session: service.retire(session, self._owner, _uuid(model_id), version, reason=reason)
         )
 
-    def restore(self, model_id: str, version: int, reason: str) -> ModelVersion:
+    def restore(self, model_id: str, version: int, reason: str) -> "ModelVersion":
         """Take it back."""
         from core.registry.stages import service
 
@@ -110,23 +111,26 @@ class EverybodysModels:
             lambda session: service.restore(session, self._owner, _uuid(model_id), version, reason=reason)
         )
 
-    def set_alias(self, alias: str, model: str, version: int | None) -> Alias:
+    def set_alias(self, alias: str, model: str, version: int | None) -> "Alias":
         """Point a name at a model, for whoever has not given it a meaning of their own."""
         from api.models.schemas import alias_to_wire
         from core.registry.aliases import service
         from core.registry.aliases.records import NewAlias
+        from waybill.client.registry import Alias
 
         new = NewAlias(alias, model, version)
         made = self._do(lambda session: service.set_alias(session, self._owner, new))
         return Alias.model_validate(alias_to_wire(made))
 
-    def _model(self, act: "Callable[[Session], Any]") -> Model:
+    def _model(self, act: "Callable[[Session], Any]") -> "Model":
         from api.models.schemas import model_to_wire
+        from waybill.client.registry import Model
 
         return Model.model_validate(model_to_wire(self._do(act)))
 
-    def _version(self, act: "Callable[[Session], Any]") -> ModelVersion:
+    def _version(self, act: "Callable[[Session], Any]") -> "ModelVersion":
         from api.models.schemas import version_to_wire
+        from waybill.client.registry import ModelVersion
 
         return ModelVersion.model_validate(version_to_wire(self._do(act)))
 
@@ -144,7 +148,7 @@ class _Remote:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client.models, name)
 
-    def set_alias(self, alias: str, model: str, version: int | None) -> Alias:
+    def set_alias(self, alias: str, model: str, version: int | None) -> "Alias":
         made: Alias = self._client.aliases.set(alias, model, version=version)
         return made
 

@@ -1,6 +1,6 @@
 """Names to models, remembered for a moment: a call asks Postgres nothing while the memory is warm."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from uuid import UUID
 
@@ -8,8 +8,9 @@ from core.kit.db import Executor
 from core.kit.ids import MODEL_VERSION, encode
 from core.kit.settings import Settings
 from core.registry.catalogue import repository
-from core.registry.catalogue.precedence import Names, find, reachable
-from core.registry.deployments import DEFAULT
+from core.registry.catalogue.precedence import Entry, Names, find, reachable
+from core.registry.data_classes import DataClass
+from core.registry.deployments import DEFAULT, DeploymentBook
 from core.registry.errors import ModelUnknown
 from core.registry.records import ResolvedModel
 
@@ -32,11 +33,13 @@ class Resolution:
 class ModelCatalogue:
     """The catalogue of a process. Safe in threads: entries are replaced whole, a race costs a query too many.
 
-    Without any row of its own it names what the settings name: ``default`` is the configured model, or
+    A version's data-class ceiling is never above that of its deployment, also when the operator lowers that one later.
+    Without any row of its own the catalogue names what the settings name: ``default`` is the configured model, or
     ``local/extractive`` when there is none.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, deployments: DeploymentBook) -> None:
+        self._deployments = deployments
         self._settings_name = settings.model_name if settings.model_base_url is not None else None
         self._has_endpoint = settings.model_base_url is not None
         self._remembered: dict[UUID, tuple[float, Names]] = {}
@@ -101,7 +104,10 @@ class ModelCatalogue:
         asked_at = monotonic()
         if known is not None and asked_at - known[0] <= REMEMBER_SECONDS:
             return known[1]
-        names = repository.names(executor, organization_id)
+        names = {
+            key: Entry(model, None if resolved is None else self._lowered(resolved))
+            for key, (model, resolved) in repository.names(executor, organization_id).items()
+        }
         if len(self._remembered) >= _ORGANIZATIONS_MAX:
             self._remembered.clear()
         self._remembered[organization_id] = (asked_at, names)
@@ -116,8 +122,14 @@ class ModelCatalogue:
             raise ModelUnknown(f"there is no version {encode(MODEL_VERSION, version_id)} of any model")
         if len(self._pins) >= _PINS_MAX:
             self._pins.clear()
-        self._pins[organization_id, version_id] = found
-        return found
+        lowered = self._pins[organization_id, version_id] = self._lowered(found)
+        return lowered
+
+    def _lowered(self, model: ResolvedModel) -> ResolvedModel:
+        deployment = self._deployments.find(model.deployment)
+        if deployment is None or DataClass(model.data_class_ceiling).is_within(deployment.data_class_ceiling):
+            return model
+        return replace(model, data_class_ceiling=deployment.data_class_ceiling.value)
 
     def _configured_names(self) -> set[str]:
         return {DEFAULT, *((self._settings_name,) if self._settings_name else ())}

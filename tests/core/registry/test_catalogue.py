@@ -1,6 +1,7 @@
 """From a name to a version: the order of meanings, what is remembered, and what is never asked for."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from core.kit.settings import Settings
 from core.registry.catalogue import catalogue as catalogue_module
 from core.registry.catalogue.catalogue import ModelCatalogue
 from core.registry.catalogue.precedence import Entry, Key, find
+from core.registry.data_classes import DataClass
+from core.registry.deployments import DeploymentBook
 from core.registry.errors import ModelUnknown
 from core.registry.records import ResolvedModel
 from tests.core.registry.conftest import Tenant, new_tenant
@@ -68,8 +71,8 @@ def test_what_holds_elsewhere_means_nothing_here() -> None:
 
 
 @pytest.fixture
-def catalogue(registry_settings: Settings) -> ModelCatalogue:
-    return ModelCatalogue(registry_settings)
+def catalogue(registry_settings: Settings, deployments: DeploymentBook) -> ModelCatalogue:
+    return ModelCatalogue(registry_settings, deployments)
 
 
 def ask(
@@ -177,6 +180,26 @@ def test_a_version_comes_back_as_it_was_written(tenant: Tenant, catalogue: Model
     )
 
 
+def test_an_operator_who_lowers_a_deployment_lowers_its_versions(
+    tenant: Tenant, registry_settings: Settings, deployments: DeploymentBook
+) -> None:
+    model = tenant.model("writer")
+    version = tenant.version(model, data_class_ceiling=DataClass.CONFIDENTIAL)
+    tenant.promote(model, 1)
+    lowered = {each.name: replace(each, data_class_ceiling=DataClass.PUBLIC) for each in deployments}
+    for book, ceiling in ((deployments, "confidential"), (DeploymentBook(lowered), "public")):
+        for pinned in (None, version.id):
+            found = ModelCatalogue(registry_settings, book).resolve(
+                tenant.database.single_tenant(tenant.organization_id),
+                organization_id=tenant.organization_id,
+                project_id=tenant.projects[0],
+                capability=SEARCH,
+                name="writer",
+                pinned=pinned,
+            )
+            assert found.data_class_ceiling == ceiling
+
+
 def test_an_unknown_name_names_what_exists(tenant: Tenant, catalogue: ModelCatalogue) -> None:
     tenant.promote(tenant.model("writer", 1), 1)
     tenant.alias("elsewhere", "writer", project_id=tenant.projects[1])
@@ -201,7 +224,7 @@ def test_an_unknown_name_names_what_exists(tenant: Tenant, catalogue: ModelCatal
 def test_without_rows_of_its_own_it_names_what_the_settings_name(
     tenant: Tenant, registry_settings: Settings, configured: dict[str, Any], name: str, expected: tuple[str, str]
 ) -> None:
-    catalogue = ModelCatalogue(registry_settings.model_copy(update=configured))
+    catalogue = ModelCatalogue(registry_settings.model_copy(update=configured), tenant.registry.deployments)
     found = catalogue.resolve(
         tenant.database.single_tenant(tenant.organization_id),
         organization_id=tenant.organization_id,
@@ -214,7 +237,7 @@ def test_without_rows_of_its_own_it_names_what_the_settings_name(
 
 def test_an_alias_of_ones_own_comes_before_the_settings(tenant: Tenant, registry_settings: Settings) -> None:
     configured = {"model_base_url": "http://127.0.0.1:1/v1", "model_name": "m", "model_api_key": SecretStr("k")}
-    catalogue = ModelCatalogue(registry_settings.model_copy(update=configured))
+    catalogue = ModelCatalogue(registry_settings.model_copy(update=configured), tenant.registry.deployments)
     tenant.alias("default", "local/smollm2")
     assert ask(catalogue, tenant, "default") == ("local/smollm2", 1, "organization_alias")
 
