@@ -168,7 +168,7 @@ def test_listings_come_in_pages(client: httpx.Client) -> None:
 def test_a_bad_version_names_every_fault(client: httpx.Client) -> None:
     model = made(client)
     body = {**VERSION, "deployment": "norway", "parameters": {"n": 2}, "fallbacks": ["nobody"]}
-    answer = problem(client.post(f"/v1/models/{model['id']}/versions", json=body), 422, "validation_error")
+    answer: Any = problem(client.post(f"/v1/models/{model['id']}/versions", json=body), 422, "validation_error")
     assert paths(answer) == ["body.deployment", "body.parameters", "body.fallbacks"]
     assert {each["code"] for each in answer["errors"]} == {"version_invalid"}
     assert "local/extractive" in answer["errors"][0]["message"]

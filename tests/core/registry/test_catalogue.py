@@ -1,6 +1,5 @@
 """From a name to a version: the order of meanings, what is remembered, and what is never asked for."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -243,7 +242,7 @@ def test_an_alias_of_ones_own_comes_before_the_settings(tenant: Tenant, registry
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The catalogue's clock, to be moved by hand."""
     now = [1000.0]
     monkeypatch.setattr(catalogue_module, "monotonic", lambda: now[0])
