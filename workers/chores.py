@@ -9,9 +9,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
+from uuid import UUID
 
 from sqlalchemy import text
 
+from core.audit import repository, verification
+from core.audit.anchors import read_anchors
 from core.audit.export import export_once
 from core.audit.sealer import MOST as SEALED_AT_ONCE
 from core.audit.sealer import seal_once
@@ -21,12 +24,13 @@ from core.kit.db import Database, is_unavailable
 from core.kit.logging import get_logger
 from core.kit.metrics import INVARIANT_VIOLATIONS
 from core.kit.settings import Settings
-from core.kit.signing import Signer
+from core.kit.signing import Keyring, Signer
 from core.ledger.invariants import check_invariants
 
 _SEAL_SECONDS = 1.0
 _EXPORT_SECONDS = 60.0
 _IDLE_SECONDS = 1.0
+_VERIFIED_AT_ONCE = 50_000
 # Dispatchers that start together do not work together.
 _SPREAD = 0.1
 # The checks read the whole ledger; nobody waits for them.
@@ -50,6 +54,9 @@ class Chores:
         self._database = database
         self._signer = signer
         self._blobs: BlobStore | None = None
+        # Up to which seal each organisation's trail was verified; a trail that was read to its end begins anew.
+        self._verified: dict[UUID, int] = {}
+        self._broken = 0
 
     def seal_forever(self, stop: threading.Event) -> None:
         """Seal what waits in the audit trail's inbox, every second, until `stop`."""
@@ -69,6 +76,7 @@ class Chores:
         settings = self._settings
         duties = {
             "export": (_EXPORT_SECONDS, self.export),
+            "verification": (settings.invariant_interval_seconds, self.verify),
             "invariants": (settings.invariant_interval_seconds, self.check),
             "retention": (settings.retention_interval_seconds, self.remove),
         }
@@ -98,7 +106,7 @@ class Chores:
         with self._database.system() as session:
             session.execute(_PATIENT)
             violations = check_invariants(session)
-        INVARIANT_VIOLATIONS.set(len(violations))
+        INVARIANT_VIOLATIONS.set(len(violations) + self._broken)
         for violation in violations:
             _log.error(
                 "invariant_violated",
@@ -108,6 +116,36 @@ class Chores:
                 found=str(violation.found),
                 runbook="docs/runbooks/invariant-violated.md",
             )
+
+    def verify(self) -> None:
+        """Verify the next part of every organisation's audit trail; each finding is logged as an error and counted.
+
+        Bounded work a time, so that a trail of any length is read again and again, from its first seal to its last.
+        """
+        if self._signer is None:
+            return
+        keyring, blobs = Keyring.from_settings(self._settings), self._open_blobs()
+        with self._database.system() as session:
+            organizations = repository.organizations(session)
+        broken = 0
+        for organization_id in organizations:
+            after = self._verified.get(organization_id, 0)
+            anchors = () if after else read_anchors(blobs, organization_id)
+            with self._database.system() as session:
+                session.execute(_PATIENT)
+                report = verification.verify(
+                    session,
+                    organization_id,
+                    keyring,
+                    anchors=anchors,
+                    after_seal=after,
+                    most_records=_VERIFIED_AT_ONCE,
+                )
+            self._verified[organization_id] = report.next_after_seal or 0
+            broken += len(report.findings)
+            for finding in report.findings:
+                _log.error("audit_trail_broken", organization_id=str(organization_id), **finding.as_json())
+        self._broken = broken
 
     def remove(self) -> None:
         """Take away what is past its clock."""

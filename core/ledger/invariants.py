@@ -42,7 +42,9 @@ _INVARIANTS = {
     "every line belongs to an attempt of a job": """
         SELECT line.job_id, line.attempt AS expected, jobs.attempt AS found
         FROM ledger_entries AS line LEFT JOIN jobs ON jobs.id = line.job_id
-        WHERE jobs.id IS NOT NULL AND line.attempt > jobs.attempt""",
+        WHERE line.attempt > jobs.attempt
+          OR jobs.id IS NULL AND to_regclass(
+            'jobs_' || to_char(uuid_extract_timestamp(line.job_id) AT TIME ZONE 'UTC', 'YYYYMM')) IS NOT NULL""",
     "a job's cost is the sum of its lines": """
         SELECT jobs.id, coalesce(sum(line.amount_usd), 0) AS expected, jobs.cost_usd AS found
         FROM jobs LEFT JOIN ledger_entries AS line ON line.job_id = jobs.id

@@ -1,5 +1,6 @@
 """Refusals about limits, and how one of Postgres becomes one of ours."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -82,8 +83,9 @@ def _refusal(detail: dict[str, Any]) -> WaybillError:
     seconds = max(1, int(detail["retry_after_seconds"]))
     if kind is LimitKind.TOKENS_PER_MINUTE:
         return RateLimited(f"{told}; wait {seconds} s", retry_after_seconds=seconds, limit=limit, used=used)
+    anew = datetime.fromisoformat(detail["resets_at"]).astimezone(UTC)
     return QuotaExceeded(
-        f"{told}; it begins anew at {detail['resets_at']}, or an administrator raises it",
+        f"{told}; it begins anew on {anew:%Y-%m-%d at %H:%M} UTC, unless an administrator raises it",
         limit=limit,
         used=used,
         period_start=detail["period_start"],

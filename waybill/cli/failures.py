@@ -14,6 +14,8 @@ from waybill.cli.exits import Exit
 _UNAUTHENTICATED, _FORBIDDEN, _NOT_FOUND, _TIMEOUT, _GONE, _BUSY, _SERVER = 401, 403, 404, 408, 410, 429, 500
 
 
+# A 403 that is not about the key.
+_QUOTA = "quota_exceeded"
 _ORDER = ("demo", "up", "doctor", "kb", "jobs", "capabilities", "keys", "projects", "members")
 
 
@@ -153,13 +155,13 @@ def _found(code: str, message: str, remedy: str, exit_code: Exit) -> dict[str, A
 
 
 def _of_problem(problem: Any) -> dict[str, Any]:
-    found = _found(problem.code, problem.detail, _remedy(problem), _exit_of(problem.status))
+    found = _found(problem.code, problem.detail, _remedy(problem), _exit_of(problem.status, problem.code))
     fields = [{"path": field.path, "message": field.message} for field in problem.fields]
     return {**found, "status": problem.status, "fields": fields, "trace_id": problem.trace_id}
 
 
-def _exit_of(status: int) -> Exit:
-    if status in {_UNAUTHENTICATED, _FORBIDDEN}:
+def _exit_of(status: int, code: str) -> Exit:
+    if status in {_UNAUTHENTICATED, _FORBIDDEN} and code != _QUOTA:
         return Exit.DENIED
     if status in {_NOT_FOUND, _GONE}:
         return Exit.FAILED
@@ -168,9 +170,19 @@ def _exit_of(status: int) -> Exit:
     return Exit.REFUSED
 
 
+# What helps, for codes whose status alone would not say it.
+_REMEDIES = {
+    **dict.fromkeys(
+        ("capability_not_found", "capability_unknown"), "`waybill capabilities list` shows what can be asked for"
+    ),
+    _QUOTA: "`waybill limits list` shows what is limited and used; `waybill limits set` raises it",
+    "budget_exhausted": "`waybill budgets list` shows what is spent and reserved; `waybill budgets update` raises it",
+}
+
+
 def _remedy(problem: Any) -> str:
-    if problem.code in {"capability_not_found", "capability_unknown"}:
-        return "`waybill capabilities list` shows what can be asked for"
+    if problem.code in _REMEDIES:
+        return _REMEDIES[problem.code]
     if problem.status == _UNAUTHENTICATED:
         return "`waybill keys create` makes a key; hand it over with WAYBILL_API_KEY or --api-key"
     if problem.status == _FORBIDDEN:

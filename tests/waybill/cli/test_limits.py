@@ -24,3 +24,16 @@ def test_limits_are_set_listed_and_removed(cli: Cli) -> None:
     assert "12.50" in cli("limits", "remove", "cost_per_month", "--key", key).stdout
     assert cli("limits", "remove", "cost_per_month", "--key", key).exit_code != 0
     assert cli("limits", "remove", "jobs_per_day").exit_code == 0
+
+
+def test_a_used_up_quota_says_which_and_until_when_and_does_not_blame_the_key(cli: Cli) -> None:
+    assert cli("limits", "set", "jobs_per_day", "0").exit_code == 0
+    try:
+        refused = cli("jobs", "submit", "probe.act")
+        assert refused.exit_code == 5
+        assert "limit of 0 jobs a day is used up" in refused.stderr
+        assert "00:00 UTC" in refused.stderr
+        assert "waybill limits list" in refused.stderr
+        assert "scopes" not in refused.stderr
+    finally:
+        cli("limits", "remove", "jobs_per_day")
