@@ -31,6 +31,9 @@ from core.knowledge.service import KnowledgeService
 from core.ledger.budgets import BudgetService
 from core.limits.book import CallersLimits, LimitBook
 from core.limits.service import LimitService
+from core.registry.catalogue.catalogue import ModelCatalogue
+from core.registry.deployments import read_deployments
+from core.registry.service import ModelRegistry
 
 _Arguments = ParamSpec("_Arguments")
 _Returned = TypeVar("_Returned")
@@ -57,6 +60,8 @@ class Runtime:
         self.jobs = JobService(settings, self.blobs, self.limit_book)
         self.knowledge = KnowledgeService()
         self.budgets = BudgetService()
+        self.models = ModelRegistry(read_deployments(settings))
+        self.catalogue = ModelCatalogue(settings, self.models.deployments)
         self.signer = Signer.from_settings(settings) if settings.signing_key is not None else None
         self.keyring = Keyring.from_settings(settings)
         self.redis = connect(settings)

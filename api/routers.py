@@ -17,9 +17,12 @@ from api.knowledge_bases import documents
 from api.knowledge_bases import routes as knowledge_bases
 from api.limits import routes as limits
 from api.members import routes as members
+from api.models import aliases, stages
+from api.models import routes as models
 from api.organization import routes as organization
 from api.prices import routes as prices
 from api.projects import routes as projects
+from api.prompts import routes as prompts
 from api.retention import routes as retention
 from api.usage import routes as usage
 
@@ -40,6 +43,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     limits.router,
     retention.router,
     prices.router,
+    models.router,
+    stages.router,
+    aliases.router,
+    models.deployments_router,
+    prompts.router,
     usage.router,
     costs.router,
     audit.router,

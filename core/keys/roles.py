@@ -21,6 +21,7 @@ class Role(StrEnum):
         return ROLES[self]
 
 
+# Who writes a version is not who puts it to work: a developer does the one, an operator the other, an admin both.
 # Owners alone rewrite what things cost and erase from the audit trail; nobody can hand out what they do not hold, so
 # an admin cannot make an owner.
 _TABLE = """
@@ -43,6 +44,9 @@ prices:read           x      x        x         x         x
 prices:write          x      .        .         .         .
 audit:read            x      x        .         x         x
 audit:write           x      .        .         .         .
+models:read           x      x        x         x         x
+models:write          x      x        x         .         .
+models:promote        x      x        .         x         .
 limits:read           x      x        x         x         x
 limits:write          x      x        .         x         .
 retention:read        x      x        x         x         x

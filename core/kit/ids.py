@@ -18,6 +18,10 @@ DOCUMENT = "doc"
 BUDGET = "bud"
 PRICE = "prc"
 AUDIT = "aud"
+MODEL = "mdl"
+MODEL_VERSION = "mdv"
+ALIAS = "als"
+PROMPT = "prm"
 ERASURE = "ers"
 
 

@@ -186,6 +186,12 @@ class Settings(BaseSettings):
     model_max_attempts: int = Field(
         3, ge=1, le=10, description="How often one call may ask that endpoint, as long as no text has come."
     )
+    deployments_file: Path | None = Field(
+        None, description="TOML file of further deployments of model providers; see [models](models.md)."
+    )
+    secrets_dir: Path | None = Field(
+        None, description="Folder of files that each hold one credential, as Docker and Kubernetes mount secrets."
+    )
     model_cache_projects: list[UUID] = Field(
         default_factory=list,
         description="JSON list of projects whose identical model calls are answered from Redis; empty turns it off.",

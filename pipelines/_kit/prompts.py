@@ -1,9 +1,23 @@
-"""Prompts are files beside the capability; a result records the digest of the ones that made it."""
+"""Prompts are files beside the capability; a result records the digest of the ones that made it.
 
-import hashlib
+The registry may put another text in a file's place: a model version's own, or the organisation's.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from core.registry.digests import digest
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from core.kit.db import Executor
+    from core.registry.prompts.book import PromptBook
+
+__all__ = ["Prompt", "choose_prompt", "digest", "load_prompt", "packaged_prompts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +35,45 @@ def load_prompt(package: str, name: str) -> Prompt:
     return Prompt(text, digest(text))
 
 
-def digest(*texts: str) -> str:
-    """One digest over several texts, each preceded by its length so that no two lists share one."""
-    hashed = hashlib.sha256()
-    for text in texts:
-        encoded = text.encode()
-        hashed.update(len(encoded).to_bytes(8, "big") + encoded)
-    return f"sha256:{hashed.hexdigest()}"
+def choose_prompt(
+    book: "PromptBook",
+    executor: "Executor",
+    organization_id: "UUID",
+    package: str,
+    name: str,
+    *,
+    prompt_set: Mapping[str, str],
+    pinned: str | None = None,
+) -> Prompt:
+    """The prompt to use: what the registry puts in the place of ``prompts/<name>.md``, or else the file.
+
+    `prompt_set` is the resolved model's, `pinned` a digest that an experiment chose. Raises
+    `core.registry.prompts.book.PromptUnknown` when one of them names a version that does not exist.
+    """
+    chosen = book.choose(
+        executor,
+        organization_id=organization_id,
+        name=registered_name(package, name),
+        prompt_set=prompt_set,
+        pinned=pinned,
+    )
+    return load_prompt(package, name) if chosen is None else Prompt(chosen.text, chosen.digest)
+
+
+def registered_name(package: str, name: str) -> str:
+    """What the registry calls a package's prompt: ``knowledge/answer``."""
+    return f"{package.rpartition('.')[2]}/{name}"
+
+
+def packaged_prompts() -> Iterator[tuple[str, str]]:
+    """Name and text of every prompt file of the capabilities that are installed, by name."""
+    from pipelines.registry import manifests
+
+    packages = {manifest.entry.partition(":")[0].rpartition(".")[0] for manifest in manifests().values()}
+    for package in sorted(packages - {""}):
+        folder = files(package).joinpath("prompts")
+        if folder.is_dir():
+            for file in sorted(folder.iterdir(), key=lambda file: file.name):
+                if file.name.endswith(".md"):
+                    name = file.name.removesuffix(".md")
+                    yield registered_name(package, name), load_prompt(package, name).text

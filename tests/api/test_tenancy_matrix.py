@@ -23,7 +23,22 @@ from core.keys.scopes import SCOPES
 from core.keys.service import IssuedKey
 from core.kit import db
 from core.kit.db import Database
-from core.kit.ids import AUDIT, BUDGET, DOCUMENT, JOB, KEY, KNOWLEDGE_BASE, MEMBER, PROJECT, decode, encode, new_id
+from core.kit.ids import (
+    ALIAS,
+    AUDIT,
+    BUDGET,
+    DOCUMENT,
+    JOB,
+    KEY,
+    KNOWLEDGE_BASE,
+    MEMBER,
+    MODEL,
+    PROJECT,
+    PROMPT,
+    decode,
+    encode,
+    new_id,
+)
 from core.kit.settings import Settings
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.tenancy import role_key
@@ -44,12 +59,17 @@ PREFIXES = {
     "member_id": MEMBER,
     "budget_id": BUDGET,
     "record_id": AUDIT,
+    "model_id": MODEL,
+    "alias_id": ALIAS,
+    "prompt_id": PROMPT,
     "scope": PROJECT,
 }
 # A word in a path that is no id: what is limited.
 KIND = "jobs_per_day"
 # Documents that are the same for every tenant.
-SHARED = {"/v1/capabilities", "/v1/capabilities/{name}"}
+SHARED = {"/v1/capabilities", "/v1/capabilities/{name}", "/v1/deployments"}
+
+VERSION = {"deployment": "local/smollm2", "provider_model": "local/smollm2", "context_window": 4096}
 
 
 @dataclass(frozen=True)
@@ -108,6 +128,19 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/v1/prices"): (
         Case({"provider": "p", "model": "m", "unit": "input_tokens", "usd_per_unit": "0.1"}, creates=True),
     ),
+    ("POST", "/v1/models"): (Case({"name": NAME}, creates=True),),
+    ("GET", "/v1/models/resolve"): (Case(query={"name": "local/extractive", "project_id": "{project_id}"}),),
+    ("POST", "/v1/models/{model_id}/versions"): (Case(VERSION),),
+    ("POST", "/v1/models/{model_id}/promote"): (Case({"version": 1, "reason": "mine"}),),
+    ("POST", "/v1/models/{model_id}/rollback"): (Case({"reason": "mine"}),),
+    ("POST", "/v1/models/{model_id}/retire"): (Case({"version": 2, "reason": "mine"}),),
+    ("POST", "/v1/models/{model_id}/restore"): (Case({"version": 2, "reason": "mine"}),),
+    ("PUT", "/v1/aliases"): (
+        Case({"alias": NAME, "model": "local/extractive"}, creates=True),
+        Case({"alias": "theirs", "model": "local/extractive", "project_id": "{project_id}"}),
+    ),
+    ("DELETE", "/v1/aliases/{alias_id}"): (Case(),),
+    ("POST", "/v1/prompts"): (Case({"name": "knowledge/answer", "text": "Mine."}, creates=True),),
     ("GET", "/v1/costs/statement"): (Case(query={"month": "2026-10", "project_id": "{project_id}"}),),
 }
 
@@ -164,8 +197,15 @@ def victim(api: RunningApi) -> Victim:
             "key_id": made("/v1/keys", json={"name": NAME}),
             "member_id": made("/v1/members", json=member),
             "budget_id": made("/v1/budgets", json={"name": NAME, "limit_usd": "500"}),
+            "model_id": made("/v1/models", json={"name": NAME, "description": MARK}),
+            "prompt_id": made("/v1/prompts", json={"name": "knowledge/answer", "text": MARK, "activate": True}),
             "record_id": client.get("/v1/audit").json()["data"][0]["id"],
         }
+        for number in (1, 2):
+            made(f"/v1/models/{ids['model_id']}/versions", json=VERSION)
+            made(f"/v1/models/{ids['model_id']}/promote", json={"version": number, "reason": MARK})
+        alias = client.put("/v1/aliases", json={"alias": MARK, "model": NAME, "project_id": ids["project_id"]})
+        ids["alias_id"] = alias.json()["id"]
         ids["scope"] = ids["project_id"]
         client.put(f"/v1/limits/{ids['scope']}/{KIND}", json={"value": 70_000}).raise_for_status()
     return Victim(key, ids)

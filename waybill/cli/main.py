@@ -14,8 +14,10 @@ from waybill.cli import (
     knowledge,
     limits,
     members,
+    models,
     prices,
     projects,
+    prompts,
     receipts,
     retention,
     roles,
@@ -45,6 +47,8 @@ app.add_typer(limits.app, name="limits", rich_help_panel=_USE)
 app.add_typer(retention.app, name="retention", rich_help_panel=_USE)
 app.add_typer(costs.app, name="costs", rich_help_panel=_USE)
 app.add_typer(prices.app, name="prices", rich_help_panel=_USE)
+app.add_typer(models.app, name="models", rich_help_panel=_USE)
+app.add_typer(prompts.app, name="prompts", rich_help_panel=_USE)
 app.add_typer(keys.app, name="keys", rich_help_panel=_USE)
 app.add_typer(projects.app, name="projects", rich_help_panel=_USE)
 app.add_typer(members.app, name="members", rich_help_panel=_USE)

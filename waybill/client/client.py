@@ -11,6 +11,7 @@ from waybill.client.jobs import Jobs
 from waybill.client.knowledge import KnowledgeBases
 from waybill.client.limits import Limits
 from waybill.client.prices import Prices
+from waybill.client.registry import Aliases, Models, Prompts
 from waybill.client.retention import Retention
 from waybill.client.tenancy import Keys, Members, Projects
 from waybill.client.transport import Transport
@@ -39,6 +40,9 @@ class WaybillClient:
         self.retention = Retention(self._transport)
         self.costs = Costs(self._transport)
         self.prices = Prices(self._transport)
+        self.models = Models(self._transport)
+        self.aliases = Aliases(self._transport)
+        self.prompts = Prompts(self._transport)
         self.audit = Audit(self._transport)
 
     def __enter__(self) -> Self:

@@ -1,0 +1,1 @@
+"""``/v1/models``, ``/v1/aliases`` and ``/v1/deployments``."""

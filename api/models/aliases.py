@@ -1,0 +1,95 @@
+"""``/v1/aliases``: names that an organisation, a project or one capability gives to models."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Path, Query, Request, Response
+
+from api import cursors
+from api.answers import parse_id, respond_json
+from api.deps import get_runtime
+from api.models.routes import PAGE_MAX, Cursor, parse_project
+from api.models.schemas import Alias, AliasPage, SetAlias, alias_to_wire
+from api.openapi import problems
+from api.routing import caller, new_router, requires
+from core.kit.ids import ALIAS
+from core.registry.aliases import service
+from core.registry.aliases.records import Alias as AliasRecord
+from core.registry.aliases.records import NewAlias
+from core.registry.records import Owner
+
+router = new_router("/v1/aliases", "models")
+
+AliasId = Annotated[str, Path(description="The alias's id.", examples=["als_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+
+
+@router.get(
+    "",
+    response_model=AliasPage,
+    summary="List aliases",
+    responses={200: {"description": "The organization's and everybody's, newest first."}, **problems()},
+)
+@requires("models:read", organization_wide=True)
+async def list_aliases(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Aliases on a page.")] = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """A page of aliases."""
+    before = None if cursor is None else cursors.decode(cursor)
+    found = await get_runtime(request).in_thread(_list, request, before, limit + 1)
+    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
+    return respond_json({"data": [alias_to_wire(each) for each in found[:limit]], "next_cursor": following})
+
+
+def _list(request: Request, before: UUID | None, limit: int) -> list[AliasRecord]:
+    organization_id = caller(request).organization_id
+    session = get_runtime(request).database.single_tenant(organization_id)
+    return service.list_aliases(session, organization_id, cursor=before, limit=limit)
+
+
+@router.put(
+    "",
+    response_model=Alias,
+    summary="Set an alias",
+    description=(
+        "In place of the one with the same alias, project and capability; in force in every process within two seconds."
+        " Sending it again changes nothing more."
+    ),
+    responses={200: {"description": "The alias as it is now."}, **problems(400, 404, 408, 409, 413, 415)},
+)
+@requires("models:promote", organization_wide=True)
+async def set_alias(request: Request, body: SetAlias) -> Response:
+    """Point an alias at a model."""
+    project = None if body.project_id is None else parse_project(body.project_id, "body.project_id")
+    new = NewAlias(body.alias, body.model, body.version, project, body.capability)
+    return respond_json(alias_to_wire(await get_runtime(request).in_thread(_set, request, new)))
+
+
+def _set(request: Request, new: NewAlias) -> AliasRecord:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        found = service.set_alias(session, Owner.of(principal), new)
+    runtime.catalogue.forget()
+    return found
+
+
+@router.delete(
+    "/{alias_id}",
+    response_model=Alias,
+    summary="Remove an alias",
+    responses={200: {"description": "The alias that was removed."}, **problems(404)},
+)
+@requires("models:promote", organization_wide=True)
+async def remove_alias(request: Request, alias_id: AliasId) -> Response:
+    """Remove one alias."""
+    found = parse_id(ALIAS, alias_id, "alias")
+    return respond_json(alias_to_wire(await get_runtime(request).in_thread(_remove, request, found)))
+
+
+def _remove(request: Request, alias_id: UUID) -> AliasRecord:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        found = service.remove(session, Owner.of(principal), alias_id)
+    runtime.catalogue.forget()
+    return found

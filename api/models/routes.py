@@ -1,0 +1,250 @@
+"""``/v1/models``: models, their immutable versions, and what a name means."""
+
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+from fastapi import Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.deps import get_runtime
+from api.models.schemas import (
+    NUMBER_MAX,
+    AddVersion,
+    CreateModel,
+    DeploymentList,
+    Model,
+    ModelPage,
+    ModelVersion,
+    ModelVersionPage,
+    ResolvedModel,
+    deployment_to_wire,
+    model_to_wire,
+    resolution_to_wire,
+    version_to_wire,
+)
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.problem import invalid
+from api.routing import caller, new_router, requires
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.kit.ids import MODEL, PROJECT, decode, encode
+from core.registry import service
+from core.registry.catalogue.catalogue import Resolution
+from core.registry.errors import ModelNotFound, ModelUnknown
+from core.registry.records import Model as ModelRecord
+from core.registry.records import NewVersion, Owner, Version
+
+router = new_router("/v1/models", "models")
+deployments_router = new_router("/v1/deployments", "models")
+
+PAGE_MAX = 200
+_CURSOR = "`next_cursor` of the page before."
+ModelId = Annotated[str, Path(description="The model's id.", examples=["mdl_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+Cursor = Annotated[str | None, Query(max_length=100, description=_CURSOR)]
+_LOCATION = {"Location": {"description": "Where it is read.", "schema": {"type": "string"}}}
+
+
+def number_cursor(cursor: str | None) -> int | None:
+    """The number below which a page of numbered things begins. Raises `Unprocessable` for what is no cursor of ours."""
+    if cursor is None:
+        return None
+    number = cursors.decode(cursor).int
+    if number > NUMBER_MAX:
+        message = "this is not a cursor of ours; pass next_cursor of the page before, unchanged"
+        raise invalid([{"path": "query.cursor", "code": "invalid_cursor", "message": message}])
+    return number
+
+
+def to_number_cursor(number: int) -> str:
+    """The cursor that continues after the thing with this number."""
+    return cursors.encode(UUID(int=number))
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=Model,
+    summary="Create a model",
+    description="A name without versions. Nothing answers to it before a version is added and promoted.",
+    responses={
+        201: {"description": "Created.", "headers": {**_LOCATION, **REPLAYED}},
+        **problems(400, 408, 409, 413, 415),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("models:write", organization_wide=True)
+async def create_model(request: Request, body: CreateModel) -> Response:
+    """A new model."""
+    identity = identify_request(request, await request.body())
+    return respond_answer(await get_runtime(request).in_thread(_create, request, body, identity))
+
+
+def _create(request: Request, body: CreateModel, identity: IdempotentRequest | None) -> Answer:
+    runtime, owner = get_runtime(request), Owner.of(caller(request))
+
+    def produce(session: Session) -> Answer:
+        made = runtime.models.create(session, owner, body.name, body.description)
+        return Answer(201, orjson.dumps(model_to_wire(made)), f"/v1/models/{encode(MODEL, made.id)}")
+
+    return carry_out(request, identity, produce)
+
+
+@router.get(
+    "",
+    response_model=ModelPage,
+    summary="List models",
+    responses={200: {"description": "The organization's and everybody's, newest first."}, **problems()},
+)
+@requires("models:read", organization_wide=True)
+async def list_models(
+    request: Request,
+    name: Annotated[str | None, Query(max_length=100, description="Only those of this name.")] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Models on a page.")] = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """A page of models."""
+    before = None if cursor is None else cursors.decode(cursor)
+    found = await get_runtime(request).in_thread(_list, request, name, before, limit + 1)
+    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
+    return respond_json({"data": [model_to_wire(each) for each in found[:limit]], "next_cursor": following})
+
+
+def _list(request: Request, name: str | None, before: UUID | None, limit: int) -> list[ModelRecord]:
+    organization_id = caller(request).organization_id
+    session = get_runtime(request).database.single_tenant(organization_id)
+    return service.list_models(session, organization_id, name=name, cursor=before, limit=limit)
+
+
+@router.get(
+    "/resolve",
+    response_model=ResolvedModel,
+    summary="Ask what a name means",
+    description=(
+        "Which version answers to a name in a project, for a capability, and why. It answers from memory, as a job"
+        " would be answered in this process: a change is seen within two seconds."
+    ),
+    responses={200: {"description": "The version that answers."}, **problems(404)},
+)
+@requires("models:read", organization_wide=True)
+async def resolve_name(
+    request: Request,
+    name: Annotated[str, Query(min_length=1, max_length=100, description="A model or an alias.")],
+    capability: Annotated[str, Query(max_length=129, description="For this capability. Default: for none.")] = "",
+    project_id: Annotated[str | None, Query(max_length=40, description="In this project. Default: the key's.")] = None,
+) -> Response:
+    """What a name means."""
+    project = caller(request).project_id if project_id is None else parse_project(project_id, "query.project_id")
+    found = await get_runtime(request).in_thread(_resolve, request, name, capability, project)
+    return respond_json(resolution_to_wire(name, found))
+
+
+def parse_project(text: str, path: str) -> UUID:
+    """The id of a project. Raises `Unprocessable` for what cannot be one."""
+    try:
+        return decode(PROJECT, text)
+    except ValueError as error:
+        raise invalid([{"path": path, "code": "invalid_id", "message": "the id of a project: prj_…"}]) from error
+
+
+def _resolve(request: Request, name: str, capability: str, project_id: UUID) -> Resolution:
+    runtime, organization_id = get_runtime(request), caller(request).organization_id
+    try:
+        return runtime.catalogue.explain(
+            runtime.database.single_tenant(organization_id),
+            organization_id=organization_id,
+            project_id=project_id,
+            capability=capability,
+            name=name,
+        )
+    except ModelUnknown as unknown:
+        raise ModelNotFound(unknown.detail) from None
+
+
+@router.get(
+    "/{model_id}",
+    response_model=Model,
+    summary="Read a model",
+    responses={200: {"description": "The model and its champion."}, **problems(404)},
+)
+@requires("models:read", organization_wide=True)
+async def read_model(request: Request, model_id: ModelId) -> Response:
+    """One model."""
+    found = parse_id(MODEL, model_id, "model")
+    return respond_json(model_to_wire(await get_runtime(request).in_thread(_read, request, found)))
+
+
+def _read(request: Request, model_id: UUID) -> ModelRecord:
+    organization_id = caller(request).organization_id
+    return service.get_model(get_runtime(request).database.single_tenant(organization_id), organization_id, model_id)
+
+
+@router.post(
+    "/{model_id}/versions",
+    status_code=201,
+    response_model=ModelVersion,
+    summary="Add a version",
+    description="A candidate that can never be changed. Every fault of it is named at once.",
+    responses={
+        201: {"description": "Added.", "headers": REPLAYED},
+        **problems(400, 404, 408, 409, 413, 415),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("models:write", organization_wide=True)
+async def add_version(request: Request, model_id: ModelId, body: AddVersion) -> Response:
+    """A new version."""
+    found = parse_id(MODEL, model_id, "model")
+    identity = identify_request(request, await request.body())
+    new = get_runtime(request).models.complete(body.model_dump())
+    return respond_answer(await get_runtime(request).in_thread(_add, request, found, new, identity))
+
+
+def _add(request: Request, model_id: UUID, new: NewVersion, identity: IdempotentRequest | None) -> Answer:
+    runtime, owner = get_runtime(request), Owner.of(caller(request))
+
+    def produce(session: Session) -> Answer:
+        return Answer(201, orjson.dumps(version_to_wire(runtime.models.add_version(session, owner, model_id, new))))
+
+    return carry_out(request, identity, produce)
+
+
+@router.get(
+    "/{model_id}/versions",
+    response_model=ModelVersionPage,
+    summary="List a model's versions",
+    responses={200: {"description": "A page, the last one first."}, **problems(404)},
+)
+@requires("models:read", organization_wide=True)
+async def list_versions(
+    request: Request,
+    model_id: ModelId,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Versions on a page.")] = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """A page of versions."""
+    model = parse_id(MODEL, model_id, "model")
+    found = await get_runtime(request).in_thread(_versions, request, model, number_cursor(cursor), limit + 1)
+    following = to_number_cursor(found[limit - 1].number) if len(found) > limit else None
+    return respond_json({"data": [version_to_wire(each) for each in found[:limit]], "next_cursor": following})
+
+
+def _versions(request: Request, model_id: UUID, before: int | None, limit: int) -> list[Version]:
+    organization_id = caller(request).organization_id
+    with get_runtime(request).database.tenant(organization_id) as session:
+        return service.list_versions(session, organization_id, model_id, before=before, limit=limit)
+
+
+@deployments_router.get(
+    "",
+    response_model=DeploymentList,
+    summary="List deployments",
+    description="Where models are reached. The operator names them in a file; see the reference of models.",
+    responses={200: {"description": "All of them."}, **problems()},
+)
+@requires("models:read", organization_wide=True)
+async def list_deployments(request: Request) -> Response:
+    """The deployments of this installation."""
+    known = get_runtime(request).models.deployments
+    return respond_json({"data": [deployment_to_wire(each) for each in known]})

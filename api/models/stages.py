@@ -1,0 +1,155 @@
+"""``/v1/models/{id}/promote``, ``rollback``, ``retire``, ``restore`` and ``history``."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import Query, Request, Response
+from sqlalchemy.orm import Session
+
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.deps import get_runtime
+from api.models.routes import PAGE_MAX, Cursor, ModelId, number_cursor, to_number_cursor
+from api.models.schemas import (
+    ChangeVersion,
+    Model,
+    ModelVersion,
+    Promote,
+    Rollback,
+    StageHistory,
+    change_to_wire,
+    model_to_wire,
+    version_to_wire,
+)
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.routing import caller, new_router, requires
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.kit.ids import MODEL
+from core.registry.records import Owner, StageChange
+from core.registry.stages import service
+
+router = new_router("/v1/models", "models")
+
+_REFUSED = problems(400, 404, 408, 409, 413, 415)
+_KEYED = {"parameters": [IDEMPOTENCY_KEY]}
+_Act = Callable[[Session, Owner, UUID], dict[str, Any]]
+
+
+@router.post(
+    "/{model_id}/promote",
+    response_model=Model,
+    summary="Promote a version",
+    description=(
+        "The version answers to the model's name from now on, in every process within two seconds. The champion before"
+        " becomes a candidate. A champion that is promoted again stays what it is."
+    ),
+    responses={200: {"description": "The model as it is now.", "headers": REPLAYED}, **_REFUSED},
+    openapi_extra=_KEYED,
+)
+@requires("models:promote", organization_wide=True)
+async def promote(request: Request, model_id: ModelId, body: Promote) -> Response:
+    """Put a version to work."""
+
+    def act(session: Session, owner: Owner, model: UUID) -> dict[str, Any]:
+        return model_to_wire(
+            service.promote(session, owner, model, body.version, reason=body.reason, expected=body.champion)
+        )
+
+    return await _change(request, model_id, act)
+
+
+@router.post(
+    "/{model_id}/rollback",
+    response_model=Model,
+    summary="Roll back to the champion before",
+    description=(
+        "Undoes the last promotion that has not been undone, past versions that are retired. A second rollback goes"
+        " back further; it never returns to the version that was given up. Name the champion to be taken away, so that"
+        " two people who see the same trouble do not go back twice."
+    ),
+    responses={200: {"description": "The model as it is now.", "headers": REPLAYED}, **_REFUSED},
+    openapi_extra=_KEYED,
+)
+@requires("models:promote", organization_wide=True)
+async def rollback(request: Request, model_id: ModelId, body: Rollback) -> Response:
+    """Go back."""
+
+    def act(session: Session, owner: Owner, model: UUID) -> dict[str, Any]:
+        return model_to_wire(service.rollback(session, owner, model, reason=body.reason, expected=body.champion))
+
+    return await _change(request, model_id, act)
+
+
+@router.post(
+    "/{model_id}/retire",
+    response_model=ModelVersion,
+    summary="Retire a version",
+    description="It can not be promoted, pinned by an alias or rolled back to until it is restored.",
+    responses={200: {"description": "The version as it is now.", "headers": REPLAYED}, **_REFUSED},
+    openapi_extra=_KEYED,
+)
+@requires("models:promote", organization_wide=True)
+async def retire(request: Request, model_id: ModelId, body: ChangeVersion) -> Response:
+    """Take a version out of use."""
+
+    def act(session: Session, owner: Owner, model: UUID) -> dict[str, Any]:
+        return version_to_wire(service.retire(session, owner, model, body.version, reason=body.reason))
+
+    return await _change(request, model_id, act)
+
+
+@router.post(
+    "/{model_id}/restore",
+    response_model=ModelVersion,
+    summary="Restore a retired version",
+    responses={200: {"description": "The version, a candidate again.", "headers": REPLAYED}, **_REFUSED},
+    openapi_extra=_KEYED,
+)
+@requires("models:promote", organization_wide=True)
+async def restore(request: Request, model_id: ModelId, body: ChangeVersion) -> Response:
+    """Take a version back into use."""
+
+    def act(session: Session, owner: Owner, model: UUID) -> dict[str, Any]:
+        return version_to_wire(service.restore(session, owner, model, body.version, reason=body.reason))
+
+    return await _change(request, model_id, act)
+
+
+@router.get(
+    "/{model_id}/history",
+    response_model=StageHistory,
+    summary="Read a model's history",
+    responses={200: {"description": "Every change of a stage, the last one first."}, **problems(404)},
+)
+@requires("models:read", organization_wide=True)
+async def read_history(
+    request: Request,
+    model_id: ModelId,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Changes on a page.")] = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """A page of a model's history."""
+    model = parse_id(MODEL, model_id, "model")
+    found = await get_runtime(request).in_thread(_history, request, model, number_cursor(cursor), limit + 1)
+    following = to_number_cursor(found[limit - 1].number) if len(found) > limit else None
+    return respond_json({"data": [change_to_wire(each) for each in found[:limit]], "next_cursor": following})
+
+
+def _history(request: Request, model_id: UUID, before: int | None, limit: int) -> list[StageChange]:
+    organization_id = caller(request).organization_id
+    with get_runtime(request).database.tenant(organization_id) as session:
+        return service.history(session, organization_id, model_id, before=before, limit=limit)
+
+
+async def _change(request: Request, model_id: str, act: _Act) -> Response:
+    model = parse_id(MODEL, model_id, "model")
+    identity = identify_request(request, await request.body())
+    return respond_answer(await get_runtime(request).in_thread(_carry_out, request, model, act, identity))
+
+
+def _carry_out(request: Request, model_id: UUID, act: _Act, identity: IdempotentRequest | None) -> Answer:
+    owner = Owner.of(caller(request))
+    answer = carry_out(request, identity, lambda session: Answer(200, orjson.dumps(act(session, owner, model_id))))
+    get_runtime(request).catalogue.forget()
+    return answer

@@ -1,0 +1,114 @@
+"""``/v1/prompts``: immutable versions of prompts, and which of them is in force."""
+
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+from fastapi import Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.deps import get_runtime
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.problem import invalid
+from api.prompts.schemas import AddPrompt, Prompt, PromptPage, to_wire
+from api.routing import caller, new_router, requires, scope_missing
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.kit.ids import PROMPT, encode
+from core.registry.prompts import service
+from core.registry.prompts.records import PromptVersion
+from core.registry.records import Owner
+
+router = new_router("/v1/prompts", "models")
+
+_PAGE_MAX = 200
+_PROMOTE = "models:promote"
+PromptId = Annotated[str, Path(description="The version's id.", examples=["prm_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=Prompt,
+    summary="Add a version of a prompt",
+    description=(
+        "Without `activate` it waits to be named by a model's `prompt_set` or by an experiment. A text that is the"
+        " newest version already is not written again."
+    ),
+    responses={
+        201: {
+            "description": "The version.",
+            "headers": {"Location": {"description": "The version.", "schema": {"type": "string"}}, **REPLAYED},
+        },
+        **problems(400, 404, 408, 409, 413, 415),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("models:write", organization_wide=True)
+async def add_prompt(request: Request, body: AddPrompt) -> Response:
+    """A new version."""
+    if (body.text is None) == (body.digest is None) or (body.digest is not None and not body.activate):
+        message = "send the text of a new version, or with activate the digest of an earlier one"
+        raise invalid([{"path": "body.text", "code": "prompt_invalid", "message": message}])
+    if body.activate and _PROMOTE not in caller(request).scopes:
+        raise scope_missing(_PROMOTE)
+    identity = identify_request(request, await request.body())
+    return respond_answer(await get_runtime(request).in_thread(_add, request, body, identity))
+
+
+def _add(request: Request, body: AddPrompt, identity: IdempotentRequest | None) -> Answer:
+    owner = Owner.of(caller(request))
+
+    def produce(session: Session) -> Answer:
+        if body.digest is not None:
+            made = service.enforce(session, owner, body.name, body.digest)
+        else:
+            made = service.add(session, owner, body.name, body.text or "", takes_force=body.activate)
+        return Answer(201, orjson.dumps(to_wire(made)), f"/v1/prompts/{encode(PROMPT, made.id)}")
+
+    return carry_out(request, identity, produce)
+
+
+@router.get(
+    "",
+    response_model=PromptPage,
+    summary="List prompts",
+    responses={200: {"description": "Versions of the organization's and everybody's, newest first."}, **problems()},
+)
+@requires("models:read", organization_wide=True)
+async def list_prompts(
+    request: Request,
+    name: Annotated[str | None, Query(max_length=129, description="Only versions of this prompt.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Versions on a page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """A page of prompts."""
+    before = None if cursor is None else cursors.decode(cursor)
+    found = await get_runtime(request).in_thread(_list, request, name, before, limit + 1)
+    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
+    return respond_json({"data": [to_wire(each) for each in found[:limit]], "next_cursor": following})
+
+
+def _list(request: Request, name: str | None, before: UUID | None, limit: int) -> list[PromptVersion]:
+    organization_id = caller(request).organization_id
+    session = get_runtime(request).database.single_tenant(organization_id)
+    return service.list_prompts(session, organization_id, name=name, cursor=before, limit=limit)
+
+
+@router.get(
+    "/{prompt_id}",
+    response_model=Prompt,
+    summary="Read a version of a prompt",
+    responses={200: {"description": "The version."}, **problems(404)},
+)
+@requires("models:read", organization_wide=True)
+async def read_prompt(request: Request, prompt_id: PromptId) -> Response:
+    """One version."""
+    found = parse_id(PROMPT, prompt_id, "prompt")
+    return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
+
+
+def _read(request: Request, prompt_id: UUID) -> PromptVersion:
+    organization_id = caller(request).organization_id
+    return service.get(get_runtime(request).database.single_tenant(organization_id), organization_id, prompt_id)

@@ -1,0 +1,66 @@
+"""What a name means where several things have it: the order, as a table that is read from the top."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+
+from core.registry.records import ResolvedModel
+
+
+class Key(NamedTuple):
+    """What a name stands for: whose it is, whether it is an alias, and where it holds."""
+
+    is_own: bool
+    is_alias: bool
+    project_id: UUID | None
+    capability: str | None
+    name: str
+
+
+class Entry(NamedTuple):
+    """The model that is meant, and the version that answers; None as long as it has no champion."""
+
+    model: str
+    resolved: ResolvedModel | None
+
+
+Names = dict[Key, Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What answers to a name, and by which line of the table."""
+
+    by: str
+    entry: Entry
+
+
+def lines(project_id: UUID, capability: str, name: str) -> Iterator[tuple[str, Key]]:
+    """The table, from the first to the last line. A pin comes before it, what the settings name behind it."""
+    yield "project_capability_alias", Key(True, True, project_id, capability, name)
+    yield "project_alias", Key(True, True, project_id, None, name)
+    yield "organization_capability_alias", Key(True, True, None, capability, name)
+    yield "organization_alias", Key(True, True, None, None, name)
+    yield "champion", Key(True, False, None, None, name)
+    yield "everybodys_capability_alias", Key(False, True, None, capability, name)
+    yield "everybodys_alias", Key(False, True, None, None, name)
+    yield "everybodys_champion", Key(False, False, None, None, name)
+
+
+def find(names: Mapping[Key, Entry], project_id: UUID, capability: str, name: str) -> Found | None:
+    """The first line of the table that `names` holds."""
+    for by, key in lines(project_id, capability, name):
+        entry = names.get(key)
+        if entry is not None:
+            return Found(by, entry)
+    return None
+
+
+def reachable(names: Mapping[Key, Entry], project_id: UUID, capability: str) -> set[str]:
+    """Every name that something answers to in this place."""
+    return {
+        key.name
+        for key, entry in names.items()
+        if entry.resolved is not None and key.project_id in {None, project_id} and key.capability in {None, capability}
+    }

@@ -1,0 +1,204 @@
+"""Deployments: where providers are reached. They belong to the installation, never to a tenant.
+
+An address that a tenant could choose would be a way into the network, so deployments stand in a file of the operator's
+(TOML, ``WAYBILL_DEPLOYMENTS_FILE``), and in no table. A credential is named there, not written there: the name is that
+of a file in ``WAYBILL_SECRETS_DIR`` or of an environment variable, and it is read at each use, so that a changed key
+needs no restart. No message of this module repeats what stands behind ``credential``: somebody may have put the key
+itself there.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from core.kit.errors import Unavailable
+from core.kit.settings import Settings
+from core.registry.data_classes import DataClass
+
+DEFAULT = "default"
+# The embedded models are their own deployments: each is reached in this process.
+EMBEDDED = ("local/extractive", "local/all-MiniLM-L6-v2-int8", "local/smollm2")
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+_CREDENTIAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
+_FILE_MAX_BYTES = 1024 * 1024
+
+Name = Annotated[str, Field(pattern=_NAME)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A place where a provider is reached. `data_class_ceiling` is the highest class that may go there.
+
+    Printing one shows no address and no credential.
+    """
+
+    name: str
+    provider: str
+    base_url: str | None = field(default=None, repr=False)
+    region: str | None = None
+    api_version: str | None = None
+    data_class_ceiling: DataClass = DataClass.RESTRICTED
+    timeout_seconds: float = 60.0
+    max_attempts: int = 3
+    _credential: SecretStr | None = field(default=None, repr=False)
+    _key: SecretStr | None = field(default=None, repr=False)
+    _secrets_dir: Path | None = field(default=None, repr=False)
+
+    def read_key(self) -> str | None:
+        """The key, read now; None when this deployment needs none. Raises `Unavailable` when it cannot be read."""
+        if self._key is not None:
+            return self._key.get_secret_value()
+        if self._credential is None:
+            return None
+        name = self._credential.get_secret_value()
+        try:
+            if self._secrets_dir is not None and (self._secrets_dir / name).is_file():
+                found = (self._secrets_dir / name).read_text(encoding="utf-8").strip()
+            else:
+                found = os.environ.get(name, "").strip()
+        except (OSError, ValueError):
+            # Chained, the cause would carry the name, and with it perhaps a key, into a log.
+            found = ""
+        if not found:
+            raise Unavailable(
+                f"the credential of the deployment {self.name} is neither a file in WAYBILL_SECRETS_DIR nor an"
+                " environment variable",
+                code="credential_missing",
+            ) from None
+        return found
+
+
+class _Entry(BaseModel):
+    """One ``[[deployment]]`` of the file."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    name: Name
+    provider: Literal["openai-compatible", "azure-openai", "anthropic"]
+    base_url: AnyHttpUrl | None = None
+    region: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    api_version: Annotated[str, Field(min_length=1, max_length=50)] | None = None
+    credential: SecretStr | None = None
+    data_class_ceiling: DataClass = DataClass.RESTRICTED
+    timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+
+    @field_validator("credential")
+    @classmethod
+    def _is_a_name(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and _CREDENTIAL.fullmatch(value.get_secret_value()) is None:
+            raise ValueError("names a file in WAYBILL_SECRETS_DIR or an environment variable; it is not the key itself")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _holds_no_password(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
+        if value is not None and (value.username or value.password or value.query):
+            raise ValueError("holds a user, a password or a query; name a credential instead")
+        return value
+
+
+class _File(BaseModel):
+    """The file."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    deployment: list[_Entry] = Field(default_factory=list)
+
+
+class DeploymentBook:
+    """The deployments of an installation, as its settings and its file name them. Read once; immutable."""
+
+    def __init__(self, deployments: Mapping[str, Deployment]) -> None:
+        self._deployments = dict(deployments)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, sorted."""
+        return tuple(sorted(self._deployments))
+
+    def __iter__(self) -> Iterator[Deployment]:
+        """The deployments by name."""
+        return (self._deployments[name] for name in self.names)
+
+    def find(self, name: str) -> Deployment | None:
+        """The deployment of that name."""
+        return self._deployments.get(name)
+
+    def get(self, name: str) -> Deployment:
+        """The deployment of that name. Raises `Unavailable` that names those that exist."""
+        found = self._deployments.get(name)
+        if found is None:
+            raise Unavailable(
+                f"there is no deployment {name[:100]}; there are: {', '.join(self.names)}", code="deployment_unknown"
+            )
+        return found
+
+
+def read_deployments(settings: Settings) -> DeploymentBook:
+    """The embedded models, what ``WAYBILL_MODEL_…`` names as ``default``, and the operator's file.
+
+    Raises `Unavailable` with code ``deployments_invalid`` for a file that cannot be read or says something wrong; the
+    message names the entry and the field, never a value.
+    """
+    known = {name: Deployment(name=name, provider="local", max_attempts=1) for name in EMBEDDED}
+    if settings.model_base_url is not None:
+        known[DEFAULT] = Deployment(
+            name=DEFAULT,
+            provider="openai-compatible",
+            base_url=settings.model_base_url,
+            timeout_seconds=settings.model_timeout_seconds,
+            max_attempts=settings.model_max_attempts,
+            _key=settings.model_api_key,
+        )
+    path = settings.deployments_file
+    if path is None:
+        return DeploymentBook(known)
+    for entry in _parse(path).deployment:
+        if entry.name in known:
+            raise _invalid(path, f"{entry.name} is described twice")
+        if entry.base_url is None and entry.provider != "anthropic":
+            raise _invalid(path, f"{entry.name}: base_url is missing")
+        known[entry.name] = Deployment(
+            name=entry.name,
+            provider=entry.provider,
+            base_url=None if entry.base_url is None else str(entry.base_url).rstrip("/"),
+            region=entry.region,
+            api_version=entry.api_version,
+            data_class_ceiling=entry.data_class_ceiling,
+            timeout_seconds=entry.timeout_seconds,
+            max_attempts=entry.max_attempts,
+            _credential=entry.credential,
+            _secrets_dir=settings.secrets_dir,
+        )
+    return DeploymentBook(known)
+
+
+def _parse(path: Path) -> _File:
+    try:
+        if path.stat().st_size > _FILE_MAX_BYTES:
+            raise _invalid(path, f"it is larger than {_FILE_MAX_BYTES} bytes")
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _invalid(path, error.strerror or "it cannot be read") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        # The parser's message may quote the line, and the line may hold a key.
+        raise _invalid(path, "it is not TOML in UTF-8") from None
+    try:
+        return _File.model_validate(content)
+    except ValidationError as error:
+        told = [
+            f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}"
+            for each in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        raise _invalid(path, "; ".join(told[:10])) from None
+
+
+def _invalid(path: Path, why: str) -> Unavailable:
+    return Unavailable(f"WAYBILL_DEPLOYMENTS_FILE {path.name}: {why}", code="deployments_invalid")

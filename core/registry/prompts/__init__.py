@@ -1,0 +1,1 @@
+"""Prompts: immutable versions of texts, named by a digest."""

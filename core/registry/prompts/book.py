@@ -1,0 +1,79 @@
+"""Which prompt takes the place of a capability's file, remembered for a moment."""
+
+from collections.abc import Mapping
+from time import monotonic
+from uuid import UUID
+
+from core.kit.db import Executor
+from core.kit.errors import CapabilityFailure
+from core.registry.prompts import repository
+from core.registry.prompts.records import ChosenPrompt
+
+REMEMBER_SECONDS = 1.5
+_ORGANIZATIONS_MAX = 1_000
+_TEXTS_MAX = 2_000
+
+
+class PromptUnknown(CapabilityFailure):
+    """A version's prompt set, or an experiment, names a prompt that does not exist."""
+
+    title, default_code = "Prompt unknown", "prompt_unknown"
+
+
+class PromptBook:
+    """The prompts of a process. Safe in threads: entries are replaced whole."""
+
+    def __init__(self) -> None:
+        self._in_force: dict[UUID, tuple[float, dict[str, ChosenPrompt]]] = {}
+        self._texts: dict[tuple[UUID, str, str], str] = {}
+
+    def choose(
+        self,
+        executor: Executor,
+        *,
+        organization_id: UUID,
+        name: str,
+        prompt_set: Mapping[str, str],
+        pinned: str | None = None,
+    ) -> ChosenPrompt | None:
+        """The prompt `name` that overrides the capability's file; None when the file is to be used.
+
+        A `pinned` digest (an experiment's arm) comes first, then the digest in `prompt_set` (the model version's), then
+        what the organisation has put in force. Raises `PromptUnknown` for a digest that no version has.
+        """
+        if pinned is not None:
+            return self._by_digest(executor, organization_id, name, pinned, "pin")
+        if name in prompt_set:
+            return self._by_digest(executor, organization_id, name, prompt_set[name], "version")
+        return self._of_organization(executor, organization_id).get(name)
+
+    def forget(self) -> None:
+        """Ask anew from now on. Texts are never forgotten, for they never change."""
+        self._in_force.clear()
+
+    def _of_organization(self, executor: Executor, organization_id: UUID) -> dict[str, ChosenPrompt]:
+        known = self._in_force.get(organization_id)
+        asked_at = monotonic()
+        if known is not None and asked_at - known[0] <= REMEMBER_SECONDS:
+            return known[1]
+        found = {
+            name: ChosenPrompt(name, text, digest, "organization")
+            for name, text, digest in repository.in_force(executor, organization_id)
+        }
+        if len(self._in_force) >= _ORGANIZATIONS_MAX:
+            self._in_force.clear()
+        self._in_force[organization_id] = (asked_at, found)
+        return found
+
+    def _by_digest(
+        self, executor: Executor, organization_id: UUID, name: str, digest: str, source: str
+    ) -> ChosenPrompt:
+        text = self._texts.get((organization_id, name, digest))
+        if text is None:
+            found = repository.by_digest(executor, organization_id, name, digest)
+            if found is None:
+                raise PromptUnknown(f"the prompt {name[:130]} has no version {digest[:80]}")
+            if len(self._texts) >= _TEXTS_MAX:
+                self._texts.clear()
+            text = self._texts[organization_id, name, digest] = found.text
+        return ChosenPrompt(name, text, digest, source)

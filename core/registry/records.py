@@ -1,0 +1,149 @@
+"""Models, versions and stages as services hand them around."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+from uuid import UUID
+
+from core.audit.record import Actor
+from core.keys.principal import Principal
+from core.registry.data_classes import DataClass
+
+# What a chat model can do; `core.gateway.models.Ability` says the same, and a test compares them.
+ABILITIES = ("streams", "quotes", "writes", "abstains", "tools", "json_schema", "vision")
+
+# Whose price list a provider's models stand in, unless a version says otherwise.
+PRICE_PROVIDERS = {
+    "openai-compatible": "openai-compatible",
+    "azure-openai": "azure",
+    "anthropic": "anthropic",
+    "local": "local",
+}
+
+
+class Stage(StrEnum):
+    """Where a version stands. One champion a model answers to the model's name."""
+
+    CANDIDATE = "candidate"
+    CHAMPION = "champion"
+    RETIRED = "retired"
+
+
+class Cause(StrEnum):
+    """Why a version changed its stage."""
+
+    CREATED = "created"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+    SUPERSEDED = "superseded"
+    RETIRED = "retired"
+    RESTORED = "restored"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """On whose behalf rows are written: an organisation's, or with None everybody's, which needs `Database.system`."""
+
+    organization_id: UUID | None
+    actor: Actor
+
+    @classmethod
+    def of(cls, principal: Principal) -> Self:
+        """The caller's organisation."""
+        return cls(principal.organization_id, principal.actor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewVersion:
+    """What a version says. It is written once and never changed.
+
+    `deployment` names where it is reached, `provider_model` what it is called there. `prompt_set` maps names of prompts
+    to digests, `fallbacks` are names of models that are asked, in order, when this one does not answer.
+    """
+
+    provider: str
+    deployment: str
+    provider_model: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    abilities: tuple[str, ...] = ()
+    price_provider: str
+    price_model: str
+    data_class_ceiling: DataClass = DataClass.INTERNAL
+    regions: tuple[str, ...] = ()
+    prompt_set: Mapping[str, str] = field(default_factory=dict)
+    fallbacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A stored version. `is_priced`: the price book knows what it costs, as far as this organisation sees it."""
+
+    id: UUID
+    model_id: UUID
+    organization_id: UUID | None
+    number: int
+    content: NewVersion
+    digest: str
+    created_at: datetime
+    stage: Stage
+    is_priced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A stored model; `organization_id` None: everybody's. `champion` is the number of the version that answers."""
+
+    id: UUID
+    organization_id: UUID | None
+    name: str
+    description: str
+    created_at: datetime
+    version_count: int = 0
+    champion_id: UUID | None = None
+    champion: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageChange:
+    """One change of one version's stage. `number` counts a model's changes without gaps, in the order they happened."""
+
+    id: UUID
+    number: int
+    version_id: UUID
+    version: int
+    stage: Stage
+    cause: Cause
+    reason: str
+    actor_kind: str
+    actor_id: str | None
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedModel:
+    """One version of a model, with all that a call needs to know of it.
+
+    `price_provider` and `price_model` are its name in the price book; `fallbacks` are names, tried in order.
+    `version_id` is None for the model that the settings name, which the registry does not hold.
+    """
+
+    model: str
+    version_id: UUID | None = None
+    version: int | None = None
+    provider: str
+    deployment: str
+    provider_model: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    abilities: Collection[str]
+    price_provider: str
+    price_model: str
+    data_class_ceiling: str = "restricted"
+    regions: tuple[str, ...] = ()
+    prompt_set: Mapping[str, str] = field(default_factory=dict)
+    fallbacks: tuple[str, ...] = ()

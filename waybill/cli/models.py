@@ -1,0 +1,411 @@
+"""``waybill models``: which models there are, which version answers, and going back."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from waybill.cli.connect import connect
+from waybill.cli.everybody import Registry, registry
+from waybill.cli.exits import EPILOG, Exit
+from waybill.cli.failures import CliError
+from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.output import Output
+
+if TYPE_CHECKING:
+    from waybill.client.models import Resource
+    from waybill.client.registry import Model, Models
+
+app = typer.Typer(no_args_is_help=True, help="Models: versions, which one answers, and going back.", epilog=EPILOG)
+
+Name = Annotated[str, typer.Argument(metavar="MODEL", help="Its name.", show_default=False)]
+Number = Annotated[int, typer.Argument(metavar="VERSION", min=1, help="The version's number.", show_default=False)]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; for the history.", show_default=False)]
+Everybody = Annotated[bool, typer.Option("--everybody", help="Of everybody's models. Works on the database itself.")]
+Limit = Annotated[int, typer.Option(min=1, max=200, help="How many.")]
+Cursor = Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")]
+
+
+@app.command("list", epilog=EPILOG)
+def list_models(
+    limit: Limit = 50, cursor: Cursor = None, url: Url = None, api_key: ApiKey = None, as_json: Json = False
+) -> None:
+    """List the organization's models and everybody's, newest first."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        page = client.models.list(limit=limit, cursor=cursor)
+    if as_json:
+        output.document(page.as_json())
+        return
+    _show_models(output, page.data)
+    _more(output, page.next_cursor)
+
+
+@app.command(epilog=EPILOG)
+def show(model: Name, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Show a model and its versions, the last one first."""
+    from waybill.cli.tables import table
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        found = _find(client.models, model)
+        versions = client.models.versions(found.id, limit=200).data
+    if as_json:
+        output.document({**found.as_json(), "versions": [each.as_json() for each in versions]})
+        return
+    _show_models(output, [found])
+    made = table("VERSION", "STAGE", "DEPLOYMENT", "MODEL THERE", "WINDOW", "CEILING", "PRICED")
+    for each in versions:
+        window = "" if each.context_window is None else f"{each.context_window:,}"
+        priced = "yes" if each.priced else "no"
+        made.add_row(
+            str(each.version), each.stage, each.deployment, each.provider_model, window, each.data_class_ceiling, priced
+        )
+    output.show(made)
+
+
+@app.command(epilog=EPILOG)
+def create(
+    name: Name,
+    description: Annotated[str, typer.Option(help="What it is for.")] = "",
+    everybody: Everybody = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Create a model and print its id. Nothing answers to it before a version is added and promoted."""
+    output = Output(as_json=as_json)
+    with registry(url, api_key, everybody=everybody) as models:
+        made = models.create(name, description)
+    if as_json:
+        output.document(made.as_json())
+    else:
+        output.show(made.id)
+
+
+@app.command("add-version", epilog=EPILOG)
+def add_version(
+    model: Name,
+    deployment: Annotated[str, typer.Option(help="Where it is reached; see `waybill models deployments`.")],
+    provider_model: Annotated[str, typer.Option("--model", help="What it is called there.")],
+    context_window: Annotated[int, typer.Option(min=1, help="Tokens read and written in one call.")],
+    max_output_tokens: Annotated[
+        int | None, typer.Option(min=1, show_default=False, help="The most it writes.")
+    ] = None,
+    ability: Annotated[
+        list[str] | None,
+        typer.Option(show_default=False, help="streams, writes, tools, json_schema, vision, … Repeatable."),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=JSON", show_default=False, help="Sent with every call: temperature=0.2. Repeatable."
+        ),
+    ] = None,
+    ceiling: Annotated[
+        Literal["public", "internal", "confidential", "restricted"] | None,
+        typer.Option(show_default="internal", help="The highest class of data that it may be shown."),
+    ] = None,
+    region: Annotated[list[str] | None, typer.Option(show_default="the deployment's", help="Repeatable.")] = None,
+    price_provider: Annotated[str | None, typer.Option(show_default=False, help="Whose price list it is in.")] = None,
+    price_model: Annotated[str | None, typer.Option(show_default=False, help="Its name there.")] = None,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=DIGEST", show_default=False, help="A prompt that it is used with. Repeatable."),
+    ] = None,
+    fallback: Annotated[
+        list[str] | None, typer.Option(show_default=False, help="A model to ask when it fails. Repeatable, in order.")
+    ] = None,
+    promote_because: Annotated[
+        str | None, typer.Option("--promote", metavar="REASON", show_default=False, help="Promote it at once.")
+    ] = None,
+    everybody: Everybody = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Add a version, which can never be changed, and print its number.
+
+    Example: waybill models add-version writer --deployment sweden --model gpt-4o --context-window 128000
+    """
+    given: dict[str, Any] = {
+        "max_output_tokens": max_output_tokens,
+        "abilities": ability or None,
+        "parameters": {name: _json(value, name) for name, value in _pairs(parameter, "--parameter")} or None,
+        "data_class_ceiling": ceiling,
+        "regions": region or None,
+        "price_provider": price_provider,
+        "price_model": price_model,
+        "prompt_set": dict(_pairs(prompt, "--prompt")) or None,
+        "fallbacks": fallback or None,
+    }
+    required = {"deployment": deployment, "provider_model": provider_model, "context_window": context_window}
+    body = required | {name: value for name, value in given.items() if value is not None}
+    output = Output(as_json=as_json)
+    with registry(url, api_key, everybody=everybody) as models:
+        found = _find(models, model)
+        made = models.add_version(found.id, body)
+        if promote_because is not None:
+            models.promote(found.id, made.version, promote_because)
+    if as_json:
+        output.document(made.as_json())
+    else:
+        output.show(str(made.version))
+    if not made.priced:
+        output.note(
+            f"no price is known for {made.as_json().get('price_provider')}/{made.as_json().get('price_model')}: calls"
+            " are metered and cost 0; see `waybill prices set`",
+            style="yellow",
+        )
+
+
+@app.command(epilog=EPILOG)
+def promote(
+    model: Name,
+    version: Number,
+    reason: Reason,
+    everybody: Everybody = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Make a version the champion, which answers to the model's name; within two seconds everywhere."""
+    output = Output(as_json=as_json)
+    with registry(url, api_key, everybody=everybody) as models:
+        changed = models.promote(_find(models, model).id, version, reason)
+    _answer_model(output, changed)
+
+
+@app.command(epilog=EPILOG)
+def rollback(
+    model: Name,
+    reason: Reason,
+    everybody: Everybody = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Go back to the champion before. A second rollback goes back further."""
+    output = Output(as_json=as_json)
+    with registry(url, api_key, everybody=everybody) as models:
+        found = _find(models, model)
+        # The champion that was seen: somebody else's rollback in the same moment is not repeated.
+        changed = models.rollback(found.id, reason, champion=found.champion)
+    _answer_model(output, changed)
+
+
+@app.command(epilog=EPILOG)
+def retire(
+    model: Name,
+    version: Number,
+    reason: Reason,
+    everybody: Everybody = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Take a version out of use."""
+    output = Output(as_json=as_json)
+    with registry(url, api_key, everybody=everybody) as models:
+        changed = models.retire(_find(models, model).id, version, reason)
+    _answer(output, changed, f"version {changed.version} is {changed.stage}")
+
+
+@app.command(epilog=EPILOG)
+def restore(
+    model: Name,
+    version: Number,
+    reason: Reason,
+    everybody: Everybody = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Make a retired version a candidate again."""
+    output = Output(as_json=as_json)
+    with registry(url, api_key, everybody=everybody) as models:
+        changed = models.restore(_find(models, model).id, version, reason)
+    _answer(output, changed, f"version {changed.version} is {changed.stage}")
+
+
+@app.command(epilog=EPILOG)
+def history(
+    model: Name,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Show who put which version to work, when and why, the last change first."""
+    from waybill.cli.tables import moment, table
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        page = client.models.history(_find(client.models, model).id, limit=limit, cursor=cursor)
+    if as_json:
+        output.document(page.as_json())
+        return
+    made = table("WHEN", "VERSION", "WHAT", "STAGE", "WHO", "REASON")
+    for each in page.data:
+        who = each.actor_id or each.actor_kind
+        made.add_row(moment(each.changed_at), str(each.version), each.cause, each.stage, who, each.reason)
+    output.show(made)
+    _more(output, page.next_cursor)
+
+
+@app.command(epilog=EPILOG)
+def resolve(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model or an alias.", show_default=False)],
+    capability: Annotated[str, typer.Option(show_default=False, help="For this capability.")] = "",
+    project: Annotated[str | None, typer.Option(show_default="the key's", help="In this project: prj_….")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Show which version answers to a name, and why."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        found = client.models.resolve(name, capability=capability, project_id=project)
+    version = "" if found.version is None else f" version {found.version}"
+    _answer(output, found, f"{found.model}{version} at {found.deployment} ({found.because})")
+
+
+@app.command(epilog=EPILOG)
+def deployments(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """List the places where models are reached, as the operator named them."""
+    from waybill.cli.tables import table
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        found = client.models.deployments()
+    if as_json:
+        output.document({"data": [each.as_json() for each in found]})
+        return
+    made = table("DEPLOYMENT", "PROVIDER", "REGION", "CEILING")
+    for each in found:
+        made.add_row(each.name, each.provider, each.region or "", each.data_class_ceiling)
+    output.show(made)
+
+
+@app.command(epilog=EPILOG)
+def aliases(
+    limit: Limit = 50, cursor: Cursor = None, url: Url = None, api_key: ApiKey = None, as_json: Json = False
+) -> None:
+    """List the organization's aliases and everybody's."""
+    from waybill.cli.tables import table
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        page = client.aliases.list(limit=limit, cursor=cursor)
+    if as_json:
+        output.document(page.as_json())
+        return
+    made = table("ALIAS ID", "ALIAS", "MODEL", "VERSION", "PROJECT", "CAPABILITY", "FOR")
+    for each in page.data:
+        pinned = "champion" if each.version is None else str(each.version)
+        made.add_row(
+            each.id, each.alias, each.model, pinned, each.project_id or "", each.capability or "", each.applies_to
+        )
+    output.show(made)
+    _more(output, page.next_cursor)
+
+
+@app.command(epilog=EPILOG)
+def alias(
+    name: Annotated[str, typer.Argument(metavar="ALIAS", help="The name to give.", show_default=False)],
+    model: Name,
+    version: Annotated[int | None, typer.Option(min=1, show_default="the champion", help="Pin this version.")] = None,
+    project: Annotated[str | None, typer.Option(show_default=False, help="Only in this project: prj_….")] = None,
+    capability: Annotated[str | None, typer.Option(show_default=False, help="Only for this capability.")] = None,
+    everybody: Everybody = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Give a name to a model: in the organization, a project, or for one capability.
+
+    Example: waybill models alias default writer --capability knowledge.search
+    """
+    if everybody and (project or capability):
+        raise typer.BadParameter("everybody's aliases hold everywhere", param_hint="--everybody")
+    output = Output(as_json=as_json)
+    if everybody:
+        with registry(url, api_key, everybody=True) as models:
+            made = models.set_alias(name, model, version)
+    else:
+        with connect(url, api_key) as client:
+            made = client.aliases.set(name, model, version=version, project_id=project, capability=capability)
+    _answer(output, made, made.id)
+
+
+@app.command(epilog=EPILOG)
+def unalias(
+    alias_id: Annotated[str, typer.Argument(metavar="ALIAS_ID", help="Its id: als_….", show_default=False)],
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Remove an alias, and show what it was."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        removed = client.aliases.remove(alias_id)
+    _answer(output, removed, f"{removed.alias} was {removed.model}")
+
+
+def _find(models: "Registry | Models", name: str) -> "Model":
+    found = models.find(name)
+    if found is None:
+        raise CliError(
+            f"there is no model called {name}",
+            remedy="`waybill models list` shows those there are; `waybill models create` makes one",
+            code="model_not_found",
+            exit_code=Exit.FAILED,
+        )
+    return found
+
+
+def _pairs(given: list[str] | None, option: str) -> list[tuple[str, str]]:
+    found = []
+    for each in given or ():
+        name, equals, value = each.partition("=")
+        if not (name and equals and value):
+            raise typer.BadParameter(f"write NAME=VALUE, not {each}", param_hint=option)
+        found.append((name, value))
+    return found
+
+
+def _json(value: str, name: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        # Words need no quotes on a command line: reasoning_effort=low.
+        if value.isalnum():
+            return value
+        raise typer.BadParameter(f"{name} is not JSON", param_hint="--parameter") from None
+
+
+def _more(output: Output, cursor: str | None) -> None:
+    if cursor:
+        output.note(f"more: --cursor {cursor}", style="dim")
+
+
+def _answer(output: Output, made: "Resource", line: str) -> None:
+    if output.as_json:
+        output.document(made.as_json())
+    else:
+        output.show(line)
+
+
+def _answer_model(output: Output, model: "Model") -> None:
+    _answer(output, model, f"{model.name}: version {model.champion} is the champion")
+
+
+def _show_models(output: Output, models: "list[Model]") -> None:
+    from waybill.cli.tables import table
+
+    made = table("MODEL", "NAME", "CHAMPION", "VERSIONS", "FOR", "DESCRIPTION")
+    for each in models:
+        champion = "none" if each.champion is None else str(each.champion)
+        made.add_row(each.id, each.name, champion, str(each.version_count), each.applies_to, each.description)
+    output.show(made)
