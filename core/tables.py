@@ -9,7 +9,19 @@ from core.knowledge import models as _knowledge
 from core.ledger import models as _ledger
 from core.ledger.prices import models as _prices
 from core.limits import models as _limits
+from core.registry.experiments import models as _experiments
 
 metadata = Base.metadata
 
-__all__ = ["_audit", "_jobs", "_keys", "_knowledge", "_ledger", "_limits", "_prices", "_retention", "metadata"]
+__all__ = [
+    "_audit",
+    "_experiments",
+    "_jobs",
+    "_keys",
+    "_knowledge",
+    "_ledger",
+    "_limits",
+    "_prices",
+    "_retention",
+    "metadata",
+]

@@ -19,6 +19,8 @@ BUDGET = "bud"
 PRICE = "prc"
 AUDIT = "aud"
 ERASURE = "ers"
+EXPERIMENT = "exp"
+ARM = "arm"
 
 
 def new_id() -> UUID:

@@ -116,6 +116,7 @@ class Experiment:
 
     `arms` are ordered, the control last. `share` is how much of the treatments' weights is in force, and `allocation`
     counts, from 1, the changes of shares and weights.
+    `created_at` is None before it was written: times are the database's.
     """
 
     id: UUID
@@ -133,11 +134,11 @@ class Experiment:
     guardrails: tuple[Guardrail, ...]
     ramp: tuple[RampStep, ...]
     canary: Canary | None
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    reason: str | None
-    promoted_arm_id: UUID | None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None
+    promoted_arm_id: UUID | None = None
 
     @property
     def control(self) -> Arm:
@@ -159,6 +160,37 @@ class Experiment:
             if arm.id == arm_id:
                 return arm
         raise KeyError(arm_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewArm:
+    """An arm as it is asked for."""
+
+    name: str
+    weight: float
+    kind: ArmKind = ArmKind.TREATMENT
+    model: str | None = None
+    model_version_id: UUID | None = None
+    prompt: str | None = None
+    prompt_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewExperiment:
+    """An experiment as it is asked for. `baseline` and `minimum_lift` are of the success rate: see `planning.plan`."""
+
+    name: str
+    capability: str
+    arms: tuple[NewArm, ...]
+    baseline: float
+    minimum_lift: float
+    alpha: float = 0.05
+    power: float = 0.8
+    unit: Unit = Unit.JOB
+    project_id: UUID | None = None
+    guardrails: tuple[Guardrail, ...] = ()
+    ramp: tuple[RampStep, ...] = ()
+    canary: Canary | None = None
 
 
 def weights_at(arms: tuple[Arm, ...], share: float) -> dict[UUID, float]:

@@ -20,10 +20,10 @@ from functools import lru_cache
 
 @lru_cache(maxsize=256)
 def mixture_at_horizon(alpha: float) -> float:
-    """X = rho² N that makes the boundary narrowest at N = horizon.
+    """The product rho² N that makes the boundary narrowest at N = horizon.
 
     At a fixed N the squared boundary (1 + 1/x) (2 ln(1/alpha) + ln(1 + x)) has its minimum where
-    x = 2 ln(1/alpha) + ln(1 + x), and is 1 + x there. The iteration is a contraction, since its derivative 1 / (1 + x) is below 1/2.
+    x = 2 ln(1/alpha) + ln(1 + x), and is 1 + x there. The iteration contracts: its derivative is 1 / (1 + x).
     """
     _check(alpha)
     narrowest = 2 * math.log(1 / alpha)
