@@ -31,6 +31,7 @@ from core.knowledge.service import KnowledgeService
 from core.ledger.budgets import BudgetService
 from core.limits.book import CallersLimits, LimitBook
 from core.limits.service import LimitService
+from core.registry.experiments.service import ExperimentService
 
 _Arguments = ParamSpec("_Arguments")
 _Returned = TypeVar("_Returned")
@@ -57,6 +58,7 @@ class Runtime:
         self.jobs = JobService(settings, self.blobs, self.limit_book)
         self.knowledge = KnowledgeService()
         self.budgets = BudgetService()
+        self.experiments = ExperimentService()
         self.signer = Signer.from_settings(settings) if settings.signing_key is not None else None
         self.keyring = Keyring.from_settings(settings)
         self.redis = connect(settings)

@@ -70,6 +70,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("call_not_found", "no model call of that number was settled", "see the job's cost lines"),
         ("capability_not_found", "not offered here", "`GET /v1/capabilities`"),
         ("document_not_found", "no such document in the project", _ID),
+        ("experiment_not_found", "no such experiment in the organization", _ID),
         ("job_not_found", "no such job in the project", _ID),
         ("key_not_found", "no such key", _ID),
         ("knowledge_base_not_found", "no such knowledge base in the project", _ID),
@@ -93,8 +94,15 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("budget_archived", "it was archived and cannot be changed", "create a new one"),
         ("budget_name_taken", "there is a budget of that name", "another name"),
         ("conflict", "not in this state", "see `detail`"),
+        (
+            "experiment_audience_taken",
+            "another experiment runs, is paused or was promoted for this capability and audience",
+            "`waybill experiments stop` that one first",
+        ),
+        ("experiment_name_taken", "there is an experiment of that name", "another name"),
+        ("experiment_state", "the experiment is in a state that does not allow this", "see `detail`"),
         ("idempotency_in_progress", "the first request under this key is still running", _AGAIN),
-        ("job_not_finished", "a waybill is signed when the job has ended", "wait for the end"),
+        ("job_not_finished", "a waybill is signed, and a result rated, when the job has ended", "wait for the end"),
         ("key_not_active", "it was rotated, revoked, or has expired", "rotate the one that took its place"),
         ("knowledge_base_exists", "there is one of that name", "another name"),
         ("last_owner", "the organization would be without an owner", "make somebody else an owner first"),
@@ -145,6 +153,8 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
 # Codes of single fields, in `errors`; others there are the names of pydantic's rules (`string_too_short`, …).
 FIELDS: dict[str, str] = {
     "capability_unknown": "no such capability",
+    "experiment_invalid": "an experiment that can be run; `message` says what is wrong",
+    "feedback_invalid": "a score from 0 to 1, and a comment that is not too long",
     "invalid_cursor": "pass `next_cursor` of the page before, unchanged",
     "invalid_event_id": "`Last-Event-ID` is the id of an event of this job",
     "invalid_filter": "a filter of the form `key:value`",

@@ -7,7 +7,10 @@ from api.audit import routes as audit
 from api.budgets import routes as budgets
 from api.capabilities import routes as capabilities
 from api.costs import routes as costs
+from api.experiments import results as experiment_results
+from api.experiments import routes as experiments
 from api.jobs import cost as job_cost
+from api.jobs import feedback as job_feedback
 from api.jobs import routes as jobs
 from api.jobs import waybill as job_waybill
 from api.keys import routes as keys
@@ -25,6 +28,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     job_cost.router,
     job_waybill.router,
+    job_feedback.router,
     knowledge_bases.router,
     documents.router,
     capabilities.router,
@@ -36,6 +40,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     limits.router,
     retention.router,
     prices.router,
+    experiments.router,
+    experiment_results.router,
     usage.router,
     costs.router,
     audit.router,

@@ -21,6 +21,7 @@ AUDIT = "aud"
 ERASURE = "ers"
 EXPERIMENT = "exp"
 ARM = "arm"
+MODEL_VERSION = "mver"
 
 
 def new_id() -> UUID:

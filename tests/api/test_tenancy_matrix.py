@@ -23,7 +23,20 @@ from core.keys.scopes import SCOPES
 from core.keys.service import IssuedKey
 from core.kit import db
 from core.kit.db import Database
-from core.kit.ids import AUDIT, BUDGET, DOCUMENT, JOB, KEY, KNOWLEDGE_BASE, MEMBER, PROJECT, decode, encode, new_id
+from core.kit.ids import (
+    AUDIT,
+    BUDGET,
+    DOCUMENT,
+    EXPERIMENT,
+    JOB,
+    KEY,
+    KNOWLEDGE_BASE,
+    MEMBER,
+    PROJECT,
+    decode,
+    encode,
+    new_id,
+)
 from core.kit.settings import Settings
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.tenancy import role_key
@@ -44,12 +57,18 @@ PREFIXES = {
     "member_id": MEMBER,
     "budget_id": BUDGET,
     "record_id": AUDIT,
+    "experiment_id": EXPERIMENT,
     "scope": PROJECT,
 }
 # A word in a path that is no id: what is limited.
 KIND = "jobs_per_day"
 # Documents that are the same for every tenant.
 SHARED = {"/v1/capabilities", "/v1/capabilities/{name}"}
+
+
+# An experiment, but for its arms' names.
+EXPERIMENT_BODY = {"name": NAME, "capability": "probe.act", "plan": {"baseline": 0.2, "minimum_lift": 0.05}}
+ARMS = [{"name": "new", "weight": 0.5}, {"name": "old", "kind": "control", "weight": 0.5}]
 
 
 @dataclass(frozen=True)
@@ -69,6 +88,17 @@ class Case:
 CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/v1/jobs"): (Case({"capability": "probe.act", "input": {"act": "noop"}}, creates=True),),
     ("POST", "/v1/jobs/{job_id}/cancel"): (Case(),),
+    ("POST", "/v1/jobs/{job_id}/feedback"): (Case({"score": 0.5, "comment": "mine"}),),
+    ("POST", "/v1/experiments"): (
+        Case({**EXPERIMENT_BODY, "arms": ARMS}, creates=True),
+        Case({**EXPERIMENT_BODY, "name": "theirs", "arms": ARMS, "project_id": "{project_id}"}),
+    ),
+    ("POST", "/v1/experiments/{experiment_id}/start"): (Case(),),
+    ("POST", "/v1/experiments/{experiment_id}/pause"): (Case({"reason": "x"}),),
+    ("POST", "/v1/experiments/{experiment_id}/stop"): (Case({}),),
+    ("POST", "/v1/experiments/{experiment_id}/rollback"): (Case({}),),
+    ("POST", "/v1/experiments/{experiment_id}/promote"): (Case({"arm": "new"}),),
+    ("PUT", "/v1/experiments/{experiment_id}/weights"): (Case({"share": 0.5}),),
     ("POST", "/v1/knowledge-bases"): (Case({"name": NAME}, creates=True),),
     ("DELETE", "/v1/knowledge-bases/{base_id}"): (Case(),),
     ("POST", "/v1/knowledge-bases/{base_id}/documents"): (Case(content=b"text", query={"name": "a.txt"}),),
@@ -161,6 +191,9 @@ def victim(api: RunningApi) -> Victim:
             "key_id": made("/v1/keys", json={"name": NAME}),
             "member_id": made("/v1/members", json=member),
             "budget_id": made("/v1/budgets", json={"name": NAME, "limit_usd": "500"}),
+            "experiment_id": made(
+                "/v1/experiments", json={**EXPERIMENT_BODY, "arms": [{**ARMS[0], "name": MARK}, ARMS[1]]}
+            ),
             "record_id": client.get("/v1/audit").json()["data"][0]["id"],
         }
         ids["scope"] = ids["project_id"]

@@ -85,7 +85,7 @@ def value_paths(chance: np.random.Generator, draw: str, shape: float, *, runs: i
 def critical_values(units: Array, horizon: float, alpha: float) -> Array:
     """The product's boundary for each number of units."""
     known = {n: critical_value(n, horizon, alpha) for n in np.unique(units)}
-    return np.vectorize(known.__getitem__, otypes=[float])(units)
+    return np.array([known[n] for n in units.ravel()]).reshape(units.shape)
 
 
 def rejections(

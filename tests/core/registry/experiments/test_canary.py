@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -34,7 +35,7 @@ def judged(tested: Experiment, **values: tuple[Sequence[float], Sequence[float]]
     return judge(tested, outcomes(tested, **values), {arm.id: nothing for arm in tested.arms})
 
 
-def units(tested: Experiment, each: int = 500) -> Mapping[object, int]:
+def units(tested: Experiment, each: int = 500) -> Mapping[UUID, int]:
     return {arm.id: each for arm in tested.arms}
 
 
