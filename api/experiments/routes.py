@@ -1,7 +1,7 @@
 """``/v1/experiments``: create, read, list, start, pause, stop, promote, roll back, ramp."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
@@ -40,7 +40,7 @@ from pipelines.registry import manifests
 router = new_router("/v1/experiments", "experiments")
 
 _PAGE_MAX = 200
-_CHANGED = {200: {"description": "The experiment as it is now.", "headers": REPLAYED}}
+_CHANGED: dict[int | str, dict[str, Any]] = {200: {"description": "The experiment as it is now.", "headers": REPLAYED}}
 _KEYED = {"parameters": [IDEMPOTENCY_KEY]}
 ExperimentId = Annotated[str, Path(description="The experiment's id.", examples=["exp_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 Act = Callable[[Session], ExperimentRecord]

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
 
 from core.kit.clock import isoformat
 from core.kit.ids import ARM, EXPERIMENT, MODEL_VERSION, PROJECT, encode
@@ -25,7 +26,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 _DIGEST = StringConstraints(pattern="^[0-9a-f]{64}$")
 _SECONDS_MAX = 366 * 86_400
 _UNITS_MAX = 1_000_000_000
-_EXAMPLE = {
+_EXAMPLE: JsonDict = {
     "name": "shorter answers",
     "capability": "knowledge.search",
     "unit": "end_user",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from core.registry.experiments.statistics import means, mismatch
 from core.registry.experiments.statistics.means import contrast, mean_interval
@@ -16,6 +17,7 @@ from core.registry.experiments.statistics.shares import concentration_for, log_e
 from tests.factories.experiment_paths import (
     Array,
     Sums,
+    critical_values,
     misses,
     rejections,
     share_of,
@@ -57,10 +59,28 @@ def test_a_lift_of_five_points_is_found_at_the_planned_size(record_property: Not
     assert power - 2 * share_of(paths)[1] >= 0.8
 
 
-def test_a_canary_finds_an_error_rate_of_thirty_percent_within_a_few_hundred_jobs(record_property: Note) -> None:
+def rollbacks(error_rate: float, *, bound: float, looks: int) -> NDArray[np.bool_]:
+    """At every look of every run, whether a guardrail on the error rate is breached; the control fails once in 100."""
     chance = np.random.default_rng(20261125)
-    paths = rejections(*success_paths(chance, 0.99, 0.7, runs=RUNS, looks=8, step=STEP), horizon=1000, alpha=0.05)
-    assert told(record_property, "found within 400 jobs", share_of(paths)) >= 0.99
+    treatment, control = success_paths(chance, 0.99, 1 - error_rate, runs=RUNS, looks=looks, step=STEP)
+    error = np.sqrt(treatment.error_squares(is_share=True) + control.error_squares(is_share=True))
+    radius = critical_values(treatment.units + control.units, PLAN.horizon / 4, 0.05) * error
+    enough = np.minimum(treatment.units, control.units) >= means.UNITS_MIN
+    return (control.mean - treatment.mean - bound > radius) & enough
+
+
+def test_a_guardrail_finds_an_error_rate_of_thirty_percent_soon(record_property: Note) -> None:
+    paths = rollbacks(0.3, bound=0.05, looks=20)
+    told(record_property, "rolled back within 200 jobs", share_of(paths[:, :4]))
+    assert told(record_property, "rolled back within 400 jobs", share_of(paths[:, :8])) >= 0.99
+    record_property("jobs until then, median", float(np.median(paths.argmax(axis=1) + 1)) * STEP)
+
+
+def test_a_guardrail_seldom_rolls_back_what_is_as_good(record_property: Note) -> None:
+    found = share_of(rollbacks(0.01, bound=0.0, looks=LOOKS))
+    assert told(record_property, "rolled back, equal, no tolerance", found) <= 0.05
+    found = share_of(rollbacks(0.06, bound=0.05, looks=LOOKS))
+    assert told(record_property, "rolled back, at the tolerance", found) <= 0.05
 
 
 def test_the_formulas_measured_here_are_the_products() -> None:
