@@ -5,8 +5,13 @@ from typing import Any
 import httpx
 import pytest
 
+from core.audit.sealer import seal_once
 from core.keys.roles import Role
-from core.kit.ids import EXPERIMENT, MODEL_VERSION, PROJECT, decode, encode, new_id
+from core.kit.ids import EXPERIMENT, JOB, MODEL_VERSION, PROJECT, decode, encode, new_id
+from core.kit.signing import Signer
+from core.registry.experiments.book import ExperimentBook
+from core.registry.experiments.definition import Unit
+from core.registry.experiments.exposures import exposures_of
 from core.registry.experiments.service import ExperimentService
 from tests.factories.api import RunningApi, principal_of
 from tests.factories.experiment_outcomes import Outcome, write_outcomes
@@ -164,3 +169,27 @@ def test_the_trail_names_who_did_what(api: RunningApi) -> None:
     assert {record["actor_kind"] for record in told} == {"key"}
     assert told[0]["subject_id"] == draft["id"]
     assert told[0]["detail"]["units"] == 4180
+
+
+def test_the_waybill_of_a_job_names_the_arm_that_it_had(api: RunningApi) -> None:
+    key = role_key(api.settings, Role.DEVELOPER)
+    principal, runtime = principal_of(key), api.runtime
+    with api.client(key) as client:
+        experiment = made(client)
+        client.post(f"/v1/experiments/{experiment['id']}/start")
+        job = client.post("/v1/jobs", json={"capability": "probe.act", "input": {"act": "noop"}}).json()["id"]
+        book, job_id = ExperimentBook(), decode(JOB, job)
+        single = runtime.database.single_tenant(principal.organization_id)
+        organization_id, project_id = principal.organization_id, principal.project_id
+        found = book.arm_for(single, organization_id, project_id, "probe.act", {Unit.JOB: job})
+        assert found is not None
+        exposed = book.expose(single, found, project_id=project_id, job_id=job_id, attempt=1)
+        client.post(f"/v1/jobs/{job}/cancel")
+        client.post(f"/v1/experiments/{experiment['id']}/rollback", json={"reason": "it fails too often"})
+        seal_once(runtime.database, Signer.from_settings(api.settings))
+        waybill = client.get(f"/v1/jobs/{job}/waybill").json()
+    (decision,) = [each for each in waybill["policy_decisions"] if each["action"] == "policy:experiment:assign"]
+    assert decision["detail"]["experiment"] == experiment["id"]
+    assert decision["detail"]["arm"] == exposed.arm.name
+    (exposure,) = exposures_of(single, organization_id, job_id)
+    assert (exposure.state, exposure.reason) == ("rolled_back", "it fails too often")
