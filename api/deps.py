@@ -33,6 +33,7 @@ from core.limits.book import CallersLimits, LimitBook
 from core.limits.service import LimitService
 from core.registry.catalogue.catalogue import ModelCatalogue
 from core.registry.deployments import read_deployments
+from core.registry.experiments.service import ExperimentService
 from core.registry.service import ModelRegistry
 
 _Arguments = ParamSpec("_Arguments")
@@ -62,6 +63,7 @@ class Runtime:
         self.budgets = BudgetService()
         self.models = ModelRegistry(read_deployments(settings))
         self.catalogue = ModelCatalogue(settings, self.models.deployments)
+        self.experiments = ExperimentService()
         self.signer = Signer.from_settings(settings) if settings.signing_key is not None else None
         self.keyring = Keyring.from_settings(settings)
         self.redis = connect(settings)

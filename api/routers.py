@@ -8,8 +8,11 @@ from api.budgets import alerts
 from api.budgets import routes as budgets
 from api.capabilities import routes as capabilities
 from api.costs import routes as costs
+from api.experiments import results as experiment_results
+from api.experiments import routes as experiments
 from api.jobs import corrections
 from api.jobs import cost as job_cost
+from api.jobs import feedback as job_feedback
 from api.jobs import routes as jobs
 from api.jobs import waybill as job_waybill
 from api.keys import routes as keys
@@ -31,6 +34,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     job_cost.router,
     corrections.router,
     job_waybill.router,
+    job_feedback.router,
     knowledge_bases.router,
     documents.router,
     capabilities.router,
@@ -48,6 +52,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     aliases.router,
     models.deployments_router,
     prompts.router,
+    experiments.router,
+    experiment_results.router,
     usage.router,
     costs.router,
     audit.router,

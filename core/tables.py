@@ -10,11 +10,13 @@ from core.ledger import models as _ledger
 from core.ledger.prices import models as _prices
 from core.limits import models as _limits
 from core.registry import models as _registry
+from core.registry.experiments import models as _experiments
 
 metadata = Base.metadata
 
 __all__ = [
     "_audit",
+    "_experiments",
     "_jobs",
     "_keys",
     "_knowledge",

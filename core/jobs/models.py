@@ -158,3 +158,18 @@ class JobCheckpointWrite(Base):
     channel: Mapped[str] = mapped_column(TEXT)
     kind: Mapped[str] = mapped_column(TEXT)
     body: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class JobFeedback(Base):
+    """What somebody thought of a job's result. One a person or key: the last word counts."""
+
+    __tablename__ = "job_feedback"
+    __table_args__ = (CheckConstraint("score BETWEEN 0 AND 1", name="job_feedback_score"),)
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    actor: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    organization_id: Mapped[UUID]
+    project_id: Mapped[UUID]
+    score: Mapped[Decimal] = mapped_column(NUMERIC(5, 4))
+    comment: Mapped[str | None] = mapped_column(TEXT)
+    given_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)

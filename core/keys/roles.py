@@ -51,6 +51,8 @@ limits:read           x      x        x         x         x
 limits:write          x      x        .         x         .
 retention:read        x      x        x         x         x
 retention:write       x      x        .         .         .
+experiments:read      x      x        x         x         x
+experiments:write     x      x        x         x         .
 organization:read     x      x        x         x         x
 """
 

@@ -35,6 +35,8 @@ SCOPES = (
     "limits:write",
     "retention:read",
     "retention:write",
+    "experiments:read",
+    "experiments:write",
     "organization:read",
 )
 # What a key holds unless more is asked for: enough to work, nothing that administers.

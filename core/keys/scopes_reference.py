@@ -38,6 +38,8 @@ _MEANING = {
     "limits:write": "Set limits and quotas.",
     "retention:read": "Read how long what is kept.",
     "retention:write": "Set how long what is kept.",
+    "experiments:read": "Read experiments and their results.",
+    "experiments:write": "Create, start, ramp, promote, roll back and stop experiments.",
     "organization:read": "Read the organization, and who one is in it.",
 }
 _KEYS = """

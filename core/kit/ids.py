@@ -23,6 +23,9 @@ MODEL_VERSION = "mdv"
 ALIAS = "als"
 PROMPT = "prm"
 ERASURE = "ers"
+EXPERIMENT = "exp"
+ARM = "arm"
+MODEL_VERSION = "mver"
 
 
 def new_id() -> UUID:

@@ -1,13 +1,13 @@
 """Every route, every role, a foreign tenant: nothing is read, nothing is changed, nothing shows what exists.
 
 Routes are taken from the application. One that only reads, and whose path is made of ids known here, is tested without
-further ado; any other needs an entry in `CASES`, and without one the test fails.
+further ado; any other needs an entry in `tests.factories.tenancy_cases.CASES`, and without one the test fails.
 """
 
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -23,126 +23,23 @@ from core.keys.scopes import SCOPES
 from core.keys.service import IssuedKey
 from core.kit import db
 from core.kit.db import Database
-from core.kit.ids import (
-    ALIAS,
-    AUDIT,
-    BUDGET,
-    DOCUMENT,
-    JOB,
-    KEY,
-    KNOWLEDGE_BASE,
-    MEMBER,
-    MODEL,
-    PROJECT,
-    PROMPT,
-    decode,
-    encode,
-    new_id,
-)
+from core.kit.ids import MEMBER, decode, encode, new_id
 from core.kit.settings import Settings
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.tenancy import role_key
-
-ISSUER = "https://login.example/v2.0"
-# Marks the victim's data, so that a leak of any of it is found in an answer.
-MARK = "victims-7f3a"
-# What both tenants call their things: a name that is taken elsewhere must not show.
-NAME = "handbook"
-
-# What stands for an id in a path, and the prefix of such ids.
-PREFIXES = {
-    "job_id": JOB,
-    "base_id": KNOWLEDGE_BASE,
-    "document_id": DOCUMENT,
-    "project_id": PROJECT,
-    "key_id": KEY,
-    "member_id": MEMBER,
-    "budget_id": BUDGET,
-    "record_id": AUDIT,
-    "model_id": MODEL,
-    "alias_id": ALIAS,
-    "prompt_id": PROMPT,
-    "scope": PROJECT,
-}
-# A word in a path that is no id: what is limited.
-KIND = "jobs_per_day"
-# Documents that are the same for every tenant.
-SHARED = {"/v1/capabilities", "/v1/capabilities/{name}", "/v1/deployments"}
-
-VERSION = {"deployment": "local/smollm2", "provider_model": "local/smollm2", "context_window": 4096}
-
-
-@dataclass(frozen=True)
-class Case:
-    """How to ask a route for another tenant's things.
-
-    `body` and `query` may name ids as ``{key_id}``. `creates`: the route makes something of the caller's own, and
-    refers to nothing foreign unless its body does.
-    """
-
-    body: Any = None
-    query: dict[str, str] = field(default_factory=dict)
-    content: bytes | None = None
-    creates: bool = False
-
-
-CASES: dict[tuple[str, str], tuple[Case, ...]] = {
-    ("POST", "/v1/jobs"): (Case({"capability": "probe.act", "input": {"act": "noop"}}, creates=True),),
-    ("POST", "/v1/jobs/{job_id}/cancel"): (Case(),),
-    ("POST", "/v1/jobs/{job_id}/cost/corrections"): (
-        Case({"attempt": 1, "call": 1, "amount_usd": "-0.1", "reason": "none"}),
-    ),
-    ("POST", "/v1/knowledge-bases"): (Case({"name": NAME}, creates=True),),
-    ("DELETE", "/v1/knowledge-bases/{base_id}"): (Case(),),
-    ("POST", "/v1/knowledge-bases/{base_id}/documents"): (Case(content=b"text", query={"name": "a.txt"}),),
-    ("DELETE", "/v1/knowledge-bases/{base_id}/documents/{document_id}"): (Case(),),
-    ("POST", "/v1/projects"): (Case({"name": NAME}, creates=True),),
-    ("PATCH", "/v1/projects/{project_id}"): (Case({"owner": "mallory"}),),
-    ("POST", "/v1/projects/{project_id}/archive"): (Case(),),
-    ("POST", "/v1/projects/{project_id}/restore"): (Case(),),
-    ("POST", "/v1/members"): (
-        Case({"subject": NAME, "issuer": ISSUER, "role": "developer", "email": "x@y.example"}, creates=True),
-    ),
-    ("PATCH", "/v1/members/{member_id}"): (Case({"role": "auditor"}),),
-    ("DELETE", "/v1/members/{member_id}"): (Case(),),
-    ("GET", "/v1/keys"): (Case(), Case(query={"project_id": "{project_id}"})),
-    ("POST", "/v1/keys"): (
-        Case({"name": NAME}, creates=True),
-        Case({"name": "theirs", "project_id": "{project_id}"}),
-    ),
-    ("POST", "/v1/keys/{key_id}/rotate"): (Case({"overlap_seconds": 0}),),
-    ("POST", "/v1/keys/{key_id}/revoke"): (Case(),),
-    ("POST", "/v1/budgets"): (
-        Case({"name": NAME, "limit_usd": "5"}, creates=True),
-        Case({"name": "theirs", "limit_usd": "5", "scope": "project", "scope_id": "{project_id}"}),
-        Case({"name": "theirs", "limit_usd": "5", "scope": "key", "scope_id": "{key_id}"}),
-    ),
-    ("PATCH", "/v1/budgets/{budget_id}"): (Case({"limit_usd": "1"}),),
-    ("POST", "/v1/budgets/{budget_id}/archive"): (Case(),),
-    ("PUT", "/v1/limits/{scope}/{kind}"): (Case({"value": 5}),),
-    ("DELETE", "/v1/limits/{scope}/{kind}"): (Case(),),
-    ("PUT", "/v1/retention"): (Case({"kind": "payloads", "days": 30}, creates=True),),
-    ("DELETE", "/v1/retention"): (Case(query={"kind": "payloads"}, creates=True),),
-    ("POST", "/v1/audit/erasures"): (Case({"data_subject": NAME}, creates=True),),
-    ("GET", "/v1/prices/history"): (Case(query={"provider": "local", "model": "*"}),),
-    ("POST", "/v1/prices"): (
-        Case({"provider": "p", "model": "m", "unit": "input_tokens", "usd_per_unit": "0.1"}, creates=True),
-    ),
-    ("POST", "/v1/models"): (Case({"name": NAME}, creates=True),),
-    ("GET", "/v1/models/resolve"): (Case(query={"name": "local/extractive", "project_id": "{project_id}"}),),
-    ("POST", "/v1/models/{model_id}/versions"): (Case(VERSION),),
-    ("POST", "/v1/models/{model_id}/promote"): (Case({"version": 1, "reason": "mine"}),),
-    ("POST", "/v1/models/{model_id}/rollback"): (Case({"reason": "mine"}),),
-    ("POST", "/v1/models/{model_id}/retire"): (Case({"version": 2, "reason": "mine"}),),
-    ("POST", "/v1/models/{model_id}/restore"): (Case({"version": 2, "reason": "mine"}),),
-    ("PUT", "/v1/aliases"): (
-        Case({"alias": NAME, "model": "local/extractive"}, creates=True),
-        Case({"alias": "theirs", "model": "local/extractive", "project_id": "{project_id}"}),
-    ),
-    ("DELETE", "/v1/aliases/{alias_id}"): (Case(),),
-    ("POST", "/v1/prompts"): (Case({"name": "knowledge/answer", "text": "Mine."}, creates=True),),
-    ("GET", "/v1/costs/statement"): (Case(query={"month": "2026-10", "project_id": "{project_id}"}),),
-}
+from tests.factories.tenancy_cases import (
+    ARMS,
+    CASES,
+    EXPERIMENT_BODY,
+    ISSUER,
+    KIND,
+    MARK,
+    NAME,
+    PREFIXES,
+    SHARED,
+    VERSION,
+    Case,
+)
 
 
 @dataclass(frozen=True)
@@ -199,6 +96,9 @@ def victim(api: RunningApi) -> Victim:
             "budget_id": made("/v1/budgets", json={"name": NAME, "limit_usd": "500"}),
             "model_id": made("/v1/models", json={"name": NAME, "description": MARK}),
             "prompt_id": made("/v1/prompts", json={"name": "knowledge/answer", "text": MARK, "activate": True}),
+            "experiment_id": made(
+                "/v1/experiments", json={**EXPERIMENT_BODY, "arms": [{**ARMS[0], "name": MARK}, ARMS[1]]}
+            ),
             "record_id": client.get("/v1/audit").json()["data"][0]["id"],
         }
         for number in (1, 2):

@@ -192,6 +192,25 @@ def cancel(job_id: JobId, url: Url = None, api_key: ApiKey = None, as_json: Json
         output.show(f"{job.id} was asked to stop")
 
 
+@app.command(epilog=EPILOG)
+def rate(
+    job_id: JobId,
+    score: Annotated[float, typer.Argument(min=0, max=1, help="From 0 (useless) to 1.", show_default=False)],
+    comment: Annotated[str | None, typer.Option(show_default=False, help="In your own words.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Rate the result of a job that has ended. The last rating counts."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        given = client.jobs.rate(job_id, score, comment)
+    if as_json:
+        output.document(given.as_json())
+    else:
+        output.show(f"{given.job_id} is rated {given.score:g}")
+
+
 def read_input(text: str | None, assignments: list[str]) -> dict[str, Any]:
     """The input from ``--input`` (JSON, ``@file``, ``-``) with ``--set`` members over it. Raises `CliError`."""
     source = "--input"

@@ -9,6 +9,7 @@ from waybill.cli import (
     budgets,
     capabilities,
     costs,
+    experiments,
     jobs,
     keys,
     knowledge,
@@ -49,6 +50,7 @@ app.add_typer(costs.app, name="costs", rich_help_panel=_USE)
 app.add_typer(prices.app, name="prices", rich_help_panel=_USE)
 app.add_typer(models.app, name="models", rich_help_panel=_USE)
 app.add_typer(prompts.app, name="prompts", rich_help_panel=_USE)
+app.add_typer(experiments.app, name="experiments", rich_help_panel=_USE)
 app.add_typer(keys.app, name="keys", rich_help_panel=_USE)
 app.add_typer(projects.app, name="projects", rich_help_panel=_USE)
 app.add_typer(members.app, name="members", rich_help_panel=_USE)

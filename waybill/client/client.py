@@ -7,6 +7,7 @@ from waybill.client.audit import Audit
 from waybill.client.budgets import Budgets
 from waybill.client.capabilities import Capabilities
 from waybill.client.costs import Costs
+from waybill.client.experiments import Experiments
 from waybill.client.jobs import Jobs
 from waybill.client.knowledge import KnowledgeBases
 from waybill.client.limits import Limits
@@ -43,6 +44,7 @@ class WaybillClient:
         self.models = Models(self._transport)
         self.aliases = Aliases(self._transport)
         self.prompts = Prompts(self._transport)
+        self.experiments = Experiments(self._transport)
         self.audit = Audit(self._transport)
 
     def __enter__(self) -> Self:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from waybill.client import events
-from waybill.client.models import Event, Job, Page
+from waybill.client.models import Event, Feedback, Job, Page
 from waybill.client.transport import Transport
 
 _POLL_SECONDS = 30
@@ -97,6 +97,11 @@ class Jobs:
     def cancel(self, job_id: str) -> Job:
         """Ask for cancellation. An idle job is cancelled at once; a running one stops at its next step."""
         return Job.model_validate(self._transport.post(f"/v1/jobs/{job_id}/cancel").json())
+
+    def rate(self, job_id: str, score: float, comment: str | None = None) -> Feedback:
+        """Say what its result was worth, from 0 to 1. Raises `ApiProblem` 409 before it has ended."""
+        body = {"score": score, **({"comment": comment} if comment else {})}
+        return Feedback.model_validate(self._transport.post(f"/v1/jobs/{job_id}/feedback", body).json())
 
     def events(
         self,

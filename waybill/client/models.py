@@ -60,6 +60,15 @@ class Job(Resource):
         return self.state in TERMINAL_STATES
 
 
+class Feedback(Resource):
+    """A rating of a job's result."""
+
+    job_id: str
+    score: float
+    comment: str | None = None
+    given_at: datetime
+
+
 class Event(Resource):
     """One event of a job. Ids rise within a job, with jumps."""
 

@@ -1,0 +1,197 @@
+"""``GET /v1/experiments/{experiment_id}/results``: what an experiment shows, as often as one likes to look."""
+
+import math
+from typing import Any, Literal
+from uuid import UUID
+
+from fastapi import Request, Response
+from pydantic import BaseModel, Field
+
+from api.answers import parse_id, respond_json
+from api.deps import get_runtime
+from api.experiments.routes import ExperimentId
+from api.openapi import problems
+from api.routing import caller, new_router, requires
+from core.kit.ids import EXPERIMENT, encode
+from core.registry.experiments.outcomes import MEANS
+from core.registry.experiments.results import ArmResult, Comparison, Results
+from core.registry.experiments.statistics.means import Contrast
+from core.registry.experiments.statistics.means import Interval as IntervalRecord
+
+router = new_router("/v1/experiments", "experiments")
+
+Digits = float | None
+
+
+class Interval(BaseModel):
+    """An estimate and the ends of its confidence sequence; an end is null while there is no bound."""
+
+    estimate: Digits = Field(description="Null without observations.")
+    low: Digits
+    high: Digits
+    units: int = Field(description="Units behind it.")
+
+
+class Difference(Interval):
+    """A treatment less the control."""
+
+    p_value: float = Field(description="Always valid: it may be looked at, and acted upon, at any time.")
+    is_significant: bool
+
+
+class Means(BaseModel):
+    """Per outcome: the share of successes, ratings from 0 to 1, US dollars, and seconds of what succeeded."""
+
+    success: Interval
+    quality: Interval
+    cost: Interval
+    latency: Interval
+
+
+class Differences(BaseModel):
+    """The same, as differences."""
+
+    success: Difference
+    quality: Difference
+    cost: Difference
+    latency: Difference
+
+
+class ArmResults(BaseModel):
+    """One arm. Cost is in US dollars, latency in seconds."""
+
+    arm: str
+    kind: Literal["control", "treatment"]
+    weight: float
+    units: int
+    jobs: int
+    open: int = Field(description="Jobs that have not ended, and count nowhere yet.")
+    left_out: int = Field(description="Jobs that were cancelled or rejected, and count nowhere.")
+    means: Means
+    latency_p95: Interval = Field(
+        description="Of the allocation in force. Without bounds unless the unit is the job: then it only describes."
+    )
+
+
+class ArmComparison(BaseModel):
+    """A treatment against the control. The verdict is about success, which the experiment was planned for."""
+
+    arm: str
+    verdict: Literal["better", "worse", "undecided"]
+    differences: Differences
+
+
+class Mismatch(BaseModel):
+    """Whether the arms got the units that their weights promise. If not, nothing else here can be trusted."""
+
+    p_value: float
+    is_mismatched: bool
+
+
+class Progress(BaseModel):
+    """How far the experiment is on the way to its planned size."""
+
+    units: int
+    units_planned: int
+    share: float
+
+
+class ExperimentResults(BaseModel):
+    """What an experiment shows now."""
+
+    experiment_id: str
+    name: str
+    state: str
+    alpha: float
+    progress: Progress
+    sample_ratio: Mismatch
+    arms: list[ArmResults]
+    comparisons: list[ArmComparison]
+
+
+@router.get(
+    "/{experiment_id}/results",
+    response_model=ExperimentResults,
+    summary="Read an experiment's results",
+    description=(
+        "Every interval is a confidence sequence and every p-value is always valid: they hold however often one looks,"
+        " and whenever one stops. `docs/reference/experiments.md` says how, and where the approximation ends."
+    ),
+    responses={200: {"description": "The results as they are now."}, **problems(404)},
+)
+@requires("experiments:read", organization_wide=True)
+async def read_results(request: Request, experiment_id: ExperimentId) -> Response:
+    """What it shows."""
+    found = parse_id(EXPERIMENT, experiment_id, "experiment")
+    return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
+
+
+def _read(request: Request, experiment_id: UUID) -> Results:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        return runtime.experiments.results(session, principal, experiment_id)
+
+
+def to_wire(results: Results) -> dict[str, Any]:
+    """`results` as the members of `ExperimentResults`."""
+    experiment = results.experiment
+    planned = experiment.plan.units_control + experiment.plan.units_treatment * experiment.plan.treatments
+    return {
+        "experiment_id": encode(EXPERIMENT, experiment.id),
+        "name": experiment.name,
+        "state": experiment.state.value,
+        "alpha": experiment.plan.alpha,
+        "progress": {
+            "units": results.units,
+            "units_planned": planned,
+            "share": round(min(1.0, results.units / planned), 4),
+        },
+        "sample_ratio": {"p_value": results.mismatch_p_value, "is_mismatched": results.is_mismatched},
+        "arms": [_arm(arm) for arm in results.arms],
+        "comparisons": [_comparison(comparison) for comparison in results.comparisons],
+    }
+
+
+def _arm(result: ArmResult) -> dict[str, Any]:
+    return {
+        "arm": result.arm.name,
+        "kind": result.arm.kind.value,
+        "weight": result.weight,
+        "units": result.units,
+        "jobs": result.jobs,
+        "open": result.open,
+        "left_out": result.left_out,
+        "means": {name: _interval(result.means[name], at_least_zero=True) for name in MEANS},
+        "latency_p95": _interval(result.latency_p95, at_least_zero=True),
+    }
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "arm": comparison.arm.name,
+        "verdict": comparison.verdict,
+        "differences": {name: _difference(comparison.contrasts[name]) for name in MEANS},
+    }
+
+
+def _difference(contrast: Contrast) -> dict[str, Any]:
+    return {
+        **_interval(contrast.interval),
+        "p_value": contrast.p_value,
+        "is_significant": contrast.is_positive or contrast.is_negative,
+    }
+
+
+def _interval(interval: IntervalRecord, *, at_least_zero: bool = False) -> dict[str, Any]:
+    # Nothing that is measured here is negative, which the approximation does not know.
+    low = max(interval.low, 0.0) if at_least_zero and not math.isinf(interval.low) else interval.low
+    return {
+        "estimate": interval.estimate if interval.units else None,
+        "low": _finite(low),
+        "high": _finite(interval.high),
+        "units": interval.units,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,293 @@
+"""``/v1/experiments``: create, read, list, start, pause, stop, promote, roll back, ramp."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.deps import get_runtime
+from api.experiments import schemas
+from api.experiments.schemas import (
+    CreateExperiment,
+    Experiment,
+    ExperimentPage,
+    Promote,
+    Reason,
+    SetWeights,
+    to_wire,
+)
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.problem import invalid
+from api.routing import caller, new_router, requires
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.kit.ids import EXPERIMENT, MODEL_VERSION, PROJECT, decode, encode
+from core.registry.experiments.definition import (
+    Canary,
+    Guardrail,
+    NewArm,
+    NewExperiment,
+    RampStep,
+    State,
+)
+from core.registry.experiments.definition import Experiment as ExperimentRecord
+from pipelines.registry import manifests
+
+router = new_router("/v1/experiments", "experiments")
+
+_PAGE_MAX = 200
+_CHANGED: dict[int | str, dict[str, Any]] = {200: {"description": "The experiment as it is now.", "headers": REPLAYED}}
+_KEYED = {"parameters": [IDEMPOTENCY_KEY]}
+ExperimentId = Annotated[str, Path(description="The experiment's id.", examples=["exp_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+Act = Callable[[Session], ExperimentRecord]
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=Experiment,
+    summary="Create an experiment",
+    description="A draft: it assigns nobody until it is started. The answer says how many units the plan needs.",
+    responses={
+        201: {
+            "description": "Created.",
+            "headers": {"Location": {"description": "The experiment.", "schema": {"type": "string"}}, **REPLAYED},
+        },
+        **problems(400, 404, 408, 409, 413, 415),
+    },
+    openapi_extra=_KEYED,
+)
+@requires("experiments:write", organization_wide=True)
+async def create_experiment(request: Request, body: CreateExperiment) -> Response:
+    """A new experiment."""
+    new = _to_new(body)
+    identity = identify_request(request, await request.body())
+    return respond_answer(await get_runtime(request).in_thread(_create, request, new, identity))
+
+
+def _to_new(body: CreateExperiment) -> NewExperiment:
+    if body.capability not in manifests():
+        known = ", ".join(sorted(manifests()))
+        told = f"not offered here; known: {known}"
+        raise invalid([{"path": "body.capability", "code": "capability_unknown", "message": told}])
+    return NewExperiment(
+        name=body.name,
+        capability=body.capability,
+        project_id=None if body.project_id is None else _decode(PROJECT, body.project_id, "project_id"),
+        unit=body.unit,
+        arms=tuple(_to_arm(arm, number) for number, arm in enumerate(body.arms)),
+        baseline=body.plan.baseline,
+        minimum_lift=body.plan.minimum_lift,
+        alpha=body.plan.alpha,
+        power=body.plan.power,
+        guardrails=tuple(Guardrail(each.metric, each.bound) for each in body.guardrails),
+        ramp=tuple(RampStep(step.share, step.hold_seconds, step.hold_units) for step in body.ramp),
+        canary=None
+        if body.canary is None
+        else Canary(body.canary.window_seconds, body.canary.units_max, body.canary.undecided),
+    )
+
+
+def _to_arm(arm: schemas.NewArm, number: int) -> NewArm:
+    version = arm.model_version_id
+    return NewArm(
+        name=arm.name,
+        kind=arm.kind,
+        weight=arm.weight,
+        model=arm.model,
+        model_version_id=None
+        if version is None
+        else _decode(MODEL_VERSION, version, f"arms.{number}.model_version_id"),
+        prompt=arm.prompt,
+        prompt_digest=arm.prompt_digest,
+    )
+
+
+def _decode(prefix: str, text: str, field: str) -> UUID:
+    try:
+        return decode(prefix, text)
+    except ValueError as error:
+        told = f"an id of the form {prefix}_…"
+        raise invalid([{"path": f"body.{field}", "code": "invalid_id", "message": told}]) from error
+
+
+def _create(request: Request, new: NewExperiment, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+
+    def produce(session: Session) -> Answer:
+        made = runtime.experiments.create(session, principal, new)
+        return Answer(201, orjson.dumps(to_wire(made)), f"/v1/experiments/{encode(EXPERIMENT, made.id)}")
+
+    return carry_out(request, identity, produce)
+
+
+@router.get(
+    "",
+    response_model=ExperimentPage,
+    summary="List experiments",
+    responses={200: {"description": "A page, newest first."}, **problems()},
+)
+@requires("experiments:read", organization_wide=True)
+async def list_experiments(
+    request: Request,
+    state: Annotated[State | None, Query(description="Only those in this state.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Experiments on a page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """A page of the organization's experiments."""
+    before = cursors.decode(cursor) if cursor is not None else None
+    found = await get_runtime(request).in_thread(_list, request, state, before, limit + 1)
+    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
+    return respond_json({"data": [to_wire(each) for each in found[:limit]], "next_cursor": following})
+
+
+def _list(request: Request, state: State | None, before: UUID | None, limit: int) -> list[ExperimentRecord]:
+    runtime, principal = get_runtime(request), caller(request)
+    session = runtime.database.single_tenant(principal.organization_id)
+    return runtime.experiments.list(session, principal, state=state, cursor=before, limit=limit)
+
+
+@router.get(
+    "/{experiment_id}",
+    response_model=Experiment,
+    summary="Read an experiment",
+    responses={200: {"description": "The experiment."}, **problems(404)},
+)
+@requires("experiments:read", organization_wide=True)
+async def read_experiment(request: Request, experiment_id: ExperimentId) -> Response:
+    """One experiment."""
+    found = parse_id(EXPERIMENT, experiment_id, "experiment")
+    return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
+
+
+def _read(request: Request, experiment_id: UUID) -> ExperimentRecord:
+    runtime, principal = get_runtime(request), caller(request)
+    return runtime.experiments.get(runtime.database.single_tenant(principal.organization_id), principal, experiment_id)
+
+
+@router.post(
+    "/{experiment_id}/start",
+    response_model=Experiment,
+    summary="Start an experiment",
+    description="Assign units from now on, or again after a pause. In force everywhere within two seconds.",
+    responses={**_CHANGED, **problems(400, 404, 409)},
+    openapi_extra=_KEYED,
+)
+@requires("experiments:write", organization_wide=True)
+async def start_experiment(request: Request, experiment_id: ExperimentId) -> Response:
+    """Begin to assign."""
+    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
+    experiments = get_runtime(request).experiments
+    return await _change(request, b"", lambda session: experiments.start(session, principal, found))
+
+
+@router.post(
+    "/{experiment_id}/pause",
+    response_model=Experiment,
+    summary="Pause an experiment",
+    description="Nobody is assigned until it is started again; every job gets what it would without the experiment.",
+    responses={**_CHANGED, **problems(400, 404, 408, 409, 413, 415)},
+    openapi_extra=_KEYED,
+)
+@requires("experiments:write", organization_wide=True)
+async def pause_experiment(request: Request, experiment_id: ExperimentId, body: Reason) -> Response:
+    """Assign nobody for now."""
+    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
+    experiments = get_runtime(request).experiments
+    return await _change(
+        request, await request.body(), lambda session: experiments.pause(session, principal, found, body.reason)
+    )
+
+
+@router.post(
+    "/{experiment_id}/stop",
+    response_model=Experiment,
+    summary="Stop an experiment",
+    description="End it for good. One that was promoted serves its arm no longer.",
+    responses={**_CHANGED, **problems(400, 404, 408, 409, 413, 415)},
+    openapi_extra=_KEYED,
+)
+@requires("experiments:write", organization_wide=True)
+async def stop_experiment(request: Request, experiment_id: ExperimentId, body: Reason) -> Response:
+    """End it."""
+    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
+    experiments = get_runtime(request).experiments
+    return await _change(
+        request, await request.body(), lambda session: experiments.stop(session, principal, found, body.reason)
+    )
+
+
+@router.post(
+    "/{experiment_id}/promote",
+    response_model=Experiment,
+    summary="Promote an arm",
+    description="Everybody in the audience gets it from now on, until the experiment is stopped.",
+    responses={**_CHANGED, **problems(400, 404, 408, 409, 413, 415)},
+    openapi_extra=_KEYED,
+)
+@requires("experiments:write", organization_wide=True)
+async def promote_experiment(request: Request, experiment_id: ExperimentId, body: Promote) -> Response:
+    """End it for one arm."""
+    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
+    experiments = get_runtime(request).experiments
+    return await _change(
+        request,
+        await request.body(),
+        lambda session: experiments.promote(session, principal, found, body.arm, body.reason),
+    )
+
+
+@router.post(
+    "/{experiment_id}/rollback",
+    response_model=Experiment,
+    summary="Roll an experiment back",
+    description="No job gets a treatment any more, within two seconds.",
+    responses={**_CHANGED, **problems(400, 404, 408, 409, 413, 415)},
+    openapi_extra=_KEYED,
+)
+@requires("experiments:write", organization_wide=True)
+async def roll_experiment_back(request: Request, experiment_id: ExperimentId, body: Reason) -> Response:
+    """End it for the control."""
+    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
+    experiments = get_runtime(request).experiments
+    return await _change(
+        request, await request.body(), lambda session: experiments.roll_back(session, principal, found, body.reason)
+    )
+
+
+@router.put(
+    "/{experiment_id}/weights",
+    response_model=Experiment,
+    summary="Change an experiment's weights",
+    description=(
+        "`share` ramps: units only ever leave the control for a treatment while it rises. `weights` moves the borders."
+        " Units that were exposed keep their arm either way."
+    ),
+    responses={200: {"description": "The experiment as it is now."}, **problems(400, 404, 408, 409, 413, 415)},
+)
+@requires("experiments:write", organization_wide=True)
+async def set_weights(request: Request, experiment_id: ExperimentId, body: SetWeights) -> Response:
+    """Ramp, or divide anew."""
+    found, runtime, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), get_runtime(request), caller(request)
+    if body.share is None and body.weights is None:
+        told = "say what to change: share, weights, or both"
+        raise invalid([{"path": "body", "code": "experiment_invalid", "message": told}])
+
+    def change() -> ExperimentRecord:
+        with runtime.database.tenant(principal.organization_id) as session:
+            return runtime.experiments.set_weights(session, principal, found, share=body.share, weights=body.weights)
+
+    return respond_json(to_wire(await runtime.in_thread(change)))
+
+
+async def _change(request: Request, body: bytes, act: Act) -> Response:
+    identity = identify_request(request, body)
+
+    def produce(session: Session) -> Answer:
+        return Answer(200, orjson.dumps(to_wire(act(session))))
+
+    return respond_answer(await get_runtime(request).in_thread(carry_out, request, identity, produce))

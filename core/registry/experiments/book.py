@@ -1,0 +1,113 @@
+"""Which arm a job gets, without a query while the answer is young."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from time import monotonic
+from uuid import UUID
+
+from core.kit.db import Executor
+from core.registry.experiments import exposures, repository
+from core.registry.experiments.assignment import assign, unit_digest
+from core.registry.experiments.definition import Arm, Experiment, State, Unit
+
+# A change is in force everywhere this long after it was written, at the latest.
+_REMEMBER_SECONDS = 2.0
+_REMEMBERED_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """An arm for one unit. `counts`: the job takes part in a comparison; not so under a promoted experiment."""
+
+    experiment: Experiment
+    arm: Arm
+    unit_digest: bytes
+    counts: bool
+
+    def touches_model(self, name: str) -> bool:
+        """Whether some arm changes what the model called `name` is: then resolving it is an exposure."""
+        return any(arm.model == name for arm in self.experiment.arms)
+
+    def touches_prompt(self, name: str) -> bool:
+        """Whether some arm changes the prompt called `name`."""
+        return any(arm.prompt == name for arm in self.experiment.arms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    experiment: Experiment | None
+    asked_at: float
+
+
+class ExperimentBook:
+    """Experiments in force, remembered for two seconds at most. Safe in threads: entries are replaced whole."""
+
+    def __init__(self) -> None:
+        self._remembered: dict[tuple[UUID, UUID, str], _Remembered] = {}
+
+    def arm_for(
+        self,
+        session: Executor,
+        organization_id: UUID,
+        project_id: UUID,
+        capability: str,
+        units: Mapping[Unit, str],
+    ) -> Assignment | None:
+        """The arm of a job whose units are `units`, or None when no experiment is in force, or the unit is unknown.
+
+        Pure but for the reading of the experiment. Nothing is written: a job takes part from `expose` on.
+        """
+        experiment = self._in_force(session, organization_id, project_id, capability)
+        if experiment is None:
+            return None
+        if experiment.state is State.PROMOTED:
+            arm = next((arm for arm in experiment.arms if arm.id == experiment.promoted_arm_id), experiment.control)
+            return Assignment(experiment, arm, b"", counts=False)
+        key = units.get(experiment.unit)
+        if key is None:
+            return None
+        return Assignment(experiment, assign(experiment, key), unit_digest(experiment, key), counts=True)
+
+    def expose(
+        self,
+        session: Executor,
+        assignment: Assignment,
+        *,
+        project_id: UUID,
+        job_id: UUID,
+        attempt: int | None = None,
+    ) -> Assignment:
+        """Write that the job takes part; returns the assignment with the arm that counts.
+
+        A retry keeps the job's first arm, and a unit keeps its first arm, whatever the weights are by then.
+        """
+        if not assignment.counts:
+            return assignment
+        arm = exposures.expose(
+            session,
+            assignment.experiment,
+            project_id,
+            job_id,
+            assignment.arm,
+            assignment.unit_digest,
+            attempt,
+        )
+        return replace(assignment, arm=arm)
+
+    def forget(self) -> None:
+        """Read every experiment anew from now on."""
+        self._remembered.clear()
+
+    def _in_force(
+        self, session: Executor, organization_id: UUID, project_id: UUID, capability: str
+    ) -> Experiment | None:
+        key = (organization_id, project_id, capability)
+        known = self._remembered.get(key)
+        if known is None or monotonic() - known.asked_at > _REMEMBER_SECONDS:
+            # The age of an answer counts from before the question, so that a slow query does not stretch it.
+            asked_at = monotonic()
+            known = _Remembered(repository.in_force(session, organization_id, project_id, capability), asked_at)
+            if len(self._remembered) >= _REMEMBERED_MAX:
+                self._remembered.clear()
+            self._remembered[key] = known
+        return known.experiment

@@ -1,0 +1,77 @@
+"""The guard: evaluates running experiments, and carries out what the evidence says, without a person."""
+
+import logging
+from dataclasses import dataclass
+from time import monotonic
+
+from sqlalchemy.orm import Session
+
+from core.audit.actions import AuditAction
+from core.audit.record import Actor
+from core.registry.experiments import canary, outcomes, repository, results, service
+from core.registry.experiments.canary import Action, Clock, Decision
+from core.registry.experiments.definition import Experiment, State
+
+_log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 5.0
+# An evaluation reads every exposure; it may take up this part of the time.
+_SHARE_OF_TIME = 0.05
+_BATCH = 20
+_ACTOR = Actor("dispatcher")
+_STATES = {
+    Action.PAUSE: (State.PAUSED, AuditAction.GUARD_PAUSE),
+    Action.PROMOTE: (State.PROMOTED, AuditAction.GUARD_PROMOTE),
+    Action.ROLL_BACK: (State.ROLLED_BACK, AuditAction.GUARD_ROLLBACK),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What the guard did to an experiment."""
+
+    experiment: Experiment
+    decision: Decision
+
+
+def guard_once(session: Session, *, every_seconds: float = EVERY_SECONDS) -> list[Acted]:
+    """Evaluate the running experiments that are due, of every organisation; returns what was done to them.
+
+    `session` is one of `Database.system`; the caller commits. Safe beside other guards: each takes experiments that no
+    other holds. One that cannot be evaluated is logged and does not stand in the way of the rest.
+    """
+    acted = []
+    for experiment in repository.due(session, _BATCH):
+        began = monotonic()
+        try:
+            with session.begin_nested():
+                decision = evaluate(session, experiment)
+                _carry_out(session, experiment, decision)
+            if decision.action is not Action.WAIT:
+                acted.append(Acted(experiment, decision))
+        except Exception:  # noqa: BLE001 - whatever is wrong with this one, the others need their guard
+            _log.exception("experiment.guard_failed", extra={"experiment_id": str(experiment.id)})
+        repository.postpone(session, experiment, max(every_seconds, (monotonic() - began) / _SHARE_OF_TIME))
+    return acted
+
+
+def evaluate(session: Session, experiment: Experiment) -> Decision:
+    """What the evidence says about a running experiment now. Reads only."""
+    found = outcomes.read(session, experiment)
+    # A breach takes the bounds of two arms, which share the guardrail's level.
+    level = canary.level_of(experiment) / 2
+    p95 = results.latency_bounds(session, experiment, found, alpha=level)
+    began_at, now = repository.allocation_began(session, experiment)
+    started_at = experiment.started_at or began_at
+    clock = Clock((now - started_at).total_seconds(), (now - began_at).total_seconds())
+    units = {arm.id: sum(tally.units for tally in found.tallies if tally.arm_id == arm.id) for arm in experiment.arms}
+    findings = canary.judge(experiment, found, p95)
+    return canary.decide(experiment, findings, clock, units, results.mismatch_of(found))
+
+
+def _carry_out(session: Session, experiment: Experiment, decision: Decision) -> None:
+    if decision.action is Action.RAMP and decision.share is not None:
+        service.ramp(session, experiment, decision.share, _ACTOR, AuditAction.GUARD_RAMP)
+    elif decision.action in _STATES:
+        state, action = _STATES[decision.action]
+        service.move(session, experiment, state, _ACTOR, action, reason=decision.reason, arm=decision.arm)

@@ -1,0 +1,137 @@
+"""How each route is asked for another tenant's things, in `tests/api/test_tenancy_matrix.py`."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.kit.ids import (
+    ALIAS,
+    AUDIT,
+    BUDGET,
+    DOCUMENT,
+    EXPERIMENT,
+    JOB,
+    KEY,
+    KNOWLEDGE_BASE,
+    MEMBER,
+    MODEL,
+    PROJECT,
+    PROMPT,
+)
+
+ISSUER = "https://login.example/v2.0"
+# Marks the victim's data, so that a leak of any of it is found in an answer.
+MARK = "victims-7f3a"
+# What both tenants call their things: a name that is taken elsewhere must not show.
+NAME = "handbook"
+
+# What stands for an id in a path, and the prefix of such ids.
+PREFIXES = {
+    "job_id": JOB,
+    "base_id": KNOWLEDGE_BASE,
+    "document_id": DOCUMENT,
+    "project_id": PROJECT,
+    "key_id": KEY,
+    "member_id": MEMBER,
+    "budget_id": BUDGET,
+    "record_id": AUDIT,
+    "model_id": MODEL,
+    "alias_id": ALIAS,
+    "prompt_id": PROMPT,
+    "experiment_id": EXPERIMENT,
+    "scope": PROJECT,
+}
+# A word in a path that is no id: what is limited.
+KIND = "jobs_per_day"
+# Documents that are the same for every tenant.
+SHARED = {"/v1/capabilities", "/v1/capabilities/{name}", "/v1/deployments"}
+
+VERSION = {"deployment": "local/smollm2", "provider_model": "local/smollm2", "context_window": 4096}
+
+
+# An experiment, but for its arms' names.
+EXPERIMENT_BODY = {"name": NAME, "capability": "probe.act", "plan": {"baseline": 0.2, "minimum_lift": 0.05}}
+ARMS = [{"name": "new", "weight": 0.5}, {"name": "old", "kind": "control", "weight": 0.5}]
+
+
+@dataclass(frozen=True)
+class Case:
+    """How to ask a route for another tenant's things.
+
+    `body` and `query` may name ids as ``{key_id}``. `creates`: the route makes something of the caller's own, and
+    refers to nothing foreign unless its body does.
+    """
+
+    body: Any = None
+    query: dict[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    creates: bool = False
+
+
+CASES: dict[tuple[str, str], tuple[Case, ...]] = {
+    ("POST", "/v1/jobs"): (Case({"capability": "probe.act", "input": {"act": "noop"}}, creates=True),),
+    ("POST", "/v1/jobs/{job_id}/cancel"): (Case(),),
+    ("POST", "/v1/jobs/{job_id}/cost/corrections"): (
+        Case({"attempt": 1, "call": 1, "amount_usd": "-0.1", "reason": "none"}),
+    ),
+    ("POST", "/v1/jobs/{job_id}/feedback"): (Case({"score": 0.5, "comment": "mine"}),),
+    ("POST", "/v1/experiments"): (
+        Case({**EXPERIMENT_BODY, "arms": ARMS}, creates=True),
+        Case({**EXPERIMENT_BODY, "name": "theirs", "arms": ARMS, "project_id": "{project_id}"}),
+    ),
+    ("POST", "/v1/experiments/{experiment_id}/start"): (Case(),),
+    ("POST", "/v1/experiments/{experiment_id}/pause"): (Case({"reason": "x"}),),
+    ("POST", "/v1/experiments/{experiment_id}/stop"): (Case({}),),
+    ("POST", "/v1/experiments/{experiment_id}/rollback"): (Case({}),),
+    ("POST", "/v1/experiments/{experiment_id}/promote"): (Case({"arm": "new"}),),
+    ("PUT", "/v1/experiments/{experiment_id}/weights"): (Case({"share": 0.5}),),
+    ("POST", "/v1/knowledge-bases"): (Case({"name": NAME}, creates=True),),
+    ("DELETE", "/v1/knowledge-bases/{base_id}"): (Case(),),
+    ("POST", "/v1/knowledge-bases/{base_id}/documents"): (Case(content=b"text", query={"name": "a.txt"}),),
+    ("DELETE", "/v1/knowledge-bases/{base_id}/documents/{document_id}"): (Case(),),
+    ("POST", "/v1/projects"): (Case({"name": NAME}, creates=True),),
+    ("PATCH", "/v1/projects/{project_id}"): (Case({"owner": "mallory"}),),
+    ("POST", "/v1/projects/{project_id}/archive"): (Case(),),
+    ("POST", "/v1/projects/{project_id}/restore"): (Case(),),
+    ("POST", "/v1/members"): (
+        Case({"subject": NAME, "issuer": ISSUER, "role": "developer", "email": "x@y.example"}, creates=True),
+    ),
+    ("PATCH", "/v1/members/{member_id}"): (Case({"role": "auditor"}),),
+    ("DELETE", "/v1/members/{member_id}"): (Case(),),
+    ("GET", "/v1/keys"): (Case(), Case(query={"project_id": "{project_id}"})),
+    ("POST", "/v1/keys"): (
+        Case({"name": NAME}, creates=True),
+        Case({"name": "theirs", "project_id": "{project_id}"}),
+    ),
+    ("POST", "/v1/keys/{key_id}/rotate"): (Case({"overlap_seconds": 0}),),
+    ("POST", "/v1/keys/{key_id}/revoke"): (Case(),),
+    ("POST", "/v1/budgets"): (
+        Case({"name": NAME, "limit_usd": "5"}, creates=True),
+        Case({"name": "theirs", "limit_usd": "5", "scope": "project", "scope_id": "{project_id}"}),
+        Case({"name": "theirs", "limit_usd": "5", "scope": "key", "scope_id": "{key_id}"}),
+    ),
+    ("PATCH", "/v1/budgets/{budget_id}"): (Case({"limit_usd": "1"}),),
+    ("POST", "/v1/budgets/{budget_id}/archive"): (Case(),),
+    ("PUT", "/v1/limits/{scope}/{kind}"): (Case({"value": 5}),),
+    ("DELETE", "/v1/limits/{scope}/{kind}"): (Case(),),
+    ("PUT", "/v1/retention"): (Case({"kind": "payloads", "days": 30}, creates=True),),
+    ("DELETE", "/v1/retention"): (Case(query={"kind": "payloads"}, creates=True),),
+    ("POST", "/v1/audit/erasures"): (Case({"data_subject": NAME}, creates=True),),
+    ("GET", "/v1/prices/history"): (Case(query={"provider": "local", "model": "*"}),),
+    ("POST", "/v1/prices"): (
+        Case({"provider": "p", "model": "m", "unit": "input_tokens", "usd_per_unit": "0.1"}, creates=True),
+    ),
+    ("POST", "/v1/models"): (Case({"name": NAME}, creates=True),),
+    ("GET", "/v1/models/resolve"): (Case(query={"name": "local/extractive", "project_id": "{project_id}"}),),
+    ("POST", "/v1/models/{model_id}/versions"): (Case(VERSION),),
+    ("POST", "/v1/models/{model_id}/promote"): (Case({"version": 1, "reason": "mine"}),),
+    ("POST", "/v1/models/{model_id}/rollback"): (Case({"reason": "mine"}),),
+    ("POST", "/v1/models/{model_id}/retire"): (Case({"version": 2, "reason": "mine"}),),
+    ("POST", "/v1/models/{model_id}/restore"): (Case({"version": 2, "reason": "mine"}),),
+    ("PUT", "/v1/aliases"): (
+        Case({"alias": NAME, "model": "local/extractive"}, creates=True),
+        Case({"alias": "theirs", "model": "local/extractive", "project_id": "{project_id}"}),
+    ),
+    ("DELETE", "/v1/aliases/{alias_id}"): (Case(),),
+    ("POST", "/v1/prompts"): (Case({"name": "knowledge/answer", "text": "Mine."}, creates=True),),
+    ("GET", "/v1/costs/statement"): (Case(query={"month": "2026-10", "project_id": "{project_id}"}),),
+}
