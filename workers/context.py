@@ -21,6 +21,8 @@ from core.kit.telemetry import span
 from core.ledger.prices.book import PriceBook
 from workers.metering import Meter
 
+# The label of a job that names the client's own user.
+END_USER = "end_user"
 # The step that this thread, or this task of a graph, is in.
 _step: ContextVar[str | None] = ContextVar("step", default=None)
 
@@ -57,6 +59,12 @@ class AttemptContext:
     def executor(self) -> SingleStatement:
         """Single statements as the job's tenant, for reads that need no transaction."""
         return self._single
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Whom the job is for, beyond its project: what an experiment may assign an arm to."""
+        known = {"key": self.job.key_id and str(self.job.key_id), "end_user": self.job.metadata.get(END_USER)}
+        return {unit: str(key) for unit, key in known.items() if key}
 
     # What the platform tells the attempt.
 

@@ -57,6 +57,7 @@ class AuditAction(StrEnum):
     EXPERIMENT_ROLLBACK = "api:experiment:rollback"
     EXPERIMENT_RAMP = "api:experiment:ramp"
     EXPERIMENT_ASSIGN = "policy:experiment:assign"
+    EXPERIMENT_ROLLED_BACK = "policy:experiment:rollback"
     GUARD_PAUSE = "dispatcher:experiment:pause"
     GUARD_PROMOTE = "dispatcher:experiment:promote"
     GUARD_ROLLBACK = "dispatcher:experiment:rollback"
