@@ -9,7 +9,14 @@ from waybill.cli.failures import CliError
 from waybill.cli.output import Output
 from waybill.demo.place import Place, find_corpus, make_key, open_place
 from waybill.demo.script import BASE_DESCRIPTION, BASE_NAME, LIVE_QUESTION, OTHER_QUESTIONS
-from waybill.demo.writing import MODEL, ask_model, is_installed, written_by_model
+from waybill.demo.writing import (
+    CANCELLED_AFTER_SECONDS,
+    MODEL,
+    ask_model,
+    cancelled_after,
+    is_installed,
+    written_by_model,
+)
 
 if TYPE_CHECKING:
     from waybill.client import Job, WaybillClient
@@ -40,7 +47,7 @@ def run_demo(output: Output, *, api_port: int | None = None, flower: bool = True
         _where_to_look(place, output)
         seconds = monotonic() - began
         if output.as_json:
-            output.document(_document(ingested, live, others, written, place, seconds))
+            output.document(_document(ingested, live, others, written, place=place, seconds=seconds))
         output.show("", f"That took {seconds:.0f} seconds.")
         if place.is_ours:
             output.show("`make up` starts it again and keeps it running; running the demo again is quicker.")
@@ -106,9 +113,15 @@ def _write(client: "WaybillClient", base_id: str, place: Place, output: Output) 
     if not is_installed():
         _heading(output, title, "left out: it takes the extra tiny-llm, which `make setup` installs")
         return None
-    _heading(output, title, f"{MODEL} streams real tokens without a key; what it says is mostly wrong")
-    with written_by_model(client, place):
+    _heading(
+        output,
+        title,
+        f"{MODEL} streams real tokens without a key; what it says is mostly wrong, so it is cancelled after"
+        f" {CANCELLED_AFTER_SECONDS} seconds, and what it wrote by then is metered",
+    )
+    with written_by_model(client, place), cancelled_after(client) as cancel_later:
         job = ask_model(client, base_id, LIVE_QUESTION, _LABEL)
+        cancel_later(job.id)
         if output.as_json:
             view = JobView()
             for event in client.jobs.events(job.id, on_alive=place.tend):
@@ -168,7 +181,7 @@ def _heading(output: Output, title: str, subtitle: str) -> None:
 
 
 def _document(
-    ingested: dict[str, Any], live: "Job", others: list["Job"], written: "Job | None", place: Place, seconds: float
+    ingested: dict[str, Any], live: "Job", others: list["Job"], written: "Job | None", *, place: Place, seconds: float
 ) -> dict[str, Any]:
     return {
         "ingest": ingested,
