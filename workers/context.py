@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from core.capability import CheckpointStore, JobCancelled, JobInterrupted, LeaseLost, ModelCall, ModelRef
-from core.jobs import leases
+from core.jobs import leases, settling
 from core.jobs.checkpoints import JobCheckpoints
 from core.jobs.live import LivePublisher
 from core.jobs.records import Claim, Event
@@ -18,7 +18,9 @@ from core.jobs.states import Transition
 from core.kit.clock import utc_now
 from core.kit.db import Database, SingleStatement
 from core.kit.telemetry import span
+from core.ledger import service as ledger
 from core.ledger.prices.book import PriceBook
+from core.ledger.records import CallIdentity, Settlement
 from workers.metering import Meter
 
 # The label of a job that names the client's own user.
@@ -132,13 +134,8 @@ class AttemptContext:
     def call_model(self, model: str | ModelRef, bound: Mapping[str, int]) -> Iterator[ModelCall]:
         """Open a call, settle it when the block ends, and emit ``cost.updated``."""
         self.check()
-        line: dict[str, Any] = {}
-        try:
-            with self._meter.call(model, bound, _step.get(), line) as call:
-                yield call
-        finally:
-            if line and not self.is_lost:
-                self.emit("cost.updated", line)
+        with self._meter.call(model, bound, _step.get(), self._settle) as call:
+            yield call
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -167,6 +164,21 @@ class AttemptContext:
     def publish(self, events: Sequence[Event], *, hint: bool = False) -> None:
         """Announce kept events after their commit; `hint` also tells the dispatcher that a slot came free."""
         self._publisher.publish(events, hint=self.job.pool if hint else None)
+
+    def _settle(self, call: CallIdentity, settlement: Settlement, line: dict[str, Any]) -> None:
+        if self.is_lost:
+            ledger.settle_call(self._single, call, settlement, line)
+            return
+        with self._events_lock:
+            try:
+                event = self._next_event("cost.updated", line, kept=True)
+            except LeaseLost:
+                ledger.settle_call(self._single, call, settlement, line)
+                raise
+            if not settling.settle_call(self._single, call, settlement, line, event):
+                raise LeaseLost
+            self._previous = event.id
+            self._publisher.publish([event])
 
     def _next_event(self, event_type: str, data: Mapping[str, Any], *, kept: bool) -> Event:
         if self._event_id >= self._event_limit:

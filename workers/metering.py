@@ -1,7 +1,7 @@
 """The money of a running attempt: every model call is opened with a bound, and settled with what it consumed."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,8 @@ from core.ledger.prices.book import PriceBook
 from core.ledger.records import CallIdentity, Settlement, Unit
 
 LOCAL = "local"
+# Writes what a call cost: the ledger's part, and the line that clients see.
+Settle = Callable[[CallIdentity, Settlement, dict[str, Any]], None]
 _log = get_logger(__name__)
 
 
@@ -47,9 +49,9 @@ class Meter:
 
     @contextmanager
     def call(
-        self, asked: str | ModelRef, bound: Mapping[str, int], step: str | None, line: dict[str, Any]
+        self, asked: str | ModelRef, bound: Mapping[str, int], step: str | None, settle: Settle
     ) -> Iterator[OpenCall]:
-        """A call of the model `asked`, settled on leaving the block; `line` then gets its usage as clients see it.
+        """A call of the model `asked`; on leaving the block `settle` writes what it cost.
 
         Raises `LeaseLost`, and, when there is no money for `bound`, `JobSuspended` or `CapabilityFailure`.
         """
@@ -83,7 +85,7 @@ class Meter:
             yield opened
         finally:
             used = opened.usage or ModelUsage(model, bound, estimated=True)
-            line |= self._settle(identity, provider, used, was_reported=opened.usage is not None)
+            settle(identity, *self._settlement(identity, provider, used, was_reported=opened.usage is not None))
 
     def _record(self, refusal: BudgetExhausted, call: CallIdentity, model: str) -> None:
         budget = {name: refusal.extra[name] for name in ("budget", "limit", "spent", "reserved", "wanted")}
@@ -104,7 +106,10 @@ class Meter:
             },
         )
 
-    def _settle(self, identity: CallIdentity, provider: str, used: ModelUsage, *, was_reported: bool) -> dict[str, Any]:
+    def _settlement(
+        self, identity: CallIdentity, provider: str, used: ModelUsage, *, was_reported: bool
+    ) -> tuple[Settlement, dict[str, Any]]:
+        """What the call cost, for the ledger and as clients see it."""
         quantities = {unit: amount for unit, amount in _by_unit(used.quantities).items() if amount}
         priced = self._prices.price(self._single, self._job.organization_id, provider, used.model, quantities)
         line = {
@@ -126,8 +131,7 @@ class Meter:
             estimated=used.estimated,
             reason=used.reason if was_reported else "nothing_reported",
         )
-        ledger.settle_call(self._single, identity, settlement, line)
-        return line
+        return settlement, line
 
 
 def provider_of(model: str) -> str:

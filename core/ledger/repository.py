@@ -96,23 +96,25 @@ def begin_call(
 
 def settle_call(executor: Executor, call: CallIdentity, settlement: Settlement, line: dict[str, Any]) -> Decimal | None:
     """Write the settlement and add it to the job; returns the job's cost, None when it was settled before."""
+    return executor.execute(_SETTLE, settlement_of(call, settlement, line)).scalar_one_or_none()
+
+
+def settlement_of(call: CallIdentity, settlement: Settlement, line: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a statement that calls ``ledger_settle_call`` and appends `line` to the job's usage."""
     quantities = {unit.value: quantity for unit, quantity in settlement.quantities.items()}
     amounts = {unit.value: format_money(amount) for unit, amount in settlement.amounts.items()}
-    return executor.execute(
-        _SETTLE,
-        {
-            "job": call.job_id,
-            "attempt": call.attempt,
-            "call": call.number,
-            "amount": settlement.amount_usd,
-            "quantities": orjson.dumps(quantities).decode(),
-            "amounts": orjson.dumps(amounts).decode(),
-            "price_ids": list(settlement.price_ids),
-            "estimated": settlement.estimated,
-            "reason": settlement.reason,
-            "line": orjson.dumps([line]).decode(),
-        },
-    ).scalar_one_or_none()
+    return {
+        "job": call.job_id,
+        "attempt": call.attempt,
+        "call": call.number,
+        "amount": settlement.amount_usd,
+        "quantities": orjson.dumps(quantities).decode(),
+        "amounts": orjson.dumps(amounts).decode(),
+        "price_ids": list(settlement.price_ids),
+        "estimated": settlement.estimated,
+        "reason": settlement.reason,
+        "line": orjson.dumps([line]).decode(),
+    }
 
 
 def sweep(session: Session, grace_seconds: float, most: int) -> int:
