@@ -88,6 +88,12 @@ class ModelCall(Protocol):
     def report(self, usage: ModelUsage) -> None:
         """Say what was consumed up to now; the last report counts. A call that reports nothing costs its bound."""
 
+    def note(self, count: Callable[[], Mapping[str, int]]) -> None:
+        """More was consumed, and `count` knows how much by now, by kind; it may be asked later, from another thread.
+
+        Cheap, for every piece of an answer: should the process be killed, the call is settled with what was noted last.
+        """
+
 
 class JobContext(Protocol):
     """What a running attempt may do. Every write is fenced by the attempt; none succeeds after the lease is lost."""

@@ -22,6 +22,7 @@ from core.ledger import service as ledger
 from core.ledger.prices.book import PriceBook
 from core.ledger.records import CallIdentity, Settlement
 from workers.metering import Meter
+from workers.note_taker import NoteTaker
 
 # The label of a job that names the client's own user.
 END_USER = "end_user"
@@ -36,7 +37,14 @@ class WorkerStopping(JobInterrupted):
 class AttemptContext:
     """Implements `core.capability.JobContext`. Safe to use from several threads of the same attempt."""
 
-    def __init__(self, claim: Claim, database: Database, publisher: LivePublisher, prices: PriceBook) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        database: Database,
+        publisher: LivePublisher,
+        prices: PriceBook,
+        notes: NoteTaker | None = None,
+    ) -> None:
         job = claim.job
         self.job = job
         self.job_id = job.id
@@ -48,7 +56,7 @@ class AttemptContext:
         self._database = database
         self._single = database.single_tenant(job.organization_id)
         self._publisher = publisher
-        self._meter = Meter(job, database, prices)
+        self._meter = Meter(job, database, prices, notes)
         self._checkpoints = JobCheckpoints(database, job.id, job.organization_id, job.attempt)
         self._event_id = claim.event_id
         self._event_limit = claim.event_limit

@@ -39,7 +39,7 @@ def execute(runtime: Runtime, job_id: UUID) -> None:
         _log.debug("job_not_claimed", job_id=encode(JOB, job_id))
         return
     job = claim.job
-    ctx = AttemptContext(claim, runtime.database, runtime.publisher, runtime.prices)
+    ctx = AttemptContext(claim, runtime.database, runtime.publisher, runtime.prices, runtime.notes)
     runtime.hold(ctx)
     try:
         with (

@@ -13,10 +13,12 @@ from core.kit.db import Database
 from core.kit.logging import get_logger
 from core.kit.redis import connect
 from core.kit.settings import Settings, get_settings
+from core.ledger.notes import CallNotes
 from core.ledger.prices.book import PriceBook
 from pipelines.registry import manifests
 from workers.context import AttemptContext
 from workers.heartbeat import Heartbeat
+from workers.note_taker import NoteTaker
 
 _log = get_logger(__name__)
 
@@ -31,6 +33,7 @@ class Runtime:
         self.prices = PriceBook()
         self.redis = connect(settings)
         self.publisher = LivePublisher(self.redis, settings)
+        self.notes = NoteTaker(CallNotes(self.redis, settings))
         self.payloads = PayloadStore(settings, open_blob_store(settings))
         self._heartbeat = Heartbeat(self.database, self.redis, settings)
         self._heartbeat.start()

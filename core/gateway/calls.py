@@ -18,7 +18,7 @@ from core.gateway.errors import GatewayError, ProviderUnavailable, was_turned_aw
 from core.gateway.models import Ability, ChatRequest, ChatStream, Chunk, Finish, Usage
 from core.gateway.resilience.backoff import Backoff, wait
 from core.gateway.resilience.breaker import Breakers
-from core.gateway.routing import Catalogue, Deployments, Reached, may_see
+from core.gateway.routing import LOCAL, Catalogue, Deployments, Reached, may_see
 from core.gateway.spans import call_span
 from core.kit.clock import utc_now
 from core.kit.errors import CapabilityFailure
@@ -337,6 +337,8 @@ class RoutedStream:
             try:
                 for chunk in stream:
                     self._has_begun = True
+                    if model.provider != LOCAL:
+                        call.note(lambda: stream.usage.to_model_usage().quantities)
                     yield chunk
             except GatewayError as error:
                 refused = error

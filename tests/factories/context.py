@@ -71,6 +71,9 @@ class RecordedCall:
     def report(self, usage: ModelUsage) -> None:
         self.usage = usage
 
+    def note(self, count: Callable[[], Mapping[str, int]]) -> None:
+        """A context in memory outlives its calls."""
+
 
 @dataclass
 class RecordingContext:
