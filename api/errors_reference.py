@@ -168,7 +168,6 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("deployments_invalid", "the file of deployments is wrong", "the operator: `WAYBILL_DEPLOYMENTS_FILE`"),
         ("embedding_model_missing", "the embedding model is not installed", "the operator installs it"),
         ("identity_provider_unavailable", "the issuer's keys cannot be read", _AGAIN),
-        ("model_by_job", "models of this process are reached through a job", "submit a job"),
         ("model_missing", "a model of this installation is not installed", "the operator installs it"),
         ("model_not_configured", "no model is configured under that name", "the operator: `WAYBILL_MODEL_…`"),
         ("not_ready", "the process does not serve yet, or no more", _AGAIN),
