@@ -12,9 +12,11 @@ from core.kit.logging import get_logger
 from core.ledger.notes import CallNotes
 from core.ledger.records import CallIdentity
 
-_EVERY_SECONDS = 0.02
+_EVERY_SECONDS = 0.05
 # Counting may take this part of the thread's time, however long the answers have become.
 _SHARE_OF_TIME = 0.1
+# But not longer than this between two rounds: the first count of a process loads a tokenizer.
+_MOST_SECONDS = 0.25
 Count = Callable[[], Mapping[str, int]]
 _log = get_logger(__name__)
 
@@ -62,7 +64,7 @@ class NoteTaker:
             except Exception:  # noqa: BLE001 - a note is a courtesy; the next one must come
                 _log.exception("call_notes_failed")
             # Whoever changes meanwhile is written in the next round.
-            sleep(max(_EVERY_SECONDS, (monotonic() - began) / _SHARE_OF_TIME))
+            sleep(min(max(_EVERY_SECONDS, (monotonic() - began) / _SHARE_OF_TIME), _MOST_SECONDS))
 
     def _write(self) -> None:
         with self._lock:
