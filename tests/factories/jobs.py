@@ -58,8 +58,9 @@ class Tenant:
     def cancel(self, job_id: UUID) -> JobRecord:
         """Cancel as a client would."""
         with self.database.tenant(self.principal.organization_id) as session:
-            job = self.service.cancel(session, self.principal, job_id)
-        self.publisher.control(job_id)
+            job, *below = self.service.cancel_tree(session, self.principal, job_id)
+        for touched in (job, *below):
+            self.publisher.control(touched.id)
         return job
 
     def events(self, job_id: UUID) -> Sequence[Event]:
