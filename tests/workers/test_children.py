@@ -1,7 +1,7 @@
 """Jobs that call jobs, on real workers: each child is started once, every end is reported, and a tree ends together."""
 
 import time
-from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -64,7 +64,7 @@ def test_a_parent_reports_every_end_of_its_twenty_children_and_finishes(settings
     events = tenant.events(job_id)
     told = [event.data["key"] for event in events if event.type == "child.finished"]
     assert sorted(told) == sorted(outcome["key"] for outcome in found)
-    assert all(later.previous == earlier.id for earlier, later in zip(events, events[1:], strict=False))
+    assert all(later.previous == earlier.id for earlier, later in pairwise(events))
 
 
 def test_cancelling_the_parent_cancels_the_tree_within_five_seconds(settings: Settings, tenant: Tenant) -> None:
@@ -88,9 +88,7 @@ def test_cancelling_the_parent_cancels_the_tree_within_five_seconds(settings: Se
 
 
 @pytest.mark.parametrize("end", ["expired", "failed"])
-def test_children_of_a_job_that_has_ended_otherwise_are_cancelled(
-    settings: Settings, tenant: Tenant, end: str
-) -> None:
+def test_children_of_a_job_that_has_ended_otherwise_are_cancelled(settings: Settings, tenant: Tenant, end: str) -> None:
     inputs = [{"act": "sleep", "seconds": 600}, {"act": "sleep", "seconds": 600}]
     with dispatcher(settings), worker(settings), worker(settings, "other"):
         job_id = fan(tenant, inputs)
@@ -125,10 +123,9 @@ def test_a_worker_killed_between_the_start_of_the_children_and_the_wait_starts_n
 ) -> None:
     marker = tmp_path / "starts"
     inputs = [{"marker": str(marker)} for _ in range(5)]
-    with dispatcher(settings), worker(settings, "other"):
-        with supervised_worker(settings):
-            job_id = fan(tenant, inputs, die="after_start")
-            [job] = tenant.wait(job_id, timeout_seconds=60)
+    with dispatcher(settings), worker(settings, "other"), supervised_worker(settings):
+        job_id = fan(tenant, inputs, die="after_start")
+        [job] = tenant.wait(job_id, timeout_seconds=60)
     assert {outcome["state"] for outcome in outcomes(tenant, job)} == {"succeeded"}
     assert len(below(tenant, job_id)) == 5
     assert len(marker.read_text(encoding="utf-8").splitlines()) == 5

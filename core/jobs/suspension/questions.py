@@ -93,7 +93,15 @@ def answer(session: Session, principal: Principal, job_id: UUID, key: str | None
     _require_waiting(job)
     _validate(question.schema, value)
     actor = principal.actor
-    if not repository.answer(session, principal, job_id, question.key, value, actor.id or actor.kind):
+    kept = repository.answer(
+        session,
+        principal.organization_id,
+        job_id,
+        question.key,
+        value=value,
+        answered_by=actor.id or actor.kind,
+    )
+    if not kept:
         raise _timed_out(question)
     record(
         session,
@@ -140,7 +148,7 @@ def _validate(schema: Mapping[str, Any], value: Any) -> None:
     problems = [
         {
             "path": ".".join(["body", "value", *map(str, error.absolute_path)]),
-            "code": f"schema_{error.validator}",
+            "code": "answer_invalid",
             "message": error.message[:500],
         }
         for error in sorted(_validator(schema).iter_errors(value), key=lambda error: list(map(str, error.path)))
