@@ -18,6 +18,7 @@ from core.audit.anchors import read_anchors
 from core.audit.export import export_once
 from core.audit.sealer import MOST as SEALED_AT_ONCE
 from core.audit.sealer import seal_once
+from core.files.service import sweep as sweep_files
 from core.jobs.retention.removal import run_once
 from core.kit.blob import BlobStore, open_blob_store
 from core.kit.db import Database, is_unavailable
@@ -174,6 +175,8 @@ class Chores:
 
     def remove(self) -> None:
         """Take away what is past its clock."""
+        while sweep_files(self._database, self._open_blobs()):
+            pass
         run = run_once(self._database, self._open_blobs(), self._settings, self._signer)
         if run.blanked or run.dropped:
             _log.info("retention_ran", jobs_blanked=sum(run.blanked.values()), partitions_dropped=run.dropped)

@@ -8,6 +8,7 @@ class AuditAction(StrEnum):
 
     JOB_SUBMIT = "api:job:submit"
     JOB_CANCEL = "api:job:cancel"
+    JOB_ANSWER = "api:job:answer"
     JOB_RESUME = "api:job:resume"
     JOB_CLAIM = "worker:job:claim"
     JOB_SUCCEED = "worker:job:succeed"
@@ -49,6 +50,8 @@ class AuditAction(StrEnum):
     LIMIT_REMOVE = "api:limit:remove"
     RETENTION_SET = "api:retention:set"
     RETENTION_REMOVE = "api:retention:remove"
+    FILE_CREATE = "api:file:create"
+    FILE_DELETE = "api:file:delete"
     EXPERIMENT_CREATE = "api:experiment:create"
     EXPERIMENT_START = "api:experiment:start"
     EXPERIMENT_PAUSE = "api:experiment:pause"

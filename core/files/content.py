@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes. What a client says of it counts only as long as the bytes do not say otherwise."""
+"""What a file is, by its first bytes. What a client says of it counts as long as the bytes do not say otherwise."""
 
 from core.kit.errors import UnsupportedMedia
 

@@ -4,7 +4,7 @@ Content goes into the blob store before its row is written, and leaves it before
 behind is a blob that the next sweep or the same request again removes, never a file without its content.
 """
 
-import shutil
+import hashlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,6 @@ from core.audit.record import record
 from core.files import repository
 from core.files.content import HEAD_BYTES, settle_type
 from core.files.errors import DigestMismatch, FileNotFound, OffsetMismatch, UploadIncomplete, UploadNotFound
-from core.files.joined import Joined
 from core.files.records import FileRecord, UploadRecord, blob_key, part_key, parts_prefix
 from core.keys.principal import Principal
 from core.kit.blob import BlobStore
@@ -121,9 +120,7 @@ class FileService:
         }
         return repository.begin_upload(session, principal, values, _UPLOAD_SECONDS)
 
-    def upload(
-        self, executor: Executor, principal: Principal, upload_id: UUID, *, lock: bool = False
-    ) -> UploadRecord:
+    def upload(self, executor: Executor, principal: Principal, upload_id: UUID, *, lock: bool = False) -> UploadRecord:
         """The upload. Raises `UploadNotFound`."""
         found = repository.get_upload(executor, principal, upload_id, lock=lock)
         if found is None:
@@ -131,7 +128,14 @@ class FileService:
         return found
 
     def add_part(
-        self, session: Session, principal: Principal, upload_id: UUID, offset: int, content: BinaryIO, size_bytes: int
+        self,
+        session: Session,
+        principal: Principal,
+        upload_id: UUID,
+        *,
+        offset: int,
+        content: BinaryIO,
+        size_bytes: int,
     ) -> int:
         """Store the part that begins at byte `offset`; returns how many bytes there are now.
 
@@ -161,13 +165,15 @@ class FileService:
             raise UploadIncomplete(
                 f"{found.received_bytes} of {found.size_bytes} bytes have come", offset=found.received_bytes
             )
-        prefix = parts_prefix(upload_id)
         with tempfile.TemporaryFile() as whole:
-            shutil.copyfileobj(cast("BinaryIO", Joined(self._blobs, list(self._blobs.list(prefix)))), whole)
+            digest = hashlib.sha256()
+            for part in self._blobs.list(parts_prefix(upload_id)):
+                for chunk in self._blobs.open(part):
+                    digest.update(chunk)
+                    whole.write(chunk)
             whole.seek(0)
-            file_id, key, kind = self.keep(principal.project_id, whole, found.content_type)
-            whole.seek(0)
-            stored = self._digest(whole)
+            stored = digest.hexdigest()
+            file_id, key, kind = self.keep(principal.project_id, cast("BinaryIO", whole), found.content_type)
         if found.sha256 is not None and stored != found.sha256:
             self._blobs.delete(key)
             told = f"what came has the SHA-256 {stored}, and {found.sha256} was announced; begin a new upload"
@@ -191,12 +197,6 @@ class FileService:
     def forget_parts(self, upload_id: UUID) -> None:
         """Remove the parts of an upload that has ended."""
         self._blobs.delete_prefix(parts_prefix(upload_id))
-
-    @staticmethod
-    def _digest(content: BinaryIO) -> str:
-        import hashlib
-
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 @contextmanager

@@ -23,7 +23,8 @@ WITH job AS (
 ), before AS (
   SELECT blob_key FROM job_artifacts WHERE job_id = :job AND name = :name
 )
-INSERT INTO job_artifacts (job_id, name, organization_id, project_id, attempt, content_type, size_bytes, sha256, blob_key)
+INSERT INTO job_artifacts
+  (job_id, name, organization_id, project_id, attempt, content_type, size_bytes, sha256, blob_key)
 SELECT id, :name, organization_id, project_id, attempt, :content_type, :size_bytes, :sha256, :blob_key FROM job
 ON CONFLICT (job_id, name) DO UPDATE SET attempt = excluded.attempt, content_type = excluded.content_type,
   size_bytes = excluded.size_bytes, sha256 = excluded.sha256, blob_key = excluded.blob_key, created_at = now()
