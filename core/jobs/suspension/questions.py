@@ -130,7 +130,9 @@ def _choose(asked: list[Question], job: JobRecord, key: str | None) -> Question:
     waiting = [question for question in asked if question.is_open]
     if len(waiting) > 1:
         keys = ", ".join(repr(question.key) for question in waiting)
-        raise _invalid("body.key", "key_required", f"this job has asked more than one question: name {keys}")
+        message = f"this job has asked more than one question: name {keys}"
+        problem = {"path": "body.key", "code": "key_required", "message": message}
+        raise Unprocessable(message, errors=[problem])
     if waiting:
         return waiting[0]
     if len(asked) == 1:
@@ -165,7 +167,3 @@ def _same(first: Any, second: Any) -> bool:
 
 def _timed_out(question: Question) -> QuestionTimedOut:
     return QuestionTimedOut(f"the time to answer {question.key!r} is up", key=question.key)
-
-
-def _invalid(path: str, code: str, message: str) -> Unprocessable:
-    return Unprocessable(f"{path}: {message}", errors=[{"path": path, "code": code, "message": message}])
