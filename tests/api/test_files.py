@@ -15,6 +15,7 @@ from core.kit.db import Database
 from core.kit.settings import Settings
 from tests.api.test_bad_input import problem
 from tests.factories.api import RunningApi, issue_key
+from tests.factories.attempts import attempt
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 64
 PDF = b"%PDF-1.7\n" + b"x" * 5_000
@@ -216,3 +217,18 @@ def test_a_local_copy_is_there_for_the_time_of_the_block(api: RunningApi, projec
     with service.local_copy(open_blob_store(api.settings), record) as path:
         assert path.read_bytes() == PDF
     assert not Path(path).exists()
+
+
+def test_a_jobs_artifacts_are_listed_and_downloaded(api: RunningApi, project: httpx.Client) -> None:
+    job = project.post("/v1/jobs", json={"capability": "probe.act", "input": {"act": "noop"}}).json()
+    assert project.get(f"/v1/jobs/{job['id']}/artifacts").json() == {"data": []}
+    with attempt(api.settings, job["id"]) as driven:
+        driven.context.artifact("the report.md", b"# It says\n" * 100, "text/markdown")
+        (listed,) = project.get(f"/v1/jobs/{job['id']}/artifacts").json()["data"]
+        assert (listed["name"], listed["size_bytes"], listed["attempt"]) == ("the report.md", 1000, 1)
+        part = project.get(listed["url"], headers={"Range": "bytes=0-8"})
+        assert (part.status_code, part.content) == (206, b"# It says")
+        problem(project.get(f"/v1/jobs/{job['id']}/artifacts/other.md"), 404, "artifact_not_found")
+        driven.succeed(said="")
+    with api.client(issue_key(api.settings, project=str(uuid4()))) as stranger:
+        problem(stranger.get(listed["url"]), 404, "job_not_found")

@@ -113,10 +113,10 @@ class RecordingContext:
     deltas: list[str] = field(default_factory=list)
     usage: list[ModelUsage] = field(default_factory=list)
     checks: int = 0
-    # What people have answered and how children have ended, as the test says; `calls` is what was asked of them.
     # The client's files by id: name, type and where they are.
     files: dict[str, tuple[str, str, Path]] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
+    # What people have answered and how children have ended, as the test says; `calls` is what was asked of them.
     answers: dict[str, Answer] = field(default_factory=dict)
     outcomes: dict[str, ChildOutcome] = field(default_factory=dict)
     calls: dict[str, ChildCall] = field(default_factory=dict)

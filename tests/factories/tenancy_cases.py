@@ -90,6 +90,7 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/v1/experiments/{experiment_id}/rollback"): (Case({}),),
     ("POST", "/v1/experiments/{experiment_id}/promote"): (Case({"arm": "new"}),),
     ("PUT", "/v1/experiments/{experiment_id}/weights"): (Case({"share": 0.5}),),
+    ("GET", "/v1/jobs/{job_id}/artifacts/{name}"): (Case(),),
     ("POST", "/v1/files"): (Case(content=b"text", query={"name": "a.txt"}, creates=True),),
     ("DELETE", "/v1/files/{file_id}"): (Case(),),
     ("POST", "/v1/file-uploads"): (Case({"name": NAME, "size_bytes": 4}, creates=True),),
