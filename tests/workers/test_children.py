@@ -19,10 +19,11 @@ from tests.factories.processes import dispatcher, supervised_worker, worker
 from tests.factories.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(180)
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 def fan(tenant: Tenant, inputs: list[dict[str, Any]], **given: Any) -> UUID:
-    known = {name: given.pop(name) for name in ("reserve_usd", "max_cost_usd", "deadline_seconds") if name in given}
+    known = {name: given.pop(name) for name in ("traceparent",) if name in given}
     return tenant.submit_input("probe.fan", {"children": inputs, **given}, **known)
 
 
@@ -48,7 +49,7 @@ def test_a_parent_reports_every_end_of_its_twenty_children_and_finishes(settings
     inputs[7] = {"act": "sleep", "seconds": 600}
     inputs[11] = {"act": "sleep", "seconds": 600}
     with dispatcher(settings), worker(settings), worker(settings, "other"):
-        job_id = fan(tenant, inputs, deadlines={"11": 2})
+        job_id = fan(tenant, inputs, deadlines={"11": 2}, traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
         tenant.wait_for_state(job_id, JobState.WAITING)
         [doomed] = [node for node in below(tenant, job_id) if node.key == "child-7"]
         tenant.cancel(doomed.id)
@@ -61,6 +62,7 @@ def test_a_parent_reports_every_end_of_its_twenty_children_and_finishes(settings
     assert found[5]["result"] == {"attempt": 1, "said": "5"}
     assert found[3]["code"] == "asked_to_fail"
     assert job.failures == 0
+    assert {(tenant.job(node.id).traceparent or "").split("-")[1] for node in below(tenant, job_id)} == {TRACE}
     events = tenant.events(job_id)
     told = [event.data["key"] for event in events if event.type == "child.finished"]
     assert sorted(told) == sorted(outcome["key"] for outcome in found)

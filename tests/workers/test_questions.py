@@ -21,7 +21,7 @@ YES = {"approved": True}
 
 
 def ask(tenant: Tenant, **given: Any) -> UUID:
-    known = {name: given.pop(name) for name in ("reserve_usd", "max_cost_usd", "deadline_seconds") if name in given}
+    known = {name: given.pop(name) for name in ("deadline_seconds",) if name in given}
     return tenant.submit_input("probe.ask", given, **known)
 
 
