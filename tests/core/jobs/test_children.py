@@ -10,7 +10,10 @@ import pytest
 from sqlalchemy import text
 
 from core.capability import ChildCall, JobCancelled, JobSuspended
+from core.jobs.retention.repository import blank
 from core.jobs.states import SUSPEND, JobState
+from core.jobs.trail import digest_of
+from core.jobs.waybill import repository as waybill
 from core.kit.errors import CapabilityFailure
 from core.kit.settings import Settings
 from core.ledger import service as ledger
@@ -240,3 +243,30 @@ def test_what_a_tree_spent_counts_after_its_root_gave_back_its_reservation(tenan
     spend(tenant, again, 1, "0.10", "0.10")
     with tenant.database.system() as session:
         assert check_invariants(session) == []
+
+
+def test_the_waybill_of_a_parent_names_its_children(tenant: Tenant, run: Run) -> None:
+    parent = run(tenant.submit())
+    start(parent, "a", "b")
+    first, _ = children_of(tenant, parent.context.job_id)
+    run(first).succeed(attempt=1, said="yes")
+    with tenant.database.tenant(tenant.principal.organization_id) as session:
+        facts = waybill.children(session, tenant.principal, parent.context.job_id)
+    assert [(fact.key, fact.state, fact.result_digest) for fact in facts] == [
+        ("a", "succeeded", digest_of({"attempt": 1, "said": "yes"})),
+        ("b", "queued", None),
+    ]
+    assert facts[0].input_digest == digest_of({"act": "noop"})
+
+
+def test_questions_and_answers_go_with_the_payloads(tenant: Tenant, run: Run) -> None:
+    attempt = run(tenant.submit())
+    with pytest.raises(JobSuspended):
+        attempt.context.ask("secret", "What is your account number?", {"type": "string"})
+    attempt.fail("given_up")
+    with tenant.database.system() as session:
+        blank(session, [attempt.context.job_id])
+        left = session.execute(
+            text("SELECT count(*) FROM job_questions WHERE job_id = :id"), {"id": attempt.context.job_id}
+        ).scalar_one()
+    assert left == 0
