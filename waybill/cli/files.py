@@ -1,6 +1,7 @@
 """``waybill files``: what clients upload for their jobs to read."""
 
 import mimetypes
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -35,13 +36,7 @@ def upload(
     with connect(url, api_key) as client:
         for path in paths:
             kind = content_type or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-            file = client.files.upload(
-                path,
-                content_type=kind,
-                on_progress=lambda done, total, path=path: output.note(
-                    f"{path.name}: {done * 100 // total} %", style="dim"
-                ),
-            )
+            file = client.files.upload(path, content_type=kind, on_progress=partial(_tell, output, path.name))
             made.append(file)
             output.show(f"{file.id}  {file.name}  {file.content_type}")
     if as_json:
@@ -108,3 +103,7 @@ def delete(file: FileId, url: Url = None, api_key: ApiKey = None, as_json: Json 
     output.show(f"{file} is deleted")
     if as_json:
         output.document({"id": file, "deleted": True})
+
+
+def _tell(output: Output, name: str, done: int, total: int) -> None:
+    output.note(f"{name}: {done * 100 // total} %", style="dim")
