@@ -228,6 +228,11 @@ FIELDS: dict[str, str] = {
 
 # How a job ended or why it waits: `reason`, and `error.code` of one that failed.
 FAILURES: dict[str, str] = {
+    "remote_bad_answer": "a service answered with something that is no result; see its logs",
+    "remote_capabilities_invalid": "the operator's file of remote capabilities says something wrong",
+    "remote_not_answered": "a service accepted the work and its entry does not say that it is to be asked again",
+    "remote_refused": "a service refused the request for good",
+    "remote_unavailable": "a service could not be reached, or said that it is overloaded, on every try",
     "file_not_found": "the job's input names a file that its project does not have",
     "answer_withheld": "the answer could not be backed by the sources, and the request asked for one that is",
     "block_unknown": "a message of the capability holds a kind of part that models are not given",

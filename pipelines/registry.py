@@ -1,4 +1,4 @@
-"""Every capability this installation offers: our own, those of installed packages, and those named in the settings."""
+"""Every capability of this installation: our own, of installed packages, of the settings, and remote ones."""
 
 from functools import lru_cache
 from importlib import import_module
@@ -6,6 +6,7 @@ from importlib.metadata import entry_points
 
 from core.capability import Manifest
 from core.kit.settings import get_settings
+from pipelines.remote.manifests import read_remote
 
 ENTRY_POINT_GROUP = "waybill.capabilities"
 
@@ -21,6 +22,7 @@ def manifests() -> dict[str, Manifest]:
     for reference in get_settings().extra_capabilities:
         module, _, name = reference.partition(":")
         found.extend(_many(getattr(import_module(module), name)))
+    found.extend(manifest for manifest, _ in read_remote(get_settings()))
     named: dict[str, Manifest] = {}
     for manifest in found:
         if manifest.id in named:

@@ -198,6 +198,10 @@ class Settings(BaseSettings):
     deployments_file: Path | None = Field(
         None, description="TOML file of further deployments of model providers; see [models](models.md)."
     )
+    remote_capabilities_file: Path | None = Field(
+        None,
+        description="TOML file of capabilities that are services of your own; see [how](../howto/bring-a-service.md).",
+    )
     secrets_dir: Path | None = Field(
         None, description="Folder of files that each hold one credential, as Docker and Kubernetes mount secrets."
     )

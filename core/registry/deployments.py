@@ -7,8 +7,6 @@ needs no restart. No message of this module repeats what stands behind ``credent
 itself there.
 """
 
-import os
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from core.kit.credentials import is_name, read_credential
 from core.kit.errors import Unavailable
 from core.kit.settings import Settings
 from core.registry.data_classes import DataClass
@@ -25,7 +24,6 @@ DEFAULT = "default"
 # The embedded models are their own deployments: each is reached in this process.
 EMBEDDED = ("local/extractive", "local/all-MiniLM-L6-v2-int8", "local/smollm2")
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-_CREDENTIAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
 _FILE_MAX_BYTES = 1024 * 1024
 
 Name = Annotated[str, Field(pattern=_NAME)]
@@ -61,22 +59,9 @@ class Deployment:
             return self._key.get_secret_value()
         if self._credential is None:
             return None
-        name = self._credential.get_secret_value()
-        try:
-            if self._secrets_dir is not None and (self._secrets_dir / name).is_file():
-                found = (self._secrets_dir / name).read_text(encoding="utf-8").strip()
-            else:
-                found = os.environ.get(name, "").strip()
-        except (OSError, ValueError):
-            # Chained, the cause would carry the name, and with it perhaps a key, into a log.
-            found = ""
-        if not found:
-            raise Unavailable(
-                f"the credential of the deployment {self.name} is neither a file in WAYBILL_SECRETS_DIR nor an"
-                " environment variable",
-                code="credential_missing",
-            ) from None
-        return found
+        return read_credential(
+            self._credential.get_secret_value(), self._secrets_dir, whose=f"the deployment {self.name}"
+        )
 
 
 class _Entry(BaseModel):
@@ -97,7 +82,7 @@ class _Entry(BaseModel):
     @field_validator("credential")
     @classmethod
     def _is_a_name(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and _CREDENTIAL.fullmatch(value.get_secret_value()) is None:
+        if value is not None and not is_name(value.get_secret_value()):
             raise ValueError("names a file in WAYBILL_SECRETS_DIR or an environment variable; it is not the key itself")
         return value
 

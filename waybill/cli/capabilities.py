@@ -1,6 +1,7 @@
 """``waybill capabilities``: what can be asked for."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -46,3 +47,24 @@ def show(
     output.show(json.dumps(capability.output_schema, indent=2))
     for example in capability.examples:
         output.show("", "Example input", json.dumps(example, indent=2))
+
+
+@app.command(epilog=EPILOG)
+def new(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="<folder>.<verb>: language.translate", show_default=False)
+    ],
+    into: Annotated[Path, typer.Option(file_okay=False, help="Where its folder goes.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Write the package of a new capability: it runs, and passes its own tests. Works without a server.
+
+    Example: waybill capabilities new language.translate
+    """
+    from waybill.scaffold.package import write_package
+
+    output = Output(as_json=as_json)
+    root = write_package(name, into)
+    output.show(f"{root} written", f"cd {root} && pip install -e . && python -m pytest")
+    if as_json:
+        output.document({"folder": str(root)})

@@ -1,0 +1,1 @@
+"""Capabilities that are services of the company's own: described in a file, called over HTTP."""

@@ -1,0 +1,183 @@
+"""Calls a service over HTTP as a job: with one identity for all tries, bounded, and never further than its address.
+
+``entry`` names of manifests are looked up here by `__getattr__`: ``legacy__translate`` builds the runner of
+``legacy.translate``.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+from core.capability import JobContext
+from core.gateway.interruptible import asking, open_client
+from core.gateway.resilience.backoff import Backoff, wait
+from core.kit.credentials import read_credential
+from core.kit.errors import CapabilityFailure
+from core.kit.ids import JOB, PROJECT, encode
+from core.kit.settings import get_settings
+from core.kit.telemetry import current_traceparent
+from pipelines.remote.manifests import Remote, read_remote
+
+_ANSWER_MAX_BYTES = 16 * 1024 * 1024
+_RETRY_AFTER_MAX_SECONDS = 600.0
+_OK, _ACCEPTED, _TOO_MANY, _REFUSED, _BROKEN = 200, 202, 429, 400, 500
+
+
+class Result(BaseModel):
+    """Whatever the service answered; the manifest's schema decides whether it is good."""
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
+
+
+class RemoteRunner:
+    """Implements `core.capability.Runner`. Safe in several threads."""
+
+    def __init__(self, remote: Remote, backoff: Backoff | None = None) -> None:
+        self._remote = remote
+        self._backoff = backoff or Backoff()
+        self._client = open_client(remote.timeout_seconds)
+
+    def run(self, ctx: JobContext, payload: BaseModel) -> BaseModel:
+        """Call the service, and wait for what it accepted. Raises `CapabilityFailure`: ``remote_…``."""
+        given = payload.model_dump(mode="json")
+        with ctx.step("call"):
+            status, answer, headers = self._ask(ctx, "POST", self._remote.url, self._body(ctx, given))
+        if status == _ACCEPTED:
+            if self._remote.mode != "poll":
+                raise CapabilityFailure(
+                    "the service accepted the request and will answer later; its entry does not say mode = poll",
+                    code="remote_not_answered",
+                )
+            with ctx.step("wait"):
+                answer = self._poll(ctx, answer, headers)
+        found = pick(answer, self._remote.result) if self._remote.result else answer
+        if not isinstance(found, dict):
+            raise CapabilityFailure("the service's answer holds no object as its result", code="remote_bad_answer")
+        return Result.model_validate(found)
+
+    def _body(self, ctx: JobContext, given: dict[str, Any]) -> Any:
+        if self._remote.body is None:
+            return given
+        known = {
+            "input": given,
+            "job": {
+                "id": encode(JOB, ctx.job_id),
+                "project_id": encode(PROJECT, ctx.project_id),
+                "capability": ctx.capability,
+                "attempt": ctx.attempt,
+            },
+        }
+        return {name: pick(known, path) for name, path in self._remote.body.items()}
+
+    def _poll(self, ctx: JobContext, answer: Any, headers: Mapping[str, str]) -> Any:
+        told = headers.get("location") or (answer.get("status_url") if isinstance(answer, dict) else None)
+        if not isinstance(told, str):
+            raise CapabilityFailure(
+                "the service accepted the request without a Location or a status_url", code="remote_bad_answer"
+            )
+        where = urljoin(self._remote.url, told)
+        if urlsplit(where)[:2] != urlsplit(self._remote.url)[:2]:
+            # The credential goes along, and only the operator says who may see it.
+            raise CapabilityFailure("the service points to another host for its answer", code="remote_bad_answer")
+        while True:
+            wait(_retry_after(headers) or self._remote.poll_seconds, ctx.check)
+            status, found, headers = self._ask(ctx, "GET", where, None)
+            if status == _OK:
+                return found
+
+    def _ask(self, ctx: JobContext, method: str, url: str, body: Any) -> tuple[int, Any, Mapping[str, str]]:
+        """One request, tried again while it may pass. Every try carries the job's identity, so it acts once."""
+        failures = 0
+        while True:
+            ctx.check()
+            try:
+                with asking(ctx.check):
+                    return self._send(ctx, method, url, body)
+            except _Passing as error:
+                failures += 1
+                if failures >= self._remote.max_tries:
+                    raise CapabilityFailure(str(error), code="remote_unavailable", retryable=True) from None
+                pause = error.seconds
+                if pause is None:
+                    pause = min(self._backoff.most_seconds, self._backoff.base_seconds * 2 ** (failures - 1))
+            wait(pause, ctx.check)
+
+    def _send(self, ctx: JobContext, method: str, url: str, body: Any) -> tuple[int, Any, Mapping[str, str]]:
+        sent = {"Accept": "application/json", "Idempotency-Key": encode(JOB, ctx.job_id)}
+        traceparent = current_traceparent()
+        if traceparent:
+            sent["traceparent"] = traceparent
+        remote = self._remote
+        if remote.credential is not None:
+            secret = read_credential(
+                remote.credential.get_secret_value(), remote.secrets_dir, whose=f"the capability {remote.id}"
+            )
+            sent["Authorization"] = f"Bearer {secret}"
+        content = None if body is None else json.dumps(body).encode()
+        if content is not None:
+            sent["Content-Type"] = "application/json"
+        try:
+            with self._client.stream(method, url, headers=sent, content=content) as response:
+                raw = _read(response)
+        except httpx.TimeoutException:
+            raise _Passing(f"the service did not answer within {remote.timeout_seconds:g} seconds") from None
+        except httpx.HTTPError as error:
+            raise _Passing(f"the service cannot be reached ({type(error).__name__})") from None
+        status = response.status_code
+        if status == _TOO_MANY or status >= _BROKEN:
+            raise _Passing(f"the service answered {status}", _retry_after(response.headers))
+        if status >= _REFUSED or status not in {_OK, 201, _ACCEPTED}:
+            # What a service writes into an error may quote the input, so only its status is passed on.
+            raise CapabilityFailure(f"the service refused the request ({status})", code="remote_refused")
+        try:
+            answer = json.loads(raw) if raw else {}
+        except ValueError:
+            raise CapabilityFailure("the service's answer is not JSON", code="remote_bad_answer") from None
+        return (_OK if status != _ACCEPTED else status), answer, response.headers
+
+
+class _Passing(Exception):
+    """What may be over soon; `seconds` is what the service asked to wait."""
+
+    def __init__(self, told: str, seconds: float | None = None) -> None:
+        super().__init__(told)
+        self.seconds = seconds
+
+
+def pick(value: Any, path: str) -> Any:
+    """What stands at ``a.b.c`` of nested objects; None where there is nothing."""
+    for name in path.split("."):
+        if not isinstance(value, dict) or name not in value:
+            return None
+        value = value[name]
+    return value
+
+
+def _read(response: httpx.Response) -> bytes:
+    read = bytearray()
+    for chunk in response.iter_bytes():
+        read += chunk
+        if len(read) > _ANSWER_MAX_BYTES:
+            raise CapabilityFailure(
+                f"the service's answer is larger than {_ANSWER_MAX_BYTES} bytes", code="remote_bad_answer"
+            )
+    return bytes(read)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    try:
+        seconds = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return min(seconds, _RETRY_AFTER_MAX_SECONDS) if seconds >= 0 else None
+
+
+def __getattr__(name: str) -> Callable[[], RemoteRunner]:
+    for manifest, remote in read_remote(get_settings()):
+        if manifest.entry == f"{__name__}:{name}":
+            return lambda: RemoteRunner(remote)
+    raise AttributeError(f"no remote capability is called {name}")

@@ -1,0 +1,240 @@
+"""Services of a company's own as capabilities: the file, the calls, and what goes wrong on the way."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from core.capability import JobCancelled, Manifest
+from core.gateway.resilience.backoff import Backoff
+from core.kit.errors import CapabilityFailure, Unavailable
+from core.kit.ids import JOB, encode
+from core.kit.settings import Settings
+from pipelines.remote.manifests import Remote, read_remote
+from pipelines.remote.runner import RemoteRunner
+from tests.factories.context import RecordingContext
+from tests.factories.jobs import Tenant, new_tenant
+from tests.factories.processes import ROOT, dispatcher, worker
+
+SAMPLE = ROOT / "samples" / "remote_service"
+# The sample is a file to be run, no package.
+_SPEC = spec_from_file_location("sample_service", SAMPLE / "service.py")
+assert _SPEC is not None
+assert _SPEC.loader is not None
+_MODULE = module_from_spec(_SPEC)
+_SPEC.loader.exec_module(_MODULE)
+Service = _MODULE.Service
+
+QUICK = Backoff(base_seconds=0.001, most_seconds=0.002)
+
+
+@pytest.fixture
+def service() -> Iterator[Any]:
+    running = Service(0, "words-secret")
+    thread = threading.Thread(target=running.serve_forever, daemon=True)
+    thread.start()
+    yield running
+    running.shutdown()
+    running.server_close()
+
+
+def copy_sample(folder: Path, port: int, **replaced: str) -> Path:
+    for name in ("input.json", "output.json", "remote.toml"):
+        text = (SAMPLE / name).read_text(encoding="utf-8").replace(":8099", f":{port}")
+        for old, new in replaced.items():
+            text = text.replace(old, new)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder / "remote.toml"
+
+
+@pytest.fixture
+def capabilities(
+    service: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, tuple[Manifest, RemoteRunner]]:
+    monkeypatch.setenv("WORDS_TOKEN", "words-secret")
+    file = copy_sample(tmp_path, service.server_port)
+    found = read_remote(Settings(remote_capabilities_file=file))
+    return {manifest.id: (manifest, RemoteRunner(remote, QUICK)) for manifest, remote in found}
+
+
+def call(capability: tuple[Manifest, RemoteRunner], given: dict[str, Any], ctx: RecordingContext | None = None) -> Any:
+    manifest, runner = capability
+    output = runner.run(ctx or RecordingContext(), manifest.input.model_validate(given))
+    return manifest.output.model_validate(output.model_dump()).model_dump()
+
+
+def test_a_service_answers_at_once_or_later(
+    capabilities: dict[str, tuple[Manifest, RemoteRunner]], service: Any
+) -> None:
+    ctx = RecordingContext()
+    assert call(capabilities["legacy.count_words"], {"text": "one three"}, ctx) == {"words": 2, "longest": "three"}
+    ((_, sent),) = service.work.values()
+    assert sent == {"text": "one three", "reference": encode(JOB, ctx.job_id)}
+    # The next attempt of the job is the same piece of work.
+    call(capabilities["legacy.count_words"], {"text": "one three"}, ctx.next_attempt())
+    assert len(service.work) == 1
+    later = RecordingContext()
+    assert call(capabilities["legacy.count_later"], {"text": "a b c"}, later)["words"] == 3
+    assert later.steps() == ["call", "wait"]
+
+
+def test_the_schemas_are_published_and_obeyed(capabilities: dict[str, tuple[Manifest, RemoteRunner]]) -> None:
+    manifest, _ = capabilities["legacy.count_words"]
+    assert manifest.input.model_json_schema()["properties"]["text"]["maxLength"] == 100_000
+    assert manifest.output.model_json_schema(mode="serialization")["required"] == ["words"]
+    for wrong in ({}, {"text": ""}, {"text": 5}, {"text": "x", "more": 1}):
+        with pytest.raises(ValidationError):
+            manifest.input.model_validate(wrong)
+    with pytest.raises(ValidationError, match="words"):
+        manifest.output.model_validate({"words": -1})
+
+
+@contextmanager
+def answering(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[tuple[str, list[str]]]:
+    """A service that gives these answers one after the other, the last one for ever; and the keys it was sent."""
+    keys: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            keys.append(self.headers["Idempotency-Key"])
+            status, headers, body = answers[min(len(keys), len(answers)) - 1]
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST  # noqa: N815 - the base class's name
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/do", keys
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def remote(url: str, **given: Any) -> RemoteRunner:
+    plain = Remote(
+        id="legacy.do",
+        url=url,
+        credential=None,
+        secrets_dir=None,
+        mode="answer",
+        timeout_seconds=2,
+        poll_seconds=0.05,
+        max_tries=3,
+        body=None,
+        result=None,
+    )
+    return RemoteRunner(replace(plain, **given), QUICK)
+
+
+def run(runner: RemoteRunner, ctx: RecordingContext | None = None) -> Any:
+    from pipelines.remote.runner import Result
+
+    return runner.run(ctx or RecordingContext(), Result.model_validate({"text": "secret"})).model_dump()
+
+
+def test_what_passes_is_tried_again_under_one_identity() -> None:
+    with answering((503, {}, b""), (429, {"Retry-After": "0"}, b""), (200, {}, b'{"ok": 1}')) as (url, keys):
+        assert run(remote(url)) == {"ok": 1}
+        assert len(keys) == 3
+        assert len(set(keys)) == 1
+    with answering((500, {}, b"secret")) as (url, keys), pytest.raises(CapabilityFailure) as failed:
+        run(remote(url))
+    assert (failed.value.code, failed.value.retryable, len(keys)) == ("remote_unavailable", True, 3)
+    with pytest.raises(CapabilityFailure) as failed:
+        run(remote("http://127.0.0.1:9/do"))
+    assert failed.value.code == "remote_unavailable"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ((400, {}, b'{"error": "secret"}'), "remote_refused"),
+        ((302, {"Location": "http://127.0.0.1:1/elsewhere"}, b""), "remote_refused"),
+        ((200, {}, b"<html>"), "remote_bad_answer"),
+        ((200, {}, b"[1]"), "remote_bad_answer"),
+        ((200, {}, b" " * (17 * 1024 * 1024)), "remote_bad_answer"),
+        ((202, {"Location": "/later"}, b"{}"), "remote_not_answered"),
+    ],
+    ids=["refused", "redirect", "html", "list", "endless", "accepted"],
+)
+def test_what_does_not_pass_ends_the_job_and_says_nothing_of_the_input(
+    answer: tuple[int, dict[str, str], bytes], code: str
+) -> None:
+    with answering(answer) as (url, keys), pytest.raises(CapabilityFailure) as failed:
+        run(remote(url))
+    assert (failed.value.code, failed.value.retryable, len(keys)) == (code, False, 1)
+    assert "secret" not in failed.value.detail
+
+
+def test_a_service_may_not_send_us_to_another_host_with_its_credential() -> None:
+    with (
+        answering((202, {"Location": "http://127.0.0.1:1/later"}, b"{}")) as (url, _),
+        pytest.raises(CapabilityFailure, match="another host"),
+    ):
+        run(remote(url, mode="poll"))
+
+
+def test_a_cancelled_job_stops_waiting() -> None:
+    ctx = RecordingContext()
+
+    def cancel() -> None:
+        if ctx.checks > 5:
+            raise JobCancelled
+
+    ctx.on_check = cancel
+    with answering((202, {"Location": "/later"}, b"{}")) as (url, _), pytest.raises(JobCancelled):
+        run(remote(url, mode="poll"), ctx)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("allow_http = true", "allow_http = false", "allow_http"),
+        ('credential = "WORDS_TOKEN"', 'credential = "sk-live/abc+="', "credential"),
+        ('id = "legacy.count_words"', 'id = "Legacy"', "id"),
+        ('input_schema = "input.json"', 'input_schema = "../../etc/passwd"', "schema"),
+        ('"type": "object"', '"type": "array"', "object"),
+        ('"type": "object"', '"type": "obj"', "JSON Schema"),
+        ("timeout_seconds = 5", "timeout_seconds = 0", "timeout_seconds"),
+        ("timeout_seconds = 5", "time_out = 5", "time_out"),
+        ("input.text", "secrets.text", "body"),
+    ],
+)
+def test_a_wrong_file_is_refused_and_the_field_named(tmp_path: Path, old: str, new: str, named: str) -> None:
+    file = copy_sample(tmp_path, 1, **{old: new})
+    with pytest.raises(Unavailable, match=named) as refused:
+        read_remote(Settings(remote_capabilities_file=file))
+    assert refused.value.code == "remote_capabilities_invalid"
+    assert "abc+=" not in refused.value.detail
+
+
+def test_a_job_calls_a_service_on_a_real_worker(settings: Settings, service: Any, tmp_path: Path) -> None:
+    file = copy_sample(tmp_path, service.server_port)
+    tenant: Tenant = new_tenant(settings)
+    named, token = {"WAYBILL_REMOTE_CAPABILITIES_FILE": str(file)}, "words-secret"
+    with (
+        worker(settings, "legacy", 2, WORDS_TOKEN=token, **named),
+        dispatcher(settings, **named),
+    ):
+        job_id = tenant.submit_input("legacy.count_later", {"text": "one two three"})
+        (job,) = tenant.wait(job_id)
+    assert job.state == "succeeded", job.error
+    assert tenant.result(job_id) == {"words": 3, "longest": "three"}
+    assert json.dumps(job.usage) == "[]"
+    tenant.close()
