@@ -151,8 +151,8 @@ waybill up                                            # starts a pool `$folder` 
 waybill jobs submit $id --input '{"text": "one two three"}' --watch
 ```
 
-`$package/schemas.py` says what goes in and out, `$package/runner.py` does it, `$package/manifest.py` publishes it. What a running job may do (ask
-a model, call other capabilities, ask a person, leave files behind) is `core.capability.JobContext`.
+`$package/schemas.py` says what goes in and out, `$package/runner.py` does it, `$package/manifest.py` publishes it.
+What a running job may do (ask a model, call other capabilities, ask a person, leave files behind) is `core.capability.JobContext`.
 """
 FILES = {
     "pyproject.toml": PYPROJECT,
