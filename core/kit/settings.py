@@ -189,6 +189,11 @@ class Settings(BaseSettings):
     deployments_file: Path | None = Field(
         None, description="TOML file of further deployments of model providers; see [models](models.md)."
     )
+    tool_servers_file: Path | None = Field(
+        None,
+        description="TOML file of the tool servers that capabilities may use; see [attach your business system]"
+        "(../howto/attach-your-business-system.md).",
+    )
     secrets_dir: Path | None = Field(
         None, description="Folder of files that each hold one credential, as Docker and Kubernetes mount secrets."
     )

@@ -21,9 +21,7 @@ from waybill.sample_system.rules import Refused
 Act = Callable[[Connection[DictRow], str, dict[str, Any]], dict[str, Any]]
 
 
-def once(
-    connection: Connection[DictRow], tool: str, act: Act, key: str, arguments: dict[str, Any]
-) -> dict[str, Any]:
+def once(connection: Connection[DictRow], tool: str, act: Act, key: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """What `act` answers, or what it answered when it was called under `key` before, marked ``replayed``."""
     digest = hashlib.sha256(json.dumps([tool, arguments], sort_keys=True, default=str).encode()).digest()
     taken = connection.execute(

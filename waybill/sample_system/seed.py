@@ -85,9 +85,7 @@ def _add_case(rows: Rows, case: tuple[Any, ...]) -> None:
     status, promised, attempted, delivered, scanned, town, value = shipment
     paid = (Decimal(base) + Decimal(fuel) + Decimal(options)) * times
     back = sum((Decimal(amount) for _, amount, _ in refunds), Decimal(0))
-    rows.orders.append(
-        (order_id, customer, _day(placed), service, state, base, fuel, options, times, paid, back)
-    )
+    rows.orders.append((order_id, customer, _day(placed), service, state, base, fuel, options, times, paid, back))
     city, postcode, country = next((known for known in _TOWNS if known[0] == town), _TOWNS[0])
     rows.shipments.append(
         (
