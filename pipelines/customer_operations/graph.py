@@ -16,6 +16,7 @@ from langgraph.graph import END, START
 from core.capability import JobContext
 from core.gateway.calls import JobModels
 from core.gateway.routing import EMBEDDING
+from core.kit.errors import CapabilityFailure
 from core.knowledge.service import KnowledgeService
 from pipelines._kit.graph import Graph, GraphRunner, add_step, new_graph
 from pipelines._kit.prompts import load_prompt
@@ -224,7 +225,7 @@ class Resolve:
         stricter = None if asked["approval_above"] is None else Decimal(asked["approval_above"])
         for number, call in enumerate(decision["calls"]):
             amount = None if call["amount"] is None else Decimal(call["amount"])
-            if not box.needs_approval(call["operation"], amount, lower_to=stricter):
+            if not box.offers(call["operation"]) or not box.needs_approval(call["operation"], amount, lower_to=stricter):
                 continue
             answer, approval = ask_person(
                 ctx,
@@ -244,10 +245,15 @@ class Resolve:
         number = len(state["calls"])
         call = state["decision"]["calls"][number]
         given = state["approvals"].get(str(number))
-        approval = given and Approval(call["operation"], given["amount"], given["approved_by"])
-        outcome = self._box(ctx, "act", state["calls"]).call(
-            call["operation"], call["arguments"], call=f"{number}-{call['operation']}", approval=approval
-        )
+        approval = Approval(call["operation"], given["amount"], given["approved_by"]) if given else None
+        box, name = self._box(ctx, "act", state["calls"]), f"{number}-{call['operation']}"
+        try:
+            outcome = box.call(call["operation"], call["arguments"], call=name, approval=approval)
+        except CapabilityFailure as failure:
+            if failure.retryable:
+                raise
+            # A limit, or a tool that nobody attached: what was done before has to be undone, and told.
+            outcome = box.refuse(call["operation"], failure, call=name)
         stopped = None if outcome.status == "done" else "action_failed"
         return {"calls": [*state["calls"], outcome.plain()], "stopped": stopped}
 
@@ -265,8 +271,8 @@ class Resolve:
         replies, facts = self._replies, outcome["facts"]
         # An address alone proves nothing: only a verified customer is told the name that belongs to it.
         reference = state["asked"]["customer"]
-        known = state["customer"] if reference and reference["verified"] else None
-        name = known and known.get("name")
+        customer = state["customer"] if reference and reference["verified"] else None
+        name: str | None = customer["name"] if customer else None
         template = render(replies, outcome["code"], facts, name)
         models, prompts, worded, model = self._models.for_job(ctx), {}, None, None
         if can_write(models):

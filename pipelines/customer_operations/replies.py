@@ -62,7 +62,7 @@ def word(
         f"<decided>\n{template}\n\n{told}\n</decided>\n<policy>\n{fenced(policy)}\n</policy>\n"
         f"<message>\n{fenced(message)}\n</message>"
     )
-    worded = ask_json(models, prompt, turn, _Worded.model_json_schema(), "reply", _Worded, _MAX_TOKENS)
+    worded = ask_json(models, prompt, turn, kind=_Worded, max_tokens=_MAX_TOKENS)
     if worded is None:
         return None
     reply: str = worded.reply.strip()

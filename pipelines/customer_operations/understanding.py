@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -18,6 +18,7 @@ from core.gateway.routing import CHAT
 from pipelines._kit.prompts import load_prompt
 from pipelines.customer_operations.intents.classifier import Guess
 
+Read = TypeVar("Read", bound=BaseModel)
 PACKAGE = "pipelines.customer_operations"
 _MAX_TOKENS = 300
 _STREET = r"(?P<street>[^\W\d_][\w'.-]*(?: [\w'.-]+){0,4} \d+ ?[A-Za-z]?)"
@@ -125,24 +126,31 @@ def _ask(
     models: JobModels, system: str, message: str, thread: Sequence[Mapping[str, str]], intents: Sequence[str]
 ) -> _Read | None:
     said = "\n".join(f"{each['author']}: {each['text']}" for each in thread)
-    turn = f"<kinds>\n{', '.join(intents)}\n</kinds>\n<thread>\n{fenced(said)}\n</thread>\n<message>\n{fenced(message)}\n</message>"
+    turn = (
+        f"<kinds>\n{', '.join(intents)}\n</kinds>\n<thread>\n{fenced(said)}\n</thread>\n"
+        f"<message>\n{fenced(message)}\n</message>"
+    )
     schema = _Read.model_json_schema()
     schema["properties"]["intent"] = {"type": "string", "enum": list(intents)}
-    return ask_json(models, system, turn, schema, "understood", _Read, _MAX_TOKENS)
+    return ask_json(models, system, turn, kind=_Read, schema=schema, max_tokens=_MAX_TOKENS)
 
 
 def ask_json(
     models: JobModels,
     system: str,
     turn: str,
-    schema: Mapping[str, Any],
-    name: str,
-    kind: type[Any],
+    *,
+    kind: type[Read],
+    schema: Mapping[str, Any] | None = None,
     max_tokens: int,
-) -> Any | None:
+) -> Read | None:
     """The model's answer as `kind`, or None when it is something else. Raises `core.gateway.errors.GatewayError`."""
     request = ChatRequest.of_parts(
-        (Text(turn),), system=system, output_schema=schema, output_name=name, max_output_tokens=max_tokens
+        (Text(turn),),
+        system=system,
+        output_schema=schema or kind.model_json_schema(),
+        output_name="answer",
+        max_output_tokens=max_tokens,
     )
     with models.chat(CHAT, request) as stream:
         answer = "".join(chunk.text for chunk in stream)

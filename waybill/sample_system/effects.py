@@ -174,7 +174,7 @@ def send_message(connection: Connection[DictRow], key: str, arguments: dict[str,
 
 
 def _locked(connection: Connection[DictRow], order_id: str) -> tuple[DictRow, DictRow]:
-    """The order and its shipment, held until the transaction ends, so that two refunds cannot both see the same rest."""
+    """The order and its shipment, held until the transaction ends: two refunds cannot both see the same rest."""
     order = connection.execute("SELECT * FROM orders WHERE id = %s FOR UPDATE", (order_id,)).fetchone()
     if order is None:
         raise Refused("order_unknown", "there is no order with that number")

@@ -1,4 +1,4 @@
-"""What the system tells. An order is told only to whom it belongs; whoever names no customer learns what tracking shows."""
+"""What the system tells: an order to whom it belongs, and to others what the tracking page shows."""
 
 from typing import Any
 

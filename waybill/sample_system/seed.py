@@ -12,13 +12,15 @@ from waybill.sample_system.cases import CUSTOMERS, ORDERS, TODAY
 _SEED = 20260420
 _CUSTOMERS = 700
 _FIRST = (
-    "Emma Noah Lotte Sem Julia Finn Sofie Lars Eva Bram Zofia Jakub Hanna Felix Marie Paul Clara Emil Nina Hugo Chloe "
-    "Louis Amira Youssef Ines Mateo Olga Piotr Greta Oskar"
-).split()
+    "Emma", "Noah", "Lotte", "Sem", "Julia", "Finn", "Sofie", "Lars", "Eva", "Bram", "Zofia", "Jakub", "Hanna",
+    "Felix", "Marie", "Paul", "Clara", "Emil", "Nina", "Hugo", "Chloe", "Louis", "Amira", "Youssef", "Ines",
+    "Mateo", "Olga", "Piotr", "Greta", "Oskar",
+)  # fmt: skip
 _LAST = (
-    "Bakker Visser Smit Meijer Mulder Bos Vos Peeters Maes Jacobs Claes Schmidt Fischer Wagner Becker Hoffmann Nowak "
-    "Wójcik Kamiński Lewandowski Dubois Laurent Moreau Lambert Hansen Olsen Rossi Costa Novak Horvat"
-).split()
+    "Bakker", "Visser", "Smit", "Meijer", "Mulder", "Bos", "Vos", "Peeters", "Maes", "Jacobs", "Claes",
+    "Schmidt", "Fischer", "Wagner", "Becker", "Hoffmann", "Nowak", "Wójcik", "Kamiński", "Lewandowski",
+    "Dubois", "Laurent", "Moreau", "Lambert", "Hansen", "Olsen", "Rossi", "Costa", "Novak", "Horvat",
+)  # fmt: skip
 _TOWNS = (
     ("Rotterdam", "3011 AB", "NL"),
     ("Utrecht", "3511 CD", "NL"),

@@ -81,7 +81,7 @@ def _add_writes(server: FastMCP, database: SampleDatabase) -> None:
         return await _done(database, effects.reinstate_order, idempotency_key, order_id=order_id)
 
     @server.tool(annotations=_EFFECT)
-    async def change_address(
+    async def change_address(  # noqa: PLR0917 - MCP names its arguments
         order_id: OrderId, street: str, postcode: str, city: str, idempotency_key: Key, country: str | None = None
     ) -> CallToolResult:
         """Send the parcel of an order to another address."""

@@ -123,13 +123,29 @@ class ToolBox:
 
         A refusal of the system is an outcome. Raises `CapabilityFailure`: ``tool_unknown``, ``tool_limit``,
         ``tool_approval_missing`` before anything is called; ``tool_unavailable`` (retryable) when a tool without effect
-        gives no answer; and what the context raises. A tool with an effect that gives no answer has outcome ``unknown``.
+        gives no answer; and what the context raises. A tool with an effect that gives no answer: ``unknown``.
         """
         policy = self.policy(operation)
         amount = self._amount(policy, arguments)
         self._require_within_limits(policy, amount)
         self._require_approved(policy, amount, approval)
         outcome = self._carry_out(policy, arguments, call, amount, approval)
+        self._outcomes.append(outcome)
+        return outcome
+
+    def refuse(self, operation: str, failure: CapabilityFailure, *, call: str) -> ToolOutcome:
+        """The outcome of a call that was not made because `call` raised `failure`."""
+        policy = self._book.find(operation, self._ctx.project_id)
+        outcome = ToolOutcome(
+            operation=operation,
+            tool=operation if policy is None else policy.tool,
+            server="" if policy is None else policy.server.name,
+            effect=Effect.WRITE.value if policy is None else policy.effect.value,
+            call=call,
+            status="refused",
+            code=failure.code,
+            message=failure.detail,
+        )
         self._outcomes.append(outcome)
         return outcome
 
@@ -161,9 +177,6 @@ class ToolBox:
             sent[policy.idempotency_argument] = f"{encode(JOB, self._ctx.job_id)}:{self._step}:{call}"
         told = {"tool": policy.tool, "server": policy.server.name, "effect": policy.effect.value, "call": call}
         self._ctx.emit("tool.called", {**told, "arguments_digest": f"sha256:{digest.hex()}"})
-        if policy.effect is not Effect.READ:
-            self._audit(told, digest, "called", amount, policy.currency, approval)
-        began = perf_counter()
         described: dict[str, Any] = {
             "operation": policy.operation,
             **told,
@@ -171,16 +184,19 @@ class ToolBox:
             "currency": policy.currency,
             "approved_by": None if approval is None else approval.approved_by,
         }
+        if policy.effect is not Effect.READ:
+            self._audit(digest, "called", described)
+        began = perf_counter()
         try:
             outcome = ToolOutcome(**described, **self._answer(policy, sent))
         except CapabilityFailure as failure:
-            self._audit(told, digest, "failed", amount, policy.currency, approval, code=failure.code)
+            self._audit(digest, "failed", described, code=failure.code)
             raise
         except BaseException:
             # Cancelled or cut off in the middle: that it may have happened must be on record.
-            self._audit(told, digest, "unknown", amount, policy.currency, approval)
+            self._audit(digest, "unknown", described)
             raise
-        self._audit(told, digest, outcome.status, amount, policy.currency, approval, code=outcome.code)
+        self._audit(digest, outcome.status, described, code=outcome.code)
         finished = {"status": outcome.status, "duration_ms": round((perf_counter() - began) * 1000, 1)}
         self._ctx.emit("tool.finished", {**told, **finished, **({"code": outcome.code} if outcome.code else {})})
         return outcome
@@ -201,13 +217,13 @@ class ToolBox:
             except ToolRefusal as refusal:
                 return {"status": "refused", "code": refusal.code, "message": refusal.message}
             except ToolError as error:
-                if error.is_final:
-                    # The server let nobody in, so nothing has happened, and nothing will without an operator.
-                    raise CapabilityFailure(str(error), code=error.code) from error
-                if attempt == server.max_attempts:
-                    if policy.effect is Effect.READ:
-                        raise CapabilityFailure(str(error), code="tool_unavailable", retryable=True) from error
-                    return {"status": "unknown", "code": error.code, "message": str(error)}
+                if policy.effect is Effect.READ and (error.is_final or attempt == server.max_attempts):
+                    code = error.code if error.is_final else "tool_unavailable"
+                    raise CapabilityFailure(str(error), code=code, retryable=not error.is_final) from error
+                if error.is_final or attempt == server.max_attempts:
+                    # A server that lets nobody in at the first try has done nothing; after that nobody knows.
+                    status = "refused" if error.is_final and attempt == 1 else "unknown"
+                    return {"status": status, "code": error.code, "message": str(error)}
             self._pause(attempt)
         raise AssertionError("the last attempt returns or raises")
 
@@ -261,24 +277,13 @@ class ToolBox:
 
     def _audit(
         self,
-        told: Mapping[str, Any],
         digest: bytes,
         status: str,
-        amount: Decimal | None,
-        currency: str | None,
-        approval: Approval | None,
+        described: Mapping[str, Any],
         *,
         code: str | None = None,
     ) -> None:
-        detail = {
-            **told,
-            "status": status,
-            "step": self._step,
-            "amount": None if amount is None else str(amount),
-            "currency": currency,
-            "approved_by": None if approval is None else approval.approved_by,
-            "code": code,
-        }
+        detail = {**described, "status": status, "step": self._step, "code": code}
         with self._ctx.transaction() as session:
             record(
                 session,

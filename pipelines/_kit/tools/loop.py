@@ -11,7 +11,7 @@ _GLANCE_SECONDS = 0.25
 
 
 class LoopThread:
-    """Runs coroutines for callers in other threads, until `close`. Starts at the first call; does not survive a fork."""
+    """Runs coroutines for callers in other threads, until `close`. Starts when first used; does not survive a fork."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None

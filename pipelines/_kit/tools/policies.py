@@ -42,8 +42,8 @@ class ToolPolicy:
     """One tool: what it does, how it is called, and how far a job may go with it.
 
     Capabilities ask for an `operation`; `arguments` and `results` translate their names into the tool's: an argument's
-    name, or the dotted path of a value in the tool's answer. Amounts are in `currency`. Of a `money` tool, amounts above
-    `approval_above` need a person; `approval_of_project` narrows or widens that for single projects.
+    name, or the dotted path of a value in the tool's answer. Amounts are in `currency`. Of a `money` tool, amounts
+    above `approval_above` need a person; `approval_of_project` narrows or widens that for single projects.
     """
 
     tool: str
