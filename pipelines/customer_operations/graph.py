@@ -225,7 +225,9 @@ class Resolve:
         stricter = None if asked["approval_above"] is None else Decimal(asked["approval_above"])
         for number, call in enumerate(decision["calls"]):
             amount = None if call["amount"] is None else Decimal(call["amount"])
-            if not box.offers(call["operation"]) or not box.needs_approval(call["operation"], amount, lower_to=stricter):
+            if not box.offers(call["operation"]) or not box.needs_approval(
+                call["operation"], amount, lower_to=stricter
+            ):
                 continue
             answer, approval = ask_person(
                 ctx,

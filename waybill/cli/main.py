@@ -22,6 +22,7 @@ from waybill.cli import (
     receipts,
     retention,
     roles,
+    sample_system,
     stack,
 )
 from waybill.cli.exits import EPILOG, EPILOG_ROOT
@@ -57,6 +58,7 @@ app.add_typer(members.app, name="members", rich_help_panel=_USE)
 app.add_typer(audit.app, name="audit", rich_help_panel=_USE)
 receipts.register(app, jobs.app, rich_help_panel=_USE)
 roles.register(app)
+sample_system.register(app)
 
 
 @app.callback()

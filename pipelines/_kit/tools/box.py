@@ -39,6 +39,9 @@ class Client(Protocol):
     ) -> dict[str, Any]:
         """See `McpClient.call`."""
 
+    def close(self) -> None:
+        """Release what it holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Approval:

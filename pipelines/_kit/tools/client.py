@@ -1,6 +1,7 @@
 """The wire: one call of one tool of an MCP server, through ``langchain-mcp-adapters``."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -40,6 +41,8 @@ class McpClient:
 
     def __init__(self) -> None:
         self._loop = LoopThread()
+        # It tells every negotiation at the level of information.
+        logging.getLogger("mcp.client").setLevel(logging.WARNING)
 
     def call(
         self,
