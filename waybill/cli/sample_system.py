@@ -27,7 +27,7 @@ def sample_system(
     """Serve a sample business system over MCP until SIGTERM: customers, orders and refunds of a parcel company.
 
     It makes a database of its own, waybill_sample_system, on the server of DATABASE_URL or of the running stack.
-    Callers bring the token in WAYBILL_SAMPLE_SYSTEM_TOKEN. `waybill up` starts and attaches it unless you attach your own.
+    Callers bring the token in WAYBILL_SAMPLE_SYSTEM_TOKEN. `waybill up` starts and attaches it unless you attach yours.
     """
     from importlib.resources import files
 

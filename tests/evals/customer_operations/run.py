@@ -1,4 +1,4 @@
-"""Runs the labelled messages through the graph on a real sample system, each on fresh data, and scores what came out."""
+"""Runs the labelled messages through the graph on a real sample system, each on fresh data, and scores the results."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -82,7 +82,7 @@ def _judge(
         wrong.append("actions")
     human = output.needs_human and output.needs_human.code
     expected = label.get("human")
-    if (expected == ANYONE and human is None) or (expected != ANYONE and human != expected):
+    if human is None if expected == ANYONE else human != expected:
         wrong.append("human")
     return Figure(label["id"], tuple(wrong), _moved_too_much(attached, label), output)
 
