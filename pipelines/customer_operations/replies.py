@@ -12,7 +12,6 @@ from pipelines.customer_operations.understanding import ask_json, fenced
 _REPLY_MAX_CHARACTERS = 4000
 _MAX_TOKENS = 900
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
-_DIGITS = re.compile(r"\D+")
 _PAID = re.compile(
     r"\b(?:refund(?:ed|ing)?|reimburs\w+|credit(?:ed)?|compensat\w+|pa(?:y|id) (?:you )?back)\b", re.IGNORECASE
 )
@@ -73,7 +72,9 @@ def word(
 
 def says_only(reply: str, known: Sequence[str]) -> bool:
     """Whether every number of `reply` stands in `known`, or is one that people count with."""
-    allowed = {_plain(number) for text in known for number in _NUMBER.findall(text)}
+    written = [number for text in known for number in _NUMBER.findall(text)]
+    # A date may be written out: its year and day are known with it.
+    allowed = {_plain(part) for number in written for part in (number, *number.split("-"))}
     return all(
         _plain(number) in allowed or (number.isdigit() and int(number) <= _COUNTING_MAX)
         for number in _NUMBER.findall(reply)
@@ -81,7 +82,7 @@ def says_only(reply: str, known: Sequence[str]) -> bool:
 
 
 def _plain(number: str) -> str:
-    return _DIGITS.sub("", number)
+    return number.replace(",", ".")
 
 
 class _Dashes(dict[str, str]):

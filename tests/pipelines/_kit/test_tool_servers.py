@@ -7,7 +7,7 @@ from core.kit.errors import Unavailable
 from core.kit.ids import PROJECT, encode, new_id
 from core.kit.settings import Settings
 from pipelines._kit.tools.policies import Effect
-from pipelines._kit.tools.servers import read_tool_servers
+from pipelines._kit.tools.servers import ToolBook, read_tool_servers
 from tests.factories.sample_system import tool_servers_file
 
 SERVER = '[[tool_server]]\nname = "shop"\nurl = "https://shop.example/mcp"\n'
@@ -18,7 +18,7 @@ MONEY = (
 )
 
 
-def book(folder: Path, text: str):  # type: ignore[no-untyped-def]
+def book(folder: Path, text: str) -> ToolBook:
     path = folder / "tools.toml"
     path.write_text(text, encoding="utf-8")
     return read_tool_servers(Settings(tool_servers_file=path))

@@ -105,7 +105,13 @@ def test_the_same_key_refunds_once_and_another_call_under_it_is_refused(system: 
     ],
 )
 def test_the_system_itself_refuses_what_its_rules_forbid(
-    system: Attached, client: McpClient, order: str, reason: str, amount: str, code: str
+    system: Attached,
+    client: McpClient,
+    *,
+    order: str,
+    reason: str,
+    amount: str,
+    code: str,
 ) -> None:
     before = system.count("refunds")
     assert refusal(system, client, "issue_refund", **refund(order, reason, amount)) == code
