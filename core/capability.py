@@ -5,9 +5,10 @@ function ``build() -> Runner``. A worker loads the entry, validates the job's in
 ``runner.run(ctx, input)``; what it returns is validated against `Manifest.output` and becomes the job's result.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
 from typing import Any, Protocol, cast
@@ -89,6 +90,54 @@ class ModelCall(Protocol):
         """Say what was consumed up to now; the last report counts. A call that reports nothing costs its bound."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person answered: `value` obeys the question's schema, and is None when nobody answered in time.
+
+    `answered_by` is who did, as audit records name them, for example ``key_…``.
+    """
+
+    value: Any | None
+    answered_by: str | None
+    answered_at: datetime | None
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChildCall:
+    """A job to be started by a job. `key` is unique in the parent: the same key is the same child, whatever happens.
+
+    `max_cost_usd` is cut to what is left of the parent's own cap, `deadline_seconds` (the capability's own when None)
+    to the parent's deadline.
+    """
+
+    key: str
+    capability: str
+    payload: Mapping[str, Any]
+    max_cost_usd: Decimal | None = None
+    deadline_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildOutcome:
+    """How a child ended: a terminal `state`, its `result` if it succeeded, its `error` if it says one.
+
+    `cost_usd` counts what its own children cost too. `result` is None when retention has taken it away.
+    """
+
+    key: str
+    job_id: UUID
+    state: str
+    result: Mapping[str, Any] | None
+    error: Mapping[str, Any] | None
+    cost_usd: Decimal
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether there is a result to use."""
+        return self.state == "succeeded"
+
+
 class JobContext(Protocol):
     """What a running attempt may do. Every write is fenced by the attempt; none succeeds after the lease is lost."""
 
@@ -120,6 +169,34 @@ class JobContext(Protocol):
         Raises `LeaseLost`; and, when no budget has room for the bound, `JobSuspended` or `CapabilityFailure`
         (``budget_exhausted``), as the budget says.
         """
+
+    def ask(
+        self,
+        key: str,
+        question: str,
+        schema: type[BaseModel] | Mapping[str, Any],
+        *,
+        details: Mapping[str, Any] | None = None,
+        timeout_seconds: int = 86_400,
+    ) -> Answer:
+        """A person's answer to question `key`, which is unique in the job; `schema` is the JSON Schema of the answer.
+
+        Not there yet: keeps the question, emits ``input.required`` and raises `JobSuspended` (``input``); the next
+        attempt asks again and gets the answer. After `timeout_seconds` the job goes on by itself, with an answer that
+        `timed_out`. What stands before this call in the same step runs again: ask first, act afterwards.
+        """
+
+    def call_all(self, calls: Sequence[ChildCall]) -> list[ChildOutcome]:
+        """Start child jobs, once each, in parallel, and return how they ended, in the order of `calls`.
+
+        Raises `JobSuspended` (``children``) until all of them have ended, whatever their state; and
+        `CapabilityFailure` when they cannot be started. Failed children are outcomes, not errors.
+        """
+
+    def call(
+        self, key: str, capability: str, payload: Mapping[str, Any], *, max_cost_usd: Decimal | None = None
+    ) -> ChildOutcome:
+        """`call_all` of one."""
 
     def transaction(self) -> AbstractContextManager[Session]:
         """A transaction as the job's tenant (row-level security applies); commits at the end of the block."""

@@ -3,6 +3,7 @@
 from core.audit import models as _audit
 from core.jobs import models as _jobs
 from core.jobs.retention import models as _retention
+from core.jobs.suspension import models as _suspension
 from core.keys import models as _keys
 from core.kit.db import Base
 from core.knowledge import models as _knowledge
@@ -25,5 +26,6 @@ __all__ = [
     "_prices",
     "_registry",
     "_retention",
+    "_suspension",
     "metadata",
 ]

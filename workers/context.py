@@ -1,24 +1,39 @@
 """The running attempt: what a capability may do, and where its events, usage and checkpoints go."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from decimal import Decimal
 from time import perf_counter
 from typing import Any
 
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from core.capability import CheckpointStore, JobCancelled, JobInterrupted, LeaseLost, ModelCall, ModelRef
+from core.capability import (
+    Answer,
+    CheckpointStore,
+    ChildCall,
+    ChildOutcome,
+    JobCancelled,
+    JobInterrupted,
+    LeaseLost,
+    ModelCall,
+    ModelRef,
+)
 from core.jobs import leases
 from core.jobs.checkpoints import JobCheckpoints
 from core.jobs.live import LivePublisher
 from core.jobs.records import Claim, Event
+from core.jobs.service import JobService
 from core.jobs.states import Transition
 from core.kit.clock import utc_now
 from core.kit.db import Database, SingleStatement
+from core.kit.settings import Settings
 from core.kit.telemetry import span
 from core.ledger.prices.book import PriceBook
+from workers import asking, calling
 from workers.metering import Meter
 
 # The step that this thread, or this task of a graph, is in.
@@ -32,7 +47,15 @@ class WorkerStopping(JobInterrupted):
 class AttemptContext:
     """Implements `core.capability.JobContext`. Safe to use from several threads of the same attempt."""
 
-    def __init__(self, claim: Claim, database: Database, publisher: LivePublisher, prices: PriceBook) -> None:
+    def __init__(  # noqa: PLR0917 - what a process shares among its attempts
+        self,
+        claim: Claim,
+        database: Database,
+        publisher: LivePublisher,
+        prices: PriceBook,
+        jobs: JobService,
+        settings: Settings,
+    ) -> None:
         job = claim.job
         self.job = job
         self.job_id = job.id
@@ -44,6 +67,8 @@ class AttemptContext:
         self._database = database
         self._single = database.single_tenant(job.organization_id)
         self._publisher = publisher
+        self._jobs = jobs
+        self._settings = settings
         self._meter = Meter(job, database, prices)
         self._checkpoints = JobCheckpoints(database, job.id, job.organization_id, job.attempt)
         self._event_id = claim.event_id
@@ -132,6 +157,51 @@ class AttemptContext:
             if line and not self.is_lost:
                 self.emit("cost.updated", line)
 
+    def ask(
+        self,
+        key: str,
+        question: str,
+        schema: type[BaseModel] | Mapping[str, Any],
+        *,
+        details: Mapping[str, Any] | None = None,
+        timeout_seconds: int = 86_400,
+    ) -> Answer:
+        """A person's answer, or the end of this attempt."""
+        return asking.ask(self, key, question, schema, details=details, timeout_seconds=timeout_seconds)
+
+    def call_all(self, calls: Sequence[ChildCall]) -> list[ChildOutcome]:
+        """How the children ended, or the end of this attempt."""
+        return calling.call_all(self, self._jobs, self._settings, calls)
+
+    def call(
+        self, key: str, capability: str, payload: Mapping[str, Any], *, max_cost_usd: Decimal | None = None
+    ) -> ChildOutcome:
+        """`call_all` of one."""
+        return self.call_all([ChildCall(key, capability, payload, max_cost_usd)])[0]
+
+    @contextmanager
+    def keeping(self) -> Iterator[tuple[Session, Callable[[str, Mapping[str, Any]], None]]]:
+        """A transaction that also keeps events; they are published once it has committed."""
+        with self._events_lock:
+            kept: list[Event] = []
+
+            def keep(event_type: str, data: Mapping[str, Any]) -> None:
+                event = self._next_event(event_type, data, kept=True)
+                self._previous = event.id
+                kept.append(event)
+
+            before = self._previous
+            try:
+                with self.transaction() as session:
+                    yield session, keep
+                    if kept:
+                        leases.keep_events(session, self.job_id, self.attempt, kept)
+            except BaseException:
+                self._previous = before
+                raise
+            if kept:
+                self._publisher.publish(kept)
+
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A transaction as the job's tenant."""
@@ -156,9 +226,9 @@ class AttemptContext:
                 leases.end(self._single, rule, event, **outcome)
             return event
 
-    def publish(self, events: Sequence[Event], *, hint: bool = False) -> None:
-        """Announce kept events after their commit; `hint` also tells the dispatcher that a slot came free."""
-        self._publisher.publish(events, hint=self.job.pool if hint else None)
+    def publish(self, events: Sequence[Event], *, hint: str | None = None) -> None:
+        """Announce kept events after their commit; `hint` names the pool that has a free slot, or something due."""
+        self._publisher.publish(events, hint=hint)
 
     def _next_event(self, event_type: str, data: Mapping[str, Any], *, kept: bool) -> Event:
         if self._event_id >= self._event_limit:

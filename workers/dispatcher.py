@@ -106,6 +106,9 @@ class PoolDispatcher:
         """Deadlines, cancellations, leases: end or requeue, publish what happened."""
         with self._database.system() as session:
             events = queue.sweep(session, self.pool)
+            orphans = queue.stop_orphans(session, self.pool)
+        for job_id in orphans:
+            self._publisher.control(job_id)
         if events:
             self._publisher.publish(events)
             _log.info("jobs_swept", pool=self.pool, events=[event.type for event in events][:20], count=len(events))

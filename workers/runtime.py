@@ -7,7 +7,7 @@ import threading
 
 from core.capability import Manifest, Runner
 from core.jobs.live import LivePublisher
-from core.jobs.service import PayloadStore
+from core.jobs.service import JobService
 from core.kit.blob import open_blob_store
 from core.kit.db import Database
 from core.kit.logging import get_logger
@@ -31,7 +31,8 @@ class Runtime:
         self.prices = PriceBook()
         self.redis = connect(settings)
         self.publisher = LivePublisher(self.redis, settings)
-        self.payloads = PayloadStore(settings, open_blob_store(settings))
+        self.jobs = JobService(settings, open_blob_store(settings))
+        self.payloads = self.jobs.payloads
         self._heartbeat = Heartbeat(self.database, self.redis, settings)
         self._heartbeat.start()
         self._held: set[AttemptContext] = set()

@@ -303,9 +303,8 @@ def _cancel(request: Request, job_id: UUID, identity: IdempotentRequest | None) 
 
     def produce(session: Any) -> Answer:
         before = runtime.jobs.get(session, principal, job_id)
-        job = runtime.jobs.cancel(session, principal, job_id)
-        if not before.is_terminal:
-            touched.append(job)
+        job, *below = runtime.jobs.cancel_tree(session, principal, job_id)
+        touched.extend(below if before.is_terminal else [job, *below])
         return Answer(200, orjson.dumps(to_wire(job)))
 
     answer = carry_out(request, identity, produce)
@@ -314,13 +313,13 @@ def _cancel(request: Request, job_id: UUID, identity: IdempotentRequest | None) 
             events = runtime.jobs.events(
                 runtime.database.single_tenant(principal.organization_id),
                 principal.organization_id,
-                job_id,
+                job.id,
                 after=job.event_last - 1,
             )
             for event in events:
                 runtime.announcer.event(event)
         else:
-            runtime.announcer.control(job_id)
+            runtime.announcer.control(job.id)
     return answer
 
 

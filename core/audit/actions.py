@@ -8,6 +8,7 @@ class AuditAction(StrEnum):
 
     JOB_SUBMIT = "api:job:submit"
     JOB_CANCEL = "api:job:cancel"
+    JOB_ANSWER = "api:job:answer"
     JOB_RESUME = "api:job:resume"
     JOB_CLAIM = "worker:job:claim"
     JOB_SUCCEED = "worker:job:succeed"

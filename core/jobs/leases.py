@@ -88,7 +88,7 @@ WITH job AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
   SELECT id, event_last, :previous, organization_id, :type, attempt, CAST(:data AS jsonb) FROM job
 )
-SELECT CASE WHEN finished_at IS NOT NULL OR reason = 'budget' THEN ledger_release(ARRAY[id]) END FROM job
+SELECT CASE WHEN finished_at IS NOT NULL OR reason IN ('budget', 'input') THEN ledger_release(ARRAY[id]) END FROM job
 """)
 
 _RESUMED = audited(AuditAction.JOB_RESUME, CALLER, detail="jsonb_build_object('waited_for', CAST(:reason AS text))")

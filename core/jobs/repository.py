@@ -56,7 +56,7 @@ _CANCEL_IDLE = text(f"""
 WITH job AS (
   UPDATE jobs SET state = 'cancelled', reason = '{Reason.CANCELLED_BY_CLIENT}', finished_at = now(),
     cancel_requested_at = now(), event_last = event_limit + 1, event_limit = event_limit + 1
-  WHERE id = :id AND project_id = :project_id
+  WHERE id = ANY(CAST(:ids AS uuid[])) AND project_id = :project_id
   RETURNING jobs.*, old.event_last AS previous
 ), {audited(AuditAction.JOB_CANCEL, CALLER)}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
@@ -68,7 +68,7 @@ SELECT {COLUMNS}, ledger_release(ARRAY[id]) FROM job
 _CANCEL_RUNNING = text(f"""
 WITH job AS (
   UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, now())
-  WHERE id = :id AND project_id = :project_id RETURNING jobs.*
+  WHERE id = ANY(CAST(:ids AS uuid[])) AND project_id = :project_id RETURNING jobs.*
 ), {audited(AuditAction.JOB_CANCEL, CALLER, detail="jsonb_build_object('state', state)")}
 SELECT {COLUMNS} FROM job
 """)
@@ -179,15 +179,26 @@ def list_jobs(
 def cancel(session: Session, principal: Principal, job_id: UUID) -> JobRecord | None:
     """Cancel an idle job at once, ask a running one to stop, leave an ended one as it is. None: no such job."""
     scope = {"id": job_id, "project_id": principal.project_id}
-    asked = {**scope, **actor_parameters(principal)}
     state = session.execute(_LOCK, scope).scalar_one_or_none()
     if state is None:
         return None
     if JobState(state) in CANCEL.sources:
-        return to_record(session.execute(_CANCEL_IDLE, asked).one())
+        return cancel_idle(session, principal, [job_id])[0]
     if JobState(state) is JobState.RUNNING:
-        return to_record(session.execute(_CANCEL_RUNNING, asked).one())
+        return ask_to_stop(session, principal, [job_id])[0]
     return get(session, principal, job_id)
+
+
+def cancel_idle(session: Session, principal: Principal, job_ids: Sequence[UUID]) -> list[JobRecord]:
+    """Cancel jobs that nobody runs; the caller has locked them."""
+    asked = {"ids": list(job_ids), "project_id": principal.project_id, **actor_parameters(principal)}
+    return [to_record(row) for row in session.execute(_CANCEL_IDLE, asked)]
+
+
+def ask_to_stop(session: Session, principal: Principal, job_ids: Sequence[UUID]) -> list[JobRecord]:
+    """Ask running jobs to stop; the caller has locked them."""
+    asked = {"ids": list(job_ids), "project_id": principal.project_id, **actor_parameters(principal)}
+    return [to_record(row) for row in session.execute(_CANCEL_RUNNING, asked)]
 
 
 def events_after(session: Executor, organization_id: UUID, job_id: UUID, after: int, limit: int) -> list[Event]:

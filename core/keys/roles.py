@@ -28,6 +28,7 @@ _TABLE = """
                     owner  admin  developer  operator  auditor
 jobs:read             x      x        x         x         x
 jobs:write            x      x        x         x         .
+jobs:answer           x      x        x         x         .
 knowledge:read        x      x        x         x         x
 knowledge:write       x      x        x         .         .
 projects:read         x      x        x         x         x

@@ -12,6 +12,7 @@ from core.kit.errors import Unprocessable
 SCOPES = (
     "jobs:read",
     "jobs:write",
+    "jobs:answer",
     "knowledge:read",
     "knowledge:write",
     "projects:read",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.capability import JobContext, JobSuspended, Manifest, ModelUsage
 from core.kit.errors import CapabilityFailure
+from tests.factories.asking_capabilities import ASK, FAN
 
 SPENDING_MODEL = "local/probe"
 
@@ -130,4 +131,4 @@ AGENT = Manifest(
     output=ProbeOutput,
     entry="tests.factories.spending_graph:build",
 )
-ALL = (PROBE, OTHER, AGENT)
+ALL = (PROBE, OTHER, AGENT, ASK, FAN)

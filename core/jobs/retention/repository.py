@@ -46,6 +46,7 @@ _BLANK = text(
 )
 _FORGET_WRITES = text("DELETE FROM job_checkpoint_writes WHERE job_id = ANY(:ids)")
 _FORGET_CHECKPOINTS = text("DELETE FROM job_checkpoints WHERE job_id = ANY(:ids)")
+_FORGET_QUESTIONS = text("DELETE FROM job_questions WHERE job_id = ANY(:ids)")
 
 # Every organisation counts, also one without projects; one clock that never ends keeps everything.
 _LONGEST = text("""
@@ -93,6 +94,7 @@ def blank(session: Session, ids: list[UUID]) -> None:
     session.execute(_BLANK, {"ids": ids})
     session.execute(_FORGET_WRITES, {"ids": ids})
     session.execute(_FORGET_CHECKPOINTS, {"ids": ids})
+    session.execute(_FORGET_QUESTIONS, {"ids": ids})
 
 
 def past_every_clock(session: Session, kind: Kind, default_days: int | None) -> datetime | None:
