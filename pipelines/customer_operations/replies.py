@@ -51,10 +51,7 @@ def word(
     quotes: Sequence[str],
     money_moved: bool,
 ) -> str | None:
-    """A model's wording of `template`; None when it says a number that is no fact, or speaks of money that never moved.
-
-    Raises `core.gateway.errors.GatewayError`.
-    """
+    """A model's wording of `template`; None when it says a number that is no fact, or speaks of money never moved."""
     told = "\n".join(f"{name}: {value}" for name, value in sorted(facts.items()))
     policy = "\n".join(quotes)
     turn = (

@@ -15,12 +15,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.gateway.calls import JobModels
 from core.gateway.models import Ability, ChatRequest, Text
 from core.gateway.routing import CHAT
+from core.kit.errors import CapabilityFailure
+from core.kit.logging import get_logger
 from pipelines._kit.prompts import load_prompt
 from pipelines.customer_operations.intents.classifier import Guess
 
 Read = TypeVar("Read", bound=BaseModel)
 PACKAGE = "pipelines.customer_operations"
 _MAX_TOKENS = 300
+_log = get_logger(__name__)
 _STREET = r"(?P<street>[^\W\d_][\w'.-]*(?: [\w'.-]+){0,4} \d+ ?[A-Za-z]?)"
 _TOWN = r"(?P<postcode>\d{4} ?[A-Z]{2}|\d{2}-\d{3}|\d{4,5}),? (?P<city>[^\W\d_]+(?:[ -][A-ZÀ-Ž][^\W\d_]+){0,2})"
 _ADDRESS = re.compile(rf"(?:\b(?:to|is|address|:)\s+)?{_STREET},? {_TOWN}")
@@ -77,7 +80,7 @@ def understand(
 ) -> Understood:
     """Understand a message; `thread` are those before it, oldest first, with ``author`` and ``text``.
 
-    A model's answer that cannot be used counts as none. Raises `core.gateway.errors.GatewayError`.
+    A model's answer that cannot be used counts as none.
     """
     plain = Understood(
         guess.intent, "classifier", order=find_order(message, thread, order_pattern), address=find_address(message)
@@ -144,7 +147,10 @@ def ask_json(
     schema: Mapping[str, Any] | None = None,
     max_tokens: int,
 ) -> Read | None:
-    """The model's answer as `kind`, or None when it is something else. Raises `core.gateway.errors.GatewayError`."""
+    """The model's answer as `kind`; None when it is something else, or when the model may or can not answer now.
+
+    The tables decide without a model, so one that is down, too dear or not allowed to see the data stops nothing.
+    """
     request = ChatRequest.of_parts(
         (Text(turn),),
         system=system,
@@ -152,8 +158,12 @@ def ask_json(
         output_name="answer",
         max_output_tokens=max_tokens,
     )
-    with models.chat(CHAT, request) as stream:
-        answer = "".join(chunk.text for chunk in stream)
+    try:
+        with models.chat(CHAT, request) as stream:
+            answer = "".join(chunk.text for chunk in stream)
+    except CapabilityFailure as failure:
+        _log.warning("model_left_out", code=failure.code)
+        return None
     try:
         return kind.model_validate(json.loads(answer))
     except (ValueError, ValidationError):

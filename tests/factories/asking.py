@@ -7,18 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from core.capability import JobSuspended
+from core.capability import Answer, JobSuspended
 from tests.factories.context import RecordingContext
-
-
-@dataclass(frozen=True, slots=True)
-class GivenAnswer:
-    """What a person answered, or that nobody did in time."""
-
-    value: Any
-    answered_by: str | None = "key_person"
-    answered_at: datetime | None = None
-    timed_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +26,7 @@ class AskingContext(RecordingContext):
     """Suspends at a question without an answer; `next_attempt` keeps questions and answers, as the job does."""
 
     questions: dict[str, Question] = field(default_factory=dict)
-    answers: dict[str, GivenAnswer] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
 
     def ask(
         self,
@@ -46,7 +36,7 @@ class AskingContext(RecordingContext):
         *,
         details: Mapping[str, Any] | None = None,
         timeout_seconds: int = 86_400,
-    ) -> GivenAnswer:
+    ) -> Answer:
         """The answer to `key`, or `JobSuspended` until `answer` was called."""
         if key in self.answers:
             return self.answers[key]
@@ -58,12 +48,12 @@ class AskingContext(RecordingContext):
     def answer(self, **value: Any) -> None:
         """Answer every open question with `value`; a question keeps its first answer."""
         for key in self.questions:
-            self.answers.setdefault(key, GivenAnswer(value, answered_at=datetime.now(UTC)))
+            self.answers.setdefault(key, Answer(value, "key_person", datetime.now(UTC)))
 
     def time_out(self) -> None:
         """Let the time of every open question pass."""
         for key in self.questions:
-            self.answers.setdefault(key, GivenAnswer(None, None, timed_out=True))
+            self.answers.setdefault(key, Answer(None, None, None, timed_out=True))
 
     def next_attempt(self) -> "AskingContext":
         """The context of the attempt after this one."""

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from core.gateway.service import Gateway, open_gateway
 from core.kit.settings import Settings
 from tests.factories.operations import Desk, FaultyClient, Killed, killed_once, letter
-from tests.factories.provider_simulator import Answer, LateScript, ProviderSimulator, Script, obey_schema
+from tests.factories.provider_simulator import Answer, Failure, LateScript, ProviderSimulator, Script, obey_schema
 
 VAGUE = "Hm, about VH-300001: not amused. You know what you owe me."
 WORDED = "Dear Mila Janssen,\n\nVH-300001 reached you a day late. We paid back 24.30 EUR.\n\nKind regards"
@@ -110,14 +110,26 @@ def test_a_model_that_was_talked_into_something_moves_no_money(desk: Desk) -> No
 
 @pytest.mark.parametrize(
     "nonsense",
-    [Answer("I think the customer is angry."), read("give_everything"), Answer.of_json({"intent": "order_status"})],
-    ids=["prose", "no such intent", "half a schema"],
+    [
+        Answer("I think the customer is angry."),
+        read("give_everything"),
+        Answer.of_json({"intent": "order_status"}),
+        Failure(status=400, message="no"),
+    ],
+    ids=["prose", "no such intent", "half a schema", "refused"],
 )
-def test_an_answer_that_cannot_be_used_leaves_the_classifier_in_charge(desk: Desk, nonsense: Answer) -> None:
+def test_an_answer_that_cannot_be_used_leaves_the_classifier_in_charge(desk: Desk, nonsense: Script) -> None:
     with strong(nonsense, obey_schema) as (gateway, _):
         output = desk.resolve(letter("My express parcel VH-300001 came a day late, money back"), gateway=gateway)
 
     assert (output.intent.name, output.intent.source) == ("refund_late_delivery", "classifier")
+
+
+def test_a_provider_that_fails_after_the_money_moved_does_not_fail_the_job(desk: Desk) -> None:
+    with strong(read(), Failure(status=400, message="no")) as (gateway, _):
+        output = desk.resolve(letter(VAGUE), gateway=gateway)
+
+    assert (output.decision, output.reply_source) == ("refund_done", "template")
 
 
 def test_a_model_that_hears_a_person_wanted_hands_over(desk: Desk) -> None:
