@@ -1,6 +1,7 @@
 """The capabilities. Adding one is a folder and a line in `CAPABILITIES`."""
 
 from core.capability import Manifest
+from pipelines.customer_operations.manifest import RESOLVE
 from pipelines.knowledge.manifest import INGEST, SEARCH
 
-CAPABILITIES: tuple[Manifest, ...] = (SEARCH, INGEST)
+CAPABILITIES: tuple[Manifest, ...] = (SEARCH, INGEST, RESOLVE)

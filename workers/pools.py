@@ -24,7 +24,13 @@ def queue_name(pool: str) -> str:
     return f"queue.{pool}"
 
 
-_POOLS: dict[str, Pool] = {pool.name: pool for pool in (Pool("knowledge", "threads", concurrency=4),)}
+_POOLS: dict[str, Pool] = {
+    pool.name: pool
+    for pool in (
+        Pool("knowledge", "threads", concurrency=4),
+        Pool("customer_operations", "threads", concurrency=4),
+    )
+}
 
 
 def get_pool(name: str) -> Pool:

@@ -202,6 +202,11 @@ class Settings(BaseSettings):
         None,
         description="TOML file of capabilities that are services of your own; see [how](../howto/bring-a-service.md).",
     )
+    tool_servers_file: Path | None = Field(
+        None,
+        description="TOML file of the tool servers that capabilities may use; see [attach your business system]"
+        "(../howto/attach-your-business-system.md).",
+    )
     secrets_dir: Path | None = Field(
         None, description="Folder of files that each hold one credential, as Docker and Kubernetes mount secrets."
     )

@@ -17,7 +17,7 @@ from core.kit.logging import get_logger
 from core.kit.telemetry import span
 from core.knowledge.records import DocumentRecord, NewChunk
 from core.knowledge.service import KnowledgeService
-from pipelines.knowledge.bases import open_base, principal_of
+from pipelines._kit.bases import open_base, principal_of
 from pipelines.knowledge.documents.chunks import Chunk, split_document
 from pipelines.knowledge.documents.document import Document
 from pipelines.knowledge.documents.errors import UnreadableDocument

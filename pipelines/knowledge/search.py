@@ -16,10 +16,10 @@ from core.kit.errors import NotFound
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, decode, encode
 from core.knowledge.records import DocumentRecord, Passage
 from core.knowledge.service import KnowledgeService
+from pipelines._kit.bases import open_base, principal_of
 from pipelines._kit.graph import Graph, GraphRunner, add_step, new_graph
 from pipelines._kit.resources import get_blob_store, get_gateway
 from pipelines.knowledge.answering import answer_question
-from pipelines.knowledge.bases import open_base, principal_of
 from pipelines.knowledge.evidence import found_passage, passage_key, readable, verified_quote
 from pipelines.knowledge.pagination import Pagination
 from pipelines.knowledge.reading import render

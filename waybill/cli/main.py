@@ -25,6 +25,7 @@ from waybill.cli import (
     receipts,
     retention,
     roles,
+    sample_system,
     stack,
 )
 from waybill.cli.exits import EPILOG, EPILOG_ROOT
@@ -63,6 +64,7 @@ questions.register(jobs.app)
 artifacts.register(jobs.app)
 receipts.register(app, jobs.app, rich_help_panel=_USE)
 roles.register(app)
+sample_system.register(app)
 
 
 @app.callback()

@@ -152,7 +152,8 @@ waybill jobs submit $id --input '{"text": "one two three"}' --watch
 ```
 
 `$package/schemas.py` says what goes in and out, `$package/runner.py` does it, `$package/manifest.py` publishes it.
-What a running job may do (ask a model, call other capabilities, ask a person, leave files behind) is `core.capability.JobContext`.
+What a running job may do (ask a model or a person, call other capabilities, leave files behind) is
+`core.capability.JobContext`.
 """
 FILES = {
     "pyproject.toml": PYPROJECT,

@@ -15,6 +15,7 @@ from pydantic import AliasChoices, SecretStr
 from core.kit.settings import Settings
 from waybill.stack.errors import StackError
 from waybill.stack.postgres import free_port
+from waybill.stack.sample_system import attached_port, token_environment
 
 _PROBE_TIMEOUT_SECONDS = 2.0
 _OK = 200
@@ -57,6 +58,22 @@ class Answers:
             return False
         finally:
             connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Listens:
+    """Ready once something accepts connections on `host`:`port`."""
+
+    host: str
+    port: int
+
+    def is_met(self, log: str) -> bool:  # noqa: ARG002 - the connection counts, not the log
+        """Whether it accepted one just now."""
+        try:
+            socket.create_connection((self.host, self.port), _PROBE_TIMEOUT_SECONDS).close()
+        except OSError:
+            return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +130,21 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
         )
         for index, pool in enumerate(names)
     ]
+    sample_port = attached_port(settings)
+    if sample_port is not None:
+        token = token_environment(settings)
+        for child in children:
+            if child.name.startswith("worker-"):
+                child.environment.update(token)
+        children.append(
+            Child(
+                "sample-system",
+                _waybill("sample-system", "--port", str(sample_port)),
+                Listens("127.0.0.1", sample_port),
+                tier=3,
+                environment=token,
+            )
+        )
     if flower:
         children.append(
             Child(

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from core.kit.settings import Settings
 from core.kit.signing import generate_seed
-from waybill.stack import plan
+from waybill.stack import plan, sample_system
 from waybill.stack.errors import StackError
 from waybill.stack.home import SECRET_KEY_FILE, SIGNING_KEY_FILE, Home
 from waybill.stack.interruption import Interruptions
@@ -202,7 +202,7 @@ class Stack:
         if settings.redis_url is None:
             valkey = self._start_server("valkey", EmbeddedValkey(self._home.folder / "valkey"), signal.SIGTERM)
             settings = settings.model_copy(update={"redis_url": SecretStr(valkey.url)})
-        settings = self._prepare(settings)
+        settings = self._attach_sample_system(self._prepare(settings))
         self._require_usable(settings)
         self._migrate(settings)
         from waybill.stack.local_key import local_key
@@ -264,6 +264,13 @@ class Stack:
             if wanted not in {0, changes[name]}:
                 self._say("changed", part, f"port {wanted} is in use, taking {changes[name]}")
         return settings.model_copy(update=changes)
+
+    def _attach_sample_system(self, settings: Settings) -> Settings:
+        """Give the capabilities tools to try, on our own Postgres and unless somebody attached tools of their own."""
+        if settings.tool_servers_file is not None or all(part.name != "postgres" for part in self._parts):
+            return settings
+        port = plan.choose_port("127.0.0.1", sample_system.PORT, is_explicit=False, purpose="the sample system")
+        return sample_system.attach(settings, self._home, port)
 
     def _require_usable(self, settings: Settings) -> None:
         """Refuse servers that are not ours and on which Waybill cannot work."""

@@ -1,0 +1,314 @@
+"""The tools of one job: what the operator allows, asked for by a graph's node and called at most once each.
+
+Every call is announced (``tool.called``), told (``tool.finished``) and audited with a digest of its arguments. Its
+idempotency key is ``job:step:call``, so a killed and resumed job repeats the call under the same key, and the system
+behind the tool answers what it answered before. Announcing a call is a fenced write: an attempt that lost its lease
+reaches no tool.
+"""
+
+import hashlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal, InvalidOperation
+from random import uniform
+from time import perf_counter
+from typing import Any, Literal, Protocol
+
+import orjson
+
+from core.audit.actions import AuditAction
+from core.audit.record import Actor, record
+from core.capability import JobContext
+from core.kit.errors import CapabilityFailure
+from core.kit.ids import JOB, encode
+from core.kit.telemetry import span
+from pipelines._kit.tools.client import ToolError, ToolRefusal
+from pipelines._kit.tools.policies import Effect, ToolPolicy, ToolServer
+from pipelines._kit.tools.servers import ToolBook
+
+Status = Literal["done", "refused", "unknown", "compensated"]
+_BACKOFF_SECONDS = (0.2, 1.0, 3.0)
+
+
+class Client(Protocol):
+    """The part of `pipelines._kit.tools.client.McpClient` that is used here."""
+
+    def call(
+        self, server: ToolServer, tool: str, arguments: Mapping[str, Any], *, check: Callable[[], None] | None = None
+    ) -> dict[str, Any]:
+        """See `McpClient.call`."""
+
+    def close(self) -> None:
+        """Release what it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's yes to one call: to this operation and, where it moves money, to at most this amount."""
+
+    operation: str
+    amount: str | None
+    approved_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolOutcome:
+    """What came of a call. ``unknown``: it may have happened, and no answer came.
+
+    Plain data, so that it can stand in a graph's state: `amount` is a decimal as text, `result` holds the operation's
+    names of the tool's answer.
+    """
+
+    operation: str
+    tool: str
+    server: str
+    effect: str
+    call: str
+    status: Status
+    result: dict[str, Any] = field(default_factory=dict)
+    code: str | None = None
+    message: str | None = None
+    amount: str | None = None
+    currency: str | None = None
+    approved_by: str | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """As a dictionary for a graph's state."""
+        return asdict(self)
+
+
+class ToolBox:
+    """The tools for one step of one job. `history` are the outcomes of the job up to now; limits count them."""
+
+    def __init__(
+        self, ctx: JobContext, book: ToolBook, client: Client, step: str, history: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        self._ctx = ctx
+        self._book = book
+        self._client = client
+        self._step = step
+        self._outcomes = [ToolOutcome(**outcome) for outcome in history]
+
+    @property
+    def outcomes(self) -> list[ToolOutcome]:
+        """What came of every call up to now, in order."""
+        return list(self._outcomes)
+
+    def offers(self, operation: str) -> bool:
+        """Whether the operator attached a tool for `operation` that this project may use."""
+        return self._book.find(operation, self._ctx.project_id) is not None
+
+    def policy(self, operation: str) -> ToolPolicy:
+        """The tool for `operation`. Raises `CapabilityFailure` (``tool_unknown``)."""
+        found = self._book.find(operation, self._ctx.project_id)
+        if found is None:
+            raise CapabilityFailure(
+                f"no tool is attached for {operation[:60]}; the operator's file of tool servers names what there is",
+                code="tool_unknown",
+            )
+        return found
+
+    def needs_approval(self, operation: str, amount: Decimal | None, *, lower_to: Decimal | None = None) -> bool:
+        """Whether a person must agree first. `lower_to` may be stricter than the project's threshold, never wider."""
+        policy = self.policy(operation)
+        if policy.effect is not Effect.MONEY:
+            return False
+        threshold = policy.approval_threshold(self._ctx.project_id)
+        if lower_to is not None:
+            threshold = min(threshold, lower_to)
+        return amount is None or amount > threshold
+
+    def call(
+        self, operation: str, arguments: Mapping[str, Any], *, call: str, approval: Approval | None = None
+    ) -> ToolOutcome:
+        """Call the tool for `operation`; `call` names this call within the step and is the same in every attempt.
+
+        A refusal of the system is an outcome. Raises `CapabilityFailure`: ``tool_unknown``, ``tool_limit``,
+        ``tool_approval_missing`` before anything is called; ``tool_unavailable`` (retryable) when a tool without effect
+        gives no answer; and what the context raises. A tool with an effect that gives no answer: ``unknown``.
+        """
+        policy = self.policy(operation)
+        amount = self._amount(policy, arguments)
+        self._require_within_limits(policy, amount)
+        self._require_approved(policy, amount, approval)
+        outcome = self._carry_out(policy, arguments, call, amount, approval)
+        self._outcomes.append(outcome)
+        return outcome
+
+    def refuse(self, operation: str, failure: CapabilityFailure, *, call: str) -> ToolOutcome:
+        """The outcome of a call that was not made because `call` raised `failure`."""
+        policy = self._book.find(operation, self._ctx.project_id)
+        outcome = ToolOutcome(
+            operation=operation,
+            tool=operation if policy is None else policy.tool,
+            server="" if policy is None else policy.server.name,
+            effect=Effect.WRITE.value if policy is None else policy.effect.value,
+            call=call,
+            status="refused",
+            code=failure.code,
+            message=failure.detail,
+        )
+        self._outcomes.append(outcome)
+        return outcome
+
+    def compensate(self, outcome: ToolOutcome) -> ToolOutcome | None:
+        """Undo what `outcome` says was done; None when it has no compensation or was not done.
+
+        The result is the compensating call's own outcome. Raises like `call`.
+        """
+        policy = self.policy(outcome.operation)
+        if policy.compensation is None or outcome.status != "done":
+            return None
+        arguments = {name: outcome.result.get(source) for name, source in policy.compensation_arguments.items()}
+        undoing = self.policy(policy.compensation)
+        undone = self._carry_out(undoing, arguments, f"undo-{outcome.call}", None, None)
+        self._outcomes.append(undone)
+        return undone
+
+    def _carry_out(
+        self,
+        policy: ToolPolicy,
+        arguments: Mapping[str, Any],
+        call: str,
+        amount: Decimal | None,
+        approval: Approval | None,
+    ) -> ToolOutcome:
+        sent = {policy.arguments.get(name, name): value for name, value in arguments.items() if value is not None}
+        digest = hashlib.sha256(orjson.dumps(sent, option=orjson.OPT_SORT_KEYS, default=str)).digest()
+        if policy.idempotency_argument is not None:
+            sent[policy.idempotency_argument] = f"{encode(JOB, self._ctx.job_id)}:{self._step}:{call}"
+        told = {"tool": policy.tool, "server": policy.server.name, "effect": policy.effect.value, "call": call}
+        self._ctx.emit("tool.called", {**told, "arguments_digest": f"sha256:{digest.hex()}"})
+        described: dict[str, Any] = {
+            "operation": policy.operation,
+            **told,
+            "amount": None if amount is None else str(amount),
+            "currency": policy.currency,
+            "approved_by": None if approval is None else approval.approved_by,
+        }
+        if policy.effect is not Effect.READ:
+            self._audit(digest, "called", described)
+        began = perf_counter()
+        try:
+            outcome = ToolOutcome(**described, **self._answer(policy, sent))
+        except CapabilityFailure as failure:
+            self._audit(digest, "failed", described, code=failure.code)
+            raise
+        except BaseException:
+            # Cancelled or cut off in the middle: that it may have happened must be on record.
+            self._audit(digest, "unknown", described)
+            raise
+        self._audit(digest, outcome.status, described, code=outcome.code)
+        finished = {"status": outcome.status, "duration_ms": round((perf_counter() - began) * 1000, 1)}
+        self._ctx.emit("tool.finished", {**told, **finished, **({"code": outcome.code} if outcome.code else {})})
+        return outcome
+
+    def _answer(self, policy: ToolPolicy, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """What stands in the outcome: status, result, code, message."""
+        server = policy.server
+        # A call with an effect is waited for, its time is bounded: cut off, nobody would know what it did.
+        check = self._ctx.check if policy.effect is Effect.READ else None
+        for attempt in range(1, server.max_attempts + 1):
+            self._ctx.check()
+            try:
+                with span(
+                    f"tool {policy.tool}", attributes={"waybill.tool": policy.tool, "waybill.tools": server.name}
+                ):
+                    read = self._client.call(server, policy.tool, sent, check=check)
+                return {"status": "done", "result": _renamed(policy, read)}
+            except ToolRefusal as refusal:
+                return {"status": "refused", "code": refusal.code, "message": refusal.message}
+            except ToolError as error:
+                if policy.effect is Effect.READ and (error.is_final or attempt == server.max_attempts):
+                    code = error.code if error.is_final else "tool_unavailable"
+                    raise CapabilityFailure(str(error), code=code, retryable=not error.is_final) from error
+                if error.is_final or attempt == server.max_attempts:
+                    # A server that lets nobody in at the first try has done nothing; after that nobody knows.
+                    status = "refused" if error.is_final and attempt == 1 else "unknown"
+                    return {"status": status, "code": error.code, "message": str(error)}
+            self._pause(attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _pause(self, attempt: int) -> None:
+        """Wait before the next try, with full jitter; ends early when the attempt must."""
+        wait = threading.Event()
+        left = uniform(0, _BACKOFF_SECONDS[min(attempt, len(_BACKOFF_SECONDS)) - 1])  # noqa: S311 - not a secret
+        while left > 0:
+            self._ctx.check()
+            wait.wait(min(left, 0.25))
+            left -= 0.25
+
+    def _amount(self, policy: ToolPolicy, arguments: Mapping[str, Any]) -> Decimal | None:
+        if policy.effect is not Effect.MONEY:
+            return None
+        # The file names the tool's argument; the operation may call it otherwise.
+        ours = {theirs: name for name, theirs in policy.arguments.items()}
+        assert policy.amount_argument is not None
+        given = arguments.get(ours.get(policy.amount_argument, policy.amount_argument))
+        try:
+            amount = Decimal(str(given))
+        except InvalidOperation:
+            amount = Decimal(0)
+        if not amount.is_finite() or amount <= 0:
+            raise CapabilityFailure(f"{policy.operation} needs a positive amount", code="tool_amount_invalid")
+        return amount
+
+    def _require_within_limits(self, policy: ToolPolicy, amount: Decimal | None) -> None:
+        before = [each for each in self._outcomes if each.operation == policy.operation and each.status != "refused"]
+        if len(before) >= policy.calls_per_job:
+            raise CapabilityFailure(
+                f"{policy.operation} may be called {policy.calls_per_job} times in a job", code="tool_limit"
+            )
+        if amount is None or policy.amount_per_job is None:
+            return
+        spent = sum((Decimal(each.amount) for each in before if each.amount is not None), amount)
+        if spent > policy.amount_per_job:
+            raise CapabilityFailure(
+                f"{policy.operation} may move {policy.amount_per_job} {policy.currency} in a job", code="tool_limit"
+            )
+
+    def _require_approved(self, policy: ToolPolicy, amount: Decimal | None, approval: Approval | None) -> None:
+        if approval is not None:
+            covers = approval.amount is None or amount is None or amount <= Decimal(approval.amount)
+            if approval.operation == policy.operation and covers:
+                return
+        if self.needs_approval(policy.operation, amount):
+            raise CapabilityFailure(
+                f"{policy.operation} of this amount needs a person's approval", code="tool_approval_missing"
+            )
+
+    def _audit(
+        self,
+        digest: bytes,
+        status: str,
+        described: Mapping[str, Any],
+        *,
+        code: str | None = None,
+    ) -> None:
+        detail = {**described, "status": status, "step": self._step, "code": code}
+        with self._ctx.transaction() as session:
+            record(
+                session,
+                self._ctx.organization_id,
+                self._ctx.project_id,
+                AuditAction.TOOL_CALL,
+                subject_id=encode(JOB, self._ctx.job_id),
+                actor=Actor("worker"),
+                attempt=self._ctx.attempt,
+                payload_digest=digest,
+                detail={name: value for name, value in detail.items() if value is not None},
+            )
+
+
+def _renamed(policy: ToolPolicy, read: dict[str, Any]) -> dict[str, Any]:
+    """The tool's answer, with what the file maps under the operation's own names."""
+    if not policy.results:
+        return read
+    named = dict(read)
+    for name, path in policy.results.items():
+        found: Any = read
+        for part in path.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        named[name] = found
+    return named

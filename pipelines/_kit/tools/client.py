@@ -1,0 +1,128 @@
+"""The wire: one call of one tool of an MCP server, through ``langchain-mcp-adapters``."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import httpx
+from langchain_mcp_adapters.sessions import StreamableHttpConnection, create_session
+from mcp.types import CallToolResult, TextContent
+
+from core.kit.errors import Unavailable
+from pipelines._kit.tools.loop import LoopThread
+from pipelines._kit.tools.policies import ToolServer
+
+ANSWER_MAX_BYTES = 256 * 1024
+_REFUSALS = frozenset({400, 401, 403, 404, 405, 406, 413})
+
+
+class ToolError(Exception):
+    """The call did not come through. `is_final`: the server refused us, and would again."""
+
+    def __init__(self, code: str, message: str, *, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.is_final = is_final
+
+
+class ToolRefusal(Exception):
+    """The tool answered that it will not. `code` is its own where it gave one."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class McpClient:
+    """Calls tools. A session per call: servers restart and tokens rotate, and a call takes milliseconds more for it."""
+
+    def __init__(self) -> None:
+        self._loop = LoopThread()
+        # It tells every negotiation at the level of information.
+        logging.getLogger("mcp.client").setLevel(logging.WARNING)
+
+    def call(
+        self,
+        server: ToolServer,
+        tool: str,
+        arguments: Mapping[str, Any],
+        *,
+        check: Callable[[], None] | None = None,
+    ) -> dict[str, Any]:
+        """What the tool answers, as a dictionary. Raises `ToolRefusal`, and `ToolError` when nothing can be said."""
+        try:
+            return self._loop.run(
+                _call(server, tool, dict(arguments)), timeout_seconds=server.timeout_seconds, check=check
+            )
+        except (ToolError, ToolRefusal):
+            raise
+        except Unavailable as missing:
+            raise ToolError(missing.code, missing.detail, is_final=True) from missing
+        except TimeoutError as late:
+            raise ToolError("tool_timeout", f"{server.name} did not answer in time") from late
+        except Exception as failure:
+            raise _read_failure(server, failure) from failure
+
+    def close(self) -> None:
+        """End the thread behind it."""
+        self._loop.close()
+
+
+async def _call(server: ToolServer, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    token = server.read_token()
+    connection = StreamableHttpConnection(
+        transport="streamable_http",
+        url=server.url,
+        headers={"Authorization": f"Bearer {token}"} if token else {},
+        timeout=server.timeout_seconds,
+        sse_read_timeout=server.timeout_seconds,
+        httpx_client_factory=_open_client,
+    )
+    async with create_session(connection) as session:
+        await session.initialize()
+        answer = await session.call_tool(tool, arguments, timedelta(seconds=server.timeout_seconds))
+    return _read_answer(server, answer)
+
+
+def _open_client(
+    headers: dict[str, str] | None = None, timeout: httpx.Timeout | None = None, auth: httpx.Auth | None = None
+) -> httpx.AsyncClient:
+    # A proxy that happens to stand in the environment would see the token; a redirect could take it elsewhere.
+    return httpx.AsyncClient(headers=headers, timeout=timeout, auth=auth, trust_env=False, follow_redirects=False)
+
+
+def _read_answer(server: ToolServer, answer: CallToolResult) -> dict[str, Any]:
+    text = "\n".join(block.text for block in answer.content if isinstance(block, TextContent))
+    read = answer.structuredContent if answer.structuredContent is not None else _json_of(text)
+    if len(text) > ANSWER_MAX_BYTES or len(json.dumps(read)) > ANSWER_MAX_BYTES:
+        raise ToolError("tool_answer_too_large", f"{server.name} answered more than {ANSWER_MAX_BYTES} bytes")
+    if answer.isError:
+        code, message = read.get("code"), read.get("message") or text
+        raise ToolRefusal(str(code)[:60] if code else "tool_refused", str(message)[:500])
+    return read
+
+
+def _json_of(text: str) -> dict[str, Any]:
+    try:
+        read = json.loads(text)
+    except ValueError:
+        return {"text": text}
+    return read if isinstance(read, dict) else {"value": read}
+
+
+def _read_failure(server: ToolServer, failure: BaseException) -> ToolError:
+    """What a failure of the transport means. Its own text may hold the address, so it stays in the chain."""
+    for leaf in _leaves(failure):
+        if isinstance(leaf, httpx.HTTPStatusError) and leaf.response.status_code in _REFUSALS:
+            status = leaf.response.status_code
+            return ToolError("tool_server_refused", f"{server.name} answered {status}", is_final=True)
+    return ToolError("tool_unavailable", f"{server.name} could not be reached")
+
+
+def _leaves(failure: BaseException) -> list[BaseException]:
+    if isinstance(failure, BaseExceptionGroup):
+        return [leaf for part in failure.exceptions for leaf in _leaves(part)]
+    return [failure]

@@ -1,0 +1,67 @@
+"""What an operator allows of each tool. Plain values; ``servers`` reads them from the file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from uuid import UUID
+
+from core.kit.credentials import read_credential
+
+
+class Effect(StrEnum):
+    """What calling a tool does to the world."""
+
+    READ = "read"
+    WRITE = "write"
+    MONEY = "money"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolServer:
+    """A server of tools. `projects` are those that may use it, None for all. Printing one shows no address."""
+
+    name: str
+    url: str = field(repr=False)
+    timeout_seconds: float
+    max_attempts: int
+    projects: frozenset[UUID] | None = None
+    credential: str | None = field(default=None, repr=False)
+    secrets_dir: Path | None = field(default=None, repr=False)
+
+    def read_token(self) -> str | None:
+        """The bearer token, read now; None when the server needs none. Raises `core.kit.errors.Unavailable`."""
+        if self.credential is None:
+            return None
+        return read_credential(self.credential, self.secrets_dir, whose=f"the tool server {self.name}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolPolicy:
+    """One tool: what it does, how it is called, and how far a job may go with it.
+
+    Capabilities ask for an `operation`; `arguments` and `results` translate their names into the tool's: an argument's
+    name, or the dotted path of a value in the tool's answer. Amounts are in `currency`. Of a `money` tool, amounts
+    above `approval_above` need a person; `approval_of_project` narrows or widens that for single projects.
+    """
+
+    tool: str
+    operation: str
+    server: ToolServer
+    effect: Effect
+    calls_per_job: int
+    arguments: Mapping[str, str]
+    results: Mapping[str, str]
+    idempotency_argument: str | None = None
+    amount_argument: str | None = None
+    currency: str | None = None
+    amount_per_job: Decimal | None = None
+    approval_above: Decimal = Decimal(0)
+    approval_of_project: Mapping[UUID, Decimal] = field(default_factory=dict)
+    compensation: str | None = None
+    compensation_arguments: Mapping[str, str] = field(default_factory=dict)
+
+    def approval_threshold(self, project_id: UUID) -> Decimal:
+        """The amount above which a person is asked in this project."""
+        return self.approval_of_project.get(project_id, self.approval_above)

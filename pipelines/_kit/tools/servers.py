@@ -1,0 +1,201 @@
+"""The operator's file of tool servers (TOML, ``WAYBILL_TOOL_SERVERS_FILE``).
+
+Tool servers belong to the installation, never to a tenant: an address that a tenant could choose would be a way into
+the network. What the file does not name does not exist: a server may offer a hundred tools, and a job may call those
+that stand here. ``docs/howto/attach-your-business-system.md`` explains each field.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic.functional_validators import BeforeValidator, model_validator
+
+from core.kit.credentials import is_name
+from core.kit.errors import Unavailable
+from core.kit.ids import PROJECT, decode
+from core.kit.settings import Settings
+from pipelines._kit.tools.policies import Effect, ToolPolicy, ToolServer
+
+_FILE_MAX_BYTES = 1024 * 1024
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")]
+_Names = dict[_Name, Annotated[str, Field(min_length=1, max_length=200)]]
+
+
+def _written(value: object) -> object:
+    # TOML's own numbers with a fraction are floats, and a threshold of 0.1 would not be 0.1.
+    if isinstance(value, float):
+        raise ValueError('is money: write it as text, for example "50.00"')  # noqa: TRY004 - pydantic's own kind
+    return value
+
+
+_Amount = Annotated[Decimal, BeforeValidator(_written), Field(ge=0, max_digits=18, decimal_places=9)]
+_Project = Annotated[UUID, BeforeValidator(lambda value: decode(PROJECT, str(value)))]
+
+
+class _Tool(BaseModel):
+    """One ``[[tool_server.tool]]``."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    name: _Name
+    operation: _Name | None = None
+    effect: Effect
+    calls_per_job: Annotated[int, Field(ge=1, le=1000)] | None = None
+    arguments: _Names = Field(default_factory=dict)
+    results: _Names = Field(default_factory=dict)
+    idempotency_argument: _Name | None = None
+    amount_argument: _Name | None = None
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = None
+    amount_per_job: _Amount | None = None
+    approval_above: _Amount = Decimal(0)
+    approval_of_project: dict[_Project, _Amount] = Field(default_factory=dict)
+    compensation: _Name | None = None
+    compensation_arguments: _Names = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.effect is not Effect.READ and self.idempotency_argument is None:
+            raise ValueError("a tool with an effect needs idempotency_argument, or a retry would do it twice")
+        money = (self.amount_argument, self.currency, self.amount_per_job)
+        if self.effect is Effect.MONEY and None in money:
+            raise ValueError("a money tool needs amount_argument, currency and amount_per_job")
+        if self.effect is not Effect.MONEY and any(given is not None for given in money):
+            raise ValueError("amount_argument, currency and amount_per_job belong to money tools")
+        return self
+
+
+class _Server(BaseModel):
+    """One ``[[tool_server]]``."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    name: _Name
+    url: AnyHttpUrl
+    credential: SecretStr | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 15.0
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    projects: list[_Project] | None = None
+    tool: list[_Tool] = Field(min_length=1)
+
+    @field_validator("credential")
+    @classmethod
+    def _is_a_name(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not is_name(value.get_secret_value()):
+            raise ValueError(
+                "names a file in WAYBILL_SECRETS_DIR or an environment variable; it is not the token itself"
+            )
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _holds_no_password(cls, value: AnyHttpUrl) -> AnyHttpUrl:
+        if value.username or value.password or value.query:
+            raise ValueError("holds a user, a password or a query; name a credential instead")
+        return value
+
+
+class _File(BaseModel):
+    """The file."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    tool_server: list[_Server] = Field(default_factory=list)
+
+
+class ToolBook:
+    """The tools of an installation by operation. Read once; immutable."""
+
+    def __init__(self, policies: Mapping[str, ToolPolicy]) -> None:
+        self._policies = dict(policies)
+
+    def __iter__(self) -> Iterator[ToolPolicy]:
+        """The tools, by the operation they serve."""
+        return (self._policies[operation] for operation in sorted(self._policies))
+
+    def find(self, operation: str, project_id: UUID) -> ToolPolicy | None:
+        """The tool that serves `operation` for a project; None when there is none that it may use."""
+        found = self._policies.get(operation)
+        if found is None or (found.server.projects is not None and project_id not in found.server.projects):
+            return None
+        return found
+
+
+def read_tool_servers(settings: Settings) -> ToolBook:
+    """The operator's file; no tools at all without one.
+
+    Raises `Unavailable` (``tool_servers_invalid``) that names the entry and the field, never a value.
+    """
+    path = settings.tool_servers_file
+    if path is None:
+        return ToolBook({})
+    policies: dict[str, ToolPolicy] = {}
+    for entry in _parse(path).tool_server:
+        server = ToolServer(
+            name=entry.name,
+            url=str(entry.url),
+            timeout_seconds=entry.timeout_seconds,
+            max_attempts=entry.max_attempts,
+            projects=None if entry.projects is None else frozenset(entry.projects),
+            credential=None if entry.credential is None else entry.credential.get_secret_value(),
+            secrets_dir=settings.secrets_dir,
+        )
+        for tool in entry.tool:
+            policy = _policy(server, tool)
+            if policy.operation in policies:
+                raise _invalid(path, f"two tools serve the operation {policy.operation}")
+            policies[policy.operation] = policy
+    for policy in policies.values():
+        undone_by = policy.compensation
+        if undone_by is not None and (undone_by not in policies or policies[undone_by].server is not policy.server):
+            raise _invalid(path, f"{policy.operation}: its compensation {undone_by} is no operation of its server")
+    return ToolBook(policies)
+
+
+def _policy(server: ToolServer, tool: _Tool) -> ToolPolicy:
+    default_calls = 50 if tool.effect is Effect.READ else 1
+    return ToolPolicy(
+        tool=tool.name,
+        operation=tool.operation or tool.name,
+        server=server,
+        effect=tool.effect,
+        calls_per_job=tool.calls_per_job or default_calls,
+        arguments=tool.arguments,
+        results=tool.results,
+        idempotency_argument=tool.idempotency_argument,
+        amount_argument=tool.amount_argument,
+        currency=tool.currency,
+        amount_per_job=tool.amount_per_job,
+        approval_above=tool.approval_above,
+        approval_of_project=tool.approval_of_project,
+        compensation=tool.compensation,
+        compensation_arguments=tool.compensation_arguments,
+    )
+
+
+def _parse(path: Path) -> _File:
+    try:
+        if path.stat().st_size > _FILE_MAX_BYTES:
+            raise _invalid(path, f"it is larger than {_FILE_MAX_BYTES} bytes")
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _invalid(path, error.strerror or "it cannot be read") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        # The parser's message may quote the line, and the line may hold a token.
+        raise _invalid(path, "it is not TOML in UTF-8") from None
+    try:
+        return _File.model_validate(content)
+    except ValidationError as error:
+        told = [
+            f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}"
+            for each in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        raise _invalid(path, "; ".join(told[:10])) from None
+
+
+def _invalid(path: Path, why: str) -> Unavailable:
+    return Unavailable(f"WAYBILL_TOOL_SERVERS_FILE {path.name}: {why}", code="tool_servers_invalid")

@@ -1,0 +1,345 @@
+"""`customer_operations.resolve` as a graph.
+
+understand → identify → read_policy → look_up → decide → approve → act (once per call) → undo → answer → send
+
+The model takes part in `understand` and `answer`, and only where it can write; everything that has an effect follows
+from the tables. A node asks before anything acts, and `act` makes one call, so that a resumed job repeats at most one
+call, under its own idempotency key.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Protocol, TypedDict
+
+from langgraph.graph import END, START
+
+from core.capability import JobContext
+from core.gateway.calls import JobModels
+from core.gateway.routing import EMBEDDING
+from core.kit.errors import CapabilityFailure
+from core.knowledge.service import KnowledgeService
+from pipelines._kit.graph import Graph, GraphRunner, add_step, new_graph
+from pipelines._kit.prompts import load_prompt
+from pipelines._kit.resources import get_gateway
+from pipelines._kit.tools.box import Approval, ToolBox
+from pipelines._kit.tools.opening import Tools, get_tools
+from pipelines.customer_operations import lookup
+from pipelines.customer_operations.approval import APPROVED, TIMED_OUT, ask_person
+from pipelines.customer_operations.intents.classifier import Guess
+from pipelines.customer_operations.intents.examples import Classifiers, LocalEmbedder
+from pipelines.customer_operations.outcome import conclude, finish
+from pipelines.customer_operations.policies.decisions import CURRENCY, Case, Decision, decide
+from pipelines.customer_operations.policies.facts import Order
+from pipelines.customer_operations.policies.tables import load_policy, load_replies
+from pipelines.customer_operations.policy_quotes import quote_policy
+from pipelines.customer_operations.replies import greeting, render, word
+from pipelines.customer_operations.schemas import ResolveInput, ResolveOutput
+from pipelines.customer_operations.understanding import PACKAGE, can_write, mentions, understand
+
+_ALTERNATIVES = 3
+
+
+class ResolveState(TypedDict, total=False):
+    """What is kept between steps. Plain data: a new attempt reads it back."""
+
+    asked: dict[str, Any]
+    understood: dict[str, Any]
+    customer: dict[str, Any] | None
+    quotes: list[dict[str, Any]]
+    order: dict[str, Any] | None
+    order_problem: str | None
+    decision: dict[str, Any]
+    approvals: dict[str, dict[str, Any]]
+    stopped: str | None
+    calls: list[dict[str, Any]]
+    undone: list[str]
+    outcome: dict[str, Any]
+    reply: dict[str, Any]
+    sent: bool
+
+
+class Models(Protocol):
+    """The part of `core.gateway.service.Gateway` that is used here."""
+
+    def for_job(self, ctx: JobContext) -> JobModels:
+        """The models of the job."""
+
+    def embedder(self) -> LocalEmbedder:
+        """The embedded model itself, which embeds the shipped examples once a process."""
+
+
+class Resolve:
+    """The nodes. Safe in several threads."""
+
+    def __init__(self, models: Models, knowledge: KnowledgeService, tools: Tools) -> None:
+        self._models = models
+        self._knowledge = knowledge
+        self._tools = tools
+        self._classifiers = Classifiers()
+        self._policy = load_policy()
+        self._replies = load_replies()
+
+    def graph(self) -> Graph:
+        """The graph, not compiled."""
+        graph = new_graph(ResolveState)
+        nodes = {
+            "understand": self._understand,
+            "identify": self._identify,
+            "read_policy": self._read_policy,
+            "look_up": self._look_up,
+            "decide": self._decide,
+            "approve": self._approve,
+            "act": self._act,
+            "undo": self._undo,
+            "answer": self._answer,
+            "send": self._send,
+        }
+        for name, node in nodes.items():
+            add_step(graph, name, node)
+        graph.add_edge(START, "understand")
+        graph.add_edge("understand", "identify")
+        graph.add_edge("identify", "read_policy")
+        graph.add_edge("read_policy", "look_up")
+        graph.add_edge("look_up", "decide")
+        graph.add_conditional_edges("decide", _after_decision, ["approve", "answer"])
+        graph.add_conditional_edges("approve", _after_approval, ["act", "answer"])
+        graph.add_conditional_edges("act", _after_act, ["act", "undo", "answer"])
+        graph.add_edge("undo", "answer")
+        graph.add_conditional_edges("answer", _after_answer, ["send", END])
+        graph.add_edge("send", END)
+        return graph
+
+    def _understand(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
+        asked, models = state["asked"], self._models.for_job(ctx)
+        guess = self._guess(models, asked["message"])
+        read = understand(
+            models,
+            guess,
+            asked["message"],
+            asked["thread"],
+            intents=tuple(self._policy.intents),
+            order_pattern=self._policy.order_pattern,
+        )
+        return {
+            "understood": {
+                "intent": read.intent,
+                "confidence": dict([(guess.intent, guess.confidence), *guess.others]).get(read.intent, 0.0),
+                "source": read.source,
+                "alternatives": dict(
+                    [pair for pair in ((guess.intent, guess.confidence), *guess.others) if pair[0] != read.intent][
+                        :_ALTERNATIVES
+                    ]
+                ),
+                "order": asked["order"] or read.order,
+                "address": None if read.address is None else dict(read.address),
+                "wants_person": read.wants_person or mentions(asked["message"], self._policy.handover_words),
+                "prompts": dict(read.prompts),
+            }
+        }
+
+    def _guess(self, models: JobModels, message: str) -> Guess:
+        model = models.resolve(EMBEDDING).price_model
+        local = self._models.embedder()
+        # The examples are this process's own and no job's; with another model they have to pass its door.
+        classifier = self._classifiers.get(
+            model, local.embed if local.name == model else lambda texts: models.embed(EMBEDDING, texts)
+        )
+        return classifier.guess([message], models.embed(EMBEDDING, [message]))[0]
+
+    def _identify(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
+        reference = state["asked"]["customer"]
+        if reference is None:
+            return {"customer": None}
+        return {"customer": lookup.find_customer(self._box(ctx, "identify"), reference)}
+
+    def _read_policy(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
+        base = state["asked"]["knowledge_base"]
+        if base is None:
+            return {"quotes": []}
+        question = self._policy.intents[state["understood"]["intent"]].question
+        return {"quotes": quote_policy(ctx, self._models.for_job(ctx), self._knowledge, base, question)}
+
+    def _look_up(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
+        box, understood = self._box(ctx, "look_up"), state["understood"]
+        if state["customer"] is None:
+            return lookup.public(box, understood["order"])
+        case = self._case(state, None)
+        return lookup.order_of(box, self._policy, case, understood["order"])
+
+    def _decide(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
+        ctx.check()
+        decision = self._decision(state)
+        return {
+            "decision": {
+                "code": decision.code,
+                "facts": dict(decision.facts),
+                "human": decision.human,
+                "calls": [
+                    {
+                        "operation": call.operation,
+                        "arguments": dict(call.arguments),
+                        "amount": None if call.amount is None else str(call.amount),
+                    }
+                    for call in decision.calls
+                ],
+            },
+            "approvals": {},
+            "stopped": None,
+            "calls": [],
+            "undone": [],
+        }
+
+    def _decision(self, state: ResolveState) -> Decision:
+        understood = state["understood"]
+        if understood["wants_person"]:
+            return Decision("handover", human="person_wanted")
+        if (
+            understood["source"] == "classifier"
+            and Decimal(str(understood["confidence"])) < self._policy.intent_confidence_min
+        ):
+            return Decision("handover", human="intent_unclear")
+        order = state.get("order")
+        if state["customer"] is None:
+            if order is not None:
+                return Decision("tracking_told", {name: str(value) for name, value in order.items()})
+            return Decision("customer_unknown", human="customer_unknown")
+        if state.get("order_problem"):
+            return Decision(str(state["order_problem"]))
+        return decide(self._policy, self._case(state, None if order is None else Order.read(order)))
+
+    def _case(self, state: ResolveState, order: Order | None) -> Case:
+        customer, asked = state["customer"], state["asked"]
+        assert customer is not None
+        return Case(
+            intent=state["understood"]["intent"],
+            customer_id=customer["customer_id"],
+            is_verified=bool(asked["customer"]["verified"]),
+            order=order,
+            address=state["understood"]["address"],
+        )
+
+    def _approve(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
+        """Ask for every call that needs a person, before the first one is made."""
+        asked, decision = state["asked"], state["decision"]
+        box, approvals = self._box(ctx, "approve"), dict(state["approvals"])
+        stricter = None if asked["approval_above"] is None else Decimal(asked["approval_above"])
+        for number, call in enumerate(decision["calls"]):
+            amount = None if call["amount"] is None else Decimal(call["amount"])
+            if not box.offers(call["operation"]) or not box.needs_approval(
+                call["operation"], amount, lower_to=stricter
+            ):
+                continue
+            answer, approval = ask_person(
+                ctx,
+                f"approve-{number}-{call['operation']}",
+                call,
+                currency=box.policy(call["operation"]).currency or CURRENCY,
+                facts=decision["facts"],
+                timeout_seconds=asked["approval_timeout_seconds"],
+            )
+            if answer != APPROVED or approval is None:
+                return {"stopped": "approval_open" if answer == TIMED_OUT else "declined"}
+            approvals[str(number)] = {"amount": approval.amount, "approved_by": approval.approved_by}
+        return {"approvals": approvals}
+
+    def _act(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
+        """Make the next call of the plan."""
+        number = len(state["calls"])
+        call = state["decision"]["calls"][number]
+        given = state["approvals"].get(str(number))
+        approval = Approval(call["operation"], given["amount"], given["approved_by"]) if given else None
+        box, name = self._box(ctx, "act", state["calls"]), f"{number}-{call['operation']}"
+        try:
+            outcome = box.call(call["operation"], call["arguments"], call=name, approval=approval)
+        except CapabilityFailure as failure:
+            if failure.retryable:
+                raise
+            # A limit, or a tool that nobody attached: what was done before has to be undone, and told.
+            outcome = box.refuse(call["operation"], failure, call=name)
+        stopped = None if outcome.status == "done" else "action_failed"
+        return {"calls": [*state["calls"], outcome.plain()], "stopped": stopped}
+
+    def _undo(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
+        """The plan broke off: take back what was done before, last first, as far as the tools can."""
+        box, undone = self._box(ctx, "undo", state["calls"]), list(state["undone"])
+        for done in reversed(box.outcomes):
+            result = box.compensate(done)
+            if result is not None and result.status == "done":
+                undone.append(done.call)
+        return {"undone": undone}
+
+    def _answer(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
+        outcome = conclude(state)
+        replies, facts = self._replies, outcome["facts"]
+        # An address alone proves nothing: only a verified customer is told the name that belongs to it.
+        reference = state["asked"]["customer"]
+        customer = state["customer"] if reference and reference["verified"] else None
+        name: str | None = customer["name"] if customer else None
+        template = render(replies, outcome["code"], facts, name)
+        models, prompts, worded, model = self._models.for_job(ctx), {}, None, None
+        if can_write(models):
+            prompt = load_prompt(PACKAGE, "reply")
+            prompts["reply"] = prompt.digest
+            worded = word(
+                models,
+                prompt.text,
+                template=template,
+                message=state["asked"]["message"],
+                facts={**facts, "greeting": greeting(replies, name), "closing": replies.closing},
+                quotes=[quote["quote"] for quote in state["quotes"]],
+                money_moved=outcome["money_moved"],
+            )
+            model = models.resolve("default").price_model if worded else None
+        text = worded or template
+        ctx.delta(text)
+        reply = {"text": text, "source": "model" if worded else "template", "model": model, "prompts": prompts}
+        return {"outcome": outcome, "reply": reply, "sent": False}
+
+    def _send(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
+        customer = state["customer"]
+        assert customer is not None
+        outcome = self._box(ctx, "send", state["calls"]).call(
+            "send_message", {"customer_id": customer["customer_id"], "body": state["reply"]["text"]}, call="reply"
+        )
+        concluded = dict(state["outcome"])
+        if outcome.status != "done":
+            concluded["human"] = "reply_not_sent"
+        return {"calls": [*state["calls"], outcome.plain()], "sent": outcome.status == "done", "outcome": concluded}
+
+    def _box(self, ctx: JobContext, step: str, history: list[dict[str, Any]] | None = None) -> ToolBox:
+        return ToolBox(ctx, self._tools.book, self._tools.client, step, history or ())
+
+
+def _after_decision(state: ResolveState) -> str:
+    return "approve" if state["decision"]["calls"] else "answer"
+
+
+def _after_approval(state: ResolveState) -> str:
+    return "answer" if state["stopped"] else "act"
+
+
+def _after_act(state: ResolveState) -> str:
+    if state["stopped"]:
+        # What may have happened is not undone by guessing; a person looks at it.
+        is_clear = state["calls"][-1]["status"] == "refused"
+        return "undo" if is_clear and len(state["calls"]) > 1 else "answer"
+    return "act" if len(state["calls"]) < len(state["decision"]["calls"]) else "answer"
+
+
+def _after_answer(state: ResolveState) -> str:
+    wanted = state["asked"]["delivery"] == "send" and state["customer"] is not None
+    return "send" if wanted and state["outcome"]["human"] is None else END
+
+
+def _begin(asked: ResolveInput) -> Mapping[str, Any]:
+    return {"asked": asked.model_dump(mode="json")}
+
+
+def make_runner(models: Models, knowledge: KnowledgeService, tools: Tools) -> GraphRunner[ResolveInput, ResolveOutput]:
+    """The capability over the given models, knowledge bases and tools."""
+    return GraphRunner(Resolve(models, knowledge, tools).graph(), begin=_begin, finish=finish)
+
+
+def build() -> GraphRunner[ResolveInput, ResolveOutput]:
+    """The entry point named by the manifest."""
+    return make_runner(get_gateway(), KnowledgeService(), get_tools())

@@ -1,0 +1,80 @@
+"""Finding the customer and the order that a message is about, through the tools."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.kit.errors import CapabilityFailure
+from pipelines._kit.tools.box import ToolBox
+from pipelines.customer_operations.policies.decisions import Case, decide
+from pipelines.customer_operations.policies.facts import Order
+from pipelines.customer_operations.policies.tables import Policy
+
+_RECENT_DAYS = 60
+
+
+def find_customer(box: ToolBox, reference: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The customer as the company's system knows it: ``customer_id`` and ``name``; None when it knows none."""
+    arguments = {"email": reference["email"], "customer_id": reference["customer_id"]}
+    if not any(arguments.values()):
+        return None
+    found = box.call("find_customer", arguments, call="customer")
+    if found.status != "done":
+        return None
+    return {"customer_id": str(found.result["customer_id"]), "name": str(found.result.get("name") or "") or None}
+
+
+def public(box: ToolBox, reference: str | None) -> dict[str, Any]:
+    """What anybody may know of a parcel: the tracking page, for a tracking number."""
+    if reference is None or not box.offers("track_parcel"):
+        return {"order": None, "order_problem": None}
+    found = box.call("track_parcel", {"tracking": reference}, call="tracking")
+    if found.status != "done":
+        return {"order": None, "order_problem": None}
+    told = found.result
+    shown = {"tracking": "tracking", "status": "status", "promised": "promised_on", "town": "last_scan_town"}
+    return {"order": {ours: told.get(theirs) or "-" for ours, theirs in shown.items()}, "order_problem": None}
+
+
+def order_of(box: ToolBox, policy: Policy, case: Case, reference: str | None) -> dict[str, Any]:
+    """The order that the case is about: the one that was named, or the only one that it can be."""
+    rule = policy.intents[case.intent].rule
+    if rule == "person" or (reference is None and case.intent in {"invoice_question", "complaint", "return_request"}):
+        return {"order": None, "order_problem": None}
+    if reference is None:
+        reference = _only_candidate(box, policy, case)
+        if reference is None:
+            return {"order": None, "order_problem": "which_order"}
+    found = box.call("get_order", {"customer_id": case.customer_id, "reference": reference}, call="order")
+    if found.status != "done":
+        return {"order": None, "order_problem": "order_unknown"}
+    _readable(found.result)
+    return {"order": found.result, "order_problem": None}
+
+
+def _only_candidate(box: ToolBox, policy: Policy, case: Case) -> str | None:
+    """The number of the one order for which something would be done; asking beats guessing when there are two."""
+    found = box.call("list_orders", {"customer_id": case.customer_id, "limit": policy.orders_considered}, call="orders")
+    if found.status != "done":
+        return None
+    fitting = []
+    for told in found.result.get("orders", []):
+        order = _readable(told)
+        if (order.today - order.placed_on).days > _RECENT_DAYS:
+            continue
+        # The list may leave refunds out; the order itself is read again before anything is decided.
+        considered = Case(case.intent, case.customer_id, case.is_verified, order, case.address)
+        decision = decide(policy, considered)
+        if decision.calls or decision.code in {"status_told", "refund_told", "address_missing", "address_fee"}:
+            fitting.append(order.id)
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _readable(told: Mapping[str, Any]) -> Order:
+    try:
+        return Order.read(told)
+    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
+        raise CapabilityFailure(
+            f"the tool's answer about an order cannot be read ({type(error).__name__}: {str(error)[:80]}); map its"
+            " fields in the file of tool servers",
+            code="tool_answer_unreadable",
+        ) from error

@@ -1,0 +1,83 @@
+"""What came of it all: the reply's code and facts, whether a person is needed, and the job's result."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipelines.customer_operations.schemas import ResolveOutput
+
+# Why a person takes over, by code.
+HUMAN = {
+    "person_wanted": "The customer asks for a person, or the message touches what only people handle.",
+    "intent_unclear": "It is not clear what the message wants.",
+    "not_covered": "No policy table covers what the message wants.",
+    "customer_unknown": "Nobody knows who writes.",
+    "identity_unverified": "The channel did not make sure who writes, and the wish would change or tell something.",
+    "address_needs_colleague": "This change of address needs a colleague.",
+    "address_fee_to_confirm": "The change of address costs money, and the customer has to agree to the price.",
+    "declined": "A person declined the payment; the customer should be told why.",
+    "approval_open": "Nobody approved the payment in time; nothing was moved.",
+    "action_refused": "The system refused an action that the policy allows.",
+    "action_unknown": "No answer came to an action; it may have happened, and has to be looked up.",
+    "action_undone": "An action was refused half-way; what had been done was undone.",
+    "reply_not_sent": "The reply could not be sent.",
+}
+
+
+def conclude(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Code and facts of the reply, ``human`` (a code of `HUMAN` or None) and whether money moved."""
+    decision, calls, stopped = state["decision"], state["calls"], state["stopped"]
+    facts, human, code = dict(decision["facts"]), decision["human"], decision["code"]
+    kept = [call for call in calls if call["status"] == "done" and call["call"] not in state["undone"]]
+    for call in kept:
+        if ticket := call["result"].get("ticket_id"):
+            facts["ticket"] = str(ticket)
+        if method := call["result"].get("method"):
+            facts["method"] = str(method)
+    if stopped in {"declined", "approval_open"}:
+        code = human = stopped
+    elif stopped is not None:
+        code = "action_failed"
+        human = "action_unknown" if calls[-1]["status"] == "unknown" else "action_refused"
+        if state["undone"]:
+            human = "action_undone"
+        facts.pop("amount", None)
+    moved = any(call["effect"] == "money" for call in kept)
+    return {"code": code, "facts": facts, "human": human, "money_moved": moved}
+
+
+def finish(state: Mapping[str, Any]) -> ResolveOutput:
+    """The job's result."""
+    understood, outcome, reply, customer = state["understood"], state["outcome"], state["reply"], state["customer"]
+    human = outcome["human"]
+    shown = ("operation", "tool", "server", "effect", "status", "amount", "currency", "approved_by", "result", "code")
+    actions = [
+        {**{name: call[name] for name in shown}, **_undone(call, state["undone"])}
+        for call in state["calls"]
+        if call["operation"] != "send_message"
+    ]
+    order = state.get("order") or {}
+    return ResolveOutput.model_validate(
+        {
+            "intent": {
+                "name": understood["intent"],
+                "confidence": round(min(1.0, understood["confidence"]), 4),
+                "source": understood["source"],
+                "alternatives": {name: round(share, 4) for name, share in understood["alternatives"].items()},
+            },
+            "customer_id": customer and customer["customer_id"],
+            "order": order.get("order_id") or order.get("tracking"),
+            "decision": outcome["code"],
+            "actions": actions,
+            "reply": reply["text"],
+            "reply_source": reply["source"],
+            "sent": state["sent"],
+            "policy": state["quotes"],
+            "needs_human": None if human is None else {"code": human, "message": HUMAN[human]},
+            "model": reply["model"],
+            "prompts": {**understood["prompts"], **reply["prompts"]},
+        }
+    )
+
+
+def _undone(call: Mapping[str, Any], undone: list[str]) -> dict[str, str]:
+    return {"status": "compensated"} if call["call"] in undone else {}

@@ -1,0 +1,87 @@
+"""The reply: a template with the facts of the decision, or a model's words that hold nothing else."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.gateway.calls import JobModels
+from pipelines.customer_operations.policies.tables import Replies
+from pipelines.customer_operations.understanding import ask_json, fenced
+
+_REPLY_MAX_CHARACTERS = 4000
+_MAX_TOKENS = 900
+_NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
+_PAID = re.compile(
+    r"\b(?:refund(?:ed|ing)?|reimburs\w+|credit(?:ed)?|compensat\w+|pa(?:y|id) (?:you )?back)\b", re.IGNORECASE
+)
+# Numbers up to this are how people count days and steps; anything larger must be a fact.
+_COUNTING_MAX = 31
+
+
+class _Worded(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    reply: str = Field(min_length=1, max_length=_REPLY_MAX_CHARACTERS)
+
+
+def render(replies: Replies, code: str, facts: Mapping[str, str], name: str | None) -> str:
+    """The template of `code`, filled in. A fact that is missing is left as a dash, and never invented."""
+    shown = dict(facts)
+    if "status" in shown:
+        shown["status"] = replies.statuses.get(shown["status"], shown["status"])
+    if "method" in shown:
+        shown["method"] = replies.methods.get(shown["method"], "")
+    body = replies.decisions[code].format_map(_Dashes(shown))
+    return f"{greeting(replies, name)}\n\n{body[0].upper()}{body[1:]}\n\n{replies.closing}"
+
+
+def greeting(replies: Replies, name: str | None) -> str:
+    """How the customer is addressed."""
+    return replies.greeting.format(name=name) if name else replies.greeting_unknown
+
+
+def word(
+    models: JobModels,
+    prompt: str,
+    *,
+    template: str,
+    message: str,
+    facts: Mapping[str, str],
+    quotes: Sequence[str],
+    money_moved: bool,
+) -> str | None:
+    """A model's wording of `template`; None when it says a number that is no fact, or speaks of money never moved."""
+    told = "\n".join(f"{name}: {value}" for name, value in sorted(facts.items()))
+    policy = "\n".join(quotes)
+    turn = (
+        f"<decided>\n{template}\n\n{told}\n</decided>\n<policy>\n{fenced(policy)}\n</policy>\n"
+        f"<message>\n{fenced(message)}\n</message>"
+    )
+    worded = ask_json(models, prompt, turn, kind=_Worded, max_tokens=_MAX_TOKENS)
+    if worded is None:
+        return None
+    reply: str = worded.reply.strip()
+    if not money_moved and _PAID.search(reply) and not _PAID.search(template):
+        return None
+    return reply if says_only(reply, (template, told)) else None
+
+
+def says_only(reply: str, known: Sequence[str]) -> bool:
+    """Whether every number of `reply` stands in `known`, or is one that people count with."""
+    written = [number for text in known for number in _NUMBER.findall(text)]
+    # A date may be written out: its year and day are known with it.
+    allowed = {_plain(part) for number in written for part in (number, *number.split("-"))}
+    return all(
+        _plain(number) in allowed or (number.isdigit() and int(number) <= _COUNTING_MAX)
+        for number in _NUMBER.findall(reply)
+    )
+
+
+def _plain(number: str) -> str:
+    return number.replace(",", ".")
+
+
+class _Dashes(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "-"

@@ -1,0 +1,142 @@
+"""What goes into `customer_operations.resolve` and what comes out."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MESSAGE_MAX_CHARACTERS = 20_000
+THREAD_MAX = 20
+_KNOWLEDGE_BASE = r"^kb_[0-7][0-9a-hjkmnp-tv-z]{25}$"
+
+Money = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=9)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ThreadMessage(_Strict):
+    """An earlier message of the conversation."""
+
+    author: Literal["customer", "company"]
+    text: str = Field(min_length=1, max_length=MESSAGE_MAX_CHARACTERS)
+
+
+class CustomerReference(_Strict):
+    """Who writes, as the channel knows it; what a message says of itself proves nothing."""
+
+    email: str | None = Field(None, min_length=3, max_length=320)
+    customer_id: str | None = Field(None, min_length=1, max_length=100)
+    verified: bool = Field(
+        False,
+        description="The channel made sure of it, by a login or a code. Without it nothing is changed or paid.",
+    )
+
+
+class ResolveInput(_Strict):
+    """A customer's message, and what may be done about it."""
+
+    message: str = Field(min_length=1, max_length=MESSAGE_MAX_CHARACTERS)
+    thread: list[ThreadMessage] = Field(
+        default_factory=list, max_length=THREAD_MAX, description="What was written before, oldest first."
+    )
+    customer: CustomerReference | None = None
+    order: str | None = Field(
+        None, min_length=1, max_length=100, description="An order or tracking number, where the channel knows it."
+    )
+    knowledge_base: str | None = Field(
+        None, pattern=_KNOWLEDGE_BASE, description="The base with the policies that are quoted; null quotes none."
+    )
+    delivery: Literal["draft", "send"] = Field(
+        "draft", description="`send` also sends the reply, unless a person has to see it first."
+    )
+    approval_above: Money | None = Field(
+        None,
+        description="Ask a person from this amount on. It can only be stricter than what the operator set.",
+    )
+    approval_timeout_seconds: int = Field(
+        86_400, ge=1, le=30 * 86_400, description="How long a person has to approve; after it nothing is moved."
+    )
+
+
+class Intent(_Strict):
+    """What the message wants."""
+
+    name: str
+    confidence: float = Field(ge=0, le=1, description="The calibrated probability by the classifier.")
+    source: Literal["classifier", "model"] = Field(description="Who had the last word on `name`.")
+    alternatives: dict[str, float] = Field(description="The next most probable intents.")
+
+
+class Action(_Strict):
+    """A call of a tool with an effect, and what came of it."""
+
+    operation: str
+    tool: str
+    server: str
+    effect: Literal["write", "money"]
+    status: Literal["done", "refused", "unknown", "compensated"] = Field(
+        description="`unknown`: no answer came, it may have happened; `compensated`: done, and undone again."
+    )
+    amount: str | None = None
+    currency: str | None = None
+    approved_by: str | None = None
+    result: dict[str, Any] = Field(default_factory=dict)
+    code: str | None = Field(None, description="Why it was refused, in the system's own words.")
+
+
+class PolicyQuote(_Strict):
+    """A sentence of a policy, word for word."""
+
+    quote: str
+    document: str
+    document_id: str
+    page: int | None
+    section: str | None
+    start: int = Field(ge=0, description="Where it stands in the document's text, in characters.")
+    end: int = Field(ge=0)
+
+
+class NeedsHuman(_Strict):
+    """Why a person has to take over."""
+
+    code: str
+    message: str
+
+
+class ResolveOutput(_Strict):
+    """What was understood, decided, done and written."""
+
+    intent: Intent
+    customer_id: str | None
+    order: str | None
+    decision: str = Field(description="The stable code of what the policy tables decided.")
+    actions: list[Action]
+    reply: str
+    reply_source: Literal["template", "model"]
+    sent: bool
+    policy: list[PolicyQuote]
+    needs_human: NeedsHuman | None
+    model: str | None = Field(description="The model that worded the reply; null when none did.")
+    prompts: dict[str, str] = Field(description="Digests of the prompts that were used, by name.")
+
+
+class RefundApproval(_Strict):
+    """What a person answers when money is to be moved."""
+
+    approved: bool = Field(description="Whether the amount may be moved.")
+    note: str | None = Field(None, max_length=1000, description="Why; kept with the job, not sent to the customer.")
+
+
+EXAMPLES: tuple[dict[str, Any], ...] = (
+    {
+        "message": "Hi, my express parcel VH-300001 came a day later than promised. I would like my money back.",
+        "customer": {"email": "mila.janssen@example.org", "verified": True},
+    },
+    {
+        "message": "Where is my parcel? The tracking has not moved since yesterday.",
+        "customer": {"email": "jonas.weber@example.org", "verified": False},
+        "order": "VH-300007",
+    },
+)
