@@ -24,7 +24,14 @@ def queue_name(pool: str) -> str:
     return f"queue.{pool}"
 
 
-_POOLS: dict[str, Pool] = {pool.name: pool for pool in (Pool("knowledge", "threads", concurrency=4),)}
+_POOLS: dict[str, Pool] = {
+    pool.name: pool
+    for pool in (
+        Pool("knowledge", "threads", concurrency=4),
+        # Recognition keeps two cores busy for one job; the second slot opens files and waits for models meanwhile.
+        Pool("multimodal", "threads", concurrency=2),
+    )
+}
 
 
 def get_pool(name: str) -> Pool:
