@@ -59,6 +59,7 @@ def ask(
     models: JobModels,
     prompt: str,
     schema: dict[str, Any],
+    *,
     task: str,
     lines: Sequence[Mapping[str, Any]],
     pictures: Sequence[Path],

@@ -12,8 +12,14 @@ from core.gateway.routing import CHAT, EXTRACTIVE
 from pipelines.multimodal.asking import ANSWER, answer_schema, ask, task_of
 from pipelines.multimodal.evidence import cited_lines, passages_of
 from pipelines.multimodal.filling.fill import fill as fill_by_labels
+from pipelines.multimodal.filling.labels import Match, find
+from pipelines.multimodal.reading.layout import CELL
 
 NOTHING_READ = "Nothing legible was found in these files."
+_ASKS_LABEL = re.compile(
+    r"\s*(?:what|when|who|which|how much)\s+(?:is|are|was|were)\s+the\s+(\w+(?: \w+){0,2})\s*\??\s*$", re.IGNORECASE
+)
+_IS_THE_LABEL = 0.85
 _GROUNDED, _UNGROUNDED = 0.95, 0.4
 _NOT_FOUND = "not found in the files"
 _NOT_THERE = "the model gives this value, but it was not read in the lines that it names"
@@ -33,6 +39,7 @@ def answer(
     ctx: JobContext,
     models: JobModels,
     question: str,
+    *,
     lines: Sequence[Mapping[str, Any]],
     parts: Sequence[Mapping[str, Any]],
     pictures: Sequence[Path],
@@ -42,11 +49,15 @@ def answer(
         ctx.delta(NOTHING_READ)
         return {"answer": NOTHING_READ, "answered": False, "lines": [], "model": None}
     if writes_json(models):
-        said = ask(models, "answer", ANSWER, task_of(question, None), lines, pictures)
+        said = ask(models, "answer", ANSWER, task=task_of(question, None), lines=lines, pictures=pictures)
         ctx.delta(said["answer"])
         used = sorted({number for number in said["lines"] if 0 <= number < len(lines)})
         model = models.resolve(CHAT).price_model
         return {"answer": said["answer"], "answered": said["answered"], "lines": used, "model": model}
+    if match := labelled(question, lines):
+        said_here = " ".join(lines[at]["text"].replace(CELL, ": ", 1) for at in match.lines)
+        ctx.delta(said_here)
+        return {"answer": said_here, "answered": True, "lines": list(match.lines), "model": None}
     name = CHAT if Ability.QUOTES in models.resolve(CHAT).abilities else EXTRACTIVE
     request = ChatRequest.of_parts((*passages_of(lines, parts), Question(question)))
     pieces, citations = [], []
@@ -64,6 +75,15 @@ def answer(
     }
 
 
+def labelled(question: str, lines: Sequence[Mapping[str, Any]]) -> Match | None:
+    """The value beside the label that `question` names: print of two words is no sentence that could be quoted."""
+    asked = _ASKS_LABEL.match(question)
+    if asked is None:
+        return None
+    found = find(asked[1], {}, lines)
+    return found if found is not None and found.confidence >= _IS_THE_LABEL else None
+
+
 def fill(
     models: JobModels, schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], pictures: Sequence[Path]
 ) -> dict[str, Any]:
@@ -78,7 +98,7 @@ def fill(
             },
             "model": None,
         }
-    said = ask(models, "fill", answer_schema(schema), task_of(None, schema), lines, pictures)
+    said = ask(models, "fill", answer_schema(schema), task=task_of(None, schema), lines=lines, pictures=pictures)
     values, found = said["values"], {}
     for name, value in values.items():
         used = sorted({number for number in said["sources"][name] if 0 <= number < len(lines)})

@@ -107,7 +107,9 @@ class Understand:
     def _answer(self, state: State, ctx: JobContext) -> Mapping[str, Any]:
         models, question = self._models.for_job(ctx), state["question"] or ""
         with self._pictures(state, ctx, models) as seen:
-            said = concluding.answer(ctx, models, question, lines_of(state["parts"]), state["parts"], seen)
+            said = concluding.answer(
+                ctx, models, question, lines=lines_of(state["parts"]), parts=state["parts"], pictures=seen
+            )
         return {"said": {**said, "attempt": ctx.attempt}}
 
     def _fill(self, state: State, ctx: JobContext) -> Mapping[str, Any]:

@@ -61,7 +61,7 @@ def _open_image(path: Path) -> Any:
     if image.width * image.height > IMAGE_PIXELS or max(image.size) > IMAGE_SIDE:
         refuse(
             "file_too_large",
-            f"This image has {image.width} × {image.height} pixels, more than {IMAGE_PIXELS // 10**6} million.",
+            f"This image has {image.width} by {image.height} pixels, more than {IMAGE_PIXELS // 10**6} million.",
             "Scale it down.",
         )
     if getattr(image, "n_frames", 1) > 1:

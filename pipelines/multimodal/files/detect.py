@@ -50,7 +50,7 @@ def detect(path: Path, content_type: str) -> Kind:
 
 
 def _kind(head: bytes) -> Kind:
-    if head.startswith(_PNG) or head.startswith(_JPEG) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+    if head.startswith((_PNG, _JPEG)) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return Kind.IMAGE
     if head.startswith(b"%PDF-"):
         return Kind.PDF

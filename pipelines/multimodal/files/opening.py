@@ -40,4 +40,4 @@ def _run(task: dict[str, Any], folder: Path, check: Callable[[], None]) -> dict[
         refuse("file_too_slow", "Reading this file takes longer than is allowed.", "Split or simplify it.")
     if reason == sandbox.TOO_MUCH_MEMORY:
         refuse("file_too_large", "Reading this file needs more memory than is allowed.", "Split or simplify it.")
-    refuse("file_corrupt", "This file makes its reader fail; it is probably damaged.", "Export it again.")
+    return refuse("file_corrupt", "This file makes its reader fail; it is probably damaged.", "Export it again.")
