@@ -5,11 +5,13 @@ function ``build() -> Runner``. A worker loads the entry, validates the job's in
 ``runner.run(ctx, input)``; what it returns is validated against `Manifest.output` and becomes the job's result.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol, cast
 from uuid import UUID
 
@@ -88,6 +90,82 @@ class ModelCall(Protocol):
     def report(self, usage: ModelUsage) -> None:
         """Say what was consumed up to now; the last report counts. A call that reports nothing costs its bound."""
 
+    def note(self, count: Callable[[], Mapping[str, int]]) -> None:
+        """More was consumed, and `count` knows how much by now, by kind; it may be asked later, from another thread.
+
+        Cheap, for every piece of an answer: should the process be killed, the call is settled with what was noted last.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person answered: `value` obeys the question's schema, and is None when nobody answered in time.
+
+    `answered_by` is who did, as audit records name them, for example ``key_…``.
+    """
+
+    value: Any | None
+    answered_by: str | None
+    answered_at: datetime | None
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChildCall:
+    """A job to be started by a job. `key` is unique in the parent: the same key is the same child, whatever happens.
+
+    `max_cost_usd` is cut to what is left of the parent's own cap, `deadline_seconds` (the capability's own when None)
+    to the parent's deadline.
+    """
+
+    key: str
+    capability: str
+    payload: Mapping[str, Any]
+    max_cost_usd: Decimal | None = None
+    deadline_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildOutcome:
+    """How a child ended: a terminal `state`, its `result` if it succeeded, its `error` if it says one.
+
+    `cost_usd` counts what its own children cost too. `result` is None when retention has taken it away.
+    """
+
+    key: str
+    job_id: UUID
+    state: str
+    result: Mapping[str, Any] | None
+    error: Mapping[str, Any] | None
+    cost_usd: Decimal
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether there is a result to use."""
+        return self.state == "succeeded"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file that a job left behind; `sha256` is hexadecimal."""
+
+    name: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A client's file, at `path` on this machine as long as the block lasts that opened it."""
+
+    id: str
+    name: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+    path: Path
+
 
 class JobContext(Protocol):
     """What a running attempt may do. Every write is fenced by the attempt; none succeeds after the lease is lost."""
@@ -119,6 +197,47 @@ class JobContext(Protocol):
         Writes the intent to the ledger before the block and the settlement after it, and emits ``cost.updated``.
         Raises `LeaseLost`; and, when no budget has room for the bound, `JobSuspended` or `CapabilityFailure`
         (``budget_exhausted``), as the budget says.
+        """
+
+    def ask(
+        self,
+        key: str,
+        question: str,
+        schema: type[BaseModel] | Mapping[str, Any],
+        *,
+        details: Mapping[str, Any] | None = None,
+        timeout_seconds: int = 86_400,
+    ) -> Answer:
+        """A person's answer to question `key`, which is unique in the job; `schema` is the JSON Schema of the answer.
+
+        Not there yet: keeps the question, emits ``input.required`` and raises `JobSuspended` (``input``); the next
+        attempt asks again and gets the answer. After `timeout_seconds` the job goes on by itself, with an answer that
+        `timed_out`. What stands before this call in the same step runs again: ask first, act afterwards.
+        """
+
+    def call_all(self, calls: Sequence[ChildCall]) -> list[ChildOutcome]:
+        """Start child jobs, once each, in parallel, and return how they ended, in the order of `calls`.
+
+        Raises `JobSuspended` (``children``) until all of them have ended, whatever their state; and
+        `CapabilityFailure` when they cannot be started. Failed children are outcomes, not errors.
+        """
+
+    def call(
+        self, key: str, capability: str, payload: Mapping[str, Any], *, max_cost_usd: Decimal | None = None
+    ) -> ChildOutcome:
+        """`call_all` of one."""
+
+    def artifact(self, name: str, content: bytes | Path, content_type: str) -> Artifact:
+        """Leave a file behind, for ``GET /v1/jobs/{id}/artifacts/{name}``; emits ``artifact.created``.
+
+        The same name again replaces it, so a step that runs twice may write twice. It is kept as long as the job's
+        result. Raises `LeaseLost`, and `Unprocessable` for a name that is none.
+        """
+
+    def open_file(self, file_id: str) -> AbstractContextManager[UploadedFile]:
+        """A file of the job's project, on this machine, for the time of the block.
+
+        Raises `CapabilityFailure` (``file_not_found``).
         """
 
     def transaction(self) -> AbstractContextManager[Session]:

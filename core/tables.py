@@ -1,8 +1,10 @@
 """Every table, imported for its effect on the metadata that Alembic and the migration test compare."""
 
 from core.audit import models as _audit
+from core.files import models as _files
 from core.jobs import models as _jobs
 from core.jobs.retention import models as _retention
+from core.jobs.suspension import models as _suspension
 from core.keys import models as _keys
 from core.kit.db import Base
 from core.knowledge import models as _knowledge
@@ -17,6 +19,7 @@ metadata = Base.metadata
 __all__ = [
     "_audit",
     "_experiments",
+    "_files",
     "_jobs",
     "_keys",
     "_knowledge",
@@ -25,5 +28,6 @@ __all__ = [
     "_prices",
     "_registry",
     "_retention",
+    "_suspension",
     "metadata",
 ]

@@ -12,6 +12,7 @@ from core.capability import JobCancelled, JobSuspended, LeaseLost, Manifest
 from core.jobs import leases
 from core.jobs.records import Claim, Event
 from core.jobs.states import FAIL, RETRY, STOP, SUCCEED, SUSPEND, Reason
+from core.jobs.suspension import repository as suspensions
 from core.jobs.trail import digest_of
 from core.kit.db import is_unavailable
 from core.kit.errors import CapabilityFailure
@@ -39,7 +40,7 @@ def execute(runtime: Runtime, job_id: UUID) -> None:
         _log.debug("job_not_claimed", job_id=encode(JOB, job_id))
         return
     job = claim.job
-    ctx = AttemptContext(claim, runtime.database, runtime.publisher, runtime.prices)
+    ctx = AttemptContext(claim, runtime.services)
     runtime.hold(ctx)
     try:
         with (
@@ -66,10 +67,24 @@ def _run(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> None:
     except LeaseLost:
         _log.warning("job_lease_lost")
         return
-    ctx.publish([event], hint=True)
+    ctx.publish([event], hint=job.pool)
+    _announce(runtime, ctx, event)
     seconds = perf_counter() - began
     observe_finished_job(job, event.type, seconds)
     _log.info("job_attempt_ended", outcome=event.type, duration_seconds=round(seconds, 4))
+
+
+def _announce(runtime: Runtime, ctx: AttemptContext, event: Event) -> None:
+    """Publish what the end of this attempt wrote beside its own event: a child's end tells its parent, and wakes it."""
+    job = ctx.job
+    if event.type == "job.waiting" and event.data["reason"] == Reason.CHILDREN:
+        told = runtime.services.jobs.events(ctx.executor, job.organization_id, job.id, after=event.id)
+        if told:
+            ctx.publish(told, hint=job.pool)
+    elif event.is_final and job.parent_id is not None:
+        told, pool = suspensions.told(ctx.executor, job.organization_id, job.parent_id, job.id)
+        if told:
+            ctx.publish(told, hint=pool)
 
 
 def _attempt(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.audit.schemas import AuditSeal, SealedRecord
 
@@ -104,6 +104,18 @@ class WaybillDecision(BaseModel):
     detail: dict[str, Any]
 
 
+class WaybillChild(BaseModel):
+    """A job that this one called; it has a waybill of its own."""
+
+    id: str
+    key: str = Field(description="The name under which it was called.")
+    capability: str
+    state: str
+    input_digest: str | None
+    result_digest: str | None
+    cost_usd: str = Field(description="With what is below it.")
+
+
 class WaybillResult(BaseModel):
     """What came of it."""
 
@@ -125,6 +137,32 @@ class WaybillRecord(BaseModel):
 
     record: SealedRecord
     proof: WaybillProof
+
+
+class WaybillArtifact(BaseModel):
+    """A file that the job left behind, by its digest."""
+
+    name: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+
+
+class WaybillExperiment(BaseModel):
+    """An experiment that the job took part in; `state` and `reason` are those at the time of issue."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    experiment_id: str
+    arm: str
+    kind: str
+    model: str | None
+    model_version_id: str | None
+    prompt: str | None
+    prompt_digest: str | None
+    exposed_at: datetime
+    state: str
+    reason: str | None
 
 
 class WaybillAudit(BaseModel):
@@ -157,7 +195,10 @@ class Waybill(BaseModel):
     events_omitted: bool
     models: list[WaybillModel]
     costs: WaybillCosts
+    experiments: list[WaybillExperiment]
     policy_decisions: list[WaybillDecision]
+    children: list[WaybillChild]
     result: WaybillResult
+    artifacts: list[WaybillArtifact]
     audit: WaybillAudit
     signature: WaybillSignature

@@ -88,7 +88,7 @@ WITH job AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
   SELECT id, event_last, :previous, organization_id, :type, attempt, CAST(:data AS jsonb) FROM job
 )
-SELECT CASE WHEN finished_at IS NOT NULL OR reason = 'budget' THEN ledger_release(ARRAY[id]) END FROM job
+SELECT CASE WHEN finished_at IS NOT NULL OR reason IN ('budget', 'input') THEN ledger_release(ARRAY[id]) END FROM job
 """)
 
 _RESUMED = audited(AuditAction.JOB_RESUME, CALLER, detail="jsonb_build_object('waited_for', CAST(:reason AS text))")
@@ -124,7 +124,8 @@ def claim(session: Executor, job_id: UUID, worker: str, lease_seconds: float) ->
 
 def beat(session: Executor, held: Sequence[tuple[UUID, int]], lease_seconds: float) -> list[Beat]:
     """Extend the leases of (job id, attempt) pairs; a pair that is not returned has lost its lease."""
-    ordered = sorted(held)
+    # Children before their parents, as when a child's end wakes its parent: whoever locks both does it in one order.
+    ordered = sorted(held, reverse=True)
     rows = session.execute(
         _BEAT,
         {

@@ -18,6 +18,7 @@ from core.audit.actions import AuditAction
 from core.jobs.models import ACTIVE, DUE, IN_FLIGHT
 from core.jobs.records import Event
 from core.jobs.states import Reason
+from core.jobs.suspension.models import OPEN
 from core.jobs.trail import DISPATCHER, audited
 
 # One lock for every dispatch decision: a project's limit spans pools, so two pools may not count at the same time.
@@ -86,15 +87,25 @@ _UNMARK_POOL = text(
 _TO_EVENT = "job_id, id, previous, type, attempt, data, created_at"
 
 
+# A child's end wakes its parent, for which the parent's row is needed. It is locked without waiting, or the child is
+# left for the next sweep; a parent that has ended, or is gone, is woken by nothing and needs no lock.
+_PARENTS = """parents AS (
+  SELECT id FROM jobs WHERE id IN (SELECT parent_id FROM found WHERE parent_id IS NOT NULL)
+  ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+)"""
+_PARENT_IS_HELD = """(found.parent_id IS NULL OR found.parent_id IN (SELECT id FROM parents)
+    OR NOT EXISTS (SELECT FROM jobs AS parent WHERE parent.id = found.parent_id AND parent.finished_at IS NULL))"""
+
+
 def _sweep(action: AuditAction, condition: str, outcome: str, event_type: str, event_data: str) -> str:
     """A sweep locks its rows in key order and skips locked ones, so it never waits and never deadlocks."""
     return f"""
 WITH found AS (
-  SELECT id FROM jobs WHERE pool = :pool AND {condition} ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
-), job AS (
+  SELECT id, parent_id FROM jobs WHERE pool = :pool AND {condition} ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
+), {_PARENTS}, job AS (
   UPDATE jobs SET {outcome}, lease_expires_at = NULL, worker = NULL,
     event_last = event_limit + 1, event_limit = event_limit + 1
-  FROM found WHERE jobs.id = found.id
+  FROM found WHERE jobs.id = found.id AND {_PARENT_IS_HELD}
   RETURNING jobs.*, old.event_last AS previous
 ), {audited(action, DISPATCHER, detail="jsonb_build_object('reason', reason)")}, released AS (
   SELECT ledger_release(array_agg(id)) AS done FROM job WHERE finished_at IS NOT NULL HAVING count(*) > 0
@@ -147,19 +158,22 @@ _ABANDON = text(
     )
 )
 
+_TIMED_OUT = "jsonb_build_object('waited_for', 'input', 'timed_out', true)"
+
 # What a paused job wants was written down when it was refused; it goes on when every hard budget has room for that:
 # topped up, archived, or in its next period.
 _AFFORDABLE = text(f"""
 WITH found AS (
-  SELECT jobs.id FROM jobs WHERE pool = :pool AND state = 'waiting' AND reason = '{Reason.BUDGET}'
+  SELECT jobs.id FROM jobs LEFT JOIN reservations AS tree ON tree.root_job_id = jobs.root_id
+  WHERE pool = :pool AND state = 'waiting' AND reason = '{Reason.BUDGET}'
     AND NOT EXISTS (
       SELECT FROM budgets LEFT JOIN budget_balances AS balance
         ON balance.budget_id = budgets.id AND balance.period_start = ledger_period_start(budgets.period, now())
       WHERE budgets.organization_id = jobs.organization_id AND budgets.archived_at IS NULL AND budgets.hard
         AND budgets.scope_id IN (jobs.organization_id, jobs.project_id, jobs.key_id)
         AND coalesce(balance.spent_usd + balance.reserved_usd, 0) + CAST(jobs.error ->> 'wanted_usd' AS numeric)
-          > budgets.limit_usd)
-  ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
+          - coalesce(tree.held_usd - tree.committed_usd, 0) > budgets.limit_usd)
+  ORDER BY id LIMIT 500 FOR UPDATE OF jobs SKIP LOCKED
 ), job AS (
   UPDATE jobs SET state = 'queued', reason = NULL, error = NULL, run_at = now(), dispatched_at = NULL,
     event_last = event_limit + 1, event_limit = event_limit + 1
@@ -172,6 +186,52 @@ WITH found AS (
   RETURNING {_TO_EVENT}
 )
 SELECT {_TO_EVENT} FROM event
+""")
+
+# A question whose time is up: the job goes on without an answer.
+_UNANSWERED = text(f"""
+WITH found AS (
+  SELECT jobs.id FROM jobs WHERE pool = :pool AND state = 'waiting' AND reason = '{Reason.INPUT}'
+    AND id IN (SELECT job_id FROM job_questions WHERE {OPEN} AND due_at <= now())
+  ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
+), closed AS (
+  UPDATE job_questions SET timed_out_at = now() FROM found
+  WHERE job_questions.job_id = found.id AND {OPEN} AND due_at <= now()
+  RETURNING job_id
+), job AS (
+  UPDATE jobs SET state = 'queued', reason = NULL, error = NULL, run_at = now(), dispatched_at = NULL,
+    event_last = event_limit + 1, event_limit = event_limit + 1
+  FROM found WHERE jobs.id = found.id AND jobs.id IN (SELECT job_id FROM closed)
+  RETURNING jobs.*, old.event_last AS previous
+), {audited(AuditAction.JOB_RESUME, DISPATCHER, detail=_TIMED_OUT)}, event AS (
+  INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
+  SELECT id, event_last, previous, organization_id, 'job.queued', attempt,
+    jsonb_build_object('resumed', 'input', 'timed_out', true)
+  FROM job
+  RETURNING {_TO_EVENT}
+)
+SELECT {_TO_EVENT} FROM event
+""")
+
+# Nobody waits any more for the child of a job that has ended, or was asked to end.
+_PARENT_IS_ENDING = """EXISTS (SELECT FROM jobs AS parent WHERE parent.id = jobs.parent_id
+  AND (parent.finished_at IS NOT NULL OR parent.cancel_requested_at IS NOT NULL))"""
+_ORPHANED = text(
+    _sweep(
+        AuditAction.JOB_STOP,
+        f"parent_id IS NOT NULL AND {ACTIVE} AND state <> 'running' AND {_PARENT_IS_ENDING}",
+        f"state = 'cancelled', reason = '{Reason.PARENT_ENDED}', finished_at = now(), cancel_requested_at = now()",
+        "job.cancelled",
+        "jsonb_build_object('reason', reason)",
+    )
+)
+_STOP_ORPHANS = text(f"""
+WITH found AS (
+  SELECT id FROM jobs WHERE pool = :pool AND parent_id IS NOT NULL AND {ACTIVE} AND state = 'running'
+    AND cancel_requested_at IS NULL AND {_PARENT_IS_ENDING}
+  ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
+)
+UPDATE jobs SET cancel_requested_at = now() FROM found WHERE jobs.id = found.id RETURNING jobs.id
 """)
 
 _DEPTH = text(f"""
@@ -294,9 +354,14 @@ def sweep(session: Session, pool: str) -> list[Event]:
     """
     return [
         Event(*tuple(row)[:7])
-        for statement in (_EXPIRE, _STOP, _RECOVER, _ABANDON, _AFFORDABLE)
+        for statement in (_EXPIRE, _STOP, _RECOVER, _ABANDON, _AFFORDABLE, _UNANSWERED, _ORPHANED)
         for row in session.execute(statement, {"pool": pool})
     ]
+
+
+def stop_orphans(session: Session, pool: str) -> list[UUID]:
+    """Ask running jobs to stop whose parent has ended, or was asked to; returns them."""
+    return list(session.execute(_STOP_ORPHANS, {"pool": pool}).scalars())
 
 
 def depths(session: Session) -> list[Depth]:

@@ -1,6 +1,7 @@
 """The SQL of jobs as clients see them: submit, read, list, cancel, events. Every statement names the project."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -46,9 +47,15 @@ WITH job AS (
 SELECT {COLUMNS} FROM job
 """)
 
-_GET = text(f"SELECT {COLUMNS} FROM jobs WHERE id = :id AND project_id = :project_id")
+# Almost no job has children: one look into an index says so.
+_COST_BELOW = (
+    "CASE WHEN EXISTS (SELECT FROM job_children WHERE parent_id = jobs.id) THEN jobs_cost_below(jobs.id) ELSE 0 END"
+    " AS children_cost_usd"
+)
+_GET = text(f"SELECT {COLUMNS}, {_COST_BELOW} FROM jobs WHERE id = :id AND project_id = :project_id")
 _GET_PAYLOADS = text(
-    f"SELECT {COLUMNS}, input, input_ref, result, result_ref FROM jobs WHERE id = :id AND project_id = :project_id"
+    f"SELECT {COLUMNS}, {_COST_BELOW}, input, input_ref, result, result_ref FROM jobs"
+    " WHERE id = :id AND project_id = :project_id"
 )
 _LOCK = text("SELECT state FROM jobs WHERE id = :id AND project_id = :project_id FOR UPDATE")
 
@@ -56,7 +63,7 @@ _CANCEL_IDLE = text(f"""
 WITH job AS (
   UPDATE jobs SET state = 'cancelled', reason = '{Reason.CANCELLED_BY_CLIENT}', finished_at = now(),
     cancel_requested_at = now(), event_last = event_limit + 1, event_limit = event_limit + 1
-  WHERE id = :id AND project_id = :project_id
+  WHERE id = ANY(CAST(:ids AS uuid[])) AND project_id = :project_id
   RETURNING jobs.*, old.event_last AS previous
 ), {audited(AuditAction.JOB_CANCEL, CALLER)}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
@@ -68,7 +75,7 @@ SELECT {COLUMNS}, ledger_release(ARRAY[id]) FROM job
 _CANCEL_RUNNING = text(f"""
 WITH job AS (
   UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, now())
-  WHERE id = :id AND project_id = :project_id RETURNING jobs.*
+  WHERE id = ANY(CAST(:ids AS uuid[])) AND project_id = :project_id RETURNING jobs.*
 ), {audited(AuditAction.JOB_CANCEL, CALLER, detail="jsonb_build_object('state', state)")}
 SELECT {COLUMNS} FROM job
 """)
@@ -84,6 +91,11 @@ def to_record(row: Row[Any]) -> JobRecord:
     """The record of a row that begins with `COLUMNS`."""
     values = tuple(row[:_WIDTH])
     return JobRecord(*values[:6], JobState(values[6]), *values[7:])  # type: ignore[call-arg]
+
+
+def to_record_with_children(row: Row[Any]) -> JobRecord:
+    """The record of a row that has ``children_cost_usd`` too."""
+    return replace(to_record(row), children_cost_usd=row.children_cost_usd)
 
 
 def to_event(row: Row[Any]) -> Event:
@@ -129,7 +141,7 @@ def insertion(principal: Principal, job_id: UUID, new: NewJob, input_ref: str | 
 def get(session: Executor, principal: Principal, job_id: UUID) -> JobRecord | None:
     """The job, or None when the project has no such job."""
     row = session.execute(_GET, {"id": job_id, "project_id": principal.project_id}).one_or_none()
-    return None if row is None else to_record(row)
+    return None if row is None else to_record_with_children(row)
 
 
 def get_payloads(session: Executor, principal: Principal, job_id: UUID) -> Row[Any] | None:
@@ -179,15 +191,26 @@ def list_jobs(
 def cancel(session: Session, principal: Principal, job_id: UUID) -> JobRecord | None:
     """Cancel an idle job at once, ask a running one to stop, leave an ended one as it is. None: no such job."""
     scope = {"id": job_id, "project_id": principal.project_id}
-    asked = {**scope, **actor_parameters(principal)}
     state = session.execute(_LOCK, scope).scalar_one_or_none()
     if state is None:
         return None
     if JobState(state) in CANCEL.sources:
-        return to_record(session.execute(_CANCEL_IDLE, asked).one())
+        return cancel_idle(session, principal, [job_id])[0]
     if JobState(state) is JobState.RUNNING:
-        return to_record(session.execute(_CANCEL_RUNNING, asked).one())
+        return ask_to_stop(session, principal, [job_id])[0]
     return get(session, principal, job_id)
+
+
+def cancel_idle(session: Session, principal: Principal, job_ids: Sequence[UUID]) -> list[JobRecord]:
+    """Cancel jobs that nobody runs; the caller has locked them."""
+    asked = {"ids": list(job_ids), "project_id": principal.project_id, **actor_parameters(principal)}
+    return [to_record(row) for row in session.execute(_CANCEL_IDLE, asked)]
+
+
+def ask_to_stop(session: Session, principal: Principal, job_ids: Sequence[UUID]) -> list[JobRecord]:
+    """Ask running jobs to stop; the caller has locked them."""
+    asked = {"ids": list(job_ids), "project_id": principal.project_id, **actor_parameters(principal)}
+    return [to_record(row) for row in session.execute(_CANCEL_RUNNING, asked)]
 
 
 def events_after(session: Executor, organization_id: UUID, job_id: UUID, after: int, limit: int) -> list[Event]:

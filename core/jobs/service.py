@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from core.jobs import repository
 from core.jobs.records import Event, JobFilter, JobRecord, NewJob
-from core.jobs.states import Priority
+from core.jobs.states import CANCEL, JobState, Priority
+from core.jobs.suspension import repository as suspensions
 from core.keys.principal import Principal
 from core.kit.blob import BlobNotFound, BlobStore
 from core.kit.db import Executor, execute_all
@@ -54,7 +55,7 @@ class JobService:
     """
 
     def __init__(self, settings: Settings, blobs: BlobStore, limits: LimitBook | None = None) -> None:
-        self._payloads = PayloadStore(settings, blobs)
+        self.payloads = PayloadStore(settings, blobs)
         self._limits = limits or LimitBook(settings)
 
     def submit(self, session: Executor, principal: Principal, new: NewJob) -> JobRecord:
@@ -66,7 +67,7 @@ class JobService:
         is left behind, never a job without its input.
         """
         job_id = new_id()
-        reference = self._payloads.put(job_id, "input", new.input)
+        reference = self.payloads.put(job_id, "input", new.input)
         steps = [repository.insertion(principal, job_id, new, reference)]
         if new.reserve_usd:
             steps.insert(0, reservation(principal, job_id, amount_usd=new.reserve_usd, cap_usd=new.max_cost_usd))
@@ -96,12 +97,12 @@ class JobService:
         if row is None:
             raise _no_job(job_id)
         try:
-            given = self._payloads.get(row.input, row.input_ref)
-            result = self._payloads.get(row.result, row.result_ref)
+            given = self.payloads.get(row.input, row.input_ref)
+            result = self.payloads.get(row.result, row.result_ref)
         except BlobNotFound:
             # Retention takes the blobs away just before it says so in the row.
-            return repository.to_record(row), None, None
-        return repository.to_record(row), given, result
+            return repository.to_record_with_children(row), None, None
+        return repository.to_record_with_children(row), given, result
 
     def list(
         self, session: Executor, principal: Principal, where: JobFilter, *, cursor: UUID | None, limit: int
@@ -110,11 +111,32 @@ class JobService:
         return repository.list_jobs(session, principal, where, cursor, limit)
 
     def cancel(self, session: Session, principal: Principal, job_id: UUID) -> JobRecord:
-        """Cancel an idle job at once; ask a running one to stop; an ended one is returned as it is."""
+        """Cancel an idle job at once; ask a running one to stop; an ended one is returned as it is.
+
+        The jobs below it go with it, as in `cancel_tree`.
+        """
+        return self.cancel_tree(session, principal, job_id)[0]
+
+    def cancel_tree(self, session: Session, principal: Principal, job_id: UUID) -> Sequence[JobRecord]:
+        """Cancel a job and everything below it; returns the job, then those below it that this touched.
+
+        A job that somebody holds at this moment is left, with what is below it, to the dispatcher's next sweep.
+        """
         job = repository.cancel(session, principal, job_id)
         if job is None:
             raise _no_job(job_id)
-        return job
+        touched = [job]
+        parents = [job_id]
+        while parents:
+            found = suspensions.lock_children(session, principal, parents)
+            idle = [child for child, state in found.items() if state in CANCEL.sources]
+            running = [child for child, state in found.items() if state is JobState.RUNNING]
+            if idle:
+                touched += repository.cancel_idle(session, principal, idle)
+            if running:
+                touched += repository.ask_to_stop(session, principal, running)
+            parents = list(found)
+        return touched
 
     def events(
         self, session: Executor, organization_id: UUID, job_id: UUID, *, after: int, limit: int = 1000

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     CHILDREN = "children"
     BUDGET = "budget"
     CANCELLED_BY_CLIENT = "cancelled_by_client"
+    PARENT_ENDED = "parent_ended"
     DEADLINE = "deadline"
     CAPABILITY_ERROR = "capability_error"
     CAPABILITY_UNKNOWN = "capability_unknown"

@@ -28,8 +28,11 @@ _TABLE = """
                     owner  admin  developer  operator  auditor
 jobs:read             x      x        x         x         x
 jobs:write            x      x        x         x         .
+jobs:answer           x      x        x         x         .
 knowledge:read        x      x        x         x         x
 knowledge:write       x      x        x         .         .
+files:read            x      x        x         x         x
+files:write           x      x        x         .         .
 projects:read         x      x        x         x         x
 projects:write        x      x        .         .         .
 keys:read             x      x        x         x         x

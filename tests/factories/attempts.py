@@ -14,8 +14,8 @@ from core.kit.db import Database
 from core.kit.ids import JOB, decode
 from core.kit.redis import connect
 from core.kit.settings import Settings
-from core.ledger.prices.book import PriceBook
 from workers.context import AttemptContext
+from workers.services import open_services
 
 
 class Attempt:
@@ -28,7 +28,7 @@ class Attempt:
             queue.mark_dispatched(session, [job_id])
         claim = leases.claim(database.single_system(), job_id, "test-worker", 60.0)
         assert claim is not None, "the job could not be claimed"
-        self.context = AttemptContext(claim, database, self.publisher, PriceBook())
+        self.context = AttemptContext(claim, open_services(settings, database, self.publisher, self._redis))
         job = claim.job
         assert job.started_at is not None
         data = {"attempt": job.attempt}

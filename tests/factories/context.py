@@ -1,15 +1,34 @@
 """A `JobContext` in memory: records what a capability does, and interrupts it where a test wants."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from core.capability import CheckpointStore, LeaseLost, ModelCall, ModelRef, ModelUsage, StoredCheckpoint
+from core.capability import (
+    Answer,
+    Artifact,
+    CheckpointStore,
+    ChildCall,
+    ChildOutcome,
+    JobSuspended,
+    LeaseLost,
+    ModelCall,
+    ModelRef,
+    ModelUsage,
+    StoredCheckpoint,
+    UploadedFile,
+)
+from core.jobs.suspension.questions import schema_of
 from core.kit.db import Database
+from core.kit.errors import CapabilityFailure
 from core.kit.ids import new_id
 
 
@@ -71,6 +90,9 @@ class RecordedCall:
     def report(self, usage: ModelUsage) -> None:
         self.usage = usage
 
+    def note(self, count: Callable[[], Mapping[str, int]]) -> None:
+        """A context in memory outlives its calls."""
+
 
 @dataclass
 class RecordingContext:
@@ -91,6 +113,13 @@ class RecordingContext:
     deltas: list[str] = field(default_factory=list)
     usage: list[ModelUsage] = field(default_factory=list)
     checks: int = 0
+    # The client's files by id: name, type and where they are.
+    files: dict[str, tuple[str, str, Path]] = field(default_factory=dict)
+    artifacts: dict[str, bytes] = field(default_factory=dict)
+    # What people have answered and how children have ended, as the test says; `calls` is what was asked of them.
+    answers: dict[str, Answer] = field(default_factory=dict)
+    outcomes: dict[str, ChildOutcome] = field(default_factory=dict)
+    calls: dict[str, ChildCall] = field(default_factory=dict)
 
     def next_attempt(self) -> "RecordingContext":
         """The context of the attempt after this one."""
@@ -102,6 +131,11 @@ class RecordingContext:
             project_id=self.project_id,
             database=self.database,
             store=self.store,
+            files=self.files,
+            artifacts=self.artifacts,
+            answers=self.answers,
+            outcomes=self.outcomes,
+            calls=self.calls,
         )
 
     def named(self, event: str) -> list[dict[str, Any]]:
@@ -143,6 +177,48 @@ class RecordingContext:
             yield call
         finally:
             self.usage.append(call.usage)
+
+    def ask(
+        self,
+        key: str,
+        question: str,
+        schema: type[BaseModel] | Mapping[str, Any],
+        *,
+        details: Mapping[str, Any] | None = None,
+        timeout_seconds: int = 86_400,
+    ) -> Answer:
+        self.check()
+        if key not in self.answers:
+            required = schema_of(schema)
+            shown = {"key": key, "question": question, "schema": required, "details": details}
+            self.emit("input.required", {**shown, "timeout_seconds": timeout_seconds})
+            raise JobSuspended("input")
+        return self.answers[key]
+
+    def call_all(self, calls: Sequence[ChildCall]) -> list[ChildOutcome]:
+        self.check()
+        self.calls |= {call.key: call for call in calls if call.key not in self.calls}
+        if any(call.key not in self.outcomes for call in calls):
+            raise JobSuspended("children")
+        return [self.outcomes[call.key] for call in calls]
+
+    def call(
+        self, key: str, capability: str, payload: Mapping[str, Any], *, max_cost_usd: Decimal | None = None
+    ) -> ChildOutcome:
+        return self.call_all([ChildCall(key, capability, payload, max_cost_usd)])[0]
+
+    def artifact(self, name: str, content: bytes | Path, content_type: str) -> Artifact:
+        body = content if isinstance(content, bytes) else content.read_bytes()
+        self.artifacts[name] = body
+        return Artifact(name, content_type, len(body), hashlib.sha256(body).hexdigest())
+
+    @contextmanager
+    def open_file(self, file_id: str) -> Iterator[UploadedFile]:
+        if file_id not in self.files:
+            raise CapabilityFailure(f"there is no file {file_id}", code="file_not_found")
+        name, content_type, path = self.files[file_id]
+        body = path.read_bytes()
+        yield UploadedFile(file_id, name, content_type, len(body), hashlib.sha256(body).hexdigest(), path)
 
     def transaction(self) -> AbstractContextManager[Session]:
         assert self.database is not None, "this test gave no database"

@@ -36,13 +36,11 @@ class Tenant:
     ) -> UUID:
         """Submit a probe that will `act`; `given` are further fields of its input, or of the job when it knows them."""
         known = {name: given.pop(name) for name in tuple(given) if name in NewJob.__dataclass_fields__}
-        new = NewJob(
-            capability=capability,
-            pool=capability.partition(".")[0],
-            input={"act": act, **given},
-            priority=Priority(priority),
-            **known,
-        )
+        return self.submit_input(capability, {"act": act, **given}, priority=Priority(priority), **known)
+
+    def submit_input(self, capability: str, payload: dict[str, Any], **known: Any) -> UUID:
+        """Submit any capability; `known` are further fields of the job."""
+        new = NewJob(capability=capability, pool=capability.partition(".")[0], input=payload, **known)
         job = self.service.submit(self.database.single_tenant(self.principal.organization_id), self.principal, new)
         self.publisher.publish([queued_event(job)], hint=job.pool)
         self.submitted.append(job.id)
@@ -60,8 +58,9 @@ class Tenant:
     def cancel(self, job_id: UUID) -> JobRecord:
         """Cancel as a client would."""
         with self.database.tenant(self.principal.organization_id) as session:
-            job = self.service.cancel(session, self.principal, job_id)
-        self.publisher.control(job_id)
+            job, *below = self.service.cancel_tree(session, self.principal, job_id)
+        for touched in (job, *below):
+            self.publisher.control(touched.id)
         return job
 
     def events(self, job_id: UUID) -> Sequence[Event]:

@@ -26,9 +26,9 @@ class Kind(StrEnum):
 # Payloads are blanked row by row, project by project; all else goes a month at a time, when it is past every clock.
 PARTITIONED = {
     Kind.EVENTS: ("job_events",),
-    Kind.PAYLOADS: ("job_checkpoint_writes", "job_checkpoints"),
+    Kind.PAYLOADS: ("job_checkpoint_writes", "job_checkpoints", "job_questions"),
     Kind.LEDGER: ("ledger_entries",),
-    Kind.JOBS: ("jobs",),
+    Kind.JOBS: ("job_children", "jobs"),
     Kind.AUDIT: ("audit_records",),
 }
 

@@ -44,8 +44,10 @@ _BLANK = text(
     "UPDATE jobs SET input = NULL, input_ref = NULL, result = NULL, result_ref = NULL, payload_erased_at = now()"
     " WHERE id = ANY(:ids) AND finished_at IS NOT NULL"
 )
+_FORGET_ARTIFACTS = text("DELETE FROM job_artifacts WHERE job_id = ANY(:ids)")
 _FORGET_WRITES = text("DELETE FROM job_checkpoint_writes WHERE job_id = ANY(:ids)")
 _FORGET_CHECKPOINTS = text("DELETE FROM job_checkpoints WHERE job_id = ANY(:ids)")
+_FORGET_QUESTIONS = text("DELETE FROM job_questions WHERE job_id = ANY(:ids)")
 
 # Every organisation counts, also one without projects; one clock that never ends keeps everything.
 _LONGEST = text("""
@@ -91,8 +93,10 @@ def due_payloads(session: Session, default_days: int | None, most: int) -> list[
 def blank(session: Session, ids: list[UUID]) -> None:
     """Take input, result and checkpoints of ended jobs away."""
     session.execute(_BLANK, {"ids": ids})
+    session.execute(_FORGET_ARTIFACTS, {"ids": ids})
     session.execute(_FORGET_WRITES, {"ids": ids})
     session.execute(_FORGET_CHECKPOINTS, {"ids": ids})
+    session.execute(_FORGET_QUESTIONS, {"ids": ids})
 
 
 def past_every_clock(session: Session, kind: Kind, default_days: int | None) -> datetime | None:

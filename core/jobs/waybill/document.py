@@ -17,19 +17,21 @@ from core.audit import service as audit
 from core.audit.documents import Record
 from core.audit.service import Proof
 from core.jobs import repository as jobs
+from core.jobs.artifacts import list_artifacts
 from core.jobs.records import JobRecord
 from core.jobs.states import Priority
 from core.jobs.waybill import repository
-from core.jobs.waybill.repository import EVENTS_MOST, Moment
+from core.jobs.waybill.repository import EVENTS_MOST, ChildFacts, Moment
 from core.keys.principal import Principal
 from core.kit.canonical import canonical
 from core.kit.clock import isoformat
 from core.kit.errors import Conflict, NotFound
-from core.kit.ids import AUDIT, JOB, KEY, ORGANIZATION, PROJECT, encode
+from core.kit.ids import AUDIT, EXPERIMENT, JOB, KEY, MODEL_VERSION, ORGANIZATION, PROJECT, encode
 from core.kit.money import ZERO, format_money
 from core.kit.signing import Signer, base64url
 from core.ledger.records import Entry
 from core.ledger.service import entries_of
+from core.registry.experiments.exposures import Exposure, exposures_of
 
 TYPE = "waybill/1"
 CONTEXT = b"waybill.document/1\n"
@@ -82,8 +84,14 @@ def issue(session: Session, principal: Principal, job_id: UUID, signer: Signer) 
         "events_omitted": len(moments) > EVENTS_MOST,
         "models": _models(entries),
         "costs": _costs(entries),
+        "experiments": [_experiment(each) for each in exposures_of(session, principal.organization_id, job_id)],
         "policy_decisions": [_decision(record) for record in records if record.action.startswith(_POLICY)],
+        "children": [_child(child) for child in repository.children(session, principal, job_id)],
         "result": {"state": str(job.state), "digest": _hex(result)},
+        "artifacts": [
+            {"name": each.name, "content_type": each.content_type, "size_bytes": each.size_bytes, "sha256": each.sha256}
+            for each in list_artifacts(session, principal, job_id)
+        ],
         "audit": _audit(records, proofs),
     }
     return sign(signer, _exact(document))
@@ -109,6 +117,18 @@ def _job(job: JobRecord) -> dict[str, Any]:
         "started_at": _time(job.started_at),
         "finished_at": _time(job.finished_at),
         "trace_id": _trace_id(job.traceparent),
+    }
+
+
+def _child(child: ChildFacts) -> dict[str, Any]:
+    return {
+        "id": encode(JOB, child.id),
+        "key": child.key,
+        "capability": child.capability,
+        "state": child.state,
+        "input_digest": _hex(child.input_digest),
+        "result_digest": _hex(child.result_digest),
+        "cost_usd": format_money(child.cost_usd),
     }
 
 
@@ -206,6 +226,24 @@ def _costs(entries: Sequence[Entry]) -> dict[str, Any]:
             }
             for line in lines
         ],
+    }
+
+
+def _experiment(exposure: Exposure) -> dict[str, Any]:
+    """What the job got for an experiment's sake, and what has become of the experiment since."""
+    return {
+        "experiment_id": encode(EXPERIMENT, exposure.experiment_id),
+        "arm": exposure.arm,
+        "kind": exposure.kind,
+        "model": exposure.model,
+        "model_version_id": None
+        if exposure.model_version_id is None
+        else encode(MODEL_VERSION, exposure.model_version_id),
+        "prompt": exposure.prompt,
+        "prompt_digest": exposure.prompt_digest,
+        "exposed_at": isoformat(exposure.exposed_at),
+        "state": exposure.state,
+        "reason": exposure.reason,
     }
 
 

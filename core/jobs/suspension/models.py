@@ -1,0 +1,60 @@
+"""Questions and children, as stored. Both are partitioned by month on the UUIDv7 of the job they belong to."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Boolean, CheckConstraint, Index, Integer, text
+from sqlalchemy.dialects.postgresql import JSONB, TEXT, TIMESTAMP
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.kit.db import Base
+
+_TIME = TIMESTAMP(timezone=True)
+OPEN = "answered_at IS NULL AND timed_out_at IS NULL"
+
+
+class JobQuestion(Base):
+    """What a job asked, and what became of it. `value` is the JSON value null where that was the answer."""
+
+    __tablename__ = "job_questions"
+    __table_args__ = (
+        CheckConstraint("length(key) BETWEEN 1 AND 200", name="job_questions_key"),
+        CheckConstraint(
+            "(answered_at IS NULL) = (value IS NULL) AND (answered_at IS NULL) = (answered_by IS NULL)",
+            name="job_questions_answer",
+        ),
+        CheckConstraint("answered_at IS NULL OR timed_out_at IS NULL", name="job_questions_one_end"),
+        Index("job_questions_due", "due_at", postgresql_where=text(OPEN)),
+        {"postgresql_partition_by": "RANGE (job_id)"},
+    )
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    organization_id: Mapped[UUID]
+    question: Mapped[str] = mapped_column(TEXT)
+    schema: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    details: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    asked_at: Mapped[datetime] = mapped_column(_TIME, server_default=text("now()"))
+    due_at: Mapped[datetime] = mapped_column(_TIME)
+    value: Mapped[Any | None] = mapped_column(JSONB)
+    answered_by: Mapped[str | None] = mapped_column(TEXT)
+    answered_at: Mapped[datetime | None] = mapped_column(_TIME)
+    timed_out_at: Mapped[datetime | None] = mapped_column(_TIME)
+
+
+class JobChild(Base):
+    """Which child a call of a job became. `told`: the parent's events say that it has ended."""
+
+    __tablename__ = "job_children"
+    __table_args__ = (
+        CheckConstraint("length(key) BETWEEN 1 AND 200", name="job_children_key"),
+        {"postgresql_partition_by": "RANGE (parent_id)"},
+    )
+
+    parent_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    organization_id: Mapped[UUID]
+    child_id: Mapped[UUID]
+    position: Mapped[int] = mapped_column(Integer)
+    told: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))

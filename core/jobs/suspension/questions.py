@@ -1,0 +1,169 @@
+"""Questions to people: what they may be answered with, and taking an answer down. Only the edge commits."""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import orjson
+from jsonschema import Draft202012Validator, SchemaError
+from jsonschema.exceptions import best_match
+from pydantic import BaseModel
+from referencing import Registry
+from sqlalchemy.orm import Session
+
+from core.audit.actions import AuditAction
+from core.audit.record import record
+from core.jobs import leases
+from core.jobs.records import JobRecord
+from core.jobs.states import JobState, Reason
+from core.jobs.suspension import repository
+from core.jobs.suspension.records import Question
+from core.jobs.trail import actor_parameters, digest_of
+from core.keys.principal import Principal
+from core.kit.db import Executor
+from core.kit.errors import Conflict, NotFound, Unprocessable
+from core.kit.ids import JOB, encode
+
+_KEY = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?", re.ASCII)
+# Reading a remote reference would be a call to wherever a schema points.
+_validator = partial(Draft202012Validator, registry=Registry())
+
+
+class NotWaiting(Conflict):
+    """The job does not wait for an answer."""
+
+    default_code = "job_not_waiting"
+
+
+class QuestionAnswered(Conflict):
+    """Somebody was first, with another answer."""
+
+    default_code = "question_answered"
+
+
+class QuestionTimedOut(Conflict):
+    """Its time is up; the job has gone on, or is about to."""
+
+    default_code = "question_timed_out"
+
+
+def schema_of(schema: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any]:
+    """`schema` as JSON Schema (draft 2020-12). Raises ValueError for what is none."""
+    found = dict(schema) if isinstance(schema, Mapping) else schema.model_json_schema()
+    try:
+        Draft202012Validator.check_schema(found)
+    except SchemaError as error:
+        raise ValueError(f"the question's schema is not a JSON Schema: {error.message}") from error
+    return found
+
+
+def check_key(key: str) -> None:
+    """Raise ValueError unless `key` can name a question or a child: 1 to 200 printable ASCII characters."""
+    if _KEY.fullmatch(key) is None:
+        raise ValueError(f"a key is 1 to 200 printable ASCII characters without surrounding blanks, not {key!r}")
+
+
+def open_questions(executor: Executor, principal: Principal, job: JobRecord) -> list[Question]:
+    """What the job waits for a person to answer; empty when it waits for nobody."""
+    if job.state is not JobState.WAITING or job.reason != Reason.INPUT:
+        return []
+    asked = repository.questions(executor, principal.organization_id, job.id)
+    return [question for question in asked if question.is_open]
+
+
+def answer(session: Session, principal: Principal, job_id: UUID, key: str | None, value: Any) -> tuple[JobRecord, bool]:
+    """Answer the question `key`, or the only open one, and put the job back in the queue.
+
+    Returns the job, and whether this resumed it: the same answer once more changes nothing. Raises `NotFound`,
+    `Unprocessable` (naming the path in the value), `QuestionAnswered` for another answer than the first,
+    `QuestionTimedOut` and `NotWaiting`. The audit record holds the digest of the value, never the value.
+    """
+    job = repository.lock_job(session, principal, job_id)
+    if job is None:
+        raise NotFound(f"there is no job {encode(JOB, job_id)} in this project", code="job_not_found")
+    question = _choose(repository.questions(session, principal.organization_id, job_id), job, key)
+    if question.answered_at is not None:
+        if not _same(question.value, value):
+            raise QuestionAnswered(f"the question {question.key!r} was answered differently before", key=question.key)
+        return job, False
+    if question.timed_out_at is not None:
+        raise _timed_out(question)
+    _require_waiting(job)
+    _validate(question.schema, value)
+    actor = principal.actor
+    kept = repository.answer(
+        session,
+        principal.organization_id,
+        job_id,
+        question.key,
+        value=value,
+        answered_by=actor.id or actor.kind,
+    )
+    if not kept:
+        raise _timed_out(question)
+    record(
+        session,
+        principal.organization_id,
+        principal.project_id,
+        AuditAction.JOB_ANSWER,
+        subject_id=encode(JOB, job_id),
+        actor=actor,
+        attempt=job.attempt,
+        payload_digest=digest_of({"value": value}),
+        detail={"key": question.key},
+    )
+    leases.resume(session, job_id, Reason.INPUT, actor_parameters(principal))
+    resumed = repository.lock_job(session, principal, job_id)
+    if resumed is None:
+        raise RuntimeError("a locked job has vanished")
+    return resumed, True
+
+
+def _choose(asked: list[Question], job: JobRecord, key: str | None) -> Question:
+    if key is not None:
+        for question in asked:
+            if question.key == key:
+                return question
+        raise NotFound(f"this job has not asked a question {key!r}", code="question_not_found")
+    waiting = [question for question in asked if question.is_open]
+    if len(waiting) > 1:
+        keys = ", ".join(repr(question.key) for question in waiting)
+        message = f"this job has asked more than one question: name {keys}"
+        problem = {"path": "body.key", "code": "key_required", "message": message}
+        raise Unprocessable(message, errors=[problem])
+    if waiting:
+        return waiting[0]
+    if len(asked) == 1:
+        return asked[0]
+    _require_waiting(job)
+    raise NotWaiting("this job waits for input without having asked a question")
+
+
+def _require_waiting(job: JobRecord) -> None:
+    if job.state is not JobState.WAITING or job.reason != Reason.INPUT:
+        raise NotWaiting(f"this job does not wait for input: it is {job.state}")
+
+
+def _validate(schema: Mapping[str, Any], value: Any) -> None:
+    problems = [
+        {
+            "path": ".".join(["body", "value", *map(str, error.absolute_path)]),
+            "code": "answer_invalid",
+            "message": error.message[:500],
+        }
+        for error in sorted(_validator(schema).iter_errors(value), key=lambda error: list(map(str, error.path)))
+    ]
+    if problems:
+        worst = best_match(_validator(schema).iter_errors(value))
+        place = ".".join(["body", "value", *map(str, worst.absolute_path)]) if worst is not None else "body.value"
+        raise Unprocessable(f"the answer does not match the question's schema at {place}", errors=problems[:50])
+
+
+def _same(first: Any, second: Any) -> bool:
+    return orjson.dumps(first, option=orjson.OPT_SORT_KEYS) == orjson.dumps(second, option=orjson.OPT_SORT_KEYS)
+
+
+def _timed_out(question: Question) -> QuestionTimedOut:
+    return QuestionTimedOut(f"the time to answer {question.key!r} is up", key=question.key)

@@ -1,0 +1,213 @@
+"""The SQL of questions and children."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from core.jobs.models import ACTIVE
+from core.jobs.records import Event, JobRecord
+from core.jobs.repository import COLUMNS, dump, to_record
+from core.jobs.states import JobState
+from core.jobs.suspension.models import OPEN
+from core.jobs.suspension.records import Child, Node, Parent, Question
+from core.keys.principal import Principal
+from core.kit.db import Executor
+
+_QUESTION = "job_id, key, question, schema, details, asked_at, due_at, value, answered_by, answered_at, timed_out_at"
+
+_ASK = text("""
+INSERT INTO job_questions (job_id, key, organization_id, question, schema, details, due_at)
+VALUES (:job_id, :key, :organization_id, :question, CAST(:schema AS jsonb), CAST(:details AS jsonb),
+  now() + make_interval(secs => CAST(:timeout_seconds AS float8)))
+ON CONFLICT (job_id, key) DO NOTHING
+""")
+_QUESTIONS = text(
+    f"SELECT {_QUESTION} FROM job_questions WHERE job_id = :job_id AND organization_id = :organization_id"
+    " ORDER BY asked_at, key"
+)
+_ANSWER = text(f"""
+UPDATE job_questions SET value = CAST(:value AS jsonb), answered_by = :answered_by, answered_at = now()
+WHERE job_id = :job_id AND key = :key AND organization_id = :organization_id AND {OPEN} AND due_at > now()
+RETURNING {_QUESTION}
+""")
+_LOCK_JOB = text(f"SELECT {COLUMNS} FROM jobs WHERE id = :id AND project_id = :project_id FOR UPDATE")
+
+# What is left counts the whole tree below the parent; the reservation's own cap is looked at when a call is made.
+_LOCK_PARENT = text("""
+WITH RECURSIVE parent AS (
+  SELECT * FROM jobs WHERE id = :id AND attempt = :attempt AND state = 'running' FOR NO KEY UPDATE
+), line AS (
+  SELECT id, parent_id, 0 AS depth FROM jobs WHERE id = :id
+  UNION ALL SELECT jobs.id, jobs.parent_id, line.depth + 1 FROM line JOIN jobs ON jobs.id = line.parent_id
+)
+SELECT coalesce(root_id, id) AS root_id, key_id, priority, deadline_at, metadata,
+  cancel_requested_at IS NOT NULL AS is_cancelled, now() AS now, (SELECT max(depth) FROM line) AS depth,
+  max_cost_usd - cost_usd - jobs_cost_below(id) AS left_usd
+FROM parent
+""")
+_LINK = text("""
+INSERT INTO job_children (parent_id, key, organization_id, child_id, position)
+VALUES (:parent_id, :key, :organization_id, :child_id, :position)
+""")
+_KEYS = text("SELECT key FROM job_children WHERE parent_id = :parent_id AND organization_id = :organization_id")
+_CHILDREN = text("""
+SELECT link.key, child.id, child.capability, child.state, child.reason, child.error, child.result, child.result_ref,
+  child.cost_usd + jobs_cost_below(child.id) AS cost_usd, link.told
+FROM job_children AS link JOIN jobs AS child ON child.id = link.child_id
+WHERE link.parent_id = :parent_id AND link.organization_id = :organization_id ORDER BY link.position
+""")
+_TELL = text("""
+UPDATE job_children SET told = true
+WHERE parent_id = :parent_id AND key = ANY(CAST(:keys AS text[])) AND NOT told RETURNING key
+""")
+# What a child's end wrote among its parent's events, and in which pool the parent waits.
+_TOLD = text("""
+SELECT event.job_id, event.id, event.previous, event.type, event.attempt, event.data, event.created_at, parent.pool
+FROM jobs AS parent JOIN job_events AS event ON event.job_id = parent.id
+WHERE parent.id = :parent_id AND parent.organization_id = :organization_id AND event.job_id = :parent_id
+  AND event.id >= (
+    SELECT told.id FROM job_events AS told WHERE told.job_id = :parent_id AND told.type = 'child.finished'
+      AND told.data ->> 'job_id' = typeid('job', :child_id))
+ORDER BY event.id LIMIT 100
+""")
+_COST_BELOW = text("SELECT jobs_cost_below(:id)")
+
+_TREE = text("""
+WITH RECURSIVE tree AS (
+  SELECT id, CAST(NULL AS uuid) AS parent_id, CAST(NULL AS text) AS key, 0 AS depth, ARRAY[0] AS place
+  FROM jobs WHERE id = :id AND project_id = :project_id
+  UNION ALL
+  SELECT link.child_id, link.parent_id, link.key, tree.depth + 1, tree.place || link.position
+  FROM tree JOIN job_children AS link ON link.parent_id = tree.id
+)
+SELECT job.id, tree.parent_id, tree.key, tree.depth, job.capability, job.state, job.reason, job.cost_usd,
+  job.created_at, job.started_at, job.finished_at
+FROM tree JOIN jobs AS job ON job.id = tree.id AND job.project_id = :project_id
+ORDER BY tree.place
+""")
+
+# Rows that somebody holds are left to the dispatcher: whoever ends a child waits for its parent's row, which is ours.
+_LOCK_CHILDREN = text(
+    f"SELECT id, state FROM jobs WHERE parent_id = ANY(CAST(:parents AS uuid[])) AND project_id = :project_id"
+    f" AND {ACTIVE} ORDER BY id FOR UPDATE SKIP LOCKED"
+)
+
+
+def ask(
+    session: Session,
+    job_id: UUID,
+    organization_id: UUID,
+    key: str,
+    *,
+    question: str,
+    schema: Mapping[str, Any],
+    details: Mapping[str, Any] | None,
+    timeout_seconds: float,
+) -> bool:
+    """Keep a question; False when the job has asked under this key before."""
+    asked = session.execute(
+        _ASK,
+        {
+            "job_id": job_id,
+            "key": key,
+            "organization_id": organization_id,
+            "question": question,
+            "schema": dump(schema),
+            "details": dump(details),
+            "timeout_seconds": timeout_seconds,
+        },
+    )
+    return bool(asked.rowcount)  # type: ignore[attr-defined]
+
+
+def questions(executor: Executor, organization_id: UUID, job_id: UUID) -> list[Question]:
+    """All that the job ever asked, oldest first."""
+    rows = executor.execute(_QUESTIONS, {"job_id": job_id, "organization_id": organization_id})
+    return [Question(*tuple(row)) for row in rows]
+
+
+def answer(session: Session, organization_id: UUID, job_id: UUID, key: str, *, value: Any, answered_by: str) -> bool:
+    """Keep the answer to an open question; False when it is not open any more."""
+    rows = session.execute(
+        _ANSWER,
+        {
+            "job_id": job_id,
+            "key": key,
+            "organization_id": organization_id,
+            "value": orjson.dumps(value).decode(),
+            "answered_by": answered_by,
+        },
+    ).all()
+    return bool(rows)
+
+
+def lock_job(session: Session, principal: Principal, job_id: UUID) -> JobRecord | None:
+    """The job, locked until the transaction ends; None when the project has no such job."""
+    row = session.execute(_LOCK_JOB, {"id": job_id, "project_id": principal.project_id}).one_or_none()
+    return None if row is None else to_record(row)
+
+
+def lock_parent(session: Session, job_id: UUID, attempt: int) -> Parent | None:
+    """What the running attempt's job hands down, its row locked; None when the attempt does not own the job."""
+    row = session.execute(_LOCK_PARENT, {"id": job_id, "attempt": attempt}).one_or_none()
+    return None if row is None else Parent(*tuple(row))
+
+
+def child_keys(session: Session, organization_id: UUID, parent_id: UUID) -> set[str]:
+    """The keys under which the job has children."""
+    return set(session.execute(_KEYS, {"parent_id": parent_id, "organization_id": organization_id}).scalars())
+
+
+def link(session: Session, organization_id: UUID, parent_id: UUID, *, key: str, child_id: UUID, position: int) -> None:
+    """Write down which child a call became."""
+    session.execute(
+        _LINK,
+        {
+            "parent_id": parent_id,
+            "key": key,
+            "organization_id": organization_id,
+            "child_id": child_id,
+            "position": position,
+        },
+    )
+
+
+def children(executor: Executor, organization_id: UUID, parent_id: UUID) -> list[Child]:
+    """The job's children, in the order in which they were called."""
+    rows = executor.execute(_CHILDREN, {"parent_id": parent_id, "organization_id": organization_id})
+    return [Child(row[0], row[1], row[2], JobState(row[3]), *tuple(row)[4:]) for row in rows]
+
+
+def tell(session: Session, parent_id: UUID, keys: Sequence[str]) -> set[str]:
+    """Mark ended children as told; returns the keys of those that were not yet."""
+    return set(session.execute(_TELL, {"parent_id": parent_id, "keys": list(keys)}).scalars())
+
+
+def told(executor: Executor, organization_id: UUID, parent_id: UUID, child_id: UUID) -> tuple[list[Event], str | None]:
+    """The parent's events from the one that tells of the child's end, and the parent's pool; nothing when untold."""
+    rows = executor.execute(
+        _TOLD, {"parent_id": parent_id, "organization_id": organization_id, "child_id": child_id}
+    ).all()
+    return [Event(*tuple(row)[:7]) for row in rows], (rows[0].pool if rows else None)
+
+
+def cost_below(executor: Executor, job_id: UUID) -> Decimal:
+    """What all jobs below this one have cost."""
+    return Decimal(executor.execute(_COST_BELOW, {"id": job_id}).scalar_one())
+
+
+def tree(executor: Executor, principal: Principal, job_id: UUID) -> list[Node]:
+    """The job and all below it, parents before children, siblings in the order of their calls; empty: no such job."""
+    rows = executor.execute(_TREE, {"id": job_id, "project_id": principal.project_id})
+    return [Node(**{**row._asdict(), "state": JobState(row.state)}) for row in rows]
+
+
+def lock_children(session: Session, principal: Principal, parents: Sequence[UUID]) -> dict[UUID, JobState]:
+    """The open children of `parents` that nobody else holds, locked."""
+    rows = session.execute(_LOCK_CHILDREN, {"parents": list(parents), "project_id": principal.project_id})
+    return {row.id: JobState(row.state) for row in rows}

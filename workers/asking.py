@@ -1,0 +1,79 @@
+"""How a running attempt asks a person: it keeps its question, and ends until the answer is there."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from core.capability import Answer, JobSuspended
+from core.jobs.states import Reason
+from core.jobs.suspension import repository
+from core.jobs.suspension.questions import check_key, schema_of
+from core.kit.db import SingleStatement
+
+Keep = Callable[[str, Mapping[str, Any]], None]
+
+
+class Attempt(Protocol):
+    """What asking needs of an attempt."""
+
+    job_id: UUID
+    organization_id: UUID
+
+    @property
+    def executor(self) -> SingleStatement:
+        """Single statements as the job's tenant."""
+
+    def check(self) -> None:
+        """Raise what the platform asked for."""
+
+    def keeping(self) -> AbstractContextManager[tuple[Session, Keep]]:
+        """A transaction that keeps events too, fenced by the attempt."""
+
+
+def ask(
+    attempt: Attempt,
+    key: str,
+    question: str,
+    schema: type[BaseModel] | Mapping[str, Any],
+    *,
+    details: Mapping[str, Any] | None,
+    timeout_seconds: int,
+) -> Answer:
+    """The answer to question `key`. Raises `JobSuspended` until it is there, and ValueError for what cannot be asked.
+
+    The first wording stands: an attempt that asks again under the same key, perhaps in other words, waits for the
+    answer to what the person was shown.
+    """
+    attempt.check()
+    check_key(key)
+    required = schema_of(schema)
+    if timeout_seconds < 1:
+        raise ValueError("a question must wait for at least a second")
+    for asked in repository.questions(attempt.executor, attempt.organization_id, attempt.job_id):
+        if asked.key == key:
+            if asked.is_open:
+                raise _waits(key, asked.question)
+            return Answer(asked.value, asked.answered_by, asked.answered_at, asked.timed_out_at is not None)
+    with attempt.keeping() as (session, keep):
+        is_new = repository.ask(
+            session,
+            attempt.job_id,
+            attempt.organization_id,
+            key,
+            question=question,
+            schema=required,
+            details=details,
+            timeout_seconds=timeout_seconds,
+        )
+        if is_new:
+            shown = {"key": key, "question": question, "schema": required, "details": details}
+            keep("input.required", {**shown, "timeout_seconds": timeout_seconds})
+    raise _waits(key, question)
+
+
+def _waits(key: str, question: str) -> JobSuspended:
+    return JobSuspended(Reason.INPUT, {"code": Reason.INPUT, "message": question, "key": key})

@@ -1,0 +1,107 @@
+"""How a running attempt calls other capabilities: as child jobs, for whose end it steps aside."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from sqlalchemy.orm import Session
+
+from core.capability import ChildCall, ChildOutcome, JobSuspended
+from core.jobs.records import Event, JobRecord
+from core.jobs.service import JobService, queued_event
+from core.jobs.states import Reason
+from core.jobs.suspension import children, repository
+from core.jobs.suspension.records import Child
+from core.kit.blob import BlobNotFound
+from core.kit.errors import CapabilityFailure
+from core.kit.ids import JOB, encode
+from core.kit.money import format_money
+from core.kit.settings import Settings
+from core.kit.telemetry import current_traceparent
+from pipelines.registry import manifests
+from workers import asking
+
+
+class Attempt(asking.Attempt, Protocol):
+    """What calling needs of an attempt."""
+
+    job: JobRecord
+
+    def transaction(self) -> AbstractContextManager[Session]:
+        """A transaction as the job's tenant."""
+
+    def publish(self, events: Sequence[Event], *, hint: str | None = None) -> None:
+        """Announce kept events after their commit."""
+
+
+def call_all(
+    attempt: Attempt, service: JobService, settings: Settings, calls: Sequence[ChildCall]
+) -> list[ChildOutcome]:
+    """How the children ended, in the order of `calls`. Raises `JobSuspended` until all have.
+
+    Raises ValueError when two calls have the same key, and `CapabilityFailure` when a child cannot be started.
+    """
+    attempt.check()
+    if len({call.key for call in calls}) < len(calls):
+        raise ValueError("two calls have the same key, which would be one child")
+    if not calls:
+        return []
+    found = _children(attempt)
+    missing = [call for call in calls if call.key not in found]
+    if missing:
+        _start(attempt, service, settings, missing)
+        found = _children(attempt)
+    wanted = [found[call.key] for call in calls]
+    unfinished = sum(not child.has_ended for child in wanted)
+    if unfinished:
+        message = f"waits for {unfinished} of {len(wanted)} child jobs"
+        raise JobSuspended(Reason.CHILDREN, {"code": Reason.CHILDREN, "message": message})
+    _tell(attempt, wanted)
+    return [_outcome(service, child) for child in wanted]
+
+
+def _children(attempt: Attempt) -> dict[str, Child]:
+    found = repository.children(attempt.executor, attempt.organization_id, attempt.job_id)
+    return {child.key: child for child in found}
+
+
+def _start(attempt: Attempt, service: JobService, settings: Settings, calls: Sequence[ChildCall]) -> None:
+    known = manifests()
+    unknown = sorted({call.capability for call in calls} - known.keys())
+    if unknown:
+        message = f"a child job asks for {', '.join(unknown)}, which is not offered here"
+        raise CapabilityFailure(message, code=Reason.CAPABILITY_UNKNOWN)
+    chosen = [(call, known[call.capability]) for call in calls]
+    with attempt.transaction() as session:
+        started = children.start(session, service, settings, attempt.job, chosen, current_traceparent())
+    for child in started:
+        attempt.publish([queued_event(child)], hint=child.pool)
+
+
+def _tell(attempt: Attempt, ended: Sequence[Child]) -> None:
+    """Emit ``child.finished`` for those that ended before this job could wait for them."""
+    untold = [child for child in ended if not child.told]
+    if not untold:
+        return
+    with attempt.keeping() as (session, keep):
+        told_now = repository.tell(session, attempt.job_id, [child.key for child in untold])
+        for child in untold:
+            if child.key in told_now:
+                keep(
+                    "child.finished",
+                    {
+                        "key": child.key,
+                        "job_id": encode(JOB, child.job_id),
+                        "state": child.state,
+                        "reason": child.reason,
+                        "cost_usd": format_money(child.cost_usd),
+                    },
+                )
+
+
+def _outcome(service: JobService, child: Child) -> ChildOutcome:
+    try:
+        result = service.payloads.get(child.result, child.result_ref)
+    except BlobNotFound:
+        result = None
+    return ChildOutcome(child.key, child.job_id, child.state.value, result, child.error, child.cost_usd)
