@@ -95,7 +95,7 @@ def _answer(status: int, path: Path) -> dict[str, Any]:
     if reason := found.get("broke"):
         raise SandboxFailure(reason)
     if refusal := found.get("refusal"):
-        raise CapabilityFailure(refusal["detail"], code=refusal["code"], retryable=False, **refusal["extra"])
+        raise CapabilityFailure(refusal["detail"], code=refusal["code"])
     answer: dict[str, Any] = found["answer"]
     return answer
 
@@ -115,7 +115,7 @@ def _handled(
     try:
         return {"answer": handle(task, folder)}
     except CapabilityFailure as refusal:
-        return {"refusal": {"detail": refusal.detail, "code": refusal.code, "extra": refusal.extra}}
+        return {"refusal": {"detail": refusal.detail, "code": refusal.code}}
     except MemoryError:
         return {"broke": TOO_MUCH_MEMORY}
     except Exception:  # noqa: BLE001 - a parser's defect must cost one file, not the job

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.capability import JobContext
 from core.gateway.calls import JobModels
-from core.gateway.models import Ability, ChatRequest, Finish, Question
+from core.gateway.models import Ability, ChatRequest, Citation, Finish, Question
 from core.gateway.routing import CHAT, EXTRACTIVE
 from pipelines.multimodal.asking import ANSWER, answer_schema, ask, task_of
 from pipelines.multimodal.evidence import cited_lines, passages_of
@@ -60,7 +60,8 @@ def answer(
         return {"answer": said_here, "answered": True, "lines": list(match.lines), "model": None}
     name = CHAT if Ability.QUOTES in models.resolve(CHAT).abilities else EXTRACTIVE
     request = ChatRequest.of_parts((*passages_of(lines, parts), Question(question)))
-    pieces, citations = [], []
+    pieces: list[str] = []
+    citations: list[Citation] = []
     with models.chat(name, request) as stream:
         for chunk in stream:
             ctx.delta(chunk.text)

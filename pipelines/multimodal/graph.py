@@ -8,13 +8,12 @@ from typing import Any, Protocol, TypedDict
 
 from langgraph.graph import END, START
 
-from core.capability import JobContext
+from core.capability import JobContext, UploadedFile
 from core.gateway.calls import JobModels
 from pipelines._kit.graph import Graph, GraphRunner, add_step, new_graph
 from pipelines._kit.resources import get_gateway
 from pipelines.multimodal import concluding, pictures
 from pipelines.multimodal.evidence import lines_of, region
-from pipelines.multimodal.files.contract import UploadedFile, with_files
 from pipelines.multimodal.files.detect import refuse
 from pipelines.multimodal.files.limits import JOB_PAGES
 from pipelines.multimodal.files.opening import decode, inspect, render
@@ -100,7 +99,7 @@ class Understand:
                 parts.append({**read_page(page, folder), "file": task["file"], "name": task["name"]})
                 parts[-1]["kind"] = task["kind"]
                 names.append(f"thumbnail-{number}-{page['number']}.jpg")
-                with_files(ctx).artifact(names[-1], pictures.thumbnail(folder / page["file"]), "image/jpeg")
+                ctx.artifact(names[-1], pictures.thumbnail(folder / page["file"]), "image/jpeg")
         ctx.progress(len(parts), len(parts) + sum(len(left["pages"]) or 1 for left in rest), "read")
         return {"todo": rest, "parts": parts, "artifacts": names}
 
@@ -133,7 +132,7 @@ class Understand:
                 page = render(file, part["kind"], [part["page"]], folder, ctx.check)[0]
                 drawn = pictures.annotated(folder / page["file"], page["scale"], boxes)
             names.append(f"annotated-{state['files'].index(part['file']) + 1}-{part['page']}.png")
-            with_files(ctx).artifact(names[-1], drawn, "image/png")
+            ctx.artifact(names[-1], drawn, "image/png")
         return {"artifacts": names}
 
     @contextmanager
@@ -155,7 +154,7 @@ class Understand:
 @contextmanager
 def _opened(ctx: JobContext, file_id: str) -> Iterator[tuple[UploadedFile, Path]]:
     """The file, and a folder of its own for what the sandbox makes of it."""
-    with with_files(ctx).open_file(file_id) as file, TemporaryDirectory(prefix="waybill-") as folder:
+    with ctx.open_file(file_id) as file, TemporaryDirectory(prefix="waybill-") as folder:
         yield file, Path(folder)
 
 

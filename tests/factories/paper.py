@@ -62,7 +62,7 @@ def draw_invoice(bill: Bill, path: Path, *, noise: int = 0) -> None:
         pen.text((520, top + 30), label, fill=INK, font=font)
         pen.text((700, top + 30), amount, fill=INK, font=font)
         top += 36
-    _spoiled(sheet, noise).save(path, **({"resolution": 110} if path.suffix == ".pdf" else {}))
+    _spoiled(sheet, noise).save(path, resolution=110)
 
 
 def draw_table(
@@ -97,7 +97,7 @@ def draw_columns(
             pen.text((place, 180 + 40 * number), line, fill=INK, font=font)
     if table is not None:
         draw_table(pen, table[0], table[1], (80, 460, 720, 980), 1000)
-    sheet.save(path, **({"resolution": 150} if path.suffix == ".pdf" else {}))
+    sheet.save(path, resolution=150)
 
 
 def say(sentence: str, path: Path) -> None:

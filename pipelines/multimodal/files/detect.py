@@ -6,7 +6,6 @@ file_polyglot      another format hidden in it            file_too_large     byt
 file_corrupt       damaged or truncated                   file_too_slow      reading takes too long
 """
 
-import struct
 from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn
@@ -32,7 +31,7 @@ _SEND = "Send PNG, JPEG or WebP images, PDF, or WAV, MP3, FLAC, Ogg or M4A audio
 
 def refuse(code: str, detail: str, remedy: str) -> NoReturn:
     """Raise the `CapabilityFailure` of a file. Final: the same bytes fail again."""
-    raise CapabilityFailure(f"{detail} {remedy}", code=code, retryable=False, field="files", remedy=remedy)
+    raise CapabilityFailure(f"{detail} {remedy} (Input field: files.)", code=code)
 
 
 def detect(path: Path, content_type: str) -> Kind:
@@ -96,7 +95,7 @@ def _refuse_polyglot(kind: Kind, data: bytes) -> None:
         if any(mark in data[:1024] or mark in rest for mark in _FOREIGN):
             rest = rest or b"%PDF-"
     else:
-        rest = data[8 + struct.unpack("<I", data[4:8])[0] :]
+        rest = data[8 + int.from_bytes(data[4:8], "little") :]
     first = data[:1024] if kind is Kind.IMAGE else b""
     if any(mark in rest or mark in first for mark in _FOREIGN):
         refuse(
@@ -107,7 +106,7 @@ def _refuse_polyglot(kind: Kind, data: bytes) -> None:
 def _end_of_png(data: bytes) -> int:
     position = len(_PNG)
     while position + 8 <= len(data):
-        length, name = struct.unpack(">I4s", data[position : position + 8])
+        length, name = int.from_bytes(data[position : position + 4]), data[position + 4 : position + 8]
         position += 12 + length
         if name == b"IEND":
             return position

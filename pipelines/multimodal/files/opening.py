@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from core.capability import UploadedFile
 from pipelines._kit import sandbox
-from pipelines.multimodal.files.contract import UploadedFile
 from pipelines.multimodal.files.detect import refuse
 from pipelines.multimodal.files.limits import BOUNDS
 

@@ -30,7 +30,7 @@ def require_schema(schema: Mapping[str, Any]) -> None:
         if depth > _DEPTH_MAX or number > _NODES_MAX:
             _refuse("`fill` is nested too deeply or too large.")
         if used := _REFUSED & set(node):
-            _refuse(f"`fill` uses {sorted(used)[0]}, which is not read.")
+            _refuse(f"`fill` uses {min(used)}, which is not read.")
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
@@ -49,7 +49,7 @@ def _nodes(node: Any, depth: int) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def _refuse(detail: str) -> NoReturn:
-    raise CapabilityFailure(f"{detail} {_REMEDY}", code="schema_invalid", retryable=False, field="fill", remedy=_REMEDY)
+    raise CapabilityFailure(f"{detail} {_REMEDY} (Input field: fill.)", code="schema_invalid")
 
 
 def fill(schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> dict[str, Match | None]:

@@ -60,6 +60,7 @@ def _wanted(name: str, schema: Mapping[str, Any]) -> frozenset[str]:
 
 
 def words_of(text: str) -> tuple[str, ...]:
+    """Words and numbers of `text` in lower case."""
     return tuple(_WORD.findall(text.lower()))
 
 
@@ -107,7 +108,9 @@ def _below(index: int, line: Mapping[str, Any], lines: Sequence[Mapping[str, Any
     return index + 1 if is_below and line.get("part") == lines[index + 1].get("part") else None
 
 
-def _unlabelled(name: str, kind: str, wanted: frozenset[str], lines: Sequence[Mapping[str, Any]]) -> Match | None:
+def _unlabelled(  # noqa: C901 - three rules, each a loop and a test
+    name: str, kind: str, wanted: frozenset[str], lines: Sequence[Mapping[str, Any]]
+) -> Match | None:
     """What needs no label: a lone date, the currency's sign, the name at the top."""
     words = set(words_of(" ".join(_SPLIT.split(name))))
     if kind == "date" and "date" in wanted:

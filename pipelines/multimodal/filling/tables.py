@@ -29,7 +29,8 @@ def find_rows(schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> 
             if len(cells) < max(2, len(head["cells"]) - 1) or lines[index].get("part") != head.get("part"):
                 break
             row = _row(properties, columns, head["cells"], cells)
-            if all(value is None for value in row.values()):
+            # Below a table stand its sums, which fill one column.
+            if 2 * sum(row[name] is not None for name in columns) <= len(columns):
                 break
             rows.append(row)
             used.append(index)

@@ -66,7 +66,7 @@ def kind_of(schema: Mapping[str, Any]) -> str:
     return str(kind)
 
 
-def read_value(text: str, schema: Mapping[str, Any]) -> Any | None:
+def read_value(text: str, schema: Mapping[str, Any]) -> Any | None:  # noqa: PLR0911 - one return for each type
     """`text` as the type that `schema` asks for, or None when it is not one."""
     kind = kind_of(schema)
     text = text.strip(" :#|\t")

@@ -15,7 +15,8 @@ from core.kit.settings import Settings
 from pipelines.multimodal.graph import build_with
 from pipelines.multimodal.schemas import UnderstandInput, UnderstandOutput
 from tests.evals.multimodal.items import CLIPS, SPOKEN, Item, make_items
-from tests.factories.files import FilesContext
+from tests.factories.context import RecordingContext
+from tests.factories.files import upload
 from tests.factories.paper import say
 
 MARK = 0.85
@@ -32,8 +33,8 @@ def main() -> int:
     runner = build_with(gateway)
     with TemporaryDirectory() as folder:
         for item in make_items(Path(folder)):
-            ctx = FilesContext(capability="multimodal.understand")
-            asked = UnderstandInput(files=[ctx.upload(item.path)], question=item.question, fill=item.fill)
+            ctx = RecordingContext(capability="multimodal.understand")
+            asked = UnderstandInput(files=[upload(ctx, item.path)], question=item.question, fill=item.fill)
             output = runner.run(ctx, asked)
             marks = judge(item, output)
             right[item.group].extend(marks.values())
@@ -42,9 +43,9 @@ def main() -> int:
                     said = output.answer if item.fill is None else (output.data or {}).get(name)
                     sys.stdout.write(f"  {item.path.name}: {name} is {item.truth[name]!r}, not {said!r}\n")
     gateway.close()
-    every = [mark for marks in right.values() for mark in marks]
-    for group, marks in right.items():
-        sys.stdout.write(f"{group:<12}{sum(marks):>4} of {len(marks):<4}{sum(marks) / len(marks):.3f}\n")
+    every = [mark for found in right.values() for mark in found]
+    for group, found in right.items():
+        sys.stdout.write(f"{group:<12}{sum(found):>4} of {len(found):<4}{sum(found) / len(found):.3f}\n")
     score = sum(every) / len(every)
     sys.stdout.write(f"{'all':<12}{sum(every):>4} of {len(every):<4}{score:.3f}  (mark {MARK})\n")
     return int(score < MARK)

@@ -25,13 +25,20 @@ BILL_SCHEMA: dict[str, Any] = {
         "total": {"type": "number"},
     },
 }
+# File, what is said, question, what the answer must hold.
 SPOKEN: tuple[tuple[str, str, str, str], ...] = (
-    ("meeting", "The meeting begins at ten o'clock on Monday. Bring the yearly report.", "When does the meeting begin?", "monday"),
-    ("order", "Your order was sent on Friday. It weighs nine kilograms.", "When was the order sent?", "friday"),
-    ("key", "The key is under the blue box. The door is on the left side.", "Where is the key?", "blue box"),
-    ("price", "The price of the ticket is twenty dollars. Children travel for free.", "What is the price of the ticket?", "20"),
-    ("office", "The office is closed in August. It opens again in September.", "When is the office closed?", "august"),
-    ("train", "The train to London leaves from platform seven. It takes three hours.", "Where does the train leave from?", "platform"),
+    ("meeting", "The meeting begins at ten o'clock on Monday. Bring the yearly report.",
+     "When does the meeting begin?", "monday"),
+    ("order", "Your order was sent on Friday. It weighs nine kilograms.",
+     "When was the order sent?", "friday"),
+    ("key", "The key is under the blue box. The door is on the left side.",
+     "Where is the key?", "blue box"),
+    ("price", "The price of the ticket is twenty dollars. Children travel for free.",
+     "What is the price of the ticket?", "20"),
+    ("office", "The office is closed in August. It opens again in September.",
+     "When is the office closed?", "august"),
+    ("train", "The train to London leaves from platform seven. It takes three hours.",
+     "Where does the train leave from?", "platform"),
 )  # fmt: skip
 _PLACES = ("Riverside", "Hillcrest", "Lakeview", "Old Mill", "Westend", "Fairfield")
 
@@ -63,7 +70,7 @@ def _bills(folder: Path) -> list[Item]:
         goods = chance.sample(_GOODS, len(prices))
         bill = Bill(
             seller=_SELLERS[number % 5],
-            number=f"{'R' if number < 8 else 'INV'}-{4000 + 37 * number}",  # noqa: PLR2004
+            number=f"{'R' if number < 8 else 'INV'}-{4000 + 37 * number}",
             date=printed,
             items=tuple((name, chance.randint(1, 4), _print(price)) for name, price in zip(goods, prices, strict=True)),
             subtotal=_print(subtotal),
@@ -77,7 +84,7 @@ def _bills(folder: Path) -> list[Item]:
         }  # fmt: skip
         noise = 12 * (number % 3)
         schema = {**BILL_SCHEMA, "properties": dict(BILL_SCHEMA["properties"])}
-        if number < 8:  # noqa: PLR2004
+        if number < 8:
             path, group = folder / f"receipt-{number}.png", "receipts"
             draw_receipt(bill, path, noise=noise)
         else:
