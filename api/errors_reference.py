@@ -228,7 +228,7 @@ FIELDS: dict[str, str] = {
 
 # How a job ended or why it waits: `reason`, and `error.code` of one that failed.
 FAILURES: dict[str, str] = {
-    "file_not_found": "the job's input names a file that its project does not have",
+    "answer_malformed": "the model's answer does not obey its schema",
     "answer_withheld": "the answer could not be backed by the sources, and the request asked for one that is",
     "block_unknown": "a message of the capability holds a kind of part that models are not given",
     "budget": "waits for money: raise the budget, and it goes on",
@@ -244,6 +244,15 @@ FAILURES: dict[str, str] = {
     "document_corrupt": "the document cannot be read",
     "document_missing": "the document is gone",
     "embedding_model_mismatch": "the knowledge base was made with another embedding model",
+    "file_corrupt": "the file is damaged or cut off",
+    "file_empty": "the file holds nothing",
+    "file_encrypted": "the PDF is protected by a password: save it without one",
+    "file_not_found": "the job's input names a file that its project does not have",
+    "file_polyglot": "another format is hidden in the file",
+    "file_too_large": "the file has too many bytes, pixels, pages or seconds: split it",
+    "file_too_slow": "reading the file takes longer than is allowed",
+    "file_unsupported": "this type of file is not read",
+    "file_wrong_type": "the file's content is not what its media type says",
     "image_malformed": "a picture that is not valid base64",
     "image_not_inline": "a picture must be given as its bytes",
     "input": "waits for a person's answer; `questions` says to what",
@@ -272,6 +281,8 @@ FAILURES: dict[str, str] = {
     "question_missing": "the request holds no question",
     "reader_unavailable": "what reads this format is not installed on the worker",
     "retry": "failed, and will be tried again",
+    "schema_invalid": "the schema to fill is none, or uses what is not read",
+    "text_too_long": "the files hold more text than one model call reads",
     "too_deep": "jobs call jobs more levels deep than the operator allows",
     "too_many_children": "a job calls more child jobs than the operator allows",
     "worker_lost": "the worker was lost, at every attempt",

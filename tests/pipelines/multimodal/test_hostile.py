@@ -78,6 +78,14 @@ CASES: dict[str, tuple[Make, str, str]] = {
 }
 
 
+def read(file: UploadedFile, folder: Path) -> None:
+    known = inspect(file, folder, lambda: None)
+    if known["kind"] == "audio":
+        decode(file, folder, lambda: None)
+    else:
+        render(file, known["kind"], [1], folder, lambda: None)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_it_is_refused_with_its_code(case: str, tmp_path: Path) -> None:
     make, content_type, code = CASES[case]
@@ -85,11 +93,7 @@ def test_it_is_refused_with_its_code(case: str, tmp_path: Path) -> None:
     path.write_bytes(make(tmp_path))
     file = UploadedFile("file_x", "file", content_type, path.stat().st_size, "0" * 64, path)
     with pytest.raises(CapabilityFailure) as refused:
-        known = inspect(file, tmp_path, lambda: None)
-        if known["kind"] == "audio":
-            decode(file, tmp_path, lambda: None)
-        else:
-            render(file, known["kind"], [1], tmp_path, lambda: None)
+        read(file, tmp_path)
     assert refused.value.code == code
     assert not refused.value.retryable
     assert "Input field: files" in refused.value.detail

@@ -59,9 +59,8 @@ def test_what_is_not_found_is_null_with_confidence_zero_and_a_violation_if_it_wa
         "properties": {"total": {"type": "number"}, "phone": {"type": "string"}},
         "required": ["total", "phone"],
     }
-    lines = read_order(
-        [piece("Subtotal", 20, 20), piece("9.00", 400, 20), piece("Total", 20, 50), piece("9.90", 400, 50)], 600
-    )
+    cells = (("Subtotal", 20, 20), ("9.00", 400, 20), ("Total", 20, 50), ("9.90", 400, 50))
+    lines = read_order([piece(text, left, top, 60) for text, left, top in cells], 600)
     found = fill(schema, lines)
     assert found["phone"] is None
     assert found["total"] is not None
