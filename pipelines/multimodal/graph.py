@@ -77,7 +77,9 @@ class Understand:
                 known = inspect(file, folder, ctx.check)
                 pages += known["pages"]
                 if pages > JOB_PAGES:
-                    refuse("file_too_large", f"The files have more than {JOB_PAGES} pages.", "Send fewer at a time.")
+                    refuse(
+                        f"The files have more than {JOB_PAGES} pages.", "Send fewer at a time.", code="file_too_large"
+                    )
                 numbers = list(range(1, known["pages"] + 1))
                 batches = [numbers[at : at + BATCH] for at in range(0, len(numbers), BATCH)] or [[]]
                 entry = {"file": file_id, "name": file.name, "kind": known["kind"]}

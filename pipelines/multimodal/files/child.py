@@ -42,9 +42,9 @@ def _inspect(path: Path, kind: Kind) -> dict[str, Any]:
     if kind is Kind.PDF:
         document = _open_pdf(path)
         if len(document) > PDF_PAGES:
-            refuse("file_too_large", f"This PDF has {len(document)} pages, more than {PDF_PAGES}.", "Split it.")
+            refuse(f"This PDF has {len(document)} pages, more than {PDF_PAGES}.", "Split it.", code="file_too_large")
         if len(document) == 0:
-            refuse("file_empty", "This PDF has no pages.", "Export it again.")
+            refuse("This PDF has no pages.", "Export it again.", code="file_empty")
         return {"kind": kind, "pages": len(document)}
     return {"kind": kind, "pages": 0}
 
@@ -57,15 +57,15 @@ def _open_image(path: Path) -> Any:
     try:
         image = Image.open(path, formats=("PNG", "JPEG", "WEBP"))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        refuse("file_corrupt", "This image is damaged.", "Save it again.")
+        refuse("This image is damaged.", "Save it again.", code="file_corrupt")
     if image.width * image.height > IMAGE_PIXELS or max(image.size) > IMAGE_SIDE:
         refuse(
-            "file_too_large",
             f"This image has {image.width} by {image.height} pixels, more than {IMAGE_PIXELS // 10**6} million.",
             "Scale it down.",
+            code="file_too_large",
         )
     if getattr(image, "n_frames", 1) > 1:
-        refuse("file_unsupported", "This is an animation.", "Send single images.")
+        refuse("This is an animation.", "Send single images.", code="file_unsupported")
     return image
 
 
@@ -76,8 +76,8 @@ def _open_pdf(path: Path) -> Any:
         return pdfium.PdfDocument(path)
     except pdfium.PdfiumError as error:
         if "assword" in str(error):
-            refuse("file_encrypted", "This PDF is protected by a password.", "Save it without one.")
-        refuse("file_corrupt", "This PDF is damaged and cannot be opened.", "Export it again.")
+            refuse("This PDF is protected by a password.", "Save it without one.", code="file_encrypted")
+        refuse("This PDF is damaged and cannot be opened.", "Export it again.", code="file_corrupt")
 
 
 def _render(path: Path, kind: Kind, number: int, folder: Path) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _render(path: Path, kind: Kind, number: int, folder: Path) -> dict[str, Any]
     page = document[number - 1]
     width, height = page.get_size()
     if not (width > 0 and height > 0):
-        refuse("file_corrupt", f"Page {number} has no size.", "Export the PDF again.")
+        refuse(f"Page {number} has no size.", "Export the PDF again.", code="file_corrupt")
     scale = min(RENDER_SCALE, RENDERED_SIDE / max(width, height))
     page.render(scale=scale).to_pil().convert("RGB").save(target)
     return {
@@ -109,7 +109,7 @@ def _render_image(path: Path, target: Path) -> dict[str, Any]:
         try:
             image.load()
         except (OSError, ValueError, SyntaxError):
-            refuse("file_corrupt", "This image is damaged or cut off.", "Save it again.")
+            refuse("This image is damaged or cut off.", "Save it again.", code="file_corrupt")
         upright = ImageOps.exif_transpose(image).convert("RGB")
     width, height = upright.size
     scale = min(1.0, RENDERED_SIDE / max(width, height))
@@ -138,21 +138,25 @@ def _decode(path: Path, folder: Path) -> dict[str, Any]:
     try:
         with av.open(str(path)) as container, (folder / "samples.raw").open("wb") as sink:
             if not container.streams.audio:
-                refuse("file_corrupt", "There is no sound in this file.", "Export it again.")
+                refuse("There is no sound in this file.", "Export it again.", code="file_corrupt")
             resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
             for frame in container.decode(audio=0):
                 for piece in resampler.resample(frame):
                     sink.write(piece.to_ndarray().tobytes())
                     written += piece.samples
                 if written > AUDIO_SECONDS * SAMPLE_RATE:
-                    refuse("file_too_large", f"This recording is longer than {AUDIO_SECONDS // 60} minutes.", "Cut it.")
+                    refuse(
+                        f"This recording is longer than {AUDIO_SECONDS // 60} minutes.",
+                        "Cut it.",
+                        code="file_too_large",
+                    )
             for piece in resampler.resample(None):
                 sink.write(piece.to_ndarray().tobytes())
                 written += piece.samples
     except (av.error.FFmpegError, ValueError):
-        refuse("file_corrupt", "This recording is damaged or cut off.", "Export it again.")
+        refuse("This recording is damaged or cut off.", "Export it again.", code="file_corrupt")
     if written == 0:
-        refuse("file_empty", "This recording holds no sound.", "Record it again.")
+        refuse("This recording holds no sound.", "Record it again.", code="file_empty")
     return {"file": "samples.raw", "seconds": written / SAMPLE_RATE}
 
 

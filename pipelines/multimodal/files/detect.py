@@ -29,7 +29,7 @@ _FOREIGN = (b"%PDF-", b"PK\x03\x04", b"PK\x05\x06", b"<script", b"<html", b"<!DO
 _SEND = "Send PNG, JPEG or WebP images, PDF, or WAV, MP3, FLAC, Ogg or M4A audio."
 
 
-def refuse(code: str, detail: str, remedy: str) -> NoReturn:
+def refuse(detail: str, remedy: str, *, code: str) -> NoReturn:
     """Raise the `CapabilityFailure` of a file. Final: the same bytes fail again."""
     raise CapabilityFailure(f"{detail} {remedy} (Input field: files.)", code=code)
 
@@ -38,9 +38,9 @@ def detect(path: Path, content_type: str) -> Kind:
     """The kind of the file at `path`. Raises `CapabilityFailure` with a code of this module's docstring."""
     size = path.stat().st_size
     if size == 0:
-        refuse("file_empty", "The file is empty.", "Upload it again.")
+        refuse("The file is empty.", "Upload it again.", code="file_empty")
     if size > FILE_BYTES:
-        refuse("file_too_large", f"The file is larger than {FILE_BYTES // 2**20} MiB.", "Split it.")
+        refuse(f"The file is larger than {FILE_BYTES // 2**20} MiB.", "Split it.", code="file_too_large")
     data = path.read_bytes()
     kind = _kind(data[:_HEAD])
     _agree(kind, content_type)
@@ -58,8 +58,12 @@ def _kind(head: bytes) -> Kind:
     if head.startswith((b"ID3", b"fLaC", b"OggS")) or head[4:8] == b"ftyp" or _is_mp3(head):
         return Kind.AUDIO
     if b"%PDF-" in head[:1024]:
-        refuse("file_polyglot", "Something stands before the beginning of this PDF.", "Export it again as a plain PDF.")
-    refuse("file_unsupported", "This type of file is not read.", _SEND)
+        refuse(
+            "Something stands before the beginning of this PDF.",
+            "Export it again as a plain PDF.",
+            code="file_polyglot",
+        )
+    refuse("This type of file is not read.", _SEND, code="file_unsupported")
 
 
 def _is_mp3(head: bytes) -> bool:
@@ -73,12 +77,12 @@ def _agree(kind: Kind, content_type: str) -> None:
     if claimed == "application/pdf":
         means = Kind.PDF
     if family in {"text", "video"} and claimed != "video/mp4":
-        refuse("file_wrong_type", f"The file is declared as {claimed}, and its content is {kind}.", _SEND)
+        refuse(f"The file is declared as {claimed}, and its content is {kind}.", _SEND, code="file_wrong_type")
     if means is not None and means is not kind:
         refuse(
-            "file_wrong_type",
             f"The file is declared as {claimed}, and its content is {kind}.",
             "Upload it with its own media type.",
+            code="file_wrong_type",
         )
 
 
@@ -99,7 +103,9 @@ def _refuse_polyglot(kind: Kind, data: bytes) -> None:
     first = data[:1024] if kind is Kind.IMAGE else b""
     if any(mark in rest or mark in first for mark in _FOREIGN):
         refuse(
-            "file_polyglot", f"Another format is hidden in this {kind}.", "Save it again with a program that shows it."
+            f"Another format is hidden in this {kind}.",
+            "Save it again with a program that shows it.",
+            code="file_polyglot",
         )
 
 

@@ -37,7 +37,7 @@ def _run(task: dict[str, Any], folder: Path, check: Callable[[], None]) -> dict[
     except sandbox.SandboxFailure as failure:
         reason = failure.reason
     if reason == sandbox.TOO_SLOW:
-        refuse("file_too_slow", "Reading this file takes longer than is allowed.", "Split or simplify it.")
+        refuse("Reading this file takes longer than is allowed.", "Split or simplify it.", code="file_too_slow")
     if reason == sandbox.TOO_MUCH_MEMORY:
-        refuse("file_too_large", "Reading this file needs more memory than is allowed.", "Split or simplify it.")
-    return refuse("file_corrupt", "This file makes its reader fail; it is probably damaged.", "Export it again.")
+        refuse("Reading this file needs more memory than is allowed.", "Split or simplify it.", code="file_too_large")
+    return refuse("This file makes its reader fail; it is probably damaged.", "Export it again.", code="file_corrupt")
