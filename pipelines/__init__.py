@@ -3,5 +3,6 @@
 from core.capability import Manifest
 from pipelines.customer_operations.manifest import RESOLVE
 from pipelines.knowledge.manifest import INGEST, SEARCH
+from pipelines.multimodal.manifest import UNDERSTAND
 
-CAPABILITIES: tuple[Manifest, ...] = (SEARCH, INGEST, RESOLVE)
+CAPABILITIES: tuple[Manifest, ...] = (SEARCH, INGEST, RESOLVE, UNDERSTAND)

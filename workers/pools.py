@@ -29,6 +29,8 @@ _POOLS: dict[str, Pool] = {
     for pool in (
         Pool("knowledge", "threads", concurrency=4),
         Pool("customer_operations", "threads", concurrency=4),
+        # Recognition keeps two cores busy for one job; the second slot opens files and waits for models meanwhile.
+        Pool("multimodal", "threads", concurrency=2),
     )
 }
 

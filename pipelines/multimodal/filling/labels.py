@@ -1,0 +1,129 @@
+"""Finds the value that stands beside or below a label: ``Invoice no.: 4711``, ``TOTAL | 12.40``."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.multimodal.filling.values import kind_of, read_date, read_value
+
+_WORD = re.compile(r"[a-z]+|\d+")
+_SPLIT = re.compile(r"(?<=[a-z])(?=[A-Z])|[_\-\s]+")
+_SAME: tuple[frozenset[str], ...] = (
+    frozenset({"total", "grand total", "amount due", "total due", "balance due", "total amount", "to pay"}),
+    frozenset({"invoice number", "invoice no", "invoice", "number", "invoice id", "inv no"}),
+    frozenset({"receipt number", "receipt no", "receipt"}),
+    frozenset({"date", "invoice date", "issued", "issue date", "date of issue", "receipt date"}),
+    frozenset({"due date", "payment due", "due", "pay by", "due by"}),
+    frozenset({"tax", "vat", "sales tax", "gst", "tax amount", "vat amount"}),
+    frozenset({"subtotal", "sub total", "net", "net amount", "net total"}),
+    frozenset({"customer", "bill to", "billed to", "client", "customer name"}),
+    frozenset({"order number", "order no", "order", "purchase order", "po number"}),
+)
+_SELLERS = frozenset({"vendor", "merchant", "company", "seller", "supplier", "store", "shop", "issuer"})
+_CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP", "usd": "USD", "eur": "EUR", "gbp": "GBP", "chf": "CHF", "pln": "PLN"}
+_BELOW = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A value, how sure it is, and the indexes of the lines that it was read from."""
+
+    value: Any
+    confidence: float
+    lines: tuple[int, ...]
+
+
+def find(name: str, schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> Match | None:
+    """The best match for the property `name`; None when nothing fits."""
+    wanted = _wanted(name, schema)
+    kind = kind_of(schema)
+    best: Match | None = None
+    for label, text, used in _pairs(lines):
+        if (score := _score(words_of(label), wanted)) == 0:
+            continue
+        value = read_value(text, schema)
+        if value is None:
+            continue
+        match = Match(value, round(score * min(float(lines[index]["confidence"]) for index in used), 3), used)
+        # Receipts say "total" more than once; the sums stand at the end.
+        if best is None or match.confidence > best.confidence + (-0.01 if kind == "number" else 0):
+            best = match
+    return best or _unlabelled(name, kind, wanted, lines)
+
+
+def _wanted(name: str, schema: Mapping[str, Any]) -> frozenset[str]:
+    names = {" ".join(words_of(" ".join(_SPLIT.split(name))))}
+    if title := schema.get("title"):
+        names.add(" ".join(words_of(str(title))))
+    return frozenset(names.union(*(same for same in _SAME if same & names)))
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Words and numbers of `text` in lower case."""
+    return tuple(_WORD.findall(text.lower()))
+
+
+def _score(label: tuple[str, ...], wanted: frozenset[str]) -> float:
+    """1 for the label itself; less when it holds more words than the wanted one."""
+    if not label or len(label) > 6:  # noqa: PLR2004 - a sentence is no label
+        return 0.0
+    best = 0.0
+    for name in wanted:
+        words = tuple(name.split())
+        if label == words:
+            return 0.98
+        if words and (label[: len(words)] == words or label[-len(words) :] == words):
+            is_other = len(words) == 1 and bool({"sub", "due", "items", "saved", "tax", "order"} & set(label))
+            best = max(best, 0.0 if is_other else 0.8)
+    return best
+
+
+def _pairs(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """(label, text of the value, indexes of lines) as they may be meant, the nearest first."""
+    for index, line in enumerate(lines):
+        cells = [cell["text"] for cell in line.get("cells") or [{"text": line["text"]}]]
+        for position, cell in enumerate(cells):
+            label, colon, rest = cell.partition(":")
+            if colon and rest.strip():
+                yield label, rest, (index,)
+            elif position + 1 < len(cells):
+                yield cell, cells[position + 1], (index,)
+                if position + 2 < len(cells):
+                    yield cell, cells[-1], (index,)
+            elif found := re.match(r"^(\D+?)[\s#:]+([-$€£]?\s?[A-Za-z]{0,4}-?\d.*)$", cell):
+                yield found[1], found[2], (index,)
+            if (position + 1 == len(cells) or cell.endswith(":")) and not rest.strip() and len(cells) == 1:
+                below = _below(index, line, lines)
+                if below is not None:
+                    yield cell, lines[below]["text"], (index, below)
+
+
+def _below(index: int, line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> int | None:
+    if index + 1 >= len(lines) or "box" not in line or "box" not in lines[index + 1]:
+        return None
+    here, there = line["box"], lines[index + 1]["box"]
+    height = here[3] - here[1]
+    is_below = 0 <= there[1] - here[1] < 3 * height and abs(there[0] - here[0]) < 2 * height
+    return index + 1 if is_below and line.get("part") == lines[index + 1].get("part") else None
+
+
+def _unlabelled(  # noqa: C901 - three rules, each a loop and a test
+    name: str, kind: str, wanted: frozenset[str], lines: Sequence[Mapping[str, Any]]
+) -> Match | None:
+    """What needs no label: a lone date, the currency's sign, the name at the top."""
+    words = set(words_of(" ".join(_SPLIT.split(name))))
+    if kind == "date" and "date" in wanted:
+        for index, line in enumerate(lines):
+            if found := read_date(line["text"]):
+                return Match(found, round(0.6 * float(line["confidence"]), 3), (index,))
+    if kind == "string" and "currency" in words:
+        for index, line in enumerate(lines):
+            for sign, code in _CURRENCIES.items():
+                if sign in line["text"].lower() and any(character.isdigit() for character in line["text"]):
+                    return Match(code, round(0.8 * float(line["confidence"]), 3), (index,))
+    if kind == "string" and words & _SELLERS:
+        for index, line in enumerate(lines[:4]):
+            if len(line.get("cells", ())) == 1 and sum(map(str.isalpha, line["text"])) > len(line["text"]) / 2:
+                return Match(line["text"], round(0.6 * float(line["confidence"]), 3), (index,))
+    return None

@@ -1,0 +1,220 @@
+"""`multimodal.understand` as a graph: inspect → read, some pages at a time → answer or fill → mark."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol, TypedDict
+
+from langgraph.graph import END, START
+
+from core.capability import JobContext, UploadedFile
+from core.gateway.calls import JobModels
+from pipelines._kit.graph import Graph, GraphRunner, add_step, new_graph
+from pipelines._kit.resources import get_gateway
+from pipelines.multimodal import concluding, pictures
+from pipelines.multimodal.evidence import lines_of, region
+from pipelines.multimodal.files.detect import refuse
+from pipelines.multimodal.files.limits import JOB_PAGES
+from pipelines.multimodal.files.opening import decode, inspect, render
+from pipelines.multimodal.filling.fill import require_schema, violations
+from pipelines.multimodal.schemas import UnderstandInput, UnderstandOutput
+
+# Pages between two checkpoints: what a killed worker reads again at most.
+BATCH = 2
+_SEEN_PAGES_MAX = 20
+
+
+class State(TypedDict, total=False):
+    """What is kept between steps: what is left to read, what was read, and what was concluded."""
+
+    files: list[str]
+    question: str | None
+    fill: dict[str, Any] | None
+    todo: list[dict[str, Any]]
+    parts: list[dict[str, Any]]
+    said: dict[str, Any]
+    artifacts: list[str]
+
+
+class Models(Protocol):
+    """The part of `core.gateway.service.Gateway` that is used here."""
+
+    def for_job(self, ctx: JobContext) -> JobModels:
+        """The models of the job."""
+
+
+class Understand:
+    """The nodes. Safe in several threads."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    def graph(self) -> Graph:
+        """The graph, not compiled."""
+        graph = new_graph(State)
+        add_step(graph, "inspect", self._inspect)
+        add_step(graph, "read", self._read)
+        add_step(graph, "answer", self._answer)
+        add_step(graph, "fill", self._fill)
+        add_step(graph, "mark", self._mark)
+        graph.add_edge(START, "inspect")
+        graph.add_edge("inspect", "read")
+        graph.add_conditional_edges("read", _after_reading, ["read", "answer", "fill"])
+        graph.add_edge("answer", "mark")
+        graph.add_edge("fill", "mark")
+        graph.add_edge("mark", END)
+        return graph
+
+    def _inspect(self, state: State, ctx: JobContext) -> Mapping[str, Any]:
+        """Refuse what cannot be read before anything is spent on its neighbours."""
+        if state["fill"] is not None:
+            require_schema(state["fill"])
+        todo: list[dict[str, Any]] = []
+        pages = 0
+        for file_id in state["files"]:
+            with _opened(ctx, file_id) as (file, folder):
+                known = inspect(file, folder, ctx.check)
+                pages += known["pages"]
+                if pages > JOB_PAGES:
+                    refuse(
+                        f"The files have more than {JOB_PAGES} pages.", "Send fewer at a time.", code="file_too_large"
+                    )
+                numbers = list(range(1, known["pages"] + 1))
+                batches = [numbers[at : at + BATCH] for at in range(0, len(numbers), BATCH)] or [[]]
+                entry = {"file": file_id, "name": file.name, "kind": known["kind"]}
+                todo.extend({**entry, "pages": batch} for batch in batches)
+        return {"todo": todo, "parts": [], "artifacts": []}
+
+    def _read(self, state: State, ctx: JobContext) -> Mapping[str, Any]:
+        """The next batch. It is read again only if the worker is lost before its checkpoint."""
+        task, *rest = state["todo"]
+        parts, names = list(state["parts"]), list(state["artifacts"])
+        number = state["files"].index(task["file"]) + 1
+        with _opened(ctx, task["file"]) as (file, folder):
+            if task["kind"] == "audio":
+                parts.append({**_heard(file, folder, ctx), "file": task["file"], "name": task["name"]})
+            for page in render(file, task["kind"], task["pages"], folder, ctx.check) if task["pages"] else ():
+                from pipelines.multimodal.reading.pages import read_page
+
+                ctx.check()
+                parts.append({**read_page(page, folder), "file": task["file"], "name": task["name"]})
+                parts[-1]["kind"] = task["kind"]
+                names.append(f"thumbnail-{number}-{page['number']}.jpg")
+                ctx.artifact(names[-1], pictures.thumbnail(folder / page["file"]), "image/jpeg")
+        ctx.progress(len(parts), len(parts) + sum(len(left["pages"]) or 1 for left in rest), "read")
+        return {"todo": rest, "parts": parts, "artifacts": names}
+
+    def _answer(self, state: State, ctx: JobContext) -> Mapping[str, Any]:
+        models, question = self._models.for_job(ctx), state["question"] or ""
+        with self._pictures(state, ctx, models) as seen:
+            said = concluding.answer(
+                ctx, models, question, lines=lines_of(state["parts"]), parts=state["parts"], pictures=seen
+            )
+        return {"said": {**said, "attempt": ctx.attempt}}
+
+    def _fill(self, state: State, ctx: JobContext) -> Mapping[str, Any]:
+        models = self._models.for_job(ctx)
+        with self._pictures(state, ctx, models) as seen:
+            said = concluding.fill(models, state["fill"] or {}, lines_of(state["parts"]), seen)
+        return {"said": {**said, "attempt": ctx.attempt}}
+
+    def _mark(self, state: State, ctx: JobContext) -> Mapping[str, Any]:
+        """Draw the boxes of what was used on their pages."""
+        said, names = state["said"], list(state["artifacts"])
+        if said["attempt"] != ctx.attempt and "answer" in said:
+            # Clients begin the text anew with every attempt, and this one does not ask the model again.
+            ctx.delta(said["answer"])
+        lines = lines_of(state["parts"])
+        used = said["lines"] if "lines" in said else [at for found in said["found"].values() for at in found["lines"]]
+        for index in sorted({lines[at]["part"] for at in used if "box" in lines[at]}):
+            part = state["parts"][index]
+            boxes = [lines[at] for at in sorted(set(used)) if lines[at]["part"] == index]
+            with _opened(ctx, part["file"]) as (file, folder):
+                page = render(file, part["kind"], [part["page"]], folder, ctx.check)[0]
+                drawn = pictures.annotated(folder / page["file"], page["scale"], boxes)
+            names.append(f"annotated-{state['files'].index(part['file']) + 1}-{part['page']}.png")
+            ctx.artifact(names[-1], drawn, "image/png")
+        return {"artifacts": names}
+
+    @contextmanager
+    def _pictures(self, state: State, ctx: JobContext, models: JobModels) -> Iterator[list[Path]]:
+        """The pages as a model sees them; none for one that cannot."""
+        pages = [part for part in state["parts"] if part["page"] is not None]
+        if not pages or not concluding.sees(models):
+            yield []
+            return
+        with TemporaryDirectory(prefix="waybill-") as kept:
+            found: list[Path] = []
+            for number, part in enumerate(pages[:_SEEN_PAGES_MAX]):
+                with _opened(ctx, part["file"]) as (file, folder):
+                    page = render(file, part["kind"], [part["page"]], folder, ctx.check)[0]
+                    found.append(pictures.seen(folder / page["file"]).rename(Path(kept) / f"{number}.jpg"))
+            yield found
+
+
+@contextmanager
+def _opened(ctx: JobContext, file_id: str) -> Iterator[tuple[UploadedFile, Path]]:
+    """The file, and a folder of its own for what the sandbox makes of it."""
+    with ctx.open_file(file_id) as file, TemporaryDirectory(prefix="waybill-") as folder:
+        yield file, Path(folder)
+
+
+def _heard(file: UploadedFile, folder: Path, ctx: JobContext) -> dict[str, Any]:
+    from pipelines.multimodal.reading.speech import transcribe
+
+    decoded = decode(file, folder, ctx.check)
+    lines = transcribe(folder / decoded["file"], ctx.check)
+    return {"page": None, "unit": "seconds", "source": "speech", "lines": lines, "kind": "audio"}
+
+
+def _after_reading(state: State) -> str:
+    if state["todo"]:
+        return "read"
+    return "answer" if state["fill"] is None else "fill"
+
+
+def _begin(payload: UnderstandInput) -> Mapping[str, Any]:
+    return {"files": list(dict.fromkeys(payload.files)), "question": payload.question, "fill": payload.fill}
+
+
+def _finish(state: Mapping[str, Any]) -> UnderstandOutput:
+    said, parts = state["said"], state["parts"]
+    lines = lines_of(parts)
+
+    def regions(indexes: Sequence[int]) -> list[dict[str, Any]]:
+        return [region(lines[at], parts[lines[at]["part"]]) for at in indexes]
+
+    values = said.get("values")
+    broken = [] if values is None else violations(state["fill"], values)
+    found = {
+        name: {"confidence": known["confidence"], "regions": regions(known["lines"]), "note": known["note"]}
+        for name, known in said.get("found", {}).items()
+    }
+    return UnderstandOutput.model_validate(
+        {
+            "answer": said.get("answer"),
+            "answered": said["answered"] if values is None else any(value is not None for value in values.values()),
+            "regions": regions(said.get("lines", [])),
+            "data": values,
+            "fields": found,
+            "valid": None if values is None else not broken,
+            "violations": broken,
+            "read": [
+                {"file": part["file"], "page": part["page"], "source": part["source"], "lines": len(part["lines"])}
+                for part in parts
+            ],
+            "artifacts": state["artifacts"],
+            "model": said["model"],
+        }
+    )
+
+
+def build() -> GraphRunner[UnderstandInput, UnderstandOutput]:
+    """The runner of one worker process."""
+    return build_with(get_gateway())
+
+
+def build_with(models: Models) -> GraphRunner[UnderstandInput, UnderstandOutput]:
+    """The runner over the given models."""
+    return GraphRunner(Understand(models).graph(), begin=_begin, finish=_finish)

@@ -1,0 +1,20 @@
+"""What the multimodal folder offers: understanding images, PDFs and recordings."""
+
+from core.capability import Manifest
+from pipelines.multimodal.schemas import EXAMPLES, UnderstandInput, UnderstandOutput
+
+UNDERSTAND = Manifest(
+    id="multimodal.understand",
+    version="1",
+    title="Understand images, PDFs and recordings",
+    description=(
+        "Reads images, PDFs (scanned too) and speech, and answers a question with the regions or time spans that it"
+        " rests on, or fills a JSON Schema with a confidence and a source region for every property."
+    ),
+    input=UnderstandInput,
+    output=UnderstandOutput,
+    entry="pipelines.multimodal.graph:build",
+    examples=EXAMPLES,
+    deadline_seconds=3600,
+    price_hint="free with the embedded models; with a model that sees, one call that reads every page",
+)

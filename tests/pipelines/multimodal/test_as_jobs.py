@@ -1,0 +1,58 @@
+"""Through a real dispatcher and a real worker, which is killed after the first pages were read."""
+
+import hashlib
+from pathlib import Path
+
+from PIL import Image
+
+from core.files.service import FileService
+from core.jobs.live import LivePublisher
+from core.jobs.records import NewJob
+from core.jobs.service import queued_event
+from core.jobs.states import JobState, Priority
+from core.kit.blob import open_blob_store
+from core.kit.ids import FILE, encode
+from core.kit.redis import connect
+from core.kit.settings import Settings
+from pipelines.multimodal.schemas import UnderstandOutput
+from tests.factories.jobs import new_tenant
+from tests.factories.processes import dispatcher, worker
+from tests.factories.waiting import wait_until
+
+SAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "multimodal"
+
+
+def test_a_killed_worker_loses_no_page_that_was_read(settings: Settings, tmp_path: Path) -> None:
+    tenant, files, path = new_tenant(settings), FileService(settings, open_blob_store(settings)), tmp_path / "scan.pdf"
+    with Image.open(SAMPLES / "receipt.png") as receipt:
+        page = receipt.convert("RGB")
+    page.save(path, save_all=True, append_images=[page] * 5)
+    with path.open("rb") as opened, tenant.database.tenant(tenant.principal.organization_id) as session:
+        digest, size = hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size
+        file_id, _, kind = files.keep(tenant.principal.project_id, opened, "application/pdf")
+        files.register(
+            session, tenant.principal, file_id, name="scan.pdf", content_type=kind, size_bytes=size, sha256=digest
+        )
+        payload = {"files": [encode(FILE, file_id)], "question": "What is the total?"}
+        new = NewJob(capability="multimodal.understand", pool="multimodal", input=payload, priority=Priority("normal"))
+        job = tenant.service.submit(session, tenant.principal, new)
+
+    def steps(attempt: int) -> list[str]:
+        events = tenant.events(job.id)
+        return [each.data["step"] for each in events if each.type == "step.finished" and each.attempt == attempt]
+
+    with dispatcher(settings):
+        with worker(settings, "multimodal", 1) as first:
+            with connect(settings) as redis:
+                LivePublisher(redis, settings).publish([queued_event(job)], hint=job.pool)
+            wait_until(lambda: "read" in steps(1), what="the first pages", timeout_seconds=60)
+            first.kill()
+        with worker(settings, "multimodal", 1):
+            ended = tenant.wait(job.id, timeout_seconds=90)[0]
+
+    assert (ended.state, ended.error) == (JobState.SUCCEEDED, None)
+    assert steps(1) + steps(2) == ["inspect", "read", "read", "read", "answer", "mark"]
+    output = UnderstandOutput.model_validate(tenant.result(job.id))
+    assert "19.90" in (output.answer or "")
+    assert [part.page for part in output.read] == [1, 2, 3, 4, 5, 6]
+    tenant.close()

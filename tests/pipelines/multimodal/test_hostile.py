@@ -1,0 +1,123 @@
+"""Files that mean harm, or are broken, each refused with its own code by a process of its own."""
+
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pypdf
+import pytest
+from PIL import Image
+
+from core.capability import JobCancelled, UploadedFile
+from core.kit.errors import CapabilityFailure
+from pipelines._kit import sandbox
+from pipelines.multimodal.files.limits import PDF_PAGES, SAMPLE_RATE
+from pipelines.multimodal.files.opening import decode, inspect, render
+
+SAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "multimodal"
+PNG, PDF, WAV = "image/png", "application/pdf", "audio/wav"
+
+
+def png(width: int, height: int, body: bytes) -> bytes:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(body)) + chunk(b"IEND", b"")
+
+
+def wav(seconds: int) -> bytes:
+    size = seconds * SAMPLE_RATE * 2
+    head = struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF",
+        36 + size,
+        b"WAVE",
+        b"fmt ",
+        16,
+        1,
+        1,
+        SAMPLE_RATE,
+        SAMPLE_RATE * 2,
+        2,
+        16,
+        b"data",
+        size,
+    )
+    return head + bytes(size)
+
+
+def pdf(folder: Path, pages: int = 1, password: str = "") -> bytes:
+    writer = pypdf.PdfWriter()
+    for _ in range(pages):
+        writer.add_blank_page(100, 100)
+    if password:
+        writer.encrypt(password, algorithm="RC4-128")
+    target = folder / "made.pdf"
+    writer.write(target)
+    return target.read_bytes()
+
+
+Make = Callable[[Path], bytes]
+CASES: dict[str, tuple[Make, str, str]] = {
+    "empty": (lambda _: b"", PNG, "file_empty"),
+    "bomb": (lambda _: png(60_000, 60_000, bytes(1000)), PNG, "file_too_large"),
+    "endless side": (lambda _: png(30_000, 2, bytes(1000)), PNG, "file_too_large"),
+    "cut off": (lambda _: (SAMPLES / "receipt.png").read_bytes()[:9000], PNG, "file_corrupt"),
+    "zip behind png": (lambda _: (SAMPLES / "receipt.png").read_bytes() + b"PK\x03\x04rest", PNG, "file_polyglot"),
+    "pdf behind script": (lambda f: b"<script>x</script>" + pdf(f), PDF, "file_polyglot"),
+    "program": (lambda _: b"\x7fELF" + bytes(100), PNG, "file_unsupported"),
+    "png as pdf": (lambda _: (SAMPLES / "receipt.png").read_bytes(), PDF, "file_wrong_type"),
+    "password": (lambda f: pdf(f, password="secret"), PDF, "file_encrypted"),
+    "many pages": (lambda f: pdf(f, pages=PDF_PAGES + 1), PDF, "file_too_large"),
+    "not a pdf": (lambda _: b"%PDF-1.7 nothing", PDF, "file_corrupt"),
+    "long audio": (lambda _: wav(16 * 60), WAV, "file_too_large"),
+    "silent header": (lambda _: wav(0), WAV, "file_empty"),
+    "not audio": (lambda _: b"ID3" + bytes(500), "audio/mpeg", "file_corrupt"),
+}
+
+
+def read(file: UploadedFile, folder: Path) -> None:
+    known = inspect(file, folder, lambda: None)
+    if known["kind"] == "audio":
+        decode(file, folder, lambda: None)
+    else:
+        render(file, known["kind"], [1], folder, lambda: None)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_is_refused_with_its_code(case: str, tmp_path: Path) -> None:
+    make, content_type, code = CASES[case]
+    path = tmp_path / "file"
+    path.write_bytes(make(tmp_path))
+    file = UploadedFile("file_x", "file", content_type, path.stat().st_size, "0" * 64, path)
+    with pytest.raises(CapabilityFailure) as refused:
+        read(file, tmp_path)
+    assert refused.value.code == code
+    assert not refused.value.retryable
+    assert "Input field: files" in refused.value.detail
+
+
+def test_memory_is_limited_by_the_kernel(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("RGB", (6000, 6000)).save(path)
+    task = {"action": "render", "path": str(path), "kind": "image", "pages": [1]}
+    bounds = sandbox.Bounds(memory_bytes=120 * 1024 * 1024)
+    with pytest.raises((sandbox.SandboxFailure, CapabilityFailure)):
+        sandbox.run("pipelines.multimodal.files.child", task, tmp_path, bounds=bounds, check=lambda: None)
+
+
+def test_a_child_that_takes_too_long_is_killed(tmp_path: Path) -> None:
+    with pytest.raises(sandbox.SandboxFailure) as failed:
+        sandbox.run("http.server", {}, tmp_path, bounds=sandbox.Bounds(clock_seconds=0.3), check=lambda: None)
+    assert failed.value.reason in {sandbox.TOO_SLOW, sandbox.CRASHED}
+
+
+def test_a_cancelled_job_kills_the_child(tmp_path: Path) -> None:
+    def stop() -> None:
+        raise JobCancelled
+
+    task = {"action": "inspect", "path": str(SAMPLES / "bulletin.pdf"), "content_type": PDF}
+    with pytest.raises(JobCancelled):
+        sandbox.run("pipelines.multimodal.files.child", task, tmp_path, bounds=sandbox.Bounds(), check=stop)
