@@ -259,7 +259,6 @@ FAILURES: dict[str, str] = {
     "file_corrupt": "the file is damaged or cut off",
     "file_empty": "the file holds nothing",
     "file_encrypted": "the PDF is protected by a password: save it without one",
-    "file_not_found": "the job's input names a file that its project does not have",
     "file_polyglot": "another format is hidden in the file",
     "file_too_large": "the file has too many bytes, pixels, pages or seconds: split it",
     "file_too_slow": "reading the file takes longer than is allowed",

@@ -24,7 +24,10 @@ from core.kit.ids import FILE
 router = new_router("/v1/files", "files")
 
 FileId = Annotated[str, Path(description="The file's id.", examples=["file_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
-BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+BINARY = {"application/octet-stream": _BYTES}
+# A download has the type of the file.
+DOWNLOAD = {"*/*": _BYTES}
 
 
 @router.post(
@@ -84,7 +87,7 @@ def _keep(request: Request, name: str, upload: Upload, identity: IdempotentReque
     "",
     response_model=FilePage,
     summary="List files",
-    responses={200: {"description": "A page, newest first."}},
+    responses={200: {"description": "A page, newest first."}, **problems()},
 )
 @requires("files:read")
 async def list_files(request: Request, limit: Limit = 50, cursor: Cursor = None) -> Response:
@@ -125,8 +128,8 @@ def _read(request: Request, file_id: UUID) -> FileRecord:
     summary="Download a file",
     description="`Range` gets a part of it; the `ETag` is its SHA-256.",
     responses={
-        200: {"description": "The bytes.", "content": BINARY},
-        206: {"description": "The range that was asked for.", "content": BINARY},
+        200: {"description": "The bytes.", "content": DOWNLOAD},
+        206: {"description": "The range that was asked for.", "content": DOWNLOAD},
         304: {"description": "The client has it."},
         **problems(404, 416),
     },

@@ -30,7 +30,7 @@ Offset = Annotated[int, Header(alias="Upload-Offset", ge=0, description="At whic
     status_code=201,
     response_model=Upload,
     summary="Begin an upload in parts",
-    responses={201: {"description": "Send parts to it.", "headers": REPLAYED}, **problems(400, 409, 413)},
+    responses={201: {"description": "Send parts to it.", "headers": REPLAYED}, **problems(400, 409, 413, 415)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("files:write")
@@ -111,7 +111,7 @@ def _add(request: Request, upload_id: UUID, offset: int, received: Received) -> 
     status_code=201,
     response_model=File,
     summary="Make the parts a file",
-    responses={201: {"description": "The file.", "headers": REPLAYED}, **problems(404, 409, 415)},
+    responses={201: {"description": "The file.", "headers": REPLAYED}, **problems(400, 404, 409, 415)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("files:write")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from api.answers import parse_id, respond_json
 from api.deps import get_runtime
 from api.downloads import send
-from api.files.routes import BINARY
+from api.files.routes import DOWNLOAD
 from api.jobs.routes import JobId
 from api.openapi import problems
 from api.routing import caller, new_router, requires
@@ -69,8 +69,8 @@ def _list(request: Request, job_id: UUID) -> list[ArtifactRecord]:
     summary="Download an artifact",
     description="`Range` gets a part of it; the `ETag` is its SHA-256.",
     responses={
-        200: {"description": "The bytes.", "content": BINARY},
-        206: {"description": "The range that was asked for.", "content": BINARY},
+        200: {"description": "The bytes.", "content": DOWNLOAD},
+        206: {"description": "The range that was asked for.", "content": DOWNLOAD},
         304: {"description": "The client has it."},
         **problems(404, 416),
     },

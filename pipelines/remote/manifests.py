@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from jsonschema import Draft202012Validator, SchemaError
 from pydantic import (
     AnyHttpUrl,
     BaseModel,
@@ -154,6 +153,8 @@ def _read(path: Path, secrets_dir: Path | None) -> tuple[tuple[Manifest, Remote]
 
 def _model(name: str, schema: dict[str, Any]) -> type[BaseModel]:
     """A model that takes any object that obeys `schema`, and publishes that schema as its own."""
+    from jsonschema import Draft202012Validator
+
     validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
     class Obeying(BaseModel):
@@ -177,6 +178,8 @@ def _model(name: str, schema: dict[str, Any]) -> type[BaseModel]:
 
 
 def _schema(path: Path, capability: str, name: str) -> dict[str, Any]:
+    from jsonschema import Draft202012Validator, SchemaError
+
     file = path.parent / name
     try:
         if not file.resolve().is_relative_to(path.parent.resolve()) or file.stat().st_size > _FILE_MAX_BYTES:

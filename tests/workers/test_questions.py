@@ -124,7 +124,7 @@ def is_asked(tenant: Tenant, job_id: UUID, key: str) -> bool:
 @pytest.mark.parametrize("end", ["cancel", "deadline"])
 def test_a_job_that_waits_for_a_person_can_end_without(settings: Settings, tenant: Tenant, end: str) -> None:
     with dispatcher(settings), worker(settings):
-        job_id = ask(tenant, deadline_seconds=2 if end == "deadline" else 600)
+        job_id = ask(tenant, deadline_seconds=8 if end == "deadline" else 600)
         tenant.wait_for_state(job_id, JobState.WAITING)
         if end == "cancel":
             tenant.cancel(job_id)

@@ -2,15 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 import orjson
-from jsonschema import Draft202012Validator, SchemaError
-from jsonschema.exceptions import best_match
 from pydantic import BaseModel
-from referencing import Registry
 from sqlalchemy.orm import Session
 
 from core.audit.actions import AuditAction
@@ -27,8 +23,6 @@ from core.kit.errors import Conflict, NotFound, Unprocessable
 from core.kit.ids import JOB, encode
 
 _KEY = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?", re.ASCII)
-# Reading a remote reference would be a call to wherever a schema points.
-_validator = partial(Draft202012Validator, registry=Registry())
 
 
 class NotWaiting(Conflict):
@@ -51,6 +45,8 @@ class QuestionTimedOut(Conflict):
 
 def schema_of(schema: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any]:
     """`schema` as JSON Schema (draft 2020-12). Raises ValueError for what is none."""
+    from jsonschema import Draft202012Validator, SchemaError
+
     found = dict(schema) if isinstance(schema, Mapping) else schema.model_json_schema()
     try:
         Draft202012Validator.check_schema(found)
@@ -147,16 +143,22 @@ def _require_waiting(job: JobRecord) -> None:
 
 
 def _validate(schema: Mapping[str, Any], value: Any) -> None:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+    from referencing import Registry
+
+    # Reading a remote reference would be a call to wherever a schema points.
+    validator = Draft202012Validator(schema, registry=Registry())
     problems = [
         {
             "path": ".".join(["body", "value", *map(str, error.absolute_path)]),
             "code": "answer_invalid",
             "message": error.message[:500],
         }
-        for error in sorted(_validator(schema).iter_errors(value), key=lambda error: list(map(str, error.path)))
+        for error in sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.path)))
     ]
     if problems:
-        worst = best_match(_validator(schema).iter_errors(value))
+        worst = best_match(validator.iter_errors(value))
         place = ".".join(["body", "value", *map(str, worst.absolute_path)]) if worst is not None else "body.value"
         raise Unprocessable(f"the answer does not match the question's schema at {place}", errors=problems[:50])
 

@@ -22,7 +22,7 @@ def test_an_owner_may_everything_and_an_auditor_changes_nothing() -> None:
 
 
 def test_working_scopes_administer_nothing() -> None:
-    assert {scope.partition(":")[0] for scope in WORKING_SCOPES} == {"jobs", "knowledge"}
+    assert {scope.partition(":")[0] for scope in WORKING_SCOPES} == {"files", "jobs", "knowledge"}
     assert set(WORKING_SCOPES) <= ROLES[Role.DEVELOPER]
 
 

@@ -168,14 +168,15 @@ def test_what_passes_is_tried_again_under_one_identity() -> None:
         ((302, {"Location": "http://127.0.0.1:1/elsewhere"}, b""), "remote_refused"),
         ((200, {}, b"<html>"), "remote_bad_answer"),
         ((200, {}, b"[1]"), "remote_bad_answer"),
-        ((200, {}, b" " * (17 * 1024 * 1024)), "remote_bad_answer"),
+        ((200, {}, b" " * 3_000), "remote_bad_answer"),
         ((202, {"Location": "/later"}, b"{}"), "remote_not_answered"),
     ],
     ids=["refused", "redirect", "html", "list", "endless", "accepted"],
 )
 def test_what_does_not_pass_ends_the_job_and_says_nothing_of_the_input(
-    answer: tuple[int, dict[str, str], bytes], code: str
+    answer: tuple[int, dict[str, str], bytes], code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("pipelines.remote.runner._ANSWER_MAX_BYTES", 2_000)
     with answering(answer) as (url, keys), pytest.raises(CapabilityFailure) as failed:
         run(remote(url))
     assert (failed.value.code, failed.value.retryable, len(keys)) == (code, False, 1)
