@@ -13,7 +13,9 @@ from api.experiments import routes as experiments
 from api.jobs import corrections
 from api.jobs import cost as job_cost
 from api.jobs import feedback as job_feedback
+from api.jobs import questions as job_questions
 from api.jobs import routes as jobs
+from api.jobs import tree as job_tree
 from api.jobs import waybill as job_waybill
 from api.keys import routes as keys
 from api.knowledge_bases import documents
@@ -35,6 +37,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     corrections.router,
     job_waybill.router,
     job_feedback.router,
+    job_questions.router,
+    job_tree.router,
     knowledge_bases.router,
     documents.router,
     capabilities.router,

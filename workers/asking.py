@@ -76,4 +76,4 @@ def ask(
 
 
 def _waits(key: str, question: str) -> JobSuspended:
-    return JobSuspended(Reason.INPUT, {"code": "input_required", "message": question, "key": key})
+    return JobSuspended(Reason.INPUT, {"code": Reason.INPUT, "message": question, "key": key})

@@ -55,7 +55,7 @@ def call_all(
     unfinished = sum(not child.has_ended for child in wanted)
     if unfinished:
         message = f"waits for {unfinished} of {len(wanted)} child jobs"
-        raise JobSuspended(Reason.CHILDREN, {"code": "children_running", "message": message})
+        raise JobSuspended(Reason.CHILDREN, {"code": Reason.CHILDREN, "message": message})
     _tell(attempt, wanted)
     return [_outcome(service, child) for child in wanted]
 

@@ -49,6 +49,8 @@ class JobCost(BaseModel):
 
     job_id: str
     cost_usd: str
+    children_cost_usd: str = Field(description="What all jobs below this one have cost; their lines are their own.")
+    total_cost_usd: str
     max_cost_usd: str | None
     lines: list[CostLine]
 
@@ -76,9 +78,12 @@ def _read(request: Request, job_id: UUID) -> tuple[JobRecord, list[Entry]]:
 
 def to_wire(job: JobRecord, lines: list[Entry]) -> dict[str, Any]:
     """The members of `JobCost`."""
+    cost_usd = sum((line.amount_usd for line in lines), start=ZERO)
     return {
         "job_id": encode(JOB, job.id),
-        "cost_usd": format_money(sum((line.amount_usd for line in lines), start=ZERO)),
+        "cost_usd": format_money(cost_usd),
+        "children_cost_usd": format_money(job.children_cost_usd),
+        "total_cost_usd": format_money(cost_usd + job.children_cost_usd),
         "max_cost_usd": _money(job.max_cost_usd),
         "lines": [_line(line) for line in lines],
     }

@@ -14,7 +14,7 @@ from api.deps import Runtime, get_runtime
 from api.events import EventStream
 from api.jobs.preferences import parse_wait
 from api.jobs.schemas import METADATA_MAX, Job, JobPage, JobWithResult, SubmitJob, clamp, dump, to_wire
-from api.jobs.waiting import read, wait_for_change, wait_for_end, with_result
+from api.jobs.waiting import is_asking, open_questions, read, wait_for_change, wait_for_end, with_result
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.problem import field_problems, invalid
 from api.routing import caller, new_router, requires, scope_missing
@@ -179,7 +179,8 @@ async def read_job(request: Request, job_id: JobId, wait: Wait = 0) -> Response:
 
 async def _answer_job(runtime: Runtime, principal: Principal, job: JobRecord) -> Response:
     job, result = await with_result(runtime, principal, job)
-    body = dump(job, result)
+    asked = await runtime.in_thread(open_questions, runtime, principal, job) if is_asking(job) else ()
+    body = dump(job, result, asked)
     headers = {"etag": f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"', "cache-control": "private, no-cache"}
     if not job.is_terminal:
         headers["retry-after"] = _POLL_SECONDS

@@ -1,5 +1,6 @@
 """Jobs on the wire: what a client sends, and what it is told."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -11,6 +12,7 @@ from api.amounts import Money
 from api.times import Moment
 from core.jobs.records import JobRecord
 from core.jobs.states import JobState, Priority
+from core.jobs.suspension.records import Question
 from core.kit.clock import isoformat
 from core.kit.ids import JOB, PROJECT, encode
 from core.kit.money import format_money
@@ -99,6 +101,7 @@ class JobLinks(BaseModel):
     events: str
     cancel: str
     cost: str
+    tree: str
 
 
 class Job(BaseModel):
@@ -134,9 +137,24 @@ class Job(BaseModel):
     links: JobLinks
 
 
-class JobWithResult(Job):
-    """A job and, once it succeeded, its result."""
+class OpenQuestion(BaseModel):
+    """What a waiting job wants to know."""
 
+    key: str
+    question: str
+    # Not named `schema`, which every model has as a method.
+    answer_schema: dict[str, Any] = Field(alias="schema", description="The JSON Schema of the answer.")
+    details: dict[str, Any] | None = Field(description="What the person should know before answering.")
+    asked_at: datetime
+    due_at: datetime = Field(description="When the job goes on without an answer.")
+
+
+class JobWithResult(Job):
+    """A job and, once it succeeded, its result; what it asks while it waits for an answer."""
+
+    children_cost_usd: str = Field(description="What all jobs below this one have cost, in US dollars.")
+    total_cost_usd: str = Field(description="`cost_usd` and `children_cost_usd`.")
+    questions: list[OpenQuestion] = Field(description="What it waits for a person to answer.")
     result: dict[str, Any] | None = Field(None, description="As the capability's output schema says.")
 
 
@@ -175,13 +193,30 @@ def to_wire(job: JobRecord) -> dict[str, Any]:
         "usage": job.usage,
         "cost_usd": format_money(job.cost_usd),
         "max_cost_usd": None if job.max_cost_usd is None else format_money(job.max_cost_usd),
-        "links": {"self": where, "events": f"{where}/events", "cancel": f"{where}/cancel", "cost": f"{where}/cost"},
+        "links": {"self": where, **{name: f"{where}/{name}" for name in ("events", "cancel", "cost", "tree")}},
     }
 
 
-def dump(job: JobRecord, result: dict[str, Any] | None) -> bytes:
-    """`job` with its result as the JSON of `JobWithResult`."""
-    return orjson.dumps({**to_wire(job), "result": result})
+def dump(job: JobRecord, result: dict[str, Any] | None, questions: Sequence[Question] = ()) -> bytes:
+    """`job` with its result, or its open questions, as the JSON of `JobWithResult`."""
+    costs = {
+        "children_cost_usd": format_money(job.children_cost_usd),
+        "total_cost_usd": format_money(job.cost_usd + job.children_cost_usd),
+    }
+    return orjson.dumps(
+        {**to_wire(job), **costs, "questions": [_question(each) for each in questions], "result": result}
+    )
+
+
+def _question(asked: Question) -> dict[str, Any]:
+    return {
+        "key": asked.key,
+        "question": asked.question,
+        "schema": asked.schema,
+        "details": asked.details,
+        "asked_at": isoformat(asked.asked_at),
+        "due_at": isoformat(asked.due_at),
+    }
 
 
 def _time(moment: datetime | None) -> str | None:

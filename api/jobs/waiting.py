@@ -8,10 +8,10 @@ from api.deps import Runtime
 from api.events import wait_for_news
 from api.streaming import first_signal
 from core.jobs.records import JobRecord
-from core.jobs.states import JobState
+from core.jobs.states import JobState, Reason
+from core.jobs.suspension import questions
+from core.jobs.suspension.records import Question
 from core.keys.principal import Principal
-
-_RESTING = frozenset({JobState.WAITING})
 
 
 async def wait_for_end(
@@ -23,7 +23,7 @@ async def wait_for_end(
         await first_signal(subscription)
         while True:
             job = await runtime.in_thread(read, runtime, principal, job_id)
-            if job.is_terminal or job.state in _RESTING or monotonic() >= until:
+            if job.is_terminal or _is_resting(job) or monotonic() >= until:
                 break
             if not await wait_for_news(runtime.hub, subscription, until) and runtime.hub.is_stopping:
                 break
@@ -51,6 +51,21 @@ async def with_result(
     if job.state is not JobState.SUCCEEDED:
         return job, None
     return await runtime.in_thread(_read_result, runtime, principal, job.id)
+
+
+def is_asking(job: JobRecord) -> bool:
+    """Whether the job waits for a person's answer."""
+    return job.state is JobState.WAITING and job.reason == Reason.INPUT
+
+
+def open_questions(runtime: Runtime, principal: Principal, job: JobRecord) -> list[Question]:
+    """What the job waits for a person to answer. Blocks."""
+    return questions.open_questions(runtime.database.single_tenant(principal.organization_id), principal, job)
+
+
+def _is_resting(job: JobRecord) -> bool:
+    """Whether somebody outside must do something before the job goes on. For its children nobody must."""
+    return job.state is JobState.WAITING and job.reason != Reason.CHILDREN
 
 
 def read(runtime: Runtime, principal: Principal, job_id: UUID) -> JobRecord:

@@ -104,6 +104,18 @@ class WaybillDecision(BaseModel):
     detail: dict[str, Any]
 
 
+class WaybillChild(BaseModel):
+    """A job that this one called; it has a waybill of its own."""
+
+    id: str
+    key: str = Field(description="The name under which it was called.")
+    capability: str
+    state: str
+    input_digest: str | None
+    result_digest: str | None
+    cost_usd: str = Field(description="With what is below it.")
+
+
 class WaybillResult(BaseModel):
     """What came of it."""
 
@@ -158,6 +170,7 @@ class Waybill(BaseModel):
     models: list[WaybillModel]
     costs: WaybillCosts
     policy_decisions: list[WaybillDecision]
+    children: list[WaybillChild]
     result: WaybillResult
     audit: WaybillAudit
     signature: WaybillSignature

@@ -124,7 +124,8 @@ def claim(session: Executor, job_id: UUID, worker: str, lease_seconds: float) ->
 
 def beat(session: Executor, held: Sequence[tuple[UUID, int]], lease_seconds: float) -> list[Beat]:
     """Extend the leases of (job id, attempt) pairs; a pair that is not returned has lost its lease."""
-    ordered = sorted(held)
+    # Children before their parents, as when a child's end wakes its parent: whoever locks both does it in one order.
+    ordered = sorted(held, reverse=True)
     rows = session.execute(
         _BEAT,
         {

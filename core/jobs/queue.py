@@ -87,8 +87,8 @@ _UNMARK_POOL = text(
 _TO_EVENT = "job_id, id, previous, type, attempt, data, created_at"
 
 
-# A child's end wakes its parent, for which the parent's row is needed. It is locked like the children's, or left for the
-# next sweep; one that has ended, or is gone, is woken by nothing and needs no lock.
+# A child's end wakes its parent, for which the parent's row is needed. It is locked without waiting, or the child is
+# left for the next sweep; a parent that has ended, or is gone, is woken by nothing and needs no lock.
 _PARENTS = """parents AS (
   SELECT id FROM jobs WHERE id IN (SELECT parent_id FROM found WHERE parent_id IS NOT NULL)
   ORDER BY id FOR NO KEY UPDATE SKIP LOCKED

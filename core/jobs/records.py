@@ -44,6 +44,8 @@ class JobRecord:
     max_cost_usd: Decimal | None
     event_last: int
     payload_erased_at: datetime | None = None
+    # What the jobs below it cost; only reading one job looks for it.
+    children_cost_usd: Decimal = ZERO
 
     @property
     def is_terminal(self) -> bool:

@@ -1,6 +1,7 @@
 """The SQL of jobs as clients see them: submit, read, list, cancel, events. Every statement names the project."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -46,9 +47,15 @@ WITH job AS (
 SELECT {COLUMNS} FROM job
 """)
 
-_GET = text(f"SELECT {COLUMNS} FROM jobs WHERE id = :id AND project_id = :project_id")
+# Almost no job has children: one look into an index says so.
+_COST_BELOW = (
+    "CASE WHEN EXISTS (SELECT FROM job_children WHERE parent_id = jobs.id) THEN jobs_cost_below(jobs.id) ELSE 0 END"
+    " AS children_cost_usd"
+)
+_GET = text(f"SELECT {COLUMNS}, {_COST_BELOW} FROM jobs WHERE id = :id AND project_id = :project_id")
 _GET_PAYLOADS = text(
-    f"SELECT {COLUMNS}, input, input_ref, result, result_ref FROM jobs WHERE id = :id AND project_id = :project_id"
+    f"SELECT {COLUMNS}, {_COST_BELOW}, input, input_ref, result, result_ref FROM jobs"
+    " WHERE id = :id AND project_id = :project_id"
 )
 _LOCK = text("SELECT state FROM jobs WHERE id = :id AND project_id = :project_id FOR UPDATE")
 
@@ -84,6 +91,11 @@ def to_record(row: Row[Any]) -> JobRecord:
     """The record of a row that begins with `COLUMNS`."""
     values = tuple(row[:_WIDTH])
     return JobRecord(*values[:6], JobState(values[6]), *values[7:])  # type: ignore[call-arg]
+
+
+def to_record_with_children(row: Row[Any]) -> JobRecord:
+    """The record of a row that has ``children_cost_usd`` too."""
+    return replace(to_record(row), children_cost_usd=row.children_cost_usd)
 
 
 def to_event(row: Row[Any]) -> Event:
@@ -129,7 +141,7 @@ def insertion(principal: Principal, job_id: UUID, new: NewJob, input_ref: str | 
 def get(session: Executor, principal: Principal, job_id: UUID) -> JobRecord | None:
     """The job, or None when the project has no such job."""
     row = session.execute(_GET, {"id": job_id, "project_id": principal.project_id}).one_or_none()
-    return None if row is None else to_record(row)
+    return None if row is None else to_record_with_children(row)
 
 
 def get_payloads(session: Executor, principal: Principal, job_id: UUID) -> Row[Any] | None:

@@ -101,8 +101,8 @@ class JobService:
             result = self.payloads.get(row.result, row.result_ref)
         except BlobNotFound:
             # Retention takes the blobs away just before it says so in the row.
-            return repository.to_record(row), None, None
-        return repository.to_record(row), given, result
+            return repository.to_record_with_children(row), None, None
+        return repository.to_record_with_children(row), given, result
 
     def list(
         self, session: Executor, principal: Principal, where: JobFilter, *, cursor: UUID | None, limit: int

@@ -15,6 +15,7 @@ role can fill. This page is written by `python -m core.keys.scopes_reference`; a
 _MEANING = {
     "jobs:read": "Read and follow jobs, list capabilities.",
     "jobs:write": "Submit and cancel jobs.",
+    "jobs:answer": "Answer what a job asks a person. No key has it unless asked: who submits does not approve.",
     "knowledge:read": "Read knowledge bases and documents, and search them.",
     "knowledge:write": "Create and delete knowledge bases, upload and delete documents.",
     "projects:read": "Read every project of the organization; with `keys:read`, the keys of every project.",

@@ -98,7 +98,7 @@ def test_a_large_result_comes_back(api: RunningApi, client: httpx.Client) -> Non
     job = submit(client)
     text = "x" * 200_000
     with attempt(api.settings, job["id"]) as run:
-        reference = api.runtime.jobs._payloads.put(run.context.job_id, "result-1", {"text": text})
+        reference = api.runtime.jobs.payloads.put(run.context.job_id, "result-1", {"text": text})
         assert reference is not None
         run.succeed_by_reference(reference)
     assert client.get(f"/v1/jobs/{job['id']}").json()["result"] == {"text": text}

@@ -3,12 +3,26 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from core.capability import CheckpointStore, LeaseLost, ModelCall, ModelRef, ModelUsage, StoredCheckpoint
+from core.capability import (
+    Answer,
+    CheckpointStore,
+    ChildCall,
+    ChildOutcome,
+    JobSuspended,
+    LeaseLost,
+    ModelCall,
+    ModelRef,
+    ModelUsage,
+    StoredCheckpoint,
+)
+from core.jobs.suspension.questions import schema_of
 from core.kit.db import Database
 from core.kit.ids import new_id
 
@@ -91,6 +105,10 @@ class RecordingContext:
     deltas: list[str] = field(default_factory=list)
     usage: list[ModelUsage] = field(default_factory=list)
     checks: int = 0
+    # What people have answered and how children have ended, as the test says; `calls` is what was asked of them.
+    answers: dict[str, Answer] = field(default_factory=dict)
+    outcomes: dict[str, ChildOutcome] = field(default_factory=dict)
+    calls: dict[str, ChildCall] = field(default_factory=dict)
 
     def next_attempt(self) -> "RecordingContext":
         """The context of the attempt after this one."""
@@ -102,6 +120,9 @@ class RecordingContext:
             project_id=self.project_id,
             database=self.database,
             store=self.store,
+            answers=self.answers,
+            outcomes=self.outcomes,
+            calls=self.calls,
         )
 
     def named(self, event: str) -> list[dict[str, Any]]:
@@ -143,6 +164,35 @@ class RecordingContext:
             yield call
         finally:
             self.usage.append(call.usage)
+
+    def ask(
+        self,
+        key: str,
+        question: str,
+        schema: type[BaseModel] | Mapping[str, Any],
+        *,
+        details: Mapping[str, Any] | None = None,
+        timeout_seconds: int = 86_400,
+    ) -> Answer:
+        self.check()
+        if key not in self.answers:
+            required = schema_of(schema)
+            shown = {"key": key, "question": question, "schema": required, "details": details}
+            self.emit("input.required", {**shown, "timeout_seconds": timeout_seconds})
+            raise JobSuspended("input")
+        return self.answers[key]
+
+    def call_all(self, calls: Sequence[ChildCall]) -> list[ChildOutcome]:
+        self.check()
+        self.calls |= {call.key: call for call in calls if call.key not in self.calls}
+        if any(call.key not in self.outcomes for call in calls):
+            raise JobSuspended("children")
+        return [self.outcomes[call.key] for call in calls]
+
+    def call(
+        self, key: str, capability: str, payload: Mapping[str, Any], *, max_cost_usd: Decimal | None = None
+    ) -> ChildOutcome:
+        return self.call_all([ChildCall(key, capability, payload, max_cost_usd)])[0]
 
     def transaction(self) -> AbstractContextManager[Session]:
         assert self.database is not None, "this test gave no database"

@@ -73,6 +73,7 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/v1/jobs/{job_id}/cost/corrections"): (
         Case({"attempt": 1, "call": 1, "amount_usd": "-0.1", "reason": "none"}),
     ),
+    ("POST", "/v1/jobs/{job_id}/input"): (Case({"value": {"approved": True}}), Case({"key": "x", "value": 1})),
     ("POST", "/v1/jobs/{job_id}/feedback"): (Case({"score": 0.5, "comment": "mine"}),),
     ("POST", "/v1/experiments"): (
         Case({**EXPERIMENT_BODY, "arms": ARMS}, creates=True),

@@ -1,7 +1,7 @@
 """Jobs that call jobs, on real workers: each child is started once, every end is reported, and a tree ends together."""
 
 import time
-from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,10 +19,11 @@ from tests.factories.processes import dispatcher, supervised_worker, worker
 from tests.factories.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(180)
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 def fan(tenant: Tenant, inputs: list[dict[str, Any]], **given: Any) -> UUID:
-    known = {name: given.pop(name) for name in ("reserve_usd", "max_cost_usd", "deadline_seconds") if name in given}
+    known = {name: given.pop(name) for name in ("traceparent",) if name in given}
     return tenant.submit_input("probe.fan", {"children": inputs, **given}, **known)
 
 
@@ -48,7 +49,7 @@ def test_a_parent_reports_every_end_of_its_twenty_children_and_finishes(settings
     inputs[7] = {"act": "sleep", "seconds": 600}
     inputs[11] = {"act": "sleep", "seconds": 600}
     with dispatcher(settings), worker(settings), worker(settings, "other"):
-        job_id = fan(tenant, inputs, deadlines={"11": 2})
+        job_id = fan(tenant, inputs, deadlines={"11": 2}, traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
         tenant.wait_for_state(job_id, JobState.WAITING)
         [doomed] = [node for node in below(tenant, job_id) if node.key == "child-7"]
         tenant.cancel(doomed.id)
@@ -61,10 +62,11 @@ def test_a_parent_reports_every_end_of_its_twenty_children_and_finishes(settings
     assert found[5]["result"] == {"attempt": 1, "said": "5"}
     assert found[3]["code"] == "asked_to_fail"
     assert job.failures == 0
+    assert {(tenant.job(node.id).traceparent or "").split("-")[1] for node in below(tenant, job_id)} == {TRACE}
     events = tenant.events(job_id)
     told = [event.data["key"] for event in events if event.type == "child.finished"]
     assert sorted(told) == sorted(outcome["key"] for outcome in found)
-    assert all(later.previous == earlier.id for earlier, later in zip(events, events[1:], strict=False))
+    assert all(later.previous == earlier.id for earlier, later in pairwise(events))
 
 
 def test_cancelling_the_parent_cancels_the_tree_within_five_seconds(settings: Settings, tenant: Tenant) -> None:
@@ -88,9 +90,7 @@ def test_cancelling_the_parent_cancels_the_tree_within_five_seconds(settings: Se
 
 
 @pytest.mark.parametrize("end", ["expired", "failed"])
-def test_children_of_a_job_that_has_ended_otherwise_are_cancelled(
-    settings: Settings, tenant: Tenant, end: str
-) -> None:
+def test_children_of_a_job_that_has_ended_otherwise_are_cancelled(settings: Settings, tenant: Tenant, end: str) -> None:
     inputs = [{"act": "sleep", "seconds": 600}, {"act": "sleep", "seconds": 600}]
     with dispatcher(settings), worker(settings), worker(settings, "other"):
         job_id = fan(tenant, inputs)
@@ -125,10 +125,9 @@ def test_a_worker_killed_between_the_start_of_the_children_and_the_wait_starts_n
 ) -> None:
     marker = tmp_path / "starts"
     inputs = [{"marker": str(marker)} for _ in range(5)]
-    with dispatcher(settings), worker(settings, "other"):
-        with supervised_worker(settings):
-            job_id = fan(tenant, inputs, die="after_start")
-            [job] = tenant.wait(job_id, timeout_seconds=60)
+    with dispatcher(settings), worker(settings, "other"), supervised_worker(settings):
+        job_id = fan(tenant, inputs, die="after_start")
+        [job] = tenant.wait(job_id, timeout_seconds=60)
     assert {outcome["state"] for outcome in outcomes(tenant, job)} == {"succeeded"}
     assert len(below(tenant, job_id)) == 5
     assert len(marker.read_text(encoding="utf-8").splitlines()) == 5

@@ -19,6 +19,7 @@ from waybill.cli import (
     prices,
     projects,
     prompts,
+    questions,
     receipts,
     retention,
     roles,
@@ -56,6 +57,7 @@ app.add_typer(keys.app, name="keys", rich_help_panel=_USE)
 app.add_typer(projects.app, name="projects", rich_help_panel=_USE)
 app.add_typer(members.app, name="members", rich_help_panel=_USE)
 app.add_typer(audit.app, name="audit", rich_help_panel=_USE)
+questions.register(jobs.app)
 receipts.register(app, jobs.app, rich_help_panel=_USE)
 roles.register(app)
 sample_system.register(app)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from waybill.client.models import Capability, Document, Job, KnowledgeBase
+from waybill.client.models import Capability, Document, Job, KnowledgeBase, TreeNode
 from waybill.client.tenancy import Key, Member, Project
 
 if TYPE_CHECKING:
@@ -43,6 +43,19 @@ def jobs_table(jobs: Iterable[Job]) -> "Table":
         )
         cost = f"{job.cost_usd:.6f}".rstrip("0").rstrip(".")
         made.add_row(job.id, job.capability, state, moment(job.created_at), took(job), cost or "0")
+    return made
+
+
+def tree_table(jobs: Iterable[TreeNode]) -> "Table":
+    """One line a job, indented by its depth."""
+    from rich.text import Text
+
+    made = table("JOB", "KEY", "CAPABILITY", "STATE", "COST USD")
+    for job in jobs:
+        state = job.state if job.reason is None else f"{job.state} ({job.reason})"
+        cost = f"{job.cost_usd:.6f}".rstrip("0").rstrip(".")
+        name = "  " * job.depth + job.id
+        made.add_row(name, job.key or "", job.capability, Text(state, STATE_STYLES.get(job.state, "")), cost or "0")
     return made
 
 

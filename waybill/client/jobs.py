@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from waybill.client import events
-from waybill.client.models import Event, Feedback, Job, Page
+from waybill.client.models import Event, Feedback, Job, JobTree, Page
 from waybill.client.transport import Transport
 
 _POLL_SECONDS = 30
@@ -97,6 +97,19 @@ class Jobs:
     def cancel(self, job_id: str) -> Job:
         """Ask for cancellation. An idle job is cancelled at once; a running one stops at its next step."""
         return Job.model_validate(self._transport.post(f"/v1/jobs/{job_id}/cancel").json())
+
+    def answer(self, job_id: str, value: Any, *, key: str | None = None) -> Job:
+        """Answer what a waiting job has asked; `key` names the question when more than one is open.
+
+        The same answer again changes nothing. Raises `ApiProblem` 409 when another one was first or the job does not
+        wait, 422 with the path of what does not match the question's schema.
+        """
+        body = {"value": value, **({"key": key} if key is not None else {})}
+        return Job.model_validate(self._transport.post(f"/v1/jobs/{job_id}/input", body).json())
+
+    def tree(self, job_id: str) -> JobTree:
+        """The job and all jobs below it, with what each has cost."""
+        return JobTree.model_validate(self._transport.get(f"/v1/jobs/{job_id}/tree").json())
 
     def rate(self, job_id: str, score: float, comment: str | None = None) -> Feedback:
         """Say what its result was worth, from 0 to 1. Raises `ApiProblem` 409 before it has ended."""

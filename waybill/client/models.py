@@ -19,7 +19,7 @@ class Resource(BaseModel):
 
     def as_json(self) -> dict[str, Any]:
         """The resource as plain JSON values, with every member the server sent and none it did not."""
-        return self.model_dump(mode="json", exclude_unset=True)
+        return self.model_dump(mode="json", exclude_unset=True, by_alias=True)
 
 
 class JobError(Resource):
@@ -27,6 +27,17 @@ class JobError(Resource):
 
     code: str
     message: str = ""
+
+
+class Question(Resource):
+    """What a waiting job wants to know; `answer_schema` is the JSON Schema of the answer."""
+
+    key: str
+    question: str
+    answer_schema: dict[str, Any] = Field(alias="schema", default_factory=dict)
+    details: dict[str, Any] | None = None
+    asked_at: datetime | None = None
+    due_at: datetime | None = None
 
 
 class Job(Resource):
@@ -53,11 +64,34 @@ class Job(Resource):
     result: dict[str, Any] | None = None
     usage: list[dict[str, Any]] = Field(default_factory=list)
     cost_usd: Decimal = Decimal(0)
+    children_cost_usd: Decimal = Decimal(0)
+    questions: list[Question] = Field(default_factory=list)
 
     @property
     def is_terminal(self) -> bool:
         """Whether the job has ended."""
         return self.state in TERMINAL_STATES
+
+
+class TreeNode(Resource):
+    """A job of a tree; `key` is the name under which its parent called it."""
+
+    id: str
+    parent_id: str | None = None
+    key: str | None = None
+    depth: int = 0
+    capability: str
+    state: str
+    reason: str | None = None
+    cost_usd: Decimal = Decimal(0)
+
+
+class JobTree(Resource):
+    """A job and all below it, parents before children."""
+
+    job_id: str
+    total_cost_usd: Decimal = Decimal(0)
+    jobs: list[TreeNode]
 
 
 class Feedback(Resource):

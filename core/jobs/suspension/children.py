@@ -25,7 +25,7 @@ from core.kit.settings import Settings
 _SMALLEST_USD = Decimal("0.000000001")
 
 
-def start(
+def start(  # noqa: PLR0917 - what submits, for whom, and what
     session: Session,
     service: JobService,
     settings: Settings,

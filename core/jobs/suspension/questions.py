@@ -93,7 +93,15 @@ def answer(session: Session, principal: Principal, job_id: UUID, key: str | None
     _require_waiting(job)
     _validate(question.schema, value)
     actor = principal.actor
-    if not repository.answer(session, principal, job_id, question.key, value, actor.id or actor.kind):
+    kept = repository.answer(
+        session,
+        principal.organization_id,
+        job_id,
+        question.key,
+        value=value,
+        answered_by=actor.id or actor.kind,
+    )
+    if not kept:
         raise _timed_out(question)
     record(
         session,
@@ -122,7 +130,9 @@ def _choose(asked: list[Question], job: JobRecord, key: str | None) -> Question:
     waiting = [question for question in asked if question.is_open]
     if len(waiting) > 1:
         keys = ", ".join(repr(question.key) for question in waiting)
-        raise _invalid("body.key", "key_required", f"this job has asked more than one question: name {keys}")
+        message = f"this job has asked more than one question: name {keys}"
+        problem = {"path": "body.key", "code": "key_required", "message": message}
+        raise Unprocessable(message, errors=[problem])
     if waiting:
         return waiting[0]
     if len(asked) == 1:
@@ -140,7 +150,7 @@ def _validate(schema: Mapping[str, Any], value: Any) -> None:
     problems = [
         {
             "path": ".".join(["body", "value", *map(str, error.absolute_path)]),
-            "code": f"schema_{error.validator}",
+            "code": "answer_invalid",
             "message": error.message[:500],
         }
         for error in sorted(_validator(schema).iter_errors(value), key=lambda error: list(map(str, error.path)))
@@ -157,7 +167,3 @@ def _same(first: Any, second: Any) -> bool:
 
 def _timed_out(question: Question) -> QuestionTimedOut:
     return QuestionTimedOut(f"the time to answer {question.key!r} is up", key=question.key)
-
-
-def _invalid(path: str, code: str, message: str) -> Unprocessable:
-    return Unprocessable(f"{path}: {message}", errors=[{"path": path, "code": code, "message": message}])

@@ -131,14 +131,14 @@ def questions(executor: Executor, organization_id: UUID, job_id: UUID) -> list[Q
     return [Question(*tuple(row)) for row in rows]
 
 
-def answer(session: Session, principal: Principal, job_id: UUID, key: str, value: Any, answered_by: str) -> bool:
+def answer(session: Session, organization_id: UUID, job_id: UUID, key: str, *, value: Any, answered_by: str) -> bool:
     """Keep the answer to an open question; False when it is not open any more."""
     rows = session.execute(
         _ANSWER,
         {
             "job_id": job_id,
             "key": key,
-            "organization_id": principal.organization_id,
+            "organization_id": organization_id,
             "value": orjson.dumps(value).decode(),
             "answered_by": answered_by,
         },
@@ -163,9 +163,7 @@ def child_keys(session: Session, organization_id: UUID, parent_id: UUID) -> set[
     return set(session.execute(_KEYS, {"parent_id": parent_id, "organization_id": organization_id}).scalars())
 
 
-def link(
-    session: Session, organization_id: UUID, parent_id: UUID, *, key: str, child_id: UUID, position: int
-) -> None:
+def link(session: Session, organization_id: UUID, parent_id: UUID, *, key: str, child_id: UUID, position: int) -> None:
     """Write down which child a call became."""
     session.execute(
         _LINK,
@@ -206,7 +204,7 @@ def cost_below(executor: Executor, job_id: UUID) -> Decimal:
 def tree(executor: Executor, principal: Principal, job_id: UUID) -> list[Node]:
     """The job and all below it, parents before children, siblings in the order of their calls; empty: no such job."""
     rows = executor.execute(_TREE, {"id": job_id, "project_id": principal.project_id})
-    return [Node(*tuple(row)[:5], JobState(row[5]), *tuple(row)[6:]) for row in rows]
+    return [Node(**{**row._asdict(), "state": JobState(row.state)}) for row in rows]
 
 
 def lock_children(session: Session, principal: Principal, parents: Sequence[UUID]) -> dict[UUID, JobState]:

@@ -20,7 +20,7 @@ from core.jobs import repository as jobs
 from core.jobs.records import JobRecord
 from core.jobs.states import Priority
 from core.jobs.waybill import repository
-from core.jobs.waybill.repository import EVENTS_MOST, Moment
+from core.jobs.waybill.repository import EVENTS_MOST, ChildFacts, Moment
 from core.keys.principal import Principal
 from core.kit.canonical import canonical
 from core.kit.clock import isoformat
@@ -83,6 +83,7 @@ def issue(session: Session, principal: Principal, job_id: UUID, signer: Signer) 
         "models": _models(entries),
         "costs": _costs(entries),
         "policy_decisions": [_decision(record) for record in records if record.action.startswith(_POLICY)],
+        "children": [_child(child) for child in repository.children(session, principal, job_id)],
         "result": {"state": str(job.state), "digest": _hex(result)},
         "audit": _audit(records, proofs),
     }
@@ -109,6 +110,18 @@ def _job(job: JobRecord) -> dict[str, Any]:
         "started_at": _time(job.started_at),
         "finished_at": _time(job.finished_at),
         "trace_id": _trace_id(job.traceparent),
+    }
+
+
+def _child(child: ChildFacts) -> dict[str, Any]:
+    return {
+        "id": encode(JOB, child.id),
+        "key": child.key,
+        "capability": child.capability,
+        "state": child.state,
+        "input_digest": _hex(child.input_digest),
+        "result_digest": _hex(child.result_digest),
+        "cost_usd": format_money(child.cost_usd),
     }
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,26 @@ _STORY = text(
     " AND (type LIKE 'step.%' OR type IN ('job.queued', 'job.started', 'job.waiting', 'job.succeeded', 'job.failed',"
     " 'job.cancelled', 'job.expired', 'job.rejected')) ORDER BY id LIMIT :most"
 )
+
+_CHILDREN = text("""
+SELECT child.id, link.key, child.capability, child.state, child.input_digest, child.result_digest,
+  child.cost_usd + jobs_cost_below(child.id) AS cost_usd
+FROM job_children AS link JOIN jobs AS child ON child.id = link.child_id AND child.project_id = :project_id
+WHERE link.parent_id = :id ORDER BY link.position
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class ChildFacts:
+    """What a waybill says of a child; the child's own waybill says the rest."""
+
+    id: UUID
+    key: str
+    capability: str
+    state: str
+    input_digest: bytes | None
+    result_digest: bytes | None
+    cost_usd: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +61,9 @@ def story(session: Executor, principal: Principal, job_id: UUID) -> list[Moment]
     """Starts, ends and steps of the job's attempts, in order; at most one more than `EVENTS_MOST`."""
     scope = {"id": job_id, "organization_id": principal.organization_id, "most": EVENTS_MOST + 1}
     return [Moment(*tuple(row)) for row in session.execute(_STORY, scope)]
+
+
+def children(session: Executor, principal: Principal, job_id: UUID) -> list[ChildFacts]:
+    """The job's children, in the order of their calls."""
+    rows = session.execute(_CHILDREN, {"id": job_id, "project_id": principal.project_id})
+    return [ChildFacts(*tuple(row)) for row in rows]

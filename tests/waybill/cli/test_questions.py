@@ -1,0 +1,57 @@
+"""``waybill jobs questions``, ``answer`` and ``tree``."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from core.capability import ChildCall, JobSuspended
+from core.jobs.states import SUSPEND
+from core.kit.db import Database
+from core.kit.ids import JOB, decode
+from tests.factories.api import RunningApi
+from tests.factories.asking_capabilities import REFUND_SCHEMA
+from tests.factories.attempts import Attempt
+from tests.waybill.cli.conftest import Cli
+
+
+@pytest.fixture
+def attempt(cli: Cli, api: RunningApi) -> Iterator[Attempt]:
+    job_id = cli("jobs", "submit", "probe.ask", "-i", "{}").stdout.strip()
+    database = Database(api.settings, application_name="test", pool_size=2)
+    opened = Attempt(api.settings, database, decode(JOB, job_id))
+    yield opened
+    opened.close()
+    database.close()
+
+
+def test_a_question_is_shown_and_answered(cli: Cli, attempt: Attempt) -> None:
+    with pytest.raises(JobSuspended) as suspended:
+        attempt.context.ask("approve", "May it be refunded?", REFUND_SCHEMA, details={"amount_usd": "250.00"})
+    why = suspended.value
+    attempt.context.end(SUSPEND, "job.waiting", {"reason": why.reason}, reason=why.reason, error=why.why)
+    job_id = json.loads(cli("jobs", "list", "--capability", "probe.ask", "--json").stdout)["data"][0]["id"]
+    shown = cli("jobs", "questions", job_id)
+    assert "approve: May it be refunded?" in shown.stdout
+    assert '"amount_usd": "250.00"' in shown.stdout
+    [question] = json.loads(cli("jobs", "questions", job_id, "--json").stdout)["data"]
+    assert question["schema"] == REFUND_SCHEMA
+    wrong = cli("jobs", "answer", job_id, "yes")
+    assert wrong.exit_code == 5
+    assert "body.value" in wrong.stderr
+    answered = cli("jobs", "answer", job_id, '{"approved": true}', "--key", "approve")
+    assert answered.exit_code == 0, answered.stderr
+    assert "queued" in answered.stdout
+    assert cli("jobs", "answer", job_id, '{"approved": false}').exit_code != 0
+    assert "asks nothing" in cli("jobs", "questions", job_id).stderr
+
+
+def test_a_tree_is_drawn_with_its_keys(cli: Cli, attempt: Attempt) -> None:
+    with pytest.raises(JobSuspended):
+        attempt.context.call_all([ChildCall(key, "probe.act", {"act": "noop"}) for key in ("left", "right")])
+    job_id = json.loads(cli("jobs", "list", "--capability", "probe.ask", "--json").stdout)["data"][0]["id"]
+    drawn = cli("jobs", "tree", job_id)
+    assert drawn.exit_code == 0, drawn.stderr
+    assert [line.split()[1] for line in drawn.stdout.splitlines()[2:4]] == ["left", "right"]
+    found = json.loads(cli("jobs", "tree", job_id, "--json").stdout)
+    assert [job["key"] for job in found["jobs"]] == [None, "left", "right"]

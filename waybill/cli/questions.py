@@ -1,0 +1,88 @@
+"""``waybill jobs questions|answer|tree``: what jobs ask people, and what they call."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from waybill.cli.connect import connect
+from waybill.cli.exits import EPILOG
+from waybill.cli.jobs import JobId
+from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.output import Output
+
+
+def register(jobs: typer.Typer) -> None:
+    """Add the commands to `waybill jobs`."""
+    for command in (questions, answer, tree):
+        jobs.command(epilog=EPILOG)(command)
+
+
+def questions(job_id: JobId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Show what a waiting job has asked: the question, what to know before, and the JSON Schema of the answer."""
+    from waybill.cli.tables import moment
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        job = client.jobs.get(job_id)
+    if as_json:
+        output.document({"data": [question.as_json() for question in job.questions]})
+        return
+    if not job.questions:
+        output.note(f"{job.id} asks nothing: it is {job.state}")
+    for question in job.questions:
+        due = f"until {moment(question.due_at)}" if question.due_at is not None else ""
+        output.show(f"{question.key}: {question.question}")
+        if question.details:
+            output.show(f"  details {json.dumps(question.details)}")
+        output.show(f"  schema  {json.dumps(question.answer_schema)}")
+        output.note(f"  answer {due}: waybill jobs answer {job.id} JSON --key {question.key}", style="dim")
+
+
+def answer(
+    job_id: JobId,
+    value: Annotated[
+        str,
+        typer.Argument(
+            metavar="VALUE", help="The answer: JSON where it parses as JSON, else text.", show_default=False
+        ),
+    ],
+    key: Annotated[
+        str | None, typer.Option(metavar="KEY", show_default="the only open one", help="Which question.")
+    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Answer a waiting job, which then goes on. The first answer stands.
+
+    Example: waybill jobs answer job_01k… '{"approved": true}'
+    """
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        job = client.jobs.answer(job_id, _read(value), key=key)
+    if as_json:
+        output.document(job.as_json())
+    else:
+        output.show(f"{job.id} goes on: it is {job.state}")
+
+
+def tree(job_id: JobId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Show a job and the jobs below it, with what each has cost."""
+    from waybill.cli.tables import tree_table
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        found = client.jobs.tree(job_id)
+    if as_json:
+        output.document(found.as_json())
+        return
+    output.show(tree_table(found.jobs))
+    output.note(f"total {found.total_cost_usd} USD", style="dim")
+
+
+def _read(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
