@@ -37,11 +37,13 @@ class CustomerReference(_Strict):
 class ResolveInput(_Strict):
     """A customer's message, and what may be done about it."""
 
-    message: str = Field(min_length=1, max_length=MESSAGE_MAX_CHARACTERS)
+    message: str = Field(
+        min_length=1, max_length=MESSAGE_MAX_CHARACTERS, description="What the customer writes, the newest message."
+    )
     thread: list[ThreadMessage] = Field(
         default_factory=list, max_length=THREAD_MAX, description="What was written before, oldest first."
     )
-    customer: CustomerReference | None = None
+    customer: CustomerReference | None = Field(None, description="Who writes; null when the channel does not know.")
     order: str | None = Field(
         None, min_length=1, max_length=100, description="An order or tracking number, where the channel knows it."
     )

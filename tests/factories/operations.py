@@ -54,7 +54,7 @@ def lost(tool: str) -> Callable[[str], None]:
 
     def fail(called: str) -> None:
         if called == tool:
-            raise ToolError("tool_unavailable", "the line broke")
+            raise ToolError("the line broke", code="tool_unavailable")
 
     return fail
 

@@ -21,7 +21,7 @@ _REFUSALS = frozenset({400, 401, 403, 404, 405, 406, 413})
 class ToolError(Exception):
     """The call did not come through. `is_final`: the server refused us, and would again."""
 
-    def __init__(self, code: str, message: str, *, is_final: bool = False) -> None:
+    def __init__(self, message: str, *, code: str, is_final: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.is_final = is_final
@@ -60,9 +60,9 @@ class McpClient:
         except (ToolError, ToolRefusal):
             raise
         except Unavailable as missing:
-            raise ToolError(missing.code, missing.detail, is_final=True) from missing
+            raise ToolError(missing.detail, code=missing.code, is_final=True) from missing
         except TimeoutError as late:
-            raise ToolError("tool_timeout", f"{server.name} did not answer in time") from late
+            raise ToolError(f"{server.name} did not answer in time", code="tool_timeout") from late
         except Exception as failure:
             raise _read_failure(server, failure) from failure
 
@@ -98,7 +98,7 @@ def _read_answer(server: ToolServer, answer: CallToolResult) -> dict[str, Any]:
     text = "\n".join(block.text for block in answer.content if isinstance(block, TextContent))
     read = answer.structuredContent if answer.structuredContent is not None else _json_of(text)
     if len(text) > ANSWER_MAX_BYTES or len(json.dumps(read)) > ANSWER_MAX_BYTES:
-        raise ToolError("tool_answer_too_large", f"{server.name} answered more than {ANSWER_MAX_BYTES} bytes")
+        raise ToolError(f"{server.name} answered more than {ANSWER_MAX_BYTES} bytes", code="tool_answer_too_large")
     if answer.isError:
         code, message = read.get("code"), read.get("message") or text
         raise ToolRefusal(str(code)[:60] if code else "tool_refused", str(message)[:500])
@@ -118,8 +118,8 @@ def _read_failure(server: ToolServer, failure: BaseException) -> ToolError:
     for leaf in _leaves(failure):
         if isinstance(leaf, httpx.HTTPStatusError) and leaf.response.status_code in _REFUSALS:
             status = leaf.response.status_code
-            return ToolError("tool_server_refused", f"{server.name} answered {status}", is_final=True)
-    return ToolError("tool_unavailable", f"{server.name} could not be reached")
+            return ToolError(f"{server.name} answered {status}", code="tool_server_refused", is_final=True)
+    return ToolError(f"{server.name} could not be reached", code="tool_unavailable")
 
 
 def _leaves(failure: BaseException) -> list[BaseException]:

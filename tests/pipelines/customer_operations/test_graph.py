@@ -128,7 +128,8 @@ def test_a_job_may_ask_for_a_stricter_threshold_and_not_for_a_wider_one(desk: De
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_no_effect_happens_twice_when_the_worker_is_killed_at_a_call(desk: Desk, tool: str, moment: str) -> None:
     ctx = desk.context()
-    client = FaultyClient(**{moment: killed_once(tool)})
+    client = FaultyClient()
+    setattr(client, moment, killed_once(tool))
     with pytest.raises(Killed):
         desk.resolve(letter(CANCEL, BAKERY), ctx=ctx, client=client)
     after = FaultyClient()
