@@ -11,6 +11,7 @@ from core.ledger.prices import models as _prices
 from core.limits import models as _limits
 from core.registry import models as _registry
 from core.registry.experiments import models as _experiments
+from core.webhooks import models as _webhooks
 
 metadata = Base.metadata
 
@@ -25,5 +26,6 @@ __all__ = [
     "_prices",
     "_registry",
     "_retention",
+    "_webhooks",
     "metadata",
 ]

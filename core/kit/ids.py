@@ -26,6 +26,8 @@ ERASURE = "ers"
 EXPERIMENT = "exp"
 ARM = "arm"
 MODEL_VERSION = "mver"
+WEBHOOK_ENDPOINT = "whe"
+MESSAGE = "msg"
 
 
 def new_id() -> UUID:

@@ -35,7 +35,16 @@ def _ours(item: Any, name: str | None, kind: str, reflected: bool, _compared: An
 
 PARTITION_PREFIXES = tuple(
     f"{table}_{suffix}"
-    for table in ("jobs", "job_events", "job_checkpoints", "job_checkpoint_writes", "ledger_entries", "audit_records")
+    for table in (
+        "jobs",
+        "job_events",
+        "job_checkpoints",
+        "job_checkpoint_writes",
+        "ledger_entries",
+        "audit_records",
+        "webhook_deliveries",
+        "webhook_attempts",
+    )
     for suffix in ("default", "20")
 )
 
