@@ -76,9 +76,7 @@ class WebhookDelivery(Base):
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
-        CheckConstraint(
-            "state IN ('pending', 'delivered', 'failed', 'cancelled')", name="webhook_deliveries_state"
-        ),
+        CheckConstraint("state IN ('pending', 'delivered', 'failed', 'cancelled')", name="webhook_deliveries_state"),
         CheckConstraint("(endpoint_id IS NULL) <> (url IS NULL)", name="webhook_deliveries_receiver"),
         CheckConstraint("(state = 'pending') = (finished_at IS NULL)", name="webhook_deliveries_finished"),
         CheckConstraint("state = 'pending' OR NOT is_held", name="webhook_deliveries_held"),
@@ -86,9 +84,7 @@ class WebhookDelivery(Base):
         Index("webhook_deliveries_pending", "lane", "next_attempt_at", postgresql_where=text(PENDING)),
         Index("webhook_deliveries_held", "lane", "next_attempt_at", postgresql_where=text(HELD)),
         Index("webhook_deliveries_of_project", "project_id", "id"),
-        Index(
-            "webhook_deliveries_of_endpoint", "endpoint_id", "id", postgresql_where=text("endpoint_id IS NOT NULL")
-        ),
+        Index("webhook_deliveries_of_endpoint", "endpoint_id", "id", postgresql_where=text("endpoint_id IS NOT NULL")),
         Index("webhook_deliveries_of_job", "job_id", postgresql_where=text("job_id IS NOT NULL")),
         {"postgresql_partition_by": "RANGE (id)"},
     )
