@@ -279,6 +279,6 @@ def redeliver_since(
     states: Sequence[DeliveryState],
     most: int,
 ) -> int:
-    """Begin anew the schedules of an endpoint's ended deliveries made since then, the oldest first; returns how many."""
+    """Begin anew an endpoint's ended deliveries of since then, the oldest first; returns how many."""
     given = {"endpoint_id": endpoint_id, "since": since, "states": [state.value for state in states], "most": most}
     return int(session.execute(_REDELIVER_SINCE, {**_scope(principal), **given}).scalar_one())

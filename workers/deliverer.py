@@ -1,4 +1,4 @@
-"""The webhook process: delivers what is due, and tells of keys that end soon. Several may run; none is special.
+"""The deliverer: sends the webhooks that are due, and tells of keys that end soon. Several may run; none is special.
 
 It needs Postgres and nothing else: what is due, and until when somebody holds it, are columns of the deliveries.
 """
@@ -24,12 +24,12 @@ _KEYS_AHEAD = timedelta(days=7)
 _log = get_logger(__name__)
 
 
-class WebhookPool:
+class DeliveryLoop:
     """The loop of the process."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._database = Database(settings, application_name="waybill-webhooks", pool_size=_CONNECTIONS)
+        self._database = Database(settings, application_name="waybill-deliverer", pool_size=_CONNECTIONS)
         self._deliverer = Deliverer(settings, self._database)
         self._stop = threading.Event()
 
@@ -51,14 +51,14 @@ class WebhookPool:
                         queue.announce_keys(session, _KEYS_AHEAD)
             except Exception as error:  # noqa: BLE001 - whatever a round died of, the next one must come
                 if is_unavailable(error):
-                    _log.warning("webhooks_wait_for_postgres", error=type(error).__name__)
+                    _log.warning("deliverer_waits_for_postgres", error=type(error).__name__)
                 else:
-                    _log.exception("webhook_round_failed")
+                    _log.exception("deliverer_round_failed")
                 self._stop.wait(1.0)
             self._rest(taken)
         self._deliverer.close()
         self._database.close()
-        _log.info("webhooks_stopped")
+        _log.info("deliverer_stopped")
 
     def _rest(self, taken: int) -> None:
         """After a full round there is probably more: look again as soon as a place is free. Else after the interval."""
@@ -70,16 +70,16 @@ class WebhookPool:
 
 def main(settings: Settings) -> None:
     """Deliver webhooks until SIGTERM or SIGINT; attempts under way are finished first."""
-    configure_logging(settings, service="webhooks")
-    configure_tracing(settings, service="webhooks")
+    configure_logging(settings, service="deliverer")
+    configure_tracing(settings, service="deliverer")
     if settings.metrics_port:
         serve_metrics(settings.metrics_port)
-    pool = WebhookPool(settings)
+    loop = DeliveryLoop(settings)
 
     def leave(_signal: int, _frame: FrameType | None) -> None:
-        pool.stop()
+        loop.stop()
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
-    _log.info("webhooks_started", concurrency=settings.webhook_concurrency)
-    pool.run()
+    _log.info("deliverer_started", concurrency=settings.webhook_concurrency)
+    loop.run()
