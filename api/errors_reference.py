@@ -99,6 +99,8 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
             "limits are set for an organization, a project or a key",
             "`organization`, `prj_…`, `key_…`",
         ),
+        ("webhook_delivery_not_found", "no such delivery in the project", "`waybill webhooks deliveries`"),
+        ("webhook_endpoint_not_found", "no such webhook endpoint in the project", "`waybill webhooks list`"),
     ),
     405: (("method_not_allowed", "the route exists, the method does not", "see `Allow`"),),
     408: (("request_timeout", "the body did not arrive in time", "send it again"),),
@@ -127,8 +129,19 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("project_name_taken", "there is a project of that name", "another name"),
         ("version_pinned", "an alias holds on to the version", "point it elsewhere first; `detail` names it"),
         ("version_retired", "the version is retired", "`waybill models restore`"),
+        ("webhook_delivery_pending", "the delivery has not ended", "it is tried again when it is due"),
+        ("webhook_endpoint_state", "the endpoint is in a state that does not allow this", "see `detail`"),
+        ("webhook_endpoints_too_many", "the project has as many endpoints as it may", "remove one first"),
+        (
+            "webhook_secret_missing",
+            "the project has no secret for jobs' webhooks",
+            "`waybill webhooks secret --rotate`",
+        ),
     ),
-    410: (("gone", "it existed, and its retention has ended", "submit it again"),),
+    410: (
+        ("gone", "it existed, and its retention has ended", "submit it again"),
+        ("webhook_body_erased", "retention took the message away", "read the job instead"),
+    ),
     413: (("payload_too_large", "the body is over the limit", "see [settings](settings.md)"),),
     415: (("unsupported_media_type", "this route does not read that type", "`application/json`"),),
     422: (
@@ -143,6 +156,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("project_required", "a person must name the project", "`Waybill-Project: prj_…`"),
         ("report_too_large", "the report has too many rows", "a shorter time, or fewer groups"),
         ("validation_error", "readable, but wrong", "`errors` names each field"),
+        ("webhook_url_refused", "nothing is sent to that URL", "`errors` says why: [webhooks](webhooks.md)"),
     ),
     429: (
         (

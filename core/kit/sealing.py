@@ -24,7 +24,7 @@ _SECRET_KEY_MIN_LENGTH = 32
 class SealingKeyMissing(Unavailable):
     """Nothing can be sealed or opened without ``WAYBILL_SECRET_KEY``."""
 
-    default_code = "secret_key_unusable"
+    default_code = "secret_key_not_configured"
 
 
 class CannotOpen(ValueError):

@@ -1,4 +1,4 @@
-"""The long-running roles, one process each: ``api``, ``worker``, ``dispatcher``, ``deliverer``, ``flower``; and ``migrate``.
+"""The long-running roles, one process each: `api`, `worker`, `dispatcher`, `deliverer`, `flower`; and `migrate`.
 
 Each command imports only its own role's code, inside the command: the images of the API and of the workers are
 separate, and neither has the other's packages.

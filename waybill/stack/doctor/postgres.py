@@ -156,7 +156,7 @@ def _webhooks(connection: psycopg.Connection[Any]) -> Check:
     return warn(
         name,
         f"{waiting} deliveries to {lanes} receivers are overdue by more than a minute",
-        "see that `waybill deliverer` runs; if it does, a receiver is slow: waybill webhooks deliveries --state pending",
+        "see that `waybill deliverer` runs; if it does: waybill webhooks deliveries --state pending",
     )
 
 
