@@ -44,8 +44,8 @@ EndpointId = Annotated[str, Path(description="The endpoint's id.", examples=["wh
     summary="Add a webhook endpoint",
     description=(
         "The project's events are sent to it from now on, signed as the Standard Webhooks specification says. The"
-        " answer shows the secret once. The URL is https on the public internet; its name is resolved and checked now, and"
-        " again at every attempt."
+        " answer shows the secret once. The URL is https on the public internet; its name is resolved and"
+        " checked now, and again at every attempt."
     ),
     responses={
         201: {"description": "Added.", "headers": {**_LOCATION, **REPLAYED}},
