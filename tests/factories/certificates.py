@@ -65,9 +65,7 @@ class Authority:
             .not_valid_before(utc_now() - timedelta(hours=1))
             .not_valid_after(utc_now() + timedelta(days=2))
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
 
 

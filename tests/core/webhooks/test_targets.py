@@ -52,10 +52,10 @@ HOSTILE = (
     "https://127.0.0.01/",
     "https://127.0.0.1./",
     "https://example.com.0x7f/",
-    "https://１２７.０.０.１/",
-    "https://127。0。0。1/",
+    "https://\uff11\uff12\uff17.\uff10.\uff10.\uff11/",
+    "https://127\u30020\u30020\u30021/",
     "https://%31%32%37.0.0.1/",
-    "https://①②⑦.⓪.⓪.①/",
+    "https://\u2460\u2461\u2466.\u24ea.\u24ea.\u2460/",
     "https://256.256.256.256/",
     # private networks
     "https://10.0.0.1/",
