@@ -127,7 +127,7 @@ def _webhook(runtime: Runtime, principal: Principal, given: JobWebhook) -> dict[
         runtime.webhook_targets.check(given.url)
     except TargetRefused as refusal:
         raise refusal.at("body.webhook.url") from None
-    runtime.webhooks.project_secret(runtime.database.single_tenant(principal.organization_id), principal)
+    runtime.webhooks.require_project_secret(runtime.database.single_tenant(principal.organization_id), principal)
     return StoredWebhook(given.url, tuple(given.events), given.include_result).as_json()
 
 

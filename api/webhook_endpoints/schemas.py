@@ -115,7 +115,7 @@ class WebhookEndpointPage(BaseModel):
 class WebhookSecret(BaseModel):
     """The project's own secret, without the secret."""
 
-    rotated_at: datetime
+    rotated_at: datetime | None = Field(description="Null: there is none yet.")
     previous_until: datetime | None = Field(description="Until when the old secret signs as well.")
 
 
@@ -201,8 +201,10 @@ def endpoint_to_wire(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def secret_to_wire(secret: Secret) -> dict[str, Any]:
+def secret_to_wire(secret: Secret | None) -> dict[str, Any]:
     """`secret` as the members of `WebhookSecret`."""
+    if secret is None:
+        return {"rotated_at": None, "previous_until": None}
     return {"rotated_at": isoformat(secret.rotated_at), "previous_until": _time(secret.previous_until)}
 
 

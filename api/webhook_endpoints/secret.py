@@ -21,7 +21,7 @@ router = new_router("/v1/webhook-secret", "webhooks")
     "",
     response_model=WebhookSecret,
     summary="Read about the project's webhook secret",
-    responses={200: {"description": "When it was made; never the secret."}, **problems(409)},
+    responses={200: {"description": "When it was made; never the secret."}, **problems()},
 )
 @requires("webhooks:read")
 async def read_secret(request: Request) -> Response:
@@ -29,7 +29,7 @@ async def read_secret(request: Request) -> Response:
     return respond_json(secret_to_wire(await get_runtime(request).in_thread(_read, request)))
 
 
-def _read(request: Request) -> Secret:
+def _read(request: Request) -> Secret | None:
     runtime, principal = get_runtime(request), caller(request)
     return runtime.webhooks.project_secret(runtime.database.single_tenant(principal.organization_id), principal)
 

@@ -132,15 +132,17 @@ class WebhookService:
         _record(session, principal, AuditAction.WEBHOOK_SECRET_ROTATE, subject, facts)
         return Issued(secret, project_secret=stored)
 
-    def project_secret(self, executor: Executor, principal: Principal) -> Secret:
-        """When the project's own secret was made or rotated. Raises `SecretMissing`."""
-        found = repository.get_secret(executor, principal, principal.project_id)
-        if found is None:
+    def project_secret(self, executor: Executor, principal: Principal) -> Secret | None:
+        """When the project's own secret was made or rotated; None when there is none."""
+        return repository.get_secret(executor, principal, principal.project_id)
+
+    def require_project_secret(self, executor: Executor, principal: Principal) -> None:
+        """Raises `SecretMissing` unless the project can sign for receivers that jobs name."""
+        if self.project_secret(executor, principal) is None:
             raise SecretMissing(
                 "this project has no secret for the webhooks that jobs name; make it once with"
                 " POST /v1/webhook-secret/rotate, or waybill webhooks secret --rotate"
             )
-        return found
 
     def _new_secret(
         self, session: Session, principal: Principal, owner_id: UUID, overlap: timedelta

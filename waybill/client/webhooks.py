@@ -32,7 +32,7 @@ class WebhookEndpoint(Resource):
 class WebhookSecret(Resource):
     """The project's own secret, for the receivers that jobs name."""
 
-    rotated_at: datetime
+    rotated_at: datetime | None = None
     previous_until: datetime | None = None
     secret: str | None = None
 
@@ -137,7 +137,7 @@ class Webhooks:
         return int(self._transport.post(f"{_ENDPOINTS}/{endpoint_id}/redeliver", body).json()["deliveries"])
 
     def secret(self) -> WebhookSecret:
-        """When the project's own secret was made. Raises `ApiProblem` 409 when there is none."""
+        """When the project's own secret was made; `rotated_at` is None when there is none."""
         return WebhookSecret.model_validate(self._transport.get(_SECRET).json())
 
     def rotate_secret(self, *, overlap_seconds: int = 24 * 3600) -> WebhookSecret:
