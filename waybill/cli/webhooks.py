@@ -157,8 +157,8 @@ def secret(
         output.show(f"made {found.rotated_at:%Y-%m-%d %H:%M} UTC")
 
 
-@app.command(epilog=EPILOG)
-def test(endpoint_id: EndpointId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+@app.command("test", epilog=EPILOG)
+def send_test(endpoint_id: EndpointId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
     """Send a test message; `waybill webhooks delivery` tells what came of it."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
@@ -251,8 +251,8 @@ def _moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        found = datetime.min
-    if found.tzinfo is None:
+        found = None
+    if found is None or found.tzinfo is None:
         raise typer.BadParameter("write 2026-11-23T05:00:00Z, or 30m, 6h, 2d", param_hint="--since")
     return found
 
