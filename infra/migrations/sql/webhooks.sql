@@ -122,14 +122,15 @@ END $$;
 
 -- In the transaction, and the statement, that ends a job or lets it wait. Two index probes when nobody is to be told.
 CREATE FUNCTION webhook_job_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE told text := 'job.' || NEW.state; facts jsonb; full_result boolean;
+DECLARE told text := 'job.' || NEW.state; shown_id text; facts jsonb;
 BEGIN
   IF NEW.webhook IS NULL
     AND NOT EXISTS (SELECT FROM webhook_endpoints WHERE project_id = NEW.project_id AND state <> 'disabled') THEN
     RETURN NULL;
   END IF;
+  shown_id := typeid('job', NEW.id);
   facts := jsonb_build_object(
-    'id', typeid('job', NEW.id),
+    'id', shown_id,
     'project_id', typeid('prj', NEW.project_id),
     'capability', NEW.capability,
     'state', NEW.state,
@@ -140,7 +141,7 @@ BEGIN
     'created_at', webhook_time(NEW.created_at),
     'finished_at', webhook_time(NEW.finished_at),
     'cost_usd', NEW.cost_usd::text,
-    'links', jsonb_build_object('self', '/v1/jobs/' || typeid('job', NEW.id)));
+    'links', jsonb_build_object('self', '/v1/jobs/' || shown_id));
   INSERT INTO webhook_deliveries (id, organization_id, project_id, endpoint_id, url, lane, event, job_id, body,
     has_result, traceparent)
   SELECT uuidv7(), NEW.organization_id, NEW.project_id, receiver.id, receiver.url, receiver.lane, told, NEW.id,

@@ -17,7 +17,7 @@ from core.webhooks.records import DeliveryState, EndpointState
 from core.webhooks.schedule import DELAYS
 from core.webhooks.sending import Outcome
 from tests.factories.attempts import attempt
-from tests.factories.webhook_receiver import OK, Reply, Silence, WebhookReceiver
+from tests.factories.webhook_receiver import OK, Reply, Script, Silence, WebhookReceiver
 from tests.factories.webhooks import Hooks, has_signature_of, verify
 
 WEEK = timedelta(days=7)
@@ -135,7 +135,7 @@ def test_a_receiver_that_is_down_is_tried_as_the_schedule_says_with_the_same_byt
 
 @pytest.mark.parametrize("kind", ["down", "slow", "redirecting", "resetting"])
 def test_whatever_a_receiver_does_wrong_the_schedule_is_kept(hooks: Hooks, kind: str) -> None:
-    scripts = {
+    scripts: dict[str, Script] = {
         "down": OK,
         "slow": Silence(),
         "redirecting": Reply(307, {"location": "/"}),

@@ -10,7 +10,6 @@ from core.webhooks.sending import Outcome, Sender
 from core.webhooks.targets import TargetPolicy
 from tests.factories.certificates import Authority
 from tests.factories.webhook_receiver import Drip, Reply, Silence, WebhookReceiver
-from tests.factories.webhooks import LOOPBACK
 from waybill.stack.postgres import free_port
 
 HEADERS = {"webhook-id": "msg_1"}
@@ -22,7 +21,9 @@ def loopback(_host: str, _port: int) -> Sequence[str]:
 
 
 def send(url: str, timeout_seconds: float = 2.0, ca_file: Path | None = None) -> Outcome:
-    settings = Settings(**LOOPBACK, webhook_timeout_seconds=timeout_seconds, webhook_ca_file=ca_file)
+    settings = Settings(
+        webhook_allowed_networks=["127.0.0.0/8"], webhook_timeout_seconds=timeout_seconds, webhook_ca_file=ca_file
+    )
     return Sender(settings, TargetPolicy(settings, loopback)).send(url, HEADERS, b'{"a":1}')
 
 
