@@ -36,6 +36,8 @@ from core.registry.catalogue.catalogue import ModelCatalogue
 from core.registry.deployments import read_deployments
 from core.registry.experiments.service import ExperimentService
 from core.registry.service import ModelRegistry
+from core.webhooks.service import WebhookService
+from core.webhooks.targets import TargetPolicy
 
 _Arguments = ParamSpec("_Arguments")
 _Returned = TypeVar("_Returned")
@@ -66,6 +68,8 @@ class Runtime:
         self.models = ModelRegistry(read_deployments(settings))
         self.catalogue = ModelCatalogue(settings, self.models.deployments)
         self.experiments = ExperimentService()
+        self.webhooks = WebhookService(settings)
+        self.webhook_targets = TargetPolicy(settings)
         self.signer = Signer.from_settings(settings) if settings.signing_key is not None else None
         self.keyring = Keyring.from_settings(settings)
         self.redis = connect(settings)

@@ -107,6 +107,8 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
             "limits are set for an organization, a project or a key",
             "`organization`, `prj_…`, `key_…`",
         ),
+        ("webhook_delivery_not_found", "no such delivery in the project", "`waybill webhooks deliveries`"),
+        ("webhook_endpoint_not_found", "no such webhook endpoint in the project", "`waybill webhooks list`"),
     ),
     405: (("method_not_allowed", "the route exists, the method does not", "see `Allow`"),),
     408: (("request_timeout", "the body did not arrive in time", "send it again"),),
@@ -140,8 +142,19 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("project_name_taken", "there is a project of that name", "another name"),
         ("version_pinned", "an alias holds on to the version", "point it elsewhere first; `detail` names it"),
         ("version_retired", "the version is retired", "`waybill models restore`"),
+        ("webhook_delivery_pending", "the delivery has not ended", "it is tried again when it is due"),
+        ("webhook_endpoint_state", "the endpoint is in a state that does not allow this", "see `detail`"),
+        ("webhook_endpoints_too_many", "the project has as many endpoints as it may", "remove one first"),
+        (
+            "webhook_secret_missing",
+            "the project has no secret for jobs' webhooks",
+            "`waybill webhooks secret --rotate`",
+        ),
     ),
-    410: (("gone", "it existed, and its retention has ended", "submit it again"),),
+    410: (
+        ("gone", "it existed, and its retention has ended", "submit it again"),
+        ("webhook_body_erased", "retention took the message away", "read the job instead"),
+    ),
     413: (("payload_too_large", "the body is over the limit", "see [settings](settings.md)"),),
     415: (
         ("unsupported_media_type", "this route does not read that type", "`application/json`"),
@@ -162,6 +175,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("project_required", "a person must name the project", "`Waybill-Project: prj_…`"),
         ("report_too_large", "the report has too many rows", "a shorter time, or fewer groups"),
         ("validation_error", "readable, but wrong", "`errors` names each field"),
+        ("webhook_url_refused", "nothing is sent to that URL", "`errors` says why: [webhooks](webhooks.md)"),
     ),
     429: (
         (
@@ -232,12 +246,6 @@ FIELDS: dict[str, str] = {
 
 # How a job ended or why it waits: `reason`, and `error.code` of one that failed.
 FAILURES: dict[str, str] = {
-    "tool_amount_invalid": "a tool that moves money was called without an amount that can be read",
-    "tool_answer_unreadable": "a tool server answered with something that is no result",
-    "tool_approval_missing": "a tool was to move more than the project lets it without a person's approval",
-    "tool_limit": "a tool was called more often, or for more, than the operator's file lets one job",
-    "tool_servers_invalid": "the operator's file of tool servers says something wrong",
-    "tool_unknown": "a tool that the operator's file does not name; nothing else is called",
     "remote_bad_answer": "a service answered with something that is no result; see its logs",
     "remote_capabilities_invalid": "the operator's file of remote capabilities says something wrong",
     "remote_not_answered": "a service accepted the work and its entry does not say that it is to be asked again",

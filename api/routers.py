@@ -32,6 +32,9 @@ from api.projects import routes as projects
 from api.prompts import routes as prompts
 from api.retention import routes as retention
 from api.usage import routes as usage
+from api.webhook_endpoints import deliveries as webhook_deliveries
+from api.webhook_endpoints import routes as webhook_endpoints
+from api.webhook_endpoints import secret as webhook_secret
 
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
@@ -63,6 +66,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     prompts.router,
     experiments.router,
     experiment_results.router,
+    webhook_endpoints.router,
+    webhook_deliveries.router,
+    webhook_secret.router,
     usage.router,
     costs.router,
     audit.router,

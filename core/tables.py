@@ -13,6 +13,7 @@ from core.ledger.prices import models as _prices
 from core.limits import models as _limits
 from core.registry import models as _registry
 from core.registry.experiments import models as _experiments
+from core.webhooks import models as _webhooks
 
 metadata = Base.metadata
 
@@ -29,5 +30,6 @@ __all__ = [
     "_registry",
     "_retention",
     "_suspension",
+    "_webhooks",
     "metadata",
 ]

@@ -1,10 +1,10 @@
-"""``python -m workers dispatcher`` and ``python -m workers worker POOL``: the roles without the CLI."""
+"""``python -m workers dispatcher``, ``… deliverer`` and ``… worker POOL``: the roles without the CLI."""
 
 import sys
 
 from core.kit.settings import get_settings
 
-_USAGE = "usage: python -m workers dispatcher | worker POOL [CONCURRENCY]"
+_USAGE = "usage: python -m workers dispatcher | deliverer | worker POOL [CONCURRENCY]"
 
 
 def run(arguments: list[str]) -> int:
@@ -14,6 +14,11 @@ def run(arguments: list[str]) -> int:
             from workers.dispatcher import main as dispatch
 
             dispatch(get_settings())
+            return 0
+        case ["deliverer"]:
+            from workers.deliverer import main as deliver
+
+            deliver(get_settings())
             return 0
         case ["worker", pool, *rest] if len(rest) <= 1 and all(text.isdigit() for text in rest):
             from workers.worker import main as work

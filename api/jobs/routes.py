@@ -13,7 +13,7 @@ from api.answers import carry_out, identify_request, parse_id, respond, respond_
 from api.deps import Runtime, get_runtime
 from api.events import EventStream
 from api.jobs.preferences import parse_wait
-from api.jobs.schemas import METADATA_MAX, Job, JobPage, JobWithResult, SubmitJob, clamp, dump, to_wire
+from api.jobs.schemas import METADATA_MAX, Job, JobPage, JobWebhook, JobWithResult, SubmitJob, clamp, dump, to_wire
 from api.jobs.waiting import is_asking, open_questions, read, wait_for_change, wait_for_end, with_result
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.problem import field_problems, invalid
@@ -29,6 +29,8 @@ from core.keys.principal import Principal
 from core.kit.ids import JOB, encode
 from core.kit.metrics import JOBS_SUBMITTED
 from core.kit.telemetry import current_traceparent
+from core.webhooks.errors import TargetRefused
+from core.webhooks.records import JobWebhook as StoredWebhook
 from pipelines.registry import manifests
 
 router = new_router("/v1/jobs", "jobs")
@@ -78,6 +80,7 @@ async def submit_job(request: Request, body: SubmitJob) -> Response:
     _check_input(manifest, body.input)
     wait_seconds = parse_wait(request.headers.get("prefer"), runtime.settings.api_wait_max_seconds)
     identity = identify_request(request, await request.body())
+    webhook = None if body.webhook is None else await runtime.in_thread(_webhook, runtime, principal, body.webhook)
     new = NewJob(
         capability=manifest.id,
         pool=manifest.pool,
@@ -91,6 +94,7 @@ async def submit_job(request: Request, body: SubmitJob) -> Response:
         max_cost_usd=body.max_cost_usd,
         reserve_usd=manifest.reserve_usd if body.max_cost_usd is None else body.max_cost_usd,
         traceparent=current_traceparent(),
+        webhook=webhook,
     )
     answer = await runtime.in_thread(_submit, request, new, identity)
     if wait_seconds:
@@ -116,6 +120,15 @@ def _manifest(capability: str, principal: Principal) -> Manifest:
     for scope in sorted(manifest.scopes - principal.scopes):
         raise scope_missing(scope)
     return manifest
+
+
+def _webhook(runtime: Runtime, principal: Principal, given: JobWebhook) -> dict[str, Any]:
+    try:
+        runtime.webhook_targets.check(given.url)
+    except TargetRefused as refusal:
+        raise refusal.at("body.webhook.url") from None
+    runtime.webhooks.require_project_secret(runtime.database.single_tenant(principal.organization_id), principal)
+    return StoredWebhook(given.url, tuple(given.events), given.include_result).as_json()
 
 
 def _check_input(manifest: Manifest, given: dict[str, Any]) -> None:

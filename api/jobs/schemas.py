@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 import orjson
@@ -16,13 +16,33 @@ from core.jobs.suspension.records import Question
 from core.kit.clock import isoformat
 from core.kit.ids import JOB, PROJECT, encode
 from core.kit.money import format_money
+from core.webhooks.events import JOB_EVENTS
+from core.webhooks.targets import URL_MAX_CHARACTERS
 
 METADATA_MAX = 32
 _EXAMPLE_ID = "job_01jd3q8v9tfq8a1b2c3d4e5f6g"
 _PRIORITIES = tuple(str(priority) for priority in (Priority.of_rank(rank) for rank in range(len(Priority))))
 
+JobEvent = Literal["job.succeeded", "job.failed", "job.cancelled", "job.expired", "job.rejected", "job.waiting"]
 MetadataName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
+
+
+class JobWebhook(BaseModel):
+    """A receiver for one job, beside the project's endpoints."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(
+        min_length=1,
+        max_length=URL_MAX_CHARACTERS,
+        description="Where to POST; https, on the public internet. Signed with the project's webhook secret.",
+        examples=["https://example.com/hooks/waybill"],
+    )
+    events: list[JobEvent] = Field(
+        default_factory=list, max_length=len(JOB_EVENTS), description="Which events of the job; none means all."
+    )
+    include_result: bool = Field(False, description="Send the result along, unless it is larger than 64 KiB.")
 
 
 class SubmitJob(BaseModel):
@@ -62,6 +82,8 @@ class SubmitJob(BaseModel):
     metadata: dict[MetadataName, MetadataValue] = Field(
         default_factory=dict, max_length=METADATA_MAX, description="Your own labels; `GET /v1/jobs` filters by them."
     )
+
+    webhook: JobWebhook | None = Field(None, description="A receiver for this job, beside the project's endpoints.")
 
     @model_validator(mode="after")
     def _one_deadline(self) -> Self:

@@ -67,5 +67,13 @@ class AuditAction(StrEnum):
     GUARD_RAMP = "dispatcher:experiment:ramp"
     FEEDBACK_GIVE = "api:job:rate"
     RETENTION_RUN = "dispatcher:retention:run"
+    WEBHOOK_ENDPOINT_CREATE = "api:webhook_endpoint:create"
+    WEBHOOK_ENDPOINT_UPDATE = "api:webhook_endpoint:update"
+    WEBHOOK_ENDPOINT_PAUSE = "api:webhook_endpoint:pause"
+    WEBHOOK_ENDPOINT_RESUME = "api:webhook_endpoint:resume"
+    WEBHOOK_ENDPOINT_REMOVE = "api:webhook_endpoint:remove"
+    WEBHOOK_SECRET_ROTATE = "api:webhook_secret:rotate"  # noqa: S105 - the name of an act
+    WEBHOOK_REDELIVER = "api:webhook_delivery:redeliver"
+    WEBHOOK_DISABLE = "system:webhook_endpoint:disable"
     AUDIT_ERASE = "api:audit:erase"
     AUDIT_EXPORT = "api:audit:export"

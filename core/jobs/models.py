@@ -92,6 +92,8 @@ class Job(Base):
     parent_id: Mapped[UUID | None]
     root_id: Mapped[UUID | None]
     traceparent: Mapped[str | None] = mapped_column(TEXT)
+    # A receiver that the client named for this job alone: url, events, include_result.
+    webhook: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, server_default=text("'{}'"))
 
     input: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))

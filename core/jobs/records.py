@@ -100,6 +100,8 @@ class NewJob:
     traceparent: str | None = None
     parent_id: UUID | None = None
     root_id: UUID | None = None
+    # `core.webhooks.records.JobWebhook.as_json`: a receiver for this job alone.
+    webhook: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,12 +33,14 @@ _SUBMITTED = audited(
 _SUBMIT = text(f"""
 WITH job AS (
   INSERT INTO jobs (id, organization_id, project_id, key_id, capability, pool, priority, run_at, deadline_at,
-    max_attempts, max_cost_usd, parent_id, root_id, traceparent, metadata, input, input_ref, input_digest)
+    max_attempts, max_cost_usd, parent_id, root_id, traceparent, metadata, input, input_ref, input_digest,
+    webhook)
   VALUES (:id, :organization_id, :project_id, :key_id, :capability, :pool, :priority,
     coalesce(CAST(:run_at AS timestamptz), now()),
     coalesce(CAST(:deadline_at AS timestamptz), now() + make_interval(secs => CAST(:deadline_seconds AS float8))),
     :max_attempts, :max_cost_usd, :parent_id, :root_id, :traceparent,
-    CAST(:metadata AS jsonb), CAST(:input AS jsonb), :input_ref, :input_digest)
+    CAST(:metadata AS jsonb), CAST(:input AS jsonb), :input_ref, :input_digest,
+    CAST(:webhook AS jsonb))
   RETURNING {COLUMNS}
 ), {_SUBMITTED}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
@@ -133,6 +135,7 @@ def insertion(principal: Principal, job_id: UUID, new: NewJob, input_ref: str | 
             "input": None if input_ref else dump(new.input),
             "input_ref": input_ref,
             "input_digest": digest_of(new.input),
+            "webhook": dump(new.webhook),
             "event": dump({"capability": new.capability, "priority": str(new.priority)}),
         },
     )

@@ -56,6 +56,8 @@ retention:read        x      x        x         x         x
 retention:write       x      x        .         .         .
 experiments:read      x      x        x         x         x
 experiments:write     x      x        x         x         .
+webhooks:read         x      x        x         x         x
+webhooks:write        x      x        x         x         .
 organization:read     x      x        x         x         x
 """
 

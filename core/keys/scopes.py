@@ -40,6 +40,8 @@ SCOPES = (
     "retention:write",
     "experiments:read",
     "experiments:write",
+    "webhooks:read",
+    "webhooks:write",
     "organization:read",
 )
 # What a key holds unless more is asked for: enough to work, nothing that administers.

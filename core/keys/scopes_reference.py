@@ -43,6 +43,8 @@ _MEANING = {
     "retention:write": "Set how long what is kept.",
     "experiments:read": "Read experiments and their results.",
     "experiments:write": "Create, start, ramp, promote, roll back and stop experiments.",
+    "webhooks:read": "Read webhook endpoints, without their secrets, and what was delivered.",
+    "webhooks:write": "Add, change, pause and remove webhook endpoints, rotate their secrets, deliver again.",
     "organization:read": "Read the organization, and who one is in it.",
 }
 _KEYS = """

@@ -27,6 +27,8 @@ UPLOAD = "upl"
 EXPERIMENT = "exp"
 ARM = "arm"
 MODEL_VERSION = "mver"
+WEBHOOK_ENDPOINT = "whe"
+MESSAGE = "msg"
 
 
 def new_id() -> UUID:

@@ -36,6 +36,9 @@ SSE_STREAMS_OPEN = Gauge("waybill_sse_streams_open", "Event streams open now.", 
 LIVE_PUBLISH_FAILURES = Counter(
     "waybill_live_publish_failures", "Live events or hints that Redis did not take; the jobs are not affected."
 )
+WEBHOOK_ATTEMPTS = Counter(
+    "waybill_webhook_attempts", "Attempts to deliver a webhook, by what came of them.", ("outcome",)
+)
 DISPATCHED_JOBS = Counter("waybill_dispatched_jobs", "Jobs handed to the broker.", ("pool",))
 INVARIANT_VIOLATIONS = Gauge(
     "waybill_invariant_violations",

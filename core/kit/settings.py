@@ -7,6 +7,7 @@ Order of precedence: an explicit environment variable, then the *run file* that 
 import json
 import os
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -182,6 +183,28 @@ class Settings(BaseSettings):
     )
     drain_seconds: float = Field(20.0, ge=0, description="How long a stopping worker lets its jobs run before release.")
 
+    webhook_allowed_networks: list[str] = Field(
+        default_factory=list,
+        description="JSON list of CIDRs outside the public internet that webhooks may reach, also over http and on any"
+        " port; see [webhooks](webhooks.md).",
+    )
+    webhook_allowed_hosts: list[str] = Field(
+        default_factory=list, description="JSON list of host names that webhooks may reach, wherever they lead."
+    )
+    webhook_ports: list[int] = Field(
+        default_factory=lambda: [443, 8443], description="JSON list of ports of webhook URLs; empty: any."
+    )
+    webhook_ca_file: Path | None = Field(
+        None, description="PEM file of further authorities whose certificates receivers may show."
+    )
+    webhook_timeout_seconds: float = Field(15.0, gt=0, le=60, description="Bound of one attempt to deliver.")
+    webhook_concurrency: int = Field(64, ge=2, le=1000, description="Attempts under way at once in one process.")
+    webhook_lane_concurrency: int = Field(4, ge=1, le=100, description="Attempts under way at once to one endpoint.")
+    webhook_poll_seconds: float = Field(0.25, gt=0, description="How often due deliveries are looked for.")
+    webhook_lease_seconds: float = Field(
+        60.0, gt=0, description="After this long, what a lost process was delivering is tried again."
+    )
+
     event_stream_ttl_seconds: int = Field(900, description="How long live events stay in Redis after the last one.")
     event_stream_max_length: int = Field(4000, description="Live events kept in Redis per job.")
     sse_keepalive_seconds: float = Field(10.0, gt=0, description="A comment line keeps an idle stream open this often.")
@@ -228,6 +251,13 @@ class Settings(BaseSettings):
     def _each_issuer_once(cls, value: list[OidcIssuer]) -> list[OidcIssuer]:
         if len({each.issuer for each in value}) != len(value):
             raise ValueError("each issuer is described once")
+        return value
+
+    @field_validator("webhook_allowed_networks")
+    @classmethod
+    def _networks_can_be_read(cls, value: list[str]) -> list[str]:
+        for each in value:
+            ip_network(each, strict=False)
         return value
 
     @field_validator("database_url", "redis_url", mode="before")

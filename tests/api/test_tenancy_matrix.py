@@ -31,6 +31,7 @@ from tests.factories.tenancy_cases import (
     ARMS,
     CASES,
     EXPERIMENT_BODY,
+    HOOK_URL,
     ISSUER,
     KIND,
     MARK,
@@ -108,6 +109,10 @@ def victim(api: RunningApi) -> Victim:
             made(f"/v1/models/{ids['model_id']}/promote", json={"version": number, "reason": MARK})
         alias = client.put("/v1/aliases", json={"alias": MARK, "model": NAME, "project_id": ids["project_id"]})
         ids["alias_id"] = alias.json()["id"]
+        hook = {"url": f"{HOOK_URL}/{MARK}", "description": MARK}
+        ids["endpoint_id"] = made("/v1/webhook-endpoints", json=hook)
+        ids["delivery_id"] = made(f"/v1/webhook-endpoints/{ids['endpoint_id']}/test")
+        client.post("/v1/webhook-secret/rotate").raise_for_status()
         ids["scope"] = ids["project_id"]
         client.put(f"/v1/limits/{ids['scope']}/{KIND}", json={"value": 70_000}).raise_for_status()
     return Victim(key, ids)

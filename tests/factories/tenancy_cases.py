@@ -14,10 +14,12 @@ from core.kit.ids import (
     KEY,
     KNOWLEDGE_BASE,
     MEMBER,
+    MESSAGE,
     MODEL,
     PROJECT,
     PROMPT,
     UPLOAD,
+    WEBHOOK_ENDPOINT,
 )
 
 ISSUER = "https://login.example/v2.0"
@@ -42,6 +44,8 @@ PREFIXES = {
     "experiment_id": EXPERIMENT,
     "file_id": FILE,
     "upload_id": UPLOAD,
+    "endpoint_id": WEBHOOK_ENDPOINT,
+    "delivery_id": MESSAGE,
     "scope": PROJECT,
 }
 # A word in a path that is no id: what is limited.
@@ -55,6 +59,10 @@ VERSION = {"deployment": "local/smollm2", "provider_model": "local/smollm2", "co
 # An experiment, but for its arms' names.
 EXPERIMENT_BODY = {"name": NAME, "capability": "probe.act", "plan": {"baseline": 0.2, "minimum_lift": 0.05}}
 ARMS = [{"name": "new", "weight": 0.5}, {"name": "old", "kind": "control", "weight": 0.5}]
+
+
+# An address of the public internet: nothing is looked up, and nothing is sent without a deliverer.
+HOOK_URL = "https://93.184.215.14/hook"
 
 
 @dataclass(frozen=True)
@@ -146,5 +154,15 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ),
     ("DELETE", "/v1/aliases/{alias_id}"): (Case(),),
     ("POST", "/v1/prompts"): (Case({"name": "knowledge/answer", "text": "Mine."}, creates=True),),
+    ("POST", "/v1/webhook-endpoints"): (Case({"url": HOOK_URL}, creates=True),),
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): (Case({"description": "mine"}),),
+    ("DELETE", "/v1/webhook-endpoints/{endpoint_id}"): (Case(),),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/pause"): (Case(),),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/resume"): (Case(),),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/rotate"): (Case({"overlap_seconds": 0}),),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"): (Case(),),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/redeliver"): (Case({"since": "2020-01-01T00:00:00Z"}),),
+    ("POST", "/v1/webhook-deliveries/{delivery_id}/redeliver"): (Case(),),
+    ("POST", "/v1/webhook-secret/rotate"): (Case({}, creates=True),),
     ("GET", "/v1/costs/statement"): (Case(query={"month": "2026-10", "project_id": "{project_id}"}),),
 }

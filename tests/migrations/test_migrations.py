@@ -44,6 +44,8 @@ PARTITION_PREFIXES = tuple(
         "job_children",
         "ledger_entries",
         "audit_records",
+        "webhook_deliveries",
+        "webhook_attempts",
     )
     for suffix in ("default", "20")
 )

@@ -27,6 +27,7 @@ from waybill.cli import (
     roles,
     sample_system,
     stack,
+    webhooks,
 )
 from waybill.cli.exits import EPILOG, EPILOG_ROOT
 from waybill.cli.failures import WaybillGroup
@@ -56,6 +57,7 @@ app.add_typer(prices.app, name="prices", rich_help_panel=_USE)
 app.add_typer(models.app, name="models", rich_help_panel=_USE)
 app.add_typer(prompts.app, name="prompts", rich_help_panel=_USE)
 app.add_typer(experiments.app, name="experiments", rich_help_panel=_USE)
+app.add_typer(webhooks.app, name="webhooks", rich_help_panel=_USE)
 app.add_typer(keys.app, name="keys", rich_help_panel=_USE)
 app.add_typer(projects.app, name="projects", rich_help_panel=_USE)
 app.add_typer(members.app, name="members", rich_help_panel=_USE)

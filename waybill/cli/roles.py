@@ -1,4 +1,4 @@
-"""The long-running roles, one process each: ``api``, ``worker``, ``dispatcher``, ``flower``; and ``migrate``.
+"""The long-running roles, one process each: `api`, `worker`, `dispatcher`, `deliverer`, `flower`; and `migrate`.
 
 Each command imports only its own role's code, inside the command: the images of the API and of the workers are
 separate, and neither has the other's packages.
@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=EPILOG, rich_help_panel=_PANEL)(api)
     app.command(epilog=EPILOG, rich_help_panel=_PANEL)(worker)
     app.command(epilog=EPILOG, rich_help_panel=_PANEL)(dispatcher)
+    app.command(epilog=EPILOG, rich_help_panel=_PANEL)(deliverer)
     app.command(epilog=EPILOG, rich_help_panel=_PANEL)(flower)
     app.command(epilog=EPILOG, rich_help_panel=_PANEL)(migrate)
 
@@ -71,6 +72,14 @@ def dispatcher() -> None:
     """Move due jobs to the workers until SIGTERM. Run two: one works, the other takes over within seconds."""
     from core.kit.settings import get_settings
     from workers.dispatcher import main
+
+    main(get_settings())
+
+
+def deliverer() -> None:
+    """Send webhooks until SIGTERM, then finish the attempts under way. Run as many as you like: they share the work."""
+    from core.kit.settings import get_settings
+    from workers.deliverer import main
 
     main(get_settings())
 

@@ -17,6 +17,7 @@ from waybill.client.registry import Aliases, Models, Prompts
 from waybill.client.retention import Retention
 from waybill.client.tenancy import Keys, Members, Projects
 from waybill.client.transport import Transport
+from waybill.client.webhooks import Webhooks
 
 
 class WaybillClient:
@@ -47,6 +48,7 @@ class WaybillClient:
         self.aliases = Aliases(self._transport)
         self.prompts = Prompts(self._transport)
         self.experiments = Experiments(self._transport)
+        self.webhooks = Webhooks(self._transport)
         self.audit = Audit(self._transport)
 
     def __enter__(self) -> Self:

@@ -96,7 +96,7 @@ Plan = Callable[[Settings, bool], Sequence[Child]]
 
 
 def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
-    """The product's own processes: API, dispatcher, a worker per pool and, if asked for, Flower."""
+    """The product's own processes: API, dispatcher, deliverer, a worker per pool and, if asked for, Flower."""
     from pipelines.registry import pools
 
     names = pools()
@@ -118,6 +118,17 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
             environment={"WAYBILL_METRICS_PORT": str(metrics)},
         ),
     ]
+    children.append(
+        Child(
+            "deliverer",
+            _waybill("deliverer"),
+            Logged("deliverer_started"),
+            tier=1,
+            grace_seconds=settings.webhook_timeout_seconds + 5.0,
+            # Of the ports for metrics it has the one after the workers'.
+            environment={"WAYBILL_METRICS_PORT": str(metrics and metrics + 1 + len(names))},
+        )
+    )
     children += [
         Child(
             f"worker-{pool}",

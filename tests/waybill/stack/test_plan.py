@@ -47,17 +47,19 @@ def test_an_address_that_is_none_is_refused() -> None:
         is_free("256.0.0.1.invalid", 80)
 
 
-def test_the_product_is_an_api_a_dispatcher_a_worker_per_pool_and_flower() -> None:
+def test_the_product_is_an_api_a_dispatcher_a_deliverer_a_worker_per_pool_and_flower() -> None:
     settings = Settings(api_port=8123, flower_port=5999, metrics_port=9400)
     children = {child.name: child for child in plan_children(settings, True)}
     # Other tests of this process may have added capabilities of their own to the registry.
-    assert list(children) == ["api", "dispatcher", *(f"worker-{pool}" for pool in pools()), "flower"]
+    assert list(children) == ["api", "dispatcher", "deliverer", *(f"worker-{pool}" for pool in pools()), "flower"]
     assert "worker-knowledge" in children
     assert children["worker-knowledge"].argv[1:] == ("-P", "-m", "waybill", "worker", "--capability", "knowledge")
     assert children["api"].ready == Answers("127.0.0.1", 8123, "/readyz")
     assert children["worker-knowledge"].grace_seconds > settings.drain_seconds
-    ports = [children[name].environment["WAYBILL_METRICS_PORT"] for name in list(children)[1:3]]
+    ports = [children[name].environment["WAYBILL_METRICS_PORT"] for name in ("dispatcher", f"worker-{pools()[0]}")]
     assert ports == ["9400", "9401"]
+    every = [child.environment["WAYBILL_METRICS_PORT"] for child in children.values() if child.environment]
+    assert len(set(every)) == len(pools()) + 2
     assert [child.name for child in plan_children(settings, False)] == [name for name in children if name != "flower"]
     assert sorted(children.values(), key=lambda child: child.tier) == list(children.values())
 

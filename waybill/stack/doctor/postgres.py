@@ -43,7 +43,7 @@ def check_postgres(settings: Settings) -> list[Check]:
             connection.execute(f"SET statement_timeout = {milliseconds}")
             checks.append(_version(connection.info.server_version, where))
             if checks[0].status == "ok":
-                for look in (_vector, _roles, check_migrations, _clock):
+                for look in (_vector, _roles, check_migrations, _clock, _webhooks):
                     checks.append(look(connection))  # noqa: PERF401 - what was found before an error is kept
     except psycopg.Error as error:
         checks.append(fail(name, one_line(error), "connect as the user that owns Waybill's tables"))
@@ -138,6 +138,26 @@ def _clock(connection: psycopg.Connection[Any]) -> Check:
     after = time()
     # The answer was made somewhere in between; the middle is off by half the round trip at most.
     return check_clock((theirs - datetime.fromtimestamp((before + after) / 2, UTC)).total_seconds())
+
+
+def _webhooks(connection: psycopg.Connection[Any]) -> Check:
+    """Whether somebody sends what is due: a receiver that is slow keeps back only what waits for itself."""
+    name = "webhooks"
+    if _value(connection, "SELECT to_regclass('webhook_deliveries')::text") is None:
+        return ok(name, "no deliveries yet")
+    waiting, lanes = connection.execute(
+        "SELECT count(*), count(DISTINCT lane) FROM webhook_deliveries AS delivery"
+        " LEFT JOIN webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id"
+        " WHERE delivery.state = 'pending' AND NOT is_held AND next_attempt_at < now() - interval '1 minute'"
+        " AND coalesce(endpoint.state, 'active') = 'active'"
+    ).fetchone() or (0, 0)
+    if not waiting:
+        return ok(name, "nothing is overdue")
+    return warn(
+        name,
+        f"{waiting} deliveries to {lanes} receivers are overdue by more than a minute",
+        "see that `waybill deliverer` runs; if it does: waybill webhooks deliveries --state pending",
+    )
 
 
 def _scripts() -> Any:

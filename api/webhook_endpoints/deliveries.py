@@ -1,0 +1,137 @@
+"""``/v1/webhook-deliveries``: what was sent, what came of it, and sending it again."""
+
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+from fastapi import Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.deps import get_runtime
+from api.jobs.schemas import clamp
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.routing import caller, new_router, requires
+from api.webhook_endpoints.schemas import (
+    Redelivered,
+    RedeliverSince,
+    WebhookDelivery,
+    WebhookDeliveryPage,
+    WebhookDeliveryWithAttempts,
+    delivery_to_wire,
+    full_delivery_to_wire,
+)
+from core.keys.idempotency import Answer
+from core.kit.ids import JOB, MESSAGE, WEBHOOK_ENDPOINT
+from core.webhooks.records import Delivery, DeliveryFilter, DeliveryState, DeliveryWithAttempts
+
+router = new_router("/v1", "webhooks")
+
+_PAGE_MAX = 200
+DeliveryId = Annotated[str, Path(description="The delivery's id.", examples=["msg_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+EndpointId = Annotated[str, Path(description="The endpoint's id.", examples=["whe_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+
+
+@router.get(
+    "/webhook-deliveries",
+    response_model=WebhookDeliveryPage,
+    summary="List webhook deliveries",
+    responses={200: {"description": "A page, newest first."}, **problems(404)},
+)
+@requires("webhooks:read")
+async def list_deliveries(  # noqa: PLR0917 - the framework passes them by name
+    request: Request,
+    endpoint_id: Annotated[str | None, Query(max_length=100, description="Only to this endpoint.")] = None,
+    job_id: Annotated[str | None, Query(max_length=100, description="Only about this job.")] = None,
+    state: Annotated[DeliveryState | None, Query(description="Only in this state.")] = None,
+    event: Annotated[str | None, Query(max_length=100, description="Only of this event.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Deliveries on a page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """A page of the project's deliveries."""
+    where = DeliveryFilter(
+        endpoint_id=None if endpoint_id is None else parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint"),
+        job_id=None if job_id is None else parse_id(JOB, job_id, "job"),
+        state=state,
+        event=event,
+    )
+    before = cursors.decode(cursor) if cursor is not None else None
+    found = await get_runtime(request).in_thread(_list, request, where, before, limit + 1)
+    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
+    return respond_json({"data": [delivery_to_wire(each) for each in found[:limit]], "next_cursor": following})
+
+
+def _list(request: Request, where: DeliveryFilter, before: UUID | None, limit: int) -> list[Delivery]:
+    runtime, principal = get_runtime(request), caller(request)
+    session = runtime.database.single_tenant(principal.organization_id)
+    return runtime.webhooks.deliveries(session, principal, where, cursor=before, limit=limit)
+
+
+@router.get(
+    "/webhook-deliveries/{delivery_id}",
+    response_model=WebhookDeliveryWithAttempts,
+    summary="Read a webhook delivery",
+    responses={200: {"description": "The delivery, its body and its attempts."}, **problems(404)},
+)
+@requires("webhooks:read")
+async def read_delivery(request: Request, delivery_id: DeliveryId) -> Response:
+    """One delivery."""
+    found = parse_id(MESSAGE, delivery_id, "webhook_delivery")
+    return respond_json(full_delivery_to_wire(await get_runtime(request).in_thread(_read, request, found)))
+
+
+def _read(request: Request, delivery_id: UUID) -> DeliveryWithAttempts:
+    runtime, principal = get_runtime(request), caller(request)
+    session = runtime.database.single_tenant(principal.organization_id)
+    return runtime.webhooks.delivery(session, principal, delivery_id)
+
+
+@router.post(
+    "/webhook-deliveries/{delivery_id}/redeliver",
+    status_code=202,
+    response_model=WebhookDelivery,
+    summary="Deliver again",
+    description="An ended delivery begins its schedule anew: the same `webhook-id`, the same bytes, a fresh signature.",
+    responses={202: {"description": "The delivery.", "headers": REPLAYED}, **problems(400, 404, 409, 410)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("webhooks:write")
+async def redeliver(request: Request, delivery_id: DeliveryId) -> Response:
+    """Send one delivery once more."""
+    runtime, principal = get_runtime(request), caller(request)
+    found = parse_id(MESSAGE, delivery_id, "webhook_delivery")
+    identity = identify_request(request, b"")
+
+    def produce(session: Session) -> Answer:
+        return Answer(202, orjson.dumps(delivery_to_wire(runtime.webhooks.redeliver(session, principal, found))))
+
+    return respond_answer(await runtime.in_thread(carry_out, request, identity, produce))
+
+
+@router.post(
+    "/webhook-endpoints/{endpoint_id}/redeliver",
+    status_code=202,
+    response_model=Redelivered,
+    summary="Deliver everything since a moment again",
+    description="What failed since then, and with `with_delivered` also what was taken, 10,000 at a time.",
+    responses={
+        202: {"description": "How much.", "headers": REPLAYED},
+        **problems(400, 404, 408, 409, 413, 415),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("webhooks:write")
+async def redeliver_since(request: Request, endpoint_id: EndpointId, body: RedeliverSince) -> Response:
+    """Send an endpoint's deliveries once more."""
+    runtime, principal = get_runtime(request), caller(request)
+    found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
+    since = clamp(body.since)
+    assert since is not None
+    identity = identify_request(request, await request.body())
+
+    def produce(session: Session) -> Answer:
+        count = runtime.webhooks.redeliver_since(session, principal, found, since, with_delivered=body.with_delivered)
+        return Answer(202, orjson.dumps({"deliveries": count}))
+
+    return respond_answer(await runtime.in_thread(carry_out, request, identity, produce))

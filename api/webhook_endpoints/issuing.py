@@ -1,0 +1,32 @@
+"""Secrets are shown once: what is kept for a repeat of the request does not hold them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import orjson
+from fastapi import Request
+from sqlalchemy.orm import Session
+
+from api.answers import carry_out
+from api.webhook_endpoints.schemas import issued_to_wire
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.kit.ids import WEBHOOK_ENDPOINT, encode
+from core.webhooks.records import Issued
+
+
+def issue_once(
+    request: Request, identity: IdempotentRequest | None, issue: Callable[[Session], Issued], status: int
+) -> Answer:
+    """Carry out `issue`, and answer with the secret; a repeat gets the same answer without it. Blocks."""
+    issued: list[Issued] = []
+
+    def produce(session: Session) -> Answer:
+        issued.append(issue(session))
+        endpoint = issued[-1].endpoint
+        location = None if endpoint is None else f"/v1/webhook-endpoints/{encode(WEBHOOK_ENDPOINT, endpoint.id)}"
+        return Answer(status, orjson.dumps(issued_to_wire(issued[-1], with_secret=False)), location)
+
+    answer = carry_out(request, identity, produce)
+    if answer.is_replayed:
+        return answer
+    return replace(answer, body=orjson.dumps(issued_to_wire(issued[-1], with_secret=True)))

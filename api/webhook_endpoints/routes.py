@@ -1,0 +1,257 @@
+"""``/v1/webhook-endpoints``: add, read, list, change, remove, pause, resume, rotate, test."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import Body, Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.deps import get_runtime
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.routing import caller, new_router, requires
+from api.webhook_endpoints.issuing import issue_once
+from api.webhook_endpoints.schemas import (
+    CreateEndpoint,
+    RotateSecret,
+    UpdateEndpoint,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEndpointPage,
+    WebhookEndpointWithSecret,
+    delivery_to_wire,
+    endpoint_to_wire,
+)
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.kit.ids import MESSAGE, WEBHOOK_ENDPOINT, encode
+from core.webhooks.records import Endpoint, EndpointChange, NewEndpoint
+
+router = new_router("/v1/webhook-endpoints", "webhooks")
+
+_PAGE_MAX = 200
+_LOCATION = {"Location": {"description": "The endpoint.", "schema": {"type": "string"}}}
+EndpointId = Annotated[str, Path(description="The endpoint's id.", examples=["whe_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=WebhookEndpointWithSecret,
+    summary="Add a webhook endpoint",
+    description=(
+        "The project's events are sent to it from now on, signed as the Standard Webhooks specification says. The"
+        " answer shows the secret once. The URL is https on the public internet; its name is resolved and"
+        " checked now, and again at every attempt."
+    ),
+    responses={
+        201: {"description": "Added.", "headers": {**_LOCATION, **REPLAYED}},
+        **problems(400, 408, 409, 413, 415),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("webhooks:write")
+async def create_endpoint(request: Request, body: CreateEndpoint) -> Response:
+    """A new receiver."""
+    runtime, principal = get_runtime(request), caller(request)
+    new = NewEndpoint(body.url, body.description, _events(body.events), body.include_result)
+    identity = identify_request(request, await request.body())
+
+    def create() -> Answer:
+        runtime.webhook_targets.check(new.url)
+        return issue_once(request, identity, lambda session: runtime.webhooks.create(session, principal, new), 201)
+
+    return respond_answer(await runtime.in_thread(create))
+
+
+def _events(given: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(each) for each in given))
+
+
+@router.get(
+    "",
+    response_model=WebhookEndpointPage,
+    summary="List webhook endpoints",
+    responses={200: {"description": "A page, newest first."}, **problems()},
+)
+@requires("webhooks:read")
+async def list_endpoints(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Endpoints on a page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """A page of the project's endpoints."""
+    before = cursors.decode(cursor) if cursor is not None else None
+    found = await get_runtime(request).in_thread(_list, request, before, limit + 1)
+    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
+    return respond_json({"data": [endpoint_to_wire(each) for each in found[:limit]], "next_cursor": following})
+
+
+def _list(request: Request, before: UUID | None, limit: int) -> list[Endpoint]:
+    runtime, principal = get_runtime(request), caller(request)
+    session = runtime.database.single_tenant(principal.organization_id)
+    return runtime.webhooks.endpoints(session, principal, cursor=before, limit=limit)
+
+
+@router.get(
+    "/{endpoint_id}",
+    response_model=WebhookEndpoint,
+    summary="Read a webhook endpoint",
+    responses={200: {"description": "The endpoint, without its secret."}, **problems(404)},
+)
+@requires("webhooks:read")
+async def read_endpoint(request: Request, endpoint_id: EndpointId) -> Response:
+    """One endpoint."""
+    found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
+    return respond_json(endpoint_to_wire(await get_runtime(request).in_thread(_read, request, found)))
+
+
+def _read(request: Request, endpoint_id: UUID) -> Endpoint:
+    runtime, principal = get_runtime(request), caller(request)
+    return runtime.webhooks.get(runtime.database.single_tenant(principal.organization_id), principal, endpoint_id)
+
+
+@router.patch(
+    "/{endpoint_id}",
+    response_model=WebhookEndpoint,
+    summary="Change a webhook endpoint",
+    responses={200: {"description": "The endpoint as it is now."}, **problems(400, 404, 408, 413, 415)},
+)
+@requires("webhooks:write")
+async def update_endpoint(request: Request, endpoint_id: EndpointId, body: UpdateEndpoint) -> Response:
+    """Change what the body names."""
+    events = None if body.events is None else _events(body.events)
+    change = EndpointChange(body.url, body.description, events, body.include_result)
+    found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
+    return respond_json(endpoint_to_wire(await get_runtime(request).in_thread(_update, request, found, change)))
+
+
+def _update(request: Request, endpoint_id: UUID, change: EndpointChange) -> Endpoint:
+    runtime, principal = get_runtime(request), caller(request)
+    if change.url is not None:
+        runtime.webhook_targets.check(change.url)
+    with runtime.database.tenant(principal.organization_id) as session:
+        return runtime.webhooks.update(session, principal, endpoint_id, change)
+
+
+@router.delete(
+    "/{endpoint_id}",
+    response_model=WebhookEndpoint,
+    summary="Remove a webhook endpoint",
+    description="What waits for it is cancelled. Its past deliveries stay in the list of deliveries.",
+    responses={200: {"description": "The endpoint as it was."}, **problems(404)},
+)
+@requires("webhooks:write")
+async def remove_endpoint(request: Request, endpoint_id: EndpointId) -> Response:
+    """End an endpoint."""
+    found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
+    return respond_json(endpoint_to_wire(await get_runtime(request).in_thread(_remove, request, found)))
+
+
+def _remove(request: Request, endpoint_id: UUID) -> Endpoint:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        return runtime.webhooks.remove(session, principal, endpoint_id)
+
+
+@router.post(
+    "/{endpoint_id}/pause",
+    response_model=WebhookEndpoint,
+    summary="Pause a webhook endpoint",
+    description="What comes is kept, and sent when it is resumed. Twice is fine.",
+    responses={200: {"description": "The endpoint as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("webhooks:write")
+async def pause_endpoint(request: Request, endpoint_id: EndpointId) -> Response:
+    """Hold deliveries back."""
+    runtime, principal = get_runtime(request), caller(request)
+    found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
+    return await _act(request, lambda session: endpoint_to_wire(runtime.webhooks.pause(session, principal, found)))
+
+
+@router.post(
+    "/{endpoint_id}/resume",
+    response_model=WebhookEndpoint,
+    summary="Resume a webhook endpoint",
+    description=(
+        "After a pause, what was kept is sent. One that we had disabled receives from now on; what failed meanwhile is"
+        " delivered by `redeliver`. Twice is fine."
+    ),
+    responses={200: {"description": "The endpoint as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("webhooks:write")
+async def resume_endpoint(request: Request, endpoint_id: EndpointId) -> Response:
+    """Deliver again."""
+    runtime, principal = get_runtime(request), caller(request)
+    found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
+    return await _act(request, lambda session: endpoint_to_wire(runtime.webhooks.resume(session, principal, found)))
+
+
+@router.post(
+    "/{endpoint_id}/rotate",
+    response_model=WebhookEndpointWithSecret,
+    summary="Rotate an endpoint's secret",
+    description="Messages carry two signatures for `overlap_seconds`, one of each secret.",
+    responses={
+        200: {"description": "The endpoint with its new secret.", "headers": REPLAYED},
+        **problems(400, 404, 408, 409, 413, 415),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("webhooks:write")
+async def rotate_endpoint_secret(
+    request: Request, endpoint_id: EndpointId, body: Annotated[RotateSecret | None, Body()] = None
+) -> Response:
+    """A new secret."""
+    runtime, principal = get_runtime(request), caller(request)
+    found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
+    overlap = timedelta(seconds=(body or RotateSecret()).overlap_seconds)
+    identity = identify_request(request, await request.body())
+
+    def rotate() -> Answer:
+        return issue_once(
+            request, identity, lambda session: runtime.webhooks.rotate(session, principal, found, overlap), 200
+        )
+
+    return respond_answer(await runtime.in_thread(rotate))
+
+
+@router.post(
+    "/{endpoint_id}/test",
+    status_code=202,
+    response_model=WebhookDelivery,
+    summary="Send a test message",
+    description="A message of type `webhook.test` goes the way of all others; the delivery tells what came of it.",
+    responses={
+        202: {"description": "The delivery.", "headers": {**_LOCATION, **REPLAYED}},
+        **problems(400, 404, 409),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("webhooks:write")
+async def test_endpoint(request: Request, endpoint_id: EndpointId) -> Response:
+    """Try the way."""
+    runtime, principal = get_runtime(request), caller(request)
+    found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
+    identity = identify_request(request, b"")
+
+    def produce(session: Session) -> Answer:
+        delivery = runtime.webhooks.test(session, principal, found)
+        location = f"/v1/webhook-deliveries/{encode(MESSAGE, delivery.id)}"
+        return Answer(202, orjson.dumps(delivery_to_wire(delivery)), location)
+
+    return respond_answer(await runtime.in_thread(carry_out, request, identity, produce))
+
+
+async def _act(request: Request, act: Callable[[Session], dict[str, Any]]) -> Response:
+    identity: IdempotentRequest | None = identify_request(request, b"")
+
+    def produce(session: Session) -> Answer:
+        return Answer(200, orjson.dumps(act(session)))
+
+    return respond_answer(await get_runtime(request).in_thread(carry_out, request, identity, produce))

@@ -1,0 +1,57 @@
+"""``/v1/webhook-secret``: the project's own secret, which signs for the receivers that jobs name."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Body, Request, Response
+
+from api.answers import identify_request, respond_answer, respond_json
+from api.deps import get_runtime
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.routing import caller, new_router, requires
+from api.webhook_endpoints.issuing import issue_once
+from api.webhook_endpoints.schemas import RotateSecret, WebhookSecret, WebhookSecretShown, secret_to_wire
+from core.keys.idempotency import Answer
+from core.webhooks.records import Secret
+
+router = new_router("/v1/webhook-secret", "webhooks")
+
+
+@router.get(
+    "",
+    response_model=WebhookSecret,
+    summary="Read about the project's webhook secret",
+    responses={200: {"description": "When it was made; never the secret."}, **problems()},
+)
+@requires("webhooks:read")
+async def read_secret(request: Request) -> Response:
+    """When it was rotated."""
+    return respond_json(secret_to_wire(await get_runtime(request).in_thread(_read, request)))
+
+
+def _read(request: Request) -> Secret | None:
+    runtime, principal = get_runtime(request), caller(request)
+    return runtime.webhooks.project_secret(runtime.database.single_tenant(principal.organization_id), principal)
+
+
+@router.post(
+    "/rotate",
+    response_model=WebhookSecretShown,
+    summary="Make or rotate the project's webhook secret",
+    description="It signs for receivers that a job names itself (`webhook` in `POST /v1/jobs`). Shown once.",
+    responses={200: {"description": "The new secret.", "headers": REPLAYED}, **problems(400, 408, 409, 413, 415)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("webhooks:write")
+async def rotate_secret(request: Request, body: Annotated[RotateSecret | None, Body()] = None) -> Response:
+    """A new secret."""
+    runtime, principal = get_runtime(request), caller(request)
+    overlap = timedelta(seconds=(body or RotateSecret()).overlap_seconds)
+    identity = identify_request(request, await request.body())
+
+    def rotate() -> Answer:
+        return issue_once(
+            request, identity, lambda session: runtime.webhooks.rotate_project_secret(session, principal, overlap), 200
+        )
+
+    return respond_answer(await runtime.in_thread(rotate))

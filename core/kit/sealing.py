@@ -1,0 +1,57 @@
+"""Secrets that must be read again later, encrypted before they are stored: AES-256-GCM (NIST SP 800-38D).
+
+The key is derived from ``WAYBILL_SECRET_KEY`` with HKDF-SHA256 (RFC 5869) and a word for the purpose, so that no two
+purposes share one. Each box is bound to its owner's id: copied to another row, it does not open.
+"""
+
+import secrets
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from core.kit.errors import Unavailable
+from core.kit.settings import Settings
+
+_VERSION = b"\x01"
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+_SECRET_KEY_MIN_LENGTH = 32
+
+
+class SealingKeyMissing(Unavailable):
+    """Nothing can be sealed or opened without ``WAYBILL_SECRET_KEY``."""
+
+    default_code = "secret_key_not_configured"
+
+
+class CannotOpen(ValueError):
+    """The box was sealed with another key, for another owner, or was changed since."""
+
+
+class Sealer:
+    """Seals and opens boxes of one purpose. Safe in threads."""
+
+    def __init__(self, settings: Settings, purpose: str) -> None:
+        secret = settings.secret_key.get_secret_value() if settings.secret_key else ""
+        if len(secret) < _SECRET_KEY_MIN_LENGTH:
+            raise SealingKeyMissing(f"set WAYBILL_SECRET_KEY to at least {_SECRET_KEY_MIN_LENGTH} random characters")
+        derived = HKDF(hashes.SHA256(), _KEY_BYTES, salt=None, info=f"waybill {purpose} v1".encode())
+        self._cipher = AESGCM(derived.derive(secret.encode()))
+
+    def seal(self, owner: UUID, plaintext: bytes) -> bytes:
+        """A box: version byte, nonce of 12 random bytes, ciphertext with its tag."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return _VERSION + nonce + self._cipher.encrypt(nonce, plaintext, owner.bytes)
+
+    def open(self, owner: UUID, box: bytes) -> bytes:
+        """What `seal` was given. Raises `CannotOpen`."""
+        nonce, sealed = box[1 : 1 + _NONCE_BYTES], box[1 + _NONCE_BYTES :]
+        if box[:1] != _VERSION:
+            raise CannotOpen("sealed by a later version")
+        try:
+            return self._cipher.decrypt(nonce, sealed, owner.bytes)
+        except (InvalidTag, ValueError) as error:
+            raise CannotOpen("sealed with another WAYBILL_SECRET_KEY, or damaged") from error

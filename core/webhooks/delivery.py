@@ -1,0 +1,158 @@
+"""Deliveries are carried out: taken in rounds, sent on threads, and what came of each written down at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Event, Lock
+
+from core.audit.actions import AuditAction
+from core.audit.record import Actor, record
+from core.kit.db import Database
+from core.kit.ids import MESSAGE, WEBHOOK_ENDPOINT, encode
+from core.kit.logging import get_logger
+from core.kit.metrics import WEBHOOK_ATTEMPTS
+from core.kit.sealing import CannotOpen, Sealer
+from core.kit.settings import Settings
+from core.webhooks import queue
+from core.webhooks.records import DisabledReason, Held
+from core.webhooks.schedule import Jitter, jitter, next_delay, parse_retry_after
+from core.webhooks.sending import Outcome, Sender
+from core.webhooks.signing import SEALED_FOR, headers
+from core.webhooks.targets import Resolver, TargetPolicy, resolve
+
+DISABLED_AFTER = timedelta(days=5)
+_GONE = 410
+# A receiver that answers, but later than this, gets its own share of the places, as one that fails does.
+_SLOW_MS = 2_000
+_log = get_logger(__name__)
+
+
+class Deliverer:
+    """Takes due deliveries and sends them, at most `webhook_concurrency` at once, half of them to weak receivers.
+
+    Several may work side by side, in processes of their own. `offset_seconds` moves its clock; `spread` and
+    `resolver` are chance and the network's names. Tests set these; nothing else does.
+    """
+
+    def __init__(
+        self, settings: Settings, database: Database, *, spread: Jitter = jitter, resolver: Resolver = resolve
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._spread = spread
+        self._sealer = Sealer(settings, SEALED_FOR)
+        self._sender = Sender(settings, TargetPolicy(settings, resolver))
+        self._threads = ThreadPoolExecutor(settings.webhook_concurrency, thread_name_prefix="webhook")
+        self._counting = Lock()
+        self._under_way = 0
+        self._weak_under_way = 0
+        self.freed = Event()
+        self.offset_seconds = 0.0
+
+    def take(self) -> int:
+        """Take what is due and begin to send it; returns how many. Raises what the database raises."""
+        with self._counting:
+            room = self._settings.webhook_concurrency - self._under_way
+            weak_room = self._settings.webhook_concurrency // 2 - self._weak_under_way
+        if room <= 0:
+            return 0
+        with self._database.system() as session:
+            taken = queue.claim(
+                session,
+                room=room,
+                weak_room=max(weak_room, 0),
+                per_lane=self._settings.webhook_lane_concurrency,
+                lease_seconds=self._settings.webhook_lease_seconds,
+                offset_seconds=self.offset_seconds,
+            )
+        with self._counting:
+            self._under_way += len(taken)
+            self._weak_under_way += sum(is_weak for _, is_weak in taken)
+        for held, is_weak in taken:
+            self._threads.submit(self._carry_out, held, is_weak)
+        return len(taken)
+
+    @property
+    def under_way(self) -> int:
+        """How many deliveries are being sent."""
+        return self._under_way
+
+    def close(self) -> None:
+        """Wait for what is under way."""
+        self._threads.shutdown(wait=True)
+
+    def _carry_out(self, held: Held, is_weak: bool) -> None:
+        try:
+            self._settle(held, self._attempt(held))
+        except Exception as error:  # noqa: BLE001 - its lease runs out, and it is tried again
+            _log.warning("webhook_not_settled", message_id=encode(MESSAGE, held.id), error=type(error).__name__)
+        finally:
+            with self._counting:
+                self._under_way -= 1
+                self._weak_under_way -= is_weak
+            self.freed.set()
+
+    def _attempt(self, held: Held) -> Outcome:
+        boxes = [box for box in (held.sealed, held.previous) if box is not None]
+        try:
+            secrets = [self._sealer.open(held.owner_id, box) for box in boxes]
+        except CannotOpen:
+            return Outcome(0, error="secret_unreadable")
+        if not secrets:
+            return Outcome(0, error="secret_missing")
+        message_id = encode(MESSAGE, held.id)
+        sent = {**headers(secrets, message_id, held.began_at, held.body), "content-type": "application/json"}
+        if held.traceparent is not None:
+            sent["traceparent"] = held.traceparent
+        return self._sender.send(held.url, sent, held.body)
+
+    def _settle(self, held: Held, outcome: Outcome) -> None:
+        WEBHOOK_ATTEMPTS.labels(outcome.error or "delivered").inc()
+        offset = self.offset_seconds
+        single = self._database.single_system()
+        if outcome.error is None:
+            queue.delivered(single, held, outcome, is_slow=outcome.latency_ms > _SLOW_MS, offset_seconds=offset)
+            return
+        asked = parse_retry_after(outcome.retry_after, held.began_at)
+        is_gone = outcome.status == _GONE
+        delay = None if is_gone else next_delay(held.failures + 1, asked, self._spread)
+        queue.failed(single, held, outcome, delay, offset_seconds=offset)
+        _log.info(
+            "webhook_attempt_failed",
+            message_id=encode(MESSAGE, held.id),
+            attempt=held.attempt,
+            error=outcome.error,
+            status=outcome.status,
+            next_in_seconds=None if delay is None else round(delay.total_seconds(), 1),
+        )
+        if held.endpoint_id is not None:
+            self._disable(held, DisabledReason.GONE if is_gone else DisabledReason.FAILING)
+
+    def _disable(self, held: Held, reason: DisabledReason) -> None:
+        if held.endpoint_id is None:
+            return
+        if reason is DisabledReason.FAILING and (
+            held.failing_since is None or held.began_at - held.failing_since < DISABLED_AFTER
+        ):
+            return
+        with self._database.system() as session:
+            found = queue.disable(
+                session,
+                held.endpoint_id,
+                reason,
+                failing_seconds=None if reason is DisabledReason.GONE else DISABLED_AFTER.total_seconds(),
+                offset_seconds=self.offset_seconds,
+            )
+            if found is None:
+                return
+            organization_id, project_id = found
+            subject = encode(WEBHOOK_ENDPOINT, held.endpoint_id)
+            record(
+                session,
+                organization_id,
+                project_id,
+                AuditAction.WEBHOOK_DISABLE,
+                subject_id=subject,
+                actor=Actor("system"),
+                detail={"reason": reason.value},
+            )
+        _log.warning("webhook_endpoint_disabled", endpoint_id=subject, reason=reason.value)

@@ -1,0 +1,23 @@
+"""What a receiver can be told of, and a message that only tests the way."""
+
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """An event that endpoints can choose."""
+
+    JOB_SUCCEEDED = "job.succeeded"
+    JOB_FAILED = "job.failed"
+    JOB_CANCELLED = "job.cancelled"
+    JOB_EXPIRED = "job.expired"
+    JOB_REJECTED = "job.rejected"
+    JOB_WAITING = "job.waiting"
+    BUDGET_THRESHOLD = "budget.threshold"
+    KEY_EXPIRING = "key.expiring"
+    WEBHOOK_DISABLED = "webhook.disabled"
+    EXPERIMENT_DECIDED = "experiment.decided"
+
+
+JOB_EVENTS = tuple(event for event in EventType if event.startswith("job."))
+# Sent when somebody asks for it; nobody subscribes to it.
+TEST = "webhook.test"

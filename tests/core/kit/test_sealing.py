@@ -1,0 +1,39 @@
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+
+from core.kit.sealing import CannotOpen, Sealer, SealingKeyMissing
+from core.kit.settings import Settings
+
+ONE = Settings(secret_key=SecretStr("a" * 40))
+
+
+def test_what_was_sealed_opens_and_never_looks_the_same_twice() -> None:
+    owner, sealer = uuid4(), Sealer(ONE, "tests")
+    boxes = [sealer.seal(owner, b"a secret") for _ in range(3)]
+    assert len(set(boxes)) == 3
+    assert all(b"a secret" not in box for box in boxes)
+    assert {Sealer(ONE, "tests").open(owner, box) for box in boxes} == {b"a secret"}
+
+
+def test_a_box_opens_for_its_owner_purpose_and_key_only() -> None:
+    owner, sealer = uuid4(), Sealer(ONE, "tests")
+    box = sealer.seal(owner, b"a secret")
+    other_key = Sealer(Settings(secret_key=SecretStr("b" * 40)), "tests")
+    for open_, given, whose in (
+        (sealer, box, uuid4()),
+        (Sealer(ONE, "other"), box, owner),
+        (other_key, box, owner),
+        (sealer, box[:-1] + bytes([box[-1] ^ 1]), owner),
+        (sealer, b"\x02" + box[1:], owner),
+        (sealer, b"", owner),
+        (sealer, box[:5], owner),
+    ):
+        with pytest.raises(CannotOpen):
+            open_.open(whose, given)
+
+
+def test_without_a_key_nothing_is_sealed() -> None:
+    with pytest.raises(SealingKeyMissing):
+        Sealer(Settings(secret_key=SecretStr("short")), "tests")

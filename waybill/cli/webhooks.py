@@ -1,0 +1,300 @@
+"""``waybill webhooks``: who is told of what, what was sent, and sending it again."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from waybill.cli.connect import connect
+from waybill.cli.exits import EPILOG
+from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from waybill.client.webhooks import WebhookDelivery, WebhookEndpoint
+
+app = typer.Typer(no_args_is_help=True, help="Webhooks: receivers of events, and what was delivered.", epilog=EPILOG)
+
+EndpointId = Annotated[
+    str, typer.Argument(metavar="ENDPOINT_ID", help="The endpoint's id, for example whe_01k….", show_default=False)
+]
+DeliveryId = Annotated[
+    str, typer.Argument(metavar="DELIVERY_ID", help="The delivery's id, for example msg_01k….", show_default=False)
+]
+Events = Annotated[
+    list[str] | None,
+    typer.Option("--event", show_default="all", help="An event it receives, for example job.failed. Repeatable."),
+]
+Overlap = Annotated[int, typer.Option(min=0, max=168, help="For how many hours the old secret signs as well.")]
+Limit = Annotated[int, typer.Option(min=1, max=200, help="How many.")]
+Cursor = Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")]
+
+
+@app.command(epilog=EPILOG)
+def create(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="https://…", show_default=False)],
+    event: Events = None,
+    description: Annotated[str, typer.Option(help="What it is for.")] = "",
+    include_result: Annotated[bool, typer.Option("--include-result", help="Send results along.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Add a receiver and print its secret, once.
+
+    Example: waybill webhooks create https://example.com/hooks/waybill --event job.succeeded --event job.failed
+    """
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        made = client.webhooks.create(target, event or (), description=description, include_result=include_result)
+    _answer_with_secret(output, made.as_json(), made.secret)
+
+
+@app.command("list", epilog=EPILOG)
+def list_endpoints(
+    limit: Limit = 50, cursor: Cursor = None, url: Url = None, api_key: ApiKey = None, as_json: Json = False
+) -> None:
+    """List the project's receivers."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        page = client.webhooks.list(limit=limit, cursor=cursor)
+    if as_json:
+        output.document({"data": [each.as_json() for each in page.data], "next_cursor": page.next_cursor})
+    elif page.data:
+        _show_endpoints(output, page.data)
+        if page.next_cursor:
+            output.note(f"more: --cursor {page.next_cursor}", style="dim")
+    else:
+        output.note("no endpoints; add one with: waybill webhooks create https://…")
+
+
+@app.command(epilog=EPILOG)
+def update(
+    endpoint_id: EndpointId,
+    target: Annotated[str | None, typer.Option("--target", show_default=False, help="Another URL.")] = None,
+    event: Events = None,
+    description: Annotated[str | None, typer.Option(show_default=False, help="What it is for.")] = None,
+    include_result: Annotated[
+        bool | None, typer.Option("--include-result/--no-result", show_default=False, help="Send results along.")
+    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Change what is given; what waits goes to the new URL."""
+    given = {"url": target, "events": event, "description": description, "include_result": include_result}
+    changes = {name: value for name, value in given.items() if value is not None}
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        _answer(output, client.webhooks.update(endpoint_id, **changes))
+
+
+@app.command(epilog=EPILOG)
+def pause(endpoint_id: EndpointId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Keep what comes until the endpoint is resumed."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        _answer(output, client.webhooks.pause(endpoint_id))
+
+
+@app.command(epilog=EPILOG)
+def resume(endpoint_id: EndpointId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Deliver again, after a pause or after Waybill gave the endpoint up."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        _answer(output, client.webhooks.resume(endpoint_id))
+
+
+@app.command(epilog=EPILOG)
+def remove(endpoint_id: EndpointId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Remove a receiver; what waits for it is cancelled."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        _answer(output, client.webhooks.remove(endpoint_id))
+
+
+@app.command(epilog=EPILOG)
+def rotate(
+    endpoint_id: EndpointId,
+    overlap_hours: Overlap = 24,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Print a new secret; messages carry both signatures while you roll it out."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        made = client.webhooks.rotate(endpoint_id, overlap_seconds=overlap_hours * 3600)
+    _answer_with_secret(output, made.as_json(), made.secret)
+
+
+@app.command(epilog=EPILOG)
+def secret(
+    rotate_it: Annotated[
+        bool, typer.Option("--rotate", help="Make it, or a new one in its place, and print it.")
+    ] = False,
+    overlap_hours: Overlap = 24,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Show when the project's own secret was made; it signs for the receivers that jobs name themselves."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        if rotate_it:
+            found = client.webhooks.rotate_secret(overlap_seconds=overlap_hours * 3600)
+        else:
+            found = client.webhooks.secret()
+    if found.secret:
+        _answer_with_secret(output, found.as_json(), found.secret)
+    elif as_json:
+        output.document(found.as_json())
+    elif found.rotated_at is None:
+        output.note("there is none yet; make it with: waybill webhooks secret --rotate")
+    else:
+        output.show(f"made {found.rotated_at:%Y-%m-%d %H:%M} UTC")
+
+
+@app.command("test", epilog=EPILOG)
+def send_test(endpoint_id: EndpointId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Send a test message; `waybill webhooks delivery` tells what came of it."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        _show_deliveries(output, [client.webhooks.test(endpoint_id)])
+
+
+@app.command(epilog=EPILOG)
+def deliveries(
+    endpoint: Annotated[str | None, typer.Option(show_default=False, help="Only to this endpoint: whe_….")] = None,
+    job: Annotated[str | None, typer.Option(show_default=False, help="Only about this job: job_….")] = None,
+    state: Annotated[
+        str | None, typer.Option(show_default=False, help="pending, delivered, failed or cancelled.")
+    ] = None,
+    event: Annotated[str | None, typer.Option(show_default=False, help="Only of this event.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """List what was sent, or waits, newest first."""
+    given = {"endpoint_id": endpoint, "job_id": job, "state": state, "event": event}
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        where = {name: value for name, value in given.items() if value is not None}
+        page = client.webhooks.deliveries(limit=limit, cursor=cursor, **where)
+    if as_json:
+        output.document({"data": [each.as_json() for each in page.data], "next_cursor": page.next_cursor})
+        return
+    _show_deliveries(output, page.data)
+    if page.next_cursor:
+        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+
+
+@app.command(epilog=EPILOG)
+def delivery(delivery_id: DeliveryId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Show a delivery: its body, and every attempt."""
+    from waybill.cli.tables import moment, table
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        found = client.webhooks.delivery(delivery_id)
+    if as_json:
+        output.document(found.as_json())
+        return
+    _show_deliveries(output, [found])
+    attempts = table("ATTEMPT", "BEGAN", "TOOK", "STATUS", "ERROR")
+    for each in found.attempt_list:
+        status = "" if each.status is None else str(each.status)
+        attempts.add_row(str(each.number), moment(each.began_at), f"{each.latency_ms} ms", status, each.error or "")
+    output.show(attempts)
+    output.show(found.body or "its body was removed by retention")
+
+
+@app.command(epilog=EPILOG)
+def redeliver(
+    what: Annotated[str, typer.Argument(metavar="ID", help="A delivery, or an endpoint with --since.")],
+    since: Annotated[
+        str | None, typer.Option(show_default=False, metavar="TIME", help="2026-11-23T05:00:00Z, or 6h, 2d ago.")
+    ] = None,
+    with_delivered: Annotated[
+        bool, typer.Option("--with-delivered", help="With --since: also what was taken.")
+    ] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Deliver again: one delivery, or what an endpoint did not take since a moment.
+
+    Example: waybill webhooks redeliver whe_01jd3q8v9tfq8a1b2c3d4e5f6g --since 6h
+    """
+    output = Output(as_json=as_json)
+    if since is None:
+        with connect(url, api_key) as client:
+            _show_deliveries(output, [client.webhooks.redeliver(what)])
+        return
+    moment = _moment(since)
+    with connect(url, api_key) as client:
+        count = client.webhooks.redeliver_since(what, moment, with_delivered=with_delivered)
+    if as_json:
+        output.document({"deliveries": count})
+    else:
+        output.show(f"{count} deliveries are sent again")
+
+
+def _moment(text: str) -> datetime:
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    if text[:-1].isascii() and text[:-1].isdigit() and text[-1] in units:
+        return datetime.now(UTC) - timedelta(**{units[text[-1]]: int(text[:-1])})
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise typer.BadParameter("write 2026-11-23T05:00:00Z, or 30m, 6h, 2d", param_hint="--since")
+    return found
+
+
+def _answer(output: Output, endpoint: "WebhookEndpoint") -> None:
+    if output.as_json:
+        output.document(endpoint.as_json())
+    else:
+        _show_endpoints(output, [endpoint])
+
+
+def _answer_with_secret(output: Output, document: dict[str, Any], shown: str | None) -> None:
+    if output.as_json:
+        output.document(document)
+        return
+    if "id" in document:
+        output.note(f"endpoint {document['id']}; store its secret now, it is not shown again:")
+    else:
+        output.note("store the secret now, it is not shown again:")
+    output.write(f"{shown}\n")
+
+
+def _show_endpoints(output: Output, endpoints: "Sequence[WebhookEndpoint]") -> None:
+    from waybill.cli.tables import table
+
+    made = table("ID", "URL", "EVENTS", "STATE")
+    for each in endpoints:
+        state = f"{each.state} ({each.disabled_reason})" if each.disabled_reason else each.state
+        failing = f", failing since {each.failing_since:%Y-%m-%d %H:%M} UTC" if each.failing_since else ""
+        made.add_row(each.id, each.url, ", ".join(each.events) or "all", state + failing)
+    output.show(made)
+
+
+def _show_deliveries(output: Output, found: "Sequence[WebhookDelivery]") -> None:
+    from waybill.cli.tables import moment, table
+
+    if output.as_json:
+        output.document(found[0].as_json())
+        return
+    made = table("ID", "EVENT", "ABOUT", "STATE", "ATTEMPTS", "LAST", "NEXT")
+    for each in found:
+        last = each.last_error or ("" if each.last_status is None else str(each.last_status))
+        following = moment(each.next_attempt_at)
+        made.add_row(each.id, each.event, each.job_id or "", each.state, str(each.attempts), last, following)
+    output.show(made)

@@ -1,0 +1,85 @@
+"""The deliverer: sends the webhooks that are due, and tells of keys that end soon. Several may run; none is special.
+
+It needs Postgres and nothing else: what is due, and until when somebody holds it, are columns of the deliveries.
+"""
+
+import signal
+import threading
+from datetime import timedelta
+from time import monotonic
+from types import FrameType
+
+from core.kit.db import Database, is_unavailable
+from core.kit.logging import configure_logging, get_logger
+from core.kit.metrics import serve_metrics
+from core.kit.settings import Settings
+from core.kit.telemetry import configure_tracing
+from core.webhooks import queue
+from core.webhooks.delivery import Deliverer
+
+# Threads write what came of an attempt in a fraction of the time that the attempt took.
+_CONNECTIONS = 8
+_HOUSEKEEPING_SECONDS = 60.0
+_KEYS_AHEAD = timedelta(days=7)
+_log = get_logger(__name__)
+
+
+class DeliveryLoop:
+    """The loop of the process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database = Database(settings, application_name="waybill-deliverer", pool_size=_CONNECTIONS)
+        self._deliverer = Deliverer(settings, self._database)
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """Take nothing new, and return from `run` when what is under way has ended."""
+        self._stop.set()
+        self._deliverer.freed.set()
+
+    def run(self) -> None:
+        """Deliver until `stop`. Outages of Postgres are waited out."""
+        next_housekeeping = 0.0
+        while not self._stop.is_set():
+            taken = 0
+            try:
+                taken = self._deliverer.take()
+                if monotonic() >= next_housekeeping:
+                    next_housekeeping = monotonic() + _HOUSEKEEPING_SECONDS
+                    with self._database.system() as session:
+                        queue.announce_keys(session, _KEYS_AHEAD)
+            except Exception as error:  # noqa: BLE001 - whatever a round died of, the next one must come
+                if is_unavailable(error):
+                    _log.warning("deliverer_waits_for_postgres", error=type(error).__name__)
+                else:
+                    _log.exception("deliverer_round_failed")
+                self._stop.wait(1.0)
+            self._rest(taken)
+        self._deliverer.close()
+        self._database.close()
+        _log.info("deliverer_stopped")
+
+    def _rest(self, taken: int) -> None:
+        """After a full round there is probably more: look again as soon as a place is free. Else after the interval."""
+        if self._deliverer.freed.wait(0.0 if taken else self._settings.webhook_poll_seconds):
+            self._deliverer.freed.clear()
+            # Places that come free one by one are given out together: a round costs the same for one and for many.
+            self._stop.wait(self._settings.webhook_poll_seconds / 10)
+
+
+def main(settings: Settings) -> None:
+    """Deliver webhooks until SIGTERM or SIGINT; attempts under way are finished first."""
+    configure_logging(settings, service="deliverer")
+    configure_tracing(settings, service="deliverer")
+    if settings.metrics_port:
+        serve_metrics(settings.metrics_port)
+    loop = DeliveryLoop(settings)
+
+    def leave(_signal: int, _frame: FrameType | None) -> None:
+        loop.stop()
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+    _log.info("deliverer_started", concurrency=settings.webhook_concurrency)
+    loop.run()
