@@ -65,7 +65,7 @@ class DeliveryLoop:
         if self._deliverer.freed.wait(0.0 if taken else self._settings.webhook_poll_seconds):
             self._deliverer.freed.clear()
             # Places that come free one by one are given out together: a round costs the same for one and for many.
-            self._stop.wait(self._settings.webhook_poll_seconds / 10)
+            self._stop.wait(self._settings.webhook_poll_seconds / 25)
 
 
 def main(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from httpcore import SOCKET_OPTION, NetworkBackend, NetworkStream, SyncBackend
 
 from core.kit.settings import Settings
 from core.webhooks.errors import TargetRefused
-from core.webhooks.targets import Target, TargetPolicy, Unresolvable
+from core.webhooks.targets import Target, TargetPolicy
 
 _BODY_READ_BYTES = 64 * 1024
 _RETRY_AFTER = b"retry-after"
@@ -124,12 +124,9 @@ class Sender:
         deadline = _Deadline(self._timeout_seconds)
         try:
             target = self._policy.check(url)
-        except Unresolvable:
-            return outcome("host_unresolvable")
+            status, retry_after = self._exchange(target, headers, body, deadline)
         except TargetRefused as refusal:
             return outcome(refusal.reason)
-        try:
-            status, retry_after = self._exchange(target, headers, body, deadline)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, it is an attempt that failed
             return outcome(_code_of(error))
         if status in _SUCCESSES:

@@ -67,12 +67,14 @@ def survive(settings: Settings, valkey: EmbeddedValkey, deliveries: int, timeout
         hooks.close()
 
 
+@pytest.mark.survive("S5")
 def test_all_arrive_whatever_is_killed_flushed_or_down(settings: Settings, valkey: EmbeddedValkey) -> None:
     messages, requests = survive(settings, valkey, deliveries=300, timeout_seconds=60)
     assert requests >= messages
 
 
 @pytest.mark.slow
+@pytest.mark.survive("S5")
 @pytest.mark.timeout(900)
 def test_ten_thousand_arrive_whatever_is_killed_flushed_or_down(settings: Settings, valkey: EmbeddedValkey) -> None:
     messages, requests = survive(settings, valkey, deliveries=10_000, timeout_seconds=600)

@@ -27,12 +27,14 @@ class Jobs:
         run_at: str | None = None,
         deadline_seconds: int | None = None,
         max_cost_usd: str | None = None,
+        webhook: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
         wait_seconds: int = 0,
     ) -> Job:
         """Ask for `capability` with `payload` as its input. With `wait_seconds` the answer may be the finished job.
 
-        `max_cost_usd` is what the job may cost at most, as decimal text.
+        `max_cost_usd` is what the job may cost at most, as decimal text; `webhook` is a receiver for
+        this job alone: `url`, and perhaps `events` and `include_result`.
         A fresh idempotency key is used unless one is given, so retries inside this call never submit twice.
         """
         optional = {
@@ -41,6 +43,7 @@ class Jobs:
             "run_at": run_at,
             "deadline_seconds": deadline_seconds,
             "max_cost_usd": max_cost_usd,
+            "webhook": dict(webhook) if webhook else None,
         }
         body: dict[str, Any] = {"capability": capability, "input": dict(payload)}
         body |= {name: value for name, value in optional.items() if value is not None}

@@ -110,6 +110,7 @@ def test_a_rolled_back_end_tells_nobody(hooks: Hooks) -> None:
         assert hooks.deliveries() == []
 
 
+@pytest.mark.survive("S5")
 def test_a_receiver_that_is_down_is_tried_as_the_schedule_says_with_the_same_bytes(hooks: Hooks) -> None:
     with WebhookReceiver(Reply(500)) as receiver:
         _, secret = hooks.add(receiver.url)

@@ -36,6 +36,7 @@ def test_any_2xx_is_a_success(status: int) -> None:
         assert receiver.received[0].headers["host"] == f"127.0.0.1:{receiver.port}"
 
 
+@pytest.mark.survive("S4")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_a_failure_and_is_not_followed(status: int) -> None:
     with WebhookReceiver() as inside, WebhookReceiver(Reply(status, {"location": inside.url})) as receiver:
@@ -85,6 +86,7 @@ def test_a_certificate_must_be_of_the_name_and_of_an_authority_we_trust(tmp_path
         assert send(receiver.url, ca_file=authority.file).error is None
 
 
+@pytest.mark.survive("S4")
 def test_a_resolver_that_changes_its_mind_gains_nothing() -> None:
     answers = iter([("93.184.215.14",), ("127.0.0.1",)])
     asked: list[str] = []
