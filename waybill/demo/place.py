@@ -83,8 +83,8 @@ def make_key(settings: "Settings") -> str:
                 organization=_ORGANIZATION,
                 project=_PROJECT,
                 name=_KEY_NAME,
-                # The demo lets another model answer for a moment.
-                scopes=(*WORKING_SCOPES, "models:promote"),
+                # The demo lets another model answer for a moment, and answers what a job asks a person.
+                scopes=(*WORKING_SCOPES, "models:promote", "jobs:answer"),
                 expires_in=_KEY_LIFE,
             )
     finally:

@@ -9,6 +9,7 @@ from waybill.cli.failures import CliError
 from waybill.cli.output import Output
 from waybill.demo.place import Place, find_corpus, make_key, open_place
 from waybill.demo.script import BASE_DESCRIPTION, BASE_NAME, LIVE_QUESTION, OTHER_QUESTIONS
+from waybill.demo.services import Services
 from waybill.demo.writing import (
     CANCELLED_AFTER_SECONDS,
     MODEL,
@@ -41,13 +42,27 @@ def run_demo(output: Output, *, api_port: int | None = None, flower: bool = True
                 ingested = _ingest(client, corpus, place, output)
                 live, others = _ask(client, ingested["knowledge_base"], place, output)
                 written = _write(client, ingested["knowledge_base"], place, output)
+                services = Services(
+                    client,
+                    place,
+                    output,
+                    examples=corpus.parents[1] / "docs" / "examples",
+                    base_id=ingested["knowledge_base"],
+                    label=_LABEL,
+                ).run()
             except KeyboardInterrupt:
                 _give_up(place, key)
                 raise
         _where_to_look(place, output)
         seconds = monotonic() - began
         if output.as_json:
-            output.document(_document(ingested, live, others, written, place=place, seconds=seconds))
+            output.document(
+                {
+                    **_document(ingested, live, others, place=place, seconds=seconds),
+                    "services": services,
+                    "written": None if written is None else written.as_json(),
+                }
+            )
         output.show("", f"That took {seconds:.0f} seconds.")
         if place.is_ours:
             output.show("`make up` starts it again and keeps it running; running the demo again is quicker.")
@@ -181,13 +196,12 @@ def _heading(output: Output, title: str, subtitle: str) -> None:
 
 
 def _document(
-    ingested: dict[str, Any], live: "Job", others: list["Job"], written: "Job | None", *, place: Place, seconds: float
+    ingested: dict[str, Any], live: "Job", others: list["Job"], *, place: Place, seconds: float
 ) -> dict[str, Any]:
     return {
         "ingest": ingested,
         "live": live.as_json(),
         "others": [job.as_json() for job in others],
-        "written": None if written is None else written.as_json(),
         "url": place.url,
         "docs_url": f"{place.url}/docs",
         "flower_url": place.flower_url,
