@@ -126,6 +126,8 @@ def test_interrupted_then_whole_then_again(tmp_path: Path) -> None:
     assert re.search(r"^running \(attempt 1\) +█", whole.stdout, flags=re.MULTILINE)
     assert "The documents do not answer this question." in whole.stdout
     assert re.search(r"cost: \$0\.00 +[\d,]+ tokens in", whole.stdout)
+    assert "it asks a person: May 84.20 EUR be moved" in whole.stdout
+    assert "We have refunded 84.20 EUR" in whole.stdout
     assert re.search(r"Docs +http://127\.0\.0\.1:\d+/docs", whole.stdout)
     assert "\x1b" not in whole.stdout
     nothing_left(home)
@@ -142,7 +144,8 @@ def test_interrupted_then_whole_then_again(tmp_path: Path) -> None:
     assert [job["result"]["answered"] for job in report["others"]] == [True, True, True, False]
     services = report["services"]
     assert {name: job["state"] for name, job in services.items()} == dict.fromkeys(services, "succeeded")
-    assert services["customer_operations.resolve"]["result"]["decision"] == "refund_done"
+    # The first run moved the money; the company's system does not move it twice.
+    assert services["customer_operations.resolve"]["result"]["decision"] == "refund_made_before"
     assert "19.90" in services["multimodal.understand"]["result"]["answer"]
     written = report["written"]
     assert written["state"] in {"cancelled", "succeeded"}
