@@ -385,3 +385,32 @@ def test_budgets_and_keys_are_told(hooks: Hooks) -> None:
         assert told == ["budget.threshold", "key.expiring"]
         scopes = sorted(orjson.loads(each.body)["data"]["scope"] for each in named.received)
         assert scopes == ["organization", "project"]
+
+
+def test_a_decided_experiment_is_told_to_its_project_or_to_who_asked(hooks: Hooks) -> None:
+    principal = hooks.tenant.principal
+    with WebhookReceiver() as receiver, WebhookReceiver() as named:
+        hooks.add(receiver.url)
+        hooks.add(named.url, "experiment.decided")
+        with hooks.tenant.database.system() as session:
+            for name, project in (("ours", principal.project_id), ("everybodys", None)):
+                session.execute(
+                    text(
+                        "INSERT INTO experiments (id, organization_id, project_id, capability, name, unit, state, salt,"
+                        " plan, started_at) VALUES (uuidv7(), :organization, :project, 'probe.act', :name, 'job',"
+                        " 'running', decode(repeat('00', 32), 'hex'), '{}', now())"
+                    ),
+                    {"organization": principal.organization_id, "project": project, "name": name},
+                )
+            session.execute(
+                text("UPDATE experiments SET state = 'paused' WHERE organization_id = :id"),
+                {"id": principal.organization_id},
+            )
+            session.execute(
+                text("UPDATE experiments SET state = 'rolled_back', reason = 'worse' WHERE organization_id = :id"),
+                {"id": principal.organization_id},
+            )
+        hooks.drain()
+        told = [orjson.loads(each.body)["data"] for each in receiver.received]
+        assert [(each["name"], each["state"], each["reason"]) for each in told] == [("ours", "rolled_back", "worse")]
+        assert sorted(orjson.loads(each.body)["data"]["name"] for each in named.received) == ["everybodys", "ours"]

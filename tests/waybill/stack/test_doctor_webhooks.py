@@ -1,0 +1,31 @@
+from core.kit.settings import Settings
+from tests.factories.jobs import new_tenant
+from tests.factories.processes import settings_of
+from tests.factories.webhook_receiver import WebhookReceiver
+from tests.factories.webhooks import LOOPBACK, new_hooks
+from waybill.stack.doctor import check_postgres
+
+
+def test_deliveries_that_nobody_sends_are_told_with_a_remedy(settings: Settings) -> None:
+    def look() -> tuple[str, str]:
+        [check] = [each for each in check_postgres(settings) if each.name == "webhooks"]
+        return check.status, check.remedy
+
+    hooks = new_hooks(settings_of(settings, **LOOPBACK), new_tenant(settings))
+    try:
+        with WebhookReceiver() as receiver:
+            endpoint, _ = hooks.add(receiver.url)
+            hooks.make_deliveries(endpoint, 2)
+            assert look() == ("ok", "")
+            with hooks.tenant.database.engine.begin() as connection:
+                connection.exec_driver_sql("UPDATE webhook_deliveries SET next_attempt_at = now() - interval '1 hour'")
+            status, remedy = look()
+            assert status == "warn"
+            assert "waybill deliverer" in remedy
+            hooks.act("pause", endpoint.id)
+            assert look() == ("ok", "")
+            hooks.act("resume", endpoint.id)
+            hooks.drain()
+            assert look() == ("ok", "")
+    finally:
+        hooks.close()
