@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 from api.announcer import Announcer
 from api.limits.gate import RateGate
 from api.streaming import LiveHub
+from core.files.service import FileService
 from core.jobs.live import LivePublisher
 from core.jobs.retention.service import RetentionService
 from core.jobs.service import JobService
@@ -59,6 +60,7 @@ class Runtime:
         self.retention = RetentionService(settings)
         self.rates = RateGate(settings)
         self.jobs = JobService(settings, self.blobs, self.limit_book)
+        self.files = FileService(settings, self.blobs)
         self.knowledge = KnowledgeService()
         self.budgets = BudgetService()
         self.models = ModelRegistry(read_deployments(settings))

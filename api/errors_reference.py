@@ -72,10 +72,13 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("alias_not_found", "no such alias in the organization", _ID),
         ("audit_record_not_found", "no such record in the organization", _ID),
         ("blob_not_found", "the file behind it is gone", "submit or upload it again"),
+        ("artifact_not_found", "the job has no artifact of that name", "list the job's artifacts"),
         ("budget_not_found", "no such budget in the organization", _ID),
         ("call_not_found", "no model call of that number was settled", "see the job's cost lines"),
         ("capability_not_found", "not offered here", "`GET /v1/capabilities`"),
         ("document_not_found", "no such document in the project", _ID),
+        ("file_not_found", "no such file in the project, or it has expired", _ID),
+        ("upload_not_found", "no such upload in the project that goes on", "begin a new one"),
         ("experiment_not_found", "no such experiment in the organization", _ID),
         ("job_not_found", "no such job in the project", _ID),
         (
@@ -108,6 +111,8 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
     405: (("method_not_allowed", "the route exists, the method does not", "see `Allow`"),),
     408: (("request_timeout", "the body did not arrive in time", "send it again"),),
     409: (
+        ("upload_incomplete", "bytes of the upload are missing", "send the rest from `offset`"),
+        ("upload_offset_mismatch", "the part does not begin where the last one ended", "begin at `offset`"),
         ("audit_record_not_sealed", "the record was written a moment ago", "again in a few seconds"),
         ("budget_archived", "it was archived and cannot be changed", "create a new one"),
         ("budget_name_taken", "there is a budget of that name", "another name"),
@@ -138,8 +143,14 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
     ),
     410: (("gone", "it existed, and its retention has ended", "submit it again"),),
     413: (("payload_too_large", "the body is over the limit", "see [settings](settings.md)"),),
-    415: (("unsupported_media_type", "this route does not read that type", "`application/json`"),),
+    415: (
+        ("unsupported_media_type", "this route does not read that type", "`application/json`"),
+        ("file_type_mismatch", "the first bytes are of another format than declared", "declare what the file is"),
+    ),
+    416: (("range_not_satisfiable", "the range begins behind the end", "the member `size_bytes` is the length"),),
     422: (
+        ("digest_mismatch", "what came is not what was announced", "begin a new upload"),
+        ("upload_too_long", "more bytes than the upload was announced with", "announce the file's true size"),
         ("capability_unknown", "no such capability", "`GET /v1/capabilities`"),
         ("document_empty", "the upload has no bytes", "upload the file's content"),
         ("idempotency_key_reused", "the key was used for another request", "a fresh key"),
@@ -176,7 +187,6 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("deployments_invalid", "the file of deployments is wrong", "the operator: `WAYBILL_DEPLOYMENTS_FILE`"),
         ("embedding_model_missing", "the embedding model is not installed", "the operator installs it"),
         ("identity_provider_unavailable", "the issuer's keys cannot be read", _AGAIN),
-        ("model_by_job", "models of this process are reached through a job", "submit a job"),
         ("model_missing", "a model of this installation is not installed", "the operator installs it"),
         ("model_not_configured", "no model is configured under that name", "the operator: `WAYBILL_MODEL_…`"),
         ("not_ready", "the process does not serve yet, or no more", _AGAIN),
@@ -189,6 +199,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
 
 # Codes of single fields, in `errors`; others there are the names of pydantic's rules (`string_too_short`, …).
 FIELDS: dict[str, str] = {
+    "file_name": "a file name of 1 to 255 printable characters, without a folder",
     "alias_invalid": "a capability of the form `<folder>.<verb>`",
     "below_zero": "take away at most what the call cost",
     "answer_invalid": "an answer that matches the question's JSON Schema",
@@ -217,6 +228,7 @@ FIELDS: dict[str, str] = {
 
 # How a job ended or why it waits: `reason`, and `error.code` of one that failed.
 FAILURES: dict[str, str] = {
+    "file_not_found": "the job's input names a file that its project does not have",
     "answer_withheld": "the answer could not be backed by the sources, and the request asked for one that is",
     "block_unknown": "a message of the capability holds a kind of part that models are not given",
     "budget": "waits for money: raise the budget, and it goes on",

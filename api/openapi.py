@@ -31,6 +31,7 @@ _PROBLEMS = {
     409: "Not in this state (`idempotency_in_progress`, `conflict`, …).",
     413: "The body is too large (`payload_too_large`).",
     415: "The body is not of a type that this route reads (`unsupported_media_type`).",
+    416: "The range begins behind the end of the file.",
     422: "Readable but wrong (`validation_error`, `idempotency_key_reused`, `project_required`); see `errors`.",
     429: "Too fast (`rate_limited`; the member `limit` names the rate); come back after `Retry-After`.",
     500: "Our fault (`internal_error`); the member `trace_id` lets us find out why.",

@@ -10,7 +10,9 @@ from api.capabilities import routes as capabilities
 from api.costs import routes as costs
 from api.experiments import results as experiment_results
 from api.experiments import routes as experiments
-from api.jobs import corrections
+from api.files import routes as files
+from api.files import uploads as file_uploads
+from api.jobs import artifacts, corrections
 from api.jobs import cost as job_cost
 from api.jobs import feedback as job_feedback
 from api.jobs import questions as job_questions
@@ -36,9 +38,12 @@ ROUTERS: tuple[APIRouter, ...] = (
     job_cost.router,
     corrections.router,
     job_waybill.router,
+    artifacts.router,
     job_feedback.router,
     job_questions.router,
     job_tree.router,
+    files.router,
+    file_uploads.router,
     knowledge_bases.router,
     documents.router,
     capabilities.router,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol, cast
 from uuid import UUID
 
@@ -89,6 +90,12 @@ class ModelCall(Protocol):
     def report(self, usage: ModelUsage) -> None:
         """Say what was consumed up to now; the last report counts. A call that reports nothing costs its bound."""
 
+    def note(self, count: Callable[[], Mapping[str, int]]) -> None:
+        """More was consumed, and `count` knows how much by now, by kind; it may be asked later, from another thread.
+
+        Cheap, for every piece of an answer: should the process be killed, the call is settled with what was noted last.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -136,6 +143,28 @@ class ChildOutcome:
     def succeeded(self) -> bool:
         """Whether there is a result to use."""
         return self.state == "succeeded"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file that a job left behind; `sha256` is hexadecimal."""
+
+    name: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A client's file, at `path` on this machine as long as the block lasts that opened it."""
+
+    id: str
+    name: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+    path: Path
 
 
 class JobContext(Protocol):
@@ -197,6 +226,19 @@ class JobContext(Protocol):
         self, key: str, capability: str, payload: Mapping[str, Any], *, max_cost_usd: Decimal | None = None
     ) -> ChildOutcome:
         """`call_all` of one."""
+
+    def artifact(self, name: str, content: bytes | Path, content_type: str) -> Artifact:
+        """Leave a file behind, for ``GET /v1/jobs/{id}/artifacts/{name}``; emits ``artifact.created``.
+
+        The same name again replaces it, so a step that runs twice may write twice. It is kept as long as the job's
+        result. Raises `LeaseLost`, and `Unprocessable` for a name that is none.
+        """
+
+    def open_file(self, file_id: str) -> AbstractContextManager[UploadedFile]:
+        """A file of the job's project, on this machine, for the time of the block.
+
+        Raises `CapabilityFailure` (``file_not_found``).
+        """
 
     def transaction(self) -> AbstractContextManager[Session]:
         """A transaction as the job's tenant (row-level security applies); commits at the end of the block."""

@@ -1,6 +1,7 @@
 """Every table, imported for its effect on the metadata that Alembic and the migration test compare."""
 
 from core.audit import models as _audit
+from core.files import models as _files
 from core.jobs import models as _jobs
 from core.jobs.retention import models as _retention
 from core.jobs.suspension import models as _suspension
@@ -18,6 +19,7 @@ metadata = Base.metadata
 __all__ = [
     "_audit",
     "_experiments",
+    "_files",
     "_jobs",
     "_keys",
     "_knowledge",

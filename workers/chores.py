@@ -18,14 +18,18 @@ from core.audit.anchors import read_anchors
 from core.audit.export import export_once
 from core.audit.sealer import MOST as SEALED_AT_ONCE
 from core.audit.sealer import seal_once
+from core.files.service import sweep as sweep_files
 from core.jobs.retention.removal import run_once
 from core.kit.blob import BlobStore, open_blob_store
 from core.kit.db import Database, is_unavailable
+from core.kit.ids import EXPERIMENT, encode
 from core.kit.logging import get_logger
 from core.kit.metrics import INVARIANT_VIOLATIONS
 from core.kit.settings import Settings
 from core.kit.signing import Keyring, Signer
 from core.ledger.invariants import check_invariants
+from core.registry.experiments.guard import EVERY_SECONDS as GUARD_SECONDS
+from core.registry.experiments.guard import guard_once
 
 _SEAL_SECONDS = 1.0
 _EXPORT_SECONDS = 60.0
@@ -81,6 +85,7 @@ class Chores:
             "verification": (settings.invariant_interval_seconds, self.verify),
             "invariants": (settings.invariant_interval_seconds, self.check),
             "retention": (settings.retention_interval_seconds, self.remove),
+            "experiments": (GUARD_SECONDS, self.guard_experiments),
         }
         began = monotonic()
         chores = [
@@ -155,8 +160,23 @@ class Chores:
         organizations = {*self._broken_before, *self._broken_now}
         return sum(max(self._broken_before.get(each, 0), self._broken_now.get(each, 0)) for each in organizations)
 
+    def guard_experiments(self) -> None:
+        """Carry out what running experiments show: ramp up, pause, promote, roll back."""
+        with self._database.system() as session:
+            acted = guard_once(session)
+        for each in acted:
+            _log.info(
+                "experiment_decided",
+                experiment_id=encode(EXPERIMENT, each.experiment.id),
+                organization_id=str(each.experiment.organization_id),
+                action=each.decision.action.value,
+                reason=each.decision.reason,
+            )
+
     def remove(self) -> None:
         """Take away what is past its clock."""
+        while sweep_files(self._database, self._open_blobs()):
+            pass
         run = run_once(self._database, self._open_blobs(), self._settings, self._signer)
         if run.blanked or run.dropped:
             _log.info("retention_ran", jobs_blanked=sum(run.blanked.values()), partitions_dropped=run.dropped)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Decimal
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from core.capability import (
     Answer,
+    Artifact,
     CheckpointStore,
     ChildCall,
     ChildOutcome,
@@ -21,21 +23,28 @@ from core.capability import (
     LeaseLost,
     ModelCall,
     ModelRef,
+    UploadedFile,
 )
-from core.jobs import leases
+from core.files.errors import FileNotFound
+from core.files.service import check_name, local_copy
+from core.jobs import artifacts, leases, settling
 from core.jobs.checkpoints import JobCheckpoints
-from core.jobs.live import LivePublisher
 from core.jobs.records import Claim, Event
-from core.jobs.service import JobService
 from core.jobs.states import Transition
+from core.keys.principal import Principal
 from core.kit.clock import utc_now
-from core.kit.db import Database, SingleStatement
-from core.kit.settings import Settings
+from core.kit.db import SingleStatement
+from core.kit.errors import CapabilityFailure
+from core.kit.ids import FILE, decode
 from core.kit.telemetry import span
-from core.ledger.prices.book import PriceBook
+from core.ledger import service as ledger
+from core.ledger.records import CallIdentity, Settlement
 from workers import asking, calling
 from workers.metering import Meter
+from workers.services import Services
 
+# The label of a job that names the client's own user.
+END_USER = "end_user"
 # The step that this thread, or this task of a graph, is in.
 _step: ContextVar[str | None] = ContextVar("step", default=None)
 
@@ -47,15 +56,7 @@ class WorkerStopping(JobInterrupted):
 class AttemptContext:
     """Implements `core.capability.JobContext`. Safe to use from several threads of the same attempt."""
 
-    def __init__(  # noqa: PLR0917 - what a process shares among its attempts
-        self,
-        claim: Claim,
-        database: Database,
-        publisher: LivePublisher,
-        prices: PriceBook,
-        jobs: JobService,
-        settings: Settings,
-    ) -> None:
+    def __init__(self, claim: Claim, services: Services) -> None:
         job = claim.job
         self.job = job
         self.job_id = job.id
@@ -64,13 +65,13 @@ class AttemptContext:
         self.attempt = job.attempt
         self.capability = job.capability
         self.deadline_at = job.deadline_at
-        self._database = database
-        self._single = database.single_tenant(job.organization_id)
-        self._publisher = publisher
-        self._jobs = jobs
-        self._settings = settings
-        self._meter = Meter(job, database, prices)
-        self._checkpoints = JobCheckpoints(database, job.id, job.organization_id, job.attempt)
+        self._services = services
+        self._principal = Principal(job.organization_id, job.project_id, job.key_id, frozenset())
+        self._database = services.database
+        self._single = services.database.single_tenant(job.organization_id)
+        self._publisher = services.publisher
+        self._meter = Meter(job, services.database, services.prices, services.notes)
+        self._checkpoints = JobCheckpoints(services.database, job.id, job.organization_id, job.attempt)
         self._event_id = claim.event_id
         self._event_limit = claim.event_limit
         self._previous = claim.event_id
@@ -82,6 +83,12 @@ class AttemptContext:
     def executor(self) -> SingleStatement:
         """Single statements as the job's tenant, for reads that need no transaction."""
         return self._single
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Whom the job is for, beyond its project: what an experiment may assign an arm to."""
+        known = {"key": self.job.key_id and str(self.job.key_id), "end_user": self.job.metadata.get(END_USER)}
+        return {unit: str(key) for unit, key in known.items() if key}
 
     # What the platform tells the attempt.
 
@@ -149,13 +156,8 @@ class AttemptContext:
     def call_model(self, model: str | ModelRef, bound: Mapping[str, int]) -> Iterator[ModelCall]:
         """Open a call, settle it when the block ends, and emit ``cost.updated``."""
         self.check()
-        line: dict[str, Any] = {}
-        try:
-            with self._meter.call(model, bound, _step.get(), line) as call:
-                yield call
-        finally:
-            if line and not self.is_lost:
-                self.emit("cost.updated", line)
+        with self._meter.call(model, bound, _step.get(), self._settle) as call:
+            yield call
 
     def ask(
         self,
@@ -171,13 +173,41 @@ class AttemptContext:
 
     def call_all(self, calls: Sequence[ChildCall]) -> list[ChildOutcome]:
         """How the children ended, or the end of this attempt."""
-        return calling.call_all(self, self._jobs, self._settings, calls)
+        return calling.call_all(self, self._services.jobs, self._services.settings, calls)
 
     def call(
         self, key: str, capability: str, payload: Mapping[str, Any], *, max_cost_usd: Decimal | None = None
     ) -> ChildOutcome:
         """`call_all` of one."""
         return self.call_all([ChildCall(key, capability, payload, max_cost_usd)])[0]
+
+    def artifact(self, name: str, content: bytes | Path, content_type: str) -> Artifact:
+        """Leave a file behind. See `core.capability.JobContext.artifact`."""
+        self.check()
+        key = artifacts.place(self.job_id, self.attempt, check_name(name))
+        if isinstance(content, bytes):
+            stored = self._services.blobs.put(key, content, content_type)
+        else:
+            with content.open("rb") as file:
+                stored = self._services.blobs.put(key, file, content_type)
+        made, replaced = artifacts.put(self._single, self.job_id, self.attempt, check_name(name), stored)
+        if replaced is not None:
+            self._services.blobs.delete(replaced)
+        told = {"name": made.name, "content_type": made.content_type, "size_bytes": made.size_bytes}
+        self.emit("artifact.created", {**told, "sha256": made.sha256})
+        return made
+
+    @contextmanager
+    def open_file(self, file_id: str) -> Iterator[UploadedFile]:
+        """A file of the job's project, on this machine, for the time of the block."""
+        try:
+            found = self._services.files.get(self._single, self._principal, decode(FILE, file_id))
+        except (FileNotFound, ValueError):
+            raise CapabilityFailure(
+                f"there is no file {file_id[:60]} in this project; upload it with POST /v1/files", code="file_not_found"
+            ) from None
+        with local_copy(self._services.blobs, found) as path:
+            yield UploadedFile(file_id, found.name, found.content_type, found.size_bytes, found.sha256, path)
 
     @contextmanager
     def keeping(self) -> Iterator[tuple[Session, Callable[[str, Mapping[str, Any]], None]]]:
@@ -229,6 +259,21 @@ class AttemptContext:
     def publish(self, events: Sequence[Event], *, hint: str | None = None) -> None:
         """Announce kept events after their commit; `hint` names the pool that has a free slot, or something due."""
         self._publisher.publish(events, hint=hint)
+
+    def _settle(self, call: CallIdentity, settlement: Settlement, line: dict[str, Any]) -> None:
+        if self.is_lost:
+            ledger.settle_call(self._single, call, settlement, line)
+            return
+        with self._events_lock:
+            try:
+                event = self._next_event("cost.updated", line, kept=True)
+            except LeaseLost:
+                ledger.settle_call(self._single, call, settlement, line)
+                raise
+            if not settling.settle_call(self._single, call, settlement, line, event):
+                raise LeaseLost
+            self._previous = event.id
+            self._publisher.publish([event])
 
     def _next_event(self, event_type: str, data: Mapping[str, Any], *, kept: bool) -> Event:
         if self._event_id >= self._event_limit:

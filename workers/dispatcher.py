@@ -27,6 +27,8 @@ from core.kit.settings import Settings
 from core.kit.signing import Signer
 from core.kit.telemetry import configure_tracing
 from core.ledger import service as ledger
+from core.ledger.notes import CallNotes
+from core.ledger.prices.book import PriceBook
 from core.limits.repository import forget_usage
 from workers.broker import Broker, BrokerUnavailable
 from workers.chores import Chores
@@ -155,6 +157,8 @@ class Dispatcher:
         self._database = Database(settings, application_name="waybill-dispatcher", pool_size=4)
         self._redis = connect(settings)
         self._publisher = LivePublisher(self._redis, settings)
+        self._call_notes = CallNotes(self._redis, settings)
+        self._prices = PriceBook()
         self._broker = Broker(settings, self._redis)
         self._pools = {
             pool: PoolDispatcher(pool, self._database, self._broker, self._publisher, settings) for pool in pools
@@ -228,7 +232,12 @@ class Dispatcher:
         for pool in self._owned:
             self._pools[pool].sweep()
         if self._owned:
-            ledger.sweep(self._database, grace_seconds=self._settings.lease_seconds)
+            ledger.sweep(
+                self._database,
+                grace_seconds=self._settings.lease_seconds,
+                notes=self._call_notes,
+                prices=self._prices,
+            )
         try:
             if self._owned and self._broker.lost_its_data():
                 for pool in self._owned:

@@ -40,7 +40,7 @@ def execute(runtime: Runtime, job_id: UUID) -> None:
         _log.debug("job_not_claimed", job_id=encode(JOB, job_id))
         return
     job = claim.job
-    ctx = AttemptContext(claim, runtime.database, runtime.publisher, runtime.prices, runtime.jobs, runtime.settings)
+    ctx = AttemptContext(claim, runtime.services)
     runtime.hold(ctx)
     try:
         with (
@@ -78,7 +78,7 @@ def _announce(runtime: Runtime, ctx: AttemptContext, event: Event) -> None:
     """Publish what the end of this attempt wrote beside its own event: a child's end tells its parent, and wakes it."""
     job = ctx.job
     if event.type == "job.waiting" and event.data["reason"] == Reason.CHILDREN:
-        told = runtime.jobs.events(ctx.executor, job.organization_id, job.id, after=event.id)
+        told = runtime.services.jobs.events(ctx.executor, job.organization_id, job.id, after=event.id)
         if told:
             ctx.publish(told, hint=job.pool)
     elif event.is_final and job.parent_id is not None:

@@ -1,7 +1,7 @@
 """The money of a running attempt: every model call is opened with a bound, and settled with what it consumed."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,37 +19,53 @@ from core.ledger import service as ledger
 from core.ledger.errors import BudgetExhausted
 from core.ledger.prices.book import PriceBook
 from core.ledger.records import CallIdentity, Settlement, Unit
+from workers.note_taker import NoteTaker
 
 LOCAL = "local"
+# Writes what a call cost: the ledger's part, and the line that clients see.
+Settle = Callable[[CallIdentity, Settlement, dict[str, Any]], None]
 _log = get_logger(__name__)
 
 
 class OpenCall:
     """Implements `core.capability.ModelCall`."""
 
-    def __init__(self) -> None:
+    def __init__(self, identity: CallIdentity, notes: NoteTaker | None) -> None:
         self.usage: ModelUsage | None = None
+        self._identity = identity
+        self._notes = notes
 
     def report(self, usage: ModelUsage) -> None:
         """Remember what was consumed up to now."""
         self.usage = usage
 
+    def note(self, count: Callable[[], Mapping[str, int]]) -> None:
+        """Have it written down beside this process."""
+        if self._notes is not None:
+            self._notes.change(self._identity, count)
+
+    def close(self) -> None:
+        """The call was settled."""
+        if self._notes is not None:
+            self._notes.settle(self._identity)
+
 
 class Meter:
     """Opens and settles the calls of one attempt. Safe in threads."""
 
-    def __init__(self, job: JobRecord, database: Database, prices: PriceBook) -> None:
+    def __init__(self, job: JobRecord, database: Database, prices: PriceBook, notes: NoteTaker | None = None) -> None:
         self._job = job
         self._single = database.single_tenant(job.organization_id)
         self._prices = prices
+        self._notes = notes
         self._calls = 0
         self._lock = threading.Lock()
 
     @contextmanager
     def call(
-        self, asked: str | ModelRef, bound: Mapping[str, int], step: str | None, line: dict[str, Any]
+        self, asked: str | ModelRef, bound: Mapping[str, int], step: str | None, settle: Settle
     ) -> Iterator[OpenCall]:
-        """A call of the model `asked`, settled on leaving the block; `line` then gets its usage as clients see it.
+        """A call of the model `asked`; on leaving the block `settle` writes what it cost.
 
         Raises `LeaseLost`, and, when there is no money for `bound`, `JobSuspended` or `CapabilityFailure`.
         """
@@ -78,12 +94,13 @@ class Meter:
                 why = {"code": refusal.code, "message": refusal.detail, "wanted_usd": wanted_usd}
                 raise JobSuspended(Reason.BUDGET, why) from None
             raise CapabilityFailure(refusal.detail, code=refusal.code) from None
-        opened = OpenCall()
+        opened = OpenCall(identity, self._notes)
         try:
             yield opened
         finally:
             used = opened.usage or ModelUsage(model, bound, estimated=True)
-            line |= self._settle(identity, provider, used, was_reported=opened.usage is not None)
+            settle(identity, *self._settlement(identity, provider, used, was_reported=opened.usage is not None))
+            opened.close()
 
     def _record(self, refusal: BudgetExhausted, call: CallIdentity, model: str) -> None:
         budget = {name: refusal.extra[name] for name in ("budget", "limit", "spent", "reserved", "wanted")}
@@ -104,20 +121,12 @@ class Meter:
             },
         )
 
-    def _settle(self, identity: CallIdentity, provider: str, used: ModelUsage, *, was_reported: bool) -> dict[str, Any]:
+    def _settlement(
+        self, identity: CallIdentity, provider: str, used: ModelUsage, *, was_reported: bool
+    ) -> tuple[Settlement, dict[str, Any]]:
+        """What the call cost, for the ledger and as clients see it."""
         quantities = {unit: amount for unit, amount in _by_unit(used.quantities).items() if amount}
         priced = self._prices.price(self._single, self._job.organization_id, provider, used.model, quantities)
-        line = {
-            "model": used.model,
-            "attempt": identity.attempt,
-            "call": identity.number,
-            "input_tokens": used.input_tokens,
-            "output_tokens": used.output_tokens,
-            "quantities": {unit.value: amount for unit, amount in quantities.items()},
-            "cost_usd": format_money(priced.amount_usd),
-            "estimated": used.estimated,
-            "priced": priced.is_known,
-        }
         settlement = Settlement(
             amount_usd=priced.amount_usd,
             quantities=quantities,
@@ -126,8 +135,7 @@ class Meter:
             estimated=used.estimated,
             reason=used.reason if was_reported else "nothing_reported",
         )
-        ledger.settle_call(self._single, identity, settlement, line)
-        return line
+        return settlement, ledger.usage_line(identity, used, priced)
 
 
 def provider_of(model: str) -> str:

@@ -7,16 +7,14 @@ import threading
 
 from core.capability import Manifest, Runner
 from core.jobs.live import LivePublisher
-from core.jobs.service import JobService
-from core.kit.blob import open_blob_store
 from core.kit.db import Database
 from core.kit.logging import get_logger
 from core.kit.redis import connect
 from core.kit.settings import Settings, get_settings
-from core.ledger.prices.book import PriceBook
 from pipelines.registry import manifests
 from workers.context import AttemptContext
 from workers.heartbeat import Heartbeat
+from workers.services import open_services
 
 _log = get_logger(__name__)
 
@@ -28,11 +26,10 @@ class Runtime:
         self.settings = settings
         self.worker_name = f"{socket.gethostname()}:{os.getpid()}"
         self.database = Database(settings, application_name="waybill-worker", pool_size=pool_size)
-        self.prices = PriceBook()
         self.redis = connect(settings)
         self.publisher = LivePublisher(self.redis, settings)
-        self.jobs = JobService(settings, open_blob_store(settings))
-        self.payloads = self.jobs.payloads
+        self.services = open_services(settings, self.database, self.publisher, self.redis)
+        self.payloads = self.services.jobs.payloads
         self._heartbeat = Heartbeat(self.database, self.redis, settings)
         self._heartbeat.start()
         self._held: set[AttemptContext] = set()

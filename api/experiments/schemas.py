@@ -23,7 +23,7 @@ from core.registry.experiments.definition import Experiment as ExperimentRecord
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=rules.NAME_MAX_CHARACTERS)]
 Share = Annotated[float, Field(gt=0, le=1)]
-_DIGEST = StringConstraints(pattern="^[0-9a-f]{64}$")
+_DIGEST = StringConstraints(pattern="^sha256:[0-9a-f]{64}$")
 _SECONDS_MAX = 366 * 86_400
 _UNITS_MAX = 1_000_000_000
 _EXAMPLE: JsonDict = {
@@ -31,7 +31,7 @@ _EXAMPLE: JsonDict = {
     "capability": "knowledge.search",
     "unit": "end_user",
     "arms": [
-        {"name": "short", "weight": 0.5, "prompt": "answer", "prompt_digest": "9f86d081" * 8},
+        {"name": "short", "weight": 0.5, "prompt": "knowledge/answer", "prompt_digest": "sha256:" + "9f86d081" * 8},
         {"name": "as it is", "kind": "control", "weight": 0.5},
     ],
     "plan": {"baseline": 0.2, "minimum_lift": 0.05},
@@ -50,8 +50,10 @@ class NewArm(BaseModel):
     model_version_id: str | None = Field(
         None, max_length=40, description="The version that answers to that name instead: `mver_…`."
     )
-    prompt: str | None = Field(None, min_length=1, max_length=200, description="The prompt that it overrides.")
-    prompt_digest: Annotated[str, _DIGEST] | None = Field(None, description="The version of that prompt: its SHA-256.")
+    prompt: str | None = Field(
+        None, min_length=1, max_length=200, description="The prompt that it overrides: `knowledge/answer`."
+    )
+    prompt_digest: Annotated[str, _DIGEST] | None = Field(None, description="The version of that prompt: `sha256:…`.")
 
 
 class PlanRequest(BaseModel):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.audit.schemas import AuditSeal, SealedRecord
 
@@ -139,6 +139,23 @@ class WaybillRecord(BaseModel):
     proof: WaybillProof
 
 
+class WaybillExperiment(BaseModel):
+    """An experiment that the job took part in; `state` and `reason` are those at the time of issue."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    experiment_id: str
+    arm: str
+    kind: str
+    model: str | None
+    model_version_id: str | None
+    prompt: str | None
+    prompt_digest: str | None
+    exposed_at: datetime
+    state: str
+    reason: str | None
+
+
 class WaybillAudit(BaseModel):
     """The job's audit records, and the seals that cover them."""
 
@@ -169,6 +186,7 @@ class Waybill(BaseModel):
     events_omitted: bool
     models: list[WaybillModel]
     costs: WaybillCosts
+    experiments: list[WaybillExperiment]
     policy_decisions: list[WaybillDecision]
     children: list[WaybillChild]
     result: WaybillResult

@@ -14,8 +14,8 @@ from uuid import UUID
 from redis import Redis, RedisError
 
 from core.gateway.models import ChatRequest, Chunk, Citation, Finish, Image, Role, Text, ToolCall
-from core.gateway.routing import ResolvedModel
 from core.kit.logging import get_logger
+from core.registry.records import ResolvedModel
 
 CACHED_CLASSES = frozenset({"public", "internal"})
 # A larger answer is rarely asked for twice, and Redis is small.

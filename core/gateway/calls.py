@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
 from threading import Lock
@@ -10,17 +10,23 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 from uuid import UUID
 
-from core.capability import JobContext, ModelRef, ModelUsage
+from core.capability import JobContext, ModelUsage
+from core.gateway.arms import AttemptArms, executor_of
 from core.gateway.cache import CachedAnswer, ResponseCache, digest_of
-from core.gateway.errors import GatewayError, ProviderRefused, ProviderUnavailable
-from core.gateway.models import Ability, ChatRequest, ChatStream, Chunk, Embedder, Finish, Usage
+from core.gateway.embedding_calls import embed_locally, embed_remotely, ref_of
+from core.gateway.errors import GatewayError, ProviderUnavailable, was_turned_away
+from core.gateway.models import Ability, ChatRequest, ChatStream, Chunk, Finish, Usage
 from core.gateway.resilience.backoff import Backoff, wait
 from core.gateway.resilience.breaker import Breakers
-from core.gateway.routing import Catalogue, Deployments, Reached, ResolvedModel, may_see
+from core.gateway.routing import LOCAL, Catalogue, Deployments, Reached, may_see
 from core.gateway.spans import call_span
 from core.kit.clock import utc_now
 from core.kit.errors import CapabilityFailure
 from core.kit.logging import get_logger
+from core.registry.experiments.book import ExperimentBook
+from core.registry.prompts.book import PromptBook
+from core.registry.prompts.records import ChosenPrompt
+from core.registry.records import ResolvedModel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +35,6 @@ if TYPE_CHECKING:
     from core.kit.db import Executor
 
 DATA_CLASS = "internal"
-# Between batches a job can be cancelled; a batch of an embedded model takes about half a second.
-_BATCH = 32
 # Refusals that say something about the deployment and nothing about the request: another may answer it.
 _OURS = frozenset({"provider_key_refused", "provider_quota_exhausted", "provider_model_unknown"})
 _log = get_logger(__name__)
@@ -38,11 +42,12 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """What all jobs of a process share. `embedder` is asked for by the name of a resolved model."""
+    """What all jobs of a process share. Without `experiments` and `prompts` nothing overrides models and prompts."""
 
     catalogue: Catalogue
     deployments: Deployments
-    embedder: Callable[[ResolvedModel], Embedder]
+    experiments: ExperimentBook | None = None
+    prompts: PromptBook | None = None
     breakers: Breakers
     backoff: Backoff
     cache: ResponseCache | None
@@ -50,8 +55,12 @@ class Door:
 
 @dataclass(slots=True)
 class Spent:
-    """Requests of one attempt that failed after every try: whoever repeats one gets the same error and pays nothing."""
+    """What is remembered of one attempt: its arm, and the requests that failed after every try.
 
+    Whoever repeats one of those gets the same error and pays nothing.
+    """
+
+    arms: AttemptArms = field(default_factory=AttemptArms)
     errors: dict[str, GatewayError] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
@@ -68,15 +77,36 @@ class JobModels:
         self._deadline_at: datetime | None = getattr(ctx, "deadline_at", None)
 
     def resolve(self, name: str, *, pinned: UUID | None = None) -> ResolvedModel:
-        """The model that answers to `name` for this job. Raises the catalogue's error when there is none."""
+        """The model that answers to `name` for this job: `pinned`, its experiment arm's, or the catalogue's.
+
+        Raises `ModelUnknown` when there is none.
+        """
         ctx = self._ctx
+        if pinned is None:
+            pinned = self._spent.arms.version_of(self._door.experiments, ctx, name)
         return self._door.catalogue.resolve(
-            cast("Executor", getattr(ctx, "executor", None)),
+            cast("Executor", executor_of(ctx)),
             organization_id=ctx.organization_id,
             project_id=ctx.project_id,
             capability=ctx.capability,
             name=name,
             pinned=pinned,
+        )
+
+    def prompt(self, name: str, model: ResolvedModel) -> ChosenPrompt | None:
+        """What takes the place of the capability's file for the prompt `name`, when `model` reads it; None: the file.
+
+        Raises `core.registry.prompts.book.PromptUnknown` for a digest that no version has.
+        """
+        executor = executor_of(self._ctx)
+        if self._door.prompts is None or executor is None:
+            return None
+        return self._door.prompts.choose(
+            executor,
+            organization_id=self._ctx.organization_id,
+            name=name,
+            prompt_set=model.prompt_set,
+            pinned=self._spent.arms.prompt_of(self._door.experiments, self._ctx, name),
         )
 
     @contextmanager
@@ -102,33 +132,19 @@ class JobModels:
     ) -> "NDArray[np.float32]":
         """Texts to unit vectors of shape (len(texts), dimensions), metered as ``embedding_tokens`` batch by batch.
 
-        `on_progress` gets how many texts are done, and of how many, after every 32.
+        `on_progress` gets how many texts are done, and of how many, after every batch: 32 in this process, 256
+        elsewhere. Raises `core.gateway.errors.GatewayError` for what a provider could not do.
         """
-        import numpy as np
-
         model = self.resolve(name)
         if not may_see(model, self._data_class):
             raise _class_refused(model, self._data_class)
-        embedder = self._door.embedder(model)
-        if not texts:
-            return np.zeros((0, embedder.dimensions), dtype=np.float32)
-        tokens = [embedder.count_tokens(text) for text in texts]
-        vectors: list[NDArray[np.float32]] = []
-        done = 0
-        with (
-            call_span("embeddings", model) as span,
-            self._ctx.call_model(_ref(model), {"embedding_tokens": sum(tokens)}) as call,
-        ):
-            call.report(ModelUsage(model.price_model, {"embedding_tokens": 0}))
-            for begin in range(0, len(texts), _BATCH):
-                self._ctx.check()
-                vectors.append(embedder.embed(texts[begin : begin + _BATCH]))
-                done = min(begin + _BATCH, len(texts))
-                call.report(ModelUsage(model.price_model, {"embedding_tokens": sum(tokens[:done])}))
-                if on_progress is not None:
-                    on_progress(done, len(texts))
-            span.set_attribute("gen_ai.usage.input_tokens", sum(tokens))
-        return np.concatenate(vectors)
+        door = self._door
+        reached = door.deployments.reach_embedder(model)
+        if reached.local is not None:
+            return embed_locally(self._ctx, model, reached.local, texts, on_progress)
+        return embed_remotely(
+            self._ctx, model, reached, texts, on_progress, breakers=door.breakers, backoff=door.backoff
+        )
 
     def _chain(self, first: ResolvedModel, request: ChatRequest) -> Iterator[ResolvedModel]:
         """The model and then its fallbacks, each once; those that cannot or may not answer this are left out."""
@@ -234,7 +250,7 @@ class RoutedStream:
             self._door.cache.put(self._ctx.project_id, digest, answer)
 
     def _replay(self, answer: CachedAnswer) -> Generator[Chunk, None, None]:
-        with call_span("chat", self.model) as span, self._ctx.call_model(_ref(self.model), {}) as call:
+        with call_span("chat", self.model) as span, self._ctx.call_model(ref_of(self.model), {}) as call:
             call.report(ModelUsage(self.model.price_model, {}, reason="cache"))
             span.set_attribute("waybill.cache.hit", value=True)
             for chunk in answer.chunks:
@@ -314,13 +330,15 @@ class RoutedStream:
 
     def _attempt(self, model: ResolvedModel, reached: Reached) -> Generator[Chunk, None, None]:
         """One request to the provider, with a ledger call of its own."""
-        provider = reached.provider
-        with call_span("chat", model) as span, self._ctx.call_model(_ref(model), provider.bound(self._request)) as call:
-            stream = self._current = provider.stream(self._request, check=self._ctx.check)
+        provider, request = reached.provider, within(model, self._request)
+        with call_span("chat", model) as span, self._ctx.call_model(ref_of(model), provider.bound(request)) as call:
+            stream = self._current = provider.stream(request, check=self._ctx.check)
             refused: GatewayError | None = None
             try:
                 for chunk in stream:
                     self._has_begun = True
+                    if model.provider != LOCAL:
+                        call.note(lambda: stream.usage.to_model_usage().quantities)
                     yield chunk
             except GatewayError as error:
                 refused = error
@@ -336,9 +354,10 @@ class RoutedStream:
                 span.ended(stream, used)
 
 
-def was_turned_away(error: GatewayError) -> bool:
-    """Whether the provider never began to work, so that it bills nothing: an error status, or no connection."""
-    return isinstance(error, ProviderRefused | ProviderUnavailable) and not error.may_be_billed
+def within(model: ResolvedModel, request: ChatRequest) -> ChatRequest:
+    """The request with no more output than the model's version allows."""
+    most = model.max_output_tokens
+    return request if most is None or request.max_output_tokens <= most else replace(request, max_output_tokens=most)
 
 
 def require(model: ResolvedModel, request: ChatRequest, data_class: str) -> None:
@@ -366,8 +385,3 @@ def _class_refused(model: ResolvedModel, data_class: str) -> CapabilityFailure:
         f"{model.model} may see data up to {model.data_class_ceiling}, and this job's is {data_class}",
         code="model_data_class",
     )
-
-
-def _ref(model: ResolvedModel) -> ModelRef:
-    version = None if model.version_id is None else str(model.version_id)
-    return ModelRef(model.price_provider, model.price_model, version)

@@ -62,3 +62,8 @@ class InvalidRequest(GatewayError):
     """The request lacks a part that the model needs."""
 
     title, default_code = "Model request incomplete", "model_request_invalid"
+
+
+def was_turned_away(error: GatewayError) -> bool:
+    """Whether the provider never began to work, so that it bills nothing: an error status, or no connection."""
+    return isinstance(error, ProviderRefused | ProviderUnavailable) and not error.may_be_billed

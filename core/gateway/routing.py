@@ -1,14 +1,20 @@
 """Which model answers to a name. The registry resolves names; without it, the settings name one model or none."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
-from core.gateway.models import Ability, Provider
+from core.capability import ModelUsage
+from core.gateway.models import Ability, Check, Embedder, Provider
 from core.kit.db import Executor
-from core.kit.errors import CapabilityFailure
 from core.kit.settings import Settings
+from core.registry.errors import ModelUnknown
+from core.registry.records import ResolvedModel
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CHAT = "default"
 EMBEDDING = "embedding"
@@ -18,37 +24,6 @@ MINILM = "local/all-MiniLM-L6-v2-int8"
 DEPLOYMENT = "default"
 
 _CLASSES = ("public", "internal", "confidential", "restricted")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedModel:
-    """One version of a model, with all that a call needs to know of it.
-
-    `price_provider` and `price_model` are its name in the price book; `fallbacks` are names, tried in order.
-    """
-
-    model: str
-    version_id: UUID | None = None
-    version: int | None = None
-    provider: str
-    deployment: str
-    provider_model: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    context_window: int | None = None
-    max_output_tokens: int | None = None
-    abilities: Collection[str]
-    price_provider: str
-    price_model: str
-    data_class_ceiling: str = "restricted"
-    regions: tuple[str, ...] = ()
-    prompt_set: Mapping[str, str] = field(default_factory=dict)
-    fallbacks: tuple[str, ...] = ()
-
-
-class ModelUnknown(CapabilityFailure):
-    """No model has this name."""
-
-    title, default_code = "Model unknown", "model_unknown"
 
 
 class Catalogue(Protocol):
@@ -75,11 +50,48 @@ class Reached:
     max_attempts: int = 3
 
 
+class EmbeddedTexts(Protocol):
+    """Unit vectors of shape (texts, dimensions), and what they cost in ``embedding_tokens``."""
+
+    @property
+    def vectors(self) -> "NDArray[np.float32]":
+        """One row a text."""
+
+    @property
+    def usage(self) -> ModelUsage:
+        """What was consumed."""
+
+
+class RemoteEmbedder(Protocol):
+    """An embedding model behind an endpoint. Safe to use from several threads."""
+
+    def bound(self, texts: Sequence[str]) -> dict[str, int]:
+        """The most that `texts` can cost, by kind of quantity of the ledger."""
+
+    def embed(self, texts: Sequence[str], *, check: Check) -> EmbeddedTexts:
+        """One request. Raises `core.gateway.errors.GatewayError`."""
+
+    def close(self) -> None:
+        """Release the connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReachedEmbedder:
+    """An embedding model: one that is embedded in this process, or one behind a deployment."""
+
+    local: Embedder | None = None
+    remote: RemoteEmbedder | None = None
+    max_attempts: int = 1
+
+
 class Deployments(Protocol):
     """Opens the provider of a model."""
 
     def reach(self, model: ResolvedModel) -> Reached:
         """The same provider object for the same version, until `close`. Raises `core.kit.errors.Unavailable`."""
+
+    def reach_embedder(self, model: ResolvedModel) -> ReachedEmbedder:
+        """Likewise for a model that turns texts into vectors."""
 
     def close(self) -> None:
         """Release the connections of all providers that were opened."""
@@ -90,7 +102,7 @@ class BuiltInCatalogue:
 
     def __init__(self, settings: Settings) -> None:
         self._models = {EXTRACTIVE: _extractive(), MINILM: _minilm()}
-        self._models[EMBEDDING] = self._models[MINILM]
+        self._models[EMBEDDING] = self._models["local/minilm"] = self._models[MINILM]
         self._models[CHAT] = self._models[EXTRACTIVE]
         if settings.model_base_url is not None:
             name = settings.model_name or ""

@@ -6,19 +6,23 @@ from threading import Lock
 from core.capability import JobContext
 from core.gateway.cache import ResponseCache
 from core.gateway.calls import Door, JobModels, Spent
-from core.gateway.models import ChatModel, Embedder
+from core.gateway.deployments import OpenedDeployments
+from core.gateway.models import Embedder
 from core.gateway.resilience.backoff import Backoff
 from core.gateway.resilience.breaker import Breakers
-from core.gateway.routing import CHAT, EXTRACTIVE, BuiltInCatalogue, Catalogue, Deployments, Reached, ResolvedModel
-from core.kit.errors import Unavailable
+from core.gateway.routing import BuiltInCatalogue, Catalogue, Deployments
 from core.kit.settings import Settings
+from core.registry.catalogue.catalogue import ModelCatalogue
+from core.registry.deployments import DeploymentBook, read_deployments
+from core.registry.experiments.book import ExperimentBook
+from core.registry.prompts.book import PromptBook
 
 
 class Gateway:
     """The models of a process. Cheap to open; each model is loaded when it is first asked for, after any fork.
 
-    `catalogue` and `deployments` come from the registry; without them the settings name the one model that is not
-    embedded.
+    `catalogue`, `experiments` and `prompts` are the registry's; without them names mean what the settings say, and
+    nothing is read from the database: so evaluations run.
     """
 
     def __init__(
@@ -27,19 +31,22 @@ class Gateway:
         *,
         embedding_threads: int | None = None,
         catalogue: Catalogue | None = None,
+        book: DeploymentBook | None = None,
         deployments: Deployments | None = None,
+        experiments: ExperimentBook | None = None,
+        prompts: PromptBook | None = None,
         breakers: Breakers | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self._embedding_threads = embedding_threads
-        self._deployments = deployments or ConfiguredDeployments(settings, self)
-        self._chat_name = CHAT if settings.model_base_url is not None else EXTRACTIVE
+        self._deployments = deployments or OpenedDeployments(book or read_deployments(settings), self.embedder)
         self._spent: dict[int, Spent] = {}
         self._remembering = Lock()
         self._door = Door(
             catalogue=catalogue or BuiltInCatalogue(settings),
             deployments=self._deployments,
-            embedder=lambda _: self.embedder(),
+            experiments=experiments,
+            prompts=prompts,
             breakers=breakers or Breakers(),
             backoff=backoff or Backoff(),
             cache=_open_cache(settings),
@@ -66,12 +73,6 @@ class Gateway:
 
         return load_minilm(threads=self._embedding_threads)
 
-    def chat_model(self) -> ChatModel:
-        """The configured model itself, unmetered: for evaluations. A job asks through `for_job`."""
-        if isinstance(self._deployments, ConfiguredDeployments):
-            return self._deployments.provider(self._chat_name)
-        raise Unavailable("the models of this process come from the registry; ask through a job", code="model_by_job")
-
     def close(self) -> None:
         """Release the connections of the models that were opened. The next call opens them again."""
         self._deployments.close()
@@ -79,62 +80,24 @@ class Gateway:
             self._door.cache.close()
 
 
-class ConfiguredDeployments:
-    """Implements `core.gateway.routing.Deployments` with the settings: one endpoint, and the embedded models."""
-
-    def __init__(self, settings: Settings, gateway: Gateway) -> None:
-        self._settings = settings
-        self._gateway = gateway
-        self._opened: dict[str, ChatModel] = {}
-        self._opening = Lock()
-
-    def reach(self, model: ResolvedModel) -> Reached:
-        """See `Deployments.reach`. Raises `Unavailable` when an endpoint is configured without the name of a model."""
-        is_local = model.deployment == EXTRACTIVE
-        return Reached(
-            self.provider(EXTRACTIVE if is_local else CHAT), 1 if is_local else self._settings.model_max_attempts
-        )
-
-    def provider(self, name: str) -> ChatModel:
-        """The embedded model or the configured one. Raises `Unavailable`."""
-        with self._opening:
-            found = self._opened.get(name)
-            if found is None:
-                found = self._opened[name] = self._open(name)
-            return found
-
-    def close(self) -> None:
-        """Release the connections."""
-        with self._opening:
-            opened, self._opened = self._opened, {}
-        for model in opened.values():
-            model.close()
-
-    def _open(self, name: str) -> ChatModel:
-        settings = self._settings
-        if name == EXTRACTIVE or settings.model_base_url is None:
-            from core.gateway.providers.extractive import Extractive
-
-            return Extractive(self._gateway.embedder)
-        if not settings.model_name:
-            raise Unavailable(
-                "WAYBILL_MODEL_BASE_URL is set but WAYBILL_MODEL_NAME is not; name the model to ask for",
-                code="model_not_configured",
-            )
-        from core.gateway.providers.openai_compatible import OpenAICompatible
-
-        return OpenAICompatible(
-            base_url=settings.model_base_url,
-            api_key=settings.model_api_key.get_secret_value() if settings.model_api_key else None,
-            model=settings.model_name,
-            timeout_seconds=settings.model_timeout_seconds,
-            count_tokens=lambda text: self._gateway.embedder().count_tokens(text),
-        )
-
-
 def open_gateway(settings: Settings, *, embedding_threads: int | None = None) -> Gateway:
-    """The gateway of this process. `embedding_threads` is how many cores one embedding call may use (default: 2)."""
+    """The gateway of a process that asks no registry. `embedding_threads`: cores one embedding call may use (2)."""
     return Gateway(settings, embedding_threads=embedding_threads)
+
+
+def open_registered_gateway(settings: Settings) -> Gateway:
+    """The gateway of a worker: names, arms and prompts are the registry's. Raises `Unavailable` for wrong deployments.
+
+    A change of the registry is in force here within two seconds; nothing is read before a job asks.
+    """
+    book = read_deployments(settings)
+    return Gateway(
+        settings,
+        book=book,
+        catalogue=ModelCatalogue(settings, book),
+        experiments=ExperimentBook(),
+        prompts=PromptBook(),
+    )
 
 
 def _open_cache(settings: Settings) -> ResponseCache | None:

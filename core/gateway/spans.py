@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from core.gateway.models import ChatStream, Usage
-from core.gateway.routing import ResolvedModel
 from core.kit.telemetry import start_span
+from core.registry.records import ResolvedModel
 
 _PROVIDERS = {"openai-compatible": "openai", "azure-openai": "azure.ai.openai"}
 

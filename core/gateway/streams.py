@@ -13,6 +13,8 @@ class Meter:
     def __init__(self, read: Callable[["Meter"], Usage]) -> None:
         self.input_tokens: int | None = None
         self.output_tokens: int | None = None
+        # What was counted here of the input, once; it does not change while the answer grows.
+        self.input_counted: int | None = None
         self.cached_input_tokens = 0
         self.cache_write_tokens = 0
         self.reasoning_tokens = 0

@@ -174,3 +174,20 @@ class JobFeedback(Base):
     score: Mapped[Decimal] = mapped_column(NUMERIC(5, 4))
     comment: Mapped[str | None] = mapped_column(TEXT)
     given_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
+
+
+class JobArtifact(Base):
+    """A file that a job left behind. Rows go with their job's payload, so the table is not partitioned."""
+
+    __tablename__ = "job_artifacts"
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    organization_id: Mapped[UUID]
+    project_id: Mapped[UUID]
+    attempt: Mapped[int]
+    content_type: Mapped[str] = mapped_column(TEXT)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(TEXT)
+    blob_key: Mapped[str] = mapped_column(TEXT)
+    created_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)

@@ -31,6 +31,8 @@ jobs:write            x      x        x         x         .
 jobs:answer           x      x        x         x         .
 knowledge:read        x      x        x         x         x
 knowledge:write       x      x        x         .         .
+files:read            x      x        x         x         x
+files:write           x      x        x         .         .
 projects:read         x      x        x         x         x
 projects:write        x      x        .         .         .
 keys:read             x      x        x         x         x

@@ -15,6 +15,8 @@ SCOPES = (
     "jobs:answer",
     "knowledge:read",
     "knowledge:write",
+    "files:read",
+    "files:write",
     "projects:read",
     "projects:write",
     "keys:read",
@@ -41,7 +43,7 @@ SCOPES = (
     "organization:read",
 )
 # What a key holds unless more is asked for: enough to work, nothing that administers.
-WORKING_SCOPES = ("jobs:read", "jobs:write", "knowledge:read", "knowledge:write")
+WORKING_SCOPES = ("jobs:read", "jobs:write", "knowledge:read", "knowledge:write", "files:read", "files:write")
 
 _CAPABILITY = "capability:"
 _CAPABILITY_FORM = re.compile(r"capability:[a-z][a-z0-9_]{0,63}\.[a-z][a-z0-9_]{0,63}", re.ASCII)

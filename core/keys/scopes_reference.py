@@ -18,6 +18,8 @@ _MEANING = {
     "jobs:answer": "Answer what a job asks a person. No key has it unless asked: who submits does not approve.",
     "knowledge:read": "Read knowledge bases and documents, and search them.",
     "knowledge:write": "Create and delete knowledge bases, upload and delete documents.",
+    "files:read": "Read and download files that were uploaded for jobs.",
+    "files:write": "Upload and delete files.",
     "projects:read": "Read every project of the organization; with `keys:read`, the keys of every project.",
     "projects:write": "Create, change and archive projects; with `keys:write`, administer every project's keys.",
     "keys:read": "List the keys of the own project; never the keys themselves.",

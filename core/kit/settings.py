@@ -124,6 +124,13 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="Address on which the API listens.")
     api_port: int = Field(8080, ge=0, le=65535, description="Port on which the API listens.")
     api_body_max_bytes: int = Field(4 * 1024 * 1024, description="Largest JSON body; documents have their own limit.")
+    file_max_bytes: int = Field(
+        512 * 1024 * 1024, ge=1, description="Largest file that can be uploaded for jobs, in one request or in parts."
+    )
+    file_part_max_bytes: int = Field(64 * 1024 * 1024, ge=1, description="Largest part of an upload in parts.")
+    file_retention_days: int | None = Field(
+        None, ge=1, le=36_500, description="Uploaded files are removed after so many days; without it, when deleted."
+    )
     document_max_bytes: int = Field(64 * 1024 * 1024, description="Largest single document that can be uploaded.")
     api_wait_max_seconds: int = Field(60, description="Upper bound of ?wait= and Prefer: wait=.")
     api_threads: int = Field(24, ge=1, description="Threads that serve synchronous routes.")

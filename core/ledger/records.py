@@ -42,6 +42,17 @@ class CallIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class LostCall:
+    """An open call that no attempt will settle any more."""
+
+    call: CallIdentity
+    organization_id: UUID
+    bound_usd: Decimal
+    provider: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """What a call turned out to cost. `amounts` holds the US dollars of each unit in `quantities`."""
 

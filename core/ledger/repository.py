@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from core.keys.principal import Principal
 from core.kit.db import Executor, Step
 from core.kit.money import format_money
-from core.ledger.records import CallIdentity, Entry, Settlement
+from core.ledger.records import CallIdentity, Entry, LostCall, Settlement
 
 _RESERVE = text("SELECT ledger_reserve(:job, :organization, :project, :key, :amount, :cap)")
 
@@ -37,6 +37,18 @@ FROM settled WHERE jobs.id = :job AND settled.changed
 RETURNING jobs.cost_usd
 """)
 
+# What the sweep would settle at its bound: calls whose attempt runs no more.
+_LOST = text("""
+SELECT pending.job_id, pending.attempt, pending.call, pending.organization_id, pending.bound_usd, intent.provider,
+  intent.model
+FROM open_calls AS pending
+JOIN ledger_entries AS intent ON intent.job_id = pending.job_id AND intent.attempt = pending.attempt
+  AND intent.call = pending.call AND intent.entry = 0
+LEFT JOIN jobs ON jobs.id = pending.job_id
+WHERE pending.opened_at < now() - make_interval(secs => :grace_seconds)
+  AND (jobs.id IS NULL OR jobs.state <> 'running' OR jobs.attempt <> pending.attempt)
+ORDER BY pending.job_id, pending.attempt, pending.call LIMIT :most
+""")
 _SWEEP = text("SELECT ledger_sweep(:grace_seconds, :most)")
 _RELEASE_ENDED = text("""
 SELECT ledger_release(ARRAY(
@@ -96,23 +108,31 @@ def begin_call(
 
 def settle_call(executor: Executor, call: CallIdentity, settlement: Settlement, line: dict[str, Any]) -> Decimal | None:
     """Write the settlement and add it to the job; returns the job's cost, None when it was settled before."""
+    return executor.execute(_SETTLE, settlement_of(call, settlement, line)).scalar_one_or_none()
+
+
+def settlement_of(call: CallIdentity, settlement: Settlement, line: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a statement that calls ``ledger_settle_call`` and appends `line` to the job's usage."""
     quantities = {unit.value: quantity for unit, quantity in settlement.quantities.items()}
     amounts = {unit.value: format_money(amount) for unit, amount in settlement.amounts.items()}
-    return executor.execute(
-        _SETTLE,
-        {
-            "job": call.job_id,
-            "attempt": call.attempt,
-            "call": call.number,
-            "amount": settlement.amount_usd,
-            "quantities": orjson.dumps(quantities).decode(),
-            "amounts": orjson.dumps(amounts).decode(),
-            "price_ids": list(settlement.price_ids),
-            "estimated": settlement.estimated,
-            "reason": settlement.reason,
-            "line": orjson.dumps([line]).decode(),
-        },
-    ).scalar_one_or_none()
+    return {
+        "job": call.job_id,
+        "attempt": call.attempt,
+        "call": call.number,
+        "amount": settlement.amount_usd,
+        "quantities": orjson.dumps(quantities).decode(),
+        "amounts": orjson.dumps(amounts).decode(),
+        "price_ids": list(settlement.price_ids),
+        "estimated": settlement.estimated,
+        "reason": settlement.reason,
+        "line": orjson.dumps([line]).decode(),
+    }
+
+
+def lost_calls(executor: Executor, grace_seconds: float, most: int) -> list[LostCall]:
+    """Calls that no attempt will settle any more."""
+    rows = executor.execute(_LOST, {"grace_seconds": grace_seconds, "most": most})
+    return [LostCall(CallIdentity(*tuple(row)[:3]), *tuple(row)[3:]) for row in rows]
 
 
 def sweep(session: Session, grace_seconds: float, most: int) -> int:

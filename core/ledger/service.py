@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from core.audit.actions import AuditAction
 from core.audit.record import record
-from core.capability import LeaseLost
+from core.capability import LeaseLost, ModelUsage
 from core.keys.principal import Principal
 from core.kit.db import Database, Executor
 from core.kit.errors import NotFound, Unprocessable
@@ -22,6 +22,9 @@ from core.kit.logging import get_logger
 from core.kit.money import ZERO, format_money, to_money
 from core.ledger import repository
 from core.ledger.errors import refusal_of
+from core.ledger.notes import CallNotes
+from core.ledger.prices.book import PriceBook
+from core.ledger.prices.records import Priced
 from core.ledger.records import CallIdentity, Entry, Settlement
 
 _log = get_logger(__name__)
@@ -64,18 +67,64 @@ def settle_call(executor: Executor, call: CallIdentity, settlement: Settlement, 
     return repository.settle_call(executor, call, settlement, line)
 
 
-def sweep(database: Database, grace_seconds: float) -> int:
+def sweep(
+    database: Database, grace_seconds: float, *, notes: CallNotes | None = None, prices: PriceBook | None = None
+) -> int:
     """Settle calls that no attempt will settle any more, and release what their jobs then hold; returns how many.
 
-    `grace_seconds` is how long a call may be open before its attempt is looked at: a fenced worker still settles its
-    own calls, with what the provider reported.
+    A call is settled with what was noted of it last, never above its bound, and without a note at its bound; estimated
+    either way. `grace_seconds` is how long a call may be open before its attempt is looked at: a fenced worker still
+    settles its own calls, with what the provider reported.
     """
+    settled = 0
+    if notes is not None and prices is not None:
+        settled += _settle_noted(database, grace_seconds, notes, prices)
     with database.system() as session:
-        settled = repository.sweep(session, grace_seconds, _SWEPT_AT_ONCE)
+        settled += repository.sweep(session, grace_seconds, _SWEPT_AT_ONCE)
     if settled:
         _log.info("lost_calls_settled", count=settled)
         release_ended(database)
     return settled
+
+
+def _settle_noted(database: Database, grace_seconds: float, notes: CallNotes, prices: PriceBook) -> int:
+    single = database.single_system()
+    lost = {each.call: each for each in repository.lost_calls(single, grace_seconds, _SWEPT_AT_ONCE)}
+    settled = []
+    for call, noted in notes.read(list(lost)).items():
+        each = lost[call]
+        quantities = {unit: amount for unit, amount in noted.items() if amount}
+        priced = prices.price(single, each.organization_id, each.provider, each.model, quantities)
+        if priced.amount_usd > each.bound_usd:
+            continue
+        settlement = Settlement(
+            amount_usd=priced.amount_usd,
+            quantities=quantities,
+            amounts=priced.amounts,
+            price_ids=priced.price_ids,
+            estimated=True,
+            reason="worker_lost",
+        )
+        usage = ModelUsage(each.model, {unit.value: amount for unit, amount in quantities.items()}, estimated=True)
+        settle_call(single, call, settlement, usage_line(call, usage, priced))
+        settled.append(call)
+    notes.update({}, settled)
+    return len(settled)
+
+
+def usage_line(call: CallIdentity, used: ModelUsage, priced: Priced) -> dict[str, Any]:
+    """What clients see of a settled call: a line of the job's `usage`, and the data of ``cost.updated``."""
+    return {
+        "model": used.model,
+        "attempt": call.attempt,
+        "call": call.number,
+        "input_tokens": used.input_tokens,
+        "output_tokens": used.output_tokens,
+        "quantities": {kind: amount for kind, amount in used.quantities.items() if amount},
+        "cost_usd": format_money(priced.amount_usd),
+        "estimated": used.estimated,
+        "priced": priced.is_known,
+    }
 
 
 def release_ended(database: Database) -> int:

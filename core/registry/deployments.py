@@ -50,6 +50,11 @@ class Deployment:
     _key: SecretStr | None = field(default=None, repr=False)
     _secrets_dir: Path | None = field(default=None, repr=False)
 
+    @property
+    def has_credential(self) -> bool:
+        """Whether a key was named; without one nothing, or on Azure Entra ID, signs in."""
+        return self._key is not None or self._credential is not None
+
     def read_key(self) -> str | None:
         """The key, read now; None when this deployment needs none. Raises `Unavailable` when it cannot be read."""
         if self._key is not None:

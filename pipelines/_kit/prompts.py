@@ -3,19 +3,15 @@
 The registry may put another text in a file's place: a model version's own, or the organisation's.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from core.registry.digests import digest
-
-if TYPE_CHECKING:
-    from uuid import UUID
-
-    from core.kit.db import Executor
-    from core.registry.prompts.book import PromptBook
+from core.registry.prompts.records import ChosenPrompt
+from core.registry.records import ResolvedModel
 
 __all__ = ["Prompt", "choose_prompt", "digest", "load_prompt", "packaged_prompts"]
 
@@ -35,28 +31,20 @@ def load_prompt(package: str, name: str) -> Prompt:
     return Prompt(text, digest(text))
 
 
-def choose_prompt(
-    book: "PromptBook",
-    executor: "Executor",
-    organization_id: "UUID",
-    package: str,
-    name: str,
-    *,
-    prompt_set: Mapping[str, str],
-    pinned: str | None = None,
-) -> Prompt:
-    """The prompt to use: what the registry puts in the place of ``prompts/<name>.md``, or else the file.
+class ChoosesPrompts(Protocol):
+    """The part of `core.gateway.calls.JobModels` that is used here."""
 
-    `prompt_set` is the resolved model's, `pinned` a digest that an experiment chose. Raises
-    `core.registry.prompts.book.PromptUnknown` when one of them names a version that does not exist.
+    def prompt(self, name: str, model: ResolvedModel) -> ChosenPrompt | None:
+        """What the registry puts in the place of the file, when `model` reads it."""
+
+
+def choose_prompt(models: ChoosesPrompts, model: ResolvedModel, package: str, name: str) -> Prompt:
+    """The prompt that `model` is to read for this job: what the registry puts in the place of the file, or the file.
+
+    Raises `core.registry.prompts.book.PromptUnknown` when the model's version or an experiment's arm names a version of
+    the prompt that does not exist.
     """
-    chosen = book.choose(
-        executor,
-        organization_id=organization_id,
-        name=registered_name(package, name),
-        prompt_set=prompt_set,
-        pinned=pinned,
-    )
+    chosen = models.prompt(registered_name(package, name), model)
     return load_prompt(package, name) if chosen is None else Prompt(chosen.text, chosen.digest)
 
 

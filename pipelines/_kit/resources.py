@@ -4,7 +4,7 @@ import os
 from functools import lru_cache
 from threading import Lock
 
-from core.gateway.service import Gateway, open_gateway
+from core.gateway.service import Gateway, open_registered_gateway
 from core.kit.blob import BlobStore, open_blob_store
 from core.kit.settings import get_settings
 
@@ -25,7 +25,7 @@ def get_blob_store() -> BlobStore:
 
 @lru_cache(maxsize=1)
 def _open_gateway(_process_id: int) -> Gateway:
-    return open_gateway(get_settings())
+    return open_registered_gateway(get_settings())
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ from core.gateway.calls import JobModels, RoutedStream
 from core.gateway.models import Ability, ChatRequest, Chunk, Finish, Passage, Question, Readable
 from core.gateway.routing import CHAT
 from core.kit.errors import CapabilityFailure
-from pipelines._kit.prompts import digest, load_prompt
+from pipelines._kit.prompts import choose_prompt, digest
 from pipelines.knowledge.reading import AnswerReader, Reading
 
 NOTHING_FOUND = "There is nothing in this knowledge base to answer from."
@@ -34,7 +34,8 @@ def answer_question(ctx: JobContext, models: JobModels, question: str, passages:
 
     Raises `core.gateway.errors.GatewayError`, and `CapabilityFailure` when the provider withheld the answer.
     """
-    system, turn = load_prompt(_PACKAGE, "answer"), load_prompt(_PACKAGE, "answer_turn")
+    bound = models.resolve(CHAT)
+    system, turn = (choose_prompt(models, bound, _PACKAGE, name) for name in ("answer", "answer_turn"))
     request = ChatRequest.of_parts(
         (*passages, Question(question)),
         system=system.text,

@@ -7,7 +7,7 @@ import pytest
 
 from core.audit.sealer import seal_once
 from core.keys.roles import Role
-from core.kit.ids import EXPERIMENT, JOB, MODEL_VERSION, PROJECT, decode, encode, new_id
+from core.kit.ids import EXPERIMENT, JOB, PROJECT, decode, encode, new_id
 from core.kit.signing import Signer
 from core.registry.experiments.book import ExperimentBook
 from core.registry.experiments.definition import Unit
@@ -37,7 +37,8 @@ def made(client: httpx.Client, **given: object) -> dict[str, Any]:
 
 
 def test_an_experiment_is_created_started_ramped_promoted_and_stopped(client: httpx.Client) -> None:
-    version = encode(MODEL_VERSION, new_id())
+    made_by_operator = client.get("/v1/models").json()["data"]
+    version = next(model["champion_id"] for model in made_by_operator if model["name"] == "local/extractive")
     arms = [ARMS[0], {**ARMS[1], "model": "chat", "model_version_id": version}]
     body = {
         **BODY,

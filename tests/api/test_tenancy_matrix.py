@@ -90,6 +90,8 @@ def victim(api: RunningApi) -> Victim:
             "job_id": made("/v1/jobs", json=job, headers={"Idempotency-Key": MARK}),
             "base_id": base,
             "document_id": made(f"/v1/knowledge-bases/{base}/documents?name={MARK}.txt", content=MARK.encode()),
+            "file_id": made(f"/v1/files?name={MARK}.txt", content=MARK.encode()),
+            "upload_id": made("/v1/file-uploads", json={"name": f"{MARK}.txt", "size_bytes": 4}),
             "project_id": made("/v1/projects", json={"name": NAME, "owner": MARK, "labels": {"mark": MARK}}),
             "key_id": made("/v1/keys", json={"name": NAME}),
             "member_id": made("/v1/members", json=member),
@@ -125,7 +127,7 @@ def send(client: httpx.Client, method: str, path: str, case: Case, ids: dict[str
         sent["content"] = case.content
     elif case.body is not None:
         sent["json"] = {name: fill(value) if isinstance(value, str) else value for name, value in case.body.items()}
-    return client.request(method, fill(path), **sent)
+    return client.request(method, fill(path), headers=case.headers, **sent)
 
 
 def comparable(response: httpx.Response, ids: dict[str, str]) -> Any:

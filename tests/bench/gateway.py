@@ -1,89 +1,82 @@
-"""What the door adds to a call: against the provider's own SDK, on the simulator, on real Postgres.
+"""What the door adds to a call: against the provider's own SDK, on the simulator, on real Postgres and Redis.
 
-``python -m tests.bench gateway``. Fifty callers share the process, as the threads of a worker do. The simulator runs in
-the same process for both sides, so its own work cancels out; rounds of the two sides alternate.
+``python -m tests.bench gateway``. Fifty callers in five processes, as the children of worker pools are, each with a
+pause of its own between calls, so that fifty calls run at once and none waits for a processor that another one's
+Python holds. Both sides have the same processes, threads and simulator; rounds of the two sides alternate.
 """
 
-from collections.abc import Callable
+import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from time import perf_counter
 
-import openai
-
-from core.gateway.routing import CHAT
-from core.gateway.service import Gateway
-from core.kit.ids import JOB, encode
 from core.kit.settings import Settings
 from tests.bench.rows import Row, bounded
-from tests.factories.attempts import Attempt, attempt
-from tests.factories.calls import asked, simulated
-from tests.factories.jobs import new_tenant
+from tests.factories.processes import ROOT, environment
 from tests.factories.provider_simulator import Answer, ProviderSimulator
 
-CALLERS = 50
-ROUNDS, CALLS = 4, 4
+PROCESSES, CALLERS = 5, 10
+_TIMEOUT_SECONDS = 600
 _THOUSAND = 1000.0
-Call = Callable[[int], tuple[float, float]]
+# About what a chat model does: the first token after half a second, then thirty tokens a second.
+ANSWER = Answer(*[" word"] * 30, first_token_seconds=0.5, delta_seconds=0.033)
 
 
 def run(settings: Settings) -> list[Row]:
-    """Milliseconds that the door adds to a whole call (p50, p95) and to the first token (p50), at 50 callers."""
-    with ExitStack() as stack:
-        tenant = new_tenant(settings)
-        stack.callback(tenant.close)
-        answer = Answer(*[" word"] * 8, first_token_seconds=0.1, delta_seconds=0.02)
-        provider = stack.enter_context(ProviderSimulator(answer))
-        gateway, _ = stack.enter_context(simulated(settings, main=provider))
-        jobs = [
-            stack.enter_context(attempt(settings, encode(JOB, tenant.submit(priority="normal"))))
-            for _ in range(CALLERS)
-        ]
-        client = openai.OpenAI(base_url=provider.base_url, api_key="key", max_retries=0)
-        pool = stack.enter_context(ThreadPoolExecutor(CALLERS))
-        sides: dict[str, Call] = {
-            "sdk": lambda _: _directly(client),
-            "door": lambda number: _through(gateway, jobs[number]),
-        }
-        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
-        for number in range(ROUNDS + 1):
-            for name, call in sides.items():
-                found = [one for _ in range(CALLS) for one in pool.map(call, range(CALLERS))]
-                if number:
-                    taken[name] += found
-    (first, whole) = ({name: sorted(pair[place] for pair in taken[name]) for name in sides} for place in (0, 1))
+    """Milliseconds that the door adds to a whole call and to its first token; processor time a call."""
+    alone = _measure(settings, processes=1, callers=1)
+    many = _measure(settings, processes=PROCESSES, callers=CALLERS)
+    rows = [
+        *_rows("gateway alone", alone),
+        bounded("gateway overhead p50", "ms", _added(many, "whole", 0.5), at_most=3),
+        bounded("gateway overhead p95", "ms", _added(many, "whole", 0.95), at_most=8),
+        bounded("gateway first token p50", "ms", _added(many, "first", 0.5), at_most=2),
+    ]
+    sdk, door = (many[side]["cpu_ms"][0] for side in ("sdk", "door"))
+    rows.append(Row("gateway processor time", round(door, 2), "ms a call", round(sdk, 2), round(door / sdk, 2)))
+    return rows
 
-    def added(values: dict[str, list[float]], share: float) -> float:
-        place = int(share * (len(values["sdk"]) - 1))
-        return (values["door"][place] - values["sdk"][place]) * _THOUSAND
 
+def _rows(name: str, measured: dict[str, dict[str, list[float]]]) -> list[Row]:
     return [
-        bounded("gateway overhead p50", "ms", added(whole, 0.5), at_most=3),
-        bounded("gateway overhead p95", "ms", added(whole, 0.95), at_most=8),
-        bounded("gateway first token p50", "ms", added(first, 0.5), at_most=2),
+        Row(f"{name}, whole call p50", round(_added(measured, "whole", 0.5), 2), "ms"),
+        Row(f"{name}, first token p50", round(_added(measured, "first", 0.5), 2), "ms"),
     ]
 
 
-def _directly(client: openai.OpenAI) -> tuple[float, float]:
-    began, first = perf_counter(), 0.0
-    with client.chat.completions.create(
-        model="main",
-        messages=[{"role": "user", "content": "Tell me about parcels."}],
-        max_tokens=64,
-        temperature=0.0,
-        stream=True,
-        stream_options={"include_usage": True},
-    ) as stream:
-        for event in stream:
-            if not first and event.choices and event.choices[0].delta.content:
-                first = perf_counter() - began
-    return first, perf_counter() - began
+def _added(measured: dict[str, dict[str, list[float]]], what: str, share: float) -> float:
+    door, sdk = (sorted(measured[side][what]) for side in ("door", "sdk"))
+    return (_at(door, share) - _at(sdk, share)) * _THOUSAND
 
 
-def _through(gateway: Gateway, job: Attempt) -> tuple[float, float]:
-    began, first = perf_counter(), 0.0
-    with gateway.for_job(job.context).chat(CHAT, asked()) as stream:
-        for chunk in stream:
-            if not first and chunk.text:
-                first = perf_counter() - began
-    return first, perf_counter() - began
+def _at(values: list[float], share: float) -> float:
+    return values[int(share * (len(values) - 1))]
+
+
+def _measure(settings: Settings, *, processes: int, callers: int) -> dict[str, dict[str, list[float]]]:
+    with ProviderSimulator(ANSWER) as provider, ThreadPoolExecutor(processes) as pool:
+        found = list(pool.map(lambda _: _child(settings, provider.base_url, callers), range(processes)))
+    return {
+        side: {
+            "first": [value for each in found for value in each[side]["first"]],
+            "whole": [value for each in found for value in each[side]["whole"]],
+            "cpu_ms": [sum(each[side]["cpu_ms"][0] for each in found) / len(found)],
+        }
+        for side in ("sdk", "door")
+    }
+
+
+def _child(settings: Settings, base_url: str, callers: int) -> dict[str, dict[str, list[float]]]:
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.bench.gateway_callers", base_url, str(callers)],
+        env=environment(settings),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_SECONDS,
+        check=False,
+    )
+    if ran.returncode:
+        raise RuntimeError(ran.stderr[-2000:])
+    measured: dict[str, dict[str, list[float]]] = json.loads(ran.stdout.splitlines()[-1])
+    return measured

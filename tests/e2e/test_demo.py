@@ -140,6 +140,9 @@ def test_interrupted_then_whole_then_again(tmp_path: Path) -> None:
         passage["text"] for passage in report["live"]["result"]["passages"] if passage["id"] == citation["passage"]
     )
     assert [job["result"]["answered"] for job in report["others"]] == [True, True, True, False]
+    written = report["written"]
+    assert written["state"] in {"cancelled", "succeeded"}
+    assert [(used["model"], used["output_tokens"] > 0) for used in written["usage"]][-1] == ("local/smollm2", True)
     nothing_left(home)
 
 

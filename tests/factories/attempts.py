@@ -8,16 +8,14 @@ from uuid import UUID
 from core.jobs import leases, queue
 from core.jobs.live import LivePublisher
 from core.jobs.records import Event
-from core.jobs.service import JobService
 from core.jobs.states import FAIL, RETRY, STOP, SUCCEED
 from core.jobs.trail import digest_of
-from core.kit.blob import open_blob_store
 from core.kit.db import Database
 from core.kit.ids import JOB, decode
 from core.kit.redis import connect
 from core.kit.settings import Settings
-from core.ledger.prices.book import PriceBook
 from workers.context import AttemptContext
+from workers.services import open_services
 
 
 class Attempt:
@@ -30,9 +28,7 @@ class Attempt:
             queue.mark_dispatched(session, [job_id])
         claim = leases.claim(database.single_system(), job_id, "test-worker", 60.0)
         assert claim is not None, "the job could not be claimed"
-        self.context = AttemptContext(
-            claim, database, self.publisher, PriceBook(), JobService(settings, open_blob_store(settings)), settings
-        )
+        self.context = AttemptContext(claim, open_services(settings, database, self.publisher, self._redis))
         job = claim.job
         assert job.started_at is not None
         data = {"attempt": job.attempt}

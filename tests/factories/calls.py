@@ -8,17 +8,22 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from core.gateway.deployments import OpenedDeployments
+from core.gateway.embeddings.minilm import load_minilm
 from core.gateway.models import ChatRequest, Text
 from core.gateway.providers.openai_compatible import OpenAICompatible
 from core.gateway.resilience.backoff import Backoff
 from core.gateway.resilience.breaker import Breakers
-from core.gateway.routing import CHAT, BuiltInCatalogue, ModelUnknown, Reached, ResolvedModel
+from core.gateway.routing import CHAT, BuiltInCatalogue, Reached, ReachedEmbedder
 from core.gateway.service import Gateway
 from core.kit.db import Executor
 from core.kit.ids import JOB, encode, new_id
 from core.kit.settings import Settings
 from core.ledger.records import Entry
 from core.ledger.service import entries_of
+from core.registry.deployments import DeploymentBook
+from core.registry.errors import ModelUnknown
+from core.registry.records import ResolvedModel
 from tests.factories.attempts import Attempt, attempt
 from tests.factories.jobs import Tenant
 from tests.factories.provider_simulator import ProviderSimulator, Tokens, count_words
@@ -81,6 +86,10 @@ class SimulatedModels:
     def reach(self, model: ResolvedModel) -> Reached:
         """See `Deployments.reach`."""
         return Reached(self._providers[model.model], self._max_attempts)
+
+    def reach_embedder(self, model: ResolvedModel) -> ReachedEmbedder:
+        """See `Deployments.reach_embedder`: the embedded one."""
+        return OpenedDeployments(DeploymentBook({}), load_minilm).reach_embedder(model)
 
     def close(self) -> None:
         """Close the connections."""

@@ -18,7 +18,7 @@ class ProbeInput(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     act: Literal[
-        "noop", "sleep", "stream", "fail", "crash", "die", "stubborn", "suspend", "bad_output", "large", "spend"
+        "noop", "sleep", "stream", "fail", "crash", "die", "stubborn", "suspend", "bad_output", "large", "spend", "ask"
     ] = "noop"
     seconds: float = Field(0.0, ge=0, le=600)
     chunks: int = Field(0, ge=0, le=100_000)
@@ -29,6 +29,7 @@ class ProbeInput(BaseModel):
     calls: int = Field(1, ge=1, le=100, description="Model calls of the act `spend`, one after the other.")
     bound_tokens: int = Field(100, ge=0, description="What each call may use at most.")
     used_tokens: int | None = Field(None, description="What each call reports; nothing when absent.")
+    model: str = Field("default", description="Which model the act `ask` asks for an answer to `note`.")
 
 
 class ProbeOutput(BaseModel):
@@ -71,7 +72,18 @@ class Probe:
             case "spend":
                 for _ in range(payload.calls):
                     self._spend(ctx, payload)
+            case "ask":
+                return self._ask(ctx, payload)
         return payload.note
+
+    @staticmethod
+    def _ask(ctx: JobContext, payload: ProbeInput) -> str:
+        from core.gateway.models import ChatRequest, Text
+        from pipelines._kit.resources import get_gateway
+
+        request = ChatRequest.of_parts((Text(payload.note or "Well?"),), max_output_tokens=64)
+        with get_gateway().for_job(ctx).chat(payload.model, request) as stream:
+            return "".join(chunk.text for chunk in stream)
 
     @staticmethod
     def _spend(ctx: JobContext, payload: ProbeInput) -> None:

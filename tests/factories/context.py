@@ -1,9 +1,11 @@
 """A `JobContext` in memory: records what a capability does, and interrupts it where a test wants."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from core.capability import (
     Answer,
+    Artifact,
     CheckpointStore,
     ChildCall,
     ChildOutcome,
@@ -21,9 +24,11 @@ from core.capability import (
     ModelRef,
     ModelUsage,
     StoredCheckpoint,
+    UploadedFile,
 )
 from core.jobs.suspension.questions import schema_of
 from core.kit.db import Database
+from core.kit.errors import CapabilityFailure
 from core.kit.ids import new_id
 
 
@@ -85,6 +90,9 @@ class RecordedCall:
     def report(self, usage: ModelUsage) -> None:
         self.usage = usage
 
+    def note(self, count: Callable[[], Mapping[str, int]]) -> None:
+        """A context in memory outlives its calls."""
+
 
 @dataclass
 class RecordingContext:
@@ -105,6 +113,9 @@ class RecordingContext:
     deltas: list[str] = field(default_factory=list)
     usage: list[ModelUsage] = field(default_factory=list)
     checks: int = 0
+    # The client's files by id: name, type and where they are.
+    files: dict[str, tuple[str, str, Path]] = field(default_factory=dict)
+    artifacts: dict[str, bytes] = field(default_factory=dict)
     # What people have answered and how children have ended, as the test says; `calls` is what was asked of them.
     answers: dict[str, Answer] = field(default_factory=dict)
     outcomes: dict[str, ChildOutcome] = field(default_factory=dict)
@@ -120,6 +131,8 @@ class RecordingContext:
             project_id=self.project_id,
             database=self.database,
             store=self.store,
+            files=self.files,
+            artifacts=self.artifacts,
             answers=self.answers,
             outcomes=self.outcomes,
             calls=self.calls,
@@ -193,6 +206,19 @@ class RecordingContext:
         self, key: str, capability: str, payload: Mapping[str, Any], *, max_cost_usd: Decimal | None = None
     ) -> ChildOutcome:
         return self.call_all([ChildCall(key, capability, payload, max_cost_usd)])[0]
+
+    def artifact(self, name: str, content: bytes | Path, content_type: str) -> Artifact:
+        body = content if isinstance(content, bytes) else content.read_bytes()
+        self.artifacts[name] = body
+        return Artifact(name, content_type, len(body), hashlib.sha256(body).hexdigest())
+
+    @contextmanager
+    def open_file(self, file_id: str) -> Iterator[UploadedFile]:
+        if file_id not in self.files:
+            raise CapabilityFailure(f"there is no file {file_id}", code="file_not_found")
+        name, content_type, path = self.files[file_id]
+        body = path.read_bytes()
+        yield UploadedFile(file_id, name, content_type, len(body), hashlib.sha256(body).hexdigest(), path)
 
     def transaction(self) -> AbstractContextManager[Session]:
         assert self.database is not None, "this test gave no database"

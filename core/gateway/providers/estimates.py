@@ -52,9 +52,12 @@ def usage_of(meter: Meter, model: str, request: ChatRequest, count_tokens: Count
     if not meter.sent:
         return Usage(model, 0, 0)
     estimated = meter.input_tokens is None or meter.output_tokens is None
+    if meter.input_tokens is None and meter.input_counted is None:
+        meter.input_counted = count_tokens(text_of(request))
+    counted = meter.input_counted or 0
     return Usage(
         model,
-        meter.input_tokens if meter.input_tokens is not None else count_tokens(text_of(request)),
+        meter.input_tokens if meter.input_tokens is not None else counted,
         meter.output_tokens if meter.output_tokens is not None else count_tokens(meter.text),
         cached_input_tokens=meter.cached_input_tokens,
         cache_write_tokens=meter.cache_write_tokens,

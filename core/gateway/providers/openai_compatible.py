@@ -5,15 +5,15 @@ The official SDK does the transport; its own retries are off, because a retry th
 
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import httpx
 import openai
 from openai.types.chat import ChatCompletionChunk
 
-from core.gateway.background import LoopThread
 from core.gateway.errors import GatewayError
+from core.gateway.interruptible import asking, open_client
 from core.gateway.models import Ability, ChatRequest, ChatStream, Check, Chunk
 from core.gateway.providers import failures
 from core.gateway.providers.estimates import CountTokens, bound_of, usage_of
@@ -26,7 +26,6 @@ logging.getLogger("openai").setLevel(logging.WARNING)
 ALL_ABILITIES = frozenset(
     {Ability.STREAMS, Ability.WRITES, Ability.TOOLS, Ability.JSON_SCHEMA, Ability.VISION},
 )
-_CONNECT_SECONDS = 5.0
 _OPTIONAL = frozenset({"max_tokens", "temperature", "stream_options"})
 
 
@@ -55,9 +54,8 @@ class OpenAICompatible:
         self._parameters = dict(parameters or {})
         self._count_tokens = count_tokens
         self._own_tokenizer = own_tokenizer
-        self._background = LoopThread()
         self._read_key = read_key(api_key)
-        self._client = self._open_client(base_url, http_client(timeout_seconds))
+        self._client = self._open_client(base_url, open_client(timeout_seconds))
         # Models disagree about these; what the endpoint refuses is remembered and not sent again.
         self._refused: set[str] = set()
 
@@ -71,20 +69,19 @@ class OpenAICompatible:
         return bound_of(request, self._count_tokens, own_tokenizer=self._own_tokenizer)
 
     def close(self) -> None:
-        """Close the connections and the thread that serves them."""
-        self._background.run(self._client.close())
-        self._background.close()
+        """Close the connections."""
+        self._client.close()
 
-    def _open_client(self, base_url: str, transport: httpx.AsyncClient) -> openai.AsyncOpenAI:
-        return openai.AsyncOpenAI(base_url=base_url, api_key=self._key, max_retries=0, http_client=transport)
+    def _open_client(self, base_url: str, transport: httpx.Client) -> openai.OpenAI:
+        return openai.OpenAI(base_url=base_url, api_key=self._key, max_retries=0, http_client=transport)
 
-    async def _key(self) -> str:
+    def _key(self) -> str:
         # Local servers want no key, and the SDK will not start without one.
         return self._read_key() or "none"
 
     def _answer(self, request: ChatRequest, meter: Meter, check: Check) -> Generator[Chunk, None, None]:
         try:
-            yield from self._background.iterate(lambda: self._chunks(request, meter), check)
+            yield from self._chunks(request, meter, check)
         except FAILURES as error:
             failure = translate(error)
         else:
@@ -92,12 +89,20 @@ class OpenAICompatible:
         # Outside of the handler: an SDK's error holds the provider's words, and a traceback would show them.
         raise failure
 
-    async def _chunks(self, request: ChatRequest, meter: Meter) -> AsyncIterator[Chunk]:
+    def _chunks(self, request: ChatRequest, meter: Meter, check: Check) -> Generator[Chunk, None, None]:
         meter.sent = True
         reader = Reader(meter)
-        async with await self._open(request) as stream:
+        with asking(check):
+            stream = self._open(request)
+        with stream:
             meter.request_id = stream.response.headers.get("x-request-id")
-            async for event in stream:
+            events = iter(stream)
+            while True:
+                # Not around the yield: what the caller does with a chunk is its own, and so is its thread.
+                with asking(check):
+                    event = next(events, None)
+                if event is None:
+                    break
                 chunk = reader.read(event)
                 if chunk is not None:
                     yield chunk
@@ -105,10 +110,10 @@ class OpenAICompatible:
         if last is not None:
             yield last
 
-    async def _open(self, request: ChatRequest) -> "openai.AsyncStream[ChatCompletionChunk]":
+    def _open(self, request: ChatRequest) -> "openai.Stream[ChatCompletionChunk]":
         while True:
             try:
-                stream: openai.AsyncStream[ChatCompletionChunk] = await self._client.chat.completions.create(
+                stream: openai.Stream[ChatCompletionChunk] = self._client.chat.completions.create(
                     **self._arguments(request)
                 )
             except openai.BadRequestError as error:
@@ -146,17 +151,6 @@ class OpenAICompatible:
             return False
         self._refused.add(name)
         return True
-
-
-def http_client(timeout_seconds: float) -> httpx.AsyncClient:
-    """The transport: bounded waits, and no redirects."""
-    return httpx.AsyncClient(
-        timeout=httpx.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
-        # A redirect would carry the key and the prompt to a host that nobody configured.
-        follow_redirects=False,
-        # How many calls may run at once is the limits' business.
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-    )
 
 
 def read_key(api_key: str | Callable[[], str | None] | None) -> Callable[[], str | None]:

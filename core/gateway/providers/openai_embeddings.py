@@ -1,7 +1,7 @@
 """Embeddings of any endpoint that speaks OpenAI's wire format."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,11 @@ import openai
 from numpy.typing import NDArray
 
 from core.capability import ModelUsage
-from core.gateway.background import LoopThread
+from core.gateway.interruptible import asking, open_client
 from core.gateway.models import Check
 from core.gateway.providers import failures
 from core.gateway.providers.estimates import CountTokens
-from core.gateway.providers.openai_compatible import FAILURES, http_client, read_key, translate
+from core.gateway.providers.openai_compatible import FAILURES, read_key, translate
 
 # OpenAI takes at most 2,048 texts in one request; fewer keep one request short enough to be cancelled soon.
 _BATCH = 256
@@ -44,14 +44,13 @@ class OpenAIEmbeddings:
         self.name = model
         self._dimensions = dimensions
         self._count_tokens = count_tokens
-        self._background = LoopThread()
         secret = read_key(api_key)
 
-        async def key() -> str:
-            return secret() or "none"
-
-        self._client = openai.AsyncOpenAI(
-            base_url=base_url, api_key=key, max_retries=0, http_client=http_client(timeout_seconds)
+        self._client = openai.OpenAI(
+            base_url=base_url,
+            api_key=lambda: secret() or "none",
+            max_retries=0,
+            http_client=open_client(timeout_seconds),
         )
 
     def bound(self, texts: Sequence[str]) -> dict[str, int]:
@@ -79,20 +78,17 @@ class OpenAIEmbeddings:
         )
 
     def close(self) -> None:
-        """Close the connections and the thread that serves them."""
-        self._background.run(self._client.close())
-        self._background.close()
+        """Close the connections."""
+        self._client.close()
 
     def _ask(self, batch: list[str], check: Check) -> Any:
         dimensions: dict[str, Any] = {} if self._dimensions is None else {"dimensions": self._dimensions}
 
-        async def ask() -> AsyncIterator[Any]:
-            yield await self._client.embeddings.create(
-                model=self.name, input=batch, encoding_format="float", **dimensions
-            )
-
         try:
-            return next(iter(list(self._background.iterate(ask, check))))
+            with asking(check):
+                return self._client.embeddings.create(
+                    model=self.name, input=batch, encoding_format="float", **dimensions
+                )
         except (*FAILURES, json.JSONDecodeError, ValueError) as error:
             failure = translate(error)
         # Outside of the handler: an SDK's error holds the provider's words, and a traceback would show them.

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.gateway.models import Embedder, Provider
 from core.gateway.providers.estimates import CountTokens
 from core.kit.errors import Unavailable
+
+if TYPE_CHECKING:
+    from core.gateway.providers.openai_embeddings import OpenAIEmbeddings
 
 KINDS = ("openai-compatible", "azure-openai", "anthropic", "local")
 
@@ -47,6 +50,33 @@ def open_provider(endpoint: Endpoint, *, embedder: Callable[[], Embedder]) -> Pr
             parameters=endpoint.parameters,
         )
     return _open_openai(endpoint, count_tokens)
+
+
+def open_embedder(endpoint: Endpoint, *, embedder: Callable[[], Embedder]) -> "OpenAIEmbeddings":
+    """The embedding model behind one endpoint. Raises `Unavailable` for a kind that serves none here.
+
+    `embedder` counts the tokens of what a provider did not count.
+    """
+    if endpoint.kind == "openai-compatible" and endpoint.base_url is not None:
+        base_url = endpoint.base_url
+    elif endpoint.kind == "azure-openai" and endpoint.base_url is not None and endpoint.read_key is not None:
+        # Azure's v1 surface takes the key as the SDK sends it.
+        base_url = f"{endpoint.base_url}/openai/v1"
+    else:
+        raise Unavailable(
+            f"embeddings come from deployments of openai-compatible, and of azure-openai with a key; {endpoint.model}"
+            f" is reached by {endpoint.kind}",
+            code="deployment_invalid",
+        )
+    from core.gateway.providers.openai_embeddings import OpenAIEmbeddings
+
+    return OpenAIEmbeddings(
+        base_url=base_url,
+        api_key=endpoint.read_key,
+        model=endpoint.model,
+        timeout_seconds=endpoint.timeout_seconds,
+        count_tokens=lambda text: embedder().count_tokens(text),
+    )
 
 
 def _open_openai(endpoint: Endpoint, count_tokens: CountTokens) -> Provider:

@@ -44,6 +44,7 @@ _BLANK = text(
     "UPDATE jobs SET input = NULL, input_ref = NULL, result = NULL, result_ref = NULL, payload_erased_at = now()"
     " WHERE id = ANY(:ids) AND finished_at IS NOT NULL"
 )
+_FORGET_ARTIFACTS = text("DELETE FROM job_artifacts WHERE job_id = ANY(:ids)")
 _FORGET_WRITES = text("DELETE FROM job_checkpoint_writes WHERE job_id = ANY(:ids)")
 _FORGET_CHECKPOINTS = text("DELETE FROM job_checkpoints WHERE job_id = ANY(:ids)")
 _FORGET_QUESTIONS = text("DELETE FROM job_questions WHERE job_id = ANY(:ids)")
@@ -92,6 +93,7 @@ def due_payloads(session: Session, default_days: int | None, most: int) -> list[
 def blank(session: Session, ids: list[UUID]) -> None:
     """Take input, result and checkpoints of ended jobs away."""
     session.execute(_BLANK, {"ids": ids})
+    session.execute(_FORGET_ARTIFACTS, {"ids": ids})
     session.execute(_FORGET_WRITES, {"ids": ids})
     session.execute(_FORGET_CHECKPOINTS, {"ids": ids})
     session.execute(_FORGET_QUESTIONS, {"ids": ids})

@@ -25,11 +25,12 @@ from core.keys.principal import Principal
 from core.kit.canonical import canonical
 from core.kit.clock import isoformat
 from core.kit.errors import Conflict, NotFound
-from core.kit.ids import AUDIT, JOB, KEY, ORGANIZATION, PROJECT, encode
+from core.kit.ids import AUDIT, EXPERIMENT, JOB, KEY, MODEL_VERSION, ORGANIZATION, PROJECT, encode
 from core.kit.money import ZERO, format_money
 from core.kit.signing import Signer, base64url
 from core.ledger.records import Entry
 from core.ledger.service import entries_of
+from core.registry.experiments.exposures import Exposure, exposures_of
 
 TYPE = "waybill/1"
 CONTEXT = b"waybill.document/1\n"
@@ -82,6 +83,7 @@ def issue(session: Session, principal: Principal, job_id: UUID, signer: Signer) 
         "events_omitted": len(moments) > EVENTS_MOST,
         "models": _models(entries),
         "costs": _costs(entries),
+        "experiments": [_experiment(each) for each in exposures_of(session, principal.organization_id, job_id)],
         "policy_decisions": [_decision(record) for record in records if record.action.startswith(_POLICY)],
         "children": [_child(child) for child in repository.children(session, principal, job_id)],
         "result": {"state": str(job.state), "digest": _hex(result)},
@@ -219,6 +221,24 @@ def _costs(entries: Sequence[Entry]) -> dict[str, Any]:
             }
             for line in lines
         ],
+    }
+
+
+def _experiment(exposure: Exposure) -> dict[str, Any]:
+    """What the job got for an experiment's sake, and what has become of the experiment since."""
+    return {
+        "experiment_id": encode(EXPERIMENT, exposure.experiment_id),
+        "arm": exposure.arm,
+        "kind": exposure.kind,
+        "model": exposure.model,
+        "model_version_id": None
+        if exposure.model_version_id is None
+        else encode(MODEL_VERSION, exposure.model_version_id),
+        "prompt": exposure.prompt,
+        "prompt_digest": exposure.prompt_digest,
+        "exposed_at": isoformat(exposure.exposed_at),
+        "state": exposure.state,
+        "reason": exposure.reason,
     }
 
 

@@ -79,7 +79,8 @@ class ExperimentBook:
     ) -> Assignment:
         """Write that the job takes part; returns the assignment with the arm that counts.
 
-        A retry keeps the job's first arm, and a unit keeps its first arm, whatever the weights are by then.
+        A retry keeps the job's first arm, and a unit keeps its first arm, whatever the weights are by then. When the
+        experiment ended since it was read, a job that had no arm yet gets the control, and is not counted.
         """
         if not assignment.counts:
             return assignment
@@ -92,6 +93,8 @@ class ExperimentBook:
             assignment.unit_digest,
             attempt,
         )
+        if arm is None:
+            return replace(assignment, arm=assignment.experiment.control, counts=False)
         return replace(assignment, arm=arm)
 
     def forget(self) -> None:

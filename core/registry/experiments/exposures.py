@@ -8,11 +8,12 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from core.audit.actions import AuditAction
+from core.audit.record import Actor
 from core.kit.db import Executor
 from core.registry.experiments.definition import Arm, Experiment
 
 # The first exposure of the job wins, else the first of its unit, else the arm that the hash says now. The record makes
-# the arm part of the job's waybill.
+# the arm part of the job's waybill. Who remembers an experiment that ended a moment ago exposes nobody to it any more.
 _EXPOSE = text(f"""
 WITH known AS (
   SELECT arm_id, allocation FROM experiment_exposures
@@ -25,7 +26,9 @@ WITH known AS (
   INSERT INTO experiment_exposures (experiment_id, job_id, organization_id, arm_id, allocation, unit_digest)
   SELECT :experiment_id, :job_id, :organization_id, coalesce((SELECT arm_id FROM earlier), :arm_id),
     coalesce((SELECT allocation FROM earlier), :allocation), :unit_digest
-  WHERE NOT EXISTS (SELECT FROM known)
+  WHERE NOT EXISTS (SELECT FROM known) AND EXISTS (
+    SELECT FROM experiments
+    WHERE id = :experiment_id AND organization_id = :organization_id AND state = 'running')
   ON CONFLICT (experiment_id, job_id) DO NOTHING RETURNING arm_id, allocation
 ), audit AS (
   INSERT INTO audit_inbox (organization_id, project_id, action, subject_id, actor_kind, attempt, detail)
@@ -38,6 +41,19 @@ WITH known AS (
     AND experiment_arms.organization_id = :organization_id
 )
 SELECT arm_id FROM known UNION ALL SELECT arm_id FROM made
+""")
+# The jobs that had an arm which turned out too bad: each of their waybills is to say so.
+_ROLLED_BACK = text(f"""
+INSERT INTO audit_inbox (organization_id, project_id, action, subject_id, actor_kind, actor_id, detail)
+SELECT exposure.organization_id, job.project_id, '{AuditAction.EXPERIMENT_ROLLED_BACK.value}',
+  typeid('job', exposure.job_id), :actor_kind, :actor_id,
+  jsonb_strip_nulls(jsonb_build_object('experiment', typeid('exp', exposure.experiment_id), 'arm', arm.name,
+    'reason', CAST(:reason AS text)))
+FROM experiment_exposures AS exposure
+JOIN experiment_arms AS arm ON arm.id = exposure.arm_id AND arm.organization_id = exposure.organization_id
+JOIN jobs AS job ON job.id = exposure.job_id AND job.organization_id = exposure.organization_id
+WHERE exposure.experiment_id = :experiment_id AND exposure.organization_id = :organization_id
+  AND arm.kind = 'treatment'
 """)
 _OF_JOB = text("""
 SELECT exposure.experiment_id, experiment.name AS experiment, experiment.state, experiment.reason, exposure.arm_id,
@@ -76,10 +92,11 @@ def expose(  # noqa: PLR0917 - one row's columns
     arm: Arm,
     unit_digest: bytes,
     attempt: int | None,
-) -> Arm:
+) -> Arm | None:
     """Write that the job's unit has `arm`, unless it is known to have another; returns the arm that counts.
 
-    One statement, and one audit record about the job (``policy:experiment:assign``) the first time.
+    None when the experiment runs no more and the job had no arm yet. One statement, and one audit record about the job
+    (``policy:experiment:assign``) the first time.
     """
     parameters = {
         "experiment_id": experiment.id,
@@ -94,8 +111,22 @@ def expose(  # noqa: PLR0917 - one row's columns
     row = session.execute(_EXPOSE, parameters).one_or_none()
     if row is None:
         # Another attempt of the job wrote it while this statement ran; now it can be seen.
-        row = session.execute(_EXPOSE, parameters).one()
-    return experiment.arm(row.arm_id)
+        row = session.execute(_EXPOSE, parameters).one_or_none()
+    return None if row is None else experiment.arm(row.arm_id)
+
+
+def mark_rolled_back(session: Executor, experiment: Experiment, actor: Actor, reason: str | None) -> None:
+    """An audit record about every job that had a treatment (``policy:experiment:rollback``), so its waybill says so."""
+    session.execute(
+        _ROLLED_BACK,
+        {
+            "experiment_id": experiment.id,
+            "organization_id": experiment.organization_id,
+            "actor_kind": actor.kind,
+            "actor_id": actor.id,
+            "reason": reason,
+        },
+    )
 
 
 def exposures_of(session: Executor, organization_id: UUID, job_id: UUID) -> list[Exposure]:

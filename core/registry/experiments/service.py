@@ -1,7 +1,7 @@
 """Experiments: create, start, pause, ramp, end. Every change leaves an audit record in its transaction."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -15,42 +15,37 @@ from core.keys.principal import Principal
 from core.kit.db import Executor
 from core.kit.errors import NotFound
 from core.kit.ids import EXPERIMENT, encode, new_id
-from core.registry.experiments import repository, results, rules
+from core.registry.catalogue import repository as catalogue
+from core.registry.experiments import exposures, repository, results, rules
 from core.registry.experiments.definition import (
     TRANSITIONS,
     Arm,
     ArmKind,
     Experiment,
+    NewArm,
     NewExperiment,
     State,
     weights_at,
 )
 from core.registry.experiments.errors import AudienceTaken, ExperimentNameTaken, ExperimentNotFound, ExperimentState
 from core.registry.experiments.results import Results
+from core.registry.prompts import repository as prompts
 
 SALT_BYTES = 32
-# Whether an organisation may use a model version; the registry's answer.
-CheckVersion = Callable[[Executor, UUID, UUID], bool]
 
 
 class ExperimentService:
-    """The experiments of the caller's organisation. `may_use` checks the model versions of new arms, when given."""
-
-    def __init__(self, may_use: CheckVersion | None = None) -> None:
-        self._may_use = may_use
+    """The experiments of the caller's organisation."""
 
     def create(self, session: Session, principal: Principal, new: NewExperiment) -> Experiment:
-        """A draft. Raises `Unprocessable` naming the field, `ExperimentNameTaken`, and `NotFound` for the project."""
+        """A draft. Raises `Unprocessable` naming the field, `ExperimentNameTaken`, and `NotFound` for the project.
+
+        An arm names versions that the organisation has, or that are everybody's.
+        """
         plan = rules.check(new)
         organization_id = principal.organization_id
         for number, arm in enumerate(new.arms):
-            version = arm.model_version_id
-            if (
-                version is not None
-                and self._may_use is not None
-                and not self._may_use(session, organization_id, version)
-            ):
-                raise rules.wrong(f"arms.{number}.model_version_id", "there is no such model version")
+            _check_versions(session, organization_id, number, arm)
         experiment_id = new_id()
         arms = tuple(
             Arm(
@@ -199,6 +194,18 @@ class ExperimentService:
         return experiment
 
 
+def _check_versions(session: Session, organization_id: UUID, number: int, arm: NewArm) -> None:
+    version, prompt, digest = arm.model_version_id, arm.prompt, arm.prompt_digest
+    if version is not None and catalogue.version(session, organization_id, version) is None:
+        raise rules.wrong(f"arms.{number}.model_version_id", "there is no such model version")
+    if prompt is None or digest is None:
+        return
+    if prompts.by_digest(session, organization_id, prompt, digest) is None:
+        raise rules.wrong(
+            f"arms.{number}.prompt_digest", f"the prompt {prompt} has no such version; waybill prompts list shows them"
+        )
+
+
 def move(
     session: Session,
     experiment: Experiment,
@@ -230,6 +237,8 @@ def move(
             " first (stop; for one that was promoted, make its version the champion, then stop)"
         )
         raise AudienceTaken(told) from error
+    if state is State.ROLLED_BACK:
+        exposures.mark_rolled_back(session, experiment, actor, reason)
     if state is State.RUNNING and experiment.allocation == 0:
         repository.allocate(session, experiment, experiment.share, experiment.weights())
     facts = {"reason": reason, "arm": None if arm is None else arm.name}

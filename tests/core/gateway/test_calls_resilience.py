@@ -14,11 +14,12 @@ from core.gateway.errors import ProviderRefused, ProviderUnavailable
 from core.gateway.models import Image, ToolSpec
 from core.gateway.resilience.backoff import Backoff, wait
 from core.gateway.resilience.breaker import Breaker, Breakers, State
-from core.gateway.routing import CHAT, EMBEDDING, MINILM, ModelUnknown, may_see
+from core.gateway.routing import CHAT, EMBEDDING, MINILM, may_see
 from core.gateway.service import open_gateway
 from core.kit.clock import utc_now
 from core.kit.errors import CapabilityFailure
 from core.kit.settings import Settings
+from core.registry.errors import ModelUnknown
 from tests.factories.calls import QUICK, asked, simulated
 from tests.factories.context import RecordingContext
 from tests.factories.provider_simulator import Answer, Failure, ProviderSimulator

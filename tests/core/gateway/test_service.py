@@ -6,9 +6,11 @@ import pytest
 from pydantic import SecretStr
 
 from core.gateway.models import Ability, ChatRequest, Question
-from core.gateway.service import open_gateway
+from core.gateway.routing import CHAT
+from core.gateway.service import Gateway, open_gateway
 from core.kit.errors import Unavailable
 from core.kit.settings import Settings
+from tests.factories.context import RecordingContext
 from tests.factories.provider_simulator import Answer, ProviderSimulator
 
 
@@ -22,15 +24,20 @@ def test_importing_the_gateway_loads_no_model_runtime() -> None:
     assert ran.returncode == 0, ran.stderr
 
 
+def ask(gateway: Gateway, name: str = CHAT) -> tuple[str, RecordingContext]:
+    ctx = RecordingContext()
+    with gateway.for_job(ctx).chat(name, ChatRequest.of_parts((Question("Well?"),))) as stream:
+        return "".join(chunk.text for chunk in stream), ctx
+
+
 def test_without_an_endpoint_the_embedded_model_answers_and_costs_nothing() -> None:
     gateway = open_gateway(Settings(model_base_url=None))
-    model = gateway.chat_model()
-    stream = model.stream(ChatRequest.of_parts((Question("Anything?"),)), check=lambda: None)
-    list(stream)
-    gateway.close()
-    assert model.name == "local/extractive"
+    model = gateway.for_job(RecordingContext()).resolve(CHAT)
+    assert (model.model, model.price_provider) == ("local/extractive", "local")
     assert Ability.QUOTES in model.abilities
-    assert "cannot" in model.description
+    _, ctx = ask(gateway)
+    assert [usage.model for usage in ctx.usage] == ["local/extractive"]
+    gateway.close()
 
 
 def test_a_configured_endpoint_is_used_with_its_key() -> None:
@@ -38,31 +45,24 @@ def test_a_configured_endpoint_is_used_with_its_key() -> None:
         gateway = open_gateway(
             Settings(model_base_url=server.base_url, model_api_key=SecretStr("secret"), model_name="tiny")
         )
-        stream = gateway.chat_model().stream(ChatRequest.of_parts((Question("Well?"),)), check=lambda: None)
-        assert [chunk.text for chunk in stream] == ["fine"]
+        assert ask(gateway)[0] == "fine"
         gateway.close()
     assert server.requests[0].headers["Authorization"] == "Bearer secret"
 
 
-def test_a_gateway_keeps_one_model_and_opens_it_again_after_closing() -> None:
+def test_a_gateway_opens_its_models_again_after_closing() -> None:
     with ProviderSimulator(Answer("fine")) as server:
         gateway = open_gateway(Settings(model_base_url=server.base_url, model_name="tiny"))
-        first = gateway.chat_model()
-        assert gateway.chat_model() is first
-        list(first.stream(ChatRequest.of_parts((Question("Well?"),)), check=lambda: None))
+        assert ask(gateway)[0] == "fine"
         gateway.close()
-        again = gateway.chat_model()
-        assert again is not first
-        assert [c.text for c in again.stream(ChatRequest.of_parts((Question("Well?"),)), check=lambda: None)] == [
-            "fine"
-        ]
+        assert ask(gateway)[0] == "fine"
         gateway.close()
 
 
 def test_an_endpoint_without_a_model_name_is_refused_with_the_setting_to_mend() -> None:
     gateway = open_gateway(Settings(model_base_url="http://127.0.0.1:9/v1"))
     with pytest.raises(Unavailable, match="WAYBILL_MODEL_NAME"):
-        gateway.chat_model()
+        ask(gateway)
     gateway.close()
 
 

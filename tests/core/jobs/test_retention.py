@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import text
 
 from core.audit.actions import AuditAction
+from core.jobs import artifacts
 from core.jobs.retention.records import Kind
 from core.jobs.retention.removal import run_once
 from core.jobs.retention.service import RetentionService
@@ -98,6 +99,25 @@ def set_days(tenant: Tenant, settings: Settings, kind: Kind, days: int | None) -
 
 
 @pytest.mark.survive("P8")
+def test_artifacts_go_with_their_jobs_payload(
+    settings: Settings, owner: psycopg.Connection, tenant: Tenant, blobs: BlobStore
+) -> None:
+    jobs = {days: ended_job(owner, tenant, days_ago=days) for days in (2, 40)}
+    for job_id in jobs.values():
+        stored = blobs.put(artifacts.place(job_id, 1, "report.md"), b"# Secret", "text/markdown")
+        owner.execute(
+            "INSERT INTO job_artifacts (job_id, name, organization_id, project_id, attempt, content_type, size_bytes,"
+            " sha256, blob_key) VALUES (%s, 'report.md', %s, %s, 1, 'text/markdown', 8, 'x', %s)",
+            (job_id, tenant.principal.organization_id, tenant.principal.project_id, stored.key),
+        )
+    run_once(tenant.database, blobs, settings.model_copy(update={"retention_payload_days": 30}), None)
+    single = tenant.database.single_tenant(tenant.principal.organization_id)
+    left = {days: artifacts.list_artifacts(single, tenant.principal, job_id) for days, job_id in jobs.items()}
+    assert [each.name for each in left[2]] == ["report.md"]
+    assert left[40] == []
+    assert [list(blobs.list(f"jobs/{job_id}/")) != [] for job_id in jobs.values()] == [True, False]
+
+
 def test_payloads_past_their_projects_clock_are_blanked_and_nothing_else(
     settings: Settings, tenant: Tenant, owner: psycopg.Connection, blobs: BlobStore
 ) -> None:

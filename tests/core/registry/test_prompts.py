@@ -1,6 +1,7 @@
 """Prompts: versions, what is in force, and what takes the place of a capability's file."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import pytest
 
@@ -8,7 +9,8 @@ from core.kit.errors import Unprocessable
 from core.registry.errors import PromptNotFound
 from core.registry.prompts import service
 from core.registry.prompts.book import PromptBook, PromptUnknown
-from core.registry.prompts.records import PromptVersion
+from core.registry.prompts.records import ChosenPrompt, PromptVersion
+from core.registry.records import ResolvedModel
 from pipelines._kit.prompts import Prompt, choose_prompt, load_prompt, packaged_prompts
 from tests.core.registry.conftest import Tenant, new_tenant
 from tests.factories.tenancy import watch_single_statements
@@ -28,18 +30,38 @@ def versions(tenant: Tenant) -> list[PromptVersion]:
     return [each for each in found if each.organization_id is not None]
 
 
+@dataclass
+class Choosing:
+    """What a job's models say of prompts, over a book: see `core.gateway.calls.JobModels.prompt`."""
+
+    book: PromptBook
+    tenant: Tenant
+    pinned: str | None = None
+
+    def prompt(self, name: str, model: ResolvedModel) -> ChosenPrompt | None:
+        return self.book.choose(
+            self.tenant.database.single_tenant(self.tenant.organization_id),
+            organization_id=self.tenant.organization_id,
+            name=name,
+            prompt_set=model.prompt_set,
+            pinned=self.pinned,
+        )
+
+
 def choose(
     book: PromptBook, tenant: Tenant, prompt_set: dict[str, str] | None = None, pinned: str | None = None
 ) -> Prompt:
-    return choose_prompt(
-        book,
-        tenant.database.single_tenant(tenant.organization_id),
-        tenant.organization_id,
-        PACKAGE,
-        "answer",
+    model = ResolvedModel(
+        model="any",
+        provider="local",
+        deployment="any",
+        provider_model="any",
+        abilities=(),
+        price_provider="local",
+        price_model="any",
         prompt_set=prompt_set or {},
-        pinned=pinned,
     )
+    return choose_prompt(Choosing(book, tenant, pinned), model, PACKAGE, "answer")
 
 
 def test_versions_are_added_and_one_is_in_force(tenant: Tenant) -> None:

@@ -1,5 +1,6 @@
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -26,6 +27,8 @@ from core.registry.experiments.definition import (
 from core.registry.experiments.errors import AudienceTaken, ExperimentNameTaken, ExperimentNotFound, ExperimentState
 from core.registry.experiments.exposures import exposures_of
 from core.registry.experiments.service import ExperimentService
+from core.registry.prompts import service as prompts
+from core.registry.records import Owner
 from tests.core.registry.experiments.conftest import ARMS, Make
 from tests.factories.jobs import Tenant, new_tenant
 from tests.factories.tenancy import audit_trail, watch_single_statements
@@ -41,6 +44,14 @@ def act(tenant: Tenant, name: str, experiment: Experiment, **given: object) -> E
 
 def actions(settings: Settings, tenant: Tenant) -> list[str]:
     return [record["action"] for record in audit_trail(settings, tenant.principal.organization_id)]
+
+
+def everybodys_version(tenant: Tenant) -> UUID:
+    with tenant.database.system() as session:
+        found: UUID = session.execute(
+            text("SELECT id FROM model_versions WHERE organization_id IS NULL ORDER BY id LIMIT 1")
+        ).scalar_one()
+        return found
 
 
 def test_an_experiment_lives_and_leaves_a_trail(tenant: Tenant, make: Make, settings: Settings) -> None:
@@ -138,23 +149,30 @@ def test_what_cannot_be_is_refused_and_the_field_named(make: Make, given: dict[s
     assert refused.value.extra["errors"][0]["path"] == f"body.{field}"
 
 
-def test_a_version_that_may_not_be_used_is_refused(tenant: Tenant) -> None:
-    mine, theirs = new_id(), new_id()
-    service = ExperimentService(lambda _session, _organization, version: version == mine)
+def test_an_arm_names_versions_that_exist(tenant: Tenant) -> None:
+    service = ExperimentService()
 
-    def create(name: str, version: UUID) -> Experiment:
-        arms = (dataclasses.replace(ARMS[0], model="chat", model_version_id=version), ARMS[1])
+    def create(name: str, **arm: Any) -> Experiment:
+        arms = (dataclasses.replace(ARMS[0], **arm), ARMS[1])
         new = NewExperiment(name=name, capability="probe.act", arms=arms, baseline=0.2, minimum_lift=0.05)
         with tenant.database.tenant(tenant.principal.organization_id) as session:
             return service.create(session, tenant.principal, new)
 
-    assert create("mine", mine).arms[0].model_version_id == mine
+    everybodys = everybodys_version(tenant)
+    assert create("known", model="chat", model_version_id=everybodys).arms[0].model_version_id == everybodys
     with pytest.raises(Unprocessable, match="no such model version"):
-        create("theirs", theirs)
+        create("unknown", model="chat", model_version_id=new_id())
+    owner = Owner.of(tenant.principal)
+    with tenant.database.tenant(tenant.principal.organization_id) as session:
+        prompt = prompts.add(session, owner, "knowledge/answer", "Answer briefly.", takes_force=False)
+    made = create("prompted", prompt=prompt.name, prompt_digest=prompt.digest)
+    assert made.arms[0].prompt_digest == prompt.digest
+    with pytest.raises(Unprocessable, match="no such version"):
+        create("unprompted", prompt=prompt.name, prompt_digest="sha256:" + "0" * 64)
 
 
 def test_a_job_keeps_its_first_arm_whatever_the_weights(tenant: Tenant, make: Make, settings: Settings) -> None:
-    experiment = make(ramp=(RampStep(0.02), RampStep(1.0)), unit=Unit.END_USER)
+    experiment = make(ramp=(RampStep(0.0001), RampStep(1.0)), unit=Unit.END_USER)
     single = tenant.database.single_tenant(tenant.principal.organization_id)
     principal, book = tenant.principal, ExperimentBook()
 
@@ -210,7 +228,7 @@ def test_two_attempts_at_once_agree(tenant: Tenant, make: Make) -> None:
 def test_a_warm_book_asks_nothing(tenant: Tenant, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = make(
         arms=(
-            NewArm(name="new", weight=0.5, model="chat", model_version_id=new_id()),
+            NewArm(name="new", weight=0.5, model="chat", model_version_id=everybodys_version(tenant)),
             NewArm(name="old", weight=0.5, kind=ArmKind.CONTROL),
         )
     )

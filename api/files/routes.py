@@ -1,0 +1,172 @@
+"""``/v1/files``: upload, list, download, delete."""
+
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+from fastapi import Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.deps import get_runtime
+from api.downloads import send
+from api.files.schemas import File, FilePage, Name, file_to_wire
+from api.knowledge_bases.routes import Cursor, Limit
+from api.knowledge_bases.uploads import Upload, receive
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.routing import caller, new_router, requires
+from core.files.records import FileRecord
+from core.files.service import check_name
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.kit.ids import FILE
+
+router = new_router("/v1/files", "files")
+
+FileId = Annotated[str, Path(description="The file's id.", examples=["file_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=File,
+    summary="Upload a file",
+    description=(
+        "The body is the file itself. Its type is what the request declares, unless the first bytes say otherwise:"
+        " then it is refused. For large files there are uploads in parts."
+    ),
+    responses={
+        201: {"description": "The file.", "headers": REPLAYED},
+        **problems(400, 408, 409, 413, 415),
+    },
+    openapi_extra={
+        "parameters": [IDEMPOTENCY_KEY],
+        "requestBody": {"required": True, "description": "The file's bytes.", "content": BINARY},
+    },
+)
+@requires("files:write")
+async def upload_file(
+    request: Request, name: Annotated[Name, Query(description="The file's name.", examples=["receipt.png"])]
+) -> Response:
+    """Receive a file and keep it."""
+    runtime = get_runtime(request)
+    check_name(name)
+    upload = await receive(request, runtime.settings.file_max_bytes)
+    try:
+        identity = identify_request(request, f"{upload.media_type} {upload.sha256}".encode())
+        return respond_answer(await runtime.in_thread(_keep, request, name, upload, identity))
+    finally:
+        upload.file.close()
+
+
+def _keep(request: Request, name: str, upload: Upload, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+
+    def produce(session: Session) -> Answer:
+        file_id, _, kind = runtime.files.keep(principal.project_id, upload.file, upload.media_type)
+        made = runtime.files.register(
+            session,
+            principal,
+            file_id,
+            name=name,
+            content_type=kind,
+            size_bytes=upload.size_bytes,
+            sha256=upload.sha256,
+        )
+        shown = file_to_wire(made)
+        return Answer(201, orjson.dumps(shown), f"/v1/files/{shown['id']}")
+
+    return carry_out(request, identity, produce)
+
+
+@router.get(
+    "",
+    response_model=FilePage,
+    summary="List files",
+    responses={200: {"description": "A page, newest first."}},
+)
+@requires("files:read")
+async def list_files(request: Request, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    """A page of the project's files."""
+    before = cursors.decode(cursor) if cursor is not None else None
+    found = await get_runtime(request).in_thread(_list, request, before, limit + 1)
+    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
+    return respond_json({"data": [file_to_wire(each) for each in found[:limit]], "next_cursor": following})
+
+
+def _list(request: Request, before: UUID | None, limit: int) -> list[FileRecord]:
+    runtime, principal = get_runtime(request), caller(request)
+    single = runtime.database.single_tenant(principal.organization_id)
+    return runtime.files.list(single, principal, before, limit)
+
+
+@router.get(
+    "/{file_id}",
+    response_model=File,
+    summary="Read a file's record",
+    responses={200: {"description": "The file."}, **problems(404)},
+)
+@requires("files:read")
+async def read_file(request: Request, file_id: FileId) -> Response:
+    """One file's record."""
+    found = await get_runtime(request).in_thread(_read, request, parse_id(FILE, file_id, "file"))
+    return respond_json(file_to_wire(found))
+
+
+def _read(request: Request, file_id: UUID) -> FileRecord:
+    runtime, principal = get_runtime(request), caller(request)
+    return runtime.files.get(runtime.database.single_tenant(principal.organization_id), principal, file_id)
+
+
+@router.get(
+    "/{file_id}/content",
+    response_class=Response,
+    summary="Download a file",
+    description="`Range` gets a part of it; the `ETag` is its SHA-256.",
+    responses={
+        200: {"description": "The bytes.", "content": BINARY},
+        206: {"description": "The range that was asked for.", "content": BINARY},
+        304: {"description": "The client has it."},
+        **problems(404, 416),
+    },
+)
+@requires("files:read")
+async def download_file(request: Request, file_id: FileId) -> Response:
+    """The file's bytes."""
+    return await get_runtime(request).in_thread(_send, request, parse_id(FILE, file_id, "file"))
+
+
+def _send(request: Request, file_id: UUID) -> Response:
+    found = _read(request, file_id)
+    return send(
+        request,
+        get_runtime(request).blobs,
+        found.blob_key,
+        name=found.name,
+        media_type=found.content_type,
+        size_bytes=found.size_bytes,
+        sha256=found.sha256,
+    )
+
+
+@router.delete(
+    "/{file_id}",
+    status_code=204,
+    response_class=Response,
+    summary="Delete a file",
+    description="A job that reads it later fails with `file_not_found`.",
+    responses={204: {"description": "Deleted."}, **problems(404)},
+)
+@requires("files:write")
+async def delete_file(request: Request, file_id: FileId) -> Response:
+    """Remove a file."""
+    await get_runtime(request).in_thread(_delete, request, parse_id(FILE, file_id, "file"))
+    return Response(status_code=204)
+
+
+def _delete(request: Request, file_id: UUID) -> None:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        gone = runtime.files.delete(session, principal, file_id)
+    runtime.blobs.delete(gone.blob_key)

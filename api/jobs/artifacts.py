@@ -1,0 +1,109 @@
+"""``/v1/jobs/{id}/artifacts``: the files that a job left behind."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Path, Request, Response
+from pydantic import BaseModel, Field
+
+from api.answers import parse_id, respond_json
+from api.deps import get_runtime
+from api.downloads import send
+from api.files.routes import BINARY
+from api.jobs.routes import JobId
+from api.openapi import problems
+from api.routing import caller, new_router, requires
+from core.files.service import NAME_MAX_CHARACTERS
+from core.jobs import artifacts
+from core.jobs.artifacts import ArtifactRecord
+from core.kit.clock import isoformat
+from core.kit.ids import JOB
+
+router = new_router("/v1/jobs/{job_id}/artifacts", "jobs")
+
+Name = Annotated[str, Path(max_length=NAME_MAX_CHARACTERS, description="The artifact's name.", examples=["report.md"])]
+
+
+class Artifact(BaseModel):
+    """A file that a job left behind."""
+
+    name: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+    attempt: int = Field(description="Which attempt wrote it.")
+    created_at: str
+    url: str = Field(description="Where to download it, with the same key.")
+
+
+class ArtifactList(BaseModel):
+    """A job's artifacts, by name."""
+
+    data: list[Artifact]
+
+
+@router.get(
+    "",
+    response_model=ArtifactList,
+    summary="List a job's artifacts",
+    responses={200: {"description": "All of them, by name; also while the job runs."}, **problems(404)},
+)
+@requires("jobs:read")
+async def list_artifacts(request: Request, job_id: JobId) -> Response:
+    """The artifacts of a job."""
+    found = parse_id(JOB, job_id, "job")
+    listed = await get_runtime(request).in_thread(_list, request, found)
+    return respond_json({"data": [_to_wire(job_id, each) for each in listed]})
+
+
+def _list(request: Request, job_id: UUID) -> list[ArtifactRecord]:
+    runtime, principal = get_runtime(request), caller(request)
+    single = runtime.database.single_tenant(principal.organization_id)
+    runtime.jobs.get(single, principal, job_id)
+    return list(artifacts.list_artifacts(single, principal, job_id))
+
+
+@router.get(
+    "/{name}",
+    response_class=Response,
+    summary="Download an artifact",
+    description="`Range` gets a part of it; the `ETag` is its SHA-256.",
+    responses={
+        200: {"description": "The bytes.", "content": BINARY},
+        206: {"description": "The range that was asked for.", "content": BINARY},
+        304: {"description": "The client has it."},
+        **problems(404, 416),
+    },
+)
+@requires("jobs:read")
+async def download_artifact(request: Request, job_id: JobId, name: Name) -> Response:
+    """One artifact's bytes."""
+    return await get_runtime(request).in_thread(_send, request, parse_id(JOB, job_id, "job"), name)
+
+
+def _send(request: Request, job_id: UUID, name: str) -> Response:
+    runtime, principal = get_runtime(request), caller(request)
+    single = runtime.database.single_tenant(principal.organization_id)
+    runtime.jobs.get(single, principal, job_id)
+    found = artifacts.get_artifact(single, principal, job_id, name)
+    return send(
+        request,
+        runtime.blobs,
+        found.blob_key,
+        name=found.name,
+        media_type=found.content_type,
+        size_bytes=found.size_bytes,
+        sha256=found.sha256,
+    )
+
+
+def _to_wire(job_id: str, artifact: ArtifactRecord) -> dict[str, Any]:
+    return {
+        "name": artifact.name,
+        "content_type": artifact.content_type,
+        "size_bytes": artifact.size_bytes,
+        "sha256": artifact.sha256,
+        "attempt": artifact.attempt,
+        "created_at": isoformat(artifact.created_at),
+        "url": f"/v1/jobs/{job_id}/artifacts/{artifact.name}",
+    }

@@ -1,0 +1,74 @@
+"""Which arm of an experiment one attempt of a job has. Asked once, kept as long as the attempt lives."""
+
+from collections.abc import Mapping
+from threading import Lock
+from typing import cast
+from uuid import UUID
+
+from core.capability import JobContext
+from core.kit.db import Executor
+from core.registry.experiments.book import Assignment, ExperimentBook
+from core.registry.experiments.definition import Arm, Unit
+
+
+class AttemptArms:
+    """The arm of one attempt. Safe in threads.
+
+    The job takes part from the moment that it needs what some arm overrides; from then on its arm is the one that was
+    written, which is that of its earlier attempts.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._asked = False
+        self._assignment: Assignment | None = None
+        self._is_exposed = False
+
+    def version_of(self, book: ExperimentBook | None, ctx: JobContext, model: str) -> UUID | None:
+        """The model version that the attempt's arm puts in the place of the name `model`, if any."""
+        with self._lock:
+            assignment = self._assigned(book, ctx)
+            if book is None or assignment is None or not assignment.touches_model(model):
+                return None
+            arm = self._expose(book, ctx, assignment)
+            return arm.model_version_id if arm.model == model else None
+
+    def prompt_of(self, book: ExperimentBook | None, ctx: JobContext, prompt: str) -> str | None:
+        """The digest that the attempt's arm puts in the place of the prompt called `prompt`, if any."""
+        with self._lock:
+            assignment = self._assigned(book, ctx)
+            if book is None or assignment is None or not assignment.touches_prompt(prompt):
+                return None
+            arm = self._expose(book, ctx, assignment)
+            return arm.prompt_digest if arm.prompt == prompt else None
+
+    def _assigned(self, book: ExperimentBook | None, ctx: JobContext) -> Assignment | None:
+        executor = executor_of(ctx)
+        if book is not None and executor is not None and not self._asked:
+            units = {
+                Unit.JOB: str(ctx.job_id),
+                Unit.PROJECT: str(ctx.project_id),
+                # What else a context knows of who asked.
+                **{Unit(name): key for name, key in _known_units(ctx).items()},
+            }
+            self._assignment = book.arm_for(executor, ctx.organization_id, ctx.project_id, ctx.capability, units)
+            self._asked = True
+        return self._assignment
+
+    def _expose(self, book: ExperimentBook, ctx: JobContext, assignment: Assignment) -> Arm:
+        executor = executor_of(ctx)
+        if not self._is_exposed and executor is not None:
+            assignment = self._assignment = book.expose(
+                executor, assignment, project_id=ctx.project_id, job_id=ctx.job_id, attempt=ctx.attempt
+            )
+            self._is_exposed = True
+        return assignment.arm
+
+
+def executor_of(ctx: JobContext) -> Executor | None:
+    """Single statements as the job's tenant; None for a context without a database, such as an evaluation's."""
+    return cast("Executor | None", getattr(ctx, "executor", None))
+
+
+def _known_units(ctx: JobContext) -> Mapping[str, str]:
+    return cast("Mapping[str, str]", getattr(ctx, "units", {}))

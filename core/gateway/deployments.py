@@ -1,0 +1,83 @@
+"""Where models are reached: the operator's deployments, and the models that are embedded in this process."""
+
+import json
+from collections.abc import Callable
+from threading import Lock
+
+from core.gateway.models import Embedder, Provider
+from core.gateway.providers.opening import Endpoint, open_embedder, open_provider
+from core.gateway.routing import LOCAL, Reached, ReachedEmbedder, RemoteEmbedder
+from core.kit.errors import Unavailable
+from core.registry.deployments import DEFAULT, Deployment, DeploymentBook
+from core.registry.records import ResolvedModel
+
+
+class OpenedDeployments:
+    """Implements `core.gateway.routing.Deployments`. Each model is opened when it is first asked for, after any fork.
+
+    Versions that send the same to the same place share a provider, and with it its connections.
+    """
+
+    def __init__(self, book: DeploymentBook, embedder: Callable[[], Embedder]) -> None:
+        self._book = book
+        self._embedder = embedder
+        self._providers: dict[str, Provider] = {}
+        self._embedders: dict[str, RemoteEmbedder] = {}
+        self._opening = Lock()
+
+    def reach(self, model: ResolvedModel) -> Reached:
+        """See `Deployments.reach`. Raises `Unavailable` for a deployment that this process does not know."""
+        deployment = self._deployment(model)
+        key = _key(model)
+        with self._opening:
+            found = self._providers.get(key)
+            if found is None:
+                endpoint = _endpoint(deployment, model)
+                found = self._providers[key] = open_provider(endpoint, embedder=self._embedder)
+        return Reached(found, deployment.max_attempts)
+
+    def reach_embedder(self, model: ResolvedModel) -> ReachedEmbedder:
+        """See `Deployments.reach_embedder`. Raises `Unavailable` likewise."""
+        if model.provider == LOCAL:
+            return ReachedEmbedder(local=self._embedder())
+        deployment = self._deployment(model)
+        key = _key(model)
+        with self._opening:
+            found = self._embedders.get(key)
+            if found is None:
+                endpoint = _endpoint(deployment, model)
+                found = self._embedders[key] = open_embedder(endpoint, embedder=self._embedder)
+        return ReachedEmbedder(remote=found, max_attempts=deployment.max_attempts)
+
+    def close(self) -> None:
+        """Release the connections. What is asked for next is opened again."""
+        with self._opening:
+            opened: list[Provider | RemoteEmbedder] = [*self._providers.values(), *self._embedders.values()]
+            self._providers, self._embedders = {}, {}
+        for each in opened:
+            each.close()
+
+    def _deployment(self, model: ResolvedModel) -> Deployment:
+        if model.deployment == DEFAULT and not model.provider_model:
+            raise Unavailable(
+                "WAYBILL_MODEL_BASE_URL is set but WAYBILL_MODEL_NAME is not; name the model to ask for",
+                code="model_not_configured",
+            )
+        return self._book.get(model.deployment)
+
+
+def _key(model: ResolvedModel) -> str:
+    return json.dumps([model.deployment, model.provider_model, dict(model.parameters)], sort_keys=True)
+
+
+def _endpoint(deployment: Deployment, model: ResolvedModel) -> Endpoint:
+    return Endpoint(
+        kind=deployment.provider,
+        model=model.provider_model,
+        base_url=deployment.base_url,
+        # Asking for a key that there is not would hide that Entra ID is to sign in.
+        read_key=deployment.read_key if deployment.has_credential else None,
+        api_version=deployment.api_version,
+        timeout_seconds=deployment.timeout_seconds,
+        parameters=model.parameters,
+    )

@@ -1,0 +1,126 @@
+"""Texts to vectors, metered: in this process batch by batch under one ledger call, elsewhere one call a request.
+
+There is no fallback: the vectors of two models cannot be compared.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import TYPE_CHECKING
+
+from core.capability import JobContext, ModelRef, ModelUsage
+from core.gateway.errors import GatewayError, ProviderUnavailable, was_turned_away
+from core.gateway.models import Embedder
+from core.gateway.resilience.backoff import Backoff, wait
+from core.gateway.resilience.breaker import Breakers
+from core.gateway.routing import ReachedEmbedder, RemoteEmbedder
+from core.gateway.spans import call_span
+from core.registry.records import ResolvedModel
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Between batches a job can be cancelled; a batch of the embedded model takes about half a second.
+_LOCAL_BATCH = 32
+# OpenAI takes at most 2,048 texts in one request; fewer keep one request short enough to be cancelled soon.
+_REMOTE_BATCH = 256
+
+Progress = Callable[[int, int], None]
+
+
+def embed_locally(
+    ctx: JobContext, model: ResolvedModel, embedder: Embedder, texts: Sequence[str], on_progress: Progress | None
+) -> "NDArray[np.float32]":
+    """Vectors of the embedded model, of shape (len(texts), dimensions), metered up to the last finished batch."""
+    import numpy as np
+
+    if not texts:
+        return np.zeros((0, embedder.dimensions), dtype=np.float32)
+    tokens = [embedder.count_tokens(text) for text in texts]
+    vectors: list[NDArray[np.float32]] = []
+    with (
+        call_span("embeddings", model) as span,
+        ctx.call_model(ref_of(model), {"embedding_tokens": sum(tokens)}) as call,
+    ):
+        call.report(ModelUsage(model.price_model, {"embedding_tokens": 0}))
+        for begin in range(0, len(texts), _LOCAL_BATCH):
+            ctx.check()
+            vectors.append(embedder.embed(texts[begin : begin + _LOCAL_BATCH]))
+            done = min(begin + _LOCAL_BATCH, len(texts))
+            call.report(ModelUsage(model.price_model, {"embedding_tokens": sum(tokens[:done])}))
+            if on_progress is not None:
+                on_progress(done, len(texts))
+        span.set_attribute("gen_ai.usage.input_tokens", sum(tokens))
+    return np.concatenate(vectors)
+
+
+def embed_remotely(
+    ctx: JobContext,
+    model: ResolvedModel,
+    reached: ReachedEmbedder,
+    texts: Sequence[str],
+    on_progress: Progress | None,
+    *,
+    breakers: Breakers,
+    backoff: Backoff,
+) -> "NDArray[np.float32]":
+    """Vectors of a model behind a deployment. Raises `GatewayError` once a request's tries are used up.
+
+    A request that is tried again is paid again where the provider bills it: every try has a ledger call of its own.
+    """
+    import numpy as np
+
+    if reached.remote is None or not texts:
+        return np.zeros((0, 0), dtype=np.float32)
+    vectors: list[NDArray[np.float32]] = []
+    # A later attempt of the job is itself a repetition: it asks once, so that layers add up and never multiply.
+    most = reached.max_attempts if ctx.attempt == 1 else 1
+    breaker = breakers.of(model.deployment)
+    for begin in range(0, len(texts), _REMOTE_BATCH):
+        batch = texts[begin : begin + _REMOTE_BATCH]
+        for number in count(1):
+            if not breaker.enter():
+                raise ProviderUnavailable(
+                    f"The deployment {model.deployment!r} failed many times in a row and rests for some seconds.",
+                    code="deployment_resting",
+                )
+            told = False
+            try:
+                vectors.append(_ask(ctx, model, reached.remote, batch))
+                told = True
+                breaker.succeed()
+                break
+            except GatewayError as error:
+                if error.retryable:
+                    told = True
+                    breaker.fail()
+                pause = backoff.seconds(number, error) if error.retryable and number < most else None
+                if pause is None:
+                    raise
+            finally:
+                if not told:
+                    breaker.abandon()
+            wait(pause, ctx.check)
+        if on_progress is not None:
+            on_progress(begin + len(batch), len(texts))
+    return np.concatenate(vectors)
+
+
+def ref_of(model: ResolvedModel) -> ModelRef:
+    """The model as the ledger names it."""
+    version = None if model.version_id is None else str(model.version_id)
+    return ModelRef(model.price_provider, model.price_model, version)
+
+
+def _ask(ctx: JobContext, model: ResolvedModel, remote: RemoteEmbedder, texts: Sequence[str]) -> "NDArray[np.float32]":
+    with call_span("embeddings", model) as span, ctx.call_model(ref_of(model), remote.bound(texts)) as call:
+        try:
+            embedded = remote.embed(texts, check=ctx.check)
+        except GatewayError as error:
+            if was_turned_away(error):
+                call.report(ModelUsage(model.price_model, {"embedding_tokens": 0}))
+            raise
+        usage = embedded.usage
+        call.report(ModelUsage(model.price_model, usage.quantities, usage.estimated))
+        span.set_attribute("gen_ai.usage.input_tokens", usage.input_tokens)
+        return embedded.vectors

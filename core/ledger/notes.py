@@ -1,0 +1,59 @@
+"""Notes of what open calls have consumed so far, kept in Redis: what a killed process can no longer say.
+
+A courtesy and no more: without a note a lost call is settled at its bound. A note holds amounts, never text.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import orjson
+from redis.exceptions import RedisError
+
+from core.kit.logging import get_logger
+from core.kit.settings import Settings
+from core.ledger.records import CallIdentity, Unit
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+# The sweep comes within seconds; a day is for a dispatcher that was away.
+_TTL_SECONDS = 86_400
+_log = get_logger(__name__)
+
+
+class CallNotes:
+    """Reads and writes the notes. Never raises when Redis is away."""
+
+    def __init__(self, client: "Redis", settings: Settings) -> None:
+        self._redis = client
+        self._settings = settings
+
+    def update(self, kept: Mapping[CallIdentity, Mapping[str, int]], forgotten: Sequence[CallIdentity] = ()) -> None:
+        """Keep these amounts, by the ledger's units, and forget the notes of settled calls; one round trip."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for call, quantities in kept.items():
+            pipeline.set(self._key(call), orjson.dumps(dict(quantities)), ex=_TTL_SECONDS)
+        if forgotten:
+            pipeline.delete(*(self._key(call) for call in forgotten))
+        try:
+            pipeline.execute()
+        except RedisError as error:
+            _log.warning("call_notes_unwritten", error=type(error).__name__)
+
+    def read(self, calls: Sequence[CallIdentity]) -> dict[CallIdentity, dict[Unit, int]]:
+        """The notes of those of `calls` that have one."""
+        if not calls:
+            return {}
+        try:
+            found = self._redis.mget([self._key(call) for call in calls])
+        except RedisError as error:
+            _log.warning("call_notes_unread", error=type(error).__name__)
+            return {}
+        notes = {}
+        for call, raw in zip(calls, found, strict=True):
+            if raw is not None:
+                notes[call] = {Unit(unit): int(amount) for unit, amount in orjson.loads(raw).items()}
+        return notes
+
+    def _key(self, call: CallIdentity) -> str:
+        return self._settings.key("call", str(call.job_id), str(call.attempt), str(call.number))

@@ -1,0 +1,46 @@
+"""What the attempts of a process share."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.files.service import FileService
+from core.jobs.live import LivePublisher
+from core.jobs.service import JobService
+from core.kit.blob import BlobStore, open_blob_store
+from core.kit.db import Database
+from core.kit.settings import Settings
+from core.ledger.notes import CallNotes
+from core.ledger.prices.book import PriceBook
+from workers.note_taker import NoteTaker
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that an attempt reaches through its context. Safe in threads."""
+
+    settings: Settings
+    database: Database
+    publisher: LivePublisher
+    prices: PriceBook
+    notes: NoteTaker
+    blobs: BlobStore
+    jobs: JobService
+    files: FileService
+
+
+def open_services(settings: Settings, database: Database, publisher: LivePublisher, redis: "Redis") -> Services:
+    """The services over open connections; opens the blob store."""
+    blobs = open_blob_store(settings)
+    return Services(
+        settings=settings,
+        database=database,
+        publisher=publisher,
+        prices=PriceBook(),
+        notes=NoteTaker(CallNotes(redis, settings)),
+        blobs=blobs,
+        jobs=JobService(settings, blobs),
+        files=FileService(settings, blobs),
+    )
