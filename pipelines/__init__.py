@@ -2,5 +2,6 @@
 
 from core.capability import Manifest
 from pipelines.knowledge.manifest import INGEST, SEARCH
+from pipelines.research.manifest import REPORT
 
-CAPABILITIES: tuple[Manifest, ...] = (SEARCH, INGEST)
+CAPABILITIES: tuple[Manifest, ...] = (SEARCH, INGEST, REPORT)

@@ -24,7 +24,14 @@ def queue_name(pool: str) -> str:
     return f"queue.{pool}"
 
 
-_POOLS: dict[str, Pool] = {pool.name: pool for pool in (Pool("knowledge", "threads", concurrency=4),)}
+_POOLS: dict[str, Pool] = {
+    pool.name: pool
+    for pool in (
+        Pool("knowledge", "threads", concurrency=4),
+        # Crews wait for models; a second process would hold CrewAI's 240 MB once more.
+        Pool("research", "threads", concurrency=2),
+    )
+}
 
 
 def get_pool(name: str) -> Pool:
