@@ -14,6 +14,9 @@ from pipelines.research.prompting import Prompts, show_sources
 from pipelines.research.state import Objection, ResearchState
 
 
+_READ_AT_ONCE = 3
+
+
 class Models(Protocol):
     """The part of `core.gateway.service.Gateway` that is used here."""
 
@@ -28,20 +31,18 @@ class Drafting:
         self._models = models
 
     def research(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
-        """Take notes for the next part."""
-        part = state["researched"]
-        allowed = state["candidates"][part]
+        """Take notes from the next reading."""
+        planned = readings(state)
+        part, allowed = planned[state["researched"]]
+        done = state["researched"] + 1
         shown = [(number, state["sources"][number - 1]) for number in allowed]
-        update: dict[str, Any] = {"researched": part + 1}
-        if shown:
-            asked = state["plan"][part]
-            material = f"Sub-question: {asked['question']}\n\n{show_sources(shown)}"
-            models = self._models.for_job(ctx)
-            text, digests = _work(RESEARCHER, state, models, material, lambda: desks.take_quotes(models, asked, shown))
-            found = read_quotes(text, part, state["sources"], allowed)
-            update |= {"notes": [*state["notes"], *found], "prompts": digests}
-        _progress(ctx, state, part + 1, f"read the sources for {part + 1} of {len(state['plan'])} sub-questions")
-        return update
+        asked = state["plan"][part]
+        material = f"Sub-question: {asked['question']}\n\n{show_sources(shown)}"
+        models = self._models.for_job(ctx)
+        text, digests = _work(RESEARCHER, state, models, material, lambda: desks.take_quotes(models, asked, shown))
+        found = read_quotes(text, part, state["sources"], allowed)
+        _progress(ctx, state, done, f"finished reading {done} of {len(planned)}")
+        return {"researched": done, "notes": [*state["notes"], *found], "prompts": digests}
 
     def analyse(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
         """Order the notes into sections."""
@@ -58,7 +59,7 @@ class Drafting:
             text, digests = _work(ANALYST, state, models, material, lambda: desks.arrange(models, plan, notes, sources))
         order = read_order(text, notes, len(plan))
         ctx.emit("research.arranged", {"notes": len(notes), "used": sum(len(each) for each in order)})
-        _progress(ctx, state, len(plan) + 1, "arranged the evidence")
+        _progress(ctx, state, len(readings(state)) + 1, "arranged the evidence")
         to_write = [section for section in range(len(plan)) if order[section]]
         return {"order": order, "drafts": [""] * len(plan), "to_write": to_write, "prompts": digests}
 
@@ -84,7 +85,7 @@ class Drafting:
         written = sum(len(each) > 0 for each in drafts)
         ctx.emit("research.drafted", {"section": section + 1, "round": state["round"]})
         if not state["reviewed"]:
-            _progress(ctx, state, len(state["plan"]) + 1 + written, f"wrote section {section + 1}")
+            _progress(ctx, state, len(readings(state)) + 1 + written, f"wrote section {section + 1}")
         return {"drafts": drafts, "to_write": rest, "prompts": digests}
 
     def review(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
@@ -106,9 +107,23 @@ class Drafting:
         return {"review": objections, "reviewed": True, "prompts": digests}
 
 
+def readings(state: ResearchState) -> list[tuple[int, list[int]]]:
+    """What the researcher reads, one task each: (part, numbers of sources).
+
+    A model that writes reads all sources of a part at once. One that quotes gives few sentences an answer, so it reads
+    a few sources at a time.
+    """
+    return [
+        (part, numbers[start : start + size])
+        for part, numbers in enumerate(state["candidates"])
+        for size in (max(1, len(numbers)) if state["writes"] else _READ_AT_ONCE,)
+        for start in range(0, len(numbers), size)
+    ]
+
+
 def steps_of(state: ResearchState) -> int:
-    """How many units of work `JobContext.progress` counts: notes and sections, the order, the check, the files."""
-    return 2 * len(state["plan"]) + 3
+    """How many units of work `JobContext.progress` counts: readings, sections, the order, the check, the files."""
+    return len(readings(state)) + len(state["plan"]) + 3
 
 
 def _work(role: Role, state: ResearchState, models: JobModels, material: str, desk: Desk) -> tuple[str, dict[str, str]]:

@@ -17,7 +17,7 @@ from pipelines._kit.graph import Graph, GraphRunner, add_step, new_graph
 from pipelines._kit.resources import get_gateway
 from pipelines.research.crew.roles import ANALYST, RESEARCHER, REVIEWER, WRITER
 from pipelines.research.critique.steps import Critic
-from pipelines.research.drafting import Drafting, Models
+from pipelines.research.drafting import Drafting, Models, readings
 from pipelines.research.gathering import Gathering
 from pipelines.research.planning.by_model import plan_by_model
 from pipelines.research.planning.facets import find_facets
@@ -93,13 +93,11 @@ def _connect(graph: Graph) -> None:
     graph.add_edge(START, "scout")
     graph.add_edge("scout", "plan")
     graph.add_edge("plan", "search")
-    graph.add_conditional_edges("search", lambda state: "web" if state["web"] else researcher, ["web", researcher])
-    graph.add_edge("web", researcher)
     graph.add_conditional_edges(
-        researcher,
-        lambda state: researcher if state["researched"] < len(state["plan"]) else analyst,
-        [researcher, analyst],
+        "search", lambda state: "web" if state["web"] else _to_read(state), ["web", researcher, analyst]
     )
+    graph.add_conditional_edges("web", _to_read, [researcher, analyst])
+    graph.add_conditional_edges(researcher, _to_read, [researcher, analyst])
     graph.add_conditional_edges(analyst, lambda state: writer if state["to_write"] else "check", [writer, "check"])
     graph.add_conditional_edges(writer, _after_writing, [writer, reviewer, "check"])
     graph.add_edge(reviewer, "check")
@@ -111,6 +109,10 @@ def _connect(graph: Graph) -> None:
     graph.add_edge("judge", "settle")
     graph.add_conditional_edges("settle", lambda state: writer if state["to_write"] else "publish", [writer, "publish"])
     graph.add_edge("publish", END)
+
+
+def _to_read(state: ResearchState) -> str:
+    return RESEARCHER.name if state["researched"] < len(readings(state)) else ANALYST.name
 
 
 def _after_writing(state: ResearchState) -> str:

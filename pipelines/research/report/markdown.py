@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from core.kit.money import format_money
 from pipelines.research.report.compose import Body, Piece
 from pipelines.research.report.making import Making
-from pipelines.research.schemas import Claim, Source, Unanswered
+from pipelines.research.schemas import Claim, Section, Source, Unanswered
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~!&])")
 _STARTS_LIST = re.compile(r"^(\s*)([-+]|\d+[.)])(\s)")
@@ -23,7 +23,7 @@ def blocks_of(question: str, body: Body, making: Making) -> list[str]:
     if not body.sections:
         blocks.append("Nothing of this question could be answered from the sources that were searched.")
     if len(body.sections) > 1:
-        first = [f"- {_sentence(section.claims[0])}" for section in body.sections]
+        first = [f"- {_sentence(leading_claim(section))}" for section in body.sections]
         blocks += ["## In short", "\n".join(first)]
     for number, (section, pieces) in enumerate(zip(body.sections, body.pieces, strict=True), start=1):
         blocks.append(f"## {number}. {escape(section.heading)}")
@@ -53,6 +53,11 @@ def place_of(source: Source) -> str:
         return source.url
     parts = [f"page {source.page}" if source.page is not None else "", source.section or ""]
     return ", ".join(part for part in parts if part)
+
+
+def leading_claim(section: Section) -> Claim:
+    """What stands for a section in the summary: its first claim that is no row of a table."""
+    return next((claim for claim in section.claims if " | " not in claim.text), section.claims[0])
 
 
 def _sentence(claim: Claim) -> str:

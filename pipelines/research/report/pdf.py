@@ -1,4 +1,4 @@
-"""The report as PDF: A4, Noto Sans from a package, so that Latin, Greek and Cyrillic print on any machine.
+"""The report as PDF: A4, Fira Sans from a package, so that Latin, Greek and Cyrillic print on any machine.
 
 The font has no Arabic, Hebrew or East Asian letters; those show as boxes, and are whole in the Markdown.
 """
@@ -14,11 +14,10 @@ from fpdf.fonts import FontFace
 from core.kit.money import format_money
 from pipelines.research.report.compose import Body, Piece
 from pipelines.research.report.making import Making
-from pipelines.research.report.markdown import place_of
+from pipelines.research.report.markdown import leading_claim, place_of
 from pipelines.research.schemas import Claim
 
-_FONT = "NotoSans"
-_FILE = "NotoSans[wdth,wght].ttf"
+_FONT = "FiraSans"
 _INK, _FAINT = (28, 38, 54), (96, 106, 122)
 _MARGIN_MM = 20
 _LINE_MM = 5.6
@@ -45,13 +44,10 @@ def render_pdf(question: str, body: Body, making: Making) -> bytes:
     page.set_producer("Waybill")
     page.set_margins(_MARGIN_MM, _MARGIN_MM, _MARGIN_MM)
     page.set_auto_page_break(auto=True, margin=_MARGIN_MM)
-    axes = {"wdth": 100.0}
-    with as_file(files("fontpkg_noto_sans").joinpath("files", _FILE)) as path:
-        page.add_font(
-            _FONT,
-            fname=path,
-            variations={"": {**axes, "wght": 400.0}, "B": {**axes, "wght": 700.0}},
-        )
+    folder = files("fontpkg_fira_sans").joinpath("files")
+    for style, name in (("", "Regular"), ("B", "Bold")):
+        with as_file(folder.joinpath(f"{_FONT}-{name}.ttf")) as path:
+            page.add_font(_FONT, style, path)
     page.add_page()
     _write(page, question, body, making)
     return bytes(page.output())
@@ -65,7 +61,7 @@ def _write(page: FPDF, question: str, body: Body, making: Making) -> None:
     if not body.sections:
         _text(page, "Nothing of this question could be answered from the sources that were searched.")
     if len(body.sections) > 1:
-        _listed(page, "In short", [_sentence(section.claims[0]) for section in body.sections])
+        _listed(page, "In short", [_sentence(leading_claim(section)) for section in body.sections])
     for number, (section, pieces) in enumerate(zip(body.sections, body.pieces, strict=True), start=1):
         _heading(page, f"{number}. {section.heading}", 13)
         for piece in pieces:
