@@ -4,5 +4,6 @@ from core.capability import Manifest
 from pipelines.customer_operations.manifest import RESOLVE
 from pipelines.knowledge.manifest import INGEST, SEARCH
 from pipelines.multimodal.manifest import UNDERSTAND
+from pipelines.research.manifest import REPORT
 
-CAPABILITIES: tuple[Manifest, ...] = (SEARCH, INGEST, RESOLVE, UNDERSTAND)
+CAPABILITIES: tuple[Manifest, ...] = (SEARCH, INGEST, RESOLVE, UNDERSTAND, REPORT)

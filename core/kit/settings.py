@@ -239,6 +239,16 @@ class Settings(BaseSettings):
     )
     model_cache_ttl_seconds: int = Field(3600, ge=1, description="How long such an answer is kept.")
 
+    web_search: Literal["searxng", "tavily", "bing"] | None = Field(
+        None,
+        description="The service that `research.report` may ask when a job wants the web; unset means that none may.",
+    )
+    web_search_url: str | None = Field(
+        None, description="Its address, https only; Tavily's own by default, the other two have none."
+    )
+    web_search_key: SecretStr | None = Field(None, description="Its key; SearXNG may do without.")
+    web_search_timeout_seconds: float = Field(10.0, gt=0, le=120, description="Bound of one web search.")
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe lines to write.")
     log_format: Literal["json", "console"] = Field("json", description="`console` is for people.")
 

@@ -43,12 +43,17 @@ def add_step(
     graph: Graph,
     name: str,
     function: Callable[[Any, JobContext], Mapping[str, Any]],
+    *,
+    step: str | None = None,
 ) -> None:
-    """Add a node that runs ``function(state, ctx)`` as the job's step `name` and updates the state with its result."""
+    """Add a node that runs ``function(state, ctx)`` as a step of the job and updates the state with its result.
+
+    `step` is what the job calls it, by default `name`; unlike a node's name it may hold a colon.
+    """
 
     def node(state: Any, runtime: Runtime[RunContext]) -> Mapping[str, Any]:
         ctx = runtime.context.job
-        with ctx.step(name):
+        with ctx.step(step or name):
             return function(state, ctx)
 
     graph.add_node(name, node)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.gateway.models import Chunk, Citation, Passage
-from pipelines.knowledge.quotes import find_quote
+from pipelines._kit.quotes import find_quote
 
 # Bounded in length, so that how much to hold back is bounded too.
 _OPEN = re.compile(r"<quote(?:\s{1,3}source\s{0,2}=\s{0,2}[\"']?\s?\[?(\d{1,4})\]?\s?[\"']?)?\s{0,2}>", re.IGNORECASE)

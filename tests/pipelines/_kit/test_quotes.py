@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.knowledge.quotes import find_quote
+from pipelines._kit.quotes import find_quote
 
 TEXT = (
     "A claim must be filed\nwithin 21 days \u2014 the sender\u2019s copy counts. "

@@ -1,0 +1,1 @@
+"""Reports on a question: researched, written by a crew, checked claim by claim."""

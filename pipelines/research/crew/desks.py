@@ -1,0 +1,112 @@
+"""The agents' work without a model that writes: select, order, set and review quotes. Nothing is invented.
+
+Each function answers in the form that the agent's task asks for, so that what reads it is the same in both cases.
+"""
+
+from collections.abc import Sequence
+
+from core.gateway.calls import JobModels
+from core.gateway.models import Ability, ChatRequest, Passage, Question
+from core.gateway.routing import CHAT, EMBEDDING, EXTRACTIVE
+from pipelines.research.crew.formats import write_objection, write_order, write_quote
+from pipelines.research.critique.claims import Block
+from pipelines.research.state import Found, Note, Objection, Part
+
+# Cosine of two sentences that say the same.
+_SAME = 0.92
+# A note is told where it answers better by this much than where it was found.
+_BETTER_BY = 0.08
+# Cosine below which a sentence has nothing to do with the question that it is to answer.
+_FOREIGN = 0.12
+
+
+def take_quotes(models: JobModels, part: Part, sources: Sequence[tuple[int, Found]]) -> str:
+    """The researcher's lines: the sentences that the extractive model cites. One model call."""
+    passages = [
+        Passage(str(number), found["text"], found["title"], found.get("page"), found.get("section") or "")
+        for number, found in sources
+    ]
+    texts = {str(number): found["text"] for number, found in sources}
+    name = CHAT if Ability.QUOTES in models.resolve(CHAT).abilities else EXTRACTIVE
+    lines = []
+    with models.chat(name, ChatRequest.of_parts((*passages, Question(part["query"])))) as stream:
+        for chunk in stream:
+            lines += [
+                write_quote(int(cited.passage_id), texts[cited.passage_id][cited.start : cited.end])
+                for cited in chunk.citations
+            ]
+    return "\n".join(lines)
+
+
+def arrange(models: JobModels, plan: Sequence[Part], notes: Sequence[Note], sources: Sequence[Found]) -> str:
+    """The analyst's lines: repeats left out, every note in the section that it answers best. One embedding call."""
+    if not notes:
+        return ""
+    quotes = [quote_of(note, sources) for note in notes]
+    vectors = models.embed(EMBEDDING, [*(part["query"] for part in plan), *quotes])
+    questions, said = vectors[: len(plan)], vectors[len(plan) :]
+    order: list[list[int]] = [[] for _ in plan]
+    kept: list[int] = []
+    for number, note in enumerate(notes):
+        repeats = (float(said[number] @ said[other]) >= _SAME for other in kept if not _is_row(quotes[number]))
+        if any(repeats) or any(_words(quotes[number]) == _words(quotes[other]) for other in kept):
+            continue
+        kept.append(number)
+        close = [float(said[number] @ questions[section]) for section in range(len(plan))]
+        best = max(range(len(plan)), key=close.__getitem__)
+        # Rows of a table stay beside its header, which is a note of the same part.
+        moves = close[best] - close[note["part"]] > _BETTER_BY and not _is_row(quotes[number])
+        order[best if moves else note["part"]].append(number)
+    return write_order(order)
+
+
+def set_section(
+    order: Sequence[int], notes: Sequence[Note], sources: Sequence[Found], objections: Sequence[Objection]
+) -> str:
+    """The writer's section: each note as a quote with its source, except those that were objected to."""
+    refused = {_words(objection["text"]) for objection in objections}
+    lines = []
+    for number in order:
+        quote = " ".join(quote_of(notes[number], sources).split())
+        if _words(f"\u201c{quote}\u201d") not in refused:
+            lines.append(f"- \u201c{quote}\u201d [{notes[number]['source']}]")
+    return "\n".join(lines)
+
+
+def review(models: JobModels, plan: Sequence[Part], sections: Sequence[Sequence[Block]]) -> str:
+    """The reviewer's lines: what repeats an earlier section, and what has nothing to do with its question.
+
+    One embedding call.
+    """
+    claims = [
+        (section, number, claim.text)
+        for section, blocks in enumerate(sections)
+        for number, claim in enumerate(claim for block in blocks for claim in block.claims)
+    ]
+    if not claims:
+        return ""
+    vectors = models.embed(EMBEDDING, [*(part["query"] for part in plan), *(text for _, _, text in claims)])
+    lines = []
+    for row, (section, number, text) in enumerate(claims):
+        vector = vectors[len(plan) + row]
+        if _is_row(text):
+            continue
+        earlier = (other for other in range(row) if claims[other][0] != section and not _is_row(claims[other][2]))
+        if any(float(vector @ vectors[len(plan) + other]) >= _SAME for other in earlier):
+            lines.append(write_objection(section, number, "an earlier section says the same"))
+        elif float(vector @ vectors[section]) < _FOREIGN:
+            lines.append(write_objection(section, number, "does not bear on the question of its section"))
+    return "\n".join(lines)
+
+
+def quote_of(note: Note, sources: Sequence[Found]) -> str:
+    """The words that a note quotes."""
+    return sources[note["source"] - 1]["text"][note["start"] : note["end"]]
+
+
+def _is_row(text: str) -> bool:
+    return " | " in text or "\t" in text
+
+
+def _words(text: str) -> str:
+    return " ".join("".join(char if char.isalnum() else " " for char in text.casefold()).split())

@@ -1,0 +1,76 @@
+"""One task of the crew, carried out by CrewAI. Importing this takes seconds and 240 MB: only the pool's entry may.
+
+One task is one step of the graph, so what an agent finished is stored before the next agent begins. Every task has a
+crew, an agent and a language model object of its own, because CrewAI keeps state in all three.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import Field
+
+from core.gateway.models import ChatRequest
+from core.gateway.routing import CHAT
+from pipelines._kit.crewai_model import GatewayLLM, run_crew
+from pipelines._kit.job_models import JobModels
+from pipelines.research.crew.formats import NOTHING
+from pipelines.research.crew.roles import Role
+
+from crewai import Agent, Crew, Process, Task  # isort: skip - the adapter sets what it must not report first
+
+_OUTPUT_MAX_TOKENS = 1500
+_DESCRIPTION = "{instructions}\n\n{material}"
+
+Desk = Callable[[], str]
+
+# Its warnings are about its own defaults, and its errors come out as exceptions.
+logging.getLogger("crewai").setLevel(logging.CRITICAL)
+
+
+class CrewModel(GatewayLLM):
+    """The bound chat model, for an agent of this crew. CrewAI repeats a call that came back empty: it never does."""
+
+    def _ask(self, request: ChatRequest) -> tuple[str, list[dict[str, Any]]]:
+        text, calls = super()._ask(request)
+        return (text if text.strip() or calls else NOTHING), calls
+
+
+class DeskModel(GatewayLLM):
+    """Stands for a model that writes where only an extractive one is bound: `desk` works out the agent's answer.
+
+    It reads the evidence that the task's text shows, through the gateway's extractive and embedding models, and answers
+    in the form that the task asks for.
+    """
+
+    desk: Desk = Field(exclude=True, repr=False)
+
+    def _ask(self, request: ChatRequest) -> tuple[str, list[dict[str, Any]]]:  # noqa: ARG002 - it reads the evidence
+        return self.desk() or NOTHING, []
+
+
+def carry_out(role: Role, instructions: str, material: str, models: JobModels, desk: Desk | None) -> str:
+    """What the agent answers: the bound model's text, or that of `desk`. One model call, no tools, no delegation.
+
+    Raises `CapabilityFailure` as the gateway does, and what ends the job.
+    """
+    llm = (
+        CrewModel(model=CHAT, models=models, max_output_tokens=_OUTPUT_MAX_TOKENS)
+        if desk is None
+        else DeskModel(model=CHAT, models=models, desk=desk)
+    )
+    agent = Agent(
+        role=role.title,
+        goal=role.goal,
+        backstory=role.backstory,
+        llm=llm,
+        tools=[],
+        allow_delegation=False,
+        max_iter=1,
+        max_retry_limit=0,
+        verbose=False,
+    )
+    task = Task(name=role.name, description=_DESCRIPTION, expected_output=role.expects, agent=agent)
+    crew = Crew(agents=[agent], tasks=[task], process=Process.sequential, memory=False, cache=False, verbose=False)
+    # As inputs, because a text that holds braces is no template.
+    return str(run_crew(crew, {"instructions": instructions, "material": material}).raw).strip()

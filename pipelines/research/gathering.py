@@ -1,0 +1,160 @@
+"""The searches: as child jobs in knowledge bases, and on the web where that is on. What fails is remembered."""
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from core.capability import ChildCall, ChildOutcome, JobContext
+from core.kit.errors import CapabilityFailure
+from core.kit.ids import JOB, encode
+from pipelines.research.state import Found, Part, ResearchState
+from pipelines.research.web.search import WebHit, WebSearch, WebSearchFailed
+
+SEARCH = "knowledge.search"
+WEB = "web"
+_SCOUTED = 12
+_QUERY_MAX_CHARACTERS = 2000
+_CHILD_SECONDS = 300
+
+
+class Gathering:
+    """The steps that search. Safe in threads."""
+
+    def __init__(self, web: WebSearch | None) -> None:
+        self._web = web
+
+    def scout(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
+        """Search once with the whole question: what is found shapes the plan. Raises `CapabilityFailure`."""
+        if state["web"] and self._web is None:
+            raise CapabilityFailure(
+                "this installation has no web search; ask without `web`, or let the operator set WAYBILL_WEB_SEARCH",
+                code="web_search_off",
+            )
+        query = state["question"]
+        calls = [_call(f"scout-{place}", base, query, _SCOUTED) for place, base in enumerate(state["knowledge_bases"])]
+        outcomes = ctx.call_all(calls)
+        found = [_passages(outcome, base) for outcome, base in zip(outcomes, state["knowledge_bases"], strict=True)]
+        return {
+            "scouted": _interleaved(found),
+            "searches": [_told(call, outcome) for call, outcome in zip(calls, outcomes, strict=True)],
+        }
+
+    def search(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
+        """Search with every sub-question in every knowledge base, all at once."""
+        bases, plan = state["knowledge_bases"], state["plan"]
+        calls = [
+            _call(f"search-{number}-{place}", base, part["query"], state["passages"])
+            for number, part in enumerate(plan)
+            for place, base in enumerate(bases)
+        ]
+        outcomes = ctx.call_all(calls)
+        by_part = [
+            [
+                _passages(outcome, base)
+                for outcome, base in zip(outcomes[number * len(bases) : (number + 1) * len(bases)], bases, strict=True)
+            ]
+            for number in range(len(plan))
+        ]
+        sources: list[Found] = []
+        candidates = [_collect(sources, _interleaved(found)[: state["passages"]]) for found in by_part]
+        told = [_told(call, outcome) for call, outcome in zip(calls, outcomes, strict=True)]
+        ctx.emit("research.searched", {"searches": len(calls), "sources": len(sources), "failed": _failed(told)})
+        return {"sources": sources, "candidates": candidates, "searches": [*state["searches"], *told]}
+
+    def search_web(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
+        """Ask the web search service every sub-question; the results are sources beside those of the bases."""
+        assert self._web is not None, "scout refuses a job that wants the web where there is none"
+        sources, candidates = list(state["sources"]), [list(each) for each in state["candidates"]]
+        told = []
+        for number, part in enumerate(state["plan"]):
+            ctx.check()
+            hits, error = self._ask(part, state["passages"])
+            found: list[Found] = [{"kind": "web", "title": hit.title, "text": hit.text, "url": hit.url} for hit in hits]
+            candidates[number] += _collect(sources, found)
+            told.append(
+                {
+                    "query": part["query"],
+                    "where": WEB,
+                    "job_id": None,
+                    "state": "failed" if error else "succeeded",
+                    "found": len(hits),
+                    "error": error,
+                }
+            )
+        ctx.emit("research.searched_web", {"searches": len(told), "sources": len(sources), "failed": _failed(told)})
+        return {"sources": sources, "candidates": candidates, "searches": [*state["searches"], *told]}
+
+    def _ask(self, part: Part, limit: int) -> tuple[list[WebHit], str | None]:
+        assert self._web is not None
+        try:
+            return self._web.search(part["query"], limit), None
+        except WebSearchFailed as failure:
+            return [], failure.code
+
+
+def _call(key: str, base: str, query: str, limit: int) -> ChildCall:
+    payload = {
+        "knowledge_base": base,
+        "query": query[:_QUERY_MAX_CHARACTERS],
+        "mode": "passages",
+        "limit": limit,
+    }
+    return ChildCall(key, SEARCH, payload, deadline_seconds=_CHILD_SECONDS)
+
+
+def _passages(outcome: ChildOutcome, base: str) -> list[Found]:
+    passages = (outcome.result or {}).get("passages", []) if outcome.succeeded else []
+    return [
+        {
+            "kind": "document",
+            "title": passage["document"],
+            "text": passage["text"],
+            "knowledge_base": base,
+            "document_id": passage["document_id"],
+            "passage": passage["id"],
+            "page": passage["page"],
+            "section": passage["section"],
+        }
+        for passage in passages
+    ]
+
+
+def _told(call: ChildCall, outcome: ChildOutcome) -> dict[str, Any]:
+    error = None if outcome.succeeded else str((outcome.error or {}).get("code") or outcome.state)
+    if outcome.succeeded and outcome.result is None:
+        error = "result_erased"
+    return {
+        "query": call.payload["query"],
+        "where": call.payload["knowledge_base"],
+        "job_id": encode(JOB, outcome.job_id),
+        "state": outcome.state,
+        "found": len((outcome.result or {}).get("passages", [])),
+        "error": error,
+    }
+
+
+def _interleaved(found: Sequence[Sequence[Found]]) -> list[Found]:
+    """The best of each, then the second of each: ranks of two knowledge bases cannot be compared otherwise."""
+    return [source for rank in zip_longest(*found) for source in rank if source is not None]
+
+
+def _collect(sources: list[Found], found: Sequence[Found]) -> list[int]:
+    """Add what is new to `sources`; returns the numbers, from 1, of all that was found."""
+    numbers = []
+    for source in found:
+        key = _identity(source)
+        known = next((number for number, other in enumerate(sources, start=1) if _identity(other) == key), None)
+        if known is None:
+            sources.append(source)
+            known = len(sources)
+        if known not in numbers:
+            numbers.append(known)
+    return numbers
+
+
+def _identity(source: Found) -> tuple[str | None, str]:
+    return (source.get("passage") or source.get("url"), source["text"])
+
+
+def _failed(told: Sequence[Mapping[str, Any]]) -> int:
+    return sum(search["error"] is not None for search in told)

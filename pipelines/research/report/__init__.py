@@ -1,0 +1,1 @@
+"""The report: put together from what passed the check, as Markdown and as PDF."""

@@ -1,0 +1,144 @@
+"""From the graph's state to the report: sections of supported claims, sources renumbered in order of appearance."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pipelines.research.critique.claims import read_draft
+from pipelines.research.schemas import (
+    Claim,
+    Reason,
+    RemovedClaim,
+    SearchDone,
+    Section,
+    Source,
+    SubQuestion,
+    Unanswered,
+)
+from pipelines.research.state import Found, ResearchState
+
+_DETAILS: dict[Reason, str] = {
+    "nothing_found": "the searches found nothing",
+    "not_in_sources": "the sources that were found do not say it",
+    "not_supported": "no claim that was drafted is supported by its source",
+    "search_failed": "its searches failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A paragraph or an item of a list, as claims."""
+
+    claims: tuple[Claim, ...]
+    is_item: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The report without its figures. `pieces` runs beside `sections`."""
+
+    plan: list[SubQuestion]
+    sections: list[Section]
+    pieces: list[list[Piece]]
+    sources: list[Source]
+    unanswered: list[Unanswered]
+    removed: list[RemovedClaim]
+
+
+def compose(state: ResearchState) -> Body:
+    """Everything that the report says, with the final numbers of its sources."""
+    numbers: dict[int, int] = {}
+    sections: list[Section] = []
+    pieces: list[list[Piece]] = []
+    answered: set[int] = set()
+    for part, asked in enumerate(state["plan"]):
+        found = _pieces(state, part, numbers)
+        if found:
+            answered.add(part)
+            claims = [claim for piece in found for claim in piece.claims]
+            sections.append(Section(heading=asked["heading"], sub_question=part + 1, claims=claims))
+            pieces.append(found)
+    return Body(
+        plan=[
+            SubQuestion(number=part + 1, question=asked["question"], origin=asked["origin"], answered=part in answered)
+            for part, asked in enumerate(state["plan"])
+        ],
+        sections=sections,
+        pieces=pieces,
+        sources=[_source(number, state["sources"][found - 1]) for found, number in numbers.items()],
+        unanswered=_unanswered(state, answered),
+        removed=[
+            RemovedClaim(question=state["plan"][each["part"]]["question"], text=each["text"], reason=each["reason"])
+            for each in state["removed"]
+        ],
+    )
+
+
+def _pieces(state: ResearchState, part: int, numbers: dict[int, int]) -> list[Piece]:
+    support: dict[tuple[str, tuple[int, ...]], Literal["quoted", "entailed"]] = {
+        (verdict["text"], tuple(verdict["cited"])): verdict["support"]
+        for verdict in state["verdicts"]
+        if verdict["part"] == part and verdict["support"] is not None
+    }
+    refused = {each["text"] for each in state["removed"] if each["part"] == part}
+    pieces = []
+    for block in read_draft(state["drafts"][part]):
+        claims = tuple(
+            Claim(
+                text=claim.text,
+                sources=sorted(numbers.setdefault(number, len(numbers) + 1) for number in claim.cited),
+                support=support[claim.text, claim.cited],
+            )
+            for claim in block.claims
+            if (claim.text, claim.cited) in support and claim.text not in refused
+        )
+        if claims:
+            pieces.append(Piece(claims, block.is_item))
+    return pieces
+
+
+def _unanswered(state: ResearchState, answered: set[int]) -> list[Unanswered]:
+    missing = []
+    for part, asked in enumerate(state["plan"]):
+        # A topic of the evidence was not asked for: that it adds nothing is no gap, unless all that was asked is one.
+        if part in answered or (asked["origin"] == "facet" and answered):
+            continue
+        reason, detail = _why(state, part)
+        missing.append(Unanswered(question=asked["question"], reason=reason, detail=detail))
+    # Answered from what was found, and still not searched for everywhere.
+    for part in sorted(answered):
+        failed = _failures(state, part)
+        if failed:
+            detail = f"answered in part; {failed}"
+            missing.append(Unanswered(question=state["plan"][part]["question"], reason="search_failed", detail=detail))
+    return missing
+
+
+def _why(state: ResearchState, part: int) -> tuple[Reason, str]:
+    failed = _failures(state, part)
+    if failed:
+        return "search_failed", failed
+    reason: Reason = "nothing_found"
+    if state["candidates"][part]:
+        reason = "not_in_sources"
+    if any(each["part"] == part for each in state["removed"]):
+        reason = "not_supported"
+    return reason, _DETAILS[reason]
+
+
+def _failures(state: ResearchState, part: int) -> str:
+    query = state["plan"][part]["query"]
+    failed = [
+        f"{search['where']}: {search['error']}"
+        for search in state["searches"]
+        if search["query"] == query and search["error"] is not None
+    ]
+    return f"{_DETAILS['search_failed']} ({', '.join(dict.fromkeys(failed))})" if failed else ""
+
+
+def _source(number: int, found: Found) -> Source:
+    return Source.model_validate({"number": number, **found})
+
+
+def searches_of(state: ResearchState) -> list[SearchDone]:
+    """All searches, in the order in which they were made."""
+    return [SearchDone.model_validate(search) for search in state["searches"]]

@@ -1,0 +1,104 @@
+"""The report as Markdown. What comes from documents, the web or a model is escaped: it can be text and nothing else."""
+
+import re
+from collections.abc import Sequence
+
+from core.kit.money import format_money
+from pipelines.research.report.compose import Body, Piece
+from pipelines.research.report.making import Making
+from pipelines.research.schemas import Claim, Section, Source, Unanswered
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>#|~!&])")
+_STARTS_LIST = re.compile(r"^(\s*)([-+]|\d+[.)])(\s)")
+
+
+def render_markdown(question: str, body: Body, making: Making) -> str:
+    """The whole report; ends with a line break."""
+    return "".join(f"{block}\n\n" for block in blocks_of(question, body, making)).rstrip("\n") + "\n"
+
+
+def blocks_of(question: str, body: Body, making: Making) -> list[str]:
+    """The report, block by block, so that it can be streamed."""
+    blocks = [f"# {escape(question)}"]
+    if not body.sections:
+        blocks.append("Nothing of this question could be answered from the sources that were searched.")
+    if len(body.sections) > 1:
+        first = [f"- {_sentence(leading_claim(section))}" for section in body.sections]
+        blocks += ["## In short", "\n".join(first)]
+    for number, (section, pieces) in enumerate(zip(body.sections, body.pieces, strict=True), start=1):
+        blocks.append(f"## {number}. {escape(section.heading)}")
+        blocks += _pieces(pieces)
+    if body.unanswered:
+        blocks += ["## What could not be answered", "\n".join(_missing(each) for each in body.unanswered)]
+    if body.removed:
+        lines = [f"- {escape(each.text)} ({escape(each.reason)})" for each in body.removed]
+        blocks += ["## Claims that were removed", "\n".join(lines)]
+    if body.sources:
+        blocks += ["## Sources", _table(body.sources)]
+    blocks += ["## How this report was made", "\n".join(_made(making))]
+    return blocks
+
+
+def escape(text: str) -> str:
+    """`text` as Markdown that shows it: one line, no markup, no links, no HTML."""
+    line = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    # Bare addresses become links in many renderers.
+    line = re.sub(r"(?i)\b(https?|ftp)(?=:)", r"\1&#8203;", line)
+    return _STARTS_LIST.sub(r"\1\\\2\3", line)
+
+
+def place_of(source: Source) -> str:
+    """Where in its document a source stands, or its address."""
+    if source.url is not None:
+        return source.url
+    parts = [f"page {source.page}" if source.page is not None else "", source.section or ""]
+    return ", ".join(part for part in parts if part)
+
+
+def leading_claim(section: Section) -> Claim:
+    """What stands for a section in the summary: its first claim that is no row of a table."""
+    return next((claim for claim in section.claims if " | " not in claim.text), section.claims[0])
+
+
+def _sentence(claim: Claim) -> str:
+    return f"{escape(claim.text)} {''.join(f'[{number}]' for number in claim.sources)}"
+
+
+def _pieces(pieces: Sequence[Piece]) -> list[str]:
+    """Paragraphs, and runs of items as one list each."""
+    blocks: list[str] = []
+    items: list[str] = []
+    for piece in pieces:
+        line = " ".join(_sentence(claim) for claim in piece.claims)
+        if piece.is_item:
+            items.append(f"- {line}")
+            continue
+        if items:
+            blocks.append("\n".join(items))
+            items = []
+        blocks.append(line)
+    return [*blocks, "\n".join(items)] if items else blocks
+
+
+def _missing(each: Unanswered) -> str:
+    return f"- {escape(each.question)} ({escape(each.detail)})"
+
+
+def _table(sources: Sequence[Source]) -> str:
+    lines = ["| | source | where |", "|---|---|---|"]
+    for source in sources:
+        title = escape(source.title) + (" (outside content)" if source.kind == "web" else "")
+        lines.append(f"| {source.number} | {title} | {escape(place_of(source))} |")
+    return "\n".join(lines)
+
+
+def _made(making: Making) -> list[str]:
+    searches = f"{making.searches}, of which {making.failed_searches} failed"
+    claims = f"{making.quoted} quoted word for word, {making.entailed} in other words, {making.removed} removed"
+    return [
+        f"- Sub-questions: {making.sub_questions}; searches: {searches}",
+        f"- Claims: {claims}; rounds of corrections: {making.rounds}",
+        f"- Model: {escape(making.model)}",
+        f"- Cost: USD {format_money(making.figures.cost_usd)}; time: {making.figures.seconds:.1f} s",
+        f"- Finished: {making.figures.at:%Y-%m-%d %H:%M} UTC",
+    ]

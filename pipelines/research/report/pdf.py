@@ -1,0 +1,135 @@
+"""The report as PDF: A4, Fira Sans from a package, so that Latin, Greek and Cyrillic print on any machine.
+
+The font has no Arabic, Hebrew or East Asian letters; those show as boxes, and are whole in the Markdown.
+"""
+
+import logging
+from collections.abc import Sequence
+from importlib.resources import as_file, files
+
+from fpdf import FPDF
+from fpdf.enums import XPos, YPos
+from fpdf.fonts import FontFace
+
+from core.kit.money import format_money
+from pipelines.research.report.compose import Body, Piece
+from pipelines.research.report.making import Making
+from pipelines.research.report.markdown import leading_claim, place_of
+from pipelines.research.schemas import Claim
+
+_FONT = "FiraSans"
+_INK, _FAINT = (28, 38, 54), (96, 106, 122)
+_MARGIN_MM = 20
+_LINE_MM = 5.6
+
+# fontTools tells of every table that it leaves out.
+logging.getLogger("fontTools").setLevel(logging.ERROR)
+logging.getLogger("fpdf").setLevel(logging.ERROR)
+
+
+class _Page(FPDF):
+    def footer(self) -> None:
+        self.set_y(-14)
+        self.set_font(_FONT, size=8)
+        self.set_text_color(*_FAINT)
+        self.cell(0, 6, f"{self.page_no()} / {{nb}}", align="C")
+
+
+def render_pdf(question: str, body: Body, making: Making) -> bytes:
+    """The report as one PDF file."""
+    page = _Page(format="A4")
+    # Every report's file names its own time, and nothing of the machine.
+    page.set_creation_date(making.figures.at)
+    page.set_title(" ".join(question.split()))
+    page.set_producer("Waybill")
+    page.set_margins(_MARGIN_MM, _MARGIN_MM, _MARGIN_MM)
+    page.set_auto_page_break(auto=True, margin=_MARGIN_MM)
+    folder = files("fontpkg_fira_sans").joinpath("files")
+    for style, name in (("", "Regular"), ("B", "Bold")):
+        with as_file(folder.joinpath(f"{_FONT}-{name}.ttf")) as path:
+            page.add_font(_FONT, style, path)
+    page.add_page()
+    _write(page, question, body, making)
+    return bytes(page.output())
+
+
+def _write(page: FPDF, question: str, body: Body, making: Making) -> None:
+    _heading(page, question, 17)
+    figures = making.figures
+    paid = f"USD {format_money(figures.cost_usd)}, {figures.seconds:.1f} s"
+    _text(page, f"{figures.at:%Y-%m-%d %H:%M} UTC, {making.model}, {paid}", size=9, color=_FAINT)
+    if not body.sections:
+        _text(page, "Nothing of this question could be answered from the sources that were searched.")
+    if len(body.sections) > 1:
+        _listed(page, "In short", [_sentence(leading_claim(section)) for section in body.sections])
+    for number, (section, pieces) in enumerate(zip(body.sections, body.pieces, strict=True), start=1):
+        _heading(page, f"{number}. {section.heading}", 13)
+        for piece in pieces:
+            _piece(page, piece)
+    _listed(page, "What could not be answered", [f"{each.question} ({each.detail})" for each in body.unanswered])
+    _listed(page, "Claims that were removed", [f"{each.text} ({each.reason})" for each in body.removed])
+    if body.sources:
+        _heading(page, "Sources", 13)
+        _sources(page, body)
+
+
+def _listed(page: FPDF, title: str, lines: Sequence[str]) -> None:
+    if lines:
+        _heading(page, title, 13)
+    for line in lines:
+        _item(page, line)
+
+
+def _sources(page: FPDF, body: Body) -> None:
+    page.set_font(_FONT, size=8.5)
+    page.set_text_color(*_INK)
+    with page.table(
+        col_widths=(6, 40, 54),
+        headings_style=FontFace(emphasis="BOLD"),
+        borders_layout="HORIZONTAL_LINES",
+        line_height=4.6,
+        padding=1,
+    ) as table:
+        table.row(("", "source", "where"))
+        for source in body.sources:
+            kind = " (outside content)" if source.kind == "web" else ""
+            table.row((str(source.number), _plain(source.title) + kind, _plain(place_of(source))))
+
+
+def _heading(page: FPDF, text: str, size: float) -> None:
+    page.ln(3)
+    page.set_font(_FONT, "B", size)
+    page.set_text_color(*_INK)
+    page.multi_cell(0, size * 0.48, _plain(text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    page.ln(1.5)
+
+
+def _piece(page: FPDF, piece: Piece) -> None:
+    line = " ".join(_sentence(claim) for claim in piece.claims)
+    if piece.is_item:
+        _item(page, line)
+    else:
+        _text(page, line)
+
+
+def _item(page: FPDF, text: str) -> None:
+    page.set_font(_FONT, size=10)
+    page.set_text_color(*_INK)
+    page.cell(5, _LINE_MM, "\u2022")
+    page.multi_cell(0, _LINE_MM, _plain(text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    page.ln(0.8)
+
+
+def _text(page: FPDF, text: str, *, size: float = 10, color: tuple[int, int, int] = _INK) -> None:
+    page.set_font(_FONT, size=size)
+    page.set_text_color(*color)
+    page.multi_cell(0, _LINE_MM, _plain(text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    page.ln(1.5)
+
+
+def _sentence(claim: Claim) -> str:
+    return f"{claim.text} {''.join(f'[{number}]' for number in claim.sources)}"
+
+
+def _plain(text: str) -> str:
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

@@ -1,0 +1,110 @@
+"""What a web search service is to this capability, and how all of them are asked: https, bounded, no redirects."""
+
+import html
+import json
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+from core.kit.errors import CapabilityFailure
+
+_BODY_MAX_BYTES = 2 * 1024 * 1024
+_TEXT_MAX_CHARACTERS = 2000
+_TITLE_MAX_CHARACTERS = 200
+_TAG = re.compile(r"<[^<>]{0,500}>")
+
+
+@dataclass(frozen=True, slots=True)
+class WebHit:
+    """One result: outside content, which nobody here has vouched for. `text` is the service's excerpt of the page."""
+
+    title: str
+    url: str
+    text: str
+
+
+class WebSearch(Protocol):
+    """A web search service. Safe in threads."""
+
+    name: str
+
+    def search(self, query: str, limit: int) -> list[WebHit]:
+        """At most `limit` results, best first. Raises `WebSearchFailed`."""
+
+    def close(self) -> None:
+        """Release the connections."""
+
+
+class WebSearchFailed(CapabilityFailure):
+    """The service gave no usable answer; a report goes on without it and says so."""
+
+    default_code = "web_search_failed"
+
+
+class WebClient:
+    """JSON over https to one service: no redirects, no more than 2 MiB, no longer than the timeout."""
+
+    def __init__(
+        self, url: str, *, timeout_seconds: float, headers: Mapping[str, str], verify: ssl.SSLContext | bool = True
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "https" or not parts.hostname or parts.username or parts.password:
+            raise ValueError("the address of a web search service begins with https:// and holds no credentials")
+        self._url = url.rstrip("/")
+        self._client = httpx.Client(
+            timeout=timeout_seconds, headers=dict(headers), follow_redirects=False, verify=verify, trust_env=False
+        )
+
+    def get(self, path: str, parameters: Mapping[str, Any]) -> Any:
+        """The JSON answer to a GET. Raises `WebSearchFailed`."""
+        return self._ask(self._client.build_request("GET", self._url + path, params=dict(parameters)))
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The JSON answer to a POST. Raises `WebSearchFailed`."""
+        return self._ask(self._client.build_request("POST", self._url + path, json=dict(body)))
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._client.close()
+
+    def _ask(self, request: httpx.Request) -> Any:
+        try:
+            response = self._client.send(request, stream=True)
+            try:
+                if response.status_code != httpx.codes.OK:
+                    raise WebSearchFailed(f"the web search service answered with status {response.status_code}")
+                return json.loads(_read(response))
+            finally:
+                response.close()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise WebSearchFailed(f"the web search service did not answer: {type(error).__name__}") from error
+        except ValueError as error:
+            raise WebSearchFailed("the web search service did not answer with JSON") from error
+
+
+def read_hit(title: object, url: object, text: object) -> WebHit | None:
+    """A result as plain text; None when it has no text, or an address that is not one of the web's."""
+    if not isinstance(url, str) or urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+        return None
+    body = _plain(text)[:_TEXT_MAX_CHARACTERS]
+    return WebHit(_plain(title)[:_TITLE_MAX_CHARACTERS] or url, url, body) if body else None
+
+
+def _read(response: httpx.Response) -> bytes:
+    body = bytearray()
+    for piece in response.iter_bytes():
+        body += piece
+        if len(body) > _BODY_MAX_BYTES:
+            raise WebSearchFailed("the answer of the web search service is too large")
+    return bytes(body)
+
+
+def _plain(value: object) -> str:
+    """Text without markup: services mark the words that they found."""
+    text = html.unescape(_TAG.sub("", value)) if isinstance(value, str) else ""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

@@ -1,0 +1,28 @@
+"""Tavily, a search service made for models (https://docs.tavily.com/documentation/api-reference/endpoint/search)."""
+
+from pipelines.research.web.search import WebClient, WebHit, WebSearchFailed, read_hit
+
+
+class Tavily:
+    """Implements `pipelines.research.web.search.WebSearch`."""
+
+    name = "tavily"
+
+    def __init__(self, client: WebClient) -> None:
+        self._client = client
+
+    def search(self, query: str, limit: int) -> list[WebHit]:
+        """At most `limit` results. Raises `WebSearchFailed`."""
+        # The service takes at most 400 characters.
+        asked = {"query": query[:400], "max_results": limit, "search_depth": "basic", "include_answer": False}
+        answer = self._client.post("/search", asked)
+        found = answer.get("results") if isinstance(answer, dict) else None
+        if not isinstance(found, list):
+            raise WebSearchFailed("the web search service did not answer with results")
+        lines = [line for line in found if isinstance(line, dict)]
+        hits = [read_hit(line.get("title"), line.get("url"), line.get("content")) for line in lines]
+        return [hit for hit in hits if hit is not None][:limit]
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._client.close()
