@@ -17,6 +17,8 @@ _EVERY_SECONDS = 0.05
 _SHARE_OF_TIME = 0.1
 # But not longer than this between two rounds: the first count of a process loads a tokenizer.
 _MOST_SECONDS = 0.25
+# A thread that has nothing to do ends; the next call starts one.
+_IDLE_SECONDS = 5.0
 Count = Callable[[], Mapping[str, int]]
 _log = get_logger(__name__)
 
@@ -47,6 +49,7 @@ class NoteTaker:
             if call not in self._written:
                 return
             self._settled.add(call)
+            self._start()
         self._wake.set()
 
     def _start(self) -> None:
@@ -55,8 +58,7 @@ class NoteTaker:
             self._thread.start()
 
     def _run(self) -> None:
-        while True:
-            self._wake.wait()
+        while self._waits():
             self._wake.clear()
             began = monotonic()
             try:
@@ -65,6 +67,15 @@ class NoteTaker:
                 _log.exception("call_notes_failed")
             # Whoever changes meanwhile is written in the next round.
             sleep(min(max(_EVERY_SECONDS, (monotonic() - began) / _SHARE_OF_TIME), _MOST_SECONDS))
+
+    def _waits(self) -> bool:
+        """Until there is something to write; False when there was nothing for a while, and the thread ends."""
+        while not self._wake.wait(_IDLE_SECONDS):
+            with self._lock:
+                if not self._changed and not self._settled:
+                    self._thread = None
+                    return False
+        return True
 
     def _write(self) -> None:
         with self._lock:

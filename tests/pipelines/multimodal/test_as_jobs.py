@@ -51,7 +51,11 @@ def test_a_killed_worker_loses_no_page_that_was_read(settings: Settings, tmp_pat
             ended = tenant.wait(job.id, timeout_seconds=90)[0]
 
     assert (ended.state, ended.error) == (JobState.SUCCEEDED, None)
-    assert steps(1) + steps(2) == ["inspect", "read", "read", "read", "answer", "mark"]
+    # A batch whose worker died between its end and its checkpoint is read once more; no other is.
+    done = steps(1) + steps(2)
+    assert [step for step in done if step != "read"] == ["inspect", "answer", "mark"]
+    assert done.count("read") in {3, 4}
+    assert steps(2).count("read") < 3
     output = UnderstandOutput.model_validate(tenant.result(job.id))
     assert "19.90" in (output.answer or "")
     assert [part.page for part in output.read] == [1, 2, 3, 4, 5, 6]
