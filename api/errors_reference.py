@@ -246,6 +246,7 @@ FIELDS: dict[str, str] = {
 
 # How a job ended or why it waits: `reason`, and `error.code` of one that failed.
 FAILURES: dict[str, str] = {
+    "web_search_off": "the job asks for the web, and the operator has configured no search service",
     "remote_bad_answer": "a service answered with something that is no result; see its logs",
     "remote_capabilities_invalid": "the operator's file of remote capabilities says something wrong",
     "remote_not_answered": "a service accepted the work and its entry does not say that it is to be asked again",

@@ -146,6 +146,9 @@ def test_interrupted_then_whole_then_again(tmp_path: Path) -> None:
     assert {name: job["state"] for name, job in services.items()} == dict.fromkeys(services, "succeeded")
     # The first run moved the money; the company's system does not move it twice.
     assert services["customer_operations.resolve"]["result"]["decision"] == "refund_made_before"
+    steps = next(line for line in whole.stdout.splitlines() if "langgraph:" in line)
+    assert "crewai:" in steps
+    assert set(services) == {"customer_operations.resolve", "multimodal.understand", "research.report"}
     assert "19.90" in services["multimodal.understand"]["result"]["answer"]
     written = report["written"]
     assert written["state"] in {"cancelled", "succeeded"}
