@@ -99,8 +99,8 @@ PASSAGES = (
     (
         "claims.pdf",
         (
-            "A claim for a damaged parcel must be filed within 14 calendar days of delivery. The packaging must be kept,"
-            " so that an inspector can see it. Compensation is never more than the proven cost of the goods."
+            "A claim for a damaged parcel must be filed within 14 calendar days of delivery. The packaging must be"
+            " kept, so that an inspector can see it. Compensation is never more than the proven cost of the goods."
         ),
     ),
     ("depot.txt", "The depot in Ghent opens at six. Its canteen serves soup on Tuesdays."),
