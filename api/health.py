@@ -5,13 +5,14 @@ from typing import Any, Literal
 
 import redis
 from fastapi import Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import text
 
 from api.answers import respond_json
 from api.deps import Runtime, get_runtime
 from api.openapi import problems
 from api.routing import new_router, public
+from api.wire import Wire
 from core.kit.db import is_unavailable
 from core.kit.errors import Unavailable
 from core.kit.metrics import exposition
@@ -22,20 +23,20 @@ _PROBE_SECONDS = 3.0
 _PING = text("SELECT 1")
 
 
-class Health(BaseModel):
+class Health(Wire):
     """The process answers."""
 
     status: Literal["ok"]
 
 
-class Dependency(BaseModel):
+class Dependency(Wire):
     """One thing that Waybill depends on."""
 
     status: Literal["up", "down"]
     detail: str | None = Field(None, description="The kind of failure.")
 
 
-class Readiness(BaseModel):
+class Readiness(Wire):
     """Whether requests can be served. `degraded`: jobs are accepted and read, live events and dispatching wait."""
 
     status: Literal["ready", "degraded"]

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
+from api.wire import Wire
 from core.audit.documents import Record
 from core.audit.findings import Kind
 from core.audit.service import Proof
@@ -13,7 +14,7 @@ from core.audit.service import Proof
 EXAMPLE_ID = "aud_01jd3q8v9tfq8a1b2c3d4e5f6g"
 
 
-class SealedRecord(BaseModel):
+class SealedRecord(Wire):
     """A record as it is hashed: the leaf is SHA-256 over a zero byte and the canonical JSON (RFC 8785) of this."""
 
     version: int
@@ -41,14 +42,14 @@ class AuditRecord(SealedRecord):
     )
 
 
-class AuditPage(BaseModel):
+class AuditPage(Wire):
     """Records, newest first."""
 
     data: list[AuditRecord]
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
-class AuditSeal(BaseModel):
+class AuditSeal(Wire):
     """A link of the organisation's chain."""
 
     version: int
@@ -65,7 +66,7 @@ class AuditSeal(BaseModel):
     signature: str
 
 
-class InclusionProof(BaseModel):
+class InclusionProof(Wire):
     """Proof that the record is in the seal: hash it, hash upwards along `path`, and compare with the seal's root."""
 
     record: SealedRecord
@@ -75,7 +76,7 @@ class InclusionProof(BaseModel):
     seal: AuditSeal
 
 
-class AuditFinding(BaseModel):
+class AuditFinding(Wire):
     """One thing that is wrong, and where."""
 
     kind: Kind
@@ -85,7 +86,7 @@ class AuditFinding(BaseModel):
     last_sequence: int | None
 
 
-class AuditReport(BaseModel):
+class AuditReport(Wire):
     """The outcome of a verification of the organisation's trail."""
 
     intact: bool
@@ -105,7 +106,7 @@ class AuditReport(BaseModel):
     findings: list[AuditFinding]
 
 
-class EraseSubject(BaseModel):
+class EraseSubject(Wire):
     """A request to erase a person from the trail."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"data_subject": "ada@example.org"}]})
@@ -115,7 +116,7 @@ class EraseSubject(BaseModel):
     )
 
 
-class AuditErasure(BaseModel):
+class AuditErasure(Wire):
     """What an erasure did. Digests stay in the records, and without their salts tell nothing."""
 
     id: str

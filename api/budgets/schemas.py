@@ -4,8 +4,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
+from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import BUDGET, KEY, ORGANIZATION, PROJECT, encode
 from core.kit.money import format_money
@@ -34,7 +35,7 @@ _EXHAUSTION_HELP = "What becomes of a running job that finds no room: it fails, 
 _THRESHOLDS_HELP = "Percentages of the limit whose crossing is recorded, each once in a period."
 
 
-class CreateBudget(BaseModel):
+class CreateBudget(Wire):
     """A request for a budget. It is in force for every job accepted from then on."""
 
     model_config = ConfigDict(
@@ -51,7 +52,7 @@ class CreateBudget(BaseModel):
     thresholds: Thresholds = Field(list(THRESHOLDS), description=_THRESHOLDS_HELP)
 
 
-class UpdateBudget(BaseModel):
+class UpdateBudget(Wire):
     """What to change; what is absent stays as it is."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"limit_usd": "400.00"}]})
@@ -62,7 +63,7 @@ class UpdateBudget(BaseModel):
     thresholds: Thresholds | None = Field(None, description=_THRESHOLDS_HELP)
 
 
-class Balance(BaseModel):
+class Balance(Wire):
     """What a budget has reserved and spent in its current period."""
 
     period_start: datetime | None = Field(description="Null for a budget without periods.")
@@ -72,7 +73,7 @@ class Balance(BaseModel):
     crossed: list[int] = Field(description="Thresholds crossed in this period, in percent.")
 
 
-class Budget(BaseModel):
+class Budget(Wire):
     """What an organisation, a project or a key may spend."""
 
     id: str = Field(examples=["bud_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -89,7 +90,7 @@ class Budget(BaseModel):
     archived_at: datetime | None
 
 
-class BudgetPage(BaseModel):
+class BudgetPage(Wire):
     """Budgets, newest first."""
 
     data: list[Budget]

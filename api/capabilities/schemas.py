@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from api.wire import Wire
 from core.capability import Manifest
 
 
-class Capability(BaseModel):
+class Capability(Wire):
     """Something that can be asked for, with the JSON Schemas of what goes in and what comes out."""
 
     id: str = Field(examples=["knowledge.search"])
@@ -23,7 +24,7 @@ class Capability(BaseModel):
     deadline_seconds: int
 
 
-class CapabilityPage(BaseModel):
+class CapabilityPage(Wire):
     """Every capability; there is one page."""
 
     data: list[Capability]

@@ -5,8 +5,9 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import KEY, PROJECT, encode
 from core.kit.money import ZERO, format_money
@@ -22,7 +23,7 @@ _GROUP_HELP = (
 _GROUP_EXAMPLE = {"project_id": "prj_01jd3q8v9tfq8a1b2c3d4e5f6g", "project": "claims", "day": "2026-11-23"}
 
 
-class CostLine(BaseModel):
+class CostLine(Wire):
     """What a group cost. Amounts are US dollars, as decimal strings, exact to nine places."""
 
     group: dict[str, str | None] = Field(description=_GROUP_HELP, examples=[_GROUP_EXAMPLE])
@@ -33,7 +34,7 @@ class CostLine(BaseModel):
     jobs: int = Field(description="Jobs they belong to.")
 
 
-class CostTotal(BaseModel):
+class CostTotal(Wire):
     """The sum of all lines."""
 
     amount_usd: str
@@ -42,7 +43,7 @@ class CostTotal(BaseModel):
     calls: int
 
 
-class CostReport(BaseModel):
+class CostReport(Wire):
     """Costs by group. A charge belongs to the moment at which its job was accepted, as budgets count."""
 
     begins: datetime = Field(alias="from")
@@ -52,7 +53,7 @@ class CostReport(BaseModel):
     total: CostTotal
 
 
-class UsageLine(BaseModel):
+class UsageLine(Wire):
     """What a group consumed."""
 
     group: dict[str, str | None] = Field(description=_GROUP_HELP, examples=[_GROUP_EXAMPLE])
@@ -64,7 +65,7 @@ class UsageLine(BaseModel):
     jobs: int
 
 
-class UsageReport(BaseModel):
+class UsageReport(Wire):
     """Usage by group, over the same charges as a cost report."""
 
     begins: datetime = Field(alias="from")

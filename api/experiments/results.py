@@ -5,13 +5,14 @@ from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from api.answers import parse_id, respond_json
 from api.deps import get_runtime
 from api.experiments.routes import ExperimentId
 from api.openapi import problems
 from api.routing import caller, new_router, requires
+from api.wire import Wire
 from core.kit.ids import EXPERIMENT, encode
 from core.registry.experiments.outcomes import MEANS
 from core.registry.experiments.results import ArmResult, Comparison, Results
@@ -23,7 +24,7 @@ router = new_router("/v1/experiments", "experiments")
 Digits = float | None
 
 
-class Interval(BaseModel):
+class Interval(Wire):
     """An estimate and the ends of its confidence sequence; an end is null while there is no bound."""
 
     estimate: Digits = Field(description="Null without observations.")
@@ -39,7 +40,7 @@ class Difference(Interval):
     is_significant: bool
 
 
-class Means(BaseModel):
+class Means(Wire):
     """Per outcome: the share of successes, ratings from 0 to 1, US dollars, and seconds of what succeeded."""
 
     success: Interval
@@ -48,7 +49,7 @@ class Means(BaseModel):
     latency: Interval
 
 
-class Differences(BaseModel):
+class Differences(Wire):
     """The same, as differences."""
 
     success: Difference
@@ -57,7 +58,7 @@ class Differences(BaseModel):
     latency: Difference
 
 
-class ArmResults(BaseModel):
+class ArmResults(Wire):
     """One arm. Cost is in US dollars, latency in seconds."""
 
     arm: str
@@ -73,7 +74,7 @@ class ArmResults(BaseModel):
     )
 
 
-class ArmComparison(BaseModel):
+class ArmComparison(Wire):
     """A treatment against the control. The verdict is about success, which the experiment was planned for."""
 
     arm: str
@@ -81,14 +82,14 @@ class ArmComparison(BaseModel):
     differences: Differences
 
 
-class Mismatch(BaseModel):
+class Mismatch(Wire):
     """Whether the arms got the units that their weights promise. If not, nothing else here can be trusted."""
 
     p_value: float
     is_mismatched: bool
 
 
-class Progress(BaseModel):
+class Progress(Wire):
     """How far the experiment is on the way to its planned size."""
 
     units: int
@@ -96,7 +97,7 @@ class Progress(BaseModel):
     share: float
 
 
-class ExperimentResults(BaseModel):
+class ExperimentResults(Wire):
     """What an experiment shows now."""
 
     experiment_id: str

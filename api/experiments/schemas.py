@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
+from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import ARM, EXPERIMENT, MODEL_VERSION, PROJECT, encode
 from core.registry.experiments import rules
@@ -38,7 +39,7 @@ _EXAMPLE: JsonDict = {
 }
 
 
-class NewArm(BaseModel):
+class NewArm(Wire):
     """One of the versions to compare. An arm that overrides nothing leaves everything as it is."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
@@ -56,7 +57,7 @@ class NewArm(BaseModel):
     prompt_digest: Annotated[str, _DIGEST] | None = Field(None, description="The version of that prompt: `sha256:…`.")
 
 
-class PlanRequest(BaseModel):
+class PlanRequest(Wire):
     """What must be said before there are data; it fixes how many units are needed, and the boundary of the test."""
 
     model_config = ConfigDict(extra="forbid")
@@ -67,7 +68,7 @@ class PlanRequest(BaseModel):
     power: float = Field(0.8, ge=0.5, le=0.999, description="How often that difference is found by then.")
 
 
-class Guardrail(BaseModel):
+class Guardrail(Wire):
     """How much worse than the control a treatment may be."""
 
     model_config = ConfigDict(extra="forbid")
@@ -80,7 +81,7 @@ class Guardrail(BaseModel):
     )
 
 
-class RampStep(BaseModel):
+class RampStep(Wire):
     """A step on the way to the full weights, held for so long and until each treatment has so many units."""
 
     model_config = ConfigDict(extra="forbid")
@@ -90,7 +91,7 @@ class RampStep(BaseModel):
     hold_units: int = Field(0, ge=0, le=_UNITS_MAX)
 
 
-class Canary(BaseModel):
+class Canary(Wire):
     """Promote or roll back by the guardrails, without a person."""
 
     model_config = ConfigDict(extra="forbid")
@@ -102,7 +103,7 @@ class Canary(BaseModel):
     )
 
 
-class CreateExperiment(BaseModel):
+class CreateExperiment(Wire):
     """A request for an experiment. It assigns nobody until it is started."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
@@ -118,7 +119,7 @@ class CreateExperiment(BaseModel):
     canary: Canary | None = None
 
 
-class Reason(BaseModel):
+class Reason(Wire):
     """Why, for the trail."""
 
     model_config = ConfigDict(extra="forbid")
@@ -132,7 +133,7 @@ class Promote(Reason):
     arm: Name
 
 
-class SetWeights(BaseModel):
+class SetWeights(Wire):
     """How much of the treatments' weights is in force, or other weights, by the arms' names; or both."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"share": 0.25}]})
@@ -141,7 +142,7 @@ class SetWeights(BaseModel):
     weights: dict[str, float] | None = Field(None, max_length=rules.ARMS_MAX)
 
 
-class Arm(BaseModel):
+class Arm(Wire):
     """An arm of an experiment."""
 
     model_config = ConfigDict(protected_namespaces=())
@@ -165,7 +166,7 @@ class Plan(PlanRequest):
     fixed_units: int = Field(description="What a test that looks only once would need of both together.")
 
 
-class Experiment(BaseModel):
+class Experiment(Wire):
     """A comparison of arms."""
 
     id: str = Field(examples=["exp_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -188,7 +189,7 @@ class Experiment(BaseModel):
     ended_at: datetime | None
 
 
-class ExperimentPage(BaseModel):
+class ExperimentPage(Wire):
     """Experiments, newest first."""
 
     data: list[Experiment]

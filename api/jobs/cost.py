@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Path, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from api.answers import parse_id, respond_json
 from api.deps import get_runtime
 from api.openapi import problems
 from api.routing import caller, new_router, requires
+from api.wire import Wire
 from core.jobs.records import JobRecord
 from core.kit.clock import isoformat
 from core.kit.ids import JOB, encode
@@ -24,7 +25,7 @@ router = new_router("/v1/jobs", "jobs")
 JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 
 
-class CostLine(BaseModel):
+class CostLine(Wire):
     """One line of the ledger: what a model call was expected to cost at most, what it cost, or a correction of that."""
 
     attempt: int = Field(description="The attempt that made the call.")
@@ -44,7 +45,7 @@ class CostLine(BaseModel):
     reason: str | None = Field(description="Why a line is not what the provider reported, for example `worker_lost`.")
 
 
-class JobCost(BaseModel):
+class JobCost(Wire):
     """What a job has cost, line by line. The amounts of the lines add up to `cost_usd`, to the last digit."""
 
     job_id: str

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from api.amounts import Money
 from api.times import Moment
+from api.wire import Wire
 from core.jobs.records import JobRecord
 from core.jobs.states import JobState, Priority
 from core.jobs.suspension.records import Question
@@ -28,7 +29,7 @@ MetadataName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 
 
-class JobWebhook(BaseModel):
+class JobWebhook(Wire):
     """A receiver for one job, beside the project's endpoints."""
 
     model_config = ConfigDict(extra="forbid")
@@ -45,7 +46,7 @@ class JobWebhook(BaseModel):
     include_result: bool = Field(False, description="Send the result along, unless it is larger than 64 KiB.")
 
 
-class SubmitJob(BaseModel):
+class SubmitJob(Wire):
     """A request for work."""
 
     model_config = ConfigDict(
@@ -94,7 +95,7 @@ class SubmitJob(BaseModel):
         return self
 
 
-class JobError(BaseModel):
+class JobError(Wire):
     """Why a job did not succeed, or what a waiting one waits for."""
 
     model_config = ConfigDict(extra="allow")
@@ -103,7 +104,7 @@ class JobError(BaseModel):
     message: str
 
 
-class Usage(BaseModel):
+class Usage(Wire):
     """What one model call consumed."""
 
     model_config = ConfigDict(extra="allow")
@@ -116,7 +117,7 @@ class Usage(BaseModel):
     estimated: bool
 
 
-class JobLinks(BaseModel):
+class JobLinks(Wire):
     """Where to go from here."""
 
     self: str
@@ -126,7 +127,7 @@ class JobLinks(BaseModel):
     tree: str
 
 
-class Job(BaseModel):
+class Job(Wire):
     """A job. States that end it (`succeeded`, `failed`, `cancelled`, `expired`, `rejected`) never change again."""
 
     model_config = ConfigDict(json_schema_extra={"examples": []})
@@ -159,7 +160,7 @@ class Job(BaseModel):
     links: JobLinks
 
 
-class OpenQuestion(BaseModel):
+class OpenQuestion(Wire):
     """What a waiting job wants to know."""
 
     key: str
@@ -180,7 +181,7 @@ class JobWithResult(Job):
     result: dict[str, Any] | None = Field(None, description="As the capability's output schema says.")
 
 
-class JobPage(BaseModel):
+class JobPage(Wire):
     """Jobs, newest first."""
 
     data: list[Job]

@@ -5,12 +5,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Path, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from api.answers import parse_id, respond_json
 from api.deps import get_runtime
 from api.openapi import problems
 from api.routing import caller, new_router, requires
+from api.wire import Wire
 from core.jobs.states import JobState
 from core.jobs.suspension import children
 from core.jobs.suspension.records import Node
@@ -23,7 +24,7 @@ router = new_router("/v1/jobs", "jobs")
 JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 
 
-class TreeNode(BaseModel):
+class TreeNode(Wire):
     """A job of the tree."""
 
     id: str
@@ -39,7 +40,7 @@ class TreeNode(BaseModel):
     finished_at: datetime | None
 
 
-class JobTree(BaseModel):
+class JobTree(Wire):
     """A job and all below it: parents before children, siblings in the order in which they were called."""
 
     job_id: str

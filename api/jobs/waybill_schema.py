@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from api.audit.schemas import AuditSeal, SealedRecord
+from api.wire import Wire
 
 
-class WaybillJob(BaseModel):
+class WaybillJob(Wire):
     """Which job it is and how it ended."""
 
     id: str
@@ -24,7 +25,7 @@ class WaybillJob(BaseModel):
     trace_id: str | None
 
 
-class WaybillAsked(BaseModel):
+class WaybillAsked(Wire):
     """What was asked."""
 
     capability: str
@@ -36,7 +37,7 @@ class WaybillAsked(BaseModel):
     deadline_at: datetime | None
 
 
-class WaybillStep(BaseModel):
+class WaybillStep(Wire):
     """A step of an attempt."""
 
     step: str | None
@@ -45,7 +46,7 @@ class WaybillStep(BaseModel):
     duration_ms: str | int | None
 
 
-class WaybillAttempt(BaseModel):
+class WaybillAttempt(Wire):
     """An attempt. `outcome` is the event that ended it."""
 
     attempt: int
@@ -56,7 +57,7 @@ class WaybillAttempt(BaseModel):
     steps: list[WaybillStep]
 
 
-class WaybillModel(BaseModel):
+class WaybillModel(Wire):
     """What one model version consumed and cost."""
 
     provider: str
@@ -67,7 +68,7 @@ class WaybillModel(BaseModel):
     cost_usd: str
 
 
-class WaybillCostLine(BaseModel):
+class WaybillCostLine(Wire):
     """A line of the ledger."""
 
     attempt: int
@@ -86,7 +87,7 @@ class WaybillCostLine(BaseModel):
     reason: str | None
 
 
-class WaybillCosts(BaseModel):
+class WaybillCosts(Wire):
     """What the job cost; the lines add up to the total, to the last digit."""
 
     currency: Literal["USD"]
@@ -95,7 +96,7 @@ class WaybillCosts(BaseModel):
     lines: list[WaybillCostLine]
 
 
-class WaybillDecision(BaseModel):
+class WaybillDecision(Wire):
     """A policy decision about the job."""
 
     record_id: str
@@ -104,7 +105,7 @@ class WaybillDecision(BaseModel):
     detail: dict[str, Any]
 
 
-class WaybillChild(BaseModel):
+class WaybillChild(Wire):
     """A job that this one called; it has a waybill of its own."""
 
     id: str
@@ -116,14 +117,14 @@ class WaybillChild(BaseModel):
     cost_usd: str = Field(description="With what is below it.")
 
 
-class WaybillResult(BaseModel):
+class WaybillResult(Wire):
     """What came of it."""
 
     state: str
     digest: str | None = Field(description="SHA-256 of the result's JSON, written as the input is.")
 
 
-class WaybillProof(BaseModel):
+class WaybillProof(Wire):
     """Where a record stands in its seal's tree."""
 
     seal: int
@@ -132,14 +133,14 @@ class WaybillProof(BaseModel):
     path: list[str]
 
 
-class WaybillRecord(BaseModel):
+class WaybillRecord(Wire):
     """An audit record of the job, with its inclusion proof."""
 
     record: SealedRecord
     proof: WaybillProof
 
 
-class WaybillArtifact(BaseModel):
+class WaybillArtifact(Wire):
     """A file that the job left behind, by its digest."""
 
     name: str
@@ -148,7 +149,7 @@ class WaybillArtifact(BaseModel):
     sha256: str
 
 
-class WaybillExperiment(BaseModel):
+class WaybillExperiment(Wire):
     """An experiment that the job took part in; `state` and `reason` are those at the time of issue."""
 
     model_config = ConfigDict(protected_namespaces=())
@@ -165,7 +166,7 @@ class WaybillExperiment(BaseModel):
     reason: str | None
 
 
-class WaybillAudit(BaseModel):
+class WaybillAudit(Wire):
     """The job's audit records, and the seals that cover them."""
 
     records: list[WaybillRecord]
@@ -173,7 +174,7 @@ class WaybillAudit(BaseModel):
     unsealed: list[str]
 
 
-class WaybillSignature(BaseModel):
+class WaybillSignature(Wire):
     """Over the line ``waybill.document/1`` and the canonical JSON (RFC 8785) of the document without this member."""
 
     algorithm: Literal["Ed25519"]
@@ -181,7 +182,7 @@ class WaybillSignature(BaseModel):
     value: str
 
 
-class Waybill(BaseModel):
+class Waybill(Wire):
     """The signed receipt of a job."""
 
     type: Literal["waybill/1"]

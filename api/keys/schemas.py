@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from api.texts import Line
+from api.wire import Wire
 from core.keys.roles import Role
 from core.keys.service import OVERLAP_MAX, ApiKey, IssuedKey
 from core.kit.clock import isoformat
@@ -21,7 +22,7 @@ Scope = Annotated[
 ]
 
 
-class CreateKey(BaseModel):
+class CreateKey(Wire):
     """A request for a key."""
 
     model_config = ConfigDict(
@@ -52,7 +53,7 @@ class CreateKey(BaseModel):
     )
 
 
-class RotateKey(BaseModel):
+class RotateKey(Wire):
     """How to rotate a key."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap_seconds": 3600}]})
@@ -65,7 +66,7 @@ class RotateKey(BaseModel):
     )
 
 
-class Key(BaseModel):
+class Key(Wire):
     """A key as it may be shown."""
 
     id: str = Field(examples=["key_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -89,7 +90,7 @@ class NewKey(Key):
     key: str | None = Field(description=_SHOWN_ONCE)
 
 
-class KeyPage(BaseModel):
+class KeyPage(Wire):
     """Keys, newest first."""
 
     data: list[Key]

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
+from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, PROJECT, encode
 from core.knowledge.records import DocumentRecord
@@ -22,7 +23,7 @@ Name = Annotated[
 ]
 
 
-class CreateKnowledgeBase(BaseModel):
+class CreateKnowledgeBase(Wire):
     """A request for an empty knowledge base."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "handbook"}]})
@@ -31,7 +32,7 @@ class CreateKnowledgeBase(BaseModel):
     description: str = Field("", max_length=2000)
 
 
-class KnowledgeBase(BaseModel):
+class KnowledgeBase(Wire):
     """A collection of documents that can be searched."""
 
     id: str = Field(examples=["kb_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -43,21 +44,21 @@ class KnowledgeBase(BaseModel):
     created_at: datetime
 
 
-class KnowledgeBasePage(BaseModel):
+class KnowledgeBasePage(Wire):
     """Knowledge bases, newest first."""
 
     data: list[KnowledgeBase]
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
-class DocumentError(BaseModel):
+class DocumentError(Wire):
     """Why a document could not be read."""
 
     code: str = Field(description="Stable; switch on this.")
     message: str
 
 
-class Document(BaseModel):
+class Document(Wire):
     """A file in a knowledge base. `pending` until a `knowledge.ingest` job has read its present content."""
 
     id: str = Field(examples=["doc_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -74,7 +75,7 @@ class Document(BaseModel):
     updated_at: datetime
 
 
-class DocumentPage(BaseModel):
+class DocumentPage(Wire):
     """Documents, newest first."""
 
     data: list[Document]

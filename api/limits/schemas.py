@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
+from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import encode
 from core.limits.errors import PREFIXES, format_value
@@ -17,7 +18,7 @@ Money = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})?$")
 _VALUE_HELP = "A whole number; for `cost_per_…` US dollars as text with at most nine decimals."
 
 
-class SetLimit(BaseModel):
+class SetLimit(Wire):
     """How much there may be."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"value": 1000}, {"value": "25.00"}]})
@@ -25,7 +26,7 @@ class SetLimit(BaseModel):
     value: Count | Money = Field(description=_VALUE_HELP)
 
 
-class Limit(BaseModel):
+class Limit(Wire):
     """A limit and what is used of it."""
 
     scope: Literal["organization", "project", "key"]
@@ -41,7 +42,7 @@ class Limit(BaseModel):
     updated_at: datetime | None
 
 
-class LimitPage(BaseModel):
+class LimitPage(Wire):
     """Limits."""
 
     data: list[Limit]

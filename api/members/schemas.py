@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from api.texts import EmailAddress, Line, LongLine
+from api.wire import Wire
 from core.keys.members.repository import Member as MemberRecord
 from core.keys.roles import Role
 from core.kit.clock import isoformat
@@ -14,7 +15,7 @@ from core.kit.ids import MEMBER, encode
 _ROLE = "What the member may do; at most what you may."
 
 
-class AddMember(BaseModel):
+class AddMember(Wire):
     """A person to let in."""
 
     model_config = ConfigDict(
@@ -37,7 +38,7 @@ class AddMember(BaseModel):
     issuer: Line | None = Field(None, description="Which identity provider; needed when more than one is configured.")
 
 
-class ChangeMember(BaseModel):
+class ChangeMember(Wire):
     """What is to change; what is left out stays."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"role": "admin"}], "minProperties": 1})
@@ -52,7 +53,7 @@ class ChangeMember(BaseModel):
         return self
 
 
-class Member(BaseModel):
+class Member(Wire):
     """A person who may act for the organization."""
 
     id: str = Field(examples=["mem_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -63,7 +64,7 @@ class Member(BaseModel):
     created_at: datetime
 
 
-class MemberPage(BaseModel):
+class MemberPage(Wire):
     """Members, newest first."""
 
     data: list[Member]

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import ALIAS, MODEL, MODEL_VERSION, PROJECT, encode
 from core.registry.aliases.records import Alias as AliasRecord
@@ -32,7 +33,7 @@ _CEILING = "The highest class of data that it may be shown."
 _EXPECTED = "Only if this version is the champion now; `champion_changed` if it is not."
 
 
-class CreateModel(BaseModel):
+class CreateModel(Wire):
     """A new model, without versions."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "writer"}]})
@@ -41,7 +42,7 @@ class CreateModel(BaseModel):
     description: str = Field("", max_length=1000, pattern=_TEXT_PATTERN)
 
 
-class AddVersion(BaseModel):
+class AddVersion(Wire):
     """A new version. It can never be changed."""
 
     model_config = ConfigDict(
@@ -79,7 +80,7 @@ class AddVersion(BaseModel):
     )
 
 
-class Promote(BaseModel):
+class Promote(Wire):
     """A version to make champion."""
 
     model_config = ConfigDict(extra="forbid")
@@ -89,7 +90,7 @@ class Promote(BaseModel):
     champion: VersionNumber | None = Field(None, description=_EXPECTED)
 
 
-class Rollback(BaseModel):
+class Rollback(Wire):
     """Why the champion is taken back."""
 
     model_config = ConfigDict(extra="forbid")
@@ -98,7 +99,7 @@ class Rollback(BaseModel):
     champion: VersionNumber | None = Field(None, description=_EXPECTED)
 
 
-class ChangeVersion(BaseModel):
+class ChangeVersion(Wire):
     """A version to retire or restore."""
 
     model_config = ConfigDict(extra="forbid")
@@ -107,7 +108,7 @@ class ChangeVersion(BaseModel):
     reason: Reason = Field(description="Why; for the history.")
 
 
-class SetAlias(BaseModel):
+class SetAlias(Wire):
     """An alias to set."""
 
     model_config = ConfigDict(
@@ -127,7 +128,7 @@ class SetAlias(BaseModel):
     )
 
 
-class Model(BaseModel):
+class Model(Wire):
     """A model."""
 
     id: str
@@ -140,14 +141,14 @@ class Model(BaseModel):
     created_at: datetime
 
 
-class ModelPage(BaseModel):
+class ModelPage(Wire):
     """Models, newest first."""
 
     data: list[Model]
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
-class ModelVersion(BaseModel):
+class ModelVersion(Wire):
     """A version: what it says never changes, its stage does."""
 
     id: str
@@ -172,14 +173,14 @@ class ModelVersion(BaseModel):
     created_at: datetime
 
 
-class ModelVersionPage(BaseModel):
+class ModelVersionPage(Wire):
     """A model's versions, the last one first."""
 
     data: list[ModelVersion]
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
-class StageChanged(BaseModel):
+class StageChanged(Wire):
     """A line of a model's history."""
 
     number: int = Field(description="Counts the changes of this model, without gaps.")
@@ -192,14 +193,14 @@ class StageChanged(BaseModel):
     changed_at: datetime
 
 
-class StageHistory(BaseModel):
+class StageHistory(Wire):
     """A model's history, the last change first."""
 
     data: list[StageChanged]
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
-class Alias(BaseModel):
+class Alias(Wire):
     """A name for a model."""
 
     id: str
@@ -213,14 +214,14 @@ class Alias(BaseModel):
     changed_at: datetime
 
 
-class AliasPage(BaseModel):
+class AliasPage(Wire):
     """Aliases, newest first."""
 
     data: list[Alias]
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
-class ResolvedModel(BaseModel):
+class ResolvedModel(Wire):
     """What a name means."""
 
     name: str
@@ -242,7 +243,7 @@ class ResolvedModel(BaseModel):
     ]
 
 
-class Deployment(BaseModel):
+class Deployment(Wire):
     """A place where a provider is reached. Addresses and credentials are the operator's and never shown."""
 
     name: str
@@ -251,7 +252,7 @@ class Deployment(BaseModel):
     data_class_ceiling: DataClass = Field(description="The highest class of data that may go there.")
 
 
-class DeploymentList(BaseModel):
+class DeploymentList(Wire):
     """The deployments that a version may name."""
 
     data: list[Deployment]

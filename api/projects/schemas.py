@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from api.texts import LABELS_MAX, LabelName, LabelValue, Line
+from api.wire import Wire
 from core.keys.projects.repository import Project as ProjectRecord
 from core.kit.clock import isoformat
 from core.kit.ids import ORGANIZATION, PROJECT, encode
@@ -20,7 +21,7 @@ def _without_default(schema: dict[str, Any]) -> None:
     del schema["default"]
 
 
-class CreateProject(BaseModel):
+class CreateProject(Wire):
     """A request for a project."""
 
     model_config = ConfigDict(
@@ -34,7 +35,7 @@ class CreateProject(BaseModel):
     labels: dict[LabelName, LabelValue] = Field(default_factory=dict, max_length=LABELS_MAX, description=_LABELS)
 
 
-class UpdateProject(BaseModel):
+class UpdateProject(Wire):
     """What is to change; what is left out stays, and null takes a value away."""
 
     model_config = ConfigDict(
@@ -55,7 +56,7 @@ class UpdateProject(BaseModel):
         return self
 
 
-class Project(BaseModel):
+class Project(Wire):
     """What work is done and paid for under."""
 
     id: str = Field(examples=["prj_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -68,7 +69,7 @@ class Project(BaseModel):
     archived_at: datetime | None = Field(description="Since when it can only be read; null while it works.")
 
 
-class ProjectPage(BaseModel):
+class ProjectPage(Wire):
     """Projects, newest first."""
 
     data: list[Project]

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import PROMPT, encode
 from core.registry.prompts.records import PromptVersion
@@ -14,7 +15,7 @@ _NAME_PATTERN = r"^[a-z][a-z0-9_]{0,63}/[a-z][a-z0-9_]{0,63}$"
 _DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
 
 
-class AddPrompt(BaseModel):
+class AddPrompt(Wire):
     """A new version of a prompt, by its text; or an earlier version to put back in force, by its digest."""
 
     model_config = ConfigDict(
@@ -35,7 +36,7 @@ class AddPrompt(BaseModel):
     )
 
 
-class Prompt(BaseModel):
+class Prompt(Wire):
     """A version of a prompt. It never changes."""
 
     id: str
@@ -48,7 +49,7 @@ class Prompt(BaseModel):
     created_at: datetime
 
 
-class PromptPage(BaseModel):
+class PromptPage(Wire):
     """Prompts, newest first."""
 
     data: list[Prompt]

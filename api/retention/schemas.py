@@ -3,15 +3,16 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from api.wire import Wire
 from core.jobs.retention.records import DAYS_MAX, Clock, Kind
 from core.kit.clock import isoformat
 
 Days = Annotated[int, Field(strict=True, ge=1, le=DAYS_MAX)]
 
 
-class SetRetention(BaseModel):
+class SetRetention(Wire):
     """How long to keep a kind of data."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"kind": "payloads", "days": 30}]})
@@ -26,7 +27,7 @@ class SetRetention(BaseModel):
     )
 
 
-class RetentionClock(BaseModel):
+class RetentionClock(Wire):
     """How long this project keeps one kind of data."""
 
     kind: Kind
@@ -35,7 +36,7 @@ class RetentionClock(BaseModel):
     set_at: datetime | None = Field(description="Null for the installation's default.")
 
 
-class Retention(BaseModel):
+class Retention(Wire):
     """The clocks of a project."""
 
     data: list[RetentionClock]

@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from api.times import Moment
+from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import JOB, MESSAGE, PROJECT, WEBHOOK_ENDPOINT, encode
 from core.webhooks.events import EventType
@@ -33,7 +34,7 @@ Events = Annotated[list[EventType], Field(max_length=len(EventType))]
 Description = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
-class CreateEndpoint(BaseModel):
+class CreateEndpoint(Wire):
     """A receiver to add to the project."""
 
     model_config = ConfigDict(
@@ -53,7 +54,7 @@ class CreateEndpoint(BaseModel):
     )
 
 
-class UpdateEndpoint(BaseModel):
+class UpdateEndpoint(Wire):
     """What changes. Deliveries that wait go to the new URL."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"events": ["job.failed"]}]})
@@ -64,7 +65,7 @@ class UpdateEndpoint(BaseModel):
     include_result: bool | None = None
 
 
-class RotateSecret(BaseModel):
+class RotateSecret(Wire):
     """How to rotate a secret."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap_seconds": 3600}]})
@@ -77,7 +78,7 @@ class RotateSecret(BaseModel):
     )
 
 
-class WebhookEndpoint(BaseModel):
+class WebhookEndpoint(Wire):
     """A receiver of the project's events."""
 
     id: str = Field(examples=[_EXAMPLE_ID])
@@ -105,14 +106,14 @@ class WebhookEndpointWithSecret(WebhookEndpoint):
     secret: str | None = Field(description=_SHOWN_ONCE)
 
 
-class WebhookEndpointPage(BaseModel):
+class WebhookEndpointPage(Wire):
     """Endpoints, newest first."""
 
     data: list[WebhookEndpoint]
     next_cursor: str | None = Field(description=_CURSOR)
 
 
-class WebhookSecret(BaseModel):
+class WebhookSecret(Wire):
     """The project's own secret, without the secret."""
 
     rotated_at: datetime | None = Field(description="Null: there is none yet.")
@@ -125,7 +126,7 @@ class WebhookSecretShown(WebhookSecret):
     secret: str | None = Field(description=_SHOWN_ONCE)
 
 
-class WebhookAttempt(BaseModel):
+class WebhookAttempt(Wire):
     """One attempt. What the receiver said is not kept."""
 
     number: int
@@ -135,7 +136,7 @@ class WebhookAttempt(BaseModel):
     error: str | None = Field(description="Null for a success; else a code, see the reference of webhooks.")
 
 
-class WebhookDelivery(BaseModel):
+class WebhookDelivery(Wire):
     """A message to one receiver."""
 
     id: str = Field(description="Also the header `webhook-id`.", examples=["msg_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -160,14 +161,14 @@ class WebhookDeliveryWithAttempts(WebhookDelivery):
     attempt_list: list[WebhookAttempt]
 
 
-class WebhookDeliveryPage(BaseModel):
+class WebhookDeliveryPage(Wire):
     """Deliveries, newest first."""
 
     data: list[WebhookDelivery]
     next_cursor: str | None = Field(description=_CURSOR)
 
 
-class RedeliverSince(BaseModel):
+class RedeliverSince(Wire):
     """What to deliver again."""
 
     model_config = ConfigDict(
@@ -178,7 +179,7 @@ class RedeliverSince(BaseModel):
     with_delivered: bool = Field(False, description="Also what the receiver has taken already.")
 
 
-class Redelivered(BaseModel):
+class Redelivered(Wire):
     """How much is delivered again."""
 
     deliveries: int = Field(description="At most 10,000 at a time, the oldest first.")

@@ -13,17 +13,13 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, SmallInt
 from sqlalchemy.dialects.postgresql import ENUM, JSONB, NUMERIC, TEXT, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
+from core.jobs.conditions import ACTIVE, DUE, IN_FLIGHT
 from core.jobs.states import JobState
 from core.kit.db import Base
 
 _NOW = text("now()")
 _TIME = TIMESTAMP(timezone=True)
 _STATE = ENUM(JobState, name="job_state", values_callable=lambda states: [s.value for s in states], create_type=False)
-
-# The same words as the partial indexes below and the statements of the repository, so that the planner matches them.
-DUE = "state = 'queued' AND dispatched_at IS NULL"
-IN_FLIGHT = "state = 'running' OR (state = 'queued' AND dispatched_at IS NOT NULL)"
-ACTIVE = "state IN ('queued', 'running', 'waiting')"
 
 
 class Job(Base):

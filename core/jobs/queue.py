@@ -15,10 +15,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.audit.actions import AuditAction
-from core.jobs.models import ACTIVE, DUE, IN_FLIGHT
+from core.jobs.conditions import ACTIVE, DUE, IN_FLIGHT, OPEN_QUESTION
 from core.jobs.records import Event
 from core.jobs.states import Reason
-from core.jobs.suspension.models import OPEN
 from core.jobs.trail import DISPATCHER, audited
 
 # One lock for every dispatch decision: a project's limit spans pools, so two pools may not count at the same time.
@@ -192,11 +191,11 @@ SELECT {_TO_EVENT} FROM event
 _UNANSWERED = text(f"""
 WITH found AS (
   SELECT jobs.id FROM jobs WHERE pool = :pool AND state = 'waiting' AND reason = '{Reason.INPUT}'
-    AND id IN (SELECT job_id FROM job_questions WHERE {OPEN} AND due_at <= now())
+    AND id IN (SELECT job_id FROM job_questions WHERE {OPEN_QUESTION} AND due_at <= now())
   ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
 ), closed AS (
   UPDATE job_questions SET timed_out_at = now() FROM found
-  WHERE job_questions.job_id = found.id AND {OPEN} AND due_at <= now()
+  WHERE job_questions.job_id = found.id AND {OPEN_QUESTION} AND due_at <= now()
   RETURNING job_id
 ), job AS (
   UPDATE jobs SET state = 'queued', reason = NULL, error = NULL, run_at = now(), dispatched_at = NULL,

@@ -8,10 +8,10 @@ from sqlalchemy import Boolean, CheckConstraint, Index, Integer, text
 from sqlalchemy.dialects.postgresql import JSONB, TEXT, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
+from core.jobs.conditions import OPEN_QUESTION
 from core.kit.db import Base
 
 _TIME = TIMESTAMP(timezone=True)
-OPEN = "answered_at IS NULL AND timed_out_at IS NULL"
 
 
 class JobQuestion(Base):
@@ -25,7 +25,7 @@ class JobQuestion(Base):
             name="job_questions_answer",
         ),
         CheckConstraint("answered_at IS NULL OR timed_out_at IS NULL", name="job_questions_one_end"),
-        Index("job_questions_due", "due_at", postgresql_where=text(OPEN)),
+        Index("job_questions_due", "due_at", postgresql_where=text(OPEN_QUESTION)),
         {"postgresql_partition_by": "RANGE (job_id)"},
     )
 

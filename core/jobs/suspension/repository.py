@@ -9,11 +9,10 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from core.jobs.models import ACTIVE
+from core.jobs.conditions import ACTIVE, OPEN_QUESTION
 from core.jobs.records import Event, JobRecord
 from core.jobs.repository import COLUMNS, dump, to_record
 from core.jobs.states import JobState
-from core.jobs.suspension.models import OPEN
 from core.jobs.suspension.records import Child, Node, Parent, Question
 from core.keys.principal import Principal
 from core.kit.db import Executor
@@ -32,7 +31,7 @@ _QUESTIONS = text(
 )
 _ANSWER = text(f"""
 UPDATE job_questions SET value = CAST(:value AS jsonb), answered_by = :answered_by, answered_at = now()
-WHERE job_id = :job_id AND key = :key AND organization_id = :organization_id AND {OPEN} AND due_at > now()
+WHERE job_id = :job_id AND key = :key AND organization_id = :organization_id AND {OPEN_QUESTION} AND due_at > now()
 RETURNING {_QUESTION}
 """)
 _LOCK_JOB = text(f"SELECT {COLUMNS} FROM jobs WHERE id = :id AND project_id = :project_id FOR UPDATE")
