@@ -13,7 +13,6 @@ from pipelines.research.critique.claims import Block, read_draft, write_block
 from pipelines.research.prompting import Prompts, show_sources
 from pipelines.research.state import Objection, ResearchState
 
-
 _READ_AT_ONCE = 3
 
 

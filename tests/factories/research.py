@@ -44,11 +44,12 @@ def searching(library: Library) -> Answering:
 
 @dataclass
 class Research:
-    """Runs reports; `attempts` are the contexts of the last one, oldest first."""
+    """Runs reports; `attempts` are the contexts of the last one, oldest first. `check` runs at every check of them."""
 
     gateway: Gateway
     answer: Answering
     web: WebSearch | None = None
+    check: Callable[[], None] | None = None
     attempts: list[RecordingContext] = field(default_factory=list)
 
     def runner(self) -> GraphRunner[ReportInput, ReportOutput]:
@@ -67,10 +68,11 @@ class Research:
         self.attempts = [ctx]
         runner = self.runner()
         while True:
+            last = self.attempts[-1]
+            last.on_check = self.check
             try:
-                return runner.run(self.attempts[-1], payload)
+                return runner.run(last, payload)
             except JobSuspended:
-                last = self.attempts[-1]
                 for call in last.calls.values():
                     if call.key not in last.outcomes:
                         last.outcomes[call.key] = self.answer(call)
@@ -84,3 +86,41 @@ class Research:
     def named(self, event: str) -> list[dict[str, Any]]:
         """The data of events called `event`, over all attempts."""
         return [data for ctx in self.attempts for data in ctx.named(event)]
+
+
+PASSAGES = (
+    (
+        "cover.pdf",
+        "Extended cover costs 1.2 % of the declared value, with a minimum of EUR 3.00 per shipment. It must be booked"
+        " before the label is printed. It is not offered for jewellery or cash.",
+    ),
+    (
+        "claims.pdf",
+        "A claim for a damaged parcel must be filed within 14 calendar days of delivery. The packaging must be kept, so"
+        " that an inspector can see it. Compensation is never more than the proven cost of the goods.",
+    ),
+    ("depot.txt", "The depot in Ghent opens at six. Its canteen serves soup on Tuesdays."),
+)
+
+
+def finding(passages: tuple[tuple[str, str], ...] = PASSAGES, *, failing: Mapping[str, str] | None = None) -> Answering:
+    """Children that find these passages (name and text), whatever is asked; those in `failing` end in that state."""
+
+    def answer(call: ChildCall) -> ChildOutcome:
+        state = (failing or {}).get(call.key)
+        if state is not None:
+            return outcome_of(call, None, state)
+        found = [
+            {
+                "id": f"psg_{number}",
+                "document_id": f"doc_{number}",
+                "document": name,
+                "page": number,
+                "section": f"{number}. Rules",
+                "text": text,
+            }
+            for number, (name, text) in enumerate(passages, start=1)
+        ]
+        return outcome_of(call, {"passages": found[: call.payload["limit"]]})
+
+    return answer

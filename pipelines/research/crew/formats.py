@@ -8,6 +8,7 @@ from pipelines.research.state import Found, Note
 
 NOTHING = "NONE"
 _QUOTED = re.compile(r"^\W*\[(?P<number>\d+)\]\s*[:\-]?\s*(?P<quote>.+?)\s*$")
+_BULLET = re.compile(r"^[-*\u2022]\s+")
 _ORDER = re.compile(r"^\W*(?:section\s+)?(?P<section>\d+)\s*:\s*(?P<notes>[\d\s,;]*)\s*$", re.IGNORECASE)
 _OBJECTION = re.compile(r"^\W*(?:claim\s+)?(?P<section>\d+)\.(?P<claim>\d+)\s*[:\-]\s*(?P<reason>\S.*)$", re.IGNORECASE)
 _REASON_MAX_CHARACTERS = 300
@@ -30,7 +31,8 @@ def read_quotes(text: str, part: int, sources: Sequence[Found], allowed: Sequenc
         if not match:
             continue
         named = int(match["number"])
-        quote = match["quote"].strip(_MARKS)
+        # An item of a list is quoted without its bullet.
+        quote = _BULLET.sub("", match["quote"].strip(_MARKS))
         for number in sorted(allowed, key=lambda number: number != named):
             span = find_quote(sources[number - 1]["text"], quote)
             if span is not None:
