@@ -91,13 +91,17 @@ class Research:
 PASSAGES = (
     (
         "cover.pdf",
-        "Extended cover costs 1.2 % of the declared value, with a minimum of EUR 3.00 per shipment. It must be booked"
-        " before the label is printed. It is not offered for jewellery or cash.",
+        (
+            "Extended cover costs 1.2 % of the declared value, with a minimum of EUR 3.00 per shipment. It must be"
+            " booked before the label is printed. It is not offered for jewellery or cash."
+        ),
     ),
     (
         "claims.pdf",
-        "A claim for a damaged parcel must be filed within 14 calendar days of delivery. The packaging must be kept, so"
-        " that an inspector can see it. Compensation is never more than the proven cost of the goods.",
+        (
+            "A claim for a damaged parcel must be filed within 14 calendar days of delivery. The packaging must be"
+            " kept, so that an inspector can see it. Compensation is never more than the proven cost of the goods."
+        ),
     ),
     ("depot.txt", "The depot in Ghent opens at six. Its canteen serves soup on Tuesdays."),
 )

@@ -10,8 +10,9 @@ from pipelines.research.critique.claims import Claim
 from tests.factories.context import RecordingContext
 
 COVER = (
-    "Extended cover costs 1.2 % of the declared value, with a minimum of EUR 3.00 per shipment. It must be booked before"
-    " the label is printed. Extended cover is not offered for jewellery. The inspector comes within five working days."
+    "Extended cover costs 1.2 % of the declared value, with a minimum of EUR 3.00 per shipment. It must be booked"
+    " before the label is printed. Extended cover is not offered for jewellery. The inspector comes within five working"
+    " days."
 )
 DEPOT = "The depot in Ghent opens at six. Its canteen serves soup on Tuesdays."
 
