@@ -274,6 +274,7 @@ FAILURES: dict[str, str] = {
     "retry": "failed, and will be tried again",
     "too_deep": "jobs call jobs more levels deep than the operator allows",
     "too_many_children": "a job calls more child jobs than the operator allows",
+    "web_search_off": "the job wants the web, and the operator has configured no web search",
     "worker_lost": "the worker was lost, at every attempt",
     "worker_stopped": "the worker was stopped, and the job goes on elsewhere",
 }

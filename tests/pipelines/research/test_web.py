@@ -38,7 +38,7 @@ def answer_as(provider: str) -> dict[str, Any]:
 
 def opened(service: SearchService, provider: str, **more: Any) -> WebSearch:
     settings = Settings(
-        web_search=provider,  # type: ignore[arg-type]
+        web_search=provider,
         web_search_url=service.url,
         web_search_key=SecretStr("k3y"),
         **{"web_search_timeout_seconds": 5.0, **more},
@@ -116,4 +116,4 @@ def test_settings_that_do_not_fit_together_are_refused() -> None:
     with pytest.raises(ValueError, match="WEB_SEARCH_KEY"):
         open_web_search(Settings(web_search="tavily"))
     with pytest.raises(ValidationError):
-        Settings(web_search="altavista")  # type: ignore[arg-type]
+        Settings(web_search="altavista")
