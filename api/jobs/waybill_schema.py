@@ -139,6 +139,15 @@ class WaybillRecord(BaseModel):
     proof: WaybillProof
 
 
+class WaybillArtifact(BaseModel):
+    """A file that the job left behind, by its digest."""
+
+    name: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+
+
 class WaybillExperiment(BaseModel):
     """An experiment that the job took part in; `state` and `reason` are those at the time of issue."""
 
@@ -190,5 +199,6 @@ class Waybill(BaseModel):
     policy_decisions: list[WaybillDecision]
     children: list[WaybillChild]
     result: WaybillResult
+    artifacts: list[WaybillArtifact]
     audit: WaybillAudit
     signature: WaybillSignature

@@ -65,11 +65,14 @@ def test_a_file_is_uploaded_read_listed_downloaded_and_deleted(api: RunningApi, 
 
 
 def test_the_same_request_again_is_the_same_file(project: httpx.Client) -> None:
-    sent = {"params": {"name": "a.txt"}, "content": b"once", "headers": {"Idempotency-Key": "a"}}
-    first, again = project.post("/v1/files", **sent), project.post("/v1/files", **sent)
+    def send(content: bytes) -> httpx.Response:
+        headers = {"Idempotency-Key": "a"}
+        return project.post("/v1/files", params={"name": "a.txt"}, content=content, headers=headers)
+
+    first, again = send(b"once"), send(b"once")
     assert first.json()["id"] == again.json()["id"]
     assert again.headers["idempotent-replayed"] == "true"
-    other = project.post("/v1/files", **{**sent, "content": b"twice"})
+    other = send(b"twice")
     assert other.status_code == 422
 
 

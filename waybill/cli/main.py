@@ -5,11 +5,13 @@ from typing import Annotated
 import typer
 
 from waybill.cli import (
+    artifacts,
     audit,
     budgets,
     capabilities,
     costs,
     experiments,
+    files,
     jobs,
     keys,
     knowledge,
@@ -45,6 +47,7 @@ app.add_typer(jobs.app, name="jobs", rich_help_panel=_USE)
 app.add_typer(knowledge.app, name="kb", rich_help_panel=_USE)
 app.add_typer(capabilities.app, name="capabilities", rich_help_panel=_USE)
 app.add_typer(budgets.app, name="budgets", rich_help_panel=_USE)
+app.add_typer(files.app, name="files", rich_help_panel=_USE)
 app.add_typer(limits.app, name="limits", rich_help_panel=_USE)
 app.add_typer(retention.app, name="retention", rich_help_panel=_USE)
 app.add_typer(costs.app, name="costs", rich_help_panel=_USE)
@@ -57,6 +60,7 @@ app.add_typer(projects.app, name="projects", rich_help_panel=_USE)
 app.add_typer(members.app, name="members", rich_help_panel=_USE)
 app.add_typer(audit.app, name="audit", rich_help_panel=_USE)
 questions.register(jobs.app)
+artifacts.register(jobs.app)
 receipts.register(app, jobs.app, rich_help_panel=_USE)
 roles.register(app)
 

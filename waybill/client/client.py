@@ -8,6 +8,7 @@ from waybill.client.budgets import Budgets
 from waybill.client.capabilities import Capabilities
 from waybill.client.costs import Costs
 from waybill.client.experiments import Experiments
+from waybill.client.files import Files
 from waybill.client.jobs import Jobs
 from waybill.client.knowledge import KnowledgeBases
 from waybill.client.limits import Limits
@@ -39,6 +40,7 @@ class WaybillClient:
         self.budgets = Budgets(self._transport)
         self.limits = Limits(self._transport)
         self.retention = Retention(self._transport)
+        self.files = Files(self._transport)
         self.costs = Costs(self._transport)
         self.prices = Prices(self._transport)
         self.models = Models(self._transport)

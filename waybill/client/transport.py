@@ -95,6 +95,13 @@ class Transport:
         headers = {"Content-Type": "application/json"}
         return self._send("PUT", path, headers=headers, content=json.dumps(body).encode())
 
+    def put_bytes(
+        self, path: str, content: bytes, *, headers: Mapping[str, str], wait_seconds: float = 0.0
+    ) -> httpx.Response:
+        """PUT the bytes of `content`."""
+        sent = {"Content-Type": "application/octet-stream", **headers}
+        return self._send("PUT", path, headers=sent, content=content, wait_seconds=wait_seconds)
+
     def delete(self, path: str) -> httpx.Response:
         """DELETE `path`."""
         return self._send("DELETE", path)

@@ -17,6 +17,7 @@ from core.audit import service as audit
 from core.audit.documents import Record
 from core.audit.service import Proof
 from core.jobs import repository as jobs
+from core.jobs.artifacts import list_artifacts
 from core.jobs.records import JobRecord
 from core.jobs.states import Priority
 from core.jobs.waybill import repository
@@ -87,6 +88,10 @@ def issue(session: Session, principal: Principal, job_id: UUID, signer: Signer) 
         "policy_decisions": [_decision(record) for record in records if record.action.startswith(_POLICY)],
         "children": [_child(child) for child in repository.children(session, principal, job_id)],
         "result": {"state": str(job.state), "digest": _hex(result)},
+        "artifacts": [
+            {"name": each.name, "content_type": each.content_type, "size_bytes": each.size_bytes, "sha256": each.sha256}
+            for each in list_artifacts(session, principal, job_id)
+        ],
         "audit": _audit(records, proofs),
     }
     return sign(signer, _exact(document))

@@ -353,7 +353,8 @@ BEGIN
   IF lost = '{}' THEN
     RETURN 0;
   END IF;
-  PERFORM FROM jobs WHERE id IN (SELECT job_id FROM unnest(lost)) ORDER BY id FOR NO KEY UPDATE;
+  -- Children before their parents, as where a child ends.
+  PERFORM FROM jobs WHERE id IN (SELECT job_id FROM unnest(lost)) ORDER BY id DESC FOR NO KEY UPDATE;
   PERFORM FROM reservations WHERE root_job_id IN (SELECT root_job_id FROM unnest(lost))
     ORDER BY root_job_id FOR UPDATE;
   PERFORM ledger_lock(ARRAY(SELECT DISTINCT unnest(balance_ids) FROM reservations

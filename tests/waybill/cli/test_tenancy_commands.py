@@ -72,7 +72,7 @@ def test_a_client_is_let_in_as_the_guide_says(cli: Cli) -> None:
 
 def test_keys_made_on_the_database_administer_nothing_unless_asked_to(cli: Cli, api: RunningApi) -> None:
     made = document(cli, "keys", "create", "--organization", "quiet")
-    assert {scope.partition(":")[0] for scope in made["scopes"]} == {"jobs", "knowledge"}
+    assert {scope.partition(":")[0] for scope in made["scopes"]} == {"files", "jobs", "knowledge"}
     assert error(cli, "keys", "create", "--role", "emperor") == (2, "role_unknown")
     auditor = document(cli, "keys", "create", "--role", "auditor", "--scope", "jobs:write")
     assert set(auditor["scopes"]) == Role.AUDITOR.scopes | {"jobs:write"}

@@ -1,0 +1,109 @@
+"""``waybill files``: what clients upload for their jobs to read."""
+
+import mimetypes
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from waybill.cli.connect import connect
+from waybill.cli.exits import EPILOG
+from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.output import Output
+
+app = typer.Typer(no_args_is_help=True, help="Files: upload what jobs are to read.", epilog=EPILOG)
+
+FileId = Annotated[str, typer.Argument(metavar="FILE", help="Its id: file_….", show_default=False)]
+
+
+@app.command(epilog=EPILOG)
+def upload(
+    paths: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="What to send.", show_default=False)],
+    content_type: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE/SUBTYPE", show_default=False, help="Instead of by its name.")
+    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Upload files, and print their ids. Large ones go in parts, and show how far they are.
+
+    Example: waybill files upload receipt.png
+    """
+    output = Output(as_json=as_json)
+    made = []
+    with connect(url, api_key) as client:
+        for path in paths:
+            kind = content_type or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+            file = client.files.upload(path, content_type=kind, on_progress=partial(_tell, output, path.name))
+            made.append(file)
+            output.show(f"{file.id}  {file.name}  {file.content_type}")
+    if as_json:
+        output.document([file.as_json() for file in made])
+
+
+@app.command("list", epilog=EPILOG)
+def list_files(
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """List the project's files, newest first."""
+    from waybill.cli.tables import moment, size, table
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        page = client.files.list(limit=limit, cursor=cursor)
+    if as_json:
+        output.document(page.as_json())
+        return
+    if not page.data:
+        output.note("no files; `waybill files upload PATH` sends one")
+        return
+    made = table("FILE", "NAME", "TYPE", "SIZE", "CREATED", "EXPIRES")
+    for each in page.data:
+        expires = moment(each.expires_at) if each.expires_at else ""
+        made.add_row(each.id, each.name, each.content_type, size(each.size_bytes), moment(each.created_at), expires)
+    output.show(made)
+    if page.next_cursor:
+        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+
+
+@app.command(epilog=EPILOG)
+def download(
+    file: FileId,
+    to: Annotated[
+        Path | None, typer.Option("--to", "-o", dir_okay=False, show_default=False, help="Where; else its own name.")
+    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Download a file. An existing one is not overwritten."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        found = client.files.get(file)
+        target = to or Path(found.name)
+        with target.open("xb") as written:
+            client.files.download(file, written)
+    output.show(f"{target} written")
+    if as_json:
+        output.document({**found.as_json(), "path": str(target)})
+
+
+@app.command(epilog=EPILOG)
+def delete(file: FileId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Delete a file. Jobs that read it later fail."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        client.files.delete(file)
+    output.show(f"{file} is deleted")
+    if as_json:
+        output.document({"id": file, "deleted": True})
+
+
+def _tell(output: Output, name: str, done: int, total: int) -> None:
+    output.note(f"{name}: {done * 100 // total} %", style="dim")
