@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from importlib import import_module
 from statistics import median
 
 import psutil
@@ -38,11 +39,8 @@ def _load_elsewhere(pool: str) -> dict[str, float]:
 
 
 def _load(pool: str) -> None:
-    import workers.app
-    import workers.runtime
-
-    assert workers.app
-    assert workers.runtime
+    import_module("workers.app")
+    import_module("workers.runtime")
     began = time.perf_counter()
     for manifest in manifests().values():
         if manifest.pool == pool:

@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
-_SOME = ("claims", "drivers", "security", "gaps")
+_SOME = ("claims", "drivers", "security", "nothing")
 
 
 @pytest.fixture(scope="module", autouse=True)
