@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from core.kit.settings import Settings
-from tests.evals.research.__main__ import passes, report
+from tests.evals.research.__main__ import COVERAGE, SUPPORT, report
 from tests.evals.research.run import read_questions, run
 from tests.factories.knowledge import CORPUS, Library, open_library
 
@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
-_SOME = ("claims", "drivers", "security", "nothing")
+_SOME = ("claims", "drivers", "security", "gaps")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -33,10 +33,11 @@ def library(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield library
 
 
-def test_some_questions_on_their_own_documents_pass_at_the_set_s_marks(library: Library) -> None:
-    """All of them on the whole corpus take minutes: ``make evals``."""
+def test_some_questions_on_their_own_documents_are_supported_and_covered(library: Library) -> None:
+    """``make evals`` asks all of them on the whole corpus, and for restraint too, which four parts cannot measure."""
     score = run(library, [label for label in read_questions() if label["id"] in _SOME])
-    assert passes(score), report(score)
+    assert score.support >= SUPPORT, report(score)
+    assert score.coverage >= COVERAGE, report(score)
 
 
 def test_the_set_is_labelled_with_what_its_documents_are() -> None:
