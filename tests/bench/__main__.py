@@ -32,7 +32,7 @@ _JOBS: dict[str, Benchmark] = {
 def main(names: list[str]) -> int:
     """Run the named benchmarks, or all; returns 0 also when a target is missed, which the table shows."""
     console = Console()
-    wanted = names or [*_JOBS, "retrieval", "audit"]
+    wanted = names or [*_JOBS, "retrieval", "audit", "entries"]
     rows: list[Row] = []
     if any(name in _JOBS for name in wanted):
         with servers() as systems, console.status("starting") as status:
@@ -51,6 +51,11 @@ def main(names: list[str]) -> int:
 
         with console.status("100,000 audit records"):
             rows += measure_audit()
+    if "entries" in wanted:
+        from tests.bench.entries import measure as measure_entries
+
+        with console.status("loading every pool"):
+            rows += measure_entries()
     _draw(console, rows)
     _write(ROOT / "build" / "bench.json", rows)
     return 0

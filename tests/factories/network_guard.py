@@ -59,6 +59,13 @@ class OutboundConnection(OSError):
 _guard = _Guard()
 
 
+def watch_process() -> list[str]:
+    """Refuse from now on, until this process ends, what the fixture refuses; returns what is attempted, as it grows."""
+    _guard.install()
+    _guard.watching = True
+    return _guard.attempts
+
+
 @pytest.fixture(autouse=True)
 def network_guard() -> Iterator[list[str]]:
     """Refuse whatever is neither loopback nor a Unix socket, and fail the test for it. Yields what was attempted."""

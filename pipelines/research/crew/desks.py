@@ -4,6 +4,7 @@ Each function answers in the form that the agent's task asks for, so that what r
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from core.gateway.calls import JobModels
 from core.gateway.models import Ability, ChatRequest, Passage, Question
@@ -12,10 +13,15 @@ from pipelines.research.crew.formats import write_objection, write_order, write_
 from pipelines.research.critique.claims import Block
 from pipelines.research.state import Found, Note, Objection, Part
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 # Cosine of two sentences that say the same.
 _SAME = 0.92
 # A note is told where it answers better by this much than where it was found.
 _BETTER_BY = 0.08
+# A note this much further from its question than the closest one of its section is left out.
+_FURTHER_BY = 0.3
 # Cosine below which a sentence has nothing to do with the question that it is to answer.
 _FOREIGN = 0.12
 
@@ -57,7 +63,16 @@ def arrange(models: JobModels, plan: Sequence[Part], notes: Sequence[Note], sour
         # Rows of a table stay beside its header, which is a note of the same part.
         moves = close[best] - close[note["part"]] > _BETTER_BY and not _is_row(quotes[number])
         order[best if moves else note["part"]].append(number)
-    return write_order(order)
+    return write_order(
+        [_without_far(section, quotes, said @ questions[number]) for number, section in enumerate(order)]
+    )
+
+
+def _without_far(section: Sequence[int], quotes: Sequence[str], closeness: "NDArray[Any]") -> list[int]:
+    """The notes that are about as close to the question as the closest of them; rows of a table are not compared."""
+    close = {number: float(closeness[number]) for number in section if not _is_row(quotes[number])}
+    least = max(close.values(), default=0.0) - _FURTHER_BY
+    return [number for number in section if close.get(number, least) >= least]
 
 
 def set_section(

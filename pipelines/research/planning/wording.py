@@ -10,11 +10,12 @@ from core.gateway.extraction.words import content_words
 from pipelines.research.schemas import Origin
 from pipelines.research.state import Part
 
-_ASKS = (
-    r"(?:what|how|which|when|where|who|whom|whose|why|is|are|was|were|do|does|did|can|could|may|must|should|will|would)"
-)
-_JOINT = re.compile(rf"\s*(?:;|,?\s+and(?:\s+also)?|,)\s+(?={_ASKS}\s)", re.IGNORECASE)
-_OPENING = re.compile(rf"^(?:and\s+|also\s+)?(?:(?:in|to|for|at|by|from|on)\s+)?{_ASKS}\s", re.IGNORECASE)
+_OPEN = r"(?:what|how|which|when|where|who|whom|whose|why)"
+_CLOSED = r"(?:is|are|was|were|do|does|did|can|could|may|must|should|will|would)"
+_BEFORE = r"(?:(?:in|to|for|at|by|from|on|with|under|until|since|up to)\s+)?"
+_JOINT = re.compile(rf"\s*(?:;|,?\s+and(?:\s+also)?|,)\s+(?=(?:{_BEFORE}{_OPEN}|{_CLOSED})\s)", re.IGNORECASE)
+_OPENING = re.compile(rf"^(?:and\s+|also\s+)?(?:{_BEFORE}{_OPEN}|{_CLOSED})\s", re.IGNORECASE)
+_ASKS_OPENLY = re.compile(rf"^{_BEFORE}{_OPEN}\s", re.IGNORECASE)
 _LISTING = re.compile(
     r"(?:,?\s+(?:in terms of|with (?:respect|regard) to|with emphasis on|regarding|concerning|covering|including)\s+"
     r"|\s*:\s+)(?P<items>[^.?!]+)[.?!]*$",
@@ -55,12 +56,17 @@ def _questions(question: str) -> list[str]:
     found = []
     for sentence in asking:
         pieces = _JOINT.split(sentence)
-        # "and is" may join predicates of one question: what stands alone has to hold something to look for.
-        if len(pieces) > 1 and all(len(content_words(piece)) > 1 for piece in pieces) and _OPENING.match(pieces[0]):
+        if len(pieces) > 1 and all(_stands_alone(piece) for piece in pieces) and _OPENING.match(pieces[0]):
             found.extend(pieces)
         else:
             found.append(sentence)
     return [_tidy(piece) for piece in found]
+
+
+def _stands_alone(piece: str) -> bool:
+    """Whether a piece is a question of its own: "and is" may join two predicates of one."""
+    words = content_words(piece)
+    return bool(words) if _ASKS_OPENLY.match(piece) else len(words) > 1
 
 
 def _divide_one(question: str) -> list[Part]:

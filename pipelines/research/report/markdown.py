@@ -9,6 +9,7 @@ from pipelines.research.report.making import Making
 from pipelines.research.schemas import Claim, Section, Source, Unanswered
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~!&])")
+_ADDRESS = re.compile(r"https?://[\w.~:/?#@!$&'()*+,;=%-]+", re.ASCII)
 _STARTS_LIST = re.compile(r"^(\s*)([-+]|\d+[.)])(\s)")
 
 
@@ -88,8 +89,14 @@ def _table(sources: Sequence[Source]) -> str:
     lines = ["| | source | where |", "|---|---|---|"]
     for source in sources:
         title = escape(source.title) + (" (outside content)" if source.kind == "web" else "")
-        lines.append(f"| {source.number} | {title} | {escape(place_of(source))} |")
+        lines.append(f"| {source.number} | {title} | {_where(source)} |")
     return "\n".join(lines)
+
+
+def _where(source: Source) -> str:
+    """A place as text; an address as a link, if it holds nothing but what addresses do."""
+    is_link = source.url is not None and _ADDRESS.fullmatch(source.url)
+    return f"<{source.url}>" if is_link else escape(place_of(source))
 
 
 def _made(making: Making) -> list[str]:

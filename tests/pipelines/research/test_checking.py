@@ -10,9 +10,9 @@ from pipelines.research.critique.claims import Claim
 from tests.factories.context import RecordingContext
 
 COVER = (
-    "Extended cover costs 1.2 % of the declared value, with a minimum of EUR 3.00 per shipment."
-    " It must be booked before the label is printed. Extended cover is not offered for jewellery."
-    " The inspector comes within five working days."
+    "Extended cover costs 1.2 % of the declared value, with a minimum of EUR 3.00 per shipment. It must be booked"
+    " before the label is printed. Extended cover is not offered for jewellery. The inspector comes within five working"
+    " days."
 )
 DEPOT = "The depot in Ghent opens at six. Its canteen serves soup on Tuesdays."
 
@@ -57,3 +57,8 @@ def test_what_the_source_does_not_say_is_not(text: str, cited: tuple[int, ...], 
     finding = check(text, *cited)
     assert finding.support is None
     assert reason in finding.reason
+
+
+def test_what_is_near_but_not_near_enough_is_left_for_a_model_that_reads() -> None:
+    finding = check("Whoever wants extended cover has to order it early, prior to printing.", 1)
+    assert finding.is_open

@@ -12,10 +12,8 @@ def note(part: int) -> Note:
 
 
 def test_a_quote_is_taken_from_where_it_stands() -> None:
-    text = (
-        '[1] "First things come first here."\n- [1]: \u201cSecond things follow the first.\u201d\n'
-        '[2] "- Items have bullets too."'
-    )
+    first, second = '[1] "First things come first here."', "- [1]: \u201cSecond things follow the first.\u201d"
+    text = f'{first}\n{second}\n[2] "- Items have bullets too."'
     notes = read_quotes(text, 4, SOURCES, [1, 2])
     assert [(note["source"], note["part"]) for note in notes] == [(1, 4), (2, 4), (1, 4)]
     assert SOURCES[0]["text"][notes[2]["start"] : notes[2]["end"]] == "Items have bullets too."

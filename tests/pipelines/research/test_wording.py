@@ -12,6 +12,10 @@ from pipelines.research.planning.wording import divide
             ["How are damaged parcels claimed?", "What does extended cover cost?"],
         ),
         (
+            "What caused the stop in Ghent, and what did it cost, and up to which value is that insured?",
+            ["What caused the stop in Ghent?", "What did it cost?", "Up to which value is that insured?"],
+        ),
+        (
             "Who pays customs duties? When are parcels returned?",
             ["Who pays customs duties?", "When are parcels returned?"],
         ),

@@ -1,0 +1,40 @@
+"""``python -m tests.factories.guarded_research``: a whole research job in a fresh process that may reach nobody.
+
+Prints as JSON what the process tried to reach, from before CrewAI was imported to the end of the job, and the steps.
+"""
+
+import json
+import socket
+import sys
+import threading
+import warnings
+from contextlib import suppress
+
+from tests.factories.network_guard import OutboundConnection, watch_process
+
+
+def main() -> None:
+    """Prove that the guard hears, then run the job."""
+    attempts = watch_process()
+    for target in (("telemetry.example", 443), ("192.0.2.1", 443)):
+        with suppress(OutboundConnection):
+            socket.create_connection(target, timeout=1)
+    heard = len(attempts)
+    attempts.clear()
+    warnings.simplefilter("ignore")
+
+    from core.gateway.service import open_gateway
+    from core.kit.settings import Settings
+    from tests.factories.research import Research, finding
+
+    research = Research(open_gateway(Settings(model_base_url=None)), finding())
+    research.report("What does extended cover cost?", "kb_01kb0d3h5we3v9wq2m8c5r6t7x")
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(1)
+    told = {"heard": heard, "attempts": attempts, "steps": research.steps, "crewai": "crewai" in sys.modules}
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
+if __name__ == "__main__":
+    main()

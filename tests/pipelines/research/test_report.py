@@ -1,0 +1,114 @@
+"""The report as files: what stands in it is text, whoever wrote it."""
+
+import io
+from typing import Any
+
+import pypdf
+import pytest
+
+from pipelines.research.report.compose import compose
+from pipelines.research.report.making import making_of
+from pipelines.research.report.markdown import escape, render_markdown
+from pipelines.research.report.pdf import render_pdf
+from pipelines.research.state import ResearchState
+from tests.factories.research import FIGURES
+
+QUESTION = "What costs # *more*?"
+
+
+def state(**changes: Any) -> ResearchState:
+    made: dict[str, Any] = {
+        "question": QUESTION,
+        "model": "m",
+        "round": 1,
+        "plan": [
+            {"question": "One?", "query": "One?", "heading": "One?", "origin": "asked"},
+            {"question": "Two?", "query": "Two?", "heading": "Two?", "origin": "asked"},
+            {"question": "A topic", "query": "A topic", "heading": "A topic", "origin": "facet"},
+        ],
+        "sources": [
+            {"kind": "document", "title": "unused.md", "text": "Nothing."},
+            {"kind": "document", "title": "a|b.md", "text": "It is [so](http://x).", "page": 4, "section": "A > B"},
+            {"kind": "web", "title": "Page", "text": "Yes.", "url": "https://x.example/?a=1&b=_2_"},
+        ],
+        "candidates": [[2, 3], [1], [1]],
+        "drafts": ["\u201cIt is [so](http://x).\u201d [2] It is so. [3][2] Wrong. [3]", "", ""],
+        "verdicts": [
+            {"part": 0, "text": "\u201cIt is [so](http://x).\u201d", "cited": [2], "support": "quoted"},
+            {"part": 0, "text": "It is so.", "cited": [3, 2], "support": "entailed"},
+            {"part": 0, "text": "Wrong.", "cited": [3], "support": None},
+        ],
+        "removed": [{"part": 0, "text": "Wrong.", "reason": "no <b>reason</b>"}],
+        "searches": [
+            {"query": "One?", "where": "kb", "job_id": None, "state": "succeeded", "found": 2, "error": None},
+            {"query": "Two?", "where": "kb", "job_id": None, "state": "expired", "found": 0, "error": "expired"},
+        ],
+        "prompts": {},
+        **changes,
+    }
+    return made  # type: ignore[return-value]
+
+
+def test_sources_are_numbered_as_they_appear_and_only_those_that_are_cited() -> None:
+    body = compose(state())
+    assert [(source.number, source.title) for source in body.sources] == [(1, "a|b.md"), (2, "Page")]
+    assert [claim.sources for claim in body.sections[0].claims] == [[1], [1, 2]]
+
+
+def test_what_could_not_be_answered_says_why_and_topics_that_nobody_asked_for_are_no_gap() -> None:
+    [missing] = compose(state()).unanswered
+    assert (missing.question, missing.reason) == ("Two?", "search_failed")
+    assert "kb: expired" in missing.detail
+
+
+def test_a_section_that_was_searched_for_in_part_says_so() -> None:
+    searches = [
+        {"query": "One?", "where": where, "job_id": None, "state": "x", "found": 1, "error": error}
+        for where, error in (("kb", None), ("web", "web_search_failed"))
+    ]
+    body = compose(state(searches=searches))
+    assert any(each.question == "One?" and "answered in part" in each.detail for each in body.unanswered)
+
+
+def test_the_markdown_shows_markup_and_never_uses_it() -> None:
+    body = compose(state())
+    markdown = render_markdown(QUESTION, body, making_of(state(), body, FIGURES))
+    assert markdown.startswith("# What costs \\# \\*more\\*?\n")
+    assert "\\[so\\](" in markdown
+    assert "<b>" not in markdown
+    assert "a\\|b.md" in markdown
+    assert "| Page (outside content) | <https://x.example/?a=1&b=_2_> |" in markdown
+    assert "Cost: USD 0.012; time: 12.5 s" in markdown
+    assert "It is so. [1][2]" in markdown
+    assert "## Claims that were removed\n\n- Wrong. (no \\<b\\>reason\\</b\\>)" in markdown
+
+
+@pytest.mark.parametrize(
+    "hostile", ["![x](https://evil/?q=1)", "<script>", "[a]: http://b", "1. x", "- x", "`x`", "\n# x"]
+)
+def test_whatever_a_source_holds_is_text(hostile: str) -> None:
+    from markdown_it import MarkdownIt
+
+    tokens = MarkdownIt("commonmark").parse(escape(hostile))
+    kinds = {child.type for token in tokens for child in token.children or ()} | {token.type for token in tokens}
+    assert kinds <= {"paragraph_open", "paragraph_close", "inline", "text", "text_special"}
+
+
+def test_the_pdf_holds_the_whole_report_in_three_scripts() -> None:
+    question = "Żółć, Ελλάδα, Привет: 中文 \U0001f600?"
+    body = compose(state())
+    page_text = "\n".join(
+        page.extract_text()
+        for page in pypdf.PdfReader(io.BytesIO(render_pdf(question, body, making_of(state(), body, FIGURES)))).pages
+    )
+    for expected in ("Żółć, Ελλάδα, Привет", "1. One?", "[1][2]", "Two?", "Wrong.", "outside content", "USD 0.012"):
+        assert expected in page_text
+
+
+def test_a_report_of_nothing_says_so() -> None:
+    empty = state(drafts=["", "", ""], candidates=[[], [], []], removed=[], searches=[])
+    body = compose(empty)
+    making = making_of(empty, body, FIGURES)
+    assert "Nothing of this question could be answered" in render_markdown(QUESTION, body, making)
+    assert render_pdf(QUESTION, body, making).startswith(b"%PDF")
+    assert {each.reason for each in body.unanswered} == {"nothing_found"}
