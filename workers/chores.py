@@ -77,6 +77,17 @@ class Chores:
                 _tell("sealing", error)
             stop.wait(_SEAL_SECONDS if sealed < SEALED_AT_ONCE else 0.0)
 
+    def guard_forever(self, stop: threading.Event) -> None:
+        """Guard the running experiments, every few seconds, until `stop`.
+
+        Apart from the other duties: a bad version must not wait for somebody to have read the whole ledger.
+        """
+        while not stop.wait(GUARD_SECONDS):
+            try:
+                self.guard_experiments()
+            except Exception as error:  # noqa: BLE001 - the next look must come
+                _tell("experiments", error)
+
     def keep_house_forever(self, stop: threading.Event) -> None:
         """Do every other duty when it is due, one after the other, until `stop`."""
         settings = self._settings
@@ -85,7 +96,6 @@ class Chores:
             "verification": (settings.invariant_interval_seconds, self.verify),
             "invariants": (settings.invariant_interval_seconds, self.check),
             "retention": (settings.retention_interval_seconds, self.remove),
-            "experiments": (GUARD_SECONDS, self.guard_experiments),
         }
         began = monotonic()
         chores = [

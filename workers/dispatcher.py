@@ -180,7 +180,12 @@ class Dispatcher:
         """Dispatch until `stop`. Outages of Postgres or Redis are waited out."""
         threading.Thread(target=self._listen_forever, name="hints", daemon=True).start()
         chores = Chores(self._settings, self._database, self._signer)
-        for name, duty in (("sealer", chores.seal_forever), ("housekeeping", chores.keep_house_forever)):
+        duties = {
+            "sealer": chores.seal_forever,
+            "experiments": chores.guard_forever,
+            "housekeeping": chores.keep_house_forever,
+        }
+        for name, duty in duties.items():
             threading.Thread(target=duty, args=(self._stop,), name=name, daemon=True).start()
         next_sweep = next_housekeeping = 0.0
         while not self._stop.is_set():

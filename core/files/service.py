@@ -1,7 +1,7 @@
 """Files: register, read, delete, and put together what came in parts.
 
-Content goes into the blob store before its row is written, and leaves it before its row goes: what a crash leaves
-behind is a blob that the next sweep or the same request again removes, never a file without its content.
+Content goes into the blob store before its row is written: what a crash in between leaves behind is a blob that nothing
+refers to, never a file without its content. The sweep removes content before rows, so it can be killed anywhere.
 """
 
 import hashlib

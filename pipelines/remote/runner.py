@@ -99,11 +99,10 @@ class RemoteRunner:
                     return self._send(ctx, method, url, body)
             except _Passing as error:
                 failures += 1
-                if failures >= self._remote.max_tries:
+                pause = self._backoff.pause(failures, error.seconds)
+                # The job's next attempt comes later, and has time.
+                if failures >= self._remote.max_tries or pause is None:
                     raise CapabilityFailure(str(error), code="remote_unavailable", retryable=True) from None
-                pause = error.seconds
-                if pause is None:
-                    pause = min(self._backoff.most_seconds, self._backoff.base_seconds * 2 ** (failures - 1))
             wait(pause, ctx.check)
 
     def _send(self, ctx: JobContext, method: str, url: str, body: Any) -> tuple[int, Any, Mapping[str, str]]:

@@ -44,8 +44,9 @@ def watch(
     title: str = "",
     brief: bool = False,
     on_alive: Callable[[], None] | None = None,
+    on_event: Callable[[Event], None] | None = None,
 ) -> JobView:
-    """Show the job's events above `after` until it ends; returns what they told.
+    """Show the job's events above `after` until it ends; returns what they told. `on_event` hears each of them.
 
     Without a terminal, `brief` leaves out all lines but those on documents and on the job's end. `on_alive` is called
     whenever something came. Raises `StreamLost` and `ApiProblem`, as `WaybillClient.jobs.events` does.
@@ -59,6 +60,8 @@ def watch(
         for event in client.jobs.events(job_id, after=after, on_reconnect=reconnecting, on_alive=on_alive):
             view.fold(event)
             screen.see(view, event)
+            if on_event is not None:
+                on_event(event)
     return view
 
 

@@ -13,8 +13,8 @@ from waybill.demo.services import Services
 from waybill.demo.writing import (
     CANCELLED_AFTER_SECONDS,
     MODEL,
+    CancelledLater,
     ask_model,
-    cancelled_after,
     is_installed,
     written_by_model,
 )
@@ -121,7 +121,6 @@ def _ask(client: "WaybillClient", base_id: str, place: Place, output: Output) ->
 
 def _write(client: "WaybillClient", base_id: str, place: Place, output: Output) -> "Job | None":
     from waybill.cli.answers import cost_line
-    from waybill.cli.view import JobView
     from waybill.cli.watch import watch
 
     title = "5. A model that writes, on this machine"
@@ -131,18 +130,17 @@ def _write(client: "WaybillClient", base_id: str, place: Place, output: Output) 
     _heading(
         output,
         title,
-        f"{MODEL} streams real tokens without a key; what it says is mostly wrong, so it is cancelled after"
-        f" {CANCELLED_AFTER_SECONDS} seconds, and what it wrote by then is metered",
+        f"{MODEL} streams real tokens without a key; what it says is mostly wrong, so it is cancelled"
+        f" {CANCELLED_AFTER_SECONDS} seconds after its first word, and what it wrote by then is metered",
     )
-    with written_by_model(client, place), cancelled_after(client) as cancel_later:
+    with written_by_model(client, place):
         job = ask_model(client, base_id, LIVE_QUESTION, _LABEL)
-        cancel_later(job.id)
-        if output.as_json:
-            view = JobView()
-            for event in client.jobs.events(job.id, on_alive=place.tend):
-                view.fold(event)
-        else:
-            watch(client, job.id, output, title="writing", on_alive=place.tend)
+        with CancelledLater(client, job.id) as cancellation:
+            if output.as_json:
+                for event in client.jobs.events(job.id, on_alive=place.tend):
+                    cancellation.hear(event)
+            else:
+                watch(client, job.id, output, title="writing", on_alive=place.tend, on_event=cancellation.hear)
     job = client.jobs.get(job.id)
     output.show("", cost_line(job))
     return job

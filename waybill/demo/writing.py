@@ -1,21 +1,21 @@
 """The demo's generative model: the same question, written on this machine by a model of 98 MB, token by token."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from threading import Timer
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from waybill.client.errors import ClientError
 
 if TYPE_CHECKING:
-    from waybill.client import Job, WaybillClient
+    from waybill.client import Event, Job, WaybillClient
     from waybill.demo.place import Place
 
 MODEL = "local/smollm2"
 CAPABILITY = "knowledge.search"
-CANCELLED_AFTER_SECONDS = 6
+CANCELLED_AFTER_SECONDS = 3
 # An alias is in force everywhere after two seconds.
 _IN_FORCE_SECONDS = 2.2
 
@@ -46,24 +46,29 @@ def ask_model(client: "WaybillClient", base_id: str, question: str, label: dict[
     return client.jobs.submit(CAPABILITY, asked, priority="high", metadata=label)
 
 
-@contextmanager
-def cancelled_after(
-    client: "WaybillClient", seconds: float = CANCELLED_AFTER_SECONDS
-) -> Iterator[Callable[[str], None]]:
-    """Yields what is called with a job's id to cancel it so much later, unless the block has ended by then."""
-    timers: list[Timer] = []
+class CancelledLater:
+    """Cancels a job some seconds after the first piece of its text, unless the block has ended by then."""
 
-    def cancel(job_id: str) -> None:
+    def __init__(self, client: "WaybillClient", job_id: str, seconds: float = CANCELLED_AFTER_SECONDS) -> None:
+        self._client = client
+        self._job_id = job_id
+        self._seconds = seconds
+        self._timer: Timer | None = None
+
+    def hear(self, event: "Event") -> None:
+        """Take notice of the job's next event."""
+        if event.type == "message.delta" and self._timer is None:
+            self._timer = Timer(self._seconds, self._cancel)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _cancel(self) -> None:
         with suppress(ClientError):
-            client.jobs.cancel(job_id)
-
-    def later(job_id: str) -> None:
-        timers.append(Timer(seconds, cancel, (job_id,)))
-        timers[-1].daemon = True
-        timers[-1].start()
-
-    try:
-        yield later
-    finally:
-        for timer in timers:
-            timer.cancel()
+            self._client.jobs.cancel(self._job_id)

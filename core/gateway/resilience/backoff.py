@@ -24,13 +24,17 @@ class Backoff:
 
     def seconds(self, failures: int, error: GatewayError) -> float | None:
         """How long to wait after the `failures`-th failure, counted from 1; None when it is not worth waiting."""
+        return self.pause(failures, error.retry_after_seconds)
+
+    def pause(self, failures: int, retry_after_seconds: float | None) -> float | None:
+        """The same, for whatever failed and asked to be left alone for so long."""
         # What spreads the load need not be secret.
         jitter = random.uniform(0, min(self.most_seconds, self.base_seconds * 2 ** (failures - 1)))  # noqa: S311
-        if error.retry_after_seconds is None:
+        if retry_after_seconds is None:
             return jitter
-        if error.retry_after_seconds > self.retry_after_most_seconds:
+        if retry_after_seconds > self.retry_after_most_seconds:
             return None
-        return max(jitter, error.retry_after_seconds)
+        return max(jitter, retry_after_seconds)
 
 
 def wait(seconds: float, check: Callable[[], None]) -> None:

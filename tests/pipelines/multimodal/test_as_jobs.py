@@ -3,7 +3,6 @@
 import hashlib
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from core.files.service import FileService
@@ -23,8 +22,9 @@ from tests.factories.waiting import wait_until
 SAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "multimodal"
 
 
-@pytest.mark.slow
 def test_a_killed_worker_loses_no_page_that_was_read(settings: Settings, tmp_path: Path) -> None:
+    # Recognition keeps the machine busy: a lease as short as other tests have would be lost besides.
+    settings = settings.model_copy(update={"lease_seconds": 10.0})
     tenant, files, path = new_tenant(settings), FileService(settings, open_blob_store(settings)), tmp_path / "scan.pdf"
     with Image.open(SAMPLES / "receipt.png") as receipt:
         page = receipt.convert("RGB")
@@ -39,24 +39,22 @@ def test_a_killed_worker_loses_no_page_that_was_read(settings: Settings, tmp_pat
         new = NewJob(capability="multimodal.understand", pool="multimodal", input=payload, priority=Priority("normal"))
         job = tenant.service.submit(session, tenant.principal, new)
 
-    def steps(attempt: int) -> list[str]:
+    def steps(attempt: int, event: str = "step.finished") -> list[str]:
         events = tenant.events(job.id)
-        return [each.data["step"] for each in events if each.type == "step.finished" and each.attempt == attempt]
+        return [each.data["step"] for each in events if each.type == event and each.attempt == attempt]
 
     with dispatcher(settings):
         with worker(settings, "multimodal", 1) as first:
             with connect(settings) as redis:
                 LivePublisher(redis, settings).publish([queued_event(job)], hint=job.pool)
-            wait_until(lambda: "read" in steps(1), what="the first pages", timeout_seconds=60)
+            # The second batch begins when the first one is stored.
+            wait_until(lambda: steps(1, "step.started").count("read") == 2, what="the first pages", timeout_seconds=60)
             first.kill()
         with worker(settings, "multimodal", 1):
             ended = tenant.wait(job.id, timeout_seconds=90)[0]
 
     assert (ended.state, ended.error) == (JobState.SUCCEEDED, None)
-    # A batch whose worker died between its end and its checkpoint is read once more; no other is.
-    done = [step for attempt in range(1, ended.attempt + 1) for step in steps(attempt)]
-    assert [step for step in done if step != "read"] == ["inspect", "answer", "mark"]
-    assert done.count("read") in {3, 4}
+    assert steps(1) + steps(2) == ["inspect", "read", "read", "read", "answer", "mark"]
     output = UnderstandOutput.model_validate(tenant.result(job.id))
     assert "19.90" in (output.answer or "")
     assert [part.page for part in output.read] == [1, 2, 3, 4, 5, 6]
