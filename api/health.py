@@ -5,14 +5,13 @@ from typing import Any, Literal
 
 import redis
 from fastapi import Request, Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 from sqlalchemy import text
 
 from api.answers import respond_json
 from api.deps import Runtime, get_runtime
 from api.openapi import problems
 from api.routing import new_router, public
-from api.wire import Wire
 from core.kit.db import is_unavailable
 from core.kit.errors import Unavailable
 from core.kit.metrics import exposition
@@ -23,20 +22,20 @@ _PROBE_SECONDS = 3.0
 _PING = text("SELECT 1")
 
 
-class Health(Wire):
+class Health(BaseModel):
     """The process answers."""
 
     status: Literal["ok"]
 
 
-class Dependency(Wire):
+class Dependency(BaseModel):
     """One thing that Waybill depends on."""
 
     status: Literal["up", "down"]
     detail: str | None = Field(None, description="The kind of failure.")
 
 
-class Readiness(Wire):
+class Readiness(BaseModel):
     """Whether requests can be served. `degraded`: jobs are accepted and read, live events and dispatching wait."""
 
     status: Literal["ready", "degraded"]

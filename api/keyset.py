@@ -1,17 +1,17 @@
 """``/.well-known/jwks.json``: the public keys by which seals and waybills are checked."""
 
 from fastapi import Request, Response
+from pydantic import BaseModel
 
 from api.answers import respond_json
 from api.deps import get_runtime
 from api.openapi import problems
 from api.routing import new_router, public
-from api.wire import Wire
 
 router = new_router("/.well-known", "audit")
 
 
-class PublicKey(Wire):
+class PublicKey(BaseModel):
     """An Ed25519 key as a JSON Web Key (RFC 8037)."""
 
     kty: str
@@ -22,7 +22,7 @@ class PublicKey(Wire):
     x: str
 
 
-class KeySet(Wire):
+class KeySet(BaseModel):
     """A JSON Web Key Set (RFC 7517): the key that signs now, and those that did before."""
 
     keys: list[PublicKey]

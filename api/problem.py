@@ -12,11 +12,10 @@ import psycopg
 import psycopg_pool
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import exc as sqlalchemy_exc
 from starlette.exceptions import HTTPException
 
-from api.wire import Wire
 from core.kit.db import is_unavailable
 from core.kit.errors import Unauthenticated, Unprocessable, WaybillError
 from core.kit.logging import get_logger
@@ -35,7 +34,7 @@ _HTTP_CODES = {
 _log = get_logger(__name__)
 
 
-class FieldProblem(Wire):
+class FieldProblem(BaseModel):
     """One wrong field: where it is, what is wrong with it and what would be right."""
 
     path: str = Field(description="Where: `body.input.question`, `query.limit`, `path.job_id`.")
@@ -43,7 +42,7 @@ class FieldProblem(Wire):
     message: str = Field(description="What is wrong, and what would be right.")
 
 
-class Problem(Wire):
+class Problem(BaseModel):
     """A problem document (RFC 9457)."""
 
     model_config = ConfigDict(extra="allow")

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.wire import Wire
 from core.audit.documents import Record
 from core.audit.findings import Kind
 from core.audit.service import Proof
@@ -14,7 +13,7 @@ from core.audit.service import Proof
 EXAMPLE_ID = "aud_01jd3q8v9tfq8a1b2c3d4e5f6g"
 
 
-class SealedRecord(Wire):
+class SealedRecord(BaseModel):
     """A record as it is hashed: the leaf is SHA-256 over a zero byte and the canonical JSON (RFC 8785) of this."""
 
     version: int
@@ -42,14 +41,14 @@ class AuditRecord(SealedRecord):
     )
 
 
-class AuditPage(Wire):
+class AuditPage(BaseModel):
     """Records, newest first."""
 
     data: list[AuditRecord]
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
-class AuditSeal(Wire):
+class AuditSeal(BaseModel):
     """A link of the organisation's chain."""
 
     version: int
@@ -66,7 +65,7 @@ class AuditSeal(Wire):
     signature: str
 
 
-class InclusionProof(Wire):
+class InclusionProof(BaseModel):
     """Proof that the record is in the seal: hash it, hash upwards along `path`, and compare with the seal's root."""
 
     record: SealedRecord
@@ -76,7 +75,7 @@ class InclusionProof(Wire):
     seal: AuditSeal
 
 
-class AuditFinding(Wire):
+class AuditFinding(BaseModel):
     """One thing that is wrong, and where."""
 
     kind: Kind
@@ -86,7 +85,7 @@ class AuditFinding(Wire):
     last_sequence: int | None
 
 
-class AuditReport(Wire):
+class AuditReport(BaseModel):
     """The outcome of a verification of the organisation's trail."""
 
     intact: bool
@@ -106,7 +105,7 @@ class AuditReport(Wire):
     findings: list[AuditFinding]
 
 
-class EraseSubject(Wire):
+class EraseSubject(BaseModel):
     """A request to erase a person from the trail."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"data_subject": "ada@example.org"}]})
@@ -116,7 +115,7 @@ class EraseSubject(Wire):
     )
 
 
-class AuditErasure(Wire):
+class AuditErasure(BaseModel):
     """What an erasure did. Digests stay in the records, and without their salts tell nothing."""
 
     id: str

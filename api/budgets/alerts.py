@@ -6,14 +6,13 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Path, Query, Request, Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from api import cursors
 from api.answers import parse_id, respond_json
 from api.deps import get_runtime
 from api.openapi import problems
 from api.routing import caller, new_router, requires
-from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import BUDGET
 from core.kit.money import format_money
@@ -25,7 +24,7 @@ BudgetId = Annotated[str, Path(description="The budget's id.", examples=["bud_01
 _PAGE_MAX = 200
 
 
-class Alert(Wire):
+class Alert(BaseModel):
     """A threshold that was crossed, once in a period."""
 
     threshold: int = Field(description="In percent of the limit.")
@@ -35,7 +34,7 @@ class Alert(Wire):
     raised_at: datetime
 
 
-class AlertPage(Wire):
+class AlertPage(BaseModel):
     """Alerts."""
 
     data: list[Alert]

@@ -4,9 +4,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import BUDGET, KEY, ORGANIZATION, PROJECT, encode
 from core.kit.money import format_money
@@ -35,7 +34,7 @@ _EXHAUSTION_HELP = "What becomes of a running job that finds no room: it fails, 
 _THRESHOLDS_HELP = "Percentages of the limit whose crossing is recorded, each once in a period."
 
 
-class CreateBudget(Wire):
+class CreateBudget(BaseModel):
     """A request for a budget. It is in force for every job accepted from then on."""
 
     model_config = ConfigDict(
@@ -52,7 +51,7 @@ class CreateBudget(Wire):
     thresholds: Thresholds = Field(list(THRESHOLDS), description=_THRESHOLDS_HELP)
 
 
-class UpdateBudget(Wire):
+class UpdateBudget(BaseModel):
     """What to change; what is absent stays as it is."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"limit_usd": "400.00"}]})
@@ -63,7 +62,7 @@ class UpdateBudget(Wire):
     thresholds: Thresholds | None = Field(None, description=_THRESHOLDS_HELP)
 
 
-class Balance(Wire):
+class Balance(BaseModel):
     """What a budget has reserved and spent in its current period."""
 
     period_start: datetime | None = Field(description="Null for a budget without periods.")
@@ -73,7 +72,7 @@ class Balance(Wire):
     crossed: list[int] = Field(description="Thresholds crossed in this period, in percent.")
 
 
-class Budget(Wire):
+class Budget(BaseModel):
     """What an organisation, a project or a key may spend."""
 
     id: str = Field(examples=["bud_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -90,7 +89,7 @@ class Budget(Wire):
     archived_at: datetime | None
 
 
-class BudgetPage(Wire):
+class BudgetPage(BaseModel):
     """Budgets, newest first."""
 
     data: list[Budget]

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from api.wire import Wire
 from core.capability import Manifest
 
 
-class Capability(Wire):
+class Capability(BaseModel):
     """Something that can be asked for, with the JSON Schemas of what goes in and what comes out."""
 
     id: str = Field(examples=["knowledge.search"])
@@ -24,7 +23,7 @@ class Capability(Wire):
     deadline_seconds: int
 
 
-class CapabilityPage(Wire):
+class CapabilityPage(BaseModel):
     """Every capability; there is one page."""
 
     data: list[Capability]

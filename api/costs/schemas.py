@@ -5,9 +5,8 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import KEY, PROJECT, encode
 from core.kit.money import ZERO, format_money
@@ -23,7 +22,7 @@ _GROUP_HELP = (
 _GROUP_EXAMPLE = {"project_id": "prj_01jd3q8v9tfq8a1b2c3d4e5f6g", "project": "claims", "day": "2026-11-23"}
 
 
-class CostLine(Wire):
+class CostLine(BaseModel):
     """What a group cost. Amounts are US dollars, as decimal strings, exact to nine places."""
 
     group: dict[str, str | None] = Field(description=_GROUP_HELP, examples=[_GROUP_EXAMPLE])
@@ -34,7 +33,7 @@ class CostLine(Wire):
     jobs: int = Field(description="Jobs they belong to.")
 
 
-class CostTotal(Wire):
+class CostTotal(BaseModel):
     """The sum of all lines."""
 
     amount_usd: str
@@ -43,7 +42,7 @@ class CostTotal(Wire):
     calls: int
 
 
-class CostReport(Wire):
+class CostReport(BaseModel):
     """Costs by group. A charge belongs to the moment at which its job was accepted, as budgets count."""
 
     begins: datetime = Field(alias="from")
@@ -53,7 +52,7 @@ class CostReport(Wire):
     total: CostTotal
 
 
-class UsageLine(Wire):
+class UsageLine(BaseModel):
     """What a group consumed."""
 
     group: dict[str, str | None] = Field(description=_GROUP_HELP, examples=[_GROUP_EXAMPLE])
@@ -65,7 +64,7 @@ class UsageLine(Wire):
     jobs: int
 
 
-class UsageReport(Wire):
+class UsageReport(BaseModel):
     """Usage by group, over the same charges as a cost report."""
 
     begins: datetime = Field(alias="from")

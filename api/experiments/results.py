@@ -5,14 +5,13 @@ from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import Request, Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from api.answers import parse_id, respond_json
 from api.deps import get_runtime
 from api.experiments.routes import ExperimentId
 from api.openapi import problems
 from api.routing import caller, new_router, requires
-from api.wire import Wire
 from core.kit.ids import EXPERIMENT, encode
 from core.registry.experiments.outcomes import MEANS
 from core.registry.experiments.results import ArmResult, Comparison, Results
@@ -24,7 +23,7 @@ router = new_router("/v1/experiments", "experiments")
 Digits = float | None
 
 
-class Interval(Wire):
+class Interval(BaseModel):
     """An estimate and the ends of its confidence sequence; an end is null while there is no bound."""
 
     estimate: Digits = Field(description="Null without observations.")
@@ -40,7 +39,7 @@ class Difference(Interval):
     is_significant: bool
 
 
-class Means(Wire):
+class Means(BaseModel):
     """Per outcome: the share of successes, ratings from 0 to 1, US dollars, and seconds of what succeeded."""
 
     success: Interval
@@ -49,7 +48,7 @@ class Means(Wire):
     latency: Interval
 
 
-class Differences(Wire):
+class Differences(BaseModel):
     """The same, as differences."""
 
     success: Difference
@@ -58,7 +57,7 @@ class Differences(Wire):
     latency: Difference
 
 
-class ArmResults(Wire):
+class ArmResults(BaseModel):
     """One arm. Cost is in US dollars, latency in seconds."""
 
     arm: str
@@ -74,7 +73,7 @@ class ArmResults(Wire):
     )
 
 
-class ArmComparison(Wire):
+class ArmComparison(BaseModel):
     """A treatment against the control. The verdict is about success, which the experiment was planned for."""
 
     arm: str
@@ -82,14 +81,14 @@ class ArmComparison(Wire):
     differences: Differences
 
 
-class Mismatch(Wire):
+class Mismatch(BaseModel):
     """Whether the arms got the units that their weights promise. If not, nothing else here can be trusted."""
 
     p_value: float
     is_mismatched: bool
 
 
-class Progress(Wire):
+class Progress(BaseModel):
     """How far the experiment is on the way to its planned size."""
 
     units: int
@@ -97,7 +96,7 @@ class Progress(Wire):
     share: float
 
 
-class ExperimentResults(Wire):
+class ExperimentResults(BaseModel):
     """What an experiment shows now."""
 
     experiment_id: str

@@ -4,10 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
-from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import ARM, EXPERIMENT, MODEL_VERSION, PROJECT, encode
 from core.registry.experiments import rules
@@ -39,7 +38,7 @@ _EXAMPLE: JsonDict = {
 }
 
 
-class NewArm(Wire):
+class NewArm(BaseModel):
     """One of the versions to compare. An arm that overrides nothing leaves everything as it is."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
@@ -57,7 +56,7 @@ class NewArm(Wire):
     prompt_digest: Annotated[str, _DIGEST] | None = Field(None, description="The version of that prompt: `sha256:…`.")
 
 
-class PlanRequest(Wire):
+class PlanRequest(BaseModel):
     """What must be said before there are data; it fixes how many units are needed, and the boundary of the test."""
 
     model_config = ConfigDict(extra="forbid")
@@ -68,7 +67,7 @@ class PlanRequest(Wire):
     power: float = Field(0.8, ge=0.5, le=0.999, description="How often that difference is found by then.")
 
 
-class Guardrail(Wire):
+class Guardrail(BaseModel):
     """How much worse than the control a treatment may be."""
 
     model_config = ConfigDict(extra="forbid")
@@ -81,7 +80,7 @@ class Guardrail(Wire):
     )
 
 
-class RampStep(Wire):
+class RampStep(BaseModel):
     """A step on the way to the full weights, held for so long and until each treatment has so many units."""
 
     model_config = ConfigDict(extra="forbid")
@@ -91,7 +90,7 @@ class RampStep(Wire):
     hold_units: int = Field(0, ge=0, le=_UNITS_MAX)
 
 
-class Canary(Wire):
+class Canary(BaseModel):
     """Promote or roll back by the guardrails, without a person."""
 
     model_config = ConfigDict(extra="forbid")
@@ -103,7 +102,7 @@ class Canary(Wire):
     )
 
 
-class CreateExperiment(Wire):
+class CreateExperiment(BaseModel):
     """A request for an experiment. It assigns nobody until it is started."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
@@ -119,7 +118,7 @@ class CreateExperiment(Wire):
     canary: Canary | None = None
 
 
-class Reason(Wire):
+class Reason(BaseModel):
     """Why, for the trail."""
 
     model_config = ConfigDict(extra="forbid")
@@ -133,7 +132,7 @@ class Promote(Reason):
     arm: Name
 
 
-class SetWeights(Wire):
+class SetWeights(BaseModel):
     """How much of the treatments' weights is in force, or other weights, by the arms' names; or both."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"share": 0.25}]})
@@ -142,7 +141,7 @@ class SetWeights(Wire):
     weights: dict[str, float] | None = Field(None, max_length=rules.ARMS_MAX)
 
 
-class Arm(Wire):
+class Arm(BaseModel):
     """An arm of an experiment."""
 
     model_config = ConfigDict(protected_namespaces=())
@@ -166,7 +165,7 @@ class Plan(PlanRequest):
     fixed_units: int = Field(description="What a test that looks only once would need of both together.")
 
 
-class Experiment(Wire):
+class Experiment(BaseModel):
     """A comparison of arms."""
 
     id: str = Field(examples=["exp_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -189,7 +188,7 @@ class Experiment(Wire):
     ended_at: datetime | None
 
 
-class ExperimentPage(Wire):
+class ExperimentPage(BaseModel):
     """Experiments, newest first."""
 
     data: list[Experiment]

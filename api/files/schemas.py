@@ -3,9 +3,8 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.wire import Wire
 from core.files.content import UNKNOWN
 from core.files.records import FileRecord, UploadRecord
 from core.files.service import NAME_MAX_CHARACTERS
@@ -16,7 +15,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_MAX_CHARAC
 _TYPE = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}/[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$"
 
 
-class File(Wire):
+class File(BaseModel):
     """A file that jobs of its project may read, by its id."""
 
     id: str = Field(examples=["file_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -29,14 +28,14 @@ class File(Wire):
     expires_at: datetime | None = Field(description="When it is removed by itself.")
 
 
-class FilePage(Wire):
+class FilePage(BaseModel):
     """A page of files, newest first."""
 
     data: list[File]
     next_cursor: str | None
 
 
-class BeginUpload(Wire):
+class BeginUpload(BaseModel):
     """A file that will come in parts."""
 
     model_config = ConfigDict(extra="forbid")
@@ -49,7 +48,7 @@ class BeginUpload(Wire):
     )
 
 
-class Upload(Wire):
+class Upload(BaseModel):
     """An upload in parts. Send the next part from byte `received_bytes` on."""
 
     id: str = Field(examples=["upl_01jd3q8v9tfq8a1b2c3d4e5f6g"])

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Path, Request, Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from api.answers import parse_id, respond_json
 from api.deps import get_runtime
@@ -13,7 +13,6 @@ from api.files.routes import DOWNLOAD
 from api.jobs.routes import JobId
 from api.openapi import problems
 from api.routing import caller, new_router, requires
-from api.wire import Wire
 from core.files.service import NAME_MAX_CHARACTERS
 from core.jobs import artifacts
 from core.jobs.artifacts import ArtifactRecord
@@ -25,7 +24,7 @@ router = new_router("/v1/jobs/{job_id}/artifacts", "jobs")
 Name = Annotated[str, Path(max_length=NAME_MAX_CHARACTERS, description="The artifact's name.", examples=["report.md"])]
 
 
-class Artifact(Wire):
+class Artifact(BaseModel):
     """A file that a job left behind."""
 
     name: str
@@ -37,7 +36,7 @@ class Artifact(Wire):
     url: str = Field(description="Where to download it, with the same key.")
 
 
-class ArtifactList(Wire):
+class ArtifactList(BaseModel):
     """A job's artifacts, by name."""
 
     data: list[Artifact]

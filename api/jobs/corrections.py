@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 from fastapi import Request, Response
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from sqlalchemy.orm import Session
 
@@ -16,7 +16,6 @@ from api.deps import get_runtime
 from api.jobs.cost import JobCost, JobId, to_wire
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
-from api.wire import Wire
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import JOB
 from core.ledger.records import CallIdentity
@@ -45,7 +44,7 @@ Amount = Annotated[
 Number = Annotated[int, Field(strict=True, ge=1, le=_NUMBER_MAX)]
 
 
-class CorrectCost(Wire):
+class CorrectCost(BaseModel):
     """What to add to the cost of one call."""
 
     model_config = ConfigDict(extra="forbid")

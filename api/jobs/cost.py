@@ -6,13 +6,12 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Path, Request, Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from api.answers import parse_id, respond_json
 from api.deps import get_runtime
 from api.openapi import problems
 from api.routing import caller, new_router, requires
-from api.wire import Wire
 from core.jobs.records import JobRecord
 from core.kit.clock import isoformat
 from core.kit.ids import JOB, encode
@@ -25,7 +24,7 @@ router = new_router("/v1/jobs", "jobs")
 JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 
 
-class CostLine(Wire):
+class CostLine(BaseModel):
     """One line of the ledger: what a model call was expected to cost at most, what it cost, or a correction of that."""
 
     attempt: int = Field(description="The attempt that made the call.")
@@ -45,7 +44,7 @@ class CostLine(Wire):
     reason: str | None = Field(description="Why a line is not what the provider reported, for example `worker_lost`.")
 
 
-class JobCost(Wire):
+class JobCost(BaseModel):
     """What a job has cost, line by line. The amounts of the lines add up to `cost_usd`, to the last digit."""
 
     job_id: str

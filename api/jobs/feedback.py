@@ -7,14 +7,13 @@ from uuid import UUID
 
 import orjson
 from fastapi import Path, Request, Response
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from api.answers import carry_out, identify_request, parse_id, respond_answer
 from api.deps import get_runtime
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
-from api.wire import Wire
 from core.jobs import feedback
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.clock import isoformat
@@ -25,7 +24,7 @@ router = new_router("/v1/jobs", "jobs")
 JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 
 
-class GiveFeedback(Wire):
+class GiveFeedback(BaseModel):
     """What you think of a job's result."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"score": 0.8}]})
@@ -38,7 +37,7 @@ class GiveFeedback(Wire):
     )
 
 
-class Feedback(Wire):
+class Feedback(BaseModel):
     """A rating as it was taken down."""
 
     job_id: str

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import orjson
 from fastapi import Path, Request, Response
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from api.answers import carry_out, identify_request, parse_id, respond_answer
@@ -13,7 +13,6 @@ from api.deps import get_runtime
 from api.jobs.schemas import Job, to_wire
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
-from api.wire import Wire
 from core.jobs.records import JobRecord
 from core.jobs.suspension import questions
 from core.keys.idempotency import Answer, IdempotentRequest
@@ -24,7 +23,7 @@ router = new_router("/v1/jobs", "jobs")
 JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 
 
-class GiveInput(Wire):
+class GiveInput(BaseModel):
     """An answer to a job's question."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"value": {"approved": True}}]})

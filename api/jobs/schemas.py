@@ -6,11 +6,10 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 import orjson
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from api.amounts import Money
 from api.times import Moment
-from api.wire import Wire
 from core.jobs.records import JobRecord
 from core.jobs.states import JobState, Priority
 from core.jobs.suspension.records import Question
@@ -29,7 +28,7 @@ MetadataName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 
 
-class JobWebhook(Wire):
+class JobWebhook(BaseModel):
     """A receiver for one job, beside the project's endpoints."""
 
     model_config = ConfigDict(extra="forbid")
@@ -46,7 +45,7 @@ class JobWebhook(Wire):
     include_result: bool = Field(False, description="Send the result along, unless it is larger than 64 KiB.")
 
 
-class SubmitJob(Wire):
+class SubmitJob(BaseModel):
     """A request for work."""
 
     model_config = ConfigDict(
@@ -95,7 +94,7 @@ class SubmitJob(Wire):
         return self
 
 
-class JobError(Wire):
+class JobError(BaseModel):
     """Why a job did not succeed, or what a waiting one waits for."""
 
     model_config = ConfigDict(extra="allow")
@@ -104,7 +103,7 @@ class JobError(Wire):
     message: str
 
 
-class Usage(Wire):
+class Usage(BaseModel):
     """What one model call consumed."""
 
     model_config = ConfigDict(extra="allow")
@@ -117,7 +116,7 @@ class Usage(Wire):
     estimated: bool
 
 
-class JobLinks(Wire):
+class JobLinks(BaseModel):
     """Where to go from here."""
 
     self: str
@@ -127,7 +126,7 @@ class JobLinks(Wire):
     tree: str
 
 
-class Job(Wire):
+class Job(BaseModel):
     """A job. States that end it (`succeeded`, `failed`, `cancelled`, `expired`, `rejected`) never change again."""
 
     model_config = ConfigDict(json_schema_extra={"examples": []})
@@ -160,7 +159,7 @@ class Job(Wire):
     links: JobLinks
 
 
-class OpenQuestion(Wire):
+class OpenQuestion(BaseModel):
     """What a waiting job wants to know."""
 
     key: str
@@ -181,7 +180,7 @@ class JobWithResult(Job):
     result: dict[str, Any] | None = Field(None, description="As the capability's output schema says.")
 
 
-class JobPage(Wire):
+class JobPage(BaseModel):
     """Jobs, newest first."""
 
     data: list[Job]

@@ -5,13 +5,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Path, Request, Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from api.answers import parse_id, respond_json
 from api.deps import get_runtime
 from api.openapi import problems
 from api.routing import caller, new_router, requires
-from api.wire import Wire
 from core.jobs.states import JobState
 from core.jobs.suspension import children
 from core.jobs.suspension.records import Node
@@ -24,7 +23,7 @@ router = new_router("/v1/jobs", "jobs")
 JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 
 
-class TreeNode(Wire):
+class TreeNode(BaseModel):
     """A job of the tree."""
 
     id: str
@@ -40,7 +39,7 @@ class TreeNode(Wire):
     finished_at: datetime | None
 
 
-class JobTree(Wire):
+class JobTree(BaseModel):
     """A job and all below it: parents before children, siblings in the order in which they were called."""
 
     job_id: str

@@ -3,13 +3,12 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.audit.schemas import AuditSeal, SealedRecord
-from api.wire import Wire
 
 
-class WaybillJob(Wire):
+class WaybillJob(BaseModel):
     """Which job it is and how it ended."""
 
     id: str
@@ -25,7 +24,7 @@ class WaybillJob(Wire):
     trace_id: str | None
 
 
-class WaybillAsked(Wire):
+class WaybillAsked(BaseModel):
     """What was asked."""
 
     capability: str
@@ -37,7 +36,7 @@ class WaybillAsked(Wire):
     deadline_at: datetime | None
 
 
-class WaybillStep(Wire):
+class WaybillStep(BaseModel):
     """A step of an attempt."""
 
     step: str | None
@@ -46,7 +45,7 @@ class WaybillStep(Wire):
     duration_ms: str | int | None
 
 
-class WaybillAttempt(Wire):
+class WaybillAttempt(BaseModel):
     """An attempt. `outcome` is the event that ended it."""
 
     attempt: int
@@ -57,7 +56,7 @@ class WaybillAttempt(Wire):
     steps: list[WaybillStep]
 
 
-class WaybillModel(Wire):
+class WaybillModel(BaseModel):
     """What one model version consumed and cost."""
 
     provider: str
@@ -68,7 +67,7 @@ class WaybillModel(Wire):
     cost_usd: str
 
 
-class WaybillCostLine(Wire):
+class WaybillCostLine(BaseModel):
     """A line of the ledger."""
 
     attempt: int
@@ -87,7 +86,7 @@ class WaybillCostLine(Wire):
     reason: str | None
 
 
-class WaybillCosts(Wire):
+class WaybillCosts(BaseModel):
     """What the job cost; the lines add up to the total, to the last digit."""
 
     currency: Literal["USD"]
@@ -96,7 +95,7 @@ class WaybillCosts(Wire):
     lines: list[WaybillCostLine]
 
 
-class WaybillDecision(Wire):
+class WaybillDecision(BaseModel):
     """A policy decision about the job."""
 
     record_id: str
@@ -105,7 +104,7 @@ class WaybillDecision(Wire):
     detail: dict[str, Any]
 
 
-class WaybillChild(Wire):
+class WaybillChild(BaseModel):
     """A job that this one called; it has a waybill of its own."""
 
     id: str
@@ -117,14 +116,14 @@ class WaybillChild(Wire):
     cost_usd: str = Field(description="With what is below it.")
 
 
-class WaybillResult(Wire):
+class WaybillResult(BaseModel):
     """What came of it."""
 
     state: str
     digest: str | None = Field(description="SHA-256 of the result's JSON, written as the input is.")
 
 
-class WaybillProof(Wire):
+class WaybillProof(BaseModel):
     """Where a record stands in its seal's tree."""
 
     seal: int
@@ -133,14 +132,14 @@ class WaybillProof(Wire):
     path: list[str]
 
 
-class WaybillRecord(Wire):
+class WaybillRecord(BaseModel):
     """An audit record of the job, with its inclusion proof."""
 
     record: SealedRecord
     proof: WaybillProof
 
 
-class WaybillArtifact(Wire):
+class WaybillArtifact(BaseModel):
     """A file that the job left behind, by its digest."""
 
     name: str
@@ -149,7 +148,7 @@ class WaybillArtifact(Wire):
     sha256: str
 
 
-class WaybillExperiment(Wire):
+class WaybillExperiment(BaseModel):
     """An experiment that the job took part in; `state` and `reason` are those at the time of issue."""
 
     model_config = ConfigDict(protected_namespaces=())
@@ -166,7 +165,7 @@ class WaybillExperiment(Wire):
     reason: str | None
 
 
-class WaybillAudit(Wire):
+class WaybillAudit(BaseModel):
     """The job's audit records, and the seals that cover them."""
 
     records: list[WaybillRecord]
@@ -174,7 +173,7 @@ class WaybillAudit(Wire):
     unsealed: list[str]
 
 
-class WaybillSignature(Wire):
+class WaybillSignature(BaseModel):
     """Over the line ``waybill.document/1`` and the canonical JSON (RFC 8785) of the document without this member."""
 
     algorithm: Literal["Ed25519"]
@@ -182,7 +181,7 @@ class WaybillSignature(Wire):
     value: str
 
 
-class Waybill(Wire):
+class Waybill(BaseModel):
     """The signed receipt of a job."""
 
     type: Literal["waybill/1"]

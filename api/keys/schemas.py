@@ -3,10 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.texts import Line
-from api.wire import Wire
 from core.keys.roles import Role
 from core.keys.service import OVERLAP_MAX, ApiKey, IssuedKey
 from core.kit.clock import isoformat
@@ -22,7 +21,7 @@ Scope = Annotated[
 ]
 
 
-class CreateKey(Wire):
+class CreateKey(BaseModel):
     """A request for a key."""
 
     model_config = ConfigDict(
@@ -53,7 +52,7 @@ class CreateKey(Wire):
     )
 
 
-class RotateKey(Wire):
+class RotateKey(BaseModel):
     """How to rotate a key."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap_seconds": 3600}]})
@@ -66,7 +65,7 @@ class RotateKey(Wire):
     )
 
 
-class Key(Wire):
+class Key(BaseModel):
     """A key as it may be shown."""
 
     id: str = Field(examples=["key_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -90,7 +89,7 @@ class NewKey(Key):
     key: str | None = Field(description=_SHOWN_ONCE)
 
 
-class KeyPage(Wire):
+class KeyPage(BaseModel):
     """Keys, newest first."""
 
     data: list[Key]

@@ -3,9 +3,8 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, PROJECT, encode
 from core.knowledge.records import DocumentRecord
@@ -23,7 +22,7 @@ Name = Annotated[
 ]
 
 
-class CreateKnowledgeBase(Wire):
+class CreateKnowledgeBase(BaseModel):
     """A request for an empty knowledge base."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "handbook"}]})
@@ -32,7 +31,7 @@ class CreateKnowledgeBase(Wire):
     description: str = Field("", max_length=2000)
 
 
-class KnowledgeBase(Wire):
+class KnowledgeBase(BaseModel):
     """A collection of documents that can be searched."""
 
     id: str = Field(examples=["kb_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -44,21 +43,21 @@ class KnowledgeBase(Wire):
     created_at: datetime
 
 
-class KnowledgeBasePage(Wire):
+class KnowledgeBasePage(BaseModel):
     """Knowledge bases, newest first."""
 
     data: list[KnowledgeBase]
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
-class DocumentError(Wire):
+class DocumentError(BaseModel):
     """Why a document could not be read."""
 
     code: str = Field(description="Stable; switch on this.")
     message: str
 
 
-class Document(Wire):
+class Document(BaseModel):
     """A file in a knowledge base. `pending` until a `knowledge.ingest` job has read its present content."""
 
     id: str = Field(examples=["doc_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -75,7 +74,7 @@ class Document(Wire):
     updated_at: datetime
 
 
-class DocumentPage(Wire):
+class DocumentPage(BaseModel):
     """Documents, newest first."""
 
     data: list[Document]

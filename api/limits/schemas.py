@@ -3,9 +3,8 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import encode
 from core.limits.errors import PREFIXES, format_value
@@ -18,7 +17,7 @@ Money = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})?$")
 _VALUE_HELP = "A whole number; for `cost_per_…` US dollars as text with at most nine decimals."
 
 
-class SetLimit(Wire):
+class SetLimit(BaseModel):
     """How much there may be."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"value": 1000}, {"value": "25.00"}]})
@@ -26,7 +25,7 @@ class SetLimit(Wire):
     value: Count | Money = Field(description=_VALUE_HELP)
 
 
-class Limit(Wire):
+class Limit(BaseModel):
     """A limit and what is used of it."""
 
     scope: Literal["organization", "project", "key"]
@@ -42,7 +41,7 @@ class Limit(Wire):
     updated_at: datetime | None
 
 
-class LimitPage(Wire):
+class LimitPage(BaseModel):
     """Limits."""
 
     data: list[Limit]

@@ -3,10 +3,9 @@
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.texts import EmailAddress, Line, LongLine
-from api.wire import Wire
 from core.keys.members.repository import Member as MemberRecord
 from core.keys.roles import Role
 from core.kit.clock import isoformat
@@ -15,7 +14,7 @@ from core.kit.ids import MEMBER, encode
 _ROLE = "What the member may do; at most what you may."
 
 
-class AddMember(Wire):
+class AddMember(BaseModel):
     """A person to let in."""
 
     model_config = ConfigDict(
@@ -38,7 +37,7 @@ class AddMember(Wire):
     issuer: Line | None = Field(None, description="Which identity provider; needed when more than one is configured.")
 
 
-class ChangeMember(Wire):
+class ChangeMember(BaseModel):
     """What is to change; what is left out stays."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"role": "admin"}], "minProperties": 1})
@@ -53,7 +52,7 @@ class ChangeMember(Wire):
         return self
 
 
-class Member(Wire):
+class Member(BaseModel):
     """A person who may act for the organization."""
 
     id: str = Field(examples=["mem_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -64,7 +63,7 @@ class Member(Wire):
     created_at: datetime
 
 
-class MemberPage(Wire):
+class MemberPage(BaseModel):
     """Members, newest first."""
 
     data: list[Member]

@@ -3,9 +3,8 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import ALIAS, MODEL, MODEL_VERSION, PROJECT, encode
 from core.registry.aliases.records import Alias as AliasRecord
@@ -33,7 +32,7 @@ _CEILING = "The highest class of data that it may be shown."
 _EXPECTED = "Only if this version is the champion now; `champion_changed` if it is not."
 
 
-class CreateModel(Wire):
+class CreateModel(BaseModel):
     """A new model, without versions."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "writer"}]})
@@ -42,7 +41,7 @@ class CreateModel(Wire):
     description: str = Field("", max_length=1000, pattern=_TEXT_PATTERN)
 
 
-class AddVersion(Wire):
+class AddVersion(BaseModel):
     """A new version. It can never be changed."""
 
     model_config = ConfigDict(
@@ -80,7 +79,7 @@ class AddVersion(Wire):
     )
 
 
-class Promote(Wire):
+class Promote(BaseModel):
     """A version to make champion."""
 
     model_config = ConfigDict(extra="forbid")
@@ -90,7 +89,7 @@ class Promote(Wire):
     champion: VersionNumber | None = Field(None, description=_EXPECTED)
 
 
-class Rollback(Wire):
+class Rollback(BaseModel):
     """Why the champion is taken back."""
 
     model_config = ConfigDict(extra="forbid")
@@ -99,7 +98,7 @@ class Rollback(Wire):
     champion: VersionNumber | None = Field(None, description=_EXPECTED)
 
 
-class ChangeVersion(Wire):
+class ChangeVersion(BaseModel):
     """A version to retire or restore."""
 
     model_config = ConfigDict(extra="forbid")
@@ -108,7 +107,7 @@ class ChangeVersion(Wire):
     reason: Reason = Field(description="Why; for the history.")
 
 
-class SetAlias(Wire):
+class SetAlias(BaseModel):
     """An alias to set."""
 
     model_config = ConfigDict(
@@ -128,7 +127,7 @@ class SetAlias(Wire):
     )
 
 
-class Model(Wire):
+class Model(BaseModel):
     """A model."""
 
     id: str
@@ -141,14 +140,14 @@ class Model(Wire):
     created_at: datetime
 
 
-class ModelPage(Wire):
+class ModelPage(BaseModel):
     """Models, newest first."""
 
     data: list[Model]
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
-class ModelVersion(Wire):
+class ModelVersion(BaseModel):
     """A version: what it says never changes, its stage does."""
 
     id: str
@@ -173,14 +172,14 @@ class ModelVersion(Wire):
     created_at: datetime
 
 
-class ModelVersionPage(Wire):
+class ModelVersionPage(BaseModel):
     """A model's versions, the last one first."""
 
     data: list[ModelVersion]
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
-class StageChanged(Wire):
+class StageChanged(BaseModel):
     """A line of a model's history."""
 
     number: int = Field(description="Counts the changes of this model, without gaps.")
@@ -193,14 +192,14 @@ class StageChanged(Wire):
     changed_at: datetime
 
 
-class StageHistory(Wire):
+class StageHistory(BaseModel):
     """A model's history, the last change first."""
 
     data: list[StageChanged]
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
-class Alias(Wire):
+class Alias(BaseModel):
     """A name for a model."""
 
     id: str
@@ -214,14 +213,14 @@ class Alias(Wire):
     changed_at: datetime
 
 
-class AliasPage(Wire):
+class AliasPage(BaseModel):
     """Aliases, newest first."""
 
     data: list[Alias]
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
-class ResolvedModel(Wire):
+class ResolvedModel(BaseModel):
     """What a name means."""
 
     name: str
@@ -243,7 +242,7 @@ class ResolvedModel(Wire):
     ]
 
 
-class Deployment(Wire):
+class Deployment(BaseModel):
     """A place where a provider is reached. Addresses and credentials are the operator's and never shown."""
 
     name: str
@@ -252,7 +251,7 @@ class Deployment(Wire):
     data_class_ceiling: DataClass = Field(description="The highest class of data that may go there.")
 
 
-class DeploymentList(Wire):
+class DeploymentList(BaseModel):
     """The deployments that a version may name."""
 
     data: list[Deployment]

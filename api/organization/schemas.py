@@ -3,16 +3,15 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from api.wire import Wire
 from core.keys.principal import Principal
 from core.keys.projects.repository import Organization as OrganizationRecord
 from core.kit.clock import isoformat
 from core.kit.ids import ORGANIZATION, PROJECT, encode
 
 
-class Caller(Wire):
+class Caller(BaseModel):
     """Who is asking."""
 
     kind: Literal["key", "user"]
@@ -22,7 +21,7 @@ class Caller(Wire):
     capabilities: list[str] | None = Field(description="What it may ask for; null means everything.")
 
 
-class Organization(Wire):
+class Organization(BaseModel):
     """The caller's organisation, and what the caller may do in it."""
 
     id: str = Field(examples=["org_01jd3q8v9tfq8a1b2c3d4e5f6g"])

@@ -5,11 +5,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from api.times import Moment
-from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import PRICE, encode
 from core.ledger.prices.records import PriceRecord, PriceSource, format_price
@@ -33,7 +32,7 @@ def _parse_price(value: object) -> object:
 UnitPrice = Annotated[Decimal, BeforeValidator(_parse_price), WithJsonSchema({"type": "string", "pattern": _PATTERN})]
 
 
-class SetPrice(Wire):
+class SetPrice(BaseModel):
     """A new dated price of the key's organisation."""
 
     model_config = ConfigDict(
@@ -58,7 +57,7 @@ class SetPrice(Wire):
     )
 
 
-class Price(Wire):
+class Price(BaseModel):
     """A price. It never changes: a later one takes its place."""
 
     id: str
@@ -73,7 +72,7 @@ class Price(Wire):
     applies_to: str = Field(description="`organization`: yours; `everybody`: holds unless you have your own.")
 
 
-class PricePage(Wire):
+class PricePage(BaseModel):
     """Prices by provider, model and unit; or of one model, the last written first."""
 
     data: list[Price]

@@ -3,10 +3,9 @@
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.texts import LABELS_MAX, LabelName, LabelValue, Line
-from api.wire import Wire
 from core.keys.projects.repository import Project as ProjectRecord
 from core.kit.clock import isoformat
 from core.kit.ids import ORGANIZATION, PROJECT, encode
@@ -21,7 +20,7 @@ def _without_default(schema: dict[str, Any]) -> None:
     del schema["default"]
 
 
-class CreateProject(Wire):
+class CreateProject(BaseModel):
     """A request for a project."""
 
     model_config = ConfigDict(
@@ -35,7 +34,7 @@ class CreateProject(Wire):
     labels: dict[LabelName, LabelValue] = Field(default_factory=dict, max_length=LABELS_MAX, description=_LABELS)
 
 
-class UpdateProject(Wire):
+class UpdateProject(BaseModel):
     """What is to change; what is left out stays, and null takes a value away."""
 
     model_config = ConfigDict(
@@ -56,7 +55,7 @@ class UpdateProject(Wire):
         return self
 
 
-class Project(Wire):
+class Project(BaseModel):
     """What work is done and paid for under."""
 
     id: str = Field(examples=["prj_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -69,7 +68,7 @@ class Project(Wire):
     archived_at: datetime | None = Field(description="Since when it can only be read; null while it works.")
 
 
-class ProjectPage(Wire):
+class ProjectPage(BaseModel):
     """Projects, newest first."""
 
     data: list[Project]

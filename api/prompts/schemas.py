@@ -3,9 +3,8 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import PROMPT, encode
 from core.registry.prompts.records import PromptVersion
@@ -15,7 +14,7 @@ _NAME_PATTERN = r"^[a-z][a-z0-9_]{0,63}/[a-z][a-z0-9_]{0,63}$"
 _DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
 
 
-class AddPrompt(Wire):
+class AddPrompt(BaseModel):
     """A new version of a prompt, by its text; or an earlier version to put back in force, by its digest."""
 
     model_config = ConfigDict(
@@ -36,7 +35,7 @@ class AddPrompt(Wire):
     )
 
 
-class Prompt(Wire):
+class Prompt(BaseModel):
     """A version of a prompt. It never changes."""
 
     id: str
@@ -49,7 +48,7 @@ class Prompt(Wire):
     created_at: datetime
 
 
-class PromptPage(Wire):
+class PromptPage(BaseModel):
     """Prompts, newest first."""
 
     data: list[Prompt]

@@ -3,16 +3,15 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from api.wire import Wire
 from core.jobs.retention.records import DAYS_MAX, Clock, Kind
 from core.kit.clock import isoformat
 
 Days = Annotated[int, Field(strict=True, ge=1, le=DAYS_MAX)]
 
 
-class SetRetention(Wire):
+class SetRetention(BaseModel):
     """How long to keep a kind of data."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"kind": "payloads", "days": 30}]})
@@ -27,7 +26,7 @@ class SetRetention(Wire):
     )
 
 
-class RetentionClock(Wire):
+class RetentionClock(BaseModel):
     """How long this project keeps one kind of data."""
 
     kind: Kind
@@ -36,7 +35,7 @@ class RetentionClock(Wire):
     set_at: datetime | None = Field(description="Null for the installation's default.")
 
 
-class Retention(Wire):
+class Retention(BaseModel):
     """The clocks of a project."""
 
     data: list[RetentionClock]

@@ -3,10 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.times import Moment
-from api.wire import Wire
 from core.kit.clock import isoformat
 from core.kit.ids import JOB, MESSAGE, PROJECT, WEBHOOK_ENDPOINT, encode
 from core.webhooks.events import EventType
@@ -34,7 +33,7 @@ Events = Annotated[list[EventType], Field(max_length=len(EventType))]
 Description = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
-class CreateEndpoint(Wire):
+class CreateEndpoint(BaseModel):
     """A receiver to add to the project."""
 
     model_config = ConfigDict(
@@ -54,7 +53,7 @@ class CreateEndpoint(Wire):
     )
 
 
-class UpdateEndpoint(Wire):
+class UpdateEndpoint(BaseModel):
     """What changes. Deliveries that wait go to the new URL."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"events": ["job.failed"]}]})
@@ -65,7 +64,7 @@ class UpdateEndpoint(Wire):
     include_result: bool | None = None
 
 
-class RotateSecret(Wire):
+class RotateSecret(BaseModel):
     """How to rotate a secret."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap_seconds": 3600}]})
@@ -78,7 +77,7 @@ class RotateSecret(Wire):
     )
 
 
-class WebhookEndpoint(Wire):
+class WebhookEndpoint(BaseModel):
     """A receiver of the project's events."""
 
     id: str = Field(examples=[_EXAMPLE_ID])
@@ -106,14 +105,14 @@ class WebhookEndpointWithSecret(WebhookEndpoint):
     secret: str | None = Field(description=_SHOWN_ONCE)
 
 
-class WebhookEndpointPage(Wire):
+class WebhookEndpointPage(BaseModel):
     """Endpoints, newest first."""
 
     data: list[WebhookEndpoint]
     next_cursor: str | None = Field(description=_CURSOR)
 
 
-class WebhookSecret(Wire):
+class WebhookSecret(BaseModel):
     """The project's own secret, without the secret."""
 
     rotated_at: datetime | None = Field(description="Null: there is none yet.")
@@ -126,7 +125,7 @@ class WebhookSecretShown(WebhookSecret):
     secret: str | None = Field(description=_SHOWN_ONCE)
 
 
-class WebhookAttempt(Wire):
+class WebhookAttempt(BaseModel):
     """One attempt. What the receiver said is not kept."""
 
     number: int
@@ -136,7 +135,7 @@ class WebhookAttempt(Wire):
     error: str | None = Field(description="Null for a success; else a code, see the reference of webhooks.")
 
 
-class WebhookDelivery(Wire):
+class WebhookDelivery(BaseModel):
     """A message to one receiver."""
 
     id: str = Field(description="Also the header `webhook-id`.", examples=["msg_01jd3q8v9tfq8a1b2c3d4e5f6g"])
@@ -161,14 +160,14 @@ class WebhookDeliveryWithAttempts(WebhookDelivery):
     attempt_list: list[WebhookAttempt]
 
 
-class WebhookDeliveryPage(Wire):
+class WebhookDeliveryPage(BaseModel):
     """Deliveries, newest first."""
 
     data: list[WebhookDelivery]
     next_cursor: str | None = Field(description=_CURSOR)
 
 
-class RedeliverSince(Wire):
+class RedeliverSince(BaseModel):
     """What to deliver again."""
 
     model_config = ConfigDict(
@@ -179,7 +178,7 @@ class RedeliverSince(Wire):
     with_delivered: bool = Field(False, description="Also what the receiver has taken already.")
 
 
-class Redelivered(Wire):
+class Redelivered(BaseModel):
     """How much is delivered again."""
 
     deliveries: int = Field(description="At most 10,000 at a time, the oldest first.")

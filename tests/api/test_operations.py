@@ -36,12 +36,6 @@ def test_importing_the_api_loads_no_agent_framework() -> None:
     assert found.strip() == "[]"
 
 
-def test_importing_the_api_is_quick() -> None:
-    code = "import time; began = time.process_time(); import api.main; print(time.process_time() - began)"
-    # Processor time, so that a busy machine says nothing; any of five, because its neighbours share its caches.
-    assert any(float(run_python(code)) < 1.5 for _ in range(5))
-
-
 def routes() -> list[APIRoute]:
     app = create_app(Settings())
     return [route for route in app.routes if isinstance(route, APIRoute)]
