@@ -221,6 +221,7 @@ FIELDS: dict[str, str] = {
     "alias_invalid": "a capability of the form `<folder>.<verb>`",
     "below_zero": "take away at most what the call cost",
     "answer_invalid": "an answer that matches the question's JSON Schema",
+    "capability_not_shadowable": "its jobs may act on the world or ask people, so none is run twice",
     "capability_unknown": "no such capability",
     "experiment_invalid": "an experiment that can be run; `message` says what is wrong",
     "feedback_invalid": "a score from 0 to 1, and a comment that is not too long",

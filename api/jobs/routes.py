@@ -244,6 +244,9 @@ async def list_jobs(  # noqa: PLR0917 - the framework passes them by name
     capability: Annotated[str | None, Query(max_length=200, description="Only this capability's jobs.")] = None,
     created_after: Annotated[Moment | None, Query(description="Accepted at this moment or later.")] = None,
     created_before: Annotated[Moment | None, Query(description="Accepted before this moment.")] = None,
+    shadows: Annotated[
+        bool, Query(description="Instead, the jobs that an experiment's shadow arms ran again for nobody to see.")
+    ] = False,
     limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Jobs on a page.")] = 20,
     cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
 ) -> Response:
@@ -255,6 +258,7 @@ async def list_jobs(  # noqa: PLR0917 - the framework passes them by name
         created_after=clamp(created_after),
         created_before=clamp(created_before),
         metadata=_metadata_filter(request),
+        shadows=shadows,
     )
     before = cursors.decode(cursor) if cursor is not None else None
     found = await runtime.in_thread(_list, runtime, principal, where, before, limit + 1)

@@ -101,6 +101,8 @@ class Job(Base):
     max_cost_usd: Mapped[Decimal | None] = mapped_column(NUMERIC(18, 9))
     # When retention took input and result away; None while they are kept.
     payload_erased_at: Mapped[datetime | None] = mapped_column(_TIME)
+    # The experiment's arm of a shadow job; None for every job that somebody asked for.
+    shadow_arm_id: Mapped[UUID | None]
     # SHA-256 of the payloads' canonical JSON: what proof needs of them outlives their retention.
     input_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     result_digest: Mapped[bytes | None] = mapped_column(LargeBinary)

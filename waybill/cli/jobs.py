@@ -152,6 +152,9 @@ def list_jobs(
         list[str] | None,
         typer.Option("--metadata", "-m", metavar="NAME=VALUE", show_default=False, help="Only with it."),
     ] = None,
+    shadows: Annotated[
+        bool, typer.Option("--shadows", help="Instead, the jobs that experiments' shadow arms ran for nobody to see.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
     cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
     url: Url = None,
@@ -164,7 +167,9 @@ def list_jobs(
     output = Output(as_json=as_json)
     labels = dict(_pair(text, "--metadata") for text in metadata or [])
     with connect(url, api_key) as client:
-        page = client.jobs.list(states=state or (), capability=capability, metadata=labels, limit=limit, cursor=cursor)
+        page = client.jobs.list(
+            states=state or (), capability=capability, metadata=labels, shadows=shadows, limit=limit, cursor=cursor
+        )
     if as_json:
         output.document(page.as_json())
         return

@@ -26,11 +26,11 @@ class Assignment:
 
     def touches_model(self, name: str) -> bool:
         """Whether some arm changes what the model called `name` is: then resolving it is an exposure."""
-        return any(arm.model == name for arm in self.experiment.arms)
+        return any(arm.model == name for arm in (*self.experiment.arms, self.arm))
 
     def touches_prompt(self, name: str) -> bool:
         """Whether some arm changes the prompt called `name`."""
-        return any(arm.prompt == name for arm in self.experiment.arms)
+        return any(arm.prompt == name for arm in (*self.experiment.arms, self.arm))
 
 
 class ExperimentBook:
@@ -40,6 +40,7 @@ class ExperimentBook:
         self._remembered: Memory[tuple[UUID, UUID, str], Experiment | None] = Memory(
             _REMEMBER_SECONDS, entries_max=_REMEMBERED_MAX
         )
+        self._shadowing: Memory[UUID, Experiment | None] = Memory(_REMEMBER_SECONDS, entries_max=_REMEMBERED_MAX)
 
     def arm_for(
         self,
@@ -63,6 +64,13 @@ class ExperimentBook:
         if key is None:
             return None
         return Assignment(experiment, assign(experiment, key), unit_digest(experiment, key), counts=True)
+
+    def shadow(self, session: Executor, organization_id: UUID, arm_id: UUID) -> Assignment | None:
+        """The arm that a shadow job runs under. It counts nowhere among what was served."""
+        experiment = self._shadowing.get(
+            session, arm_id, lambda executor: repository.of_arm(executor, organization_id, arm_id)
+        ).value
+        return None if experiment is None else Assignment(experiment, experiment.arm(arm_id), b"", counts=False)
 
     def expose(
         self,
@@ -96,6 +104,7 @@ class ExperimentBook:
     def forget(self) -> None:
         """Read every experiment anew from now on."""
         self._remembered.forget()
+        self._shadowing.forget()
 
     def _in_force(
         self, session: Executor, organization_id: UUID, project_id: UUID, capability: str
