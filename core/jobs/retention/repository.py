@@ -48,6 +48,13 @@ _FORGET_ARTIFACTS = text("DELETE FROM job_artifacts WHERE job_id = ANY(:ids)")
 _FORGET_WRITES = text("DELETE FROM job_checkpoint_writes WHERE job_id = ANY(:ids)")
 _FORGET_CHECKPOINTS = text("DELETE FROM job_checkpoints WHERE job_id = ANY(:ids)")
 _FORGET_QUESTIONS = text("DELETE FROM job_questions WHERE job_id = ANY(:ids)")
+# A comment may quote the answer; the score beside it says nothing of it, and is what results are made of.
+_FORGET_COMMENTS = text("UPDATE job_feedback SET comment = NULL WHERE job_id = ANY(:ids) AND comment IS NOT NULL")
+# What is known of jobs that are gone: ratings, and which arm of an experiment they had.
+_FORGET_JOBS = tuple(
+    text(f"DELETE FROM {table} WHERE job_id < uuid7_floor(CAST(:before AS timestamptz))")
+    for table in ("job_feedback", "experiment_exposures", "shadow_runs")
+)
 
 # Every organisation counts, also one without projects; one clock that never ends keeps everything.
 _LONGEST = text("""
@@ -91,12 +98,19 @@ def due_payloads(session: Session, default_days: int | None, most: int) -> list[
 
 
 def blank(session: Session, ids: list[UUID]) -> None:
-    """Take input, result and checkpoints of ended jobs away."""
+    """Take input, result and checkpoints of ended jobs away, and what people wrote about them."""
     session.execute(_BLANK, {"ids": ids})
     session.execute(_FORGET_ARTIFACTS, {"ids": ids})
     session.execute(_FORGET_WRITES, {"ids": ids})
     session.execute(_FORGET_CHECKPOINTS, {"ids": ids})
     session.execute(_FORGET_QUESTIONS, {"ids": ids})
+    session.execute(_FORGET_COMMENTS, {"ids": ids})
+
+
+def forget_jobs(session: Session, before: datetime) -> None:
+    """Take away what is kept about jobs that were submitted before then, outside of the tables that go by months."""
+    for statement in _FORGET_JOBS:
+        session.execute(statement, {"before": before})
 
 
 def past_every_clock(session: Session, kind: Kind, default_days: int | None) -> datetime | None:
