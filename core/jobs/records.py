@@ -46,6 +46,8 @@ class JobRecord:
     payload_erased_at: datetime | None = None
     # The experiment's arm that runs again what another job has answered, for nobody to see.
     shadow_arm_id: UUID | None = None
+    # `core.webhooks.records.JobWebhook.as_json`: the receiver that the job names.
+    webhook: dict[str, Any] | None = None
     # What the jobs below it cost; only reading one job looks for it.
     children_cost_usd: Decimal = ZERO
 

@@ -3,6 +3,7 @@
 from waybill.client.client import WaybillClient
 from waybill.client.errors import ApiProblem, ApiUnreachable, ClientError, StreamLost
 from waybill.client.models import Document, Event, Job, KnowledgeBase, Page
+from waybill.client.verification import WebhookMessage, WebhookRejected, WebhookVerifier
 
 __all__ = [
     "ApiProblem",
@@ -15,4 +16,7 @@ __all__ = [
     "Page",
     "StreamLost",
     "WaybillClient",
+    "WebhookMessage",
+    "WebhookRejected",
+    "WebhookVerifier",
 ]

@@ -3,7 +3,8 @@
 ClientError
 ├── ApiUnreachable     nothing answered at the address, or it stopped answering
 ├── StreamLost         an event stream broke and could not be resumed in time
-└── ApiProblem         the API answered with a problem document (RFC 9457)
+├── ApiProblem         the API answered with a problem document (RFC 9457)
+└── WebhookRejected    a message to a receiver is not to be trusted (`waybill.client.verification`)
 """
 
 from collections.abc import Mapping, Sequence
