@@ -1,17 +1,27 @@
 """What a process remembers of the database: young enough, asked for once, and renewed beside whoever uses it."""
 
 import threading
+from collections.abc import Iterator
 from time import sleep
 from uuid import uuid4
 
+import pytest
 from sqlalchemy import text
 
 from core.kit.db import Executor
 from core.kit.memory import Memory
-from tests.factories.jobs import Tenant
+from core.kit.settings import Settings
+from tests.factories.jobs import Tenant, new_tenant
 from tests.factories.waiting import wait_until
 
 LIFE_SECONDS = 0.5
+
+
+@pytest.fixture
+def tenant(settings: Settings) -> Iterator[Tenant]:
+    made = new_tenant(settings)
+    yield made
+    made.close()
 
 
 class Reader:
