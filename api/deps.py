@@ -12,11 +12,14 @@ from starlette.requests import HTTPConnection
 
 from api.announcer import Announcer
 from api.limits.gate import RateGate
+from api.project_events.feed import Feeds
+from api.stream_guard import StreamGuard
 from api.streaming import LiveHub
 from core.files.service import FileService
 from core.jobs.live import LivePublisher
 from core.jobs.retention.service import RetentionService
 from core.jobs.service import JobService
+from core.keys import repository as keys
 from core.keys.authentication import Authenticator
 from core.keys.members.service import MemberService
 from core.keys.principal import Principal
@@ -75,6 +78,8 @@ class Runtime:
         self.redis = connect(settings)
         self.announcer = Announcer(LivePublisher(self.redis, settings))
         self.hub = LiveHub(settings)
+        self.feeds = Feeds(self.hub)
+        self.stream_guard = StreamGuard(partial(self.in_thread, keys.ended_keys, self.database.single_system()))
         self.idempotency_ttl = timedelta(hours=settings.idempotency_ttl_hours)
         self._threads = ThreadPoolExecutor(settings.api_threads, thread_name_prefix="api")
         self._looking_up: dict[tuple[str, str | None], asyncio.Task[Principal]] = {}
@@ -85,9 +90,13 @@ class Runtime:
         self.announcer.start()
         self.key_usage.start()
         await self.hub.open()
+        self.stream_guard.open()
 
     async def close(self) -> None:
         """Let go of everything; what was queued for Redis is sent first."""
+        self.hub.stop_streams()
+        await self.stream_guard.close()
+        await self.feeds.close()
         await self.hub.close()
         await self.rates.close()
         loop = asyncio.get_running_loop()
