@@ -7,7 +7,7 @@ from api.problem import invalid
 
 
 def metadata_filter(request: Request) -> dict[str, str]:
-    """The labels that the query asks for, as `metadata[name]=value` or `metadata.name=value`; raises `Unprocessable`."""
+    """Labels that the query asks for, as `metadata[name]=value` or `metadata.name=value`; raises `Unprocessable`."""
     found: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name.startswith("metadata[") and name.endswith("]"):

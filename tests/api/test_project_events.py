@@ -1,8 +1,9 @@
 """A project's events in one stream: complete, in order, and closed to everybody else."""
 
 import json
+import secrets
+import socket
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -12,7 +13,9 @@ from sqlalchemy import text
 from api.project_events.records import BEGINNING, Place, parse_cursor
 from core.kit.db import Database
 from core.kit.ids import JOB, decode
-from tests.factories.api import RunningApi, issue_key, revoke_key
+from core.kit.metrics import SSE_STREAMS_OPEN
+from core.kit.settings import Settings
+from tests.factories.api import RunningApi, issue_key, revoke_key, running_api
 from tests.factories.attempts import attempt
 from tests.factories.waiting import wait_until
 from waybill.client.sse import Decoder
@@ -22,6 +25,7 @@ SUBMIT = {"capability": "probe.act", "input": {"act": "noop"}}
 
 @pytest.fixture
 def api(fresh_api: RunningApi) -> RunningApi:
+    fresh_api.key = issue_key(fresh_api.settings, project=f"p{secrets.token_hex(6)}")
     return fresh_api
 
 
@@ -197,16 +201,37 @@ def test_a_jobs_history_past_retention_is_gone(api: RunningApi) -> None:
     database.close()
 
 
-@pytest.mark.parametrize("path", [lambda _: "/v1/events", lambda job: f"/v1/jobs/{job}/events"], ids=["all", "job"])
-def test_a_revoked_keys_streams_end(api: RunningApi, path: Callable[[str], str]) -> None:
-    key = issue_key(api.settings)
-    with api.client() as other, api.client(key) as client:
-        job = submit(other)
-        ending, staying = Follower(client, path(job)), Follower(other, path(job))
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/jobs/{job}/events"], ids=["project", "job"])
+def test_a_revoked_keys_streams_end(api: RunningApi, path: str) -> None:
+    project = f"p{secrets.token_hex(6)}"
+    key, stays = issue_key(api.settings, project=project), issue_key(api.settings, project=project)
+    with api.client(stays) as other, api.client(key) as client:
+        path = path.format(job=submit(other))
+        ending, staying = Follower(client, path), Follower(other, path)
         for stream in (ending, staying):
             wait_until(lambda seen=stream: bool(seen.names), timeout_seconds=10, what="the stream to open")
         revoke_key(api.settings, key)
         ending.thread.join(10)
         assert not ending.thread.is_alive()
         assert staying.thread.is_alive()
-        assert client.get(path(job)).status_code == 401
+        assert client.get(path).status_code == 401
+
+
+def test_a_client_that_takes_nothing_is_cut_off_and_misses_nothing(settings: Settings) -> None:
+    with running_api(settings.model_copy(update={"sse_stall_seconds": 0.5})) as api, api.client() as client:
+        job = submit(client)
+        with (
+            attempt(api.settings, job) as run,
+            socket.create_connection(("127.0.0.1", httpx.URL(api.url).port)) as lazy,
+        ):
+            lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            head = f"GET /v1/jobs/{job}/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.key.plaintext}\r\n\r\n"
+            lazy.sendall(head.encode())
+            wait_until(lambda: SSE_STREAMS_OPEN._value.get() > 0, timeout_seconds=10, what="the stream to open")
+            for _ in range(100):
+                run.emit("step.finished", step="x" * 20_000)
+            wait_until(lambda: SSE_STREAMS_OPEN._value.get() == 0, timeout_seconds=15, what="the stream to be cut")
+            run.succeed(answer=1)
+        took = client.get(f"/v1/jobs/{job}/events", headers={"Last-Event-ID": "2"}).text
+        assert took.count("event: step.finished") == 100
+        assert "event: job.succeeded" in took
