@@ -153,6 +153,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
     ),
     410: (
         ("gone", "it existed, and its retention has ended", "submit it again"),
+        ("history_expired", "retention took the job's events away", "read the job instead"),
         ("webhook_body_erased", "retention took the message away", "read the job instead"),
     ),
     413: (("payload_too_large", "the body is over the limit", "see [settings](settings.md)"),),

@@ -116,7 +116,10 @@ class JobEvent(Base):
     """One kept event. Ids rise within a job; `previous` is the id of the kept event before, so a reader sees gaps."""
 
     __tablename__ = "job_events"
-    __table_args__ = ({"postgresql_partition_by": "RANGE (job_id)"},)
+    __table_args__ = (
+        Index("job_events_order", "organization_id", "position", "job_id", "id"),
+        {"postgresql_partition_by": "RANGE (job_id)"},
+    )
 
     job_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -126,6 +129,17 @@ class JobEvent(Base):
     attempt: Mapped[int]
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
     created_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
+    # Its place in the order of all events; a trigger gives it (ADR 17).
+    position: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+
+class EventsDropped(Base):
+    """Up to which position retention has dropped events; one row for each partition dropped."""
+
+    __tablename__ = "job_events_dropped"
+
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    dropped_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
 
 
 class JobCheckpoint(Base):

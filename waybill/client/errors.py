@@ -37,6 +37,16 @@ class StreamLost(ClientError):
         self.reason = reason
 
 
+class EventsLost(ClientError):
+    """The stream of a project's events broke and stayed broken. `cursor` is where a later attempt resumes."""
+
+    def __init__(self, cursor: str | None, reason: str) -> None:
+        where = f"after {cursor}" if cursor else "before anything came"
+        super().__init__(f"the stream of events was lost {where}: {reason}")
+        self.cursor = cursor
+        self.reason = reason
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One wrong field of a request: where it is, as a dotted path, and what is wrong with it."""

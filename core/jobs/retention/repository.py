@@ -67,6 +67,10 @@ FROM (
 """)
 _PAST = text("SELECT name, past FROM partitions_before(:parent, CAST(:before AS timestamptz))")
 _DROP = text("SELECT drop_partition(:parent, :child)")
+_LAST_POSITION = text("SELECT events_last_position(:child)")
+_NOTE_DROPPED = text(
+    "INSERT INTO job_events_dropped (position) VALUES (CAST(:position AS bigint)) ON CONFLICT DO NOTHING"
+)
 _ORGANIZATIONS = text("SELECT id FROM organizations ORDER BY id")
 
 
@@ -127,7 +131,12 @@ def past_partitions(session: Session, parent: str, before: datetime) -> list[tup
 
 def drop_partition(session: Session, parent: str, child: str) -> bool:
     """Drop one; False while a job of its month has not ended. Raises when its lock is not to be had quickly."""
-    return bool(session.execute(_DROP, {"parent": parent, "child": child}).scalar_one())
+    # Streams of a project must be able to say that something is missing; None for other tables.
+    last = session.execute(_LAST_POSITION, {"child": child}).scalar_one()
+    is_dropped = bool(session.execute(_DROP, {"parent": parent, "child": child}).scalar_one())
+    if is_dropped and last is not None:
+        session.execute(_NOTE_DROPPED, {"position": last})
+    return is_dropped
 
 
 def organizations(session: Session) -> list[UUID]:
