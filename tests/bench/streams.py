@@ -273,6 +273,9 @@ def main() -> int:
     arguments.add_argument("--clients", type=int, default=5000)
     arguments.add_argument("--rate", type=int, default=1000, help="events a second")
     arguments.add_argument("--seconds", type=float, default=8.0, help="how long events are published before the kill")
+    arguments.add_argument(
+        "--settle", type=float, default=8.0, help="seconds between the last opening and the first event"
+    )
     given = arguments.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
     with _stage() as stage:
@@ -292,7 +295,7 @@ def main() -> int:
 
 def _measure(stage: Stage, crowd: Crowd, source: Source, before: int, given: argparse.Namespace) -> dict[str, Any]:
     opened = crowd.wait("the streams to open", lambda state: min(state["connections"]) >= 1, 40)
-    time.sleep(1.5)
+    time.sleep(given.settle)
     idle = stage.memory_kb()
     rate = source.run(given.rate, given.seconds)
     time.sleep(1)
