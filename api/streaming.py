@@ -22,35 +22,24 @@ import psycopg_pool
 import redis
 from redis.asyncio.client import PubSub
 
+from api.catch_up import PAGE, KeptReader
 from core.jobs.live import FIELD, bell_channel, channel, decode_event, stream_key
 from core.jobs.records import Event
 from core.jobs.states import TERMINAL, JobState
 from core.kit.clock import isoformat
-from core.kit.db import APP_ROLE, normalize_url
-from core.kit.errors import Unavailable
+from core.kit.db import normalize_url
 from core.kit.ids import JOB, encode
 from core.kit.logging import get_logger
 from core.kit.redis import connect_async
 from core.kit.settings import Settings
 
 _POOL_SIZE = 4
-_PAGE = 500
 _BUFFER_MAX = 512
 _SILENCE_SECONDS = 5.0
 _DEAD_SECONDS = 12.0
 _READY_SECONDS = 1.0
 _RECONNECT_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 _log = get_logger(__name__)
-
-_ASSUME = (
-    "SELECT set_config('role', %s, true), set_config('waybill.organization_id', %s, true),"
-    " set_config('statement_timeout', %s, true)"
-)
-_STATE = "SELECT state FROM jobs WHERE id = %s"
-_EVENTS = (
-    "SELECT job_id, id, previous, type, attempt, data, created_at FROM job_events"
-    " WHERE job_id = %s AND id > %s ORDER BY id LIMIT %s"
-)
 
 
 class Signal(Enum):
@@ -166,6 +155,7 @@ class LiveHub:
                 "tcp_user_timeout": 10_000,
             },
         )
+        self._kept = KeptReader(self.pool, self.timeout_ms)
         self.is_stopping = False
 
     @property
@@ -201,6 +191,7 @@ class LiveHub:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._pubsub_redis.aclose()
         await self._commands.aclose()
+        await self._kept.close()
         await self.pool.close()
 
     async def ping(self) -> None:
@@ -267,28 +258,20 @@ class LiveHub:
                     stream_key(self._settings, job_id),
                     min=f"({after}-0",
                     max="+" if until is None else f"{until}-0",
-                    count=_PAGE,
+                    count=PAGE,
                 )
         except (redis.RedisError, OSError) as error:
             _log.warning("event_stream_unreadable", error=type(error).__name__)
             return [], False
         # The client library types its answers for every protocol and decoding at once.
         found = cast("list[tuple[bytes, dict[bytes, bytes]]]", entries or [])
-        return [decode_event(fields[FIELD]) for _, fields in found], len(found) == _PAGE
+        return [decode_event(fields[FIELD]) for _, fields in found], len(found) == PAGE
 
     async def _read_kept(
         self, organization_id: UUID, job_id: UUID, after: int
     ) -> tuple[JobState | None, list[Event], bool]:
-        try:
-            async with self.pool.connection() as connection, connection.transaction(), connection.pipeline():
-                await connection.execute(_ASSUME, (APP_ROLE, str(organization_id), self.timeout_ms))
-                state = await connection.execute(_STATE, (job_id,))
-                events = await connection.execute(_EVENTS, (job_id, after, _PAGE))
-                row = await state.fetchone()
-                rows = await events.fetchall()
-        except (psycopg.OperationalError, psycopg_pool.PoolTimeout) as error:
-            raise Unavailable("the database does not answer", code="database_unavailable") from error
-        return JobState(row[0]) if row else None, [Event(*found) for found in rows], len(rows) == _PAGE
+        kept = await self._kept.read(organization_id, job_id, after)
+        return kept.state, kept.events, kept.is_cut
 
     async def _listen_forever(self) -> None:
         failures = 0

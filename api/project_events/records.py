@@ -113,5 +113,8 @@ class EventPage:
     lost_below: int
 
     def has_lost(self, after: Place) -> bool:
-        """Whether retention may have dropped events after the place `after`, which the page was read from."""
-        return after.position <= self.lost_below
+        """Whether retention may have dropped events after the place `after`, which the page was read from.
+
+        Who asks for the beginning of what is kept misses nothing.
+        """
+        return after > BEGINNING and after.position <= self.lost_below

@@ -46,6 +46,9 @@ class Follower:
     def wait_for(self, count: int) -> None:
         wait_until(lambda: len(self.events) >= count, timeout_seconds=15, what=f"{count} events, got {self.names}")
 
+    def wait_for_names(self) -> None:
+        wait_until(lambda: bool(self.names), timeout_seconds=10, what="anything to come")
+
     def wait_until_open(self) -> None:
         wait_until(lambda: "stream.opened" in self.names, timeout_seconds=10, what="the stream to open")
 
@@ -209,7 +212,7 @@ def test_a_revoked_keys_streams_end(api: RunningApi, path: str) -> None:
         path = path.format(job=submit(other))
         ending, staying = Follower(client, path), Follower(other, path)
         for stream in (ending, staying):
-            wait_until(lambda seen=stream: bool(seen.names), timeout_seconds=10, what="the stream to open")
+            stream.wait_for_names()
         revoke_key(api.settings, key)
         ending.thread.join(10)
         assert not ending.thread.is_alive()
