@@ -1,22 +1,26 @@
 """What every route may use: connections, services and threads of this process, opened and closed together."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import timedelta
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
+from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
 from api.announcer import Announcer
 from api.limits.gate import RateGate
+from api.project_events.feed import Feeds
+from api.stream_guard import StreamGuard
 from api.streaming import LiveHub
 from core.files.service import FileService
 from core.jobs.live import LivePublisher
 from core.jobs.retention.service import RetentionService
 from core.jobs.service import JobService
+from core.keys import repository as keys
 from core.keys.authentication import Authenticator
 from core.keys.members.service import MemberService
 from core.keys.principal import Principal
@@ -75,6 +79,8 @@ class Runtime:
         self.redis = connect(settings)
         self.announcer = Announcer(LivePublisher(self.redis, settings))
         self.hub = LiveHub(settings)
+        self.feeds = Feeds(self.hub)
+        self.stream_guard = StreamGuard(self.end_keys)
         self.idempotency_ttl = timedelta(hours=settings.idempotency_ttl_hours)
         self._threads = ThreadPoolExecutor(settings.api_threads, thread_name_prefix="api")
         self._looking_up: dict[tuple[str, str | None], asyncio.Task[Principal]] = {}
@@ -85,9 +91,13 @@ class Runtime:
         self.announcer.start()
         self.key_usage.start()
         await self.hub.open()
+        self.stream_guard.open()
 
     async def close(self) -> None:
         """Let go of everything; what was queued for Redis is sent first."""
+        self.hub.stop_streams()
+        await self.stream_guard.close()
+        await self.feeds.close()
         await self.hub.close()
         await self.rates.close()
         loop = asyncio.get_running_loop()
@@ -111,6 +121,12 @@ class Runtime:
         """Ask who `credential` is. Requests that come with the same one meanwhile share the answer."""
         ask = partial(self.in_thread, self.authenticator.authenticate, credential, project)
         return await _shared(self._looking_up, (credential, project), ask)
+
+    async def end_keys(self, key_ids: Sequence[UUID]) -> list[UUID]:
+        """Those of the keys that may not be used any more; from now on this process remembers no other answer."""
+        ended = await self.in_thread(keys.ended_keys, self.database.single_system(), key_ids)
+        self.authenticator.forget(ended)
+        return ended
 
     async def look_up_limits(self, principal: Principal) -> CallersLimits:
         """Ask what limits the caller. Its requests that come meanwhile share the answer."""

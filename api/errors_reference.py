@@ -153,6 +153,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
     ),
     410: (
         ("gone", "it existed, and its retention has ended", "submit it again"),
+        ("history_expired", "retention took the job's events away", "read the job instead"),
         ("webhook_body_erased", "retention took the message away", "read the job instead"),
     ),
     413: (("payload_too_large", "the body is over the limit", "see [settings](settings.md)"),),
@@ -221,6 +222,7 @@ FIELDS: dict[str, str] = {
     "alias_invalid": "a capability of the form `<folder>.<verb>`",
     "below_zero": "take away at most what the call cost",
     "answer_invalid": "an answer that matches the question's JSON Schema",
+    "capability_not_shadowable": "its jobs may act on the world or ask people, so none is run twice",
     "capability_unknown": "no such capability",
     "experiment_invalid": "an experiment that can be run; `message` says what is wrong",
     "feedback_invalid": "a score from 0 to 1, and a comment that is not too long",

@@ -1,21 +1,24 @@
 """The answer that streams a job's events, and the wait of a long poll."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from time import monotonic
+from typing import Any
 from uuid import UUID
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from api.streaming import Frame, LiveHub, Signal, Subscription, first_signal
+from api.stream_guard import StreamGuard
+from api.streaming import Frame, LiveHub, Signal, Stoppable, Subscription, first_signal
+from core.keys.principal import Principal
 from core.kit.errors import Unavailable
 from core.kit.logging import get_logger
 from core.kit.metrics import SSE_STREAMS_OPEN
 
 _POLL_SECONDS = 1.0
-_SEND_SECONDS = 60.0
 _RECHECK_SECONDS = 5.0
-_GREETING = b": the events of this job follow\nretry: 1000\n\n"
+_GREETING = b": events follow\nretry: 1000\n\n"
 _KEEP_ALIVE = b": keep-alive\n\n"
 _HEADERS = {
     "cache-control": "no-store, no-transform",
@@ -29,25 +32,25 @@ class _Gone(Exception):
     """The client hung up, or stopped reading."""
 
 
-class EventStream(Response):
-    """Server-sent events of one job from an id on, until the event that ends it.
+class LiveStream(Response):
+    """Server-sent events for one client until there are no more.
 
     Never compressed and never buffered: the first bytes go out before anything is read, and a comment follows at least
-    every `keepalive_seconds`. When the process stops, the stream ends without a final event, and clients resume.
+    every `keepalive_seconds`. When the process stops or the caller's key ends, the stream ends without a final event,
+    and clients resume. A client that takes nothing for `stall_seconds` is cut off, and may resume as well.
     """
 
     media_type = "text/event-stream"
 
     def __init__(
-        self, hub: LiveHub, organization_id: UUID, job_id: UUID, *, after: int, keepalive_seconds: float
+        self, guard: StreamGuard, principal: Principal, *, keepalive_seconds: float, stall_seconds: float
     ) -> None:
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
-        self._hub = hub
-        self._organization_id = organization_id
-        self._job_id = job_id
-        self._last = after
+        self._guard = guard
+        self._principal = principal
         self._keepalive_seconds = keepalive_seconds
+        self._stall_seconds = stall_seconds
         self._beat_at = 0.0
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,9 +60,10 @@ class EventStream(Response):
         try:
             await self._send(send, {"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await self._write(send, _GREETING)
-            async with self._hub.subscribe(self._job_id) as subscription:
-                watch = asyncio.create_task(_stop_when_gone(receive, subscription))
-                await self._follow(send, subscription)
+            async with self._subscribe() as subscription:
+                with self._guard.watched(self._principal, subscription):
+                    watch = asyncio.create_task(_stop_when_gone(receive, subscription))
+                    await self._follow(send, subscription)
             await self._send(send, {"type": "http.response.body", "body": b"", "more_body": False})
         except _Gone:
             _log.debug("event_stream_abandoned")
@@ -68,6 +72,46 @@ class EventStream(Response):
             if watch is not None:
                 watch.cancel()
                 await asyncio.gather(watch, return_exceptions=True)
+
+    def _subscribe(self) -> AbstractAsyncContextManager[Any]:
+        raise NotImplementedError
+
+    async def _follow(self, send: Send, subscription: Any) -> None:
+        raise NotImplementedError
+
+    async def _write(self, send: Send, body: bytes) -> None:
+        await self._send(send, {"type": "http.response.body", "body": body, "more_body": True})
+        self._beat_at = monotonic() + self._keepalive_seconds
+
+    async def _send(self, send: Send, message: Message) -> None:
+        try:
+            async with asyncio.timeout(self._stall_seconds):
+                await send(message)
+        except (TimeoutError, OSError) as error:
+            raise _Gone from error
+
+
+class EventStream(LiveStream):
+    """The events of one job from an id on, until the event that ends it."""
+
+    def __init__(
+        self,
+        hub: LiveHub,
+        guard: StreamGuard,
+        principal: Principal,
+        job_id: UUID,
+        *,
+        after: int,
+        keepalive_seconds: float,
+        stall_seconds: float,
+    ) -> None:
+        super().__init__(guard, principal, keepalive_seconds=keepalive_seconds, stall_seconds=stall_seconds)
+        self._hub = hub
+        self._job_id = job_id
+        self._last = after
+
+    def _subscribe(self) -> AbstractAsyncContextManager[Subscription]:
+        return self._hub.subscribe(self._job_id)
 
     async def _follow(self, send: Send, subscription: Subscription) -> None:
         item = await first_signal(subscription)
@@ -96,7 +140,7 @@ class EventStream(Response):
     async def _catch_up(self, send: Send, item: Frame | Signal | None) -> bool:
         """Send what was missed, then `item` if it is still news; whether the stream is at its end."""
         try:
-            caught_up = await self._hub.catch_up(self._organization_id, self._job_id, self._last)
+            caught_up = await self._hub.catch_up(self._principal.organization_id, self._job_id, self._last)
         except Unavailable:
             # The client keeps its connection and learns nothing new until Postgres is back.
             await asyncio.sleep(min(_POLL_SECONDS, self._keepalive_seconds))
@@ -113,20 +157,8 @@ class EventStream(Response):
             await self._write(send, b"".join(frame.body for frame in part))
             self._last = part[-1].id
 
-    async def _write(self, send: Send, body: bytes) -> None:
-        await self._send(send, {"type": "http.response.body", "body": body, "more_body": True})
-        self._beat_at = monotonic() + self._keepalive_seconds
 
-    @staticmethod
-    async def _send(send: Send, message: Message) -> None:
-        try:
-            async with asyncio.timeout(_SEND_SECONDS):
-                await send(message)
-        except (TimeoutError, OSError) as error:
-            raise _Gone from error
-
-
-async def _stop_when_gone(receive: Receive, subscription: Subscription) -> None:
+async def _stop_when_gone(receive: Receive, subscription: Stoppable) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     subscription.put(Signal.STOP)

@@ -29,7 +29,7 @@ _PROBLEMS = {
     405: "The route exists, the method does not.",
     408: "The body did not arrive in time (`request_timeout`).",
     409: "Not in this state (`idempotency_in_progress`, `conflict`, …).",
-    410: "It existed, and its retention has ended (`webhook_body_erased`).",
+    410: "It existed, and its retention has ended (`webhook_body_erased`, `history_expired`).",
     413: "The body is too large (`payload_too_large`).",
     415: "The body is not of a type that this route reads (`unsupported_media_type`).",
     416: "The range begins behind the end of the file.",

@@ -28,6 +28,7 @@ from api.models import aliases, stages
 from api.models import routes as models
 from api.organization import routes as organization
 from api.prices import routes as prices
+from api.project_events import routes as project_events
 from api.projects import routes as projects
 from api.prompts import routes as prompts
 from api.retention import routes as retention
@@ -45,6 +46,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     job_feedback.router,
     job_questions.router,
     job_tree.router,
+    project_events.router,
     files.router,
     file_uploads.router,
     knowledge_bases.router,

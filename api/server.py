@@ -1,5 +1,6 @@
 """Runs the application under uvicorn."""
 
+import os
 import signal
 import socket
 from types import FrameType
@@ -16,6 +17,8 @@ _GRACE_SECONDS = 15
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 30
 _HEADERS_MAX_BYTES = 32 * 1024
+# The kernel doubles it. Left alone it grows to megabytes for a client that does not read.
+_SEND_BUFFER_BYTES = 128 * 1024
 
 
 class Server(uvicorn.Server):
@@ -23,6 +26,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, settings: Settings, **overrides: Any) -> None:
         self._app = create_app(settings)
+        self._stall_ms = int(settings.sse_stall_seconds * 1000)
         options: dict[str, Any] = {
             "host": settings.api_host,
             "port": settings.api_port,
@@ -39,12 +43,31 @@ class Server(uvicorn.Server):
         }
         super().__init__(uvicorn.Config(self._app, **{**options, **overrides}))
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; what is set on a listening socket holds for the connections it accepts."""
+        await super().startup(sockets)
+        for server in self.servers:
+            for listening in server.sockets:
+                _bound(listening.fileno(), self._stall_ms)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: no new connections, streams end where they are, running requests are finished."""
         runtime: Runtime | None = getattr(self._app.state, "runtime", None)
         if runtime is not None:
             runtime.hub.stop_streams()
         await super().shutdown(sockets)
+
+
+def _bound(listening: int, stall_ms: int) -> None:
+    """Bound what waits in the kernel for clients that do not read, and for how long.
+
+    Closing a connection waits for what was written: only the kernel can give up on a client that acknowledges
+    everything and takes nothing (tcp(7), TCP_USER_TIMEOUT, which covers a window of zero as well).
+    """
+    with socket.socket(fileno=os.dup(listening)) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        if hasattr(socket, "TCP_USER_TIMEOUT") and same.family in {socket.AF_INET, socket.AF_INET6}:
+            same.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stall_ms)
 
 
 def run(settings: Settings) -> None:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from time import monotonic
-from typing import Any, cast
+from typing import Any, Literal, Protocol, cast
 from uuid import UUID
 
 import orjson
@@ -22,7 +22,7 @@ import psycopg_pool
 import redis
 from redis.asyncio.client import PubSub
 
-from core.jobs.live import FIELD, channel, decode_event, stream_key
+from core.jobs.live import FIELD, bell_channel, channel, decode_event, stream_key
 from core.jobs.records import Event
 from core.jobs.states import TERMINAL, JobState
 from core.kit.clock import isoformat
@@ -58,6 +58,13 @@ class Signal(Enum):
 
     CATCH_UP = auto()
     STOP = auto()
+
+
+class Stoppable(Protocol):
+    """What a stream waits on."""
+
+    def put(self, item: Literal[Signal.STOP], /) -> None:
+        """End the stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +147,14 @@ class LiveHub:
         self._subscribe_lock = asyncio.Lock()
         self._heard_at = 0.0
         self._task: asyncio.Task[None] | None = None
-        self._own_channel = settings.key("live", "hub")
-        self._timeout_ms = str(int(settings.database_statement_timeout_seconds * 1000))
+        self._own_channel = bell_channel(settings)
+        self._bell = asyncio.Event()
+        # What waits for something else than a job, and is told when to stop.
+        self.others: set[Stoppable] = set()
+        self.timeout_ms = str(int(settings.database_statement_timeout_seconds * 1000))
         assert settings.database_url is not None
         url = normalize_url(settings.database_url.get_secret_value()).set(drivername="postgresql")
-        self._pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]] = psycopg_pool.AsyncConnectionPool(
+        self.pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]] = psycopg_pool.AsyncConnectionPool(
             url.render_as_string(hide_password=False),
             min_size=0,
             max_size=_POOL_SIZE,
@@ -165,13 +175,23 @@ class LiveHub:
 
     async def open(self) -> None:
         """Start listening. Succeeds whether or not Redis and Postgres are there."""
-        await self._pool.open()
+        await self.pool.open()
         self._task = asyncio.create_task(self._listen_forever(), name="live-hub")
 
     def stop_streams(self) -> None:
         """End every stream and long poll, so that clients resume elsewhere."""
         self.is_stopping = True
         self._tell_all(Signal.STOP)
+        for reader in tuple(self.others):
+            reader.put(Signal.STOP)
+
+    def bell(self) -> asyncio.Event:
+        """Set when any job anywhere has had a kept event since this was called, or when that may have been missed."""
+        return self._bell
+
+    def _ring(self) -> None:
+        self._bell.set()
+        self._bell = asyncio.Event()
 
     async def close(self) -> None:
         """Stop listening and close the connections."""
@@ -181,7 +201,7 @@ class LiveHub:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._pubsub_redis.aclose()
         await self._commands.aclose()
-        await self._pool.close()
+        await self.pool.close()
 
     async def ping(self) -> None:
         """Raise a Redis error unless Redis answers."""
@@ -260,8 +280,8 @@ class LiveHub:
         self, organization_id: UUID, job_id: UUID, after: int
     ) -> tuple[JobState | None, list[Event], bool]:
         try:
-            async with self._pool.connection() as connection, connection.transaction(), connection.pipeline():
-                await connection.execute(_ASSUME, (APP_ROLE, str(organization_id), self._timeout_ms))
+            async with self.pool.connection() as connection, connection.transaction(), connection.pipeline():
+                await connection.execute(_ASSUME, (APP_ROLE, str(organization_id), self.timeout_ms))
                 state = await connection.execute(_STATE, (job_id,))
                 events = await connection.execute(_EVENTS, (job_id, after, _PAGE))
                 row = await state.fetchone()
@@ -308,6 +328,9 @@ class LiveHub:
         if message["type"] not in {"subscribe", "message"}:
             return
         name = message["channel"].decode()
+        if name == self._own_channel:
+            self._ring()
+            return
         readers = self._subscriptions.get(name)
         if not readers:
             return

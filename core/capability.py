@@ -306,6 +306,8 @@ class Manifest:
     price_hint: str = "no model is billed by default"
     reserve_usd: Decimal = ZERO
     scopes: frozenset[str] = field(default_factory=frozenset)
+    # Whether a job may be run a second time for nobody to see: it reads, asks nobody and changes nothing anywhere.
+    shadowable: bool = False
 
     @property
     def pool(self) -> str:

@@ -20,6 +20,7 @@ from core.audit.sealer import MOST as SEALED_AT_ONCE
 from core.audit.sealer import seal_once
 from core.files.service import sweep as sweep_files
 from core.jobs.retention.removal import run_once
+from core.jobs.service import JobService
 from core.kit.blob import BlobStore, open_blob_store
 from core.kit.db import Database, is_unavailable
 from core.kit.ids import EXPERIMENT, encode
@@ -30,9 +31,11 @@ from core.kit.signing import Keyring, Signer
 from core.ledger.invariants import check_invariants
 from core.registry.experiments.guard import EVERY_SECONDS as GUARD_SECONDS
 from core.registry.experiments.guard import guard_once
+from workers import shadows
 
 _SEAL_SECONDS = 1.0
 _EXPORT_SECONDS = 60.0
+_SHADOW_SECONDS = 2.0
 _IDLE_SECONDS = 1.0
 _VERIFIED_AT_ONCE = 50_000
 # Dispatchers that start together do not work together.
@@ -87,6 +90,16 @@ class Chores:
                 self.guard_experiments()
             except Exception as error:  # noqa: BLE001 - the next look must come
                 _tell("experiments", error)
+
+    def shadow_forever(self, stop: threading.Event) -> None:
+        """Run again what shadow arms are to answer too, until `stop`."""
+        while not stop.wait(_SHADOW_SECONDS):
+            try:
+                while shadows.run_once(self._database, JobService(self._settings, self._open_blobs())):
+                    if stop.is_set():
+                        break
+            except Exception as error:  # noqa: BLE001 - the next round must come
+                _tell("shadows", error)
 
     def keep_house_forever(self, stop: threading.Event) -> None:
         """Do every other duty when it is due, one after the other, until `stop`."""

@@ -65,6 +65,8 @@ class AttemptContext:
         self.attempt = job.attempt
         self.capability = job.capability
         self.deadline_at = job.deadline_at
+        # The arm that a shadow job runs under; None for what somebody asked for.
+        self.shadow_arm_id = job.shadow_arm_id
         self._services = services
         self._principal = Principal(job.organization_id, job.project_id, job.key_id, frozenset())
         self._database = services.database

@@ -183,6 +183,7 @@ class Dispatcher:
         duties = {
             "sealer": chores.seal_forever,
             "experiments": chores.guard_forever,
+            "shadows": chores.shadow_forever,
             "housekeeping": chores.keep_house_forever,
         }
         for name, duty in duties.items():

@@ -1,11 +1,13 @@
 """Writes down, beside the calls of this process, what they have consumed so far. Nothing waits for it.
 
 A call says only that something changed; a thread asks it what, counts, and writes. So a token costs its caller nothing,
-and a killed process has lost the count of a few hundredths of a second.
+and a killed process has lost the count of a few hundredths of a second. A long answer is written down when it has grown
+by a few per cent: to count it at every token would cost more than the rest of the call.
 """
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from time import monotonic, sleep
 
 from core.kit.logging import get_logger
@@ -17,10 +19,24 @@ _EVERY_SECONDS = 0.05
 _SHARE_OF_TIME = 0.1
 # But not longer than this between two rounds: the first count of a process loads a tokenizer.
 _MOST_SECONDS = 0.25
+# An answer that has grown by less is written down later, but not later than after `_MOST_SECONDS`.
+_GROWTH = 1.03
 # A thread that has nothing to do ends; the next call starts one.
 _IDLE_SECONDS = 5.0
 Count = Callable[[], Mapping[str, int]]
 _log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Note:
+    """What is known of one call: how many pieces of its answer came, and how many of them were counted when."""
+
+    pieces: int = 0
+    counted: int = 0
+    counted_at: float = float("-inf")
+
+    def is_due(self, now: float) -> bool:
+        return self.pieces >= self.counted * _GROWTH or now - self.counted_at >= _MOST_SECONDS
 
 
 class NoteTaker:
@@ -31,7 +47,7 @@ class NoteTaker:
         self._lock = threading.Lock()
         self._changed: dict[CallIdentity, Count] = {}
         self._settled: set[CallIdentity] = set()
-        self._written: set[CallIdentity] = set()
+        self._notes_of: dict[CallIdentity, _Note] = {}
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -39,6 +55,7 @@ class NoteTaker:
         """The call consumed more; `count` says how much, by the ledger's units, when it is asked in another thread."""
         with self._lock:
             self._changed[call] = count
+            self._notes_of.setdefault(call, _Note()).pieces += 1
             self._start()
         self._wake.set()
 
@@ -46,7 +63,8 @@ class NoteTaker:
         """The call was settled: what was noted is of no use any more."""
         with self._lock:
             self._changed.pop(call, None)
-            if call not in self._written:
+            known = self._notes_of.pop(call, None)
+            if known is None or not known.counted:
                 return
             self._settled.add(call)
             self._start()
@@ -78,12 +96,14 @@ class NoteTaker:
         return True
 
     def _write(self) -> None:
+        now = monotonic()
         with self._lock:
-            changed, self._changed = self._changed, {}
+            due = {call: self._notes_of[call] for call in self._changed if self._notes_of[call].is_due(now)}
+            changed = {call: self._changed.pop(call) for call in due}
             settled, self._settled = self._settled, set()
-            self._written |= set(changed)
-        counted = {call: dict(count()) for call, count in changed.items()}
-        self._notes.update(counted, tuple(settled))
-        # What was settled while its note was being written goes in the next round.
-        with self._lock:
-            self._written -= settled
+            for known in due.values():
+                known.counted, known.counted_at = known.pieces, now
+            if self._changed:
+                self._wake.set()
+        # What is settled while its note is being written goes in the next round.
+        self._notes.update({call: dict(count()) for call, count in changed.items()}, tuple(settled))

@@ -15,6 +15,8 @@ from api.routing import caller, new_router, requires
 from core.kit.ids import EXPERIMENT, encode
 from core.registry.experiments.outcomes import MEANS
 from core.registry.experiments.results import ArmResult, Comparison, Results
+from core.registry.experiments.shadows import Pairs as PairsRecord
+from core.registry.experiments.shadows import ShadowResult
 from core.registry.experiments.statistics.means import Contrast
 from core.registry.experiments.statistics.means import Interval as IntervalRecord
 
@@ -96,6 +98,31 @@ class Progress(BaseModel):
     share: float
 
 
+class Pairs(BaseModel):
+    """A measure of a shadow's jobs beside that of the jobs they repeat, over pairs that both succeeded."""
+
+    shadow_mean: Digits
+    shown_mean: Digits
+    difference: Interval = Field(description="Shadow less shown.")
+
+
+class ShadowResults(BaseModel):
+    """A shadow arm: the same inputs again, by another version, for nobody to see."""
+
+    arm: str
+    weight: float
+    sampled: int = Field(description="Jobs to be run again.")
+    due: int = Field(description="Of them, those that wait to be started.")
+    dropped: dict[str, int] = Field(description="Those that never will be, by reason.")
+    open: int
+    left_out: int
+    success: Interval
+    identical: Interval = Field(description="The share of answers that are the same, word for word.")
+    cost: Pairs
+    latency: Pairs
+    spent_usd: float
+
+
 class ExperimentResults(BaseModel):
     """What an experiment shows now."""
 
@@ -107,6 +134,7 @@ class ExperimentResults(BaseModel):
     sample_ratio: Mismatch
     arms: list[ArmResults]
     comparisons: list[ArmComparison]
+    shadows: list[ShadowResults]
 
 
 @router.get(
@@ -149,6 +177,33 @@ def to_wire(results: Results) -> dict[str, Any]:
         "sample_ratio": {"p_value": results.mismatch_p_value, "is_mismatched": results.is_mismatched},
         "arms": [_arm(arm) for arm in results.arms],
         "comparisons": [_comparison(comparison) for comparison in results.comparisons],
+        "shadows": [_shadow(shadow) for shadow in results.shadows],
+    }
+
+
+def _shadow(result: ShadowResult) -> dict[str, Any]:
+    return {
+        "arm": result.arm.name,
+        "weight": result.arm.weight,
+        "sampled": result.sampled,
+        "due": result.due,
+        "dropped": result.dropped,
+        "open": result.open,
+        "left_out": result.left_out,
+        "success": _interval(result.success, at_least_zero=True),
+        "identical": _interval(result.identical, at_least_zero=True),
+        "cost": _pairs(result.cost),
+        "latency": _pairs(result.latency),
+        "spent_usd": result.spent_usd,
+    }
+
+
+def _pairs(pairs: PairsRecord) -> dict[str, Any]:
+    is_known = pairs.difference.units > 0
+    return {
+        "shadow_mean": pairs.shadow_mean if is_known else None,
+        "shown_mean": pairs.shown_mean if is_known else None,
+        "difference": _interval(pairs.difference),
     }
 
 

@@ -27,11 +27,13 @@ from api.routing import caller, new_router, requires
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import EXPERIMENT, MODEL_VERSION, PROJECT, decode, encode
 from core.registry.experiments.definition import (
+    ArmKind,
     Canary,
     Guardrail,
     NewArm,
     NewExperiment,
     RampStep,
+    ShadowLimits,
     State,
 )
 from core.registry.experiments.definition import Experiment as ExperimentRecord
@@ -74,6 +76,13 @@ def _to_new(body: CreateExperiment) -> NewExperiment:
         known = ", ".join(sorted(manifests()))
         told = f"not offered here; known: {known}"
         raise invalid([{"path": "body.capability", "code": "capability_unknown", "message": told}])
+    shadows = [number for number, arm in enumerate(body.arms) if arm.kind is ArmKind.SHADOW]
+    if shadows and not manifests()[body.capability].shadowable:
+        told = (
+            f"{body.capability} may act on the world or ask people, so none of its jobs is run twice; shadow arms are"
+            f" for: {', '.join(sorted(name for name, manifest in manifests().items() if manifest.shadowable))}"
+        )
+        raise invalid([{"path": f"body.arms.{shadows[0]}.kind", "code": "capability_not_shadowable", "message": told}])
     return NewExperiment(
         name=body.name,
         capability=body.capability,
@@ -89,6 +98,7 @@ def _to_new(body: CreateExperiment) -> NewExperiment:
         canary=None
         if body.canary is None
         else Canary(body.canary.window_seconds, body.canary.units_max, body.canary.undecided),
+        shadow_limits=None if body.shadow is None else ShadowLimits(body.shadow.max_cost_usd, body.shadow.budget_usd),
     )
 
 

@@ -7,8 +7,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
+from api.amounts import Money
 from core.kit.clock import isoformat
 from core.kit.ids import ARM, EXPERIMENT, MODEL_VERSION, PROJECT, encode
+from core.kit.money import format_money
 from core.registry.experiments import rules
 from core.registry.experiments.definition import (
     Arm as ArmRecord,
@@ -44,8 +46,15 @@ class NewArm(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     name: Name
-    kind: ArmKind = Field(ArmKind.TREATMENT, description="Exactly one arm is the control.")
-    weight: float = Field(gt=0, lt=1, description="Its part of the units; all weights add up to 1.")
+    kind: ArmKind = Field(
+        ArmKind.TREATMENT,
+        description="Exactly one arm is the control. A `shadow` serves nobody: it runs again what others answered.",
+    )
+    weight: float = Field(
+        gt=0,
+        le=1,
+        description="Its part of the units; all weights add up to 1. Of a shadow: the part of the jobs it runs again.",
+    )
     model: str | None = Field(None, min_length=1, max_length=200, description="The model name that it overrides.")
     model_version_id: str | None = Field(
         None, max_length=40, description="The version that answers to that name instead: `mver_…`."
@@ -102,6 +111,15 @@ class Canary(BaseModel):
     )
 
 
+class Shadow(BaseModel):
+    """What the jobs of shadow arms may cost, in US dollars."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_cost_usd: Money = Field(description="Each of them.", examples=["0.01"])
+    budget_usd: Money = Field(description="All of them together. What finds no room is not run.", examples=["5"])
+
+
 class CreateExperiment(BaseModel):
     """A request for an experiment. It assigns nobody until it is started."""
 
@@ -116,6 +134,7 @@ class CreateExperiment(BaseModel):
     guardrails: list[Guardrail] = Field([], max_length=len(Metric))
     ramp: list[RampStep] = Field([], max_length=rules.STEPS_MAX)
     canary: Canary | None = None
+    shadow: Shadow | None = Field(None, description="Needed when an arm is a shadow.")
 
 
 class Reason(BaseModel):
@@ -165,6 +184,13 @@ class Plan(PlanRequest):
     fixed_units: int = Field(description="What a test that looks only once would need of both together.")
 
 
+class ShadowBounds(BaseModel):
+    """What shadow jobs may cost, as decimal strings: each, and all together."""
+
+    max_cost_usd: str
+    budget_usd: str
+
+
 class Experiment(BaseModel):
     """A comparison of arms."""
 
@@ -180,6 +206,7 @@ class Experiment(BaseModel):
     guardrails: list[Guardrail]
     ramp: list[RampStep]
     canary: Canary | None
+    shadow: ShadowBounds | None = Field(description="What the shadow arms' jobs may cost.")
     share: float = Field(description="How much of the treatments' weights is in force.")
     allocation: int = Field(description="Counts the changes of share and weights; 0 before the start.")
     promoted_arm: str | None
@@ -208,7 +235,10 @@ def to_wire(experiment: ExperimentRecord) -> dict[str, Any]:
         "unit": experiment.unit.value,
         "state": experiment.state.value,
         "reason": experiment.reason,
-        "arms": [_arm(arm, weights[arm.id]) for arm in experiment.arms],
+        "arms": [
+            *(_arm(arm, weights[arm.id]) for arm in experiment.arms),
+            *(_arm(arm, arm.weight) for arm in experiment.shadows),
+        ],
         "plan": {
             "baseline": plan.baseline,
             "minimum_lift": plan.minimum_lift,
@@ -229,6 +259,12 @@ def to_wire(experiment: ExperimentRecord) -> dict[str, Any]:
             "window_seconds": canary.window_seconds,
             "units_max": canary.units_max,
             "undecided": canary.undecided.value,
+        },
+        "shadow": None
+        if experiment.shadow_limits is None
+        else {
+            "max_cost_usd": format_money(experiment.shadow_limits.max_cost_usd),
+            "budget_usd": format_money(experiment.shadow_limits.budget_usd),
         },
         "share": experiment.share,
         "allocation": experiment.allocation,

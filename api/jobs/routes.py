@@ -12,6 +12,7 @@ from api import cursors
 from api.answers import carry_out, identify_request, parse_id, respond, respond_answer, respond_json
 from api.deps import Runtime, get_runtime
 from api.events import EventStream
+from api.jobs.metadata import metadata_filter
 from api.jobs.preferences import parse_wait
 from api.jobs.schemas import METADATA_MAX, Job, JobPage, JobWebhook, JobWithResult, SubmitJob, clamp, dump, to_wire
 from api.jobs.waiting import is_asking, open_questions, read, wait_for_change, wait_for_end, with_result
@@ -26,6 +27,7 @@ from core.jobs.states import JobState
 from core.keys.errors import CapabilityDenied
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.keys.principal import Principal
+from core.kit.errors import Gone
 from core.kit.ids import JOB, encode
 from core.kit.metrics import JOBS_SUBMITTED
 from core.kit.telemetry import current_traceparent
@@ -244,6 +246,9 @@ async def list_jobs(  # noqa: PLR0917 - the framework passes them by name
     capability: Annotated[str | None, Query(max_length=200, description="Only this capability's jobs.")] = None,
     created_after: Annotated[Moment | None, Query(description="Accepted at this moment or later.")] = None,
     created_before: Annotated[Moment | None, Query(description="Accepted before this moment.")] = None,
+    shadows: Annotated[
+        bool, Query(description="Instead, the jobs that an experiment's shadow arms ran again for nobody to see.")
+    ] = False,
     limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Jobs on a page.")] = 20,
     cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
 ) -> Response:
@@ -254,7 +259,8 @@ async def list_jobs(  # noqa: PLR0917 - the framework passes them by name
         capability=capability,
         created_after=clamp(created_after),
         created_before=clamp(created_before),
-        metadata=_metadata_filter(request),
+        metadata=metadata_filter(request),
+        shadows=shadows,
     )
     before = cursors.decode(cursor) if cursor is not None else None
     found = await runtime.in_thread(_list, runtime, principal, where, before, limit + 1)
@@ -266,26 +272,6 @@ async def list_jobs(  # noqa: PLR0917 - the framework passes them by name
 def _list(runtime: Runtime, principal: Principal, where: JobFilter, before: UUID | None, limit: int) -> list[JobRecord]:
     session = runtime.database.single_tenant(principal.organization_id)
     return runtime.jobs.list(session, principal, where, cursor=before, limit=limit)
-
-
-def _metadata_filter(request: Request) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, value in request.query_params.multi_items():
-        if name.startswith("metadata[") and name.endswith("]"):
-            found[name[len("metadata[") : -1]] = value
-        elif name.startswith("metadata."):
-            found[name[len("metadata.") :]] = value
-    if len(found) > METADATA_MAX or "" in found:
-        raise invalid(
-            [
-                {
-                    "path": "query.metadata",
-                    "code": "invalid_filter",
-                    "message": f"write metadata[name]=value, with at most {METADATA_MAX} names",
-                }
-            ]
-        )
-    return found
 
 
 @router.post(
@@ -360,7 +346,7 @@ def _cancel(request: Request, job_id: UUID, identity: IdempotentRequest | None) 
             },
         },
         204: {"description": "The job has ended, and the client has seen its last event: do not connect again."},
-        **problems(404),
+        **problems(404, 410),
     },
     openapi_extra={
         "parameters": [
@@ -386,13 +372,22 @@ async def follow_job(
     job = await runtime.in_thread(read, runtime, principal, parse_id(JOB, job_id, "job"))
     if job.is_terminal and after >= job.event_last:
         return Response(status_code=204, headers={"cache-control": "no-store"})
+    if job.is_terminal and not await runtime.in_thread(_has_last_event, runtime, principal, job):
+        raise Gone("the events of this job are past their retention; read the job itself", code="history_expired")
     return EventStream(
         runtime.hub,
-        principal.organization_id,
+        runtime.stream_guard,
+        principal,
         job.id,
         after=after,
         keepalive_seconds=runtime.settings.sse_keepalive_seconds,
+        stall_seconds=runtime.settings.sse_stall_seconds,
     )
+
+
+def _has_last_event(runtime: Runtime, principal: Principal, job: JobRecord) -> bool:
+    session = runtime.database.single_tenant(principal.organization_id)
+    return bool(runtime.jobs.events(session, principal.organization_id, job.id, after=job.event_last - 1))
 
 
 def _last_event_id(header: str | None, starting_after: int) -> int:

@@ -153,6 +153,8 @@ class Job(BaseModel):
     )
     parent_id: str | None
     root_id: str | None
+    webhook: JobWebhook | None = Field(description="The receiver that this job alone names.")
+    is_shadow: bool = Field(description="Run again by an experiment's shadow arm, for nobody to see.")
     usage: list[Usage]
     cost_usd: str = Field(description="US dollars, as a decimal string.")
     max_cost_usd: str | None = Field(description="What the job may cost at most.")
@@ -212,6 +214,8 @@ def to_wire(job: JobRecord) -> dict[str, Any]:
         "payload_erased_at": _time(job.payload_erased_at),
         "parent_id": _job_id(job.parent_id),
         "root_id": _job_id(job.root_id),
+        "webhook": job.webhook,
+        "is_shadow": job.shadow_arm_id is not None,
         "usage": job.usage,
         "cost_usd": format_money(job.cost_usd),
         "max_cost_usd": None if job.max_cost_usd is None else format_money(job.max_cost_usd),

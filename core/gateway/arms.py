@@ -44,6 +44,10 @@ class AttemptArms:
 
     def _assigned(self, book: ExperimentBook | None, ctx: JobContext) -> Assignment | None:
         executor = executor_of(ctx)
+        shadow_arm_id: UUID | None = getattr(ctx, "shadow_arm_id", None)
+        if book is not None and executor is not None and shadow_arm_id is not None and not self._asked:
+            self._assignment = book.shadow(executor, ctx.organization_id, shadow_arm_id)
+            self._asked = True
         if book is not None and executor is not None and not self._asked:
             units = {
                 Unit.JOB: str(ctx.job_id),

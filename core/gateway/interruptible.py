@@ -10,13 +10,19 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import httpcore
 import httpx
 
+if TYPE_CHECKING:
+    import httpx2
+
 _ASK_EVERY_SECONDS = 0.1
 _CONNECT_SECONDS = 5.0
+# How many calls may run at once is the limits' business.
+_KEPT_CONNECTIONS = 64
 _waiting = threading.local()
 
 
@@ -37,22 +43,40 @@ def open_client(timeout_seconds: float) -> httpx.Client:
         timeout=httpx.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
         # A redirect would carry the key and the prompt to a host that nobody configured.
         follow_redirects=False,
-        # How many calls may run at once is the limits' business.
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS),
     )
-    # httpx offers no way to name a network backend; building its transports by hand would lose the proxies that the
-    # environment names. A test notices when these attributes go.
-    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
-        if isinstance(transport, httpx.HTTPTransport):
-            transport._pool._network_backend = _Backend()  # noqa: SLF001
+    _make_interruptible(client, httpcore)
     return client
 
 
-class _Backend(httpcore.NetworkBackend):
-    """Connects as usual, and hands out streams that ask."""
+def open_client2(timeout_seconds: float) -> "httpx2.Client":
+    """`open_client` of the library that continues httpx, for SDKs which have moved to it."""
+    import httpcore2
+    import httpx2
 
-    def __init__(self) -> None:
-        self._inner = httpcore.SyncBackend()
+    client = httpx2.Client(
+        timeout=httpx2.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
+        follow_redirects=False,
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS),
+    )
+    _make_interruptible(client, httpcore2)
+    return client
+
+
+def _make_interruptible(client: "httpx.Client | httpx2.Client", core: ModuleType) -> None:
+    # Neither library offers a way to name a network backend; building their transports by hand would lose the proxies
+    # that the environment names. A test notices when these attributes go.
+    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
+        if (pool := getattr(transport, "_pool", None)) is not None:
+            pool._network_backend = _Backend(core)  # noqa: SLF001
+
+
+class _Backend:
+    """A `NetworkBackend` of `core`, httpcore or its continuation, whose streams ask."""
+
+    def __init__(self, core: ModuleType) -> None:
+        self._inner = core.SyncBackend()
+        self._timed_out: type[Exception] = core.ReadTimeout
 
     def connect_tcp(
         self,
@@ -61,32 +85,37 @@ class _Backend(httpcore.NetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
+    ) -> "_Stream":
+        opened = self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        return _Stream(opened, self._timed_out)
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.connect_unix_socket(path, timeout, socket_options))
+    ) -> "_Stream":
+        return _Stream(self._inner.connect_unix_socket(path, timeout, socket_options), self._timed_out)
+
+    def sleep(self, seconds: float) -> None:
+        self._inner.sleep(seconds)
 
 
-class _Stream(httpcore.NetworkStream):
-    """A connection whose reads ask."""
+class _Stream:
+    """A `NetworkStream` whose reads ask."""
 
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
+    def __init__(self, inner: Any, timed_out: type[Exception]) -> None:
         self._inner = inner
+        self._timed_out = timed_out
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         check: Callable[[], None] | None = getattr(_waiting, "check", None)
         if check is None:
-            return self._inner.read(max_bytes, timeout)
+            return bytes(self._inner.read(max_bytes, timeout))
         until = None if timeout is None else monotonic() + timeout
         while True:
             left = _ASK_EVERY_SECONDS if until is None else min(_ASK_EVERY_SECONDS, until - monotonic())
             try:
                 # A socket set to wait for nothing at all would not block, and fail in another way.
-                return self._inner.read(max_bytes, max(left, 0.001))
-            except httpcore.ReadTimeout:
+                return bytes(self._inner.read(max_bytes, max(left, 0.001)))
+            except self._timed_out:
                 if until is not None and monotonic() >= until:
                     raise
             check()
@@ -99,8 +128,8 @@ class _Stream(httpcore.NetworkStream):
 
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+    ) -> "_Stream":
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout), self._timed_out)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

@@ -101,6 +101,8 @@ class Job(Base):
     max_cost_usd: Mapped[Decimal | None] = mapped_column(NUMERIC(18, 9))
     # When retention took input and result away; None while they are kept.
     payload_erased_at: Mapped[datetime | None] = mapped_column(_TIME)
+    # The experiment's arm of a shadow job; None for every job that somebody asked for.
+    shadow_arm_id: Mapped[UUID | None]
     # SHA-256 of the payloads' canonical JSON: what proof needs of them outlives their retention.
     input_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     result_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -114,7 +116,10 @@ class JobEvent(Base):
     """One kept event. Ids rise within a job; `previous` is the id of the kept event before, so a reader sees gaps."""
 
     __tablename__ = "job_events"
-    __table_args__ = ({"postgresql_partition_by": "RANGE (job_id)"},)
+    __table_args__ = (
+        Index("job_events_order", "organization_id", "position", "job_id", "id"),
+        {"postgresql_partition_by": "RANGE (job_id)"},
+    )
 
     job_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -124,6 +129,17 @@ class JobEvent(Base):
     attempt: Mapped[int]
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
     created_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
+    # Its place in the order of all events; a trigger gives it (ADR 17).
+    position: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+
+class EventsDropped(Base):
+    """Up to which position retention has dropped events; one row for each partition dropped."""
+
+    __tablename__ = "job_events_dropped"
+
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    dropped_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
 
 
 class JobCheckpoint(Base):

@@ -44,6 +44,10 @@ class JobRecord:
     max_cost_usd: Decimal | None
     event_last: int
     payload_erased_at: datetime | None = None
+    # The experiment's arm that runs again what another job has answered, for nobody to see.
+    shadow_arm_id: UUID | None = None
+    # `core.webhooks.records.JobWebhook.as_json`: the receiver that the job names.
+    webhook: dict[str, Any] | None = None
     # What the jobs below it cost; only reading one job looks for it.
     children_cost_usd: Decimal = ZERO
 
@@ -102,17 +106,22 @@ class NewJob:
     root_id: UUID | None = None
     # `core.webhooks.records.JobWebhook.as_json`: a receiver for this job alone.
     webhook: Mapping[str, Any] | None = None
+    shadow_arm_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """What a listing is narrowed to; an empty filter matches every job of the project."""
+    """What a listing is narrowed to; an empty filter matches every job that somebody asked for.
+
+    `shadows`: instead, the jobs that nobody asked for, which experiments' shadow arms run.
+    """
 
     states: tuple[JobState, ...] = ()
     capability: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    shadows: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ COLUMNS = (
     "id, organization_id, project_id, key_id, capability, pool, state, reason, error, priority, created_at, run_at,"
     " deadline_at, dispatched_at, started_at, finished_at, cancel_requested_at, attempt, failures, max_attempts,"
     " parent_id, root_id, traceparent, metadata, usage, cost_usd, max_cost_usd, event_last,"
-    " payload_erased_at"
+    " payload_erased_at, shadow_arm_id, webhook"
 )
 _WIDTH = COLUMNS.count(",") + 1
 
@@ -34,13 +34,13 @@ _SUBMIT = text(f"""
 WITH job AS (
   INSERT INTO jobs (id, organization_id, project_id, key_id, capability, pool, priority, run_at, deadline_at,
     max_attempts, max_cost_usd, parent_id, root_id, traceparent, metadata, input, input_ref, input_digest,
-    webhook)
+    webhook, shadow_arm_id)
   VALUES (:id, :organization_id, :project_id, :key_id, :capability, :pool, :priority,
     coalesce(CAST(:run_at AS timestamptz), now()),
     coalesce(CAST(:deadline_at AS timestamptz), now() + make_interval(secs => CAST(:deadline_seconds AS float8))),
     :max_attempts, :max_cost_usd, :parent_id, :root_id, :traceparent,
     CAST(:metadata AS jsonb), CAST(:input AS jsonb), :input_ref, :input_digest,
-    CAST(:webhook AS jsonb))
+    CAST(:webhook AS jsonb), :shadow_arm_id)
   RETURNING {COLUMNS}
 ), {_SUBMITTED}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
@@ -136,6 +136,7 @@ def insertion(principal: Principal, job_id: UUID, new: NewJob, input_ref: str | 
             "input_ref": input_ref,
             "input_digest": digest_of(new.input),
             "webhook": dump(new.webhook),
+            "shadow_arm_id": new.shadow_arm_id,
             "event": dump({"capability": new.capability, "priority": str(new.priority)}),
         },
     )
@@ -153,7 +154,7 @@ def get_payloads(session: Executor, principal: Principal, job_id: UUID) -> Row[A
 
 
 def _listing(where: JobFilter, *, after_cursor: bool) -> TextClause:
-    clauses = ["project_id = :project_id"]
+    clauses = ["project_id = :project_id", f"shadow_arm_id IS {'NOT ' if where.shadows else ''}NULL"]
     if after_cursor:
         clauses.append("id < :cursor")
     if where.states:

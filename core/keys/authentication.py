@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Collection
 from time import monotonic, time
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
@@ -94,6 +95,13 @@ class Authenticator:
             raise
         _remember(self._known, digest, (until, principal), _REMEMBERED_KEYS_MAX)
         return principal
+
+    def forget(self, key_ids: Collection[UUID]) -> None:
+        """Ask Postgres again about these keys, however lately they were recognised."""
+        if key_ids:
+            for digest, (_, principal) in list(self._known.items()):
+                if principal.key_id in key_ids:
+                    self._known.pop(digest, None)
 
     def _digest(self, credential: str, project: str | None) -> bytes:
         if self._tokens is None or credential.startswith(_KEY_HEAD):

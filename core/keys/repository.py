@@ -47,6 +47,9 @@ _REPLACE = text(
     "UPDATE api_keys SET replaced_by = :new_id, expires_at = least(expires_at, now() + CAST(:overlap AS interval))"
     " WHERE id = :id AND organization_id = :organization_id"
 )
+_ENDED = text(
+    "SELECT id FROM api_keys WHERE id = ANY(CAST(:ids AS uuid[])) AND (revoked_at IS NOT NULL OR expires_at <= now())"
+)
 # In id order, and skipping what another process writes at this moment: two processes never wait for each other.
 _TOUCH = text("""
 WITH due AS (
@@ -233,6 +236,11 @@ def revoke_key(session: Executor, organization_id: UUID, key_id: UUID) -> ApiKey
 def replace_key(session: Executor, organization_id: UUID, key_id: UUID, new_id: UUID, overlap: timedelta) -> None:
     """Let a key end after `overlap`, because `new_id` takes its place."""
     session.execute(_REPLACE, {"id": key_id, "organization_id": organization_id, "new_id": new_id, "overlap": overlap})
+
+
+def ended_keys(session: Executor, key_ids: Sequence[UUID]) -> list[UUID]:
+    """Those of `key_ids` that were revoked or have expired, whatever their organisation; needs `Database.system`."""
+    return list(session.execute(_ENDED, {"ids": list(key_ids)}).scalars())
 
 
 def touch_keys(session: Executor, key_ids: Sequence[UUID], every: timedelta) -> None:

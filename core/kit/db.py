@@ -7,9 +7,11 @@ transaction, so that a transaction pooler in front of Postgres works:
 * `Database.system` runs as ``waybill_system``: dispatcher and sweeps, which work across organisations.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from core.kit.errors import Unavailable
+from core.kit.logging import get_logger
 from core.kit.settings import Settings
 from core.kit.turns import Turns
 
@@ -39,6 +42,7 @@ _ASSUME_HOT = text(f"{_ASSUME.text}, set_config('plan_cache_mode', 'force_generi
 # A statement and its parameters.
 Step = tuple[TextClause, Mapping[str, Any]]
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+_log = get_logger(__name__)
 
 
 class Base(DeclarativeBase):
@@ -72,6 +76,9 @@ class Database:
         # SQLAlchemy's pool serves whoever asks at the right moment: under load, a thread could wait for seconds while
         # others came and went. So nobody gets to the pool before it is their turn, and nobody waits inside it.
         self._turns = Turns(size, settings.database_connect_timeout_seconds)
+        self._background: ThreadPoolExecutor | None = None
+        self._background_lock = Lock()
+        self._is_closed = False
         self.url = normalize_url(settings.database_url.get_secret_value())
         self.engine: Engine = create_engine(
             self.url,
@@ -151,8 +158,21 @@ class Database:
             pooled.close()
         return results
 
+    def in_background(self, task: Callable[[], None]) -> None:
+        """Run `task` in a thread of the pool's own, behind those that were given before. What it raises is logged."""
+        with self._background_lock:
+            if self._is_closed:
+                return
+            if self._background is None:
+                self._background = ThreadPoolExecutor(1, thread_name_prefix="database")
+            self._background.submit(_attempt, task)
+
     def close(self) -> None:
-        """Close every pooled connection."""
+        """Finish the background task that runs, drop the others, and close every pooled connection."""
+        with self._background_lock:
+            background, self._background, self._is_closed = self._background, None, True
+        if background is not None:
+            background.shutdown(cancel_futures=True)
         self.engine.dispose()
 
 
@@ -174,6 +194,10 @@ class SingleStatement:
         """Execute several statements as one transaction, and commit. None sees what an earlier one returned."""
         return self._database.run_together(self._role, self._organization, steps)
 
+    def in_background(self, task: Callable[[], None]) -> None:
+        """See `Database.in_background`."""
+        self._database.in_background(task)
+
 
 # What a repository function that issues one statement accepts.
 Executor = Session | SingleStatement
@@ -184,6 +208,13 @@ def execute_all(executor: Executor, steps: Sequence[Step]) -> list[Result[Any]]:
     if isinstance(executor, SingleStatement):
         return executor.execute_all(steps)
     return [executor.execute(statement, parameters) for statement, parameters in steps]
+
+
+def _attempt(task: Callable[[], None]) -> None:
+    try:
+        task()
+    except Exception as error:  # noqa: BLE001 - nobody waits for it; whoever needs the outcome asks again
+        _log.warning("background_query_failed", error=type(error).__name__)
 
 
 def _fetched(cursor: psycopg.Cursor[Any]) -> Result[Any]:

@@ -217,6 +217,9 @@ class Settings(BaseSettings):
     event_stream_ttl_seconds: int = Field(900, description="How long live events stay in Redis after the last one.")
     event_stream_max_length: int = Field(4000, description="Live events kept in Redis per job.")
     sse_keepalive_seconds: float = Field(10.0, gt=0, description="A comment line keeps an idle stream open this often.")
+    sse_stall_seconds: float = Field(
+        60.0, gt=0, description="A stream whose client takes nothing for so long is cut; the client may resume."
+    )
 
     model_base_url: str | None = Field(None, description="An OpenAI-compatible endpoint; unset means local/extractive.")
     model_api_key: SecretStr | None = Field(None, description="The key of that endpoint.")

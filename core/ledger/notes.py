@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 
 # The sweep comes within seconds; a day is for a dispatcher that was away.
 _TTL_SECONDS = 86_400
+# The first so many keys get the values, the others go. One command, whatever the number of calls: the client's work for
+# each command is most of what a note costs.
+_WRITE = """
+for place = 1, #ARGV - 1 do
+  redis.call('SET', KEYS[place], ARGV[place + 1], 'EX', ARGV[1])
+end
+for place = #ARGV, #KEYS do
+  redis.call('DEL', KEYS[place])
+end
+"""
 _log = get_logger(__name__)
 
 
@@ -27,16 +37,17 @@ class CallNotes:
     def __init__(self, client: "Redis", settings: Settings) -> None:
         self._redis = client
         self._settings = settings
+        self._write = client.register_script(_WRITE)
 
     def update(self, kept: Mapping[CallIdentity, Mapping[str, int]], forgotten: Sequence[CallIdentity] = ()) -> None:
         """Keep these amounts, by the ledger's units, and forget the notes of settled calls; one round trip."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for call, quantities in kept.items():
-            pipeline.set(self._key(call), orjson.dumps(dict(quantities)), ex=_TTL_SECONDS)
-        if forgotten:
-            pipeline.delete(*(self._key(call) for call in forgotten))
+        if not kept and not forgotten:
+            return
         try:
-            pipeline.execute()
+            self._write(
+                keys=[self._key(call) for call in (*kept, *forgotten)],
+                args=[_TTL_SECONDS, *(orjson.dumps(dict(quantities)) for quantities in kept.values())],
+            )
         except RedisError as error:
             _log.warning("call_notes_unwritten", error=type(error).__name__)
 

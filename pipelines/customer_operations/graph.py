@@ -15,11 +15,11 @@ from langgraph.graph import END, START
 
 from core.capability import JobContext
 from core.gateway.calls import JobModels
-from core.gateway.routing import EMBEDDING
+from core.gateway.routing import CHAT, EMBEDDING
 from core.kit.errors import CapabilityFailure
 from core.knowledge.service import KnowledgeService
 from pipelines._kit.graph import Graph, GraphRunner, add_step, new_graph
-from pipelines._kit.prompts import load_prompt
+from pipelines._kit.prompts import choose_prompt
 from pipelines._kit.resources import get_gateway
 from pipelines._kit.tools.box import Approval, ToolBox
 from pipelines._kit.tools.opening import Tools, get_tools
@@ -278,7 +278,7 @@ class Resolve:
         template = render(replies, outcome["code"], facts, name)
         models, prompts, worded, model = self._models.for_job(ctx), {}, None, None
         if can_write(models):
-            prompt = load_prompt(PACKAGE, "reply")
+            prompt = choose_prompt(models, models.resolve(CHAT), PACKAGE, "reply")
             prompts["reply"] = prompt.digest
             worded = word(
                 models,

@@ -17,7 +17,7 @@ from core.gateway.models import Ability, ChatRequest, Text
 from core.gateway.routing import CHAT
 from core.kit.errors import CapabilityFailure
 from core.kit.logging import get_logger
-from pipelines._kit.prompts import load_prompt
+from pipelines._kit.prompts import choose_prompt
 from pipelines.customer_operations.intents.classifier import Guess
 
 Read = TypeVar("Read", bound=BaseModel)
@@ -87,7 +87,7 @@ def understand(
     )
     if not can_write(models):
         return plain
-    prompt = load_prompt(PACKAGE, "understand")
+    prompt = choose_prompt(models, models.resolve(CHAT), PACKAGE, "understand")
     read = _ask(models, prompt.text, message, thread, intents)
     prompts = {"understand": prompt.digest}
     if read is None or read.intent not in intents:

@@ -11,6 +11,7 @@ from pipelines.knowledge.schemas import (
 )
 
 SEARCH = Manifest(
+    shadowable=True,
     id="knowledge.search",
     version="1",
     title="Ask a knowledge base",

@@ -12,7 +12,7 @@ from core.gateway.calls import JobModels
 from core.gateway.routing import CHAT
 from core.kit.errors import CapabilityFailure
 from pipelines._kit.langchain_model import GatewayChatModel
-from pipelines._kit.prompts import load_prompt
+from pipelines._kit.prompts import choose_prompt
 
 _PACKAGE = "pipelines.multimodal"
 _MAX_TOKENS = 4096
@@ -71,6 +71,7 @@ def ask(
     from jsonschema import Draft202012Validator
 
     model = GatewayChatModel(models=models, model=CHAT, max_output_tokens=_MAX_TOKENS)
+    system = choose_prompt(models, models.resolve(CHAT), _PACKAGE, prompt)
     numbered = "\n".join(f"{number}: {line['text']}" for number, line in enumerate(lines))
     if len(numbered) > _CHARACTERS_MAX:
         raise CapabilityFailure(
@@ -79,7 +80,7 @@ def ask(
     text = f"<lines>\n{numbered.replace('</lines', '< /lines')}\n</lines>\n\n{task}"
     content: list[str | dict[str, Any]] = [{"type": "text", "text": text}, *(_block(path) for path in pictures)]
     said = model.with_structured_output(schema, include_raw=True).invoke(
-        [SystemMessage(load_prompt(_PACKAGE, prompt).text), HumanMessage(content)]
+        [SystemMessage(system.text), HumanMessage(content)]
     )
     found = said["parsed"] if isinstance(said, dict) else None
     if not isinstance(found, dict) or not Draft202012Validator(schema).is_valid(found):

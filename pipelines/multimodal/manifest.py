@@ -4,6 +4,7 @@ from core.capability import Manifest
 from pipelines.multimodal.schemas import EXAMPLES, UnderstandInput, UnderstandOutput
 
 UNDERSTAND = Manifest(
+    shadowable=True,
     id="multimodal.understand",
     version="1",
     title="Understand images, PDFs and recordings",

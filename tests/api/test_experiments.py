@@ -19,6 +19,10 @@ from tests.factories.tenancy import audit_trail, role_key
 
 ARMS = [{"name": "old", "kind": "control", "weight": 0.5}, {"name": "new", "weight": 0.5}]
 PLAN = {"baseline": 0.2, "minimum_lift": 0.05}
+CONTROL = {"name": "old", "kind": "control", "weight": 1}
+SHADOW = {"name": "next", "kind": "shadow", "weight": 0.1, "prompt": "p", "prompt_digest": "sha256:" + "0" * 64}
+EMPTY_SHADOW = {"name": "next", "kind": "shadow", "weight": 0.1}
+SHADOW_LIMITS = {"max_cost_usd": "1", "budget_usd": "10"}
 BODY = {"name": "answers", "capability": "probe.act", "arms": ARMS, "plan": PLAN}
 
 
@@ -102,6 +106,17 @@ def test_an_experiment_is_created_started_ramped_promoted_and_stopped(client: ht
         ({"guardrails": [{"metric": "mood", "bound": 1}]}, "body.guardrails.0.metric"),
         ({"guardrails": [{"metric": "cost", "bound": 0.5}]}, "body.guardrails.0.bound"),
         ({"canary": {}}, "body.guardrails"),
+        ({"arms": [CONTROL, SHADOW]}, "body.shadow"),
+        ({"arms": [CONTROL, {**SHADOW, "weight": 1.5}], "shadow": SHADOW_LIMITS}, "body.arms.1.weight"),
+        (
+            {"arms": [CONTROL, EMPTY_SHADOW], "shadow": SHADOW_LIMITS},
+            "body.arms.1.model",
+        ),
+        ({"arms": [CONTROL, SHADOW], "shadow": {**SHADOW_LIMITS, "budget_usd": "0.5"}}, "body.shadow.budget_usd"),
+        ({"arms": [CONTROL, SHADOW], "shadow": {**SHADOW_LIMITS, "max_cost_usd": 1}}, "body.shadow.max_cost_usd"),
+        ({"arms": [CONTROL, SHADOW], "shadow": SHADOW_LIMITS, "ramp": [{"share": 1}]}, "body.ramp"),
+        ({"arms": [CONTROL, SHADOW], "shadow": SHADOW_LIMITS, "capability": "other.act"}, "body.arms.1.kind"),
+        ({"shadow": SHADOW_LIMITS}, "body.shadow"),
         ({"salt": "mine"}, "body.salt"),
     ],
 )
@@ -109,6 +124,30 @@ def test_bad_input_names_the_field(client: httpx.Client, change: dict[str, objec
     refused = client.post("/v1/experiments", json={**BODY, **change})
     assert refused.status_code == 422, refused.text
     assert path in [error["path"] for error in refused.json()["errors"]], refused.text
+
+
+def test_shadows_stand_apart_from_what_is_served(client: httpx.Client) -> None:
+    models = client.get("/v1/models").json()["data"]
+    version = next(model["champion_id"] for model in models if model["name"] == "local/extractive")
+    shadow = {"name": "next", "kind": "shadow", "weight": 0.1, "model": "chat", "model_version_id": version}
+    draft = made(client, arms=[CONTROL, shadow], shadow=SHADOW_LIMITS)
+    assert [(arm["name"], arm["kind"], arm["weight_now"]) for arm in draft["arms"]] == [
+        ("old", "control", 1.0),
+        ("next", "shadow", 0.1),
+    ]
+    assert draft["shadow"] == {"max_cost_usd": "1.00", "budget_usd": "10.00"}
+    path = f"/v1/experiments/{draft['id']}"
+    assert client.post(f"{path}/start").json()["state"] == "running"
+    found = client.get(f"{path}/results").json()
+    assert [arm["arm"] for arm in found["arms"]] == ["old"]
+    (shown,) = found["shadows"]
+    assert (shown["arm"], shown["sampled"], shown["dropped"]) == ("next", 0, {})
+    assert shown["cost"] == {
+        "shadow_mean": None,
+        "shown_mean": None,
+        "difference": {"estimate": None, "low": None, "high": None, "units": 0},
+    }
+    assert client.get("/v1/jobs", params={"shadows": True}).json()["data"] == []
 
 
 def test_what_is_not_there_is_not_found(client: httpx.Client) -> None:

@@ -10,10 +10,10 @@ from sqlalchemy import text
 from core.capability import ChildCall, JobSuspended
 from core.jobs.states import SUSPEND
 from core.kit.db import Database
-from core.kit.ids import JOB, decode
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.asking_capabilities import REFUND_SCHEMA
 from tests.factories.attempts import Attempt
+from tests.factories.attempts import attempt as driven
 from tests.factories.tenancy import audit_trail
 
 SECRET = "a note that stays out of the trail"
@@ -27,12 +27,11 @@ def database(api: RunningApi) -> Iterator[Database]:
 
 
 @pytest.fixture
-def attempt(api: RunningApi, client: httpx.Client, database: Database) -> Iterator[Attempt]:
+def attempt(api: RunningApi, client: httpx.Client) -> Iterator[Attempt]:
     """A running attempt of a job."""
     made = client.post("/v1/jobs", json={"capability": "probe.ask", "input": {}}).json()["id"]
-    opened = Attempt(api.settings, database, decode(JOB, made))
-    yield opened
-    opened.close()
+    with driven(api.settings, made) as opened:
+        yield opened
 
 
 def id_of(client: httpx.Client) -> str:

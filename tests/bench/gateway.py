@@ -2,21 +2,24 @@
 
 ``python -m tests.bench gateway``. Fifty callers in five processes, as the children of worker pools are, each with a
 pause of its own between calls, so that fifty calls run at once and none waits for a processor that another one's
-Python holds. Both sides have the same processes, threads and simulator; rounds of the two sides alternate.
+Python holds. Both sides have the same processes, threads and simulator; rounds of the two sides alternate, in all
+processes at the same time, and the first of each side warms up.
 """
 
 import json
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from core.kit.settings import Settings
 from tests.bench.rows import Row, bounded
 from tests.factories.processes import ROOT, environment
 from tests.factories.provider_simulator import Answer, ProviderSimulator
 
-PROCESSES, CALLERS = 5, 10
-_TIMEOUT_SECONDS = 600
+PROCESSES, CALLERS, ROUNDS = 5, 10, 3
+SIDES = ("sdk", "door")
 _THOUSAND = 1000.0
 # About what a chat model does: the first token after half a second, then thirty tokens a second.
 ANSWER = Answer(*[" word"] * 30, first_token_seconds=0.5, delta_seconds=0.033)
@@ -32,7 +35,7 @@ def run(settings: Settings) -> list[Row]:
         bounded("gateway overhead p95", "ms", _added(many, "whole", 0.95), at_most=8),
         bounded("gateway first token p50", "ms", _added(many, "first", 0.5), at_most=2),
     ]
-    sdk, door = (many[side]["cpu_ms"][0] for side in ("sdk", "door"))
+    sdk, door = (sum(many[side]["cpu_ms"]) / len(many[side]["cpu_ms"]) for side in SIDES)
     rows.append(Row("gateway processor time", round(door, 2), "ms a call", round(sdk, 2), round(door / sdk, 2)))
     return rows
 
@@ -45,7 +48,7 @@ def _rows(name: str, measured: dict[str, dict[str, list[float]]]) -> list[Row]:
 
 
 def _added(measured: dict[str, dict[str, list[float]]], what: str, share: float) -> float:
-    door, sdk = (sorted(measured[side][what]) for side in ("door", "sdk"))
+    door, sdk = (sorted(measured[side][what]) for side in reversed(SIDES))
     return (_at(door, share) - _at(sdk, share)) * _THOUSAND
 
 
@@ -54,29 +57,46 @@ def _at(values: list[float], share: float) -> float:
 
 
 def _measure(settings: Settings, *, processes: int, callers: int) -> dict[str, dict[str, list[float]]]:
-    with ProviderSimulator(ANSWER) as provider, ThreadPoolExecutor(processes) as pool:
-        found = list(pool.map(lambda _: _child(settings, provider.base_url, callers), range(processes)))
-    return {
-        side: {
-            "first": [value for each in found for value in each[side]["first"]],
-            "whole": [value for each in found for value in each[side]["whole"]],
-            "cpu_ms": [sum(each[side]["cpu_ms"][0] for each in found) / len(found)],
-        }
-        for side in ("sdk", "door")
-    }
+    measured: dict[str, dict[str, list[float]]] = {side: {"first": [], "whole": [], "cpu_ms": []} for side in SIDES}
+    with ProviderSimulator(ANSWER) as provider, ExitStack() as stack:
+        children = [stack.enter_context(_child(settings, provider.base_url, callers)) for _ in range(processes)]
+        for child in children:
+            _hear(child)
+        for number in range(ROUNDS + 1):
+            for side in SIDES:
+                for child in children:
+                    child.stdin.write(f"{side}\n")
+                    child.stdin.flush()
+                found = [_hear(child) for child in children]
+                if number:
+                    for each in found:
+                        measured[side]["first"] += each["first"]
+                        measured[side]["whole"] += each["whole"]
+                        measured[side]["cpu_ms"].append(each["cpu_ms"])
+    return measured
 
 
-def _child(settings: Settings, base_url: str, callers: int) -> dict[str, dict[str, list[float]]]:
-    ran = subprocess.run(
+@contextmanager
+def _child(settings: Settings, base_url: str, callers: int) -> Iterator[Any]:
+    with subprocess.Popen(
         [sys.executable, "-m", "tests.bench.gateway_callers", base_url, str(callers)],
         env=environment(settings),
         cwd=ROOT,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
-        timeout=_TIMEOUT_SECONDS,
-        check=False,
-    )
-    if ran.returncode:
-        raise RuntimeError(ran.stderr[-2000:])
-    measured: dict[str, dict[str, list[float]]] = json.loads(ran.stdout.splitlines()[-1])
-    return measured
+    ) as child:
+        try:
+            yield child
+        finally:
+            # Its input ends, and so does it.
+            child.stdin.close()  # type: ignore[union-attr]
+            child.wait()
+
+
+def _hear(child: Any) -> Any:
+    line = child.stdout.readline()
+    if not line:
+        raise RuntimeError("a process of the benchmark ended early; run tests.bench.gateway_callers to see why")
+    return json.loads(line)

@@ -1,7 +1,8 @@
 """Callers of one process, for `tests.bench.gateway`: ``python -m tests.bench.gateway_callers BASE_URL CALLERS``.
 
-Prints one line of JSON: for each side the seconds to the first token and to the end of every call, and the milliseconds
-of processor time a call.
+Says ``ready``, then makes one round of calls for every line that it reads, by the side that the line names, and answers
+with a line of JSON: for each call the seconds to the first token and to the end, and the milliseconds of processor time
+a call. So the rounds of several processes fall together.
 """
 
 import json
@@ -16,19 +17,18 @@ import openai
 
 from core.gateway.routing import CHAT
 from core.gateway.service import Gateway, open_registered_gateway
-from core.kit.ids import JOB, encode
 from core.kit.settings import get_settings
-from tests.factories.attempts import Attempt, attempt
+from tests.factories.attempts import Attempt, worker_services
 from tests.factories.calls import asked
 from tests.factories.jobs import new_tenant
 
-ROUNDS, CALLS = 3, 4
+CALLS = 4
 _PAUSE_SECONDS = 1.0
 Call = Callable[[int], tuple[float, float]]
 
 
 def main(base_url: str, callers: int) -> None:
-    """Measure both sides, in alternating rounds; the first round of each warms up."""
+    """Make rounds until the input ends."""
     settings = get_settings().model_copy(update={"model_base_url": base_url, "model_name": "main"})
     with ExitStack() as stack:
         tenant = new_tenant(settings)
@@ -37,36 +37,26 @@ def main(base_url: str, callers: int) -> None:
         stack.callback(gateway.close)
         # Counting for the notes beside a call needs the tokenizer, which a worker has loaded long before.
         gateway.embedder().count_tokens("warm")
-        jobs = [stack.enter_context(attempt(settings, encode(JOB, tenant.submit()))) for _ in range(callers)]
+        services = stack.enter_context(worker_services(settings, pool_size=settings.database_pool_size))
+        jobs = [Attempt(services, tenant.submit()) for _ in range(callers)]
         client = openai.OpenAI(base_url=base_url, api_key="key", max_retries=0)
         pool = stack.enter_context(ThreadPoolExecutor(callers))
         sides: dict[str, Call] = {
             "sdk": lambda _: _directly(client),
             "door": lambda number: _through(gateway, jobs[number]),
         }
-        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
-        cpu: dict[str, list[float]] = {name: [] for name in sides}
-        for number in range(ROUNDS + 1):
-            for name, call in sides.items():
-                began = process_time()
-                found = [
-                    one for calls in pool.map(lambda at, call=call: _repeat(call, at), range(callers)) for one in calls
-                ]
-                if number:
-                    taken[name] += found
-                    cpu[name].append((process_time() - began) / len(found))
-    print(  # noqa: T201 - for the parent process
-        json.dumps(
-            {
-                name: {
-                    "first": [first for first, _ in taken[name]],
-                    "whole": [whole for _, whole in taken[name]],
-                    "cpu_ms": [sum(cpu[name]) / len(cpu[name]) * 1000],
-                }
-                for name in sides
-            }
-        )
-    )
+        _say("ready")
+        for line in sys.stdin:
+            call = sides[line.strip()]
+            began = process_time()
+            made = pool.map(lambda at, call=call: _repeat(call, at), range(callers))
+            found = [one for calls in made for one in calls]
+            spent = (process_time() - began) / len(found) * 1000
+            _say({"first": [first for first, _ in found], "whole": [whole for _, whole in found], "cpu_ms": spent})
+
+
+def _say(answer: object) -> None:
+    print(json.dumps(answer), flush=True)  # noqa: T201 - for the parent process
 
 
 def _repeat(call: Call, number: int) -> list[tuple[float, float]]:

@@ -15,20 +15,20 @@ from core.kit.ids import JOB, decode
 from core.kit.redis import connect
 from core.kit.settings import Settings
 from workers.context import AttemptContext
-from workers.services import open_services
+from workers.services import Services, open_services
 
 
 class Attempt:
     """One attempt; every method commits, then publishes."""
 
-    def __init__(self, settings: Settings, database: Database, job_id: UUID) -> None:
-        self._redis = connect(settings)
-        self.publisher = LivePublisher(self._redis, settings)
+    def __init__(self, services: Services, job_id: UUID) -> None:
+        database = services.database
         with database.system() as session:
             queue.mark_dispatched(session, [job_id])
         claim = leases.claim(database.single_system(), job_id, "test-worker", 60.0)
         assert claim is not None, "the job could not be claimed"
-        self.context = AttemptContext(claim, open_services(settings, database, self.publisher, self._redis))
+        self.publisher = services.publisher
+        self.context = AttemptContext(claim, services)
         job = claim.job
         assert job.started_at is not None
         data = {"attempt": job.attempt}
@@ -66,21 +66,24 @@ class Attempt:
         """End because cancellation was asked for."""
         self._publish(self.context.end(STOP, "job.cancelled", {}, reason="cancelled_by_client"))
 
-    def close(self) -> None:
-        """Let go of the connection."""
-        self._redis.close()
-
     def _publish(self, event: Event) -> None:
         self.context.publish([event])
 
 
 @contextmanager
-def attempt(settings: Settings, job_id: str) -> Iterator[Attempt]:
-    """Claim the job with the API id `job_id` and drive it."""
-    database = Database(settings, application_name="test-attempt", pool_size=2)
-    driven = Attempt(settings, database, decode(JOB, job_id))
+def worker_services(settings: Settings, *, pool_size: int = 2) -> Iterator[Services]:
+    """What the attempts of one worker process share."""
+    database = Database(settings, application_name="test-attempt", pool_size=pool_size)
+    redis = connect(settings)
     try:
-        yield driven
+        yield open_services(settings, database, LivePublisher(redis, settings), redis)
     finally:
-        driven.close()
+        redis.close()
         database.close()
+
+
+@contextmanager
+def attempt(settings: Settings, job_id: str) -> Iterator[Attempt]:
+    """Claim the job with the API id `job_id` and drive it, with services of its own."""
+    with worker_services(settings) as services:
+        yield Attempt(services, decode(JOB, job_id))

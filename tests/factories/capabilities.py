@@ -141,6 +141,7 @@ def build() -> Probe:
 
 
 PROBE = Manifest(
+    shadowable=True,
     id="probe.act",
     version="1",
     title="Probe",
@@ -161,6 +162,7 @@ OTHER = Manifest(
 )
 # A pool of its own: the workers of the others need not load an agent framework.
 AGENT = Manifest(
+    shadowable=True,
     id="agent.act",
     version="1",
     title="Spending graph",

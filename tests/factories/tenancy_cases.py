@@ -82,6 +82,7 @@ class Case:
 
 CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/v1/jobs"): (Case({"capability": "probe.act", "input": {"act": "noop"}}, creates=True),),
+    ("GET", "/v1/events"): (Case(query={"follow": "false", "starting_after": "0"}),),
     ("POST", "/v1/jobs/{job_id}/cancel"): (Case(),),
     ("POST", "/v1/jobs/{job_id}/cost/corrections"): (
         Case({"attempt": 1, "call": 1, "amount_usd": "-0.1", "reason": "none"}),

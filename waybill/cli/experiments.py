@@ -11,7 +11,7 @@ from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
-    from waybill.client.experiments import Experiment, Results
+    from waybill.client.experiments import Experiment, Results, ShadowResults
 
 app = typer.Typer(no_args_is_help=True, help="Experiments: compare versions on real jobs.", epilog=EPILOG)
 
@@ -261,3 +261,28 @@ def _report(output: Output, found: "Results") -> None:
             each.arm, words(success), f"{success.p_value:.2g}", *(words(other) for other in rest), each.verdict
         )
     output.show("", compared)
+    if found.shadows:
+        _report_shadows(output, found.shadows)
+
+
+def _report_shadows(output: Output, shadows: "list[ShadowResults]") -> None:
+    from waybill.cli.experiment_plot import words
+    from waybill.cli.tables import table
+
+    differences = ("COST USD (-)", "LATENCY s (-)")
+    made = table("SHADOW", "JOBS", "WAITING", "DROPPED", "SUCCESS", "SAME ANSWER", *differences, "SPENT USD")
+    for each in shadows:
+        dropped = ", ".join(f"{count:,} {reason}" for reason, count in sorted(each.dropped.items()))
+        made.add_row(
+            each.arm,
+            f"{each.sampled:,}",
+            f"{each.due + each.open:,}",
+            dropped or "0",
+            words(each.success),
+            words(each.identical),
+            words(each.cost.difference),
+            words(each.latency.difference),
+            f"{each.spent_usd:.4g}",
+        )
+    output.show("", made)
+    output.show("(-): the shadow less what was shown, over the same inputs")

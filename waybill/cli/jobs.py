@@ -58,6 +58,17 @@ def submit(
         str | None,
         typer.Option(metavar="USD", show_default=False, help="Never spend more, as 0.25; set aside from the budgets."),
     ] = None,
+    webhook: Annotated[
+        str | None,
+        typer.Option(metavar="URL", show_default=False, help="Tell this receiver; signed with the project's secret."),
+    ] = None,
+    webhook_event: Annotated[
+        list[str] | None,
+        typer.Option(metavar="EVENT", show_default="all of the job", help="Only of this, as job.failed. Repeatable."),
+    ] = None,
+    webhook_result: Annotated[
+        bool, typer.Option("--webhook-result", help="Send the result along, unless it is large.")
+    ] = False,
     idempotency_key: Annotated[
         str | None,
         typer.Option(metavar="KEY", show_default="fresh", help="The same key and input submits once, however often."),
@@ -77,6 +88,9 @@ def submit(
     output = Output(as_json=as_json)
     payload = read_input(input_json, assign or [])
     labels = dict(_pair(text, "--metadata") for text in metadata or [])
+    if webhook is None and (webhook_event or webhook_result):
+        raise typer.BadParameter("name the receiver", param_hint="--webhook")
+    receiver = {"url": webhook, "events": webhook_event or [], "include_result": webhook_result} if webhook else None
     with connect(url, api_key) as client:
         job = client.jobs.submit(
             capability,
@@ -86,6 +100,7 @@ def submit(
             run_at=run_at,
             deadline_seconds=deadline,
             max_cost_usd=max_cost,
+            webhook=receiver,
             idempotency_key=idempotency_key,
         )
         if follow:
@@ -152,6 +167,9 @@ def list_jobs(
         list[str] | None,
         typer.Option("--metadata", "-m", metavar="NAME=VALUE", show_default=False, help="Only with it."),
     ] = None,
+    shadows: Annotated[
+        bool, typer.Option("--shadows", help="Instead, the jobs that experiments' shadow arms ran for nobody to see.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
     cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
     url: Url = None,
@@ -164,7 +182,9 @@ def list_jobs(
     output = Output(as_json=as_json)
     labels = dict(_pair(text, "--metadata") for text in metadata or [])
     with connect(url, api_key) as client:
-        page = client.jobs.list(states=state or (), capability=capability, metadata=labels, limit=limit, cursor=cursor)
+        page = client.jobs.list(
+            states=state or (), capability=capability, metadata=labels, shadows=shadows, limit=limit, cursor=cursor
+        )
     if as_json:
         output.document(page.as_json())
         return

@@ -10,6 +10,7 @@ from waybill.cli import (
     budgets,
     capabilities,
     costs,
+    events,
     experiments,
     files,
     jobs,
@@ -46,6 +47,7 @@ app = typer.Typer(
 
 stack.register(app)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_USE)
+app.add_typer(events.app, name="events", rich_help_panel=_USE)
 app.add_typer(knowledge.app, name="kb", rich_help_panel=_USE)
 app.add_typer(capabilities.app, name="capabilities", rich_help_panel=_USE)
 app.add_typer(budgets.app, name="budgets", rich_help_panel=_USE)

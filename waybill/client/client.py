@@ -13,6 +13,7 @@ from waybill.client.jobs import Jobs
 from waybill.client.knowledge import KnowledgeBases
 from waybill.client.limits import Limits
 from waybill.client.prices import Prices
+from waybill.client.project_events import Events
 from waybill.client.registry import Aliases, Models, Prompts
 from waybill.client.retention import Retention
 from waybill.client.tenancy import Keys, Members, Projects
@@ -33,6 +34,7 @@ class WaybillClient:
         self._transport = Transport(url, api_key, timeout_seconds=timeout_seconds, project=project)
         self.url = self._transport.url
         self.jobs = Jobs(self._transport)
+        self.events = Events(self._transport)
         self.knowledge_bases = KnowledgeBases(self._transport)
         self.capabilities = Capabilities(self._transport)
         self.projects = Projects(self._transport)

@@ -3,7 +3,8 @@
 ClientError
 ├── ApiUnreachable     nothing answered at the address, or it stopped answering
 ├── StreamLost         an event stream broke and could not be resumed in time
-└── ApiProblem         the API answered with a problem document (RFC 9457)
+├── ApiProblem         the API answered with a problem document (RFC 9457)
+└── WebhookRejected    a message to a receiver is not to be trusted (`waybill.client.verification`)
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,16 @@ class StreamLost(ClientError):
         super().__init__(f"the event stream of {job_id} was lost after event {last_event_id}: {reason}")
         self.job_id = job_id
         self.last_event_id = last_event_id
+        self.reason = reason
+
+
+class EventsLost(ClientError):
+    """The stream of a project's events broke and stayed broken. `cursor` is where a later attempt resumes."""
+
+    def __init__(self, cursor: str | None, reason: str) -> None:
+        where = f"after {cursor}" if cursor else "before anything came"
+        super().__init__(f"the stream of events was lost {where}: {reason}")
+        self.cursor = cursor
         self.reason = reason
 
 

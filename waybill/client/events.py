@@ -19,7 +19,7 @@ from waybill.client.transport import Transport
 # The server sends a comment every 10 s; three missed in a row mean that the connection is dead, whatever TCP believes.
 IDLE_SECONDS = 35.0
 _NO_CONTENT = 204
-_PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
+PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
 
 
 def follow(
@@ -75,7 +75,7 @@ class _Reader:
         except ApiUnreachable as error:
             return error.reason
         except ApiProblem as problem:
-            if problem.status not in _PASSING_STATUSES:
+            if problem.status not in PASSING_STATUSES:
                 raise
             return problem.detail
         return "the server closed the stream"

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from pydantic import Field
+
 from waybill.client.models import Page, Resource
 from waybill.client.transport import Transport
 
@@ -108,6 +110,31 @@ class Progress(Resource):
     share: float
 
 
+class Pairs(Resource):
+    """A measure of a shadow's jobs beside that of the jobs they repeat."""
+
+    shadow_mean: float | None
+    shown_mean: float | None
+    difference: Interval
+
+
+class ShadowResults(Resource):
+    """What a shadow arm shows: jobs run again, for nobody to see. Costs in US dollars, latency in seconds."""
+
+    arm: str
+    weight: float
+    sampled: int
+    due: int
+    dropped: dict[str, int]
+    open: int
+    left_out: int
+    success: Interval
+    identical: Interval
+    cost: Pairs
+    latency: Pairs
+    spent_usd: float
+
+
 class Results(Resource):
     """What an experiment shows now."""
 
@@ -119,6 +146,7 @@ class Results(Resource):
     sample_ratio: Mismatch
     arms: list[ArmResults]
     comparisons: list[Comparison]
+    shadows: list[ShadowResults] = Field(default_factory=list)
 
 
 class Experiments:

@@ -81,15 +81,17 @@ class Jobs:
         metadata: Mapping[str, str] | None = None,
         created_after: str | None = None,
         created_before: str | None = None,
+        shadows: bool = False,
         limit: int = 20,
         cursor: str | None = None,
     ) -> Page[Job]:
-        """One page of the project's jobs, newest first."""
+        """One page of the project's jobs, newest first; with `shadows` those that shadow arms ran, instead."""
         optional: dict[str, Any] = {
             "state": list(states) or None,
             "capability": capability,
             "created_after": created_after,
             "created_before": created_before,
+            "shadows": True if shadows else None,
             "cursor": cursor,
             **{f"metadata[{name}]": value for name, value in (metadata or {}).items()},
         }

@@ -2,14 +2,14 @@
 
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import anthropic
 import httpx2
 
-from core.gateway.background import LoopThread
 from core.gateway.errors import GatewayError
+from core.gateway.interruptible import asking, open_client2
 from core.gateway.models import Ability, ChatRequest, ChatStream, Check, Chunk
 from core.gateway.providers import failures
 from core.gateway.providers.anthropic_wire import Reader, arguments_of
@@ -23,7 +23,6 @@ BASE_URL = "https://api.anthropic.com"
 ALL_ABILITIES = frozenset(
     {Ability.STREAMS, Ability.WRITES, Ability.TOOLS, Ability.JSON_SCHEMA, Ability.VISION},
 )
-_CONNECT_SECONDS = 5.0
 _FAILURES = (anthropic.AnthropicError, httpx2.HTTPError, json.JSONDecodeError, UnicodeDecodeError)
 
 
@@ -54,18 +53,12 @@ class Anthropic:
         self._parameters = dict(parameters or {})
         self._native_schema = native_schema
         self._count_tokens = count_tokens
-        self._background = LoopThread()
-        self._client = anthropic.AsyncAnthropic(
+        self._client = anthropic.Anthropic(
             base_url=base_url,
             # The key of each call is in its header; without one here the SDK would look for some in the environment.
             api_key="none",
             max_retries=0,
-            http_client=httpx2.AsyncClient(
-                timeout=httpx2.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
-                # A redirect would carry the key and the prompt to a host that nobody configured.
-                follow_redirects=False,
-                limits=httpx2.Limits(max_connections=None, max_keepalive_connections=64),
-            ),
+            http_client=open_client2(timeout_seconds),
         )
         self._without_temperature = False
 
@@ -79,13 +72,12 @@ class Anthropic:
         return bound_of(request, self._count_tokens, own_tokenizer=False)
 
     def close(self) -> None:
-        """Close the connections and the thread that serves them."""
-        self._background.run(self._client.close())
-        self._background.close()
+        """Close the connections."""
+        self._client.close()
 
     def _answer(self, request: ChatRequest, meter: Meter, check: Check) -> Generator[Chunk, None, None]:
         try:
-            yield from self._background.iterate(lambda: self._chunks(request, meter), check)
+            yield from self._chunks(request, meter, check)
         except _FAILURES as error:
             failure = _translate(error)
         else:
@@ -93,13 +85,21 @@ class Anthropic:
         # Outside of the handler: an SDK's error holds the provider's words, and a traceback would show them.
         raise failure
 
-    async def _chunks(self, request: ChatRequest, meter: Meter) -> AsyncIterator[Chunk]:
+    def _chunks(self, request: ChatRequest, meter: Meter, check: Check) -> Generator[Chunk, None, None]:
         meter.sent = True
         forced = request.output_schema is not None and not self._native_schema
         reader = Reader(meter, request.output_name if forced else None)
-        async with await self._open(request) as stream:
+        with asking(check):
+            stream = self._open(request)
+        with stream:
             meter.request_id = stream.response.headers.get("request-id")
-            async for event in stream:
+            events = iter(stream)
+            while True:
+                # Not around the yield: what the caller does with a chunk is its own, and so is its thread.
+                with asking(check):
+                    event = next(events, None)
+                if event is None:
+                    break
                 chunk = reader.read(event)
                 if chunk is not None:
                     yield chunk
@@ -107,10 +107,10 @@ class Anthropic:
         if last is not None:
             yield last
 
-    async def _open(self, request: ChatRequest) -> Any:
+    def _open(self, request: ChatRequest) -> Any:
         while True:
             try:
-                return await self._client.messages.create(**self._arguments(request))
+                return self._client.messages.create(**self._arguments(request))
             except anthropic.BadRequestError as error:
                 # Models that think refuse it. The message is the only place that says so.
                 if self._without_temperature or "temperature" not in str(error.message):

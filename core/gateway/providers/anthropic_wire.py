@@ -5,7 +5,7 @@ from typing import Any
 
 from core.gateway.models import ChatRequest, Chunk, Finish, Image, Message, Part, Role, Text, ToolCall, ToolResult
 from core.gateway.providers import failures
-from core.gateway.providers.openai_wire import count_in, parse_object
+from core.gateway.providers.openai_wire import count_of, parse_object
 from core.gateway.streams import Meter
 
 _FINISHES = {
@@ -177,9 +177,9 @@ class Reader:
         """On this wire the kinds are apart: what was read from and written to the cache is not in ``input_tokens``."""
         if usage is None or getattr(usage, "input_tokens", None) is None:
             return
-        read = count_in(usage, "cache_read_input_tokens", default=0)
-        written = count_in(usage, "cache_creation_input_tokens", default=0)
-        self._meter.input_tokens = count_in(usage, "input_tokens") + read + written
+        read = count_of(getattr(usage, "cache_read_input_tokens", None), default=0)
+        written = count_of(getattr(usage, "cache_creation_input_tokens", None), default=0)
+        self._meter.input_tokens = count_of(getattr(usage, "input_tokens", None)) + read + written
         self._meter.cached_input_tokens, self._meter.cache_write_tokens = read, written
 
     def _read_output(self, usage: Any) -> None:
@@ -187,6 +187,6 @@ class Reader:
             return
         self._read_input(usage)
         details = getattr(usage, "output_tokens_details", None)
-        produced = count_in(usage, "output_tokens")
+        produced = count_of(getattr(usage, "output_tokens", None))
         self._meter.output_tokens = produced
-        self._meter.reasoning_tokens = min(count_in(details, "thinking_tokens", default=0), produced)
+        self._meter.reasoning_tokens = min(count_of(getattr(details, "thinking_tokens", None), default=0), produced)

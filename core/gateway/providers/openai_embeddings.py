@@ -66,7 +66,8 @@ class OpenAIEmbeddings:
             batch = list(texts[start : start + _BATCH])
             answer = self._ask(batch, check)
             rows.extend(_vectors(answer, len(batch)))
-            reported = getattr(getattr(answer, "usage", None), "prompt_tokens", None)
+            usage = answer.get("usage") if isinstance(answer, dict) else None
+            reported = usage.get("prompt_tokens") if isinstance(usage, dict) else None
             if not isinstance(reported, int) or reported < 0:
                 reported, estimated = sum(self._count_tokens(text) for text in batch), True
             tokens += reported
@@ -86,8 +87,11 @@ class OpenAIEmbeddings:
 
         try:
             with asking(check):
-                return self._client.embeddings.create(
-                    model=self.name, input=batch, encoding_format="float", **dimensions
+                # As JSON: the SDK would make an object of every vector.
+                return self._client.post(
+                    "/embeddings",
+                    body={"model": self.name, "input": batch, "encoding_format": "float", **dimensions},
+                    cast_to=object,
                 )
         except (*FAILURES, json.JSONDecodeError, ValueError) as error:
             failure = translate(error)
@@ -96,8 +100,9 @@ class OpenAIEmbeddings:
 
 
 def _vectors(answer: Any, count: int) -> list[list[float]]:
-    data = getattr(answer, "data", None)
-    rows: list[Any] = [getattr(item, "embedding", None) for item in data] if isinstance(data, list) else []
+    data = answer.get("data") if isinstance(answer, dict) else None
+    items = data if isinstance(data, list) else []
+    rows: list[Any] = [item.get("embedding") if isinstance(item, dict) else None for item in items]
     if len(rows) != count or not all(isinstance(row, list) and len(row) == len(rows[0]) and row for row in rows):
         raise failures.not_the_protocol("vectors that do not belong to the texts")
     return rows

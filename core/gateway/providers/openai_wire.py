@@ -109,7 +109,7 @@ class _Call:
 
 
 class Reader:
-    """Reads the events of one answer. The SDK builds its objects unvalidated: a field may hold anything or be absent.
+    """Reads the events of one answer, as the JSON that came: a field may hold anything or be absent.
 
     Raises `BadResponse` for what is not the protocol, and when the answer ends without a reason.
     """
@@ -120,14 +120,16 @@ class Reader:
 
     def read(self, event: Any) -> Chunk | None:
         """The text of one event, if it holds any; usage, end and names go to the meter."""
-        model = getattr(event, "model", None)
+        if not isinstance(event, dict):
+            raise failures.not_the_protocol("an event that is not an object")
+        model = event.get("model")
         if isinstance(model, str) and model:
             self._meter.model_reported = model
-        reported = read_usage(getattr(event, "usage", None), self._meter)
-        choices: Any = getattr(event, "choices", None)
+        reported = read_usage(event.get("usage"), self._meter)
+        choices = event.get("choices")
         if not choices and reported:
             return None
-        if not isinstance(choices, list) or not all(hasattr(choice, "delta") for choice in choices):
+        if not isinstance(choices, list) or not all(_is_choice(choice) for choice in choices):
             raise failures.not_the_protocol("an event that is not a chat completion")
         return self._read_choice(choices[0]) if choices else None
 
@@ -148,14 +150,17 @@ class Reader:
             ),
         )
 
-    def _read_choice(self, choice: Any) -> Chunk | None:
-        reason = getattr(choice, "finish_reason", None)
+    def _read_choice(self, choice: dict[str, Any]) -> Chunk | None:
+        reason = choice.get("finish_reason")
         if reason is not None:
-            self._meter.finish = _FINISHES.get(reason, Finish.STOP)
-        delta = choice.delta
-        for fragment in getattr(delta, "tool_calls", None) or ():
+            self._meter.finish = _FINISHES.get(reason, Finish.STOP) if isinstance(reason, str) else Finish.STOP
+        delta = choice["delta"]
+        fragments = delta.get("tool_calls")
+        if fragments is not None and not isinstance(fragments, list):
+            raise failures.not_the_protocol("tool calls that are none")
+        for fragment in fragments or ():
             self._collect(fragment)
-        text = getattr(delta, "content", None)
+        text = delta.get("content")
         if text is None or text == "":
             return None
         if not isinstance(text, str):
@@ -164,35 +169,46 @@ class Reader:
         return Chunk(text)
 
     def _collect(self, fragment: Any) -> None:
-        index, function = getattr(fragment, "index", None), getattr(fragment, "function", None)
-        if not isinstance(index, int) or function is None:
+        index = fragment.get("index") if isinstance(fragment, dict) else None
+        function = fragment.get("function") if isinstance(fragment, dict) else None
+        if not isinstance(index, int) or not isinstance(function, dict):
             raise failures.not_the_protocol("a tool call that is none")
         call = self._calls.setdefault(index, _Call())
-        name, arguments = getattr(function, "name", None) or "", getattr(function, "arguments", None) or ""
-        if not isinstance(name, str) or not isinstance(arguments, str):
+        name, arguments, given = function.get("name") or "", function.get("arguments") or "", fragment.get("id") or ""
+        if not all(isinstance(value, str) for value in (name, arguments, given)):
             raise failures.not_the_protocol("a tool call that is none")
-        call.id = call.id or getattr(fragment, "id", None) or ""
+        call.id = call.id or given
         call.name = call.name or name
         call.arguments += arguments
         self._meter.text += arguments
 
 
+def _is_choice(choice: Any) -> bool:
+    return isinstance(choice, dict) and isinstance(choice.get("delta"), dict)
+
+
 def read_usage(usage: Any, meter: Meter) -> bool:
-    """Whether a usage was there; its counts go to the meter. Cached and reasoning tokens are inside the totals."""
+    """Whether a usage was there; its counts go to the meter. Cached and reasoning tokens are inside the totals.
+
+    Raises `BadResponse` for counts that are none.
+    """
     if usage is None:
         return False
-    given = count_in(usage, "prompt_tokens"), count_in(usage, "completion_tokens")
-    cached = count_in(getattr(usage, "prompt_tokens_details", None), "cached_tokens", default=0)
-    reasoning = count_in(getattr(usage, "completion_tokens_details", None), "reasoning_tokens", default=0)
+    given = count_of(_field(usage, "prompt_tokens")), count_of(_field(usage, "completion_tokens"))
+    cached = _field(_field(usage, "prompt_tokens_details"), "cached_tokens")
+    reasoning = _field(_field(usage, "completion_tokens_details"), "reasoning_tokens")
     meter.input_tokens, meter.output_tokens = given
-    meter.cached_input_tokens = min(cached, given[0])
-    meter.reasoning_tokens = min(reasoning, given[1])
+    meter.cached_input_tokens = min(count_of(cached, default=0), given[0])
+    meter.reasoning_tokens = min(count_of(reasoning, default=0), given[1])
     return True
 
 
-def count_in(usage: Any, name: str, *, default: int | None = None) -> int:
-    """A count of a usage; `default` when it is absent. Raises `BadResponse` when it is no count."""
-    value = getattr(usage, name, None)
+def _field(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def count_of(value: Any, *, default: int | None = None) -> int:
+    """`value` as a count of a usage; `default` when it is absent. Raises `BadResponse` when it is no count."""
     if value is None and default is not None:
         return default
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:

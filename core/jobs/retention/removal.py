@@ -88,6 +88,8 @@ def _drop_past(database: Database, settings: Settings, kind: Kind, parent: str, 
                     retire_before(session, signer, end)
                 if not repository.drop_partition(session, parent, name):
                     break
+                if kind is Kind.JOBS:
+                    repository.forget_jobs(session, end)
                 for organization_id in repository.organizations(session):
                     record(
                         session,

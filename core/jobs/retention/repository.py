@@ -48,6 +48,13 @@ _FORGET_ARTIFACTS = text("DELETE FROM job_artifacts WHERE job_id = ANY(:ids)")
 _FORGET_WRITES = text("DELETE FROM job_checkpoint_writes WHERE job_id = ANY(:ids)")
 _FORGET_CHECKPOINTS = text("DELETE FROM job_checkpoints WHERE job_id = ANY(:ids)")
 _FORGET_QUESTIONS = text("DELETE FROM job_questions WHERE job_id = ANY(:ids)")
+# A comment may quote the answer; the score beside it says nothing of it, and is what results are made of.
+_FORGET_COMMENTS = text("UPDATE job_feedback SET comment = NULL WHERE job_id = ANY(:ids) AND comment IS NOT NULL")
+# What is known of jobs that are gone: ratings, and which arm of an experiment they had.
+_FORGET_JOBS = tuple(
+    text(f"DELETE FROM {table} WHERE job_id < uuid7_floor(CAST(:before AS timestamptz))")
+    for table in ("job_feedback", "experiment_exposures", "shadow_runs")
+)
 
 # Every organisation counts, also one without projects; one clock that never ends keeps everything.
 _LONGEST = text("""
@@ -60,6 +67,10 @@ FROM (
 """)
 _PAST = text("SELECT name, past FROM partitions_before(:parent, CAST(:before AS timestamptz))")
 _DROP = text("SELECT drop_partition(:parent, :child)")
+_LAST_POSITION = text("SELECT events_last_position(:child)")
+_NOTE_DROPPED = text(
+    "INSERT INTO job_events_dropped (position) VALUES (CAST(:position AS bigint)) ON CONFLICT DO NOTHING"
+)
 _ORGANIZATIONS = text("SELECT id FROM organizations ORDER BY id")
 
 
@@ -91,12 +102,19 @@ def due_payloads(session: Session, default_days: int | None, most: int) -> list[
 
 
 def blank(session: Session, ids: list[UUID]) -> None:
-    """Take input, result and checkpoints of ended jobs away."""
+    """Take input, result and checkpoints of ended jobs away, and what people wrote about them."""
     session.execute(_BLANK, {"ids": ids})
     session.execute(_FORGET_ARTIFACTS, {"ids": ids})
     session.execute(_FORGET_WRITES, {"ids": ids})
     session.execute(_FORGET_CHECKPOINTS, {"ids": ids})
     session.execute(_FORGET_QUESTIONS, {"ids": ids})
+    session.execute(_FORGET_COMMENTS, {"ids": ids})
+
+
+def forget_jobs(session: Session, before: datetime) -> None:
+    """Take away what is kept about jobs that were submitted before then, outside of the tables that go by months."""
+    for statement in _FORGET_JOBS:
+        session.execute(statement, {"before": before})
 
 
 def past_every_clock(session: Session, kind: Kind, default_days: int | None) -> datetime | None:
@@ -113,7 +131,12 @@ def past_partitions(session: Session, parent: str, before: datetime) -> list[tup
 
 def drop_partition(session: Session, parent: str, child: str) -> bool:
     """Drop one; False while a job of its month has not ended. Raises when its lock is not to be had quickly."""
-    return bool(session.execute(_DROP, {"parent": parent, "child": child}).scalar_one())
+    # Streams of a project must be able to say that something is missing; None for other tables.
+    last = session.execute(_LAST_POSITION, {"child": child}).scalar_one()
+    is_dropped = bool(session.execute(_DROP, {"parent": parent, "child": child}).scalar_one())
+    if is_dropped and last is not None:
+        session.execute(_NOTE_DROPPED, {"position": last})
+    return is_dropped
 
 
 def organizations(session: Session) -> list[UUID]:

@@ -1,13 +1,13 @@
 """The price book: what quantities of a model cost, exactly, and what they can cost at most."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 from time import monotonic
 from uuid import UUID
 
 from core.kit.db import Executor
+from core.kit.memory import Memory
 from core.kit.money import QUANTUM, ZERO, to_money
 from core.ledger.prices import repository
 from core.ledger.prices.records import ANY_MODEL, Priced, PriceRecord
@@ -35,22 +35,13 @@ _MAY_BECOME = {
 Quantities = Mapping[Unit, int | Decimal]
 
 
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    rows: tuple[PriceRecord, ...]
-    database_time: datetime
-    read_at: float
-
-    def now(self) -> datetime:
-        """The database's time, carried on by this process's clock for the seconds that the entry lives."""
-        return self.database_time + timedelta(seconds=monotonic() - self.read_at)
-
-
 class PriceBook:
-    """Prices of a process, remembered for at most two seconds. Safe in threads: entries are replaced whole."""
+    """Prices of a process, remembered for at most two seconds. Safe in threads."""
 
     def __init__(self) -> None:
-        self._remembered: dict[tuple[UUID, str, str], _Remembered] = {}
+        self._remembered: Memory[tuple[UUID, str, str], tuple[list[PriceRecord], datetime]] = Memory(
+            _REMEMBER_SECONDS, entries_max=_REMEMBERED_MODELS_MAX
+        )
 
     def price(
         self,
@@ -103,22 +94,19 @@ class PriceBook:
 
     def forget(self) -> None:
         """Read every price anew from now on."""
-        self._remembered.clear()
+        self._remembered.forget()
 
     def _tiers(
         self, session: Executor, organization_id: UUID, provider: str, model: str, at: datetime | None
     ) -> dict[Unit, tuple[PriceRecord, ...]]:
-        key = (organization_id, provider, model)
-        known = self._remembered.get(key)
-        if known is None or monotonic() - known.read_at > _REMEMBER_SECONDS:
-            # The age of an answer counts from before the question, so that a slow query does not stretch it.
-            asked_at = monotonic()
-            rows, now = repository.of_model(session, organization_id, provider, model)
-            known = _Remembered(tuple(rows), now, asked_at)
-            if len(self._remembered) >= _REMEMBERED_MODELS_MAX:
-                self._remembered.clear()
-            self._remembered[key] = known
-        return choose(known.rows, at or known.now())
+        known = self._remembered.get(
+            session,
+            (organization_id, provider, model),
+            lambda executor: repository.of_model(executor, organization_id, provider, model),
+        )
+        rows, database_time = known.value
+        # The database's time, carried on by this process's clock for the seconds that the answer lives.
+        return choose(rows, at or database_time + timedelta(seconds=monotonic() - known.asked_at))
 
 
 def choose(rows: Iterable[PriceRecord], at: datetime) -> dict[Unit, tuple[PriceRecord, ...]]:

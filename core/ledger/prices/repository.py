@@ -20,11 +20,10 @@ _COLUMNS = (
 _WIDTH = _COLUMNS.count(",") + 1
 
 _OF_MODEL = text(f"""
-SELECT {_COLUMNS}, clock_timestamp() AS now FROM prices
-WHERE provider = :provider AND model IN (:model, '{ANY_MODEL}')
+SELECT {_COLUMNS}, clock.now FROM (SELECT clock_timestamp() AS now) AS clock
+LEFT JOIN prices ON provider = :provider AND model IN (:model, '{ANY_MODEL}')
   AND (organization_id IS NULL OR organization_id = :organization_id)
 """)
-_NOW = text("SELECT clock_timestamp() AS now")
 
 # One version per unit: the organisation's before everybody's, then the newest to have begun, then the newest written.
 _EFFECTIVE = text(f"""
@@ -74,8 +73,7 @@ def to_record(row: Row[Any]) -> PriceRecord:
 def of_model(session: Executor, organization_id: UUID, provider: str, model: str) -> tuple[list[PriceRecord], datetime]:
     """Every price, past and future, that may apply to a model, and the database's time."""
     rows = session.execute(_OF_MODEL, {"organization_id": organization_id, "provider": provider, "model": model}).all()
-    now: datetime = rows[0].now if rows else session.execute(_NOW, {}).scalar_one()
-    return [to_record(row) for row in rows], now
+    return [to_record(row) for row in rows if row.id is not None], rows[0].now
 
 
 def effective(

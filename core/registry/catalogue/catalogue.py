@@ -1,11 +1,11 @@
 """Names to models, remembered for a moment: a call asks Postgres nothing while the memory is warm."""
 
 from dataclasses import dataclass, replace
-from time import monotonic
 from uuid import UUID
 
 from core.kit.db import Executor
 from core.kit.ids import MODEL_VERSION, encode
+from core.kit.memory import Memory
 from core.kit.settings import Settings
 from core.registry.catalogue import repository
 from core.registry.catalogue.precedence import Entry, Names, find, reachable
@@ -31,7 +31,7 @@ class Resolution:
 
 
 class ModelCatalogue:
-    """The catalogue of a process. Safe in threads: entries are replaced whole, a race costs a query too many.
+    """The catalogue of a process. Safe in threads.
 
     A version's data-class ceiling is never above that of its deployment, also when the operator lowers that one later.
     Without any row of its own the catalogue names what the settings name: ``default`` is the configured model, or
@@ -42,7 +42,7 @@ class ModelCatalogue:
         self._deployments = deployments
         self._settings_name = settings.model_name if settings.model_base_url is not None else None
         self._has_endpoint = settings.model_base_url is not None
-        self._remembered: dict[UUID, tuple[float, Names]] = {}
+        self._remembered: Memory[UUID, Names] = Memory(REMEMBER_SECONDS, entries_max=_ORGANIZATIONS_MAX)
         self._pins: dict[tuple[UUID, UUID], ResolvedModel] = {}
 
     def resolve(
@@ -96,22 +96,18 @@ class ModelCatalogue:
 
     def forget(self) -> None:
         """Ask anew from now on. What versions say is never forgotten, for it never changes."""
-        self._remembered.clear()
+        self._remembered.forget()
 
     def _names(self, executor: Executor, organization_id: UUID) -> Names:
-        known = self._remembered.get(organization_id)
-        # The age of an answer counts from before the question, so that a slow query does not stretch it.
-        asked_at = monotonic()
-        if known is not None and asked_at - known[0] <= REMEMBER_SECONDS:
-            return known[1]
-        names = {
+        return self._remembered.get(
+            executor, organization_id, lambda executor: self._read_names(executor, organization_id)
+        ).value
+
+    def _read_names(self, executor: Executor, organization_id: UUID) -> Names:
+        return {
             key: Entry(model, None if resolved is None else self._lowered(resolved))
             for key, (model, resolved) in repository.names(executor, organization_id).items()
         }
-        if len(self._remembered) >= _ORGANIZATIONS_MAX:
-            self._remembered.clear()
-        self._remembered[organization_id] = (asked_at, names)
-        return names
 
     def _pinned(self, executor: Executor, organization_id: UUID, version_id: UUID) -> ResolvedModel:
         known = self._pins.get((organization_id, version_id))

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from time import monotonic
 from uuid import UUID
 
 from core.kit.db import Executor
+from core.kit.memory import Memory
 from core.registry.experiments import exposures, repository
 from core.registry.experiments.assignment import assign, unit_digest
 from core.registry.experiments.definition import Arm, Experiment, State, Unit
@@ -26,24 +26,21 @@ class Assignment:
 
     def touches_model(self, name: str) -> bool:
         """Whether some arm changes what the model called `name` is: then resolving it is an exposure."""
-        return any(arm.model == name for arm in self.experiment.arms)
+        return any(arm.model == name for arm in (*self.experiment.arms, self.arm))
 
     def touches_prompt(self, name: str) -> bool:
         """Whether some arm changes the prompt called `name`."""
-        return any(arm.prompt == name for arm in self.experiment.arms)
-
-
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    experiment: Experiment | None
-    asked_at: float
+        return any(arm.prompt == name for arm in (*self.experiment.arms, self.arm))
 
 
 class ExperimentBook:
-    """Experiments in force, remembered for two seconds at most. Safe in threads: entries are replaced whole."""
+    """Experiments in force, remembered for two seconds at most. Safe in threads."""
 
     def __init__(self) -> None:
-        self._remembered: dict[tuple[UUID, UUID, str], _Remembered] = {}
+        self._remembered: Memory[tuple[UUID, UUID, str], Experiment | None] = Memory(
+            _REMEMBER_SECONDS, entries_max=_REMEMBERED_MAX
+        )
+        self._shadowing: Memory[UUID, Experiment | None] = Memory(_REMEMBER_SECONDS, entries_max=_REMEMBERED_MAX)
 
     def arm_for(
         self,
@@ -67,6 +64,13 @@ class ExperimentBook:
         if key is None:
             return None
         return Assignment(experiment, assign(experiment, key), unit_digest(experiment, key), counts=True)
+
+    def shadow(self, session: Executor, organization_id: UUID, arm_id: UUID) -> Assignment | None:
+        """The arm that a shadow job runs under. It counts nowhere among what was served."""
+        experiment = self._shadowing.get(
+            session, arm_id, lambda executor: repository.of_arm(executor, organization_id, arm_id)
+        ).value
+        return None if experiment is None else Assignment(experiment, experiment.arm(arm_id), b"", counts=False)
 
     def expose(
         self,
@@ -99,18 +103,14 @@ class ExperimentBook:
 
     def forget(self) -> None:
         """Read every experiment anew from now on."""
-        self._remembered.clear()
+        self._remembered.forget()
+        self._shadowing.forget()
 
     def _in_force(
         self, session: Executor, organization_id: UUID, project_id: UUID, capability: str
     ) -> Experiment | None:
-        key = (organization_id, project_id, capability)
-        known = self._remembered.get(key)
-        if known is None or monotonic() - known.asked_at > _REMEMBER_SECONDS:
-            # The age of an answer counts from before the question, so that a slow query does not stretch it.
-            asked_at = monotonic()
-            known = _Remembered(repository.in_force(session, organization_id, project_id, capability), asked_at)
-            if len(self._remembered) >= _REMEMBERED_MAX:
-                self._remembered.clear()
-            self._remembered[key] = known
-        return known.experiment
+        return self._remembered.get(
+            session,
+            (organization_id, project_id, capability),
+            lambda executor: repository.in_force(executor, organization_id, project_id, capability),
+        ).value

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from decimal import Decimal
 from typing import Any
 
-from core.registry.experiments.definition import Canary, Guardrail, Metric, RampStep, State
+from core.registry.experiments.definition import Canary, Guardrail, Metric, RampStep, ShadowLimits, State
 from core.registry.experiments.statistics.planning import Plan
 
 
@@ -46,3 +47,13 @@ def dump_canary(canary: Canary | None) -> dict[str, Any] | None:
 def load_canary(stored: Mapping[str, Any] | None) -> Canary | None:
     """The canary behind `dump_canary`."""
     return None if stored is None else Canary(**{**stored, "undecided": State(stored["undecided"])})
+
+
+def dump_shadow_limits(limits: ShadowLimits | None) -> dict[str, str] | None:
+    """`limits` as JSON values."""
+    return None if limits is None else {name: str(amount) for name, amount in asdict(limits).items()}
+
+
+def load_shadow_limits(stored: Mapping[str, str] | None) -> ShadowLimits | None:
+    """The limits behind `dump_shadow_limits`."""
+    return None if stored is None else ShadowLimits(**{name: Decimal(amount) for name, amount in stored.items()})

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
@@ -41,10 +42,11 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 
 
 class ArmKind(StrEnum):
-    """What an arm is compared as."""
+    """What an arm is compared as. A shadow is served to nobody: it runs again what others have answered."""
 
     CONTROL = "control"
     TREATMENT = "treatment"
+    SHADOW = "shadow"
 
 
 class Metric(StrEnum):
@@ -92,11 +94,20 @@ class Canary:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowLimits:
+    """What shadows may cost in US dollars: each job, and all of the experiment together."""
+
+    max_cost_usd: Decimal
+    budget_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Arm:
     """One of the versions under test.
 
     `model` is the name whose resolution the arm overrides, and `model_version_id` what it resolves to instead; both
-    None leave the models as they are. Likewise `prompt` and `prompt_digest`. `weight` is what it gets at full ramp.
+    None leave the models as they are. Likewise `prompt` and `prompt_digest`. `weight` is what it gets at full ramp;
+    of a shadow, the part of the jobs that it runs again.
     """
 
     id: UUID
@@ -114,8 +125,8 @@ class Arm:
 class Experiment:
     """A comparison of arms. `project_id` None: every project of the organisation.
 
-    `arms` are ordered, the control last. `share` is how much of the treatments' weights is in force, and `allocation`
-    counts, from 1, the changes of shares and weights.
+    `arms` are served, the control last; `shadows` are not. `share` is how much of the treatments' weights is in force,
+    and `allocation` counts, from 1, the changes of shares and weights.
     `created_at` is None before it was written: times are the database's.
     """
 
@@ -139,6 +150,8 @@ class Experiment:
     ended_at: datetime | None = None
     reason: str | None = None
     promoted_arm_id: UUID | None = None
+    shadows: tuple[Arm, ...] = ()
+    shadow_limits: ShadowLimits | None = None
 
     @property
     def control(self) -> Arm:
@@ -156,7 +169,7 @@ class Experiment:
 
     def arm(self, arm_id: UUID) -> Arm:
         """The arm with that id. Raises KeyError."""
-        for arm in self.arms:
+        for arm in (*self.arms, *self.shadows):
             if arm.id == arm_id:
                 return arm
         raise KeyError(arm_id)
@@ -191,6 +204,7 @@ class NewExperiment:
     guardrails: tuple[Guardrail, ...] = ()
     ramp: tuple[RampStep, ...] = ()
     canary: Canary | None = None
+    shadow_limits: ShadowLimits | None = None
 
 
 def weights_at(arms: tuple[Arm, ...], share: float) -> dict[UUID, float]:

@@ -68,6 +68,7 @@ class ExperimentRow(Base):
     guardrails: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'"))
     ramp: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'"))
     canary: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    shadow: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     share: Mapped[Decimal] = mapped_column(_SHARE, server_default=text("1"))
     allocation: Mapped[int] = mapped_column(server_default=text("0"))
     promoted_arm_id: Mapped[UUID | None]
@@ -84,8 +85,8 @@ class ExperimentArmRow(Base):
     __tablename__ = "experiment_arms"
     __table_args__ = (
         CheckConstraint("length(name) BETWEEN 1 AND 100", name="experiment_arms_name_length"),
-        CheckConstraint("kind IN ('control', 'treatment')", name="experiment_arms_kind"),
-        CheckConstraint("weight > 0 AND weight < 1", name="experiment_arms_weight"),
+        CheckConstraint("kind IN ('control', 'treatment', 'shadow')", name="experiment_arms_kind"),
+        CheckConstraint("weight > 0 AND weight <= 1", name="experiment_arms_weight"),
         CheckConstraint("(model IS NULL) = (model_version_id IS NULL)", name="experiment_arms_model"),
         CheckConstraint("(prompt IS NULL) = (prompt_digest IS NULL)", name="experiment_arms_prompt"),
         UniqueConstraint("experiment_id", "name", name="experiment_arms_name"),
@@ -135,3 +136,26 @@ class ExperimentExposure(Base):
     allocation: Mapped[int]
     unit_digest: Mapped[bytes] = mapped_column(LargeBinary)
     exposed_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
+
+
+class ShadowRun(Base):
+    """That an arm is to run a job again, for nobody to see; once, as the key says."""
+
+    __tablename__ = "shadow_runs"
+    __table_args__ = (
+        CheckConstraint("state IN ('due', 'started', 'dropped')", name="shadow_runs_state"),
+        CheckConstraint("(state = 'started') = (shadow_job_id IS NOT NULL)", name="shadow_runs_started"),
+        CheckConstraint("(state = 'dropped') = (reason IS NOT NULL)", name="shadow_runs_dropped"),
+        Index("shadow_runs_due", "made_at", postgresql_where=text("state = 'due'")),
+        Index("shadow_runs_experiment", "experiment_id", "state"),
+    )
+
+    arm_id: Mapped[UUID] = mapped_column(primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    organization_id: Mapped[UUID]
+    project_id: Mapped[UUID]
+    experiment_id: Mapped[UUID]
+    state: Mapped[str] = mapped_column(TEXT, server_default=text("'due'"))
+    reason: Mapped[str | None] = mapped_column(TEXT)
+    shadow_job_id: Mapped[UUID | None]
+    made_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)

@@ -22,13 +22,13 @@ _ARMS = """
 """
 _COLUMNS = f"""
 id, organization_id, project_id, capability, name, unit, state, salt, plan, guardrails, ramp, canary, share,
-allocation, created_at, started_at, ended_at, reason, promoted_arm_id, {_ARMS}
+allocation, created_at, started_at, ended_at, reason, promoted_arm_id, shadow, {_ARMS}
 """
 _INSERT = text("""
 INSERT INTO experiments (id, organization_id, project_id, capability, name, unit, salt, plan, guardrails, ramp, canary,
-  share)
+  share, shadow)
 SELECT :id, :organization_id, CAST(:project_id AS uuid), :capability, :name, :unit, :salt, CAST(:plan AS jsonb),
-  CAST(:guardrails AS jsonb), CAST(:ramp AS jsonb), CAST(:canary AS jsonb), :share
+  CAST(:guardrails AS jsonb), CAST(:ramp AS jsonb), CAST(:canary AS jsonb), :share, CAST(:shadow AS jsonb)
 WHERE CAST(:project_id AS uuid) IS NULL
   OR EXISTS (SELECT FROM projects WHERE id = CAST(:project_id AS uuid) AND organization_id = :organization_id)
 RETURNING id
@@ -54,6 +54,10 @@ SELECT {_COLUMNS} FROM experiments
 WHERE organization_id = :organization_id AND capability = :capability AND state IN ('running', 'promoted')
   AND (project_id IS NULL OR project_id = :project_id)
 ORDER BY project_id IS NULL LIMIT 1
+""")
+_OF_ARM = text(f"""
+SELECT {_COLUMNS} FROM experiments WHERE organization_id = :organization_id AND id = (
+  SELECT experiment_id FROM experiment_arms WHERE id = :arm_id AND organization_id = :organization_id)
 """)
 _CHANGE = text("""
 UPDATE experiments SET state = :state, reason = :reason, promoted_arm_id = CAST(:promoted_arm_id AS uuid),
@@ -110,6 +114,9 @@ def insert(session: Session, experiment: Experiment) -> bool:
             "ramp": _json(codec.dump_ramp(experiment.ramp)),
             "canary": None if experiment.canary is None else _json(codec.dump_canary(experiment.canary)),
             "share": experiment.share,
+            "shadow": None
+            if experiment.shadow_limits is None
+            else _json(codec.dump_shadow_limits(experiment.shadow_limits)),
         },
     ).one_or_none()
     if written is None:
@@ -126,7 +133,7 @@ def insert(session: Session, experiment: Experiment) -> bool:
             "prompt": arm.prompt,
             "prompt_digest": arm.prompt_digest,
         }
-        for position, arm in enumerate(experiment.arms)
+        for position, arm in enumerate((*experiment.arms, *experiment.shadows))
     ]
     scope = {"experiment_id": experiment.id, "organization_id": experiment.organization_id}
     session.execute(_INSERT_ARMS, {**scope, "arms": _json(arms)})
@@ -162,6 +169,12 @@ def in_force(session: Executor, organization_id: UUID, project_id: UUID, capabil
     row = session.execute(
         _IN_FORCE, {"organization_id": organization_id, "project_id": project_id, "capability": capability}
     ).one_or_none()
+    return None if row is None else _to_experiment(row)
+
+
+def of_arm(session: Executor, organization_id: UUID, arm_id: UUID) -> Experiment | None:
+    """The organisation's experiment that has this arm."""
+    row = session.execute(_OF_ARM, {"organization_id": organization_id, "arm_id": arm_id}).one_or_none()
     return None if row is None else _to_experiment(row)
 
 
@@ -238,7 +251,9 @@ def _to_experiment(row: Row[Any]) -> Experiment:
         unit=Unit(row.unit),
         state=State(row.state),
         salt=bytes(row.salt),
-        arms=arms,
+        arms=tuple(arm for arm in arms if arm.kind is not ArmKind.SHADOW),
+        shadows=tuple(arm for arm in arms if arm.kind is ArmKind.SHADOW),
+        shadow_limits=codec.load_shadow_limits(row.shadow),
         plan=codec.load_plan(row.plan),
         share=float(row.share),
         allocation=row.allocation,

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from core.kit.db import Executor
-from core.registry.experiments import outcomes
+from core.registry.experiments import outcomes, shadows
 from core.registry.experiments.definition import Arm, Experiment, Unit
 from core.registry.experiments.outcomes import MEANS, Outcomes
+from core.registry.experiments.shadows import ShadowResult
 from core.registry.experiments.statistics import mismatch
 from core.registry.experiments.statistics.means import Contrast, Interval, contrast, mean_interval
 from core.registry.experiments.statistics.mismatch import Allocation
@@ -61,6 +62,7 @@ class Results:
     arms: tuple[ArmResult, ...]
     comparisons: tuple[Comparison, ...]
     mismatch_p_value: float
+    shadows: tuple[ShadowResult, ...] = ()
 
     @property
     def is_mismatched(self) -> bool:
@@ -74,13 +76,14 @@ class Results:
 
 
 def of(session: Executor, experiment: Experiment) -> Results:
-    """The experiment's results as they are now. Three statements."""
+    """The experiment's results as they are now. Three statements, and one for shadows."""
     found = outcomes.read(session, experiment)
     weights = experiment.weights()
     p95 = latency_bounds(session, experiment, found, alpha=experiment.plan.alpha)
     arms = tuple(_arm(experiment, arm, weights[arm.id], found, p95[arm.id]) for arm in experiment.arms)
     comparisons = tuple(_comparison(experiment, arm, found) for arm in experiment.treatments)
-    return Results(experiment, arms, comparisons, mismatch.p_value(_allocations(found)))
+    shown = tuple(shadows.results(session, experiment))
+    return Results(experiment, arms, comparisons, mismatch.p_value(_allocations(found)), shown)
 
 
 def latency_bounds(session: Executor, experiment: Experiment, found: Outcomes, *, alpha: float) -> dict[UUID, Interval]:

@@ -29,10 +29,11 @@ def check(new: NewExperiment) -> Plan:
     """The plan of a valid experiment. Raises `Unprocessable` naming the first field that is wrong."""
     _check_name(new.name, "name")
     _check_arms(new.arms)
+    _check_shadows(new)
     _check_guardrails(new.guardrails)
     _check_ramp(new.ramp)
     if new.canary is not None:
-        if len(new.arms) != 2:  # noqa: PLR2004 - the control and one treatment
+        if len(_served(new.arms)) != 2:  # noqa: PLR2004 - the control and one treatment
             raise wrong("canary", "a canary has one treatment beside the control")
         if not new.guardrails:
             raise wrong("guardrails", "a canary is promoted when its guardrails are kept: name one at least")
@@ -46,7 +47,8 @@ def plan_of(
 ) -> Plan:
     """The plan for these arms: the treatment with the smallest weight decides. Raises `Unprocessable`."""
     control = next(arm.weight for arm in arms if arm.kind is ArmKind.CONTROL)
-    treatments = [arm.weight for arm in arms if arm.kind is ArmKind.TREATMENT]
+    # Shadows are not part of the comparison; without any treatment its size is that of one with halves.
+    treatments = [arm.weight for arm in arms if arm.kind is ArmKind.TREATMENT] or [control]
     share = min(treatments) / (min(treatments) + control)
     try:
         return plan(baseline, minimum_lift, alpha=alpha, power=power, treatments=len(treatments), treatment_share=share)
@@ -81,7 +83,7 @@ def _check_name(name: str, field: str) -> None:
 
 def _check_arms(arms: Sequence[NewArm]) -> None:
     if not 2 <= len(arms) <= ARMS_MAX:  # noqa: PLR2004 - nothing to compare with less
-        raise wrong("arms", f"2 to {ARMS_MAX} arms")
+        raise wrong("arms", f"2 to {ARMS_MAX} arms: the control, and treatments or shadows")
     if sum(arm.kind is ArmKind.CONTROL for arm in arms) != 1:
         raise wrong("arms", "exactly one arm is the control")
     if len({arm.name for arm in arms}) != len(arms):
@@ -92,7 +94,28 @@ def _check_arms(arms: Sequence[NewArm]) -> None:
             raise wrong(f"arms.{number}.model", "name the model and the version that answers to it instead, or neither")
         if (arm.prompt is None) != (arm.prompt_digest is None):
             raise wrong(f"arms.{number}.prompt", "name the prompt and the digest of the version, or neither")
-    check_weights([arm.weight for arm in arms])
+        if arm.kind is ArmKind.SHADOW:
+            check_share(arm.weight, f"arms.{number}.weight")
+            if arm.model is None and arm.prompt is None:
+                raise wrong(f"arms.{number}.model", "a shadow runs another version: name a model's or a prompt's")
+    check_weights([arm.weight for arm in _served(arms)])
+
+
+def _served(arms: Sequence[NewArm]) -> list[NewArm]:
+    return [arm for arm in arms if arm.kind is not ArmKind.SHADOW]
+
+
+def _check_shadows(new: NewExperiment) -> None:
+    limits, served = new.shadow_limits, _served(new.arms)
+    if (limits is not None) != (len(served) < len(new.arms)):
+        told = "say what the shadow arms may cost" if limits is None else "there is no shadow arm that it would bound"
+        raise wrong("shadow", told)
+    if limits is not None and not 0 < limits.max_cost_usd <= limits.budget_usd:
+        raise wrong("shadow.budget_usd", "all shadows together may cost at least what one of them may")
+    if len(served) == 1:
+        for field, given in (("guardrails", new.guardrails), ("ramp", new.ramp), ("canary", new.canary)):
+            if given:
+                raise wrong(field, "nothing is served but the control: this is for experiments with a treatment")
 
 
 def _check_guardrails(guardrails: Sequence[Guardrail]) -> None:

@@ -61,6 +61,7 @@ class ExperimentService:
             )
             for arm in sorted(new.arms, key=lambda arm: arm.kind is ArmKind.CONTROL)
         )
+        served = tuple(arm for arm in arms if arm.kind is not ArmKind.SHADOW)
         experiment = Experiment(
             id=experiment_id,
             organization_id=organization_id,
@@ -70,7 +71,9 @@ class ExperimentService:
             unit=new.unit,
             state=State.DRAFT,
             salt=secrets.token_bytes(SALT_BYTES),
-            arms=arms,
+            arms=served,
+            shadows=tuple(arm for arm in arms if arm.kind is ArmKind.SHADOW),
+            shadow_limits=new.shadow_limits,
             plan=plan,
             share=new.ramp[0].share if new.ramp else 1.0,
             allocation=0,

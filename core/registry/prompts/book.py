@@ -1,11 +1,11 @@
 """Which prompt takes the place of a capability's file, remembered for a moment."""
 
 from collections.abc import Mapping
-from time import monotonic
 from uuid import UUID
 
 from core.kit.db import Executor
 from core.kit.errors import CapabilityFailure
+from core.kit.memory import Memory
 from core.registry.prompts import repository
 from core.registry.prompts.records import ChosenPrompt
 
@@ -21,10 +21,10 @@ class PromptUnknown(CapabilityFailure):
 
 
 class PromptBook:
-    """The prompts of a process. Safe in threads: entries are replaced whole."""
+    """The prompts of a process. Safe in threads."""
 
     def __init__(self) -> None:
-        self._in_force: dict[UUID, tuple[float, dict[str, ChosenPrompt]]] = {}
+        self._in_force: Memory[UUID, dict[str, ChosenPrompt]] = Memory(REMEMBER_SECONDS, entries_max=_ORGANIZATIONS_MAX)
         self._texts: dict[tuple[UUID, str, str], str] = {}
 
     def choose(
@@ -49,21 +49,17 @@ class PromptBook:
 
     def forget(self) -> None:
         """Ask anew from now on. Texts are never forgotten, for they never change."""
-        self._in_force.clear()
+        self._in_force.forget()
 
     def _of_organization(self, executor: Executor, organization_id: UUID) -> dict[str, ChosenPrompt]:
-        known = self._in_force.get(organization_id)
-        asked_at = monotonic()
-        if known is not None and asked_at - known[0] <= REMEMBER_SECONDS:
-            return known[1]
-        found = {
-            name: ChosenPrompt(name, text, digest, "organization")
-            for name, text, digest in repository.in_force(executor, organization_id)
-        }
-        if len(self._in_force) >= _ORGANIZATIONS_MAX:
-            self._in_force.clear()
-        self._in_force[organization_id] = (asked_at, found)
-        return found
+        return self._in_force.get(
+            executor,
+            organization_id,
+            lambda executor: {
+                name: ChosenPrompt(name, text, digest, "organization")
+                for name, text, digest in repository.in_force(executor, organization_id)
+            },
+        ).value
 
     def _by_digest(
         self, executor: Executor, organization_id: UUID, name: str, digest: str, source: str

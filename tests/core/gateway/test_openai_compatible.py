@@ -57,6 +57,16 @@ def serving(*scripts: Script, timeout_seconds: float = 5.0) -> Iterator[tuple[Pr
             model.close()
 
 
+def test_an_administrators_key_in_the_environment_stays_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "the keys of the house")
+    with (
+        serving(Answer("fine")) as (server, model),
+        model.stream(REQUEST, check=go_on) as stream,
+    ):
+        list(stream)
+    assert server.requests[0].headers["Authorization"] == "Bearer secret"
+
+
 def test_text_and_reported_usage_come_through() -> None:
     with (
         serving(Answer("On ", "Sunday.", usage=(120, 4))) as (server, model),

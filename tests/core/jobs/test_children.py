@@ -21,7 +21,7 @@ from core.ledger.errors import BudgetExhausted
 from core.ledger.invariants import check_invariants
 from core.ledger.records import CallIdentity, Settlement
 from tests.factories.api import probe_capabilities
-from tests.factories.attempts import Attempt
+from tests.factories.attempts import Attempt, worker_services
 from tests.factories.jobs import Tenant, new_tenant
 
 Run = Callable[[UUID], Attempt]
@@ -42,15 +42,8 @@ def tenant(settings: Settings) -> Iterator[Tenant]:
 
 @pytest.fixture
 def run(settings: Settings, tenant: Tenant) -> Iterator[Run]:
-    opened: list[Attempt] = []
-
-    def begin(job_id: UUID) -> Attempt:
-        opened.append(Attempt(settings, tenant.database, job_id))
-        return opened[-1]
-
-    yield begin
-    for attempt in opened:
-        attempt.close()
+    with worker_services(settings) as services:
+        yield lambda job_id: Attempt(services, job_id)
 
 
 def calls(*keys: str, cap_usd: str | None = None) -> list[ChildCall]:

@@ -142,6 +142,53 @@ def test_payloads_past_their_projects_clock_are_blanked_and_nothing_else(
     neighbour.close()
 
 
+def test_what_was_written_about_a_result_goes_with_it_and_the_rating_stays(
+    settings: Settings, tenant: Tenant, owner: psycopg.Connection, blobs: BlobStore
+) -> None:
+    set_days(tenant, settings, Kind.PAYLOADS, 10)
+    jobs = {days: ended_job(owner, tenant, days_ago=days) for days in (9, 11)}
+    for job_id in jobs.values():
+        owner.execute(
+            "INSERT INTO job_feedback (job_id, actor, organization_id, project_id, score, comment)"
+            " VALUES (%s, 'key:x', %s, %s, 0.5, 'it quotes the secret')",
+            (job_id, tenant.principal.organization_id, tenant.principal.project_id),
+        )
+    run_once(tenant.database, blobs, settings, None)
+    kept = {
+        days: owner.execute("SELECT score, comment FROM job_feedback WHERE job_id = %s", (job_id,)).fetchone()
+        for days, job_id in jobs.items()
+    }
+    assert kept == {9: (Decimal("0.5000"), "it quotes the secret"), 11: (Decimal("0.5000"), None)}
+
+
+def test_ratings_and_arms_go_with_the_month_of_their_jobs(
+    settings: Settings, tenant: Tenant, owner: psycopg.Connection, blobs: BlobStore
+) -> None:
+    partition = month_partition(owner, "jobs", 30)
+    old, young = id_at(month_start(-30) + timedelta(days=1)), ended_job(owner, tenant, days_ago=2)
+    organization = tenant.principal.organization_id
+    for job_id in (old, young):
+        owner.execute(
+            "INSERT INTO job_feedback (job_id, actor, organization_id, project_id, score)"
+            " VALUES (%s, 'key:x', %s, %s, 1)",
+            (job_id, organization, tenant.principal.project_id),
+        )
+        owner.execute(
+            "INSERT INTO experiment_exposures (experiment_id, job_id, organization_id, arm_id, allocation, unit_digest)"
+            " VALUES (uuidv7(), %s, %s, uuidv7(), 1, 'x')",
+            (job_id, organization),
+        )
+        owner.execute(
+            "INSERT INTO shadow_runs (arm_id, job_id, organization_id, project_id, experiment_id, state, reason)"
+            " VALUES (uuidv7(), %s, %s, %s, uuidv7(), 'dropped', 'tested')",
+            (job_id, organization, tenant.principal.project_id),
+        )
+    assert partition in run_once(tenant.database, blobs, settings, None).dropped
+    for table in ("job_feedback", "experiment_exposures", "shadow_runs"):
+        left = owner.execute(f"SELECT job_id FROM {table} WHERE organization_id = %s", (organization,)).fetchall()
+        assert left == [(young,)], table
+
+
 def test_a_clock_that_never_ends_keeps_payloads(
     settings: Settings, tenant: Tenant, owner: psycopg.Connection, blobs: BlobStore
 ) -> None:

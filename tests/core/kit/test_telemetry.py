@@ -1,56 +1,22 @@
-import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from core.kit import telemetry
 from core.kit.settings import Settings
 from core.kit.telemetry import current_trace_id, current_traceparent, parse_traceparent, span
+from tests.factories.trace_collector import Collector, collecting
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-class Collector(ThreadingHTTPServer):
-    """Speaks OTLP over HTTP, and keeps what it was sent."""
-
-    def __init__(self) -> None:
-        self.requests: list[ExportTraceServiceRequest] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                if self.headers.get("content-encoding") == "gzip":
-                    import gzip
-
-                    body = gzip.decompress(body)
-                outer.requests.append(ExportTraceServiceRequest.FromString(body))
-                self.send_response(200)
-                self.send_header("content-type", "application/x-protobuf")
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        super().__init__(("127.0.0.1", 0), Handler)
-
-
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    server = Collector()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
-    yield server
-    telemetry.shutdown_tracing()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with collecting() as server:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
+        yield server
+        telemetry.shutdown_tracing()
 
 
 def test_outside_a_span_there_is_no_trace() -> None:
@@ -116,15 +82,15 @@ def test_spans_reach_a_collector_with_their_parents_and_without_error_texts(coll
     with pytest.raises(RuntimeError), span("outer", PARENT, {"waybill.step": "s"}), span("inner"):
         raise RuntimeError("hunter2")
     telemetry.shutdown_tracing()
-    resources = [resource for request in collector.requests for resource in request.resource_spans]
-    spans = {found.name: found for resource in resources for scope in resource.scope_spans for found in scope.spans}
+    spans = {found.name: found for found in collector.spans}
     assert spans["outer"].trace_id.hex() == PARENT.split("-")[1]
     assert spans["outer"].parent_span_id.hex() == PARENT.split("-")[2]
     assert spans["inner"].parent_span_id == spans["outer"].span_id
     attributes = {entry.key: entry.value.string_value for entry in spans["inner"].attributes}
     assert attributes["error.type"] == "RuntimeError"
-    assert "hunter2" not in json.dumps([str(request) for request in collector.requests])
-    names = {entry.key: entry.value.string_value for entry in resources[0].resource.attributes}
+    assert "hunter2" not in collector.text
+    resource = collector.requests[0].resource_spans[0].resource
+    names = {entry.key: entry.value.string_value for entry in resource.attributes}
     assert names["service.name"] == "waybill-test"
 
 

@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
+from core.kit import memory
 from core.kit.ids import new_id
 from core.kit.settings import Settings
-from core.registry.catalogue import catalogue as catalogue_module
 from core.registry.catalogue.catalogue import ModelCatalogue
 from core.registry.catalogue.precedence import Entry, Key, find
 from core.registry.data_classes import DataClass
@@ -243,9 +243,9 @@ def test_an_alias_of_ones_own_comes_before_the_settings(tenant: Tenant, registry
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The catalogue's clock, to be moved by hand."""
+    """The clock of what the catalogue remembers, to be moved by hand."""
     now = [1000.0]
-    monkeypatch.setattr(catalogue_module, "monotonic", lambda: now[0])
+    monkeypatch.setattr(memory, "monotonic", lambda: now[0])
     return now
 
 

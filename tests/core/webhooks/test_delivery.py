@@ -9,7 +9,8 @@ from sqlalchemy import text
 
 from core.jobs import queue as jobs_queue
 from core.jobs.retention import repository as retention
-from core.jobs.states import JobState
+from core.jobs.states import SUSPEND, JobState, Reason
+from core.kit import telemetry
 from core.kit.ids import JOB, MESSAGE, encode
 from core.webhooks import queue
 from core.webhooks.errors import DeliveryPending, EndpointStateConflict
@@ -17,6 +18,7 @@ from core.webhooks.records import DeliveryState, EndpointState
 from core.webhooks.schedule import DELAYS
 from core.webhooks.sending import Outcome
 from tests.factories.attempts import attempt
+from tests.factories.trace_collector import attributes_of, collecting
 from tests.factories.webhook_receiver import OK, Reply, Script, Silence, WebhookReceiver
 from tests.factories.webhooks import Hooks, has_signature_of, verify
 
@@ -78,9 +80,11 @@ def test_every_end_and_every_wait_is_told_once(hooks: Hooks) -> None:
         with hooks.tenant.database.system() as session:
             jobs_queue.sweep(session, "probe")
         assert hooks.tenant.job(expiring).state is JobState.EXPIRED
+        with attempt(hooks.settings, encode(JOB, hooks.tenant.submit())) as run:
+            run.context.end(SUSPEND, "job.waiting", {"reason": Reason.INPUT}, reason=Reason.INPUT)
         hooks.drain()
         told = sorted(orjson.loads(each.body)["type"] for each in receiver.received)
-        assert told == ["job.cancelled", "job.expired", "job.failed", "job.succeeded"]
+        assert told == ["job.cancelled", "job.expired", "job.failed", "job.succeeded", "job.waiting"]
 
 
 def test_an_endpoint_receives_what_it_asked_for_and_the_result_only_if_it_asked(hooks: Hooks) -> None:
@@ -91,6 +95,27 @@ def test_an_endpoint_receives_what_it_asked_for_and_the_result_only_if_it_asked(
         hooks.drain()
         assert orjson.loads(receiver.received[0].body)["data"]["result"] == {"answer": "42"}
         assert other.received == []
+
+
+def test_every_attempt_has_a_span_in_the_jobs_trace_without_the_path_of_its_url(
+    hooks: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    with collecting() as collector, WebhookReceiver(Reply(500), OK) as receiver:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        telemetry.configure_tracing(hooks.settings, "test")
+        hooks.add(f"{receiver.url}?token=hunter2")
+        hooks.finish_job(traceparent=parent)
+        run_schedule(hooks)
+        telemetry.shutdown_tracing()
+    failed, delivered = [span for span in collector.spans if span.name == "webhook POST"]
+    assert {failed.trace_id.hex(), delivered.trace_id.hex()} == {parent.split("-")[1]}
+    assert attributes_of(failed)["error.type"] == "status_refused"
+    assert attributes_of(failed)["http.response.status_code"] == 500
+    told = attributes_of(delivered)
+    assert (told["server.address"], told["http.request.resend_count"]) == ("127.0.0.1", 1)
+    assert "error.type" not in told
+    assert "hunter2" not in collector.text
 
 
 def test_a_project_without_endpoints_writes_nothing(hooks: Hooks) -> None:

@@ -8,6 +8,7 @@ from typer.testing import Result
 from core.kit.ids import JOB, encode, new_id
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.processes import dispatcher, worker
+from tests.factories.tenancy_cases import HOOK_URL
 from tests.waybill.cli.conftest import Cli
 
 
@@ -39,6 +40,19 @@ def test_the_same_idempotency_key_submits_once(cli: Cli) -> None:
     other = cli("jobs", "submit", "probe.act", "-s", "note=x", "--idempotency-key", "mine", "--json")
     assert json.loads(once.stdout)["id"] == json.loads(again.stdout)["id"]
     assert other.exit_code == 5
+
+
+def test_a_job_names_a_receiver_of_its_own_and_shows_it(cli: Cli) -> None:
+    named = ("jobs", "submit", "probe.act", "--webhook", HOOK_URL, "--webhook-event", "job.failed")
+    refused = cli(*named)
+    assert refused.exit_code == 5
+    assert "waybill webhooks secret --rotate" in refused.stderr
+    assert cli("webhooks", "secret", "--rotate").exit_code == 0
+    accepted = cli(*named)
+    assert accepted.exit_code == 0, accepted.stderr
+    shown = json.loads(cli("jobs", "get", accepted.stdout.strip(), "--json").stdout)
+    assert shown["webhook"] == {"url": HOOK_URL, "events": ["job.failed"], "include_result": False}
+    assert cli("jobs", "submit", "probe.act", "--webhook-result").exit_code == 2
 
 
 def test_watching_streams_the_text_and_exits_with_the_outcome(cli: Cli, api: RunningApi) -> None:

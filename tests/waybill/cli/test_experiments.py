@@ -77,6 +77,25 @@ def test_results_are_shown_and_drawn(
     cli("experiments", "stop", experiment_id)
 
 
+def test_a_shadow_has_a_table_of_its_own(cli: Cli) -> None:
+    listed = json.loads(cli("models", "list", "--json").stdout)["data"]
+    version = next(model["champion_id"] for model in listed if model["name"] == "local/extractive")
+    shadow = {"name": "in the dark", "kind": "shadow", "weight": 0.1, "model": "m", "model_version_id": version}
+    body = {
+        "name": "dark",
+        "capability": "probe.act",
+        "arms": [{"name": "as it is", "kind": "control", "weight": 1}, shadow],
+        "shadow": {"max_cost_usd": "1", "budget_usd": "10"},
+        "plan": {"baseline": 0.5, "minimum_lift": 0.1},
+    }
+    experiment = cli("experiments", "create", json.dumps(body)).stdout.strip()
+    shown = cli("experiments", "results", experiment)
+    assert shown.exit_code == 0, shown.stderr
+    assert "in the dark" in shown.stdout
+    assert "SAME ANSWER" in shown.stdout
+    assert "no jobs" in cli("jobs", "list", "--shadows").stderr
+
+
 def test_a_picture_escapes_names_and_says_what_cannot_be_trusted() -> None:
     nothing = {"estimate": None, "low": None, "high": None, "units": 0}
     half = {"estimate": 0.5, "low": 0.4, "high": None, "units": 60}

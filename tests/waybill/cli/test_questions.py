@@ -7,22 +7,18 @@ import pytest
 
 from core.capability import ChildCall, JobSuspended
 from core.jobs.states import SUSPEND
-from core.kit.db import Database
-from core.kit.ids import JOB, decode
 from tests.factories.api import RunningApi
 from tests.factories.asking_capabilities import REFUND_SCHEMA
 from tests.factories.attempts import Attempt
+from tests.factories.attempts import attempt as driven
 from tests.waybill.cli.conftest import Cli
 
 
 @pytest.fixture
 def attempt(cli: Cli, api: RunningApi) -> Iterator[Attempt]:
     job_id = cli("jobs", "submit", "probe.ask", "-i", "{}").stdout.strip()
-    database = Database(api.settings, application_name="test", pool_size=2)
-    opened = Attempt(api.settings, database, decode(JOB, job_id))
-    yield opened
-    opened.close()
-    database.close()
+    with driven(api.settings, job_id) as opened:
+        yield opened
 
 
 def test_a_question_is_shown_and_answered(cli: Cli, attempt: Attempt) -> None:

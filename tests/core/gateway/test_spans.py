@@ -1,0 +1,101 @@
+"""One span per attempt, after OpenTelemetry's conventions for generative AI, and nothing that was said in any."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from core.gateway.errors import GatewayError
+from core.gateway.routing import CHAT
+from core.kit import telemetry
+from core.kit.settings import Settings
+from tests.factories.calls import Caller, asked, simulated
+from tests.factories.jobs import new_tenant
+from tests.factories.provider_simulator import Answer, Failure, ProviderSimulator
+from tests.factories.trace_collector import Collector, attributes_of, collecting
+
+CLIENT = 3
+SECRET = "the parcel of Mrs Peeters"
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    with collecting() as server:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
+        telemetry.configure_tracing(Settings(), "test")
+        yield server
+        telemetry.shutdown_tracing()
+
+
+@pytest.fixture
+def caller(settings: Settings) -> Iterator[Caller]:
+    tenant = new_tenant(settings)
+    yield Caller(tenant, settings)
+    tenant.close()
+
+
+def test_every_attempt_has_a_span_that_says_what_it_cost_and_not_what_was_said(
+    settings: Settings, caller: Caller, collector: Collector
+) -> None:
+    with (
+        ProviderSimulator(Failure(status=503), Answer(SECRET, " arrives today")) as provider,
+        simulated(settings, main=provider) as (gateway, _),
+        caller.job() as job,
+    ):
+        with gateway.for_job(job.context).chat(CHAT, asked(SECRET)) as stream:
+            said = "".join(chunk.text for chunk in stream)
+        job.succeed()
+    telemetry.shutdown_tracing()
+    assert SECRET in said
+
+    failed, answered = [span for span in collector.spans if span.name == "chat main"]
+    assert {failed.kind, answered.kind} == {CLIENT}
+    common = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "main",
+        "waybill.deployment": "main",
+    }
+    assert common.items() <= attributes_of(failed).items()
+    assert attributes_of(failed)["error.type"] == "ProviderUnavailable"
+    told = attributes_of(answered)
+    assert common.items() <= told.items()
+    (billed,) = [request.billed for request in provider.requests if request.billed.output]
+    assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (billed.input, billed.output)
+    assert told["gen_ai.response.finish_reasons"] == ["stop"]
+    assert told["waybill.usage.estimated"] is False
+    assert "error.type" not in told
+    assert SECRET not in collector.text
+
+
+def test_a_call_that_is_given_up_is_no_error_of_its_span(
+    settings: Settings, caller: Caller, collector: Collector
+) -> None:
+    with (
+        ProviderSimulator(Answer("one", " two", " three")) as provider,
+        simulated(settings, main=provider) as (gateway, _),
+        caller.job() as job,
+        gateway.for_job(job.context).chat(CHAT, asked()) as stream,
+    ):
+        next(stream)
+    telemetry.shutdown_tracing()
+    (span,) = [span for span in collector.spans if span.name == "chat main"]
+    told = attributes_of(span)
+    assert "error.type" not in told
+    assert told["waybill.usage.estimated"] is True
+
+
+def test_a_refusal_of_the_provider_shows_its_kind_and_none_of_its_words(
+    settings: Settings, caller: Caller, collector: Collector
+) -> None:
+    with (
+        ProviderSimulator(Failure(status=400, message=SECRET)) as provider,
+        simulated(settings, main=provider) as (gateway, _),
+        caller.job() as job,
+        pytest.raises(GatewayError),
+        gateway.for_job(job.context).chat(CHAT, asked()) as stream,
+    ):
+        list(stream)
+    telemetry.shutdown_tracing()
+    (span,) = [span for span in collector.spans if span.name == "chat main"]
+    assert str(attributes_of(span)["error.type"]).isidentifier()
+    assert SECRET not in collector.text
