@@ -1,10 +1,14 @@
-"""``python -m workers dispatcher``, ``… deliverer`` and ``… worker POOL``: the roles without the CLI."""
+"""``python -m workers dispatcher``, ``… deliverer``, ``… worker POOL`` and ``… pool POOL``: the roles without the CLI.
+
+``pool`` is a worker that is supervised: replaced when it crashes or has grown too large. ``alone`` is for workers.
+"""
 
 import sys
+from uuid import UUID
 
 from core.kit.settings import get_settings
 
-_USAGE = "usage: python -m workers dispatcher | deliverer | worker POOL [CONCURRENCY]"
+_USAGE = "usage: python -m workers dispatcher | deliverer | worker POOL [CONCURRENCY] | pool POOL [CONCURRENCY]"
 
 
 def run(arguments: list[str]) -> int:
@@ -24,6 +28,14 @@ def run(arguments: list[str]) -> int:
             from workers.worker import main as work
 
             return work(get_settings(), pool, int(rest[0]) if rest else None)
+        case ["pool", pool, *rest] if len(rest) <= 1 and all(text.isdigit() for text in rest):
+            from workers.supervisor import main as supervise
+
+            return supervise(get_settings(), pool, int(rest[0]) if rest else None)
+        case ["alone", job_id, pool]:
+            from workers.alone import main as work_alone
+
+            return work_alone(get_settings(), UUID(job_id), pool)
         case _:
             sys.stderr.write(f"{_USAGE}\n")
             return 2

@@ -21,6 +21,7 @@ from core.kit.logging import bound_log_context, get_logger
 from core.kit.metrics import observe_finished_job, observe_started_job
 from core.kit.telemetry import span
 from pipelines.registry import manifests
+from workers.alone import run_alone
 from workers.context import AttemptContext, WorkerStopping
 from workers.runtime import Runtime
 
@@ -28,15 +29,22 @@ _BACKOFF_MOST_SECONDS = 60.0
 _log = get_logger(__name__)
 
 
-def execute(runtime: Runtime, job_id: UUID) -> None:
+def execute(runtime: Runtime, job_id: UUID, *, alone: bool = False) -> None:
     """Claim the job and run one attempt of it. Returns quietly when there is nothing to claim.
+
+    A job whose last worker was lost runs in a process of its own, this one if it is `alone`: what crashes or outgrows
+    its process costs other jobs one attempt at most, and only itself the others.
 
     Raises only when Postgres is away: the message is then acknowledged all the same, and the dispatcher finds the job
     again, unclaimed or with its lease run out.
     """
     single = runtime.database.single_system()
-    claim = leases.claim(single, job_id, runtime.worker_name, runtime.settings.lease_seconds)
+    claim = leases.claim(single, job_id, runtime.worker_name, runtime.settings.lease_seconds, alone=alone)
     if claim is None:
+        pool = None if alone else leases.pool_if_lost(single, job_id)
+        if pool is not None:
+            run_alone(job_id, pool)
+            return
         _log.debug("job_not_claimed", job_id=encode(JOB, job_id))
         return
     job = claim.job

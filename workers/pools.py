@@ -1,6 +1,7 @@
 """One row per worker pool: how it runs and how wide. ``docs/adr`` says what was measured to choose the kind."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -12,6 +13,8 @@ class Pool:
     kind: Literal["threads", "prefork"]
     concurrency: int
     limit: int = 10_000
+    # Resident memory at which a process is replaced, well above what it holds at work (docs/reference/performance.md).
+    memory_mb: int = 2048
 
     @property
     def queue(self) -> str:
@@ -30,13 +33,17 @@ _POOLS: dict[str, Pool] = {
         Pool("knowledge", "threads", concurrency=4),
         Pool("customer_operations", "threads", concurrency=4),
         # Recognition keeps two cores busy for one job; the second slot opens files and waits for models meanwhile.
-        Pool("multimodal", "threads", concurrency=2),
+        Pool("multimodal", "threads", concurrency=2, memory_mb=3072),
         # Crews wait for models; a second process would hold CrewAI's 240 MB once more.
         Pool("research", "threads", concurrency=2),
     )
 }
 
 
-def get_pool(name: str) -> Pool:
-    """The pool's row; a capability installed from elsewhere gets a thread pool of four."""
-    return _POOLS.get(name) or Pool(name, "threads", concurrency=4)
+def get_pool(name: str, memory_mb: Mapping[str, int] | None = None) -> Pool:
+    """The pool's row; a capability installed from elsewhere gets a thread pool of four.
+
+    `memory_mb` are the operator's bounds by pool, in place of the rows'.
+    """
+    row = _POOLS.get(name) or Pool(name, "threads", concurrency=4)
+    return replace(row, memory_mb=(memory_mb or {}).get(name, row.memory_mb))

@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -19,8 +21,10 @@ from core.kit.settings import Settings
 from core.kit.telemetry import configure_tracing
 from workers.app import app, queue
 from workers.broker import PRESENCE_SECONDS, Broker, BrokerUnavailable
+from workers.lifespan import Cause, Lifespan
 from workers.pools import Pool, get_pool
 from workers.runtime import drain, get_runtime
+from workers.supervisor import READY, RETIRES
 
 _EXIT_NOT_CONSUMING = 75
 _log = get_logger(__name__)
@@ -81,30 +85,55 @@ class Presence:
             os._exit(_EXIT_NOT_CONSUMING)
 
 
-def main(settings: Settings, pool_name: str, concurrency: int | None = None) -> int:
+def main(
+    settings: Settings,
+    pool_name: str,
+    concurrency: int | None = None,
+    *,
+    tell: Callable[[str], None] = lambda _: None,
+) -> int:
     """Run a worker of `pool_name` until SIGTERM or SIGINT; returns the process's exit code.
 
     On SIGTERM it takes nothing new, lets running jobs finish for ``drain_seconds`` and then returns the others to the
-    queue, without counting the attempt as a failure.
+    queue, without counting the attempt as a failure. A worker that outgrew its bounds ends the same way, but lets
+    running jobs finish for as long as they need; `tell` hears when it is ready and when it retires.
     """
-    row = get_pool(pool_name)
-    pool = Pool(row.name, row.kind, concurrency or row.concurrency, row.limit)
+    row = get_pool(pool_name, settings.worker_memory_mb)
+    pool = replace(row, concurrency=concurrency or row.concurrency)
     configure_logging(settings, service=f"worker-{pool.name}")
     # Celery writes two lines a task; ours say more and name the job.
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)
     configure_tracing(settings, service=f"worker-{pool.name}")
-    if settings.metrics_port:
-        serve_metrics(settings.metrics_port)
+    metrics = serve_metrics(settings.metrics_port) if settings.metrics_port else None
     presence = Presence(pool, settings)
+    retiring = threading.Event()
+
+    def retire(cause: Cause) -> None:
+        retiring.set()
+        presence.leave()
+        if metrics is not None:
+            # The successor serves them now; what this process still counts is lost with it.
+            metrics[0].shutdown()
+            metrics[0].server_close()
+        tell(f"{RETIRES} {cause}")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    lifespan = Lifespan(pool, settings.worker_max_jobs, retire=retire)
 
     def ready(**_: Any) -> None:
         if pool.kind == "threads":
             get_runtime(pool_size=pool.concurrency + 3).warm(pool.name)
         presence.start()
+        lifespan.start()
+        tell(READY)
         _log.info("worker_ready", pool=pool.name, kind=pool.kind, concurrency=pool.concurrency)
 
     def stopping(**_: Any) -> None:
+        if retiring.is_set():
+            # Running jobs have all the time they need; the next SIGTERM comes from outside and means now.
+            retiring.clear()
+            return
         presence.leave()
         timer = threading.Timer(settings.drain_seconds, drain.begin)
         timer.daemon = True
@@ -118,6 +147,7 @@ def main(settings: Settings, pool_name: str, concurrency: int | None = None) -> 
     signals.worker_process_init.connect(forked, weak=False)
     signals.worker_shutting_down.connect(stopping, weak=False)
     signals.task_received.connect(presence.taken, weak=False)
+    signals.task_received.connect(lifespan.taken, weak=False)
     signals.setup_logging.connect(_keep_our_logging, weak=False)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     app.amqp.queues.select_add(queue(pool.name), routing_key=queue(pool.name).routing_key)
@@ -132,6 +162,9 @@ def main(settings: Settings, pool_name: str, concurrency: int | None = None) -> 
         task_events=True,
         loglevel=settings.log_level,
         optimization="fair",
+        # What Celery itself does for the children of a prefork pool; in a pool of threads they are the process.
+        max_tasks_per_child=settings.worker_max_jobs or None,
+        max_memory_per_child=pool.memory_mb * 1000,
     )
     worker.start()
     return int(worker.exitcode or 0)

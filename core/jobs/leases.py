@@ -30,6 +30,7 @@ WITH job AS (
     started_at = coalesce(started_at, now()),
     event_last = event_limit + 1, event_limit = event_limit + {EVENT_BLOCK}
   WHERE id = :id AND state = 'queued' AND dispatched_at IS NOT NULL AND cancel_requested_at IS NULL
+    AND (reason IS DISTINCT FROM 'worker_lost' OR CAST(:alone AS boolean))
     AND (deadline_at IS NULL OR deadline_at > now())
   RETURNING jobs.*, old.event_last AS previous
 ), {audited(AuditAction.JOB_CLAIM, WORKER)}, event AS (
@@ -39,6 +40,11 @@ WITH job AS (
 )
 SELECT {COLUMNS}, input, input_ref, event_limit, previous, now() AS claimed_at FROM job
 """)
+
+_POOL_IF_LOST = text(
+    "SELECT pool FROM jobs WHERE id = :id AND state = 'queued' AND reason = 'worker_lost'"
+    " AND dispatched_at IS NOT NULL AND cancel_requested_at IS NULL"
+)
 
 _BEAT = text("""
 UPDATE jobs SET lease_expires_at = now() + make_interval(secs => CAST(:lease_seconds AS float8))
@@ -113,13 +119,25 @@ _FORGET_CHECKPOINTS = (
 )
 
 
-def claim(session: Executor, job_id: UUID, worker: str, lease_seconds: float) -> Claim | None:
-    """Take a dispatched job, or None when there is nothing to take: a repeated message, cancelled, expired, ended."""
-    row = session.execute(_CLAIM, {"id": job_id, "worker": worker, "lease_seconds": lease_seconds}).one_or_none()
+def claim(session: Executor, job_id: UUID, worker: str, lease_seconds: float, *, alone: bool = False) -> Claim | None:
+    """Take a dispatched job, or None when there is nothing to take: a repeated message, cancelled, expired, ended.
+
+    A job whose last worker was lost is taken only by a process that runs nothing else, one that is `alone`: it may be
+    what ended that worker, and must not end another job's.
+    """
+    row = session.execute(
+        _CLAIM, {"id": job_id, "worker": worker, "lease_seconds": lease_seconds, "alone": alone}
+    ).one_or_none()
     if row is None:
         return None
     job = to_record(row)
     return Claim(job, row.input, row.input_ref, job.event_last, row.event_limit, row.previous, row.claimed_at)
+
+
+def pool_if_lost(session: Executor, job_id: UUID) -> str | None:
+    """The job's pool, if it lost its last worker and waits for one that is alone."""
+    pool: str | None = session.execute(_POOL_IF_LOST, {"id": job_id}).scalar_one_or_none()
+    return pool
 
 
 def beat(session: Executor, held: Sequence[tuple[UUID, int]], lease_seconds: float) -> list[Beat]:

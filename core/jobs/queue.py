@@ -151,7 +151,8 @@ _ABANDON = text(
         AuditAction.JOB_ABANDON,
         f"{_LEASE_OVER} AND failures + 1 >= max_attempts",
         f"state = 'failed', reason = '{Reason.WORKER_LOST}', failures = failures + 1, finished_at = now(),"
-        " error = jsonb_build_object('code', 'worker_lost', 'message', 'the worker was lost at every attempt')",
+        " error = jsonb_build_object('code', 'worker_lost', 'message', 'the worker was lost at every attempt, and the"
+        " job had the last ones to itself: it probably needs more memory than there is, or crashes its process')",
         "job.failed",
         "jsonb_build_object('reason', reason, 'error', error)",
     )

@@ -39,6 +39,11 @@ LIVE_PUBLISH_FAILURES = Counter(
 WEBHOOK_ATTEMPTS = Counter(
     "waybill_webhook_attempts", "Attempts to deliver a webhook, by what came of them.", ("outcome",)
 )
+WORKER_REPLACEMENTS = Counter(
+    "waybill_worker_replacements",
+    "Worker processes of a pool that were replaced, by why: crashed, memory, jobs, or a job that ran alone was lost.",
+    ("pool", "cause"),
+)
 DISPATCHED_JOBS = Counter("waybill_dispatched_jobs", "Jobs handed to the broker.", ("pool",))
 INVARIANT_VIOLATIONS = Gauge(
     "waybill_invariant_violations",

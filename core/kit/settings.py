@@ -181,6 +181,15 @@ class Settings(BaseSettings):
         default_factory=list,
         description='JSON list of "module:name": Manifests, or tuples of them, that no installed package declares.',
     )
+    worker_memory_mb: dict[str, int] = Field(
+        default_factory=dict,
+        description='JSON object of pools and megabytes of resident memory, such as `{"research": 3000}`: a worker'
+        " above it finishes what it runs and is replaced; at twice as much it ends at once. See"
+        " [performance](performance.md).",
+    )
+    worker_max_jobs: int = Field(
+        0, ge=0, description="Jobs after which a worker finishes what it runs and is replaced; 0 means any number."
+    )
     drain_seconds: float = Field(20.0, ge=0, description="How long a stopping worker lets its jobs run before release.")
 
     webhook_allowed_networks: list[str] = Field(

@@ -18,7 +18,20 @@ class ProbeInput(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     act: Literal[
-        "noop", "sleep", "stream", "fail", "crash", "die", "stubborn", "suspend", "bad_output", "large", "spend", "ask"
+        "noop",
+        "sleep",
+        "stream",
+        "fail",
+        "crash",
+        "die",
+        "stubborn",
+        "suspend",
+        "bad_output",
+        "large",
+        "spend",
+        "ask",
+        "exit",
+        "grow",
     ] = "noop"
     seconds: float = Field(0.0, ge=0, le=600)
     chunks: int = Field(0, ge=0, le=100_000)
@@ -26,6 +39,7 @@ class ProbeInput(BaseModel):
     retryable: bool = True
     marker: str | None = Field(None, description="A file to which every attempt appends a line when it starts to work.")
     note: str = ""
+    megabytes: int = Field(0, ge=0, le=4_000, description="What the act `grow` holds while it waits for `seconds`.")
     calls: int = Field(1, ge=1, le=100, description="Model calls of the act `spend`, one after the other.")
     bound_tokens: int = Field(100, ge=0, description="What each call may use at most.")
     used_tokens: int | None = Field(None, description="What each call reports; nothing when absent.")
@@ -61,6 +75,10 @@ class Probe:
                 raise RuntimeError("a secret that must not leave the worker: hunter2")
             case "die":
                 os.kill(os.getpid(), signal.SIGKILL)
+            case "exit":
+                os._exit(11)
+            case "grow":
+                self._grow(ctx, payload)
             case "stubborn":
                 time.sleep(payload.seconds)
             case "suspend":
@@ -98,6 +116,14 @@ class Probe:
         while time.monotonic() < until:
             ctx.check()
             time.sleep(min(0.02, max(0.0, until - time.monotonic())))
+
+    @staticmethod
+    def _grow(ctx: JobContext, payload: ProbeInput) -> None:
+        held = []
+        for _ in range(payload.megabytes // 10):
+            held.append(b"x" * 10_000_000)
+            Probe._wait(ctx, 0.02)
+        Probe._wait(ctx, payload.seconds)
 
     @staticmethod
     def _stream(ctx: JobContext, payload: ProbeInput) -> str:

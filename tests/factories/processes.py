@@ -134,6 +134,13 @@ def worker(settings: Settings, pool: str = "probe", concurrency: int = 2, **extr
 
 
 @contextmanager
+def pool_of(settings: Settings, pool: str = "probe", concurrency: int = 2, **extra: str) -> Iterator[Process]:
+    """A running worker under the product's own supervisor, which has the pid."""
+    with running(settings, "workers", "pool", pool, str(concurrency), until="worker_ready", **extra) as process:
+        yield process
+
+
+@contextmanager
 def supervised_worker(settings: Settings, pool: str = "probe", concurrency: int = 2) -> Iterator[list[Process]]:
     """A worker that is started again whenever it ends, as `waybill up` and Kubernetes do; yields all there were.
 

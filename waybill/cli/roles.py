@@ -58,12 +58,16 @@ def worker(
         int | None, typer.Option(min=1, show_default="the pool's own", help="Jobs at a time in this process.")
     ] = None,
 ) -> None:
-    """Run jobs of one capability until SIGTERM, then let running ones finish and hand the rest back."""
+    """Run jobs of one capability until SIGTERM, then let running ones finish and hand the rest back.
+
+    The jobs run in a process of their own, which is replaced when it crashes or outgrows its bounds
+    (WAYBILL_WORKER_MEMORY_MB, WAYBILL_WORKER_MAX_JOBS).
+    """
     from core.kit.settings import get_settings
 
     pool = capability.partition(".")[0]
     _require_pool(pool)
-    from workers.worker import main
+    from workers.supervisor import main
 
     raise typer.Exit(main(get_settings(), pool, concurrency))
 

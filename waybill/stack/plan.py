@@ -244,7 +244,7 @@ def _variable(name: str) -> str:
 def _spell(value: Any) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    return json.dumps(value) if isinstance(value, list) else str(value)
+    return json.dumps(value) if isinstance(value, list | dict) else str(value)
 
 
 def _waybill(*arguments: str) -> tuple[str, ...]:
