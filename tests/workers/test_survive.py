@@ -287,6 +287,9 @@ def test_a_reader_never_sees_an_event_before_its_row_nor_a_retry_as_final(settin
         while not seen or seen[-1] != "job.succeeded":
             message = listener.get_message(timeout=30)
             assert message is not None, seen
+            if not message["data"]:
+                # The bell: some job has had an event.
+                continue
             event = decode_event(message["data"])
             assert message["channel"].decode() == channel(settings, job_id)
             if event.is_kept:
