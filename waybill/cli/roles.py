@@ -63,10 +63,15 @@ def worker(
     The jobs run in a process of their own, which is replaced when it crashes or outgrows its bounds
     (WAYBILL_WORKER_MEMORY_MB, WAYBILL_WORKER_MAX_JOBS).
     """
+    from importlib.util import find_spec
+
     from core.kit.settings import get_settings
 
     pool = capability.partition(".")[0]
     _require_pool(pool)
+    if find_spec("celery") is None:
+        # The supervisor itself needs nothing of it, and could only say that its child does not start.
+        raise ModuleNotFoundError(name="celery")
     from workers.supervisor import main
 
     raise typer.Exit(main(get_settings(), pool, concurrency))

@@ -30,13 +30,13 @@ def dispatch(tenant: Tenant, job_id: UUID) -> None:
         assert queue.mark_dispatched(session, [job_id]) == [job_id]
 
 
-def claim(tenant: Tenant, job_id: UUID, lease_seconds: float = 15) -> Claim | None:
-    return leases.claim(tenant.database.single_system(), job_id, "worker-1", lease_seconds)
+def claim(tenant: Tenant, job_id: UUID, lease_seconds: float = 15, *, alone: bool = False) -> Claim | None:
+    return leases.claim(tenant.database.single_system(), job_id, "worker-1", lease_seconds, alone=alone)
 
 
-def claimed(tenant: Tenant, job_id: UUID, lease_seconds: float = 15) -> Claim:
+def claimed(tenant: Tenant, job_id: UUID, lease_seconds: float = 15, *, alone: bool = False) -> Claim:
     dispatch(tenant, job_id)
-    found = claim(tenant, job_id, lease_seconds)
+    found = claim(tenant, job_id, lease_seconds, alone=alone)
     assert found is not None
     return found
 
@@ -79,7 +79,7 @@ def test_an_attempt_that_lost_its_lease_can_change_nothing(tenant: Tenant) -> No
     job_id = tenant.submit()
     first = claimed(tenant, job_id, lease_seconds=0)
     assert sweep(tenant) == ["job.queued"]
-    second = claimed(tenant, job_id)
+    second = claimed(tenant, job_id, alone=True)
     assert second.job.attempt == first.job.attempt + 1
     single = tenant.database.single_tenant(tenant.principal.organization_id)
     with pytest.raises(LeaseLost):
@@ -92,11 +92,25 @@ def test_an_attempt_that_lost_its_lease_can_change_nothing(tenant: Tenant) -> No
     assert tenant.job(job_id).state is JobState.RUNNING
 
 
+def test_a_job_that_lost_its_worker_is_only_for_one_that_is_alone(tenant: Tenant) -> None:
+    job_id = tenant.submit()
+    single = tenant.database.single_system()
+    claimed(tenant, job_id, lease_seconds=0)
+    assert leases.pool_if_lost(single, job_id) is None
+    assert sweep(tenant) == ["job.queued"]
+    dispatch(tenant, job_id)
+    assert claim(tenant, job_id) is None
+    assert leases.pool_if_lost(single, job_id) == "probe"
+    found = claim(tenant, job_id, alone=True)
+    assert found is not None
+    assert found.job.attempt == 2
+
+
 def test_a_job_whose_worker_is_lost_every_time_fails(tenant: Tenant) -> None:
     job_id = tenant.submit(max_attempts=2)
     claimed(tenant, job_id, lease_seconds=0)
     assert sweep(tenant) == ["job.queued"]
-    claimed(tenant, job_id, lease_seconds=0)
+    claimed(tenant, job_id, lease_seconds=0, alone=True)
     assert sweep(tenant) == ["job.failed"]
     job = tenant.job(job_id)
     assert (job.state, job.reason, job.failures) == (JobState.FAILED, "worker_lost", 2)
