@@ -206,6 +206,7 @@ def _finish(state: Mapping[str, Any]) -> UnderstandOutput:
             ],
             "artifacts": state["artifacts"],
             "model": said["model"],
+            "prompts": said["prompts"],
         }
     )
 
