@@ -16,8 +16,14 @@ class EventType(StrEnum):
     KEY_EXPIRING = "key.expiring"
     WEBHOOK_DISABLED = "webhook.disabled"
     EXPERIMENT_DECIDED = "experiment.decided"
+    BATCH_COMPLETED = "batch.completed"
+    BATCH_FAILED = "batch.failed"
+    BATCH_CANCELLED = "batch.cancelled"
+    BATCH_EXPIRED = "batch.expired"
 
 
+# The four ways in which a batch ends.
+BATCH_EVENTS = tuple(event for event in EventType if event.startswith("batch."))
 JOB_EVENTS = tuple(event for event in EventType if event.startswith("job."))
 # Sent when somebody asks for it; nobody subscribes to it.
 TEST = "webhook.test"
