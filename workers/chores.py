@@ -18,6 +18,7 @@ from core.audit.anchors import read_anchors
 from core.audit.export import export_once
 from core.audit.sealer import MOST as SEALED_AT_ONCE
 from core.audit.sealer import seal_once
+from core.batches.retention import erase_once as erase_batches
 from core.files.service import sweep as sweep_files
 from core.jobs.live import LivePublisher
 from core.jobs.retention.removal import run_once
@@ -217,6 +218,11 @@ class Chores:
         while sweep_files(self._database, self._open_blobs()):
             pass
         run = run_once(self._database, self._open_blobs(), self._settings, self._signer)
+        batches = 0
+        while (erased := erase_batches(self._database, self._open_blobs(), self._settings)) > 0:
+            batches += erased
+        if batches:
+            _log.info("batches_erased", count=batches)
         if run.blanked or run.dropped:
             _log.info("retention_ran", jobs_blanked=sum(run.blanked.values()), partitions_dropped=run.dropped)
 
