@@ -55,9 +55,9 @@ class Position(ABC, Generic[E]):
 class JobPosition(Position[Event]):
     """A place among the events of one job, after the event `after`."""
 
-    def __init__(self, job_id: str, after: int | str) -> None:
+    def __init__(self, job_id: str, after: int | str | None) -> None:
         self._job_id = job_id
-        self._last = int(after)
+        self._last = int(after or 0)
         super().__init__(f"/v1/jobs/{job_id}/events", {}, str(self._last) if self._last else None)
 
     def take(self, found: ServerSentEvent) -> Event | None:

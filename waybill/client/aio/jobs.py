@@ -52,7 +52,7 @@ class AsyncJob(JobHandle):
     def stream(
         self,
         *,
-        after: int | str = 0,
+        after: int | str | None = None,
         give_up_seconds: float = 60.0,
         on_reconnect: Callable[[str], None] | None = None,
         on_alive: Callable[[], None] | None = None,
@@ -217,7 +217,7 @@ class AsyncJobs(AsyncEndpoints):
         self,
         job_id: str,
         *,
-        after: int | str = 0,
+        after: int | str | None = None,
         give_up_seconds: float = 60.0,
         on_reconnect: Callable[[str], None] | None = None,
         on_alive: Callable[[], None] | None = None,

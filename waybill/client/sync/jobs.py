@@ -54,7 +54,7 @@ class Job(JobHandle):
     def stream(
         self,
         *,
-        after: int | str = 0,
+        after: int | str | None = None,
         give_up_seconds: float = 60.0,
         on_reconnect: Callable[[str], None] | None = None,
         on_alive: Callable[[], None] | None = None,
@@ -219,7 +219,7 @@ class Jobs(Endpoints):
         self,
         job_id: str,
         *,
-        after: int | str = 0,
+        after: int | str | None = None,
         give_up_seconds: float = 60.0,
         on_reconnect: Callable[[str], None] | None = None,
         on_alive: Callable[[], None] | None = None,
