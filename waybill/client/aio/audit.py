@@ -36,6 +36,16 @@ class AsyncAudit(AsyncEndpoints):
         )
         return await self._get(Page[AuditRecord], _AUDIT, params)
 
+    async def of_job(self, job_id: str, *, limit: int = 100, cursor: str | None = None) -> Page[AuditRecord]:
+        """One page of a job's records, oldest first."""
+        return await self._get(Page[AuditRecord], f"/v1/jobs/{job_id}/audit", given(limit=limit, cursor=cursor))
+
+    async def proof(self, record_id: str) -> dict[str, Any]:
+        """The path from a record to the root of its signed seal. Raises `Conflict` while it has no seal."""
+        answer = await self._transport.get(f"{_AUDIT}/{record_id}/proof")
+        proof: dict[str, Any] = answer.json()
+        return proof
+
     async def verify(self, *, after_seal: int = 0) -> dict[str, Any]:
         """The report about one stretch of the organisation's trail; ``next_after_seal`` says where to go on."""
         answer = await self._transport.get(f"{_AUDIT}/verify", {"after_seal": after_seal}, wait_seconds=60)

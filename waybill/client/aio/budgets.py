@@ -5,7 +5,7 @@ from typing import Any
 
 from waybill.client.aio.endpoints import AsyncEndpoints
 from waybill.client.bodies import given
-from waybill.client.models import Budget, Page
+from waybill.client.models import Budget, BudgetAlert, Page
 
 _BUDGETS = "/v1/budgets"
 
@@ -29,6 +29,10 @@ class AsyncBudgets(AsyncEndpoints):
     async def update(self, budget_id: str, change: Mapping[str, Any]) -> Budget:
         """Change what `change` names."""
         return await self._patch(Budget, f"{_BUDGETS}/{budget_id}", change)
+
+    async def alerts(self, budget_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[BudgetAlert]:
+        """One page of the thresholds that were crossed, newest first."""
+        return await self._get(Page[BudgetAlert], f"{_BUDGETS}/{budget_id}/alerts", given(limit=limit, cursor=cursor))
 
     async def archive(self, budget_id: str) -> Budget:
         """End a budget; one that has ended stays as it is."""

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
+import httpx
+
 from waybill.client.aio.audit import AsyncAudit
 from waybill.client.aio.budgets import AsyncBudgets
 from waybill.client.aio.capabilities import AsyncCapabilities
@@ -34,7 +36,8 @@ class AsyncWaybillClient:
 
     In place of a key it may hold a token of an identity provider; `project` is then the id of the project to work in.
     A request is tried `attempts` times in all, where a repeat can change nothing, each with a timeout of
-    `timeout_seconds`. Methods raise `ApiProblem` when the API refuses and `ApiUnreachable` when nothing answers; the
+    `timeout_seconds`. `http_client` brings a proxy, certificates or limits of your own; it belongs to this client from
+    then on. Methods raise `ApiProblem` when the API refuses and `ApiUnreachable` when nothing answers; the
     tree of errors is in `waybill.client.errors`.
     """
 
@@ -46,6 +49,7 @@ class AsyncWaybillClient:
         timeout_seconds: float = 30.0,
         attempts: int = 4,
         project: str | None = None,
+        http_client: httpx.AsyncClient | None = None,
     ) -> None:
         self._use(
             AsyncTransport(
@@ -53,6 +57,7 @@ class AsyncWaybillClient:
                 api_key,
                 patience=Patience(timeout_seconds=timeout_seconds, attempts=attempts),
                 project=project,
+                http_client=http_client,
             )
         )
 

@@ -64,6 +64,10 @@ class AsyncFiles(AsyncEndpoints):
                 on_progress(state.received_bytes, state.size_bytes)
         return await self._post(File, f"{where}/complete", wait_seconds=_UPLOAD_SECONDS)
 
+    async def abandon(self, upload_id: str) -> None:
+        """Give up an upload in parts. Raises `NotFound`."""
+        await self._transport.delete(f"{_UPLOADS}/{upload_id}")
+
     async def get(self, file_id: str) -> File:
         """A file's record. Raises `ApiProblem` 404."""
         return await self._get(File, f"{_FILES}/{file_id}")

@@ -6,14 +6,16 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Self
 
+from waybill.client.aio.audit import AsyncAudit
 from waybill.client.aio.endpoints import AsyncEndpoints
+from waybill.client.aio.files import AsyncFiles
 from waybill.client.aio.streaming import AsyncEventStream
 from waybill.client.aio.transport import AsyncTransport
 from waybill.client.aio.waiting import sleep
 from waybill.client.bodies import given
 from waybill.client.errors import WaitTimedOut
 from waybill.client.handles import JobHandle
-from waybill.client.models import Event, Feedback, JobCost, JobRecord, JobTree, Page
+from waybill.client.models import Artifact, Event, Feedback, JobCost, JobRecord, JobTree, Page
 from waybill.client.positions import JobPosition
 
 _JOBS = "/v1/jobs"
@@ -89,6 +91,14 @@ class AsyncJob(JobHandle):
     async def tree(self) -> JobTree:
         """The job and all jobs below it, with what each has cost."""
         return await self._jobs.tree(self.id)
+
+    async def artifacts(self) -> tuple[Artifact, ...]:
+        """The files that it left behind, by name."""
+        return await AsyncFiles(self._jobs.transport).artifacts(self.id)
+
+    async def waybill(self) -> dict[str, Any]:
+        """Its signed waybill, exactly as the API sent it. Raises `Conflict` before it has ended."""
+        return await AsyncAudit(self._jobs.transport).waybill(self.id)
 
     async def feedback(self, score: float, comment: str | None = None) -> Feedback:
         """Say what its result was worth, from 0 to 1; the last word counts. Raises `Conflict` before it has ended."""

@@ -58,6 +58,18 @@ class AsyncKnowledgeBases(AsyncEndpoints):
             if cursor is None:
                 return
 
+    async def document(self, base_id: str, document_id: str) -> Document:
+        """One document of a base. Raises `NotFound`."""
+        return await self._get(Document, f"{_BASES}/{base_id}/documents/{document_id}")
+
+    async def delete_document(self, base_id: str, document_id: str) -> None:
+        """Remove a document and what was read from it. Raises `NotFound`."""
+        await self._transport.delete(f"{_BASES}/{base_id}/documents/{document_id}")
+
+    async def delete(self, base_id: str) -> None:
+        """Remove a base with all its documents. Raises `NotFound`."""
+        await self._transport.delete(f"{_BASES}/{base_id}")
+
     async def upload(self, base_id: str, name: str, content: bytes, media_type: str) -> Document:
         """Store a file under `name`; a known name gets new content. It is searchable after a ``knowledge.ingest`` job.
 

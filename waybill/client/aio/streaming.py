@@ -12,7 +12,7 @@ from waybill.client.errors import ApiProblem, ApiUnreachable
 from waybill.client.models import Event
 from waybill.client.positions import Position
 from waybill.client.retry import backoff_seconds
-from waybill.client.sse import Decoder
+from waybill.client.sse import Decoder, ServerSentEvent
 
 E = TypeVar("E", bound=Event)
 
@@ -49,7 +49,7 @@ class AsyncEventStream(Generic[E]):
         self._on_reconnect = on_reconnect
         self._on_alive = on_alive
         self._on_end = on_end
-        self._ready: deque[E] = deque()
+        self._ready: deque[ServerSentEvent] = deque()
         self._bytes: AsyncByteStream | None = None
         self._decoder = Decoder()
         self._is_over = False
@@ -73,15 +73,16 @@ class AsyncEventStream(Generic[E]):
         return self
 
     async def __anext__(self) -> E:
-        while not self._ready:
+        while True:
+            event = self._next_ready()
+            if event is not None:
+                if self._position.is_last(event):
+                    await self.close()
+                return event
             if self._is_over:
                 await self._end()
                 raise StopAsyncIteration
             await self._read()
-        event = self._ready.popleft()
-        if self._position.is_last(event):
-            await self.close()
-        return event
 
     async def close(self) -> None:
         """End the stream."""
@@ -129,11 +130,16 @@ class AsyncEventStream(Generic[E]):
         self._delays = backoff_seconds(*_DELAYS_SECONDS)
         if self._on_alive is not None:
             self._on_alive()
-        for found in self._decoder.feed(chunk):
-            event = self._position.take(found)
+        self._ready.extend(self._decoder.feed(chunk))
+
+    def _next_ready(self) -> E | None:
+        # The position moves when an event is handed out, not when it comes: whoever stops in between goes on there.
+        while self._ready:
+            event = self._position.take(self._ready.popleft())
             if event is not None:
-                self._ready.append(event)
+                return event
         self._position.pass_by(self._decoder.last_id)
+        return None
 
     async def _pause(self, reason: str, asked_seconds: float) -> None:
         now = time.monotonic()

@@ -109,6 +109,10 @@ class AsyncMembers(AsyncEndpoints):
         params = given(role=role, limit=limit, cursor=cursor)
         return await self._get(Page[Member], _MEMBERS, params)
 
+    async def get(self, member_id: str) -> Member:
+        """One member. Raises `NotFound`."""
+        return await self._get(Member, f"{_MEMBERS}/{member_id}")
+
     async def change(self, member_id: str, changes: Mapping[str, Any]) -> Member:
         """Set `role` or `email`. Raises `ApiProblem` 409 for the last owner."""
         return await self._patch(Member, f"{_MEMBERS}/{member_id}", changes)

@@ -12,7 +12,17 @@ import httpx
 from waybill.client.aio.waiting import sleep
 from waybill.client.errors import ApiUnreachable
 from waybill.client.retry import backoff_seconds
-from waybill.client.wire import Call, Patience, base_url, delay_seconds, headers_of, is_loopback, problem_of, reason_of
+from waybill.client.wire import (
+    LIMITS,
+    Call,
+    Patience,
+    base_url,
+    delay_seconds,
+    headers_of,
+    is_loopback,
+    problem_of,
+    reason_of,
+)
 
 _FIRST_DELAY_SECONDS, _DELAY_CAP_SECONDS = 0.1, 2.0
 
@@ -24,18 +34,21 @@ class AsyncTransport:
     """
 
     def __init__(
-        self, url: str, api_key: str | None, *, patience: Patience | None = None, project: str | None = None
+        self,
+        url: str,
+        api_key: str | None,
+        *,
+        patience: Patience | None = None,
+        project: str | None = None,
+        http_client: httpx.AsyncClient | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self.patience = patience or Patience()
         base = base_url(self.url)
-        self._http = httpx.AsyncClient(
-            base_url=base,
-            headers=headers_of(api_key, project),
-            timeout=self.patience.timeout(),
-            # A proxy from the environment cannot reach this machine's own loopback.
-            trust_env=not is_loopback(base.host),
-        )
+        # A proxy from the environment cannot reach this machine's own loopback.
+        self._http = http_client or httpx.AsyncClient(limits=LIMITS, trust_env=not is_loopback(base.host))
+        self._http.base_url = base
+        self._http.headers.update(headers_of(api_key, project))
 
     def with_patience(self, **changes: float | None) -> "AsyncTransport":
         """The same connections, with other timeouts or attempts; None leaves one as it is."""

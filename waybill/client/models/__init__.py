@@ -2,9 +2,9 @@
 
 from waybill.client.models.audit import AuditRecord
 from waybill.client.models.base import Page, Resource
-from waybill.client.models.budgets import Balance, Budget
+from waybill.client.models.budgets import Balance, Budget, BudgetAlert
 from waybill.client.models.capabilities import Capability
-from waybill.client.models.costs import CostLine, CostReport, CostTotal
+from waybill.client.models.costs import CostLine, CostReport, CostTotal, UsageLine, UsageReport
 from waybill.client.models.events import FINAL_EVENTS, GAP, Event, ProjectEvent
 from waybill.client.models.experiments import (
     Arm,
@@ -51,6 +51,7 @@ __all__ = [
     "AuditRecord",
     "Balance",
     "Budget",
+    "BudgetAlert",
     "Capability",
     "Clock",
     "Clocks",
@@ -96,6 +97,8 @@ __all__ = [
     "ShadowResults",
     "StageChange",
     "TreeNode",
+    "UsageLine",
+    "UsageReport",
     "WebhookAttempt",
     "WebhookDelivery",
     "WebhookEndpoint",

@@ -28,3 +28,13 @@ class Budget(Resource):
     balance: Balance
     created_at: datetime
     archived_at: datetime | None = None
+
+
+class BudgetAlert(Resource):
+    """A threshold, in percent of the limit, that was crossed once in a period."""
+
+    threshold: int
+    spent_usd: str
+    limit_usd: str
+    period_start: datetime | None = None
+    raised_at: datetime

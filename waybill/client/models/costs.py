@@ -27,3 +27,19 @@ class CostReport(Resource):
     group_by: list[str]
     data: list[CostLine]
     total: CostTotal
+
+
+class UsageLine(Resource):
+    """What a group used, by kind."""
+
+    group: dict[str, str | None]
+    quantities: dict[str, Decimal]
+    calls: int = 0
+    jobs: int = 0
+
+
+class UsageReport(Resource):
+    """Usage by group."""
+
+    group_by: list[str]
+    data: list[UsageLine]

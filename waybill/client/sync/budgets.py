@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from waybill.client.bodies import given
-from waybill.client.models import Budget, Page
+from waybill.client.models import Budget, BudgetAlert, Page
 from waybill.client.sync.endpoints import Endpoints
 
 _BUDGETS = "/v1/budgets"
@@ -31,6 +31,10 @@ class Budgets(Endpoints):
     def update(self, budget_id: str, change: Mapping[str, Any]) -> Budget:
         """Change what `change` names."""
         return self._patch(Budget, f"{_BUDGETS}/{budget_id}", change)
+
+    def alerts(self, budget_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[BudgetAlert]:
+        """One page of the thresholds that were crossed, newest first."""
+        return self._get(Page[BudgetAlert], f"{_BUDGETS}/{budget_id}/alerts", given(limit=limit, cursor=cursor))
 
     def archive(self, budget_id: str) -> Budget:
         """End a budget; one that has ended stays as it is."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
+import httpx
+
 from waybill.client.models import Page
 from waybill.client.sync.audit import Audit
 from waybill.client.sync.budgets import Budgets
@@ -36,7 +38,8 @@ class WaybillClient:
 
     In place of a key it may hold a token of an identity provider; `project` is then the id of the project to work in.
     A request is tried `attempts` times in all, where a repeat can change nothing, each with a timeout of
-    `timeout_seconds`. Methods raise `ApiProblem` when the API refuses and `ApiUnreachable` when nothing answers; the
+    `timeout_seconds`. `http_client` brings a proxy, certificates or limits of your own; it belongs to this client from
+    then on. Methods raise `ApiProblem` when the API refuses and `ApiUnreachable` when nothing answers; the
     tree of errors is in `waybill.client.errors`.
     """
 
@@ -48,6 +51,7 @@ class WaybillClient:
         timeout_seconds: float = 30.0,
         attempts: int = 4,
         project: str | None = None,
+        http_client: httpx.Client | None = None,
     ) -> None:
         self._use(
             Transport(
@@ -55,6 +59,7 @@ class WaybillClient:
                 api_key,
                 patience=Patience(timeout_seconds=timeout_seconds, attempts=attempts),
                 project=project,
+                http_client=http_client,
             )
         )
 

@@ -3,17 +3,18 @@
 # Written by `python -m waybill.client.generate` from aio/costs.py: change that, and run it again.
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from waybill.client.bodies import given
-from waybill.client.models import CostReport
+from waybill.client.models import CostReport, JobCost, UsageReport
 from waybill.client.sync.endpoints import Endpoints
 
 _SILENCE_SECONDS = 60.0
 
 
 class Costs(Endpoints):
-    """``/v1/costs``."""
+    """``/v1/costs`` and ``/v1/usage``."""
 
     def report(
         self,
@@ -39,6 +40,23 @@ class Costs(Endpoints):
         query = {**_query(begins, ends, project), "group_by": list(group_by), "format": "csv"}
         answer = self._transport.get("/v1/costs", query)
         return answer.content
+
+    def usage(
+        self,
+        *,
+        group_by: Sequence[str] = (),
+        begins: str | None = None,
+        ends: str | None = None,
+        project: str | None = None,
+    ) -> UsageReport:
+        """What the same jobs used, by kind and by group."""
+        query = {**_query(begins, ends, project), "group_by": list(group_by)}
+        return self._get(UsageReport, "/v1/usage", query)
+
+    def correct(self, job_id: str, *, attempt: int, call: int, amount_usd: Decimal | str, reason: str) -> JobCost:
+        """Add to what a call of a job cost, or, with a negative amount, take away; returns all lines of the job."""
+        body = given(attempt=attempt, call=call, amount_usd=str(amount_usd), reason=reason)
+        return self._post(JobCost, f"/v1/jobs/{job_id}/cost/corrections", body)
 
     def statement(self, month: str, *, project: str | None = None, form: str = "csv") -> bytes:
         """A project's statement of a month (``2026-11``) as ``csv`` or ``html``."""

@@ -66,6 +66,10 @@ class Files(Endpoints):
                 on_progress(state.received_bytes, state.size_bytes)
         return self._post(File, f"{where}/complete", wait_seconds=_UPLOAD_SECONDS)
 
+    def abandon(self, upload_id: str) -> None:
+        """Give up an upload in parts. Raises `NotFound`."""
+        self._transport.delete(f"{_UPLOADS}/{upload_id}")
+
     def get(self, file_id: str) -> File:
         """A file's record. Raises `ApiProblem` 404."""
         return self._get(File, f"{_FILES}/{file_id}")

@@ -11,9 +11,11 @@ from typing import Any, Self
 from waybill.client.bodies import given
 from waybill.client.errors import WaitTimedOut
 from waybill.client.handles import JobHandle
-from waybill.client.models import Event, Feedback, JobCost, JobRecord, JobTree, Page
+from waybill.client.models import Artifact, Event, Feedback, JobCost, JobRecord, JobTree, Page
 from waybill.client.positions import JobPosition
+from waybill.client.sync.audit import Audit
 from waybill.client.sync.endpoints import Endpoints
+from waybill.client.sync.files import Files
 from waybill.client.sync.streaming import EventStream
 from waybill.client.sync.transport import Transport
 from waybill.client.sync.waiting import sleep
@@ -91,6 +93,14 @@ class Job(JobHandle):
     def tree(self) -> JobTree:
         """The job and all jobs below it, with what each has cost."""
         return self._jobs.tree(self.id)
+
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """The files that it left behind, by name."""
+        return Files(self._jobs.transport).artifacts(self.id)
+
+    def waybill(self) -> dict[str, Any]:
+        """Its signed waybill, exactly as the API sent it. Raises `Conflict` before it has ended."""
+        return Audit(self._jobs.transport).waybill(self.id)
 
     def feedback(self, score: float, comment: str | None = None) -> Feedback:
         """Say what its result was worth, from 0 to 1; the last word counts. Raises `Conflict` before it has ended."""

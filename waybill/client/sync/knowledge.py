@@ -59,6 +59,18 @@ class KnowledgeBases(Endpoints):
             if cursor is None:
                 return
 
+    def document(self, base_id: str, document_id: str) -> Document:
+        """One document of a base. Raises `NotFound`."""
+        return self._get(Document, f"{_BASES}/{base_id}/documents/{document_id}")
+
+    def delete_document(self, base_id: str, document_id: str) -> None:
+        """Remove a document and what was read from it. Raises `NotFound`."""
+        self._transport.delete(f"{_BASES}/{base_id}/documents/{document_id}")
+
+    def delete(self, base_id: str) -> None:
+        """Remove a base with all its documents. Raises `NotFound`."""
+        self._transport.delete(f"{_BASES}/{base_id}")
+
     def upload(self, base_id: str, name: str, content: bytes, media_type: str) -> Document:
         """Store a file under `name`; a known name gets new content. It is searchable after a ``knowledge.ingest`` job.
 

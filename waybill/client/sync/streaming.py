@@ -12,7 +12,7 @@ from waybill.client.errors import ApiProblem, ApiUnreachable
 from waybill.client.models import Event
 from waybill.client.positions import Position
 from waybill.client.retry import backoff_seconds
-from waybill.client.sse import Decoder
+from waybill.client.sse import Decoder, ServerSentEvent
 from waybill.client.sync.transport import ByteStream, Transport
 from waybill.client.sync.waiting import sleep
 
@@ -51,7 +51,7 @@ class EventStream(Generic[E]):
         self._on_reconnect = on_reconnect
         self._on_alive = on_alive
         self._on_end = on_end
-        self._ready: deque[E] = deque()
+        self._ready: deque[ServerSentEvent] = deque()
         self._bytes: ByteStream | None = None
         self._decoder = Decoder()
         self._is_over = False
@@ -75,15 +75,16 @@ class EventStream(Generic[E]):
         return self
 
     def __next__(self) -> E:
-        while not self._ready:
+        while True:
+            event = self._next_ready()
+            if event is not None:
+                if self._position.is_last(event):
+                    self.close()
+                return event
             if self._is_over:
                 self._end()
                 raise StopIteration
             self._read()
-        event = self._ready.popleft()
-        if self._position.is_last(event):
-            self.close()
-        return event
 
     def close(self) -> None:
         """End the stream."""
@@ -131,11 +132,16 @@ class EventStream(Generic[E]):
         self._delays = backoff_seconds(*_DELAYS_SECONDS)
         if self._on_alive is not None:
             self._on_alive()
-        for found in self._decoder.feed(chunk):
-            event = self._position.take(found)
+        self._ready.extend(self._decoder.feed(chunk))
+
+    def _next_ready(self) -> E | None:
+        # The position moves when an event is handed out, not when it comes: whoever stops in between goes on there.
+        while self._ready:
+            event = self._position.take(self._ready.popleft())
             if event is not None:
-                self._ready.append(event)
+                return event
         self._position.pass_by(self._decoder.last_id)
+        return None
 
     def _pause(self, reason: str, asked_seconds: float) -> None:
         now = time.monotonic()

@@ -111,6 +111,10 @@ class Members(Endpoints):
         params = given(role=role, limit=limit, cursor=cursor)
         return self._get(Page[Member], _MEMBERS, params)
 
+    def get(self, member_id: str) -> Member:
+        """One member. Raises `NotFound`."""
+        return self._get(Member, f"{_MEMBERS}/{member_id}")
+
     def change(self, member_id: str, changes: Mapping[str, Any]) -> Member:
         """Set `role` or `email`. Raises `ApiProblem` 409 for the last owner."""
         return self._patch(Member, f"{_MEMBERS}/{member_id}", changes)
