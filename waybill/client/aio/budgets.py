@@ -18,7 +18,7 @@ class AsyncBudgets(AsyncEndpoints):
         return await self._post(Budget, _BUDGETS, body)
 
     async def get(self, budget_id: str) -> Budget:
-        """The budget with that id. Raises `ApiProblem` 404."""
+        """The budget with that id. Raises `NotFound`."""
         return await self._get(Budget, f"{_BUDGETS}/{budget_id}")
 
     async def list(self, *, archived: bool = False, limit: int = 50, cursor: str | None = None) -> Page[Budget]:

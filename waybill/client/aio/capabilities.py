@@ -12,5 +12,5 @@ class AsyncCapabilities(AsyncEndpoints):
         return await self._get(Page[Capability], "/v1/capabilities")
 
     async def get(self, name: str) -> Capability:
-        """The capability called `name`, for example ``knowledge.search``. Raises `ApiProblem` 404 when unknown."""
+        """The capability called `name`, for example ``knowledge.search``. Raises `NotFound` when unknown."""
         return await self._get(Capability, f"/v1/capabilities/{name}")

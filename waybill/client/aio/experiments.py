@@ -22,7 +22,7 @@ class AsyncExperiments(AsyncEndpoints):
         return await self._post(Experiment, _EXPERIMENTS, body)
 
     async def get(self, experiment_id: str) -> Experiment:
-        """The experiment with that id. Raises `ApiProblem` 404."""
+        """The experiment with that id. Raises `NotFound`."""
         return await self._get(Experiment, f"{_EXPERIMENTS}/{experiment_id}")
 
     async def list(self, *, state: str | None = None, limit: int = 50, cursor: str | None = None) -> Page[Experiment]:

@@ -30,7 +30,7 @@ class AsyncFiles(AsyncEndpoints):
         content_type: str = "application/octet-stream",
         on_progress: Callable[[int, int], None] | None = None,
     ) -> File:
-        """Send a file; above 16 MiB in parts. Raises `ApiProblem` 413 and 415, and FileNotFoundError."""
+        """Send a file; above 16 MiB in parts. Raises `InvalidRequest` and FileNotFoundError."""
         with await blocking(_open, path) as content:
             size = os.fstat(content.fileno()).st_size
             if size <= PART_BYTES:
@@ -69,7 +69,7 @@ class AsyncFiles(AsyncEndpoints):
         await self._transport.delete(f"{_UPLOADS}/{upload_id}")
 
     async def get(self, file_id: str) -> File:
-        """A file's record. Raises `ApiProblem` 404."""
+        """A file's record. Raises `NotFound`."""
         return await self._get(File, f"{_FILES}/{file_id}")
 
     async def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[File]:
@@ -78,15 +78,15 @@ class AsyncFiles(AsyncEndpoints):
         return await self._get(Page[File], _FILES, params)
 
     async def delete(self, file_id: str) -> None:
-        """Remove a file. Raises `ApiProblem` 404."""
+        """Remove a file. Raises `NotFound`."""
         await self._transport.delete(f"{_FILES}/{file_id}")
 
     async def download(self, file_id: str, into: BinaryIO) -> int:
-        """Write a file's content; returns how many bytes. Raises `ApiProblem` 404, and OSError."""
+        """Write a file's content; returns how many bytes. Raises `NotFound`, and OSError."""
         return await self._fetch(f"{_FILES}/{file_id}/content", into)
 
     async def artifacts(self, job_id: str) -> "tuple[Artifact, ...]":
-        """What a job left behind, by name. Raises `ApiProblem` 404."""
+        """What a job left behind, by name. Raises `NotFound`."""
         found = await self._get(Page[Artifact], f"/v1/jobs/{job_id}/artifacts")
         return tuple(found.data)
 

@@ -16,11 +16,11 @@ class AsyncKnowledgeBases(AsyncEndpoints):
     """``/v1/knowledge-bases`` and the documents below them."""
 
     async def create(self, name: str, description: str = "") -> KnowledgeBase:
-        """A new, empty base. Raises `ApiProblem` 409 when the project has one of that name."""
+        """A new, empty base. Raises `Conflict` when the project has one of that name."""
         return await self._post(KnowledgeBase, _BASES, {"name": name, "description": description})
 
     async def get(self, base_id: str) -> KnowledgeBase:
-        """The base with that id. Raises `ApiProblem` 404."""
+        """The base with that id. Raises `NotFound`."""
         return await self._get(KnowledgeBase, f"{_BASES}/{base_id}")
 
     async def find(self, name: str) -> KnowledgeBase | None:
@@ -73,7 +73,7 @@ class AsyncKnowledgeBases(AsyncEndpoints):
     async def upload(self, base_id: str, name: str, content: bytes, media_type: str) -> Document:
         """Store a file under `name`; a known name gets new content. It is searchable after a ``knowledge.ingest`` job.
 
-        `content` is the whole file. Raises `ApiProblem` 413 above the server's limit and 422 for an empty file.
+        `content` is the whole file. Raises `InvalidRequest` above the server's limit and for an empty file.
         """
         return await self._post(
             Document,

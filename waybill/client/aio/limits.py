@@ -17,7 +17,7 @@ class AsyncLimits(AsyncEndpoints):
         return found.data
 
     async def of_scope(self, scope: str) -> list[Limit]:
-        """What is set for one scope. Raises `ApiProblem` 404."""
+        """What is set for one scope. Raises `NotFound`."""
         found = await self._get(Page[Limit], f"{_LIMITS}/{scope}")
         return found.data
 
@@ -31,5 +31,5 @@ class AsyncLimits(AsyncEndpoints):
         return await self._put(Limit, f"{_LIMITS}/{scope}/{kind}", {"value": value})
 
     async def remove(self, kind: str, scope: str = ORGANIZATION) -> Limit:
-        """Remove a limit; returns what it was. Raises `ApiProblem` 404 when none is set."""
+        """Remove a limit; returns what it was. Raises `NotFound` when none is set."""
         return await self._delete(Limit, f"{_LIMITS}/{scope}/{kind}")

@@ -29,7 +29,7 @@ class AsyncModels(AsyncEndpoints):
         return await self._post(Model, _MODELS, {"name": name, "description": description})
 
     async def get(self, model_id: str) -> Model:
-        """The model with that id. Raises `ApiProblem` 404."""
+        """The model with that id. Raises `NotFound`."""
         return await self._get(Model, f"{_MODELS}/{model_id}")
 
     async def find(self, name: str) -> Model | None:
@@ -74,7 +74,7 @@ class AsyncModels(AsyncEndpoints):
         return await self._get(Page[StageChange], f"{_MODELS}/{model_id}/history", given(limit=limit, cursor=cursor))
 
     async def resolve(self, name: str, *, capability: str = "", project_id: str | None = None) -> ResolvedModel:
-        """What a name means for a capability in a project. Raises `ApiProblem` 404 when it means nothing."""
+        """What a name means for a capability in a project. Raises `NotFound` when it means nothing."""
         params = given(name=name, capability=capability, project_id=project_id or None)
         return await self._get(ResolvedModel, f"{_MODELS}/resolve", params)
 
@@ -105,7 +105,7 @@ class AsyncAliases(AsyncEndpoints):
         return await self._get(Page[Alias], _ALIASES, given(limit=limit, cursor=cursor))
 
     async def remove(self, alias_id: str) -> Alias:
-        """Remove an alias; returns what it was. Raises `ApiProblem` 404."""
+        """Remove an alias; returns what it was. Raises `NotFound`."""
         return await self._delete(Alias, f"{_ALIASES}/{alias_id}")
 
 
@@ -118,12 +118,12 @@ class AsyncPrompts(AsyncEndpoints):
         return await self._post(Prompt, _PROMPTS, body)
 
     async def activate(self, name: str, digest: str) -> Prompt:
-        """Put an earlier version in force. Raises `ApiProblem` 404."""
+        """Put an earlier version in force. Raises `NotFound`."""
         body = {"name": name, "digest": digest, "activate": True}
         return await self._post(Prompt, _PROMPTS, body)
 
     async def get(self, prompt_id: str) -> Prompt:
-        """The version with that id. Raises `ApiProblem` 404."""
+        """The version with that id. Raises `NotFound`."""
         return await self._get(Prompt, f"{_PROMPTS}/{prompt_id}")
 
     async def list(self, *, name: str | None = None, limit: int = 50, cursor: str | None = None) -> Page[Prompt]:

@@ -20,6 +20,6 @@ class AsyncRetention(AsyncEndpoints):
         return found.data
 
     async def remove(self, kind: str, scope: Scope = "project") -> list[Clock]:
-        """Remove a clock. Returns all clocks as they are now. Raises `ApiProblem` 404 when none is set."""
+        """Remove a clock. Returns all clocks as they are now. Raises `NotFound` when none is set."""
         found = await self._delete(Clocks, _RETENTION, {"kind": kind, "scope": scope})
         return found.data

@@ -37,11 +37,11 @@ class AsyncProjects(AsyncEndpoints):
         return await self._get(Page[Project], _PROJECTS, params)
 
     async def get(self, project_id: str) -> Project:
-        """One project. Raises `ApiProblem` 404."""
+        """One project. Raises `NotFound`."""
         return await self._get(Project, f"{_PROJECTS}/{project_id}")
 
     async def update(self, project_id: str, changes: Mapping[str, Any]) -> Project:
-        """Set what `changes` names; None takes a value away. Raises `ApiProblem` 404 and 409."""
+        """Set what `changes` names; None takes a value away. Raises `NotFound` and `Conflict`."""
         return await self._patch(Project, f"{_PROJECTS}/{project_id}", changes)
 
     async def archive(self, project_id: str) -> Project:
@@ -83,11 +83,11 @@ class AsyncKeys(AsyncEndpoints):
         return await self._get(Page[Key], _KEYS, params)
 
     async def get(self, key_id: str) -> Key:
-        """One key. Raises `ApiProblem` 404."""
+        """One key. Raises `NotFound`."""
         return await self._get(Key, f"{_KEYS}/{key_id}")
 
     async def rotate(self, key_id: str, overlap_seconds: int | None = None) -> Key:
-        """A new key in place of an active one, which works on for the overlap. Raises `ApiProblem` 409."""
+        """A new key in place of an active one, which works on for the overlap. Raises `Conflict`."""
         body = given(overlap_seconds=overlap_seconds)
         return await self._post(Key, f"{_KEYS}/{key_id}/rotate", body)
 
@@ -100,7 +100,7 @@ class AsyncMembers(AsyncEndpoints):
     """``/v1/members``."""
 
     async def add(self, subject: str, role: str, *, email: str | None = None, issuer: str | None = None) -> Member:
-        """Let a person in. Raises `ApiProblem` 409 for one who is in already."""
+        """Let a person in. Raises `Conflict` for one who is in already."""
         body = given(subject=subject, role=role, email=email, issuer=issuer)
         return await self._post(Member, _MEMBERS, body)
 
@@ -114,9 +114,9 @@ class AsyncMembers(AsyncEndpoints):
         return await self._get(Member, f"{_MEMBERS}/{member_id}")
 
     async def change(self, member_id: str, changes: Mapping[str, Any]) -> Member:
-        """Set `role` or `email`. Raises `ApiProblem` 409 for the last owner."""
+        """Set `role` or `email`. Raises `Conflict` for the last owner."""
         return await self._patch(Member, f"{_MEMBERS}/{member_id}", changes)
 
     async def remove(self, member_id: str) -> None:
-        """Take a person's role away. Raises `ApiProblem` 409 for the last owner."""
+        """Take a person's role away. Raises `Conflict` for the last owner."""
         await self._transport.delete(f"{_MEMBERS}/{member_id}")

@@ -34,7 +34,7 @@ class AsyncWebhooks(AsyncEndpoints):
         return await self._get(Page[WebhookEndpoint], _ENDPOINTS, params)
 
     async def get(self, endpoint_id: str) -> WebhookEndpoint:
-        """One endpoint. Raises `ApiProblem` 404."""
+        """One endpoint. Raises `NotFound`."""
         return await self._get(WebhookEndpoint, f"{_ENDPOINTS}/{endpoint_id}")
 
     async def update(
@@ -90,7 +90,7 @@ class AsyncWebhooks(AsyncEndpoints):
         return await self._get(Page[WebhookDelivery], _DELIVERIES, params)
 
     async def delivery(self, delivery_id: str) -> WebhookDelivery:
-        """One delivery with its body and its attempts. Raises `ApiProblem` 404."""
+        """One delivery with its body and its attempts. Raises `NotFound`."""
         return await self._get(WebhookDelivery, f"{_DELIVERIES}/{delivery_id}")
 
     async def redeliver(self, delivery_id: str) -> WebhookDelivery:

@@ -20,7 +20,7 @@ class Budgets(Endpoints):
         return self._post(Budget, _BUDGETS, body)
 
     def get(self, budget_id: str) -> Budget:
-        """The budget with that id. Raises `ApiProblem` 404."""
+        """The budget with that id. Raises `NotFound`."""
         return self._get(Budget, f"{_BUDGETS}/{budget_id}")
 
     def list(self, *, archived: bool = False, limit: int = 50, cursor: str | None = None) -> Page[Budget]:

@@ -14,5 +14,5 @@ class Capabilities(Endpoints):
         return self._get(Page[Capability], "/v1/capabilities")
 
     def get(self, name: str) -> Capability:
-        """The capability called `name`, for example ``knowledge.search``. Raises `ApiProblem` 404 when unknown."""
+        """The capability called `name`, for example ``knowledge.search``. Raises `NotFound` when unknown."""
         return self._get(Capability, f"/v1/capabilities/{name}")

@@ -24,7 +24,7 @@ class Experiments(Endpoints):
         return self._post(Experiment, _EXPERIMENTS, body)
 
     def get(self, experiment_id: str) -> Experiment:
-        """The experiment with that id. Raises `ApiProblem` 404."""
+        """The experiment with that id. Raises `NotFound`."""
         return self._get(Experiment, f"{_EXPERIMENTS}/{experiment_id}")
 
     def list(self, *, state: str | None = None, limit: int = 50, cursor: str | None = None) -> Page[Experiment]:

@@ -32,7 +32,7 @@ class Files(Endpoints):
         content_type: str = "application/octet-stream",
         on_progress: Callable[[int, int], None] | None = None,
     ) -> File:
-        """Send a file; above 16 MiB in parts. Raises `ApiProblem` 413 and 415, and FileNotFoundError."""
+        """Send a file; above 16 MiB in parts. Raises `InvalidRequest` and FileNotFoundError."""
         with blocking(_open, path) as content:
             size = os.fstat(content.fileno()).st_size
             if size <= PART_BYTES:
@@ -71,7 +71,7 @@ class Files(Endpoints):
         self._transport.delete(f"{_UPLOADS}/{upload_id}")
 
     def get(self, file_id: str) -> File:
-        """A file's record. Raises `ApiProblem` 404."""
+        """A file's record. Raises `NotFound`."""
         return self._get(File, f"{_FILES}/{file_id}")
 
     def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[File]:
@@ -80,15 +80,15 @@ class Files(Endpoints):
         return self._get(Page[File], _FILES, params)
 
     def delete(self, file_id: str) -> None:
-        """Remove a file. Raises `ApiProblem` 404."""
+        """Remove a file. Raises `NotFound`."""
         self._transport.delete(f"{_FILES}/{file_id}")
 
     def download(self, file_id: str, into: BinaryIO) -> int:
-        """Write a file's content; returns how many bytes. Raises `ApiProblem` 404, and OSError."""
+        """Write a file's content; returns how many bytes. Raises `NotFound`, and OSError."""
         return self._fetch(f"{_FILES}/{file_id}/content", into)
 
     def artifacts(self, job_id: str) -> "tuple[Artifact, ...]":
-        """What a job left behind, by name. Raises `ApiProblem` 404."""
+        """What a job left behind, by name. Raises `NotFound`."""
         found = self._get(Page[Artifact], f"/v1/jobs/{job_id}/artifacts")
         return tuple(found.data)
 

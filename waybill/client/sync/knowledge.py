@@ -18,11 +18,11 @@ class KnowledgeBases(Endpoints):
     """``/v1/knowledge-bases`` and the documents below them."""
 
     def create(self, name: str, description: str = "") -> KnowledgeBase:
-        """A new, empty base. Raises `ApiProblem` 409 when the project has one of that name."""
+        """A new, empty base. Raises `Conflict` when the project has one of that name."""
         return self._post(KnowledgeBase, _BASES, {"name": name, "description": description})
 
     def get(self, base_id: str) -> KnowledgeBase:
-        """The base with that id. Raises `ApiProblem` 404."""
+        """The base with that id. Raises `NotFound`."""
         return self._get(KnowledgeBase, f"{_BASES}/{base_id}")
 
     def find(self, name: str) -> KnowledgeBase | None:
@@ -74,7 +74,7 @@ class KnowledgeBases(Endpoints):
     def upload(self, base_id: str, name: str, content: bytes, media_type: str) -> Document:
         """Store a file under `name`; a known name gets new content. It is searchable after a ``knowledge.ingest`` job.
 
-        `content` is the whole file. Raises `ApiProblem` 413 above the server's limit and 422 for an empty file.
+        `content` is the whole file. Raises `InvalidRequest` above the server's limit and for an empty file.
         """
         return self._post(
             Document,

@@ -19,7 +19,7 @@ class Limits(Endpoints):
         return found.data
 
     def of_scope(self, scope: str) -> list[Limit]:
-        """What is set for one scope. Raises `ApiProblem` 404."""
+        """What is set for one scope. Raises `NotFound`."""
         found = self._get(Page[Limit], f"{_LIMITS}/{scope}")
         return found.data
 
@@ -33,5 +33,5 @@ class Limits(Endpoints):
         return self._put(Limit, f"{_LIMITS}/{scope}/{kind}", {"value": value})
 
     def remove(self, kind: str, scope: str = ORGANIZATION) -> Limit:
-        """Remove a limit; returns what it was. Raises `ApiProblem` 404 when none is set."""
+        """Remove a limit; returns what it was. Raises `NotFound` when none is set."""
         return self._delete(Limit, f"{_LIMITS}/{scope}/{kind}")

@@ -31,7 +31,7 @@ class Models(Endpoints):
         return self._post(Model, _MODELS, {"name": name, "description": description})
 
     def get(self, model_id: str) -> Model:
-        """The model with that id. Raises `ApiProblem` 404."""
+        """The model with that id. Raises `NotFound`."""
         return self._get(Model, f"{_MODELS}/{model_id}")
 
     def find(self, name: str) -> Model | None:
@@ -76,7 +76,7 @@ class Models(Endpoints):
         return self._get(Page[StageChange], f"{_MODELS}/{model_id}/history", given(limit=limit, cursor=cursor))
 
     def resolve(self, name: str, *, capability: str = "", project_id: str | None = None) -> ResolvedModel:
-        """What a name means for a capability in a project. Raises `ApiProblem` 404 when it means nothing."""
+        """What a name means for a capability in a project. Raises `NotFound` when it means nothing."""
         params = given(name=name, capability=capability, project_id=project_id or None)
         return self._get(ResolvedModel, f"{_MODELS}/resolve", params)
 
@@ -107,7 +107,7 @@ class Aliases(Endpoints):
         return self._get(Page[Alias], _ALIASES, given(limit=limit, cursor=cursor))
 
     def remove(self, alias_id: str) -> Alias:
-        """Remove an alias; returns what it was. Raises `ApiProblem` 404."""
+        """Remove an alias; returns what it was. Raises `NotFound`."""
         return self._delete(Alias, f"{_ALIASES}/{alias_id}")
 
 
@@ -120,12 +120,12 @@ class Prompts(Endpoints):
         return self._post(Prompt, _PROMPTS, body)
 
     def activate(self, name: str, digest: str) -> Prompt:
-        """Put an earlier version in force. Raises `ApiProblem` 404."""
+        """Put an earlier version in force. Raises `NotFound`."""
         body = {"name": name, "digest": digest, "activate": True}
         return self._post(Prompt, _PROMPTS, body)
 
     def get(self, prompt_id: str) -> Prompt:
-        """The version with that id. Raises `ApiProblem` 404."""
+        """The version with that id. Raises `NotFound`."""
         return self._get(Prompt, f"{_PROMPTS}/{prompt_id}")
 
     def list(self, *, name: str | None = None, limit: int = 50, cursor: str | None = None) -> Page[Prompt]:

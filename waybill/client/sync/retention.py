@@ -22,6 +22,6 @@ class Retention(Endpoints):
         return found.data
 
     def remove(self, kind: str, scope: Scope = "project") -> list[Clock]:
-        """Remove a clock. Returns all clocks as they are now. Raises `ApiProblem` 404 when none is set."""
+        """Remove a clock. Returns all clocks as they are now. Raises `NotFound` when none is set."""
         found = self._delete(Clocks, _RETENTION, {"kind": kind, "scope": scope})
         return found.data

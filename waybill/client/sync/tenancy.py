@@ -39,11 +39,11 @@ class Projects(Endpoints):
         return self._get(Page[Project], _PROJECTS, params)
 
     def get(self, project_id: str) -> Project:
-        """One project. Raises `ApiProblem` 404."""
+        """One project. Raises `NotFound`."""
         return self._get(Project, f"{_PROJECTS}/{project_id}")
 
     def update(self, project_id: str, changes: Mapping[str, Any]) -> Project:
-        """Set what `changes` names; None takes a value away. Raises `ApiProblem` 404 and 409."""
+        """Set what `changes` names; None takes a value away. Raises `NotFound` and `Conflict`."""
         return self._patch(Project, f"{_PROJECTS}/{project_id}", changes)
 
     def archive(self, project_id: str) -> Project:
@@ -85,11 +85,11 @@ class Keys(Endpoints):
         return self._get(Page[Key], _KEYS, params)
 
     def get(self, key_id: str) -> Key:
-        """One key. Raises `ApiProblem` 404."""
+        """One key. Raises `NotFound`."""
         return self._get(Key, f"{_KEYS}/{key_id}")
 
     def rotate(self, key_id: str, overlap_seconds: int | None = None) -> Key:
-        """A new key in place of an active one, which works on for the overlap. Raises `ApiProblem` 409."""
+        """A new key in place of an active one, which works on for the overlap. Raises `Conflict`."""
         body = given(overlap_seconds=overlap_seconds)
         return self._post(Key, f"{_KEYS}/{key_id}/rotate", body)
 
@@ -102,7 +102,7 @@ class Members(Endpoints):
     """``/v1/members``."""
 
     def add(self, subject: str, role: str, *, email: str | None = None, issuer: str | None = None) -> Member:
-        """Let a person in. Raises `ApiProblem` 409 for one who is in already."""
+        """Let a person in. Raises `Conflict` for one who is in already."""
         body = given(subject=subject, role=role, email=email, issuer=issuer)
         return self._post(Member, _MEMBERS, body)
 
@@ -116,9 +116,9 @@ class Members(Endpoints):
         return self._get(Member, f"{_MEMBERS}/{member_id}")
 
     def change(self, member_id: str, changes: Mapping[str, Any]) -> Member:
-        """Set `role` or `email`. Raises `ApiProblem` 409 for the last owner."""
+        """Set `role` or `email`. Raises `Conflict` for the last owner."""
         return self._patch(Member, f"{_MEMBERS}/{member_id}", changes)
 
     def remove(self, member_id: str) -> None:
-        """Take a person's role away. Raises `ApiProblem` 409 for the last owner."""
+        """Take a person's role away. Raises `Conflict` for the last owner."""
         self._transport.delete(f"{_MEMBERS}/{member_id}")

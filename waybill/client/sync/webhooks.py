@@ -36,7 +36,7 @@ class Webhooks(Endpoints):
         return self._get(Page[WebhookEndpoint], _ENDPOINTS, params)
 
     def get(self, endpoint_id: str) -> WebhookEndpoint:
-        """One endpoint. Raises `ApiProblem` 404."""
+        """One endpoint. Raises `NotFound`."""
         return self._get(WebhookEndpoint, f"{_ENDPOINTS}/{endpoint_id}")
 
     def update(
@@ -92,7 +92,7 @@ class Webhooks(Endpoints):
         return self._get(Page[WebhookDelivery], _DELIVERIES, params)
 
     def delivery(self, delivery_id: str) -> WebhookDelivery:
-        """One delivery with its body and its attempts. Raises `ApiProblem` 404."""
+        """One delivery with its body and its attempts. Raises `NotFound`."""
         return self._get(WebhookDelivery, f"{_DELIVERIES}/{delivery_id}")
 
     def redeliver(self, delivery_id: str) -> WebhookDelivery:
