@@ -1,4 +1,4 @@
-"""A network between a client and an API that drops connections in the middle of an event stream."""
+"""A network between a client and an API that drops connections in the middle of an answer."""
 
 import contextlib
 import socket
@@ -11,10 +11,11 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class CuttingProxy:
-    """Passes bytes on, and resets the n-th event stream after some `pieces[n]` bytes; later ones are whole."""
+    """Passes bytes on, and resets the n-th answer with `mark` in it after some `pieces[n]` bytes; later ones are whole."""
 
-    def __init__(self, url: str, pieces: Iterable[int]) -> None:
+    def __init__(self, url: str, pieces: Iterable[int], mark: bytes = _STREAM) -> None:
         self.cuts = 0
+        self._mark = mark
         self._target = ("127.0.0.1", int(url.rsplit(":", 1)[1]))
         self._pieces = iter(pieces)
         self._open: set[socket.socket] = set()
@@ -52,7 +53,7 @@ class CuttingProxy:
         left: int | None = None
         with contextlib.suppress(OSError):
             while data := far.recv(65536):
-                if left is None and _STREAM in data:
+                if left is None and self._mark in data:
                     left = next(self._pieces, None)
                 near.sendall(data if left is None else data[:left])
                 if left is not None and (left := left - len(data)) <= 0:
@@ -70,9 +71,9 @@ class CuttingProxy:
 
 
 @contextlib.contextmanager
-def cutting_proxy(url: str, pieces: Iterable[int]) -> Iterator[CuttingProxy]:
+def cutting_proxy(url: str, pieces: Iterable[int], mark: bytes = _STREAM) -> Iterator[CuttingProxy]:
     """A proxy before the API at `url`."""
-    proxy = CuttingProxy(url, pieces)
+    proxy = CuttingProxy(url, pieces, mark)
     try:
         yield proxy
     finally:

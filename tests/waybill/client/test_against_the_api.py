@@ -1,6 +1,7 @@
 """Both clients over a socket against the API itself; attempts are driven by the test."""
 
 import asyncio
+import hashlib
 import io
 import json
 from collections.abc import Awaitable, Callable, Iterator
@@ -193,6 +194,31 @@ def test_the_same_key_submits_once(run: Run) -> None:
             await done(client.jobs.submit("probe.act", {"act": "other"}, idempotency_key=f"one {id(client)}"))
 
     run(scenario)
+
+
+def test_a_job_is_submitted_once_though_the_answers_were_lost(run: Run, api: RunningApi) -> None:
+    async def scenario(client: Any) -> None:
+        label = {"run": f"lost {id(client)}"}
+        job = await done(client.jobs.submit(*NOOP, metadata=label))
+        assert [each.id for each in (await done(client.jobs.list(metadata=label))).data] == [job.id]
+
+    with cutting_proxy(api.url, [0, 10, 400], mark=b"HTTP/1.1 202") as proxy:
+        run(scenario, proxy.url)
+        assert proxy.cuts == 3
+
+
+def test_an_upload_goes_on_though_the_answer_to_a_part_was_lost(run: Run, api: RunningApi, tmp_path: Path) -> None:
+    large = tmp_path / "large.csv"
+    large.write_bytes(b"0123456789abcde\n" * 1_100_000)
+
+    async def scenario(client: Any) -> None:
+        sent = await done(client.files.upload(large, content_type="text/csv"))
+        assert sent.sha256 == hashlib.sha256(large.read_bytes()).hexdigest()
+        await done(client.files.delete(sent.id))
+
+    with cutting_proxy(api.url, [0], mark=b'"received_bytes":16777216') as proxy:
+        run(scenario, proxy.url)
+        assert proxy.cuts == 1
 
 
 def test_listings_are_read_page_by_page(run: Run) -> None:
