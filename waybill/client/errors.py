@@ -1,7 +1,7 @@
 """What can go wrong between a client and the API: every exception that this client raises on purpose.
 
 ClientError
-├── ApiUnreachable         nothing answered at the address, or it stopped answering
+├── ApiUnreachable         nothing answered at the address, it stopped answering, or it is another program
 ├── ApiProblem             the API answered with a problem document (RFC 9457): `status`, `code`, `detail`
 │   ├── InvalidRequest     400, 413, 415, 422: something is wrong with what was sent; `fields` says where
 │   ├── NotAuthenticated   401: no key, or one that is unknown, revoked or expired

@@ -4,13 +4,16 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+from pydantic import ValidationError
 
 from waybill.client.errors import ApiProblem, ApiUnreachable, problem_class
+from waybill.client.models import Resource
 from waybill.client.retry import retry_after_seconds
 
+R = TypeVar("R", bound=Resource)
 USER_AGENT = "waybill-python/0.1"
 _RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 # Whoever is asked to come back later than this is told so, instead of waiting inside a call that looks hung.
@@ -91,9 +94,34 @@ def problem_of(response: httpx.Response) -> ApiProblem:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        body = {"title": response.reason_phrase, "detail": response.text[:200].strip()}
+        elsewhere = f"the API is at {response.headers['Location']}" if response.has_redirect_location else ""
+        body = {"title": response.reason_phrase, "detail": elsewhere or response.text[:200].strip()}
     status = response.status_code
     return problem_class(status)(status, body, retry_after_seconds(response.headers.get("Retry-After")))
+
+
+def parsed(kind: type[R], response: httpx.Response) -> R:
+    """The answer as a value. Raises `ApiUnreachable` for what is no such answer: a proxy's page, another program's."""
+    try:
+        return kind.model_validate_json(response.content)
+    except ValidationError as error:
+        raise _not_understood(response, kind.__name__) from error
+
+
+def json_of(response: httpx.Response) -> dict[str, Any]:
+    """The answer as it was sent, a JSON object. Raises `ApiUnreachable` as `parsed` does."""
+    try:
+        body = response.json()
+    except ValueError as error:
+        raise _not_understood(response, "JSON") from error
+    if not isinstance(body, dict):
+        raise _not_understood(response, "a JSON object")
+    return body
+
+
+def _not_understood(response: httpx.Response, wanted: str) -> ApiUnreachable:
+    kind = response.headers.get("Content-Type", "nothing")
+    return ApiUnreachable(str(response.request.url), f"something answered, but {kind} instead of {wanted}")
 
 
 def reason_of(error: httpx.HTTPError) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.waybill.client.scripted_api import Answer, Request, ScriptedApi, scripted_api
-from tests.waybill.client.twins import both, done
+from tests.waybill.client.twins import both, done, taken
 from waybill.client import AsyncWaybillClient, WaybillClient, errors
 from waybill.client.bodies import given
 from waybill.client.wire import RETRY_AFTER_LIMIT_SECONDS, delay_seconds
@@ -105,6 +105,35 @@ def test_a_client_may_be_told_to_wait_otherwise_over_the_same_connections(twin: 
         assert len(api.requests) == 1
         assert run(twin, api, lambda client: client.with_options(timeout_seconds=5).jobs.get("job_1")).id == "job_1"
     assert len(api.requests) == 3
+
+
+@both
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, b"<h1>Sign in to the network</h1>", {"Content-Type": "text/html"}),
+        Answer(200, b'{"another": "program"}', {"Content-Type": "application/json"}),
+        Answer(200, b"", {}),
+    ],
+    ids=["portal", "program", "nothing"],
+)
+def test_an_answer_of_somebody_else_is_none(twin: Twin, answer: Answer) -> None:
+    with scripted_api(lambda *_: answer) as api:
+        for call in (lambda client: client.jobs.get("job_1"), lambda client: client.capabilities.get("a.b")):
+            with pytest.raises(errors.ApiUnreachable, match="something answered"):
+                run(twin, api, call)
+        if answer.body[:1] != b"{":
+            with pytest.raises(errors.ApiUnreachable, match="JSON"):
+                run(twin, api, lambda client: client.audit.waybill("job_1"))
+
+
+@both
+def test_a_redirect_is_no_answer_and_says_where_the_api_is(twin: Twin) -> None:
+    moved = Answer(308, b"", {"Location": "https://waybill.example/v1"})
+    with scripted_api(lambda *_: moved) as api:
+        for call in (lambda client: client.jobs.submit("a.b", {}), lambda client: taken(client.jobs.events("job_1"))):
+            with pytest.raises(errors.ApiProblem, match=r"308.*the API is at https://waybill\.example"):
+                run(twin, api, call)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 from waybill.client.aio.endpoints import AsyncEndpoints
 from waybill.client.bodies import given
 from waybill.client.models import AuditRecord, Page
+from waybill.client.wire import json_of
 
 _AUDIT = "/v1/audit"
 
@@ -43,23 +44,19 @@ class AsyncAudit(AsyncEndpoints):
     async def proof(self, record_id: str) -> dict[str, Any]:
         """The path from a record to the root of its signed seal. Raises `Conflict` while it has no seal."""
         answer = await self._transport.get(f"{_AUDIT}/{record_id}/proof")
-        proof: dict[str, Any] = answer.json()
-        return proof
+        return json_of(answer)
 
     async def verify(self, *, after_seal: int = 0) -> dict[str, Any]:
         """The report about one stretch of the organisation's trail; ``next_after_seal`` says where to go on."""
         answer = await self._transport.get(f"{_AUDIT}/verify", {"after_seal": after_seal}, wait_seconds=60)
-        report: dict[str, Any] = answer.json()
-        return report
+        return json_of(answer)
 
     async def erase(self, data_subject: str) -> dict[str, Any]:
         """Erase a person from the trail; returns the erasure's ``id`` and ``erased_values``."""
         answer = await self._transport.post(f"{_AUDIT}/erasures", {"data_subject": data_subject})
-        done: dict[str, Any] = answer.json()
-        return done
+        return json_of(answer)
 
     async def waybill(self, job_id: str) -> dict[str, Any]:
         """The signed waybill of an ended job, exactly as the API sent it."""
         answer = await self._transport.get(f"/v1/jobs/{job_id}/waybill")
-        document: dict[str, Any] = answer.json()
-        return document
+        return json_of(answer)

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from waybill.client.aio.transport import AsyncTransport
 from waybill.client.models import Resource
+from waybill.client.wire import parsed
 
 R = TypeVar("R", bound=Resource)
 
@@ -19,20 +20,20 @@ class AsyncEndpoints:
         self, kind: type[R], path: str, params: Mapping[str, Any] | None = None, *, wait_seconds: float = 0.0
     ) -> R:
         answer = await self._transport.get(path, params, wait_seconds=wait_seconds)
-        return kind.model_validate(answer.json())
+        return parsed(kind, answer)
 
     async def _post(self, kind: type[R], path: str, body: Mapping[str, Any] | None = None, **options: Any) -> R:
         answer = await self._transport.post(path, body, **options)
-        return kind.model_validate(answer.json())
+        return parsed(kind, answer)
 
     async def _patch(self, kind: type[R], path: str, body: Mapping[str, Any]) -> R:
         answer = await self._transport.patch(path, body)
-        return kind.model_validate(answer.json())
+        return parsed(kind, answer)
 
     async def _put(self, kind: type[R], path: str, body: Mapping[str, Any]) -> R:
         answer = await self._transport.put(path, body)
-        return kind.model_validate(answer.json())
+        return parsed(kind, answer)
 
     async def _delete(self, kind: type[R], path: str, params: Mapping[str, Any] | None = None) -> R:
         answer = await self._transport.delete(path, params)
-        return kind.model_validate(answer.json())
+        return parsed(kind, answer)

@@ -11,6 +11,7 @@ from waybill.client.aio.waiting import blocking
 from waybill.client.bodies import given
 from waybill.client.errors import Conflict
 from waybill.client.models import Artifact, File, FileUpload, Page
+from waybill.client.wire import parsed
 
 _FILES, _UPLOADS = "/v1/files", "/v1/file-uploads"
 # Above this a file goes in parts, so that a broken connection costs one part.
@@ -115,7 +116,7 @@ class AsyncFiles(AsyncEndpoints):
             if now.received_bytes <= state.received_bytes:
                 raise
             return now
-        return FileUpload.model_validate(answer.json())
+        return parsed(FileUpload, answer)
 
 
 def _open(path: Path) -> BinaryIO:

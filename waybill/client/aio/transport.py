@@ -129,7 +129,7 @@ class AsyncTransport:
                     raise ApiUnreachable(self.url, reason_of(error)) from error
                 await sleep(next(delays))
                 continue
-            if not response.is_error:
+            if response.is_success:
                 return response
             problem = problem_of(response)
             delay = delay_seconds(problem, delays)
@@ -149,8 +149,11 @@ class AsyncTransport:
         request = self._http.build_request("GET", path, headers=headers, params=params, timeout=timeout)
         try:
             response = await self._http.send(request, stream=True)
-            if response.is_error:
-                await response.aread()
+            if not response.is_success:
+                try:
+                    await response.aread()
+                finally:
+                    await response.aclose()
                 raise problem_of(response)
         except httpx.HTTPError as error:
             raise ApiUnreachable(self.url, reason_of(error)) from error

@@ -13,6 +13,7 @@ from waybill.client.errors import Conflict
 from waybill.client.models import Artifact, File, FileUpload, Page
 from waybill.client.sync.endpoints import Endpoints
 from waybill.client.sync.waiting import blocking
+from waybill.client.wire import parsed
 
 _FILES, _UPLOADS = "/v1/files", "/v1/file-uploads"
 # Above this a file goes in parts, so that a broken connection costs one part.
@@ -117,7 +118,7 @@ class Files(Endpoints):
             if now.received_bytes <= state.received_bytes:
                 raise
             return now
-        return FileUpload.model_validate(answer.json())
+        return parsed(FileUpload, answer)
 
 
 def _open(path: Path) -> BinaryIO:

@@ -9,6 +9,7 @@ from typing import Any
 from waybill.client.bodies import given
 from waybill.client.models import Page, WebhookDelivery, WebhookEndpoint, WebhookSecret
 from waybill.client.sync.endpoints import Endpoints
+from waybill.client.wire import json_of
 
 _ENDPOINTS = "/v1/webhook-endpoints"
 _DELIVERIES = "/v1/webhook-deliveries"
@@ -103,7 +104,7 @@ class Webhooks(Endpoints):
         """Deliver again what failed since then, 10,000 at most; returns how many."""
         body = {"since": since.isoformat(), "with_delivered": with_delivered}
         answer = self._transport.post(f"{_ENDPOINTS}/{endpoint_id}/redeliver", body)
-        return int(answer.json()["deliveries"])
+        return int(json_of(answer)["deliveries"])
 
     def secret(self) -> WebhookSecret:
         """When the project's own secret was made; `rotated_at` is None when there is none."""
