@@ -16,7 +16,7 @@ _INTRODUCTION = """\
 `waybill.client` is a typed client of the API with two doors: `WaybillClient`, and `AsyncWaybillClient` for programs
 that work with `await`. Both have the resources, methods and parameters below; with the second, `await` every method,
 and go through iterators with `async for`. It needs `httpx` and `pydantic`, and nothing else of Waybill.
-[How to use it](../howto/use-the-python-client.md); [why it is written once](../adr/0019-one-client-written-once.md).
+[How to use it](../howto/use-the-python-client.md); [why it is written once](../adr/0020-one-client-written-once.md).
 This page is written by `python -m waybill.client.reference`; a test keeps it true.
 
 ## Requests
