@@ -11,7 +11,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class CuttingProxy:
-    """Passes bytes on, and resets the n-th answer with `mark` in it after some `pieces[n]` bytes; later ones are whole."""
+    """Passes bytes on, and resets the n-th answer with `mark` in it after some `pieces[n]` bytes; others are whole."""
 
     def __init__(self, url: str, pieces: Iterable[int], mark: bytes = _STREAM) -> None:
         self.cuts = 0

@@ -2,7 +2,8 @@
 
 There is one source of every request, and it is the one with `await`, because that can be taken away without thought.
 What is left is ordinary Python: an editor goes to its definition and a type checker sees its types, which no wrapper
-around coroutines can offer. The same way is gone by httpcore and psycopg.
+around coroutines can offer. The same way is gone by httpcore and psycopg. When the written twin cannot even be
+imported, so that ``-m`` fails, ``python waybill/client/generate.py`` does the same.
 """
 
 import io

@@ -32,6 +32,7 @@ This page is written by `python -m waybill.client.reference`; a test keeps it tr
 | other options | `client.with_options(timeout_seconds=…, attempts=…)`, over the same connections |
 | proxies, certificates | `http_client=`: an `httpx.Client` (or `httpx.AsyncClient`) of your own |
 | connections | up to 1,000; a stream holds one while it is read |
+| log | what was asked again, and why: the logger `waybill.client`, at `DEBUG` |
 
 Answers are frozen values (`waybill.client.models`). Members that this version does not know are kept: `model_extra`,
 `as_json()`. Times are aware, the cost of a job is a `Decimal`. A parameter that takes a time takes a `datetime` with a

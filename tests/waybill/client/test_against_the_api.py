@@ -13,13 +13,15 @@ import pytest
 
 from core.capability import JobSuspended
 from core.jobs.states import SUSPEND
-from tests.factories.api import RunningApi
+from core.kit.settings import Settings
+from tests.factories.api import RunningApi, start_api
 from tests.factories.asking_capabilities import REFUND_SCHEMA
 from tests.factories.attempts import Attempt, attempt
 from tests.factories.cutting_proxy import cutting_proxy
 from tests.factories.tenancy_cases import HOOK_URL
 from tests.waybill.client.twins import TWINS, done, taken
 from waybill.client import AsyncJob, Conflict, InvalidRequest, Job, JobFailed, NotFound, WaitTimedOut
+from waybill.stack.postgres import free_port
 
 Scenario = Callable[[Any], Awaitable[None]]
 Run = Callable[..., None]
@@ -30,9 +32,9 @@ NOOP = ("probe.act", {"act": "noop"})
 def run(request: pytest.FixtureRequest, api: RunningApi) -> Run:
     """Runs a scenario with one of the clients."""
 
-    def perform(scenario: Scenario, url: str = "") -> None:
+    def perform(scenario: Scenario, url: str = "", key: str = "") -> None:
         async def whole() -> None:
-            client = request.param(url or api.url, api.key.plaintext)
+            client = request.param(url or api.url, key or api.key.plaintext)
             try:
                 await scenario(client)
             finally:
@@ -109,6 +111,36 @@ def test_a_stream_that_is_cut_goes_on_where_it_was(run: Run, api: RunningApi, wo
         run(scenario, proxy.url)
         assert proxy.cuts == 5
     assert len(reasons) == 5
+
+
+@pytest.mark.survive("S1")
+def test_a_stream_outlives_the_api(run: Run, settings: Settings, worker: ThreadPoolExecutor) -> None:
+    port = free_port()
+    first = start_api(settings, port=port)
+    apis = [first]
+
+    def work(job_id: str) -> None:
+        with attempt(settings, job_id) as driven:
+            driven.delta("before ")
+            first.stop()
+            driven.delta("meanwhile ")
+            apis.append(start_api(settings, port=port, key=first.key))
+            driven.delta("after")
+            driven.succeed(answer=42)
+
+    async def scenario(client: Any) -> None:
+        job = await done(client.jobs.submit(*NOOP))
+        working = worker.submit(work, job.id)
+        events = await taken(job.stream())
+        working.result()
+        assert [event.id for event in events] == [1, 2, 3, 4, 5, 6]
+        assert "".join(event.data.get("text", "") for event in events) == "before meanwhile after"
+        assert job.result == {"answer": 42}
+
+    try:
+        run(scenario, first.url, first.key.plaintext)
+    finally:
+        apis[-1].stop()
 
 
 def test_the_streams_of_a_project_are_cut_and_go_on(run: Run, api: RunningApi) -> None:

@@ -82,6 +82,19 @@ def test_every_post_carries_a_key(twin: Twin, post: Callable[[Any], Any]) -> Non
 
 
 @both
+def test_what_is_asked_again_is_logged_without_the_key(twin: Twin, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", logger="waybill.client")
+    with scripted_api(fails_first(CUT, BUSY)) as api:
+        run(twin, api, lambda client: client.jobs.submit("a.b", {"secret": 1}))
+    told = [record.getMessage() for record in caplog.records if record.name == "waybill.client"]
+    assert [line.split("; ")[0].split(": ", 1)[0] for line in told] == ["POST /v1/jobs"] * 2
+    assert "cut" in told[0]
+    assert "database_unavailable" in told[1]
+    assert "wb_live_x" not in caplog.text
+    assert "secret" not in "".join(told)
+
+
+@both
 def test_an_answer_that_never_comes_is_given_up_after_the_last_attempt(twin: Twin) -> None:
     with scripted_api(lambda *_: CUT) as api, pytest.raises(errors.ApiUnreachable, match="cut"):
         run(twin, api, lambda client: client.jobs.get("job_1"), attempts=2)

@@ -1,5 +1,6 @@
 """Streams of events: one iterator over as many connections as it takes."""
 
+import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ from waybill.client.sse import Decoder, ServerSentEvent
 
 E = TypeVar("E", bound=Event)
 
+_LOG = logging.getLogger("waybill.client")
 # The server sends a comment every 10 s; three missed in a row mean that the connection is dead, whatever TCP believes.
 IDLE_SECONDS = 35.0
 _DELAYS_SECONDS = (0.1, 3.0)
@@ -149,7 +151,12 @@ class AsyncEventStream(Generic[E]):
             raise self._position.lost(reason)
         if self._on_reconnect is not None:
             self._on_reconnect(reason)
-        await sleep(asked_seconds + next(self._delays))
+        delay = asked_seconds + next(self._delays)
+        _LOG.debug("%s broke after %s: %s; connecting again in %.2f s", *self._where(), reason, delay)
+        await sleep(delay)
+
+    def _where(self) -> tuple[str, str]:
+        return self._position.path, self._position.resume or "nothing"
 
     async def _disconnect(self) -> None:
         stream, self._bytes = self._bytes, None

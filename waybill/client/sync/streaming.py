@@ -2,6 +2,7 @@
 
 # Written by `python -m waybill.client.generate` from aio/streaming.py: change that, and run it again.
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from waybill.client.sync.waiting import sleep
 
 E = TypeVar("E", bound=Event)
 
+_LOG = logging.getLogger("waybill.client")
 # The server sends a comment every 10 s; three missed in a row mean that the connection is dead, whatever TCP believes.
 IDLE_SECONDS = 35.0
 _DELAYS_SECONDS = (0.1, 3.0)
@@ -151,7 +153,12 @@ class EventStream(Generic[E]):
             raise self._position.lost(reason)
         if self._on_reconnect is not None:
             self._on_reconnect(reason)
-        sleep(asked_seconds + next(self._delays))
+        delay = asked_seconds + next(self._delays)
+        _LOG.debug("%s broke after %s: %s; connecting again in %.2f s", *self._where(), reason, delay)
+        sleep(delay)
+
+    def _where(self) -> tuple[str, str]:
+        return self._position.path, self._position.resume or "nothing"
 
     def _disconnect(self) -> None:
         stream, self._bytes = self._bytes, None

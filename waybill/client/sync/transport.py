@@ -3,6 +3,7 @@
 # Written by `python -m waybill.client.generate` from aio/transport.py: change that, and run it again.
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -11,7 +12,7 @@ from uuid import uuid4
 
 import httpx
 
-from waybill.client.errors import ApiUnreachable
+from waybill.client.errors import ApiUnreachable, ClientError
 from waybill.client.retry import backoff_seconds
 from waybill.client.sync.waiting import sleep
 from waybill.client.wire import (
@@ -26,6 +27,7 @@ from waybill.client.wire import (
     reason_of,
 )
 
+_LOG = logging.getLogger("waybill.client")
 _FIRST_DELAY_SECONDS, _DELAY_CAP_SECONDS = 0.1, 2.0
 
 
@@ -125,16 +127,17 @@ class Transport:
                     timeout=timeout,
                 )
             except httpx.HTTPError as error:
-                if last:
-                    raise ApiUnreachable(self.url, reason_of(error)) from error
-                sleep(next(delays))
-                continue
-            if response.is_success:
-                return response
-            problem = problem_of(response)
-            delay = delay_seconds(problem, delays)
+                failure: ClientError = ApiUnreachable(self.url, reason_of(error))
+                failure.__cause__ = error
+                delay: float | None = next(delays)
+            else:
+                if response.is_success:
+                    return response
+                failure = problem = problem_of(response)
+                delay = delay_seconds(problem, delays)
             if last or delay is None:
-                raise problem
+                raise failure
+            _LOG.debug("%s %s: %s; asking again in %.2f s", call.method, call.path, failure, delay)
             sleep(delay)
         raise ValueError("there has to be one attempt at least")
 
