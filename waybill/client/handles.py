@@ -50,8 +50,13 @@ class JobHandle:
         return self.record.is_terminal
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the API told everything: a listing leaves out `result` and `questions`."""
+        return "result" in self.record.model_fields_set
+
+    @property
     def result(self) -> dict[str, Any] | None:
-        """Its result, once it succeeded."""
+        """Its result, once it succeeded; None in a listing (see `is_whole`)."""
         return self.record.result
 
     @property

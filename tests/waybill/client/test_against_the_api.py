@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -59,9 +60,10 @@ def test_a_handle_follows_its_job_to_the_end(run: Run, api: RunningApi, worker: 
             driven.succeed(answer=42)
 
     async def scenario(client: Any) -> None:
-        job = await done(client.jobs.submit(*NOOP, metadata={"ticket": "7"}, max_attempts=2))
+        label = f"handle {uuid4()}"
+        job = await done(client.jobs.submit(*NOOP, metadata={"ticket": label}, max_attempts=2))
         assert isinstance(job, Job | AsyncJob)
-        assert (job.state, job.result, job.max_attempts, job.metadata) == ("queued", None, 2, {"ticket": "7"})
+        assert (job.state, job.result, job.max_attempts, job.metadata) == ("queued", None, 2, {"ticket": label})
         assert job.raise_for_state() is job
         working = worker.submit(work, job.id)
         stream = job.stream()
@@ -84,6 +86,9 @@ def test_a_handle_follows_its_job_to_the_end(run: Run, api: RunningApi, worker: 
         given = await done(job.feedback(0.5, "half of it"))
         assert (given.job_id, given.score) == (job.id, 0.5)
         assert job.as_json() == (await done(client.jobs.get(job.id))).as_json()
+        listed = (await done(client.jobs.list(metadata={"ticket": label}))).data[0]
+        assert (listed.id, listed.state, listed.is_whole, listed.result) == (job.id, "succeeded", False, None)
+        assert (await done(listed.wait())).result == {"answer": 42}
 
     run(scenario)
 
@@ -219,18 +224,19 @@ def test_a_wait_has_an_end_and_the_job_goes_on(run: Run) -> None:
 
 def test_the_same_key_submits_once(run: Run) -> None:
     async def scenario(client: Any) -> None:
-        first = await done(client.jobs.submit(*NOOP, idempotency_key=f"one {id(client)}"))
-        again = await done(client.jobs.submit(*NOOP, idempotency_key=f"one {id(client)}"))
+        key = str(uuid4())
+        first = await done(client.jobs.submit(*NOOP, idempotency_key=key))
+        again = await done(client.jobs.submit(*NOOP, idempotency_key=key))
         assert first.id == again.id
         with pytest.raises(InvalidRequest):
-            await done(client.jobs.submit("probe.act", {"act": "other"}, idempotency_key=f"one {id(client)}"))
+            await done(client.jobs.submit("probe.act", {"act": "other"}, idempotency_key=key))
 
     run(scenario)
 
 
 def test_a_job_is_submitted_once_though_the_answers_were_lost(run: Run, api: RunningApi) -> None:
     async def scenario(client: Any) -> None:
-        label = {"run": f"lost {id(client)}"}
+        label = {"run": f"lost {uuid4()}"}
         job = await done(client.jobs.submit(*NOOP, metadata=label))
         assert [each.id for each in (await done(client.jobs.list(metadata=label))).data] == [job.id]
 
@@ -255,7 +261,7 @@ def test_an_upload_goes_on_though_the_answer_to_a_part_was_lost(run: Run, api: R
 
 def test_listings_are_read_page_by_page(run: Run) -> None:
     async def scenario(client: Any) -> None:
-        label = {"run": f"pages {id(client)}"}
+        label = {"run": f"pages {uuid4()}"}
         made = [await done(client.jobs.submit(*NOOP, metadata=label)) for _ in range(5)]
         page = await done(client.jobs.list(metadata=label, limit=2))
         assert [job.id for job in page.data] == [made[4].id, made[3].id]
@@ -296,7 +302,7 @@ def test_files_go_there_and_back(run: Run, tmp_path: Path) -> None:
 
 def test_knowledge_capabilities_and_webhooks(run: Run) -> None:
     async def scenario(client: Any) -> None:
-        name = f"handbook {id(client)}"
+        name = f"handbook {uuid4()}"
         base, is_new = await done(client.knowledge_bases.ensure(name))
         assert (is_new, (await done(client.knowledge_bases.ensure(name)))) == (True, (base, False))
         document = await done(client.knowledge_bases.upload(base.id, "a.txt", b"The warranty is long.", "text/plain"))

@@ -127,5 +127,5 @@ def test_a_handle_shows_every_member_of_the_job_it_stands_for() -> None:
         for name, value in inspect.getmembers_static(JobHandle)
         if isinstance(value, property) and value.fget is not None
     }
-    assert shown.pop("is_terminal") is bool
+    assert shown.pop("is_terminal") is shown.pop("is_whole") is bool
     assert shown == {name: field.rebuild_annotation() for name, field in JobRecord.model_fields.items()}

@@ -44,6 +44,8 @@ class Job(JobHandle):
         Raises `WaitTimedOut`, which is a `TimeoutError`, after `timeout_seconds`; the job goes on.
         """
         until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        if not self.is_whole:
+            self._renew()
         while not (self.is_terminal or (or_question and self.questions)):
             left = _POLL_SECONDS if until is None else until - time.monotonic()
             if left <= 0:
@@ -184,7 +186,10 @@ class Jobs(Endpoints):
         limit: int = 20,
         cursor: str | None = None,
     ) -> Page[Job]:
-        """One page of the project's jobs, newest first; with `shadows` those that shadow arms ran, instead."""
+        """One page of the project's jobs, newest first; with `shadows` those that shadow arms ran, instead.
+
+        A listing holds neither results nor questions: `refresh` and `wait` of a job fetch them.
+        """
         params = given(
             limit=limit,
             state=[*states] or None,
