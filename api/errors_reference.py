@@ -238,6 +238,7 @@ FIELDS: dict[str, str] = {
     "malformed_json": "one JSON object a line",
     "max_line_cost_missing": "with `max_cost_usd`, `max_line_cost_usd` as well",
     "metadata": "at most 32 labels, names of 1 to 64 and texts of at most 512 characters",
+    "nesting_too_deep": "at most 64 levels",
     "no_lines": "a file with a JSON object in each line",
     "object_expected": "an object",
     "too_many_lines": "at most 50,000 lines: split the batch",

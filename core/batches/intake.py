@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from uuid import UUID
 
 from core.batches import repository, work
-from core.batches.records import LINES_MAX, BatchLine, BatchState, LineProblem
+from core.batches.records import LINES_MAX, BatchLine, BatchState, LineProblem, LineRule
 from core.batches.validation import LINE_MAX_BYTES, LineValidator
 from core.batches.work import OpenBatch
 from core.capability import Manifest
@@ -59,9 +59,9 @@ def _look(
     except BlobNotFound:
         found = None
     if found is None:
-        validator.refuse_all("file_not_found", "the file is not there any more; upload it again")
+        validator.refuse_all(LineRule.FILE_NOT_FOUND, "the file is not there any more; upload it again")
     elif not validator.total and not validator.bad_lines:
-        validator.refuse_all("no_lines", "the file has no lines")
+        validator.refuse_all(LineRule.NO_LINES, "the file has no lines")
     if validator.bad_lines or found is None:
         with database.tenant(organization_id) as session:
             work.refuse(session, batch_id, validator.problems, validator.bad_lines)

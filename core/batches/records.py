@@ -53,6 +53,27 @@ class LineError(StrEnum):
     CAPABILITY_UNKNOWN = "capability_unknown"
 
 
+class LineRule(StrEnum):
+    """What can be wrong with a line, beside the rules of its capability's JSON Schema."""
+
+    LINE_TOO_LONG = "line_too_long"
+    MALFORMED_JSON = "malformed_json"
+    DUPLICATE_CUSTOM_ID = "duplicate_custom_id"
+    TOO_MANY_LINES = "too_many_lines"
+    OBJECT_EXPECTED = "object_expected"
+    EXTRA_FORBIDDEN = "extra_forbidden"
+    CUSTOM_ID = "custom_id"
+    MISSING = "missing"
+    CAPABILITY_UNKNOWN = "capability_unknown"
+    CAPABILITY_DENIED = "capability_denied"
+    MAX_LINE_COST_MISSING = "max_line_cost_missing"
+    METADATA = "metadata"
+    INVALID_TEXT = "invalid_text"
+    NESTING_TOO_DEEP = "nesting_too_deep"
+    NO_LINES = "no_lines"
+    FILE_NOT_FOUND = "file_not_found"
+
+
 @dataclass(frozen=True, slots=True)
 class BatchLine:
     """What is asked for in one line, validated."""

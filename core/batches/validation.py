@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from core.batches.records import CUSTOM_ID_MAX_CHARACTERS, LINES_MAX, BatchLine, LineProblem
+from core.batches.records import CUSTOM_ID_MAX_CHARACTERS, LINES_MAX, BatchLine, LineProblem, LineRule
 from core.capability import Manifest
 
 PROBLEMS_MAX = 100
@@ -54,12 +54,12 @@ class LineValidator:
     def read(self, number: int, raw: bytes) -> BatchLine | None:
         """The line in the JSON text `raw`; None when something is wrong with it, which is noted."""
         if len(raw) > LINE_MAX_BYTES:
-            self._refuse(number, [("", "line_too_long", f"a line has at most {LINE_MAX_BYTES} bytes of JSON")])
+            self._refuse(number, [("", LineRule.LINE_TOO_LONG, f"a line has at most {LINE_MAX_BYTES} bytes of JSON")])
             return None
         try:
             value = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
-            self._refuse(number, [("", "malformed_json", f"one JSON object a line is expected: {error}")])
+            self._refuse(number, [("", LineRule.MALFORMED_JSON, f"one JSON object a line is expected: {error}")])
             return None
         return self.check(number, value)
 
@@ -69,7 +69,7 @@ class LineValidator:
             made = self._line(value)
             if (first := self._seen.get(made.custom_id)) is not None:
                 told = f"line {first} has this custom_id too; every line needs its own"
-                raise _Wrong("custom_id", "duplicate_custom_id", told)  # noqa: TRY301 - as what `_line` raises
+                raise _Wrong("custom_id", LineRule.DUPLICATE_CUSTOM_ID, told)  # noqa: TRY301 - as what `_line` raises
         except _Wrong as wrong:
             self._refuse(number, [wrong.problem])
             return None
@@ -90,7 +90,7 @@ class LineValidator:
 
     def refuse_number(self, number: int) -> None:
         """Note that line `number` is one too many."""
-        self._refuse(number, [("", "too_many_lines", f"a batch has at most {LINES_MAX} lines; split it")])
+        self._refuse(number, [("", LineRule.TOO_MANY_LINES, f"a batch has at most {LINES_MAX} lines; split it")])
 
     def _refuse(self, number: int, problems: list[tuple[str, str, str]]) -> None:
         self.bad_lines += 1
@@ -99,37 +99,39 @@ class LineValidator:
 
     def _line(self, value: Any) -> BatchLine:
         if not isinstance(value, dict):
-            raise _Wrong("", "object_expected", 'a line is an object: {"custom_id": "…", "input": {…}}')
+            raise _Wrong("", LineRule.OBJECT_EXPECTED, 'a line is an object: {"custom_id": "…", "input": {…}}')
         if unknown := sorted(value.keys() - _MEMBERS):
             known = ", ".join(sorted(_MEMBERS))
-            raise _Wrong(unknown[0][:100], "extra_forbidden", f"a line has no such member; it has {known}")
+            raise _Wrong(unknown[0][:100], LineRule.EXTRA_FORBIDDEN, f"a line has no such member; it has {known}")
         _require_storable(value)
         custom_id = value.get("custom_id")
         if not isinstance(custom_id, str) or not 1 <= len(custom_id) <= CUSTOM_ID_MAX_CHARACTERS:
             told = f"should be a string of 1 to {CUSTOM_ID_MAX_CHARACTERS} characters, and no other line's"
-            raise _Wrong("custom_id", "custom_id", told)
+            raise _Wrong("custom_id", LineRule.CUSTOM_ID, told)
         manifest = self._manifest(value.get("capability", self._default))
         given = value.get("input")
         if not isinstance(given, dict):
-            raise _Wrong("input", "object_expected", "should be an object: the capability's input")
+            raise _Wrong("input", LineRule.OBJECT_EXPECTED, "should be an object: the capability's input")
         metadata = self._metadata(value.get("metadata", {}))
         manifest.input.model_validate(given)
         return BatchLine(custom_id, manifest.id, given, metadata)
 
     def _manifest(self, capability: Any) -> Manifest:
         if capability is None:
-            raise _Wrong("capability", "missing", "name a capability in the line, or one for the whole batch")
+            raise _Wrong("capability", LineRule.MISSING, "name a capability in the line, or one for the whole batch")
         manifest = self._offered.get(capability) if isinstance(capability, str) else None
         if manifest is None:
             told = f"not offered here; known: {', '.join(sorted(self._offered))}"
-            raise _Wrong("capability", "capability_unknown", told)
+            raise _Wrong("capability", LineRule.CAPABILITY_UNKNOWN, told)
         if manifest.id not in self._allowed:
-            raise _Wrong("capability", "capability_denied", "this key is not for the capability, or lacks its scopes")
+            raise _Wrong(
+                "capability", LineRule.CAPABILITY_DENIED, "this key is not for the capability, or lacks its scopes"
+            )
         if self._needs_cap and not manifest.reserve_usd:
             told = (
                 "the capability sets nothing aside by itself: say with max_line_cost_usd what a line may cost at most"
             )
-            raise _Wrong("capability", "max_line_cost_missing", told)
+            raise _Wrong("capability", LineRule.MAX_LINE_COST_MISSING, told)
         return manifest
 
     def _metadata(self, given: Any) -> dict[str, str]:
@@ -137,10 +139,10 @@ class LineValidator:
             f"should be at most {METADATA_MAX} labels with the batch's own: names of 1 to 64 characters, texts of 512"
         )
         if not isinstance(given, dict) or len({**self._shared_metadata, **given}) > METADATA_MAX:
-            raise _Wrong("metadata", "metadata", told)
+            raise _Wrong("metadata", LineRule.METADATA, told)
         for name, text in given.items():
             if not isinstance(text, str) or len(text) > _METADATA_VALUE_MAX or not 1 <= len(name) <= _METADATA_NAME_MAX:
-                raise _Wrong(f"metadata.{name[:_METADATA_NAME_MAX]}", "metadata", told)
+                raise _Wrong(f"metadata.{name[:_METADATA_NAME_MAX]}", LineRule.METADATA, told)
         return given
 
 
@@ -151,9 +153,9 @@ def _require_storable(value: dict[str, Any]) -> None:
         each, depth = waiting.pop()
         if isinstance(each, str):
             if "\x00" in each:
-                raise _Wrong("", "invalid_text", "holds U+0000, which cannot be stored")
+                raise _Wrong("", LineRule.INVALID_TEXT, "holds U+0000, which cannot be stored")
         elif isinstance(each, dict | list):
             if depth > _DEPTH_MAX:
-                raise _Wrong("", "nesting_too_deep", f"is nested deeper than {_DEPTH_MAX} levels")
+                raise _Wrong("", LineRule.NESTING_TOO_DEEP, f"is nested deeper than {_DEPTH_MAX} levels")
             inside = [*each.keys(), *each.values()] if isinstance(each, dict) else each
             waiting.extend((item, depth + 1) for item in inside)

@@ -51,7 +51,7 @@ class JobFailed(ClientError):
 
 
 class WaitTimedOut(ClientError, TimeoutError):
-    """The job `job_id` was still `state` after `timeout_seconds`. It goes on; waiting again costs nothing."""
+    """The job or batch `job_id` was still `state` after `timeout_seconds`. It goes on; waiting again is free."""
 
     def __init__(self, job_id: str, state: str, timeout_seconds: float) -> None:
         super().__init__(f"{job_id} is still {state} after {timeout_seconds:g} s")

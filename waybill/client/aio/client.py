@@ -8,6 +8,7 @@ from typing import ParamSpec, Self, TypeVar
 import httpx
 
 from waybill.client.aio.audit import AsyncAudit
+from waybill.client.aio.batches import AsyncBatches
 from waybill.client.aio.budgets import AsyncBudgets
 from waybill.client.aio.capabilities import AsyncCapabilities
 from waybill.client.aio.costs import AsyncCosts
@@ -75,6 +76,7 @@ class AsyncWaybillClient:
         self._transport = transport
         self.url = transport.url
         self.jobs = AsyncJobs(transport)
+        self.batches = AsyncBatches(transport)
         self.events = AsyncEvents(transport)
         self.knowledge_bases = AsyncKnowledgeBases(transport)
         self.capabilities = AsyncCapabilities(transport)

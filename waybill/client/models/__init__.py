@@ -2,6 +2,7 @@
 
 from waybill.client.models.audit import AuditRecord
 from waybill.client.models.base import Page, Resource
+from waybill.client.models.batches import BATCH_ENDS, Batch, BatchCounts, BatchProblem, LineResult
 from waybill.client.models.budgets import Balance, Budget, BudgetAlert
 from waybill.client.models.capabilities import Capability
 from waybill.client.models.costs import CostLine, CostReport, CostTotal, UsageLine, UsageReport
@@ -41,6 +42,7 @@ from waybill.client.models.tenancy import Key, Member, Organization, Project
 from waybill.client.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookSecret
 
 __all__ = [
+    "BATCH_ENDS",
     "FINAL_EVENTS",
     "GAP",
     "TERMINAL_STATES",
@@ -50,6 +52,9 @@ __all__ = [
     "Artifact",
     "AuditRecord",
     "Balance",
+    "Batch",
+    "BatchCounts",
+    "BatchProblem",
     "Budget",
     "BudgetAlert",
     "Capability",
@@ -76,6 +81,7 @@ __all__ = [
     "KnowledgeBase",
     "LedgerLine",
     "Limit",
+    "LineResult",
     "Member",
     "Mismatch",
     "Model",

@@ -11,6 +11,7 @@ import httpx
 
 from waybill.client.models import Page
 from waybill.client.sync.audit import Audit
+from waybill.client.sync.batches import Batches
 from waybill.client.sync.budgets import Budgets
 from waybill.client.sync.capabilities import Capabilities
 from waybill.client.sync.costs import Costs
@@ -77,6 +78,7 @@ class WaybillClient:
         self._transport = transport
         self.url = transport.url
         self.jobs = Jobs(transport)
+        self.batches = Batches(transport)
         self.events = Events(transport)
         self.knowledge_bases = KnowledgeBases(transport)
         self.capabilities = Capabilities(transport)
