@@ -19,7 +19,7 @@ FILES = Purpose(name="files", entry="pipelines.multimodal.files.child:open_files
 
 def inspect(file: UploadedFile, check: Callable[[], None], *, owner: str) -> dict[str, Any]:
     """``{"kind", "pages"}`` of the file. Raises `CapabilityFailure`."""
-    task = {"action": "inspect", "path": str(file.path), "content_type": file.content_type, "folder": ""}
+    task = {"action": "inspect", "path": _absolute(file.path), "content_type": file.content_type, "folder": ""}
     return ask(shared(FILES), task, check, owner=owner)
 
 
@@ -27,14 +27,14 @@ def render(
     file: UploadedFile, kind: str, numbers: Sequence[int], folder: Path, check: Callable[[], None], *, owner: str
 ) -> list[dict[str, Any]]:
     """The pages, whose pictures lie in `folder`; numbers count from 1. Raises `CapabilityFailure`."""
-    task = {"action": "render", "path": str(file.path), "kind": kind, "pages": list(numbers), "folder": str(folder)}
+    task = {"action": "render", "path": _absolute(file.path), "kind": kind, "pages": list(numbers), "folder": _absolute(folder)}
     pages: list[dict[str, Any]] = ask(shared(FILES), task, check, owner=owner)["pages"]
     return pages
 
 
 def decode(file: UploadedFile, folder: Path, check: Callable[[], None], *, owner: str) -> dict[str, Any]:
     """``{"file", "seconds"}``: samples in `folder`. Raises `CapabilityFailure`."""
-    task = {"action": "decode", "path": str(file.path), "folder": str(folder)}
+    task = {"action": "decode", "path": _absolute(file.path), "folder": _absolute(folder)}
     return ask(shared(FILES), task, check, owner=owner)
 
 
@@ -53,3 +53,8 @@ def ask(pool: Pool, task: dict[str, Any], check: Callable[[], None], *, owner: s
     if reason == TOO_MUCH_MEMORY:
         refuse("Reading this file needs more memory than is allowed.", "Split or simplify it.", code="file_too_large")
     return refuse("This file makes its reader fail; it is probably damaged.", "Export it again.", code="file_corrupt")
+
+
+def _absolute(path: Path) -> str:
+    # The child's working directory is not the worker's.
+    return str(path.absolute())

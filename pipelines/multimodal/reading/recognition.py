@@ -47,12 +47,12 @@ def transcribe(path: Path, check: Callable[[], None]) -> list[dict[str, Any]]:
 
 
 def speech() -> Purpose:
-    """What listens. The longest recording takes it about seven minutes of processor time."""
+    """What listens. The longest recording takes it about ten minutes of processor time."""
     return Purpose(
         name="speech",
         entry="pipelines.multimodal.reading.speech:open_speech",
         options={
-            "folder": str(model_folder(get_settings().home)),
+            "folder": str(model_folder(get_settings().home).absolute()),
             "threads": THREADS,
             "sample_rate": SAMPLE_RATE,
         },

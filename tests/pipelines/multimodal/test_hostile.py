@@ -111,6 +111,12 @@ def test_memory_is_limited_by_the_kernel(tmp_path: Path) -> None:
     assert refused.value.code == "file_too_large"
 
 
+def test_a_relative_path_is_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(SAMPLES)
+    file = UploadedFile("file_x", "receipt.png", PNG, 1, "0" * 64, Path("receipt.png"))
+    assert inspect(file, lambda: None, owner="")["pages"] == 1
+
+
 def test_a_cancelled_job_kills_the_child(tmp_path: Path) -> None:
     def stop() -> None:
         raise JobCancelled
