@@ -27,7 +27,13 @@ def render(
     file: UploadedFile, kind: str, numbers: Sequence[int], folder: Path, check: Callable[[], None], *, owner: str
 ) -> list[dict[str, Any]]:
     """The pages, whose pictures lie in `folder`; numbers count from 1. Raises `CapabilityFailure`."""
-    task = {"action": "render", "path": _absolute(file.path), "kind": kind, "pages": list(numbers), "folder": _absolute(folder)}
+    task = {
+        "action": "render",
+        "path": _absolute(file.path),
+        "kind": kind,
+        "pages": list(numbers),
+        "folder": _absolute(folder),
+    }
     pages: list[dict[str, Any]] = ask(shared(FILES), task, check, owner=owner)["pages"]
     return pages
 
