@@ -268,6 +268,7 @@ FIELDS: dict[str, str] = {
 
 # How a job ended or why it waits: `reason`, and `error.code` of one that failed.
 FAILURES: dict[str, str] = {
+    "key_revoked": "the key that asked was revoked: nothing more is started for it",
     "batch_cancelled": "the batch was cancelled before this line was started",
     "cost_cap_reached": "too little of the batch's `max_cost_usd` was left to start this line",
     "web_search_off": "the job asks for the web, and the operator has configured no search service",

@@ -18,6 +18,7 @@ from core.batches.work import OpenBatch, QueuedLine
 from core.capability import Manifest
 from core.jobs.records import JobRecord, NewJob
 from core.jobs.service import JobService
+from core.keys.repository import is_revoked
 from core.kit.db import Database
 from core.kit.errors import RateLimited, WaybillError
 from core.kit.logging import get_logger
@@ -78,6 +79,11 @@ def _advance(  # noqa: PLR0917 - one call, a few lines above
         told = "the batch's deadline passed before this line was started"
         done.moved += repository.end_queued(
             session, organization_id, batch_id, LineState.EXPIRED, LineError.DEADLINE, told
+        )
+    elif batch.state is BatchState.IN_PROGRESS and batch.key_id and is_revoked(session, organization_id, batch.key_id):
+        told = "the key that asked for this batch was revoked before this line was started"
+        done.moved += repository.end_queued(
+            session, organization_id, batch_id, LineState.FAILED, LineError.KEY_REVOKED, told
         )
     elif batch.state is BatchState.IN_PROGRESS and batch.is_due:
         if done.moved:

@@ -51,6 +51,7 @@ class LineError(StrEnum):
     CANCELLED = "batch_cancelled"
     DEADLINE = "deadline"
     CAPABILITY_UNKNOWN = "capability_unknown"
+    KEY_REVOKED = "key_revoked"
 
 
 class LineRule(StrEnum):

@@ -18,7 +18,7 @@ from core.keys.service import IssuedKey
 from core.kit.db import Database
 from core.kit.ids import new_id
 from core.kit.settings import Settings
-from tests.factories.api import RunningApi, issue_key, probe_capabilities, running_api
+from tests.factories.api import RunningApi, issue_key, probe_capabilities, revoke_key, running_api
 from tests.factories.capabilities import SPENDING_MODEL
 from tests.factories.processes import dispatcher, settings_of, start, worker
 from tests.factories.tenancy_cases import HOOK_URL
@@ -306,3 +306,17 @@ def test_what_the_budget_has_no_room_for_waits_and_says_so(house: House, setting
         assert house.client.patch(where, json={"limit_usd": "5"}).status_code == 200
         ended = house.wait(batch)
     assert (ended["counts"]["succeeded"], ended["delayed_reason"]) == (3, None)
+
+
+def test_nothing_more_is_started_for_a_key_that_was_revoked(house: House, settings: Settings) -> None:
+    lines = [line(1), *(line(number, act="sleep", seconds=1) for number in range(2, 12))]
+    with dispatcher(settings, WAYBILL_BATCH_WINDOW="2"), worker(settings, concurrency=2):
+        batch = house.create(lines)
+        wait_until(lambda: house.read(batch)["counts"]["running"] >= 1, timeout_seconds=30, what="a line to run")
+        revoke_key(settings, house.key)
+        wait_until(
+            lambda: house.sql("SELECT state FROM batches")[0].state == "completed", timeout_seconds=30, what="the end"
+        )
+    codes = Counter(row.code for row in house.sql("SELECT error->>'code' AS code FROM batch_lines"))
+    assert codes["key_revoked"] >= 5
+    assert codes["key_revoked"] + codes[None] == 11
