@@ -26,6 +26,9 @@ from api.limits import routes as limits
 from api.members import routes as members
 from api.models import aliases, stages
 from api.models import routes as models
+from api.openai import embeddings as openai_embeddings
+from api.openai import models as openai_models
+from api.openai.chat import routes as openai_chat
 from api.organization import routes as organization
 from api.prices import routes as prices
 from api.project_events import routes as project_events
@@ -74,6 +77,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     usage.router,
     costs.router,
     audit.router,
+    openai_chat.router,
+    openai_embeddings.router,
+    openai_models.router,
     keyset.router,
     health.router,
     documentation.router,

@@ -62,9 +62,8 @@ class ChatMessage(_Strict):
             raise ValueError("tool_call_id belongs to messages of the role tool, and to each of them")
         if self.tool_calls and self.role != "assistant":
             raise ValueError("only an assistant's message holds tool calls")
-        if self.role != "user" and not isinstance(self.content, str):
-            if any(isinstance(part, ImagePart) for part in self.content):
-                raise ValueError("only a user's message holds pictures")
+        if self.role != "user" and any(isinstance(part, ImagePart) for part in self.content):
+            raise ValueError("only a user's message holds pictures")
         return self
 
 

@@ -1,0 +1,97 @@
+"""A stack for OpenAI's clients: the API, a dispatcher, workers, and a provider that plays a model called ``writer``."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from openai import DefaultHttpxClient, OpenAI
+
+from core.kit.settings import Settings
+from tests.factories.api import RunningApi, principal_of, running_api
+from tests.factories.jobs import Tenant, tenant_of
+from tests.factories.processes import running, worker
+from tests.factories.provider_simulator import (
+    Answer,
+    Failure,
+    ProviderSimulator,
+    Recorded,
+    Script,
+    ToolUse,
+    obey_schema,
+)
+from tests.factories.registered import Registrar, write_deployments
+
+WORDS = ("Hello", " from", " the", " model.")
+WEATHER = ToolUse("get_weather", {"city": "Gdańsk"}, id="call_weather")
+
+
+def play(request: Recorded) -> Script:
+    """What the model says to the last word of the last message, which names the scene."""
+    messages = request.body["messages"]
+    last = messages[-1]
+    if last["role"] == "tool":
+        return Answer("It is ", f"{last['content']}.")
+    content = last["content"]
+    text = content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
+    match text.split()[-1] if text.split() else "":
+        case "TOOL":
+            return Answer(tool_calls=(WEATHER,))
+        case "HOLD":
+            return Answer(*WORDS, hold_after=2)
+        case "REFUSE":
+            return Failure(status=400, message="no", code="invalid_prompt")
+        case "CUT":
+            return Answer(*WORDS, cut_after=2) if request.number % 2 else Answer("Something", " else.")
+        case "SCHEMA":
+            return obey_schema(request)
+        case "LONG":
+            return Answer(*WORDS, finish_reason="length")
+        case "HISTORY":
+            return Answer(" | ".join(f"{each['role']}: {each['content']}" for each in messages))
+    return Answer(*WORDS)
+
+
+@dataclass
+class OpenAIStack:
+    """What a test of the dialect needs."""
+
+    api: RunningApi
+    provider: ProviderSimulator
+    tenant: Tenant
+
+    @property
+    def base_url(self) -> str:
+        """What takes the place of ``https://api.openai.com/v1``."""
+        return f"{self.api.url}/openai/v1"
+
+    def client(self, **options: Any) -> OpenAI:
+        """OpenAI's own client, of which only the address and the key are ours."""
+        http = DefaultHttpxClient(trust_env=False)
+        return OpenAI(
+            **{"base_url": self.base_url, "api_key": self.api.key.plaintext, "http_client": http, "timeout": 30}
+            | options
+        )
+
+    def plain(self) -> httpx.Client:
+        """A client of ``/v1``."""
+        return self.api.client()
+
+
+@contextmanager
+def openai_stack(settings: Settings, *pools: str) -> Iterator[OpenAIStack]:
+    """A running stack with a worker for each of `pools`."""
+    with ExitStack() as stack:
+        provider = stack.enter_context(ProviderSimulator(play))
+        file = write_deployments(settings.home, there=provider)
+        settings = settings.model_copy(update={"deployments_file": file})
+        api = stack.enter_context(running_api(settings))
+        tenant = tenant_of(settings, principal_of(api.key))
+        stack.callback(tenant.close)
+        Registrar(settings, tenant).model("writer", {"deployment": "there"})
+        extra = {"WAYBILL_DEPLOYMENTS_FILE": str(file)}
+        stack.enter_context(running(settings, "workers", "dispatcher", until='"pool":"models"', **extra))
+        for pool in pools:
+            stack.enter_context(worker(settings, pool, 4, **extra))
+        yield OpenAIStack(api, provider, tenant)
