@@ -29,6 +29,7 @@ from api.models import routes as models
 from api.openai import embeddings as openai_embeddings
 from api.openai import models as openai_models
 from api.openai.chat import routes as openai_chat
+from api.openai.responses import routes as openai_responses
 from api.organization import routes as organization
 from api.prices import routes as prices
 from api.project_events import routes as project_events
@@ -78,6 +79,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     costs.router,
     audit.router,
     openai_chat.router,
+    openai_responses.router,
     openai_embeddings.router,
     openai_models.router,
     keyset.router,

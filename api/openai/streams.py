@@ -109,6 +109,10 @@ class DialectStream(EventStream):
             if frame.is_final:
                 self._is_over = True
 
+    def end(self) -> None:
+        """Nothing more is sent."""
+        self._is_over = True
+
     def give_up(self) -> None:
         """Nothing more is sent, and nobody needs the job any more."""
         self._is_over = self._gave_up = True

@@ -15,6 +15,7 @@ from tests.factories.processes import running, worker
 from tests.factories.provider_simulator import (
     Answer,
     Failure,
+    LateScript,
     ProviderSimulator,
     Recorded,
     Script,
@@ -29,28 +30,35 @@ WEATHER = ToolUse("get_weather", {"city": "Gdańsk"}, id="call_weather")
 
 def play(request: Recorded) -> Script:
     """What the model says to the last word of the last message, which names the scene."""
-    messages = request.body["messages"]
-    last = messages[-1]
+    last = request.body["messages"][-1]
     if last["role"] == "tool":
         return Answer("It is ", f"{last['content']}.")
     content = last["content"]
     text = content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
-    match text.split()[-1] if text.split() else "":
-        case "TOOL":
-            return Answer(tool_calls=(WEATHER,))
-        case "HOLD":
-            return Answer(*WORDS, hold_after=2)
-        case "REFUSE":
-            return Failure(status=400, message="no", code="invalid_prompt")
-        case "CUT":
-            return Answer(*WORDS, cut_after=2) if request.number % 2 else Answer("Something", " else.")
-        case "SCHEMA":
-            return obey_schema(request)
-        case "LONG":
-            return Answer(*WORDS, finish_reason="length")
-        case "HISTORY":
-            return Answer(" | ".join(f"{each['role']}: {each['content']}" for each in messages))
-    return Answer(*WORDS)
+    scene = SCENES.get((text.split() or [""])[-1])
+    return Answer(*WORDS) if scene is None else scene(request)
+
+
+def _history(request: Recorded) -> Script:
+    return Answer(" | ".join(f"{each['role']}: {each['content']}" for each in request.body["messages"]))
+
+
+def _cut(request: Recorded) -> Script:
+    """Breaks off, and says something else to whoever asks again; the tests count on being asked by one at a time."""
+    _cuts.append(request.number)
+    return Answer(*WORDS, cut_after=2) if len(_cuts) % 2 else Answer("Something", " else.")
+
+
+_cuts: list[int] = []
+SCENES: dict[str, LateScript] = {
+    "TOOL": lambda _: Answer(tool_calls=(WEATHER,)),
+    "HOLD": lambda _: Answer(*WORDS, hold_after=2),
+    "REFUSE": lambda _: Failure(status=400, message="no", code="invalid_prompt"),
+    "CUT": _cut,
+    "SCHEMA": obey_schema,
+    "LONG": lambda _: Answer(*WORDS, finish_reason="length"),
+    "HISTORY": _history,
+}
 
 
 @dataclass
@@ -69,10 +77,8 @@ class OpenAIStack:
     def client(self, **options: Any) -> OpenAI:
         """OpenAI's own client, of which only the address and the key are ours."""
         http = DefaultHttpxClient(trust_env=False)
-        return OpenAI(
-            **{"base_url": self.base_url, "api_key": self.api.key.plaintext, "http_client": http, "timeout": 30}
-            | options
-        )
+        given: dict[str, Any] = {"base_url": self.base_url, "api_key": self.api.key.plaintext, "http_client": http}
+        return OpenAI(**{**given, "timeout": 30, **options})
 
     def plain(self) -> httpx.Client:
         """A client of ``/v1``."""
