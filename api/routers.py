@@ -27,6 +27,7 @@ from api.members import routes as members
 from api.models import aliases, stages
 from api.models import routes as models
 from api.openai import embeddings as openai_embeddings
+from api.openai import files as openai_files
 from api.openai import models as openai_models
 from api.openai.chat import routes as openai_chat
 from api.openai.responses import routes as openai_responses
@@ -82,6 +83,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     openai_responses.router,
     openai_embeddings.router,
     openai_models.router,
+    openai_files.router,
     keyset.router,
     health.router,
     documentation.router,

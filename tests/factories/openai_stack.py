@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from signal import SIGTERM
 from typing import Any
 
 import httpx
 from openai import DefaultHttpxClient, OpenAI
 
+from core.kit.ids import PROJECT, encode
 from core.kit.settings import Settings
 from tests.factories.api import RunningApi, principal_of, running_api
 from tests.factories.jobs import Tenant, tenant_of
-from tests.factories.processes import running, worker
+from tests.factories.processes import start
 from tests.factories.provider_simulator import (
     Answer,
     Failure,
@@ -80,6 +82,11 @@ class OpenAIStack:
         given: dict[str, Any] = {"base_url": self.base_url, "api_key": self.api.key.plaintext, "http_client": http}
         return OpenAI(**{**given, "timeout": 30, **options})
 
+    @property
+    def project(self) -> str:
+        """The id of the project that the key speaks for."""
+        return encode(PROJECT, self.api.key.project_id)
+
     def plain(self) -> httpx.Client:
         """A client of ``/v1``."""
         return self.api.client()
@@ -97,7 +104,15 @@ def openai_stack(settings: Settings, *pools: str) -> Iterator[OpenAIStack]:
         stack.callback(tenant.close)
         Registrar(settings, tenant).model("writer", {"deployment": "there"})
         extra = {"WAYBILL_DEPLOYMENTS_FILE": str(file)}
-        stack.enter_context(running(settings, "workers", "dispatcher", until='"pool":"models"', **extra))
-        for pool in pools:
-            stack.enter_context(worker(settings, pool, 4, **extra))
-        yield OpenAIStack(api, provider, tenant)
+        # Side by side: each takes seconds to import what it needs, and to drain when it stops.
+        processes = {"dispatcher": start(settings, "workers", "dispatcher", **extra)}
+        processes |= {pool: start(settings, "workers", "worker", pool, "4", **extra) for pool in pools}
+        try:
+            for role, process in processes.items():
+                process.wait_for('"pool":"models"' if role == "dispatcher" else "worker_ready")
+            yield OpenAIStack(api, provider, tenant)
+        finally:
+            for process in processes.values():
+                process.signal(SIGTERM)
+            for process in processes.values():
+                process.stop()
