@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 from openai import DefaultHttpxClient, OpenAI
 
-from core.kit.ids import PROJECT, encode
 from core.kit.settings import Settings
 from tests.factories.api import RunningApi, principal_of, running_api
 from tests.factories.jobs import Tenant, tenant_of
@@ -81,11 +80,6 @@ class OpenAIStack:
         http = DefaultHttpxClient(trust_env=False)
         given: dict[str, Any] = {"base_url": self.base_url, "api_key": self.api.key.plaintext, "http_client": http}
         return OpenAI(**{**given, "timeout": 30, **options})
-
-    @property
-    def project(self) -> str:
-        """The id of the project that the key speaks for."""
-        return encode(PROJECT, self.api.key.project_id)
 
     def plain(self) -> httpx.Client:
         """A client of ``/v1``."""

@@ -53,14 +53,9 @@ def test_file_search_says_where_knowledge_search_looks(client: OpenAI, base: str
 
 
 def test_a_capability_streams(client: OpenAI, base: str) -> None:
-    events: list[Any] = list(
-        client.responses.create(
-            model="knowledge.search",
-            input=QUESTION,
-            stream=True,
-            extra_body={"capability_input": {"knowledge_base": base}},
-        )
-    )
+    where = {"capability_input": {"knowledge_base": base}}
+    stream = client.responses.create(model="knowledge.search", input=QUESTION, stream=True, extra_body=where)
+    events: list[Any] = list(stream)
     told = "".join(event.delta for event in events if event.type == "response.output_text.delta")
     assert ANSWER in told
     assert told == events[-1].response.output_text
