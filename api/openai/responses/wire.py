@@ -134,7 +134,7 @@ def _format(stored: Stored) -> dict[str, Any]:
     name = stored.given.get("output_name")
     if name is None:
         return {"type": "json_object"}
-    return {"type": "json_schema", "name": name, "schema": schema, "strict": True}
+    return {"type": "json_schema", "name": name, "schema": schema, "strict": None}
 
 
 def _tool_choice(stored: Stored) -> Any:
@@ -148,7 +148,7 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
         "name": tool["name"],
         "description": tool.get("description"),
         "parameters": tool.get("parameters"),
-        "strict": True,
+        "strict": None,
     }
 
 

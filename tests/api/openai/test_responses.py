@@ -5,7 +5,11 @@ from typing import Any
 import openai
 import pytest
 from openai import OpenAI
+from sqlalchemy import text
 
+from core.jobs.live import stream_key
+from core.kit.ids import decode
+from core.kit.redis import connect
 from tests.factories.openai_stack import WORDS, OpenAIStack
 from tests.factories.waiting import wait_until
 
@@ -202,3 +206,31 @@ def test_only_a_background_response_is_cancelled(client: OpenAI) -> None:
     made = client.responses.create(model="writer", input="Say hello")
     with pytest.raises(openai.BadRequestError, match="in the background"):
         client.responses.cancel(made.id)
+
+
+def test_a_stream_reads_on_when_redis_has_lost_the_pieces(client: OpenAI, stack: OpenAIStack) -> None:
+    whole = list(client.responses.create(model="writer", input="Say hello", stream=True))
+    first, last = whole[0], whole[-1]
+    assert first.type == "response.created"
+    settings = stack.api.settings
+    with connect(settings) as redis:
+        redis.delete(stream_key(settings, decode("resp", first.response.id)))
+    anew = list(client.responses.retrieve(first.response.id, stream=True))
+    assert [event.delta for event in anew if event.type == "response.output_text.delta"] == [TEXT]
+    assert anew[-1] == last
+    # A client that has had some of the text is told no piece twice; the event that holds all of it comes.
+    seen = next(event for event in whole if event.type == "response.output_text.delta")
+    rest = client.responses.retrieve(first.response.id, stream=True, starting_after=seen.sequence_number)
+    assert [event.type for event in rest] == EVENTS[-4:]
+
+
+def test_a_stream_tells_the_end_when_its_events_are_past_their_retention(client: OpenAI, stack: OpenAIStack) -> None:
+    made = client.responses.create(model="writer", input="Say hello")
+    job_id = decode("resp", made.id)
+    with connect(stack.api.settings) as redis:
+        redis.delete(stream_key(stack.api.settings, job_id))
+    with stack.tenant.database.system() as session:
+        session.execute(text("DELETE FROM job_events WHERE job_id = :id"), {"id": job_id})
+    told: list[Any] = list(client.responses.retrieve(made.id, stream=True, starting_after=5))
+    assert told[-1].type == "response.completed"
+    assert told[-1].response.output_text == TEXT
