@@ -16,6 +16,11 @@ class EventType(StrEnum):
     KEY_EXPIRING = "key.expiring"
     WEBHOOK_DISABLED = "webhook.disabled"
     EXPERIMENT_DECIDED = "experiment.decided"
+    # In OpenAI's shape, about responses of `/openai/v1`; only for endpoints that name them.
+    RESPONSE_COMPLETED = "response.completed"
+    RESPONSE_INCOMPLETE = "response.incomplete"
+    RESPONSE_FAILED = "response.failed"
+    RESPONSE_CANCELLED = "response.cancelled"
 
 
 JOB_EVENTS = tuple(event for event in EventType if event.startswith("job."))

@@ -81,16 +81,16 @@ def test_the_clients_own_stream_helper_reads_it(client: OpenAI) -> None:
 
 def test_tools_go_to_the_model_and_its_calls_come_back(client: OpenAI, stack: OpenAIStack) -> None:
     asked = ask("Use your TOOL")
-    answer = client.chat.completions.create(model="writer", messages=asked, tools=TOOLS)
+    answer: Any = client.chat.completions.create(model="writer", messages=asked, tools=TOOLS)
     assert answer.choices[0].finish_reason == "tool_calls"
-    (call,) = answer.choices[0].message.tool_calls or ()
+    (call,) = answer.choices[0].message.tool_calls
     assert call.type == "function"
     assert (call.id, call.function.name, json.loads(call.function.arguments)) == (
         "call_weather",
         "get_weather",
         {"city": "Gdańsk"},
     )
-    result = {"role": "tool", "tool_call_id": call.id, "content": "raining"}
+    result: Any = {"role": "tool", "tool_call_id": call.id, "content": "raining"}
     again = client.chat.completions.create(
         model="writer", messages=[*asked, answer.choices[0].message.model_dump(), result], tools=TOOLS
     )
@@ -101,8 +101,8 @@ def test_tools_go_to_the_model_and_its_calls_come_back(client: OpenAI, stack: Op
 def test_streamed_tool_calls_are_put_together_by_the_client(client: OpenAI) -> None:
     with client.chat.completions.stream(model="writer", messages=ask("Use your TOOL"), tools=TOOLS) as stream:
         stream.until_done()
-        message = stream.get_final_completion().choices[0].message
-    assert [call.function.name for call in message.tool_calls or ()] == ["get_weather"]
+        message: Any = stream.get_final_completion().choices[0].message
+    assert [call.function.name for call in message.tool_calls] == ["get_weather"]
 
 
 def test_structured_output_obeys_the_schema(client: OpenAI, stack: OpenAIStack) -> None:

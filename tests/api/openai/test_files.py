@@ -1,15 +1,11 @@
-"""Files, webhooks and what else OpenAI's client has besides questions."""
+"""Files, and the headers that tell of rates."""
 
-import json
-import time
-from datetime import UTC, datetime
 from io import BytesIO
 
 import openai
 import pytest
 from openai import OpenAI
 
-from core.webhooks.signing import generate_secret, headers, show_secret
 from tests.factories.openai_stack import OpenAIStack
 
 pytestmark = pytest.mark.xdist_group("openai")
@@ -46,16 +42,6 @@ def test_a_form_that_is_not_as_it_should_be_is_refused_by_name(client: OpenAI, s
     with stack.plain() as plain:
         plain.headers["content-type"] = "text/plain"
         assert plain.post("/openai/v1/files", content=CONTENT).status_code == 415
-
-
-def test_webhooks_are_verified_by_the_clients_own_unwrap(client: OpenAI) -> None:
-    secret = generate_secret()
-    body = json.dumps({"type": "job.succeeded", "data": {"id": "job_1"}}).encode()
-    signed = headers([secret], "msg_1", datetime.fromtimestamp(time.time(), UTC), body)
-    told = client.webhooks.unwrap(body, signed, secret=show_secret(secret))
-    assert told.type == "job.succeeded"  # type: ignore[comparison-overlap]
-    with pytest.raises(openai.InvalidWebhookSignatureError):
-        client.webhooks.unwrap(body + b" ", signed, secret=show_secret(secret))
 
 
 def test_rates_are_told_in_its_headers(client: OpenAI) -> None:

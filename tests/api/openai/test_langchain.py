@@ -44,7 +44,7 @@ def test_it_invokes_and_streams(model: ChatOpenAI) -> None:
     pieces = list(model.stream("Say hello", stream_usage=True))
     assert "".join(str(piece.content) for piece in pieces) == TEXT
     assert len([piece for piece in pieces if piece.content]) > 1
-    assert sum((piece.usage_metadata or {}).get("output_tokens", 0) for piece in pieces) > 0
+    assert sum(piece.usage_metadata["output_tokens"] for piece in pieces if piece.usage_metadata) > 0
 
 
 def test_it_streams_from_an_event_loop(stack: OpenAIStack) -> None:
@@ -86,8 +86,8 @@ def test_embeddings_are_of_length_one(stack: OpenAIStack) -> None:
     with httpx.Client(trust_env=False) as client:
         embeddings = OpenAIEmbeddings(
             model="local/all-MiniLM-L6-v2-int8",
-            base_url=stack.base_url,
-            api_key=SecretStr(stack.api.key.plaintext),
+            openai_api_base=stack.base_url,
+            openai_api_key=SecretStr(stack.api.key.plaintext),
             check_embedding_ctx_length=False,
             http_client=client,
         )

@@ -152,7 +152,7 @@ def test_tool_calls_and_their_results_are_items(client: OpenAI) -> None:
     asked += [call.model_dump(exclude_none=True)]
     asked += [{"type": "function_call_output", "call_id": call.call_id, "output": "raining"}]
     assert client.responses.create(model="writer", input=asked, tools=[TOOL]).output_text == "It is raining."
-    answer = {"type": "function_call_output", "call_id": call.call_id, "output": "snowing"}
+    answer: Any = {"type": "function_call_output", "call_id": call.call_id, "output": "snowing"}
     on: Any = client.responses.create(model="writer", input=[answer], tools=[TOOL], previous_response_id=made.id)
     assert on.output_text == "It is snowing."
     kinds = [event.type for event in client.responses.create(model="writer", input="TOOL", tools=[TOOL], stream=True)]
