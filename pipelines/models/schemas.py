@@ -81,16 +81,25 @@ class ChatInput(_Strict):
     """A conversation to be continued by one message."""
 
     model: Model
-    messages: list[ChatMessage] = Field(min_length=1, max_length=MESSAGES_MAX)
-    tools: list[ChatTool] = Field(default_factory=list, max_length=TOOLS_MAX)
+    messages: list[ChatMessage] = Field(
+        min_length=1, max_length=MESSAGES_MAX, description="What was said so far, oldest first."
+    )
+    tools: list[ChatTool] = Field(
+        default_factory=list, max_length=TOOLS_MAX, description="What the model may ask to be called."
+    )
     tool_choice: str = Field("auto", max_length=64, description="`auto`, `none`, `required` or a tool's name.")
     output_schema: dict[str, Any] | None = Field(None, description="JSON Schema that the answer must obey.")
-    output_name: Name = "answer"
+    output_name: Name = Field("answer", description="What the schema is called; some providers tell their models.")
     stop: list[Annotated[str, StringConstraints(min_length=1, max_length=500)]] = Field(
         default_factory=list, max_length=4, description="The answer ends before any of these."
     )
-    max_output_tokens: int = Field(OUTPUT_TOKENS_DEFAULT, ge=1, le=OUTPUT_TOKENS_MAX)
-    temperature: float = Field(1.0, ge=0, le=2)
+    max_output_tokens: int = Field(
+        OUTPUT_TOKENS_DEFAULT,
+        ge=1,
+        le=OUTPUT_TOKENS_MAX,
+        description="Where the answer is cut off. Money for all of them is set aside before the call.",
+    )
+    temperature: float = Field(1.0, ge=0, le=2, description="0 always takes the likeliest word; higher ones vary more.")
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -130,7 +139,9 @@ class EmbedInput(_Strict):
     """Texts to be turned into vectors."""
 
     model: Model
-    texts: list[Annotated[str, StringConstraints(min_length=1)]] = Field(min_length=1, max_length=TEXTS_MAX)
+    texts: list[Annotated[str, StringConstraints(min_length=1)]] = Field(
+        min_length=1, max_length=TEXTS_MAX, description="What is turned into vectors, one each."
+    )
 
 
 class EmbedOutput(_Strict):
