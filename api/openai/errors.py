@@ -97,6 +97,8 @@ class Failure:
 def of_problem(status: int, problem: Mapping[str, Any], headers: Mapping[str, str]) -> Failure:
     """A problem document of ours as a failure; `headers` are those that go along."""
     code = str(problem.get("code", "error"))
+    if code == "quota_exceeded":
+        status = HTTPStatus.PAYMENT_REQUIRED
     first = next(iter(problem.get("errors") or ()), None)
     if first is None:
         return Failure(status, code, str(problem.get("detail", "")), None, code in _WORTH_REPEATING, headers)

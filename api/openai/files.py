@@ -5,11 +5,13 @@ import hashlib
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any, Literal
 
+import orjson
 from fastapi import Path, Query, Request, Response
+from sqlalchemy.orm import Session
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from api.answers import parse_id, respond_json
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
 from api.bodies import BodyTimeout, refuse_declared_length, refuse_encoding, too_large
 from api.deps import get_runtime
 from api.files.routes import delete_file, download_file
@@ -17,6 +19,7 @@ from api.openai.errors import refuse
 from api.routing import caller, new_router, requires
 from core.files.records import FileRecord
 from core.files.service import check_name
+from core.keys.idempotency import Answer
 from core.kit.errors import UnsupportedMedia
 from core.kit.ids import FILE, encode
 
@@ -50,7 +53,7 @@ async def upload_file(request: Request) -> Response:
         made = await get_runtime(request).in_thread(_keep, request, _file_of(form))
     finally:
         await form.close()
-    return respond_json(_to_wire(made))
+    return respond_answer(made)
 
 
 async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
@@ -83,22 +86,28 @@ def _file_of(form: FormData) -> UploadFile:
     return file
 
 
-def _keep(request: Request, file: UploadFile) -> FileRecord:
+def _keep(request: Request, file: UploadFile) -> Answer:
     runtime, principal = get_runtime(request), caller(request)
     name = check_name(file.filename or "")
-    digest, size = hashlib.sha256(), 0
+    hashed, size = hashlib.sha256(), 0
     while piece := file.file.read(_PIECE_BYTES):
-        digest.update(piece)
+        hashed.update(piece)
         size += len(piece)
     if size == 0:
         raise refuse("file", "file: it is empty")
     file.file.seek(0)
+    digest = hashed.hexdigest()
     declared = (file.content_type or "application/octet-stream").partition(";")[0].strip().lower()
-    with runtime.database.tenant(principal.organization_id) as session:
+
+    def produce(session: Session) -> Answer:
         file_id, _, kind = runtime.files.keep(principal.project_id, file.file, declared)
-        return runtime.files.register(
-            session, principal, file_id, name=name, content_type=kind, size_bytes=size, sha256=digest.hexdigest()
+        made = runtime.files.register(
+            session, principal, file_id, name=name, content_type=kind, size_bytes=size, sha256=digest
         )
+        return Answer(200, orjson.dumps(_to_wire(made)))
+
+    # The boundaries of a form differ each time that it is sent; what it holds does not.
+    return carry_out(request, identify_request(request, f"{name} {declared} {digest}".encode()), produce)
 
 
 @router.get("", include_in_schema=False)

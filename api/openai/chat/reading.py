@@ -28,6 +28,8 @@ def input_of(body: CreateCompletion) -> dict[str, Any]:
         choice = body.tool_choice
         if choice is not None:
             found["tool_choice"] = choice if isinstance(choice, str) else choice.function.name
+    elif body.tool_choice not in (None, "auto", "none"):
+        raise refuse("tool_choice", "tool_choice: there are no tools to choose from")
     if isinstance(body.response_format, ObjectFormat):
         found["output_schema"] = ANY_OBJECT
     elif isinstance(body.response_format, SchemaFormat):

@@ -24,6 +24,8 @@ def input_of(body: CreateResponse, before: Messages) -> dict[str, Any]:
         choice = body.tool_choice
         if choice is not None:
             found["tool_choice"] = choice if isinstance(choice, str) else choice.name
+    elif body.tool_choice not in (None, "auto", "none"):
+        raise refuse("tool_choice", "tool_choice: there are no tools to choose from")
     form = None if body.text is None else body.text.format
     if isinstance(form, ObjectFormat):
         found["output_schema"] = ANY_OBJECT

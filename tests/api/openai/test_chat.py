@@ -142,6 +142,20 @@ def test_a_client_that_hangs_up_ends_the_model_call(client: OpenAI, stack: OpenA
     assert request.client_closed
 
 
+def test_a_client_that_gives_up_waiting_ends_the_job(stack: OpenAIStack) -> None:
+    with stack.client(timeout=1.5, max_retries=0) as hasty, stack.plain() as plain:
+        for call in (hasty.chat.completions.create, hasty.responses.create):
+            asked: Any = {"input": "HOLD"} if call == hasty.responses.create else {"messages": ask("HOLD")}
+            with pytest.raises(openai.APITimeoutError):
+                call(model="writer", **asked)
+            last = plain.get("/v1/jobs?limit=1").json()["data"][0]["id"]
+            wait_until(
+                lambda job=last: plain.get(f"/v1/jobs/{job}").json()["state"] == "cancelled",  # type: ignore[misc]
+                timeout_seconds=20,
+                what="the job's end",
+            )
+
+
 def test_a_second_attempt_that_says_something_else_is_an_error_and_no_mixture(client: OpenAI) -> None:
     stream = client.chat.completions.create(model="writer", messages=ask("CUT"), stream=True)
     said: list[str] = []
@@ -165,6 +179,7 @@ REFUSED = [
     ({"logit_bias": {"1": 2}}, openai.BadRequestError, "unsupported_parameter", "logit_bias"),
     ({"seed": 1}, openai.BadRequestError, "unsupported_parameter", "seed"),
     ({"n": 2}, openai.BadRequestError, "invalid_value", "n"),
+    ({"tool_choice": "required"}, openai.BadRequestError, "invalid_value", "tool_choice"),
     ({"top_p": 0.5}, openai.BadRequestError, "invalid_value", "top_p"),
     ({"messages": []}, openai.BadRequestError, "invalid_value", "messages"),
     ({"metadata": {"openai.object": "x"}}, openai.BadRequestError, "invalid_value", "metadata.openai.object"),

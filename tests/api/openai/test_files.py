@@ -22,6 +22,9 @@ def test_files_are_uploaded_listed_read_and_deleted(client: OpenAI, stack: OpenA
     assert [file.id for file in client.files.list(limit=1)][:2] == [other.id, made.id]
     with stack.plain() as plain:
         assert plain.get(f"/v1/files/{made.id}").json()["name"] == "claims.txt"
+    repeated = {"Idempotency-Key": "the-same-file"}
+    twice = [client.files.create(file=("b.txt", CONTENT), purpose="user_data", extra_headers=repeated) for _ in "ab"]
+    assert twice[0].id == twice[1].id
     assert client.files.delete(made.id).deleted
     with pytest.raises(openai.NotFoundError):
         client.files.retrieve(made.id)
