@@ -41,6 +41,7 @@ class LiveStream(Response):
     """
 
     media_type = "text/event-stream"
+    greeting = _GREETING
 
     def __init__(
         self, guard: StreamGuard, principal: Principal, *, keepalive_seconds: float, stall_seconds: float
@@ -59,7 +60,7 @@ class LiveStream(Response):
         watch: asyncio.Task[None] | None = None
         try:
             await self._send(send, {"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await self._write(send, _GREETING)
+            await self._write(send, self.greeting)
             async with self._subscribe() as subscription:
                 with self._guard.watched(self._principal, subscription):
                     watch = asyncio.create_task(_stop_when_gone(receive, subscription))

@@ -11,6 +11,8 @@ from starlette.routing import BaseRoute, Match
 from api import openapi, problem
 from api.deps import Runtime
 from api.middleware import Observed
+from api.openai.dialect import Dialect, on_refused
+from api.openai.errors import Refused
 from api.routers import ROUTERS
 from core.kit.logging import configure_logging, get_logger
 from core.kit.settings import Settings, get_settings
@@ -56,7 +58,9 @@ def create_app(settings: Settings) -> FastAPI:
     problem.install(app)
     openapi.install(app)
     app.add_exception_handler(405, _method_not_allowed)
+    app.add_exception_handler(Refused, on_refused)
     app.add_middleware(Observed)
+    app.add_middleware(Dialect)
     return app
 
 

@@ -28,6 +28,11 @@ from api.limits import routes as limits
 from api.members import routes as members
 from api.models import aliases, stages
 from api.models import routes as models
+from api.openai import embeddings as openai_embeddings
+from api.openai import files as openai_files
+from api.openai import models as openai_models
+from api.openai.chat import routes as openai_chat
+from api.openai.responses import routes as openai_responses
 from api.organization import routes as organization
 from api.prices import routes as prices
 from api.project_events import routes as project_events
@@ -78,6 +83,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     usage.router,
     costs.router,
     audit.router,
+    openai_chat.router,
+    openai_responses.router,
+    openai_embeddings.router,
+    openai_models.router,
+    openai_files.router,
     keyset.router,
     health.router,
     documentation.router,

@@ -3,7 +3,8 @@
 from core.capability import Manifest
 from pipelines.customer_operations.manifest import RESOLVE
 from pipelines.knowledge.manifest import INGEST, SEARCH
+from pipelines.models.manifest import CHAT, EMBED
 from pipelines.multimodal.manifest import UNDERSTAND
 from pipelines.research.manifest import REPORT
 
-CAPABILITIES: tuple[Manifest, ...] = (SEARCH, INGEST, RESOLVE, UNDERSTAND, REPORT)
+CAPABILITIES: tuple[Manifest, ...] = (SEARCH, INGEST, RESOLVE, UNDERSTAND, REPORT, CHAT, EMBED)

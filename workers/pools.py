@@ -34,6 +34,8 @@ _POOLS: dict[str, Pool] = {
         Pool("customer_operations", "threads", concurrency=4),
         # Recognition, in a child, keeps two cores busy for one job; the second slot opens files and waits for models.
         Pool("multimodal", "threads", concurrency=2),
+        # Their jobs wait for providers and do little else.
+        Pool("models", "threads", concurrency=8),
         # Crews wait for models; a second process would hold CrewAI's 240 MB once more.
         Pool("research", "threads", concurrency=2),
     )

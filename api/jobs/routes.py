@@ -6,34 +6,30 @@ from uuid import UUID
 
 import orjson
 from fastapi import Path, Query, Request, Response
-from pydantic import ValidationError
 
 from api import cursors
 from api.answers import carry_out, identify_request, parse_id, respond, respond_answer, respond_json
 from api.deps import Runtime, get_runtime
 from api.events import EventStream
+from api.jobs.cancelling import announce_cancelled, cancel
 from api.jobs.metadata import metadata_filter
 from api.jobs.preferences import parse_wait
 from api.jobs.schemas import METADATA_MAX, Job, JobPage, JobWebhook, JobWithResult, SubmitJob, clamp, dump, to_wire
+from api.jobs.submitting import announce_submitted, check_input, find_manifest
 from api.jobs.waiting import is_asking, open_questions, read, wait_for_change, wait_for_end, with_result
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
-from api.problem import field_problems, invalid
-from api.routing import caller, new_router, requires, scope_missing
+from api.problem import invalid
+from api.routing import caller, new_router, requires
 from api.times import Moment
-from core.capability import Manifest
 from core.jobs.records import JobFilter, JobRecord, NewJob
-from core.jobs.service import queued_event
 from core.jobs.states import JobState
-from core.keys.errors import CapabilityDenied
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.keys.principal import Principal
 from core.kit.errors import Gone
 from core.kit.ids import JOB, encode
-from core.kit.metrics import JOBS_SUBMITTED
 from core.kit.telemetry import current_traceparent
 from core.webhooks.errors import TargetRefused
 from core.webhooks.records import JobWebhook as StoredWebhook
-from pipelines.registry import manifests
 
 router = new_router("/v1/jobs", "jobs")
 
@@ -78,8 +74,8 @@ Wait = Annotated[int, Query(ge=0, le=600, description=_WAIT_HELP)]
 async def submit_job(request: Request, body: SubmitJob) -> Response:
     """Accept a job, and wait for its end when the client prefers to."""
     runtime, principal = get_runtime(request), caller(request)
-    manifest = _manifest(body.capability, principal)
-    _check_input(manifest, body.input)
+    manifest = find_manifest(body.capability, principal)
+    check_input(manifest, body.input)
     wait_seconds = parse_wait(request.headers.get("prefer"), runtime.settings.api_wait_max_seconds)
     identity = identify_request(request, await request.body())
     webhook = None if body.webhook is None else await runtime.in_thread(_webhook, runtime, principal, body.webhook)
@@ -108,22 +104,6 @@ async def submit_job(request: Request, body: SubmitJob) -> Response:
     return respond_answer(answer, {"retry-after": _POLL_SECONDS})
 
 
-def _manifest(capability: str, principal: Principal) -> Manifest:
-    manifest = manifests().get(capability)
-    if manifest is None:
-        known = ", ".join(sorted(manifests()))
-        refusal = invalid(
-            [{"path": "body.capability", "code": "capability_unknown", "message": f"not offered here; known: {known}"}]
-        )
-        refusal.code = "capability_unknown"
-        raise refusal
-    if not principal.may_use(capability):
-        raise CapabilityDenied(f"this key is not for the capability {capability}", capability=capability)
-    for scope in sorted(manifest.scopes - principal.scopes):
-        raise scope_missing(scope)
-    return manifest
-
-
 def _webhook(runtime: Runtime, principal: Principal, given: JobWebhook) -> dict[str, Any]:
     try:
         runtime.webhook_targets.check(given.url)
@@ -131,13 +111,6 @@ def _webhook(runtime: Runtime, principal: Principal, given: JobWebhook) -> dict[
         raise refusal.at("body.webhook.url") from None
     runtime.webhooks.require_project_secret(runtime.database.single_tenant(principal.organization_id), principal)
     return StoredWebhook(given.url, tuple(given.events), given.include_result).as_json()
-
-
-def _check_input(manifest: Manifest, given: dict[str, Any]) -> None:
-    try:
-        manifest.input.model_validate(given)
-    except ValidationError as error:
-        raise invalid(field_problems(error.errors(include_input=False, include_url=False), ("body", "input"))) from None
 
 
 def _submit(request: Request, new: NewJob, identity: IdempotentRequest | None) -> Answer:
@@ -155,8 +128,7 @@ def _submit(request: Request, new: NewJob, identity: IdempotentRequest | None) -
     else:
         answer = carry_out(request, identity, produce)
     for job in made:
-        runtime.announcer.event(queued_event(job), hint=job.pool)
-        JOBS_SUBMITTED.labels(job.capability).inc()
+        announce_submitted(runtime, job)
     return answer
 
 
@@ -302,24 +274,12 @@ def _cancel(request: Request, job_id: UUID, identity: IdempotentRequest | None) 
     touched: list[JobRecord] = []
 
     def produce(session: Any) -> Answer:
-        before = runtime.jobs.get(session, principal, job_id)
-        job, *below = runtime.jobs.cancel_tree(session, principal, job_id)
-        touched.extend(below if before.is_terminal else [job, *below])
+        job, told = cancel(runtime, session, principal, job_id)
+        touched.extend(told)
         return Answer(200, orjson.dumps(to_wire(job)))
 
     answer = carry_out(request, identity, produce)
-    for job in touched:
-        if job.is_terminal:
-            events = runtime.jobs.events(
-                runtime.database.single_tenant(principal.organization_id),
-                principal.organization_id,
-                job.id,
-                after=job.event_last - 1,
-            )
-            for event in events:
-                runtime.announcer.event(event)
-        else:
-            runtime.announcer.control(job.id)
+    announce_cancelled(runtime, principal, touched)
     return answer
 
 

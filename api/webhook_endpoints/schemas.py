@@ -45,7 +45,8 @@ class CreateEndpoint(BaseModel):
     events: Events = Field(
         default_factory=list,
         description="Which events it receives; none means all of the project's. What concerns the whole organization"
-        " (its budgets, its experiments) goes only to endpoints that name the event.",
+        " (its budgets, its experiments), and what is told in OpenAI's shape (`response.…`), goes only to endpoints"
+        " that name the event.",
     )
     description: Description = Field("", description="What it is for.")
     include_result: bool = Field(

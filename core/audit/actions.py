@@ -10,6 +10,7 @@ class AuditAction(StrEnum):
     JOB_CANCEL = "api:job:cancel"
     JOB_ANSWER = "api:job:answer"
     JOB_RESUME = "api:job:resume"
+    JOB_ERASE = "api:job:erase"
     JOB_CLAIM = "worker:job:claim"
     JOB_SUCCEED = "worker:job:succeed"
     JOB_FAIL = "worker:job:fail"

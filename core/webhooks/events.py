@@ -20,6 +20,11 @@ class EventType(StrEnum):
     BATCH_FAILED = "batch.failed"
     BATCH_CANCELLED = "batch.cancelled"
     BATCH_EXPIRED = "batch.expired"
+    # In OpenAI's shape, about responses of `/openai/v1`; only for endpoints that name them.
+    RESPONSE_COMPLETED = "response.completed"
+    RESPONSE_INCOMPLETE = "response.incomplete"
+    RESPONSE_FAILED = "response.failed"
+    RESPONSE_CANCELLED = "response.cancelled"
 
 
 # The four ways in which a batch ends.

@@ -117,8 +117,14 @@ def new_tenant(settings: Settings, *, weight: int = 1, max_concurrent_jobs: int 
                 "limit": max_concurrent_jobs,
             },
         )
+    return tenant_of(settings, principal, database)
+
+
+def tenant_of(settings: Settings, principal: Principal, database: Database | None = None) -> Tenant:
+    """The project that a principal speaks for."""
     service = JobService(settings, open_blob_store(settings))
-    return Tenant(database, service, LivePublisher(connect(settings), settings), principal)
+    opened = database or Database(settings, application_name="test", pool_size=4)
+    return Tenant(opened, service, LivePublisher(connect(settings), settings), principal)
 
 
 def final_events(events: Iterable[Event]) -> Counter[str]:

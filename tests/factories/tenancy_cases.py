@@ -48,12 +48,13 @@ PREFIXES = {
     "upload_id": UPLOAD,
     "endpoint_id": WEBHOOK_ENDPOINT,
     "delivery_id": MESSAGE,
+    "response_id": "resp",
     "scope": PROJECT,
 }
 # A word in a path that is no id: what is limited.
 KIND = "jobs_per_day"
 # Documents that are the same for every tenant.
-SHARED = {"/v1/capabilities", "/v1/capabilities/{name}", "/v1/deployments"}
+SHARED = {"/v1/capabilities", "/v1/capabilities/{name}", "/v1/deployments", "/openai/v1/models/{name:path}"}
 
 VERSION = {"deployment": "local/smollm2", "provider_model": "local/smollm2", "context_window": 4096}
 
@@ -69,12 +70,19 @@ ARMS = [{"name": "new", "weight": 0.5}, {"name": "old", "kind": "control", "weig
 HOOK_URL = "https://93.184.215.14/hook"
 
 
+FORM_TYPE = "multipart/form-data; boundary=b"
+FORM = (
+    b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\ntext\r\n--b--\r\n'
+)
+
+
 @dataclass(frozen=True)
 class Case:
     """How to ask a route for another tenant's things.
 
     `body` and `query` may name ids as ``{key_id}``. `creates`: the route makes something of the caller's own, and
-    refers to nothing foreign unless its body does.
+    refers to nothing foreign unless its body does. `absent`: the status by which it says that there is no such thing.
     """
 
     body: Any = None
@@ -82,6 +90,7 @@ class Case:
     content: bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
     creates: bool = False
+    absent: int = 404
 
 
 CASES: dict[tuple[str, str], tuple[Case, ...]] = {
@@ -174,5 +183,17 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/redeliver"): (Case({"since": "2020-01-01T00:00:00Z"}),),
     ("POST", "/v1/webhook-deliveries/{delivery_id}/redeliver"): (Case(),),
     ("POST", "/v1/webhook-secret/rotate"): (Case({}, creates=True),),
+    ("POST", "/openai/v1/chat/completions"): (
+        Case({"model": "{alias_id}", "messages": [{"role": "user", "content": "x"}]}),
+    ),
+    ("POST", "/openai/v1/embeddings"): (Case({"model": "{alias_id}", "input": "x"}),),
+    ("POST", "/openai/v1/responses"): (
+        Case({"model": "local/extractive", "input": "x", "background": True}, creates=True),
+        Case({"model": "local/extractive", "input": "x", "previous_response_id": "{response_id}"}, absent=400),
+    ),
+    ("POST", "/openai/v1/responses/{response_id}/cancel"): (Case(),),
+    ("DELETE", "/openai/v1/responses/{response_id}"): (Case(),),
+    ("POST", "/openai/v1/files"): (Case(content=FORM, headers={"Content-Type": FORM_TYPE}, creates=True),),
+    ("DELETE", "/openai/v1/files/{file_id}"): (Case(),),
     ("GET", "/v1/costs/statement"): (Case(query={"month": "2026-10", "project_id": "{project_id}"}),),
 }

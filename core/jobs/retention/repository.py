@@ -44,6 +44,11 @@ _BLANK = text(
     "UPDATE jobs SET input = NULL, input_ref = NULL, result = NULL, result_ref = NULL, payload_erased_at = now()"
     " WHERE id = ANY(:ids) AND finished_at IS NOT NULL"
 )
+_ERASE = text(
+    "UPDATE jobs SET input = NULL, input_ref = NULL, result = NULL, result_ref = NULL, payload_erased_at = now()"
+    " WHERE id = :id AND project_id = :project_id AND finished_at IS NOT NULL AND payload_erased_at IS NULL"
+    " RETURNING id"
+)
 _FORGET_ARTIFACTS = text("DELETE FROM job_artifacts WHERE job_id = ANY(:ids)")
 _FORGET_WRITES = text("DELETE FROM job_checkpoint_writes WHERE job_id = ANY(:ids)")
 _FORGET_CHECKPOINTS = text("DELETE FROM job_checkpoints WHERE job_id = ANY(:ids)")
@@ -104,6 +109,18 @@ def due_payloads(session: Session, default_days: int | None, most: int) -> list[
 def blank(session: Session, ids: list[UUID]) -> None:
     """Take input, result and checkpoints of ended jobs away, and what people wrote about them."""
     session.execute(_BLANK, {"ids": ids})
+    _forget(session, ids)
+
+
+def erase(session: Session, project_id: UUID, job_id: UUID) -> bool:
+    """The same for one ended job of a project, now; False when there is none with payloads."""
+    found = session.execute(_ERASE, {"id": job_id, "project_id": project_id}).one_or_none()
+    if found is not None:
+        _forget(session, [job_id])
+    return found is not None
+
+
+def _forget(session: Session, ids: list[UUID]) -> None:
     session.execute(_FORGET_ARTIFACTS, {"ids": ids})
     session.execute(_FORGET_WRITES, {"ids": ids})
     session.execute(_FORGET_CHECKPOINTS, {"ids": ids})

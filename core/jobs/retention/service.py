@@ -10,9 +10,10 @@ from core.audit.record import record
 from core.jobs.retention import repository
 from core.jobs.retention.records import DAYS_MAX, Clock, Kind, default_days
 from core.keys.principal import Principal
+from core.kit.blob import BlobStore
 from core.kit.db import Executor
 from core.kit.errors import NotFound, Unprocessable
-from core.kit.ids import ORGANIZATION, PROJECT, encode
+from core.kit.ids import JOB, ORGANIZATION, PROJECT, encode
 from core.kit.settings import Settings
 
 
@@ -60,6 +61,24 @@ class RetentionService:
             raise NotFound(f"{scope} has set no retention of {kind}", code="retention_not_set")
         self._record(session, principal, AuditAction.RETENTION_REMOVE, whose, {"kind": kind})
         return self.clocks(session, principal)
+
+    def erase(self, session: Session, principal: Principal, blobs: BlobStore, job_id: UUID) -> None:
+        """Take the payloads of one ended job away before their time; what it was and what it cost stays.
+
+        Raises `NotFound` for a job that is unknown, has not ended, or has none any more.
+        """
+        if not repository.erase(session, principal.project_id, job_id):
+            raise NotFound("there is no ended job with payloads under this id", code="job_not_found")
+        # Before the commit: a row that says erased while a blob is left would never be looked at again.
+        blobs.delete_prefix(f"jobs/{job_id}/")
+        record(
+            session,
+            principal.organization_id,
+            principal.project_id,
+            AuditAction.JOB_ERASE,
+            subject_id=encode(JOB, job_id),
+            actor=principal.actor,
+        )
 
     @staticmethod
     def _record(

@@ -94,6 +94,11 @@ class ModelCatalogue:
         more = f" and {len(known) - _NAMES_SHOWN} more" if len(known) > _NAMES_SHOWN else ""
         raise ModelUnknown(f"there is no model {name[:100]!r}; there are: {', '.join(known[:_NAMES_SHOWN])}{more}")
 
+    def known(self, executor: Executor, *, organization_id: UUID, project_id: UUID, capability: str) -> list[str]:
+        """Every name that `resolve` answers to here, sorted."""
+        names = self._names(executor, organization_id)
+        return sorted(reachable(names, project_id, capability) | self._configured_names())
+
     def forget(self) -> None:
         """Ask anew from now on. What versions say is never forgotten, for it never changes."""
         self._remembered.forget()

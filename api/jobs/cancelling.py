@@ -1,0 +1,35 @@
+"""Cancelling a job with all that is below it, and telling of it."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from api.deps import Runtime
+from core.jobs.records import JobRecord
+from core.keys.principal import Principal
+
+
+def cancel(
+    runtime: Runtime, session: Session, principal: Principal, job_id: UUID
+) -> tuple[JobRecord, Sequence[JobRecord]]:
+    """The job as it is now, and the jobs that this changed. Raises `NotFound`."""
+    before = runtime.jobs.get(session, principal, job_id)
+    job, *below = runtime.jobs.cancel_tree(session, principal, job_id)
+    return job, below if before.is_terminal else [job, *below]
+
+
+def announce_cancelled(runtime: Runtime, principal: Principal, touched: Sequence[JobRecord]) -> None:
+    """Tell of cancelled jobs, and wake the workers of those that are asked to stop; after the transaction. Blocks."""
+    for job in touched:
+        if job.is_terminal:
+            events = runtime.jobs.events(
+                runtime.database.single_tenant(principal.organization_id),
+                principal.organization_id,
+                job.id,
+                after=job.event_last - 1,
+            )
+            for event in events:
+                runtime.announcer.event(event)
+        else:
+            runtime.announcer.control(job.id)

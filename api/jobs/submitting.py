@@ -1,0 +1,50 @@
+"""What every route that submits jobs does: find the capability, look at the input, tell of the job."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from api.deps import Runtime
+from api.problem import field_problems, invalid
+from api.routing import scope_missing
+from core.capability import Manifest
+from core.jobs.records import JobRecord
+from core.jobs.service import queued_event
+from core.keys.errors import CapabilityDenied
+from core.keys.principal import Principal
+from core.kit.metrics import JOBS_SUBMITTED
+from pipelines.registry import manifests
+
+
+def find_manifest(capability: str, principal: Principal) -> Manifest:
+    """The capability, if the caller may ask for it.
+
+    Raises `Unprocessable` (``capability_unknown``), `CapabilityDenied` and `ScopeMissing`.
+    """
+    manifest = manifests().get(capability)
+    if manifest is None:
+        known = ", ".join(sorted(manifests()))
+        refusal = invalid(
+            [{"path": "body.capability", "code": "capability_unknown", "message": f"not offered here; known: {known}"}]
+        )
+        refusal.code = "capability_unknown"
+        raise refusal
+    if not principal.may_use(capability):
+        raise CapabilityDenied(f"this key is not for the capability {capability}", capability=capability)
+    for scope in sorted(manifest.scopes - principal.scopes):
+        raise scope_missing(scope)
+    return manifest
+
+
+def check_input(manifest: Manifest, given: dict[str, Any], root: tuple[str, ...] = ("body", "input")) -> None:
+    """Raises `Unprocessable` that names the fields, below `root`, which are not as the capability's schema says."""
+    try:
+        manifest.input.model_validate(given)
+    except ValidationError as error:
+        raise invalid(field_problems(error.errors(include_input=False, include_url=False), root)) from None
+
+
+def announce_submitted(runtime: Runtime, job: JobRecord) -> None:
+    """Tell of a job, after its transaction."""
+    runtime.announcer.event(queued_event(job), hint=job.pool)
+    JOBS_SUBMITTED.labels(job.capability).inc()

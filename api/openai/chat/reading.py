@@ -1,0 +1,80 @@
+"""A chat completion's body as the input of `models.chat`."""
+
+from typing import Any
+
+from api.openai.chat.schemas import CreateCompletion, ImagePart, Message, ObjectFormat, SchemaFormat, Tool
+from api.openai.errors import refuse
+
+ANY_OBJECT: dict[str, Any] = {"type": "object"}
+
+
+def input_of(body: CreateCompletion) -> dict[str, Any]:
+    """The input, without what was left out. Raises `Refused` for what cannot be said to a model of the gateway."""
+    if body.max_tokens is not None and body.max_completion_tokens is not None:
+        raise refuse("max_tokens", "give max_completion_tokens or max_tokens, not both")
+    found: dict[str, Any] = {
+        "model": body.model,
+        "messages": [_message(message, at) for at, message in enumerate(body.messages)],
+    }
+    most = body.max_completion_tokens or body.max_tokens
+    if most is not None:
+        found["max_output_tokens"] = most
+    if body.temperature is not None:
+        found["temperature"] = body.temperature
+    if body.stop:
+        found["stop"] = [body.stop] if isinstance(body.stop, str) else body.stop
+    if body.tools:
+        found["tools"] = [_tool(tool) for tool in body.tools]
+        choice = body.tool_choice
+        if choice is not None:
+            found["tool_choice"] = choice if isinstance(choice, str) else choice.function.name
+    elif body.tool_choice not in (None, "auto", "none"):
+        raise refuse("tool_choice", "tool_choice: there are no tools to choose from")
+    if isinstance(body.response_format, ObjectFormat):
+        found["output_schema"] = ANY_OBJECT
+    elif isinstance(body.response_format, SchemaFormat):
+        found["output_schema"] = body.response_format.json_schema.json_schema
+        found["output_name"] = body.response_format.json_schema.name
+    return found
+
+
+def read_image(url: str, param: str) -> dict[str, str]:
+    """A picture by its ``data:`` URL. Raises `Refused` for an address, which would be fetched past every rule."""
+    head, found, data = url.partition(";base64,")
+    if not found or not head.startswith("data:image/"):
+        raise refuse(param, f"{param}: give the picture's bytes as data:image/…;base64,…; addresses are not fetched")
+    return {"type": "image", "media_type": head.removeprefix("data:"), "data": data}
+
+
+def _message(message: Message, at: int) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "role": "system" if message.role == "developer" else message.role,
+        "content": _content(message, at),
+    }
+    if message.tool_calls:
+        found["tool_calls"] = [
+            {"id": call.id, "name": call.function.name, "arguments": call.function.arguments}
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        found["tool_call_id"] = message.tool_call_id
+    return found
+
+
+def _content(message: Message, at: int) -> str | list[dict[str, str]]:
+    if message.content is None or isinstance(message.content, str):
+        return message.content or message.refusal or ""
+    return [
+        read_image(part.image_url.url, f"messages.{at}.content.{number}.image_url.url")
+        if isinstance(part, ImagePart)
+        else {"type": "text", "text": part.text}
+        for number, part in enumerate(message.content)
+    ]
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function = tool.function
+    found: dict[str, Any] = {"name": function.name, "description": function.description or ""}
+    if function.parameters is not None:
+        found["parameters"] = function.parameters
+    return found

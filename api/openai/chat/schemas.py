@@ -1,0 +1,140 @@
+"""``chat/completions`` as it is sent."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from api.openai.parameters import Common, JsonSchema, OutputTokens, Strict, Zero
+from pipelines.models.schemas import MESSAGES_MAX, TOOLS_MAX, Name
+
+
+class TextPart(Strict):
+    """Text."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ImageUrl(Strict):
+    """A picture; only a ``data:`` URL is read."""
+
+    url: str
+    detail: Literal["auto", "low", "high", "original"] | None = None
+
+
+class ImagePart(Strict):
+    """A picture."""
+
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
+Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+
+
+class CalledFunction(Strict):
+    """What was called."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(Strict):
+    """A call that the assistant asked for."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
+class Message(Strict):
+    """A message of any role. An assistant's may come as it was received."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[Part] | None = None
+    name: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+    refusal: str | None = None
+    annotations: list[Any] | None = None
+    audio: None = None
+    function_call: None = None
+
+
+class Function(Strict):
+    """A tool's function."""
+
+    name: Name
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class Tool(Strict):
+    """A tool that the model may ask for."""
+
+    type: Literal["function"]
+    function: Function
+
+
+class NamedFunction(Strict):
+    """A function's name."""
+
+    name: str
+
+
+class NamedTool(Strict):
+    """The tool that has to be called."""
+
+    type: Literal["function"]
+    function: NamedFunction
+
+
+class TextFormat(Strict):
+    """Text."""
+
+    type: Literal["text"]
+
+
+class ObjectFormat(Strict):
+    """Any JSON object."""
+
+    type: Literal["json_object"]
+
+
+class SchemaFormat(Strict):
+    """JSON that obeys a schema."""
+
+    type: Literal["json_schema"]
+    json_schema: JsonSchema
+
+
+Format = Annotated[TextFormat | ObjectFormat | SchemaFormat, Field(discriminator="type")]
+
+
+class StreamOptions(Strict):
+    """How to stream. Nothing is obfuscated, whatever is asked."""
+
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+Stop = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+class CreateCompletion(Common):
+    """The body."""
+
+    messages: list[Message] = Field(min_length=1, max_length=MESSAGES_MAX)
+    tools: list[Tool] | None = Field(None, max_length=TOOLS_MAX)
+    tool_choice: Literal["auto", "none", "required"] | NamedTool | None = None
+    response_format: Format | None = None
+    stop: Stop | list[Stop] | None = None
+    max_tokens: OutputTokens | None = None
+    max_completion_tokens: OutputTokens | None = None
+    stream_options: StreamOptions | None = None
+    n: Literal[1] | None = None
+    logprobs: Literal[False] | None = None
+    presence_penalty: Zero | None = None
+    frequency_penalty: Zero | None = None
+    modalities: list[Literal["text"]] | None = None

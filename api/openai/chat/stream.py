@@ -1,0 +1,84 @@
+"""A chat completion in chunks."""
+
+from typing import Any
+
+from fastapi import Request
+
+from api.openai.chat.wire import choice, chunk, finish_reason, tool_call, usage
+from api.openai.errors import Failure, of_job
+from api.openai.streams import DialectStream, Told, sse
+from api.openai.told import Retold, ToldText
+from core.jobs.records import JobRecord
+
+_DONE = b"data: [DONE]\n\n"
+_INTERRUPTED = Failure(503, "stream_interrupted", "the stream was cut off before the answer was whole; ask again")
+_RETOLD = Failure(
+    502, "answer_begun_anew", "the model was cut off and a second attempt answered otherwise; ask again without stream"
+)
+
+
+class CompletionStream(DialectStream):
+    """``chat.completion.chunk`` events up to ``[DONE]``, or to an error."""
+
+    def __init__(self, request: Request, job: JobRecord, model: str, *, include_usage: bool, cancels: bool) -> None:
+        super().__init__(request, job, cancels=cancels)
+        self._model = model
+        self._text = ToldText()
+        self._has_begun = False
+        # OpenAI shows `usage: null` on every chunk when the usage was asked for.
+        self._more: dict[str, Any] = {"usage": None} if include_usage else {}
+
+    async def translate(self, event: Told) -> bytes:
+        """The chunks of one event."""
+        try:
+            if event.type == "message.delta":
+                return self._tell(self._text.hear(event.attempt, event.data))
+            if event.type == "job.waiting":
+                return await self._give_up()
+            return await self._finish() if event.type in _FINAL else b""
+        except Retold:
+            self.give_up()
+            return _error(_RETOLD)
+
+    def interrupted(self) -> bytes:
+        """See `DialectStream.interrupted`."""
+        return _error(_INTERRUPTED)
+
+    def _tell(self, text: str) -> bytes:
+        return self._begin() + self._chunk({"content": text}) if text else b""
+
+    def _begin(self) -> bytes:
+        if self._has_begun:
+            return b""
+        self._has_begun = True
+        return self._chunk({"role": "assistant", "content": "", "refusal": None})
+
+    def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
+        return sse(chunk(self.job, self._model, [choice(delta, finish)], **self._more))
+
+    async def _finish(self) -> bytes:
+        job, result = await self.result()
+        if result is None:
+            return _error(of_job(job))
+        pieces = [self._begin(), self._tell(self._text.complete(result["text"]))]
+        pieces += [
+            self._chunk({"tool_calls": [{"index": number, **tool_call(call)}]})
+            for number, call in enumerate(result["tool_calls"])
+        ]
+        pieces.append(self._chunk({}, finish_reason(result)))
+        if self._more:
+            pieces.append(sse(chunk(job, self._model, [], usage=usage(result["usage"]))))
+        return b"".join([*pieces, _DONE])
+
+    async def _give_up(self) -> bytes:
+        """Whoever streams a completion waits for an answer, not for somebody else."""
+        job, _ = await self.result()
+        self.give_up()
+        return _error(of_job(job))
+
+
+_FINAL = frozenset({"job.succeeded", "job.failed", "job.cancelled", "job.expired", "job.rejected"})
+
+
+def _error(failure: Failure) -> bytes:
+    return sse({"error": failure.body()})

@@ -1,0 +1,88 @@
+"""What `models.chat` answered, as a chat completion and as its chunks."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.jobs.records import JobRecord
+from core.kit.ids import JOB, encode
+
+_FINISHES = {"length": "length", "tool_calls": "tool_calls", "content_filter": "content_filter"}
+
+
+def completion_id(job: JobRecord) -> str:
+    """The job's id, in the form that clients know."""
+    return f"chatcmpl-{encode(JOB, job.id).partition('_')[2]}"
+
+
+def completion(job: JobRecord, result: Mapping[str, Any]) -> dict[str, Any]:
+    """``chat.completion``."""
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": result["text"] or (None if result["tool_calls"] else ""),
+        "refusal": None,
+        "annotations": [],
+    }
+    if result["tool_calls"]:
+        message["tool_calls"] = [tool_call(call) for call in result["tool_calls"]]
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason(result)}
+    return {
+        "id": completion_id(job),
+        "object": "chat.completion",
+        "created": int(job.created_at.timestamp()),
+        "model": result["model"],
+        "choices": [choice],
+        "usage": usage(result["usage"]),
+        "system_fingerprint": None,
+        "service_tier": "default",
+    }
+
+
+def chunk(job: JobRecord, model: str, choices: Sequence[Mapping[str, Any]], **more: Any) -> dict[str, Any]:
+    """``chat.completion.chunk``."""
+    return {
+        "id": completion_id(job),
+        "object": "chat.completion.chunk",
+        "created": int(job.created_at.timestamp()),
+        "model": model,
+        "choices": choices,
+        **more,
+    }
+
+
+def choice(delta: Mapping[str, Any], finish: str | None = None) -> dict[str, Any]:
+    """The one choice of a chunk."""
+    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+
+
+def finish_reason(result: Mapping[str, Any]) -> str:
+    """Why it ended; that a model found no answer is an ordinary end here."""
+    return _FINISHES.get(result["finish"], "stop")
+
+
+def tool_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    """One tool call."""
+    return {
+        "id": call["id"],
+        "type": "function",
+        "function": {"name": call["name"], "arguments": call["arguments"]},
+    }
+
+
+def usage(used: Mapping[str, Any]) -> dict[str, Any]:
+    """``usage``, in totals."""
+    return {
+        "prompt_tokens": used["input_tokens"],
+        "completion_tokens": used["output_tokens"],
+        "total_tokens": used["input_tokens"] + used["output_tokens"],
+        "prompt_tokens_details": {
+            "cached_tokens": used["cached_input_tokens"],
+            "cache_write_tokens": used["cache_write_tokens"],
+            "audio_tokens": 0,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": used["reasoning_tokens"],
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }

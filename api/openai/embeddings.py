@@ -1,0 +1,57 @@
+"""``/openai/v1/embeddings``: vectors of a gateway model, as a job of `models.embed`."""
+
+import base64
+import struct
+from typing import Annotated, Any, Literal
+
+from fastapi import Request, Response
+from pydantic import Field, StringConstraints
+
+from api.answers import respond_json
+from api.jobs.submitting import check_input, find_manifest
+from api.openai.errors import refuse
+from api.openai.jobs import finish, labels, resolve_model, submit
+from api.openai.parameters import ModelName, Strict, Text512
+from api.routing import caller, new_router, requires
+from pipelines.models.schemas import TEXTS_MAX
+
+EMBED = "models.embed"
+router = new_router("/openai/v1/embeddings", "openai")
+_Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class CreateEmbeddings(Strict):
+    """The body."""
+
+    model: ModelName
+    # Token ids are read only to say what is wrong with them: they are one model's own.
+    input: _Text | Annotated[list[_Text] | list[int] | list[list[int]], Field(min_length=1, max_length=TEXTS_MAX)]
+    encoding_format: Literal["float", "base64"] | None = None
+    user: Text512 | None = None
+
+
+@router.post("", include_in_schema=False)
+@requires("jobs:write")
+async def create_embeddings(request: Request, body: CreateEmbeddings) -> Response:
+    """Embed texts."""
+    manifest = find_manifest(EMBED, caller(request))
+    texts = [body.input] if isinstance(body.input, str) else body.input
+    if not all(isinstance(text, str) for text in texts):
+        raise refuse("input", "input: send texts; token ids are not read (LangChain: check_embedding_ctx_length=False)")
+    given: dict[str, Any] = {"model": body.model, "texts": texts}
+    check_input(manifest, given, ("body",))
+    await resolve_model(request, EMBED, body.model)
+    job = await submit(request, EMBED, given, labels(None, body.user, object="embedding"))
+    ended, result = await finish(request, job)
+    tokens = sum(line["input_tokens"] for line in ended.usage)
+    read = str if body.encoding_format == "base64" else _floats
+    data = [
+        {"object": "embedding", "index": number, "embedding": read(vector)}
+        for number, vector in enumerate(result["vectors"])
+    ]
+    used = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return respond_json({"object": "list", "data": data, "model": result["model"], "usage": used})
+
+
+def _floats(vector: str) -> list[float]:
+    return [value for (value,) in struct.iter_unpack("<f", base64.b64decode(vector))]

@@ -1,0 +1,136 @@
+"""Refusals in the shape that OpenAI's clients read: ``{"error": {"message", "type", "param", "code"}}``.
+
+Waybill's own code stays beside it as ``waybill_code``, so that nothing is lost by speaking the other dialect.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from core.jobs.records import JobRecord
+from core.jobs.states import JobState
+from core.kit.telemetry import current_trace_id
+
+INVALID = "invalid_request_error"
+SERVER = "server_error"
+QUOTA = "insufficient_quota"
+_DOCUMENTED = "see docs/reference/openai.md for what is supported"
+
+# Where OpenAI answers with another status than we do: its clients choose their exception by it.
+_STATUSES = {422: 400, 402: 429}
+_KINDS = {
+    401: "authentication_error",
+    402: QUOTA,
+    403: "permission_error",
+    429: "rate_limit_error",
+}
+_CODES = {
+    "key_missing": "invalid_api_key",
+    "key_unknown": "invalid_api_key",
+    "key_expired": "invalid_api_key",
+    "key_revoked": "invalid_api_key",
+    "token_invalid": "invalid_api_key",
+    "token_expired": "invalid_api_key",
+    "route_not_found": "unknown_url",
+    "rate_limited": "rate_limit_exceeded",
+    "budget_exhausted": QUOTA,
+    "quota_exceeded": QUOTA,
+    "model_unknown": "model_not_found",
+    "capability_unknown": "model_not_found",
+    "job_not_found": "response_not_found",
+}
+_FIELD_CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unsupported_parameter"}
+# What the same request may do better a moment later.
+_WORTH_REPEATING = frozenset({"rate_limited", "idempotency_in_progress", "request_timeout", "database_unavailable"})
+
+# How a job failed, as a status: what is not here is our side's failure.
+_OF_JOBS = {
+    "model_unknown": 404,
+    "model_lacks_ability": 400,
+    "model_request_invalid": 400,
+    "question_missing": 400,
+    "image_malformed": 400,
+    "invalid_input": 400,
+    "file_not_found": 400,
+    "budget_exhausted": 402,
+    "model_data_class": 403,
+    "policy_denied": 403,
+    "provider_rate_limited": 429,
+    "deadline": 504,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A refusal, in both dialects' words. `status` is ours."""
+
+    status: int
+    code: str
+    message: str
+    param: str | None = None
+    repeat: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self) -> dict[str, Any]:
+        """The ``error`` object."""
+        kind = _KINDS.get(self.status, SERVER if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR else INVALID)
+        return {
+            "message": self.message,
+            "type": kind,
+            "param": self.param,
+            "code": _CODES.get(self.code, self.code),
+            "waybill_code": self.code,
+            "trace_id": current_trace_id(),
+        }
+
+    def respond(self) -> Response:
+        """The answer."""
+        headers = {**self.headers, "x-should-retry": "true" if self.repeat else "false", "cache-control": "no-store"}
+        status = _STATUSES.get(self.status, self.status)
+        return Response(orjson.dumps({"error": self.body()}), status, headers, "application/json")
+
+
+def of_problem(status: int, problem: Mapping[str, Any], headers: Mapping[str, str]) -> Failure:
+    """A problem document of ours as a failure; `headers` are those that go along."""
+    code = str(problem.get("code", "error"))
+    if code == "quota_exceeded":
+        status = HTTPStatus.PAYMENT_REQUIRED
+    first = next(iter(problem.get("errors") or ()), None)
+    if first is None:
+        return Failure(status, code, str(problem.get("detail", "")), None, code in _WORTH_REPEATING, headers)
+    param = first["path"].partition(".")[2] or None
+    if code == "validation_error":
+        code = _FIELD_CODES.get(first["code"], "invalid_value")
+    message = f"{param}: {first['message']}" if param else first["message"]
+    if code == "unsupported_parameter":
+        message = f"Unsupported parameter: '{param}'; leave it out ({_DOCUMENTED})."
+    return Failure(status, code, message, param, code in _WORTH_REPEATING, headers)
+
+
+def of_job(job: JobRecord) -> Failure:
+    """Why there is no answer of a job that has ended without one, or waits for somebody."""
+    if job.state is JobState.CANCELLED:
+        return Failure(409, "cancelled", "the job was cancelled")
+    found = job.error or {}
+    code = str(found.get("code") or job.reason or job.state)
+    status = 504 if job.state is JobState.EXPIRED else _OF_JOBS.get(code, 500)
+    message = str(found.get("message") or f"the job ended {job.state}: {job.reason}")
+    # The gateway and the worker have tried again as often as it was worth it: layers add up, and never multiply.
+    return Failure(status, code, message)
+
+
+class Refused(Exception):
+    """Ends a request of this dialect with a failure."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def refuse(param: str, message: str, *, code: str = "invalid_value", status: int = 400) -> Refused:
+    """The refusal of a parameter, by its name."""
+    return Refused(Failure(status, code, message, param))

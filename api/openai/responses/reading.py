@@ -1,0 +1,44 @@
+"""A response's body as the input of `models.chat`."""
+
+from typing import Any
+
+from api.openai.chat.reading import ANY_OBJECT
+from api.openai.errors import refuse
+from api.openai.responses.items import Messages, messages_of
+from api.openai.responses.schemas import CreateResponse, FunctionTool, ObjectFormat, SchemaFormat
+
+
+def input_of(body: CreateResponse, before: Messages) -> dict[str, Any]:
+    """The input: instructions, then what was said `before`, then what is said now. Raises `Refused`."""
+    if body.capability_input is not None:
+        raise refuse("capability_input", "capability_input: only a capability has an input of its own")
+    told: Messages = [] if body.instructions is None else [{"role": "system", "content": body.instructions}]
+    found: dict[str, Any] = {"model": body.model, "messages": [*told, *before, *messages_of(body.input)]}
+    if body.max_output_tokens is not None:
+        found["max_output_tokens"] = body.max_output_tokens
+    if body.temperature is not None:
+        found["temperature"] = body.temperature
+    tools = [_tool(tool, number) for number, tool in enumerate(body.tools or ())]
+    if tools:
+        found["tools"] = tools
+        choice = body.tool_choice
+        if choice is not None:
+            found["tool_choice"] = choice if isinstance(choice, str) else choice.name
+    elif body.tool_choice not in (None, "auto", "none"):
+        raise refuse("tool_choice", "tool_choice: there are no tools to choose from")
+    form = None if body.text is None else body.text.format
+    if isinstance(form, ObjectFormat):
+        found["output_schema"] = ANY_OBJECT
+    elif isinstance(form, SchemaFormat):
+        found["output_schema"] = form.json_schema
+        found["output_name"] = form.name
+    return found
+
+
+def _tool(tool: Any, number: int) -> dict[str, Any]:
+    if not isinstance(tool, FunctionTool):
+        raise refuse(f"tools.{number}", "tools: only functions; to search, name knowledge.search as model")
+    found: dict[str, Any] = {"name": tool.name, "description": tool.description or ""}
+    if tool.parameters is not None:
+        found["parameters"] = tool.parameters
+    return found

@@ -1,0 +1,158 @@
+"""``responses`` as they are asked for."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from api.openai.parameters import Common, JsonSchema, OutputTokens, Strict, Zero
+from pipelines.models.schemas import MESSAGES_MAX, TOOLS_MAX, Name
+
+
+class TextPart(Strict):
+    """Text, of a person or of an earlier answer, which may come as it was received."""
+
+    type: Literal["input_text", "output_text"]
+    text: str
+    annotations: list[Any] | None = None
+    logprobs: list[Any] | None = None
+    # The SDK's parsed answers carry it.
+    parsed: Any = None
+
+
+class ImagePart(Strict):
+    """A picture: a ``data:`` URL, or for a capability a file's id."""
+
+    type: Literal["input_image"]
+    image_url: str | None = None
+    file_id: str | None = None
+    detail: Literal["auto", "low", "high", "original"] | None = None
+
+
+class FilePart(Strict):
+    """An uploaded file, for capabilities that read files."""
+
+    type: Literal["input_file"]
+    file_id: str
+
+
+Part = Annotated[TextPart | ImagePart | FilePart, Field(discriminator="type")]
+
+
+class MessageItem(Strict):
+    """A message."""
+
+    type: Literal["message"] = "message"
+    role: Literal["user", "assistant", "system", "developer"]
+    content: str | list[Part]
+    id: str | None = None
+    status: str | None = None
+    phase: str | None = None
+
+
+class CallItem(Strict):
+    """A tool call that an earlier response asked for."""
+
+    type: Literal["function_call"]
+    call_id: str
+    name: str
+    arguments: str
+    id: str | None = None
+    status: str | None = None
+    parsed_arguments: Any = None
+
+
+class CallOutputItem(Strict):
+    """What the tool answered."""
+
+    type: Literal["function_call_output"]
+    call_id: str
+    output: str | list[TextPart]
+    id: str | None = None
+    status: str | None = None
+
+
+def _kind(item: Any) -> str:
+    return str(item.get("type", "message")) if isinstance(item, dict) else str(getattr(item, "type", "message"))
+
+
+Item = Annotated[
+    Annotated[MessageItem, Tag("message")]
+    | Annotated[CallItem, Tag("function_call")]
+    | Annotated[CallOutputItem, Tag("function_call_output")],
+    Discriminator(_kind),
+]
+
+
+class FunctionTool(Strict):
+    """A tool of the client's own."""
+
+    type: Literal["function"]
+    name: Name
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class FileSearchTool(Strict):
+    """Where a capability searches: the ids of knowledge bases."""
+
+    type: Literal["file_search"]
+    vector_store_ids: list[str] = Field(min_length=1, max_length=20)
+
+
+Tool = Annotated[FunctionTool | FileSearchTool, Field(discriminator="type")]
+
+
+class NamedTool(Strict):
+    """The tool that has to be called."""
+
+    type: Literal["function"]
+    name: str
+
+
+class TextFormat(Strict):
+    """Text."""
+
+    type: Literal["text"]
+
+
+class ObjectFormat(Strict):
+    """Any JSON object."""
+
+    type: Literal["json_object"]
+
+
+class SchemaFormat(JsonSchema):
+    """JSON that obeys a schema."""
+
+    type: Literal["json_schema"]
+
+
+class TextOptions(Strict):
+    """The form of the answer."""
+
+    format: Annotated[TextFormat | ObjectFormat | SchemaFormat, Field(discriminator="type")] | None = None
+
+
+class StreamOptions(Strict):
+    """Nothing is obfuscated, whatever is asked."""
+
+    include_obfuscation: bool | None = None
+
+
+class CreateResponse(Common):
+    """The body. `capability_input` is ours: fields of a capability's input beside the text."""
+
+    input: str | Annotated[list[Item], Field(min_length=1, max_length=MESSAGES_MAX)]
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    background: bool | None = None
+    max_output_tokens: OutputTokens | None = None
+    tools: list[Tool] | None = Field(None, max_length=TOOLS_MAX)
+    tool_choice: Literal["auto", "none", "required"] | NamedTool | None = None
+    text: TextOptions | None = None
+    stream_options: StreamOptions | None = None
+    capability_input: dict[str, Any] | None = None
+    truncation: Literal["disabled"] | None = None
+    top_logprobs: Zero | None = None
+    include: Annotated[list[str], Field(max_length=0)] | None = None

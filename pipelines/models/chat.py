@@ -1,0 +1,155 @@
+"""`models.chat`: one call of one model."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from core.capability import JobContext
+from core.gateway.calls import RoutedStream
+from core.gateway.models import (
+    ChatRequest,
+    Finish,
+    Image,
+    Message,
+    Part,
+    Passage,
+    Question,
+    Readable,
+    Role,
+    Text,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+    Usage,
+)
+from core.kit.errors import CapabilityFailure
+from pipelines._kit.resources import get_gateway
+from pipelines.models.schemas import ChatInput, ChatMessage, ChatOutput, ChatToolCall, ChatUsage, ImagePart
+
+_BETWEEN = "\n\n"
+
+
+class Models(Protocol):
+    """The part of a job's models that is used here."""
+
+    def chat(self, name: str, request: ChatRequest) -> AbstractContextManager[RoutedStream]:
+        """Begin to answer."""
+
+
+class Gateway(Protocol):
+    """The part of `core.gateway.service.Gateway` that is used here."""
+
+    def for_job(self, ctx: JobContext) -> Models:
+        """The models, for one attempt of one job."""
+
+
+class Chat:
+    """Runs a conversation's next turn. Safe in several threads."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def run(self, ctx: JobContext, payload: ChatInput) -> ChatOutput:
+        """Ask, and hand every piece of the answer on. Raises what `core.gateway.calls.JobModels.chat` raises."""
+        pieces: list[str] = []
+        calls: list[ToolCall] = []
+        with self._gateway.for_job(ctx).chat(payload.model, request_of(payload)) as stream:
+            for chunk in stream:
+                if chunk.text:
+                    pieces.append(chunk.text)
+                    ctx.delta(chunk.text)
+                calls.extend(chunk.tool_calls)
+            finish = stream.finish or Finish.STOP
+            return ChatOutput(
+                text="".join(pieces),
+                tool_calls=[ChatToolCall(id=call.id, name=call.name, arguments=call.arguments) for call in calls],
+                finish="tool_calls" if calls and finish is Finish.STOP else finish.value,
+                model=stream.model.model,
+                version=stream.model.version,
+                usage=_usage(stream.usage),
+            )
+
+
+def request_of(asked: ChatInput) -> ChatRequest:
+    """The input as the gateway takes it. Raises `CapabilityFailure` for a picture that is none."""
+    system = [_plain(message) for message in asked.messages if message.role == "system"]
+    turns = [message for message in asked.messages if message.role != "system"]
+    last = max((at for at, message in enumerate(turns) if message.role == "user"), default=-1)
+    return ChatRequest(
+        system=_BETWEEN.join(system),
+        messages=tuple(_message(message, at, is_last=at == last) for at, message in enumerate(turns)),
+        tools=tuple(ToolSpec(tool.name, tool.description, tool.parameters) for tool in asked.tools),
+        tool_choice=asked.tool_choice,
+        output_schema=asked.output_schema,
+        output_name=asked.output_name,
+        stop=tuple(asked.stop),
+        max_output_tokens=asked.max_output_tokens,
+        temperature=asked.temperature,
+        render=render,
+    )
+
+
+def render(parts: Sequence[Readable]) -> str:
+    """A user's text as it was written: nothing is numbered and nothing added."""
+    return "".join(part.text for part in parts)
+
+
+def _message(message: ChatMessage, at: int, *, is_last: bool) -> Message:
+    if message.role == "tool":
+        return Message(Role.TOOL, (ToolResult(message.tool_call_id or "", _plain(message)),))
+    if message.role == "assistant":
+        text = _plain(message)
+        calls = (ToolCall(call.id, call.name, call.arguments) for call in message.tool_calls)
+        return Message(Role.ASSISTANT, (*((Text(text),) if text else ()), *calls))
+    return Message(Role.USER, (*_images(message), *_readable(_plain(message), at, is_last=is_last)))
+
+
+def _readable(text: str, at: int, *, is_last: bool) -> tuple[Part, ...]:
+    """A user's text in parts that together are the text.
+
+    A model that only quotes (``local/extractive``) answers the last paragraph from what stands before it.
+    """
+    before, gap, question = text.rpartition(_BETWEEN) if is_last else (text, "", "")
+    found: list[Part] = []
+    if before or gap:
+        found.append(Passage(f"message-{at}", before + gap, document="conversation"))
+    if question:
+        found.append(Question(question))
+    return tuple(found)
+
+
+def _plain(message: ChatMessage) -> str:
+    if isinstance(message.content, str):
+        return message.content
+    return _BETWEEN.join(part.text for part in message.content if not isinstance(part, ImagePart))
+
+
+def _images(message: ChatMessage) -> tuple[Image, ...]:
+    if isinstance(message.content, str):
+        return ()
+    return tuple(Image(part.media_type, _bytes(part)) for part in message.content if isinstance(part, ImagePart))
+
+
+def _bytes(part: ImagePart) -> bytes:
+    try:
+        return base64.b64decode(part.data, validate=True)
+    except binascii.Error:
+        raise CapabilityFailure("a picture is not valid base64", code="image_malformed") from None
+
+
+def _usage(used: Usage) -> ChatUsage:
+    return ChatUsage(
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
+        cached_input_tokens=used.cached_input_tokens,
+        cache_write_tokens=used.cache_write_tokens,
+        reasoning_tokens=used.reasoning_tokens,
+        estimated=used.estimated,
+    )
+
+
+def build() -> Chat:
+    """The entry point named by the manifest."""
+    return Chat(get_gateway())

@@ -1,0 +1,34 @@
+"""What the models folder offers: a model of the registry by itself, as a job like any other."""
+
+from core.capability import Manifest
+from pipelines.models.schemas import CHAT_EXAMPLES, EMBED_EXAMPLES, ChatInput, ChatOutput, EmbedInput, EmbedOutput
+
+CHAT = Manifest(
+    id="models.chat",
+    version="1",
+    title="Ask a model",
+    description=(
+        "Continues a conversation with one message of a model of the registry: text, calls of your tools, or JSON that"
+        " obeys a schema. The text streams as `message.delta` events. `/openai/v1` speaks to this capability."
+    ),
+    input=ChatInput,
+    output=ChatOutput,
+    entry="pipelines.models.chat:build",
+    examples=CHAT_EXAMPLES,
+    deadline_seconds=600,
+    price_hint="one call of the model that is named",
+    shadowable=True,
+)
+
+EMBED = Manifest(
+    id="models.embed",
+    version="1",
+    title="Turn texts into vectors",
+    description="Embeds texts with an embedding model of the registry. `/openai/v1/embeddings` speaks to it.",
+    input=EmbedInput,
+    output=EmbedOutput,
+    entry="pipelines.models.embed:build",
+    examples=EMBED_EXAMPLES,
+    deadline_seconds=600,
+    price_hint="free with the embedded model; otherwise what the model that is named costs",
+)

@@ -1,0 +1,165 @@
+"""What `models.chat` and `models.embed` take and give: the contract that the API publishes as JSON Schema."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+MESSAGES_MAX = 2000
+TOOLS_MAX = 128
+TEXTS_MAX = 2048
+# As many as an answer gets when nobody says how many: money for all of them is set aside before the call.
+OUTPUT_TOKENS_DEFAULT = 4096
+OUTPUT_TOKENS_MAX = 200_000
+
+Model = Annotated[
+    str, Field(min_length=1, max_length=200, description="A model of the registry, or an alias.", examples=["default"])
+]
+# What every provider takes for the name of a tool or a schema.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TextPart(_Strict):
+    """Text."""
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+class ImagePart(_Strict):
+    """A picture, by its bytes: addresses are not fetched."""
+
+    type: Literal["image"] = "image"
+    media_type: str = Field(pattern=r"^image/[a-z0-9.+-]{1,50}$", examples=["image/png"])
+    data: str = Field(min_length=4, description="The bytes in base64.")
+
+
+Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+
+
+class ChatToolCall(_Strict):
+    """A tool call; `arguments` is the JSON that the model wrote, valid or not."""
+
+    id: str = Field(min_length=1, max_length=200)
+    name: str = Field(min_length=1, max_length=200)
+    arguments: str
+
+
+class ChatMessage(_Strict):
+    """One message. System messages are read before all others, whatever their place."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str | list[Part] = ""
+    tool_calls: list[ChatToolCall] = Field(default_factory=list, max_length=TOOLS_MAX)
+    tool_call_id: str | None = Field(None, description="Of a tool's message: the call that it answers.")
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        if (self.role == "tool") != (self.tool_call_id is not None):
+            raise ValueError("tool_call_id belongs to messages of the role tool, and to each of them")
+        if self.tool_calls and self.role != "assistant":
+            raise ValueError("only an assistant's message holds tool calls")
+        if self.role != "user" and any(isinstance(part, ImagePart) for part in self.content):
+            raise ValueError("only a user's message holds pictures")
+        return self
+
+
+class ChatTool(_Strict):
+    """A tool that the model may ask for; whoever submits the job carries it out."""
+
+    name: Name
+    description: str = ""
+    parameters: dict[str, Any] = Field(
+        default_factory=lambda: {"type": "object", "properties": {}}, description="JSON Schema of its arguments."
+    )
+
+
+class ChatInput(_Strict):
+    """A conversation to be continued by one message."""
+
+    model: Model
+    messages: list[ChatMessage] = Field(
+        min_length=1, max_length=MESSAGES_MAX, description="What was said so far, oldest first."
+    )
+    tools: list[ChatTool] = Field(
+        default_factory=list, max_length=TOOLS_MAX, description="What the model may ask to be called."
+    )
+    tool_choice: str = Field("auto", max_length=64, description="`auto`, `none`, `required` or a tool's name.")
+    output_schema: dict[str, Any] | None = Field(None, description="JSON Schema that the answer must obey.")
+    output_name: Name = Field("answer", description="What the schema is called; some providers tell their models.")
+    stop: list[Annotated[str, StringConstraints(min_length=1, max_length=500)]] = Field(
+        default_factory=list, max_length=4, description="The answer ends before any of these."
+    )
+    max_output_tokens: int = Field(
+        OUTPUT_TOKENS_DEFAULT,
+        ge=1,
+        le=OUTPUT_TOKENS_MAX,
+        description="Where the answer is cut off. Money for all of them is set aside before the call.",
+    )
+    temperature: float = Field(1.0, ge=0, le=2, description="0 always takes the likeliest word; higher ones vary more.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if all(message.role == "system" for message in self.messages):
+            raise ValueError("`messages` must hold something besides system messages")
+        names = {tool.name for tool in self.tools}
+        if self.tool_choice not in {"auto", "none", "required", *names}:
+            raise ValueError("`tool_choice` names a tool that is not in `tools`")
+        return self
+
+
+class ChatUsage(_Strict):
+    """Tokens in totals: `input_tokens` holds the cached ones, `output_tokens` the reasoning."""
+
+    input_tokens: int = Field(ge=0)
+    output_tokens: int = Field(ge=0)
+    cached_input_tokens: int = Field(0, ge=0)
+    cache_write_tokens: int = Field(0, ge=0)
+    reasoning_tokens: int = Field(0, ge=0)
+    estimated: bool = Field(False, description="The provider reported nothing, so the tokens were counted here.")
+
+
+class ChatOutput(_Strict):
+    """The message that continues the conversation."""
+
+    text: str
+    tool_calls: list[ChatToolCall]
+    finish: Literal["stop", "length", "tool_calls", "content_filter", "no_answer"] = Field(
+        description="Why it ended; `no_answer`: the model says that what it was given does not answer."
+    )
+    model: str = Field(description="The model that answered, which may be a fallback.")
+    version: int | None = Field(description="Its version in the registry.")
+    usage: ChatUsage
+
+
+class EmbedInput(_Strict):
+    """Texts to be turned into vectors."""
+
+    model: Model
+    texts: list[Annotated[str, StringConstraints(min_length=1)]] = Field(
+        min_length=1, max_length=TEXTS_MAX, description="What is turned into vectors, one each."
+    )
+
+
+class EmbedOutput(_Strict):
+    """One vector of length 1 a text, in the order of the texts."""
+
+    model: str
+    dimensions: int = Field(ge=1)
+    vectors: list[str] = Field(description="Base64 of little-endian 32-bit floats, `dimensions` of them each.")
+
+
+CHAT_EXAMPLES = (
+    {
+        "model": "default",
+        "messages": [
+            {"role": "system", "content": "Answer in one sentence."},
+            {"role": "user", "content": "Claims must be filed within seven days.\n\nHow long may a claim be filed?"},
+        ],
+        "max_output_tokens": 200,
+    },
+)
+EMBED_EXAMPLES = ({"model": "embedding", "texts": ["Claims must be filed within seven days."]},)
