@@ -13,9 +13,11 @@ from tests.factories.capabilities import OTHER, PROBE
 OFFERED = {PROBE.id: PROBE, OTHER.id: OTHER}
 
 
-def validator(*, default: str | None = "probe.act", needs_cap: bool = False, **shared: str) -> LineValidator:
+def validator(
+    *, default: str | None = "probe.act", needs_cap: bool = False, shared: Mapping[str, str] | None = None
+) -> LineValidator:
     return LineValidator(
-        OFFERED, frozenset({"probe.act"}), default=default, shared_metadata=shared, needs_cap=needs_cap
+        OFFERED, frozenset({"probe.act"}), default=default, shared_metadata=shared or {}, needs_cap=needs_cap
     )
 
 
@@ -91,7 +93,7 @@ def test_json_that_is_none_too_long_or_too_deep() -> None:
 def test_labels_of_batch_and_line_count_together() -> None:
     shared = {f"of the batch {number}": "" for number in range(32)}
     line: Mapping[str, Any] = {"custom_id": "a", "input": {}, "metadata": {"one more": ""}}
-    assert validator(**shared).check(1, line) is None
+    assert validator(shared=shared).check(1, line) is None
 
 
 def test_a_cap_for_all_needs_one_for_each_unless_the_capability_has_one() -> None:
