@@ -16,6 +16,7 @@ from api.limits.gate import RateGate
 from api.project_events.feed import Feeds
 from api.stream_guard import StreamGuard
 from api.streaming import LiveHub
+from core.batches.service import Batches
 from core.files.service import FileService
 from core.jobs.live import LivePublisher
 from core.jobs.retention.service import RetentionService
@@ -67,6 +68,7 @@ class Runtime:
         self.rates = RateGate(settings)
         self.jobs = JobService(settings, self.blobs, self.limit_book)
         self.files = FileService(settings, self.blobs)
+        self.batches = Batches(self.jobs)
         self.knowledge = KnowledgeService()
         self.budgets = BudgetService()
         self.models = ModelRegistry(read_deployments(settings))

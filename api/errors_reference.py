@@ -71,6 +71,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
     404: (
         ("alias_not_found", "no such alias in the organization", _ID),
         ("audit_record_not_found", "no such record in the organization", _ID),
+        ("batch_not_found", "no such batch in the project", _ID),
         ("blob_not_found", "the file behind it is gone", "submit or upload it again"),
         ("artifact_not_found", "the job has no artifact of that name", "list the job's artifacts"),
         ("budget_not_found", "no such budget in the organization", _ID),
@@ -113,6 +114,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
     405: (("method_not_allowed", "the route exists, the method does not", "see `Allow`"),),
     408: (("request_timeout", "the body did not arrive in time", "send it again"),),
     409: (
+        ("batch_validating", "the file of the batch is being looked at", "read the batch until it is `in_progress`"),
         ("upload_incomplete", "bytes of the upload are missing", "send the rest from `offset`"),
         ("upload_offset_mismatch", "the part does not begin where the last one ended", "begin at `offset`"),
         ("audit_record_not_sealed", "the record was written a moment ago", "again in a few seconds"),
@@ -152,6 +154,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ),
     ),
     410: (
+        ("batch_erased", "retention took the lines and results of the batch away", "create it again"),
         ("gone", "it existed, and its retention has ended", "submit it again"),
         ("history_expired", "retention took the job's events away", "read the job instead"),
         ("webhook_body_erased", "retention took the message away", "read the job instead"),
@@ -163,6 +166,11 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
     ),
     416: (("range_not_satisfiable", "the range begins behind the end", "the member `size_bytes` is the length"),),
     422: (
+        (
+            "batch_lines_invalid",
+            "lines of the batch are wrong, and none was started; `errors` names them",
+            "mend them all",
+        ),
         ("digest_mismatch", "what came is not what was announced", "begin a new upload"),
         ("upload_too_long", "more bytes than the upload was announced with", "announce the file's true size"),
         ("capability_unknown", "no such capability", "`GET /v1/capabilities`"),
@@ -222,6 +230,18 @@ FIELDS: dict[str, str] = {
     "alias_invalid": "a capability of the form `<folder>.<verb>`",
     "below_zero": "take away at most what the call cost",
     "answer_invalid": "an answer that matches the question's JSON Schema",
+    "capability_denied": "another capability, or a key that is for it and holds its scopes",
+    "custom_id": "1 to 200 characters",
+    "duplicate_custom_id": "every line its own",
+    "extra_forbidden": "leave it out",
+    "line_too_long": "at most a mebibyte of JSON a line; large inputs go into files",
+    "malformed_json": "one JSON object a line",
+    "max_line_cost_missing": "with `max_cost_usd`, `max_line_cost_usd` as well",
+    "metadata": "at most 32 labels, names of 1 to 64 and texts of at most 512 characters",
+    "nesting_too_deep": "at most 64 levels",
+    "no_lines": "a file with a JSON object in each line",
+    "object_expected": "an object",
+    "too_many_lines": "at most 50,000 lines: split the batch",
     "capability_not_shadowable": "its jobs may act on the world or ask people, so none is run twice",
     "capability_unknown": "no such capability",
     "experiment_invalid": "an experiment that can be run; `message` says what is wrong",
@@ -248,10 +268,15 @@ FIELDS: dict[str, str] = {
 
 # How a job ended or why it waits: `reason`, and `error.code` of one that failed.
 FAILURES: dict[str, str] = {
+    "key_revoked": "the key that asked was revoked: nothing more is started for it",
+    "batch_cancelled": "the batch was cancelled before this line was started",
+    "cost_cap_reached": "too little of the batch's `max_cost_usd` was left to start this line",
     "web_search_off": "the job asks for the web, and the operator has configured no search service",
     "remote_bad_answer": "a service answered with something that is no result; see its logs",
     "remote_capabilities_invalid": "the operator's file of remote capabilities says something wrong",
     "remote_not_answered": "a service accepted the work and its entry does not say that it is to be asked again",
+    "process_unavailable": "the process that opens files did not start (tried again)",
+    "recognition_failed": "the process that recognises print or speech ended unexpectedly (tried again)",
     "remote_refused": "a service refused the request for good",
     "remote_unavailable": "a service could not be reached, or said that it is overloaded, on every try",
     "file_not_found": "the job's input names a file that its project does not have",
@@ -305,7 +330,6 @@ FAILURES: dict[str, str] = {
     "provider_unavailable": "the provider is overloaded (tried again)",
     "provider_unreachable": "the provider cannot be reached (tried again)",
     "question_missing": "the request holds no question",
-    "reader_unavailable": "what reads this format is not installed on the worker",
     "retry": "failed, and will be tried again",
     "schema_invalid": "the schema to fill is none, or uses what is not read",
     "text_too_long": "the files hold more text than one model call reads",

@@ -4,6 +4,8 @@ from fastapi import APIRouter
 
 from api import documentation, health, keyset
 from api.audit import routes as audit
+from api.batches import results as batch_results
+from api.batches import routes as batches
 from api.budgets import alerts
 from api.budgets import routes as budgets
 from api.capabilities import routes as capabilities
@@ -51,6 +53,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     job_feedback.router,
     job_questions.router,
     job_tree.router,
+    batches.router,
+    batch_results.router,
     project_events.router,
     files.router,
     file_uploads.router,

@@ -1,6 +1,7 @@
-"""Ends the open streams of keys that were revoked or have expired."""
+"""Ends the open streams of keys that were revoked or have expired, and of tokens past their time."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
@@ -40,10 +41,11 @@ class StreamGuard:
 
     @contextmanager
     def watched(self, principal: Principal, stream: Stoppable) -> Iterator[None]:
-        """Stop `stream` when the caller's key ends; a token's stream is not watched, its own life being short."""
+        """Stop `stream` when the caller's key ends, or at the moment that its token names."""
         key_id = principal.key_id
         if key_id is None:
-            yield
+            with _stopped_at(principal.ends_at, stream):
+                yield
             return
         streams = self._streams.setdefault(key_id, set())
         streams.add(stream)
@@ -67,3 +69,17 @@ class StreamGuard:
             for key_id in ended:
                 for stream in tuple(self._streams.get(key_id, ())):
                     stream.put(Signal.STOP)
+
+
+@contextmanager
+def _stopped_at(moment: float | None, stream: Stoppable) -> Iterator[None]:
+    """Stop `stream` at `moment`, in Unix seconds, unless the block is left before."""
+    if moment is None:
+        yield
+        return
+    seconds = max(0.0, moment - time.time())
+    timer = asyncio.get_running_loop().call_later(seconds, stream.put, Signal.STOP)
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,6 +1,7 @@
 """Every table, imported for its effect on the metadata that Alembic and the migration test compare."""
 
 from core.audit import models as _audit
+from core.batches import models as _batches
 from core.files import models as _files
 from core.jobs import models as _jobs
 from core.jobs.retention import models as _retention
@@ -19,6 +20,7 @@ metadata = Base.metadata
 
 __all__ = [
     "_audit",
+    "_batches",
     "_experiments",
     "_files",
     "_jobs",

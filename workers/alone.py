@@ -15,9 +15,9 @@ from uuid import UUID
 from core.kit.ids import JOB, encode
 from core.kit.logging import configure_logging, get_logger
 from core.kit.metrics import WORKER_REPLACEMENTS
+from core.kit.parentage import be_first_to_go, end_with_parent
 from core.kit.settings import Settings
 from core.kit.telemetry import configure_tracing
-from workers.parentage import be_first_to_go, end_with_parent
 
 # Each child loads the capability once more; after a crash every job of the process would want one at the same time.
 # Who finds no turn leaves the job in the queue, and its message is sent again after ``redispatch_after_seconds``.

@@ -18,7 +18,9 @@ from core.audit.anchors import read_anchors
 from core.audit.export import export_once
 from core.audit.sealer import MOST as SEALED_AT_ONCE
 from core.audit.sealer import seal_once
+from core.batches.retention import erase_once as erase_batches
 from core.files.service import sweep as sweep_files
+from core.jobs.live import LivePublisher
 from core.jobs.retention.removal import run_once
 from core.jobs.service import JobService
 from core.kit.blob import BlobStore, open_blob_store
@@ -32,10 +34,12 @@ from core.ledger.invariants import check_invariants
 from core.registry.experiments.guard import EVERY_SECONDS as GUARD_SECONDS
 from core.registry.experiments.guard import guard_once
 from workers import shadows
+from workers.batches import BatchKeeper
 
 _SEAL_SECONDS = 1.0
 _EXPORT_SECONDS = 60.0
 _SHADOW_SECONDS = 2.0
+_BATCH_SECONDS = 0.5
 _IDLE_SECONDS = 1.0
 _VERIFIED_AT_ONCE = 50_000
 # Dispatchers that start together do not work together.
@@ -56,8 +60,9 @@ class _Chore:
 class Chores:
     """The regular duties of a dispatcher, apart from dispatching."""
 
-    def __init__(self, settings: Settings, database: Database, signer: Signer | None) -> None:
+    def __init__(self, settings: Settings, database: Database, signer: Signer | None, publisher: LivePublisher) -> None:
         self._settings = settings
+        self._publisher = publisher
         self._database = database
         self._signer = signer
         self._blobs: BlobStore | None = None
@@ -100,6 +105,18 @@ class Chores:
                         break
             except Exception as error:  # noqa: BLE001 - the next round must come
                 _tell("shadows", error)
+
+    def batch_forever(self, stop: threading.Event) -> None:
+        """Keep batches going, until `stop`."""
+        keeper: BatchKeeper | None = None
+        while not stop.is_set():
+            moved = 0
+            try:
+                keeper = keeper or BatchKeeper(self._settings, self._database, self._open_blobs(), self._publisher)
+                moved = keeper.run_once()
+            except Exception as error:  # noqa: BLE001 - the next round must come
+                _tell("batches", error)
+            stop.wait(0.0 if moved else _BATCH_SECONDS)
 
     def keep_house_forever(self, stop: threading.Event) -> None:
         """Do every other duty when it is due, one after the other, until `stop`."""
@@ -201,6 +218,11 @@ class Chores:
         while sweep_files(self._database, self._open_blobs()):
             pass
         run = run_once(self._database, self._open_blobs(), self._settings, self._signer)
+        batches = 0
+        while (erased := erase_batches(self._database, self._open_blobs(), self._settings)) > 0:
+            batches += erased
+        if batches:
+            _log.info("batches_erased", count=batches)
         if run.blanked or run.dropped:
             _log.info("retention_ran", jobs_blanked=sum(run.blanked.values()), partitions_dropped=run.dropped)
 

@@ -42,6 +42,7 @@ from core.ledger.records import CallIdentity, Settlement
 from workers import asking, calling
 from workers.metering import Meter
 from workers.services import Services
+from workers.settlements import Settlements
 
 # The label of a job that names the client's own user.
 END_USER = "end_user"
@@ -72,8 +73,11 @@ class AttemptContext:
         self._database = services.database
         self._single = services.database.single_tenant(job.organization_id)
         self._publisher = services.publisher
-        self._meter = Meter(job, services.database, services.prices, services.notes)
-        self._checkpoints = JobCheckpoints(services.database, job.id, job.organization_id, job.attempt)
+        self._settlements = Settlements(services.settlements)
+        self._meter = Meter(job, services.database, services.prices, self._settlements, services.notes)
+        self._checkpoints = JobCheckpoints(
+            services.database, job.id, job.organization_id, job.attempt, before_saving=self.wait_settled
+        )
         self._event_id = claim.event_id
         self._event_limit = claim.event_limit
         self._previous = claim.event_id
@@ -110,6 +114,10 @@ class AttemptContext:
     def is_lost(self) -> bool:
         """Whether another attempt may own the job."""
         return self._interruption is LeaseLost
+
+    def wait_settled(self) -> None:
+        """Until every call that has ended is settled. Raises what a settlement raised, `LeaseLost` among it."""
+        self._settlements.wait()
 
     # What the attempt may do.
 
@@ -148,6 +156,7 @@ class AttemptContext:
 
     def emit(self, event: str, data: Mapping[str, Any]) -> None:
         """Keep an event, then publish it. Raises `LeaseLost` when the fence refuses it."""
+        self.wait_settled()
         with self._events_lock:
             kept = self._next_event(event, data, kept=True)
             leases.keep_events(self._single, self.job_id, self.attempt, [kept])
@@ -156,7 +165,7 @@ class AttemptContext:
 
     @contextmanager
     def call_model(self, model: str | ModelRef, bound: Mapping[str, int]) -> Iterator[ModelCall]:
-        """Open a call, settle it when the block ends, and emit ``cost.updated``."""
+        """Open a call; when the block ends settle it, behind the caller, and emit ``cost.updated``."""
         self.check()
         with self._meter.call(model, bound, _step.get(), self._settle) as call:
             yield call
@@ -214,6 +223,7 @@ class AttemptContext:
     @contextmanager
     def keeping(self) -> Iterator[tuple[Session, Callable[[str, Mapping[str, Any]], None]]]:
         """A transaction that also keeps events; they are published once it has committed."""
+        self.wait_settled()
         with self._events_lock:
             kept: list[Event] = []
 
@@ -237,6 +247,7 @@ class AttemptContext:
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A transaction as the job's tenant."""
+        self.wait_settled()
         with self._database.tenant(self.organization_id) as session:
             yield session
 
@@ -248,6 +259,7 @@ class AttemptContext:
 
     def end(self, rule: Transition, event_type: str, data: Mapping[str, Any], **outcome: Any) -> Event:
         """Apply `rule`; returns the kept event, unpublished. Raises `LeaseLost`."""
+        self.wait_settled()
         with self._events_lock:
             event = self._next_event(event_type, data, kept=True)
             if event.is_final and (self._checkpoints.written or self.attempt > 1):

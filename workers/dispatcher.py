@@ -154,7 +154,7 @@ class Dispatcher:
 
     def __init__(self, settings: Settings, pools: Sequence[str]) -> None:
         self._settings = settings
-        self._database = Database(settings, application_name="waybill-dispatcher", pool_size=4)
+        self._database = Database(settings, application_name="waybill-dispatcher", pool_size=6)
         self._redis = connect(settings)
         self._publisher = LivePublisher(self._redis, settings)
         self._call_notes = CallNotes(self._redis, settings)
@@ -179,11 +179,12 @@ class Dispatcher:
     def run(self) -> None:
         """Dispatch until `stop`. Outages of Postgres or Redis are waited out."""
         threading.Thread(target=self._listen_forever, name="hints", daemon=True).start()
-        chores = Chores(self._settings, self._database, self._signer)
+        chores = Chores(self._settings, self._database, self._signer, self._publisher)
         duties = {
             "sealer": chores.seal_forever,
             "experiments": chores.guard_forever,
             "shadows": chores.shadow_forever,
+            "batches": chores.batch_forever,
             "housekeeping": chores.keep_house_forever,
         }
         for name, duty in duties.items():

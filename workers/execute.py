@@ -99,6 +99,7 @@ def _attempt(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
     """Run and end the attempt; returns the event of its end. Raises `LeaseLost`, or what says Postgres is away."""
     try:
         result = _call(runtime, claim, ctx)
+        ctx.wait_settled()
         ctx.check()
     except JobCancelled:
         data = {"reason": Reason.CANCELLED_BY_CLIENT}

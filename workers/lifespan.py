@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from core.kit.logging import get_logger
-from workers.parentage import resident_mb
+from core.kit.parentage import resident_mb
 from workers.pools import Pool
 
 EXIT_TOO_LARGE = 76

@@ -20,6 +20,7 @@ from core.ledger.errors import BudgetExhausted
 from core.ledger.prices.book import PriceBook
 from core.ledger.records import CallIdentity, Settlement, Unit
 from workers.note_taker import NoteTaker
+from workers.settlements import Settlements
 
 LOCAL = "local"
 # Writes what a call cost: the ledger's part, and the line that clients see.
@@ -53,10 +54,18 @@ class OpenCall:
 class Meter:
     """Opens and settles the calls of one attempt. Safe in threads."""
 
-    def __init__(self, job: JobRecord, database: Database, prices: PriceBook, notes: NoteTaker | None = None) -> None:
+    def __init__(
+        self,
+        job: JobRecord,
+        database: Database,
+        prices: PriceBook,
+        settlements: Settlements,
+        notes: NoteTaker | None = None,
+    ) -> None:
         self._job = job
         self._single = database.single_tenant(job.organization_id)
         self._prices = prices
+        self._settlements = settlements
         self._notes = notes
         self._calls = 0
         self._lock = threading.Lock()
@@ -65,10 +74,13 @@ class Meter:
     def call(
         self, asked: str | ModelRef, bound: Mapping[str, int], step: str | None, settle: Settle
     ) -> Iterator[OpenCall]:
-        """A call of the model `asked`; on leaving the block `settle` writes what it cost.
+        """A call of the model `asked`; once the block is left, `settle` writes what it cost.
 
-        Raises `LeaseLost`, and, when there is no money for `bound`, `JobSuspended` or `CapabilityFailure`.
+        A call that ended well is settled behind the caller (`workers.settlements`), one that did not before its error
+        goes on. Raises `LeaseLost`, and, when there is no money for `bound`, `JobSuspended` or `CapabilityFailure`.
         """
+        # What the call before gives back may be what this one needs.
+        self._settlements.wait()
         ref = asked if isinstance(asked, ModelRef) else ModelRef(provider_of(asked), asked)
         provider, model = ref.provider, ref.name
         with self._lock:
@@ -95,12 +107,18 @@ class Meter:
                 raise JobSuspended(Reason.BUDGET, why) from None
             raise CapabilityFailure(refusal.detail, code=refusal.code) from None
         opened = OpenCall(identity, self._notes)
-        try:
-            yield opened
-        finally:
+
+        def write() -> None:
             used = opened.usage or ModelUsage(model, bound, estimated=True)
             settle(identity, *self._settlement(identity, provider, used, was_reported=opened.usage is not None))
             opened.close()
+
+        try:
+            yield opened
+        except BaseException:
+            write()
+            raise
+        self._settlements.write_behind(write)
 
     def _record(self, refusal: BudgetExhausted, call: CallIdentity, model: str) -> None:
         budget = {name: refusal.extra[name] for name in ("budget", "limit", "spent", "reserved", "wanted")}

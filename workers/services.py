@@ -12,6 +12,7 @@ from core.kit.settings import Settings
 from core.ledger.notes import CallNotes
 from core.ledger.prices.book import PriceBook
 from workers.note_taker import NoteTaker
+from workers.settlements import SettlementWriter
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -26,6 +27,7 @@ class Services:
     publisher: LivePublisher
     prices: PriceBook
     notes: NoteTaker
+    settlements: SettlementWriter
     blobs: BlobStore
     jobs: JobService
     files: FileService
@@ -40,6 +42,7 @@ def open_services(settings: Settings, database: Database, publisher: LivePublish
         publisher=publisher,
         prices=PriceBook(),
         notes=NoteTaker(CallNotes(redis, settings)),
+        settlements=SettlementWriter(),
         blobs=blobs,
         jobs=JobService(settings, blobs),
         files=FileService(settings, blobs),

@@ -13,9 +13,9 @@ from time import monotonic
 from types import FrameType
 
 from core.kit.logging import configure_logging, get_logger
+from core.kit.parentage import end_with_parent
 from core.kit.settings import Settings
 from workers.lifespan import EXIT_TOO_LARGE
-from workers.parentage import end_with_parent
 
 READY = "ready"
 RETIRES = "retires"

@@ -53,6 +53,8 @@ class AuditAction(StrEnum):
     RETENTION_REMOVE = "api:retention:remove"
     FILE_CREATE = "api:file:create"
     FILE_DELETE = "api:file:delete"
+    BATCH_CREATE = "api:batch:create"
+    BATCH_CANCEL = "api:batch:cancel"
     EXPERIMENT_CREATE = "api:experiment:create"
     EXPERIMENT_START = "api:experiment:start"
     EXPERIMENT_PAUSE = "api:experiment:pause"

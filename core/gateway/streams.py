@@ -20,11 +20,18 @@ class Meter:
         self.reasoning_tokens = 0
         self.worker_seconds = 0
         self.text = ""
+        # In how many pieces the text came.
+        self.pieces = 0
         self.request_id: str | None = None
         self.model_reported: str | None = None
         self.sent = False
         self.finish: Finish | None = None
         self._read = read
+
+    def say(self, text: str) -> None:
+        """The next piece of what the model produced."""
+        self.text += text
+        self.pieces += 1
 
     def usage(self) -> Usage:
         """The usage up to now."""

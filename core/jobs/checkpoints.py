@@ -1,6 +1,6 @@
 """Durable checkpoints of a job as bytes, fenced by the attempt. What is in them is the framework's business."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -52,15 +52,25 @@ _ALL = 10_000
 class JobCheckpoints:
     """Implements `core.capability.CheckpointStore` for one attempt."""
 
-    def __init__(self, database: Database, job_id: UUID, organization_id: UUID, attempt: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        job_id: UUID,
+        organization_id: UUID,
+        attempt: int,
+        *,
+        before_saving: Callable[[], None] | None = None,
+    ) -> None:
         self._database = database
         self._single = database.single_tenant(organization_id)
         self._scope = {"job_id": job_id, "attempt": attempt}
         self._organization_id = organization_id
+        self._before_saving = before_saving
         self.written = False
 
     def save(self, checkpoint: StoredCheckpoint) -> None:
         """Keep a checkpoint. Raises `LeaseLost`."""
+        self._prepare()
         kept = self._single.execute(
             _SAVE,
             {
@@ -81,6 +91,7 @@ class JobCheckpoints:
         """Keep the finished writes of one task of a step. Raises `LeaseLost`."""
         if not writes:
             return
+        self._prepare()
         kept = self._single.execute(
             _SAVE_WRITES,
             {
@@ -114,6 +125,11 @@ class JobCheckpoints:
         scope = {"job_id": self._scope["job_id"], "namespace": row.namespace, "id": row.id}
         writes = tuple(tuple(line) for line in session.execute(_WRITES, scope))
         return StoredCheckpoint(row.namespace, row.id, row.parent_id, row.kind, row.body, row.metadata, writes)
+
+    def _prepare(self) -> None:
+        # A step must not be remembered as done before what it cost is.
+        if self._before_saving is not None:
+            self._before_saving()
 
     def _require(self, kept: bool) -> None:
         if not kept:

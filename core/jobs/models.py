@@ -47,6 +47,7 @@ class Job(Base):
         Index("jobs_deadline", "deadline_at", postgresql_where=text(ACTIVE)),
         Index("jobs_unpaid", "pool", postgresql_where=text("state = 'waiting' AND reason = 'budget'")),
         Index("jobs_project", "project_id", "id"),
+        Index("jobs_batch", "batch_id", "id", postgresql_where=text("batch_id IS NOT NULL")),
         Index(
             "jobs_with_payload",
             "project_id",
@@ -103,6 +104,7 @@ class Job(Base):
     payload_erased_at: Mapped[datetime | None] = mapped_column(_TIME)
     # The experiment's arm of a shadow job; None for every job that somebody asked for.
     shadow_arm_id: Mapped[UUID | None]
+    batch_id: Mapped[UUID | None]
     # SHA-256 of the payloads' canonical JSON: what proof needs of them outlives their retention.
     input_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     result_digest: Mapped[bytes | None] = mapped_column(LargeBinary)

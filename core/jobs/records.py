@@ -107,6 +107,8 @@ class NewJob:
     # `core.webhooks.records.JobWebhook.as_json`: a receiver for this job alone.
     webhook: Mapping[str, Any] | None = None
     shadow_arm_id: UUID | None = None
+    # The batch whose line this is.
+    batch_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,13 +34,13 @@ _SUBMIT = text(f"""
 WITH job AS (
   INSERT INTO jobs (id, organization_id, project_id, key_id, capability, pool, priority, run_at, deadline_at,
     max_attempts, max_cost_usd, parent_id, root_id, traceparent, metadata, input, input_ref, input_digest,
-    webhook, shadow_arm_id)
+    webhook, shadow_arm_id, batch_id)
   VALUES (:id, :organization_id, :project_id, :key_id, :capability, :pool, :priority,
     coalesce(CAST(:run_at AS timestamptz), now()),
     coalesce(CAST(:deadline_at AS timestamptz), now() + make_interval(secs => CAST(:deadline_seconds AS float8))),
     :max_attempts, :max_cost_usd, :parent_id, :root_id, :traceparent,
     CAST(:metadata AS jsonb), CAST(:input AS jsonb), :input_ref, :input_digest,
-    CAST(:webhook AS jsonb), :shadow_arm_id)
+    CAST(:webhook AS jsonb), :shadow_arm_id, :batch_id)
   RETURNING {COLUMNS}
 ), {_SUBMITTED}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
@@ -137,6 +137,7 @@ def insertion(principal: Principal, job_id: UUID, new: NewJob, input_ref: str | 
             "input_digest": digest_of(new.input),
             "webhook": dump(new.webhook),
             "shadow_arm_id": new.shadow_arm_id,
+            "batch_id": new.batch_id,
             "event": dump({"capability": new.capability, "priority": str(new.priority)}),
         },
     )

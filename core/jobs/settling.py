@@ -25,7 +25,7 @@ WITH job AS (
     usage = CASE WHEN settled.changed THEN usage || CAST(:line AS jsonb) ELSE usage END,
     event_last = CASE WHEN job.is_owned THEN CAST(:event AS bigint) ELSE event_last END,
     event_limit = CASE WHEN job.is_owned THEN greatest(event_limit, CAST(:event AS bigint)) ELSE event_limit END
-  FROM settled, job WHERE jobs.id = job.id
+  FROM settled, job WHERE jobs.id = :job AND job.id = :job
   RETURNING jobs.id, jobs.organization_id, jobs.attempt, job.is_owned
 )
 INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Collection
+from dataclasses import replace
 from time import monotonic, time
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
@@ -88,8 +89,9 @@ class Authenticator:
                 principal = self._look_up(digest)
             else:
                 identity = self._tokens.verify(credential)
-                principal = self._find(identity, project)
-                until = min(until, monotonic() + identity.expires_at + self._tokens.skew_seconds - time())
+                ends_at = identity.expires_at + self._tokens.skew_seconds
+                principal = replace(self._find(identity, project), ends_at=ends_at)
+                until = min(until, monotonic() + ends_at - time())
         except _REFUSALS as refusal:
             _remember(self._refused, digest, (until, refusal), _REFUSED_KEYS_MAX)
             raise

@@ -1,6 +1,6 @@
 """Who is asking: the outcome of authentication, handed to every service."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from core.audit.record import Actor, ActorKind
@@ -11,7 +11,8 @@ class Principal:
     """A caller. Every query is scoped by `organization_id` and, where rows belong to a project, by `project_id`.
 
     `actor_id` is what audit records name: the id of a key or member, or a digest of a subject, never a name or address.
-    `capabilities` are those it may ask for; None means all.
+    `capabilities` are those it may ask for; None means all. `ends_at` is when a token stops being good, in Unix
+    seconds; a key's end is asked for, because it may come sooner.
     """
 
     organization_id: UUID
@@ -22,6 +23,7 @@ class Principal:
     actor_id: str | None = None
     capabilities: frozenset[str] | None = None
     is_project_archived: bool = False
+    ends_at: float | None = field(default=None, compare=False)
 
     @property
     def actor(self) -> Actor:

@@ -47,6 +47,7 @@ _REPLACE = text(
     "UPDATE api_keys SET replaced_by = :new_id, expires_at = least(expires_at, now() + CAST(:overlap AS interval))"
     " WHERE id = :id AND organization_id = :organization_id"
 )
+_REVOKED = text("SELECT revoked_at IS NOT NULL FROM api_keys WHERE id = :id AND organization_id = :organization_id")
 _ENDED = text(
     "SELECT id FROM api_keys WHERE id = ANY(CAST(:ids AS uuid[])) AND (revoked_at IS NOT NULL OR expires_at <= now())"
 )
@@ -236,6 +237,12 @@ def revoke_key(session: Executor, organization_id: UUID, key_id: UUID) -> ApiKey
 def replace_key(session: Executor, organization_id: UUID, key_id: UUID, new_id: UUID, overlap: timedelta) -> None:
     """Let a key end after `overlap`, because `new_id` takes its place."""
     session.execute(_REPLACE, {"id": key_id, "organization_id": organization_id, "new_id": new_id, "overlap": overlap})
+
+
+def is_revoked(session: Executor, organization_id: UUID, key_id: UUID) -> bool:
+    """Whether somebody has taken the key away; one that only expired, or was rotated, has not been."""
+    values = {"id": key_id, "organization_id": organization_id}
+    return bool(session.execute(_REVOKED, values).scalar_one_or_none())
 
 
 def ended_keys(session: Executor, key_ids: Sequence[UUID]) -> list[UUID]:

@@ -29,6 +29,7 @@ ARM = "arm"
 MODEL_VERSION = "mver"
 WEBHOOK_ENDPOINT = "whe"
 MESSAGE = "msg"
+BATCH = "batch"
 
 
 def new_id() -> UUID:

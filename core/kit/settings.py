@@ -192,6 +192,10 @@ class Settings(BaseSettings):
     )
     drain_seconds: float = Field(20.0, ge=0, description="How long a stopping worker lets its jobs run before release.")
 
+    batch_window: int = Field(
+        200, ge=1, le=10_000, description="Jobs of one batch that are queued or running at once; the other lines wait."
+    )
+
     webhook_allowed_networks: list[str] = Field(
         default_factory=list,
         description="JSON list of CIDRs outside the public internet that webhooks may reach, also over http and on any"

@@ -21,8 +21,14 @@ class EventType(StrEnum):
     RESPONSE_INCOMPLETE = "response.incomplete"
     RESPONSE_FAILED = "response.failed"
     RESPONSE_CANCELLED = "response.cancelled"
+    BATCH_COMPLETED = "batch.completed"
+    BATCH_FAILED = "batch.failed"
+    BATCH_CANCELLED = "batch.cancelled"
+    BATCH_EXPIRED = "batch.expired"
 
 
+# The four ways in which a batch ends.
+BATCH_EVENTS = tuple(event for event in EventType if event.startswith("batch."))
 JOB_EVENTS = tuple(event for event in EventType if event.startswith("job."))
 # Sent when somebody asks for it; nobody subscribes to it.
 TEST = "webhook.test"

@@ -39,7 +39,9 @@ class Models(Protocol):
 class Reader(Protocol):
     """The part of `pipelines.knowledge.documents.isolation.IsolatedReader` that is used here."""
 
-    def read(self, data: bytes, *, name: str, content_type: str | None, check: Callable[[], None]) -> Document:
+    def read(
+        self, data: bytes, *, name: str, content_type: str | None, owner: str, check: Callable[[], None]
+    ) -> Document:
         """A file's text with its pages and sections. Raises `UnreadableDocument`."""
 
 
@@ -96,7 +98,13 @@ class Intake:
             data = self._blobs.get(document.blob_key)
         except BlobNotFound as error:
             raise UnreadableDocument("The file's content is gone; upload it again.", code="document_missing") from error
-        read = self._reader.read(data, name=document.name, content_type=document.content_type, check=ctx.check)
+        read = self._reader.read(
+            data,
+            name=document.name,
+            content_type=document.content_type,
+            owner=str(ctx.organization_id),
+            check=ctx.check,
+        )
         try:
             return read, split_document(read)
         except Exception as error:

@@ -63,10 +63,11 @@ def ask(
     task: str,
     lines: Sequence[Mapping[str, Any]],
     pictures: Sequence[Path],
-) -> dict[str, Any]:
-    """The model's object. Raises `CapabilityFailure` (``answer_malformed``) when it does not obey `schema`.
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The model's object, and the digest of the prompt by its name.
 
-    And `core.gateway.errors.GatewayError`.
+    Raises `CapabilityFailure` (``answer_malformed``) when the object does not obey `schema`, and
+    `core.gateway.errors.GatewayError`.
     """
     from jsonschema import Draft202012Validator
 
@@ -87,7 +88,7 @@ def ask(
         raise CapabilityFailure(
             "The model's answer does not obey its schema.", code="answer_malformed", retryable=False
         )
-    return found
+    return found, {prompt: system.digest}
 
 
 def task_of(question: str | None, fill: Mapping[str, Any] | None) -> str:

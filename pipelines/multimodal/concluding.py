@@ -44,20 +44,21 @@ def answer(
     parts: Sequence[Mapping[str, Any]],
     pictures: Sequence[Path],
 ) -> dict[str, Any]:
-    """``{"answer", "answered", "lines", "model"}``; `lines` are indexes."""
+    """``{"answer", "answered", "lines", "model", "prompts"}``; `lines` are indexes."""
     if not lines and not pictures:
         ctx.delta(NOTHING_READ)
-        return {"answer": NOTHING_READ, "answered": False, "lines": [], "model": None}
+        return {"answer": NOTHING_READ, "answered": False, "lines": [], "model": None, "prompts": {}}
     if writes_json(models):
-        said = ask(models, "answer", ANSWER, task=task_of(question, None), lines=lines, pictures=pictures)
+        said, prompts = ask(models, "answer", ANSWER, task=task_of(question, None), lines=lines, pictures=pictures)
         ctx.delta(said["answer"])
         used = sorted({number for number in said["lines"] if 0 <= number < len(lines)})
         model = models.resolve(CHAT).price_model
-        return {"answer": said["answer"], "answered": said["answered"], "lines": used, "model": model}
+        told = {"answer": said["answer"], "answered": said["answered"]}
+        return {**told, "lines": used, "model": model, "prompts": prompts}
     if match := labelled(question, lines):
         said_here = " ".join(lines[at]["text"].replace(CELL, ": ", 1) for at in match.lines)
         ctx.delta(said_here)
-        return {"answer": said_here, "answered": True, "lines": list(match.lines), "model": None}
+        return {"answer": said_here, "answered": True, "lines": list(match.lines), "model": None, "prompts": {}}
     name = CHAT if Ability.QUOTES in models.resolve(CHAT).abilities else EXTRACTIVE
     request = ChatRequest.of_parts((*passages_of(lines, parts), Question(question)))
     pieces: list[str] = []
@@ -73,6 +74,7 @@ def answer(
         "answered": finish is not Finish.NO_ANSWER and bool(citations),
         "lines": cited_lines(citations, lines),
         "model": model,
+        "prompts": {},
     }
 
 
@@ -88,7 +90,7 @@ def labelled(question: str, lines: Sequence[Mapping[str, Any]]) -> Match | None:
 def fill(
     models: JobModels, schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], pictures: Sequence[Path]
 ) -> dict[str, Any]:
-    """``{"values", "found", "model"}``; `found` has confidence, lines and note of every property."""
+    """``{"values", "found", "model", "prompts"}``; `found` has confidence, lines and note of every property."""
     if not writes_json(models):
         matches = fill_by_labels(schema, lines)
         return {
@@ -98,8 +100,11 @@ def fill(
                 for name, match in matches.items()
             },
             "model": None,
+            "prompts": {},
         }
-    said = ask(models, "fill", answer_schema(schema), task=task_of(None, schema), lines=lines, pictures=pictures)
+    said, prompts = ask(
+        models, "fill", answer_schema(schema), task=task_of(None, schema), lines=lines, pictures=pictures
+    )
     values, found = said["values"], {}
     for name, value in values.items():
         used = sorted({number for number in said["sources"][name] if 0 <= number < len(lines)})
@@ -109,7 +114,7 @@ def fill(
             found[name] = _found(_GROUNDED * min(lines[number]["confidence"] for number in used), used)
         else:
             found[name] = _found(_UNGROUNDED, used, _NOT_THERE)
-    return {"values": values, "found": found, "model": models.resolve(CHAT).price_model}
+    return {"values": values, "found": found, "model": models.resolve(CHAT).price_model, "prompts": prompts}
 
 
 def stands_in(value: Any, texts: Sequence[str]) -> bool:

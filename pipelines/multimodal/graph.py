@@ -18,6 +18,8 @@ from pipelines.multimodal.files.detect import refuse
 from pipelines.multimodal.files.limits import JOB_PAGES
 from pipelines.multimodal.files.opening import decode, inspect, render
 from pipelines.multimodal.filling.fill import require_schema, violations
+from pipelines.multimodal.reading.pages import read_page
+from pipelines.multimodal.reading.recognition import transcribe
 from pipelines.multimodal.schemas import UnderstandInput, UnderstandOutput
 
 # Pages between two checkpoints: what a killed worker reads again at most.
@@ -73,8 +75,8 @@ class Understand:
         todo: list[dict[str, Any]] = []
         pages = 0
         for file_id in state["files"]:
-            with _opened(ctx, file_id) as (file, folder):
-                known = inspect(file, folder, ctx.check)
+            with _opened(ctx, file_id) as (file, _):
+                known = inspect(file, ctx.check, owner=str(ctx.organization_id))
                 pages += known["pages"]
                 if pages > JOB_PAGES:
                     refuse(
@@ -94,11 +96,9 @@ class Understand:
         with _opened(ctx, task["file"]) as (file, folder):
             if task["kind"] == "audio":
                 parts.append({**_heard(file, folder, ctx), "file": task["file"], "name": task["name"]})
-            for page in render(file, task["kind"], task["pages"], folder, ctx.check) if task["pages"] else ():
-                from pipelines.multimodal.reading.pages import read_page
-
+            for page in _rendered(file, task["kind"], task["pages"], folder, ctx):
                 ctx.check()
-                parts.append({**read_page(page, folder), "file": task["file"], "name": task["name"]})
+                parts.append({**read_page(page, folder, ctx.check), "file": task["file"], "name": task["name"]})
                 parts[-1]["kind"] = task["kind"]
                 names.append(f"thumbnail-{number}-{page['number']}.jpg")
                 ctx.artifact(names[-1], pictures.thumbnail(folder / page["file"]), "image/jpeg")
@@ -131,7 +131,7 @@ class Understand:
             part = state["parts"][index]
             boxes = [lines[at] for at in sorted(set(used)) if lines[at]["part"] == index]
             with _opened(ctx, part["file"]) as (file, folder):
-                page = render(file, part["kind"], [part["page"]], folder, ctx.check)[0]
+                page = _rendered(file, part["kind"], [part["page"]], folder, ctx)[0]
                 drawn = pictures.annotated(folder / page["file"], page["scale"], boxes)
             names.append(f"annotated-{state['files'].index(part['file']) + 1}-{part['page']}.png")
             ctx.artifact(names[-1], drawn, "image/png")
@@ -148,7 +148,7 @@ class Understand:
             found: list[Path] = []
             for number, part in enumerate(pages[:_SEEN_PAGES_MAX]):
                 with _opened(ctx, part["file"]) as (file, folder):
-                    page = render(file, part["kind"], [part["page"]], folder, ctx.check)[0]
+                    page = _rendered(file, part["kind"], [part["page"]], folder, ctx)[0]
                     found.append(pictures.seen(folder / page["file"]).rename(Path(kept) / f"{number}.jpg"))
             yield found
 
@@ -160,10 +160,14 @@ def _opened(ctx: JobContext, file_id: str) -> Iterator[tuple[UploadedFile, Path]
         yield file, Path(folder)
 
 
-def _heard(file: UploadedFile, folder: Path, ctx: JobContext) -> dict[str, Any]:
-    from pipelines.multimodal.reading.speech import transcribe
+def _rendered(
+    file: UploadedFile, kind: str, numbers: Sequence[int], folder: Path, ctx: JobContext
+) -> list[dict[str, Any]]:
+    return render(file, kind, numbers, folder, ctx.check, owner=str(ctx.organization_id)) if numbers else []
 
-    decoded = decode(file, folder, ctx.check)
+
+def _heard(file: UploadedFile, folder: Path, ctx: JobContext) -> dict[str, Any]:
+    decoded = decode(file, folder, ctx.check, owner=str(ctx.organization_id))
     lines = transcribe(folder / decoded["file"], ctx.check)
     return {"page": None, "unit": "seconds", "source": "speech", "lines": lines, "kind": "audio"}
 
@@ -206,6 +210,7 @@ def _finish(state: Mapping[str, Any]) -> UnderstandOutput:
             ],
             "artifacts": state["artifacts"],
             "model": said["model"],
+            "prompts": said["prompts"],
         }
     )
 

@@ -95,6 +95,7 @@ class UnderstandOutput(_Strict):
     read: list[ReadPart]
     artifacts: list[str] = Field(description="Names of the thumbnails and of the pages with boxes drawn.")
     model: str | None = Field(description="The model that answered; null when none was called.")
+    prompts: dict[str, str] = Field(description="Digest of each prompt that was read, by name.")
 
 
 EXAMPLES: tuple[dict[str, Any], ...] = (

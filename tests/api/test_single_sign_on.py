@@ -246,3 +246,15 @@ def test_an_issuer_that_is_away_is_a_503(module_settings: Settings) -> None:
             assert int(answer.headers["retry-after"]) >= 1
             with api.client() as client:
                 assert client.get("/v1/jobs").status_code == 200
+
+
+def test_a_stream_ends_with_its_token(
+    api: RunningApi, owning: httpx.Client, provider: IdentityProvider, project: str
+) -> None:
+    let_in(owning, provider, "eve", "developer")
+    token = provider.token("eve", lives_seconds=2 - api.settings.oidc_clock_skew_seconds)
+    with as_user(api, token, project) as client, client.stream("GET", "/v1/events", timeout=30) as stream:
+        assert stream.status_code == 200
+        # The server closes it: a stream of nothing but comments would go on for ever.
+        said = "".join(stream.iter_text())
+    assert "stream.opened" in said

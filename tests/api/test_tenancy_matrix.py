@@ -29,6 +29,7 @@ from tests.factories.api import RunningApi, issue_key
 from tests.factories.tenancy import role_key
 from tests.factories.tenancy_cases import (
     ARMS,
+    BATCH_BODY,
     CASES,
     EXPERIMENT_BODY,
     HOOK_URL,
@@ -91,6 +92,7 @@ def victim(api: RunningApi) -> Victim:
             "job_id": made("/v1/jobs", json=job, headers={"Idempotency-Key": MARK}),
             "base_id": base,
             "document_id": made(f"/v1/knowledge-bases/{base}/documents?name={MARK}.txt", content=MARK.encode()),
+            "batch_id": made("/v1/batches", json={**BATCH_BODY, "metadata": {"mark": MARK}}),
             "file_id": made(f"/v1/files?name={MARK}.txt", content=MARK.encode()),
             "upload_id": made("/v1/file-uploads", json={"name": f"{MARK}.txt", "size_bytes": 4}),
             "project_id": made("/v1/projects", json={"name": NAME, "owner": MARK, "labels": {"mark": MARK}}),

@@ -11,6 +11,7 @@ import api
 import core
 from api.errors_reference import FAILURES, FIELDS, PROBLEMS, render
 from api.problem import _HTTP_CODES
+from core.batches.records import LineError, LineRule
 from core.jobs.states import Reason
 from core.kit.errors import CapabilityFailure, WaybillError
 from tests.factories.processes import ROOT
@@ -89,6 +90,8 @@ def test_every_field_rule_of_ours_is_explained() -> None:
         for value in [node.values[names.index("code")]]
         if isinstance(value, ast.Constant) and isinstance(value.value, str)
     }
+    # Rules of every JSON Schema are not listed.
+    found |= {rule.value for rule in LineRule} - {"missing", "file_not_found"}
     assert found <= set(FIELDS), HELP
     assert set(FIELDS) - found == set(), HELP
 
@@ -97,7 +100,13 @@ def test_every_reason_and_failure_of_a_job_is_explained() -> None:
     failures = {kind.default_code for kind in classes() if issubclass(kind, CapabilityFailure)}
     names = {kind.__name__ for kind in classes() if issubclass(kind, CapabilityFailure)} | {"CapabilityFailure"}
     given = {code for code, name in raised("core", "pipelines", "workers").items() if name in names}
-    expected = failures | given | {reason.value for reason in Reason} | set(raised("pipelines"))
+    expected = (
+        failures
+        | given
+        | {why.value for why in LineError}
+        | {reason.value for reason in Reason}
+        | set(raised("pipelines"))
+    )
     assert expected - set(FAILURES) == set(), HELP
     # What a capability's own code refuses with a status of the API ends up here too.
     assert set(FAILURES) - expected - set(LISTED) == set(), HELP

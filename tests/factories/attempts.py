@@ -75,9 +75,11 @@ def worker_services(settings: Settings, *, pool_size: int = 2) -> Iterator[Servi
     """What the attempts of one worker process share."""
     database = Database(settings, application_name="test-attempt", pool_size=pool_size)
     redis = connect(settings)
+    services = open_services(settings, database, LivePublisher(redis, settings), redis)
     try:
-        yield open_services(settings, database, LivePublisher(redis, settings), redis)
+        yield services
     finally:
+        services.settlements.close()
         redis.close()
         database.close()
 

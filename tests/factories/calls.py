@@ -122,6 +122,7 @@ class Caller:
     tenant: Tenant
     settings: Settings
     job_ids: list[UUID] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
 
     @contextmanager
     def job(self) -> Iterator[Attempt]:
@@ -129,10 +130,13 @@ class Caller:
         job_id = self.tenant.submit()
         self.job_ids.append(job_id)
         with attempt(self.settings, encode(JOB, job_id)) as driven:
+            self.attempts.append(driven)
             yield driven
 
     def settled(self, job_id: UUID) -> Sequence[Entry]:
-        """The job's settlements."""
+        """The job's settlements, once all calls that have ended are settled."""
+        for driven in self.attempts:
+            driven.context.wait_settled()
         single = self.tenant.database.single_tenant(self.tenant.principal.organization_id)
         return [entry for entry in entries_of(single, self.tenant.principal, job_id) if entry.kind == "settlement"]
 

@@ -6,6 +6,7 @@ from typing import Any
 from core.kit.ids import (
     ALIAS,
     AUDIT,
+    BATCH,
     BUDGET,
     DOCUMENT,
     EXPERIMENT,
@@ -43,6 +44,7 @@ PREFIXES = {
     "prompt_id": PROMPT,
     "experiment_id": EXPERIMENT,
     "file_id": FILE,
+    "batch_id": BATCH,
     "upload_id": UPLOAD,
     "endpoint_id": WEBHOOK_ENDPOINT,
     "delivery_id": MESSAGE,
@@ -56,6 +58,8 @@ SHARED = {"/v1/capabilities", "/v1/capabilities/{name}", "/v1/deployments", "/op
 
 VERSION = {"deployment": "local/smollm2", "provider_model": "local/smollm2", "context_window": 4096}
 
+
+BATCH_BODY = {"capability": "probe.act", "lines": [{"custom_id": NAME, "input": {"act": "noop"}}]}
 
 # An experiment, but for its arms' names.
 EXPERIMENT_BODY = {"name": NAME, "capability": "probe.act", "plan": {"baseline": 0.2, "minimum_lift": 0.05}}
@@ -91,6 +95,11 @@ class Case:
 
 CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/v1/jobs"): (Case({"capability": "probe.act", "input": {"act": "noop"}}, creates=True),),
+    ("POST", "/v1/batches"): (
+        Case(BATCH_BODY, creates=True),
+        Case({"capability": "probe.act", "input_file_id": "{file_id}"}),
+    ),
+    ("POST", "/v1/batches/{batch_id}/cancel"): (Case(),),
     ("GET", "/v1/events"): (Case(query={"follow": "false", "starting_after": "0"}),),
     ("POST", "/v1/jobs/{job_id}/cancel"): (Case(),),
     ("POST", "/v1/jobs/{job_id}/cost/corrections"): (

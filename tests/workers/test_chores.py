@@ -10,7 +10,9 @@ from sqlalchemy import text
 
 from core.audit.anchors import read_anchors
 from core.audit.sealer import seal_once
+from core.jobs.live import LivePublisher
 from core.kit.blob import open_blob_store
+from core.kit.redis import connect
 from core.kit.settings import Settings
 from core.kit.signing import Signer
 from tests.factories.jobs import Tenant, new_tenant
@@ -33,14 +35,21 @@ def owner(settings: Settings) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+@pytest.fixture
+def publisher(settings: Settings) -> Iterator[LivePublisher]:
+    redis = connect(settings)
+    yield LivePublisher(redis, settings)
+    redis.close()
+
+
 def violations() -> float | None:
     return REGISTRY.get_sample_value("waybill_invariant_violations")
 
 
 def test_what_does_not_agree_is_counted_until_it_agrees_again(
-    settings: Settings, tenant: Tenant, owner: psycopg.Connection
+    settings: Settings, tenant: Tenant, owner: psycopg.Connection, publisher: LivePublisher
 ) -> None:
-    chores = Chores(settings, tenant.database, Signer.from_settings(settings))
+    chores = Chores(settings, tenant.database, Signer.from_settings(settings), publisher)
     job_id = tenant.submit("noop")
     chores.check()
     before = violations()
@@ -57,9 +66,9 @@ def test_what_does_not_agree_is_counted_until_it_agrees_again(
 
 
 def test_a_ledger_line_without_its_job_is_noticed(
-    settings: Settings, tenant: Tenant, owner: psycopg.Connection
+    settings: Settings, tenant: Tenant, owner: psycopg.Connection, publisher: LivePublisher
 ) -> None:
-    chores = Chores(settings, tenant.database, None)
+    chores = Chores(settings, tenant.database, None, publisher)
     chores.check()
     before = violations()
     assert before is not None
@@ -80,9 +89,11 @@ def test_a_ledger_line_without_its_job_is_noticed(
     assert violations() == before
 
 
-def test_a_forged_record_of_the_trail_is_counted(settings: Settings, tenant: Tenant, owner: psycopg.Connection) -> None:
+def test_a_forged_record_of_the_trail_is_counted(
+    settings: Settings, tenant: Tenant, owner: psycopg.Connection, publisher: LivePublisher
+) -> None:
     signer = Signer.from_settings(settings)
-    chores = Chores(settings, tenant.database, signer)
+    chores = Chores(settings, tenant.database, signer, publisher)
     tenant.submit("noop")
     stop = threading.Event()
     sealing = threading.Thread(target=chores.seal_forever, args=(stop,))
@@ -119,10 +130,10 @@ def test_a_forged_record_of_the_trail_is_counted(settings: Settings, tenant: Ten
 
 
 def test_what_is_found_early_in_a_long_trail_counts_while_the_rest_is_read(
-    settings: Settings, tenant: Tenant, owner: psycopg.Connection
+    settings: Settings, tenant: Tenant, owner: psycopg.Connection, publisher: LivePublisher
 ) -> None:
     signer = Signer.from_settings(settings)
-    chores = Chores(settings, tenant.database, signer)
+    chores = Chores(settings, tenant.database, signer, publisher)
     for _ in range(3):
         tenant.submit("noop")
         assert seal_once(tenant.database, signer)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from waybill.cli.tables import STATE_STYLES, moment, took
-from waybill.client.models import Job
+from waybill.client.models import JobRecord
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _QUOTE_CHARACTERS = 320
 
 
-def job_report(job: Job, *, streamed: bool = False, with_text: bool = True) -> "Iterator[RenderableType]":
+def job_report(job: JobRecord, *, streamed: bool = False, with_text: bool = True) -> "Iterator[RenderableType]":
     """The whole of a job. `streamed` leaves out its head, and `with_text` off its text, for being on screen already."""
     from rich.text import Text
 
@@ -30,7 +30,7 @@ def job_report(job: Job, *, streamed: bool = False, with_text: bool = True) -> "
         yield cost_line(job)
 
 
-def _result(job: Job, *, with_text: bool) -> "Iterator[RenderableType]":
+def _result(job: JobRecord, *, with_text: bool) -> "Iterator[RenderableType]":
     result = job.result or {}
     if job.capability == "knowledge.search":
         yield from search_report(result, with_text=with_text)
@@ -75,7 +75,7 @@ def place(found: dict[str, Any]) -> str:
     return ", " + ", ".join(part for part in parts if part)
 
 
-def ingest_report(job: Job) -> "Iterator[RenderableType]":
+def ingest_report(job: JobRecord) -> "Iterator[RenderableType]":
     """How many documents were read, and which could not be."""
     from rich.text import Text
 
@@ -96,7 +96,7 @@ def ingest_report(job: Job) -> "Iterator[RenderableType]":
         )
 
 
-def cost_line(job: Job) -> "RenderableType":
+def cost_line(job: JobRecord) -> "RenderableType":
     """Tokens, models and US dollars of a job."""
     from rich.text import Text
 

@@ -10,7 +10,7 @@ from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
-    from waybill.client.budgets import Budget
+    from waybill.client.models import Budget
 
 app = typer.Typer(no_args_is_help=True, help="Budgets: what may be spent, and what has been.", epilog=EPILOG)
 

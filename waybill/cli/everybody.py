@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from core.kit.db import Database
     from core.registry.records import Owner
     from core.registry.service import ModelRegistry
-    from waybill.client.registry import Alias, Model, ModelVersion
+    from waybill.client.models import Alias, Model, ModelVersion
 
 _Returned = TypeVar("_Returned")
 
@@ -58,7 +58,7 @@ class EverybodysModels:
         """Everybody's model of that name."""
         from api.models.schemas import model_to_wire
         from core.registry import repository
-        from waybill.client.registry import Model
+        from waybill.client.models import Model
 
         found = self._do(lambda session: repository.by_name(session, None, name))
         return None if found is None else Model.model_validate(model_to_wire(found))
@@ -116,7 +116,7 @@ class EverybodysModels:
         from api.models.schemas import alias_to_wire
         from core.registry.aliases import service
         from core.registry.aliases.records import NewAlias
-        from waybill.client.registry import Alias
+        from waybill.client.models import Alias
 
         new = NewAlias(alias, model, version)
         made = self._do(lambda session: service.set_alias(session, self._owner, new))
@@ -124,13 +124,13 @@ class EverybodysModels:
 
     def _model(self, act: "Callable[[Session], Any]") -> "Model":
         from api.models.schemas import model_to_wire
-        from waybill.client.registry import Model
+        from waybill.client.models import Model
 
         return Model.model_validate(model_to_wire(self._do(act)))
 
     def _version(self, act: "Callable[[Session], Any]") -> "ModelVersion":
         from api.models.schemas import version_to_wire
-        from waybill.client.registry import ModelVersion
+        from waybill.client.models import ModelVersion
 
         return ModelVersion.model_validate(version_to_wire(self._do(act)))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from waybill.client.experiments import Interval, Results
+from waybill.client.models import Interval, Results
 
 _PANELS = (
     ("success", "success rate"),

@@ -11,7 +11,7 @@ from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
-    from waybill.client.experiments import Experiment, Results, ShadowResults
+    from waybill.client.models import Experiment, Results, ShadowResults
 
 app = typer.Typer(no_args_is_help=True, help="Experiments: compare versions on real jobs.", epilog=EPILOG)
 

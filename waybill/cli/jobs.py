@@ -135,7 +135,7 @@ def get(
             view = JobView()
             for event in client.jobs.events(job_id):
                 view.fold(event)
-            output.show("", *draw(spans(job, view)))
+            output.show("", *draw(spans(job.record, view)))
     if wait:
         _exit_for(job)
 
@@ -191,7 +191,7 @@ def list_jobs(
     if not page.data:
         output.note("no jobs")
         return
-    output.show(jobs_table(page.data))
+    output.show(jobs_table(job.record for job in page.data))
     if page.next_cursor:
         output.note(f"more: --cursor {page.next_cursor}", style="dim")
 
@@ -297,7 +297,7 @@ def _print_job(
         output.show(job.id)
         output.note(f"{job.state}; follow it with: waybill jobs watch {job.id}", style="dim")
     else:
-        output.show(*job_report(job, streamed=streamed, with_text=with_text))
+        output.show(*job_report(job.record, streamed=streamed, with_text=with_text))
 
 
 def _exit_for(job: "Job") -> None:

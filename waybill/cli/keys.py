@@ -16,7 +16,7 @@ from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
-    from waybill.client.tenancy import Key
+    from waybill.client.models import Key
 
 app = typer.Typer(no_args_is_help=True, help="Issue, rotate and revoke the keys that clients need.", epilog=EPILOG)
 
@@ -111,14 +111,9 @@ def issue(
 ) -> None:
     """Issue a key through the API, with at most your own scopes, and print it, once."""
     output = Output(as_json=as_json)
-    more = {
-        "project_id": project,
-        "scopes": scope,
-        "role": role,
-        "expires_in_seconds": int(parse_duration(expires_in).total_seconds()) if expires_in else None,
-    }
+    lifetime = int(parse_duration(expires_in).total_seconds()) if expires_in else None
     with connect(url, api_key) as client:
-        made = client.keys.create(name, **{field: value for field, value in more.items() if value is not None})
+        made = client.keys.create(name, project_id=project, scopes=scope or (), role=role, expires_in_seconds=lifetime)
     _print_new(made, output)
 
 

@@ -252,7 +252,7 @@ def _ingest(
             output.note(f"stopped watching; the ingest goes on: `waybill jobs watch {job.id}`")
             raise
         job = client.jobs.get(job.id)
-        output.show(*ingest_report(job))
+        output.show(*ingest_report(job.record))
     return job.as_json()
 
 

@@ -13,7 +13,7 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from waybill.client.limits import Limit
+    from waybill.client.models import Limit
 
 app = typer.Typer(no_args_is_help=True, help="Limits: requests, jobs, tokens, money.", epilog=EPILOG)
 

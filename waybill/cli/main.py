@@ -7,6 +7,7 @@ import typer
 from waybill.cli import (
     artifacts,
     audit,
+    batches,
     budgets,
     capabilities,
     costs,
@@ -47,6 +48,7 @@ app = typer.Typer(
 
 stack.register(app)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_USE)
+app.add_typer(batches.app, name="batches", rich_help_panel=_USE)
 app.add_typer(events.app, name="events", rich_help_panel=_USE)
 app.add_typer(knowledge.app, name="kb", rich_help_panel=_USE)
 app.add_typer(capabilities.app, name="capabilities", rich_help_panel=_USE)

@@ -13,8 +13,8 @@ from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
-    from waybill.client.models import Resource
-    from waybill.client.registry import Model, Models
+    from waybill.client.models import Model, Resource
+    from waybill.client.sync.registry import Models
 
 app = typer.Typer(no_args_is_help=True, help="Models: versions, which one answers, and going back.", epilog=EPILOG)
 

@@ -12,7 +12,7 @@ from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
-    from waybill.client.prices import Price
+    from waybill.client.models import Price
 
 app = typer.Typer(no_args_is_help=True, help="See and set what models cost.", epilog=EPILOG)
 

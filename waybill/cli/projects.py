@@ -11,7 +11,7 @@ from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
-    from waybill.client.tenancy import Project
+    from waybill.client.models import Project
 
 app = typer.Typer(no_args_is_help=True, help="Create and change the organization's projects.", epilog=EPILOG)
 
@@ -40,9 +40,8 @@ def create(
 ) -> None:
     """Create a project and print its id."""
     output = Output(as_json=as_json)
-    more: dict[str, Any] = {"cost_centre": cost_centre, "owner": owner, "labels": _labels(label)}
     with connect(url, api_key) as client:
-        made = client.projects.create(name, **{field: value for field, value in more.items() if value is not None})
+        made = client.projects.create(name, cost_centre=cost_centre, owner=owner, labels=_labels(label))
     if as_json:
         output.document(made.as_json())
         return

@@ -11,7 +11,7 @@ from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
-    from waybill.client.registry import Prompt
+    from waybill.client.models import Prompt
 
 app = typer.Typer(no_args_is_help=True, help="Prompts: versions, and which is in force.", epilog=EPILOG)
 

@@ -13,7 +13,7 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from waybill.client.retention import Clock, Scope
+    from waybill.client.models import Clock, Scope
 
 app = typer.Typer(no_args_is_help=True, help="Retention: how long prompts, results and records stay.", epilog=EPILOG)
 

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from waybill.client.models import Capability, Document, Job, KnowledgeBase, TreeNode
-from waybill.client.tenancy import Key, Member, Project
+from waybill.client.models import Capability, Document, JobRecord, Key, KnowledgeBase, Member, Project, TreeNode
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,7 +31,7 @@ def table(*columns: str) -> "Table":
     return made
 
 
-def jobs_table(jobs: Iterable[Job]) -> "Table":
+def jobs_table(jobs: Iterable[JobRecord]) -> "Table":
     """One line a job."""
     from rich.text import Text
 
@@ -120,7 +119,7 @@ def moment(value: datetime | None) -> str:
     return value.astimezone().strftime("%Y-%m-%d %H:%M:%S") if value else ""
 
 
-def took(job: Job) -> str:
+def took(job: JobRecord) -> str:
     """From creation to the end, or nothing while it runs."""
     if job.finished_at is None:
         return ""

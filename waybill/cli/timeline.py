@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from waybill.cli.view import JobView
-from waybill.client.models import Job
+from waybill.client.models import JobRecord
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -30,7 +30,7 @@ class Span:
         return self.end_ms - self.start_ms
 
 
-def spans(job: Job, view: JobView) -> list[Span]:
+def spans(job: JobRecord, view: JobView) -> list[Span]:
     """The spans of an ended job: the queue, the way to a worker, the last attempt, and every step seen."""
 
     def at(moment: datetime) -> float:

@@ -13,7 +13,7 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from waybill.client.webhooks import WebhookDelivery, WebhookEndpoint
+    from waybill.client.models import WebhookDelivery, WebhookEndpoint
 
 app = typer.Typer(no_args_is_help=True, help="Webhooks: receivers of events, and what was delivered.", epilog=EPILOG)
 
@@ -84,11 +84,12 @@ def update(
     as_json: Json = False,
 ) -> None:
     """Change what is given; what waits goes to the new URL."""
-    given = {"url": target, "events": event, "description": description, "include_result": include_result}
-    changes = {name: value for name, value in given.items() if value is not None}
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
-        _answer(output, client.webhooks.update(endpoint_id, **changes))
+        changed = client.webhooks.update(
+            endpoint_id, url=target, events=event, description=description, include_result=include_result
+        )
+        _answer(output, changed)
 
 
 @app.command(epilog=EPILOG)
@@ -180,11 +181,11 @@ def deliveries(
     as_json: Json = False,
 ) -> None:
     """List what was sent, or waits, newest first."""
-    given = {"endpoint_id": endpoint, "job_id": job, "state": state, "event": event}
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
-        where = {name: value for name, value in given.items() if value is not None}
-        page = client.webhooks.deliveries(limit=limit, cursor=cursor, **where)
+        page = client.webhooks.deliveries(
+            endpoint_id=endpoint, job_id=job, state=state, event=event, limit=limit, cursor=cursor
+        )
     if as_json:
         output.document({"data": [each.as_json() for each in page.data], "next_cursor": page.next_cursor})
         return

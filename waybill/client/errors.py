@@ -1,10 +1,22 @@
-"""What can go wrong between a client and the API.
+"""What can go wrong between a client and the API: every exception that this client raises on purpose.
 
 ClientError
-├── ApiUnreachable     nothing answered at the address, or it stopped answering
-├── StreamLost         an event stream broke and could not be resumed in time
-├── ApiProblem         the API answered with a problem document (RFC 9457)
-└── WebhookRejected    a message to a receiver is not to be trusted (`waybill.client.verification`)
+├── ApiUnreachable         nothing answered at the address, it stopped answering, or it is another program
+├── ApiProblem             the API answered with a problem document (RFC 9457): `status`, `code`, `detail`
+│   ├── InvalidRequest     400, 413, 415, 422: something is wrong with what was sent; `fields` says where
+│   ├── NotAuthenticated   401: no key, or one that is unknown, revoked or expired
+│   ├── BudgetExhausted    402: no budget has room for it
+│   ├── NotPermitted       403: the key may not do this
+│   ├── NotFound           404: it is not there, or not for this key
+│   ├── Conflict           409: what is there does not allow it
+│   ├── Gone               410: it was there, and is no more
+│   ├── RateLimited        429: a limit is used up; `retry_after_seconds` says for how long
+│   └── ServerProblem      5xx: the API itself is in trouble
+├── JobFailed              a job ended otherwise than well, and its result was asked for
+├── WaitTimedOut           a job has not ended in the time given; it goes on (also a `TimeoutError`)
+├── StreamLost             the event stream of a job broke and could not be resumed in time
+├── EventsLost             the event stream of a project broke and could not be resumed in time
+└── WebhookRejected        a message to a receiver is not to be trusted (`waybill.client.verification`)
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +37,27 @@ class ApiUnreachable(ClientError):
         super().__init__(f"no answer from {url}: {reason}")
         self.url = url
         self.reason = reason
+
+
+class JobFailed(ClientError):
+    """A job ended as `state` other than ``succeeded``; `code` and `message` are its error, or its reason."""
+
+    def __init__(self, job_id: str, state: str, code: str, message: str) -> None:
+        super().__init__(f"{job_id} {state}: {code}" + (f": {message}" if message else ""))
+        self.job_id = job_id
+        self.state = state
+        self.code = code
+        self.message = message
+
+
+class WaitTimedOut(ClientError, TimeoutError):
+    """The job or batch `job_id` was still `state` after `timeout_seconds`. It goes on; waiting again is free."""
+
+    def __init__(self, job_id: str, state: str, timeout_seconds: float) -> None:
+        super().__init__(f"{job_id} is still {state} after {timeout_seconds:g} s")
+        self.job_id = job_id
+        self.state = state
+        self.timeout_seconds = timeout_seconds
 
 
 class StreamLost(ClientError):
@@ -70,6 +103,63 @@ class ApiProblem(ClientError):
         self.body = dict(body)
         self.retry_after_seconds = retry_after_seconds
         super().__init__(f"{self.status} {self.code}: {self.detail}")
+
+
+class InvalidRequest(ApiProblem):
+    """Something is wrong with what was sent (400, 413, 415, 422); the same again is refused again."""
+
+
+class NotAuthenticated(ApiProblem):
+    """The key is missing, unknown, revoked or expired (401)."""
+
+
+class BudgetExhausted(ApiProblem):
+    """No budget has room for it (402)."""
+
+
+class NotPermitted(ApiProblem):
+    """The key may not do this (403)."""
+
+
+class NotFound(ApiProblem):
+    """It is not there, or not for this key (404)."""
+
+
+class Conflict(ApiProblem):
+    """What is there does not allow it (409)."""
+
+
+class Gone(ApiProblem):
+    """It was there, and is no more (410)."""
+
+
+class RateLimited(ApiProblem):
+    """A limit is used up (429); `retry_after_seconds` says for how long, where the API knows."""
+
+
+class ServerProblem(ApiProblem):
+    """The API itself is in trouble (5xx)."""
+
+
+_BY_STATUS: Mapping[int, type[ApiProblem]] = {
+    400: InvalidRequest,
+    401: NotAuthenticated,
+    402: BudgetExhausted,
+    403: NotPermitted,
+    404: NotFound,
+    409: Conflict,
+    410: Gone,
+    413: InvalidRequest,
+    415: InvalidRequest,
+    422: InvalidRequest,
+    429: RateLimited,
+}
+_SERVER = 500
+
+
+def problem_class(status: int) -> type[ApiProblem]:
+    """The class for a status; `ApiProblem` itself for one that has none of its own."""
+    return _BY_STATUS.get(status, ServerProblem if status >= _SERVER else ApiProblem)
 
 
 def _optional_text(value: object) -> str | None:

@@ -142,7 +142,7 @@ def _write(client: "WaybillClient", base_id: str, place: Place, output: Output) 
             else:
                 watch(client, job.id, output, title="writing", on_alive=place.tend, on_event=cancellation.hear)
     job = client.jobs.get(job.id)
-    output.show("", cost_line(job))
+    output.show("", cost_line(job.record))
     return job
 
 
@@ -159,9 +159,9 @@ def _show_answer(job: "Job", view: Any, output: Output) -> None:
     from waybill.cli.answers import cost_line, job_report
     from waybill.cli.timeline import draw, spans
 
-    output.show(*job_report(job.model_copy(update={"usage": []}), streamed=True, with_text=output.is_live))
+    output.show(*job_report(job.record.model_copy(update={"usage": []}), streamed=True, with_text=output.is_live))
     _heading(output, "3. Its timeline and its cost", f"attempt {job.attempt} of {job.max_attempts}, {job.state}")
-    output.show(*draw(spans(job, view)), "", cost_line(job))
+    output.show(*draw(spans(job.record, view)), "", cost_line(job.record))
 
 
 def _show_briefly(question: str, job: "Job", output: Output) -> None:
@@ -174,7 +174,7 @@ def _show_briefly(question: str, job: "Job", output: Output) -> None:
 
     result = job.result or {}
     answer = result.get("answer") or (job.error.message if job.error else job.state)
-    output.show(Text.assemble(("? ", "cyan"), (question, "bold"), (f"  {took(job)}", "dim")))
+    output.show(Text.assemble(("? ", "cyan"), (question, "bold"), (f"  {took(job.record)}", "dim")))
     output.show(Padding(Text(shorten(str(answer))), (0, 0, 0, 2), expand=False))
     for number, citation in enumerate(result.get("citations", []), start=1):
         output.show(Text(f"  [{number}] {citation['document']}{place_of(citation)}", style="dim"))

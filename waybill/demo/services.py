@@ -123,7 +123,7 @@ class Services:
 
         if job.error is not None:
             self._output.show(f"{job.state}: {job.error.message}")
-        self._output.show(cost_line(job))
+        self._output.show(cost_line(job.record))
         return job
 
     def _head(self, title: str, subtitle: str) -> None:

@@ -13,7 +13,8 @@ from core.gateway.interruptible import asking, open_client2
 from core.gateway.models import Ability, ChatRequest, ChatStream, Check, Chunk
 from core.gateway.providers import failures
 from core.gateway.providers.anthropic_wire import Reader, arguments_of
-from core.gateway.providers.estimates import CountTokens, bound_of, usage_of
+from core.gateway.providers.estimates import bound_of, learn_from, usage_of
+from core.gateway.providers.estimator import CountTokens, Estimator
 from core.gateway.streams import Meter, MeteredStream
 
 # At its debug level the SDK writes whole prompts to the log.
@@ -52,7 +53,7 @@ class Anthropic:
         self._read_key = api_key if callable(api_key) else lambda: api_key
         self._parameters = dict(parameters or {})
         self._native_schema = native_schema
-        self._count_tokens = count_tokens
+        self._estimator = Estimator(count_tokens)
         self._client = anthropic.Anthropic(
             base_url=base_url,
             # The key of each call is in its header; without one here the SDK would look for some in the environment.
@@ -64,12 +65,12 @@ class Anthropic:
 
     def stream(self, request: ChatRequest, *, check: Check) -> ChatStream:
         """Begin to answer; the connection is opened by the first chunk that is asked for. See `Provider.stream`."""
-        meter = Meter(lambda meter: usage_of(meter, self.name, request, self._count_tokens))
+        meter = Meter(lambda meter: usage_of(meter, self.name, request, self._estimator))
         return MeteredStream(self._answer(request, meter, check), meter, check)
 
     def bound(self, request: ChatRequest) -> Mapping[str, int]:
         """The most that the request can consume, by kind of quantity of the ledger."""
-        return bound_of(request, self._count_tokens, own_tokenizer=False)
+        return bound_of(request, self._estimator)
 
     def close(self) -> None:
         """Close the connections."""
@@ -106,6 +107,7 @@ class Anthropic:
         last = reader.end()
         if last is not None:
             yield last
+        learn_from(meter, request, self._estimator)
 
     def _open(self, request: ChatRequest) -> Any:
         while True:

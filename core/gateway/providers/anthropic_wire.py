@@ -161,7 +161,7 @@ class Reader:
             if call.name == self._schema_tool:
                 return self._say(piece)
             self._open[index] = ToolCall(call.id, call.name, call.arguments + piece)
-            self._meter.text += piece
+            self._meter.say(piece)
             return None
         if kind is None:
             raise failures.not_the_protocol("an event that is not of a message")
@@ -170,7 +170,8 @@ class Reader:
     def _say(self, text: Any) -> Chunk | None:
         if not isinstance(text, str):
             raise failures.not_the_protocol("text that is not text")
-        self._meter.text += text
+        if text:
+            self._meter.say(text)
         return Chunk(text) if text else None
 
     def _read_input(self, usage: Any) -> None:

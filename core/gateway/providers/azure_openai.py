@@ -12,7 +12,7 @@ import httpx
 import openai
 
 from core.gateway.models import Ability
-from core.gateway.providers.estimates import CountTokens
+from core.gateway.providers.estimator import CountTokens
 from core.gateway.providers.openai_compatible import ALL_ABILITIES, OpenAICompatible
 
 ENTRA_SCOPE = "https://cognitiveservices.azure.com/.default"

@@ -1,12 +1,11 @@
 """Token counts where the provider gives none: before a call its bound, after an interrupted one what it consumed."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from core.gateway.models import ChatRequest, Role, Text, Usage
+from core.gateway.providers.estimator import Estimator
 from core.gateway.streams import Meter
-
-CountTokens = Callable[[str], int]
 
 # The dearest picture of the providers' own tables: what is larger is scaled down before it is read.
 _IMAGE_TOKENS = 5000
@@ -32,14 +31,14 @@ def text_of(request: ChatRequest) -> str:
     return "\n".join(pieces)
 
 
-def bound_of(request: ChatRequest, count_tokens: CountTokens, *, own_tokenizer: bool) -> Mapping[str, int]:
+def bound_of(request: ChatRequest, estimator: Estimator) -> Mapping[str, int]:
     """The most that a request can consume, by kind of the ledger: money is set aside for it, so it must never be low.
 
     Without the model's own tokenizer that is a token for every byte, because no tokenizer makes more of a text than it
     has bytes; another model's would count some scripts, or a row of emoji, as next to nothing. A picture is 5,000.
     """
     text = text_of(request)
-    counted = count_tokens(text) if own_tokenizer else len(text.encode())
+    counted = estimator.count_tokens(text) if estimator.is_exact else len(text.encode())
     counted += _MESSAGE_TOKENS * (len(request.messages) + 1)
     if request.tools or request.output_schema is not None:
         counted += _TOOLS_TOKENS
@@ -47,21 +46,34 @@ def bound_of(request: ChatRequest, count_tokens: CountTokens, *, own_tokenizer: 
     return {"input_tokens": counted + pictures * _IMAGE_TOKENS, "output_tokens": request.max_output_tokens}
 
 
-def usage_of(meter: Meter, model: str, request: ChatRequest, count_tokens: CountTokens) -> Usage:
+def usage_of(meter: Meter, model: str, request: ChatRequest, estimator: Estimator) -> Usage:
     """What a call consumed: as reported, or counted where it was interrupted before the report."""
     if not meter.sent:
         return Usage(model, 0, 0)
     estimated = meter.input_tokens is None or meter.output_tokens is None
     if meter.input_tokens is None and meter.input_counted is None:
-        meter.input_counted = count_tokens(text_of(request))
+        meter.input_counted = estimator.input_tokens(text_of(request))
     counted = meter.input_counted or 0
     return Usage(
         model,
         meter.input_tokens if meter.input_tokens is not None else counted,
-        meter.output_tokens if meter.output_tokens is not None else count_tokens(meter.text),
+        meter.output_tokens if meter.output_tokens is not None else estimator.output_tokens(meter.text, meter.pieces),
         cached_input_tokens=meter.cached_input_tokens,
         cache_write_tokens=meter.cache_write_tokens,
         reasoning_tokens=meter.reasoning_tokens,
         estimated=estimated,
         worker_seconds=meter.worker_seconds,
     )
+
+
+def learn_from(meter: Meter, request: ChatRequest, estimator: Estimator) -> None:
+    """Let `estimator` learn from a call that came to its end, with a report of what it consumed.
+
+    Calls with pictures teach nothing, because nobody here can count those.
+    """
+    if meter.input_tokens is None or meter.output_tokens is None or meter.finish is None:
+        return
+    if any(message.images for message in request.messages) or not estimator.wants_to_learn():
+        return
+    shown = meter.output_tokens - meter.reasoning_tokens
+    estimator.learn(text_of(request), meter.input_tokens, meter.text, meter.pieces, shown)

@@ -15,7 +15,8 @@ from core.gateway.errors import GatewayError
 from core.gateway.interruptible import asking, open_client
 from core.gateway.models import Ability, ChatRequest, ChatStream, Check, Chunk
 from core.gateway.providers import failures
-from core.gateway.providers.estimates import CountTokens, bound_of, usage_of
+from core.gateway.providers.estimates import bound_of, learn_from, usage_of
+from core.gateway.providers.estimator import CountTokens, Estimator
 from core.gateway.providers.openai_wire import Reader, arguments_of
 from core.gateway.streams import Meter, MeteredStream
 
@@ -51,8 +52,7 @@ class OpenAICompatible:
         self.abilities = abilities
         self.description = f"{model} behind an OpenAI-compatible endpoint. Writes its own text: verify what it quotes."
         self._parameters = dict(parameters or {})
-        self._count_tokens = count_tokens
-        self._own_tokenizer = own_tokenizer
+        self._estimator = Estimator(count_tokens, is_exact=own_tokenizer)
         self._read_key = read_key(api_key)
         self._client = self._open_client(base_url, open_client(timeout_seconds))
         # Models disagree about these; what the endpoint refuses is remembered and not sent again.
@@ -60,12 +60,12 @@ class OpenAICompatible:
 
     def stream(self, request: ChatRequest, *, check: Check) -> ChatStream:
         """Begin to answer; the connection is opened by the first chunk that is asked for. See `Provider.stream`."""
-        meter = Meter(lambda meter: usage_of(meter, self.name, request, self._count_tokens))
+        meter = Meter(lambda meter: usage_of(meter, self.name, request, self._estimator))
         return MeteredStream(self._answer(request, meter, check), meter, check)
 
     def bound(self, request: ChatRequest) -> Mapping[str, int]:
         """The most that the request can consume, by kind of quantity of the ledger."""
-        return bound_of(request, self._count_tokens, own_tokenizer=self._own_tokenizer)
+        return bound_of(request, self._estimator)
 
     def close(self) -> None:
         """Close the connections."""
@@ -108,6 +108,7 @@ class OpenAICompatible:
         last = reader.end()
         if last is not None:
             yield last
+        learn_from(meter, request, self._estimator)
 
     def _open(self, request: ChatRequest) -> "openai.Stream[object]":
         """The events as JSON: the SDK makes an object of each when it knows a type, which costs more than the rest."""

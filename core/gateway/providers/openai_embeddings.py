@@ -13,7 +13,7 @@ from core.capability import ModelUsage
 from core.gateway.interruptible import asking, open_client
 from core.gateway.models import Check
 from core.gateway.providers import failures
-from core.gateway.providers.estimates import CountTokens
+from core.gateway.providers.estimator import CountTokens
 from core.gateway.providers.openai_compatible import FAILURES, read_key, translate
 
 # OpenAI takes at most 2,048 texts in one request; fewer keep one request short enough to be cancelled soon.

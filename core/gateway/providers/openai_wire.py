@@ -165,7 +165,7 @@ class Reader:
             return None
         if not isinstance(text, str):
             raise failures.not_the_protocol("text that is not text")
-        self._meter.text += text
+        self._meter.say(text)
         return Chunk(text)
 
     def _collect(self, fragment: Any) -> None:
@@ -180,7 +180,8 @@ class Reader:
         call.id = call.id or given
         call.name = call.name or name
         call.arguments += arguments
-        self._meter.text += arguments
+        if arguments:
+            self._meter.say(arguments)
 
 
 def _is_choice(choice: Any) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from core.gateway.models import Embedder, Provider
-from core.gateway.providers.estimates import CountTokens
+from core.gateway.providers.estimator import CountTokens
 from core.kit.errors import Unavailable
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from core.gateway.errors import InvalidRequest
 from core.gateway.models import Ability, ChatRequest, ChatStream, Check, Chunk, Finish, Usage
 from core.gateway.providers import failures
 from core.gateway.providers.estimates import bound_of, text_of
+from core.gateway.providers.estimator import Estimator
 from core.gateway.providers.openai_wire import arguments_of
 from core.gateway.streams import Meter, MeteredStream
 from core.kit.errors import Unavailable
@@ -83,7 +84,7 @@ class SmolLM:
         """
         counted = min(len(text_of(request).encode()), CONTEXT_TOKENS)
         seconds = counted // 50 + request.max_output_tokens // 10 + 5
-        tokens = bound_of(request, lambda _: counted, own_tokenizer=True)
+        tokens = bound_of(request, Estimator(lambda _: counted, is_exact=True))
         return {**tokens, "worker_second": seconds}
 
     def close(self) -> None:
@@ -179,7 +180,7 @@ def _read(event: Mapping[str, Any], meter: Meter) -> Chunk | None:
             meter.finish = _FINISHES.get(choice["finish_reason"], Finish.STOP)
         text = (choice.get("delta") or {}).get("content")
         if text:
-            meter.text += text
+            meter.say(text)
             return Chunk(text)
     return None
 

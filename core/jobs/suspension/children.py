@@ -16,6 +16,7 @@ from core.jobs.suspension import repository
 from core.jobs.suspension.questions import check_key
 from core.jobs.suspension.records import Node, Parent
 from core.keys.principal import Principal
+from core.keys.repository import is_revoked
 from core.kit.db import Executor
 from core.kit.errors import CapabilityFailure, NotFound, RateLimited, WaybillError
 from core.kit.ids import JOB, encode
@@ -38,7 +39,7 @@ def start(  # noqa: PLR0917 - what submits, for whom, and what
     The parent's row stays locked until the transaction ends, so that a key becomes one child, whoever else asks; all
     of them are submitted or none. What a key was first used for stands: a call that comes again, perhaps worded anew
     by a model, is the same call. Raises `LeaseLost`, `JobCancelled`, and `CapabilityFailure` (``invalid_child``,
-    ``too_many_children``, ``too_deep``, or the refusal of a limit).
+    ``too_many_children``, ``too_deep``, ``key_revoked``, or the refusal of a limit).
     """
     parent = repository.lock_parent(session, job.id, job.attempt)
     if parent is None:
@@ -55,6 +56,9 @@ def start(  # noqa: PLR0917 - what submits, for whom, and what
     if parent.depth >= settings.job_depth_max:
         message = f"jobs may call jobs {settings.job_depth_max} levels deep, and this one asks for one more"
         raise CapabilityFailure(message, code="too_deep")
+    if parent.key_id is not None and is_revoked(session, job.organization_id, parent.key_id):
+        message = "the key that asked for this job was revoked, and nothing more is started for it"
+        raise CapabilityFailure(message, code="key_revoked")
     # The key that submitted the parent limits and pays; what the child does is done in the worker's name.
     principal = Principal(job.organization_id, job.project_id, parent.key_id, frozenset(), "worker")
     started = []

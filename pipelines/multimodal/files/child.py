@@ -1,4 +1,4 @@
-"""The process in which files are opened: ``python -m pipelines.multimodal.files.child FOLDER``. Never imported.
+"""What opens files, in a warm child of `pipelines._kit.sandbox`. Nothing else imports it.
 
 inspect   → what the file is and how many pages or seconds it has
 render    → pages as PNG of bounded size, and a PDF's own text with its boxes in points from the top left
@@ -6,11 +6,10 @@ decode    → a recording as 16-bit samples, 16,000 a second, one channel
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines._kit import sandbox
 from pipelines.multimodal.files.detect import Kind, detect, refuse
 from pipelines.multimodal.files.limits import (
     AUDIO_SECONDS,
@@ -23,9 +22,13 @@ from pipelines.multimodal.files.limits import (
 )
 
 
-def handle(task: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """One task."""
-    path = Path(task["path"])
+def open_files() -> Callable[[Mapping[str, Any], bytes], dict[str, Any]]:
+    """A handler of tasks: an action with its file's path, and the folder for what it makes of it."""
+    return _handle
+
+
+def _handle(task: Mapping[str, Any], _: bytes) -> dict[str, Any]:
+    path, folder = Path(task["path"]), Path(task["folder"])
     match task["action"]:
         case "inspect":
             return _inspect(path, detect(path, task["content_type"]))
@@ -158,7 +161,3 @@ def _decode(path: Path, folder: Path) -> dict[str, Any]:
     if written == 0:
         refuse("This recording holds no sound.", "Record it again.", code="file_empty")
     return {"file": "samples.raw", "seconds": written / SAMPLE_RATE}
-
-
-if __name__ == "__main__":
-    sandbox.serve(handle)

@@ -1,7 +1,5 @@
 """How much one file, and one job, may ask for."""
 
-from pipelines._kit.sandbox import Bounds
-
 FILE_BYTES = 64 * 1024 * 1024
 IMAGE_PIXELS = 40_000_000
 IMAGE_SIDE = 20_000
@@ -12,5 +10,3 @@ AUDIO_SECONDS = 15 * 60
 RENDERED_SIDE = 2000
 RENDER_SCALE = 200 / 72
 SAMPLE_RATE = 16_000
-
-BOUNDS = Bounds()

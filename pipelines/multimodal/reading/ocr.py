@@ -1,44 +1,37 @@
-"""Optical character recognition with the models that rapidocr ships: no key, no download."""
+"""Optical character recognition with the models that rapidocr ships: no key, no download. Runs in a warm child."""
 
-import os
-from functools import lru_cache
-from pathlib import Path
-from threading import Lock
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipelines.multimodal.reading.layout import Piece
 
-THREADS = 2
-# One page at a time: a second would only wait for the same cores, and hold its tensors meanwhile.
-_reading = Lock()
-
-
-def read_image(path: Path) -> list[Piece]:
-    """The pieces of print in the picture at `path`, with boxes in its pixels."""
-    with _reading:
-        found = _engine(os.getpid())(str(path))
-    if found.boxes is None or found.txts is None or found.scores is None:
-        return []
-    return [
-        Piece(text.strip(), _upright(box), round(float(score), 3))
-        for box, text, score in zip(found.boxes, found.txts, found.scores, strict=True)
-        if text.strip()
-    ]
-
-
-def _upright(corners: Any) -> tuple[float, float, float, float]:
-    across, down = [float(corner[0]) for corner in corners], [float(corner[1]) for corner in corners]
-    return min(across), min(down), max(across), max(down)
-
-
-@lru_cache(maxsize=1)
-def _engine(_process_id: int) -> Any:
+def open_ocr(*, threads: int) -> Callable[[Mapping[str, Any], bytes], dict[str, Any]]:
+    """A handler of a picture's bytes: ``{"pieces": [[text, [left, top, right, bottom], confidence]]}``, in pixels."""
     from rapidocr import RapidOCR
 
-    return RapidOCR(
+    # Its return type is that of any of its stages; all of them together give boxes, texts and scores.
+    engine: Any = RapidOCR(
         params={
             "Global.log_level": "critical",
-            "EngineConfig.onnxruntime.intra_op_num_threads": THREADS,
+            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }
     )
+
+    def handle(_: Mapping[str, Any], picture: bytes) -> dict[str, Any]:
+        found = engine(picture)
+        if found.boxes is None or found.txts is None or found.scores is None:
+            return {"pieces": []}
+        return {
+            "pieces": [
+                [text.strip(), _upright(box), round(float(score), 3)]
+                for box, text, score in zip(found.boxes, found.txts, found.scores, strict=True)
+                if text.strip()
+            ]
+        }
+
+    return handle
+
+
+def _upright(corners: Any) -> list[float]:
+    across, down = [float(corner[0]) for corner in corners], [float(corner[1]) for corner in corners]
+    return [min(across), min(down), max(across), max(down)]

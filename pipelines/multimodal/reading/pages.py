@@ -1,23 +1,26 @@
 """A rendered page to lines: a PDF's own text when it has enough of it, OCR otherwise."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pipelines.multimodal.reading.layout import Piece, read_order
+from pipelines.multimodal.reading.recognition import read_image
 
 # A scan often carries a stamp or a page number as text; fewer characters than this are not a page.
 _TEXT_FROM = 40
 
 
-def read_page(page: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """``{"page", "width", "height", "unit", "source", "lines"}`` of what `files.opening.render` returned."""
+def read_page(page: dict[str, Any], folder: Path, check: Callable[[], None]) -> dict[str, Any]:
+    """``{"page", "width", "height", "unit", "source", "lines"}`` of what `files.opening.render` returned.
+
+    Raises `CapabilityFailure` and what `check` raises.
+    """
     pieces = [Piece(run["text"], tuple(run["box"])) for run in page["runs"]]
     source = "text"
     if sum(len(piece.text) for piece in pieces) < _TEXT_FROM:
-        from pipelines.multimodal.reading.ocr import read_image
-
         source = "ocr"
-        pieces = [_scaled(piece, page["scale"]) for piece in read_image(folder / page["file"])]
+        pieces = [_scaled(piece, page["scale"]) for piece in read_image(folder / page["file"], check)]
     return {
         "page": page["number"],
         "width": page["width"],

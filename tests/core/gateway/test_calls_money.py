@@ -167,6 +167,7 @@ def test_a_call_costs_two_round_trips_to_postgres_and_an_event(settings: Setting
                 list(stream)
 
         call()
+        job.context.wait_settled()
         database = job.context._database
         taken: list[object] = []
 
@@ -175,6 +176,7 @@ def test_a_call_costs_two_round_trips_to_postgres_and_an_event(settings: Setting
 
         event.listen(database.engine, "checkout", note)
         call()
+        job.context.wait_settled()
         event.remove(database.engine, "checkout", note)
         # The intent; and the settlement with the kept event `cost.updated`.
         assert len(taken) == 2

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from core.ledger import service as ledger
 from core.ledger.errors import BudgetExhausted
 from core.ledger.invariants import check_invariants
 from core.ledger.records import CallIdentity, Settlement
-from tests.factories.api import probe_capabilities
+from tests.factories.api import issue_key, probe_capabilities, revoke_key
 from tests.factories.attempts import Attempt, worker_services
 from tests.factories.jobs import Tenant, new_tenant
 
@@ -158,6 +159,19 @@ def test_a_parent_that_was_asked_to_stop_starts_nothing(tenant: Tenant, run: Run
     tenant.cancel(parent.context.job_id)
     with pytest.raises(JobCancelled):
         parent.context.call_all(calls("late"))
+
+
+def test_nothing_is_started_below_a_job_whose_key_was_revoked(settings: Settings, tenant: Tenant, run: Run) -> None:
+    key = issue_key(settings, organization=f"org-{tenant.principal.organization_id}", project="p")
+    assert key.project_id == tenant.principal.project_id
+    tenant.principal = replace(tenant.principal, key_id=key.id)
+    first, second = run(tenant.submit()), run(tenant.submit())
+    start(first, "a")
+    revoke_key(settings, key)
+    with pytest.raises(CapabilityFailure) as refusal:
+        second.context.call_all(calls("a"))
+    assert refusal.value.code == "key_revoked"
+    assert children_of(tenant, second.context.job_id) == []
 
 
 def test_children_inherit_deadline_labels_and_trace(tenant: Tenant, run: Run) -> None:

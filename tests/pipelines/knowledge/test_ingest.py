@@ -38,10 +38,12 @@ class StoppingReader:
         self._before = before
         self.names: list[str] = []
 
-    def read(self, data: bytes, *, name: str, content_type: str | None, check: Callable[[], None]) -> Document:
+    def read(
+        self, data: bytes, *, name: str, content_type: str | None, owner: str, check: Callable[[], None]
+    ) -> Document:
         self._before(name)
         self.names.append(name)
-        return self._reader.read(data, name=name, content_type=content_type, check=check)
+        return self._reader.read(data, name=name, content_type=content_type, owner=owner, check=check)
 
 
 def test_documents_of_every_format_are_ingested_and_bad_ones_fail_alone(library: Library) -> None:
@@ -158,9 +160,11 @@ class PatientReader:
     def __init__(self, reader: IsolatedReader) -> None:
         self._reader = reader
 
-    def read(self, data: bytes, *, name: str, content_type: str | None, check: Callable[[], None]) -> Document:
+    def read(
+        self, data: bytes, *, name: str, content_type: str | None, owner: str, check: Callable[[], None]
+    ) -> Document:
         assert callable(check)
-        return self._reader.read(data, name=name, content_type=content_type)
+        return self._reader.read(data, name=name, content_type=content_type, owner=owner)
 
 
 def test_cancelling_at_every_check_leaves_no_half_document_and_meters_what_was_embedded(library: Library) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import psutil
 from PIL import Image
 
 from core.files.service import FileService
@@ -20,6 +21,11 @@ from tests.factories.processes import dispatcher, worker
 from tests.factories.waiting import wait_until
 
 SAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "multimodal"
+
+
+def is_running(process: psutil.Process) -> bool:
+    """Whether it has not ended; a zombie has."""
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def test_a_killed_worker_loses_no_page_that_was_read(settings: Settings, tmp_path: Path) -> None:
@@ -49,7 +55,15 @@ def test_a_killed_worker_loses_no_page_that_was_read(settings: Settings, tmp_pat
                 LivePublisher(redis, settings).publish([queued_event(job)], hint=job.pool)
             # The second batch begins when the first one is stored.
             wait_until(lambda: steps(1, "step.started").count("read") == 2, what="the first pages", timeout_seconds=60)
+            children = psutil.Process(first.pid).children()
+            known = [child.environ() for child in children]
             first.kill()
+        # One opened the file and one read its print; neither knew a secret, and none is left.
+        assert len(children) == 2
+        secrets = [held.get_secret_value() for held in (settings.secret_key, settings.database_url) if held is not None]
+        assert len(secrets) == 2
+        assert not [secret for secret in secrets for each in known if secret in str(each)]
+        wait_until(lambda: not any(map(is_running, children)), what="the children to die", timeout_seconds=20)
         with worker(settings, "multimodal", 1):
             ended = tenant.wait(job.id, timeout_seconds=90)[0]
 

@@ -12,6 +12,7 @@ from core.capability import LeaseLost
 from core.gateway.service import Gateway, open_gateway
 from core.kit.errors import CapabilityFailure
 from core.kit.settings import Settings
+from pipelines._kit.prompts import load_prompt
 from pipelines.multimodal.graph import BATCH, build_with
 from pipelines.multimodal.schemas import UnderstandInput, UnderstandOutput
 from tests.factories.context import RecordingContext
@@ -82,6 +83,7 @@ def test_a_model_that_sees_gets_the_picture_and_its_lines_become_regions() -> No
         sent = str(server.requests[0].body)
     assert "data:image/jpeg;base64," in sent
     assert output.answer == "It is 19.90."
+    assert output.prompts == {"answer": load_prompt("pipelines.multimodal", "answer").digest}
     assert [region.text for region in output.regions] == ["TOTAL | 19.90"]
     assert len(ctx.usage) == 1
 
@@ -93,6 +95,7 @@ def test_a_models_values_are_trusted_where_they_were_read() -> None:
         output = ask(gateway, "receipt.png", RecordingContext(), fill=TOTAL)
         gateway.close()
     assert output.data == {"total": 19.9, "phone": "555"}
+    assert output.prompts == {"fill": load_prompt("pipelines.multimodal", "fill").digest}
     assert output.fields["total"].confidence > 0.9
     assert output.fields["phone"].confidence == 0.4
 

@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pypdf
@@ -11,9 +12,10 @@ from PIL import Image
 
 from core.capability import JobCancelled, UploadedFile
 from core.kit.errors import CapabilityFailure
-from pipelines._kit import sandbox
+from pipelines._kit.sandbox.pool import Pool
+from pipelines._kit.sandbox.purpose import Bounds
 from pipelines.multimodal.files.limits import PDF_PAGES, SAMPLE_RATE
-from pipelines.multimodal.files.opening import decode, inspect, render
+from pipelines.multimodal.files.opening import FILES, ask, decode, inspect, render
 
 SAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "multimodal"
 PNG, PDF, WAV = "image/png", "application/pdf", "audio/wav"
@@ -79,11 +81,11 @@ CASES: dict[str, tuple[Make, str, str]] = {
 
 
 def read(file: UploadedFile, folder: Path) -> None:
-    known = inspect(file, folder, lambda: None)
+    known = inspect(file, lambda: None, owner="")
     if known["kind"] == "audio":
-        decode(file, folder, lambda: None)
+        decode(file, folder, lambda: None, owner="")
     else:
-        render(file, known["kind"], [1], folder, lambda: None)
+        render(file, known["kind"], [1], folder, lambda: None, owner="")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -102,16 +104,23 @@ def test_it_is_refused_with_its_code(case: str, tmp_path: Path) -> None:
 def test_memory_is_limited_by_the_kernel(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     Image.new("RGB", (6000, 6000)).save(path)
-    task = {"action": "render", "path": str(path), "kind": "image", "pages": [1]}
-    bounds = sandbox.Bounds(memory_bytes=120 * 1024 * 1024)
-    with pytest.raises((sandbox.SandboxFailure, CapabilityFailure)):
-        sandbox.run("pipelines.multimodal.files.child", task, tmp_path, bounds=bounds, check=lambda: None)
+    task = {"action": "render", "path": str(path), "kind": "image", "pages": [1], "folder": str(tmp_path)}
+    bounds = Bounds(memory_bytes=120 * 1024 * 1024)
+    with Pool(replace(FILES, bounds=bounds)) as pool, pytest.raises(CapabilityFailure) as refused:
+        ask(pool, task, lambda: None, owner="")
+    assert refused.value.code == "file_too_large"
+
+
+def test_a_relative_path_is_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(SAMPLES)
+    file = UploadedFile("file_x", "receipt.png", PNG, 1, "0" * 64, Path("receipt.png"))
+    assert inspect(file, lambda: None, owner="")["pages"] == 1
 
 
 def test_a_cancelled_job_kills_the_child(tmp_path: Path) -> None:
     def stop() -> None:
         raise JobCancelled
 
-    task = {"action": "inspect", "path": str(SAMPLES / "bulletin.pdf"), "content_type": PDF}
+    file = UploadedFile("file_x", "bulletin.pdf", PDF, 1, "0" * 64, SAMPLES / "bulletin.pdf")
     with pytest.raises(JobCancelled):
-        sandbox.run("pipelines.multimodal.files.child", task, tmp_path, bounds=sandbox.Bounds(), check=stop)
+        render(file, "pdf", [1] * 200, tmp_path, stop, owner="")

@@ -17,7 +17,7 @@ from waybill.cli.timeline import Span, draw, format_ms, spans
 from waybill.cli.uploads import compare, select
 from waybill.cli.view import JobView
 from waybill.cli.watch import _LiveScreen
-from waybill.client.models import Document, Event, Job
+from waybill.client.models import Document, Event, JobRecord
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -73,7 +73,7 @@ def test_the_timeline_accounts_for_the_whole_life_of_a_job() -> None:
     def at(milliseconds: float) -> datetime:
         return START + timedelta(milliseconds=milliseconds)
 
-    job = Job(
+    job = JobRecord(
         id="job_1",
         capability="a.b",
         state="succeeded",
@@ -96,7 +96,7 @@ def test_the_timeline_accounts_for_the_whole_life_of_a_job() -> None:
 
 
 def test_a_job_that_never_ran_still_has_a_timeline() -> None:
-    job = Job(
+    job = JobRecord(
         id="job_1", capability="a.b", state="cancelled", created_at=START, finished_at=START + timedelta(seconds=1)
     )
     assert [(span.label, span.duration_ms) for span in spans(job, JobView())] == [("queued", 1000)]

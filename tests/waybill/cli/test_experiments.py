@@ -10,7 +10,7 @@ from tests.factories.api import RunningApi, principal_of
 from tests.factories.experiment_outcomes import Outcome, write_outcomes
 from tests.waybill.cli.conftest import Cli
 from waybill.cli.experiment_plot import lines, svg
-from waybill.client.experiments import Results
+from waybill.client.models import Results
 
 DEFINITION = {
     "name": "shorter answers",

@@ -1,0 +1,204 @@
+"""``/v1/batches``: many jobs asked for together."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.batches.schemas import Batch, BatchPage, CreateBatch, to_wire
+from api.deps import Runtime, get_runtime
+from api.knowledge_bases.routes import Cursor, Limit
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.problem import invalid
+from api.routing import caller, new_router, requires
+from core.batches.errors import LinesInvalid
+from core.batches.records import BatchLine, BatchRecord, BatchState, NewBatch
+from core.batches.validation import LineValidator
+from core.jobs.records import JobRecord
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.keys.principal import Principal
+from core.kit.ids import BATCH, FILE, encode
+from core.kit.telemetry import current_traceparent
+from core.webhooks.errors import TargetRefused
+from core.webhooks.records import JobWebhook
+from pipelines.registry import manifests
+
+router = new_router("/v1/batches", "batches")
+
+_LOCATION = {"Location": {"description": "The batch.", "schema": {"type": "string"}}}
+BatchId = Annotated[str, Path(description="The batch's id.", examples=["batch_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=Batch,
+    summary="Create a batch",
+    description=(
+        "Every line becomes a job; they are started a portion at a time, behind what is asked for one by one. A line"
+        " that is wrong refuses the whole batch, with all that is wrong: nothing was started."
+    ),
+    responses={
+        202: {"description": "Accepted.", "headers": {**_LOCATION, **REPLAYED}},
+        **problems(400, 404, 408, 409, 413, 415),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("jobs:write")
+async def create_batch(request: Request, body: CreateBatch) -> Response:
+    """Accept a batch."""
+    runtime = get_runtime(request)
+    identity = identify_request(request, await request.body())
+    return respond_answer(await runtime.in_thread(_create, request, body, identity))
+
+
+def _create(request: Request, body: CreateBatch, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+    allowed = frozenset(
+        name
+        for name, manifest in manifests().items()
+        if principal.may_use(name) and manifest.scopes <= principal.scopes
+    )
+    file_id = None if body.input_file_id is None else parse_id(FILE, body.input_file_id, "file")
+    new = NewBatch(
+        lines=_checked(body, allowed),
+        input_file_id=file_id,
+        capability=body.capability,
+        allowed=allowed,
+        priority=body.priority,
+        max_cost_usd=body.max_cost_usd,
+        max_line_cost_usd=body.max_line_cost_usd,
+        deadline_at=body.deadline_at,
+        deadline_seconds=body.deadline_seconds,
+        metadata=body.metadata,
+        webhook=None if body.webhook is None else _webhook(runtime, principal, body.webhook.url),
+        traceparent=current_traceparent(),
+    )
+
+    def produce(session: Session) -> Answer:
+        made = to_wire(runtime.batches.create(session, principal, new))
+        return Answer(202, orjson.dumps(made), made["links"]["self"])
+
+    return carry_out(request, identity, produce)
+
+
+def _checked(body: CreateBatch, allowed: frozenset[str]) -> list[BatchLine]:
+    """The lines of the request. Raises `LinesInvalid` with everything that is wrong, and for the batch's own name."""
+    offered = manifests()
+    if body.capability is not None and body.capability not in allowed:
+        code = "capability_denied" if body.capability in offered else "capability_unknown"
+        told = f"this key may ask for: {', '.join(sorted(allowed)) or 'nothing'}"
+        raise invalid([{"path": "body.capability", "code": code, "message": told}])
+    validator = LineValidator(
+        offered,
+        allowed,
+        default=body.capability,
+        shared_metadata=body.metadata,
+        needs_cap=body.max_cost_usd is not None and body.max_line_cost_usd is None,
+    )
+    found = [
+        validator.check(number, line.model_dump(exclude_none=True))
+        for number, line in enumerate(body.lines or (), start=1)
+    ]
+    if validator.bad_lines:
+        raise LinesInvalid(validator.problems, validator.bad_lines)
+    return [line for line in found if line is not None]
+
+
+def _webhook(runtime: Runtime, principal: Principal, url: str) -> dict[str, Any]:
+    try:
+        runtime.webhook_targets.check(url)
+    except TargetRefused as refusal:
+        raise refusal.at("body.webhook.url") from None
+    runtime.webhooks.require_project_secret(runtime.database.single_tenant(principal.organization_id), principal)
+    return JobWebhook(url, (), False).as_json()
+
+
+@router.get(
+    "",
+    response_model=BatchPage,
+    summary="List batches",
+    responses={200: {"description": "A page, newest first."}, **problems()},
+)
+@requires("jobs:read")
+async def list_batches(
+    request: Request,
+    state: Annotated[list[BatchState] | None, Query(max_length=len(BatchState), description="One or more.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """A page of the project's batches."""
+    before = cursors.decode(cursor) if cursor is not None else None
+    found = await get_runtime(request).in_thread(_list, request, tuple(state or ()), before, limit + 1)
+    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
+    return respond_json({"data": [to_wire(each) for each in found[:limit]], "next_cursor": following})
+
+
+def _list(request: Request, states: tuple[BatchState, ...], before: UUID | None, limit: int) -> list[BatchRecord]:
+    runtime, principal = get_runtime(request), caller(request)
+    single = runtime.database.single_tenant(principal.organization_id)
+    return runtime.batches.list(single, principal, states=states, cursor=before, limit=limit)
+
+
+@router.get(
+    "/{batch_id}",
+    response_model=Batch,
+    summary="Read a batch",
+    description="Counts and cost are of one moment, and add up.",
+    responses={200: {"description": "The batch."}, **problems(404)},
+)
+@requires("jobs:read")
+async def read_batch(request: Request, batch_id: BatchId) -> Response:
+    """One batch."""
+    found = await get_runtime(request).in_thread(read, request, parse_id(BATCH, batch_id, "batch"))
+    headers = {} if found.has_ended else {"retry-after": "1"}
+    return respond_json(to_wire(found), headers=headers)
+
+
+def read(request: Request, batch_id: UUID) -> BatchRecord:
+    """The batch, for its project."""
+    runtime, principal = get_runtime(request), caller(request)
+    return runtime.batches.get(runtime.database.single_tenant(principal.organization_id), principal, batch_id)
+
+
+@router.post(
+    "/{batch_id}/cancel",
+    response_model=Batch,
+    summary="Cancel a batch",
+    description=(
+        "No further line is started, and what is under way is asked to stop; what has ended keeps its result. The batch"
+        " is `cancelling` until the last of them has stopped."
+    ),
+    responses={200: {"description": "The batch as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("jobs:write")
+async def cancel_batch(request: Request, batch_id: BatchId) -> Response:
+    """Ask for a batch's end."""
+    found = parse_id(BATCH, batch_id, "batch")
+    identity = identify_request(request, b"")
+    return respond_answer(await get_runtime(request).in_thread(_cancel, request, found, identity))
+
+
+def _cancel(request: Request, batch_id: UUID, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+    touched: list[JobRecord] = []
+
+    def produce(session: Session) -> Answer:
+        batch, jobs = runtime.batches.cancel(session, principal, batch_id)
+        touched.extend(jobs)
+        return Answer(200, orjson.dumps(to_wire(batch)), f"/v1/batches/{encode(BATCH, batch.id)}")
+
+    answer = carry_out(request, identity, produce)
+    single = runtime.database.single_tenant(principal.organization_id)
+    for job in touched:
+        if not job.is_terminal:
+            runtime.announcer.control(job.id)
+            continue
+        for event in runtime.jobs.events(single, principal.organization_id, job.id, after=job.event_last - 1):
+            runtime.announcer.event(event)
+    return answer

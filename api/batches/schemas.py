@@ -1,0 +1,217 @@
+"""Batches on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from api.amounts import Money
+from api.jobs.schemas import METADATA_MAX, MetadataName, MetadataValue
+from api.times import Moment
+from core.batches.records import CUSTOM_ID_MAX_CHARACTERS, INLINE_LINES_MAX, LINES_MAX, BatchRecord, BatchState
+from core.batches.validation import PROBLEMS_MAX
+from core.jobs.states import Priority
+from core.kit.clock import isoformat
+from core.kit.ids import BATCH, FILE, PROJECT, encode
+from core.kit.money import format_money
+from core.webhooks.targets import URL_MAX_CHARACTERS
+
+_EXAMPLE_ID = "batch_01jd3q8v9tfq8a1b2c3d4e5f6g"
+_FILE = "file_01jd3q8v9tfq8a1b2c3d4e5f6g"
+_LINE: dict[str, Any] = {
+    "custom_id": "q-1",
+    "input": {"knowledge_base": "handbook", "query": "How long do refunds take?"},
+}
+_PRIORITIES = {priority.rank: priority for priority in Priority}
+
+Metadata = Annotated[dict[MetadataName, MetadataValue], Field(max_length=METADATA_MAX)]
+
+
+class BatchLine(BaseModel):
+    """One thing that is asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    custom_id: Annotated[str, StringConstraints(min_length=1, max_length=CUSTOM_ID_MAX_CHARACTERS)] = Field(
+        description="Your own name for the line, once in a batch; its result carries it."
+    )
+    capability: str | None = Field(None, max_length=200, description="Where the batch names none, or for another one.")
+    input: dict[str, Any] = Field(description="The capability's input, as its JSON Schema says.")
+    metadata: Metadata = Field(default_factory=dict, description="Labels of its job, beside the batch's own.")
+
+
+class BatchWebhook(BaseModel):
+    """Who is told when the batch has ended, beside the project's endpoints."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Annotated[str, StringConstraints(min_length=1, max_length=URL_MAX_CHARACTERS)] = Field(
+        description="Where to POST `batch.completed`, `batch.failed`, `batch.cancelled` or `batch.expired`.",
+        examples=["https://example.com/hooks/waybill"],
+    )
+
+
+class CreateBatch(BaseModel):
+    """Many jobs at once: `lines`, or a file with a line of JSON for each."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"capability": "knowledge.search", "lines": [_LINE], "max_cost_usd": "2", "max_line_cost_usd": "0.01"},
+                {"capability": "knowledge.search", "input_file_id": _FILE},
+            ]
+        },
+    )
+
+    lines: list[BatchLine] | None = Field(
+        None,
+        min_length=1,
+        max_length=INLINE_LINES_MAX,
+        description=f"At most {INLINE_LINES_MAX:,}; more go into a file.",
+    )
+    input_file_id: str | None = Field(
+        None,
+        max_length=100,
+        description=f"A file from `POST /v1/files` with a JSON object in each line, at most {LINES_MAX:,} of them. It"
+        " is looked at in the background, whole, before its first line is accepted.",
+        examples=[_FILE],
+    )
+    capability: str | None = Field(None, max_length=200, description="What lines ask for that name no capability.")
+    priority: Priority = Field(Priority.LOW, description="Of its jobs. `low` lets everything else go first.")
+    max_cost_usd: Money | None = Field(
+        None,
+        description="The whole batch never costs more than this, in US dollars. Lines for which too little is left are"
+        " not started, and end with the error `cost_cap_reached`.",
+        examples=["10"],
+    )
+    max_line_cost_usd: Money | None = Field(
+        None,
+        description="No line's job ever costs more than this. With `max_cost_usd` it is needed for capabilities that"
+        " set nothing aside by themselves.",
+        examples=["0.01"],
+    )
+    deadline_at: Moment | None = Field(None, description="Lines that have not ended by then become `expired`.")
+    deadline_seconds: int | None = Field(None, ge=1, le=366 * 24 * 3600, description="The same, from now on.")
+    metadata: Metadata = Field(default_factory=dict, description="Your own labels, of the batch and all its jobs.")
+    webhook: BatchWebhook | None = Field(None, description="A receiver for this batch alone.")
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        if (self.lines is None) == (self.input_file_id is None):
+            raise ValueError("give lines or input_file_id, one of them")
+        if self.deadline_at is not None and self.deadline_seconds is not None:
+            raise ValueError("give deadline_at or deadline_seconds, not both")
+        return self
+
+
+class BatchCounts(BaseModel):
+    """Lines by where they are; the six add up to `total`."""
+
+    total: int
+    queued: int
+    running: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    expired: int
+
+
+class BatchProblem(BaseModel):
+    """What is wrong with a line of the file."""
+
+    line: int = Field(description="Counted from one.")
+    path: str = Field(description="Within the line; empty: the line as a whole.")
+    code: str
+    message: str
+
+
+class BatchLinks(BaseModel):
+    """Where to go from here."""
+
+    self: str
+    results: str
+    cancel: str
+
+
+class Batch(BaseModel):
+    """A batch. `completed`, `failed`, `cancelled` and `expired` never change again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": []})
+
+    id: str = Field(examples=[_EXAMPLE_ID])
+    project_id: str
+    state: BatchState = Field(
+        description="`validating`: its file is being looked at; `failed`: lines of it are wrong, and none was started;"
+        " `finalizing`: every line has ended, and the results are being written."
+    )
+    capability: str | None
+    priority: Priority
+    counts: BatchCounts
+    cost_usd: str = Field(description="What its lines have cost up to now, with the jobs below them.")
+    max_cost_usd: str | None
+    max_line_cost_usd: str | None
+    delayed_reason: str | None = Field(
+        description="Why no further line is started at the moment, for example `budget_exhausted` or `quota_exceeded`."
+    )
+    errors: list[BatchProblem] = Field(description=f"What is wrong with the file: the first {PROBLEMS_MAX} problems.")
+    bad_lines: int = Field(description="How many lines are to be mended.")
+    input_file_id: str | None
+    results_file_id: str | None = Field(description="The file of the results, once the batch has ended.")
+    results_sha256: str | None
+    results_size_bytes: int | None
+    metadata: dict[str, str]
+    webhook: BatchWebhook | None
+    deadline_at: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested_at: datetime | None
+    payload_erased_at: datetime | None
+    links: BatchLinks
+
+
+class BatchPage(BaseModel):
+    """Batches, newest first."""
+
+    data: list[Batch]
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+
+
+def to_wire(batch: BatchRecord) -> dict[str, Any]:
+    """`batch` as the members of `Batch`."""
+    batch_id = encode(BATCH, batch.id)
+    where = f"/v1/batches/{batch_id}"
+    counts = batch.counts
+    has_file = batch.results_sha256 is not None and batch.results_file_id is not None
+    return {
+        "id": batch_id,
+        "project_id": encode(PROJECT, batch.project_id),
+        "state": batch.state,
+        "capability": batch.capability,
+        "priority": _PRIORITIES[batch.priority],
+        "counts": {name: getattr(counts, name) for name in BatchCounts.model_fields},
+        "cost_usd": format_money(batch.cost_usd),
+        "max_cost_usd": None if batch.max_cost_usd is None else format_money(batch.max_cost_usd),
+        "max_line_cost_usd": None if batch.max_line_cost_usd is None else format_money(batch.max_line_cost_usd),
+        "delayed_reason": batch.delayed_reason,
+        "errors": batch.errors,
+        "bad_lines": batch.bad_lines,
+        "input_file_id": None if batch.input_file_id is None else encode(FILE, batch.input_file_id),
+        "results_file_id": encode(FILE, batch.results_file_id) if has_file and batch.results_file_id else None,
+        "results_sha256": batch.results_sha256,
+        "results_size_bytes": batch.results_size_bytes,
+        "metadata": batch.metadata,
+        "webhook": None if batch.webhook is None else {"url": batch.webhook["url"]},
+        "deadline_at": _time(batch.deadline_at),
+        "created_at": isoformat(batch.created_at),
+        "started_at": _time(batch.started_at),
+        "finished_at": _time(batch.finished_at),
+        "cancel_requested_at": _time(batch.cancel_requested_at),
+        "payload_erased_at": _time(batch.payload_erased_at),
+        "links": {"self": where, "results": f"{where}/results", "cancel": f"{where}/cancel"},
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else isoformat(moment)

@@ -1,0 +1,200 @@
+"""Gives lines their jobs, a portion at a time, and counts those that have ended.
+
+One portion is one transaction: jobs, the note of which line got which, counts. A kill anywhere leaves all of it or
+nothing. What a batch may cost is kept here: a line starts only when what is settled, what live lines may cost at most
+and what it may cost itself fit under the cap, and its job is held to its own part by the ledger.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from core.batches import repository, work
+from core.batches.records import BatchState, LineError, LineState
+from core.batches.work import OpenBatch, QueuedLine
+from core.capability import Manifest
+from core.jobs.records import JobRecord, NewJob
+from core.jobs.service import JobService
+from core.keys.repository import is_revoked
+from core.kit.db import Database
+from core.kit.errors import RateLimited, WaybillError
+from core.kit.logging import get_logger
+from core.kit.money import ZERO, format_money
+from core.ledger.errors import BudgetExhausted
+from core.limits.errors import QuotaExceeded
+
+# Few at a time: budgets and quotas of the project are locked until the portion is committed.
+PORTION = 25
+_DELAY_SECONDS, _DELAY_MAX_SECONDS = 2.0, 30.0
+_STATES = (BatchState.IN_PROGRESS, BatchState.CANCELLING)
+_log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Round:
+    """What a round did: lines settled or ended, and jobs made, which are to be announced."""
+
+    moved: int = 0
+    made: list[JobRecord] = field(default_factory=list)
+
+
+def feed_once(database: Database, jobs: JobService, offered: Mapping[str, Manifest], window: int) -> Round:
+    """A portion for every open batch, at most `window` live lines each.
+
+    A batch that cannot go on is logged and waits for the next round; the others do not wait for it.
+    """
+    done = Round()
+    with database.system() as session:
+        found = work.open_batches(session, _STATES)
+    for batch_id, organization_id in found:
+        try:
+            with database.tenant(organization_id) as session:
+                if work.take(session, batch_id):
+                    each = _advance(session, jobs, offered, window, organization_id, batch_id)
+                else:
+                    continue
+            done.moved += each.moved
+            done.made += each.made
+        except Exception:  # noqa: BLE001 - whatever is wrong with this one, the others are to go on
+            _log.exception("batch_not_fed", batch_id=str(batch_id))
+    return done
+
+
+def _advance(  # noqa: PLR0917 - one call, a few lines above
+    session: Session,
+    jobs: JobService,
+    offered: Mapping[str, Manifest],
+    window: int,
+    organization_id: UUID,
+    batch_id: UUID,
+) -> Round:
+    batch = work.read(session, organization_id, batch_id, lock=True)
+    if batch.state not in _STATES:
+        return Round()
+    done = Round(work.settle(session, batch_id))
+    if batch.state is BatchState.IN_PROGRESS and batch.is_late:
+        told = "the batch's deadline passed before this line was started"
+        done.moved += repository.end_queued(
+            session, organization_id, batch_id, LineState.EXPIRED, LineError.DEADLINE, told
+        )
+    elif batch.state is BatchState.IN_PROGRESS and batch.key_id and is_revoked(session, organization_id, batch.key_id):
+        told = "the key that asked for this batch was revoked before this line was started"
+        done.moved += repository.end_queued(
+            session, organization_id, batch_id, LineState.FAILED, LineError.KEY_REVOKED, told
+        )
+    elif batch.state is BatchState.IN_PROGRESS and batch.is_due:
+        if done.moved:
+            batch = work.read(session, organization_id, batch_id, lock=False)
+        fed = _Portion(session, jobs, offered, batch).feed(window)
+        done.moved += fed.moved
+        done.made += fed.made
+    if done.moved or batch.settled == batch.total:
+        work.finalize(session, batch_id, _outcome(session, batch))
+    return done
+
+
+def _outcome(session: Session, batch: OpenBatch) -> BatchState:
+    if batch.state is BatchState.CANCELLING:
+        return BatchState.CANCELLED
+    return BatchState.EXPIRED if batch.is_late and work.any_expired(session, batch.id) else BatchState.COMPLETED
+
+
+class _Portion:
+    """One portion of one batch, in a transaction that holds it."""
+
+    def __init__(self, session: Session, jobs: JobService, offered: Mapping[str, Manifest], batch: OpenBatch) -> None:
+        self._session = session
+        self._jobs = jobs
+        self._offered = offered
+        self._batch = batch
+        self._live, caps_usd = work.live(session, batch.id)
+        self._committed_usd = batch.spent_usd + caps_usd
+        self._given: list[tuple[int, UUID, Decimal | None]] = []
+        self._done = Round()
+
+    def feed(self, window: int) -> Round:
+        """Make jobs of the next lines, as far as window, cap, budgets and limits let them."""
+        batch, room = self._batch, min(window - self._live, PORTION)
+        is_held_up = False
+        for line in work.queued(self._session, batch.id, room) if room > 0 else ():
+            manifest = self._offered.get(line.capability)
+            if manifest is None:
+                self._fail(line, LineError.CAPABILITY_UNKNOWN, "the capability is not offered any more")
+                continue
+            if not self._fits(manifest):
+                if not self._live and not self._given:
+                    self._done.moved += self._end_too_dear()
+                break
+            try:
+                with self._session.begin_nested():
+                    made = self._jobs.submit(self._session, batch.principal, self._job(line, manifest))
+            except (RateLimited, QuotaExceeded, BudgetExhausted) as refusal:
+                seconds = float(refusal.retry_after_seconds or _DELAY_SECONDS)
+                work.delay(self._session, batch.id, refusal.code, min(seconds, _DELAY_MAX_SECONDS))
+                is_held_up = True
+                break
+            except WaybillError as refusal:
+                self._fail(line, refusal.code, refusal.detail)
+                continue
+            cap = self._cap(manifest)
+            self._committed_usd += cap or ZERO
+            self._given.append((line.line, made.id, cap))
+            self._done.made.append(made)
+        if self._given:
+            work.give_jobs(self._session, batch.id, self._given)
+            if not is_held_up and batch.delayed_reason is not None:
+                work.delay(self._session, batch.id, None, 0)
+        self._done.moved += len(self._given)
+        return self._done
+
+    def _cap(self, manifest: Manifest) -> Decimal | None:
+        """What a line of this capability may cost at most; None when neither it nor the batch says."""
+        if self._batch.max_line_cost_usd is not None:
+            return self._batch.max_line_cost_usd
+        return None if self._batch.max_cost_usd is None else manifest.reserve_usd
+
+    def _fits(self, manifest: Manifest) -> bool:
+        most = self._batch.max_cost_usd
+        return most is None or self._committed_usd + (self._cap(manifest) or ZERO) <= most
+
+    def _end_too_dear(self) -> int:
+        """Nothing is under way that could give room back: what does not fit now never will."""
+        batch = self._batch
+        too_dear = [name for name, manifest in self._offered.items() if not self._fits(manifest)]
+        told = (
+            f"the batch may cost {format_money(batch.max_cost_usd or ZERO)} USD, {format_money(batch.spent_usd)} are"
+            " spent, and what is left is less than this line may cost"
+        )
+        return repository.end_queued(
+            self._session,
+            batch.organization_id,
+            batch.id,
+            LineState.FAILED,
+            LineError.COST_CAP_REACHED,
+            told,
+            capabilities=too_dear,
+        )
+
+    def _fail(self, line: QueuedLine, code: str, message: str) -> None:
+        work.fail_line(self._session, self._batch.id, line.line, code, message)
+        self._done.moved += 1
+
+    def _job(self, line: QueuedLine, manifest: Manifest) -> NewJob:
+        batch, cap = self._batch, self._cap(manifest)
+        return NewJob(
+            capability=manifest.id,
+            pool=manifest.pool,
+            input=line.input,
+            metadata={**batch.metadata, **(line.metadata or {})},
+            priority=batch.priority,
+            deadline_at=batch.deadline_at,
+            deadline_seconds=None if batch.deadline_at is not None else manifest.deadline_seconds,
+            max_attempts=manifest.max_attempts,
+            max_cost_usd=cap,
+            reserve_usd=manifest.reserve_usd if cap is None else cap,
+            traceparent=batch.traceparent,
+            batch_id=batch.id,
+        )

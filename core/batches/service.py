@@ -1,0 +1,159 @@
+"""Batches as a project uses them. Everything here adds to the caller's transaction; only the edge commits.
+
+What happens to a batch between its making and its end is the dispatcher's: `core.batches.feeding` gives lines their
+jobs, `core.batches.intake` looks at files, `core.batches.outcome` writes the result file.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from uuid import UUID
+
+import orjson
+from sqlalchemy.orm import Session
+
+from core.audit.actions import AuditAction
+from core.audit.record import record
+from core.batches import repository
+from core.batches.errors import BatchErased, BatchNotFound
+from core.batches.records import (
+    ENDS,
+    LINES_MAX,
+    BatchRecord,
+    BatchState,
+    LineError,
+    LineResult,
+    LineState,
+    NewBatch,
+)
+from core.files import repository as files
+from core.files.errors import FileNotFound
+from core.jobs.records import JobRecord
+from core.jobs.service import JobService
+from core.keys.principal import Principal
+from core.kit.blob import BlobNotFound
+from core.kit.db import Executor
+from core.kit.errors import Unprocessable
+from core.kit.ids import BATCH, FILE, JOB, encode, new_id
+from core.kit.money import format_money
+
+_LINES_AT_ONCE = 500
+
+
+class Batches:
+    """Create, read, list, cancel; creating and cancelling leave audit records."""
+
+    def __init__(self, jobs: JobService) -> None:
+        self._jobs = jobs
+
+    def create(self, session: Session, principal: Principal, new: NewBatch) -> BatchRecord:
+        """Write a batch: with its lines, `in_progress`; with a file, `validating`. Raises `FileNotFound`.
+
+        The lines were looked at by `core.batches.validation.LineValidator`.
+        """
+        if new.input_file_id is None and not 1 <= len(new.lines) <= LINES_MAX:
+            raise Unprocessable(f"a batch has 1 to {LINES_MAX} lines")
+        if new.input_file_id is not None and files.get(session, principal, new.input_file_id) is None:
+            raise FileNotFound(f"there is no file {encode(FILE, new.input_file_id)} in this project")
+        batch_id = new_id()
+        state = BatchState.IN_PROGRESS if new.input_file_id is None else BatchState.VALIDATING
+        repository.insert(session, principal, batch_id, new, state)
+        numbered = list(enumerate(new.lines, start=1))
+        for start in range(0, len(numbered), _LINES_AT_ONCE):
+            repository.insert_lines(session, principal, batch_id, numbered[start : start + _LINES_AT_ONCE])
+        facts = {
+            "lines": len(new.lines) or None,
+            "input_file_id": None if new.input_file_id is None else encode(FILE, new.input_file_id),
+            "max_cost_usd": None if new.max_cost_usd is None else format_money(new.max_cost_usd),
+        }
+        _note(session, principal, AuditAction.BATCH_CREATE, batch_id, facts)
+        return self.get(session, principal, batch_id)
+
+    def get(self, executor: Executor, principal: Principal, batch_id: UUID) -> BatchRecord:
+        """The batch with exact counts and cost of this moment. Raises `BatchNotFound`."""
+        found = repository.get(executor, principal, batch_id)
+        if found is None:
+            raise _no_batch(batch_id)
+        return found
+
+    def cancel(self, session: Session, principal: Principal, batch_id: UUID) -> tuple[BatchRecord, Sequence[JobRecord]]:
+        """Start nothing more, and cancel what is under way; an ended batch stays as it is. Raises `BatchNotFound`.
+
+        Returns the batch, and the jobs that this touched, for publishing after the commit. Twice is fine.
+        """
+        state = repository.lock(session, principal, batch_id)
+        if state is None:
+            raise _no_batch(batch_id)
+        touched: list[JobRecord] = []
+        if state in ENDS or state in {BatchState.CANCELLING, BatchState.FINALIZING}:
+            return self.get(session, principal, batch_id), touched
+        repository.ask_to_cancel(session, principal.organization_id, batch_id)
+        if state is BatchState.IN_PROGRESS:
+            told = "the batch was cancelled before this line was started"
+            repository.end_queued(
+                session, principal.organization_id, batch_id, LineState.CANCELLED, LineError.CANCELLED, told
+            )
+            for job_id in repository.live_jobs(session, principal.organization_id, batch_id):
+                if not self._jobs.get(session, principal, job_id).is_terminal:
+                    touched += self._jobs.cancel_tree(session, principal, job_id)
+        made = self.get(session, principal, batch_id)
+        _note(session, principal, AuditAction.BATCH_CANCEL, batch_id, {"queued": made.counts.cancelled})
+        return made, touched
+
+    def results(
+        self, executor: Executor, principal: Principal, batch: BatchRecord, *, after: int = 0, limit: int = 200
+    ) -> list[LineResult]:
+        """Lines above number `after` that have ended, in order, at most `limit`. Raises `BatchErased`."""
+        if batch.payload_erased_at is not None:
+            raise BatchErased("the results of this batch are past their retention", code="batch_erased")
+        return repository.results(executor, principal, batch.id, after, limit)
+
+    def render(self, results: Sequence[LineResult]) -> Iterator[bytes]:
+        """Results as JSON lines: ``custom_id``, ``line``, ``status``, ``result`` or ``error``, ``job_id``, cost."""
+        for each in results:
+            shown = {
+                "custom_id": each.custom_id,
+                "line": each.line,
+                "status": each.state,
+                "job_id": None if each.job_id is None else encode(JOB, each.job_id),
+                "cost_usd": format_money(each.cost_usd),
+            }
+            if each.state is LineState.SUCCEEDED:
+                shown["result"] = self._result(each)
+            else:
+                shown["error"] = each.error
+            yield orjson.dumps(shown, option=orjson.OPT_APPEND_NEWLINE)
+
+    def list(
+        self,
+        executor: Executor,
+        principal: Principal,
+        *,
+        states: Sequence[BatchState] = (),
+        cursor: UUID | None = None,
+        limit: int = 50,
+    ) -> list[BatchRecord]:
+        """The project's batches, newest first, with ids below `cursor`."""
+        return repository.list_batches(executor, principal, states, cursor, limit)
+
+    def _result(self, each: LineResult) -> object:
+        try:
+            return self._jobs.payloads.get(each.result, each.result_ref)
+        except BlobNotFound:
+            return None
+
+
+def _no_batch(batch_id: UUID) -> BatchNotFound:
+    return BatchNotFound(f"there is no batch {encode(BATCH, batch_id)} in this project")
+
+
+def _note(
+    session: Session, principal: Principal, action: AuditAction, batch_id: UUID, detail: Mapping[str, object]
+) -> None:
+    record(
+        session,
+        principal.organization_id,
+        principal.project_id,
+        action,
+        subject_id=encode(BATCH, batch_id),
+        actor=principal.actor,
+        detail={name: value for name, value in detail.items() if value is not None},
+    )

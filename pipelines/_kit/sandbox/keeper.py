@@ -1,0 +1,87 @@
+"""One thread of a process that starts its children and ends those that were idle too long.
+
+The kernel kills a child when the *thread* that started it ends (prctl(2), ``PR_SET_PDEATHSIG``). A thread of a job may
+end at any time, and a warm child outlives the job that needed it first; so all are started by a thread that never ends.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import Protocol
+from weakref import WeakSet
+
+_LOOK_SECONDS = 1.0
+_MODULE = "pipelines._kit.sandbox.child"
+
+
+class Expiring(Protocol):
+    """What is asked now and then to end what it does not need."""
+
+    def expire(self) -> None:
+        """End what was idle too long."""
+
+
+class Keeper:
+    """The thread of one process."""
+
+    def __init__(self) -> None:
+        self._wanted: SimpleQueue[Future[subprocess.Popen[bytes]]] = SimpleQueue()
+        self._watched: WeakSet[Expiring] = WeakSet()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._keep, name="sandbox-keeper", daemon=True).start()
+
+    def spawn(self) -> "subprocess.Popen[bytes]":
+        """A child that waits for its first message. Raises OSError."""
+        wanted: Future[subprocess.Popen[bytes]] = Future()
+        self._wanted.put(wanted)
+        return wanted.result()
+
+    def watch(self, pool: Expiring) -> None:
+        """Ask `pool` from now on, as long as somebody else holds it."""
+        with self._lock:
+            self._watched.add(pool)
+
+    def _keep(self) -> None:
+        while True:
+            try:
+                wanted = self._wanted.get(timeout=_LOOK_SECONDS)
+            except Empty:
+                with self._lock:
+                    pools = list(self._watched)
+                for pool in pools:
+                    pool.expire()
+                continue
+            try:
+                wanted.set_result(_spawn())
+            except Exception as error:  # noqa: BLE001 - it is the caller's, who waits for it
+                wanted.set_exception(error)
+
+
+def _spawn() -> "subprocess.Popen[bytes]":
+    # Nothing is inherited: of the environment, not even HOME; of the descriptors, only these two pipes.
+    path = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)  # noqa: PTH100 - '' is the working directory
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-P", "-m", _MODULE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+        cwd="/",
+        env={"PATH": os.defpath, "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+        start_new_session=True,
+    )
+
+
+_keepers: dict[int, Keeper] = {}
+_opening = threading.Lock()
+
+
+def get_keeper() -> Keeper:
+    """The keeper of this process; threads do not survive a fork, so a forked process gets its own."""
+    with _opening:
+        if os.getpid() not in _keepers:
+            _keepers[os.getpid()] = Keeper()
+        return _keepers[os.getpid()]

@@ -1,0 +1,60 @@
+"""What a child is for: the code that it loads, what it may use, and how long it is kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.kit.errors import CapabilityFailure
+
+TOO_MUCH_MEMORY = "too_much_memory"
+TOO_SLOW = "too_slow"
+CRASHED = "crashed"
+NOT_STARTED = "not_started"
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a child may use. The kernel enforces all but the clock, which is the parent's.
+
+    `memory_bytes` (of address space), `file_bytes` (of one file that is written) and `descriptors` hold for the child's
+    life, `cpu_seconds` (of processor time), `clock_seconds` (that the parent waits) and `answer_bytes` for each call.
+    """
+
+    memory_bytes: int = 1024 * _MIB
+    cpu_seconds: float = 30
+    clock_seconds: float = 90.0
+    file_bytes: int = 256 * _MIB
+    descriptors: int = 64
+    answer_bytes: int = 64 * _MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purpose:
+    """`entry` is ``module:function``: called once in a child, with `options`; what it returns is called for each call.
+
+    `size` children at most work at a time. One is replaced after `calls` calls, or when it holds more than `keep_bytes`
+    of resident memory after one; it ends after `idle_seconds` without one.
+    """
+
+    name: str
+    entry: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    bounds: Bounds = field(default_factory=Bounds)
+    size: int = 1
+    calls: int = 500
+    keep_bytes: int = 512 * _MIB
+    idle_seconds: float = 60.0
+
+
+class Refusal(CapabilityFailure):
+    """What the child's code said about its task, in good order; the child goes on."""
+
+
+class SandboxFailure(Exception):
+    """A call did not end well, and its child is gone. `reason` is one of the constants of this module."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

@@ -1,0 +1,197 @@
+"""``waybill batches``: many jobs asked for together."""
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from waybill.cli.connect import connect
+from waybill.cli.exits import EPILOG
+from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.output import Output
+
+if TYPE_CHECKING:
+    from waybill.client import WaybillClient
+    from waybill.client.models import Batch
+
+app = typer.Typer(no_args_is_help=True, help="Batches: many jobs, one file, one cost.", epilog=EPILOG)
+
+BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="Its id: batch_….", show_default=False)]
+_POLL_SECONDS = 1.0
+
+
+@app.command(epilog=EPILOG)
+def submit(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="JSON lines, one for each job.", show_default=False)
+    ],
+    capability: Annotated[
+        str | None, typer.Option(show_default=False, help="What lines ask for that name no capability.")
+    ] = None,
+    max_cost: Annotated[
+        str | None, typer.Option("--max-cost", metavar="USD", show_default=False, help="For the whole batch.")
+    ] = None,
+    max_line_cost: Annotated[
+        str | None, typer.Option("--max-line-cost", metavar="USD", show_default=False, help="For each line.")
+    ] = None,
+    priority: Annotated[str, typer.Option(help="low, normal or high.")] = "low",
+    deadline: Annotated[
+        int | None, typer.Option(metavar="SECONDS", min=1, show_default=False, help="What has not ended then expires.")
+    ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option("--metadata", "-m", show_default=False, metavar="NAME=VALUE", help="A label. Repeatable."),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay until it has ended.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Send a file of lines, and run them as one batch.
+
+    Example: waybill batches submit questions.jsonl --capability knowledge.search --max-cost 5 --watch
+    """
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        sent = client.files.upload(file, content_type="application/x-ndjson")
+        batch = client.batches.create(
+            input_file_id=sent.id,
+            capability=capability,
+            priority=priority,
+            max_cost_usd=max_cost,
+            max_line_cost_usd=max_line_cost,
+            deadline_seconds=deadline,
+            metadata=_labels(metadata or []),
+        )
+        if watch:
+            output.note(f"{batch.id}; Ctrl-C leaves it running")
+            batch = _watch(client, output, batch.id)
+    _show(output, batch, as_json=as_json)
+
+
+@app.command("list", epilog=EPILOG)
+def list_batches(
+    state: Annotated[list[str] | None, typer.Option(show_default="all", help="A state. Repeatable.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """List the project's batches, newest first."""
+    from waybill.cli.tables import moment, table
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        page = client.batches.list(states=state or (), limit=limit, cursor=cursor)
+    if as_json:
+        output.document(page.as_json())
+        return
+    if not page.data:
+        output.note("no batches; `waybill batches submit FILE` runs one")
+        return
+    made = table("BATCH", "STATE", "LINES", "ENDED", "FAILED", "USD", "CREATED")
+    for each in page.data:
+        counts = each.counts
+        numbers = (str(counts.total), str(counts.ended), str(counts.failed), str(each.cost_usd))
+        made.add_row(each.id, each.state, *numbers, moment(each.created_at))
+    output.show(made)
+    if page.next_cursor:
+        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+
+
+@app.command(epilog=EPILOG)
+def show(batch: BatchId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Show a batch: counts, cost, what holds it up, what is wrong with its file."""
+    with connect(url, api_key) as client:
+        _show(Output(as_json=as_json), client.batches.get(batch), as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def watch(batch: BatchId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Show how far a batch is, until it has ended. Ctrl-C leaves it running."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        ended = _watch(client, output, batch)
+    _show(output, ended, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def cancel(batch: BatchId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Start nothing more of a batch, and ask what is under way to stop."""
+    with connect(url, api_key) as client:
+        _show(Output(as_json=as_json), client.batches.cancel(batch), as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def results(
+    batch: BatchId,
+    to: Annotated[
+        Path | None, typer.Option("--output", "-o", dir_okay=False, show_default="standard output", help="A new file.")
+    ] = None,
+    after: Annotated[int, typer.Option(min=0, help="Leave out lines up to this number.")] = 0,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Write what has ended by now as JSON lines, in the order of the lines.
+
+    Example: waybill batches results batch_01… --output answers.jsonl
+    """
+    with connect(url, api_key) as client, nullcontext(sys.stdout.buffer) if to is None else to.open("xb") as written:
+        client.batches.download(batch, written, after=after)
+
+
+def _watch(client: "WaybillClient", output: Output, batch_id: str) -> "Batch":
+    from time import sleep
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=output.messages, transient=True) as progress:
+        task = progress.add_task("starting", total=None)
+        while True:
+            batch = client.batches.get(batch_id)
+            held = f", waits: {batch.delayed_reason}" if batch.delayed_reason else ""
+            progress.update(
+                task,
+                description=f"{batch.state}, {batch.counts.failed} failed, {batch.cost_usd} USD{held}",
+                completed=batch.counts.ended,
+                total=batch.counts.total or None,
+            )
+            if batch.has_ended:
+                return batch
+            sleep(_POLL_SECONDS)
+
+
+def _show(output: Output, batch: "Batch", *, as_json: bool) -> None:
+    if as_json:
+        output.document(batch.as_json())
+        return
+    counts = batch.counts
+    output.show(f"{batch.id}  {batch.state}")
+    parts = ("queued", "running", "succeeded", "failed", "cancelled", "expired")
+    told = ", ".join(f"{getattr(counts, part)} {part}" for part in parts if getattr(counts, part))
+    output.show(f"lines   {counts.total}" + (f": {told}" if told else ""))
+    cap = f" of at most {batch.max_cost_usd}" if batch.max_cost_usd is not None else ""
+    output.show(f"cost    {batch.cost_usd} USD{cap}")
+    if batch.delayed_reason:
+        output.show(f"waits   {batch.delayed_reason}")
+    for problem in batch.errors:
+        where = f"line {problem.line}" + (f", {problem.path}" if problem.path else "")
+        output.show(f"wrong   {where}: {problem.message}")
+    if batch.bad_lines > len(batch.errors):
+        output.show(f"        … {batch.bad_lines} lines are wrong in all")
+    if batch.results_file_id:
+        output.note(f"results: waybill batches results {batch.id}")
+
+
+def _labels(given: list[str]) -> dict[str, str] | None:
+    labels = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not (name and equals):
+            raise typer.BadParameter("write NAME=VALUE", param_hint="--metadata")
+        labels[name] = value
+    return labels or None

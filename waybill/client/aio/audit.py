@@ -1,0 +1,62 @@
+"""The audit trail, and the signed waybill of a job."""
+
+from datetime import datetime
+from typing import Any
+
+from waybill.client.aio.endpoints import AsyncEndpoints
+from waybill.client.bodies import given
+from waybill.client.models import AuditRecord, Page
+from waybill.client.wire import json_of
+
+_AUDIT = "/v1/audit"
+
+
+class AsyncAudit(AsyncEndpoints):
+    """``/v1/audit``, and what a job left there."""
+
+    async def list(
+        self,
+        *,
+        actor: str | None = None,
+        subject: str | None = None,
+        actions: tuple[str, ...] = (),
+        after: datetime | str | None = None,
+        before: datetime | str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[AuditRecord]:
+        """One page of the trail, newest first. `after` and `before` are times, as text RFC 3339."""
+        params = given(
+            actor=actor,
+            subject=subject,
+            action=[*actions] or None,
+            recorded_after=after,
+            recorded_before=before,
+            limit=limit,
+            cursor=cursor,
+        )
+        return await self._get(Page[AuditRecord], _AUDIT, params)
+
+    async def of_job(self, job_id: str, *, limit: int = 100, cursor: str | None = None) -> Page[AuditRecord]:
+        """One page of a job's records, oldest first."""
+        return await self._get(Page[AuditRecord], f"/v1/jobs/{job_id}/audit", given(limit=limit, cursor=cursor))
+
+    async def proof(self, record_id: str) -> dict[str, Any]:
+        """The path from a record to the root of its signed seal. Raises `Conflict` while it has no seal."""
+        answer = await self._transport.get(f"{_AUDIT}/{record_id}/proof")
+        return json_of(answer)
+
+    async def verify(self, *, after_seal: int = 0) -> dict[str, Any]:
+        """The report about one stretch of the organisation's trail; ``next_after_seal`` says where to go on."""
+        answer = await self._transport.get(f"{_AUDIT}/verify", {"after_seal": after_seal}, wait_seconds=60)
+        return json_of(answer)
+
+    async def erase(self, data_subject: str) -> dict[str, Any]:
+        """Erase a person from the trail; returns the erasure's ``id`` and ``erased_values``."""
+        answer = await self._transport.post(f"{_AUDIT}/erasures", {"data_subject": data_subject})
+        return json_of(answer)
+
+    async def waybill(self, job_id: str) -> dict[str, Any]:
+        """The signed waybill of an ended job, exactly as the API sent it."""
+        answer = await self._transport.get(f"/v1/jobs/{job_id}/waybill")
+        return json_of(answer)

@@ -1,0 +1,39 @@
+"""Budgets: create, read, list, change, archive."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from waybill.client.aio.endpoints import AsyncEndpoints
+from waybill.client.bodies import given
+from waybill.client.models import Budget, BudgetAlert, Page
+
+_BUDGETS = "/v1/budgets"
+
+
+class AsyncBudgets(AsyncEndpoints):
+    """``/v1/budgets``."""
+
+    async def create(self, body: Mapping[str, Any]) -> Budget:
+        """A new budget; `body` holds ``name``, ``limit_usd`` and what else the API takes."""
+        return await self._post(Budget, _BUDGETS, body)
+
+    async def get(self, budget_id: str) -> Budget:
+        """The budget with that id. Raises `NotFound`."""
+        return await self._get(Budget, f"{_BUDGETS}/{budget_id}")
+
+    async def list(self, *, archived: bool = False, limit: int = 50, cursor: str | None = None) -> Page[Budget]:
+        """One page of the organisation's budgets, newest first."""
+        params = given(archived=archived or None, limit=limit, cursor=cursor)
+        return await self._get(Page[Budget], _BUDGETS, params)
+
+    async def update(self, budget_id: str, change: Mapping[str, Any]) -> Budget:
+        """Change what `change` names."""
+        return await self._patch(Budget, f"{_BUDGETS}/{budget_id}", change)
+
+    async def alerts(self, budget_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[BudgetAlert]:
+        """One page of the thresholds that were crossed, newest first."""
+        return await self._get(Page[BudgetAlert], f"{_BUDGETS}/{budget_id}/alerts", given(limit=limit, cursor=cursor))
+
+    async def archive(self, budget_id: str) -> Budget:
+        """End a budget; one that has ended stays as it is."""
+        return await self._post(Budget, f"{_BUDGETS}/{budget_id}/archive")

@@ -1,0 +1,39 @@
+"""A part of the API: requests whose answers are typed values."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from waybill.client.aio.transport import AsyncTransport
+from waybill.client.models import Resource
+from waybill.client.wire import parsed
+
+R = TypeVar("R", bound=Resource)
+
+
+class AsyncEndpoints:
+    """Some of the API's routes, over one transport. `kind` is the type of the answer."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def _get(
+        self, kind: type[R], path: str, params: Mapping[str, Any] | None = None, *, wait_seconds: float = 0.0
+    ) -> R:
+        answer = await self._transport.get(path, params, wait_seconds=wait_seconds)
+        return parsed(kind, answer)
+
+    async def _post(self, kind: type[R], path: str, body: Mapping[str, Any] | None = None, **options: Any) -> R:
+        answer = await self._transport.post(path, body, **options)
+        return parsed(kind, answer)
+
+    async def _patch(self, kind: type[R], path: str, body: Mapping[str, Any]) -> R:
+        answer = await self._transport.patch(path, body)
+        return parsed(kind, answer)
+
+    async def _put(self, kind: type[R], path: str, body: Mapping[str, Any]) -> R:
+        answer = await self._transport.put(path, body)
+        return parsed(kind, answer)
+
+    async def _delete(self, kind: type[R], path: str, params: Mapping[str, Any] | None = None) -> R:
+        answer = await self._transport.delete(path, params)
+        return parsed(kind, answer)

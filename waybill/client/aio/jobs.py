@@ -1,0 +1,247 @@
+"""Jobs: submit, find, list; and the handle of one: read, wait, follow, answer, cancel, rate."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Self
+
+from waybill.client.aio.audit import AsyncAudit
+from waybill.client.aio.endpoints import AsyncEndpoints
+from waybill.client.aio.files import AsyncFiles
+from waybill.client.aio.streaming import AsyncEventStream
+from waybill.client.aio.transport import AsyncTransport
+from waybill.client.aio.waiting import sleep
+from waybill.client.bodies import given
+from waybill.client.errors import WaitTimedOut
+from waybill.client.handles import JobHandle
+from waybill.client.models import Artifact, Event, Feedback, JobCost, JobRecord, JobTree, Page
+from waybill.client.positions import JobPosition
+
+_JOBS = "/v1/jobs"
+_POLL_SECONDS = 30
+
+
+class AsyncJob(JobHandle):
+    """A job that can be waited for, followed, answered, cancelled and rated.
+
+    What its members say is what the API said last; every method that asks the API about the job renews them.
+    """
+
+    def __init__(self, jobs: "AsyncJobs", record: JobRecord) -> None:
+        super().__init__(record)
+        self._jobs = jobs
+
+    async def refresh(self) -> Self:
+        """Ask for the job as it is now."""
+        return await self._renew()
+
+    async def wait(self, *, timeout_seconds: float | None = None, or_question: bool = False) -> Self:
+        """Wait until the job has ended; with `or_question` also until it asks a person something.
+
+        Raises `WaitTimedOut`, which is a `TimeoutError`, after `timeout_seconds`; the job goes on.
+        """
+        until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        if not self.is_whole:
+            await self._renew()
+        while not (self.is_terminal or (or_question and self.questions)):
+            left = _POLL_SECONDS if until is None else until - time.monotonic()
+            if left <= 0:
+                raise WaitTimedOut(self.id, self.state, timeout_seconds or 0.0)
+            if left < 1:
+                await sleep(left)
+            await self._renew(wait_seconds=int(min(left, _POLL_SECONDS)))
+        return self
+
+    def stream(
+        self,
+        *,
+        after: int | str | None = None,
+        give_up_seconds: float = 60.0,
+        on_reconnect: Callable[[str], None] | None = None,
+        on_alive: Callable[[], None] | None = None,
+    ) -> AsyncEventStream[Event]:
+        """The job's events above `after` until it ends, each once, across broken connections.
+
+        When the last one was taken, the handle is renewed: `result` is there right after the loop.
+        """
+        return AsyncEventStream(
+            self._jobs.transport,
+            JobPosition(self.id, after),
+            give_up_seconds=give_up_seconds,
+            on_reconnect=on_reconnect,
+            on_alive=on_alive,
+            on_end=self.refresh,
+        )
+
+    async def cancel(self) -> Self:
+        """Ask for cancellation. An idle job is cancelled at once; a running one stops at its next step."""
+        return self._take(await self._jobs.cancel(self.id))
+
+    async def answer(self, value: Any, *, key: str | None = None) -> Self:
+        """Answer what the job has asked; `key` names the question when more than one is open.
+
+        The same answer again changes nothing. Raises `Conflict` when another one was first or the job does not wait,
+        `InvalidRequest` with the path of what does not match the question's schema.
+        """
+        return self._take(await self._jobs.answer(self.id, value, key=key))
+
+    async def cost(self) -> JobCost:
+        """What it has cost, line by line."""
+        return await self._jobs.cost(self.id)
+
+    async def tree(self) -> JobTree:
+        """The job and all jobs below it, with what each has cost."""
+        return await self._jobs.tree(self.id)
+
+    async def artifacts(self) -> tuple[Artifact, ...]:
+        """The files that it left behind, by name."""
+        return await AsyncFiles(self._jobs.transport).artifacts(self.id)
+
+    async def waybill(self) -> dict[str, Any]:
+        """Its signed waybill, exactly as the API sent it. Raises `Conflict` before it has ended."""
+        return await AsyncAudit(self._jobs.transport).waybill(self.id)
+
+    async def feedback(self, score: float, comment: str | None = None) -> Feedback:
+        """Say what its result was worth, from 0 to 1; the last word counts. Raises `Conflict` before it has ended."""
+        return await self._jobs.rate(self.id, score, comment)
+
+    async def _renew(self, *, wait_seconds: int = 0) -> Self:
+        return self._take(await self._jobs.get(self.id, wait_seconds=wait_seconds))
+
+    def _take(self, other: JobHandle) -> Self:
+        self.record = other.record
+        return self
+
+
+class AsyncJobs(AsyncEndpoints):
+    """``/v1/jobs``."""
+
+    @property
+    def transport(self) -> AsyncTransport:
+        """What the jobs are asked for over."""
+        return self._transport
+
+    async def submit(
+        self,
+        capability: str,
+        payload: Mapping[str, Any],
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        priority: str | None = None,
+        run_at: datetime | str | None = None,
+        deadline_seconds: int | None = None,
+        max_attempts: int | None = None,
+        max_cost_usd: Decimal | str | None = None,
+        webhook: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+        wait_seconds: int = 0,
+    ) -> AsyncJob:
+        """Ask for `capability` with `payload` as its input. With `wait_seconds` the answer may be the finished job.
+
+        `run_at` is the moment before which it does not run; `max_cost_usd` is what it may cost at most; `webhook` is a
+        receiver for this job alone: `url`, and perhaps `events` and `include_result`.
+        A fresh idempotency key is used unless one is given, so retries inside this call never submit twice.
+        """
+        optional = given(
+            metadata=dict(metadata) if metadata else None,
+            priority=priority,
+            run_at=run_at,
+            deadline_seconds=deadline_seconds,
+            max_attempts=max_attempts,
+            max_cost_usd=max_cost_usd,
+            webhook=dict(webhook) if webhook else None,
+        )
+        record = await self._post(
+            JobRecord,
+            _JOBS,
+            {"capability": capability, "input": dict(payload), **optional},
+            headers={"Prefer": f"wait={wait_seconds}"} if wait_seconds else {},
+            idempotency_key=idempotency_key,
+            wait_seconds=wait_seconds,
+        )
+        return AsyncJob(self, record)
+
+    async def get(self, job_id: str, *, wait_seconds: int = 0) -> AsyncJob:
+        """The job, at once; with `wait_seconds`, when it changes or that long has passed."""
+        params = {"wait": wait_seconds} if wait_seconds else None
+        return AsyncJob(self, await self._get(JobRecord, f"{_JOBS}/{job_id}", params, wait_seconds=wait_seconds))
+
+    async def wait(self, job_id: str, *, timeout_seconds: float | None = None) -> AsyncJob:
+        """The job once it has ended. Raises `WaitTimedOut`, a `TimeoutError`, after `timeout_seconds`."""
+        job = await self.get(job_id)
+        return await job.wait(timeout_seconds=timeout_seconds)
+
+    async def list(
+        self,
+        *,
+        states: Sequence[str] = (),
+        capability: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        shadows: bool = False,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page[AsyncJob]:
+        """One page of the project's jobs, newest first; with `shadows` those that shadow arms ran, instead.
+
+        A listing holds neither results nor questions: `refresh` and `wait` of a job fetch them.
+        """
+        params = given(
+            limit=limit,
+            state=[*states] or None,
+            capability=capability,
+            created_after=created_after,
+            created_before=created_before,
+            shadows=shadows or None,
+            cursor=cursor,
+            **{f"metadata[{name}]": value for name, value in (metadata or {}).items()},
+        )
+        page = await self._get(Page[JobRecord], _JOBS, params)
+        handles = [AsyncJob(self, record) for record in page.data]
+        return Page[AsyncJob](data=handles, next_cursor=page.next_cursor)
+
+    async def cancel(self, job_id: str) -> AsyncJob:
+        """Ask for cancellation. An idle job is cancelled at once; a running one stops at its next step."""
+        return AsyncJob(self, await self._post(JobRecord, f"{_JOBS}/{job_id}/cancel"))
+
+    async def answer(self, job_id: str, value: Any, *, key: str | None = None) -> AsyncJob:
+        """Answer what a waiting job has asked; `key` names the question when more than one is open.
+
+        The same answer again changes nothing. Raises `Conflict` when another one was first or the job does not wait,
+        `InvalidRequest` with the path of what does not match the question's schema.
+        """
+        body = {"value": value, **given(key=key)}
+        return AsyncJob(self, await self._post(JobRecord, f"{_JOBS}/{job_id}/input", body))
+
+    async def cost(self, job_id: str) -> JobCost:
+        """What the job has cost: the ledger's lines of every attempt."""
+        return await self._get(JobCost, f"{_JOBS}/{job_id}/cost")
+
+    async def tree(self, job_id: str) -> JobTree:
+        """The job and all jobs below it, with what each has cost."""
+        return await self._get(JobTree, f"{_JOBS}/{job_id}/tree")
+
+    async def rate(self, job_id: str, score: float, comment: str | None = None) -> Feedback:
+        """Say what its result was worth, from 0 to 1. Raises `Conflict` before it has ended."""
+        body = given(score=score, comment=comment or None)
+        return await self._post(Feedback, f"{_JOBS}/{job_id}/feedback", body)
+
+    def events(
+        self,
+        job_id: str,
+        *,
+        after: int | str | None = None,
+        give_up_seconds: float = 60.0,
+        on_reconnect: Callable[[str], None] | None = None,
+        on_alive: Callable[[], None] | None = None,
+    ) -> AsyncEventStream[Event]:
+        """The job's events above `after` until it ends, each once, across broken connections."""
+        return AsyncEventStream(
+            self._transport,
+            JobPosition(job_id, after),
+            give_up_seconds=give_up_seconds,
+            on_reconnect=on_reconnect,
+            on_alive=on_alive,
+        )

@@ -1,0 +1,33 @@
+"""Keeps batches going: looks at their files, feeds their lines, writes their results."""
+
+from core.batches.feeding import feed_once
+from core.batches.intake import look_once
+from core.batches.outcome import finish_once
+from core.batches.service import Batches
+from core.files.service import FileService
+from core.jobs.live import LivePublisher
+from core.jobs.service import JobService, queued_event
+from core.kit.blob import BlobStore
+from core.kit.db import Database
+from core.kit.settings import Settings
+from pipelines.registry import manifests
+
+
+class BatchKeeper:
+    """What a dispatcher does for batches. Several may do it at once: each batch is held by one at a time."""
+
+    def __init__(self, settings: Settings, database: Database, blobs: BlobStore, publisher: LivePublisher) -> None:
+        self._settings = settings
+        self._database = database
+        self._blobs = blobs
+        self._publisher = publisher
+        self._jobs = JobService(settings, blobs)
+        self._files = FileService(settings, blobs)
+
+    def run_once(self) -> int:
+        """One round over all open batches; returns how much moved: files, lines, batches."""
+        moved = look_once(self._database, self._blobs, manifests())
+        done = feed_once(self._database, self._jobs, manifests(), self._settings.batch_window)
+        for pool in {job.pool for job in done.made}:
+            self._publisher.publish([queued_event(job) for job in done.made if job.pool == pool], hint=pool)
+        return moved + done.moved + finish_once(self._database, self._blobs, Batches(self._jobs), self._files)
