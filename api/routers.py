@@ -31,6 +31,7 @@ from api.models import routes as models
 from api.openai import embeddings as openai_embeddings
 from api.openai import files as openai_files
 from api.openai import models as openai_models
+from api.openai.batches import routes as openai_batches
 from api.openai.chat import routes as openai_chat
 from api.openai.responses import routes as openai_responses
 from api.organization import routes as organization
@@ -88,6 +89,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     openai_embeddings.router,
     openai_models.router,
     openai_files.router,
+    openai_batches.router,
     keyset.router,
     health.router,
     documentation.router,

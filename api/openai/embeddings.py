@@ -2,6 +2,7 @@
 
 import base64
 import struct
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import Request, Response
@@ -13,6 +14,7 @@ from api.openai.errors import refuse
 from api.openai.jobs import finish, labels, resolve_model, submit
 from api.openai.parameters import ModelName, Strict, Text512
 from api.routing import caller, new_router, requires
+from core.jobs.records import JobRecord
 from pipelines.models.schemas import TEXTS_MAX
 
 EMBED = "models.embed"
@@ -35,22 +37,32 @@ class CreateEmbeddings(Strict):
 async def create_embeddings(request: Request, body: CreateEmbeddings) -> Response:
     """Embed texts."""
     manifest = find_manifest(EMBED, caller(request))
-    texts = [body.input] if isinstance(body.input, str) else body.input
-    if not all(isinstance(text, str) for text in texts):
-        raise refuse("input", "input: send texts; token ids are not read (LangChain: check_embedding_ctx_length=False)")
-    given: dict[str, Any] = {"model": body.model, "texts": texts}
+    given = input_of(body)
     check_input(manifest, given, ("body",))
     await resolve_model(request, EMBED, body.model)
     job = await submit(request, EMBED, given, labels(None, body.user, object="embedding"))
     ended, result = await finish(request, job)
-    tokens = sum(line["input_tokens"] for line in ended.usage)
-    read = str if body.encoding_format == "base64" else _floats
+    return respond_json(to_wire(ended, result, as_bytes=body.encoding_format == "base64"))
+
+
+def input_of(body: CreateEmbeddings) -> dict[str, Any]:
+    """The input of `models.embed`. Raises `Refused` for token ids."""
+    texts = [body.input] if isinstance(body.input, str) else body.input
+    if not all(isinstance(text, str) for text in texts):
+        raise refuse("input", "input: send texts; token ids are not read (LangChain: check_embedding_ctx_length=False)")
+    return {"model": body.model, "texts": texts}
+
+
+def to_wire(job: JobRecord, result: Mapping[str, Any], *, as_bytes: bool) -> dict[str, Any]:
+    """The list of vectors: as base64 of 32-bit floats, or as numbers."""
+    tokens = sum(line["input_tokens"] for line in job.usage)
+    read = str if as_bytes else _floats
     data = [
         {"object": "embedding", "index": number, "embedding": read(vector)}
         for number, vector in enumerate(result["vectors"])
     ]
     used = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return respond_json({"object": "list", "data": data, "model": result["model"], "usage": used})
+    return {"object": "list", "data": data, "model": result["model"], "usage": used}
 
 
 def _floats(vector: str) -> list[float]:

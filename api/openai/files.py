@@ -10,11 +10,13 @@ from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.responses import StreamingResponse
 
 from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
 from api.bodies import BodyTimeout, refuse_declared_length, refuse_encoding, too_large
 from api.deps import get_runtime
 from api.files.routes import delete_file, download_file
+from api.openai.batches.output import batch_of, file_of, lines, load
 from api.openai.errors import refuse
 from api.routing import caller, new_router, requires
 from core.files.records import FileRecord
@@ -141,6 +143,9 @@ async def list_files(
 async def read_file(request: Request, file_id: FileId) -> Response:
     """One file's record."""
     runtime, principal = get_runtime(request), caller(request)
+    of_batch = batch_of(file_id)
+    if of_batch is not None:
+        return respond_json(await runtime.in_thread(file_of, request, *of_batch))
     single = runtime.database.single_tenant(principal.organization_id)
     found = await runtime.in_thread(runtime.files.get, single, principal, parse_id(FILE, file_id, "file"))
     return respond_json(_to_wire(found))
@@ -150,6 +155,11 @@ async def read_file(request: Request, file_id: FileId) -> Response:
 @requires("files:read")
 async def read_content(request: Request, file_id: FileId) -> Response:
     """The file's bytes."""
+    of_batch = batch_of(file_id)
+    if of_batch is not None:
+        kind, batch_id = of_batch
+        batch = await get_runtime(request).in_thread(load, request, batch_id)
+        return StreamingResponse(lines(request, kind, batch), media_type="application/jsonl")
     return await download_file(request, file_id)
 
 

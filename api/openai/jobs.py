@@ -33,10 +33,14 @@ _WAIT_SECONDS = 3600
 
 async def resolve_model(request: Request, capability: str, name: str) -> ResolvedModel:
     """The gateway's model called `name`, for this caller. Raises `Refused` when there is none."""
+    return await get_runtime(request).in_thread(resolve_here, request, capability, name)
+
+
+def resolve_here(request: Request, capability: str, name: str) -> ResolvedModel:
+    """As `resolve_model`. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     try:
-        return await runtime.in_thread(
-            runtime.catalogue.resolve,
+        return runtime.catalogue.resolve(
             runtime.database.single_tenant(principal.organization_id),
             organization_id=principal.organization_id,
             project_id=principal.project_id,

@@ -195,5 +195,9 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("DELETE", "/openai/v1/responses/{response_id}"): (Case(),),
     ("POST", "/openai/v1/files"): (Case(content=FORM, headers={"Content-Type": FORM_TYPE}, creates=True),),
     ("DELETE", "/openai/v1/files/{file_id}"): (Case(),),
+    ("POST", "/openai/v1/batches"): (
+        Case({"input_file_id": "{file_id}", "endpoint": "/v1/responses", "completion_window": "24h"}),
+    ),
+    ("POST", "/openai/v1/batches/{batch_id}/cancel"): (Case(),),
     ("GET", "/v1/costs/statement"): (Case(query={"month": "2026-10", "project_id": "{project_id}"}),),
 }

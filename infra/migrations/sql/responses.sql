@@ -22,5 +22,6 @@ BEGIN
 END $$;
 CREATE TRIGGER webhook_response_ended AFTER UPDATE OF state ON jobs FOR EACH ROW
   WHEN (OLD.state IS DISTINCT FROM NEW.state AND NEW.finished_at IS NOT NULL AND NEW.shadow_arm_id IS NULL
+    AND NEW.batch_id IS NULL
     AND NEW.metadata->>'openai.object' = 'response' AND NEW.metadata->>'openai.store' = 'true')
   EXECUTE FUNCTION webhook_response_ended();
