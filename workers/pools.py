@@ -32,10 +32,10 @@ _POOLS: dict[str, Pool] = {
     for pool in (
         Pool("knowledge", "threads", concurrency=4),
         Pool("customer_operations", "threads", concurrency=4),
-        # Their jobs wait for providers and do little else.
-        Pool("models", "threads", concurrency=8),
         # Recognition, in a child, keeps two cores busy for one job; the second slot opens files and waits for models.
         Pool("multimodal", "threads", concurrency=2),
+        # Their jobs wait for providers and do little else.
+        Pool("models", "threads", concurrency=8),
         # Crews wait for models; a second process would hold CrewAI's 240 MB once more.
         Pool("research", "threads", concurrency=2),
     )

@@ -16,15 +16,15 @@ class EventType(StrEnum):
     KEY_EXPIRING = "key.expiring"
     WEBHOOK_DISABLED = "webhook.disabled"
     EXPERIMENT_DECIDED = "experiment.decided"
+    BATCH_COMPLETED = "batch.completed"
+    BATCH_FAILED = "batch.failed"
+    BATCH_CANCELLED = "batch.cancelled"
+    BATCH_EXPIRED = "batch.expired"
     # In OpenAI's shape, about responses of `/openai/v1`; only for endpoints that name them.
     RESPONSE_COMPLETED = "response.completed"
     RESPONSE_INCOMPLETE = "response.incomplete"
     RESPONSE_FAILED = "response.failed"
     RESPONSE_CANCELLED = "response.cancelled"
-    BATCH_COMPLETED = "batch.completed"
-    BATCH_FAILED = "batch.failed"
-    BATCH_CANCELLED = "batch.cancelled"
-    BATCH_EXPIRED = "batch.expired"
 
 
 # The four ways in which a batch ends.

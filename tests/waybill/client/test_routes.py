@@ -133,7 +133,8 @@ def test_no_route_is_out_of_reach(tmp_path: Path) -> None:
         f"{method} {route.path}"
         for router in ROUTERS
         for route in router.routes
-        if isinstance(route, APIRoute)
+        # The dialect has a client of its own: OpenAI's.
+        if isinstance(route, APIRoute) and not route.path.startswith("/openai/")
         for method in route.methods or ()
         # The dialect has clients of its own.
         if not route.path.startswith("/openai/")

@@ -1,0 +1,60 @@
+"""Results of batches go with the payloads of their project."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+
+from core.batches.errors import BatchErased
+from core.batches.feeding import feed_once
+from core.batches.outcome import finish_once
+from core.batches.records import BatchLine, BatchState, NewBatch
+from core.batches.retention import erase_once
+from core.batches.service import Batches
+from core.files.errors import FileNotFound
+from core.files.records import blob_key
+from core.files.service import FileService
+from core.kit.blob import BlobNotFound, open_blob_store
+from core.kit.settings import Settings
+from tests.factories.capabilities import PROBE
+from tests.factories.jobs import Tenant, new_tenant
+
+
+@pytest.fixture
+def tenant(settings: Settings) -> Iterator[Tenant]:
+    made = new_tenant(settings)
+    yield made
+    made.close()
+
+
+def test_lines_and_file_go_and_counts_stay(tenant: Tenant, settings: Settings) -> None:
+    blobs, batches = open_blob_store(settings), Batches(tenant.service)
+    files = FileService(settings, blobs)
+    organization_id = tenant.principal.organization_id
+    single = tenant.database.single_tenant(organization_id)
+    with tenant.database.tenant(organization_id) as session:
+        new = NewBatch(lines=[BatchLine("a", "probe.act", {"note": "private"}, {"who": "me"})])
+        made = batches.create(session, tenant.principal, new)
+    with tenant.database.tenant(organization_id) as session:
+        batches.cancel(session, tenant.principal, made.id)
+    feed_once(tenant.database, tenant.service, {PROBE.id: PROBE}, 10)
+    finish_once(tenant.database, blobs, batches, files)
+    ended = batches.get(single, tenant.principal, made.id)
+    assert (ended.state, ended.counts.cancelled) == (BatchState.CANCELLED, 1)
+    assert ended.results_file_id is not None
+    assert erase_once(tenant.database, blobs, settings) == 0
+    with tenant.database.system() as session:
+        session.execute(
+            text("UPDATE batches SET finished_at = now() - interval '400 days' WHERE id = :id"), {"id": made.id}
+        )
+    assert erase_once(tenant.database, blobs, settings) == 1
+    erased = batches.get(single, tenant.principal, made.id)
+    assert erased.payload_erased_at is not None
+    assert (erased.counts, erased.results_sha256) == (ended.counts, ended.results_sha256)
+    with pytest.raises(BatchErased):
+        batches.results(single, tenant.principal, erased)
+    with pytest.raises(FileNotFound):
+        files.get(single, tenant.principal, ended.results_file_id)
+    with pytest.raises(BlobNotFound):
+        b"".join(blobs.open(blob_key(tenant.principal.project_id, ended.results_file_id)))
+    assert erase_once(tenant.database, blobs, settings) == 0
