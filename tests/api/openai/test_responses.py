@@ -10,6 +10,7 @@ from sqlalchemy import text
 from core.jobs.live import stream_key
 from core.kit.ids import decode
 from core.kit.redis import connect
+from tests.factories.api import running_api
 from tests.factories.openai_stack import WORDS, OpenAIStack
 from tests.factories.waiting import wait_until
 
@@ -234,3 +235,16 @@ def test_a_stream_tells_the_end_when_its_events_are_past_their_retention(client:
     told: list[Any] = list(client.responses.retrieve(made.id, stream=True, starting_after=5))
     assert told[-1].type == "response.completed"
     assert told[-1].response.output_text == TEXT
+
+
+def test_a_stream_goes_on_from_another_process_of_the_api(client: OpenAI, stack: OpenAIStack) -> None:
+    made = client.responses.create(model="writer", input="Say hello", background=True)
+    whole = list(client.responses.retrieve(made.id, stream=True))
+    with (
+        running_api(stack.api.settings) as other,
+        stack.client(base_url=f"{other.url}/openai/v1") as elsewhere,
+    ):
+        assert list(elsewhere.responses.retrieve(made.id, stream=True)) == whole
+        seen = whole[len(whole) // 2].sequence_number
+        rest = list(elsewhere.responses.retrieve(made.id, stream=True, starting_after=seen))
+    assert rest == whole[len(whole) // 2 + 1 :]
