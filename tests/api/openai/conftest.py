@@ -1,6 +1,7 @@
 import os
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from openai import OpenAI
@@ -12,19 +13,32 @@ from tests.factories.openai_stack import OpenAIStack, openai_stack
 from tests.factories.services import drop_database, new_database
 from waybill.stack.valkey import EmbeddedValkey
 
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process of the test run has the stack."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("openai"))
+
 
 @pytest.fixture(scope="package")
 def stack(
     postgres_url: str, shared_valkey: EmbeddedValkey | None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OpenAIStack]:
-    """One stack for all tests of the dialect: starting workers takes longer than the tests do."""
-    if shared_valkey is not None:
-        shared_valkey.start()
+    """One stack for all tests of the dialect: starting workers takes longer than the tests do.
+
+    With a Valkey of its own: other tests empty and stop the one that they share.
+    """
+    valkey = None if shared_valkey is None else EmbeddedValkey(tmp_path_factory.mktemp("openai-valkey"))
+    if valkey is not None:
+        valkey.start()
     database_url = new_database(postgres_url)
     settings = Settings(
         home=tmp_path_factory.mktemp("home"),
         database_url=SecretStr(database_url),
-        redis_url=SecretStr(shared_valkey.url if shared_valkey else os.environ["REDIS_URL"]),
+        redis_url=SecretStr(valkey.url if valkey else os.environ["REDIS_URL"]),
         secret_key=SecretStr(secrets.token_urlsafe(32)),
         signing_key=SecretStr(generate_seed()),
         key_prefix=f"t{secrets.token_hex(4)}",
@@ -32,6 +46,8 @@ def stack(
     with openai_stack(settings, "models", "knowledge") as opened:
         yield opened
     drop_database(postgres_url, database_url)
+    if valkey is not None:
+        valkey.stop()
 
 
 @pytest.fixture
