@@ -1,7 +1,6 @@
 import os
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from openai import OpenAI
@@ -12,15 +11,6 @@ from core.kit.signing import generate_seed
 from tests.factories.openai_stack import OpenAIStack, openai_stack
 from tests.factories.services import drop_database, new_database
 from waybill.stack.valkey import EmbeddedValkey
-
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process of the test run has the stack."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("openai"))
 
 
 @pytest.fixture(scope="package")
