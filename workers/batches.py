@@ -9,6 +9,7 @@ from core.jobs.live import LivePublisher
 from core.jobs.service import JobService, queued_event
 from core.kit.blob import BlobStore
 from core.kit.db import Database
+from core.kit.metrics import JOBS_SUBMITTED
 from core.kit.settings import Settings
 from pipelines.registry import manifests
 
@@ -28,6 +29,8 @@ class BatchKeeper:
         """One round over all open batches; returns how much moved: files, lines, batches."""
         moved = look_once(self._database, self._blobs, manifests())
         done = feed_once(self._database, self._jobs, manifests(), self._settings.batch_window)
+        for job in done.made:
+            JOBS_SUBMITTED.labels(job.capability).inc()
         for pool in {job.pool for job in done.made}:
             self._publisher.publish([queued_event(job) for job in done.made if job.pool == pool], hint=pool)
         return moved + done.moved + finish_once(self._database, self._blobs, Batches(self._jobs), self._files)

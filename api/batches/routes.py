@@ -1,6 +1,6 @@
 """``/v1/batches``: many jobs asked for together."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import orjson
@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 from api import cursors
 from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
 from api.batches.schemas import Batch, BatchPage, CreateBatch, to_wire
-from api.deps import Runtime, get_runtime
+from api.deps import get_runtime
+from api.jobs.cancelling import announce_cancelled
+from api.jobs.submitting import receiver
 from api.knowledge_bases.routes import Cursor, Limit
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.problem import invalid
@@ -20,11 +22,8 @@ from core.batches.records import BatchLine, BatchRecord, BatchState, NewBatch
 from core.batches.validation import LineValidator
 from core.jobs.records import JobRecord
 from core.keys.idempotency import Answer, IdempotentRequest
-from core.keys.principal import Principal
 from core.kit.ids import BATCH, FILE, encode
 from core.kit.telemetry import current_traceparent
-from core.webhooks.errors import TargetRefused
-from core.webhooks.records import JobWebhook
 from pipelines.registry import manifests
 
 router = new_router("/v1/batches", "batches")
@@ -75,7 +74,7 @@ def _create(request: Request, body: CreateBatch, identity: IdempotentRequest | N
         deadline_at=body.deadline_at,
         deadline_seconds=body.deadline_seconds,
         metadata=body.metadata,
-        webhook=None if body.webhook is None else _webhook(runtime, principal, body.webhook.url),
+        webhook=None if body.webhook is None else receiver(runtime, principal, body.webhook.url),
         traceparent=current_traceparent(),
     )
 
@@ -107,15 +106,6 @@ def _checked(body: CreateBatch, allowed: frozenset[str]) -> list[BatchLine]:
     if validator.bad_lines:
         raise LinesInvalid(validator.problems, validator.bad_lines)
     return [line for line in found if line is not None]
-
-
-def _webhook(runtime: Runtime, principal: Principal, url: str) -> dict[str, Any]:
-    try:
-        runtime.webhook_targets.check(url)
-    except TargetRefused as refusal:
-        raise refusal.at("body.webhook.url") from None
-    runtime.webhooks.require_project_secret(runtime.database.single_tenant(principal.organization_id), principal)
-    return JobWebhook(url, (), False).as_json()
 
 
 @router.get(
@@ -194,11 +184,5 @@ def _cancel(request: Request, batch_id: UUID, identity: IdempotentRequest | None
         return Answer(200, orjson.dumps(to_wire(batch)), f"/v1/batches/{encode(BATCH, batch.id)}")
 
     answer = carry_out(request, identity, produce)
-    single = runtime.database.single_tenant(principal.organization_id)
-    for job in touched:
-        if not job.is_terminal:
-            runtime.announcer.control(job.id)
-            continue
-        for event in runtime.jobs.events(single, principal.organization_id, job.id, after=job.event_last - 1):
-            runtime.announcer.event(event)
+    announce_cancelled(runtime, principal, touched)
     return answer

@@ -15,7 +15,7 @@ from api.jobs.cancelling import announce_cancelled, cancel
 from api.jobs.metadata import metadata_filter
 from api.jobs.preferences import parse_wait
 from api.jobs.schemas import METADATA_MAX, Job, JobPage, JobWebhook, JobWithResult, SubmitJob, clamp, dump, to_wire
-from api.jobs.submitting import announce_submitted, check_input, find_manifest
+from api.jobs.submitting import announce_submitted, check_input, find_manifest, receiver
 from api.jobs.waiting import is_asking, open_questions, read, wait_for_change, wait_for_end, with_result
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.problem import invalid
@@ -28,8 +28,6 @@ from core.keys.principal import Principal
 from core.kit.errors import Gone
 from core.kit.ids import JOB, encode
 from core.kit.telemetry import current_traceparent
-from core.webhooks.errors import TargetRefused
-from core.webhooks.records import JobWebhook as StoredWebhook
 
 router = new_router("/v1/jobs", "jobs")
 
@@ -78,7 +76,7 @@ async def submit_job(request: Request, body: SubmitJob) -> Response:
     check_input(manifest, body.input)
     wait_seconds = parse_wait(request.headers.get("prefer"), runtime.settings.api_wait_max_seconds)
     identity = identify_request(request, await request.body())
-    webhook = None if body.webhook is None else await runtime.in_thread(_webhook, runtime, principal, body.webhook)
+    webhook = None if body.webhook is None else await runtime.in_thread(_receiver, runtime, principal, body.webhook)
     new = NewJob(
         capability=manifest.id,
         pool=manifest.pool,
@@ -104,13 +102,8 @@ async def submit_job(request: Request, body: SubmitJob) -> Response:
     return respond_answer(answer, {"retry-after": _POLL_SECONDS})
 
 
-def _webhook(runtime: Runtime, principal: Principal, given: JobWebhook) -> dict[str, Any]:
-    try:
-        runtime.webhook_targets.check(given.url)
-    except TargetRefused as refusal:
-        raise refusal.at("body.webhook.url") from None
-    runtime.webhooks.require_project_secret(runtime.database.single_tenant(principal.organization_id), principal)
-    return StoredWebhook(given.url, tuple(given.events), given.include_result).as_json()
+def _receiver(runtime: Runtime, principal: Principal, given: JobWebhook) -> dict[str, Any]:
+    return receiver(runtime, principal, given.url, given.events, include_result=given.include_result)
 
 
 def _submit(request: Request, new: NewJob, identity: IdempotentRequest | None) -> Answer:

@@ -1,5 +1,6 @@
 """What every route that submits jobs does: find the capability, look at the input, tell of the job."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,6 +14,8 @@ from core.jobs.service import queued_event
 from core.keys.errors import CapabilityDenied
 from core.keys.principal import Principal
 from core.kit.metrics import JOBS_SUBMITTED
+from core.webhooks.errors import TargetRefused
+from core.webhooks.records import JobWebhook
 from pipelines.registry import manifests
 
 
@@ -42,6 +45,26 @@ def check_input(manifest: Manifest, given: dict[str, Any], root: tuple[str, ...]
         manifest.input.model_validate(given)
     except ValidationError as error:
         raise invalid(field_problems(error.errors(include_input=False, include_url=False), root)) from None
+
+
+def receiver(
+    runtime: Runtime,
+    principal: Principal,
+    url: str,
+    events: Sequence[str] = (),
+    *,
+    include_result: bool = False,
+) -> dict[str, Any]:
+    """A receiver that a job or batch names for itself, as it is stored. Blocks.
+
+    Raises `TargetRefused` at ``body.webhook.url``, and `Conflict` when the project has no secret to sign with.
+    """
+    try:
+        runtime.webhook_targets.check(url)
+    except TargetRefused as refusal:
+        raise refusal.at("body.webhook.url") from None
+    runtime.webhooks.require_project_secret(runtime.database.single_tenant(principal.organization_id), principal)
+    return JobWebhook(url, tuple(events), include_result).as_json()
 
 
 def announce_submitted(runtime: Runtime, job: JobRecord) -> None:
