@@ -117,7 +117,9 @@ def of_job(job: JobRecord) -> Failure:
         return Failure(409, "cancelled", "the job was cancelled")
     found = job.error or {}
     code = str(found.get("code") or job.reason or job.state)
-    status = 504 if job.state is JobState.EXPIRED else _OF_JOBS.get(code, 500)
+    # What the request names and nobody has is the client's to mend, whatever it is.
+    otherwise = 404 if code.endswith("_not_found") else 500
+    status = 504 if job.state is JobState.EXPIRED else _OF_JOBS.get(code, otherwise)
     message = str(found.get("message") or f"the job ended {job.state}: {job.reason}")
     # The gateway and the worker have tried again as often as it was worth it: layers add up, and never multiply.
     return Failure(status, code, message)

@@ -49,7 +49,13 @@ def keys() -> None:
 
 @app.command(epilog=EPILOG)
 def create(
-    organization: Annotated[str, typer.Option(help="Whose key it is; made if there is none of that name.")] = "default",
+    organization: Annotated[
+        str | None,
+        typer.Option(
+            show_default="default; with `waybill up`, that of its command line",
+            help="Whose key it is; made if there is none of that name.",
+        ),
+    ] = None,
     project: Annotated[str, typer.Option(help="The project its work counts for; made if there is none.")] = "default",
     name: Annotated[str, typer.Option(help="What lists call the key.")] = "command line",
     scope: Scopes = None,
@@ -67,15 +73,16 @@ def create(
     from core.keys.service import KeyService
     from core.kit.db import Database
     from core.kit.ids import KEY, ORGANIZATION, PROJECT, encode
-    from waybill.cli.local import local_settings
+    from waybill.cli.local import default_organization, local_settings
 
     scopes = [*(scope or ()), *_scopes_of(role)]
     settings = local_settings()
+    whose = organization or default_organization()
     database = Database(settings, application_name="waybill-cli", pool_size=1)
     try:
         with database.system() as session:
             issued = KeyService(settings).create_key(
-                session, organization=organization, project=project, name=name, scopes=scopes, expires_in=lifetime
+                session, organization=whose, project=project, name=name, scopes=scopes, expires_in=lifetime
             )
     finally:
         database.close()
@@ -92,7 +99,7 @@ def create(
         )
         return
     output.show(issued.plaintext)
-    output.note(f"{encode(KEY, issued.id)} for {organization}/{project}: {', '.join(issued.scopes)}", style="dim")
+    output.note(f"{encode(KEY, issued.id)} for {whose}/{project}: {', '.join(issued.scopes)}", style="dim")
     output.note("this is the only time it is shown", style="dim")
 
 

@@ -1,5 +1,6 @@
 """Settings for commands that work on this machine's own database or stack, instead of through the API."""
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,3 +19,15 @@ def local_settings() -> "Settings":
     quiet = settings.model_copy(update={"log_level": "warning", "log_format": "console"})
     configure_logging(quiet, service="command-line")
     return settings
+
+
+def default_organization() -> str:
+    """Whose things a key is for when nobody says: of the stack that runs here, what its command line works in.
+
+    Otherwise a knowledge base that was just made by ``waybill kb create`` would be nobody's to the new key.
+    """
+    if any(name.upper() in {"DATABASE_URL", "WAYBILL_DATABASE_URL"} for name in os.environ):
+        return "default"
+    from waybill.stack.local_key import ORGANIZATION
+
+    return ORGANIZATION

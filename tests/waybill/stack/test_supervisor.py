@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from core.keys.authentication import Authenticator
 from core.kit.db import Database
+from core.kit.ids import ORGANIZATION, encode
 from core.kit.settings import Settings
 from tests.factories.cluster import valkey_cluster
 from tests.factories.processes import ROOT
@@ -120,6 +121,16 @@ def test_starts_tells_where_it_is_refuses_a_second_and_stops_at_ctrl_c(tmp_path:
         with contextlib.closing(Database(settings, application_name="test")) as database:
             principal = Authenticator(settings, database).authenticate(settings.api_key.get_secret_value())
             assert principal.scopes
+        # A key that is made here works with what the command line here has made.
+        made = subprocess.run(
+            [sys.executable, "-m", "waybill", "keys", "create", "--json"],
+            env={"PATH": os.environ["PATH"], "WAYBILL_HOME": str(home)},
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+        assert json.loads(made.stdout)["organization_id"] == encode(ORGANIZATION, principal.organization_id)
         assert all(stat.S_IMODE((home / name).stat().st_mode) == 0o600 for name in ("secret.key", "local-cli.key"))
 
         with supervising(home, "sleeper") as second:
