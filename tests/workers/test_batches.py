@@ -117,7 +117,7 @@ def _mixed(count: int) -> list[dict[str, Any]]:
         if number % 5 == 0:
             given: dict[str, Any] = {"act": "fail", "retryable": False}
         elif number % 7 == 0:
-            given = {"act": "spend", "used_tokens": 3}
+            given = {"act": "spend", "bound_tokens": 5, "used_tokens": 3}
         elif number % 11 == 0:
             given = {"act": "crash", "until_attempt": 1}
         else:
@@ -126,13 +126,15 @@ def _mixed(count: int) -> list[dict[str, Any]]:
     return made
 
 
-def _run_mixed(house: House, settings: Settings, count: int, timeout_seconds: float) -> None:
-    lines = _mixed(count)
-    failing = sum(each["input"]["act"] == "fail" for each in lines)
-    spending = sum(each["input"]["act"] == "spend" for each in lines)
+def _run_mixed(house: House, settings: Settings, count: int, *, cap_usd: str, timeout_seconds: float) -> None:
+    lines, line_cap_usd = _mixed(count), Decimal("0.006")
+    costs = [3 * TOKEN_USD if each["input"]["act"] == "spend" else Decimal(0) for each in lines]
+    # A line begins if what those before it have cost leaves room for what it may cost, whatever runs side by side.
+    begun = sum(sum(costs[:at], Decimal(0)) + line_cap_usd <= Decimal(cap_usd) for at in range(count))
+    failing = sum(each["input"]["act"] == "fail" for each in lines[:begun]) + count - begun
     with dispatcher(settings), worker(settings, concurrency=4):
         content = "\n".join(json.dumps(each) for each in lines)
-        batch = house.create_from_file(content, max_line_cost_usd="1", max_cost_usd="1000")
+        batch = house.create_from_file(content, max_line_cost_usd=str(line_cap_usd), max_cost_usd=cap_usd)
         ended = house.wait(batch, timeout_seconds)
     assert ended["state"] == "completed", ended
     assert ended["counts"] == {
@@ -144,29 +146,34 @@ def _run_mixed(house: House, settings: Settings, count: int, timeout_seconds: fl
         "cancelled": 0,
         "expired": 0,
     }
-    assert Decimal(ended["cost_usd"]) == spending * 3 * TOKEN_USD
+    assert Decimal(ended["cost_usd"]) == sum(costs[:begun]) <= Decimal(cap_usd)
     results = house.results(ended)
     assert [each["custom_id"] for each in results] == [each["custom_id"] for each in lines]
-    for given, got in zip(lines, results, strict=True):
-        if given["input"]["act"] == "fail":
+    for at, (given, got) in enumerate(zip(lines, results, strict=True)):
+        if at >= begun:
+            assert (got["status"], got["error"]["code"], got["job_id"]) == ("failed", "cost_cap_reached", None)
+        elif given["input"]["act"] == "fail":
             assert (got["status"], got["error"]["code"]) == ("failed", "asked_to_fail")
         else:
             assert (got["status"], got["result"]["said"]) == ("succeeded", given["input"]["note"])
-    assert sum(Decimal(each["cost_usd"]) for each in results) == Decimal(ended["cost_usd"])
+        assert Decimal(got["cost_usd"]) == (costs[at] if at < begun else 0)
     whole = house.client.get(f"/v1/files/{ended['results_file_id']}/content").content
     assert hashlib.sha256(whole).hexdigest() == ended["results_sha256"]
     assert len(whole) == ended["results_size_bytes"]
-    jobs = house.sql("SELECT id FROM jobs WHERE batch_id IS NOT NULL")
-    assert len(jobs) == count
+    assert len(house.sql("SELECT id FROM jobs WHERE batch_id IS NOT NULL")) == begun
+    spent = house.sql("SELECT coalesce(sum(amount_usd), 0) FROM ledger_entries")
+    assert spent[0][0] == sum(costs[:begun])
 
 
 def test_every_line_ends_once_and_the_result_file_says_how(house: House, settings: Settings) -> None:
-    _run_mixed(house, settings, 60, 60)
+    _run_mixed(house, settings, 60, cap_usd="0.014", timeout_seconds=60)
 
 
 @pytest.mark.slow
-def test_five_thousand_lines_with_failures_are_exact(house: House, settings: Settings) -> None:
-    _run_mixed(house, settings, 5_000, 900)
+@pytest.mark.timeout(1200)
+def test_five_thousand_lines_with_failures_and_a_cap_are_exact(house: House, settings: Settings) -> None:
+    # About 571 lines cost 0.003 each; the cap ends it some hundred lines before the end.
+    _run_mixed(house, settings, 5_000, cap_usd="1.5", timeout_seconds=900)
 
 
 def test_a_batch_costs_what_its_cap_allows_and_not_a_token_more(house: House, settings: Settings) -> None:
