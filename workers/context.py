@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from decimal import Decimal
 from pathlib import Path
@@ -234,7 +234,7 @@ class AttemptContext:
 
             before = self._previous
             try:
-                with self.transaction() as session:
+                with self._open_transaction() as session:
                     yield session, keep
                     if kept:
                         leases.keep_events(session, self.job_id, self.attempt, kept)
@@ -248,8 +248,12 @@ class AttemptContext:
     def transaction(self) -> Iterator[Session]:
         """A transaction as the job's tenant."""
         self.wait_settled()
-        with self._database.tenant(self.organization_id) as session:
+        with self._open_transaction() as session:
             yield session
+
+    def _open_transaction(self) -> AbstractContextManager[Session]:
+        # Whoever holds the events' lock must not wait for a settlement, which needs it for its own event.
+        return self._database.tenant(self.organization_id)
 
     def checkpoints(self) -> CheckpointStore:
         """The job's durable checkpoints."""
@@ -263,7 +267,7 @@ class AttemptContext:
         with self._events_lock:
             event = self._next_event(event_type, data, kept=True)
             if event.is_final and (self._checkpoints.written or self.attempt > 1):
-                with self.transaction() as session:
+                with self._open_transaction() as session:
                     leases.end(session, rule, event, **outcome)
                     leases.forget_checkpoints(session, self.job_id)
             else:

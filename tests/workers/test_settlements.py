@@ -11,6 +11,7 @@ from core.kit.ids import JOB, encode
 from core.kit.settings import Settings
 from tests.factories.attempts import Attempt, attempt
 from tests.factories.jobs import Tenant, new_tenant
+from tests.factories.waiting import wait_until
 from workers.settlements import Settlements, SettlementWriter
 
 
@@ -109,6 +110,47 @@ def test_what_comes_after_a_call_waits_for_its_settlement(job: Attempt, name: st
     gate.open()
     assert ended.wait(30)
     assert seen[0] >= 1
+
+
+class MeetsACall:
+    """The lock of an attempt's events; once it is taken, another thread of the attempt ends a call."""
+
+    def __init__(self, job: Attempt) -> None:
+        self._lock = job.context._events_lock
+        self._job = job
+        self._met = False
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        if not self._met:
+            self._met = True
+            other = threading.Thread(target=call, args=(self._job,))
+            other.start()
+            other.join()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize("name", ["kept events", "the end"])
+def test_a_call_that_ends_while_something_is_kept_holds_nobody_up(job: Attempt, name: str) -> None:
+    context = job.context
+    # An end with checkpoints takes a transaction, as kept events do.
+    context.checkpoints().save(StoredCheckpoint("", "1", None, "json", b"{}", {"step": 1}))
+    context._events_lock = MeetsACall(job)  # type: ignore[assignment]
+    ended = threading.Event()
+
+    def keep() -> None:
+        if name == "the end":
+            job.succeed(answer="yes")
+        else:
+            with context.keeping() as (_, keep_event):
+                keep_event("note.taken", {})
+        ended.set()
+
+    threading.Thread(target=keep, daemon=True).start()
+    assert ended.wait(30), "they wait for each other"
+    wait_until(lambda: settled(job) == 1, timeout_seconds=30, what="the settlement")
 
 
 def test_a_call_that_failed_is_settled_before_its_error_goes_on(job: Attempt) -> None:
