@@ -1,9 +1,10 @@
 """Times in requests: RFC 3339 text with a zone, and nothing else that a lenient parser would take for one."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 FORM = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
@@ -18,3 +19,16 @@ def _require_text(value: object) -> object:
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_require_text)]
+
+
+# Far below what Python can hold, so that what is added to a schedule can be read again.
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def _require_reachable(value: datetime) -> datetime:
+    if value < _LATEST:
+        return value
+    raise PydanticCustomError("time_too_late", "should be before the year 9000")
+
+
+Schedule = Annotated[Moment, AfterValidator(_require_reachable)]

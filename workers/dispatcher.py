@@ -57,7 +57,7 @@ class PoolDispatcher:
         self._broker = broker
         self._publisher = publisher
         self._settings = settings
-        self._shares = FairShare()
+        self._shares = FairShare(settings.organization_weights)
         self._lookahead = Lookahead()
         self._slots = 0
         self._slots_read = -1.0

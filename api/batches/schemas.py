@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from api.amounts import Money
 from api.jobs.schemas import METADATA_MAX, MetadataName, MetadataValue
-from api.times import Moment
+from api.times import Schedule
 from core.batches.records import CUSTOM_ID_MAX_CHARACTERS, INLINE_LINES_MAX, LINES_MAX, BatchRecord, BatchState
 from core.batches.validation import PROBLEMS_MAX
 from core.jobs.states import Priority
@@ -91,7 +91,7 @@ class CreateBatch(BaseModel):
         " set nothing aside by themselves.",
         examples=["0.01"],
     )
-    deadline_at: Moment | None = Field(None, description="Lines that have not ended by then become `expired`.")
+    deadline_at: Schedule | None = Field(None, description="Lines that have not ended by then become `expired`.")
     deadline_seconds: int | None = Field(None, ge=1, le=366 * 24 * 3600, description="The same, from now on.")
     metadata: Metadata = Field(default_factory=dict, description="Your own labels, of the batch and all its jobs.")
     webhook: BatchWebhook | None = Field(None, description="A receiver for this batch alone.")

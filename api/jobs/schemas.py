@@ -9,7 +9,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from api.amounts import Money
-from api.times import Moment
+from api.times import Schedule
 from core.jobs.records import JobRecord
 from core.jobs.states import JobState, Priority
 from core.jobs.suspension.records import Question
@@ -66,12 +66,17 @@ class SubmitJob(BaseModel):
 
     capability: str = Field(max_length=200, description="What is asked for; see `GET /v1/capabilities`.")
     input: dict[str, Any] = Field(description="The capability's input, as its JSON Schema says.")
-    priority: Priority = Field(Priority.NORMAL, description="Strict: a higher one is always dispatched first.")
-    run_at: Moment | None = Field(None, description="Not before this moment (RFC 3339 with a zone).")
-    deadline_seconds: int | None = Field(
-        None, ge=1, le=366 * 24 * 3600, description="The job becomes `expired` this long after it was accepted."
+    priority: Priority = Field(
+        Priority.NORMAL, description="Orders the jobs of your project; other projects are not overtaken."
     )
-    deadline_at: Moment | None = Field(None, description="The job becomes `expired` at this moment.")
+    run_at: Schedule | None = Field(None, description="Not before this moment (RFC 3339 with a zone).")
+    deadline_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=366 * 24 * 3600,
+        description="The job becomes `expired` this long after it was accepted, or after `run_at` when that is later.",
+    )
+    deadline_at: Schedule | None = Field(None, description="The job becomes `expired` at this moment.")
     max_attempts: int | None = Field(None, ge=1, le=100, description="Attempts before the job is `failed`.")
     max_cost_usd: Money | None = Field(
         None,

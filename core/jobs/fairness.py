@@ -1,26 +1,56 @@
-"""Who goes next: strict priority, then weighted fair shares between projects within every limit.
+"""Who goes next: organizations in turn, then their projects by weight, then priority and age, within every limit.
 
 Stride scheduling (Waldspurger and Weihl, "Stride Scheduling: Deterministic Proportional-Share Resource Management",
-MIT/LCS/TM-528, 1995): each project has a *pass* that grows by 1/weight with every job it gets; the lowest goes next.
+MIT/LCS/TM-528, 1995) on two levels: each organization, and within it each project, has a *pass* that grows by 1/weight
+with every job it gets; the lowest goes next. A priority orders the jobs of one project and nothing else, so that no
+tenant can overtake another by asking for it.
 """
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from uuid import UUID
 
 from core.jobs.queue import DueJob
 
-_FORGET_ABOVE = 10_000
+_EVICT_ABOVE = 10_000
 HORIZON_SECONDS = 0.05
 
 
-class FairShare:
-    """The memory of one pool's dispatcher. Losing it costs a moment of fairness, nothing else."""
+class _Stride:
+    """The passes of those who share one thing."""
 
     def __init__(self) -> None:
         self._passes: dict[UUID, float] = {}
         self._now = 0.0
+
+    def lowest(self, candidates: Iterable[UUID]) -> UUID:
+        """Whose turn it is among `candidates`."""
+        return min(candidates, key=lambda each: (self._pass(each), each))
+
+    def advance(self, who: UUID, weight: float) -> None:
+        """`who` got a job."""
+        started = self._pass(who)
+        self._now = started
+        self._passes[who] = started + 1 / weight
+        if len(self._passes) > _EVICT_ABOVE:
+            self._passes = {known: value for known, value in self._passes.items() if value > self._now}
+
+    def _pass(self, who: UUID) -> float:
+        # One that was idle starts at the present: it has saved up no claim on the past.
+        return max(self._passes.get(who, 0.0), self._now)
+
+
+class FairShare:
+    """The memory of one pool's dispatcher. Losing it costs a moment of fairness, nothing else.
+
+    `weights` are the operator's, by organization; one that is not named has 1.
+    """
+
+    def __init__(self, weights: Mapping[UUID, int] | None = None) -> None:
+        self._weights = weights or {}
+        self._organizations = _Stride()
+        self._projects: dict[UUID, _Stride] = {}
 
     def choose(
         self,
@@ -33,9 +63,10 @@ class FairShare:
     ) -> list[UUID]:
         """At most `slots` of the `due` jobs, in the order in which they should run.
 
-        `in_flight` counts jobs that are dispatched or running anywhere, and `limits` bounds them, by the ids of
-        organisations, projects and keys. A project at its limit (its own, or `default_limit`), or of an organisation at
-        its limit, is passed over; so are, within a project, the jobs of a key at its limit.
+        `due` holds the jobs of each project and priority in their order. `in_flight` counts jobs that are dispatched or
+        running anywhere, and `limits` bounds them, by the ids of organizations, projects and keys. A project at its
+        limit (its own, or `default_limit`), or of an organization at its limit, is passed over; so are, within a
+        project, the jobs of a key at its limit.
         """
         chosen: list[UUID] = []
         taken = Counter(in_flight)
@@ -43,39 +74,38 @@ class FairShare:
         def is_full(scope_id: UUID | None) -> bool:
             return scope_id is not None and scope_id in limits and taken[scope_id] >= limits[scope_id]
 
-        for priority in sorted({job.priority for job in due}):
-            queues: dict[UUID, deque[DueJob]] = {}
-            for job in due:
-                if job.priority == priority:
-                    queues.setdefault(job.project_id, deque()).append(job)
-            while queues and len(chosen) < slots:
-                project = min(queues, key=lambda candidate: (self._pass(candidate), candidate))
-                queue = queues[project]
-                limit = queue[0].max_concurrent_jobs or default_limit
-                if taken[project] >= limit or is_full(project) or is_full(queue[0].organization_id):
-                    del queues[project]
-                    continue
-                job = queue.popleft()
-                if not queue:
-                    del queues[project]
-                if is_full(job.key_id):
-                    continue
-                chosen.append(job.id)
-                # A set: nothing keeps one id from standing for two of these.
-                taken.update({each for each in (job.organization_id, project, job.key_id) if each is not None})
-                self._advance(project, job.weight)
+        def is_open(job: DueJob) -> bool:
+            return taken[job.project_id] < (job.max_concurrent_jobs or default_limit) and not is_full(job.project_id)
+
+        waiting: dict[UUID, dict[UUID, deque[DueJob]]] = {}
+        for job in sorted(due, key=lambda job: job.priority):
+            waiting.setdefault(job.organization_id, {}).setdefault(job.project_id, deque()).append(job)
+        while waiting and len(chosen) < slots:
+            organization = self._organizations.lowest(waiting)
+            queues = waiting[organization]
+            if not queues or is_full(organization):
+                del waiting[organization]
+                continue
+            shares = self._shares_within(organization)
+            project = shares.lowest(queues)
+            queue = queues[project]
+            if not queue or not is_open(queue[0]):
+                del queues[project]
+                continue
+            job = queue.popleft()
+            if is_full(job.key_id):
+                continue
+            chosen.append(job.id)
+            # A set: nothing keeps one id from standing for two of these.
+            taken.update({each for each in (organization, project, job.key_id) if each is not None})
+            shares.advance(project, job.weight)
+            self._organizations.advance(organization, self._weights.get(organization, 1))
         return chosen
 
-    def _pass(self, project: UUID) -> float:
-        # A project that was idle starts at the present: it has saved up no claim on the past.
-        return max(self._passes.get(project, 0.0), self._now)
-
-    def _advance(self, project: UUID, weight: int) -> None:
-        started = self._pass(project)
-        self._now = started
-        self._passes[project] = started + 1 / weight
-        if len(self._passes) > _FORGET_ABOVE:
-            self._passes = {known: value for known, value in self._passes.items() if value > self._now}
+    def _shares_within(self, organization: UUID) -> _Stride:
+        if organization not in self._projects and len(self._projects) >= _EVICT_ABOVE:
+            self._projects.clear()
+        return self._projects.setdefault(organization, _Stride())
 
 
 class Lookahead:

@@ -85,8 +85,9 @@ FINAL_EVENTS = frozenset(f"job.{state}" for state in TERMINAL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """What a client asks for, validated. `deadline_at` wins over `deadline_seconds`, which counts from submission.
+    """What a client asks for, validated.
 
+    `deadline_at` wins over `deadline_seconds`, which counts from submission, or from `run_at` when that is later.
     `reserve_usd` is set aside from every budget at submission; `max_cost_usd` is what the job may never pass.
     """
 

@@ -37,7 +37,8 @@ WITH job AS (
     webhook, shadow_arm_id, batch_id)
   VALUES (:id, :organization_id, :project_id, :key_id, :capability, :pool, :priority,
     coalesce(CAST(:run_at AS timestamptz), now()),
-    coalesce(CAST(:deadline_at AS timestamptz), now() + make_interval(secs => CAST(:deadline_seconds AS float8))),
+    coalesce(CAST(:deadline_at AS timestamptz),
+      greatest(CAST(:run_at AS timestamptz), now()) + make_interval(secs => CAST(:deadline_seconds AS float8))),
     :max_attempts, :max_cost_usd, :parent_id, :root_id, :traceparent,
     CAST(:metadata AS jsonb), CAST(:input AS jsonb), :input_ref, :input_digest,
     CAST(:webhook AS jsonb), :shadow_arm_id, :batch_id)

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from core.kit.ids import ORGANIZATION, decode
 from core.kit.issuers import OidcIssuer
 
 RUN_FILE = "stack.json"
+OrganizationId = Annotated[UUID, BeforeValidator(lambda value: decode(ORGANIZATION, value))]
 
 
 def default_home() -> Path:
@@ -169,6 +171,11 @@ class Settings(BaseSettings):
         25.0, gt=0, description="A worker with free slots and a filled queue that takes nothing this long is unhealthy."
     )
     project_max_concurrent_jobs: int = Field(64, ge=1, description="Default limit of a project; projects may override.")
+    organization_weights: dict[OrganizationId, Annotated[int, Field(ge=1, le=1000)]] = Field(
+        default_factory=dict,
+        description='JSON object of organizations and their shares of every pool, such as `{"org_01j…": 3}`; one that'
+        " is not named has 1.",
+    )
 
     requests_per_minute: int = Field(
         60_000,

@@ -57,6 +57,7 @@ def test_unknown_capability(client: httpx.Client) -> None:
         ({**GOOD, "run_at": 1795400000}, "body.run_at"),
         ({**GOOD, "run_at": "1795400000"}, "body.run_at"),
         ({**GOOD, "run_at": "2026-02-30T00:00:00Z"}, "body.run_at"),
+        ({**GOOD, "run_at": "9999-12-31T23:59:59-05:00"}, "body.run_at"),
         ({**GOOD, "max_attempts": 0}, "body.max_attempts"),
         ({**GOOD, "max_attempts": 1e300}, "body.max_attempts"),
         ({**GOOD, "deadline_seconds": -1}, "body.deadline_seconds"),

@@ -8,8 +8,10 @@ import httpx
 import pytest
 
 from api.jobs.schemas import JobWithResult
+from core.capability import Manifest
 from core.kit.ids import JOB, decode
 from core.kit.redis import connect
+from pipelines.registry import manifests
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.attempts import attempt
 from tests.factories.waiting import wait_until
@@ -50,11 +52,36 @@ def test_a_job_is_accepted_and_can_be_read(client: httpx.Client) -> None:
 
 def test_times_are_kept(client: httpx.Client) -> None:
     run_at = datetime.now(UTC) + timedelta(hours=1)
-    job = submit(client, run_at=run_at.isoformat(), deadline_seconds=60)
+    job = submit(client, run_at=run_at.isoformat())
     assert datetime.fromisoformat(job["run_at"]) == run_at
-    created, deadline = (datetime.fromisoformat(job[name]) for name in ("created_at", "deadline_at"))
-    assert deadline - created == timedelta(seconds=60)
     assert job["created_at"].endswith("Z")
+
+
+def test_seconds_to_the_deadline_count_from_the_moment_at_which_the_job_may_run(client: httpx.Client) -> None:
+    now = datetime.now(UTC)
+    for run_at, counts_from in ((now + timedelta(hours=1), "run_at"), (now - timedelta(hours=1), "created_at")):
+        job = submit(client, run_at=run_at.isoformat(), deadline_seconds=60)
+        assert datetime.fromisoformat(job["deadline_at"]) - datetime.fromisoformat(job[counts_from]) == timedelta(
+            seconds=60
+        )
+
+
+@pytest.mark.survive("F5")
+@pytest.mark.parametrize("manifest", manifests().values(), ids=lambda manifest: manifest.id)
+def test_the_default_deadline_of_every_capability_leaves_a_scheduled_job_its_time(
+    client: httpx.Client, manifest: Manifest
+) -> None:
+    if not manifest.examples:
+        pytest.skip("it shows no example of an input")
+    run_at = datetime.now(UTC) + timedelta(days=400)
+    accepted = client.post(
+        "/v1/jobs",
+        json={"capability": manifest.id, "input": manifest.examples[0], "run_at": run_at.isoformat()},
+    )
+    assert accepted.status_code == 202, accepted.text
+    assert datetime.fromisoformat(accepted.json()["deadline_at"]) == run_at + timedelta(
+        seconds=manifest.deadline_seconds
+    )
 
 
 def test_the_capability_gives_the_default_deadline(client: httpx.Client) -> None:
