@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 
 from api.bodies import read_json, require_clean_text
 from api.deps import Runtime, get_runtime
+from api.parameters import QueryParameters
 from core.keys.errors import KeyMissing, ProjectArchived, ProjectMismatch, ProjectRequired, ScopeMissing
 from core.keys.principal import Principal
 from core.kit.ids import PROJECT, encode
@@ -53,7 +54,7 @@ def required_scope(endpoint: Callable[..., Any]) -> str:
 
 
 class GuardedRoute(APIRoute):
-    """Authenticates, checks the scope, and reads a JSON body, before the endpoint's own parameters are looked at."""
+    """Authenticates, refuses unknown query parameters, and reads a JSON body, before the endpoint's own come."""
 
     def get_route_handler(self) -> _Handler:
         """The route's handler, behind its guard."""
@@ -61,6 +62,7 @@ class GuardedRoute(APIRoute):
         scope = required_scope(self.endpoint)
         organization_wide = bool(getattr(self.endpoint, "is_organization_wide", False))
         reads_json = self.body_field is not None
+        parameters = QueryParameters(self)
 
         async def guarded(request: Request) -> Response:
             if scope:
@@ -69,6 +71,7 @@ class GuardedRoute(APIRoute):
                 for name, value in request.query_params.multi_items():
                     require_clean_text(name, "query")
                     require_clean_text(value, f"query.{name}")
+            parameters.require_known(request)
             if reads_json:
                 request = await read_json(request, get_runtime(request).settings.api_body_max_bytes)
             return await inner(request)
