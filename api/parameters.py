@@ -42,8 +42,8 @@ class QueryParameters:
         if name in self._names:
             return True
         # The two forms of `api.jobs.metadata`: metadata[name] and metadata.name.
-        group, _, rest = name.partition("[")
-        return (group in self._groups and rest.endswith("]")) or name.partition(".")[0] in self._groups and "." in name
+        group, bracket, rest = name.replace(".", "[", 1).partition("[")
+        return group in self._groups and bool(bracket) and (name[len(group)] == "." or rest.endswith("]"))
 
 
 def _is_query(info: object) -> bool:

@@ -101,8 +101,8 @@ def main(
     row = get_pool(pool_name, settings.worker_memory_mb)
     pool = replace(row, concurrency=concurrency or row.concurrency)
     configure_logging(settings, service=f"worker-{pool.name}")
-    # Celery writes two lines a task; ours say more and name the job.
-    for name in ("celery.worker.strategy", "celery.app.trace"):
+    # Celery writes several lines a task; ours say more and name the job.
+    for name in ("celery.worker.strategy", "celery.worker.request", "celery.app.trace", "celery.pool"):
         logging.getLogger(name).setLevel(logging.WARNING)
     configure_tracing(settings, service=f"worker-{pool.name}")
     metrics = serve_metrics(settings.metrics_port) if settings.metrics_port else None

@@ -30,6 +30,34 @@ MODEL_VERSION = "mver"
 WEBHOOK_ENDPOINT = "whe"
 MESSAGE = "msg"
 BATCH = "batch"
+# What kind of thing a field names that is called so, in logs and traces.
+FIELDS = {
+    "job_id": JOB,
+    "parent_id": JOB,
+    "project_id": PROJECT,
+    "organization_id": ORGANIZATION,
+    "key_id": KEY,
+    "member_id": MEMBER,
+    "base_id": KNOWLEDGE_BASE,
+    "knowledge_base_id": KNOWLEDGE_BASE,
+    "document_id": DOCUMENT,
+    "budget_id": BUDGET,
+    "price_id": PRICE,
+    "record_id": AUDIT,
+    "model_id": MODEL,
+    "model_version_id": MODEL_VERSION,
+    "alias_id": ALIAS,
+    "prompt_id": PROMPT,
+    "erasure_id": ERASURE,
+    "file_id": FILE,
+    "upload_id": UPLOAD,
+    "experiment_id": EXPERIMENT,
+    "arm_id": ARM,
+    "endpoint_id": WEBHOOK_ENDPOINT,
+    "message_id": MESSAGE,
+    "delivery_id": MESSAGE,
+    "batch_id": BATCH,
+}
 
 
 def new_id() -> UUID:
@@ -42,6 +70,17 @@ def encode(prefix: str, value: UUID) -> str:
     number = value.int
     digits = [_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)]
     return f"{prefix}_{''.join(digits)}"
+
+
+def encode_field(name: str, value: object) -> object:
+    """`value` as the API writes it when it is the UUID of a field in `FIELDS`, or a text of one; else unchanged."""
+    prefix = FIELDS.get(name)
+    if prefix is None or not isinstance(value, UUID | str):
+        return value
+    try:
+        return encode(prefix, value if isinstance(value, UUID) else UUID(value))
+    except ValueError:
+        return value
 
 
 def decode(prefix: str, text: str) -> UUID:

@@ -22,6 +22,7 @@ import structlog
 from opentelemetry import trace
 from structlog.typing import EventDict, Processor
 
+from core.kit.ids import FIELDS, encode_field
 from core.kit.settings import Settings
 
 MASK = "***"
@@ -68,6 +69,7 @@ def configure_logging(settings: Settings, *, service: str, hold_seconds: float =
         _named_service(service),
         _add_logger,
         _add_trace,
+        _encode_ids,
         structlog.processors.StackInfoRenderer(),
     ]
     last = _last_processors(settings)
@@ -136,6 +138,13 @@ def _add_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:
 def _add_logger(logger: Any, _method: str, event: EventDict) -> EventDict:
     record = event.get("_record")
     event["logger"] = logger.name if record is None else record.name
+    return event
+
+
+def _encode_ids(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Ids as the API writes them, so that a line of the log can be found by what a client was told."""
+    for name in event.keys() & FIELDS.keys():
+        event[name] = encode_field(name, event[name])
     return event
 
 

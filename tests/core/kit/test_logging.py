@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from core.kit.ids import JOB, PROJECT, encode, new_id
 from core.kit.logging import bound_log_context, configure_logging, get_logger, scrub
 from core.kit.settings import Settings
 from core.kit.telemetry import span
@@ -53,6 +54,18 @@ def test_the_standard_library_logs_the_same_way(capsys: pytest.CaptureFixture[st
     (line,) = lines(capsys)
     assert line["event"] == "lost redis://***@host/0"
     assert (line["logger"], line["level"], line["job_id"]) == ("celery.worker", "warning", "job_1")
+
+
+def test_ids_are_written_as_the_api_writes_them(capsys: pytest.CaptureFixture[str]) -> None:
+    configured()
+    job, project = new_id(), new_id()
+    with bound_log_context(job_id=job, project_id=str(project)):
+        get_logger("x").info("ran", arm_id=None, endpoint_id="whe_1", other=str(job))
+    logging.getLogger("y").warning("stalled", extra={"experiment_id": str(job)})
+    ours, theirs = lines(capsys)
+    assert (ours["job_id"], ours["project_id"]) == (encode(JOB, job), encode(PROJECT, project))
+    assert (ours["arm_id"], ours["endpoint_id"], ours["other"]) == (None, "whe_1", str(job))
+    assert theirs["event"] == "stalled"
 
 
 def test_a_level_below_the_configured_one_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
