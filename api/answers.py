@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import orjson
 from fastapi import Request, Response
 from sqlalchemy.orm import Session
 
@@ -13,6 +12,7 @@ from api.routing import caller
 from core.keys.idempotency import Answer, IdempotentRequest, answer_once, identify
 from core.kit.errors import NotFound
 from core.kit.ids import decode
+from core.kit.json_values import dumps
 
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 JSON = "application/json"
@@ -25,7 +25,7 @@ def respond(body: bytes, status: int = 200, headers: dict[str, str] | None = Non
 
 def respond_json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON answer."""
-    return respond(orjson.dumps(value), status, headers)
+    return respond(dumps(value), status, headers)
 
 
 def respond_file(body: bytes, media_type: str, name: str, headers: dict[str, str] | None = None) -> Response:

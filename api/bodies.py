@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from api.problem import invalid
 from core.kit.errors import BadRequest, PayloadTooLarge, UnsupportedMedia, WaybillError
+from core.kit.json_values import loads
 
 MAX_DEPTH = 64
 READ_SECONDS = 30.0
@@ -118,9 +119,11 @@ def parse_json(body: bytes) -> Any:
     and `Unprocessable` with code ``invalid_text`` for text that Postgres cannot hold: U+0000 and lone surrogates.
     """
     try:
-        value = orjson.loads(body)
+        value = loads(body)
     except orjson.JSONDecodeError as error:
         raise _unreadable(error) from None
+    except ValueError:
+        raise _too_deep() from None
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH or b"\\u0000" in body:
         _inspect(value)
     return value
@@ -137,6 +140,9 @@ def _unreadable(error: orjson.JSONDecodeError) -> WaybillError:
     message = str(error)
     if "surrogate" in message and "UTF-8" not in message:
         return _unstorable("body", f"holds half of a surrogate pair at line {error.lineno}, column {error.colno}")
+    if "infinity" in message:
+        where = f"at line {error.lineno}, column {error.colno}"
+        return BadRequest(f"a number {where} is larger than 1.8e308; write it as text", code="number_too_large")
     if "limit" in message:
         return _too_deep()
     return BadRequest(

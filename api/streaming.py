@@ -16,7 +16,6 @@ from time import monotonic
 from typing import Any, Literal, Protocol, cast
 from uuid import UUID
 
-import orjson
 import psycopg
 import psycopg_pool
 import redis
@@ -29,6 +28,7 @@ from core.jobs.states import TERMINAL, JobState
 from core.kit.clock import isoformat
 from core.kit.db import normalize_url
 from core.kit.ids import JOB, encode
+from core.kit.json_values import dumps
 from core.kit.logging import get_logger
 from core.kit.redis import connect_async
 from core.kit.settings import Settings
@@ -76,7 +76,7 @@ class CaughtUp:
 
 def to_frame(event: Event) -> Frame:
     """`event` as a server-sent event (WHATWG HTML, section 9.2)."""
-    data = orjson.dumps(
+    data = dumps(
         {
             "id": event.id,
             "job_id": encode(JOB, event.job_id),

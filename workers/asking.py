@@ -13,6 +13,7 @@ from core.jobs.states import Reason
 from core.jobs.suspension import repository
 from core.jobs.suspension.questions import check_key, schema_of
 from core.kit.db import SingleStatement
+from core.kit.json_values import clean_text
 
 Keep = Callable[[str, Mapping[str, Any]], None]
 
@@ -64,7 +65,7 @@ def ask(
             attempt.job_id,
             attempt.organization_id,
             key,
-            question=question,
+            question=clean_text(question),
             schema=required,
             details=details,
             timeout_seconds=timeout_seconds,

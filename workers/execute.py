@@ -14,9 +14,10 @@ from core.jobs.records import Claim, Event
 from core.jobs.states import FAIL, RETRY, STOP, SUCCEED, SUSPEND, Reason
 from core.jobs.suspension import repository as suspensions
 from core.jobs.trail import digest_of
-from core.kit.db import is_unavailable
-from core.kit.errors import CapabilityFailure
+from core.kit.db import is_refused_value, is_unavailable
+from core.kit.errors import CapabilityFailure, Unavailable, Unstorable
 from core.kit.ids import JOB, encode
+from core.kit.json_values import clean
 from core.kit.logging import bound_log_context, get_logger
 from core.kit.metrics import observe_finished_job, observe_started_job
 from core.kit.telemetry import span
@@ -98,6 +99,16 @@ def _announce(runtime: Runtime, ctx: AttemptContext, event: Event) -> None:
 def _attempt(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
     """Run and end the attempt; returns the event of its end. Raises `LeaseLost`, or what says Postgres is away."""
     try:
+        return _run_to_end(runtime, claim, ctx)
+    except Exception as error:
+        if isinstance(error, LeaseLost) or is_unavailable(error):
+            raise
+        _log.exception("job_end_not_stored")
+        return _not_stored(ctx, error)
+
+
+def _run_to_end(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
+    try:
         result = _call(runtime, claim, ctx)
         ctx.wait_settled()
         ctx.check()
@@ -117,9 +128,7 @@ def _attempt(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
         if is_unavailable(error):
             raise
         _log.exception("job_attempt_crashed")
-        # The text of a foreign exception may quote the payload, so only its kind leaves the worker's log.
-        message = f"the capability stopped with an unexpected {type(error).__name__}"
-        return _fail(ctx, Reason.CAPABILITY_ERROR, message, retryable=True)
+        return _not_stored(ctx, error) if is_refused_value(error) else _crashed(ctx, error)
     reference = runtime.payloads.put(ctx.job_id, f"result-{ctx.attempt}", result)
     return ctx.end(
         SUCCEED,
@@ -144,12 +153,30 @@ def _call(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> dict[str, Any]
 
 def _validated(manifest: Manifest, output: BaseModel) -> dict[str, Any]:
     try:
-        checked = manifest.output.model_validate(output.model_dump())
+        checked = manifest.output.model_validate(clean(output.model_dump()))
     except ValidationError as error:
         places = sorted({".".join(map(str, problem["loc"])) for problem in error.errors()})
         detail = f"the capability's result does not match its schema at {', '.join(places)}"
         raise CapabilityFailure(detail, code=Reason.INVALID_OUTPUT) from error
-    return checked.model_dump(mode="json")
+    try:
+        return checked.model_dump(mode="json")
+    except ValueError as error:
+        # Nested so deeply that the serializer takes it for a circle, or of a type that it does not know.
+        raise Unstorable("the capability's result has no form in JSON") from error
+
+
+def _crashed(ctx: AttemptContext, error: Exception) -> Event:
+    # The text of a foreign exception may quote the payload, so only its kind leaves the worker's log.
+    message = f"the capability stopped with an unexpected {type(error).__name__}"
+    return _fail(ctx, Reason.CAPABILITY_ERROR, message, retryable=True)
+
+
+def _not_stored(ctx: AttemptContext, error: Exception) -> Event:
+    """Another attempt would be paid for again, and end the same way, unless it is the blob store that is away."""
+    if isinstance(error, Unavailable):
+        return _fail(ctx, error.code, error.detail, retryable=True)
+    detail = error.detail if isinstance(error, Unstorable) else f"Postgres refused a value ({type(error).__name__})"
+    return _fail(ctx, Unstorable.default_code, detail, retryable=False)
 
 
 def _fail(ctx: AttemptContext, code: str, message: str, *, retryable: bool) -> Event:

@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -18,6 +17,7 @@ from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import JOB
+from core.kit.json_values import dumps
 from core.ledger.records import CallIdentity
 from core.ledger.service import correct_for, entries_of
 
@@ -88,6 +88,6 @@ def _correct(request: Request, job_id: UUID, body: CorrectCost, identity: Idempo
         call = CallIdentity(job_id, body.attempt, body.call)
         correct_for(session, principal, call, body.amount_usd, body.reason)
         job = runtime.jobs.get(session, principal, job_id)
-        return Answer(201, orjson.dumps(to_wire(job, entries_of(session, principal, job_id))))
+        return Answer(201, dumps(to_wire(job, entries_of(session, principal, job_id))))
 
     return carry_out(request, identity, produce)

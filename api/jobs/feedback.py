@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
@@ -18,6 +17,7 @@ from core.jobs import feedback
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.clock import isoformat
 from core.kit.ids import JOB, encode
+from core.kit.json_values import dumps
 
 router = new_router("/v1/jobs", "jobs")
 
@@ -73,6 +73,6 @@ def _give(request: Request, job_id: UUID, body: GiveFeedback, identity: Idempote
             "comment": given.comment,
             "given_at": isoformat(given.given_at),
         }
-        return Answer(200, orjson.dumps(wire))
+        return Answer(200, dumps(wire))
 
     return carry_out(request, identity, produce)

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
@@ -17,6 +16,7 @@ from core.jobs.records import JobRecord
 from core.jobs.suspension import questions
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import JOB
+from core.kit.json_values import dumps
 
 router = new_router("/v1/jobs", "jobs")
 
@@ -64,7 +64,7 @@ def _give(request: Request, job_id: UUID, body: GiveInput, identity: IdempotentR
         job, goes_on = questions.answer(session, principal, job_id, body.key, body.value)
         if goes_on:
             resumed.append(job)
-        return Answer(200, orjson.dumps(to_wire(job)))
+        return Answer(200, dumps(to_wire(job)))
 
     answer = carry_out(request, identity, produce)
     single = runtime.database.single_tenant(principal.organization_id)

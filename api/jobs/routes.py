@@ -4,7 +4,6 @@ import hashlib
 from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Query, Request, Response
 
 from api import cursors
@@ -27,6 +26,7 @@ from core.keys.idempotency import Answer, IdempotentRequest
 from core.keys.principal import Principal
 from core.kit.errors import Gone
 from core.kit.ids import JOB, encode
+from core.kit.json_values import dumps
 from core.kit.telemetry import current_traceparent
 
 router = new_router("/v1/jobs", "jobs")
@@ -269,7 +269,7 @@ def _cancel(request: Request, job_id: UUID, identity: IdempotentRequest | None) 
     def produce(session: Any) -> Answer:
         job, told = cancel(runtime, session, principal, job_id)
         touched.extend(told)
-        return Answer(200, orjson.dumps(to_wire(job)))
+        return Answer(200, dumps(to_wire(job)))
 
     answer = carry_out(request, identity, produce)
     announce_cancelled(runtime, principal, touched)

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from api.amounts import Money
@@ -15,6 +14,7 @@ from core.jobs.states import JobState, Priority
 from core.jobs.suspension.records import Question
 from core.kit.clock import isoformat
 from core.kit.ids import JOB, PROJECT, encode
+from core.kit.json_values import dumps
 from core.kit.money import format_money
 from core.webhooks.events import JOB_EVENTS
 from core.webhooks.targets import URL_MAX_CHARACTERS
@@ -234,9 +234,7 @@ def dump(job: JobRecord, result: dict[str, Any] | None, questions: Sequence[Ques
         "children_cost_usd": format_money(job.children_cost_usd),
         "total_cost_usd": format_money(job.cost_usd + job.children_cost_usd),
     }
-    return orjson.dumps(
-        {**to_wire(job), **costs, "questions": [_question(each) for each in questions], "result": result}
-    )
+    return dumps({**to_wire(job), **costs, "questions": [_question(each) for each in questions], "result": result})
 
 
 def _question(asked: Question) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Query, Request, Response
 
 from api import cursors
@@ -17,6 +16,7 @@ from core.audit import service as audit
 from core.audit.documents import Record
 from core.jobs.waybill.document import issue
 from core.kit.ids import JOB, encode
+from core.kit.json_values import dumps
 from core.kit.signing import SigningKeyMissing
 
 router = new_router("/v1/jobs", "jobs")
@@ -50,7 +50,7 @@ async def read_waybill(request: Request, job_id: JobId) -> Response:
     found = parse_id(JOB, job_id, "job")
     document = await get_runtime(request).in_thread(_issue, request, found)
     headers = {"retry-after": _SEALED_SOON} if document["audit"]["unsealed"] else {}
-    return respond(orjson.dumps(document), 200, headers)
+    return respond(dumps(document), 200, headers)
 
 
 def _issue(request: Request, job_id: UUID) -> dict[str, Any]:

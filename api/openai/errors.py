@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from starlette.responses import Response
 
 from core.jobs.records import JobRecord
 from core.jobs.states import JobState
+from core.kit.json_values import dumps
 from core.kit.telemetry import current_trace_id
 
 INVALID = "invalid_request_error"
@@ -91,7 +91,7 @@ class Failure:
         """The answer."""
         headers = {**self.headers, "x-should-retry": "true" if self.repeat else "false", "cache-control": "no-store"}
         status = _STATUSES.get(self.status, self.status)
-        return Response(orjson.dumps({"error": self.body()}), status, headers, "application/json")
+        return Response(dumps({"error": self.body()}), status, headers, "application/json")
 
 
 def of_problem(status: int, problem: Mapping[str, Any], headers: Mapping[str, str]) -> Failure:

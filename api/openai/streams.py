@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from fastapi import Request
 from starlette.types import Message, Receive, Scope, Send
 
@@ -15,6 +14,7 @@ from api.openai.jobs import cancel_job
 from api.routing import caller
 from api.streaming import Frame, Signal, Subscription
 from core.jobs.records import JobRecord
+from core.kit.json_values import dumps, loads
 
 _DATA = b"\ndata: "
 
@@ -119,11 +119,11 @@ class DialectStream(EventStream):
 
 
 def _told(frame: Frame) -> Told:
-    found = orjson.loads(frame.body.partition(_DATA)[2])
+    found = loads(frame.body.partition(_DATA)[2])
     return Told(found["id"], found["type"], found["attempt"], found["data"])
 
 
 def sse(data: Any, event: str | None = None) -> bytes:
     """A server-sent event."""
     head = b"" if event is None else b"event: %s\n" % event.encode()
-    return b"%sdata: %s\n\n" % (head, orjson.dumps(data))
+    return b"%sdata: %s\n\n" % (head, dumps(data))

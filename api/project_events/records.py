@@ -8,12 +8,11 @@ from struct import Struct
 from typing import NamedTuple
 from uuid import UUID
 
-import orjson
-
 from core.jobs.records import Event
 from core.jobs.states import JobState
 from core.kit.clock import isoformat
 from core.kit.ids import JOB, encode
+from core.kit.json_values import dumps
 
 _LAYOUT = Struct(">BQ16sQ")
 _KIND = 1
@@ -76,7 +75,7 @@ class ProjectEvent:
             "created_at": isoformat(event.created_at),
             "data": event.data,
         }
-        return f"id: {data['cursor']}\nevent: {event.type}\ndata: ".encode() + orjson.dumps(data) + b"\n\n"
+        return f"id: {data['cursor']}\nevent: {event.type}\ndata: ".encode() + dumps(data) + b"\n\n"
 
 
 @dataclass(frozen=True, slots=True)

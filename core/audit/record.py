@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-import orjson
 from sqlalchemy import text
 
 from core.audit.actions import AuditAction
 from core.kit.db import Executor
+from core.kit.json_values import dumps
 
 ActorKind = Literal["key", "user", "worker", "dispatcher", "system"]
 
@@ -86,7 +86,7 @@ def record(
         "payload_digest": payload_digest,
     }
     if personal is None:
-        session.execute(_RECORD, {**parameters, "detail": orjson.dumps(facts).decode()})
+        session.execute(_RECORD, {**parameters, "detail": dumps(facts).decode()})
         return
     salts = [secrets.token_bytes(_SALT_BYTES) for _ in personal.fields]
     digests = [salted_digest(salt, value) for salt, value in zip(salts, personal.fields.values(), strict=True)]
@@ -95,7 +95,7 @@ def record(
         _RECORD_WITH_PERSONAL,
         {
             **parameters,
-            "detail": orjson.dumps(facts).decode(),
+            "detail": dumps(facts).decode(),
             "data_subject": personal.data_subject,
             "digests": digests,
             "fields": list(personal.fields),

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, SmallInteger, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, NUMERIC, TEXT, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, NUMERIC, TEXT, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.kit.db import Base
@@ -110,7 +110,7 @@ class BatchLineRow(Base):
     project_id: Mapped[UUID]
     custom_id: Mapped[str] = mapped_column(TEXT)
     capability: Mapped[str] = mapped_column(TEXT)
-    input: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    input: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSONB(none_as_null=True))
     state: Mapped[str] = mapped_column(TEXT, server_default=text("'queued'"))
     job_id: Mapped[UUID | None]

@@ -59,7 +59,7 @@ VALUES (:id, :organization_id, :project_id, :key_id, :state, :capability, :allow
 """)
 _INSERT_LINES = text("""
 INSERT INTO batch_lines (batch_id, line, organization_id, project_id, custom_id, capability, input, metadata)
-SELECT :batch_id, line, :organization_id, :project_id, custom_id, capability, CAST(input AS jsonb),
+SELECT :batch_id, line, :organization_id, :project_id, custom_id, capability, CAST(input AS json),
   CAST(metadata AS jsonb)
 FROM unnest(CAST(:lines AS int[]), CAST(:custom_ids AS text[]), CAST(:capabilities AS text[]), CAST(:inputs AS text[]),
   CAST(:metadata AS text[])) AS given (line, custom_id, capability, input, metadata)

@@ -7,7 +7,6 @@ jobs, `core.batches.intake` looks at files, `core.batches.outcome` writes the re
 from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
-import orjson
 from sqlalchemy.orm import Session
 
 from core.audit.actions import AuditAction
@@ -33,6 +32,7 @@ from core.kit.blob import BlobNotFound
 from core.kit.db import Executor
 from core.kit.errors import Unprocessable
 from core.kit.ids import BATCH, FILE, JOB, encode, new_id
+from core.kit.json_values import dumps
 from core.kit.money import format_money
 
 _LINES_AT_ONCE = 500
@@ -120,7 +120,7 @@ class Batches:
                 shown["result"] = self._result(each)
             else:
                 shown["error"] = each.error
-            yield orjson.dumps(shown, option=orjson.OPT_APPEND_NEWLINE)
+            yield dumps(shown) + b"\n"
 
     def list(
         self,

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from pydantic import ValidationError
 
 from core.batches.records import CUSTOM_ID_MAX_CHARACTERS, LINES_MAX, BatchLine, LineProblem, LineRule
 from core.capability import Manifest
+from core.kit.json_values import loads
 
 PROBLEMS_MAX = 100
 LINE_MAX_BYTES = 1024 * 1024
@@ -57,8 +57,8 @@ class LineValidator:
             self._refuse(number, [("", LineRule.LINE_TOO_LONG, f"a line has at most {LINE_MAX_BYTES} bytes of JSON")])
             return None
         try:
-            value = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
+            value = loads(raw)
+        except ValueError as error:
             self._refuse(number, [("", LineRule.MALFORMED_JSON, f"one JSON object a line is expected: {error}")])
             return None
         return self.check(number, value)

@@ -1,10 +1,12 @@
 """The stream that every provider returns: asks before each chunk whether to go on, and is countable at any moment."""
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from core.gateway.models import Check, Chunk, Finish, Usage
+from core.gateway.models import Check, Chunk, Finish, ToolCall, Usage
+from core.kit.json_values import clean_text, split_half_pair
 
 
 class Meter:
@@ -30,7 +32,7 @@ class Meter:
 
     def say(self, text: str) -> None:
         """The next piece of what the model produced."""
-        self.text += text
+        self.text += clean_text(text)
         self.pieces += 1
 
     def usage(self) -> Usage:
@@ -39,10 +41,14 @@ class Meter:
 
 
 class MeteredStream:
-    """A `core.gateway.models.ChatStream` over a generator, whose ``finally`` blocks release what it holds."""
+    """A `core.gateway.models.ChatStream` over a generator, whose ``finally`` blocks release what it holds.
+
+    The text of every provider passes here and is made safe: see `core.kit.json_values`.
+    """
 
     def __init__(self, pieces: Generator[Chunk, None, None], meter: Meter, check: Check) -> None:
         self._pieces = pieces
+        self._half = ""
         self._meter = meter
         self._check = check
 
@@ -59,12 +65,12 @@ class MeteredStream:
     @property
     def request_id(self) -> str | None:
         """The provider's own id of the request, once it is known."""
-        return self._meter.request_id
+        return _clean_name(self._meter.request_id)
 
     @property
     def model_reported(self) -> str | None:
         """The name of the model that answered, as the provider gives it."""
-        return self._meter.model_reported
+        return _clean_name(self._meter.model_reported)
 
     def close(self) -> None:
         """Stop producing and release the connection."""
@@ -79,7 +85,16 @@ class MeteredStream:
         except BaseException:
             self.close()
             raise
-        return next(self._pieces)
+        try:
+            chunk = next(self._pieces)
+        except StopIteration:
+            if not self._half:
+                raise
+            chunk, self._half = Chunk(clean_text(self._half)), ""
+            return chunk
+        # A provider may send the two halves of one character in two pieces.
+        text, self._half = split_half_pair(self._half + chunk.text)
+        return replace(chunk, text=clean_text(text), tool_calls=tuple(map(_cleaned, chunk.tool_calls)))
 
     def __enter__(self) -> Self:
         return self
@@ -88,3 +103,11 @@ class MeteredStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _cleaned(call: ToolCall) -> ToolCall:
+    return ToolCall(clean_text(call.id), clean_text(call.name), clean_text(call.arguments))
+
+
+def _clean_name(name: str | None) -> str | None:
+    return None if name is None else clean_text(name)

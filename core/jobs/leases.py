@@ -62,7 +62,7 @@ WITH job AS (
 INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
 SELECT job.id, event.id, event.previous, job.organization_id, event.type, job.attempt, event.data
 FROM job, unnest(CAST(:ids AS bigint[]), CAST(:previous AS bigint[]), CAST(:types AS text[]),
-  CAST(:data AS jsonb[])) AS event (id, previous, type, data)
+  CAST(:data AS json[])) AS event (id, previous, type, data)
 RETURNING created_at
 """)
 
@@ -80,7 +80,7 @@ _ENDED = audited(
 _END = text(f"""
 WITH job AS (
   UPDATE jobs SET state = CAST(:state AS job_state), reason = CAST(:reason AS text),
-    error = CAST(:error AS jsonb), result = CAST(:result AS jsonb), result_ref = :result_ref,
+    error = CAST(:error AS jsonb), result = CAST(:result AS json), result_ref = :result_ref,
     result_digest = CAST(:result_digest AS bytea),
     failures = failures + CAST(:failures AS int), lease_expires_at = NULL, worker = NULL,
     dispatched_at = CASE WHEN CAST(:terminal AS boolean) THEN dispatched_at END,
@@ -92,7 +92,7 @@ WITH job AS (
   RETURNING jobs.*, old.worker AS worker_before
 ), {_ENDED}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
-  SELECT id, event_last, :previous, organization_id, :type, attempt, CAST(:data AS jsonb) FROM job
+  SELECT id, event_last, :previous, organization_id, :type, attempt, CAST(:data AS json) FROM job
 )
 SELECT CASE WHEN finished_at IS NOT NULL OR reason IN ('budget', 'input') THEN ledger_release(ARRAY[id]) END FROM job
 """)

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 import redis
 
 from core.jobs.records import Event
 from core.kit.clock import isoformat
+from core.kit.json_values import dumps, loads
 from core.kit.logging import get_logger
 from core.kit.metrics import LIVE_PUBLISH_FAILURES
 from core.kit.settings import Settings
@@ -24,7 +24,7 @@ _log = get_logger(__name__)
 
 def encode_event(event: Event) -> bytes:
     """The event as JSON bytes, the form published and stored in the stream."""
-    return orjson.dumps(
+    return dumps(
         {
             "job_id": str(event.job_id),
             "id": event.id,
@@ -39,7 +39,7 @@ def encode_event(event: Event) -> bytes:
 
 def decode_event(body: bytes) -> Event:
     """The inverse of `encode_event`. Raises ValueError or KeyError when `body` is not ours."""
-    found: dict[str, Any] = orjson.loads(body)
+    found: dict[str, Any] = loads(body)
     return Event(
         UUID(found["job_id"]),
         found["id"],

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, SmallInteger, text
-from sqlalchemy.dialects.postgresql import ENUM, JSONB, NUMERIC, TEXT, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ENUM, JSON, JSONB, NUMERIC, TEXT, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.jobs.conditions import ACTIVE, DUE, IN_FLIGHT
@@ -93,9 +93,10 @@ class Job(Base):
     webhook: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, server_default=text("'{}'"))
 
-    input: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    # As they came, word for word: nothing searches them (ADR 26).
+    input: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     input_ref: Mapped[str | None] = mapped_column(TEXT)
-    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     result_ref: Mapped[str | None] = mapped_column(TEXT)
     usage: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
     cost_usd: Mapped[Decimal] = mapped_column(NUMERIC(18, 9), server_default=text("0"))
@@ -129,7 +130,7 @@ class JobEvent(Base):
     organization_id: Mapped[UUID]
     type: Mapped[str] = mapped_column(TEXT)
     attempt: Mapped[int]
-    data: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    data: Mapped[dict[str, Any]] = mapped_column(JSON, server_default=text("'{}'"))
     created_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
     # Its place in the order of all events; a trigger gives it (ADR 17).
     position: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))

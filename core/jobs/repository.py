@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.orm import Session
 
@@ -15,6 +14,7 @@ from core.jobs.states import CANCEL, JobState, Reason
 from core.jobs.trail import CALLER, actor_parameters, audited, digest_of
 from core.keys.principal import Principal
 from core.kit.db import Executor, Step
+from core.kit.json_values import dumps
 
 COLUMNS = (
     "id, organization_id, project_id, key_id, capability, pool, state, reason, error, priority, created_at, run_at,"
@@ -40,12 +40,12 @@ WITH job AS (
     coalesce(CAST(:deadline_at AS timestamptz),
       greatest(CAST(:run_at AS timestamptz), now()) + make_interval(secs => CAST(:deadline_seconds AS float8))),
     :max_attempts, :max_cost_usd, :parent_id, :root_id, :traceparent,
-    CAST(:metadata AS jsonb), CAST(:input AS jsonb), :input_ref, :input_digest,
+    CAST(:metadata AS jsonb), CAST(:input AS json), :input_ref, :input_digest,
     CAST(:webhook AS jsonb), :shadow_arm_id, :batch_id)
   RETURNING {COLUMNS}
 ), {_SUBMITTED}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
-  VALUES (:id, 1, 0, :organization_id, 'job.queued', 0, CAST(:event AS jsonb))
+  VALUES (:id, 1, 0, :organization_id, 'job.queued', 0, CAST(:event AS json))
 )
 SELECT {COLUMNS} FROM job
 """)
@@ -107,8 +107,8 @@ def to_event(row: Row[Any]) -> Event:
 
 
 def dump(value: Mapping[str, Any] | Sequence[Any] | None) -> str | None:
-    """JSON text for a ``CAST(… AS jsonb)``; None stays SQL NULL, never the JSON value null."""
-    return None if value is None else orjson.dumps(value).decode()
+    """JSON text for a ``CAST(… AS json)``; None stays SQL NULL, never the JSON value null. Raises `Unstorable`."""
+    return None if value is None else dumps(value).decode()
 
 
 def insertion(principal: Principal, job_id: UUID, new: NewJob, input_ref: str | None) -> Step:

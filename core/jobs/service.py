@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from uuid import UUID
 
-import orjson
 from sqlalchemy.orm import Session
 
 from core.jobs import repository
@@ -16,6 +15,7 @@ from core.kit.blob import BlobNotFound, BlobStore
 from core.kit.db import Executor, execute_all
 from core.kit.errors import NotFound
 from core.kit.ids import JOB, encode, new_id
+from core.kit.json_values import dumps, loads
 from core.kit.settings import Settings
 from core.ledger.errors import refusal_of as budget_refusal_of
 from core.ledger.repository import reservation
@@ -33,7 +33,7 @@ class PayloadStore:
 
     def put(self, job_id: UUID, name: str, payload: Mapping[str, Any]) -> str | None:
         """Store `payload` in the blob store when its JSON exceeds the inline limit; returns the blob's key, or None."""
-        body = orjson.dumps(payload)
+        body = dumps(payload)
         if len(body) <= self._limit_bytes:
             return None
         key = f"jobs/{job_id}/{name}.json"
@@ -44,7 +44,7 @@ class PayloadStore:
         """The payload, from wherever it is."""
         if reference is None:
             return inline
-        return cast("dict[str, Any]", orjson.loads(self._blobs.get(reference)))
+        return cast("dict[str, Any]", loads(self._blobs.get(reference)))
 
 
 class JobService:

@@ -29,7 +29,7 @@ WITH job AS (
   RETURNING jobs.id, jobs.organization_id, jobs.attempt, job.is_owned
 )
 INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
-SELECT id, :event, :previous, organization_id, :type, attempt, CAST(:data AS jsonb) FROM noted WHERE is_owned
+SELECT id, :event, :previous, organization_id, :type, attempt, CAST(:data AS json) FROM noted WHERE is_owned
 RETURNING id
 """)
 

@@ -7,10 +7,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from core.audit.actions import AuditAction
 from core.keys.principal import Principal
+from core.kit.json_values import dumps
 
 _COLUMNS = "organization_id, project_id, action, subject_id, actor_kind, actor_id, attempt, payload_digest, detail"
 
@@ -36,4 +35,4 @@ def actor_parameters(principal: Principal) -> dict[str, str | None]:
 
 def digest_of(payload: Mapping[str, Any]) -> bytes:
     """The SHA-256 of a payload's canonical JSON: keys sorted, no white space, UTF-8."""
-    return hashlib.sha256(orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)).digest()
+    return hashlib.sha256(dumps(payload, sort_keys=True)).digest()

@@ -13,6 +13,7 @@ from core.keys.errors import NotAMember, TokenExpired, TokenInvalid
 from core.keys.jwks import KeySet
 from core.keys.roles import Role
 from core.kit.issuers import OidcIssuer
+from core.kit.json_values import clean_text
 from core.kit.settings import Settings
 
 _TOKEN_MAX_CHARACTERS = 16 * 1024
@@ -90,7 +91,11 @@ class TokenVerifier:
 
     def _identity(self, issuer: OidcIssuer, claims: dict[str, Any]) -> Identity:
         subject = claims.get(issuer.subject_claim)
-        if not isinstance(subject, str) or not 0 < len(subject) <= _SUBJECT_MAX_CHARACTERS or "\x00" in subject:
+        if (
+            not isinstance(subject, str)
+            or not 0 < len(subject) <= _SUBJECT_MAX_CHARACTERS
+            or clean_text(subject) != subject
+        ):
             raise TokenInvalid(f"the token's claim {issuer.subject_claim} does not name a subject")
         organization = issuer.organization
         if issuer.organization_claim is not None:

@@ -41,6 +41,7 @@ _ASSUME = text(
 _ASSUME_HOT = text(f"{_ASSUME.text}, set_config('plan_cache_mode', 'force_generic_plan', true)")
 # A statement and its parameters.
 Step = tuple[TextClause, Mapping[str, Any]]
+_REFUSED_VALUE = ("22", "54")
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 _log = get_logger(__name__)
 
@@ -59,9 +60,19 @@ def is_unavailable(error: BaseException) -> bool:
     """Whether `error` means that Postgres is away or too busy, rather than that the statement was wrong."""
     if isinstance(error, PoolTimeout):
         return True
+    if is_refused_value(error):
+        return False
     if isinstance(error, OperationalError | InterfaceError | psycopg.OperationalError | psycopg.InterfaceError):
         return True
     return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def is_refused_value(error: BaseException) -> bool:
+    """Whether Postgres refused a value for what it is: it would refuse it again (SQLSTATE classes 22 and 54)."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, psycopg.DataError):
+        return True
+    return isinstance(cause, psycopg.Error) and (cause.sqlstate or "").startswith(_REFUSED_VALUE)
 
 
 class Database:

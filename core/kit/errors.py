@@ -6,6 +6,7 @@
     ├── PermissionDenied 403    ├── PayloadTooLarge 413        └── CapabilityFailure   (a worker's, no HTTP status)
     ├── NotFound 404            ├── UnsupportedMedia 415           ├── retryable: the next attempt may succeed
     └── …                       └── Unprocessable 422              └── final: trying again changes nothing
+                                                                       └── Unstorable: it has no form in JSON
 
 Each class carries its HTTP status and a default stable code; an instance may narrow the code. A refusal is never a 500.
 """
@@ -109,3 +110,12 @@ class CapabilityFailure(WaybillError):
     def __init__(self, detail: str, *, code: str | None = None, retryable: bool = False) -> None:
         super().__init__(detail, code=code)
         self.retryable = retryable
+
+
+class Unstorable(CapabilityFailure):
+    """What a capability, a model or a tool returned has no form in JSON. Final: it would return it again."""
+
+    title, default_code = "Not storable", "not_storable"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retryable=False)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from core.keys.principal import Principal
 from core.kit.db import Executor, Step
+from core.kit.json_values import dumps
 from core.kit.money import format_money
 from core.ledger.records import CallIdentity, Entry, LostCall, Settlement
 
@@ -125,7 +126,7 @@ def settlement_of(call: CallIdentity, settlement: Settlement, line: dict[str, An
         "price_ids": list(settlement.price_ids),
         "estimated": settlement.estimated,
         "reason": settlement.reason,
-        "line": orjson.dumps([line]).decode(),
+        "line": dumps([line]).decode(),
     }
 
 

@@ -22,6 +22,7 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from core.capability import CheckpointStore, StoredCheckpoint
+from core.kit.errors import Unstorable
 
 # The path of a task inside its step, which orders the writes of parallel tasks, follows the serializer's name.
 _PATH_MARK = " "
@@ -82,7 +83,7 @@ class JobCheckpointSaver(BaseCheckpointSaver[int]):
         """Keep a checkpoint; returns the config that names it. Raises `core.capability.LeaseLost`."""
         where = _configurable(config)
         self._is_empty = False
-        kind, body = self.serde.dumps_typed(checkpoint)
+        kind, body = self._dump(checkpoint)
         namespace = where.get("checkpoint_ns", "")
         self._store.save(
             StoredCheckpoint(
@@ -103,10 +104,17 @@ class JobCheckpointSaver(BaseCheckpointSaver[int]):
         where = _configurable(config)
         lines: list[tuple[int, str, str, bytes]] = []
         for index, (channel, value) in enumerate(writes):
-            kind, body = self.serde.dumps_typed(value)
+            kind, body = self._dump(value)
             marked = f"{kind}{_PATH_MARK}{task_path}" if task_path else kind
             lines.append((WRITES_IDX_MAP.get(channel, index), channel, marked, body))
         self._store.save_writes(where.get("checkpoint_ns", ""), where["checkpoint_id"], task_id, lines)
+
+    def _dump(self, value: Any) -> tuple[str, bytes]:
+        try:
+            return self.serde.dumps_typed(value)
+        except (TypeError, ValueError) as error:
+            # Integers above 64 bits and foreign types; the next attempt would come to the same end, and pay again.
+            raise Unstorable(f"the state of a step cannot be stored ({type(error).__name__})") from error
 
     def _read(self, stored: StoredCheckpoint, thread_id: str | None) -> CheckpointTuple:
         ordered = []

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.capability import JobInterrupted
 from core.gateway.models import ChatRequest, Message, Part, Role, Text, ToolCall, ToolResult
 from core.kit.errors import CapabilityFailure
+from core.kit.json_values import loads_foreign
 from pipelines._kit.job_models import JobModels
 from pipelines._kit.tool_format import read_content, read_tool_choice, read_tools
 
@@ -132,7 +133,7 @@ class GatewayLLM(BaseLLM):
         function = call["function"]
         return self._handle_tool_execution(
             function_name=function["name"],
-            function_args=json.loads(function["arguments"] or "{}"),
+            function_args=loads_foreign(function["arguments"] or "{}"),
             available_functions=functions,
             from_task=from_task,
             from_agent=from_agent,

@@ -4,7 +4,6 @@ Nothing that a model reads out of a message is taken on its word: an intent has 
 an address has to stand in the message, letter by letter.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from core.gateway.calls import JobModels
 from core.gateway.models import Ability, ChatRequest, Text
 from core.gateway.routing import CHAT
 from core.kit.errors import CapabilityFailure
+from core.kit.json_values import loads_foreign
 from core.kit.logging import get_logger
 from pipelines._kit.prompts import choose_prompt
 from pipelines.customer_operations.intents.classifier import Guess
@@ -165,7 +165,7 @@ def ask_json(
         _log.warning("model_left_out", code=failure.code)
         return None
     try:
-        return kind.model_validate(json.loads(answer))
+        return kind.model_validate(loads_foreign(answer))
     except (ValueError, ValidationError):
         return None
 

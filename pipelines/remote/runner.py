@@ -4,7 +4,6 @@
 ``legacy.translate``.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -18,6 +17,7 @@ from core.gateway.resilience.backoff import Backoff, wait
 from core.kit.credentials import read_credential
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import JOB, PROJECT, encode
+from core.kit.json_values import dumps, loads_foreign
 from core.kit.settings import get_settings
 from core.kit.telemetry import current_traceparent
 from pipelines.remote.manifests import Remote, read_remote
@@ -116,7 +116,7 @@ class RemoteRunner:
                 remote.credential.get_secret_value(), remote.secrets_dir, whose=f"the capability {remote.id}"
             )
             sent["Authorization"] = f"Bearer {secret}"
-        content = None if body is None else json.dumps(body).encode()
+        content = None if body is None else dumps(body)
         if content is not None:
             sent["Content-Type"] = "application/json"
         try:
@@ -133,9 +133,11 @@ class RemoteRunner:
             # What a service writes into an error may quote the input, so only its status is passed on.
             raise CapabilityFailure(f"the service refused the request ({status})", code="remote_refused")
         try:
-            answer = json.loads(raw) if raw else {}
+            answer = loads_foreign(raw) if raw else {}
         except ValueError:
-            raise CapabilityFailure("the service's answer is not JSON", code="remote_bad_answer") from None
+            raise CapabilityFailure(
+                "the service's answer is not JSON that can be stored", code="remote_bad_answer"
+            ) from None
         return (_OK if status != _ACCEPTED else status), answer, response.headers
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.capability import JobContext, JobSuspended, Manifest, ModelUsage
 from core.kit.errors import CapabilityFailure
 from tests.factories.asking_capabilities import ASK, FAN
+from tests.factories.echo_capability import ECHO
 
 SPENDING_MODEL = "local/probe"
 
@@ -171,4 +172,4 @@ AGENT = Manifest(
     output=ProbeOutput,
     entry="tests.factories.spending_graph:build",
 )
-ALL = (PROBE, OTHER, AGENT, ASK, FAN)
+ALL = (PROBE, OTHER, AGENT, ASK, FAN, ECHO)

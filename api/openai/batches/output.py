@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
-import orjson
 from fastapi import Request
 
 from api.deps import get_runtime
@@ -21,6 +20,7 @@ from core.batches.records import BatchRecord, LineResult, LineState
 from core.jobs.records import JobRecord
 from core.kit.errors import NotFound
 from core.kit.ids import JOB, decode, encode
+from core.kit.json_values import dumps
 
 _LINES_AT_ONCE = 100
 _CODES = {LineState.CANCELLED: "batch_cancelled", LineState.EXPIRED: "batch_expired"}
@@ -73,7 +73,7 @@ def lines(request: Request, kind: str, batch: BatchRecord) -> Iterator[bytes]:
     while found := runtime.batches.results(single, principal, batch, after=after, limit=_LINES_AT_ONCE):
         after = found[-1].line
         wanted = [each for each in found if (each.state is LineState.SUCCEEDED) == (kind == OUTPUT)]
-        yield b"".join(orjson.dumps(_line(request, each, body), option=orjson.OPT_APPEND_NEWLINE) for each in wanted)
+        yield b"".join(dumps(_line(request, each, body)) + b"\n" for each in wanted)
 
 
 def _line(request: Request, each: LineResult, body: _Body) -> dict[str, Any]:

@@ -4,11 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from api.openai.errors import Refused, refuse
 from api.openai.responses.schemas import CreateResponse, FilePart, FileSearchTool, ImagePart, MessageItem
 from core.capability import Manifest
+from core.kit.json_values import dumps
 
 # What the text is called in a capability's input, the first that there is; and what its answer is called.
 _TEXT_FIELDS = ("query", "question", "message", "prompt", "text", "task", "topic")
@@ -55,12 +54,12 @@ def text_of(result: Mapping[str, Any]) -> str:
     for name in _ANSWER_FIELDS:
         if isinstance(result.get(name), str):
             return str(result[name])
-    return orjson.dumps(result).decode()
+    return dumps(result).decode()
 
 
 def question_of(given: Mapping[str, Any]) -> str:
     """What a capability was asked: the text of its input where it has one, else the input as JSON."""
-    return next((str(given[name]) for name in _TEXT_FIELDS if given.get(name)), None) or orjson.dumps(given).decode()
+    return next((str(given[name]) for name in _TEXT_FIELDS if given.get(name)), None) or dumps(given).decode()
 
 
 def _said(body: CreateResponse) -> tuple[str, list[str]]:

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Boolean, CheckConstraint, Index, Integer, text
-from sqlalchemy.dialects.postgresql import JSONB, TEXT, TIMESTAMP
+from sqlalchemy.dialects.postgresql import JSON, TEXT, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.jobs.conditions import OPEN_QUESTION
@@ -33,11 +33,11 @@ class JobQuestion(Base):
     key: Mapped[str] = mapped_column(TEXT, primary_key=True)
     organization_id: Mapped[UUID]
     question: Mapped[str] = mapped_column(TEXT)
-    schema: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    details: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    schema: Mapped[dict[str, Any]] = mapped_column(JSON)
+    details: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     asked_at: Mapped[datetime] = mapped_column(_TIME, server_default=text("now()"))
     due_at: Mapped[datetime] = mapped_column(_TIME)
-    value: Mapped[Any | None] = mapped_column(JSONB)
+    value: Mapped[Any | None] = mapped_column(JSON)
     answered_by: Mapped[str | None] = mapped_column(TEXT)
     answered_at: Mapped[datetime | None] = mapped_column(_TIME)
     timed_out_at: Mapped[datetime | None] = mapped_column(_TIME)

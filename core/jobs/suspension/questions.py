@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-import orjson
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
@@ -21,6 +20,7 @@ from core.keys.principal import Principal
 from core.kit.db import Executor
 from core.kit.errors import Conflict, NotFound, Unprocessable
 from core.kit.ids import JOB, encode
+from core.kit.json_values import dumps
 
 _KEY = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?", re.ASCII)
 
@@ -164,7 +164,7 @@ def _validate(schema: Mapping[str, Any], value: Any) -> None:
 
 
 def _same(first: Any, second: Any) -> bool:
-    return orjson.dumps(first, option=orjson.OPT_SORT_KEYS) == orjson.dumps(second, option=orjson.OPT_SORT_KEYS)
+    return dumps(first, sort_keys=True) == dumps(second, sort_keys=True)
 
 
 def _timed_out(question: Question) -> QuestionTimedOut:

@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -16,12 +15,13 @@ from core.jobs.states import JobState
 from core.jobs.suspension.records import Child, Node, Parent, Question
 from core.keys.principal import Principal
 from core.kit.db import Executor
+from core.kit.json_values import dumps
 
 _QUESTION = "job_id, key, question, schema, details, asked_at, due_at, value, answered_by, answered_at, timed_out_at"
 
 _ASK = text("""
 INSERT INTO job_questions (job_id, key, organization_id, question, schema, details, due_at)
-VALUES (:job_id, :key, :organization_id, :question, CAST(:schema AS jsonb), CAST(:details AS jsonb),
+VALUES (:job_id, :key, :organization_id, :question, CAST(:schema AS json), CAST(:details AS json),
   now() + make_interval(secs => CAST(:timeout_seconds AS float8)))
 ON CONFLICT (job_id, key) DO NOTHING
 """)
@@ -30,7 +30,7 @@ _QUESTIONS = text(
     " ORDER BY asked_at, key"
 )
 _ANSWER = text(f"""
-UPDATE job_questions SET value = CAST(:value AS jsonb), answered_by = :answered_by, answered_at = now()
+UPDATE job_questions SET value = CAST(:value AS json), answered_by = :answered_by, answered_at = now()
 WHERE job_id = :job_id AND key = :key AND organization_id = :organization_id AND {OPEN_QUESTION} AND due_at > now()
 RETURNING {_QUESTION}
 """)
@@ -138,7 +138,7 @@ def answer(session: Session, organization_id: UUID, job_id: UUID, key: str, *, v
             "job_id": job_id,
             "key": key,
             "organization_id": organization_id,
-            "value": orjson.dumps(value).decode(),
+            "value": dumps(value).decode(),
             "answered_by": answered_by,
         },
     ).all()

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import orjson
-
 from core.audit import merkle
 from core.audit.documents import is_signed, leaf_of, seal_hash
 from core.jobs.waybill.document import ALGORITHM, CONTEXT, TYPE
 from core.kit.canonical import canonical
+from core.kit.json_values import dumps
 from core.kit.signing import Keyring, unbase64url
 
 _SUBMITTED = "api:job:submit"
@@ -150,7 +149,7 @@ def _money(document: Mapping[str, Any]) -> Check:
 def _payload(name: str, digest: str | None, payload: Any) -> Iterator[Check]:
     if payload is None:
         return
-    found = hashlib.sha256(orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    found = hashlib.sha256(dumps(payload, sort_keys=True)).hexdigest()
     if digest is None:
         yield Check(name, None, f"the waybill holds no digest of the {name}")
     elif found == digest:

@@ -4,16 +4,18 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from langchain_mcp_adapters.sessions import StreamableHttpConnection, create_session
 from mcp.types import CallToolResult, TextContent
 
-from core.kit.errors import Unavailable
+from core.kit.errors import Unavailable, Unstorable
+from core.kit.json_values import clean, clean_text, loads_foreign
 from pipelines._kit.tools.loop import LoopThread
 from pipelines._kit.tools.policies import ToolServer
 
+_INTEGER_BITS = 63
 ANSWER_MAX_BYTES = 256 * 1024
 _REFUSALS = frozenset({400, 401, 403, 404, 405, 406, 413})
 
@@ -95,8 +97,8 @@ def _open_client(
 
 
 def _read_answer(server: ToolServer, answer: CallToolResult) -> dict[str, Any]:
-    text = "\n".join(block.text for block in answer.content if isinstance(block, TextContent))
-    read = answer.structuredContent if answer.structuredContent is not None else _json_of(text)
+    text = clean_text("\n".join(block.text for block in answer.content if isinstance(block, TextContent)))
+    read = _json_of(text) if answer.structuredContent is None else _structured(answer.structuredContent, text)
     if len(text) > ANSWER_MAX_BYTES or len(json.dumps(read)) > ANSWER_MAX_BYTES:
         raise ToolError(f"{server.name} answered more than {ANSWER_MAX_BYTES} bytes", code="tool_answer_too_large")
     if answer.isError:
@@ -107,10 +109,26 @@ def _read_answer(server: ToolServer, answer: CallToolResult) -> dict[str, Any]:
 
 def _json_of(text: str) -> dict[str, Any]:
     try:
-        read = json.loads(text)
+        read = _with_wide_integers_as_text(loads_foreign(text))
     except ValueError:
         return {"text": text}
     return read if isinstance(read, dict) else {"value": read}
+
+
+def _structured(content: dict[str, Any], text: str) -> dict[str, Any]:
+    try:
+        return cast("dict[str, Any]", _with_wide_integers_as_text(clean(content)))
+    except Unstorable:
+        return {"text": text}
+
+
+def _with_wide_integers_as_text(value: Any) -> Any:
+    """What is wider than 64 bits is an identifier, and a graph's state holds none as a number."""
+    if isinstance(value, dict):
+        return {name: _with_wide_integers_as_text(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_wide_integers_as_text(item) for item in value]
+    return str(value) if isinstance(value, int) and value.bit_length() > _INTEGER_BITS else value
 
 
 def _read_failure(server: ToolServer, failure: BaseException) -> ToolError:

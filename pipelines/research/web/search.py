@@ -1,7 +1,6 @@
 """What a web search service is to this capability, and how all of them are asked: https, bounded, no redirects."""
 
 import html
-import json
 import re
 import ssl
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from core.kit.errors import CapabilityFailure
+from core.kit.json_values import loads_foreign
 
 _BODY_MAX_BYTES = 2 * 1024 * 1024
 _TEXT_MAX_CHARACTERS = 2000
@@ -78,7 +78,7 @@ class WebClient:
             try:
                 if response.status_code != httpx.codes.OK:
                     raise WebSearchFailed(f"the web search service answered with status {response.status_code}")
-                return json.loads(_read(response))
+                return loads_foreign(_read(response))
             finally:
                 response.close()
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -10,6 +10,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple, empt
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 
 from core.capability import LeaseLost
+from core.kit.errors import Unstorable
 from pipelines._kit.checkpoint import JobCheckpointSaver
 from tests.factories.context import Checkpoints
 
@@ -111,7 +112,7 @@ def test_what_is_read_back_runs_no_code() -> None:
 def test_pickle_is_neither_written_nor_read() -> None:
     store, saver, config = saver_with_checkpoint()
 
-    with pytest.raises(TypeError):
+    with pytest.raises(Unstorable):
         saver.put_writes(config, [("seen", Exploit("x"))], "task")
     ((namespace, checkpoint_id),) = store.saved
     store.save_writes(namespace, checkpoint_id, "task", [(0, "seen", "pickle", b"\x80\x04N.")])
