@@ -6,12 +6,15 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 
+from api.deps import get_runtime
+from api.json_shape import require_bounded
 from api.problem import invalid
 from core.kit.errors import BadRequest, PayloadTooLarge, UnsupportedMedia, WaybillError
 from core.kit.json_values import loads
 
-MAX_DEPTH = 64
 READ_SECONDS = 30.0
+# Above it a body is parsed on a thread.
+_INLINE_BYTES = 32 * 1024
 # A client that sends too much is heard out this far, so that it reads the refusal instead of a broken connection.
 _DRAIN_MAX_BYTES = 32 * 1024 * 1024
 _DRAIN_SECONDS = 5.0
@@ -46,7 +49,8 @@ async def read_json(request: Request, max_bytes: int) -> JsonRequest:
     if not body:
         return JsonRequest(request, b"", None)
     require_json_type(request)
-    return JsonRequest(request, body, parse_json(body))
+    parsing = parse_json(body) if len(body) <= _INLINE_BYTES else await get_runtime(request).in_thread(parse_json, body)
+    return JsonRequest(request, body, parsing)
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
@@ -115,17 +119,16 @@ def require_json_type(request: Request) -> None:
 def parse_json(body: bytes) -> Any:
     """The JSON value in `body`.
 
-    Raises `BadRequest` for what is not JSON (RFC 8259; NaN and Infinity are not), or is nested deeper than 64 levels,
-    and `Unprocessable` with code ``invalid_text`` for text that Postgres cannot hold: U+0000 and lone surrogates.
+    Raises what `require_bounded` raises, `BadRequest` for what is not JSON (RFC 8259; NaN and Infinity are not), and
+    `Unprocessable` with code ``invalid_text`` for text that Postgres cannot hold: U+0000 and lone surrogates.
     """
+    require_bounded(body)
     try:
         value = loads(body)
     except orjson.JSONDecodeError as error:
         raise _unreadable(error) from None
-    except ValueError:
-        raise _too_deep() from None
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH or b"\\u0000" in body:
-        _inspect(value)
+    if b"\\u0000" in body:
+        _require_clean(value, "body")
     return value
 
 
@@ -143,28 +146,21 @@ def _unreadable(error: orjson.JSONDecodeError) -> WaybillError:
     if "infinity" in message:
         where = f"at line {error.lineno}, column {error.colno}"
         return BadRequest(f"a number {where} is larger than 1.8e308; write it as text", code="number_too_large")
-    if "limit" in message:
-        return _too_deep()
     return BadRequest(
         f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}", code="malformed_json"
     )
 
 
-def _inspect(value: Any) -> None:
-    # A stack of our own: the value may be nested as deep as the parser allows, which is deeper than we may recurse.
-    pending: list[tuple[Any, tuple[str, ...]]] = [(value, ("body",))]
-    while pending:
-        found, path = pending.pop()
-        if len(path) > MAX_DEPTH + 1:
-            raise _too_deep()
-        if isinstance(found, str):
-            require_clean_text(found, ".".join(path))
-        elif isinstance(found, list):
-            pending.extend((item, (*path, str(index))) for index, item in enumerate(found))
-        elif isinstance(found, dict):
-            for name, item in found.items():
-                require_clean_text(name, ".".join(path))
-                pending.append((item, (*path, name)))
+def _require_clean(value: Any, path: str) -> None:
+    if isinstance(value, str):
+        require_clean_text(value, path)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _require_clean(item, f"{path}.{index}")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            require_clean_text(name, path)
+            _require_clean(item, f"{path}.{name}")
 
 
 def _unstorable(path: str, why: str) -> WaybillError:
@@ -172,7 +168,3 @@ def _unstorable(path: str, why: str) -> WaybillError:
     refusal = invalid([problem])
     refusal.code = "invalid_text"
     return refusal
-
-
-def _too_deep() -> BadRequest:
-    return BadRequest(f"the body is nested deeper than {MAX_DEPTH} levels", code="nesting_too_deep")

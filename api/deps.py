@@ -12,8 +12,10 @@ from uuid import UUID
 from starlette.requests import HTTPConnection
 
 from api.announcer import Announcer
+from api.failed_authentications import FailedAuthentications
 from api.limits.gate import RateGate
 from api.project_events.feed import Feeds
+from api.proxies import TrustedProxies
 from api.stream_guard import StreamGuard
 from api.streaming import LiveHub
 from core.batches.service import Batches
@@ -58,6 +60,8 @@ class Runtime:
         self.database = Database(settings, application_name="waybill-api")
         self.key_usage = KeyUsage(self.database)
         self.authenticator = Authenticator(settings, self.database, self.key_usage)
+        self.proxies = TrustedProxies(settings.api_trusted_proxies)
+        self.failed_authentications = FailedAuthentications(settings.api_failed_authentications_per_minute)
         self.keys = KeyService(settings)
         self.projects = ProjectService()
         self.members = MemberService(settings)

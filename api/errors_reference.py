@@ -113,7 +113,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("webhook_endpoint_not_found", "no such webhook endpoint in the project", "`waybill webhooks list`"),
     ),
     405: (("method_not_allowed", "the route exists, the method does not", "see `Allow`"),),
-    408: (("request_timeout", "the body did not arrive in time", "send it again"),),
+    408: (("request_timeout", "the request did not arrive in time", "send it again"),),
     409: (
         ("batch_validating", "the file of the batch is being looked at", "read the batch until it is `in_progress`"),
         ("upload_incomplete", "bytes of the upload are missing", "send the rest from `offset`"),
@@ -161,6 +161,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("webhook_body_erased", "retention took the message away", "read the job instead"),
     ),
     413: (("payload_too_large", "the body is over the limit", "see [settings](settings.md)"),),
+    414: (("target_too_long", "the path and query are over 16 KiB", "fewer or shorter parameters"),),
     415: (
         ("unsupported_media_type", "this route does not read that type", "`application/json`"),
         ("file_type_mismatch", "the first bytes are of another format than declared", "declare what the file is"),
@@ -189,13 +190,30 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
     ),
     429: (
         (
+            "too_many_failed_authentications",
+            "too many keys or tokens from this address were wrong",
+            f"a key that is good, {_AGAIN}",
+        ),
+        (
             "rate_limited",
             "too many requests, or model tokens, a minute; `limit` names the rate",
             f"{_AGAIN}: [limits](limits.md)",
         ),
     ),
+    431: (
+        (
+            "headers_too_large",
+            "the head of the request is over its size, or over 100 headers",
+            "fewer or shorter headers: [settings](settings.md)",
+        ),
+    ),
     500: (("internal_error", "our fault", "the `trace_id` lets us find out why"),),
     503: (
+        (
+            "too_many_connections",
+            "the client's address, or the server, has as many connections as it may",
+            "keep connections open and use them again",
+        ),
         ("blob_corrupt", "a stored file is not what was written", "tell the operator"),
         ("blob_misconfigured", "the blob store is configured wrongly", "the operator: `WAYBILL_BLOB_URL`"),
         ("blob_unavailable", "the blob store does not answer", _AGAIN),

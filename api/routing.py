@@ -15,6 +15,7 @@ from api.deps import Runtime, get_runtime
 from api.parameters import QueryParameters
 from core.keys.errors import KeyMissing, ProjectArchived, ProjectMismatch, ProjectRequired, ScopeMissing
 from core.keys.principal import Principal
+from core.kit.errors import Unauthenticated
 from core.kit.ids import PROJECT, encode
 from core.limits.errors import rate_limited
 
@@ -93,9 +94,9 @@ def caller(request: Request) -> Principal:
 async def authenticate(request: Request, scope: str, *, organization_wide: bool = False) -> Principal:
     """The principal of the request's bearer key or token.
 
-    Raises `Unauthenticated`, `RateLimited` above the caller's rates, `ScopeMissing` without `scope`, and, unless the
-    route is `organization_wide`, `ProjectRequired` for a person who names no project and `ProjectArchived` for a change
-    in an archived one.
+    Raises `Unauthenticated`, `RateLimited` above the caller's rates or after too many failures from its address,
+    `ScopeMissing` without `scope`, and, unless the route is `organization_wide`, `ProjectRequired` for a person who
+    names no project and `ProjectArchived` for a change in an archived one.
     """
     kind, _, credential = request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or not credential:
@@ -103,9 +104,7 @@ async def authenticate(request: Request, scope: str, *, organization_wide: bool 
     runtime = get_runtime(request)
     credential = credential.strip()
     project = request.headers.get(PROJECT_HEADER)
-    principal = runtime.authenticator.recall(credential, project)
-    if principal is None:
-        principal = await runtime.look_up_key(credential, project)
+    principal = await _identify(request, runtime, credential, project)
     await _check_rates(request, runtime, principal)
     if scope not in principal.scopes:
         raise scope_missing(scope)
@@ -113,6 +112,31 @@ async def authenticate(request: Request, scope: str, *, organization_wide: bool 
         raise ProjectMismatch("this key speaks for one project; leave the Waybill-Project header out, or send its id")
     if not organization_wide:
         _require_project(principal, scope)
+    return principal
+
+
+async def _identify(request: Request, runtime: Runtime, credential: str, project: str | None) -> Principal:
+    authenticator, failures = runtime.authenticator, runtime.failed_authentications
+    address = runtime.proxies.of_request(request.scope)
+    try:
+        principal = authenticator.recall(credential, project)
+        if principal is not None:
+            return principal
+    except Unauthenticated:
+        failures.require_room(address)
+        failures.charge(address)
+        raise
+    if not authenticator.has_recognized(credential, project):
+        failures.require_room(address)
+    # What is under way counts, so that many at once are not asked about before the first was found to be wrong.
+    failures.charge(address)
+    try:
+        principal = await runtime.look_up_key(credential, project)
+    except Exception as error:
+        if not isinstance(error, Unauthenticated):
+            failures.refund(address)
+        raise
+    failures.refund(address)
     return principal
 
 

@@ -3,11 +3,13 @@
 import os
 import signal
 import socket
+from functools import partial
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
+from api.connections import BoundedProtocol, Connections, raise_file_limit
 from api.deps import Runtime
 from api.main import LOG_HOLD_SECONDS, create_app
 from core.kit.logging import configure_logging
@@ -15,8 +17,6 @@ from core.kit.settings import Settings
 
 _GRACE_SECONDS = 15
 _BACKLOG = 2048
-_KEEP_ALIVE_SECONDS = 30
-_HEADERS_MAX_BYTES = 32 * 1024
 # The kernel doubles it. Left alone it grows to megabytes for a client that does not read.
 _SEND_BUFFER_BYTES = 128 * 1024
 
@@ -30,15 +30,16 @@ class Server(uvicorn.Server):
         options: dict[str, Any] = {
             "host": settings.api_host,
             "port": settings.api_port,
-            "http": "httptools",
+            "http": partial(BoundedProtocol, Connections(settings)),
+            "ws": "none",
             "loop": "uvloop",
             "lifespan": "on",
             "log_config": None,
             "access_log": False,
             "server_header": False,
-            "timeout_keep_alive": _KEEP_ALIVE_SECONDS,
+            "forwarded_allow_ips": settings.api_trusted_proxies,
+            "timeout_keep_alive": settings.api_keep_alive_seconds,
             "timeout_graceful_shutdown": _GRACE_SECONDS,
-            "h11_max_incomplete_event_size": _HEADERS_MAX_BYTES,
             "backlog": _BACKLOG,
         }
         super().__init__(uvicorn.Config(self._app, **{**options, **overrides}))
@@ -73,6 +74,7 @@ def _bound(listening: int, stall_ms: int) -> None:
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then return. Raises SystemExit when the port is taken or a setting is unusable."""
     configure_logging(settings, service="api", hold_seconds=LOG_HOLD_SECONDS)
+    raise_file_limit()
     server = Server(settings)
 
     def stop(number: int, _frame: FrameType | None) -> None:

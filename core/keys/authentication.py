@@ -72,6 +72,13 @@ class Authenticator:
             raise _again(refused[1])
         return None
 
+    def has_recognized(self, credential: str, project: str | None = None) -> bool:
+        """Whether this was a good key or token here lately. Never blocks; says nothing about whether it still is."""
+        try:
+            return self._digest(credential, project) in self._known
+        except KeyUnknown:
+            return False
+
     def authenticate(self, credential: str, project: str | None = None) -> Principal:
         """The principal of a key or token. Blocks on Postgres, or on a token's issuer, unless remembered.
 

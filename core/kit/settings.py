@@ -19,6 +19,15 @@ from core.kit.ids import ORGANIZATION, decode
 from core.kit.issuers import OidcIssuer
 
 RUN_FILE = "stack.json"
+PRIVATE_NETWORKS = (
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "::1/128",
+    "fc00::/7",
+)
 OrganizationId = Annotated[UUID, BeforeValidator(lambda value: decode(ORGANIZATION, value))]
 
 
@@ -127,6 +136,40 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="Address on which the API listens.")
     api_port: int = Field(8080, ge=0, le=65535, description="Port on which the API listens.")
     api_body_max_bytes: int = Field(4 * 1024 * 1024, description="Largest JSON body; documents have their own limit.")
+    api_head_max_bytes: int = Field(
+        32 * 1024, ge=4096, le=1024 * 1024, description="Largest head of a request: its first line and all headers."
+    )
+    api_head_seconds: float = Field(
+        10.0, gt=0, description="A connection that has sent no whole head for so long is closed."
+    )
+    api_keep_alive_seconds: int = Field(
+        75,
+        ge=1,
+        description="How long an idle connection stays open: longer than proxies keep theirs (60 s), or they err.",
+    )
+    api_connections_max: int = Field(
+        10_000,
+        ge=1,
+        description="Connections at once per process, and at most half of its open files; a new one then takes the"
+        " place of the one that has waited longest for a request.",
+    )
+    api_connections_per_address: int = Field(
+        256,
+        ge=0,
+        description="Connections at once from one address outside `WAYBILL_API_TRUSTED_PROXIES`; 0 means any.",
+    )
+    api_failed_authentications_per_minute: int = Field(
+        60,
+        ge=0,
+        description="Keys and tokens from one address that may turn out to be wrong; further unknown ones are answered"
+        " 429, and keys that were good here before still pass. 0 means any.",
+    )
+    api_trusted_proxies: list[str] = Field(
+        default_factory=lambda: list(PRIVATE_NETWORKS),
+        description="JSON list of CIDRs of proxies in front of the API: the client's address is then the last one in"
+        " `X-Forwarded-For` that is not theirs, and nothing is counted by their own. Default: loopback and private"
+        " networks. Name the addresses of a proxy that has public ones.",
+    )
     file_max_bytes: int = Field(
         512 * 1024 * 1024, ge=1, description="Largest file that can be uploaded for jobs, in one request or in parts."
     )
@@ -286,7 +329,7 @@ class Settings(BaseSettings):
             raise ValueError("each issuer is described once")
         return value
 
-    @field_validator("webhook_allowed_networks")
+    @field_validator("webhook_allowed_networks", "api_trusted_proxies")
     @classmethod
     def _networks_can_be_read(cls, value: list[str]) -> list[str]:
         for each in value:
