@@ -42,6 +42,7 @@ _CODES = {
     "model_unknown": "model_not_found",
     "capability_unknown": "model_not_found",
     "job_not_found": "response_not_found",
+    "context_too_long": "context_length_exceeded",
 }
 _FIELD_CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unsupported_parameter"}
 # What the same request may do better a moment later.
@@ -52,6 +53,8 @@ _OF_JOBS = {
     "model_unknown": 404,
     "model_lacks_ability": 400,
     "model_request_invalid": 400,
+    "context_too_long": 400,
+    "provider_refused": 400,
     "question_missing": 400,
     "image_malformed": 400,
     "invalid_input": 400,

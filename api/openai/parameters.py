@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from pipelines.models.schemas import OUTPUT_TOKENS_MAX, Name
+from pipelines.models.schemas import OUTPUT_TOKENS_MAX, ChatOptions, Name
 
 METADATA_MAX = 16
 MetadataName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -14,15 +14,22 @@ ModelName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 OutputTokens = Annotated[int, Field(ge=1, le=OUTPUT_TOKENS_MAX)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 Text512 = Annotated[str, StringConstraints(max_length=512)]
-# The gateway has no such knob: the value that changes nothing is taken, any other is refused.
+# It would change the answer's shape: the value that changes nothing is taken, any other is refused.
 Zero = Annotated[float, Field(ge=0, le=0)]
-One = Annotated[float, Field(ge=1, le=1)]
 
 
 class Strict(BaseModel):
-    """Refuses what it does not know, by name."""
+    """Refuses what it does not know, by name; what is null is left out, whether it is known or not."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_unknown_nulls(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        return {name: value for name, value in given.items() if value is not None or name in known}
 
 
 class Common(Strict):
@@ -33,13 +40,27 @@ class Common(Strict):
     user: Text512 | None = None
     safety_identifier: Text512 | None = None
     temperature: Temperature | None = None
-    top_p: One | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    parallel_tool_calls: bool | None = None
+    prompt_cache_key: Text512 | None = None
     stream: bool | None = None
     store: bool | None = None
-    parallel_tool_calls: Literal[True] | None = None
     service_tier: Literal["auto", "default"] | None = None
-    prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
+
+
+def options_of(body: Common, **more: Any) -> dict[str, Any]:
+    """What goes on to the provider as it is: the field `options` of `models.chat`'s input; empty when there is none."""
+    named = {name: getattr(body, name) for name in ChatOptions.model_fields if name in body.model_fields_set}
+    found = {name: value for name, value in {**named, **more}.items() if value is not None}
+    return {"options": found} if found else {}
 
 
 class JsonSchema(Strict):

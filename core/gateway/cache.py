@@ -13,7 +13,7 @@ from uuid import UUID
 
 from redis import Redis, RedisError
 
-from core.gateway.models import ChatRequest, Chunk, Citation, Finish, Image, Role, Text, ToolCall
+from core.gateway.models import Break, ChatRequest, Chunk, Citation, Finish, Image, Role, Text, ToolCall
 from core.kit.logging import get_logger
 from core.registry.records import ResolvedModel
 
@@ -78,24 +78,29 @@ def digest_of(model: ResolvedModel, request: ChatRequest) -> str:
         "model": [model.model, str(model.version_id), model.deployment, model.provider_model],
         "parameters": dict(model.parameters),
         "system": request.system,
-        "messages": [[message.role, _parts(request, message.role, message.parts)] for message in request.messages],
-        "tools": [[tool.name, tool.description, dict(tool.parameters)] for tool in request.tools],
+        "messages": [
+            [message.role, message.name, _parts(request, message.role, message.parts)] for message in request.messages
+        ],
+        "tools": [[tool.name, tool.description, dict(tool.parameters), tool.strict] for tool in request.tools],
         "choice": request.tool_choice,
-        "schema": None if request.output_schema is None else [request.output_name, dict(request.output_schema)],
+        "schema": None if request.output_schema is None else dict(request.output_schema),
+        "output": [request.output_name, request.output_description, request.output_strict],
         "stop": request.stop,
         "limit": request.max_output_tokens,
         "temperature": request.temperature,
+        "options": dict(request.options),
     }
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    # In the order in which it was asked: a schema whose properties come otherwise makes another answer.
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
 def _parts(request: ChatRequest, role: Role, parts: Sequence[Any]) -> list[Any]:
     rendered: list[Any] = []
     if role is Role.USER:
-        rendered.append(request.render([part for part in parts if not isinstance(part, Image)]))
+        rendered.append(request.render([part for part in parts if not isinstance(part, Image | Break)]))
     for part in parts:
         if isinstance(part, Image):
-            rendered.append([part.media_type, hashlib.sha256(part.data).hexdigest()])
+            rendered.append([part.media_type, part.detail, hashlib.sha256(part.data).hexdigest()])
         else:
             # Passages with their ids too: a citation of the answer names them.
             rendered.append([type(part).__name__, part.text if isinstance(part, Text) else asdict(part)])

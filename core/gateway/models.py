@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -46,10 +46,19 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture, for models with `Ability.VISION`. `media_type` is, for example, ``image/png``."""
+    """A picture, for models with `Ability.VISION`. `media_type` is, for example, ``image/png``.
+
+    `detail` is how closely it is to be looked at, in the provider's words, where its interface has them.
+    """
 
     media_type: str
     data: bytes
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """The end of a content part: text that was sent apart arrives apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,7 @@ class ToolResult:
 
 
 Readable = Question | Passage | Text
-Part = Readable | Image | ToolCall | ToolResult
+Part = Readable | Image | Break | ToolCall | ToolResult
 Render = Callable[[Sequence[Readable]], str]
 
 
@@ -101,10 +110,14 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. An assistant's holds text and tool calls, a tool's holds results, a user's the other parts."""
+    """One message. An assistant's holds text and tool calls, a tool's holds results, a user's the other parts.
+
+    `name` tells speakers of one role apart, where the provider's interface has it.
+    """
 
     role: Role
     parts: tuple[Part, ...]
+    name: str | None = None
 
     @property
     def readable(self) -> tuple[Readable, ...]:
@@ -115,6 +128,21 @@ class Message:
     def images(self) -> tuple[Image, ...]:
         """The pictures."""
         return tuple(part for part in self.parts if isinstance(part, Image))
+
+    def pieces(self, render: Render) -> list[str | Image]:
+        """The parts in their order: each run of text between pictures and breaks rendered, and each picture."""
+        found: list[str | Image] = []
+        run: list[Readable] = []
+        for part in (*self.parts, Break()):
+            if isinstance(part, Question | Passage | Text):
+                run.append(part)
+                continue
+            if run and (text := render(run)):
+                found.append(text)
+            run = []
+            if isinstance(part, Image):
+                found.append(part)
+        return found
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
@@ -129,11 +157,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool the model may call. `parameters` is the JSON Schema of its arguments."""
+    """A tool the model may call. `parameters` is the JSON Schema of its arguments, which `strict` holds it to."""
 
     name: str
     description: str
     parameters: Mapping[str, Any]
+    strict: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +170,9 @@ class ChatRequest:
     """What is asked of a chat model. Models that read text get `system` and ``render(parts)`` of each user message.
 
     `tool_choice` is ``auto``, ``none``, ``required`` or the name of a tool. `output_schema` is a JSON Schema that the
-    answer must obey. `render` belongs to whoever asks: the prompt is theirs, the gateway holds none.
+    answer must obey; `output_strict` says whether the provider holds it to that, None: where it can. `options` are
+    further parameters by their names in OpenAI's interface; a provider gets those that its own has. `render` belongs
+    to whoever asks: the prompt is theirs, the gateway holds none.
     """
 
     messages: tuple[Message, ...]
@@ -150,9 +181,12 @@ class ChatRequest:
     tool_choice: str = "auto"
     output_schema: Mapping[str, Any] | None = None
     output_name: str = "answer"
+    output_description: str | None = None
+    output_strict: bool | None = None
     stop: tuple[str, ...] = ()
     max_output_tokens: int = 1024
     temperature: float = 0.0
+    options: Mapping[str, Any] = field(default_factory=dict)
     render: Render = render_plainly
 
     @classmethod

@@ -17,6 +17,7 @@ def read_tools(tools: Sequence[Mapping[str, Any]]) -> tuple[ToolSpec, ...]:
             function["name"],
             function.get("description") or "",
             function.get("parameters") or {"type": "object", "properties": {}},
+            function.get("strict"),
         )
         for function in functions
     )

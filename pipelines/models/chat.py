@@ -2,13 +2,14 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from core.capability import JobContext
 from core.gateway.calls import RoutedStream
 from core.gateway.models import (
+    Break,
     ChatRequest,
     Finish,
     Image,
@@ -26,7 +27,7 @@ from core.gateway.models import (
 )
 from core.kit.errors import CapabilityFailure
 from pipelines._kit.resources import get_gateway
-from pipelines.models.schemas import ChatInput, ChatMessage, ChatOutput, ChatToolCall, ChatUsage, ImagePart
+from pipelines.models.schemas import ChatInput, ChatMessage, ChatOutput, ChatToolCall, ChatUsage, ImagePart, TextPart
 
 _BETWEEN = "\n\n"
 
@@ -74,19 +75,19 @@ class Chat:
 
 def request_of(asked: ChatInput) -> ChatRequest:
     """The input as the gateway takes it. Raises `CapabilityFailure` for a picture that is none."""
-    system = [_plain(message) for message in asked.messages if message.role == "system"]
-    turns = [message for message in asked.messages if message.role != "system"]
-    last = max((at for at, message in enumerate(turns) if message.role == "user"), default=-1)
+    last = max((at for at, message in enumerate(asked.messages) if message.role == "user"), default=-1)
     return ChatRequest(
-        system=_BETWEEN.join(system),
-        messages=tuple(_message(message, at, is_last=at == last) for at, message in enumerate(turns)),
-        tools=tuple(ToolSpec(tool.name, tool.description, tool.parameters) for tool in asked.tools),
+        messages=tuple(_message(message, at, is_last=at == last) for at, message in enumerate(asked.messages)),
+        tools=tuple(ToolSpec(tool.name, tool.description, tool.parameters, tool.strict) for tool in asked.tools),
         tool_choice=asked.tool_choice,
         output_schema=asked.output_schema,
         output_name=asked.output_name,
+        output_description=asked.output_description,
+        output_strict=asked.output_strict,
         stop=tuple(asked.stop),
         max_output_tokens=asked.max_output_tokens,
         temperature=asked.temperature,
+        options=asked.options.model_dump(exclude_none=True),
         render=render,
     )
 
@@ -102,34 +103,36 @@ def _message(message: ChatMessage, at: int, *, is_last: bool) -> Message:
     if message.role == "assistant":
         text = _plain(message)
         calls = (ToolCall(call.id, call.name, call.arguments) for call in message.tool_calls)
-        return Message(Role.ASSISTANT, (*((Text(text),) if text else ()), *calls))
-    return Message(Role.USER, (*_images(message), *_readable(_plain(message), at, is_last=is_last)))
+        return Message(Role.ASSISTANT, (*((Text(text),) if text else ()), *calls), message.name)
+    if message.role == "system":
+        return Message(Role.SYSTEM, (Text(_plain(message)),), message.name)
+    return Message(Role.USER, tuple(_parts(message, at, is_last=is_last)), message.name)
 
 
-def _readable(text: str, at: int, *, is_last: bool) -> tuple[Part, ...]:
-    """A user's text in parts that together are the text.
+def _parts(message: ChatMessage, at: int, *, is_last: bool) -> Iterator[Part]:
+    """A user's content in its order.
 
-    A model that only quotes (``local/extractive``) answers the last paragraph from what stands before it.
+    A model that only quotes (``local/extractive``) answers the last paragraph of all from what stands before it.
     """
-    before, gap, question = text.rpartition(_BETWEEN) if is_last else (text, "", "")
-    found: list[Part] = []
-    if before or gap:
-        found.append(Passage(f"message-{at}", before + gap, document="conversation"))
-    if question:
-        found.append(Question(question))
-    return tuple(found)
+    content = [TextPart(text=message.content)] if isinstance(message.content, str) else message.content
+    texts = [number for number, part in enumerate(content) if isinstance(part, TextPart)]
+    for number, part in enumerate(content):
+        if isinstance(part, ImagePart):
+            yield Image(part.media_type, _bytes(part), part.detail)
+            continue
+        asks = is_last and number == texts[-1]
+        before, gap, question = part.text.rpartition(_BETWEEN) if asks else (part.text, "", "")
+        if before or gap:
+            yield Passage(f"message-{at}-{number}", before + gap, document="conversation")
+        if question:
+            yield Question(question)
+        yield Break()
 
 
 def _plain(message: ChatMessage) -> str:
     if isinstance(message.content, str):
         return message.content
     return _BETWEEN.join(part.text for part in message.content if not isinstance(part, ImagePart))
-
-
-def _images(message: ChatMessage) -> tuple[Image, ...]:
-    if isinstance(message.content, str):
-        return ()
-    return tuple(Image(part.media_type, _bytes(part)) for part in message.content if isinstance(part, ImagePart))
 
 
 def _bytes(part: ImagePart) -> bytes:

@@ -35,6 +35,9 @@ class ImagePart(_Strict):
     type: Literal["image"] = "image"
     media_type: str = Field(pattern=r"^image/[a-z0-9.+-]{1,50}$", examples=["image/png"])
     data: str = Field(min_length=4, description="The bytes in base64.")
+    detail: Literal["auto", "low", "high", "original"] | None = Field(
+        None, description="How closely it is looked at, for providers that tell."
+    )
 
 
 Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
@@ -49,9 +52,13 @@ class ChatToolCall(_Strict):
 
 
 class ChatMessage(_Strict):
-    """One message. System messages are read before all others, whatever their place."""
+    """One message. Messages and the parts of their content reach the model in their order.
+
+    For models of Anthropic, which have one place for them, system messages are read before all others.
+    """
 
     role: Literal["system", "user", "assistant", "tool"]
+    name: str | None = Field(None, max_length=200, description="Tells speakers of one role apart.")
     content: str | list[Part] = ""
     tool_calls: list[ChatToolCall] = Field(default_factory=list, max_length=TOOLS_MAX)
     tool_call_id: str | None = Field(None, description="Of a tool's message: the call that it answers.")
@@ -75,6 +82,28 @@ class ChatTool(_Strict):
     parameters: dict[str, Any] = Field(
         default_factory=lambda: {"type": "object", "properties": {}}, description="JSON Schema of its arguments."
     )
+    strict: bool | None = Field(None, description="Whether the provider holds the arguments to the schema.")
+
+
+class ChatOptions(_Strict):
+    """Parameters that are passed on, as they are, to providers whose interface has them.
+
+    What a version of the model in the registry says wins. Anthropic's interface has `top_p`, `top_k` and
+    `parallel_tool_calls`.
+    """
+
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: str | None = Field(None, max_length=40)
+    verbosity: str | None = Field(None, max_length=40)
+    prompt_cache_key: str | None = Field(None, max_length=512)
 
 
 class ChatInput(_Strict):
@@ -90,6 +119,12 @@ class ChatInput(_Strict):
     tool_choice: str = Field("auto", max_length=64, description="`auto`, `none`, `required` or a tool's name.")
     output_schema: dict[str, Any] | None = Field(None, description="JSON Schema that the answer must obey.")
     output_name: Name = Field("answer", description="What the schema is called; some providers tell their models.")
+    output_description: str | None = Field(
+        None, description="What the schema is for; some providers tell their models."
+    )
+    output_strict: bool | None = Field(
+        None, description="Whether the provider holds the answer to the schema; left out: where it can."
+    )
     stop: list[Annotated[str, StringConstraints(min_length=1, max_length=500)]] = Field(
         default_factory=list, max_length=4, description="The answer ends before any of these."
     )
@@ -100,6 +135,8 @@ class ChatInput(_Strict):
         description="Where the answer is cut off. Money for all of them is set aside before the call.",
     )
     temperature: float = Field(1.0, ge=0, le=2, description="0 always takes the likeliest word; higher ones vary more.")
+
+    options: ChatOptions = Field(default_factory=ChatOptions)
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

@@ -4,6 +4,7 @@ from typing import Any
 
 from api.openai.chat.schemas import CreateCompletion, ImagePart, Message, ObjectFormat, SchemaFormat, Tool
 from api.openai.errors import refuse
+from api.openai.parameters import JsonSchema, options_of
 
 ANY_OBJECT: dict[str, Any] = {"type": "object"}
 
@@ -33,17 +34,28 @@ def input_of(body: CreateCompletion) -> dict[str, Any]:
     if isinstance(body.response_format, ObjectFormat):
         found["output_schema"] = ANY_OBJECT
     elif isinstance(body.response_format, SchemaFormat):
-        found["output_schema"] = body.response_format.json_schema.json_schema
-        found["output_name"] = body.response_format.json_schema.name
-    return found
+        found |= schema_of(body.response_format.json_schema)
+    return found | options_of(body)
 
 
-def read_image(url: str, param: str) -> dict[str, str]:
+def schema_of(given: JsonSchema) -> dict[str, Any]:
+    """A schema that the answer must obey, with what was said about it."""
+    found = {
+        "output_schema": given.json_schema,
+        "output_name": given.name,
+        "output_description": given.description,
+        "output_strict": given.strict,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def read_image(url: str, param: str, detail: str | None) -> dict[str, str]:
     """A picture by its ``data:`` URL. Raises `Refused` for an address, which would be fetched past every rule."""
     head, found, data = url.partition(";base64,")
     if not found or not head.startswith("data:image/"):
         raise refuse(param, f"{param}: give the picture's bytes as data:image/…;base64,…; addresses are not fetched")
-    return {"type": "image", "media_type": head.removeprefix("data:"), "data": data}
+    image = {"type": "image", "media_type": head.removeprefix("data:"), "data": data}
+    return image if detail is None else {**image, "detail": detail}
 
 
 def _message(message: Message, at: int) -> dict[str, Any]:
@@ -58,6 +70,8 @@ def _message(message: Message, at: int) -> dict[str, Any]:
         ]
     if message.tool_call_id is not None:
         found["tool_call_id"] = message.tool_call_id
+    if message.name is not None:
+        found["name"] = message.name
     return found
 
 
@@ -65,7 +79,7 @@ def _content(message: Message, at: int) -> str | list[dict[str, str]]:
     if message.content is None or isinstance(message.content, str):
         return message.content or message.refusal or ""
     return [
-        read_image(part.image_url.url, f"messages.{at}.content.{number}.image_url.url")
+        read_image(part.image_url.url, f"messages.{at}.content.{number}.image_url.url", part.image_url.detail)
         if isinstance(part, ImagePart)
         else {"type": "text", "text": part.text}
         for number, part in enumerate(message.content)
@@ -77,4 +91,6 @@ def _tool(tool: Tool) -> dict[str, Any]:
     found: dict[str, Any] = {"name": function.name, "description": function.description or ""}
     if function.parameters is not None:
         found["parameters"] = function.parameters
+    if function.strict is not None:
+        found["strict"] = function.strict
     return found

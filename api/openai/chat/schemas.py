@@ -57,8 +57,8 @@ class Message(Strict):
     tool_call_id: str | None = None
     refusal: str | None = None
     annotations: list[Any] | None = None
-    audio: None = None
-    function_call: None = None
+    # Other servers' answers carry it, and their clients send it back; no provider takes it.
+    reasoning_content: str | None = None
 
 
 class Function(Strict):
@@ -135,6 +135,7 @@ class CreateCompletion(Common):
     stream_options: StreamOptions | None = None
     n: Literal[1] | None = None
     logprobs: Literal[False] | None = None
-    presence_penalty: Zero | None = None
-    frequency_penalty: Zero | None = None
+    top_logprobs: Zero | None = None
+    reasoning_effort: str | None = None
+    verbosity: str | None = None
     modalities: list[Literal["text"]] | None = None

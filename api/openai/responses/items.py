@@ -91,7 +91,7 @@ def _message_item(item_id: str, message: Mapping[str, Any]) -> dict[str, Any]:
         else {
             "type": "input_image",
             "image_url": f"data:{part['media_type']};base64,{part['data']}",
-            "detail": "auto",
+            "detail": part.get("detail", "auto"),
         }
         for part in parts
     ]
@@ -112,7 +112,7 @@ def _part(part: TextPart | ImagePart | FilePart, param: str) -> dict[str, str]:
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
     if isinstance(part, ImagePart) and part.image_url is not None:
-        return read_image(part.image_url, f"{param}.image_url")
+        return read_image(part.image_url, f"{param}.image_url", part.detail)
     raise refuse(f"{param}.file_id", f"{param}.file_id: models read no files; capabilities do, by name in `model`")
 
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from api.openai.chat.reading import ANY_OBJECT
+from api.openai.chat.reading import ANY_OBJECT, schema_of
 from api.openai.errors import refuse
+from api.openai.parameters import options_of
 from api.openai.responses.items import Messages, messages_of
 from api.openai.responses.schemas import CreateResponse, FunctionTool, ObjectFormat, SchemaFormat
 
@@ -30,9 +31,9 @@ def input_of(body: CreateResponse, before: Messages) -> dict[str, Any]:
     if isinstance(form, ObjectFormat):
         found["output_schema"] = ANY_OBJECT
     elif isinstance(form, SchemaFormat):
-        found["output_schema"] = form.json_schema
-        found["output_name"] = form.name
-    return found
+        found |= schema_of(form)
+    reasoning = None if body.reasoning is None else body.reasoning.effort
+    return found | options_of(body, reasoning_effort=reasoning, verbosity=body.text and body.text.verbosity)
 
 
 def _tool(tool: Any, number: int) -> dict[str, Any]:
@@ -41,4 +42,6 @@ def _tool(tool: Any, number: int) -> dict[str, Any]:
     found: dict[str, Any] = {"name": tool.name, "description": tool.description or ""}
     if tool.parameters is not None:
         found["parameters"] = tool.parameters
+    if tool.strict is not None:
+        found["strict"] = tool.strict
     return found

@@ -131,7 +131,17 @@ class SchemaFormat(JsonSchema):
 class TextOptions(Strict):
     """The form of the answer."""
 
+    verbosity: str | None = None
+
     format: Annotated[TextFormat | ObjectFormat | SchemaFormat, Field(discriminator="type")] | None = None
+
+
+class Reasoning(Strict):
+    """How much the model thinks. No summary is shown, whichever is asked for."""
+
+    effort: str | None = None
+    summary: str | None = None
+    generate_summary: str | None = None
 
 
 class StreamOptions(Strict):
@@ -151,6 +161,7 @@ class CreateResponse(Common):
     tools: list[Tool] | None = Field(None, max_length=TOOLS_MAX)
     tool_choice: Literal["auto", "none", "required"] | NamedTool | None = None
     text: TextOptions | None = None
+    reasoning: Reasoning | None = None
     stream_options: StreamOptions | None = None
     capability_input: dict[str, Any] | None = None
     truncation: Literal["disabled"] | None = None

@@ -23,6 +23,7 @@ _ERROR_CODES = {400: "invalid_prompt", 429: "rate_limit_exceeded"}
 def to_wire(stored: Stored, status: str | None = None) -> dict[str, Any]:
     """The object; `status` instead of the job's own, for the events that tell of the beginning."""
     job, given = stored.job, stored.given if stored.is_chat else {}
+    options = given.get("options", {})
     begun = status or status_of(stored)
     ended = status is None and job.is_terminal
     return {
@@ -39,9 +40,9 @@ def to_wire(stored: Stored, status: str | None = None) -> dict[str, Any]:
         "metadata": stored.metadata,
         "model": _model(stored),
         "output": output(stored) if ended else [],
-        "parallel_tool_calls": True,
+        "parallel_tool_calls": options.get("parallel_tool_calls", True),
         "previous_response_id": stored.label("previous_response_id"),
-        "reasoning": {"effort": None, "summary": None},
+        "reasoning": {"effort": options.get("reasoning_effort"), "summary": None},
         "service_tier": "default",
         "store": stored.label("store") == "true",
         "temperature": given.get("temperature", 1.0),
@@ -49,7 +50,7 @@ def to_wire(stored: Stored, status: str | None = None) -> dict[str, Any]:
         "tool_choice": _tool_choice(stored),
         "tools": [_tool(tool) for tool in given.get("tools", ())],
         "top_logprobs": 0,
-        "top_p": 1.0,
+        "top_p": options.get("top_p", 1.0),
         "truncation": "disabled",
         "usage": usage(stored) if ended else None,
         "user": None,
@@ -134,7 +135,7 @@ def _format(stored: Stored) -> dict[str, Any]:
     name = stored.given.get("output_name")
     if name is None:
         return {"type": "json_object"}
-    return {"type": "json_schema", "name": name, "schema": schema, "strict": None}
+    return {"type": "json_schema", "name": name, "schema": schema, "strict": stored.given.get("output_strict")}
 
 
 def _tool_choice(stored: Stored) -> Any:
@@ -148,7 +149,7 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
         "name": tool["name"],
         "description": tool.get("description"),
         "parameters": tool.get("parameters"),
-        "strict": None,
+        "strict": tool.get("strict"),
     }
 
 

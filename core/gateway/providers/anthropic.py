@@ -128,7 +128,9 @@ class Anthropic:
             **arguments_of(request, native_schema=self._native_schema),
         }
         # The newer releases of the SDK no longer name it, but many models still take it.
-        extra = {} if self._without_temperature else {"temperature": request.temperature}
+        # Newer models refuse it beside top_p, and 1 is what they take when it is left out.
+        is_left_out = self._without_temperature or ("top_p" in request.options and request.temperature == 1.0)
+        extra = {} if is_left_out else {"temperature": request.temperature}
         return {**arguments, "extra_body": {**extra, **self._parameters}}
 
 

@@ -28,9 +28,12 @@ def arguments_of(request: ChatRequest, *, native_schema: bool) -> dict[str, Any]
         arguments["system"] = "\n\n".join(system)
     if request.stop:
         arguments["stop_sequences"] = list(request.stop)
+    arguments |= {name: request.options[name] for name in ("top_p", "top_k") if name in request.options}
     tools = [_tool(tool.name, tool.description, dict(tool.parameters)) for tool in request.tools]
     if tools:
         arguments["tool_choice"] = _choice(request.tool_choice)
+        if request.options.get("parallel_tool_calls") is False and request.tool_choice != "none":
+            arguments["tool_choice"]["disable_parallel_tool_use"] = True
     if request.output_schema is not None:
         schema = dict(request.output_schema)
         if native_schema:
@@ -69,9 +72,10 @@ def _messages(request: ChatRequest) -> list[dict[str, Any]]:
 
 def _blocks(message: Message, request: ChatRequest) -> list[dict[str, Any]]:
     if message.role is Role.USER:
-        text = request.render(message.readable)
-        blocks = [_image(image) for image in message.images]
-        return [*blocks, {"type": "text", "text": text}] if text else blocks
+        return [
+            _image(piece) if isinstance(piece, Image) else {"type": "text", "text": piece}
+            for piece in message.pieces(request.render)
+        ]
     return [block for part in message.parts if (block := _block(part)) is not None]
 
 

@@ -9,10 +9,14 @@ _RETRYABLE_STATUSES = frozenset({408, 409, 425})
 _RETRY_AFTER_MAX_SECONDS = 3600
 # Spent accounts are answered with 429 too, but waiting does not fill them.
 _SPENT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_error"})
+_TOO_LONG_CODES = frozenset({"context_length_exceeded"})
 
 
-def of_status(status: int, code: str | None, headers: Mapping[str, str]) -> GatewayError:
-    """The error of an answer with an error status. `code` is the provider's own short word for it."""
+def of_status(status: int, code: str | None, headers: Mapping[str, str], param: str | None = None) -> GatewayError:
+    """The error of an answer with an error status.
+
+    `code` is the provider's own short word for it, `param` the parameter that it names.
+    """
     if code in _SPENT_CODES or status == HTTPStatus.PAYMENT_REQUIRED:
         return ProviderRefused("The account at the model provider is spent.", code="provider_quota_exhausted")
     retry_after = _retry_after(headers)
@@ -26,7 +30,7 @@ def of_status(status: int, code: str | None, headers: Mapping[str, str]) -> Gate
         return ProviderRefused("The model provider does not accept our key.", code="provider_key_refused")
     if status == HTTPStatus.NOT_FOUND:
         return ProviderRefused("The model provider does not know this model or address.", code="provider_model_unknown")
-    return ProviderRefused(f"The model provider refused the request ({status}{_named(code)}).")
+    return _refused(status, code, param)
 
 
 def timed_out() -> GatewayError:
@@ -54,8 +58,18 @@ def not_the_protocol(what: str = "something that is not a chat completion") -> G
     return BadResponse(f"The model provider sent {what}.")
 
 
+def _refused(status: int, code: str | None, param: str | None) -> GatewayError:
+    if code in _TOO_LONG_CODES:
+        return ProviderRefused("The conversation is longer than what the model reads.", code="context_too_long")
+    return ProviderRefused(f"The model provider refused the request ({status}{_named(code)}{_named(param)}).")
+
+
+_PUNCTUATION = str.maketrans("", "", "_.[]")
+
+
 def _named(code: str | None) -> str:
-    return f", {code[:64]}" if code and code.isascii() and code.replace("_", "").isalnum() else ""
+    plain = code is not None and code.isascii() and code.translate(_PUNCTUATION).isalnum()
+    return f", {code[:64]}" if code and plain else ""
 
 
 def _retry_after(headers: Mapping[str, str]) -> int | None:

@@ -162,7 +162,7 @@ def translate(error: Exception) -> GatewayError:
     if isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
         return failures.timed_out()
     if isinstance(error, openai.APIStatusError):
-        return failures.of_status(error.status_code, error.code, error.response.headers)
+        return failures.of_status(error.status_code, error.code, error.response.headers, error.param)
     if isinstance(error, httpx.RemoteProtocolError):
         return failures.cut_short()
     if isinstance(error, openai.APIConnectionError | httpx.TransportError):

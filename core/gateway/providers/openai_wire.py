@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.gateway.errors import BadResponse
-from core.gateway.models import ChatRequest, Chunk, Finish, Image, Message, Role, Text, ToolCall
+from core.gateway.models import ChatRequest, Chunk, Finish, Image, Message, Role, Text, ToolCall, ToolSpec
 from core.gateway.providers import failures
 from core.gateway.streams import Meter
 
@@ -29,17 +29,7 @@ def arguments_of(request: ChatRequest) -> dict[str, Any]:
     if request.stop:
         arguments["stop"] = list(request.stop)
     if request.tools:
-        arguments["tools"] = [
-            {
-                "type": "function",
-                "function": {
-                    "name": tool.name,
-                    "description": tool.description,
-                    "parameters": dict(tool.parameters),
-                },
-            }
-            for tool in request.tools
-        ]
+        arguments["tools"] = [{"type": "function", "function": _function(tool)} for tool in request.tools]
         named = request.tool_choice not in {"auto", "none", "required"}
         arguments["tool_choice"] = (
             {"type": "function", "function": {"name": request.tool_choice}} if named else request.tool_choice
@@ -49,11 +39,19 @@ def arguments_of(request: ChatRequest) -> dict[str, Any]:
             "type": "json_schema",
             "json_schema": {
                 "name": request.output_name,
+                **({"description": request.output_description} if request.output_description else {}),
                 "schema": dict(request.output_schema),
-                "strict": allows_strict(request.output_schema),
+                "strict": allows_strict(request.output_schema)
+                if request.output_strict is None
+                else request.output_strict,
             },
         }
-    return arguments
+    return {**request.options, **arguments}
+
+
+def _function(tool: ToolSpec) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return function if tool.strict is None else {**function, "strict": tool.strict}
 
 
 def allows_strict(schema: Any) -> bool:
@@ -78,14 +76,15 @@ def _entries(message: Message, request: ChatRequest) -> list[dict[str, Any]]:
         return [
             {"role": "tool", "tool_call_id": result.call_id, "content": result.text} for result in message.tool_results
         ]
+    named = {} if message.name is None else {"name": message.name}
     if message.role is Role.USER:
-        text = request.render(message.readable)
-        if not message.images:
-            return [{"role": "user", "content": text}]
-        content = [{"type": "text", "text": text}] if text else []
-        return [{"role": "user", "content": [*content, *(_image(image) for image in message.images)]}]
+        pieces = message.pieces(request.render)
+        if not message.images and len(pieces) < 2:  # noqa: PLR2004 - text in one piece needs no list
+            return [{"role": "user", **named, "content": pieces[0] if pieces else ""}]
+        content = [_image(piece) if isinstance(piece, Image) else {"type": "text", "text": piece} for piece in pieces]
+        return [{"role": "user", **named, "content": content}]
     text = "".join(part.text for part in message.parts if isinstance(part, Text))
-    entry: dict[str, Any] = {"role": message.role.value, "content": text or None}
+    entry: dict[str, Any] = {"role": message.role.value, **named, "content": text or None}
     if message.tool_calls:
         entry["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
@@ -96,7 +95,8 @@ def _entries(message: Message, request: ChatRequest) -> list[dict[str, Any]]:
 
 def _image(image: Image) -> dict[str, Any]:
     data = base64.b64encode(image.data).decode()
-    return {"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{data}"}}
+    url = {"url": f"data:{image.media_type};base64,{data}"}
+    return {"type": "image_url", "image_url": url if image.detail is None else {**url, "detail": image.detail}}
 
 
 @dataclass

@@ -83,7 +83,7 @@ def test_a_batch_is_cancelled(client: OpenAI) -> None:
 WRONG: list[tuple[Any, str]] = [
     (line("a", "x", model="no-such-model"), "line 2: there is no model"),
     (line("a", "x", stream=True), "line 2: Unsupported parameter: 'stream'"),
-    (line("a", "x", seed=1), "line 2: Unsupported parameter: 'seed'"),
+    (line("a", "x", functions=[]), "line 2: Unsupported parameter: 'functions'"),
     ({**line("a", "x"), "url": "/v1/embeddings"}, "line 2: url"),
     (line("first", "x"), "line 2: custom_id"),
     ("text", "line 2"),

@@ -88,8 +88,8 @@ def test_a_conversation_with_tools_and_pictures_is_told_as_this_wire_wants_it() 
         list(model.stream(ChatRequest(messages=messages, tools=(TOOL,), tool_choice="required"), check=go_on))
     body = server.requests[0].body
     user, assistant, results = body["messages"]
-    assert [block["type"] for block in user["content"]] == ["image", "text"]
-    assert user["content"][0]["source"] == {"type": "base64", "media_type": "image/png", "data": "cG5n"}
+    assert [block["type"] for block in user["content"]] == ["text", "image"]
+    assert user["content"][1]["source"] == {"type": "base64", "media_type": "image/png", "data": "cG5n"}
     assert assistant["content"][1] == {"type": "tool_use", "id": "t1", "name": "weather", "input": {"place": "Oslo"}}
     assert results["role"] == "user"
     assert [block["is_error"] for block in results["content"]] == [False, True]

@@ -181,7 +181,7 @@ def test_a_stream_that_was_never_read_asks_for_nothing_and_costs_nothing() -> No
         (Failure(status=408), ProviderUnavailable, "provider_unavailable", True, None),
         (Failure(status=401), ProviderRefused, "provider_key_refused", False, None),
         (Failure(status=404), ProviderRefused, "provider_model_unknown", False, None),
-        (Failure(status=400, code="context_length_exceeded"), ProviderRefused, "provider_refused", False, None),
+        (Failure(status=400, code="context_length_exceeded"), ProviderRefused, "context_too_long", False, None),
         (Failure(status=307), ProviderRefused, "provider_refused", False, None),
     ],
 )
