@@ -194,6 +194,11 @@ class RoutedStream:
         return Usage(self.model.price_model, 0, 0) if self._current is None else self._current.usage
 
     @property
+    def has_begun(self) -> bool:
+        """Whether the model has produced anything: text, reasoning or a part of a tool call."""
+        return self._cached is not None or (self._current is not None and self._current.has_begun)
+
+    @property
     def finish(self) -> Finish | None:
         """Why the model ended."""
         if self._cached is not None:
@@ -332,13 +337,18 @@ class RoutedStream:
         """One request to the provider, with a ledger call of its own."""
         provider, request = reached.provider, within(model, self._request)
         with call_span("chat", model) as span, self._ctx.call_model(ref_of(model), provider.bound(request)) as call:
-            stream = self._current = provider.stream(request, check=self._ctx.check)
+
+            def check() -> None:
+                # Before the job is asked: what ends the call here is metered with what has come.
+                if model.provider != LOCAL and stream.has_begun:
+                    call.note(lambda: stream.usage.to_model_usage().quantities)
+                self._ctx.check()
+
+            stream = self._current = provider.stream(request, check=check)
             refused: GatewayError | None = None
             try:
                 for chunk in stream:
                     self._has_begun = True
-                    if model.provider != LOCAL:
-                        call.note(lambda: stream.usage.to_model_usage().quantities)
                     yield chunk
             except GatewayError as error:
                 refused = error
@@ -347,7 +357,7 @@ class RoutedStream:
                 # Whatever ended the stream, what it consumed by then is metered.
                 stream.close()
                 used = stream.usage
-                if refused is not None and not self._has_begun and was_turned_away(refused):
+                if refused is not None and not stream.has_begun and was_turned_away(refused):
                     used = Usage(used.model, 0, 0)
                 usage = used.to_model_usage()
                 call.report(ModelUsage(model.price_model, usage.quantities, usage.estimated))

@@ -1,4 +1,4 @@
-"""An HTTP client whose waits can be ended from inside: it asks ten times a second whether to go on.
+"""An HTTP client whose calls can be ended from inside: it asks at each read, and ten times a second, whether to go on.
 
 A blocking read cannot be woken by another thread without closing the socket under it. So no read blocks for long: it
 is cut into slices, and between two of them the caller's `check` is called, in the caller's own thread. What `check`
@@ -28,7 +28,7 @@ _waiting = threading.local()
 
 @contextmanager
 def asking(check: Callable[[], None]) -> Iterator[None]:
-    """While the block runs, every wait of this thread's requests asks `check` whether to go on."""
+    """While the block runs, every read of this thread's requests asks `check` whether to go on."""
     before = getattr(_waiting, "check", None)
     _waiting.check = check
     try:
@@ -110,6 +110,8 @@ class _Stream:
         if check is None:
             return bytes(self._inner.read(max_bytes, timeout))
         until = None if timeout is None else monotonic() + timeout
+        # An answer may come in without a pause and without anything to show: reasoning, keepalives.
+        check()
         while True:
             left = _ASK_EVERY_SECONDS if until is None else min(_ASK_EVERY_SECONDS, until - monotonic())
             try:

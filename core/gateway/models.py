@@ -279,6 +279,10 @@ class ChatStream(Iterator[Chunk], AbstractContextManager["ChatStream"], Protocol
         """What was consumed up to now; final once the stream has ended or was closed, by whatever cause."""
 
     @property
+    def has_begun(self) -> bool:
+        """Whether the model has produced anything: text, reasoning or a part of a tool call."""
+
+    @property
     def finish(self) -> Finish | None:
         """Why the model ended; None while it has not, or when it was interrupted."""
 

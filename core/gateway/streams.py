@@ -24,6 +24,9 @@ class Meter:
         self.text = ""
         # In how many pieces the text came.
         self.pieces = 0
+        # Reasoning that was streamed: paid like the answer, and not shown.
+        self.thought = ""
+        self.thought_pieces = 0
         self.request_id: str | None = None
         self.model_reported: str | None = None
         self.sent = False
@@ -34,6 +37,28 @@ class Meter:
         """The next piece of what the model produced."""
         self.text += clean_text(text)
         self.pieces += 1
+
+    def think(self, text: str) -> None:
+        """The next piece of the reasoning, as far as the provider shows it."""
+        self.thought += clean_text(text)
+        self.thought_pieces += 1
+
+    def report_input(self, total: int | None, *, cached: int = 0, written: int = 0) -> None:
+        """What the provider says was read. No request is empty, so zero says nothing; the last report counts."""
+        if total:
+            self.input_tokens = total
+            self.cached_input_tokens = min(cached, total)
+            self.cache_write_tokens = min(written, total - self.cached_input_tokens)
+
+    def report_output(self, total: int | None, *, reasoning: int = 0) -> None:
+        """What the provider says was produced. A zero does not take back what was reported before."""
+        if total is not None and (total or self.output_tokens is None):
+            self.output_tokens, self.reasoning_tokens = total, min(reasoning, total)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the model has produced anything, shown or not."""
+        return self.pieces > 0 or self.thought_pieces > 0
 
     def usage(self) -> Usage:
         """The usage up to now."""
@@ -56,6 +81,11 @@ class MeteredStream:
     def usage(self) -> Usage:
         """What was consumed up to now."""
         return self._meter.usage()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the model has produced anything: text, reasoning or a part of a tool call."""
+        return self._meter.has_begun
 
     @property
     def finish(self) -> Finish | None:

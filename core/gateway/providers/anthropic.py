@@ -80,7 +80,7 @@ class Anthropic:
         try:
             yield from self._chunks(request, meter, check)
         except _FAILURES as error:
-            failure = _translate(error)
+            failure = _translate(error, has_begun=meter.has_begun)
         else:
             return
         # Outside of the handler: an SDK's error holds the provider's words, and a traceback would show them.
@@ -102,7 +102,9 @@ class Anthropic:
                 if event is None:
                     break
                 chunk = reader.read(event)
-                if chunk is not None:
+                if chunk is None:
+                    check()
+                else:
                     yield chunk
         last = reader.end()
         if last is not None:
@@ -134,13 +136,13 @@ class Anthropic:
         return {**arguments, "extra_body": {**extra, **self._parameters}}
 
 
-def _translate(error: Exception) -> GatewayError:  # noqa: PLR0911 - a table of what can go wrong
+def _translate(error: Exception, *, has_begun: bool) -> GatewayError:  # noqa: PLR0911 - a table of what can go wrong
     """What the SDK raised, as our error, without what the provider said."""
     if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):
         return failures.timed_out()
     if isinstance(error, anthropic.APIStatusError):
         if error.status_code < httpx2.codes.BAD_REQUEST:
-            return failures.failed_midway()
+            return failures.of_event(_kind(error.body), None, has_begun=has_begun)
         return failures.of_status(error.status_code, _kind(error.body), error.response.headers)
     if isinstance(error, httpx2.RemoteProtocolError):
         return failures.cut_short()

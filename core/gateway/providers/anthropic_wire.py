@@ -1,11 +1,13 @@
 """Our requests in the words of Anthropic's Messages API, and its events in ours."""
 
 import base64
+import json
 from typing import Any
 
 from core.gateway.models import ChatRequest, Chunk, Finish, Image, Message, Part, Role, Text, ToolCall, ToolResult
 from core.gateway.providers import failures
-from core.gateway.providers.openai_wire import count_of, parse_object
+from core.gateway.providers.openai_wire import parse_object
+from core.gateway.providers.reported import count_of
 from core.gateway.streams import Meter
 
 _FINISHES = {
@@ -105,93 +107,114 @@ def _image(image: Image) -> dict[str, Any]:
 class Reader:
     """Reads the events of one answer. The SDK builds its objects unvalidated: a field may hold anything or be absent.
 
-    `schema_tool` is the tool that stands for an output schema: its arguments are the answer's text.
-    Raises `BadResponse` for what is not the protocol, and when the answer ends without a reason.
+    What is not understood is skipped; the text that came is kept. `schema_tool` is the tool that stands for an output
+    schema: its arguments are the answer's text.
     """
 
     def __init__(self, meter: Meter, schema_tool: str | None) -> None:
         self._meter = meter
         self._schema_tool = schema_tool
-        self._open: dict[int, ToolCall] = {}
+        self._open: dict[Any, ToolCall] = {}
         self._calls: list[ToolCall] = []
+        self._is_failed = False
 
     def read(self, event: Any) -> Chunk | None:
-        """The text of one event, if it holds any; usage, end and names go to the meter."""
+        """The text of one event, if it holds any; usage, end, reasoning and names go to the meter."""
         kind = getattr(event, "type", None)
+        index = getattr(event, "index", None)
         if kind == "message_start":
             message = getattr(event, "message", None)
             model = getattr(message, "model", None)
             self._meter.model_reported = model if isinstance(model, str) else None
             self._read_input(getattr(message, "usage", None))
         elif kind == "content_block_start":
-            self._begin(getattr(event, "index", None), getattr(event, "content_block", None))
+            return self._begin(index, getattr(event, "content_block", None))
         elif kind == "content_block_delta":
-            return self._read_delta(getattr(event, "index", None), getattr(event, "delta", None))
+            return self._read_delta(index, getattr(event, "delta", None))
         elif kind == "content_block_stop":
-            call = self._open.pop(getattr(event, "index", -1), None)
-            if call is not None and call.name != self._schema_tool:
-                self._calls.append(call)
+            self._close(index)
         elif kind == "message_delta":
             reason = getattr(getattr(event, "delta", None), "stop_reason", None)
-            if reason is not None:
-                self._meter.finish = _FINISHES.get(reason, Finish.STOP)
+            if reason:
+                self._meter.finish = _FINISHES.get(reason) if isinstance(reason, str) else None
+                self._is_failed = self._meter.finish is None
             self._read_output(getattr(event, "usage", None))
-        elif not isinstance(kind, str):
-            raise failures.not_the_protocol("an event that is not of a message")
         return None
 
     def end(self) -> Chunk | None:
-        """The tool calls, now that they are whole."""
+        """The tool calls, now that they are whole. Raises `GatewayError` for an answer that did not end well."""
+        if self._is_failed:
+            raise failures.failed_midway()
         if self._meter.finish is None:
             raise failures.cut_short()
+        for index in tuple(self._open):
+            self._close(index)
+        if not all(call.name for call in self._calls):
+            raise failures.not_the_protocol("a tool call without a name")
         return Chunk("", tool_calls=tuple(self._calls)) if self._calls else None
 
-    def _begin(self, index: Any, block: Any) -> None:
-        if getattr(block, "type", None) != "tool_use":
-            return
-        name = getattr(block, "name", None)
-        if not isinstance(index, int) or not isinstance(name, str):
-            raise failures.not_the_protocol("a tool call that is none")
-        self._open[index] = ToolCall(str(getattr(block, "id", "")), name, "")
+    def _begin(self, index: Any, block: Any) -> Chunk | None:
+        kind = getattr(block, "type", None)
+        if kind == "text":
+            return self._say(getattr(block, "text", None))
+        if kind == "thinking":
+            self._think(getattr(block, "thinking", None))
+        elif kind == "tool_use":
+            name, given, arguments = (getattr(block, field, None) for field in ("name", "id", "input"))
+            self._close(index)
+            # Some servers send the arguments at once, where the protocol has an empty object.
+            whole = json.dumps(arguments) if isinstance(arguments, dict) and arguments else ""
+            self._open[index] = ToolCall(
+                given if isinstance(given, str) else "", name if isinstance(name, str) else "", ""
+            )
+            return self._argue(index, whole)
+        return None
+
+    def _close(self, index: Any) -> None:
+        call = self._open.pop(index, None)
+        if call is not None and call.name != self._schema_tool:
+            self._calls.append(call)
 
     def _read_delta(self, index: Any, delta: Any) -> Chunk | None:
         kind = getattr(delta, "type", None)
         if kind == "text_delta":
             return self._say(getattr(delta, "text", None))
-        if kind == "input_json_delta" and index in self._open:
-            piece, call = getattr(delta, "partial_json", None), self._open[index]
-            if not isinstance(piece, str):
-                raise failures.not_the_protocol("a tool call that is none")
-            if call.name == self._schema_tool:
-                return self._say(piece)
-            self._open[index] = ToolCall(call.id, call.name, call.arguments + piece)
-            self._meter.say(piece)
-            return None
-        if kind is None:
-            raise failures.not_the_protocol("an event that is not of a message")
+        if kind == "thinking_delta":
+            self._think(getattr(delta, "thinking", None))
+        elif kind == "input_json_delta" and index in self._open:
+            return self._argue(index, getattr(delta, "partial_json", None))
         return None
 
+    def _argue(self, index: Any, piece: Any) -> Chunk | None:
+        call = self._open[index]
+        if call.name == self._schema_tool:
+            return self._say(piece)
+        if isinstance(piece, str) and piece:
+            self._open[index] = ToolCall(call.id, call.name, call.arguments + piece)
+            self._meter.say(piece)
+        return None
+
+    def _think(self, text: Any) -> None:
+        if isinstance(text, str) and text:
+            self._meter.think(text)
+
     def _say(self, text: Any) -> Chunk | None:
-        if not isinstance(text, str):
-            raise failures.not_the_protocol("text that is not text")
-        if text:
-            self._meter.say(text)
-        return Chunk(text) if text else None
+        if not isinstance(text, str) or not text:
+            return None
+        self._meter.say(text)
+        return Chunk(text)
 
     def _read_input(self, usage: Any) -> None:
         """On this wire the kinds are apart: what was read from and written to the cache is not in ``input_tokens``."""
-        if usage is None or getattr(usage, "input_tokens", None) is None:
-            return
-        read = count_of(getattr(usage, "cache_read_input_tokens", None), default=0)
-        written = count_of(getattr(usage, "cache_creation_input_tokens", None), default=0)
-        self._meter.input_tokens = count_of(getattr(usage, "input_tokens", None)) + read + written
-        self._meter.cached_input_tokens, self._meter.cache_write_tokens = read, written
+        read, cached, written = (
+            count_of(getattr(usage, name, None))
+            for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+        )
+        if read is not None:
+            cached, written = cached or 0, written or 0
+            self._meter.report_input(read + cached + written, cached=cached, written=written)
 
     def _read_output(self, usage: Any) -> None:
-        if usage is None:
-            return
         self._read_input(usage)
-        details = getattr(usage, "output_tokens_details", None)
-        produced = count_of(getattr(usage, "output_tokens", None))
-        self._meter.output_tokens = produced
-        self._meter.reasoning_tokens = min(count_of(getattr(details, "thinking_tokens", None), default=0), produced)
+        thought = count_of(getattr(getattr(usage, "output_tokens_details", None), "thinking_tokens", None))
+        self._meter.report_output(count_of(getattr(usage, "output_tokens", None)), reasoning=thought or 0)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from core.gateway.models import ChatRequest, Role, Text, Usage
 from core.gateway.providers.estimator import Estimator
+from core.gateway.providers.reported import MAX_REASONING_TOKENS
 from core.gateway.streams import Meter
 
 # The dearest picture of the providers' own tables: what is larger is scaled down before it is read.
@@ -13,6 +14,10 @@ _IMAGE_TOKENS = 5000
 _MESSAGE_TOKENS = 8
 # What a provider may add of its own to explain tools, or a schema, to its model: a few hundred, and then some.
 _TOOLS_TOKENS = 1000
+# The longest tokens of today's vocabularies are runs of 128 spaces.
+_MAX_TOKEN_BYTES = 128
+# Beyond the bound: what a provider puts around a prompt of its own, and how it may count what it adds to tools.
+_INPUT_FACTOR, _UNSEEN_TOKENS = 4, 8192
 
 
 def text_of(request: ChatRequest) -> str:
@@ -47,23 +52,51 @@ def bound_of(request: ChatRequest, estimator: Estimator) -> Mapping[str, int]:
 
 
 def usage_of(meter: Meter, model: str, request: ChatRequest, estimator: Estimator) -> Usage:
-    """What a call consumed: as reported, or counted where it was interrupted before the report."""
+    """What a call consumed: as reported, or counted here where nothing was reported that can be true."""
     if not meter.sent:
         return Usage(model, 0, 0)
-    estimated = meter.input_tokens is None or meter.output_tokens is None
-    if meter.input_tokens is None and meter.input_counted is None:
+    read, produced = believed(meter, request, estimator)
+    if read is None and meter.input_counted is None:
         meter.input_counted = estimator.input_tokens(text_of(request))
+    reasoning = meter.reasoning_tokens
+    if produced is None:
+        reasoning = estimator.output_tokens(meter.thought, meter.thought_pieces) if meter.thought else 0
     counted = meter.input_counted or 0
     return Usage(
         model,
-        meter.input_tokens if meter.input_tokens is not None else counted,
-        meter.output_tokens if meter.output_tokens is not None else estimator.output_tokens(meter.text, meter.pieces),
-        cached_input_tokens=meter.cached_input_tokens,
-        cache_write_tokens=meter.cache_write_tokens,
-        reasoning_tokens=meter.reasoning_tokens,
-        estimated=estimated,
+        counted if read is None else read,
+        estimator.output_tokens(meter.text, meter.pieces) + reasoning if produced is None else produced,
+        cached_input_tokens=meter.cached_input_tokens if read is not None else 0,
+        cache_write_tokens=meter.cache_write_tokens if read is not None else 0,
+        reasoning_tokens=reasoning,
+        estimated=read is None or produced is None,
         worker_seconds=meter.worker_seconds,
     )
+
+
+def believed(meter: Meter, request: ChatRequest, estimator: Estimator) -> tuple[int | None, int | None]:
+    """The reported input and output tokens, each None when it is absent or cannot be true.
+
+    It is not when it exceeds the call's bound, or says less than the longest tokens would make of the text. Providers
+    add to the input what is not seen here, so that has some room. Output may exceed a limit that the server ignores, by
+    no more than a token for every byte that came; reasoning may be outside of the limit.
+    """
+    read, produced = meter.input_tokens, meter.output_tokens
+    if read is None and produced is None:
+        return None, None
+    bound = bound_of(request, estimator)
+    if read is not None:
+        least = len(text_of(request).encode(errors="replace")) / _MAX_TOKEN_BYTES
+        if not least <= read <= bound["input_tokens"] * _INPUT_FACTOR + _UNSEEN_TOKENS:
+            read = None
+    if produced is not None:
+        shown = produced - meter.reasoning_tokens
+        came = len(meter.text.encode())
+        least, most = came / _MAX_TOKEN_BYTES, max(bound["output_tokens"], came)
+        is_thought = meter.reasoning_tokens <= MAX_REASONING_TOKENS
+        if not (least <= produced and shown <= most and is_thought and (produced or not meter.has_begun)):
+            produced = None
+    return read, produced
 
 
 def learn_from(meter: Meter, request: ChatRequest, estimator: Estimator) -> None:
@@ -71,9 +104,13 @@ def learn_from(meter: Meter, request: ChatRequest, estimator: Estimator) -> None
 
     Calls with pictures teach nothing, because nobody here can count those.
     """
-    if meter.input_tokens is None or meter.output_tokens is None or meter.finish is None:
+    read, produced = believed(meter, request, estimator)
+    if read is None or produced is None or meter.finish is None:
         return
     if any(message.images for message in request.messages) or not estimator.wants_to_learn():
         return
-    shown = meter.output_tokens - meter.reasoning_tokens
-    estimator.learn(text_of(request), meter.input_tokens, meter.text, meter.pieces, shown)
+    text, pieces = meter.text, meter.pieces
+    if not meter.reasoning_tokens:
+        # What is not reported apart is in the total.
+        text, pieces = meter.thought + text, meter.thought_pieces + pieces
+    estimator.learn(text_of(request), read, text, pieces, produced - meter.reasoning_tokens)

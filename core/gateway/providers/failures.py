@@ -10,6 +10,8 @@ _RETRY_AFTER_MAX_SECONDS = 3600
 # Spent accounts are answered with 429 too, but waiting does not fill them.
 _SPENT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_error"})
 _TOO_LONG_CODES = frozenset({"context_length_exceeded"})
+_LIMIT_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error", "too_many_requests", "throttling_error"})
+_OVERLOAD_CODES = frozenset({"overloaded_error", "overloaded", "service_unavailable", "engine_overloaded_error"})
 
 
 def of_status(status: int, code: str | None, headers: Mapping[str, str], param: str | None = None) -> GatewayError:
@@ -31,6 +33,28 @@ def of_status(status: int, code: str | None, headers: Mapping[str, str], param: 
     if status == HTTPStatus.NOT_FOUND:
         return ProviderRefused("The model provider does not know this model or address.", code="provider_model_unknown")
     return _refused(status, code, param)
+
+
+def of_event(code: object, kind: object, *, has_begun: bool) -> GatewayError:
+    """The error of an event inside a stream that began with 200. `code` and `kind` are the provider's short words.
+
+    Before anything was produced, a word that refuses the call is taken for it: nothing is billed then.
+    """
+    words = {word.lower() for word in (code, kind) if isinstance(word, str)}
+    status = next((int(word) for word in map(str, (code, kind)) if word.isascii() and word.isdecimal()), 0)
+    error: GatewayError | None = None
+    if words & _SPENT_CODES:
+        error = of_status(HTTPStatus.TOO_MANY_REQUESTS, "insufficient_quota", {})
+    elif words & _LIMIT_CODES:
+        error = of_status(HTTPStatus.TOO_MANY_REQUESTS, None, {})
+    elif words & _OVERLOAD_CODES:
+        error = of_status(HTTPStatus.SERVICE_UNAVAILABLE, None, {})
+    elif HTTPStatus.BAD_REQUEST <= status < 600:  # noqa: PLR2004 - the end of the error statuses
+        error = of_status(status, None, {})
+    if error is None:
+        return failed_midway()
+    error.may_be_billed = has_begun
+    return error
 
 
 def timed_out() -> GatewayError:

@@ -5,7 +5,8 @@ The official SDK does the transport; its own retries are off, because a retry th
 
 import json
 import logging
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import httpx
@@ -17,7 +18,8 @@ from core.gateway.models import Ability, ChatRequest, ChatStream, Check, Chunk
 from core.gateway.providers import failures
 from core.gateway.providers.estimates import bound_of, learn_from, usage_of
 from core.gateway.providers.estimator import CountTokens, Estimator
-from core.gateway.providers.openai_wire import Reader, arguments_of
+from core.gateway.providers.openai_events import Reader
+from core.gateway.providers.openai_wire import arguments_of
 from core.gateway.streams import Meter, MeteredStream
 
 # At its debug level the SDK writes whole prompts to the log.
@@ -26,6 +28,10 @@ logging.getLogger("openai").setLevel(logging.WARNING)
 ALL_ABILITIES = frozenset(
     {Ability.STREAMS, Ability.WRITES, Ability.TOOLS, Ability.JSON_SCHEMA, Ability.VISION},
 )
+# What may stand before a body: a byte-order mark, blank lines.
+_BLANK = b"\xef\xbb\xbf \r\n\t"
+# An event may be anything that JSON can say.
+_END = object()
 _OPTIONAL = frozenset({"max_tokens", "temperature", "stream_options"})
 
 
@@ -82,7 +88,7 @@ class OpenAICompatible:
         try:
             yield from self._chunks(request, meter, check)
         except FAILURES as error:
-            failure = translate(error)
+            failure = translate(error, has_begun=meter.has_begun)
         else:
             return
         # Outside of the handler: an SDK's error holds the provider's words, and a traceback would show them.
@@ -99,18 +105,20 @@ class OpenAICompatible:
             while True:
                 # Not around the yield: what the caller does with a chunk is its own, and so is its thread.
                 with asking(check):
-                    event = next(events, None)
-                if event is None:
+                    event = next(events, _END)
+                if event is _END:
                     break
                 chunk = reader.read(event)
-                if chunk is not None:
+                if chunk is None:
+                    check()
+                else:
                     yield chunk
         last = reader.end()
         if last is not None:
             yield last
         learn_from(meter, request, self._estimator)
 
-    def _open(self, request: ChatRequest) -> "openai.Stream[object]":
+    def _open(self, request: ChatRequest) -> "_Events":
         """The events as JSON: the SDK makes an object of each when it knows a type, which costs more than the rest."""
         while True:
             try:
@@ -120,7 +128,7 @@ class OpenAICompatible:
                     options={"headers": self._headers()},
                     cast_to=object,
                     stream=True,
-                    stream_cls=openai.Stream[object],
+                    stream_cls=_Events,
                 )
             except openai.BadRequestError as error:
                 if not self._learn(error):
@@ -149,6 +157,22 @@ class OpenAICompatible:
         return True
 
 
+class _Events(openai.Stream[object]):
+    """The events of an answer. A server that ignores ``stream`` sends one object, which is read as its only event."""
+
+    def _iter_events(self) -> Iterator[Any]:
+        pieces = self.response.iter_bytes()
+        head = b""
+        for piece in pieces:
+            head = (head + piece).lstrip(_BLANK)
+            if head:
+                break
+        if head.startswith(b"{"):
+            whole = json.dumps(json.loads(b"".join((head, *pieces))))
+            pieces, head = iter(()), f"data: {whole}\n\n".encode()
+        yield from self._decoder.iter_bytes(chain((head,), pieces))
+
+
 def read_key(api_key: str | Callable[[], str | None] | None) -> Callable[[], str | None]:
     """A key as a function."""
     return api_key if callable(api_key) else lambda: api_key
@@ -157,8 +181,11 @@ def read_key(api_key: str | Callable[[], str | None] | None) -> Callable[[], str
 FAILURES = (openai.OpenAIError, httpx.HTTPError, json.JSONDecodeError, UnicodeDecodeError)
 
 
-def translate(error: Exception) -> GatewayError:
-    """What the SDK raised, as our error, without what the provider said."""
+def translate(error: Exception, *, has_begun: bool = False) -> GatewayError:
+    """What the SDK raised, as our error, without what the provider said.
+
+    `has_begun`: the model had produced something, so that the call is billed whatever the error says.
+    """
     if isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
         return failures.timed_out()
     if isinstance(error, openai.APIStatusError):
@@ -168,5 +195,5 @@ def translate(error: Exception) -> GatewayError:
     if isinstance(error, openai.APIConnectionError | httpx.TransportError):
         return failures.unreachable()
     if isinstance(error, openai.APIError) and not isinstance(error, openai.APIResponseValidationError):
-        return failures.failed_midway()
+        return failures.of_event(error.code, error.type, has_begun=has_begun)
     return failures.not_the_protocol()

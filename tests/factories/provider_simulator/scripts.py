@@ -123,7 +123,20 @@ class Answer:
         return cls(*(text[start : start + 8] for start in range(0, len(text), 8)), **rest)
 
 
-Script = Answer | Failure
+@dataclass(frozen=True)
+class Raw:
+    """An answer byte for byte, for what a wire should never carry: `pieces` go out one by one, `piece_seconds` apart.
+
+    `billed` is what the provider says it costs.
+    """
+
+    pieces: tuple[bytes, ...]
+    content_type: str = "text/event-stream"
+    piece_seconds: float = 0.0
+    billed: Tokens = Tokens(0, 0)
+
+
+Script = Answer | Failure | Raw
 LateScript = Callable[["Recorded"], Script]
 
 

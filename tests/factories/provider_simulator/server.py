@@ -11,7 +11,7 @@ from tests.factories.provider_simulator import anthropic_wire, openai_wire
 from tests.factories.provider_simulator.connection import Connection, Request
 from tests.factories.provider_simulator.exchange import Exchange
 from tests.factories.provider_simulator.records import CountTokens, Recorded, count_words, text_of_request, total
-from tests.factories.provider_simulator.scripts import Answer, Failure, LateScript, Script, Tokens
+from tests.factories.provider_simulator.scripts import Answer, Failure, LateScript, Raw, Script, Tokens
 
 _START_SECONDS = 10
 
@@ -100,6 +100,8 @@ class ProviderSimulator:
                 script = Failure(status=404, message="unknown path")
             if isinstance(script, Failure):
                 await self._fail(connection, recorded, script, wire or openai_wire)
+            elif isinstance(script, Raw):
+                await self._send(connection, recorded, script)
             elif request.path.endswith("/embeddings"):
                 tokens = self.count_tokens(text_of_request(recorded.body))
                 recorded.billed = Tokens(tokens, 0)
@@ -129,6 +131,21 @@ class ProviderSimulator:
             headers["Retry-After"] = failure.retry_after
         await connection.write_json(failure.status, wire.error(failure), headers)
 
+    async def _send(self, connection: Connection, recorded: Recorded, script: Raw) -> None:
+        recorded.billed = script.billed
+        headers = {
+            "Content-Type": script.content_type,
+            "Transfer-Encoding": "chunked",
+            **recorded.headers_of_answer(),
+        }
+        await connection.write_head(200, headers)
+        for piece in script.pieces:
+            await connection.write_chunk(piece)
+            recorded.deltas_sent += 1
+            if script.piece_seconds:
+                await asyncio.sleep(script.piece_seconds)
+        await connection.write_chunk(b"")
+
     def _take(self, request: Request) -> Recorded:
         body = {}
         with contextlib.suppress(ValueError):
@@ -141,7 +158,7 @@ class ProviderSimulator:
 
     def _script(self, recorded: Recorded) -> Script:
         script = self._scripts[min(recorded.number, len(self._scripts)) - 1]
-        return script if isinstance(script, Answer | Failure) else script(recorded)
+        return script if isinstance(script, Answer | Failure | Raw) else script(recorded)
 
 
 def _wire(path: str) -> ModuleType | None:
