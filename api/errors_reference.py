@@ -68,6 +68,11 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ),
         ("scope_exceeded", "`scopes` names what you lack yourself", "ask somebody who holds it"),
         ("scope_missing", "`scope` names what is lacking", "a key or role that has it: [scopes](scopes.md)"),
+        (
+            "self_approval",
+            "the answer approves an effect of a job that you, or the key that made yours, submitted",
+            "another person, or a key that somebody else made; [questions](jobs.md#waiting)",
+        ),
     ),
     404: (
         ("alias_not_found", "no such alias in the organization", _ID),
@@ -272,8 +277,10 @@ FIELDS: dict[str, str] = {
     "invalid_price": "US dollars for one unit, as text",
     "invalid_text": "text that cannot be stored",
     "key_required": "the job has asked more than one question: name the one you answer",
+    "limit_above_ceiling": "a value up to the operator's own, which `message` names",
     "limit_value_invalid": "a whole number, or US dollars as text for `cost_per_…`",
     "out_of_range": "a number within the bounds that `message` names",
+    "scope_missing": "a key or role that holds the scope which the input needs",
     "project_invalid": "a project's id",
     "project_name_taken": "another name",
     "prompt_invalid": "a name of the form `<folder>/<name>`, and a text or a digest",
@@ -287,7 +294,10 @@ FIELDS: dict[str, str] = {
 
 # How a job ended or why it waits: `reason`, and `error.code` of one that failed.
 FAILURES: dict[str, str] = {
-    "key_revoked": "the key that asked was revoked: nothing more is started for it",
+    "key_revoked": "the key that asked was revoked: nothing more is done for it",
+    "not_a_member": "the member who asked was removed: nothing more is done for them",
+    "scope_missing": "the key or role that asked does not hold what the job needs",
+    "capability_denied": "the key that asked is narrowed to other capabilities",
     "batch_cancelled": "the batch was cancelled before this line was started",
     "cost_cap_reached": "too little of the batch's `max_cost_usd` was left to start this line",
     "web_search_off": "the job asks for the web, and the operator has configured no search service",

@@ -106,8 +106,7 @@ async def authenticate(request: Request, scope: str, *, organization_wide: bool 
     project = request.headers.get(PROJECT_HEADER)
     principal = await _identify(request, runtime, credential, project)
     await _check_rates(request, runtime, principal)
-    if scope not in principal.scopes:
-        raise scope_missing(scope)
+    require_scope(principal, scope)
     if project is not None and project != encode(PROJECT, principal.project_id):
         raise ProjectMismatch("this key speaks for one project; leave the Waybill-Project header out, or send its id")
     if not organization_wide:
@@ -161,6 +160,7 @@ def _require_project(principal: Principal, scope: str) -> None:
         raise ProjectArchived("this project is archived: it can be read, and nothing in it can be changed")
 
 
-def scope_missing(scope: str) -> ScopeMissing:
-    """The refusal of a key without `scope`."""
-    return ScopeMissing(f"this key or role lacks the scope {scope}", scope=scope)
+def require_scope(principal: Principal, scope: str) -> None:
+    """Raise `ScopeMissing` unless the caller holds `scope`: for what a request names besides its route."""
+    if scope not in principal.scopes:
+        raise ScopeMissing(f"this key or role lacks the scope {scope}", scope=scope)

@@ -12,10 +12,12 @@ from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 from sqlalchemy.orm import Session
 
 from core.kit.money import ZERO
@@ -43,6 +45,35 @@ class JobSuspended(JobInterrupted):
         super().__init__(reason)
         self.reason = reason
         self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """In the annotation of an input's field: whoever fills it must hold `scope`.
+
+    ``FileId = Annotated[str, Field(pattern=…), Needs("files:read")]``. A job reads for whoever asked for it, so naming
+    a file needs what reading it needs. The published JSON Schema says so as ``x-scope``.
+    """
+
+    scope: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validates as before, and notes the scope where `Manifest.needs` asks."""
+        return core_schema.with_info_after_validator_function(self._note, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema as before, with the scope."""
+        return {**handler(schema), "x-scope": self.scope}
+
+    def _note(self, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(info.context, _Noted):
+            info.context.scopes.add(self.scope)
+        return value
+
+
+@dataclass(slots=True)
+class _Noted:
+    scopes: set[str]
 
 
 # The kinds of quantity that count as what went in, and as what came out.
@@ -207,8 +238,12 @@ class JobContext(Protocol):
         *,
         details: Mapping[str, Any] | None = None,
         timeout_seconds: int = 86_400,
+        approves: Literal["write", "money"] | None = None,
     ) -> Answer:
         """A person's answer to question `key`, which is unique in the job; `schema` is the JSON Schema of the answer.
+
+        `approves` is the effect that a yes lets happen; None when nothing hangs on the answer. Who asked for the job
+        may not approve what the operator keeps for a second pair of eyes (``WAYBILL_FOUR_EYES``).
 
         Not there yet: keeps the question, emits ``input.required`` and raises `JobSuspended` (``input``); the next
         attempt asks again and gets the answer. After `timeout_seconds` the job goes on by itself, with an answer that
@@ -234,10 +269,16 @@ class JobContext(Protocol):
         result. Raises `LeaseLost`, and `Unprocessable` for a name that is none.
         """
 
+    def require(self, scope: str) -> None:
+        """Raise `CapabilityFailure` (``scope_missing``) unless the caller behind the job holds `scope` now.
+
+        Whatever reads or writes what belongs to the project, other than the job's own, asks this first.
+        """
+
     def open_file(self, file_id: str) -> AbstractContextManager[UploadedFile]:
         """A file of the job's project, on this machine, for the time of the block.
 
-        Raises `CapabilityFailure` (``file_not_found``).
+        Raises `CapabilityFailure` (``file_not_found``; ``scope_missing`` when the caller may not read files).
         """
 
     def transaction(self) -> AbstractContextManager[Session]:
@@ -289,6 +330,8 @@ class Runner(Protocol):
 class Manifest:
     """What can be asked for: published by ``GET /v1/capabilities`` and obeyed by dispatcher and workers.
 
+    `scopes` are what every caller must hold; what an input names may need more (`Needs`). `calls` are the capabilities
+    that it asks for by itself, as a part of its work: a key that is narrowed to this one need not be for those.
     `reserve_usd` is set aside from every budget when a job that states no cap of its own is accepted, so that a job
     that must spend is refused before it begins; what a call needs beyond it is set aside when the call is made.
     """
@@ -306,6 +349,7 @@ class Manifest:
     price_hint: str = "no model is billed by default"
     reserve_usd: Decimal = ZERO
     scopes: frozenset[str] = field(default_factory=frozenset)
+    calls: frozenset[str] = field(default_factory=frozenset)
     # Whether a job may be run a second time for nobody to see: it reads, asks nobody and changes nothing anywhere.
     shadowable: bool = False
 
@@ -313,6 +357,19 @@ class Manifest:
     def pool(self) -> str:
         """The folder part of the id: one Celery queue and one worker pool per folder."""
         return self.id.partition(".")[0]
+
+    def needs(self, given: Mapping[str, Any]) -> frozenset[str]:
+        """The scopes that a caller must hold to ask for this with the input `given`. Raises as `read`."""
+        return self.read(given)[1]
+
+    def read(self, given: Mapping[str, Any] | None) -> tuple[BaseModel, frozenset[str]]:
+        """The input as the runner gets it, and the scopes that a caller must hold to ask for this with it.
+
+        Raises pydantic's ValidationError for an input that is not as `input` says.
+        """
+        noted = _Noted(set(self.scopes))
+        payload = self.input.model_validate(given, context=noted)
+        return payload, frozenset(noted.scopes)
 
     def load(self) -> Runner:
         """Import the entry point and build the runner. Slow: this is where the agent frameworks are loaded."""

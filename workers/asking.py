@@ -43,6 +43,7 @@ def ask(
     *,
     details: Mapping[str, Any] | None,
     timeout_seconds: int,
+    approves: str | None = None,
 ) -> Answer:
     """The answer to question `key`. Raises `JobSuspended` until it is there, and ValueError for what cannot be asked.
 
@@ -69,9 +70,10 @@ def ask(
             schema=required,
             details=details,
             timeout_seconds=timeout_seconds,
+            approves=approves,
         )
         if is_new:
-            shown = {"key": key, "question": question, "schema": required, "details": details}
+            shown = {"key": key, "question": question, "schema": required, "details": details, "approves": approves}
             keep("input.required", {**shown, "timeout_seconds": timeout_seconds})
     raise _waits(key, question)
 

@@ -73,7 +73,9 @@ def _start(attempt: Attempt, service: JobService, settings: Settings, calls: Seq
         raise CapabilityFailure(message, code=Reason.CAPABILITY_UNKNOWN)
     chosen = [(call, known[call.capability]) for call in calls]
     with attempt.transaction() as session:
-        started = children.start(session, service, settings, attempt.job, chosen, current_traceparent())
+        own = known.get(attempt.job.capability)
+        may_call = frozenset() if own is None else own.calls
+        started = children.start(session, service, settings, attempt.job, chosen, current_traceparent(), may_call)
     for child in started:
         attempt.publish([queued_event(child)], hint=child.pool)
 

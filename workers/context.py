@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from decimal import Decimal
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
@@ -31,6 +31,8 @@ from core.jobs import artifacts, leases, settling
 from core.jobs.checkpoints import JobCheckpoints
 from core.jobs.records import Claim, Event
 from core.jobs.states import Transition
+from core.keys.authority import act_for
+from core.keys.errors import KeyRevoked, NotAMember, ScopeMissing
 from core.keys.principal import Principal
 from core.kit.clock import utc_now
 from core.kit.db import SingleStatement
@@ -54,6 +56,21 @@ class WorkerStopping(JobInterrupted):
     """The worker must go now; the job returns to the queue and the attempt does not count as a failure."""
 
 
+class CallerGone(JobInterrupted):
+    """The key behind the job was revoked: the job does nothing more, and fails."""
+
+    code = KeyRevoked.default_code
+    detail = "the key that asked for this job was revoked while it ran"
+    retryable = False
+
+
+class MemberGone(CallerGone):
+    """The member who asked for the job was removed."""
+
+    code = NotAMember.default_code
+    detail = "the member who asked for this job was removed while it ran"
+
+
 class AttemptContext:
     """Implements `core.capability.JobContext`. Safe to use from several threads of the same attempt."""
 
@@ -69,7 +86,7 @@ class AttemptContext:
         # The arm that a shadow job runs under; None for what somebody asked for.
         self.shadow_arm_id = job.shadow_arm_id
         self._services = services
-        self._principal = Principal(job.organization_id, job.project_id, job.key_id, frozenset())
+        self._claim = claim
         self._database = services.database
         self._single = services.database.single_tenant(job.organization_id)
         self._publisher = services.publisher
@@ -102,6 +119,10 @@ class AttemptContext:
         """Make the next `check` raise `JobCancelled`."""
         self._interruption = self._interruption or JobCancelled
 
+    def mark_caller_gone(self) -> None:
+        """Make the next `check` raise `CallerGone`."""
+        self._interruption = self._interruption or (MemberGone if self.job.key_id is None else CallerGone)
+
     def ask_to_stop(self) -> None:
         """Make the next `check` raise `WorkerStopping`."""
         self._interruption = self._interruption or WorkerStopping
@@ -118,6 +139,20 @@ class AttemptContext:
     def wait_settled(self) -> None:
         """Until every call that has ended is settled. Raises what a settlement raised, `LeaseLost` among it."""
         self._settlements.wait()
+
+    def caller(self) -> Principal:
+        """Whom the job is carried out for, with what that key or person held when the attempt began.
+
+        Raises `KeyRevoked` and `NotAMember`.
+        """
+        return act_for(self.organization_id, self.project_id, self._claim, "worker")
+
+    def require(self, scope: str) -> None:
+        """See `core.capability.JobContext.require`."""
+        if scope not in self.caller().scopes:
+            raise CapabilityFailure(
+                f"the key or role behind this job lacks the scope {scope}", code=ScopeMissing.default_code
+            )
 
     # What the attempt may do.
 
@@ -178,9 +213,12 @@ class AttemptContext:
         *,
         details: Mapping[str, Any] | None = None,
         timeout_seconds: int = 86_400,
+        approves: Literal["write", "money"] | None = None,
     ) -> Answer:
         """A person's answer, or the end of this attempt."""
-        return asking.ask(self, key, question, schema, details=details, timeout_seconds=timeout_seconds)
+        return asking.ask(
+            self, key, question, schema, details=details, timeout_seconds=timeout_seconds, approves=approves
+        )
 
     def call_all(self, calls: Sequence[ChildCall]) -> list[ChildOutcome]:
         """How the children ended, or the end of this attempt."""
@@ -211,8 +249,9 @@ class AttemptContext:
     @contextmanager
     def open_file(self, file_id: str) -> Iterator[UploadedFile]:
         """A file of the job's project, on this machine, for the time of the block."""
+        self.require("files:read")
         try:
-            found = self._services.files.get(self._single, self._principal, decode(FILE, file_id))
+            found = self._services.files.get(self._single, self.caller(), decode(FILE, file_id))
         except (FileNotFound, ValueError):
             raise CapabilityFailure(
                 f"there is no file {file_id[:60]} in this project; upload it with POST /v1/files", code="file_not_found"

@@ -14,6 +14,9 @@ from core.jobs.records import Claim, Event
 from core.jobs.states import FAIL, RETRY, STOP, SUCCEED, SUSPEND, Reason
 from core.jobs.suspension import repository as suspensions
 from core.jobs.trail import digest_of
+from core.keys.authority import require
+from core.keys.errors import CapabilityDenied, KeyRevoked, NotAMember, ScopeMissing
+from core.keys.principal import Principal
 from core.kit.db import is_refused_value, is_unavailable
 from core.kit.errors import CapabilityFailure, Unavailable, Unstorable
 from core.kit.ids import JOB, encode
@@ -23,7 +26,7 @@ from core.kit.metrics import observe_finished_job, observe_started_job
 from core.kit.telemetry import span
 from pipelines.registry import manifests
 from workers.alone import run_alone
-from workers.context import AttemptContext, WorkerStopping
+from workers.context import AttemptContext, CallerGone, WorkerStopping
 from workers.runtime import Runtime
 
 _BACKOFF_MOST_SECONDS = 60.0
@@ -122,7 +125,7 @@ def _run_to_end(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
         )
     except WorkerStopping:
         return _requeue(ctx, Reason.WORKER_STOPPED, {}, delay_seconds=0.0, counts_as_failure=False)
-    except CapabilityFailure as failure:
+    except (CapabilityFailure, CallerGone) as failure:
         return _fail(ctx, failure.code, failure.detail, retryable=failure.retryable)
     except Exception as error:
         if is_unavailable(error):
@@ -141,14 +144,28 @@ def _run_to_end(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
 
 
 def _call(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> dict[str, Any]:
+    try:
+        caller = ctx.caller()
+    except (KeyRevoked, NotAMember) as gone:
+        raise CapabilityFailure(gone.detail, code=gone.code) from None
     manifest = manifests().get(claim.job.capability)
     if manifest is None:
         detail = f"this worker does not know the capability {claim.job.capability}"
         raise CapabilityFailure(detail, code=Reason.CAPABILITY_UNKNOWN, retryable=True)
     runner = runtime.runner(manifest)
-    payload = manifest.input.model_validate(runtime.payloads.get(claim.input, claim.input_ref))
+    payload, needs = manifest.read(runtime.payloads.get(claim.input, claim.input_ref))
+    if claim.job.parent_id is None:
+        # Which capability a child has was settled when its parent started it.
+        _require(caller, manifest, needs)
     ctx.check()
     return _validated(manifest, runner.run(ctx, payload))
+
+
+def _require(caller: Principal, manifest: Manifest, needs: frozenset[str]) -> None:
+    try:
+        require(caller, manifest.id, needs)
+    except (CapabilityDenied, ScopeMissing) as refusal:
+        raise CapabilityFailure(refusal.detail, code=refusal.code) from None
 
 
 def _validated(manifest: Manifest, output: BaseModel) -> dict[str, Any]:

@@ -29,6 +29,9 @@ class Held(Protocol):
     def ask_to_cancel(self) -> None:
         """Cancellation was asked for."""
 
+    def mark_caller_gone(self) -> None:
+        """The caller behind the job may do nothing any more."""
+
     def mark_lost(self) -> None:
         """The lease is gone."""
 
@@ -103,6 +106,8 @@ class Heartbeat:
                     attempt.mark_lost()
             elif beat.cancel_requested:
                 attempt.ask_to_cancel()
+            elif beat.is_caller_gone:
+                attempt.mark_caller_gone()
 
     def _give_up_if_late(self, held: dict[tuple[UUID, int], Held], error: Exception) -> None:
         late_seconds = monotonic() - self._last_success

@@ -9,8 +9,10 @@ from sqlalchemy.orm import Session
 
 from core.capability import Manifest
 from core.jobs.records import JobRecord, NewJob
+from core.jobs.repository import caller_of
 from core.jobs.service import JobService
 from core.jobs.states import Priority
+from core.keys.authority import act_for
 from core.keys.principal import Principal
 from core.kit.db import Database
 from core.kit.errors import NotFound, WaybillError
@@ -71,6 +73,7 @@ def _start(session: Session, jobs: JobService, run: ShadowRun) -> None:
         capability=shown.capability,
         pool=manifest.pool,
         input=given,
+        needs=manifest.needs(given),
         metadata=shown.metadata,
         priority=Priority.LOW,
         deadline_seconds=manifest.deadline_seconds,
@@ -80,9 +83,9 @@ def _start(session: Session, jobs: JobService, run: ShadowRun) -> None:
         reserve_usd=limits.max_cost_usd,
         shadow_arm_id=run.arm_id,
     )
-    # The key that asked for the job limits and pays; what is done is done in the dispatcher's name.
-    principal = Principal(run.organization_id, run.project_id, shown.key_id, frozenset(), "dispatcher")
     try:
+        # The key that asked for the job limits and pays; what is done is done in the dispatcher's name.
+        principal = act_for(run.organization_id, run.project_id, caller_of(session, run.job_id), "dispatcher")
         with session.begin_nested():
             made = jobs.submit(session, principal, new)
     except WaybillError as refusal:

@@ -22,7 +22,7 @@ from api.audit.schemas import (
 from api.deps import get_runtime
 from api.jobs.schemas import clamp
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
-from api.routing import caller, new_router, requires, scope_missing
+from api.routing import caller, new_router, require_scope, requires
 from api.times import Moment
 from core.audit import anchors, service
 from core.audit.documents import Record
@@ -119,8 +119,7 @@ async def verify_audit(
     ] = _VERIFY_MOST,
 ) -> Response:
     """The state of the trail."""
-    if _ORGANIZATION_WIDE not in caller(request).scopes:
-        raise scope_missing(_ORGANIZATION_WIDE)
+    require_scope(caller(request), _ORGANIZATION_WIDE)
     report = await get_runtime(request).in_thread(_verify, request, after_seal, most_records)
     return respond_json(report.as_json())
 

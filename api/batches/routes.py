@@ -16,7 +16,7 @@ from api.jobs.submitting import receiver
 from api.knowledge_bases.routes import Cursor, Limit
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.problem import invalid
-from api.routing import caller, new_router, requires
+from api.routing import caller, new_router, require_scope, requires
 from core.batches.errors import LinesInvalid
 from core.batches.records import BatchLine, BatchRecord, BatchState, NewBatch
 from core.batches.validation import LineValidator
@@ -63,8 +63,10 @@ def _create(request: Request, body: CreateBatch, identity: IdempotentRequest | N
         if principal.may_use(name) and manifest.scopes <= principal.scopes
     )
     file_id = None if body.input_file_id is None else parse_id(FILE, body.input_file_id, "file")
+    if file_id is not None:
+        require_scope(principal, "files:read")
     new = NewBatch(
-        lines=_checked(body, allowed),
+        lines=_checked(body, allowed, principal.scopes),
         input_file_id=file_id,
         capability=body.capability,
         allowed=allowed,
@@ -85,7 +87,7 @@ def _create(request: Request, body: CreateBatch, identity: IdempotentRequest | N
     return carry_out(request, identity, produce)
 
 
-def _checked(body: CreateBatch, allowed: frozenset[str]) -> list[BatchLine]:
+def _checked(body: CreateBatch, allowed: frozenset[str], scopes: frozenset[str]) -> list[BatchLine]:
     """The lines of the request. Raises `LinesInvalid` with everything that is wrong, and for the batch's own name."""
     offered = manifests()
     if body.capability is not None and body.capability not in allowed:
@@ -95,6 +97,7 @@ def _checked(body: CreateBatch, allowed: frozenset[str]) -> list[BatchLine]:
     validator = LineValidator(
         offered,
         allowed,
+        scopes,
         default=body.capability,
         shared_metadata=body.metadata,
         needs_cap=body.max_cost_usd is not None and body.max_line_cost_usd is None,

@@ -61,7 +61,7 @@ def _give(request: Request, job_id: UUID, body: GiveInput, identity: IdempotentR
     resumed: list[JobRecord] = []
 
     def produce(session: Session) -> Answer:
-        job, goes_on = questions.answer(session, principal, job_id, body.key, body.value)
+        job, goes_on = questions.answer(session, principal, job_id, body.key, body.value, runtime.settings.four_eyes)
         if goes_on:
             resumed.append(job)
         return Answer(200, dumps(to_wire(job)))

@@ -22,6 +22,7 @@ from api.routing import caller, new_router, requires
 from api.times import Moment
 from core.jobs.records import JobFilter, JobRecord, NewJob
 from core.jobs.states import JobState
+from core.keys import authority
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.keys.principal import Principal
 from core.kit.errors import Gone
@@ -73,7 +74,8 @@ async def submit_job(request: Request, body: SubmitJob) -> Response:
     """Accept a job, and wait for its end when the client prefers to."""
     runtime, principal = get_runtime(request), caller(request)
     manifest = find_manifest(body.capability, principal)
-    check_input(manifest, body.input)
+    needs = check_input(manifest, body.input)
+    authority.require(principal, manifest.id, needs)
     wait_seconds = parse_wait(request.headers.get("prefer"), runtime.settings.api_wait_max_seconds)
     identity = identify_request(request, await request.body())
     webhook = None if body.webhook is None else await runtime.in_thread(_receiver, runtime, principal, body.webhook)
@@ -81,6 +83,7 @@ async def submit_job(request: Request, body: SubmitJob) -> Response:
         capability=manifest.id,
         pool=manifest.pool,
         input=body.input,
+        needs=needs,
         metadata=body.metadata,
         priority=body.priority,
         run_at=body.run_at,

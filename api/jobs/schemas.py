@@ -176,6 +176,9 @@ class OpenQuestion(BaseModel):
     details: dict[str, Any] | None = Field(description="What the person should know before answering.")
     asked_at: datetime
     due_at: datetime = Field(description="When the job goes on without an answer.")
+    approves: Literal["write", "money"] | None = Field(
+        description="What a yes lets happen. Somebody else than who submitted the job may have to say it."
+    )
 
 
 class JobWithResult(Job):
@@ -245,6 +248,7 @@ def _question(asked: Question) -> dict[str, Any]:
         "details": asked.details,
         "asked_at": isoformat(asked.asked_at),
         "due_at": isoformat(asked.due_at),
+        "approves": asked.approves,
     }
 
 

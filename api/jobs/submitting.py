@@ -7,11 +7,10 @@ from pydantic import ValidationError
 
 from api.deps import Runtime
 from api.problem import field_problems, invalid
-from api.routing import scope_missing
 from core.capability import Manifest
 from core.jobs.records import JobRecord
 from core.jobs.service import queued_event
-from core.keys.errors import CapabilityDenied
+from core.keys import authority
 from core.keys.principal import Principal
 from core.kit.metrics import JOBS_SUBMITTED
 from core.webhooks.errors import TargetRefused
@@ -32,17 +31,17 @@ def find_manifest(capability: str, principal: Principal) -> Manifest:
         )
         refusal.code = "capability_unknown"
         raise refusal
-    if not principal.may_use(capability):
-        raise CapabilityDenied(f"this key is not for the capability {capability}", capability=capability)
-    for scope in sorted(manifest.scopes - principal.scopes):
-        raise scope_missing(scope)
+    authority.require(principal, capability, manifest.scopes)
     return manifest
 
 
-def check_input(manifest: Manifest, given: dict[str, Any], root: tuple[str, ...] = ("body", "input")) -> None:
-    """Raises `Unprocessable` that names the fields, below `root`, which are not as the capability's schema says."""
+def check_input(manifest: Manifest, given: dict[str, Any], root: tuple[str, ...] = ("body", "input")) -> frozenset[str]:
+    """The scopes that this input needs (`NewJob.needs`).
+
+    Raises `Unprocessable` that names the fields, below `root`, which are not as the capability's schema says.
+    """
     try:
-        manifest.input.model_validate(given)
+        return manifest.needs(given)
     except ValidationError as error:
         raise invalid(field_problems(error.errors(include_input=False, include_url=False), root)) from None
 

@@ -77,6 +77,7 @@ def new_job(manifest: Manifest, given: dict[str, Any], metadata: dict[str, str])
         capability=manifest.id,
         pool=manifest.pool,
         input=given,
+        needs=manifest.needs(given),
         metadata=metadata,
         deadline_seconds=manifest.deadline_seconds,
         max_attempts=manifest.max_attempts,

@@ -79,7 +79,11 @@ class ProjectStream(LiveStream):
         return False
 
     async def _send_page(self, send: Send, page: EventPage) -> None:
-        frames = [found.frame() for found in page.events if found.place > self._last and self._wanted.admits(found)]
+        frames = [
+            found.frame()
+            for found in page.events
+            if found.place > self._last and self._principal.may_use(found.capability) and self._wanted.admits(found)
+        ]
         if frames:
             await self._write(send, b"".join(frames))
         self._last = max(self._last, page.end)

@@ -13,7 +13,7 @@ from api.deps import get_runtime
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.problem import invalid
 from api.prompts.schemas import AddPrompt, Prompt, PromptPage, to_wire
-from api.routing import caller, new_router, requires, scope_missing
+from api.routing import caller, new_router, require_scope, requires
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import PROMPT, encode
 from core.registry.prompts import service
@@ -51,8 +51,8 @@ async def add_prompt(request: Request, body: AddPrompt) -> Response:
     if (body.text is None) == (body.digest is None) or (body.digest is not None and not body.activate):
         message = "send the text of a new version, or with activate the digest of an earlier one"
         raise invalid([{"path": "body.text", "code": "prompt_invalid", "message": message}])
-    if body.activate and _PROMOTE not in caller(request).scopes:
-        raise scope_missing(_PROMOTE)
+    if body.activate:
+        require_scope(caller(request), _PROMOTE)
     identity = identify_request(request, await request.body())
     return respond_answer(await get_runtime(request).in_thread(_add, request, body, identity))
 

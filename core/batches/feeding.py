@@ -18,7 +18,8 @@ from core.batches.work import OpenBatch, QueuedLine
 from core.capability import Manifest
 from core.jobs.records import JobRecord, NewJob
 from core.jobs.service import JobService
-from core.keys.repository import is_revoked
+from core.keys.errors import KeyRevoked, NotAMember
+from core.keys.principal import Principal
 from core.kit.db import Database
 from core.kit.errors import RateLimited, WaybillError
 from core.kit.logging import get_logger
@@ -80,17 +81,20 @@ def _advance(  # noqa: PLR0917 - one call, a few lines above
         done.moved += repository.end_queued(
             session, organization_id, batch_id, LineState.EXPIRED, LineError.DEADLINE, told
         )
-    elif batch.state is BatchState.IN_PROGRESS and batch.key_id and is_revoked(session, organization_id, batch.key_id):
-        told = "the key that asked for this batch was revoked before this line was started"
-        done.moved += repository.end_queued(
-            session, organization_id, batch_id, LineState.FAILED, LineError.KEY_REVOKED, told
-        )
-    elif batch.state is BatchState.IN_PROGRESS and batch.is_due:
-        if done.moved:
-            batch = work.read(session, organization_id, batch_id, lock=False)
-        fed = _Portion(session, jobs, offered, batch).feed(window)
-        done.moved += fed.moved
-        done.made += fed.made
+    elif batch.state is BatchState.IN_PROGRESS:
+        try:
+            caller = batch.acting()
+        except (KeyRevoked, NotAMember) as gone:
+            done.moved += repository.end_queued(
+                session, organization_id, batch_id, LineState.FAILED, LineError(gone.code), gone.detail
+            )
+        else:
+            if batch.is_due:
+                if done.moved:
+                    batch = work.read(session, organization_id, batch_id, lock=False)
+                fed = _Portion(session, jobs, offered, batch, caller).feed(window)
+                done.moved += fed.moved
+                done.made += fed.made
     if done.moved or batch.settled == batch.total:
         work.finalize(session, batch_id, _outcome(session, batch))
     return done
@@ -105,8 +109,16 @@ def _outcome(session: Session, batch: OpenBatch) -> BatchState:
 class _Portion:
     """One portion of one batch, in a transaction that holds it."""
 
-    def __init__(self, session: Session, jobs: JobService, offered: Mapping[str, Manifest], batch: OpenBatch) -> None:
+    def __init__(
+        self,
+        session: Session,
+        jobs: JobService,
+        offered: Mapping[str, Manifest],
+        batch: OpenBatch,
+        caller: Principal,
+    ) -> None:
         self._session = session
+        self._caller = caller
         self._jobs = jobs
         self._offered = offered
         self._batch = batch
@@ -130,7 +142,7 @@ class _Portion:
                 break
             try:
                 with self._session.begin_nested():
-                    made = self._jobs.submit(self._session, batch.principal, self._job(line, manifest))
+                    made = self._jobs.submit(self._session, self._caller, self._job(line, manifest))
             except (RateLimited, QuotaExceeded, BudgetExhausted) as refusal:
                 seconds = float(refusal.retry_after_seconds or _DELAY_SECONDS)
                 work.delay(self._session, batch.id, refusal.code, min(seconds, _DELAY_MAX_SECONDS))
@@ -188,6 +200,7 @@ class _Portion:
             capability=manifest.id,
             pool=manifest.pool,
             input=line.input,
+            needs=manifest.needs(line.input),
             metadata={**batch.metadata, **(line.metadata or {})},
             priority=batch.priority,
             deadline_at=batch.deadline_at,

@@ -13,8 +13,10 @@ from core.batches.validation import LINE_MAX_BYTES, LineValidator
 from core.batches.work import OpenBatch
 from core.capability import Manifest
 from core.files import repository as files
+from core.keys.errors import KeyRevoked, NotAMember
 from core.kit.blob import BlobNotFound, BlobStore
 from core.kit.db import Database
+from core.kit.errors import WaybillError
 from core.kit.logging import get_logger
 
 _LINES_AT_ONCE = 500
@@ -49,7 +51,11 @@ def _look(
         found = None if batch.input_file_id is None else files.get(session, batch.principal, batch.input_file_id)
     if batch.state is not BatchState.VALIDATING:
         return 0
-    validator = _validator(batch, offered)
+    try:
+        scopes = batch.acting().scopes
+    except (KeyRevoked, NotAMember) as gone:
+        return _refuse(database, batch, gone)
+    validator = _validator(batch, offered, scopes)
     try:
         for number, raw in () if found is None else _lines(blobs.open(found.blob_key)):
             if validator.total + validator.bad_lines == LINES_MAX:
@@ -66,17 +72,24 @@ def _look(
         with database.tenant(organization_id) as session:
             work.refuse(session, batch_id, validator.problems, validator.bad_lines)
         return 1
-    _write(database, batch, _accepted(_validator(batch, offered), blobs.open(found.blob_key)))
+    _write(database, batch, _accepted(_validator(batch, offered, scopes), blobs.open(found.blob_key)))
     with database.tenant(organization_id) as session:
         if not work.accept(session, batch_id, validator.total):
             work.forget_lines(session, organization_id, batch_id)
     return 1
 
 
-def _validator(batch: OpenBatch, offered: Mapping[str, Manifest]) -> LineValidator:
+def _refuse(database: Database, batch: OpenBatch, refusal: WaybillError) -> int:
+    with database.tenant(batch.organization_id) as session:
+        work.refuse(session, batch.id, [LineProblem(1, "", refusal.code, refusal.detail)], 1)
+    return 1
+
+
+def _validator(batch: OpenBatch, offered: Mapping[str, Manifest], scopes: frozenset[str]) -> LineValidator:
     return LineValidator(
         offered,
         batch.allowed,
+        scopes,
         default=batch.capability,
         shared_metadata=batch.metadata,
         needs_cap=batch.max_cost_usd is not None and batch.max_line_cost_usd is None,

@@ -53,6 +53,9 @@ class BatchRow(Base):
     organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
     project_id: Mapped[UUID]
     key_id: Mapped[UUID | None]
+    # As of jobs: the caller, and a person's scopes.
+    submitted_by: Mapped[str | None] = mapped_column(TEXT)
+    grants: Mapped[list[str] | None] = mapped_column(ARRAY(TEXT))
     state: Mapped[str] = mapped_column(TEXT)
     outcome: Mapped[str | None] = mapped_column(TEXT)
     capability: Mapped[str | None] = mapped_column(TEXT)

@@ -52,6 +52,7 @@ class LineError(StrEnum):
     DEADLINE = "deadline"
     CAPABILITY_UNKNOWN = "capability_unknown"
     KEY_REVOKED = "key_revoked"
+    NOT_A_MEMBER = "not_a_member"
 
 
 class LineRule(StrEnum):
@@ -66,6 +67,7 @@ class LineRule(StrEnum):
     CUSTOM_ID = "custom_id"
     MISSING = "missing"
     CAPABILITY_UNKNOWN = "capability_unknown"
+    SCOPE_MISSING = "scope_missing"
     CAPABILITY_DENIED = "capability_denied"
     MAX_LINE_COST_MISSING = "max_line_cost_missing"
     METADATA = "metadata"

@@ -9,7 +9,8 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from core.batches.records import BatchLine, BatchRecord, BatchState, Counts, LineError, LineResult, LineState, NewBatch
-from core.jobs.repository import dump
+from core.jobs.repository import dump, visible_to
+from core.keys.authority import grants_of
 from core.keys.principal import Principal
 from core.kit.db import Executor
 from core.kit.money import ZERO
@@ -23,6 +24,8 @@ _WIDTH = _COLUMNS.count(",") + 1
 
 # Settled lines are counted in the row, live ones from their jobs: as many as a window holds, found by a partial index.
 # One statement, so one moment: the parts always fit together.
+# A key that is narrowed to capabilities sees the batches whose lines can ask for nothing else.
+_VISIBLE = "batches.project_id = :project_id AND coalesce(batches.allowed <@ CAST(:capabilities AS text[]), true)"
 _WITH_LIVE = f"""
 SELECT {", ".join(f"batches.{name.strip()}" for name in _COLUMNS.split(","))},
   batches.total, batches.succeeded, batches.failed, batches.cancelled, batches.expired, batches.cost_usd AS settled_usd,
@@ -39,7 +42,7 @@ FROM batches CROSS JOIN LATERAL (
   FROM batch_lines JOIN jobs ON jobs.id = batch_lines.job_id
   WHERE batch_lines.batch_id = batches.id AND batch_lines.state = 'live'
 ) AS live
-WHERE batches.organization_id = :organization_id AND batches.project_id = :project_id
+WHERE batches.organization_id = :organization_id AND {_VISIBLE}
 """
 _GET = text(f"{_WITH_LIVE} AND batches.id = :id")
 _LIST = text(
@@ -50,12 +53,13 @@ _LIST = text(
 
 _INSERT = text("""
 INSERT INTO batches (id, organization_id, project_id, key_id, state, capability, allowed, priority, max_cost_usd,
-  max_line_cost_usd, deadline_at, metadata, webhook, input_file_id, total, traceparent, started_at)
+  max_line_cost_usd, deadline_at, metadata, webhook, input_file_id, total, traceparent, started_at,
+  submitted_by, grants)
 VALUES (:id, :organization_id, :project_id, :key_id, :state, :capability, :allowed, :priority, :max_cost_usd,
   :max_line_cost_usd,
   coalesce(CAST(:deadline_at AS timestamptz), now() + make_interval(secs => CAST(:deadline_seconds AS float8))),
   CAST(:metadata AS jsonb), CAST(:webhook AS jsonb), :input_file_id, :total, :traceparent,
-  CASE WHEN :state = 'in_progress' THEN now() END)
+  CASE WHEN :state = 'in_progress' THEN now() END, :submitted_by, CAST(:grants AS text[]))
 """)
 _INSERT_LINES = text("""
 INSERT INTO batch_lines (batch_id, line, organization_id, project_id, custom_id, capability, input, metadata)
@@ -66,8 +70,7 @@ FROM unnest(CAST(:lines AS int[]), CAST(:custom_ids AS text[]), CAST(:capabiliti
 """)
 
 _LOCK = text(
-    "SELECT state FROM batches WHERE id = :id AND organization_id = :organization_id AND project_id = :project_id"
-    " FOR NO KEY UPDATE"
+    f"SELECT state FROM batches WHERE id = :id AND organization_id = :organization_id AND {_VISIBLE} FOR NO KEY UPDATE"
 )
 _ASK_TO_CANCEL = text("""
 UPDATE batches SET cancel_requested_at = now(), delayed_reason = NULL,
@@ -112,7 +115,7 @@ ORDER BY line.line LIMIT :limit
 
 
 def _scope(principal: Principal, **given: Any) -> dict[str, Any]:
-    return {"organization_id": principal.organization_id, "project_id": principal.project_id, **given}
+    return {"organization_id": principal.organization_id, **visible_to(principal), **given}
 
 
 def to_record(row: Row[Any]) -> BatchRecord:
@@ -151,6 +154,8 @@ def insert(session: Session, principal: Principal, batch_id: UUID, new: NewBatch
         "input_file_id": new.input_file_id,
         "total": len(new.lines),
         "traceparent": new.traceparent,
+        "submitted_by": principal.submitter,
+        "grants": grants_of(principal),
     }
     session.execute(_INSERT, _scope(principal, **values))
 

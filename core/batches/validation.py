@@ -27,8 +27,9 @@ class _Wrong(Exception):
 class LineValidator:
     """Looks at the lines of one batch in order. Holds every custom_id and the first problems, and no line.
 
-    `offered` are the capabilities that there are, `allowed` those that the caller may ask for, `default` the one of
-    lines that name none. `shared_metadata` goes with every line's own. `needs_cap`: the batch has a cap and its lines
+    `offered` are the capabilities that there are, `allowed` those that the caller may ask for, `scopes` what it holds
+    for what their inputs name, `default` the capability of lines that name none.
+    `shared_metadata` goes with every line's own. `needs_cap`: the batch has a cap and its lines
     have none, so each capability must say what it sets aside.
     """
 
@@ -36,6 +37,7 @@ class LineValidator:
         self,
         offered: Mapping[str, Manifest],
         allowed: frozenset[str],
+        scopes: frozenset[str],
         *,
         default: str | None,
         shared_metadata: Mapping[str, str],
@@ -43,6 +45,7 @@ class LineValidator:
     ) -> None:
         self._offered = offered
         self._allowed = allowed
+        self._scopes = scopes
         self._default = default
         self._shared_metadata = shared_metadata
         self._needs_cap = needs_cap
@@ -113,7 +116,8 @@ class LineValidator:
         if not isinstance(given, dict):
             raise _Wrong("input", LineRule.OBJECT_EXPECTED, "should be an object: the capability's input")
         metadata = self._metadata(value.get("metadata", {}))
-        manifest.input.model_validate(given)
+        for scope in sorted(manifest.needs(given) - self._scopes):
+            raise _Wrong("input", LineRule.SCOPE_MISSING, f"this key or role lacks the scope {scope}")
         return BatchLine(custom_id, manifest.id, given, metadata)
 
     def _manifest(self, capability: Any) -> Manifest:

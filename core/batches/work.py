@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from core.batches.records import BatchState, LineProblem
 from core.jobs.repository import dump
 from core.jobs.states import Priority
+from core.keys.authority import CALLER_COLUMNS, act_for
 from core.keys.principal import Principal
 
 _LOCK_SPACE = 7_201_954
@@ -27,9 +28,9 @@ _OPEN = text(
     f" ORDER BY id LIMIT {_OPEN_MOST}"
 )
 _TAKE = text(f"SELECT pg_try_advisory_xact_lock({_LOCK_SPACE}, hashtext(CAST(CAST(:id AS uuid) AS text)))")
-_READ = """
-SELECT id, organization_id, project_id, key_id, state, capability, allowed, priority, max_cost_usd, max_line_cost_usd,
-  deadline_at, metadata, input_file_id, total, succeeded + failed + cancelled + expired AS settled,
+_READ = f"""
+SELECT id, organization_id, project_id, {CALLER_COLUMNS}, state, capability, allowed, priority, max_cost_usd,
+  max_line_cost_usd, deadline_at, metadata, input_file_id, total, succeeded + failed + cancelled + expired AS settled,
   cost_usd AS spent_usd, outcome, results_file_id, traceparent, delayed_reason,
   coalesce(deadline_at <= now(), false) AS is_late, next_feed_at <= now() AS is_due
 FROM batches WHERE id = :id AND organization_id = :organization_id
@@ -121,6 +122,9 @@ class OpenBatch:
     organization_id: UUID
     project_id: UUID
     key_id: UUID | None
+    submitted_by: str | None
+    grants: list[str] | None
+    standing: dict[str, Any] | None
     state: BatchState
     capability: str | None
     allowed: frozenset[str]
@@ -142,8 +146,15 @@ class OpenBatch:
 
     @property
     def principal(self) -> Principal:
-        """The key that asked limits and pays; what is done is done in the dispatcher's name."""
+        """Whose batch it is, for reading and writing what is a part of it. Asks for nothing: that is `acting`."""
         return Principal(self.organization_id, self.project_id, self.key_id, frozenset(), "dispatcher")
+
+    def acting(self) -> Principal:
+        """The caller, as far as it may still act: it limits and pays; what is done is done in the dispatcher's name.
+
+        Raises `KeyRevoked` and `NotAMember`.
+        """
+        return act_for(self.organization_id, self.project_id, self, "dispatcher")
 
 
 @dataclass(frozen=True, slots=True)

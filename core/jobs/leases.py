@@ -16,6 +16,7 @@ from core.jobs.records import Beat, Claim, Event
 from core.jobs.repository import COLUMNS, dump, to_record
 from core.jobs.states import JobState, Transition
 from core.jobs.trail import CALLER, audited
+from core.keys.authority import CALLER_COLUMNS
 from core.kit.db import Executor
 
 # How many event ids an attempt may use before it must ask for more; deltas use one each.
@@ -38,7 +39,7 @@ WITH job AS (
   SELECT id, event_last, previous, organization_id, 'job.started', attempt, jsonb_build_object('attempt', attempt)
   FROM job
 )
-SELECT {COLUMNS}, input, input_ref, event_limit, previous, now() AS claimed_at FROM job
+SELECT {COLUMNS}, input, input_ref, event_limit, previous, now() AS claimed_at, {CALLER_COLUMNS} FROM job
 """)
 
 _POOL_IF_LOST = text(
@@ -50,7 +51,9 @@ _BEAT = text("""
 UPDATE jobs SET lease_expires_at = now() + make_interval(secs => CAST(:lease_seconds AS float8))
 FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS int[])) AS held (id, attempt)
 WHERE jobs.id = held.id AND jobs.attempt = held.attempt AND jobs.state = 'running'
-RETURNING jobs.id, jobs.attempt, jobs.cancel_requested_at IS NOT NULL AS cancel_requested
+RETURNING jobs.id, jobs.attempt, jobs.cancel_requested_at IS NOT NULL AS cancel_requested,
+  coalesce(caller_standing(jobs.organization_id, jobs.key_id, jobs.submitted_by) @> '{"ended": true}', false)
+    AS is_caller_gone
 """)
 
 _KEEP = text("""
@@ -131,7 +134,19 @@ def claim(session: Executor, job_id: UUID, worker: str, lease_seconds: float, *,
     if row is None:
         return None
     job = to_record(row)
-    return Claim(job, row.input, row.input_ref, job.event_last, row.event_limit, row.previous, row.claimed_at)
+    return Claim(
+        job,
+        row.input,
+        row.input_ref,
+        job.event_last,
+        row.event_limit,
+        row.previous,
+        row.claimed_at,
+        job.key_id,
+        job.submitted_by,
+        row.grants,
+        row.standing,
+    )
 
 
 def pool_if_lost(session: Executor, job_id: UUID) -> str | None:
@@ -152,7 +167,7 @@ def beat(session: Executor, held: Sequence[tuple[UUID, int]], lease_seconds: flo
             "lease_seconds": lease_seconds,
         },
     )
-    return [Beat(row.id, row.attempt, row.cancel_requested) for row in rows]
+    return [Beat(row.id, row.attempt, row.cancel_requested, row.is_caller_gone) for row in rows]
 
 
 def keep_events(session: Executor, job_id: UUID, attempt: int, events: Sequence[Event]) -> None:

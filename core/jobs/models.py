@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, SmallInteger, text
-from sqlalchemy.dialects.postgresql import ENUM, JSON, JSONB, NUMERIC, TEXT, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, ENUM, JSON, JSONB, NUMERIC, TEXT, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.jobs.conditions import ACTIVE, DUE, IN_FLIGHT
@@ -63,6 +63,10 @@ class Job(Base):
     organization_id: Mapped[UUID]
     project_id: Mapped[UUID]
     key_id: Mapped[UUID | None]
+    # The caller as audit records name it, also of children; None for the platform itself.
+    submitted_by: Mapped[str | None] = mapped_column(TEXT)
+    # A person's scopes at submission; a key's are read anew.
+    grants: Mapped[list[str] | None] = mapped_column(ARRAY(TEXT))
     capability: Mapped[str] = mapped_column(TEXT)
     pool: Mapped[str] = mapped_column(TEXT)
     state: Mapped[JobState] = mapped_column(_STATE, server_default=text("'queued'"))

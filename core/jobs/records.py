@@ -48,6 +48,8 @@ class JobRecord:
     shadow_arm_id: UUID | None = None
     # `core.webhooks.records.JobWebhook.as_json`: the receiver that the job names.
     webhook: dict[str, Any] | None = None
+    # The key or person that asked, as audit records name it; None for the platform itself.
+    submitted_by: str | None = None
     # What the jobs below it cost; only reading one job looks for it.
     children_cost_usd: Decimal = ZERO
 
@@ -88,12 +90,14 @@ class NewJob:
     """What a client asks for, validated.
 
     `deadline_at` wins over `deadline_seconds`, which counts from submission, or from `run_at` when that is later.
-    `reserve_usd` is set aside from every budget at submission; `max_cost_usd` is what the job may never pass.
+    `reserve_usd` is set aside from every budget at submission; `max_cost_usd` is what the job may never pass. `needs`
+    are the scopes that the caller must hold: `core.capability.Manifest.needs` of the input.
     """
 
     capability: str
     pool: str
     input: Mapping[str, Any]
+    needs: frozenset[str] = frozenset()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     priority: Priority = Priority.NORMAL
     run_at: datetime | None = None
@@ -138,6 +142,11 @@ class Claim:
     event_limit: int
     previous: int
     claimed_at: datetime
+    key_id: UUID | None
+    submitted_by: str | None
+    grants: list[str] | None
+    # What `core.keys.authority` needs to know of the caller.
+    standing: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +156,4 @@ class Beat:
     job_id: UUID
     attempt: int
     cancel_requested: bool
+    is_caller_gone: bool

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import Row, TextClause, text
@@ -12,6 +12,7 @@ from core.audit.actions import AuditAction
 from core.jobs.records import Event, JobFilter, JobRecord, NewJob
 from core.jobs.states import CANCEL, JobState, Reason
 from core.jobs.trail import CALLER, actor_parameters, audited, digest_of
+from core.keys.authority import CALLER_COLUMNS, Submitted, grants_of
 from core.keys.principal import Principal
 from core.kit.db import Executor, Step
 from core.kit.json_values import dumps
@@ -20,9 +21,13 @@ COLUMNS = (
     "id, organization_id, project_id, key_id, capability, pool, state, reason, error, priority, created_at, run_at,"
     " deadline_at, dispatched_at, started_at, finished_at, cancel_requested_at, attempt, failures, max_attempts,"
     " parent_id, root_id, traceparent, metadata, usage, cost_usd, max_cost_usd, event_last,"
-    " payload_erased_at, shadow_arm_id, webhook"
+    " payload_erased_at, shadow_arm_id, webhook, submitted_by"
 )
 _WIDTH = COLUMNS.count(",") + 1
+
+# Which jobs a caller may see: those of its project and, for a key that is narrowed to capabilities, of those. The one
+# place that says so: whoever finds a job for a caller finds it through this.
+VISIBLE = "project_id = :project_id AND (CAST(:capabilities AS text[]) IS NULL OR capability = ANY(:capabilities))"
 
 _SUBMITTED = audited(
     AuditAction.JOB_SUBMIT,
@@ -34,14 +39,14 @@ _SUBMIT = text(f"""
 WITH job AS (
   INSERT INTO jobs (id, organization_id, project_id, key_id, capability, pool, priority, run_at, deadline_at,
     max_attempts, max_cost_usd, parent_id, root_id, traceparent, metadata, input, input_ref, input_digest,
-    webhook, shadow_arm_id, batch_id)
+    webhook, shadow_arm_id, batch_id, submitted_by, grants)
   VALUES (:id, :organization_id, :project_id, :key_id, :capability, :pool, :priority,
     coalesce(CAST(:run_at AS timestamptz), now()),
     coalesce(CAST(:deadline_at AS timestamptz),
       greatest(CAST(:run_at AS timestamptz), now()) + make_interval(secs => CAST(:deadline_seconds AS float8))),
     :max_attempts, :max_cost_usd, :parent_id, :root_id, :traceparent,
     CAST(:metadata AS jsonb), CAST(:input AS json), :input_ref, :input_digest,
-    CAST(:webhook AS jsonb), :shadow_arm_id, :batch_id)
+    CAST(:webhook AS jsonb), :shadow_arm_id, :batch_id, :submitted_by, CAST(:grants AS text[]))
   RETURNING {COLUMNS}
 ), {_SUBMITTED}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
@@ -55,12 +60,11 @@ _COST_BELOW = (
     "CASE WHEN EXISTS (SELECT FROM job_children WHERE parent_id = jobs.id) THEN jobs_cost_below(jobs.id) ELSE 0 END"
     " AS children_cost_usd"
 )
-_GET = text(f"SELECT {COLUMNS}, {_COST_BELOW} FROM jobs WHERE id = :id AND project_id = :project_id")
+_GET = text(f"SELECT {COLUMNS}, {_COST_BELOW} FROM jobs WHERE id = :id AND {VISIBLE}")
 _GET_PAYLOADS = text(
-    f"SELECT {COLUMNS}, {_COST_BELOW}, input, input_ref, result, result_ref FROM jobs"
-    " WHERE id = :id AND project_id = :project_id"
+    f"SELECT {COLUMNS}, {_COST_BELOW}, input, input_ref, result, result_ref FROM jobs WHERE id = :id AND {VISIBLE}"
 )
-_LOCK = text("SELECT state FROM jobs WHERE id = :id AND project_id = :project_id FOR UPDATE")
+_LOCK = text(f"SELECT state FROM jobs WHERE id = :id AND {VISIBLE} FOR UPDATE")
 
 _CANCEL_IDLE = text(f"""
 WITH job AS (
@@ -83,11 +87,22 @@ WITH job AS (
 SELECT {COLUMNS} FROM job
 """)
 
+_CALLER = text(f"SELECT {CALLER_COLUMNS} FROM jobs WHERE id = :id")
+
 _EVENT_COLUMNS = "job_id, id, previous, type, attempt, data, created_at"
 _EVENTS = text(
     f"SELECT {_EVENT_COLUMNS} FROM job_events WHERE job_id = :job_id AND organization_id = :organization_id"
     " AND id > :after ORDER BY id LIMIT :limit"
 )
+
+
+def visible_to(principal: Principal) -> dict[str, Any]:
+    """The parameters that `VISIBLE` names."""
+    capabilities = principal.capabilities
+    return {
+        "project_id": principal.project_id,
+        "capabilities": None if capabilities is None else sorted(capabilities),
+    }
 
 
 def to_record(row: Row[Any]) -> JobRecord:
@@ -139,6 +154,8 @@ def insertion(principal: Principal, job_id: UUID, new: NewJob, input_ref: str | 
             "webhook": dump(new.webhook),
             "shadow_arm_id": new.shadow_arm_id,
             "batch_id": new.batch_id,
+            "submitted_by": principal.submitter,
+            "grants": grants_of(principal),
             "event": dump({"capability": new.capability, "priority": str(new.priority)}),
         },
     )
@@ -146,17 +163,22 @@ def insertion(principal: Principal, job_id: UUID, new: NewJob, input_ref: str | 
 
 def get(session: Executor, principal: Principal, job_id: UUID) -> JobRecord | None:
     """The job, or None when the project has no such job."""
-    row = session.execute(_GET, {"id": job_id, "project_id": principal.project_id}).one_or_none()
+    row = session.execute(_GET, {"id": job_id, **visible_to(principal)}).one_or_none()
     return None if row is None else to_record_with_children(row)
 
 
 def get_payloads(session: Executor, principal: Principal, job_id: UUID) -> Row[Any] | None:
     """The job's row followed by input, input_ref, result and result_ref."""
-    return session.execute(_GET_PAYLOADS, {"id": job_id, "project_id": principal.project_id}).one_or_none()
+    return session.execute(_GET_PAYLOADS, {"id": job_id, **visible_to(principal)}).one_or_none()
+
+
+def caller_of(session: Executor, job_id: UUID) -> Submitted:
+    """Whom the job was asked for by, and what that caller holds now: what `act_for` takes."""
+    return cast("Submitted", session.execute(_CALLER, {"id": job_id}).one())
 
 
 def _listing(where: JobFilter, *, after_cursor: bool) -> TextClause:
-    clauses = ["project_id = :project_id", f"shadow_arm_id IS {'NOT ' if where.shadows else ''}NULL"]
+    clauses = [VISIBLE, f"shadow_arm_id IS {'NOT ' if where.shadows else ''}NULL"]
     if after_cursor:
         clauses.append("id < :cursor")
     if where.states:
@@ -181,7 +203,7 @@ def list_jobs(
     rows = session.execute(
         _listing(where, after_cursor=cursor is not None),
         {
-            "project_id": principal.project_id,
+            **visible_to(principal),
             "cursor": cursor,
             "states": [state.value for state in where.states],
             "capability": where.capability,
@@ -196,7 +218,7 @@ def list_jobs(
 
 def cancel(session: Session, principal: Principal, job_id: UUID) -> JobRecord | None:
     """Cancel an idle job at once, ask a running one to stop, leave an ended one as it is. None: no such job."""
-    scope = {"id": job_id, "project_id": principal.project_id}
+    scope = {"id": job_id, **visible_to(principal)}
     state = session.execute(_LOCK, scope).scalar_one_or_none()
     if state is None:
         return None

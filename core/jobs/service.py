@@ -10,6 +10,7 @@ from core.jobs import repository
 from core.jobs.records import Event, JobFilter, JobRecord, NewJob
 from core.jobs.states import CANCEL, JobState, Priority
 from core.jobs.suspension import repository as suspensions
+from core.keys import authority
 from core.keys.principal import Principal
 from core.kit.blob import BlobNotFound, BlobStore
 from core.kit.db import Executor, execute_all
@@ -61,11 +62,13 @@ class JobService:
     def submit(self, session: Executor, principal: Principal, new: NewJob) -> JobRecord:
         """Count, reserve for, and write a queued job with its first event and its audit record: one transaction.
 
-        Raises `QuotaExceeded`, `RateLimited` (model tokens) and `BudgetExhausted`; nothing is kept then.
+        Raises `CapabilityDenied` and `ScopeMissing` for what the caller may not ask for, `QuotaExceeded`, `RateLimited`
+        (model tokens) and `BudgetExhausted`; nothing is kept then.
 
         A large input is written to the blob store before the row: if the transaction then fails, an unreferenced blob
         is left behind, never a job without its input.
         """
+        authority.require(principal, new.capability, new.needs)
         job_id = new_id()
         reference = self.payloads.put(job_id, "input", new.input)
         steps = [repository.insertion(principal, job_id, new, reference)]

@@ -90,6 +90,8 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(TIMESTAMP(timezone=True))
     last_used_at: Mapped[datetime | None] = mapped_column(TIMESTAMP(timezone=True))
     replaced_by: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    # The key or member that made it, and so has seen it; None for the command line.
+    created_by: Mapped[str | None] = mapped_column(TEXT)
 
 
 class IdempotencyKey(Base):

@@ -11,7 +11,8 @@ class Principal:
     """A caller. Every query is scoped by `organization_id` and, where rows belong to a project, by `project_id`.
 
     `actor_id` is what audit records name: the id of a key or member, or a digest of a subject, never a name or address.
-    `capabilities` are those it may ask for; None means all. `ends_at` is when a token stops being good, in Unix
+    `capabilities` are those it may ask for, and whose jobs it may see; None means all. `asked_by` is the caller for
+    whom a worker or the dispatcher carries on. `ends_at` is when a token stops being good, in Unix
     seconds; a key's end is asked for, because it may come sooner.
     """
 
@@ -24,11 +25,17 @@ class Principal:
     capabilities: frozenset[str] | None = None
     is_project_archived: bool = False
     ends_at: float | None = field(default=None, compare=False)
+    asked_by: str | None = None
 
     @property
     def actor(self) -> Actor:
         """The caller as audit records name it."""
         return Actor(self.actor_kind, self.actor_id)
+
+    @property
+    def submitter(self) -> str | None:
+        """The key or person that asks, also where somebody else carries on for it; None for the platform itself."""
+        return self.actor_id if self.actor_kind in {"key", "user"} else self.asked_by
 
     @property
     def has_project(self) -> bool:

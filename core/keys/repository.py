@@ -19,8 +19,8 @@ _KEY = (
 _WITHIN = "organization_id = :organization_id AND (CAST(:project_id AS uuid) IS NULL OR project_id = :project_id)"
 
 _INSERT_KEY = text(
-    "INSERT INTO api_keys (id, organization_id, project_id, name, prefix, hash, scopes, expires_at)"
-    " VALUES (:id, :organization_id, :project_id, :name, :prefix, :hash, :scopes,"
+    "INSERT INTO api_keys (id, organization_id, project_id, name, prefix, hash, scopes, created_by, expires_at)"
+    " VALUES (:id, :organization_id, :project_id, :name, :prefix, :hash, :scopes, :created_by,"
     f" now() + CAST(:expires_in AS interval)) RETURNING {_KEY}"
 )
 _KEY_BY_HASH = text(
@@ -47,7 +47,17 @@ _REPLACE = text(
     "UPDATE api_keys SET replaced_by = :new_id, expires_at = least(expires_at, now() + CAST(:overlap AS interval))"
     " WHERE id = :id AND organization_id = :organization_id"
 )
-_REVOKED = text("SELECT revoked_at IS NOT NULL FROM api_keys WHERE id = :id AND organization_id = :organization_id")
+# From a key to those that made it, and to those that it replaced or that replaced it.
+_OF_ONE_HAND = text("""
+WITH RECURSIVE line AS (
+  SELECT id, created_by, replaced_by FROM api_keys WHERE id = :id AND organization_id = :organization_id
+  UNION
+  SELECT key.id, key.created_by, key.replaced_by FROM line JOIN api_keys AS key
+    ON key.organization_id = :organization_id
+    AND (typeid('key', key.id) = line.created_by OR key.replaced_by = line.id OR key.id = line.replaced_by)
+)
+SELECT EXISTS (SELECT FROM line WHERE typeid('key', id) = :caller OR created_by = :caller)
+""")
 _ENDED = text(
     "SELECT id FROM api_keys WHERE id = ANY(CAST(:ids AS uuid[])) AND (revoked_at IS NOT NULL OR expires_at <= now())"
 )
@@ -154,6 +164,7 @@ def insert_key(
     digest: bytes,
     scopes: Sequence[str],
     expires_in: timedelta | None,
+    created_by: str | None = None,
 ) -> ApiKey:
     """Store a key's keyed hash; `expires_in` counts from the database's now."""
     row = session.execute(
@@ -167,6 +178,7 @@ def insert_key(
             "hash": digest,
             "scopes": list(scopes),
             "expires_in": expires_in,
+            "created_by": created_by,
         },
     ).one()
     return ApiKey(*row)
@@ -239,10 +251,10 @@ def replace_key(session: Executor, organization_id: UUID, key_id: UUID, new_id: 
     session.execute(_REPLACE, {"id": key_id, "organization_id": organization_id, "new_id": new_id, "overlap": overlap})
 
 
-def is_revoked(session: Executor, organization_id: UUID, key_id: UUID) -> bool:
-    """Whether somebody has taken the key away; one that only expired, or was rotated, has not been."""
-    values = {"id": key_id, "organization_id": organization_id}
-    return bool(session.execute(_REVOKED, values).scalar_one_or_none())
+def is_of_one_hand(session: Executor, organization_id: UUID, key_id: UUID, caller: str) -> bool:
+    """Whether `caller`, a key or member by its API id, is the key, made it, or holds one that replaced the other."""
+    values = {"id": key_id, "organization_id": organization_id, "caller": caller}
+    return bool(session.execute(_OF_ONE_HAND, values).scalar_one())
 
 
 def ended_keys(session: Executor, key_ids: Sequence[UUID]) -> list[UUID]:

@@ -51,12 +51,14 @@ _KEYS = """
 ## Keys
 
 * A new key holds {working}, unless `--scope`, `--role` or `scopes` ask for more.
-* `capability:<id>` in the list narrows a key to that capability: it is refused others at submit (`capability_denied`).
+* `capability:<id>` in the list narrows a key to that capability: it is refused others at submit (`capability_denied`),
+  and jobs, batches and responses of others do not exist for it, whatever it asks about them (404).
   A key may be narrowed to several; without any it may ask for all. With nothing else in the list it holds the scopes
   above.
 * Nobody hands on more than they hold: whoever issues, rotates or revokes a key, or gives or takes a role, needs every
   scope and capability of it (`scope_exceeded`). So an admin makes no owner, and cannot take over an owner's key by
   rotating it.
+* A job does no more than the key behind it: [what a job may do](jobs.md#what-a-job-may-do).
 * A key sees the keys of its own project. `projects:read` shows those of the organization's other projects,
   `projects:write` administers them.
 * A key of an archived project can read, and is refused everything else (`project_archived`), except where the request

@@ -119,7 +119,7 @@ class KeyService:
         _require_future(expires_in)
         where = self._project(session, principal, project_id)
         require_covers(principal, wanted, "issue a key with these scopes")
-        issued = self._insert(session, principal.organization_id, where, name, wanted, expires_in)
+        issued = self._insert(session, principal.organization_id, where, name, wanted, expires_in, principal.submitter)
         _record_created(session, issued, principal.actor)
         return issued
 
@@ -179,7 +179,9 @@ class KeyService:
         if old.state != "active":
             raise KeyNotActive(f"this key is {old.state}; only an active key can be rotated", state=old.state)
         lives = None if old.expires_at is None else old.expires_at - old.created_at
-        issued = self._insert(session, old.organization_id, old.project_id, old.name, old.scopes, lives)
+        issued = self._insert(
+            session, old.organization_id, old.project_id, old.name, old.scopes, lives, principal.submitter
+        )
         repository.replace_key(session, old.organization_id, old.id, issued.id, overlap)
         detail = {"replaced_by": encode(KEY, issued.id), "overlap_seconds": int(overlap.total_seconds())}
         _record(session, AuditAction.KEY_ROTATE, old, principal.actor, detail)
@@ -221,6 +223,7 @@ class KeyService:
         name: str,
         scopes: Sequence[str],
         expires_in: timedelta | None,
+        created_by: str | None = None,
     ) -> IssuedKey:
         generated = generate_key()
         made = repository.insert_key(
@@ -232,6 +235,7 @@ class KeyService:
             digest=self._hasher.digest(generated.plaintext),
             scopes=scopes,
             expires_in=expires_in,
+            created_by=created_by,
         )
         return IssuedKey(made, generated.plaintext)
 

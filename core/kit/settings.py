@@ -224,7 +224,12 @@ class Settings(BaseSettings):
         60_000,
         ge=0,
         le=10_000_000,
-        description="Default rate of a key, or of a person; a limit set for the key replaces it. 0 means none.",
+        description="Rate of a key, or of a person; a limit set for the key may be lower. 0 means none.",
+    )
+
+    four_eyes: tuple[Literal["write", "money"], ...] = Field(
+        ("money",),
+        description="JSON list of effects that the key or person who asked for a job may not approve; `[]` lets them.",
     )
 
     extra_capabilities: list[str] = Field(

@@ -1,5 +1,6 @@
 """Renders the reference of settings: ``python -m core.kit.settings_reference > docs/reference/settings.md``."""
 
+import json
 import sys
 from typing import Any
 
@@ -33,6 +34,8 @@ def render() -> str:
 def _default(name: str, value: Any) -> str:
     if name == "home":
         return "`~/.local/share/waybill`"
+    if isinstance(value, tuple):
+        return f"`{json.dumps(value)}`"
     return "" if value in (None, PydanticUndefined, []) else f"`{value}`"
 
 

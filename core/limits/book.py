@@ -1,6 +1,7 @@
 """What limits a caller, remembered for at most two seconds, so that a warm request asks Postgres nothing."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from time import monotonic
 from uuid import UUID
 
@@ -11,11 +12,13 @@ from core.kit.settings import Settings
 from core.limits import repository
 from core.limits.errors import PREFIXES
 from core.limits.rates import Bucket
-from core.limits.records import LimitKind
+from core.limits.records import LimitKind, Scope
 
 # A limit takes effect this long after it was set, at the latest.
 REMEMBER_SECONDS = 2.0
 _REMEMBERED_MAX = 10_000
+# What a key has without anybody's setting it.
+_DEFAULTED = ("key", LimitKind.REQUESTS_PER_MINUTE)
 _ORDER = ("person", "key", "project", "organization")
 
 _Caller = tuple[UUID, UUID, UUID | None, str | None]
@@ -50,7 +53,9 @@ class LimitBook:
         until = monotonic() + REMEMBER_SECONDS
         found = repository.in_scope(executor, principal)
         buckets: dict[str, Bucket] = {
-            whose.scope: self._bucket(whose.scope, whose.id, encode(PREFIXES[whose.scope], whose.id), int(value))
+            whose.scope: self._bucket(
+                whose.scope, whose.id, encode(PREFIXES[whose.scope], whose.id), self._under_ceiling(whose.scope, value)
+            )
             for whose, kind, value in found
             if kind is LimitKind.REQUESTS_PER_MINUTE
         }
@@ -72,6 +77,15 @@ class LimitBook:
         if principal.key_id is not None:
             return self._bucket("key", principal.key_id, encode(KEY, principal.key_id), per_minute)
         return self._bucket("person", None, principal.actor_id or "", per_minute)
+
+    def ceiling(self, scope: Scope, kind: LimitKind) -> int | None:
+        """The most that a tenant may set, because the operator allows no more; None when nothing bounds it."""
+        return (self._settings.requests_per_minute or None) if (scope, kind) == _DEFAULTED else None
+
+    def _under_ceiling(self, scope: Scope, value: Decimal) -> int:
+        ceiling = self.ceiling(scope, LimitKind.REQUESTS_PER_MINUTE)
+        # One that was set before the operator's came down.
+        return int(value) if ceiling is None else min(int(value), ceiling)
 
     def forget(self) -> None:
         """Read every limit anew from now on."""

@@ -56,9 +56,14 @@ class LimitService:
         """Set a limit, in force within two seconds; a quota counts what its period has seen already.
 
         `value` is a whole number, or US dollars as text for ``cost_…``. Raises `Unprocessable` for one that is out of
-        range and `NotFound` for what is no project or key of the organisation.
+        range, or above what the operator allows, and `NotFound` for what is no project or key of the organisation.
         """
         exact = checked_value(kind, value)
+        ceiling = self._book.ceiling(whose.scope, kind)
+        if ceiling is not None and exact > ceiling:
+            told = f"at most {ceiling}, which this installation's operator allows a {whose.scope}"
+            problem = {"path": "body.value", "code": "limit_above_ceiling", "message": told}
+            raise Unprocessable(f"body.value: a limit of {kind} is {told}", errors=[problem])
         self._require_scope(session, principal, whose)
         repository.set_limit(session, principal.organization_id, whose, kind, exact)
         facts = {"kind": kind.value, "value": str(format_value(kind, exact))}

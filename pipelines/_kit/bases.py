@@ -14,14 +14,23 @@ _BUILDS = {"local/minilm-l6-v2": frozenset({"local/all-MiniLM-L6-v2-int8"})}
 
 
 def principal_of(ctx: JobContext) -> Principal:
-    """The job's project. What it may do was decided when the job was submitted."""
+    """The job's project. What the job may do there, `JobContext.require` says."""
     return Principal(ctx.organization_id, ctx.project_id, None, frozenset())
 
 
-def open_base(
-    knowledge: KnowledgeService, session: Session, ctx: JobContext, base_id: str, embedding_model: str
+def open_base(  # noqa: PLR0917 - the services that find it, and what is asked for
+    knowledge: KnowledgeService,
+    session: Session,
+    ctx: JobContext,
+    base_id: str,
+    embedding_model: str,
+    scope: str = "knowledge:read",
 ) -> KnowledgeBase:
-    """The base of that API id. Raises `CapabilityFailure` when it is gone or was embedded with another model."""
+    """The base of that API id, for what `scope` allows.
+
+    Raises `CapabilityFailure` when it is gone or was embedded with another model, and when the caller lacks the scope.
+    """
+    ctx.require(scope)
     try:
         base = knowledge.get_base(session, principal_of(ctx), decode(KNOWLEDGE_BASE, base_id))
     except NotFound as error:

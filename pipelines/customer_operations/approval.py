@@ -29,6 +29,7 @@ def ask_person(
             "facts": dict(facts),
         },
         timeout_seconds=timeout_seconds,
+        approves="money",
     )
     if answer.timed_out or answer.value is None:
         return TIMED_OUT, None

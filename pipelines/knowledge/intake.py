@@ -62,7 +62,9 @@ class Intake:
         """
         principal = principal_of(ctx)
         with ctx.transaction() as session:
-            base = open_base(self._knowledge, session, ctx, base_id, self._embedding_model(ctx))
+            base = open_base(
+                self._knowledge, session, ctx, base_id, self._embedding_model(ctx), scope="knowledge:write"
+            )
             if requested is None:
                 return self._knowledge.pending_documents(session, principal, base.id)
             try:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from core.capability import Needs
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE
 
 QUERY_MAX_CHARACTERS = 2000
@@ -28,7 +29,7 @@ def _require_words(text: str) -> str:
     return text
 
 
-KnowledgeBaseId = Annotated[
+_BaseId = Annotated[
     str, Field(pattern=_id_pattern(KNOWLEDGE_BASE), description="Id of the knowledge base.", examples=[_EXAMPLE_BASE])
 ]
 DocumentId = Annotated[
@@ -50,7 +51,7 @@ class Mode(StrEnum):
 class SearchInput(_Strict):
     """A question to a knowledge base."""
 
-    knowledge_base: KnowledgeBaseId
+    knowledge_base: Annotated[_BaseId, Needs("knowledge:read")]
     query: Annotated[str, AfterValidator(_require_words)] = Field(
         min_length=1,
         max_length=QUERY_MAX_CHARACTERS,
@@ -123,7 +124,7 @@ class SearchOutput(_Strict):
 class IngestInput(_Strict):
     """Which documents to read into the knowledge base."""
 
-    knowledge_base: KnowledgeBaseId
+    knowledge_base: Annotated[_BaseId, Needs("knowledge:write")]
     documents: list[DocumentId] | None = Field(
         None,
         min_length=1,

@@ -15,6 +15,7 @@ UNDERSTAND = Manifest(
     input=UnderstandInput,
     output=UnderstandOutput,
     entry="pipelines.multimodal.graph:build",
+    scopes=frozenset({"files:read"}),
     examples=EXAMPLES,
     deadline_seconds=3600,
     price_hint="free with the embedded models; with a model that sees, one call that reads every page",

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from core.capability import Needs
+
 FILES_MAX = 10
 QUESTION_MAX_CHARACTERS = 2000
 _EXAMPLE_FILE = "file_01kb0d3h5we3v9wq2m8c5r6t7x"
@@ -14,6 +16,7 @@ FileId = Annotated[
     Field(
         pattern=r"^file_[0-7][0-9a-hjkmnp-tv-z]{25}$", description="Id of an uploaded file.", examples=[_EXAMPLE_FILE]
     ),
+    Needs("files:read"),
 ]
 
 

@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from core.capability import Manifest
+from core.keys.scopes import SCOPES
 from core.kit.credentials import is_name
 from core.kit.errors import Unavailable
 from core.kit.money import ZERO
@@ -79,6 +80,7 @@ class _Entry(BaseModel):
     deadline_seconds: Annotated[int, Field(ge=1, le=366 * 86_400)] = 3600
     price_hint: str = "what the service costs is not metered"
     reserve_usd: Decimal = ZERO
+    scopes: frozenset[str] = frozenset()
     body: dict[str, Path_] | None = None
     result: Path_ | None = None
 
@@ -87,6 +89,13 @@ class _Entry(BaseModel):
     def _is_a_name(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not is_name(value.get_secret_value()):
             raise ValueError("names a file in WAYBILL_SECRETS_DIR or an environment variable; it is not the key itself")
+        return value
+
+    @field_validator("scopes")
+    @classmethod
+    def _are_scopes(cls, value: frozenset[str]) -> frozenset[str]:
+        if unknown := sorted(value - set(SCOPES)):
+            raise ValueError(f"scopes: not a scope: {', '.join(unknown)}")
         return value
 
     @model_validator(mode="after")
@@ -134,6 +143,7 @@ def _read(path: Path, secrets_dir: Path | None) -> tuple[tuple[Manifest, Remote]
             deadline_seconds=entry.deadline_seconds,
             price_hint=entry.price_hint,
             reserve_usd=entry.reserve_usd,
+            scopes=entry.scopes,
         )
         remote = Remote(
             id=entry.id,

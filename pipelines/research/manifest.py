@@ -16,6 +16,7 @@ REPORT = Manifest(
     output=ReportOutput,
     entry="pipelines.research.graph:build",
     scopes=frozenset({"knowledge:read"}),
+    calls=frozenset({"knowledge.search"}),
     examples=EXAMPLES,
     deadline_seconds=3600,
     price_hint=(

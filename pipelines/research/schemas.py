@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from core.capability import Needs
+
 QUESTION_MAX_CHARACTERS = 1500
 SUB_QUESTIONS_MAX = 8
 BASES_MAX = 5
@@ -27,6 +29,7 @@ KnowledgeBaseId = Annotated[
     Field(
         pattern="^kb_[0-7][0-9a-hjkmnp-tv-z]{25}$", description="Id of the knowledge base.", examples=[_EXAMPLE_BASE]
     ),
+    Needs("knowledge:read"),
 ]
 Origin = Literal["asked", "aspect", "facet", "model"]
 Reason = Literal["nothing_found", "not_in_sources", "not_supported", "search_failed"]

@@ -11,7 +11,8 @@ import pytest
 from api.limits.gate import PATIENCE_SECONDS
 from core.kit.ids import KEY, ORGANIZATION, PROJECT, encode
 from core.kit.settings import Settings
-from tests.factories.api import RunningApi, issue_key, running_api, start_api
+from core.limits.book import LimitBook
+from tests.factories.api import RunningApi, issue_key, principal_of, running_api, start_api
 from tests.factories.tenancy import audit_trail, watch_single_statements
 from tests.factories.waiting import wait_until
 from waybill.stack.valkey import EmbeddedValkey
@@ -115,6 +116,29 @@ def test_limits_are_set_read_changed_and_removed(api: RunningApi) -> None:
         assert client.delete(f"/v1/limits/{project}/jobs_per_day").json()["code"] == "limit_not_found"
     acts = [row["action"] for row in audit_trail(api.settings, key.organization_id) if ":limit:" in row["action"]]
     assert acts == ["api:limit:set"] * 3 + ["api:limit:remove"]
+
+
+def test_no_tenant_lifts_the_operators_rate(settings: Settings) -> None:
+    lowered = settings.model_copy(update={"requests_per_minute": 5000})
+    with running_api(lowered) as api, api.client() as client:
+        own = f"/v1/limits/{encode(KEY, api.key.id)}/requests_per_minute"
+        refused = client.put(own, json={"value": 5001})
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "limit_above_ceiling")
+        assert "5000" in refused.json()["detail"]
+        assert client.put(own, json={"value": 5000}).status_code == 200
+        # A wider bound of the project's takes nothing away from the key's.
+        project = encode(PROJECT, api.key.project_id)
+        client.put(f"/v1/limits/{project}/requests_per_minute", json={"value": 900_000}).raise_for_status()
+        api.runtime.limit_book.forget()
+        assert '"key";q=5000' in client.get("/v1/jobs").headers["ratelimit-policy"]
+    # The operator's comes down below what was set before.
+    with running_api(settings.model_copy(update={"requests_per_minute": 4000})) as api:
+        with api.client() as client:
+            client.put(f"/v1/limits/{encode(KEY, api.key.id)}/requests_per_minute", json={"value": 4000})
+        limits = LimitBook(settings.model_copy(update={"requests_per_minute": 3000}))
+        database = api.runtime.database
+        found = limits.read(database.single_tenant(api.key.organization_id), principal_of(api.key))
+        assert {bucket.scope: bucket.per_minute for bucket in found.buckets}["key"] == 3000
 
 
 @pytest.mark.parametrize(

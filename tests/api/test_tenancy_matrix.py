@@ -240,6 +240,42 @@ def test_a_neighbouring_project_is_closed_to_whoever_does_not_administer_project
         assert len(after[table]) - len(rows) == made.get(table, 0), table
 
 
+def test_a_key_for_another_capability_finds_no_job_batch_or_response(api: RunningApi, victim: Victim) -> None:
+    """Whatever route leads to a job: reading, following, cancelling, answering, rating, correcting, proving it."""
+    before = snapshot(api.settings, victim.key.organization_id)
+    organization, project = MARK, "default"
+    narrowed = issue_key(
+        api.settings, organization=organization, project=project, scopes=(*SCOPES, "capability:other.act")
+    )
+    assert narrowed.project_id == victim.key.project_id
+    of_jobs = {"job_id", "batch_id", "response_id"}
+    asked = 0
+    with api.client(narrowed) as client:
+        for method, path, scope in ROUTES:
+            names = set(re.findall(r"{(\w+)}", path))
+            for case in cases(method, path):
+                named = {name for value in (case.body or {}).values() for name in re.findall(r"{(\w+)}", str(value))}
+                if (names | named) & of_jobs:
+                    answer = send(client, method, path, case, victim.ids)
+                    refused = {case.absent} if names & of_jobs else {case.absent, 403}
+                    assert answer.status_code in refused, f"{method} {path}: {answer.status_code} {answer.text}"
+                elif method == "GET" and "{" not in path and scope in {"jobs:read", "jobs:write"}:
+                    answer = send(client, method, path, case, victim.ids)
+                    assert answer.status_code == 200, f"{method} {path}: {answer.text}"
+                    assert not any(victim.ids[each].partition("_")[2] in answer.text for each in of_jobs), path
+                else:
+                    continue
+                asked += 1
+        assert client.post("/v1/jobs", json={"capability": "probe.act", "input": {}}).status_code == 403
+        own = client.post("/v1/jobs", json={"capability": "other.act", "input": {}}).json()["id"]
+        assert client.get(f"/v1/jobs/{own}").status_code == 200
+        assert client.post(f"/v1/jobs/{own}/cancel").json()["state"] == "cancelled"
+    assert asked >= 20
+    after = snapshot(api.settings, victim.key.organization_id)
+    assert set(before["jobs"]) <= set(after["jobs"])
+    assert before["batches"] == after["batches"]
+
+
 def assert_closed(  # noqa: PLR0917 - one line of the matrix
     method: str, path: str, scope: str, case: Case, role: Role, foreign: httpx.Response, unknown: httpx.Response
 ) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -19,6 +19,7 @@ class Question:
     schema: Mapping[str, Any]
     details: Mapping[str, Any]
     timeout_seconds: int
+    approves: str | None = None
 
 
 @dataclass
@@ -36,12 +37,13 @@ class AskingContext(RecordingContext):
         *,
         details: Mapping[str, Any] | None = None,
         timeout_seconds: int = 86_400,
+        approves: Literal["write", "money"] | None = None,
     ) -> Answer:
         """The answer to `key`, or `JobSuspended` until `answer` was called."""
         if key in self.answers:
             return self.answers[key]
         body = schema if isinstance(schema, Mapping) else schema.model_json_schema()
-        self.questions[key] = Question(question, body, details or {}, timeout_seconds)
+        self.questions[key] = Question(question, body, details or {}, timeout_seconds, approves)
         self.emit("input.required", {"key": key, "question": question})
         raise JobSuspended("input")
 

@@ -23,6 +23,7 @@ class AskInput(BaseModel):
 
     keys: list[str] = Field(default_factory=lambda: ["approve"], description="One question after the other.")
     timeout_seconds: int = 3600
+    approves: Literal["write", "money"] | None = Field(None, description="What the answers approve.")
     ledger: str | None = Field(None, description="A file that gets a line each time the refund is made.")
 
 
@@ -43,6 +44,7 @@ class Asker:
                 REFUND_SCHEMA,
                 details={"amount_usd": "250.00"},
                 timeout_seconds=payload.timeout_seconds,
+                approves=payload.approves,
             )
             answers[key] = {"value": answer.value, "by": answer.answered_by, "timed_out": answer.timed_out}
         if payload.ledger:

@@ -8,7 +8,7 @@ from uuid import UUID
 from core.jobs import leases, queue
 from core.jobs.live import LivePublisher
 from core.jobs.records import Event
-from core.jobs.states import FAIL, RETRY, STOP, SUCCEED
+from core.jobs.states import FAIL, RETRY, STOP, SUCCEED, SUSPEND
 from core.jobs.trail import digest_of
 from core.kit.db import Database
 from core.kit.ids import JOB, decode
@@ -61,6 +61,10 @@ class Attempt:
     def requeue(self) -> None:
         """End, with another attempt to follow at once."""
         self._publish(self.context.end(RETRY, "job.queued", {"reason": "retry"}, reason="retry", delay_seconds=0.0))
+
+    def suspend(self, reason: str) -> None:
+        """Step aside, to wait for what `reason` says."""
+        self._publish(self.context.end(SUSPEND, "job.waiting", {"reason": reason}, reason=reason))
 
     def stop(self) -> None:
         """End because cancellation was asked for."""

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -120,6 +120,8 @@ class RecordingContext:
     answers: dict[str, Answer] = field(default_factory=dict)
     outcomes: dict[str, ChildOutcome] = field(default_factory=dict)
     calls: dict[str, ChildCall] = field(default_factory=dict)
+    # What the caller behind the job holds; None for everything.
+    scopes: frozenset[str] | None = None
 
     def next_attempt(self) -> "RecordingContext":
         """The context of the attempt after this one."""
@@ -136,6 +138,7 @@ class RecordingContext:
             answers=self.answers,
             outcomes=self.outcomes,
             calls=self.calls,
+            scopes=self.scopes,
         )
 
     def named(self, event: str) -> list[dict[str, Any]]:
@@ -186,11 +189,12 @@ class RecordingContext:
         *,
         details: Mapping[str, Any] | None = None,
         timeout_seconds: int = 86_400,
+        approves: Literal["write", "money"] | None = None,
     ) -> Answer:
         self.check()
         if key not in self.answers:
             required = schema_of(schema)
-            shown = {"key": key, "question": question, "schema": required, "details": details}
+            shown = {"key": key, "question": question, "schema": required, "details": details, "approves": approves}
             self.emit("input.required", {**shown, "timeout_seconds": timeout_seconds})
             raise JobSuspended("input")
         return self.answers[key]
@@ -206,6 +210,10 @@ class RecordingContext:
         self, key: str, capability: str, payload: Mapping[str, Any], *, max_cost_usd: Decimal | None = None
     ) -> ChildOutcome:
         return self.call_all([ChildCall(key, capability, payload, max_cost_usd)])[0]
+
+    def require(self, scope: str) -> None:
+        if self.scopes is not None and scope not in self.scopes:
+            raise CapabilityFailure(f"lacks the scope {scope}", code="scope_missing")
 
     def artifact(self, name: str, content: bytes | Path, content_type: str) -> Artifact:
         body = content if isinstance(content, bytes) else content.read_bytes()

@@ -33,6 +33,8 @@ def questions(job_id: JobId, url: Url = None, api_key: ApiKey = None, as_json: J
     for question in job.questions:
         due = f"until {moment(question.due_at)}" if question.due_at is not None else ""
         output.show(f"{question.key}: {question.question}")
+        if question.approves is not None:
+            output.show(f"  approves {question.approves}: not to be answered by who submitted the job")
         if question.details:
             output.show(f"  details {json.dumps(question.details)}")
         output.show(f"  schema  {json.dumps(question.answer_schema)}")

@@ -14,7 +14,7 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from core.kit.settings import Settings
 
-_ORGANIZATION, _PROJECT, _KEY_NAME = "local", "demo", "waybill demo"
+_ORGANIZATION, _PROJECT, _KEY_NAME, _APPROVER_NAME = "local", "demo", "waybill demo", "waybill demo, approver"
 _KEY_LIFE = timedelta(hours=1)
 
 
@@ -69,8 +69,11 @@ def open_place(output: Output, *, api_port: int | None, flower: bool) -> Iterato
         output.note("ending what the demo started")
 
 
-def make_key(settings: "Settings") -> str:
-    """A key for the project ``demo`` of this stack that expires within the hour."""
+def make_key(settings: "Settings", *, approves: bool = False) -> str:
+    """A key for the project ``demo`` of this stack that expires within the hour.
+
+    The one that `approves` is another person's: who submits a job may not say yes to the money that it moves.
+    """
     from core.keys.scopes import WORKING_SCOPES
     from core.keys.service import KeyService
     from core.kit.db import Database
@@ -82,9 +85,9 @@ def make_key(settings: "Settings") -> str:
                 session,
                 organization=_ORGANIZATION,
                 project=_PROJECT,
-                name=_KEY_NAME,
-                # The demo lets another model answer for a moment, and answers what a job asks a person.
-                scopes=(*WORKING_SCOPES, "models:promote", "jobs:answer"),
+                name=_APPROVER_NAME if approves else _KEY_NAME,
+                # The demo lets another model answer for a moment.
+                scopes=("jobs:answer",) if approves else (*WORKING_SCOPES, "models:promote"),
                 expires_in=_KEY_LIFE,
             )
     finally:

@@ -16,7 +16,7 @@ from api.openai.batches.wire import is_ours, to_wire
 from api.openai.errors import refuse
 from api.openai.jobs import labels
 from api.openai.parameters import Metadata, Strict
-from api.routing import caller, new_router, requires
+from api.routing import caller, new_router, require_scope, requires
 from core.batches.records import BatchRecord, NewBatch
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import BATCH, FILE, encode
@@ -49,6 +49,7 @@ async def create_batch(request: Request, body: CreateBatch) -> Response:
 
 def _create(request: Request, body: CreateBatch, identity: IdempotentRequest | None) -> Answer:
     runtime, principal = get_runtime(request), caller(request)
+    require_scope(principal, "files:read")
     single = runtime.database.single_tenant(principal.organization_id)
     file = runtime.files.get(single, principal, parse_id(FILE, body.input_file_id, "file"))
     if file.size_bytes > FILE_MAX_BYTES:

@@ -1,6 +1,7 @@
 """Child jobs: started once each, by key, and read by the parent that waits for them. Only the edge commits."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -15,8 +16,8 @@ from core.jobs.states import Priority
 from core.jobs.suspension import repository
 from core.jobs.suspension.questions import check_key
 from core.jobs.suspension.records import Node, Parent
+from core.keys.authority import act_for
 from core.keys.principal import Principal
-from core.keys.repository import is_revoked
 from core.kit.db import Executor
 from core.kit.errors import CapabilityFailure, NotFound, RateLimited, WaybillError
 from core.kit.ids import JOB, encode
@@ -33,13 +34,15 @@ def start(  # noqa: PLR0917 - what submits, for whom, and what
     job: JobRecord,
     calls: Sequence[tuple[ChildCall, Manifest]],
     traceparent: str | None,
+    may_call: frozenset[str] = frozenset(),
 ) -> list[JobRecord]:
     """Submit the children among `calls` that the job does not have yet, through `service`; returns them.
 
     The parent's row stays locked until the transaction ends, so that a key becomes one child, whoever else asks; all
     of them are submitted or none. What a key was first used for stands: a call that comes again, perhaps worded anew
     by a model, is the same call. Raises `LeaseLost`, `JobCancelled`, and `CapabilityFailure` (``invalid_child``,
-    ``too_many_children``, ``too_deep``, ``key_revoked``, or the refusal of a limit).
+    ``too_many_children``, ``too_deep``, ``key_revoked``, or another refusal of submitting). `may_call` are the
+    capabilities that the job's own one calls as a part of its work (`Manifest.calls`).
     """
     parent = repository.lock_parent(session, job.id, job.attempt)
     if parent is None:
@@ -56,11 +59,14 @@ def start(  # noqa: PLR0917 - what submits, for whom, and what
     if parent.depth >= settings.job_depth_max:
         message = f"jobs may call jobs {settings.job_depth_max} levels deep, and this one asks for one more"
         raise CapabilityFailure(message, code="too_deep")
-    if parent.key_id is not None and is_revoked(session, job.organization_id, parent.key_id):
-        message = "the key that asked for this job was revoked, and nothing more is started for it"
-        raise CapabilityFailure(message, code="key_revoked")
-    # The key that submitted the parent limits and pays; what the child does is done in the worker's name.
-    principal = Principal(job.organization_id, job.project_id, parent.key_id, frozenset(), "worker")
+    try:
+        # The key that submitted the parent limits and pays; what the child does is done in the worker's name.
+        principal = act_for(job.organization_id, job.project_id, parent, "worker")
+    except WaybillError as refusal:
+        raise CapabilityFailure(refusal.detail, code=refusal.code) from None
+    if principal.capabilities is not None:
+        # What a capability calls as a part of its work comes with it.
+        principal = replace(principal, capabilities=principal.capabilities | may_call)
     started = []
     for position, (call, manifest) in enumerate(fresh, start=len(known)):
         check_key(call.key)
@@ -89,7 +95,7 @@ def _submit(  # noqa: PLR0917 - all of it is the child
     traceparent: str | None,
 ) -> JobRecord:
     try:
-        manifest.input.model_validate(dict(call.payload))
+        needs = manifest.needs(dict(call.payload))
     except ValidationError as error:
         places = ", ".join(sorted({".".join(map(str, problem["loc"])) or "input" for problem in error.errors()}))
         message = f"the child {call.key!r} does not match the input of {manifest.id} at {places}"
@@ -98,6 +104,7 @@ def _submit(  # noqa: PLR0917 - all of it is the child
         capability=manifest.id,
         pool=manifest.pool,
         input=dict(call.payload),
+        needs=needs,
         metadata=parent.metadata,
         priority=Priority.of_rank(parent.priority),
         deadline_at=_deadline(parent, call.deadline_seconds or manifest.deadline_seconds),

@@ -25,6 +25,7 @@ class JobQuestion(Base):
             name="job_questions_answer",
         ),
         CheckConstraint("answered_at IS NULL OR timed_out_at IS NULL", name="job_questions_one_end"),
+        CheckConstraint("approves IN ('write', 'money')", name="job_questions_approves"),
         Index("job_questions_due", "due_at", postgresql_where=text(OPEN_QUESTION)),
         {"postgresql_partition_by": "RANGE (job_id)"},
     )
@@ -35,6 +36,8 @@ class JobQuestion(Base):
     question: Mapped[str] = mapped_column(TEXT)
     schema: Mapped[dict[str, Any]] = mapped_column(JSON)
     details: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    # What the answer lets happen: `write` or `money`; None for a question that is no approval.
+    approves: Mapped[str | None] = mapped_column(TEXT)
     asked_at: Mapped[datetime] = mapped_column(_TIME, server_default=text("now()"))
     due_at: Mapped[datetime] = mapped_column(_TIME)
     value: Mapped[Any | None] = mapped_column(JSON)

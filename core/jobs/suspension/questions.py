@@ -1,7 +1,7 @@
 """Questions to people: what they may be answered with, and taking an answer down. Only the edge commits."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -17,9 +17,10 @@ from core.jobs.suspension import repository
 from core.jobs.suspension.records import Question
 from core.jobs.trail import actor_parameters, digest_of
 from core.keys.principal import Principal
+from core.keys.repository import is_of_one_hand
 from core.kit.db import Executor
-from core.kit.errors import Conflict, NotFound, Unprocessable
-from core.kit.ids import JOB, encode
+from core.kit.errors import Conflict, NotFound, PermissionDenied, Unprocessable
+from core.kit.ids import JOB, KEY, encode
 from core.kit.json_values import dumps
 
 _KEY = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?", re.ASCII)
@@ -41,6 +42,12 @@ class QuestionTimedOut(Conflict):
     """Its time is up; the job has gone on, or is about to."""
 
     default_code = "question_timed_out"
+
+
+class SelfApproval(PermissionDenied):
+    """Who asked for the job would approve what it wants to do."""
+
+    default_code = "self_approval"
 
 
 def schema_of(schema: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any]:
@@ -69,10 +76,18 @@ def open_questions(executor: Executor, principal: Principal, job: JobRecord) -> 
     return [question for question in asked if question.is_open]
 
 
-def answer(session: Session, principal: Principal, job_id: UUID, key: str | None, value: Any) -> tuple[JobRecord, bool]:
+def answer(  # noqa: PLR0917 - who answers what, and with what
+    session: Session,
+    principal: Principal,
+    job_id: UUID,
+    key: str | None,
+    value: Any,
+    four_eyes: Collection[str] = ("write", "money"),
+) -> tuple[JobRecord, bool]:
     """Answer the question `key`, or the only open one, and put the job back in the queue.
 
-    Returns the job, and whether this resumed it: the same answer once more changes nothing. Raises `NotFound`,
+    Returns the job, and whether this resumed it: the same answer once more changes nothing. `four_eyes` are the effects
+    that somebody else than the job's caller must approve. Raises `NotFound`, `SelfApproval`,
     `Unprocessable` (naming the path in the value), `QuestionAnswered` for another answer than the first,
     `QuestionTimedOut` and `NotWaiting`. The audit record holds the digest of the value, never the value.
     """
@@ -80,6 +95,8 @@ def answer(session: Session, principal: Principal, job_id: UUID, key: str | None
     if job is None:
         raise NotFound(f"there is no job {encode(JOB, job_id)} in this project", code="job_not_found")
     question = _choose(repository.questions(session, principal.organization_id, job_id), job, key)
+    if question.approves in four_eyes:
+        _require_other_hands(session, principal, job, question.approves)
     if question.answered_at is not None:
         if not _same(question.value, value):
             raise QuestionAnswered(f"the question {question.key!r} was answered differently before", key=question.key)
@@ -115,6 +132,26 @@ def answer(session: Session, principal: Principal, job_id: UUID, key: str | None
     if resumed is None:
         raise RuntimeError("a locked job has vanished")
     return resumed, True
+
+
+def _require_other_hands(session: Session, principal: Principal, job: JobRecord, effect: str | None) -> None:
+    """Refuse the job's own caller, and every key that this caller made or that took its place."""
+    asked_by = job.submitted_by or (None if job.key_id is None else encode(KEY, job.key_id))
+    if asked_by is None or principal.submitter is None:
+        return
+    if principal.submitter == asked_by:
+        who = "it was submitted by you"
+    elif principal.key_id is not None and is_of_one_hand(
+        session, principal.organization_id, principal.key_id, asked_by
+    ):
+        who = "the key that submitted it made yours, or one of the two replaced the other"
+    else:
+        return
+    message = (
+        f"somebody else must approve this ({effect}): {who}; answer as another person, or with a key that somebody else"
+        " made and that holds jobs:answer"
+    )
+    raise SelfApproval(message, approves=effect, submitted_by=asked_by)
 
 
 def _choose(asked: list[Question], job: JobRecord, key: str | None) -> Question:

@@ -25,6 +25,8 @@ class Question:
     answered_by: str | None
     answered_at: datetime | None
     timed_out_at: datetime | None
+    # What the answer lets happen: `write` or `money`; None for a question that is no approval.
+    approves: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -38,6 +40,9 @@ class Parent:
 
     root_id: UUID
     key_id: UUID | None
+    submitted_by: str | None
+    grants: list[str] | None
+    standing: Mapping[str, Any] | None
     priority: int
     deadline_at: datetime | None
     metadata: Mapping[str, str]

@@ -10,18 +10,21 @@ from sqlalchemy.orm import Session
 
 from core.jobs.conditions import ACTIVE, OPEN_QUESTION
 from core.jobs.records import Event, JobRecord
-from core.jobs.repository import COLUMNS, dump, to_record
+from core.jobs.repository import COLUMNS, VISIBLE, dump, to_record, visible_to
 from core.jobs.states import JobState
 from core.jobs.suspension.records import Child, Node, Parent, Question
+from core.keys.authority import CALLER_COLUMNS
 from core.keys.principal import Principal
 from core.kit.db import Executor
 from core.kit.json_values import dumps
 
-_QUESTION = "job_id, key, question, schema, details, asked_at, due_at, value, answered_by, answered_at, timed_out_at"
+_QUESTION = (
+    "job_id, key, question, schema, details, asked_at, due_at, value, answered_by, answered_at, timed_out_at, approves"
+)
 
 _ASK = text("""
-INSERT INTO job_questions (job_id, key, organization_id, question, schema, details, due_at)
-VALUES (:job_id, :key, :organization_id, :question, CAST(:schema AS json), CAST(:details AS json),
+INSERT INTO job_questions (job_id, key, organization_id, question, schema, details, approves, due_at)
+VALUES (:job_id, :key, :organization_id, :question, CAST(:schema AS json), CAST(:details AS json), :approves,
   now() + make_interval(secs => CAST(:timeout_seconds AS float8)))
 ON CONFLICT (job_id, key) DO NOTHING
 """)
@@ -34,17 +37,17 @@ UPDATE job_questions SET value = CAST(:value AS json), answered_by = :answered_b
 WHERE job_id = :job_id AND key = :key AND organization_id = :organization_id AND {OPEN_QUESTION} AND due_at > now()
 RETURNING {_QUESTION}
 """)
-_LOCK_JOB = text(f"SELECT {COLUMNS} FROM jobs WHERE id = :id AND project_id = :project_id FOR UPDATE")
+_LOCK_JOB = text(f"SELECT {COLUMNS} FROM jobs WHERE id = :id AND {VISIBLE} FOR UPDATE")
 
 # What is left counts the whole tree below the parent; the reservation's own cap is looked at when a call is made.
-_LOCK_PARENT = text("""
+_LOCK_PARENT = text(f"""
 WITH RECURSIVE parent AS (
   SELECT * FROM jobs WHERE id = :id AND attempt = :attempt AND state = 'running' FOR NO KEY UPDATE
 ), line AS (
   SELECT id, parent_id, 0 AS depth FROM jobs WHERE id = :id
   UNION ALL SELECT jobs.id, jobs.parent_id, line.depth + 1 FROM line JOIN jobs ON jobs.id = line.parent_id
 )
-SELECT coalesce(root_id, id) AS root_id, key_id, priority, deadline_at, metadata,
+SELECT coalesce(root_id, id) AS root_id, {CALLER_COLUMNS}, priority, deadline_at, metadata,
   cancel_requested_at IS NOT NULL AS is_cancelled, now() AS now, (SELECT max(depth) FROM line) AS depth,
   max_cost_usd - cost_usd - jobs_cost_below(id) AS left_usd
 FROM parent
@@ -76,10 +79,11 @@ ORDER BY event.id LIMIT 100
 """)
 _COST_BELOW = text("SELECT jobs_cost_below(:id)")
 
-_TREE = text("""
+# Whoever may see a job may see what it called.
+_TREE = text(f"""
 WITH RECURSIVE tree AS (
   SELECT id, CAST(NULL AS uuid) AS parent_id, CAST(NULL AS text) AS key, 0 AS depth, ARRAY[0] AS place
-  FROM jobs WHERE id = :id AND project_id = :project_id
+  FROM jobs WHERE id = :id AND {VISIBLE}
   UNION ALL
   SELECT link.child_id, link.parent_id, link.key, tree.depth + 1, tree.place || link.position
   FROM tree JOIN job_children AS link ON link.parent_id = tree.id
@@ -107,6 +111,7 @@ def ask(
     schema: Mapping[str, Any],
     details: Mapping[str, Any] | None,
     timeout_seconds: float,
+    approves: str | None = None,
 ) -> bool:
     """Keep a question; False when the job has asked under this key before."""
     asked = session.execute(
@@ -119,6 +124,7 @@ def ask(
             "schema": dump(schema),
             "details": dump(details),
             "timeout_seconds": timeout_seconds,
+            "approves": approves,
         },
     )
     return bool(asked.rowcount)  # type: ignore[attr-defined]
@@ -147,7 +153,7 @@ def answer(session: Session, organization_id: UUID, job_id: UUID, key: str, *, v
 
 def lock_job(session: Session, principal: Principal, job_id: UUID) -> JobRecord | None:
     """The job, locked until the transaction ends; None when the project has no such job."""
-    row = session.execute(_LOCK_JOB, {"id": job_id, "project_id": principal.project_id}).one_or_none()
+    row = session.execute(_LOCK_JOB, {"id": job_id, **visible_to(principal)}).one_or_none()
     return None if row is None else to_record(row)
 
 
@@ -202,7 +208,7 @@ def cost_below(executor: Executor, job_id: UUID) -> Decimal:
 
 def tree(executor: Executor, principal: Principal, job_id: UUID) -> list[Node]:
     """The job and all below it, parents before children, siblings in the order of their calls; empty: no such job."""
-    rows = executor.execute(_TREE, {"id": job_id, "project_id": principal.project_id})
+    rows = executor.execute(_TREE, {"id": job_id, **visible_to(principal)})
     return [Node(**{**row._asdict(), "state": JobState(row.state)}) for row in rows]
 
 

@@ -17,7 +17,12 @@ def validator(
     *, default: str | None = "probe.act", needs_cap: bool = False, shared: Mapping[str, str] | None = None
 ) -> LineValidator:
     return LineValidator(
-        OFFERED, frozenset({"probe.act"}), default=default, shared_metadata=shared or {}, needs_cap=needs_cap
+        OFFERED,
+        frozenset({"probe.act"}),
+        frozenset(),
+        default=default,
+        shared_metadata=shared or {},
+        needs_cap=needs_cap,
     )
 
 

@@ -19,12 +19,16 @@ class JobError(Resource):
 
 
 class Question(Resource):
-    """What a waiting job wants to know; `answer_schema` is the JSON Schema of the answer."""
+    """What a waiting job wants to know; `answer_schema` is the JSON Schema of the answer.
+
+    `approves` is the effect that a yes lets happen, `write` or `money`: somebody else may have to say it.
+    """
 
     key: str
     question: str
     answer_schema: dict[str, Any] = Field(alias="schema", default_factory=dict)
     details: dict[str, Any] | None = None
+    approves: str | None = None
     asked_at: datetime | None = None
     due_at: datetime | None = None
 
