@@ -1,6 +1,6 @@
 """``/v1/batches``: many jobs asked for together."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
@@ -50,12 +50,15 @@ BatchId = Annotated[str, Path(description="The batch's id.", examples=["batch_01
 @requires("jobs:write")
 async def create_batch(request: Request, body: CreateBatch) -> Response:
     """Accept a batch."""
-    runtime = get_runtime(request)
+    runtime, principal = get_runtime(request), caller(request)
     identity = identify_request(request, await request.body())
-    return respond_answer(await runtime.in_thread(_create, request, body, identity))
+    webhook = None if body.webhook is None else await receiver(runtime, principal, body.webhook.url)
+    return respond_answer(await runtime.in_thread(_create, request, body, identity, webhook))
 
 
-def _create(request: Request, body: CreateBatch, identity: IdempotentRequest | None) -> Answer:
+def _create(
+    request: Request, body: CreateBatch, identity: IdempotentRequest | None, webhook: dict[str, Any] | None
+) -> Answer:
     runtime, principal = get_runtime(request), caller(request)
     allowed = frozenset(
         name
@@ -76,7 +79,7 @@ def _create(request: Request, body: CreateBatch, identity: IdempotentRequest | N
         deadline_at=body.deadline_at,
         deadline_seconds=body.deadline_seconds,
         metadata=body.metadata,
-        webhook=None if body.webhook is None else receiver(runtime, principal, body.webhook.url),
+        webhook=webhook,
         traceparent=current_traceparent(),
     )
 

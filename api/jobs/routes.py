@@ -78,7 +78,7 @@ async def submit_job(request: Request, body: SubmitJob) -> Response:
     authority.require(principal, manifest.id, needs)
     wait_seconds = parse_wait(request.headers.get("prefer"), runtime.settings.api_wait_max_seconds)
     identity = identify_request(request, await request.body())
-    webhook = None if body.webhook is None else await runtime.in_thread(_receiver, runtime, principal, body.webhook)
+    webhook = None if body.webhook is None else await _receiver(runtime, principal, body.webhook)
     new = NewJob(
         capability=manifest.id,
         pool=manifest.pool,
@@ -105,8 +105,8 @@ async def submit_job(request: Request, body: SubmitJob) -> Response:
     return respond_answer(answer, {"retry-after": _POLL_SECONDS})
 
 
-def _receiver(runtime: Runtime, principal: Principal, given: JobWebhook) -> dict[str, Any]:
-    return receiver(runtime, principal, given.url, given.events, include_result=given.include_result)
+async def _receiver(runtime: Runtime, principal: Principal, given: JobWebhook) -> dict[str, Any]:
+    return await receiver(runtime, principal, given.url, given.events, include_result=given.include_result)
 
 
 def _submit(request: Request, new: NewJob, identity: IdempotentRequest | None) -> Answer:

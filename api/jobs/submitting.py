@@ -46,7 +46,7 @@ def check_input(manifest: Manifest, given: dict[str, Any], root: tuple[str, ...]
         raise invalid(field_problems(error.errors(include_input=False, include_url=False), root)) from None
 
 
-def receiver(
+async def receiver(
     runtime: Runtime,
     principal: Principal,
     url: str,
@@ -54,15 +54,16 @@ def receiver(
     *,
     include_result: bool = False,
 ) -> dict[str, Any]:
-    """A receiver that a job or batch names for itself, as it is stored. Blocks.
+    """A receiver that a job or batch names for itself, as it is stored.
 
     Raises `TargetRefused` at ``body.webhook.url``, and `Conflict` when the project has no secret to sign with.
     """
     try:
-        runtime.webhook_targets.check(url)
+        await runtime.webhook_targets.check_soon(url)
     except TargetRefused as refusal:
         raise refusal.at("body.webhook.url") from None
-    runtime.webhooks.require_project_secret(runtime.database.single_tenant(principal.organization_id), principal)
+    session = runtime.database.single_tenant(principal.organization_id)
+    await runtime.in_thread(runtime.webhooks.require_project_secret, session, principal)
     return JobWebhook(url, tuple(events), include_result).as_json()
 
 

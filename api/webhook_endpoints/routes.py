@@ -60,8 +60,9 @@ async def create_endpoint(request: Request, body: CreateEndpoint) -> Response:
     new = NewEndpoint(body.url, body.description, _events(body.events), body.include_result)
     identity = identify_request(request, await request.body())
 
+    await runtime.webhook_targets.check_soon(new.url)
+
     def create() -> Answer:
-        runtime.webhook_targets.check(new.url)
         return issue_once(request, identity, lambda session: runtime.webhooks.create(session, principal, new), 201)
 
     return respond_answer(await runtime.in_thread(create))
@@ -126,13 +127,13 @@ async def update_endpoint(request: Request, endpoint_id: EndpointId, body: Updat
     events = None if body.events is None else _events(body.events)
     change = EndpointChange(body.url, body.description, events, body.include_result)
     found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
+    if change.url is not None:
+        await get_runtime(request).webhook_targets.check_soon(change.url)
     return respond_json(endpoint_to_wire(await get_runtime(request).in_thread(_update, request, found, change)))
 
 
 def _update(request: Request, endpoint_id: UUID, change: EndpointChange) -> Endpoint:
     runtime, principal = get_runtime(request), caller(request)
-    if change.url is not None:
-        runtime.webhook_targets.check(change.url)
     with runtime.database.tenant(principal.organization_id) as session:
         return runtime.webhooks.update(session, principal, endpoint_id, change)
 

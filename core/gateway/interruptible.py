@@ -7,7 +7,7 @@ thread of its own can do the same and costs a call two thread switches for every
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from types import ModuleType
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 import httpx
+
+from core.kit.names import NamedBackend, install
 
 if TYPE_CHECKING:
     import httpx2
@@ -38,7 +40,7 @@ def asking(check: Callable[[], None]) -> Iterator[None]:
 
 
 def open_client(timeout_seconds: float) -> httpx.Client:
-    """A client with bounded waits and no redirects. Connecting, up to five seconds, is the wait that asks nobody."""
+    """A client with bounded waits and no redirects. Connecting to an address, up to five seconds, asks nobody."""
     client = httpx.Client(
         timeout=httpx.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
         # A redirect would carry the key and the prompt to a host that nobody configured.
@@ -64,38 +66,25 @@ def open_client2(timeout_seconds: float) -> "httpx2.Client":
 
 
 def _make_interruptible(client: "httpx.Client | httpx2.Client", core: ModuleType) -> None:
-    # Neither library offers a way to name a network backend; building their transports by hand would lose the proxies
-    # that the environment names. A test notices when these attributes go.
-    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
-        if (pool := getattr(transport, "_pool", None)) is not None:
-            pool._network_backend = _Backend(core)  # noqa: SLF001
+    install(client, _Backend(core, _check))
 
 
-class _Backend:
-    """A `NetworkBackend` of `core`, httpcore or its continuation, whose streams ask."""
+def _check() -> None:
+    check: Callable[[], None] | None = getattr(_waiting, "check", None)
+    if check is not None:
+        check()
 
-    def __init__(self, core: ModuleType) -> None:
-        self._inner = core.SyncBackend()
-        self._timed_out: type[Exception] = core.ReadTimeout
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> "_Stream":
-        opened = self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
-        return _Stream(opened, self._timed_out)
+class _Backend(NamedBackend):
+    """A `NetworkBackend` whose streams ask."""
 
-    def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> "_Stream":
-        return _Stream(self._inner.connect_unix_socket(path, timeout, socket_options), self._timed_out)
+    def connect_tcp(self, *arguments: Any, **named: Any) -> "_Stream":
+        """A stream to the host."""
+        return _Stream(super().connect_tcp(*arguments, **named), self._core.ReadTimeout)
 
-    def sleep(self, seconds: float) -> None:
-        self._inner.sleep(seconds)
+    def connect_unix_socket(self, *arguments: Any, **named: Any) -> "_Stream":
+        """A stream to a socket of this machine."""
+        return _Stream(super().connect_unix_socket(*arguments, **named), self._core.ReadTimeout)
 
 
 class _Stream:

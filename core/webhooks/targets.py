@@ -4,15 +4,17 @@ The answer carries the addresses that were judged, and a sender connects to one 
 resolver that changes its answer between two questions gains nothing.
 """
 
+import asyncio
 import re
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import idna
 
+from core.kit.names import LOOKUP_SECONDS, LOOKUPS
 from core.kit.settings import Settings
 from core.webhooks.addresses import Address, Network, is_public, is_within, parse_address
 from core.webhooks.errors import TargetRefused
@@ -54,9 +56,8 @@ class Target:
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    """Every address of `host`, from the system's resolver. Raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return tuple(dict.fromkeys(str(each[4][0]) for each in found))
+    """Every address of `host`, from the system's resolver. Raises OSError, within three seconds."""
+    return LOOKUPS.resolve(host, port)
 
 
 class TargetPolicy:
@@ -74,36 +75,75 @@ class TargetPolicy:
         """Where a request to `url` may connect, resolved just now. Raises `TargetRefused`, or its `Unresolvable`.
 
         An http URL, another port, or a name of a private network needs a host or addresses that the operator allowed.
+        Blocks for three seconds at most.
         """
+        where = self._examine(url)
+        try:
+            found = self._resolver(where.host, where.port) if where.literal is None else ()
+        except (OSError, UnicodeError) as error:
+            raise _unresolvable(where.host) from error
+        return self._judge(where, found)
+
+    async def check_soon(self, url: str) -> Target:
+        """What `check` does with the system's resolver, for an event loop: no thread of anyone's waits meanwhile."""
+        where = self._examine(url)
+        found: Sequence[str] = ()
+        if where.literal is None:
+            asked = asyncio.wrap_future(LOOKUPS.start(where.host, where.port))
+            try:
+                # Shielded: others may wait for the same answer.
+                found = await asyncio.wait_for(asyncio.shield(asked), LOOKUP_SECONDS)
+            except (OSError, UnicodeError) as error:
+                asked.add_done_callback(_ignore)
+                raise _unresolvable(where.host) from error
+        return self._judge(where, found)
+
+    def _examine(self, url: str) -> "_Place":
         scheme, host, port, path = _take_apart(url)
-        is_vouched_for = host in self._hosts
         literal = _literal(host)
-        if literal is None and not is_vouched_for:
+        if literal is None and host not in self._hosts:
             _check_name(host)
-        addresses = (literal,) if literal is not None else self._resolve(host, port)
-        is_private = is_vouched_for or all(is_within(address, self._networks) for address in addresses)
+        return _Place(scheme, host, port, path, literal)
+
+    def _judge(self, where: "_Place", found: Sequence[str]) -> Target:
+        addresses = (where.literal,) if where.literal is not None else _parse(where.host, found)
+        is_private = where.host in self._hosts or all(is_within(address, self._networks) for address in addresses)
         if not is_private:
             # One address that is refused is enough: which of them a connection would take is not ours to say.
             if not all(is_public(address) or is_within(address, self._networks) for address in addresses):
                 raise TargetRefused("address_refused", "it leads to an address that is not on the public internet")
-            if scheme != "https":
+            if where.scheme != "https":
                 raise TargetRefused("https_required", "begin with https://")
-            if self._ports and port not in self._ports:
+            if self._ports and where.port not in self._ports:
                 allowed = ", ".join(str(each) for each in sorted(self._ports))
                 raise TargetRefused("port_refused", f"use one of the ports {allowed}")
-        return Target(scheme, host, port, path, tuple(str(address) for address in addresses))
+        return Target(where.scheme, where.host, where.port, where.path, tuple(str(each) for each in addresses))
 
-    def _resolve(self, host: str, port: int) -> tuple[Address, ...]:
-        try:
-            found = self._resolver(host, port)
-        except (OSError, UnicodeError) as error:
-            raise Unresolvable("host_unresolvable", f"the name {host} has no address") from error
-        if not found:
-            raise Unresolvable("host_unresolvable", f"the name {host} has no address")
-        try:
-            return tuple(parse_address(each) for each in found)
-        except ValueError as error:
-            raise TargetRefused("address_refused", "it leads to an address that cannot be judged") from error
+
+class _Place(NamedTuple):
+    scheme: str
+    host: str
+    port: int
+    path: str
+    literal: Address | None
+
+
+def _ignore(future: "asyncio.Future[Any]") -> None:
+    if not future.cancelled():
+        future.exception()
+
+
+def _unresolvable(host: str) -> Unresolvable:
+    return Unresolvable("host_unresolvable", f"the name {host} has no address, or none that was found in time")
+
+
+def _parse(host: str, found: Sequence[str]) -> tuple[Address, ...]:
+    if not found:
+        raise _unresolvable(host)
+    try:
+        return tuple(parse_address(each) for each in found)
+    except ValueError as error:
+        raise TargetRefused("address_refused", "it leads to an address that cannot be judged") from error
 
 
 def _take_apart(url: str) -> tuple[str, str, int, str]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import httpcore
 import httpx
 
 from core.kit.errors import CapabilityFailure
 from core.kit.json_values import loads_foreign
+from core.kit.names import NamedBackend, install
 
 _BODY_MAX_BYTES = 2 * 1024 * 1024
 _TEXT_MAX_CHARACTERS = 2000
@@ -59,6 +61,7 @@ class WebClient:
         self._client = httpx.Client(
             timeout=timeout_seconds, headers=dict(headers), follow_redirects=False, verify=verify, trust_env=False
         )
+        install(self._client, NamedBackend(httpcore))
 
     def get(self, path: str, parameters: Mapping[str, Any]) -> Any:
         """The JSON answer to a GET. Raises `WebSearchFailed`."""
