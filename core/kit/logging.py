@@ -32,22 +32,31 @@ _SECRET_FIELDS = frozenset(
 _PAYLOAD_FIELDS = frozenset({"body", "content", "input", "messages", "payload", "prompt", "result", "text"})
 _WITHHELD = "[withheld]"
 _SCRUBBED: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/@]*@", re.IGNORECASE), rf"\g<scheme>{MASK}@"),
+    (re.compile(r"://[^\s/@]*@"), f"://{MASK}@"),
     (re.compile(r"\bwb_live_[0-9A-Za-z_]+"), f"wb_live_{MASK}"),
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]+", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"\b(password|secret|api_key|AccountKey|sig)=[^\s;&\"']+", re.IGNORECASE), rf"\1={MASK}"),
     # Foreign exceptions quote what they choked on: SQLAlchemy its parameters, Postgres the row, pydantic the input.
     (re.compile(r"\[parameters: .*", re.DOTALL), f"[parameters: {_WITHHELD}]"),
     (re.compile(r"^(DETAIL|CONTEXT):.*$", re.MULTILINE), rf"\1: {_WITHHELD}"),
-    (re.compile(r"input_value=.*?, input_type="), f"input_value={_WITHHELD}, input_type="),
+    (re.compile(r"input_value=.*?(?=, input_type=|$)", re.MULTILINE), f"input_value={_WITHHELD}"),
 )
 # A cheap test that decides whether the expressions above are worth running on a value.
+# A line that is longer says nothing to a person, and scrubbing it would hold up everything else.
+_TEXT_MAX_CHARACTERS = 16_384
+# A password in a URL that the cut has parted from its @.
+_CUT_OPEN = re.compile(r"://[^\s/@]*\Z")
 _SUSPECT = re.compile(r"@|wb_live_|bearer|basic|=|\[parameters|DETAIL|CONTEXT", re.IGNORECASE)
 _NOISY = ("httpcore", "httpx", "urllib3", "asyncio")
 
 
 def scrub(text: str) -> str:
-    """`text` with passwords in URLs, keys, tokens and quoted statement parameters masked."""
+    """`text` with passwords in URLs, keys, tokens and quoted statement parameters masked.
+
+    What is longer than 16,384 characters is cut first, and says by how much.
+    """
+    if (over := len(text) - _TEXT_MAX_CHARACTERS) > 0:
+        return f"{scrub(_CUT_OPEN.sub(f'://{MASK}', text[:_TEXT_MAX_CHARACTERS]))} [{over:,} more characters]"
     if _SUSPECT.search(text) is None:
         return text
     for pattern, replacement in _SCRUBBED:

@@ -6,7 +6,9 @@ the text itself, so the quote shown is always the document's own wording.
 """
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 
 # One character for one, so that spans keep their meaning.
 _PLAIN = str.maketrans(
@@ -18,6 +20,9 @@ _PLAIN = str.maketrans(
 )
 _SURROUNDING = "\"' \t\r\n"
 _WORD = re.compile(r"\w+")
+_PIECE = re.compile(r"\S+")
+_INSIDE_BEFORE = re.compile(r"(?:\w|\d[.,])$")
+_INSIDE_AFTER = re.compile(r"\w|[.,]\d")
 # One word stands in almost any text and proves nothing.
 _WORDS_LEAST = 2
 
@@ -38,9 +43,32 @@ def find_quote(text: str, quote: str) -> Span | None:
     wanted = quote.translate(_PLAIN).strip(_SURROUNDING)
     if len(_WORD.findall(wanted)) < _WORDS_LEAST:
         return None
-    pattern = r"\s+".join(re.escape(piece) for piece in wanted.split())
-    # Half a word is another word, and half a number another number: 12 does not stand in 12.50.
-    before = r"(?<!\w)(?<!\d[.,])" if wanted[0].isalnum() else ""
-    after = r"(?!\w|[.,]\d)" if wanted[-1].isalnum() else ""
-    found = re.search(f"{before}{pattern}{after}", text.translate(_PLAIN))
-    return Span(found.start(), found.end()) if found else None
+    words = list(_PIECE.finditer(text.translate(_PLAIN)))
+    line = " ".join(word.group() for word in words)
+    start = _find_whole(line, " ".join(wanted.split()))
+    if start is None:
+        return None
+    starts = list(accumulate((len(word.group()) + 1 for word in words), initial=0))
+
+    def place(at: int) -> int:
+        """Where the character at `at` of the line stands in the text."""
+        number = bisect_right(starts, at) - 1
+        return words[number].start() + at - starts[number]
+
+    return Span(place(start), place(start + len(" ".join(wanted.split())) - 1) + 1)
+
+
+def _find_whole(line: str, wanted: str) -> int | None:
+    """Where `wanted` first stands. Half a word is another word, and half a number another number: 12 is not in 12.50.
+
+    Searched as a string, since an expression takes the product of both lengths for words that repeat.
+    """
+    start = line.find(wanted)
+    while start >= 0:
+        end = start + len(wanted)
+        opens = not wanted[0].isalnum() or _INSIDE_BEFORE.search(line[max(0, start - 2) : start]) is None
+        closes = not wanted[-1].isalnum() or _INSIDE_AFTER.match(line, end) is None
+        if opens and closes:
+            return start
+        start = line.find(wanted, start + 1)
+    return None

@@ -24,7 +24,7 @@ Read = TypeVar("Read", bound=BaseModel)
 PACKAGE = "pipelines.customer_operations"
 _MAX_TOKENS = 300
 _log = get_logger(__name__)
-_STREET = r"(?P<street>[^\W\d_][\w'.-]*(?: [\w'.-]+){0,4} \d+ ?[A-Za-z]?)"
+_STREET = r"(?<![\w'.-])(?P<street>[^\W\d_][\w'.-]*(?: [\w'.-]+){0,4} \d+ ?[A-Za-z]?)"
 _TOWN = r"(?P<postcode>\d{4} ?[A-Z]{2}|\d{2}-\d{3}|\d{4,5}),? (?P<city>[^\W\d_]+(?:[ -][A-ZÀ-Ž][^\W\d_]+){0,2})"
 _ADDRESS = re.compile(rf"(?:\b(?:to|is|address|:)\s+)?{_STREET},? {_TOWN}")
 _LEADING = re.compile(r"^(?:.*\b(?:to|is|address:?|at)\s)", re.IGNORECASE)

@@ -11,13 +11,13 @@ from core.gateway.models import Ability, ChatRequest, Citation, Finish, Question
 from core.gateway.routing import CHAT, EXTRACTIVE
 from pipelines.multimodal.asking import ANSWER, answer_schema, ask, task_of
 from pipelines.multimodal.evidence import cited_lines, passages_of
-from pipelines.multimodal.filling.fill import fill as fill_by_labels
-from pipelines.multimodal.filling.labels import Match, find
+from pipelines.multimodal.files.opening import match as match_labels
+from pipelines.multimodal.filling.labels import Match
 from pipelines.multimodal.reading.layout import CELL
 
 NOTHING_READ = "Nothing legible was found in these files."
 _ASKS_LABEL = re.compile(
-    r"\s*(?:what|when|who|which|how much)\s+(?:is|are|was|were)\s+the\s+(\w+(?: \w+){0,2})\s*\??\s*$", re.IGNORECASE
+    r"\s*(?:what|when|who|which|how much)\s+(?:is|are|was|were)\s+the\s+(\w+(?: \w+){0,2})(?:\s*\?)?\s*$", re.IGNORECASE
 )
 _IS_THE_LABEL = 0.85
 _GROUNDED, _UNGROUNDED = 0.95, 0.4
@@ -55,7 +55,7 @@ def answer(
         model = models.resolve(CHAT).price_model
         told = {"answer": said["answer"], "answered": said["answered"]}
         return {**told, "lines": used, "model": model, "prompts": prompts}
-    if match := labelled(question, lines):
+    if match := labelled(ctx, question, lines):
         said_here = " ".join(lines[at]["text"].replace(CELL, ": ", 1) for at in match.lines)
         ctx.delta(said_here)
         return {"answer": said_here, "answered": True, "lines": list(match.lines), "model": None, "prompts": {}}
@@ -78,21 +78,27 @@ def answer(
     }
 
 
-def labelled(question: str, lines: Sequence[Mapping[str, Any]]) -> Match | None:
+def labelled(ctx: JobContext, question: str, lines: Sequence[Mapping[str, Any]]) -> Match | None:
     """The value beside the label that `question` names: print of two words is no sentence that could be quoted."""
     asked = _ASKS_LABEL.match(question)
     if asked is None:
         return None
-    found = find(asked[1], {}, lines)
+    schema: dict[str, Any] = {"properties": {asked[1]: {}}}
+    found = match_labels(schema, lines, ctx.check, owner=str(ctx.organization_id))[asked[1]]
     return found if found is not None and found.confidence >= _IS_THE_LABEL else None
 
 
 def fill(
-    models: JobModels, schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], pictures: Sequence[Path]
+    ctx: JobContext,
+    models: JobModels,
+    schema: Mapping[str, Any],
+    *,
+    lines: Sequence[Mapping[str, Any]],
+    pictures: Sequence[Path],
 ) -> dict[str, Any]:
     """``{"values", "found", "model", "prompts"}``; `found` has confidence, lines and note of every property."""
     if not writes_json(models):
-        matches = fill_by_labels(schema, lines)
+        matches = match_labels(schema, lines, ctx.check, owner=str(ctx.organization_id))
         return {
             "values": {name: match.value if match else None for name, match in matches.items()},
             "found": {

@@ -116,7 +116,7 @@ class Understand:
     def _fill(self, state: State, ctx: JobContext) -> Mapping[str, Any]:
         models = self._models.for_job(ctx)
         with self._pictures(state, ctx, models) as seen:
-            said = concluding.fill(models, state["fill"] or {}, lines_of(state["parts"]), seen)
+            said = concluding.fill(ctx, models, state["fill"] or {}, lines=lines_of(state["parts"]), pictures=seen)
         return {"said": {**said, "attempt": ctx.attempt}}
 
     def _mark(self, state: State, ctx: JobContext) -> Mapping[str, Any]:

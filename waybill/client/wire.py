@@ -21,7 +21,7 @@ RETRY_AFTER_LIMIT_SECONDS = 60.0
 # A stream holds a connection while it is read: the 100 that httpx allows are soon used by a program that follows jobs.
 LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
 _CONFLICT = 409
-_HOST = re.compile(r"[\w.-]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.%\w]*")
+_HOST = re.compile(r"[\w.-]+|[0-9a-fA-F.]*:[0-9a-fA-F:.%\w]*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ _EXPECTATIONS = (
         r"\bhow (?:many|much|long|often|far|old|large|big|small|heavy|high|thick|wide|deep|fast|tall)\b|"
         r"\b(?:price|costs?|fee|salary|wage|rate|share|percentage|earns?|charge|limit|minimum|maximum) "
         r"(?:of|for|is|do|does|per|when|if|in|may|can)\b|"
-        r"\bwhat does .*\b(?:cost|earn|pay|weigh)\b|\bwhat (?:percentage|share|rate|size)\b",
+        r"\bwhat does .{0,200}\b(?:cost|earn|pay|weigh)\b|\bwhat (?:percentage|share|rate|size)\b",
         _AMOUNT,
     ),
     _expect(

@@ -33,11 +33,14 @@ class Sentence:
 _MARKED = Path(__file__).with_name("abbreviations.txt").read_text(encoding="utf-8").split()
 _ABBREVIATIONS = frozenset(word.rstrip("+") for word in _MARKED)
 _MAY_END = frozenset(word.rstrip("+") for word in _MARKED if word.endswith("+"))
-_STOP = re.compile(r"[.!?…]+[\"'\u201d\u2019\u00bb)\]]*(?=\s|$)")
+_STOP = re.compile(r"(?<![.!?…])[.!?…]+[\"'\u201d\u2019\u00bb)\]]*(?=\s|$)")
 _ITEM = re.compile(r"\s*(?:[-*\u2022\u2023\u25e6\u00b7\u2013\u2014]|\(?(?:\d{1,3}|[a-z]|[ivx]{1,4})[.)])\s+\S")
 _NUMBERED = re.compile(r"\s*\(?(?:\d{1,3}|[a-z]|[ivx]{1,4})[.)]$")
 _ROW = re.compile(r"\s\|\s|\t|^\s*\|")
-_WORD_BEFORE = re.compile(r"[\w.]+$")
+_WORD_BEFORE = re.compile(r"(?<![\w.])[\w.]+$")
+_BLANKS = re.compile(r"\s*")
+# What decides whether a sentence ends stands this near to its stop; looking at all of the rest costs its length.
+_NEAR_CHARACTERS = 80
 _OPENERS = "\"'\u201c\u2018\u00ab(["
 # A line this much shorter than its neighbours was ended by the writer, not by the margin.
 _RAGGED = 0.6
@@ -113,12 +116,13 @@ def _split_block(text: str, start: int, end: int, kind: Kind) -> Iterator[Senten
 
 
 def _is_boundary(text: str, begin: int, stop: re.Match[str], end: int) -> bool:
-    following = text[stop.end() : end].lstrip()
-    if not following:
+    begins = _end_of_blanks(text, stop.end(), end)
+    if begins == end:
         return True
+    following = text[begins : min(end, begins + _NEAR_CHARACTERS)]
     opens = following.lstrip(_OPENERS)[:1]
     if stop.group().startswith("."):
-        before = text[begin : stop.start()]
+        before = text[max(begin, stop.start() - _NEAR_CHARACTERS) : stop.start()]
         if _NUMBERED.match(f"{before}."):
             return False
         word = _WORD_BEFORE.search(before)
@@ -128,6 +132,11 @@ def _is_boundary(text: str, begin: int, stop: re.Match[str], end: int) -> bool:
         if word and len(token) == 1 and token.isalpha() and word.group().isupper():
             return False
     return opens.isupper() or opens.isdigit() or following[0] in _OPENERS or _ITEM.match(following) is not None
+
+
+def _end_of_blanks(text: str, start: int, end: int) -> int:
+    found = _BLANKS.match(text, start, end)
+    return found.end() if found else start
 
 
 def _trimmed(text: str, start: int, end: int, kind: Kind) -> Sentence:

@@ -12,8 +12,11 @@ from pipelines.knowledge.documents.text import decode
 MEDIA_TYPE = "text/markdown"
 
 _FRONT_MATTER = re.compile(r"---[^\S\n]*\n(.*?)\n(?:---|\.\.\.)[^\S\n]*(?:\n|$)", re.DOTALL)
-_TITLE = re.compile(r"^title:[^\S\n]*[\"']?(.*?)[\"']?[^\S\n]*$", re.MULTILINE)
-_TAG = re.compile(r"<!--.*?-->|<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_TITLE = re.compile(r"^title:(.*)$", re.MULTILINE)
+# What is opened and never closed ends with the text, as in a browser.
+_TAG = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(?:script|style)\b.*?(?:</(?:script|style)>|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE
+)
 # Deeper nesting than this is an attack or an accident, and costs the parser quadratic time.
 _MAX_NESTING = 40
 
@@ -25,7 +28,7 @@ def read_markdown(data: bytes, *, fallback_title: str) -> Document:
     front = _FRONT_MATTER.match(text)
     if front:
         named = _TITLE.search(front.group(1))
-        builder.title = named.group(1) if named else ""
+        builder.title = named.group(1).strip().strip("\"'") if named else ""
         text = text[front.end() :]
     parser = MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING}).enable(["table", "strikethrough"])
     _Walk(builder).blocks(parser.parse(text))

@@ -3,10 +3,12 @@
 inspect   → what the file is and how many pages or seconds it has
 render    → pages as PNG of bounded size, and a PDF's own text with its boxes in points from the top left
 decode    → a recording as 16-bit samples, 16,000 a second, one channel
+match     → what stands beside the labels that a schema names, in lines that were read
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,13 @@ from pipelines.multimodal.files.limits import (
 
 
 def open_files() -> Callable[[Mapping[str, Any], bytes], dict[str, Any]]:
-    """A handler of tasks: an action with its file's path, and the folder for what it makes of it."""
+    """A handler of tasks: an action with its file's path and the folder for what it makes of it, or with lines."""
     return _handle
 
 
 def _handle(task: Mapping[str, Any], _: bytes) -> dict[str, Any]:
+    if task["action"] == "match":
+        return _match(task["schema"], task["lines"])
     path, folder = Path(task["path"]), Path(task["folder"])
     match task["action"]:
         case "inspect":
@@ -36,6 +40,12 @@ def _handle(task: Mapping[str, Any], _: bytes) -> dict[str, Any]:
             return {"pages": [_render(path, Kind(task["kind"]), number, folder) for number in task["pages"]]}
         case _:
             return _decode(path, folder)
+
+
+def _match(schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    from pipelines.multimodal.filling.fill import fill
+
+    return {"found": {name: found and asdict(found) for name, found in fill(schema, lines).items()}}
 
 
 def _inspect(path: Path, kind: Kind) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 by the same child.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from core.kit.errors import CapabilityFailure
 from pipelines._kit.sandbox.pool import Pool, shared
 from pipelines._kit.sandbox.purpose import NOT_STARTED, TOO_MUCH_MEMORY, TOO_SLOW, Purpose, SandboxFailure
 from pipelines.multimodal.files.detect import refuse
+from pipelines.multimodal.filling.labels import Match
 
 FILES = Purpose(name="files", entry="pipelines.multimodal.files.child:open_files", size=2)
 
@@ -42,6 +43,18 @@ def decode(file: UploadedFile, folder: Path, check: Callable[[], None], *, owner
     """``{"file", "seconds"}``: samples in `folder`. Raises `CapabilityFailure`."""
     task = {"action": "decode", "path": _absolute(file.path), "folder": _absolute(folder)}
     return ask(shared(FILES), task, check, owner=owner)
+
+
+def match(
+    schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], check: Callable[[], None], *, owner: str
+) -> dict[str, Match | None]:
+    """As `filling.fill.fill`, where what foreign lines cost holds nobody else up. Raises `CapabilityFailure`."""
+    task = {"action": "match", "schema": schema, "lines": lines}
+    found: dict[str, Any] = ask(shared(FILES), task, check, owner=owner)["found"]
+    return {
+        name: Match(known["value"], known["confidence"], tuple(known["lines"])) if known else None
+        for name, known in found.items()
+    }
 
 
 def ask(pool: Pool, task: dict[str, Any], check: Callable[[], None], *, owner: str) -> dict[str, Any]:

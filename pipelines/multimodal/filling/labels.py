@@ -23,6 +23,11 @@ _SAME: tuple[frozenset[str], ...] = (
 _SELLERS = frozenset({"vendor", "merchant", "company", "seller", "supplier", "store", "shop", "issuer"})
 _CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP", "usd": "USD", "eur": "EUR", "gbp": "GBP", "chf": "CHF", "pln": "PLN"}
 _BELOW = 0.85
+_LABEL_MAX_CHARACTERS = 200
+# Where a cell like "Invoice # EUR 12" parts, looked for in the few characters before its first digit.
+_BEFORE_DIGIT = re.compile(r"\D+")
+_SEPARATED = re.compile(r"[\s#:]([-$€£]?\s?[A-Za-z]{0,4}-?)$")
+_SIGNS_MAX_CHARACTERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ def find(name: str, schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]
     kind = kind_of(schema)
     best: Match | None = None
     for label, text, used in _pairs(lines):
-        if (score := _score(words_of(label), wanted)) == 0:
+        if len(label) > _LABEL_MAX_CHARACTERS or (score := _score(words_of(label), wanted)) == 0:
             continue
         value = read_value(text, schema)
         if value is None:
@@ -91,12 +96,22 @@ def _pairs(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, tuple
                 yield cell, cells[position + 1], (index,)
                 if position + 2 < len(cells):
                     yield cell, cells[-1], (index,)
-            elif found := re.match(r"^(\D+?)[\s#:]+([-$€£]?\s?[A-Za-z]{0,4}-?\d.*)$", cell):
-                yield found[1], found[2], (index,)
+            elif parted := _parted(cell):
+                yield *parted, (index,)
             if (position + 1 == len(cells) or cell.endswith(":")) and not rest.strip() and len(cells) == 1:
                 below = _below(index, line, lines)
                 if below is not None:
                     yield cell, lines[below]["text"], (index, below)
+
+
+def _parted(cell: str) -> tuple[str, str] | None:
+    """A label and the value that begins with the cell's first digit, or with the signs before it."""
+    head = _BEFORE_DIGIT.match(cell)
+    if head is None or head.end() == len(cell):
+        return None
+    at = _SEPARATED.search(cell, max(0, head.end() - _SIGNS_MAX_CHARACTERS), head.end())
+    label = cell[: at.start()].rstrip(" \t\n\r\f\v\u00a0#:") if at else ""
+    return (label, cell[at.start(1) :]) if at and label else None
 
 
 def _below(index: int, line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> int | None:

@@ -13,11 +13,14 @@ _NUMERIC = re.compile(r"\b(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})\b")
 _DAY_FIRST = re.compile(r"\b(\d{1,2})(?:st|nd|rd|th)?\.?\s*([A-Za-z]{3,9})\.?,?\s*(\d{4})\b")
 _MONTH_FIRST = re.compile(r"\b([A-Za-z]{3,9})\.?\s*(\d{1,2})(?:st|nd|rd|th)?,?\s*(\d{4})\b")
 _CENTS = 2
+# What is longer numbers something, or fills a page; as an integer it would not fit into 64 bits.
+_AMOUNT_MAX_CHARACTERS = 18
 
 
 def read_amounts(text: str) -> list[Decimal]:
     """Every amount in `text`. The last separator is a decimal point unless three digits follow it."""
-    return [_amount(match.group()) for match in _AMOUNT.finditer(text)]
+    found = (match.group() for match in _AMOUNT.finditer(text))
+    return [_amount(amount) for amount in found if len(amount) <= _AMOUNT_MAX_CHARACTERS]
 
 
 def _amount(text: str) -> Decimal:

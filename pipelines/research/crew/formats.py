@@ -7,9 +7,9 @@ from pipelines._kit.quotes import find_quote
 from pipelines.research.state import Found, Note
 
 NOTHING = "NONE"
-_QUOTED = re.compile(r"^\W*\[(?P<number>\d+)\]\s*[:\-]?\s*(?P<quote>.+?)\s*$")
+_QUOTED = re.compile(r"^\W*\[(?P<number>\d+)\]\s*(?:[:\-]\s*)?(?P<quote>\S.*)$")
 _BULLET = re.compile(r"^[-*\u2022]\s+")
-_ORDER = re.compile(r"^\W*(?:section\s+)?(?P<section>\d+)\s*:\s*(?P<notes>[\d\s,;]*)\s*$", re.IGNORECASE)
+_ORDER = re.compile(r"^\W*(?:section\s+)?(?P<section>\d+)\s*:(?P<notes>[\d\s,;]*)$", re.IGNORECASE)
 _OBJECTION = re.compile(r"^\W*(?:claim\s+)?(?P<section>\d+)\.(?P<claim>\d+)\s*[:\-]\s*(?P<reason>\S.*)$", re.IGNORECASE)
 _REASON_MAX_CHARACTERS = 300
 _MARKS = "\"'\u201c\u201d\u201e\u00ab\u00bb "

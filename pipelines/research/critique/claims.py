@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from core.gateway.extraction.sentences import split_sentences
 
-_MARKERS = r"\[\s*\d+(?:\s*[,;]\s*\d+)*\s*\]"
+# They meet lines whose blanks are single spaces.
+_MARKERS = r"\[ ?\d+(?: ?[,;] ?\d+)* ?\]"
 _MARKER = re.compile(_MARKERS)
-_AFTER_STOP = re.compile(rf"(?P<stop>[.!?]+[\"'\u201d\u2019\u00bb)]*)\s*(?P<markers>(?:{_MARKERS}\s*)+)")
+_AFTER_STOP = re.compile(rf"(?<![.!?])(?P<stop>[.!?]+[\"'\u201d\u2019\u00bb)]*) ?(?P<markers>(?:{_MARKERS} ?)+)")
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|\d{1,2}[.)])\s+")
 _HEADING = re.compile(r"^\s*(?:#{1,6}\s|\*\*[^*]+\*\*:?\s*$)")
 # Stands in a sentence while it is cut: a letter, so that no rule sees a boundary before it.
@@ -82,7 +83,7 @@ def _claims(line: str) -> tuple[Claim, ...]:
             for index in re.findall(f"{_HOLD}(\\d+){_HOLD}", body)
             for number in re.findall(r"\d+", held[int(index)])
         ]
-        text = re.sub(rf"\s*{_HOLD}\d+{_HOLD}", "", body)
+        text = re.sub(rf" ?{_HOLD}\d+{_HOLD}", "", body)
         text = " ".join(text.split()).replace("**", "").strip()
         if any(char.isalnum() for char in text):
             claims.append(Claim(text, tuple(dict.fromkeys(cited))))

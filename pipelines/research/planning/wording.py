@@ -13,26 +13,27 @@ from pipelines.research.state import Part
 _OPEN = r"(?:what|how|which|when|where|who|whom|whose|why)"
 _CLOSED = r"(?:is|are|was|were|do|does|did|can|could|may|must|should|will|would)"
 _BEFORE = r"(?:(?:in|to|for|at|by|from|on|with|under|until|since|up to)\s+)?"
-_JOINT = re.compile(rf"\s*(?:;|,?\s+and(?:\s+also)?|,)\s+(?=(?:{_BEFORE}{_OPEN}|{_CLOSED})\s)", re.IGNORECASE)
+# All of them meet questions whose blanks are single spaces, and look so far at most for the end of what they take.
+_JOINT = re.compile(rf" ?(?:;|,? and(?: also)?|,) (?=(?:{_BEFORE}{_OPEN}|{_CLOSED})\s)", re.IGNORECASE)
 _OPENING = re.compile(rf"^(?:and\s+|also\s+)?(?:{_BEFORE}{_OPEN}|{_CLOSED})\s", re.IGNORECASE)
 _ASKS_OPENLY = re.compile(rf"^{_BEFORE}{_OPEN}\s", re.IGNORECASE)
 _LISTING = re.compile(
-    r"(?:,?\s+(?:in terms of|with (?:respect|regard) to|with emphasis on|regarding|concerning|covering|including)\s+"
-    r"|\s*:\s+)(?P<items>[^.?!]+)[.?!]*$",
+    r"(?:,? (?:in terms of|with (?:respect|regard) to|with emphasis on|regarding|concerning|covering|including) "
+    r"| ?: )(?P<items>[^.?!]{1,200})[.?!]{0,3}$",
     re.IGNORECASE,
 )
-_ABOUT = re.compile(r"\s+(?:about|on|of)\s+(?P<items>[^.?!]+)[.?!]*$", re.IGNORECASE)
+_ABOUT = re.compile(r" (?:about|on|of) (?P<items>[^.?!]{1,200})[.?!]{0,3}$", re.IGNORECASE)
 _BETWEEN = re.compile(
-    r"\b(?:difference|differences|comparison|choice|choose)\s+between\s+(?P<one>[^,?.]+?)\s+and\s+(?P<other>[^,?.]+)",
+    r"\b(?:difference|differences|comparison|choice|choose)\s+between (?P<one>[^,?.]{1,80}?) and (?P<other>[^,?.]+)",
     re.IGNORECASE,
 )
 _COMPARE = re.compile(
-    r"\bcompare\s+(?P<one>[^,?.]+?)\s+(?:and|with|to|against)\s+(?P<other>[^,?.]+)"
-    r"|\b(?:how|where)\s+(?:do|does)\s+(?P<first>[^,?.]+?)\s+(?:and|differ from|compare (?:with|to))\s+"
-    r"(?P<second>[^,?.]+?)(?:\s+(?:differ|compare)\b|(?=[,?.]|$))",
+    r"\bcompare (?P<one>[^,?.]{1,80}?) (?:and|with|to|against) (?P<other>[^,?.]+)"
+    r"|\b(?:how|where) (?:do|does) (?P<first>[^,?.]{1,80}?) (?:and|differ from|compare (?:with|to)) "
+    r"(?P<second>[^,?.]{1,80}?)(?: (?:differ|compare)\b|(?=[,?.]|$))",
     re.IGNORECASE,
 )
-_SEPARATOR = re.compile(r"\s*,\s*(?:and\s+|or\s+)?|\s+and\s+|\s+or\s+", re.IGNORECASE)
+_SEPARATOR = re.compile(r" ?, ?(?:and |or )?| and | or ", re.IGNORECASE)
 _DANGLING = re.compile(r"\b(?:it|its|they|them|their|this|that|these|those|he|she|one)\b", re.IGNORECASE)
 _ITEM_MAX_WORDS = 7
 _LISTED_LEAST = 3

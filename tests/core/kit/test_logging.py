@@ -180,3 +180,13 @@ def test_held_lines_are_written_at_exit() -> None:
         [sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True, timeout=30
     )
     assert '"event":"goodbye"' in done.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 16_370 + " redis://:hunter2@host", "x" * 16_360 + "redis://user:hunter2hunter2@host"]
+)
+def test_long_text_is_cut_before_it_is_scrubbed_and_shows_no_half_of_a_secret(text: str) -> None:
+    cut = scrub(text)
+    assert "hunter2" not in cut
+    assert cut.endswith("more characters]")
+    assert len(scrub("password=hunter2 " * 100_000)) < 20_000

@@ -1,6 +1,8 @@
 """Files that mean harm, or are broken, each refused with its own code by a process of its own."""
 
 import struct
+import threading
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +17,7 @@ from core.kit.errors import CapabilityFailure
 from pipelines._kit.sandbox.pool import Pool
 from pipelines._kit.sandbox.purpose import Bounds
 from pipelines.multimodal.files.limits import PDF_PAGES, SAMPLE_RATE
-from pipelines.multimodal.files.opening import FILES, ask, decode, inspect, render
+from pipelines.multimodal.files.opening import FILES, ask, decode, inspect, match, render
 
 SAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "multimodal"
 PNG, PDF, WAV = "image/png", "application/pdf", "audio/wav"
@@ -124,3 +126,58 @@ def test_a_cancelled_job_kills_the_child(tmp_path: Path) -> None:
     file = UploadedFile("file_x", "bulletin.pdf", PDF, 1, "0" * 64, SAMPLES / "bulletin.pdf")
     with pytest.raises(JobCancelled):
         render(file, "pdf", [1] * 200, tmp_path, stop, owner="")
+
+
+@pytest.mark.survive("A3")
+@pytest.mark.parametrize("unit", ["#", " ", "a ", "1", "a1 ", "€ "])
+def test_print_that_is_slow_to_look_through_holds_nobody_up(
+    unit: str, record_property: Callable[[str, object], None]
+) -> None:
+    gaps: list[float] = []
+    ended = threading.Event()
+
+    def beat() -> None:
+        last = time.monotonic()
+        while not ended.wait(0.01):
+            gaps.append(time.monotonic() - last)
+            last = time.monotonic()
+
+    beating = threading.Thread(target=beat)
+    beating.start()
+    line = {"text": "Total" + unit * (64_000 // len(unit)) + "x", "confidence": 1.0}
+    schema = {"properties": {name: {"type": "number"} for name in ("total", "tax", "net", "price")}}
+    try:
+        begun = time.monotonic()
+        match(schema, [line] * 4, lambda: None, owner="hostile")
+        seconds = time.monotonic() - begun
+    finally:
+        ended.set()
+        beating.join()
+    record_property(
+        "figure", f"read in {seconds:.2f} s, the worker's threads waited {max(gaps, default=0):.2f} s at most"
+    )
+    assert seconds < 20
+    assert max(gaps, default=0) < 2
+
+
+@pytest.mark.survive("A3")
+def test_lines_that_end_their_process_end_their_own_job_alone() -> None:
+    slow = {"text": "total: " + "a" * 900_000, "confidence": 1.0}
+    tasks = [
+        {
+            "action": "match",
+            "schema": {"properties": {"total": {"enum": [f"b{number}" for number in range(400)]}}},
+            "lines": [slow] * 30,
+        },
+        {
+            "action": "match",
+            "schema": {"properties": {"total": {"type": "number"}}},
+            "lines": [{"text": "Total: 5", "confidence": 1.0}],
+        },
+    ]
+    bounds = replace(FILES.bounds, cpu_seconds=1, clock_seconds=4)
+    with Pool(replace(FILES, size=1, bounds=bounds)) as pool:
+        with pytest.raises(CapabilityFailure) as refused:
+            ask(pool, tasks[0], lambda: None, owner="one")
+        assert refused.value.code == "file_too_slow"
+        assert ask(pool, tasks[1], lambda: None, owner="two")["found"]["total"]["value"] == 5

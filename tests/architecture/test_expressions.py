@@ -1,0 +1,133 @@
+"""No expression that meets text from outside costs more than in proportion to it."""
+
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Annotated, Any
+
+import pytest
+from pydantic import StringConstraints, TypeAdapter, ValidationError
+
+from tests.factories.expressions import ANCHORED, Expression, Pieces, collect, declared_patterns, files, hostile_texts
+
+SIZE = 64 * 1024
+SCREENED_SIZE = SIZE // 32
+SLOWEST = 2
+# Processor time of this thread. A linear expression reads 64 kB in one to twenty milliseconds, a quadratic one needs
+# seconds; between them, what decides is how the time grows with the text.
+CHEAP_SECONDS = 0.05
+GIVEN_UP_SECONDS = 1.0
+RATIO_MAX = 8.0  # of a text four times as long: 4 when linear, 16 when quadratic
+
+EXPRESSIONS, UNKNOWN = collect()
+
+
+class GivenUp(Exception):
+    pass
+
+
+@contextmanager
+def given_up_after(seconds: float) -> Iterator[None]:
+    def give_up(*_: Any) -> None:
+        raise GivenUp
+
+    before = signal.signal(signal.SIGVTALRM, give_up)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def seconds_of(work: Callable[[Any], Any], text: Any) -> float:
+    begun = time.thread_time()
+    try:
+        with given_up_after(GIVEN_UP_SECONDS):
+            work(text)
+    except GivenUp:
+        return float("inf")
+    return time.thread_time() - begun
+
+
+def runs_of(expression: Expression) -> list[Callable[[Any], Any]]:
+    pattern = expression.pattern
+    runs: list[Callable[[Any], Any]] = [getattr(pattern, name) for name in sorted(expression.methods & ANCHORED)]
+    if expression.methods - ANCHORED:
+        runs.append(lambda text: sum(1 for _ in pattern.finditer(text)))
+    return runs
+
+
+def fault_of(expression: Expression) -> str | None:
+    """The text that makes the expression cost out of proportion, if there is one."""
+
+    def text(pieces: Pieces, size: int) -> Any:
+        grown = pieces.grown(size)
+        return grown if isinstance(expression.pattern.pattern, str) else grown.encode("latin-1", "replace")
+
+    for run in runs_of(expression):
+        screened = []
+        for pieces in hostile_texts(expression.pattern):
+            # An exponential one is caught while the text is short.
+            if seconds_of(run, text(pieces, 48)) > CHEAP_SECONDS:
+                return f"{pieces} of 48 characters"
+            seconds = seconds_of(run, text(pieces, SCREENED_SIZE))
+            screened.append((seconds, pieces))
+            if seconds > CHEAP_SECONDS:
+                break
+        screened.sort(key=lambda each: -each[0])
+        for _, pieces in screened[:SLOWEST]:
+            long, short = text(pieces, SIZE), text(pieces, SIZE // 4)
+            # Timed again before it is believed, unless it did not end at all.
+            if seconds_of(run, long) > GIVEN_UP_SECONDS or all(
+                is_out_of_proportion(run, long, short) for _ in range(3)
+            ):
+                return f"{pieces} under {getattr(run, '__name__', 'search')}"
+    return None
+
+
+def is_out_of_proportion(run: Callable[[Any], Any], long: Any, short: Any) -> bool:
+    seconds = seconds_of(run, long)
+    return seconds > GIVEN_UP_SECONDS or (seconds > CHEAP_SECONDS and seconds > RATIO_MAX * seconds_of(run, short))
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS, ids=lambda each: each.where)
+def test_it_costs_in_proportion_to_the_text(expression: Expression) -> None:
+    fault = fault_of(expression)
+    assert fault is None, f"{expression.where}: {expression.pattern.pattern!r} is slow on {fault}"
+
+
+def test_every_expression_is_among_them() -> None:
+    """What is put together at run time is said here, with what drives it below."""
+    assert len(EXPRESSIONS) > 100
+    assert sorted(UNKNOWN) == [
+        # Compiled once into a constant, which is collected from there.
+        "core/gateway/extraction/expectations.py: question",
+        # Words of the operator's policy, escaped.
+        r"pipelines/customer_operations/understanding.py: f'\\b(?:{pattern})\\b'",
+        # The operator's own expression for order numbers, in the policy's file.
+        "pipelines/customer_operations/understanding.py: pattern",
+    ]
+
+
+@pytest.mark.parametrize("source", [r"(a+)+$", r"[a-z]+://", r"\s*,", r"<!--.*?-->", r"^(\D+?)[\s#:]+\d", r"(a|a)*b"])
+def test_an_expression_that_backtracks_is_found(source: str) -> None:
+    assert fault_of(Expression("here", re.compile(source, re.DOTALL), frozenset({"search", "match"}))) is not None
+
+
+def test_the_patterns_of_fields_run_in_an_engine_without_backtracking() -> None:
+    """pydantic's engine is linear unless a model asks for Python's; then a text like these would hang it."""
+    found = declared_patterns()
+    assert len(found) > 20
+    for where, source in found.items():
+        checked: TypeAdapter[str] = TypeAdapter(Annotated[str, StringConstraints(pattern=source)])
+
+        def validate(text: str, checked: TypeAdapter[str] = checked) -> None:
+            with suppress(ValidationError):
+                checked.validate_python(text)
+
+        slowest = max(seconds_of(validate, pieces.grown(SIZE)) for pieces in hostile_texts(re.compile(source))[:40])
+        assert slowest < GIVEN_UP_SECONDS / 2, where
+    assert "regex_engine" not in "".join(path.read_text(encoding="utf-8") for path in files())
