@@ -1,7 +1,7 @@
 """Takes one document into a knowledge base: read, chunk, embed what is new, store all of it in one transaction."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -19,13 +19,14 @@ from core.knowledge.records import DocumentRecord, NewChunk
 from core.knowledge.service import KnowledgeService
 from pipelines._kit.bases import open_base, principal_of
 from pipelines.knowledge.documents.chunks import Chunk, split_document
-from pipelines.knowledge.documents.document import Document
+from pipelines.knowledge.documents.document import Document, LeftOut
 from pipelines.knowledge.documents.errors import UnreadableDocument
 from pipelines.knowledge.pagination import PIPELINE, Pagination
 from pipelines.knowledge.schemas import IngestedDocument
 
 # A document with more chunks than this tells how far it is, each time so many are embedded.
 _TELL_EVERY = 512
+_SHOWN_PAGES = 100
 _log = get_logger(__name__)
 
 
@@ -137,7 +138,7 @@ class Intake:
         if not kept:
             detail = "The file was replaced while it was read. Its new content waits for the next ingest."
             return _failed(ctx, encode(DOCUMENT, document.id), document.name, "document_replaced", detail)
-        outcome = _outcome(document, "ingested", read.page_count, len(chunks), len(new))
+        outcome = _outcome(document, "ingested", read.page_count, len(chunks), len(new), left_out=read.left_out)
         data = {"pages": outcome.pages, "chunks": outcome.chunks, "embedded": outcome.embedded}
         ctx.emit("document.ingested", {"document": outcome.id, "name": outcome.name, **data})
         return outcome
@@ -174,7 +175,15 @@ def _new_chunk(chunk: Chunk, vector: NDArray[np.float32] | None) -> NewChunk:
     )
 
 
-def _outcome(document: DocumentRecord, status: str, pages: int | None, chunks: int, embedded: int) -> IngestedDocument:
+def _outcome(
+    document: DocumentRecord,
+    status: str,
+    pages: int | None,
+    chunks: int,
+    embedded: int,
+    *,
+    left_out: Sequence[LeftOut] | None = None,
+) -> IngestedDocument:
     return IngestedDocument.model_validate(
         {
             "id": encode(DOCUMENT, document.id),
@@ -183,8 +192,13 @@ def _outcome(document: DocumentRecord, status: str, pages: int | None, chunks: i
             "pages": pages,
             "chunks": chunks,
             "embedded": embedded,
+            "left_out": None if left_out is None else [_shown(each) for each in left_out],
         }
     )
+
+
+def _shown(part: LeftOut) -> dict[str, Any]:
+    return {"what": part.what, "text": part.text, "pages": part.pages[:_SHOWN_PAGES], "count": part.count}
 
 
 def _failed(ctx: JobContext, document_id: str, name: str, code: str, message: str) -> IngestedDocument:

@@ -133,6 +133,20 @@ class IngestInput(_Strict):
     )
 
 
+class LeftOutPart(_Strict):
+    """Something of a document that is not in its text, and cannot be searched."""
+
+    what: str = Field(
+        description="`running_head`: a head or foot that repeats one before it; `page_number`; `page_without_text`: a "
+        "page that holds only pictures; `front_matter`, `navigation`, `hidden`, `comment`, `deleted`, `picture`, "
+        "`embedded`, `unreadable`.",
+        examples=["running_head"],
+    )
+    text: str = Field(description="How it begins, up to 200 characters; empty when it has no text.")
+    pages: list[int] = Field(description="Pages that it stood on, from 1, a hundred at most; empty without pages.")
+    count: int = Field(ge=1, description="How many times.")
+
+
 class IngestedDocument(_Strict):
     """What became of one document."""
 
@@ -144,6 +158,9 @@ class IngestedDocument(_Strict):
     pages: int | None = Field(None, ge=0, description="Pages read; null for formats without pages.")
     chunks: int = Field(ge=0, description="Chunks the document now has.")
     embedded: int = Field(ge=0, description="Chunks that had to be embedded because their text was new.")
+    left_out: list[LeftOutPart] | None = Field(
+        None, description="What was not taken into the text; null when the document was not read this time."
+    )
     error: dict[str, str] | None = Field(None, description="`code` and `message` when it failed.")
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 CELL = " | "
+_LEFT_OUT_MAX = 50
+_LEFT_OUT_CHARACTERS = 200
 
 # Everything that is not text: C0 controls but tab and newline, delete, C1 controls, lone surrogates, the byte order
 # mark and the noncharacters. Postgres refuses NUL, UTF-8 refuses surrogates, and none of the others can be seen.
@@ -65,6 +67,16 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What a reader did not take into the text: of what kind, how often, how the first begins, on which pages."""
+
+    what: str
+    text: str = ""
+    pages: tuple[int, ...] = ()
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """What was read. `page_count` is None for formats without pages."""
 
@@ -75,6 +87,7 @@ class Document:
     sections: tuple[Section, ...]
     pages: tuple[Page, ...] = ()
     page_count: int | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
     def page_at(self, position: int) -> int | None:
         """The number of the page on which the character at `position` stands; None without pages."""
@@ -98,6 +111,7 @@ class Builder:
     _page_starts: list[tuple[int, int]] = field(default_factory=list)
     # Pages begun of which no text has come yet: a page begins with its first word, not with the space before it.
     _begun: list[int] = field(default_factory=list)
+    _left_out: dict[tuple[str, str], LeftOut] = field(default_factory=dict)
 
     @property
     def length(self) -> int:
@@ -107,6 +121,17 @@ class Builder:
     def begin_page(self, number: int) -> None:
         """What is added from now on stands on page `number`."""
         self._begun.append(number)
+
+    def leave_out(self, what: LeftOut) -> None:
+        """Say what is not in the text. Of the same, one entry counts all; of very many, the rest is one entry."""
+        text = one_line(what.text)
+        short = text if len(text) <= _LEFT_OUT_CHARACTERS else f"{text[:_LEFT_OUT_CHARACTERS]}…"
+        key = (what.what, short)
+        if key not in self._left_out and len(self._left_out) >= _LEFT_OUT_MAX:
+            key = (what.what, "")
+        known = self._left_out.get(key, LeftOut(*key, count=0))
+        pages = tuple(sorted({*known.pages, *what.pages}))
+        self._left_out[key] = LeftOut(*key, pages, known.count + what.count)
 
     def heading(self, text: str, level: int) -> None:
         """A heading; level 1 is the highest. One that is empty is left out."""
@@ -156,6 +181,7 @@ class Builder:
             sections=self._sections(title),
             pages=self._pages(),
             page_count=self.page_count,
+            left_out=tuple(self._left_out.values()),
         )
 
     def _add(self, kind: Kind, text: str) -> Block | None:

@@ -21,7 +21,8 @@ from pipelines.knowledge.documents.errors import (
 )
 from pipelines.knowledge.documents.limits import Limits
 from pipelines.knowledge.documents.pdf_layout import Fragment, Row, build_rows, scale_of
-from pipelines.knowledge.documents.pdf_structure import Sheet, write_sheets
+from pipelines.knowledge.documents.pdf_structure import write_sheets
+from pipelines.knowledge.documents.running_heads import Sheet
 
 MEDIA_TYPE = "application/pdf"
 

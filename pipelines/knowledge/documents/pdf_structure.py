@@ -1,4 +1,4 @@
-"""What the rows of a PDF's pages are: running heads, headings, paragraphs, lists and tables."""
+"""What the rows of a PDF's pages are: headings, paragraphs, lists and tables."""
 
 import re
 from collections import Counter
@@ -7,17 +7,13 @@ from dataclasses import dataclass
 
 from pipelines.knowledge.documents.document import Builder
 from pipelines.knowledge.documents.pdf_layout import BULLETS, Line, Row, table_cells, table_groups
+from pipelines.knowledge.documents.running_heads import Sheet, without_running_heads
 
-_MARGIN_SHARE = 0.12
-_REPEATS_SHARE = 0.5
-_MIN_REPEATS = 2
-_PAGE_NUMBER = re.compile(r"\W*(?:page|seite|pagina|p\.)?\s*#\W*(?:(?:of|von|van|/)\s*#\W*)?", re.IGNORECASE)
-_DIGITS = re.compile(r"\d+")
 _ITEM = re.compile(
     r"(?P<marker>[-*\u2022\u2013\u25e6\u00b7\u25aa\uf0b7]|\(?(?:\d{1,2}|[a-z])[.)])\s+(?P<text>\S.*)", re.DOTALL
 )
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
-_BROKEN = re.compile(r"([^\W\d_]+)-$")
+_BROKEN = re.compile(r"(?<![^\W\d_])([^\W\d_]+)-$")
 _FIRST_WORD = re.compile(r"[^\W\d_]+")
 _HEADING_MAX_CHARACTERS = 120
 _LARGER = 1.08
@@ -26,15 +22,6 @@ _NUMBER_ONLY = re.compile(r"\W*[\divxlc]+\.", re.IGNORECASE)
 _WIDER_GAP = 1.3
 _SHORT_LINE = 0.85
 _TERMINAL = (".", "!", "?", ":", ";")
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """One page: its number, its height in points, its rows in drawing order."""
-
-    number: int
-    height: float
-    rows: list[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +39,9 @@ Style = tuple[float, bool]
 
 def write_sheets(sheets: Sequence[Sheet], outline: Mapping[str, int], builder: Builder) -> None:
     """Write all pages into the builder. `outline` maps the titles of bookmarks, in lower case, to their levels."""
-    kept = _without_running_heads(sheets)
+    kept, left_out = without_running_heads(sheets)
+    for each in left_out:
+        builder.leave_out(each)
     look = _measure(kept)
     pages = [(sheet.number, list(_blocks(sheet.rows, look, outline))) for sheet in kept]
     levels = _levels([block for _, blocks in pages for block in blocks], outline)
@@ -60,26 +49,6 @@ def write_sheets(sheets: Sequence[Sheet], outline: Mapping[str, int], builder: B
         builder.begin_page(number)
         for index, block in enumerate(blocks):
             _write(block, builder, levels, look, continues=index == 0)
-
-
-def _without_running_heads(sheets: Sequence[Sheet]) -> list[Sheet]:
-    """The pages without what repeats at their upper or lower edge, and without lone page numbers."""
-    seen = Counter(key for sheet in sheets for key in {_key(row) for row in sheet.rows if _at_edge(row, sheet)})
-    least = max(_MIN_REPEATS, len(sheets) * _REPEATS_SHARE)
-
-    def runs(row: Row, sheet: Sheet) -> bool:
-        key = _key(row)
-        return _at_edge(row, sheet) and (seen[key] >= least or _PAGE_NUMBER.fullmatch(key) is not None)
-
-    return [Sheet(s.number, s.height, [row for row in s.rows if not runs(row, s)]) for s in sheets]
-
-
-def _at_edge(row: Row, sheet: Sheet) -> bool:
-    return not sheet.height * _MARGIN_SHARE < row.top < sheet.height * (1 - _MARGIN_SHARE)
-
-
-def _key(row: Row) -> str:
-    return _DIGITS.sub("#", " ".join(row.text.casefold().split()))
 
 
 def _measure(sheets: Sequence[Sheet]) -> _Type:
@@ -230,15 +199,18 @@ def _joined(lines: Sequence[Line], look: _Type | None) -> str:
 
 def _joined_text(lines: Sequence[str], look: _Type | None) -> str:
     """Lines as one. A word that was broken at the margin is mended; a hyphen that belongs to the word stays."""
-    text = ""
-    for line in (" ".join(line.split()) for line in lines):
-        if text.endswith("\u00ad"):
-            text = text[:-1] + line
-        elif look is not None and (broken := _BROKEN.search(text)) and line[:1].islower():
-            text = text[:-1] + line if _is_one_word(broken.group(1), line, look) else text + line
-        else:
-            text = f"{text} {line}" if text else line
-    return text.replace("\u00ad", "")
+    parts: list[str] = []
+    for line in filter(None, (" ".join(line.split()) for line in lines)):
+        last = parts[-1] if parts else ""
+        if last.endswith("\u00ad"):
+            parts[-1] = last[:-1]
+        elif look is not None and (broken := _BROKEN.search(last)) and line[:1].islower():
+            if _is_one_word(broken.group(1), line, look):
+                parts[-1] = last[:-1]
+        elif parts:
+            parts.append(" ")
+        parts.append(line)
+    return "".join(parts).replace("\u00ad", "")
 
 
 def _is_one_word(head: str, line: str, look: _Type) -> bool:

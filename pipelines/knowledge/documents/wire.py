@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.knowledge.documents.document import Block, Document, Kind, Page, Section
+from pipelines.knowledge.documents.document import Block, Document, Kind, LeftOut, Page, Section
 
 
 def encode_document(document: Document) -> dict[str, Any]:
@@ -16,6 +16,7 @@ def encode_document(document: Document) -> dict[str, Any]:
         "sections": [(section.path, section.start, section.end) for section in document.sections],
         "pages": [(page.number, page.start, page.end) for page in document.pages],
         "page_count": document.page_count,
+        "left_out": [(each.what, each.text, each.pages, each.count) for each in document.left_out],
     }
 
 
@@ -29,4 +30,5 @@ def decode_answer(answer: Mapping[str, Any]) -> Document:
         sections=tuple(Section(tuple(path), start, end) for path, start, end in answer["sections"]),
         pages=tuple(Page(number, start, end) for number, start, end in answer["pages"]),
         page_count=answer["page_count"],
+        left_out=tuple(LeftOut(what, text, tuple(pages), count) for what, text, pages, count in answer["left_out"]),
     )

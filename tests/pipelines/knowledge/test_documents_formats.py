@@ -9,7 +9,7 @@ from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from fpdf import FPDF
 
-from pipelines.knowledge.documents.document import Document
+from pipelines.knowledge.documents.document import Document, LeftOut
 from pipelines.knowledge.documents.readers import read
 
 
@@ -294,10 +294,14 @@ def test_pdf_paragraphs_headings_and_running_heads() -> None:
     document = read(bytes(pdf.output()), name="r.pdf")
     assert document.title == "Harbour report"
     assert document.text == (
-        "1. The year\n\n"
+        "Harbour report 2026\n\n1. The year\n\n"
         "The harbour was open on all days of the year, except for the two days in January on which the ice was thicker"
         " than a hand. Boats were moved to the inner basin, which the harbour master had kept free for them.\n\n"
         "A second page without a heading."
+    )
+    assert document.left_out == (
+        LeftOut("running_head", "Harbour report 2026", (2,)),
+        LeftOut("page_number", "Page 1 of 2", (1, 2), 2),
     )
     assert [section.path for section in document.sections][-1] == ("Harbour report", "1. The year")
     assert document.page_count == 2
@@ -366,3 +370,54 @@ def test_a_bold_word_does_not_make_a_table_of_its_paragraph() -> None:
     document = read(bytes(pdf.output()), name="r.pdf")
     assert " | " not in document.text
     assert "that the fine is twice the fee in winter." in document.text
+
+
+def pages_with_feet(*feet: str, head: str = "") -> bytes:
+    """A PDF with a page for each foot."""
+    pdf = FPDF()
+    pdf.set_auto_page_break(False)
+    for number, foot in enumerate(feet, start=1):
+        pdf.add_page()
+        pdf.set_font("Helvetica", size=11)
+        if head:
+            pdf.set_y(10)
+            pdf.cell(0, 6, head.format(page=number))
+        pdf.set_y(100)
+        pdf.multi_cell(0, 6, f"Text of its own stands in the middle of the page with the letter {'abcdefgh'[number]}.")
+        pdf.set_y(-20)
+        pdf.cell(0, 6, foot)
+    return bytes(pdf.output())
+
+
+@pytest.mark.parametrize(
+    ("feet", "kept"),
+    [
+        (("Amount due: 120.00 EUR", "Amount due: 2350.00 EUR"), ("120.00", "2350.00")),
+        (("Total 10", "Total 12", "Total 15"), ("Total 10", "Total 12", "Total 15")),
+        (("Due 1 March 2026", "Due 1 April 2026"), ("March", "April")),
+        (("Invoice 7: 5 EUR", "Invoice 8: 6 EUR", "Invoice 9: 900 EUR"), ("5 EUR", "6 EUR", "900 EUR")),
+        (("Fee 12.00 EUR", "Fee 12.00 EUR"), ("Fee 12.00 EUR",)),
+        (("1200", "3"), ("1200", "3")),
+    ],
+)
+def test_feet_that_differ_in_more_than_the_page_stay(feet: tuple[str, ...], kept: tuple[str, ...]) -> None:
+    document = read(pages_with_feet(*feet), name="x.pdf")
+    assert [part for part in kept if part not in document.text] == []
+
+
+@pytest.mark.parametrize(
+    ("feet", "pages"),
+    [
+        (("1", "2", "3"), (1, 2, 3)),
+        (("17", "18", "19"), (1, 2, 3)),
+        (("Seite 4 von 9", "Seite 5 von 9"), (1, 2)),
+        (("- 1 -", "- 2 -"), (1, 2)),
+        (("1/2", "2/2"), (1, 2)),
+    ],
+)
+def test_page_numbers_are_left_out_and_named(feet: tuple[str, ...], pages: tuple[int, ...]) -> None:
+    document = read(pages_with_feet(*feet, head="Report of the year, page {page}"), name="x.pdf")
+    assert [foot for foot in feet if f"\n{foot}\n" in f"\n{document.text}\n"] == []
+    assert document.text.count("Report of the year") == 1
+    found = {each.what: each.pages for each in document.left_out}
+    assert found == {"page_number": pages, "running_head": pages[1:]}
