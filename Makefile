@@ -11,7 +11,7 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed
 TEST_WORKERS ?= 2
 
-.PHONY: help setup lock demo up test survive chaos bench evals lint types contracts check format clean
+.PHONY: help setup lock demo up test survive chaos bench evals outside lint types contracts check format clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[36mmake %-10s\033[0m %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ chaos: survive ## The same as survive
 
 bench: $(STAMP) ## Measure against a naive baseline; writes build/bench.json
 	@cd $(ROOT) && $(BIN)/python -m tests.bench
+
+outside: $(STAMP) ## Run outside clients of OpenAI's interface, newest versions, against a running stack
+	@cd $(ROOT) && $(BIN)/python -m tests.outside $(ARGS)
 
 evals: $(STAMP) ## Score every capability on its evaluation set
 	@cd $(ROOT) && $(BIN)/python -m tests.evals $(ARGS)

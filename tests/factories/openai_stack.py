@@ -59,6 +59,7 @@ SCENES: dict[str, LateScript] = {
     "SCHEMA": obey_schema,
     "LONG": lambda _: Answer(*WORDS, finish_reason="length"),
     "HISTORY": _history,
+    "MANGLED": lambda _: Answer("a\x00b", " \ud83d", "\ude00", " \ud83d half"),
 }
 
 
@@ -87,16 +88,18 @@ class OpenAIStack:
 
 
 @contextmanager
-def openai_stack(settings: Settings, *pools: str) -> Iterator[OpenAIStack]:
-    """A running stack with a worker for each of `pools`."""
+def openai_stack(
+    settings: Settings, *pools: str, script: LateScript = play, model: str = "writer"
+) -> Iterator[OpenAIStack]:
+    """A running stack with a worker for each of `pools`, and a provider that plays `script` as `model`."""
     with ExitStack() as stack:
-        provider = stack.enter_context(ProviderSimulator(play))
+        provider = stack.enter_context(ProviderSimulator(script))
         file = write_deployments(settings.home, there=provider)
         settings = settings.model_copy(update={"deployments_file": file})
         api = stack.enter_context(running_api(settings))
         tenant = tenant_of(settings, principal_of(api.key))
         stack.callback(tenant.close)
-        Registrar(settings, tenant).model("writer", {"deployment": "there"})
+        Registrar(settings, tenant).model(model, {"deployment": "there"})
         extra = {"WAYBILL_DEPLOYMENTS_FILE": str(file)}
         # Side by side: each takes seconds to import what it needs, and to drain when it stops.
         processes = {"dispatcher": start(settings, "workers", "dispatcher", **extra)}

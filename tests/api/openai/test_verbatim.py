@@ -170,3 +170,17 @@ def test_null_is_the_same_as_left_out(stack: OpenAIStack) -> None:
     sent = post(stack, {"model": "writer", "messages": messages, **dict.fromkeys(NULLS.split())})
     assert sent["messages"][1] == {"role": "assistant", "content": "y"}
     assert not {"seed", "top_p", "functions", "a_parameter_of_tomorrow"} & sent.keys()
+
+
+@pytest.mark.survive("F2")
+def test_mangled_text_of_a_model_is_mended_and_paid_for_once(client: OpenAI, stack: OpenAIStack) -> None:
+    before = len(stack.provider.requests)
+    messages: Any = [{"role": "user", "content": "MANGLED"}]
+    whole = client.chat.completions.create(model="writer", messages=messages)
+    streamed = client.chat.completions.create(model="writer", messages=messages, stream=True)
+    pieces = "".join(chunk.choices[0].delta.content or "" for chunk in streamed if chunk.choices)
+    assert whole.choices[0].message.content == pieces == "ab \U0001f600 \ufffd half"
+    assert len(stack.provider.requests) == before + 2
+    with stack.plain() as plain:
+        job = plain.get(f"/v1/jobs/job_{whole.id.removeprefix('chatcmpl-')}").json()
+    assert (job["state"], job["attempt"], len(job["usage"])) == ("succeeded", 1, 1)

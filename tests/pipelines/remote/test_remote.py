@@ -168,10 +168,14 @@ def test_what_passes_is_tried_again_under_one_identity() -> None:
         ((302, {"Location": "http://127.0.0.1:1/elsewhere"}, b""), "remote_refused"),
         ((200, {}, b"<html>"), "remote_bad_answer"),
         ((200, {}, b"[1]"), "remote_bad_answer"),
+        ((200, {}, b'{"n": NaN}'), "remote_bad_answer"),
+        ((200, {}, b'{"n": 1e999}'), "remote_bad_answer"),
+        ((200, {}, b'{"n": ' + b"[" * 900 + b"]" * 900 + b"}"), "remote_bad_answer"),
+        ((200, {}, b'{"n": "\xff"}'), "remote_bad_answer"),
         ((200, {}, b" " * 3_000), "remote_bad_answer"),
         ((202, {"Location": "/later"}, b"{}"), "remote_not_answered"),
     ],
-    ids=["refused", "redirect", "html", "list", "endless", "accepted"],
+    ids=["refused", "redirect", "html", "list", "nan", "infinite", "deep", "bytes", "endless", "accepted"],
 )
 def test_what_does_not_pass_ends_the_job_and_says_nothing_of_the_input(
     answer: tuple[int, dict[str, str], bytes], code: str, monkeypatch: pytest.MonkeyPatch
@@ -181,6 +185,19 @@ def test_what_does_not_pass_ends_the_job_and_says_nothing_of_the_input(
         run(remote(url))
     assert (failed.value.code, failed.value.retryable, len(keys)) == (code, False, 1)
     assert "secret" not in failed.value.detail
+
+
+@pytest.mark.survive("F2")
+def test_what_a_service_answers_is_mended_and_kept_in_its_order() -> None:
+    body = b'{"z": "a\\u0000b", "a": "bad \\ud83d half", "n": 6.02214076e23, "wide": 123456789012345678901234567890}'
+    with answering((200, {}, body)) as (url, _):
+        found = run(remote(url))
+    assert list(found.items()) == [
+        ("z", "ab"),
+        ("a", "bad \ufffd half"),
+        ("n", 6.02214076e23),
+        ("wide", 123456789012345678901234567890),
+    ]
 
 
 def test_a_service_may_not_send_us_to_another_host_with_its_credential() -> None:
