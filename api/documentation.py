@@ -4,11 +4,11 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-import orjson
 from fastapi import FastAPI, Request, Response
 
 from api.routing import new_router, public
 from core.kit.errors import NotFound
+from core.kit.json_values import dumps
 
 router = new_router("", "operations")
 
@@ -70,7 +70,7 @@ async def docs_file(name: str) -> Response:
 async def openapi_document(request: Request) -> Response:
     """The OpenAPI document."""
     app: FastAPI = request.app
-    return Response(orjson.dumps(app.openapi()), media_type="application/json", headers=_CACHED)
+    return Response(dumps(app.openapi()), media_type="application/json", headers=_CACHED)
 
 
 @lru_cache(maxsize=len(_TYPES))

@@ -3,7 +3,6 @@
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -33,6 +32,7 @@ from core.audit.verification import verify
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.keys.principal import Principal
 from core.kit.ids import AUDIT, ERASURE, encode
+from core.kit.json_values import dumps
 
 router = new_router("/v1/audit", "audit")
 
@@ -181,6 +181,6 @@ def _erase(request: Request, body: EraseSubject, identity: IdempotentRequest | N
 
     def produce(session: Session) -> Answer:
         erasure = service.erase(session, principal.organization_id, principal.actor, body.data_subject)
-        return Answer(200, orjson.dumps({"id": encode(ERASURE, erasure.id), "erased_values": erasure.erased_values}))
+        return Answer(200, dumps({"id": encode(ERASURE, erasure.id), "erased_values": erasure.erased_values}))
 
     return carry_out(request, identity, produce)

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -23,6 +22,7 @@ from core.batches.validation import LineValidator
 from core.jobs.records import JobRecord
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import BATCH, FILE, encode
+from core.kit.json_values import dumps
 from core.kit.telemetry import current_traceparent
 from pipelines.registry import manifests
 
@@ -85,7 +85,7 @@ def _create(
 
     def produce(session: Session) -> Answer:
         made = to_wire(runtime.batches.create(session, principal, new))
-        return Answer(202, orjson.dumps(made), made["links"]["self"])
+        return Answer(202, dumps(made), made["links"]["self"])
 
     return carry_out(request, identity, produce)
 
@@ -187,7 +187,7 @@ def _cancel(request: Request, batch_id: UUID, identity: IdempotentRequest | None
     def produce(session: Session) -> Answer:
         batch, jobs = runtime.batches.cancel(session, principal, batch_id)
         touched.extend(jobs)
-        return Answer(200, orjson.dumps(to_wire(batch)), f"/v1/batches/{encode(BATCH, batch.id)}")
+        return Answer(200, dumps(to_wire(batch)), f"/v1/batches/{encode(BATCH, batch.id)}")
 
     answer = carry_out(request, identity, produce)
     announce_cancelled(runtime, principal, touched)

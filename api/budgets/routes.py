@@ -3,7 +3,6 @@
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -16,6 +15,7 @@ from api.problem import invalid
 from api.routing import caller, new_router, requires
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import BUDGET, KEY, PROJECT, decode, encode
+from core.kit.json_values import dumps
 from core.ledger.records import Budget as BudgetRecord
 from core.ledger.records import BudgetChange, NewBudget
 
@@ -75,7 +75,7 @@ def _create(request: Request, new: NewBudget, identity: IdempotentRequest | None
 
     def produce(session: Session) -> Answer:
         budget = runtime.budgets.create(session, principal, new)
-        return Answer(201, orjson.dumps(to_wire(budget)), f"/v1/budgets/{encode(BUDGET, budget.id)}")
+        return Answer(201, dumps(to_wire(budget)), f"/v1/budgets/{encode(BUDGET, budget.id)}")
 
     return carry_out(request, identity, produce)
 
@@ -173,6 +173,6 @@ def _archive(request: Request, budget_id: UUID, identity: IdempotentRequest | No
     runtime, principal = get_runtime(request), caller(request)
 
     def produce(session: Session) -> Answer:
-        return Answer(200, orjson.dumps(to_wire(runtime.budgets.archive(session, principal, budget_id))))
+        return Answer(200, dumps(to_wire(runtime.budgets.archive(session, principal, budget_id))))
 
     return carry_out(request, identity, produce)

@@ -3,7 +3,6 @@
 from functools import lru_cache
 from typing import Annotated
 
-import orjson
 from fastapi import Path, Response
 
 from api.answers import respond
@@ -11,6 +10,7 @@ from api.capabilities.schemas import Capability, CapabilityPage, to_wire
 from api.openapi import problems
 from api.routing import new_router, requires
 from core.kit.errors import NotFound
+from core.kit.json_values import dumps
 from pipelines.registry import manifests
 
 router = new_router("/v1/capabilities", "capabilities")
@@ -19,7 +19,7 @@ router = new_router("/v1/capabilities", "capabilities")
 @lru_cache(maxsize=1)
 def _documents() -> dict[str, bytes]:
     """The JSON of every capability by id. Manifests never change while a process lives."""
-    return {name: orjson.dumps(to_wire(manifest)) for name, manifest in sorted(manifests().items())}
+    return {name: dumps(to_wire(manifest)) for name, manifest in sorted(manifests().items())}
 
 
 @router.get(

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -26,6 +25,7 @@ from api.problem import invalid
 from api.routing import caller, new_router, requires
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import EXPERIMENT, MODEL_VERSION, PROJECT, decode, encode
+from core.kit.json_values import dumps
 from core.registry.experiments.definition import (
     ArmKind,
     Canary,
@@ -130,7 +130,7 @@ def _create(request: Request, new: NewExperiment, identity: IdempotentRequest | 
 
     def produce(session: Session) -> Answer:
         made = runtime.experiments.create(session, principal, new)
-        return Answer(201, orjson.dumps(to_wire(made)), f"/v1/experiments/{encode(EXPERIMENT, made.id)}")
+        return Answer(201, dumps(to_wire(made)), f"/v1/experiments/{encode(EXPERIMENT, made.id)}")
 
     return carry_out(request, identity, produce)
 
@@ -298,6 +298,6 @@ async def _change(request: Request, body: bytes, act: Act) -> Response:
     identity = identify_request(request, body)
 
     def produce(session: Session) -> Answer:
-        return Answer(200, orjson.dumps(to_wire(act(session))))
+        return Answer(200, dumps(to_wire(act(session))))
 
     return respond_answer(await get_runtime(request).in_thread(carry_out, request, identity, produce))

@@ -3,7 +3,6 @@
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -20,6 +19,7 @@ from core.files.records import FileRecord
 from core.files.service import check_name
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import FILE
+from core.kit.json_values import dumps
 
 router = new_router("/v1/files", "files")
 
@@ -78,7 +78,7 @@ def _keep(request: Request, name: str, upload: Upload, identity: IdempotentReque
             sha256=upload.sha256,
         )
         shown = file_to_wire(made)
-        return Answer(201, orjson.dumps(shown), f"/v1/files/{shown['id']}")
+        return Answer(201, dumps(shown), f"/v1/files/{shown['id']}")
 
     return carry_out(request, identity, produce)
 

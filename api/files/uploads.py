@@ -3,7 +3,6 @@
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import Header, Path, Request, Response
 from sqlalchemy.orm import Session
 
@@ -18,6 +17,7 @@ from api.routing import caller, new_router, requires
 from core.files.records import UploadRecord
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import UPLOAD
+from core.kit.json_values import dumps
 
 router = new_router("/v1/file-uploads", "files")
 
@@ -53,7 +53,7 @@ def _begin(request: Request, body: BeginUpload, identity: IdempotentRequest | No
             sha256=body.sha256,
         )
         shown = upload_to_wire(made)
-        return Answer(201, orjson.dumps(shown), f"/v1/file-uploads/{shown['id']}")
+        return Answer(201, dumps(shown), f"/v1/file-uploads/{shown['id']}")
 
     return carry_out(request, identity, produce)
 
@@ -127,7 +127,7 @@ def _complete(request: Request, upload_id: UUID, identity: IdempotentRequest | N
 
     def produce(session: Session) -> Answer:
         shown = file_to_wire(runtime.files.complete(session, principal, upload_id))
-        return Answer(201, orjson.dumps(shown), f"/v1/files/{shown['id']}")
+        return Answer(201, dumps(shown), f"/v1/files/{shown['id']}")
 
     answer = carry_out(request, identity, produce)
     runtime.files.forget_parts(upload_id)

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import Body, Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -20,6 +19,7 @@ from api.routing import caller, new_router, requires
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.keys.service import ApiKey, IssuedKey
 from core.kit.ids import KEY, PROJECT, encode
+from core.kit.json_values import dumps
 from pipelines.registry import manifests
 
 router = new_router("/v1/keys", "tenancy")
@@ -87,13 +87,13 @@ def _issue_once(request: Request, identity: IdempotentRequest | None, issue: Cal
 
     def produce(session: Session) -> Answer:
         issued.append(issue(session))
-        body = orjson.dumps(new_to_wire(issued[-1], with_key=False))
+        body = dumps(new_to_wire(issued[-1], with_key=False))
         return Answer(201, body, f"/v1/keys/{encode(KEY, issued[-1].id)}")
 
     answer = carry_out(request, identity, produce)
     if answer.is_replayed:
         return answer
-    return replace(answer, body=orjson.dumps(new_to_wire(issued[-1], with_key=True)))
+    return replace(answer, body=dumps(new_to_wire(issued[-1], with_key=True)))
 
 
 @router.get(
@@ -192,6 +192,6 @@ def _revoke(request: Request, key_id: UUID, identity: IdempotentRequest | None) 
     runtime, principal = get_runtime(request), caller(request)
 
     def produce(session: Session) -> Answer:
-        return Answer(200, orjson.dumps(to_wire(runtime.keys.revoke(session, principal, key_id))))
+        return Answer(200, dumps(to_wire(runtime.keys.revoke(session, principal, key_id))))
 
     return carry_out(request, identity, produce)

@@ -3,7 +3,6 @@
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -18,6 +17,7 @@ from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE
+from core.kit.json_values import dumps
 from core.knowledge.records import DocumentRecord
 
 router = new_router("/v1/knowledge-bases/{base_id}/documents", "knowledge bases")
@@ -92,7 +92,7 @@ def _store(request: Request, base_id: UUID, name: str, upload: Upload, identity:
             blob_key=key,
         )
         is_new = document.created_at == document.updated_at
-        return Answer(_CREATED if is_new else 200, orjson.dumps(document_to_wire(document)))
+        return Answer(_CREATED if is_new else 200, dumps(document_to_wire(document)))
 
     return carry_out(request, identity, produce)
 

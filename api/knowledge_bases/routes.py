@@ -3,7 +3,6 @@
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -16,6 +15,7 @@ from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import KNOWLEDGE_BASE, encode
+from core.kit.json_values import dumps
 from core.knowledge.records import KnowledgeBase as KnowledgeBaseRecord
 
 router = new_router("/v1/knowledge-bases", "knowledge bases")
@@ -53,7 +53,7 @@ def _create(request: Request, body: CreateKnowledgeBase, identity: IdempotentReq
     def produce(session: Session) -> Answer:
         base = runtime.knowledge.create_base(session, principal, body.name, body.description)
         location = f"/v1/knowledge-bases/{encode(KNOWLEDGE_BASE, base.id)}"
-        return Answer(201, orjson.dumps(base_to_wire(base)), location)
+        return Answer(201, dumps(base_to_wire(base)), location)
 
     return carry_out(request, identity, produce)
 

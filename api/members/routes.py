@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -18,6 +17,7 @@ from core.keys.idempotency import Answer, IdempotentRequest
 from core.keys.members.repository import Member as MemberRecord
 from core.keys.roles import Role
 from core.kit.ids import MEMBER, encode
+from core.kit.json_values import dumps
 
 router = new_router("/v1/members", "tenancy")
 
@@ -53,7 +53,7 @@ def _add(request: Request, body: AddMember, identity: IdempotentRequest | None) 
         member = runtime.members.add(
             session, principal, subject=body.subject, role=body.role, email=body.email, issuer=body.issuer
         )
-        return Answer(201, orjson.dumps(to_wire(member)), f"/v1/members/{encode(MEMBER, member.id)}")
+        return Answer(201, dumps(to_wire(member)), f"/v1/members/{encode(MEMBER, member.id)}")
 
     return carry_out(request, identity, produce)
 

@@ -3,7 +3,6 @@
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -30,6 +29,7 @@ from api.problem import invalid
 from api.routing import caller, new_router, requires
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import MODEL, PROJECT, decode, encode
+from core.kit.json_values import dumps
 from core.registry import service
 from core.registry.catalogue.catalogue import Resolution
 from core.registry.errors import ModelNotFound, ModelUnknown
@@ -86,7 +86,7 @@ def _create(request: Request, body: CreateModel, identity: IdempotentRequest | N
 
     def produce(session: Session) -> Answer:
         made = runtime.models.create(session, owner, body.name, body.description)
-        return Answer(201, orjson.dumps(model_to_wire(made)), f"/v1/models/{encode(MODEL, made.id)}")
+        return Answer(201, dumps(model_to_wire(made)), f"/v1/models/{encode(MODEL, made.id)}")
 
     return carry_out(request, identity, produce)
 
@@ -205,7 +205,7 @@ def _add(request: Request, model_id: UUID, new: NewVersion, identity: Idempotent
     runtime, owner = get_runtime(request), Owner.of(caller(request))
 
     def produce(session: Session) -> Answer:
-        return Answer(201, orjson.dumps(version_to_wire(runtime.models.add_version(session, owner, model_id, new))))
+        return Answer(201, dumps(version_to_wire(runtime.models.add_version(session, owner, model_id, new))))
 
     return carry_out(request, identity, produce)
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
 from fastapi import Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -26,6 +25,7 @@ from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import MODEL
+from core.kit.json_values import dumps
 from core.registry.records import Owner, StageChange
 from core.registry.stages import service
 
@@ -150,6 +150,6 @@ async def _change(request: Request, model_id: str, act: _Act) -> Response:
 
 def _carry_out(request: Request, model_id: UUID, act: _Act, identity: IdempotentRequest | None) -> Answer:
     owner = Owner.of(caller(request))
-    answer = carry_out(request, identity, lambda session: Answer(200, orjson.dumps(act(session, owner, model_id))))
+    answer = carry_out(request, identity, lambda session: Answer(200, dumps(act(session, owner, model_id))))
     get_runtime(request).catalogue.forget()
     return answer

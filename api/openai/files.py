@@ -5,7 +5,6 @@ import hashlib
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any, Literal
 
-import orjson
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 from starlette.datastructures import FormData, UploadFile
@@ -24,6 +23,7 @@ from core.files.service import check_name
 from core.keys.idempotency import Answer
 from core.kit.errors import UnsupportedMedia
 from core.kit.ids import FILE, encode
+from core.kit.json_values import dumps
 
 router = new_router("/openai/v1/files", "openai")
 
@@ -106,7 +106,7 @@ def _keep(request: Request, file: UploadFile) -> Answer:
         made = runtime.files.register(
             session, principal, file_id, name=name, content_type=kind, size_bytes=size, sha256=digest
         )
-        return Answer(200, orjson.dumps(_to_wire(made)))
+        return Answer(200, dumps(_to_wire(made)))
 
     # The boundaries of a form differ each time that it is sent; what it holds does not.
     return carry_out(request, identify_request(request, f"{name} {declared} {digest}".encode()), produce)

@@ -17,6 +17,7 @@ from api.routing import caller, new_router, requires
 from api.times import Moment
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.keys.principal import Principal
+from core.kit.json_values import dumps
 from core.ledger.prices import service
 from core.ledger.prices.records import NewPrice, PriceRecord
 
@@ -115,14 +116,14 @@ async def set_price(request: Request, body: SetPrice) -> Response:
 def _set(request: Request, principal: Principal, new: NewPrice, identity: IdempotentRequest | None) -> Answer:
     def produce(session: Any) -> Answer:
         price = service.set_price(session, principal, new)
-        return Answer(201, orjson.dumps(to_wire(price)))
+        return Answer(201, dumps(to_wire(price)))
 
     return carry_out(request, identity, produce)
 
 
 def _encode(price: PriceRecord) -> str:
     key = [price.provider, price.model, price.unit.value, price.above_input_tokens]
-    return urlsafe_b64encode(orjson.dumps(key)).decode().rstrip("=")
+    return urlsafe_b64encode(dumps(key)).decode().rstrip("=")
 
 
 def _decode(cursor: str) -> _After:

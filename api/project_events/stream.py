@@ -4,7 +4,6 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
 
-import orjson
 from starlette.types import Send
 
 from api.events import LiveStream
@@ -14,9 +13,10 @@ from api.stream_guard import StreamGuard
 from api.streaming import Signal
 from core.keys.principal import Principal
 from core.kit.errors import Unavailable
+from core.kit.json_values import dumps
 
 _RETRY_SECONDS = 1.0
-_GAP = b"event: gap\ndata: " + orjson.dumps({"reason": "history_expired"}) + b"\n\n"
+_GAP = b"event: gap\ndata: " + dumps({"reason": "history_expired"}) + b"\n\n"
 
 
 class ProjectStream(LiveStream):

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -17,6 +16,7 @@ from api.routing import caller, new_router, requires
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.keys.projects.repository import Project as ProjectRecord
 from core.kit.ids import PROJECT, encode
+from core.kit.json_values import dumps
 
 router = new_router("/v1/projects", "tenancy")
 
@@ -52,7 +52,7 @@ def _create(request: Request, body: CreateProject, identity: IdempotentRequest |
         project = runtime.projects.create(
             session, principal, body.name, cost_centre=body.cost_centre, owner=body.owner, labels=body.labels
         )
-        return Answer(201, orjson.dumps(to_wire(project)), f"/v1/projects/{encode(PROJECT, project.id)}")
+        return Answer(201, dumps(to_wire(project)), f"/v1/projects/{encode(PROJECT, project.id)}")
 
     return carry_out(request, identity, produce)
 
@@ -166,6 +166,6 @@ def _store_archived(request: Request, project_id: UUID, archived: bool, identity
 
     def produce(session: Session) -> Answer:
         project = runtime.projects.set_archived(session, principal, project_id, archived=archived)
-        return Answer(200, orjson.dumps(to_wire(project)))
+        return Answer(200, dumps(to_wire(project)))
 
     return carry_out(request, identity, produce)

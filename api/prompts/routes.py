@@ -3,7 +3,6 @@
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -16,6 +15,7 @@ from api.prompts.schemas import AddPrompt, Prompt, PromptPage, to_wire
 from api.routing import caller, new_router, require_scope, requires
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import PROMPT, encode
+from core.kit.json_values import dumps
 from core.registry.prompts import service
 from core.registry.prompts.records import PromptVersion
 from core.registry.records import Owner
@@ -65,7 +65,7 @@ def _add(request: Request, body: AddPrompt, identity: IdempotentRequest | None) 
             made = service.enforce(session, owner, body.name, body.digest)
         else:
             made = service.add(session, owner, body.name, body.text or "", takes_force=body.activate)
-        return Answer(201, orjson.dumps(to_wire(made)), f"/v1/prompts/{encode(PROMPT, made.id)}")
+        return Answer(201, dumps(to_wire(made)), f"/v1/prompts/{encode(PROMPT, made.id)}")
 
     return carry_out(request, identity, produce)
 

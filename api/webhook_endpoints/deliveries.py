@@ -3,7 +3,6 @@
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -24,6 +23,7 @@ from api.webhook_endpoints.schemas import (
 )
 from core.keys.idempotency import Answer
 from core.kit.ids import JOB, MESSAGE, WEBHOOK_ENDPOINT
+from core.kit.json_values import dumps
 from core.webhooks.records import Delivery, DeliveryFilter, DeliveryState, DeliveryWithAttempts
 
 router = new_router("/v1", "webhooks")
@@ -104,7 +104,7 @@ async def redeliver(request: Request, delivery_id: DeliveryId) -> Response:
     identity = identify_request(request, b"")
 
     def produce(session: Session) -> Answer:
-        return Answer(202, orjson.dumps(delivery_to_wire(runtime.webhooks.redeliver(session, principal, found))))
+        return Answer(202, dumps(delivery_to_wire(runtime.webhooks.redeliver(session, principal, found))))
 
     return respond_answer(await runtime.in_thread(carry_out, request, identity, produce))
 
@@ -132,6 +132,6 @@ async def redeliver_since(request: Request, endpoint_id: EndpointId, body: Redel
 
     def produce(session: Session) -> Answer:
         count = runtime.webhooks.redeliver_since(session, principal, found, since, with_delivered=body.with_delivered)
-        return Answer(202, orjson.dumps({"deliveries": count}))
+        return Answer(202, dumps({"deliveries": count}))
 
     return respond_answer(await runtime.in_thread(carry_out, request, identity, produce))

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import orjson
 from fastapi import Request
 from sqlalchemy.orm import Session
 
@@ -11,6 +10,7 @@ from api.answers import carry_out
 from api.webhook_endpoints.schemas import issued_to_wire
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import WEBHOOK_ENDPOINT, encode
+from core.kit.json_values import dumps
 from core.webhooks.records import Issued
 
 
@@ -24,9 +24,9 @@ def issue_once(
         issued.append(issue(session))
         endpoint = issued[-1].endpoint
         location = None if endpoint is None else f"/v1/webhook-endpoints/{encode(WEBHOOK_ENDPOINT, endpoint.id)}"
-        return Answer(status, orjson.dumps(issued_to_wire(issued[-1], with_secret=False)), location)
+        return Answer(status, dumps(issued_to_wire(issued[-1], with_secret=False)), location)
 
     answer = carry_out(request, identity, produce)
     if answer.is_replayed:
         return answer
-    return replace(answer, body=orjson.dumps(issued_to_wire(issued[-1], with_secret=True)))
+    return replace(answer, body=dumps(issued_to_wire(issued[-1], with_secret=True)))

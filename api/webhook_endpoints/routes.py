@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
 from fastapi import Body, Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -28,6 +27,7 @@ from api.webhook_endpoints.schemas import (
 )
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import MESSAGE, WEBHOOK_ENDPOINT, encode
+from core.kit.json_values import dumps
 from core.webhooks.records import Endpoint, EndpointChange, NewEndpoint
 
 router = new_router("/v1/webhook-endpoints", "webhooks")
@@ -244,7 +244,7 @@ async def test_endpoint(request: Request, endpoint_id: EndpointId) -> Response:
     def produce(session: Session) -> Answer:
         delivery = runtime.webhooks.test(session, principal, found)
         location = f"/v1/webhook-deliveries/{encode(MESSAGE, delivery.id)}"
-        return Answer(202, orjson.dumps(delivery_to_wire(delivery)), location)
+        return Answer(202, dumps(delivery_to_wire(delivery)), location)
 
     return respond_answer(await runtime.in_thread(carry_out, request, identity, produce))
 
@@ -253,6 +253,6 @@ async def _act(request: Request, act: Callable[[Session], dict[str, Any]]) -> Re
     identity: IdempotentRequest | None = identify_request(request, b"")
 
     def produce(session: Session) -> Answer:
-        return Answer(200, orjson.dumps(act(session)))
+        return Answer(200, dumps(act(session)))
 
     return respond_answer(await get_runtime(request).in_thread(carry_out, request, identity, produce))

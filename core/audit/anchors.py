@@ -12,6 +12,7 @@ import orjson
 from core.audit.documents import Seal
 from core.kit.blob import BlobStore
 from core.kit.ids import ORGANIZATION, decode, encode
+from core.kit.json_values import dumps
 
 _ROOT = "audit/"
 # The newest anchor vouches for everything before it; older ones catch a chain that was rewritten and anchored anew.
@@ -27,7 +28,7 @@ def write_anchor(blobs: BlobStore, seal: Seal) -> str:
     """Store the seal's document, unless it is there already; returns the key."""
     key = f"{folder(seal.organization_id)}anchors/{seal.number:012}.json"
     if not blobs.exists(key):
-        blobs.put(key, orjson.dumps(seal.document()), "application/json")
+        blobs.put(key, dumps(seal.document()), "application/json")
     return key
 
 

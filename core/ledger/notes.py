@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 from redis.exceptions import RedisError
 
+from core.kit.json_values import dumps
 from core.kit.logging import get_logger
 from core.kit.settings import Settings
 from core.ledger.records import CallIdentity, Unit
@@ -46,7 +47,7 @@ class CallNotes:
         try:
             self._write(
                 keys=[self._key(call) for call in (*kept, *forgotten)],
-                args=[_TTL_SECONDS, *(orjson.dumps(dict(quantities)) for quantities in kept.values())],
+                args=[_TTL_SECONDS, *(dumps(dict(quantities)) for quantities in kept.values())],
             )
         except RedisError as error:
             _log.warning("call_notes_unwritten", error=type(error).__name__)

@@ -4,7 +4,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -121,8 +120,8 @@ def settlement_of(call: CallIdentity, settlement: Settlement, line: dict[str, An
         "attempt": call.attempt,
         "call": call.number,
         "amount": settlement.amount_usd,
-        "quantities": orjson.dumps(quantities).decode(),
-        "amounts": orjson.dumps(amounts).decode(),
+        "quantities": dumps(quantities).decode(),
+        "amounts": dumps(amounts).decode(),
         "price_ids": list(settlement.price_ids),
         "estimated": settlement.estimated,
         "reason": settlement.reason,

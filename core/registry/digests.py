@@ -4,9 +4,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from core.kit.canonical import canonical, exact
+from core.kit.json_values import dumps
 
 
 def digest(*texts: str) -> str:
@@ -20,4 +19,4 @@ def digest(*texts: str) -> str:
 
 def digest_of_facts(facts: Mapping[str, Any]) -> str:
     """The digest of a JSON object in canonical form (RFC 8785); fractions count as the text of their digits."""
-    return f"sha256:{hashlib.sha256(canonical(exact(orjson.dumps(dict(facts)).decode()))).hexdigest()}"
+    return f"sha256:{hashlib.sha256(canonical(exact(dumps(dict(facts)).decode()))).hexdigest()}"

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from core.kit.db import Executor
+from core.kit.json_values import dumps
 from core.registry.data_classes import DataClass
 from core.registry.records import Model, NewVersion, Stage, Version
 
@@ -115,7 +115,7 @@ def add_version(
             "provider": new.provider,
             "deployment": new.deployment,
             "provider_model": new.provider_model,
-            "parameters": orjson.dumps(dict(new.parameters)).decode(),
+            "parameters": dumps(dict(new.parameters)).decode(),
             "context_window": new.context_window,
             "max_output_tokens": new.max_output_tokens,
             "abilities": list(new.abilities),
@@ -123,7 +123,7 @@ def add_version(
             "price_model": new.price_model,
             "data_class_ceiling": new.data_class_ceiling.value,
             "regions": list(new.regions),
-            "prompt_set": orjson.dumps(dict(new.prompt_set)).decode(),
+            "prompt_set": dumps(dict(new.prompt_set)).decode(),
             "fallbacks": list(new.fallbacks),
         },
     ).one()

@@ -12,6 +12,7 @@ from threading import Lock
 import orjson
 
 from core.kit.blob import BlobNotFound, BlobStore
+from core.kit.json_values import dumps
 from core.knowledge.records import DocumentRecord
 from pipelines.knowledge.documents.document import Document
 
@@ -35,7 +36,7 @@ class Pagination:
         """Keep where the pages of `document` begin; nothing for a format without pages."""
         if document.pages:
             starts = [(page.number, page.start) for page in document.pages]
-            self._blobs.put(_key(record), orjson.dumps(starts), _CONTENT_TYPE)
+            self._blobs.put(_key(record), dumps(starts), _CONTENT_TYPE)
 
     def page_at(self, record: DocumentRecord, position: int) -> int | None:
         """The page of the character at `position` in the document's text; None when it has none, or none were kept."""

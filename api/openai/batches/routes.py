@@ -3,7 +3,6 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-import orjson
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -20,6 +19,7 @@ from api.routing import caller, new_router, require_scope, requires
 from core.batches.records import BatchRecord, NewBatch
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import BATCH, FILE, encode
+from core.kit.json_values import dumps
 from core.kit.telemetry import current_traceparent
 
 router = new_router("/openai/v1/batches", "openai")
@@ -65,7 +65,7 @@ def _create(request: Request, body: CreateBatch, identity: IdempotentRequest | N
     )
 
     def produce(session: Session) -> Answer:
-        return Answer(200, orjson.dumps(to_wire(runtime.batches.create(session, principal, new))))
+        return Answer(200, dumps(to_wire(runtime.batches.create(session, principal, new))))
 
     return carry_out(request, identity, produce)
 

@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy.orm import Session
 
 from core.audit import service as audit
@@ -27,6 +26,7 @@ from core.kit.canonical import canonical
 from core.kit.clock import isoformat
 from core.kit.errors import Conflict, NotFound
 from core.kit.ids import AUDIT, EXPERIMENT, JOB, KEY, MODEL_VERSION, ORGANIZATION, PROJECT, encode
+from core.kit.json_values import dumps
 from core.kit.money import ZERO, format_money
 from core.kit.signing import Signer, base64url
 from core.ledger.records import Entry
@@ -74,7 +74,7 @@ def issue(session: Session, principal: Principal, job_id: UUID, signer: Signer) 
         "asked": {
             "capability": job.capability,
             "input_digest": _hex(given),
-            "metadata_digest": hashlib.sha256(orjson.dumps(job.metadata, option=orjson.OPT_SORT_KEYS)).hexdigest(),
+            "metadata_digest": hashlib.sha256(dumps(job.metadata, sort_keys=True)).hexdigest(),
             "priority": str(Priority.of_rank(job.priority)),
             "max_attempts": job.max_attempts,
             "max_cost_usd": None if job.max_cost_usd is None else format_money(job.max_cost_usd),

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import text
 
 from core.kit.db import Executor
 from core.kit.ids import new_id
+from core.kit.json_values import dumps
 
 _COLUMNS = "id, organization_id, name, cost_centre, owner, labels, created_at, archived_at"
 
@@ -99,7 +99,7 @@ def insert(
             "name": name,
             "cost_centre": cost_centre,
             "owner": owner,
-            "labels": orjson.dumps(dict(labels or {})).decode(),
+            "labels": dumps(dict(labels or {})).decode(),
         },
     ).one_or_none()
     return None if row is None else Project(*row)
@@ -140,7 +140,7 @@ def update(session: Executor, organization_id: UUID, project_id: UUID, changes: 
     for column in ("name", "cost_centre", "owner", "labels"):
         parameters[f"sets_{column}"] = column in changes
         parameters[column] = changes.get(column)
-    parameters["labels"] = orjson.dumps(dict(changes.get("labels") or {})).decode()
+    parameters["labels"] = dumps(dict(changes.get("labels") or {})).decode()
     row = session.execute(_UPDATE, parameters).one_or_none()
     return None if row is None else Project(*row)
 

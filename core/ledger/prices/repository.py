@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from core.kit.db import Executor
 from core.kit.ids import new_id
+from core.kit.json_values import dumps
 from core.ledger.prices.records import ANY_MODEL, NewPrice, PriceRecord, PriceSource, format_price
 from core.ledger.records import Unit
 
@@ -141,5 +141,5 @@ def insert(session: Executor, organization_id: UUID | None, prices: Sequence[New
         }
         for price in prices
     ]
-    rows = session.execute(_INSERT, {"organization_id": organization_id, "prices": orjson.dumps(given).decode()})
+    rows = session.execute(_INSERT, {"organization_id": organization_id, "prices": dumps(given).decode()})
     return [to_record(row) for row in rows]

@@ -10,10 +10,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
 
-import orjson
-
 from core.kit.db import Executor
 from core.kit.ids import JOB, KEY, ORGANIZATION, PROJECT, encode
+from core.kit.json_values import dumps
 from core.kit.money import ZERO
 from core.ledger.records import Unit
 from core.ledger.reports import repository
@@ -131,7 +130,7 @@ def _common(charge: Charge) -> dict[str, object]:
         "ServiceSubcategory": "Generative AI",
         "SubAccountId": _id(PROJECT, charge.project_id),
         "SubAccountName": charge.project,
-        "Tags": orjson.dumps(dict(charge.labels), option=orjson.OPT_SORT_KEYS).decode() if charge.labels else None,
+        "Tags": dumps(dict(charge.labels), sort_keys=True).decode() if charge.labels else None,
         "x_JobId": _id(JOB, charge.key.job_id),
         "x_Attempt": charge.key.attempt,
         "x_Call": charge.key.call,

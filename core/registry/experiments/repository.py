@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from core.kit.db import Executor
+from core.kit.json_values import dumps
 from core.registry.experiments import codec
 from core.registry.experiments.definition import Arm, ArmKind, Experiment, State, Unit
 
@@ -269,4 +269,4 @@ def _to_experiment(row: Row[Any]) -> Experiment:
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    return dumps(value).decode()

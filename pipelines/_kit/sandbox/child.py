@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from core.kit.errors import CapabilityFailure
+from core.kit.json_values import dumps
 from core.kit.parentage import be_first_to_go, end_with_parent
 from pipelines._kit.sandbox import frames
 from pipelines._kit.sandbox.purpose import CRASHED, TOO_MUCH_MEMORY, Bounds
@@ -60,7 +61,7 @@ def _take_pipes() -> tuple[int, int]:
 
 def _answer(handle: Handler, task: bytes, payload: bytes) -> bytes:
     try:
-        return orjson.dumps({"answer": handle(orjson.loads(task), payload)})
+        return dumps({"answer": handle(orjson.loads(task), payload)})
     except CapabilityFailure as refusal:
         return orjson.dumps(
             {"refusal": {"detail": refusal.detail, "code": refusal.code, "retryable": refusal.retryable}}

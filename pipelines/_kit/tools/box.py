@@ -7,6 +7,7 @@ reaches no tool.
 """
 
 import hashlib
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,6 +23,7 @@ from core.audit.record import Actor, record
 from core.capability import JobContext
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import JOB, encode
+from core.kit.json_values import clean
 from core.kit.telemetry import span
 from pipelines._kit.tools.client import ToolError, ToolRefusal
 from pipelines._kit.tools.policies import Effect, ToolPolicy, ToolServer
@@ -175,7 +177,7 @@ class ToolBox:
         approval: Approval | None,
     ) -> ToolOutcome:
         sent = {policy.arguments.get(name, name): value for name, value in arguments.items() if value is not None}
-        digest = hashlib.sha256(orjson.dumps(sent, option=orjson.OPT_SORT_KEYS, default=str)).digest()
+        digest = _digest(sent)
         if policy.idempotency_argument is not None:
             sent[policy.idempotency_argument] = f"{encode(JOB, self._ctx.job_id)}:{self._step}:{call}"
         told = {"tool": policy.tool, "server": policy.server.name, "effect": policy.effect.value, "call": call}
@@ -299,6 +301,15 @@ class ToolBox:
                 payload_digest=digest,
                 detail={name: value for name, value in detail.items() if value is not None},
             )
+
+
+def _digest(sent: Mapping[str, Any]) -> bytes:
+    try:
+        body = orjson.dumps(sent, option=orjson.OPT_SORT_KEYS, default=str)
+    except TypeError:
+        # A model may ask for anything: integers above 64 bits, halves of surrogate pairs.
+        body = json.dumps(clean(dict(sent)), sort_keys=True, default=str, ensure_ascii=False).encode()
+    return hashlib.sha256(body).digest()
 
 
 def _renamed(policy: ToolPolicy, read: dict[str, Any]) -> dict[str, Any]:
