@@ -9,9 +9,12 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	>/dev/null 2>&1 && echo $$p && break; done)
 UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed
-TEST_WORKERS ?= 2
+# Twice the cores of a small machine: the tests wait for processes, leases and clocks more than they compute.
+TEST_WORKERS ?= 4
+# What takes long starts first, so that nothing long is left for the end.
+PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder --durations=50
 
-.PHONY: help setup lock demo up test survive chaos bench evals outside lint types contracts check format clean
+.PHONY: help setup lock demo up test quick survive chaos bench evals outside lint types contracts check format clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[36mmake %-10s\033[0m %s\n", $$1, $$2}'
@@ -42,7 +45,11 @@ up: $(STAMP) ## Start everything and keep it running until Ctrl-C
 	@$(BIN)/waybill up
 
 test: $(STAMP) ## Run the test suite on real Postgres, Valkey and Celery workers
-	@cd $(ROOT) && $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not slow" $(ARGS)
+	@mkdir -p $(ROOT)build && cd $(ROOT) && set -o pipefail && $(PYTEST) -m "not slow" $(ARGS) | tee build/test.log
+
+quick: $(STAMP) ## Run what needs no processes of the product, crews or fuzzing: the inner loop
+	@mkdir -p $(ROOT)build && cd $(ROOT) && set -o pipefail && \
+		$(PYTEST) -m "not slow and not stack and not heavy" $(ARGS) | tee build/quick.log
 
 survive: $(STAMP) ## Run the list of failures to survive in its long form and print a table
 	@cd $(ROOT) && $(BIN)/python -m tests.survive

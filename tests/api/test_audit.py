@@ -22,6 +22,8 @@ from core.ledger.records import CallIdentity, Settlement, Unit
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.attempts import attempt as driven
 
+pytestmark = pytest.mark.own_database
+
 READ = ("audit:read", "jobs:read", "jobs:write")
 NOOP = {"capability": "probe.act", "input": {"act": "noop"}}
 

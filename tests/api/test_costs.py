@@ -14,6 +14,8 @@ from tests.api.test_bad_input import paths, problem
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.charges import Line, id_at, month_start, write_lines
 
+pytestmark = pytest.mark.own_database
+
 MONTH = f"{month_start():%Y-%m}"
 NARROW = tuple(scope for scope in SCOPES if scope != "organization:read")
 

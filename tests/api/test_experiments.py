@@ -17,6 +17,8 @@ from tests.factories.api import RunningApi, principal_of
 from tests.factories.experiment_outcomes import Outcome, write_outcomes
 from tests.factories.tenancy import audit_trail, role_key
 
+pytestmark = pytest.mark.own_database
+
 ARMS = [{"name": "old", "kind": "control", "weight": 0.5}, {"name": "new", "weight": 0.5}]
 PLAN = {"baseline": 0.2, "minimum_lift": 0.05}
 CONTROL = {"name": "old", "kind": "control", "weight": 1}

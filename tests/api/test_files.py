@@ -17,6 +17,8 @@ from tests.api.test_bad_input import problem
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.attempts import attempt
 
+pytestmark = pytest.mark.own_database
+
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 64
 PDF = b"%PDF-1.7\n" + b"x" * 5_000
 KIB = 1024

@@ -12,6 +12,8 @@ from core.kit.ids import PROJECT, decode
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.attempts import attempt
 
+pytestmark = pytest.mark.own_database
+
 NOOP = {"capability": "probe.act", "input": {"act": "noop"}}
 
 

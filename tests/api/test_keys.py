@@ -16,6 +16,8 @@ from tests.factories.api import RunningApi, issue_key, running_api
 from tests.factories.tenancy import audit_trail, role_key
 from tests.factories.waiting import wait_until
 
+pytestmark = pytest.mark.own_database
+
 NOOP = {"capability": "probe.act", "input": {"act": "noop"}}
 
 

@@ -21,6 +21,8 @@ from tests.factories.tenancy import audit_trail, role_key
 from tests.factories.waiting import wait_until
 from waybill.stack.postgres import free_port
 
+pytestmark = pytest.mark.own_database
+
 VERSION = {"deployment": "local/smollm2", "provider_model": "local/smollm2", "context_window": 4096}
 # Stands where an operator's key would; it must show nowhere.
 CANARY = "sk-canary-4be1c7"

@@ -11,6 +11,8 @@ from core.ledger.prices.seed import seed_prices
 from tests.api.test_bad_input import paths, problem
 from tests.factories.api import RunningApi, issue_key
 
+pytestmark = pytest.mark.own_database
+
 PRICE = {"provider": "azure", "model": "our-deployment", "unit": "output_tokens", "usd_per_unit": "0.000009"}
 
 

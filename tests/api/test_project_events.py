@@ -20,6 +20,8 @@ from tests.factories.attempts import attempt
 from tests.factories.waiting import wait_until
 from waybill.client.sse import Decoder
 
+pytestmark = pytest.mark.own_database
+
 SUBMIT = {"capability": "probe.act", "input": {"act": "noop"}}
 
 

@@ -12,6 +12,8 @@ from core.kit.settings import Settings
 from core.webhooks.targets import TargetPolicy
 from tests.factories.api import RunningApi, running_api
 
+pytestmark = pytest.mark.heavy
+
 _CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
     "response_schema_conformance,negative_data_rejection,missing_required_header,unsupported_method,"

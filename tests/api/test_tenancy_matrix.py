@@ -43,6 +43,8 @@ from tests.factories.tenancy_cases import (
     Case,
 )
 
+pytestmark = pytest.mark.own_database
+
 
 @dataclass(frozen=True)
 class Victim:

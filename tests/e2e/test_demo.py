@@ -18,7 +18,7 @@ import pytest
 from tests.factories.processes import ROOT
 from tests.factories.waiting import wait_until
 
-pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("demo"), pytest.mark.timeout(420)]
 
 INTERRUPTED = 130
 OURS = ("DATABASE_URL", "REDIS_URL")

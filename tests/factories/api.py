@@ -46,12 +46,13 @@ def probe_capabilities() -> Iterator[None]:
 def issue_key(
     settings: Settings,
     *,
-    organization: str = "acme",
+    organization: str | None = None,
     project: str = "default",
     scopes: tuple[str, ...] = SCOPES,
     expires_in: timedelta | None = None,
 ) -> IssuedKey:
-    """A new key, as ``waybill keys create`` would issue it."""
+    """A new key, as ``waybill keys create`` would issue it, for the organization of these `settings` unless named."""
+    organization = organization or f"acme-{settings.key_prefix}"
     database = Database(settings, application_name="test-keys", pool_size=1)
     try:
         with database.system() as session:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.kit.settings import Settings
+from tests.factories.services import SHARED
 from tests.factories.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,10 @@ def environment(settings: Settings, **extra: str) -> dict[str, str]:
     assert settings.database_url is not None
     assert settings.redis_url is not None
     assert settings.secret_key is not None
+    # Dispatchers and sweeps would work on what other modules have left in it.
+    assert SHARED not in settings.database_url.get_secret_value(), (
+        "mark this module `own_database`: it starts processes"
+    )
     values = {
         "DATABASE_URL": settings.database_url.get_secret_value(),
         "REDIS_URL": settings.redis_url.get_secret_value(),

@@ -1,7 +1,8 @@
 """The real servers under the tests: one Postgres a run, one database and one Valkey a test process.
 
 Postgres is started by whichever test process needs it first and stopped by the last one to leave, counted in a folder
-the processes of a run share. Each process's database is a copy of a template that the real migrations built.
+the processes of a run share. A database is a copy of a template that the real migrations built. The modules of a
+process share one, kept apart as tenants are; a module marked ``own_database`` or ``stack`` has one to itself.
 """
 
 import contextlib
@@ -24,6 +25,15 @@ from waybill.stack.postgres import EmbeddedPostgres
 from waybill.stack.valkey import EmbeddedValkey
 
 _TEMPLATE = "waybill_template"
+# How the names of databases begin that the modules of a test process share.
+SHARED = "shared_"
+# No test pulls the plug of this server: those that do start one of their own.
+_POSTGRES_SETTINGS = {
+    "max_connections": "300",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+}
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +67,7 @@ def postgres_url(run_folder: Path) -> Iterator[str]:
     server: EmbeddedPostgres | None = None
     with _locked(run_folder):
         if not address.exists():
-            server = EmbeddedPostgres(run_folder / "postgres", settings={"max_connections": "300"})
+            server = EmbeddedPostgres(run_folder / "postgres", settings=_POSTGRES_SETTINGS)
             server.start()
             _make_template(server.url)
             address.write_text(server.url, encoding="utf-8")
@@ -101,9 +111,9 @@ def _renamed(server_url: str, database: str) -> str:
     return make_url(server_url).set(database=database).render_as_string(hide_password=False)
 
 
-def new_database(server_url: str) -> str:
+def new_database(server_url: str, prefix: str = "test_") -> str:
     """A fresh copy of the migrated template; returns its URL."""
-    name = f"test_{secrets.token_hex(6)}"
+    name = f"{prefix}{secrets.token_hex(6)}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         # Copies of one template exclude each other; the lock turns a failure into a short wait.
         connection.execute("SELECT pg_advisory_lock(7201950)")
@@ -117,12 +127,28 @@ def drop_database(server_url: str, database_url: str) -> None:
         connection.execute(f"DROP DATABASE IF EXISTS {make_url(database_url).database} WITH (FORCE)")
 
 
+@pytest.fixture(scope="session")
+def process_database_url(postgres_url: str) -> Iterator[str]:
+    """The migrated database that the modules of this test process share."""
+    url = new_database(postgres_url, SHARED)
+    yield url
+    drop_database(postgres_url, url)
+
+
 @pytest.fixture(scope="module")
-def database_url(postgres_url: str) -> Iterator[str]:
+def own_database_url(postgres_url: str) -> Iterator[str]:
     """A migrated database of this module's own."""
     url = new_database(postgres_url)
     yield url
     drop_database(postgres_url, url)
+
+
+@pytest.fixture(scope="module")
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The database of this test process, or this module's own where it is marked ``own_database`` or ``stack``."""
+    marked = any(request.node.get_closest_marker(name) for name in ("own_database", "stack"))
+    url: str = request.getfixturevalue("own_database_url" if marked else "process_database_url")
+    return url
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from tests.factories.processes import ROOT
 from waybill.cli.failures import CliError
 from waybill.scaffold.package import write_package
 
+pytestmark = pytest.mark.heavy
+
 
 def test_a_new_package_passes_its_own_tests_and_is_found(tmp_path: Path) -> None:
     root = write_package("plain_language.count_words", tmp_path)

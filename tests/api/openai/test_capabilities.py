@@ -10,7 +10,7 @@ from openai import OpenAI
 from tests.factories.openai_stack import OpenAIStack
 from tests.factories.waiting import wait_until
 
-pytestmark = pytest.mark.xdist_group("openai")
+pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("openai")]
 
 QUESTION = "How long may a claim for a damaged parcel be filed?"
 ANSWER = "within seven days"

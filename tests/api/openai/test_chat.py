@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from tests.factories.openai_stack import WORDS, OpenAIStack
 from tests.factories.waiting import wait_until
 
-pytestmark = pytest.mark.xdist_group("openai")
+pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("openai")]
 
 TEXT = "".join(WORDS)
 TOOLS: Any = [

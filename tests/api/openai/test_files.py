@@ -8,7 +8,7 @@ from openai import OpenAI
 
 from tests.factories.openai_stack import OpenAIStack
 
-pytestmark = pytest.mark.xdist_group("openai")
+pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("openai")]
 
 CONTENT = b"Claims must be filed within seven days.\n"
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr
 
 from tests.factories.openai_stack import WORDS, OpenAIStack
 
-pytestmark = pytest.mark.xdist_group("openai")
+pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("openai")]
 
 TEXT = "".join(WORDS)
 

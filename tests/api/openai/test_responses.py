@@ -14,7 +14,7 @@ from tests.factories.api import running_api
 from tests.factories.openai_stack import WORDS, OpenAIStack
 from tests.factories.waiting import wait_until
 
-pytestmark = pytest.mark.xdist_group("openai")
+pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("openai")]
 
 TEXT = "".join(WORDS)
 TOOL: Any = {

@@ -13,7 +13,7 @@ from tests.factories.waiting import wait_until
 from tests.factories.webhook_receiver import WebhookReceiver
 from tests.factories.webhooks import LOOPBACK, Hooks, new_hooks
 
-pytestmark = pytest.mark.xdist_group("openai")
+pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("openai")]
 
 EVENTS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 

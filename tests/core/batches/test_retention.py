@@ -19,6 +19,8 @@ from core.kit.settings import Settings
 from tests.factories.capabilities import PROBE
 from tests.factories.jobs import Tenant, new_tenant
 
+pytestmark = pytest.mark.own_database
+
 
 @pytest.fixture
 def tenant(settings: Settings) -> Iterator[Tenant]:

@@ -25,6 +25,8 @@ from tests.factories.api import issue_key, probe_capabilities, revoke_key
 from tests.factories.attempts import Attempt, worker_services
 from tests.factories.jobs import Tenant, new_tenant
 
+pytestmark = pytest.mark.own_database
+
 Run = Callable[[UUID], Attempt]
 
 

@@ -10,6 +10,8 @@ from core.kit.settings import Settings
 from tests.factories.attempts import attempt
 from tests.factories.jobs import new_tenant
 
+pytestmark = pytest.mark.own_database
+
 # What a server counted up to before its dump was restored into this one.
 OLD_COUNT = 1 << 40
 

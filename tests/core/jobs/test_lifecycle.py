@@ -17,6 +17,8 @@ from core.kit.errors import NotFound
 from core.kit.settings import Settings
 from tests.factories.jobs import Tenant, final_events, new_tenant
 
+pytestmark = pytest.mark.own_database
+
 
 @pytest.fixture
 def tenant(settings: Settings) -> Iterator[Tenant]:

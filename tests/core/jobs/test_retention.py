@@ -24,6 +24,8 @@ from tests.factories.audit import new_signer
 from tests.factories.charges import id_at, month_start
 from tests.factories.jobs import Tenant, new_tenant
 
+pytestmark = pytest.mark.own_database
+
 
 @pytest.fixture
 def owner(settings: Settings) -> Iterator[psycopg.Connection]:

@@ -17,6 +17,8 @@ from core.kit.settings import Settings
 from tests.factories.tenancy import watch_single_statements
 from tests.factories.waiting import wait_until
 
+pytestmark = pytest.mark.own_database
+
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:

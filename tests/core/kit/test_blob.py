@@ -19,7 +19,7 @@ from tests.factories.azurite import AzuriteMissing, azurite
 from waybill.stack.postgres import free_port
 
 # One emulator is enough.
-pytestmark = pytest.mark.xdist_group("azurite")
+pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("azurite")]
 CONTAINER = "waybill"
 
 

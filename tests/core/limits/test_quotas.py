@@ -26,6 +26,8 @@ from tests.factories.limits import set_limit, used
 from tests.factories.tenancy import watch_single_statements
 from waybill.stack.valkey import EmbeddedValkey
 
+pytestmark = pytest.mark.own_database
+
 
 @pytest.fixture
 def tenant(settings: Settings) -> Iterator[Tenant]:

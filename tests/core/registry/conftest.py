@@ -87,6 +87,12 @@ class Tenant:
 
 
 @pytest.fixture(scope="module")
+def database_url(own_database_url: str) -> str:
+    """A database of the module's own: models and prompts that belong to all organizations are read by each of them."""
+    return own_database_url
+
+
+@pytest.fixture(scope="module")
 def registry_settings(database_url: str) -> Settings:
     return Settings(database_url=SecretStr(database_url))
 

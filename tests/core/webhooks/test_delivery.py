@@ -22,6 +22,8 @@ from tests.factories.trace_collector import attributes_of, collecting
 from tests.factories.webhook_receiver import OK, Reply, Script, Silence, WebhookReceiver
 from tests.factories.webhooks import Hooks, has_signature_of, verify
 
+pytestmark = pytest.mark.own_database
+
 WEEK = timedelta(days=7)
 
 

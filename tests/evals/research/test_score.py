@@ -9,6 +9,7 @@ from tests.evals.research.run import read_questions, run
 from tests.factories.knowledge import CORPUS, Library, open_library
 
 pytestmark = [
+    pytest.mark.heavy,
     pytest.mark.xdist_group("crews"),
     # CrewAI reads fields of its own that it has deprecated.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

@@ -12,6 +12,7 @@ from tests.factories.job_models import OneProvider, models_at
 from tests.factories.provider_simulator import Answer, Failure, ProviderSimulator, ToolUse, obey_schema
 
 pytestmark = [
+    pytest.mark.heavy,
     pytest.mark.xdist_group("crews"),
     # CrewAI reads fields of its own that it has deprecated.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

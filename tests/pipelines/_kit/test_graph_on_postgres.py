@@ -16,6 +16,8 @@ from pipelines._kit.graph import GraphRunner, add_step, new_graph
 from tests.factories.attempts import attempt
 from tests.factories.jobs import Tenant, new_tenant
 
+pytestmark = pytest.mark.own_database
+
 
 class Nothing(BaseModel):
     pass

@@ -24,7 +24,10 @@ from tests.factories.waiting import wait_until
 MEGABYTE = 1024 * 1024
 ACTS = Purpose(name="acts", entry="tests.factories.sandboxed:open_acts")
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="children look at themselves through /proc")
+pytestmark = [
+    pytest.mark.heavy,
+    pytest.mark.skipif(sys.platform != "linux", reason="children look at themselves through /proc"),
+]
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from tests.factories.research import Answering, Research, finding, outcome_of, s
 from tests.factories.search_service import search_service
 
 pytestmark = [
+    pytest.mark.heavy,
     pytest.mark.xdist_group("crews"),
     # CrewAI reads fields of its own that it has deprecated.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

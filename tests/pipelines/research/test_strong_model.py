@@ -16,6 +16,7 @@ from tests.factories.research import Research, finding
 from tests.factories.research_author import DRAFTS, PLAN, QUOTES, Author
 
 pytestmark = [
+    pytest.mark.heavy,
     pytest.mark.xdist_group("crews"),
     # CrewAI reads fields of its own that it has deprecated.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

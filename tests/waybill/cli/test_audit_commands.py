@@ -13,6 +13,8 @@ from tests.factories.api import RunningApi
 from tests.factories.attempts import attempt
 from tests.waybill.cli.conftest import Cli
 
+pytestmark = pytest.mark.own_database
+
 GIVEN = {"act": "noop"}
 
 

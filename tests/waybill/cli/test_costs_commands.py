@@ -12,6 +12,8 @@ from tests.factories.api import RunningApi
 from tests.factories.charges import Line, id_at, month_start, write_lines
 from tests.waybill.cli.conftest import Cli
 
+pytestmark = pytest.mark.own_database
+
 MONTH = f"{month_start():%Y-%m}"
 
 

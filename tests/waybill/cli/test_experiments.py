@@ -12,6 +12,8 @@ from tests.waybill.cli.conftest import Cli
 from waybill.cli.experiment_plot import lines, svg
 from waybill.client.models import Results
 
+pytestmark = pytest.mark.own_database
+
 DEFINITION = {
     "name": "shorter answers",
     "capability": "probe.act",

@@ -4,8 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.waybill.cli.conftest import Cli
 from waybill.cli.exits import Exit
+
+pytestmark = pytest.mark.own_database
 
 VERSION = ("--deployment", "local/smollm2", "--model", "local/smollm2", "--context-window", "4096")
 

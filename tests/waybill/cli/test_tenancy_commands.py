@@ -13,6 +13,8 @@ from tests.factories.identity_provider import AUDIENCE, IdentityProvider
 from tests.factories.tenancy import audit_trail, role_key
 from tests.waybill.cli.conftest import Cli
 
+pytestmark = pytest.mark.own_database
+
 NOOP = ("jobs", "submit", "probe.act", "-s", "act=noop")
 
 

@@ -24,6 +24,8 @@ from tests.waybill.client.twins import TWINS, done, taken
 from waybill.client import AsyncJob, Conflict, InvalidRequest, Job, JobFailed, NotFound, WaitTimedOut
 from waybill.stack.postgres import free_port
 
+pytestmark = pytest.mark.own_database
+
 Scenario = Callable[[Any], Awaitable[None]]
 Run = Callable[..., None]
 NOOP = ("probe.act", {"act": "noop"})

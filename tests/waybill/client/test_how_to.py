@@ -14,6 +14,8 @@ from tests.waybill.client.test_against_the_api import suspend
 from waybill.client import Job, WaybillClient, reference
 from waybill.client.models import JobRecord
 
+pytestmark = pytest.mark.own_database
+
 HOW_TO = ROOT / "docs" / "howto" / "use-the-python-client.md"
 
 

@@ -21,6 +21,8 @@ from tests.waybill.client.twins import done, taken
 from waybill.client import AsyncWaybillClient, NotFound, WaybillClient
 from waybill.client.models import Artifact
 
+pytestmark = pytest.mark.own_database
+
 # For operators and browsers; and what a client reaches only after an answer that this test does not give.
 ELSEWHERE = {
     "GET /.well-known/jwks.json",

@@ -8,6 +8,8 @@ from core.gateway.embeddings.minilm import load_minilm
 from core.kit.settings import Settings
 from waybill.evals.retrieval import run_retrieval_eval
 
+pytestmark = pytest.mark.own_database
+
 TOPICS = {
     "d1": "Bees collect nectar from flowers and make honey in the hive.",
     "d2": "The steam engine turned the wheels of the first railways.",

@@ -26,6 +26,8 @@ from tests.factories.waiting import wait_until
 from waybill.stack.home import running_stack
 from waybill.stack.reaper import GRACE_SECONDS
 
+pytestmark = pytest.mark.heavy
+
 STALE = {"database_url": "postgresql://x:y@127.0.0.1:9/gone", "redis_url": "redis://127.0.0.1:9/0", "api_port": 9}
 
 

@@ -28,6 +28,8 @@ from core.ledger.prices.seed import Seeded, seed_prices
 from core.ledger.prices.service import list_effective, list_history, set_price, set_price_for_everybody
 from core.ledger.records import Unit
 
+pytestmark = pytest.mark.own_database
+
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
 

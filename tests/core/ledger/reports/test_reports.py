@@ -36,6 +36,8 @@ from core.ledger.reports.statement import make_statement
 from core.ledger.reports.statement_files import CSV_COLUMNS, to_statement_csv, to_statement_html
 from tests.factories.charges import CAPABILITIES, MODELS, Line, finished_jobs, id_at, month_start, write_lines
 
+pytestmark = pytest.mark.own_database
+
 JOBS = 10_000
 EVERYTHING = Window(datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 MANDATORY = [

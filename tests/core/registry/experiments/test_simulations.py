@@ -25,6 +25,8 @@ from tests.factories.experiment_paths import (
     value_paths,
 )
 
+pytestmark = pytest.mark.heavy
+
 PLAN = plan(0.2, 0.05)
 RUNS = 2000
 LOOKS = 200
