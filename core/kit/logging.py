@@ -24,6 +24,7 @@ from structlog.typing import EventDict, Processor
 
 from core.kit.ids import FIELDS, encode_field
 from core.kit.settings import Settings
+from core.kit.terminal import escape, neutralize
 
 MASK = "***"
 _SECRET_FIELDS = frozenset(
@@ -124,6 +125,7 @@ def _last_processors(settings: Settings) -> list[Processor]:
         return [
             structlog.processors.format_exc_info,
             _withhold,
+            _neutralize,
             structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain),
         ]
     return [structlog.processors.format_exc_info, _withhold, _render_json]
@@ -168,6 +170,11 @@ def _withhold(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return event
 
 
+def _neutralize(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """For a terminal: a path or an answer of others must not move its cursor or colour its lines."""
+    return {name: neutralize(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
 def _scrub_value(value: Any) -> Any:
     if isinstance(value, str):
         return scrub(value)
@@ -182,7 +189,7 @@ def _scrub_value(value: Any) -> Any:
 
 def _render_json(_logger: Any, _method: str, event: EventDict) -> str:
     try:
-        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        return escape(orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode())
     except TypeError:
         # Integers above 64 bits and lone surrogates; a line must not be lost over them.
         return json.dumps(event, default=str)

@@ -1,6 +1,5 @@
 """``waybill batches``: many jobs asked for together."""
 
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ import typer
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG
 from waybill.cli.options import ApiKey, Json, Url
-from waybill.cli.output import Output
+from waybill.cli.output import Output, open_stdout
 
 if TYPE_CHECKING:
     from waybill.client import WaybillClient
@@ -139,7 +138,7 @@ def results(
 
     Example: waybill batches results batch_01… --output answers.jsonl
     """
-    with connect(url, api_key) as client, nullcontext(sys.stdout.buffer) if to is None else to.open("xb") as written:
+    with connect(url, api_key) as client, nullcontext(open_stdout()) if to is None else to.open("xb") as written:
         client.batches.download(batch, written, after=after)
 
 

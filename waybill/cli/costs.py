@@ -1,6 +1,5 @@
 """``waybill costs``: reports, chargeback statements and the FOCUS export."""
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +10,7 @@ from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
 from waybill.cli.options import ApiKey, Json, Url
-from waybill.cli.output import Output
+from waybill.cli.output import Output, open_stdout
 
 app = typer.Typer(no_args_is_help=True, help="See what was spent, and charge it back.", epilog=EPILOG)
 
@@ -118,9 +117,10 @@ def export(
 
 def _write(pieces: Iterable[bytes], target: Path | None) -> None:
     if target is None:
+        out = open_stdout()
         for piece in pieces:
-            sys.stdout.buffer.write(piece)
-        sys.stdout.flush()
+            out.write(piece)
+        out.flush()
         return
     try:
         with target.open("wb") as file:

@@ -1,6 +1,5 @@
 """Errors as a person should meet them: what happened, which field, what to do; and the exit code for a script."""
 
-import json
 import os
 import sys
 import traceback
@@ -9,7 +8,9 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from core.kit.terminal import neutralize
 from waybill.cli.exits import Exit
+from waybill.cli.output import open_console, to_json
 
 _UNAUTHENTICATED, _FORBIDDEN, _NOT_FOUND, _TIMEOUT, _GONE, _BUSY, _SERVER = 401, 403, 404, 408, 410, 429, 500
 
@@ -57,19 +58,18 @@ class WaybillGroup(TyperGroup):
                 raise
             report(described, ctx)
             if os.environ.get("WAYBILL_DEBUG"):
-                traceback.print_exception(error, file=sys.stderr)
+                sys.stderr.write(neutralize("".join(traceback.format_exception(error))))
             raise typer.Exit(described["exit_code"]) from error
 
 
 def report(described: dict[str, Any], ctx: typer.Context) -> None:
     """Write an error to stderr: one JSON line under ``--json``, else sentences."""
     if ctx.find_root().meta.get("waybill.json"):
-        sys.stderr.write(json.dumps({"error": described}, default=str) + "\n")
+        sys.stderr.write(to_json({"error": described}) + "\n")
         return
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = open_console(sys.stderr, highlight=False, soft_wrap=True)
     console.print(Text.assemble(("error: ", "bold red"), described["message"]))
     for field in described.get("fields", ()):
         console.print(Text.assemble("  ", (field["path"] or "(the whole body)", "bold"), ": ", field["message"]))

@@ -1,17 +1,34 @@
-"""Where words go: results to stdout, messages to stderr, and with ``--json`` nothing but JSON on stdout."""
+"""Where words go: results to stdout, messages to stderr, and with ``--json`` nothing but JSON on stdout.
 
+Whatever the command line prints passes here, because a terminal obeys what it is shown: names, labels and answers
+come from others, and may hold sequences that rewrite the screen, the title or the clipboard, or turn text around.
+"""
+
+import codecs
 import io
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
+
+from core.kit.terminal import escape, neutralize
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 # Piped output is read by tools that search lines: wrap it only where a line would be absurd.
 _PIPED_COLUMNS = 160
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """`value` as JSON in which every such character is written as its escape: it reads back as it was."""
+    return escape(json.dumps(value, indent=indent, ensure_ascii=False, default=str))
+
+
+def open_stdout() -> BinaryIO:
+    """Stdout for a file's bytes: as they are into a pipe or a file, and as neutralized text on a terminal."""
+    return cast("BinaryIO", _Shown(sys.stdout)) if sys.stdout.isatty() else sys.stdout.buffer
 
 
 class Output:
@@ -23,12 +40,12 @@ class Output:
     @cached_property
     def console(self) -> "Console":
         """Stdout, for results. Plain when it is not a terminal."""
-        return _console(sys.stdout)
+        return open_console(sys.stdout)
 
     @cached_property
     def messages(self) -> "Console":
         """Stderr, for everything that is not the result."""
-        return _console(sys.stderr)
+        return open_console(sys.stderr)
 
     @property
     def is_live(self) -> bool:
@@ -38,12 +55,12 @@ class Output:
     def document(self, value: Mapping[str, Any] | Sequence[Any]) -> None:
         """One JSON document: indented for a terminal, one line for a pipe."""
         indent = 2 if sys.stdout.isatty() else None
-        sys.stdout.write(json.dumps(value, indent=indent, ensure_ascii=False, default=str) + "\n")
+        sys.stdout.write(to_json(value, indent=indent) + "\n")
         sys.stdout.flush()
 
     def record(self, value: Mapping[str, Any]) -> None:
         """One line of a JSON stream."""
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+        sys.stdout.write(to_json(value) + "\n")
         sys.stdout.flush()
 
     def show(self, *renderables: "RenderableType") -> None:
@@ -56,7 +73,7 @@ class Output:
         with self.console.capture() as captured:
             self._print(renderables)
         # Rich fills every line with blanks up to the width, which a file or a pipe has no use for.
-        self.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
+        self._write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
 
     def _print(self, renderables: "Sequence[RenderableType]") -> None:
         for renderable in renderables:
@@ -65,8 +82,12 @@ class Output:
     def write(self, text: str) -> None:
         """Text as it comes, without a newline; silent under ``--json``."""
         if not self.as_json:
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            self._write(neutralize(text))
+
+    @staticmethod
+    def _write(text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
     def note(self, text: str, style: str | None = None) -> None:
         """A message for people, on stderr; silent under ``--json``."""
@@ -74,10 +95,34 @@ class Output:
             self.messages.print(text, style=style, markup=False, highlight=False)
 
 
-def _console(stream: TextIO) -> "Console":
+def open_console(stream: TextIO, **options: Any) -> "Console":
+    """A console on `stream` that neutralizes whatever is drawn on it, in styles, tables, bars and live pictures."""
     from rich.console import Console
+    from rich.segment import Segment
+
+    class Neutral(Console):
+        def render(self, *arguments: Any, **named: Any) -> "Iterator[Segment]":
+            for segment in super().render(*arguments, **named):
+                # A control segment is Rich's own: where it moves the cursor, what it clears.
+                text = segment.text if segment.control else neutralize(segment.text)
+                yield segment if text is segment.text else Segment(text, segment.style)
 
     if isinstance(stream, io.TextIOWrapper):
         # A terminal that cannot show a letter is no reason to fail.
         stream.reconfigure(errors="replace")
-    return Console(file=stream, width=None if stream.isatty() else _PIPED_COLUMNS, soft_wrap=False)
+    return Neutral(file=stream, width=None if stream.isatty() else _PIPED_COLUMNS, **options)
+
+
+class _Shown:
+    """A terminal to which bytes may be written."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal = terminal
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def write(self, piece: bytes) -> int:
+        self._terminal.write(neutralize(self._decoder.decode(piece)))
+        return len(piece)
+
+    def flush(self) -> None:
+        self._terminal.flush()

@@ -1,14 +1,14 @@
 """``waybill evals``: the measuring commands."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from waybill.cli.output import Output
+from waybill.cli.output import Output, open_console
 
 if TYPE_CHECKING:
     from waybill.evals.intents import Report as IntentsReport
@@ -43,7 +43,7 @@ def retrieval(
     from waybill.evals.retrieval import run_retrieval_eval
 
     output = Output(as_json=as_json)
-    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as bars:
+    with Progress(console=open_console(sys.stderr), transient=True, disable=as_json) as bars:
         tasks = {what: bars.add_task(what, total=None) for what in ("documents", "queries")}
         try:
             report = run_retrieval_eval(
@@ -86,7 +86,7 @@ def intents(
     from waybill.evals.intents import run_intents_eval
 
     output = Output(as_json=as_json)
-    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as bars:
+    with Progress(console=open_console(sys.stderr), transient=True, disable=as_json) as bars:
         tasks = {what: bars.add_task(what, total=None) for what in ("train", "test")}
         try:
             report = run_intents_eval(
