@@ -99,6 +99,17 @@ def test_an_endpoint_receives_what_it_asked_for_and_the_result_only_if_it_asked(
         assert other.received == []
 
 
+def test_a_result_is_sent_word_for_word(hooks: Hooks) -> None:
+    with WebhookReceiver() as receiver:
+        hooks.add(receiver.url, "job.succeeded", include_result=True)
+        with attempt(hooks.settings, encode(JOB, hooks.tenant.submit())) as run:
+            run.succeed(reasoning="so", answer=6.02214076e23, wide=2**80, Zulu={"z": 1.0, "a": None})
+        hooks.drain()
+        body = receiver.received[0].body
+    assert b'"result": {"reasoning":"so","answer":6.02214076e+23,"wide":1208925819614629174706176,' in body
+    assert b'"Zulu":{"z":1.0,"a":null}}' in body
+
+
 def test_every_attempt_has_a_span_in_the_jobs_trace_without_the_path_of_its_url(
     hooks: Hooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
