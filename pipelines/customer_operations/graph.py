@@ -3,11 +3,13 @@
 understand → identify → read_policy → look_up → decide → approve → act (once per call) → undo → answer → send
 
 The model takes part in `understand` and `answer`, and only where it can write; everything that has an effect follows
-from the tables. A node asks before anything acts, and `act` makes one call, so that a resumed job repeats at most one
-call, under its own idempotency key.
+from the tables, and is done only when the customer asks for it in this message (`consent`) and the reply is to be sent:
+a draft changes nothing. A node asks before anything acts, and `act` makes one call, so that a resumed job repeats at
+most one call, under its own idempotency key.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any, Protocol, TypedDict
 
@@ -25,16 +27,19 @@ from pipelines._kit.tools.box import Approval, ToolBox
 from pipelines._kit.tools.opening import Tools, get_tools
 from pipelines.customer_operations import lookup
 from pipelines.customer_operations.approval import APPROVED, TIMED_OUT, ask_person
-from pipelines.customer_operations.intents.classifier import Guess
-from pipelines.customer_operations.intents.examples import Classifiers, LocalEmbedder
+from pipelines.customer_operations.consent.forms import OPEN, Action
+from pipelines.customer_operations.consent.judgment import OwnMessage, judge, narrow, needed
+from pipelines.customer_operations.consent.judgment import load_examples as load_request_examples
+from pipelines.customer_operations.intents.classifier import IntentClassifier
+from pipelines.customer_operations.intents.examples import Classifiers, LocalEmbedder, load_examples
 from pipelines.customer_operations.outcome import conclude, finish
-from pipelines.customer_operations.policies.decisions import CURRENCY, Case, Decision, decide
+from pipelines.customer_operations.policies.decisions import CURRENCY, Case, Decision, PlannedCall, decide
 from pipelines.customer_operations.policies.facts import Order
 from pipelines.customer_operations.policies.tables import load_policy, load_replies
 from pipelines.customer_operations.policy_quotes import quote_policy
-from pipelines.customer_operations.replies import greeting, render, word
+from pipelines.customer_operations.replies import describe, greeting, render, word
 from pipelines.customer_operations.schemas import ResolveInput, ResolveOutput
-from pipelines.customer_operations.understanding import PACKAGE, can_write, mentions, understand
+from pipelines.customer_operations.understanding import PACKAGE, can_write, mentions, orders_named, understand
 
 _ALTERNATIVES = 3
 
@@ -75,7 +80,8 @@ class Resolve:
         self._models = models
         self._knowledge = knowledge
         self._tools = tools
-        self._classifiers = Classifiers()
+        self._intents = Classifiers(load_examples())
+        self._requests = Classifiers(load_request_examples())
         self._policy = load_policy()
         self._replies = load_replies()
 
@@ -110,13 +116,29 @@ class Resolve:
         return graph
 
     def _understand(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
-        asked, models = state["asked"], self._models.for_job(ctx)
-        guess = self._guess(models, asked["message"])
+        asked, models, policy = state["asked"], self._models.for_job(ctx), self._policy
+        own = OwnMessage(asked["message"], policy.order_pattern)
+        vectors = models.embed(EMBEDDING, [asked["message"], own.unnumbered])
+        requests = judge(
+            own,
+            self._classifier(models, self._requests),
+            vectors[1:],
+            confidence_min=float(policy.request_confidence_min),
+            margin_min=float(policy.request_margin_min),
+        )
+        guess = narrow(
+            self._classifier(models, self._intents).guess([asked["message"]], vectors[:1])[0],
+            requests,
+            {intent: row.operations for intent, row in policy.intents.items()},
+            telling=[intent for intent, row in policy.intents.items() if not row.operations and row.rule != "person"],
+        )
         read = understand(
             models,
             guess,
             asked["message"],
             asked["thread"],
+            own=own,
+            requests=requests,
             intents=tuple(self._policy.intents),
             order_pattern=self._policy.order_pattern,
         )
@@ -132,19 +154,18 @@ class Resolve:
                 ),
                 "order": asked["order"] or read.order,
                 "address": None if read.address is None else dict(read.address),
+                "orders_named": len(orders_named(own.text, policy.order_pattern)),
+                "requests": {name: request.plain() for name, request in read.requests.items()},
                 "wants_person": read.wants_person or mentions(asked["message"], self._policy.handover_words),
                 "prompts": dict(read.prompts),
             }
         }
 
-    def _guess(self, models: JobModels, message: str) -> Guess:
+    def _classifier(self, models: JobModels, learned: Classifiers) -> IntentClassifier:
         model = models.resolve(EMBEDDING).price_model
         local = self._models.embedder()
-        # The examples are this process's own and no job's; with another model they have to pass its door.
-        classifier = self._classifiers.get(
-            model, local.embed if local.name == model else lambda texts: models.embed(EMBEDDING, texts)
-        )
-        return classifier.guess([message], models.embed(EMBEDDING, [message]))[0]
+        # The examples belong to this process and to no job; with another model they have to pass the gateway.
+        return learned.get(model, local.embed if local.name == model else lambda texts: models.embed(EMBEDDING, texts))
 
     def _identify(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         reference = state["asked"]["customer"]
@@ -163,17 +184,21 @@ class Resolve:
         box, understood = self._box(ctx, "look_up"), state["understood"]
         if state["customer"] is None:
             return lookup.public(box, understood["order"])
+        if understood["order"] is None and understood["orders_named"] > 1:
+            return {"order": None, "order_problem": "which_order"}
         case = self._case(state, None)
         return lookup.order_of(box, self._policy, case, understood["order"])
 
     def _decide(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         ctx.check()
-        decision = self._decision(state)
+        decision, request = self._require_request(state, self._decision(state))
+        drafted = self._proposed(ctx, decision) if state["asked"]["delivery"] == "draft" else []
         return {
             "decision": {
                 "code": decision.code,
                 "facts": dict(decision.facts),
                 "human": decision.human,
+                "request": request,
                 "calls": [
                     {
                         "operation": call.operation,
@@ -185,9 +210,49 @@ class Resolve:
             },
             "approvals": {},
             "stopped": None,
-            "calls": [],
+            "calls": drafted,
             "undone": [],
         }
+
+    def _require_request(self, state: ResolveState, decision: Decision) -> tuple[Decision, dict[str, Any] | None]:
+        """`decision`, if the customer asks for all of it, with the request that it rests on.
+
+        Otherwise an offer or a person's turn, with the request that is missing. None when nothing is to be done.
+        """
+        requests = state["understood"]["requests"]
+        actions = needed([call.operation for call in decision.calls])
+        if not actions:
+            return decision, None
+        understood = state["understood"]
+        if (
+            Action.REPORT in actions
+            and understood["source"] == "classifier"
+            and not self._is_sure_of_ticket(understood)
+        ):
+            return Decision("handover", human="intent_unclear"), None
+        missing = next((action for action in actions if not requests[action]["asked"]), None)
+        request = {"action": str(missing or actions[0]), **requests[missing or actions[0]]}
+        if missing is None:
+            return decision, request
+        facts = {name: value for name, value in decision.facts.items() if name != "amount"}
+        if request["against"] not in OPEN or "order" not in facts:
+            code = "nothing_changed" if "order" in facts else "handover"
+            return Decision(code, facts, human="no_request"), request
+        words = self._replies.requests[decision.calls[0].operation].format_map(decision.calls[0].arguments)
+        offer = describe(self._replies, decision.calls)
+        return Decision("offered", {**facts, "offer": offer, "request": words}), request
+
+    def _is_sure_of_ticket(self, understood: Mapping[str, Any]) -> bool:
+        return Decimal(str(understood["confidence"])) >= self._policy.ticket_confidence_min
+
+    def _proposed(self, ctx: JobContext, decision: Decision) -> list[dict[str, Any]]:
+        """The calls of a draft, which are shown and not made."""
+        box = self._box(ctx, "decide")
+        return [
+            box.propose(call.operation, call.amount, call=f"{number}-{call.operation}").plain()
+            for number, call in enumerate(decision.calls)
+            if box.offers(call.operation)
+        ]
 
     def _decision(self, state: ResolveState) -> Decision:
         understood = state["understood"]
@@ -235,11 +300,13 @@ class Resolve:
                 call,
                 currency=box.policy(call["operation"]).currency or CURRENCY,
                 facts=decision["facts"],
+                request=decision["request"],
+                effect=describe(self._replies, [PlannedCall(call["operation"], call["arguments"], amount)]),
                 timeout_seconds=asked["approval_timeout_seconds"],
             )
             if answer != APPROVED or approval is None:
                 return {"stopped": "approval_open" if answer == TIMED_OUT else "declined"}
-            approvals[str(number)] = {"amount": approval.amount, "approved_by": approval.approved_by}
+            approvals[str(number)] = asdict(approval)
         return {"approvals": approvals}
 
     def _act(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
@@ -247,7 +314,7 @@ class Resolve:
         number = len(state["calls"])
         call = state["decision"]["calls"][number]
         given = state["approvals"].get(str(number))
-        approval = Approval(call["operation"], given["amount"], given["approved_by"]) if given else None
+        approval = Approval(**given) if given else None
         box, name = self._box(ctx, "act", state["calls"]), f"{number}-{call['operation']}"
         try:
             outcome = box.call(call["operation"], call["arguments"], call=name, approval=approval)
@@ -275,7 +342,11 @@ class Resolve:
         reference = state["asked"]["customer"]
         customer = state["customer"] if reference and reference["verified"] else None
         name: str | None = customer["name"] if customer else None
-        template = render(replies, outcome["code"], facts, name)
+        if any(call["status"] == "proposed" for call in state["calls"]):
+            offer = describe(replies, [_planned(call) for call in state["decision"]["calls"]])
+            template = render(replies, "proposed", {**facts, "offer": offer}, name)
+        else:
+            template = render(replies, outcome["code"], facts, name)
         models, prompts, worded, model = self._models.for_job(ctx), {}, None, None
         if can_write(models):
             prompt = choose_prompt(models, models.resolve(CHAT), PACKAGE, "reply")
@@ -310,8 +381,16 @@ class Resolve:
         return ToolBox(ctx, self._tools.book, self._tools.client, step, history or ())
 
 
+def _planned(call: Mapping[str, Any]) -> PlannedCall:
+    return PlannedCall(
+        call["operation"], call["arguments"], None if call["amount"] is None else Decimal(call["amount"])
+    )
+
+
 def _after_decision(state: ResolveState) -> str:
-    return "approve" if state["decision"]["calls"] else "answer"
+    """A draft is never more than an answer, whatever was decided."""
+    acts = state["decision"]["calls"] and state["asked"]["delivery"] == "send"
+    return "approve" if acts else "answer"
 
 
 def _after_approval(state: ResolveState) -> str:

@@ -9,6 +9,8 @@ from pipelines.customer_operations.schemas import ResolveOutput
 HUMAN = {
     "person_wanted": "The customer asks for a person, or the message touches what only people handle.",
     "intent_unclear": "It is not clear what the message wants.",
+    "no_request": "The message speaks of something that could be done, and does not ask for it. Nothing was changed.",
+    "draft_only": "The actions are proposed and nothing was changed: a job with the delivery `send` carries them out.",
     "not_covered": "No policy table covers what the message wants.",
     "customer_unknown": "Nobody knows who writes.",
     "identity_unverified": "The channel did not make sure who writes, and the wish would change or tell something.",
@@ -41,6 +43,8 @@ def conclude(state: Mapping[str, Any]) -> dict[str, Any]:
         if state["undone"]:
             human = "action_undone"
         facts.pop("amount", None)
+    if human is None and any(call["status"] == "proposed" for call in calls):
+        human = "draft_only"
     moved = any(call["effect"] == "money" for call in kept)
     return {"code": code, "facts": facts, "human": human, "money_moved": moved}
 
@@ -72,6 +76,7 @@ def finish(state: Mapping[str, Any]) -> ResolveOutput:
             "reply_source": reply["source"],
             "sent": state["sent"],
             "policy": state["quotes"],
+            "request": state["decision"]["request"],
             "needs_human": None if human is None else {"code": human, "message": HUMAN[human]},
             "model": reply["model"],
             "prompts": {**understood["prompts"], **reply["prompts"]},

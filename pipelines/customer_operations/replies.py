@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.gateway.calls import JobModels
+from pipelines.customer_operations.policies.decisions import CURRENCY, PlannedCall
 from pipelines.customer_operations.policies.tables import Replies
 from pipelines.customer_operations.understanding import ask_json, fenced
 
@@ -34,6 +35,15 @@ def render(replies: Replies, code: str, facts: Mapping[str, str], name: str | No
         shown["method"] = replies.methods.get(shown["method"], "")
     body = replies.decisions[code].format_map(_Dashes(shown))
     return f"{greeting(replies, name)}\n\n{body[0].upper()}{body[1:]}\n\n{replies.closing}"
+
+
+def describe(replies: Replies, calls: Sequence[PlannedCall]) -> str:
+    """What calls do, in a sentence each."""
+    amounts = ({} if call.amount is None else {"amount": str(call.amount), "currency": CURRENCY} for call in calls)
+    return " ".join(
+        replies.offers[call.operation].format_map(_Dashes({**call.arguments, **amount}))
+        for call, amount in zip(calls, amounts, strict=True)
+    )
 
 
 def greeting(replies: Replies, name: str | None) -> str:

@@ -51,7 +51,11 @@ class ResolveInput(_Strict):
         None, pattern=_KNOWLEDGE_BASE, description="The base with the policies that are quoted; null quotes none."
     )
     delivery: Literal["draft", "send"] = Field(
-        "draft", description="`send` also sends the reply, unless a person has to see it first."
+        "draft",
+        description=(
+            "`draft` changes nothing in any system: the actions are proposed, the reply is returned. `send` carries the"
+            " actions out and sends the reply, unless a person has to see it first."
+        ),
     )
     approval_above: Money | None = Field(
         None,
@@ -78,14 +82,32 @@ class Action(_Strict):
     tool: str
     server: str
     effect: Literal["write", "money"]
-    status: Literal["done", "refused", "unknown", "compensated"] = Field(
-        description="`unknown`: no answer came, it may have happened; `compensated`: done, and undone again."
+    status: Literal["done", "refused", "unknown", "compensated", "proposed"] = Field(
+        description=(
+            "`unknown`: no answer came, it may have happened; `compensated`: done, and undone again; `proposed`: of a"
+            " draft, not done."
+        )
     )
     amount: str | None = None
     currency: str | None = None
     approved_by: str | None = None
     result: dict[str, Any] = Field(default_factory=dict)
     code: str | None = Field(None, description="Why it was refused, in the system's own words.")
+
+
+class Request(_Strict):
+    """Whether the message asks for what the tables would do."""
+
+    action: Literal["cancel", "refund", "address", "report"]
+    asked: bool = Field(description="Nothing is done without a request in the customer's own words.")
+    words: str | None = Field(description="The sentence that asks, as the customer wrote it.")
+    confidence: float = Field(ge=0, le=1, description="The probability that it is asked for.")
+    against: str | None = Field(
+        description=(
+            "Why it is not taken as a request: `no_request`, `negation`, `question`, `condition`, `hypothetical`,"
+            " `future`, `past`, `third_party`, `withdrawal`, `sarcasm`, `injection` or `unsure`."
+        )
+    )
 
 
 class PolicyQuote(_Strict):
@@ -114,6 +136,7 @@ class ResolveOutput(_Strict):
     customer_id: str | None
     order: str | None
     decision: str = Field(description="The stable code of what the policy tables decided.")
+    request: Request | None = Field(description="The request that the actions rest on; null when none were due.")
     actions: list[Action]
     reply: str
     reply_source: Literal["template", "model"]
@@ -135,6 +158,7 @@ EXAMPLES: tuple[dict[str, Any], ...] = (
     {
         "message": "Hi, my express parcel VH-300001 came a day later than promised. I would like my money back.",
         "customer": {"email": "mila.janssen@example.org", "verified": True},
+        "delivery": "send",
     },
     {
         "message": "Where is my parcel? The tracking has not moved since yesterday.",

@@ -6,7 +6,7 @@ an address has to stand in the message, letter by letter.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,6 +18,8 @@ from core.kit.errors import CapabilityFailure
 from core.kit.json_values import loads_foreign
 from core.kit.logging import get_logger
 from pipelines._kit.prompts import choose_prompt
+from pipelines.customer_operations.consent.forms import Action
+from pipelines.customer_operations.consent.judgment import OwnMessage, Request, judge_reading
 from pipelines.customer_operations.intents.classifier import Guess
 
 Read = TypeVar("Read", bound=BaseModel)
@@ -27,6 +29,11 @@ _log = get_logger(__name__)
 _STREET = r"(?<![\w'.-])(?P<street>[^\W\d_][\w'.-]*(?: [\w'.-]+){0,4} \d+ ?[A-Za-z]?)"
 _TOWN = r"(?P<postcode>\d{4} ?[A-Z]{2}|\d{2}-\d{3}|\d{4,5}),? (?P<city>[^\W\d_]+(?:[ -][A-ZÀ-Ž][^\W\d_]+){0,2})"
 _ADDRESS = re.compile(rf"(?:\b(?:to|is|address|:)\s+)?{_STREET},? {_TOWN}")
+# What stands before an address that is not the new one, up to it.
+_ELSEWHERE = re.compile(
+    r"\b(?:not|never|instead of|rather than|old|previous|former|current)\b[^.!?,;:]{0,24}$|\bfrom (?:my |the )?$",
+    re.IGNORECASE,
+)
 _LEADING = re.compile(r"^(?:.*\b(?:to|is|address:?|at)\s)", re.IGNORECASE)
 # What an understood message knows about an address that is complete.
 _ADDRESS_PARTS = ("street", "postcode", "city")
@@ -49,6 +56,8 @@ class _Read(BaseModel):
     order: str | None
     address: _Address | None
     wants_person: bool
+    requests_action: Literal["cancel", "refund", "address", "report", "none"]
+    quoted_words: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,7 @@ class Understood:
     order: str | None = None
     address: Mapping[str, str] | None = None
     wants_person: bool = False
+    requests: Mapping[str, Request] = field(default_factory=dict)
     prompts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -75,15 +85,27 @@ def understand(
     message: str,
     thread: Sequence[Mapping[str, str]],
     *,
+    own: OwnMessage,
+    requests: Mapping[str, Request],
     intents: Sequence[str],
     order_pattern: str,
 ) -> Understood:
     """Understand a message; `thread` are those before it, oldest first, with ``author`` and ``text``.
 
-    A model's answer that cannot be used counts as none.
+    `own` is what the customer says themselves in it, and `requests` are the actions that it asks for by
+    `consent.judgment.judge`. A model's answer that cannot be used counts as none.
     """
+    asked = [
+        request.words
+        for action, request in requests.items()
+        if request.asked and request.words and action != Action.REPORT
+    ]
     plain = Understood(
-        guess.intent, "classifier", order=find_order(message, thread, order_pattern), address=find_address(message)
+        guess.intent,
+        "classifier",
+        order=find_order(message, thread, order_pattern, first=(*asked, own.text)),
+        address=find_address(own.text),
+        requests=requests,
     )
     if not can_write(models):
         return plain
@@ -91,29 +113,47 @@ def understand(
     read = _ask(models, prompt.text, message, thread, intents)
     prompts = {"understand": prompt.digest}
     if read is None or read.intent not in intents:
-        return Understood(plain.intent, plain.source, plain.order, plain.address, prompts=prompts)
+        return replace(plain, prompts=prompts)
     written = "\n".join([message, *(said["text"] for said in thread)])
     order = read.order if read.order and _stands_in(written, read.order) else plain.order
     address = plain.address
     if read.address is not None and all(_stands_in(message, part) for part in read.address.model_dump().values()):
         address = read.address.model_dump()
-    return Understood(read.intent, "model", order, address, read.wants_person, prompts)
+    borne_out = judge_reading(own, message, action=read.requests_action, words=read.quoted_words, judged=requests)
+    return Understood(read.intent, "model", order, address, read.wants_person, borne_out, prompts)
 
 
-def find_order(message: str, thread: Sequence[Mapping[str, str]], pattern: str) -> str | None:
-    """The order or tracking number that the customer wrote last; None when none or several stand there."""
+def find_order(
+    message: str, thread: Sequence[Mapping[str, str]], pattern: str, *, first: Sequence[str] = ()
+) -> str | None:
+    """The order or tracking number that the customer wrote last; None when none or several stand there.
+
+    `first` are pieces of the message that count before the whole of it: one that names a single order decides.
+    """
+    for text in first:
+        found = orders_named(text, pattern)
+        if len(found) == 1:
+            return found.pop()
     own = [said["text"] for said in reversed(thread) if said["author"] == "customer"]
     for text in (message, *own):
-        found = {match.upper() for match in re.findall(pattern, text, re.IGNORECASE)}
+        found = orders_named(text, pattern)
         if found:
             return found.pop() if len(found) == 1 else None
     return None
 
 
+def orders_named(text: str, pattern: str) -> set[str]:
+    """The numbers of orders and parcels in a text, in capitals."""
+    return {match.upper() for match in re.findall(pattern, text, re.IGNORECASE)}
+
+
 def find_address(message: str) -> dict[str, str] | None:
-    """The one complete address in a message: a street with a number, a postcode and a town."""
-    found = [match.groupdict() for match in _ADDRESS.finditer(message)]
-    if len(found) != 1:
+    """The one complete address in a message: a street with a number, a postcode and a town.
+
+    None when there are several, or when it is where something comes from or shall not go.
+    """
+    found = list(_ADDRESS.finditer(message))
+    if len(found) != 1 or _ELSEWHERE.search(message[max(0, found[0].start("street") - 40) : found[0].start("street")]):
         return None
     parts = {name: found[0][name].strip() for name in _ADDRESS_PARTS}
     return {**parts, "street": _LEADING.sub("", parts["street"])}

@@ -102,7 +102,9 @@ def test_it_costs_in_proportion_to_the_text(expression: Expression) -> None:
 def test_every_expression_is_among_them() -> None:
     """What is put together at run time is said here, with what drives it below."""
     assert len(EXPRESSIONS) > 100
-    assert sorted(UNKNOWN) == [
+    # Put together from lists of words, and given clauses of at most 600 characters; tests of consent drive them whole.
+    clauses = "pipelines/customer_operations/consent/grammar.py: "
+    assert sorted(each for each in UNKNOWN if not each.startswith(clauses)) == [
         # Compiled once into a constant, which is collected from there.
         "core/gateway/extraction/expectations.py: question",
         # Words of the operator's policy, escaped.

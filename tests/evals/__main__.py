@@ -1,8 +1,12 @@
 """``make evals``: the evaluation set of every capability, one after the other. Exit code 1 if one misses its mark.
 
-An evaluation is a folder here with a ``__main__`` that prints its score and exits with 1 below its mark.
+``--data DIR`` names a folder with sets of other authors, for the evaluations that can read them: they find it in
+``WAYBILL_EVALS_DATA``. An evaluation is a folder here with a ``__main__`` that prints its score and exits with 1 below
+its mark.
 """
 
+import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +16,12 @@ def main() -> int:
     """Run them all, or those that are named."""
     here = Path(__file__).parent
     known = sorted(path.parent.name for path in here.glob("*/__main__.py"))
-    chosen = sys.argv[1:] or known
+    parser = argparse.ArgumentParser(prog="tests.evals")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
+    parser.add_argument("--data", help="a folder with sets of other authors")
+    given = parser.parse_args()
+    chosen = given.names or known
+    environment = {**os.environ, **({"WAYBILL_EVALS_DATA": given.data} if given.data else {})}
     failed = 0
     for name in chosen:
         if name not in known:
@@ -20,7 +29,8 @@ def main() -> int:
             return 2
         sys.stdout.write(f"{name}\n")
         sys.stdout.flush()
-        failed += subprocess.run([sys.executable, "-m", f"tests.evals.{name}"], check=False).returncode != 0
+        run = subprocess.run([sys.executable, "-m", f"tests.evals.{name}"], check=False, env=environment)
+        failed += run.returncode != 0
     return int(failed > 0)
 
 

@@ -132,6 +132,6 @@ class Desk:
 
 
 def letter(message: str, sender: str | None = "mila.janssen@example.org", **rest: Any) -> ResolveInput:
-    """What a verified customer writes."""
+    """What a verified customer writes, to be carried out and answered."""
     customer = {"email": sender, "verified": rest.pop("verified", True)} if sender else None
-    return ResolveInput.model_validate({"message": message, "customer": customer, **rest})
+    return ResolveInput.model_validate({"message": message, "customer": customer, "delivery": "send", **rest})

@@ -29,7 +29,7 @@ from pipelines._kit.tools.client import ToolError, ToolRefusal
 from pipelines._kit.tools.policies import Effect, ToolPolicy, ToolServer
 from pipelines._kit.tools.servers import ToolBook
 
-Status = Literal["done", "refused", "unknown", "compensated"]
+Status = Literal["done", "refused", "unknown", "compensated", "proposed"]
 _BACKOFF_SECONDS = (0.2, 1.0, 3.0)
 
 
@@ -47,11 +47,18 @@ class Client(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A person's yes to one call: to this operation and, where it moves money, to at most this amount."""
+    """A person's yes to one exact call: `digest` is `digest_call` of its operation and arguments."""
 
     operation: str
     amount: str | None
     approved_by: str
+    digest: str
+
+
+def digest_call(operation: str, arguments: Mapping[str, Any]) -> str:
+    """What an approval of a call is bound to: the same for the same operation with the same arguments only."""
+    body = orjson.dumps([operation, dict(arguments)], option=orjson.OPT_SORT_KEYS, default=str)
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,10 +140,24 @@ class ToolBox:
         policy = self.policy(operation)
         amount = self._amount(policy, arguments)
         self._require_within_limits(policy, amount)
-        self._require_approved(policy, amount, approval)
+        self._require_approved(policy, amount, arguments, approval)
         outcome = self._carry_out(policy, arguments, call, amount, approval)
         self._outcomes.append(outcome)
         return outcome
+
+    def propose(self, operation: str, amount: Decimal | None, *, call: str) -> ToolOutcome:
+        """The outcome of a call that is shown and not made. Raises `CapabilityFailure` (``tool_unknown``)."""
+        policy = self.policy(operation)
+        return ToolOutcome(
+            operation=operation,
+            tool=policy.tool,
+            server=policy.server.name,
+            effect=policy.effect.value,
+            call=call,
+            status="proposed",
+            amount=None if amount is None else str(amount),
+            currency=policy.currency,
+        )
 
     def refuse(self, operation: str, failure: CapabilityFailure, *, call: str) -> ToolOutcome:
         """The outcome of a call that was not made because `call` raised `failure`."""
@@ -270,11 +291,11 @@ class ToolBox:
                 f"{policy.operation} may move {policy.amount_per_job} {policy.currency} in a job", code="tool_limit"
             )
 
-    def _require_approved(self, policy: ToolPolicy, amount: Decimal | None, approval: Approval | None) -> None:
-        if approval is not None:
-            covers = approval.amount is None or amount is None or amount <= Decimal(approval.amount)
-            if approval.operation == policy.operation and covers:
-                return
+    def _require_approved(
+        self, policy: ToolPolicy, amount: Decimal | None, arguments: Mapping[str, Any], approval: Approval | None
+    ) -> None:
+        if approval is not None and approval.digest == digest_call(policy.operation, arguments):
+            return
         if self.needs_approval(policy.operation, amount):
             raise CapabilityFailure(
                 f"{policy.operation} of this amount needs a person's approval", code="tool_approval_missing"

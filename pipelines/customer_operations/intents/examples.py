@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from pipelines.customer_operations.intents.classifier import IntentClassifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -36,9 +36,10 @@ def load_examples() -> dict[str, list[str]]:
 
 
 class Classifiers:
-    """One classifier for each embedding model, made when it is first asked for. Safe in several threads."""
+    """One classifier over `examples` for each embedding model, made when first used. Safe in several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, examples: "Mapping[str, Sequence[str]]") -> None:
+        self._examples = examples
         self._made: dict[str, IntentClassifier] = {}
         self._making = Lock()
 
@@ -47,7 +48,7 @@ class Classifiers:
         with self._making:
             found = self._made.get(model)
             if found is None:
-                pairs = [(text, intent) for intent, texts in load_examples().items() for text in texts]
+                pairs = [(text, intent) for intent, texts in self._examples.items() for text in texts]
                 texts = [text for text, _ in pairs]
                 found = IntentClassifier(texts, [intent for _, intent in pairs], embed(texts))
                 self._made[model] = found

@@ -56,6 +56,9 @@ class Policy(_Table):
     """``policy.toml``."""
 
     intent_confidence_min: Decimal
+    request_confidence_min: Decimal
+    request_margin_min: Decimal
+    ticket_confidence_min: Decimal
     search_after_working_days: int
     orders_considered: int
     order_pattern: str
@@ -72,6 +75,8 @@ class Replies(_Table):
     greeting_unknown: str
     closing: str
     decisions: dict[str, str]
+    offers: dict[str, str]
+    requests: dict[str, str]
     statuses: dict[str, str]
     methods: dict[str, str]
 

@@ -1,24 +1,44 @@
-"""``python -m tests.evals.customer_operations``: the score on the embedded models, and what went wrong where."""
+"""``python -m tests.evals.customer_operations``: the score on the embedded models, and what went wrong where.
 
+``--data DIR`` adds sets of other authors: ``operations/messages.jsonl`` and ``intents/banking77/test.csv`` below it.
+"""
+
+import argparse
+import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from core.kit.migrate import upgrade
 from core.kit.settings import Settings
+from tests.evals.customer_operations.requests import (
+    BEFORE,
+    Part,
+    read_foreign,
+    read_operations,
+    read_requests,
+    run_messages,
+)
 from tests.evals.customer_operations.run import Score, run
-from tests.factories.knowledge import open_library
-from tests.factories.sample_system import attached
+from tests.factories.knowledge import Library, open_library
+from tests.factories.sample_system import Attached, attached
 from waybill.stack.postgres import EmbeddedPostgres
 
 MARK = 0.9
+DONE_MARK = 0.85
 _MEASURES = ("intent", "decision", "actions", "human")
+_FOREIGN_STEP = 10
 
 
 def main() -> int:
     """Start what it needs, score, print."""
+    parser = argparse.ArgumentParser(prog="tests.evals.customer_operations", description=__doc__)
+    named = os.environ.get("WAYBILL_EVALS_DATA")
+    parser.add_argument("--data", type=Path, default=named, help="a folder with sets of other authors")
+    data: Path | None = parser.parse_args().data
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         postgres = EmbeddedPostgres(home / "postgres")
@@ -28,10 +48,33 @@ def main() -> int:
             settings = Settings(home=home, database_url=SecretStr(postgres.url))
             with open_library(settings) as library, attached(postgres.url, home) as system:
                 score = run(library, system)
+                sys.stdout.write(report(score))
+                parts = list(_parts(library, system, data))
         finally:
             postgres.stop()
-    sys.stdout.write(report(score))
-    return int(score.forbidden > 0 or min(score.share(measure) for measure in _MEASURES) < MARK)
+    failed = [part for part in parts if part.acted_wrongly or part.share_done < DONE_MARK]
+    return int(bool(failed) or score.forbidden > 0 or min(score.share(measure) for measure in _MEASURES) < MARK)
+
+
+def _parts(library: Library, system: Attached, data: Path | None) -> Iterator[Part]:
+    sets = {
+        "requests, tried while the rules were made": read_requests(kept=False),
+        "requests, kept apart": read_requests(kept=True),
+    }
+    if data is not None:
+        foreign = data / "intents" / "banking77" / "test.csv"
+        sets["another company's messages (banking77)"] = read_foreign(foreign, _FOREIGN_STEP)
+    for name, messages in sets.items():
+        part = Part(name, list(run_messages(library, system, messages)))
+        sys.stdout.write(report_part(part))
+        yield part
+    if data is not None:
+        read = read_operations(data / "operations" / "messages.jsonl")
+        for outcome in run_messages(library, system, read):
+            sys.stdout.write(
+                f"  {outcome.id}: wanted: {outcome.kind}; came: {outcome.output.decision},"
+                f" {', '.join(outcome.effects) or 'nothing changed'}\n"
+            )
 
 
 def report(score: Score) -> str:
@@ -45,6 +88,23 @@ def report(score: Score) -> str:
                 f"  {figure.id}: {', '.join(figure.wrong)}; {got.intent.name} {got.intent.confidence},"
                 f" {got.decision}, {[action.operation for action in got.actions]}"
             )
+    return "\n".join(lines) + "\n"
+
+
+def report_part(part: Part) -> str:
+    """What was done without a request and what was left undone, with the figures of before beside them."""
+    silent = len(part.outcomes) - part.asking
+    before = BEFORE.get(part.name)
+    was = ("", "") if before is None else (f" (before: {before[0]})", f" (before: {before[1]:.3f})")
+    lines = [
+        part.name,
+        f"  must not act: n {silent}, acted {len(part.acted_wrongly)}{was[0]}",
+        f"  must act:     n {part.asking}, done {part.share_done:.3f}{was[1]}",
+    ]
+    for each in [*part.acted_wrongly, *part.left_undone]:
+        request = each.output.request
+        against = request.against if request is not None else each.output.decision
+        lines.append(f"    {each.id}: wanted {list(each.wanted)}, did {list(each.effects)}; {against}")
     return "\n".join(lines) + "\n"
 
 

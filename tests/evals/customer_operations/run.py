@@ -97,7 +97,7 @@ def _resolve(
     )
     customer = {"email": label["from"], "verified": label.get("verified", True)} if label["from"] else None
     payload = ResolveInput.model_validate(
-        {"message": label["message"], "thread": label.get("thread", []), "customer": customer}
+        {"message": label["message"], "thread": label.get("thread", []), "customer": customer, "delivery": "send"}
     )
     try:
         return runner.run(ctx, payload), False

@@ -9,7 +9,7 @@ from pipelines.customer_operations.intents.words import WIDTH, WordVectors
 
 @pytest.fixture(scope="module")
 def trained() -> IntentClassifier:
-    return Classifiers().get("local", load_minilm().embed)
+    return Classifiers(load_examples()).get("local", load_minilm().embed)
 
 
 def test_the_shipped_examples_are_told_apart_without_themselves(trained: IntentClassifier) -> None:

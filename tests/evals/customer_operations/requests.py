@@ -1,0 +1,142 @@
+"""Messages that ask for an action and messages that only speak of one, through the graph on a real sample system.
+
+What counts is the system's own state afterwards. ``requests.jsonl`` was written before the rules were; its ``kept``
+third took no part in making them. `read_operations` reads a set of another author.
+"""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.capability import JobSuspended
+from pipelines._kit.graph import GraphRunner
+from pipelines.customer_operations.graph import make_runner
+from pipelines.customer_operations.schemas import ResolveInput, ResolveOutput
+from tests.factories.asking import AskingContext
+from tests.factories.knowledge import Library
+from tests.factories.sample_system import Attached
+
+MESSAGES = Path(__file__).with_name("requests.jsonl")
+# The shares that were measured on the same messages when a topic was taken as consent.
+BEFORE: Mapping[str, tuple[int, float]] = {}
+_ANYBODY = "mila.janssen@example.org"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a message did. `effects` are spelled as in the set: the operation, and the amount of money."""
+
+    id: str
+    kind: str
+    message: str
+    wanted: tuple[str, ...]
+    effects: tuple[str, ...]
+    output: ResolveOutput
+
+    @property
+    def is_right(self) -> bool:
+        """Whether exactly that was done which was asked for."""
+        return self.effects == self.wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The outcomes of one part of a set."""
+
+    name: str
+    outcomes: Sequence[Outcome] = field(default_factory=tuple)
+
+    @property
+    def acted_wrongly(self) -> list[Outcome]:
+        """Messages with an effect that they do not ask for."""
+        return [each for each in self.outcomes if set(each.effects) - set(each.wanted)]
+
+    @property
+    def left_undone(self) -> list[Outcome]:
+        """Messages that ask for something that was not done."""
+        return [each for each in self.outcomes if each.wanted and not each.is_right]
+
+    @property
+    def asking(self) -> int:
+        """How many messages ask for something."""
+        return sum(bool(each.wanted) for each in self.outcomes)
+
+    @property
+    def share_done(self) -> float:
+        """Of the messages that ask, those that were done exactly; 1 when none asks."""
+        return 1 - len(self.left_undone) / self.asking if self.asking else 1.0
+
+
+def read_requests(*, kept: bool | None = None) -> list[dict[str, Any]]:
+    """The messages; only the kept third, only the others, or all."""
+    read = [json.loads(line) for line in MESSAGES.read_text(encoding="utf-8").splitlines()]
+    return [each for each in read if kept is None or each["kept"] is kept]
+
+
+def read_operations(path: Path) -> list[dict[str, Any]]:
+    """A set with the fields ``who``, ``v``, ``m`` and ``want``; what it wants is prose, so nothing is scored."""
+    read = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [
+        {"id": each["id"], "kind": each["want"], "from": each["who"], "verified": each["v"], "message": each["m"]}
+        for each in read
+    ]
+
+
+def read_foreign(path: Path, step: int) -> list[dict[str, Any]]:
+    """Every `step`-th of a bank's messages (the layout of banking77): none of them asks for anything of a parcel."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))[::step]
+    return [
+        {"id": f"foreign-{number}", "kind": row["category"], "from": _ANYBODY, "message": row["text"], "actions": []}
+        for number, row in enumerate(rows)
+    ]
+
+
+def run_messages(library: Library, attached: Attached, messages: Iterable[Mapping[str, Any]]) -> Iterator[Outcome]:
+    """Each message on fresh data."""
+    tools = attached.tools
+    runner = make_runner(library.gateway, library.knowledge, tools)
+    try:
+        for message in messages:
+            attached.system.database.reset()
+            output = _resolve(library, runner, message)
+            yield Outcome(
+                message["id"],
+                message["kind"],
+                message["message"],
+                tuple(sorted(message.get("actions", ()))),
+                tuple(sorted(effects(attached))),
+                output,
+            )
+    finally:
+        tools.client.close()
+
+
+def effects(attached: Attached) -> list[str]:
+    """What was changed, by the system's own rows; a reply changes nothing."""
+    called = Counter(row["tool"] for row in attached.rows("SELECT tool FROM operations"))
+    paid = [str(row["amount"]) for row in attached.rows("SELECT amount FROM refunds WHERE idempotency_key <> ''")]
+    others = [tool for tool in called.elements() if tool not in {"issue_refund", "send_message"}]
+    return others + [f"issue_refund {amount}" for amount in paid]
+
+
+def _resolve(
+    library: Library, runner: GraphRunner[ResolveInput, ResolveOutput], message: Mapping[str, Any]
+) -> ResolveOutput:
+    """Whoever is asked agrees: that a person would have stopped it is no excuse."""
+    ctx = AskingContext(
+        organization_id=library.principal.organization_id,
+        project_id=library.principal.project_id,
+        database=library.database,
+    )
+    customer = {"email": message["from"], "verified": message.get("verified", True)} if message["from"] else None
+    payload = ResolveInput.model_validate({"message": message["message"], "customer": customer, "delivery": "send"})
+    try:
+        return runner.run(ctx, payload)
+    except JobSuspended:
+        ctx.answer(approved=True)
+        return runner.run(ctx.next_attempt(), payload)
