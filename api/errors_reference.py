@@ -281,6 +281,7 @@ FIELDS: dict[str, str] = {
     "limit_value_invalid": "a whole number, or US dollars as text for `cost_per_…`",
     "out_of_range": "a number within the bounds that `message` names",
     "scope_missing": "a key or role that holds the scope which the input needs",
+    "provider_unknown": "a provider that `message` lists: of the price book, of a deployment, or of a model",
     "project_invalid": "a project's id",
     "project_name_taken": "another name",
     "prompt_invalid": "a name of the form `<folder>/<name>`, and a text or a digest",
@@ -295,6 +296,7 @@ FIELDS: dict[str, str] = {
 # How a job ended or why it waits: `reason`, and `error.code` of one that failed.
 FAILURES: dict[str, str] = {
     "key_revoked": "the key that asked was revoked: nothing more is done for it",
+    "price_unknown": "the model has no price, and the job is under a hard budget or a cap: `waybill prices set`",
     "not_a_member": "the member who asked was removed: nothing more is done for them",
     "scope_missing": "the key or role that asked does not hold what the job needs",
     "capability_denied": "the key that asked is narrowed to other capabilities",

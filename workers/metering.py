@@ -10,6 +10,7 @@ from core.audit.record import Actor, record
 from core.capability import JobSuspended, ModelRef, ModelUsage
 from core.jobs.records import JobRecord
 from core.jobs.states import Reason
+from core.keys.principal import Principal
 from core.kit.db import Database
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import JOB, encode
@@ -19,6 +20,7 @@ from core.ledger import service as ledger
 from core.ledger.errors import BudgetExhausted
 from core.ledger.prices.book import PriceBook
 from core.ledger.records import CallIdentity, Settlement, Unit
+from core.ledger.room import is_bounded
 from workers.note_taker import NoteTaker
 from workers.settlements import Settlements
 
@@ -87,6 +89,8 @@ class Meter:
             self._calls += 1
             identity = CallIdentity(self._job.id, self._job.attempt, self._calls)
         most = self._prices.bound(self._single, self._job.organization_id, provider, model, _by_unit(bound))
+        if not most.is_known:
+            self._require_unbounded(provider, model)
         try:
             ledger.begin_call(
                 self._single,
@@ -119,6 +123,17 @@ class Meter:
             write()
             raise
         self._settlements.write_behind(write)
+
+    def _require_unbounded(self, provider: str, model: str) -> None:
+        """A call of unknown price would count as nothing under a limit that is never to be passed."""
+        job = self._job
+        spender = Principal(job.organization_id, job.project_id, job.key_id, frozenset())
+        if is_bounded(self._single, spender, job.id, job.root_id):
+            raise CapabilityFailure(
+                f"the model {model} has no price, so that neither a hard budget nor max_cost_usd could hold; set one"
+                f" with `waybill prices set {provider} {model} input_tokens USD`, and one for output_tokens (or 0)",
+                code="price_unknown",
+            )
 
     def _record(self, refusal: BudgetExhausted, call: CallIdentity, model: str) -> None:
         budget = {name: refusal.extra[name] for name in ("budget", "limit", "spent", "reserved", "wanted")}

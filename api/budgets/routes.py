@@ -77,7 +77,9 @@ def _create(request: Request, new: NewBudget, identity: IdempotentRequest | None
         budget = runtime.budgets.create(session, principal, new)
         return Answer(201, dumps(to_wire(budget)), f"/v1/budgets/{encode(BUDGET, budget.id)}")
 
-    return carry_out(request, identity, produce)
+    answer = carry_out(request, identity, produce)
+    runtime.jobs.room.forget()
+    return answer
 
 
 @router.get(
@@ -150,7 +152,9 @@ async def update_budget(request: Request, budget_id: BudgetId, body: UpdateBudge
 def _update(request: Request, budget_id: UUID, change: BudgetChange) -> BudgetRecord:
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
-        return runtime.budgets.update(session, principal, budget_id, change)
+        changed = runtime.budgets.update(session, principal, budget_id, change)
+    runtime.jobs.room.forget()
+    return changed
 
 
 @router.post(

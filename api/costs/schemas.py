@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from core.kit.clock import isoformat
 from core.kit.ids import KEY, PROJECT, encode
-from core.kit.money import ZERO, format_money
+from core.kit.money import ZERO, format_cost, format_money
 from core.ledger.records import Unit
 from core.ledger.reports.delimited import to_csv
 from core.ledger.reports.records import Grouping, Totals, Window
@@ -26,20 +26,24 @@ class CostLine(BaseModel):
     """What a group cost. Amounts are US dollars, as decimal strings, exact to nine places."""
 
     group: dict[str, str | None] = Field(description=_GROUP_HELP, examples=[_GROUP_EXAMPLE])
-    amount_usd: str = Field(examples=["12.3456"])
+    amount_usd: str | None = Field(
+        description="What is known of it; null when nothing is, for want of a price.", examples=["12.3456"]
+    )
     estimated_usd: str = Field(description="The part of it that no provider reported.")
     corrections_usd: str = Field(description="The part of it that was corrected later; may be negative.")
     calls: int = Field(description="Settled model calls.")
     jobs: int = Field(description="Jobs they belong to.")
+    unpriced_calls: int = Field(description="Calls of which something had no price, and so no part in the amount.")
 
 
 class CostTotal(BaseModel):
     """The sum of all lines."""
 
-    amount_usd: str
+    amount_usd: str | None
     estimated_usd: str
     corrections_usd: str
     calls: int
+    unpriced_calls: int
 
 
 class CostReport(BaseModel):
@@ -75,33 +79,44 @@ class UsageReport(BaseModel):
 
 def to_cost_report(window: Window, groupings: Sequence[Grouping], lines: Sequence[Totals]) -> dict[str, Any]:
     """The members of `CostReport`."""
+    unpriced = sum(line.unpriced_calls for line in lines)
     return {
         **_head(window, groupings),
         "data": [
             {
                 "group": _group(line),
-                "amount_usd": format_money(line.amount_usd),
+                "amount_usd": format_cost(line.amount_usd, priced=not line.unpriced_calls),
                 "estimated_usd": format_money(line.estimated_usd),
                 "corrections_usd": format_money(line.corrections_usd),
                 "calls": line.calls,
                 "jobs": line.jobs,
+                "unpriced_calls": line.unpriced_calls,
             }
             for line in lines
         ],
         "total": {
-            "amount_usd": format_money(sum((line.amount_usd for line in lines), start=ZERO)),
+            "amount_usd": format_cost(sum((line.amount_usd for line in lines), start=ZERO), priced=not unpriced),
             "estimated_usd": format_money(sum((line.estimated_usd for line in lines), start=ZERO)),
             "corrections_usd": format_money(sum((line.corrections_usd for line in lines), start=ZERO)),
             "calls": sum(line.calls for line in lines),
+            "unpriced_calls": unpriced,
         },
     }
 
 
 def to_cost_csv(groupings: Sequence[Grouping], lines: Sequence[Totals]) -> str:
     """A line per group, after a header."""
-    measures = ("amount_usd", "estimated_usd", "corrections_usd", "calls", "jobs")
+    measures = ("amount_usd", "estimated_usd", "corrections_usd", "calls", "jobs", "unpriced_calls")
     body = (
-        [*_cells(line), line.amount_usd, line.estimated_usd, line.corrections_usd, line.calls, line.jobs]
+        [
+            *_cells(line),
+            "" if line.unpriced_calls and not line.amount_usd else line.amount_usd,
+            line.estimated_usd,
+            line.corrections_usd,
+            line.calls,
+            line.jobs,
+            line.unpriced_calls,
+        ]
         for line in lines
     )
     return to_csv([[*_columns(groupings), *measures], *body])

@@ -15,7 +15,7 @@ from api.routing import caller, new_router, requires
 from core.jobs.records import JobRecord
 from core.kit.clock import isoformat
 from core.kit.ids import JOB, encode
-from core.kit.money import ZERO, format_money
+from core.kit.money import ZERO, format_cost, format_money
 from core.ledger.records import Entry
 from core.ledger.service import entries_of
 
@@ -39,7 +39,10 @@ class CostLine(BaseModel):
     quantities: dict[str, int] = Field(description="What was used, by unit; every token counts in one unit.")
     amounts: dict[str, str] = Field(description="What each unit cost, in US dollars.")
     bound_usd: str = Field(description="The most that the call could cost, set aside before it was made.")
-    amount_usd: str = Field(description="What this line adds to the job's cost; an intent adds nothing.")
+    amount_usd: str | None = Field(
+        description="What this line adds to the job's cost; an intent adds nothing. Null when there is no price for it."
+    )
+    priced: bool = Field(description="Whether all that was used had a price; what had none adds nothing.")
     estimated: bool = Field(description="Nobody reported what was used, so it was counted or taken at its bound.")
     reason: str | None = Field(description="Why a line is not what the provider reported, for example `worker_lost`.")
 
@@ -48,9 +51,10 @@ class JobCost(BaseModel):
     """What a job has cost, line by line. The amounts of the lines add up to `cost_usd`, to the last digit."""
 
     job_id: str
-    cost_usd: str
+    cost_usd: str | None = Field(description="What is known of it; null when nothing is, for want of a price.")
+    priced: bool = Field(description="Whether every line is; false: the job cost more than is known.")
     children_cost_usd: str = Field(description="What all jobs below this one have cost; their lines are their own.")
-    total_cost_usd: str
+    total_cost_usd: str | None
     max_cost_usd: str | None
     lines: list[CostLine]
 
@@ -79,11 +83,13 @@ def _read(request: Request, job_id: UUID) -> tuple[JobRecord, list[Entry]]:
 def to_wire(job: JobRecord, lines: list[Entry]) -> dict[str, Any]:
     """The members of `JobCost`."""
     cost_usd = sum((line.amount_usd for line in lines), start=ZERO)
+    priced = all(line.is_priced for line in lines)
     return {
         "job_id": encode(JOB, job.id),
-        "cost_usd": format_money(cost_usd),
+        "cost_usd": format_cost(cost_usd, priced=priced),
+        "priced": priced,
         "children_cost_usd": format_money(job.children_cost_usd),
-        "total_cost_usd": format_money(cost_usd + job.children_cost_usd),
+        "total_cost_usd": format_cost(cost_usd + job.children_cost_usd, priced=priced),
         "max_cost_usd": _money(job.max_cost_usd),
         "lines": [_line(line) for line in lines],
     }
@@ -103,7 +109,8 @@ def _line(line: Entry) -> dict[str, Any]:
         "quantities": line.quantities,
         "amounts": line.amounts,
         "bound_usd": format_money(line.bound_usd),
-        "amount_usd": format_money(line.amount_usd),
+        "amount_usd": format_cost(line.amount_usd, priced=line.is_priced),
+        "priced": line.is_priced,
         "estimated": line.estimated,
         "reason": line.reason,
     }

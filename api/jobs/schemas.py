@@ -15,7 +15,7 @@ from core.jobs.suspension.records import Question
 from core.kit.clock import isoformat
 from core.kit.ids import JOB, PROJECT, encode
 from core.kit.json_values import dumps
-from core.kit.money import format_money
+from core.kit.money import format_cost, format_money
 from core.webhooks.events import JOB_EVENTS
 from core.webhooks.targets import URL_MAX_CHARACTERS
 
@@ -117,7 +117,8 @@ class Usage(BaseModel):
     attempt: int
     input_tokens: int
     output_tokens: int
-    cost_usd: str
+    cost_usd: str | None = Field(description="US dollars; null when the model has no price.")
+    priced: bool = Field(True, description="Whether all that was consumed had a price.")
     estimated: bool
 
 
@@ -161,7 +162,10 @@ class Job(BaseModel):
     webhook: JobWebhook | None = Field(description="The receiver that this job alone names.")
     is_shadow: bool = Field(description="Run again by an experiment's shadow arm, for nobody to see.")
     usage: list[Usage]
-    cost_usd: str = Field(description="US dollars, as a decimal string.")
+    cost_usd: str | None = Field(
+        description="US dollars, as a decimal string: what is known of it. Null when nothing is, for want of a price."
+    )
+    priced: bool = Field(description="Whether each of its model calls had a price; false: it cost more than is known.")
     max_cost_usd: str | None = Field(description="What the job may cost at most.")
     links: JobLinks
 
@@ -185,7 +189,7 @@ class JobWithResult(Job):
     """A job and, once it succeeded, its result; what it asks while it waits for an answer."""
 
     children_cost_usd: str = Field(description="What all jobs below this one have cost, in US dollars.")
-    total_cost_usd: str = Field(description="`cost_usd` and `children_cost_usd`.")
+    total_cost_usd: str | None = Field(description="`cost_usd` and `children_cost_usd`; null when nothing is known.")
     questions: list[OpenQuestion] = Field(description="What it waits for a person to answer.")
     result: dict[str, Any] | None = Field(None, description="As the capability's output schema says.")
 
@@ -225,7 +229,8 @@ def to_wire(job: JobRecord) -> dict[str, Any]:
         "webhook": job.webhook,
         "is_shadow": job.shadow_arm_id is not None,
         "usage": job.usage,
-        "cost_usd": format_money(job.cost_usd),
+        "cost_usd": format_cost(job.cost_usd, priced=job.is_priced),
+        "priced": job.is_priced,
         "max_cost_usd": None if job.max_cost_usd is None else format_money(job.max_cost_usd),
         "links": {"self": where, **{name: f"{where}/{name}" for name in ("events", "cancel", "cost", "tree")}},
     }
@@ -235,7 +240,7 @@ def dump(job: JobRecord, result: dict[str, Any] | None, questions: Sequence[Ques
     """`job` with its result, or its open questions, as the JSON of `JobWithResult`."""
     costs = {
         "children_cost_usd": format_money(job.children_cost_usd),
-        "total_cost_usd": format_money(job.cost_usd + job.children_cost_usd),
+        "total_cost_usd": format_cost(job.cost_usd + job.children_cost_usd, priced=job.is_priced),
     }
     return dumps({**to_wire(job), **costs, "questions": [_question(each) for each in questions], "result": result})
 

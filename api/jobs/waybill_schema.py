@@ -64,7 +64,8 @@ class WaybillModel(BaseModel):
     model_version: str | None
     calls: int
     quantities: dict[str, str | int]
-    cost_usd: str
+    cost_usd: str | None = Field(description="Null when the model has no price.")
+    priced: bool
 
 
 class WaybillCostLine(BaseModel):
@@ -81,7 +82,8 @@ class WaybillCostLine(BaseModel):
     model_version: str | None
     quantities: dict[str, str | int]
     amounts_usd: dict[str, str]
-    amount_usd: str
+    amount_usd: str | None = Field(description="Null when there is no price for it.")
+    priced: bool
     estimated: bool
     reason: str | None
 
@@ -90,7 +92,8 @@ class WaybillCosts(BaseModel):
     """What the job cost; the lines add up to the total, to the last digit."""
 
     currency: Literal["USD"]
-    total_usd: str
+    total_usd: str | None = Field(description="What is known of it; null when nothing is, for want of a price.")
+    priced: bool
     open_calls: int
     lines: list[WaybillCostLine]
 

@@ -54,6 +54,11 @@ class JobRecord:
     children_cost_usd: Decimal = ZERO
 
     @property
+    def is_priced(self) -> bool:
+        """Whether each of its model calls had a price; those that had none have no part in `cost_usd`."""
+        return all(line.get("priced", True) for line in self.usage)
+
+    @property
     def is_terminal(self) -> bool:
         """Whether the job has ended; an ended job never changes again."""
         return self.state in TERMINAL

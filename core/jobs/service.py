@@ -20,6 +20,7 @@ from core.kit.json_values import dumps, loads
 from core.kit.settings import Settings
 from core.ledger.errors import refusal_of as budget_refusal_of
 from core.ledger.repository import reservation
+from core.ledger.room import BudgetRoom
 from core.limits.book import LimitBook
 from core.limits.errors import refusal_of as limit_refusal_of
 from core.limits.repository import admission
@@ -58,6 +59,7 @@ class JobService:
     def __init__(self, settings: Settings, blobs: BlobStore, limits: LimitBook | None = None) -> None:
         self.payloads = PayloadStore(settings, blobs)
         self._limits = limits or LimitBook(settings)
+        self.room = BudgetRoom()
 
     def submit(self, session: Executor, principal: Principal, new: NewJob) -> JobRecord:
         """Count, reserve for, and write a queued job with its first event and its audit record: one transaction.
@@ -69,6 +71,9 @@ class JobService:
         is left behind, never a job without its input.
         """
         authority.require(principal, new.capability, new.needs)
+        if not new.reserve_usd and new.parent_id is None:
+            # What sets money aside asks every budget in doing so, and a child spends from its root's.
+            self.room.require(session, principal)
         job_id = new_id()
         reference = self.payloads.put(job_id, "input", new.input)
         steps = [repository.insertion(principal, job_id, new, reference)]

@@ -11,6 +11,11 @@ def to_money(amount: Decimal | int | str) -> Decimal:
     return Decimal(amount).quantize(QUANTUM, rounding=ROUND_HALF_EVEN)
 
 
+def format_cost(amount: Decimal, *, priced: bool) -> str | None:
+    """A cost as JSON: None where nothing of it is known, because what it is for has no price. Unknown is never zero."""
+    return format_money(amount) if priced or amount else None
+
+
 def format_money(amount: Decimal) -> str:
     """The JSON form: plain digits, no exponent, no trailing zeros beyond the second place (``0.00``, ``1.0025``)."""
     text = f"{to_money(amount):f}".rstrip("0")

@@ -59,7 +59,7 @@ def refusal_of(error: BaseException) -> WaybillError | None:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if not isinstance(cause, psycopg.Error) or cause.sqlstate != SQLSTATE:
         return None
-    return _exhausted(orjson.loads(cause.diag.message_detail or "{}"))
+    return exhausted(orjson.loads(cause.diag.message_detail or "{}"))
 
 
 @contextlib.contextmanager
@@ -74,7 +74,8 @@ def refusals() -> Iterator[None]:
         raise refusal from error
 
 
-def _exhausted(detail: dict[str, Any]) -> BudgetExhausted:
+def exhausted(detail: dict[str, Any]) -> BudgetExhausted:
+    """The refusal that `detail` describes: of a budget, or with ``cap_usd`` of the job's own cap."""
     spent, reserved, wanted = (_money(detail, name) for name in ("spent_usd", "reserved_usd", "wanted_usd"))
     if "cap_usd" in detail:
         limit = _money(detail, "cap_usd")
@@ -86,9 +87,10 @@ def _exhausted(detail: dict[str, Any]) -> BudgetExhausted:
     else:
         limit, name = _money(detail, "limit_usd"), detail["name"]
         budget = encode(BUDGET, UUID(detail["budget_id"]))
+        needed = f", and ${wanted} more is needed" if Decimal(detail["wanted_usd"]) else ""
         told = (
             f"the budget {name!r} ({detail['scope']}, {_PERIODS[detail['period']]}) has no room: of ${limit}, ${spent}"
-            f" is spent and ${reserved} reserved, and ${wanted} more is needed; raise its limit, or wait until jobs end"
+            f" is spent and ${reserved} reserved{needed}; raise its limit, or wait until jobs end"
             f"{_UNTIL[detail['period']]}"
         )
     return BudgetExhausted(

@@ -86,6 +86,11 @@ class Entry:
     reason: str | None
     step: str | None
 
+    @property
+    def is_priced(self) -> bool:
+        """Whether all that was used had a price; what had none has no part in the amount."""
+        return self.quantities.keys() <= self.amounts.keys()
+
 
 @dataclass(frozen=True, slots=True)
 class NewBudget:

@@ -19,7 +19,7 @@ from core.kit.db import Database, Executor
 from core.kit.errors import NotFound, Unprocessable
 from core.kit.ids import JOB, encode
 from core.kit.logging import get_logger
-from core.kit.money import ZERO, format_money, to_money
+from core.kit.money import ZERO, format_cost, format_money, to_money
 from core.ledger import repository
 from core.ledger.errors import refusal_of
 from core.ledger.notes import CallNotes
@@ -121,7 +121,7 @@ def usage_line(call: CallIdentity, used: ModelUsage, priced: Priced) -> dict[str
         "input_tokens": used.input_tokens,
         "output_tokens": used.output_tokens,
         "quantities": {kind: amount for kind, amount in used.quantities.items() if amount},
-        "cost_usd": format_money(priced.amount_usd),
+        "cost_usd": format_cost(priced.amount_usd, priced=priced.is_known),
         "estimated": used.estimated,
         "priced": priced.is_known,
     }

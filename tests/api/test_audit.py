@@ -264,6 +264,7 @@ def test_the_waybill_of_a_job_tells_its_story_and_proves_it(
             "calls": 2,
             "quantities": {"input_tokens": 30},
             "cost_usd": "1.500000125",
+            "priced": True,
         }
     ]
     assert (waybill["costs"]["total_usd"], len(waybill["costs"]["lines"])) == ("1.500000125", 2)

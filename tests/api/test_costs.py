@@ -74,6 +74,7 @@ def test_a_key_sees_its_projects_costs(narrow: httpx.Client) -> None:
             "corrections_usd": "0.00",
             "calls": 1,
             "jobs": 1,
+            "unpriced_calls": 0,
         },
         {
             "group": {"provider": "openai", "model": "gpt-4o-mini", "label:team": None},
@@ -82,6 +83,7 @@ def test_a_key_sees_its_projects_costs(narrow: httpx.Client) -> None:
             "corrections_usd": "0.00",
             "calls": 1,
             "jobs": 1,
+            "unpriced_calls": 0,
         },
     ]
     assert found["total"]["amount_usd"] == "0.250000001"

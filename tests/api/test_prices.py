@@ -1,15 +1,19 @@
 """``/v1/prices``: list, history, new dated prices."""
 
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 from uuid import uuid4
 
 import httpx
 import pytest
 
 from core.kit.db import Database
+from core.ledger.prices.records import DEPLOYED_PROVIDERS
 from core.ledger.prices.seed import seed_prices
+from core.registry.deployments import _Entry
 from tests.api.test_bad_input import paths, problem
 from tests.factories.api import RunningApi, issue_key
+from workers.metering import LOCAL
 
 pytestmark = pytest.mark.own_database
 
@@ -116,3 +120,35 @@ def test_a_bad_price_names_its_field(client: httpx.Client, change: dict[str, obj
 )
 def test_a_bad_query_names_its_field(client: httpx.Client, route: str, query: dict[str, str], path: str) -> None:
     assert paths(problem(client.get(route, params=query), 422, "validation_error")) == [path]
+
+
+@pytest.mark.parametrize(("provider", "meant"), [("opnai", "openai"), ("OpenAI", "openai"), ("my-llm-shop", None)])
+def test_a_price_for_a_provider_that_nobody_has_is_refused_with_those_there_are(
+    client: httpx.Client, provider: str, meant: str | None
+) -> None:
+    refused = client.post("/v1/prices", json={**PRICE, "provider": provider})
+    problem(refused, 422, "validation_error")
+    [wrong] = refused.json()["errors"]
+    assert (wrong["path"], wrong["code"]) == ("body.provider", "provider_unknown")
+    for known in ("anthropic", "azure", "local", "openai", "openai-compatible"):
+        assert f" {known}" in wrong["message"]
+    assert ("did you mean" in wrong["message"]) is (meant is not None)
+    assert meant is None or f"did you mean {meant}?" in wrong["message"]
+    assert client.get("/v1/prices", params={"provider": provider}).json()["data"] == []
+
+
+def test_a_price_for_whom_a_model_names_is_taken(client: httpx.Client) -> None:
+    model = client.post("/v1/models", json={"name": "shop-model"}).json()["id"]
+    version = {
+        "deployment": "local/extractive",
+        "provider_model": "local/extractive",
+        "context_window": 4096,
+        "price_provider": "corner-shop",
+    }
+    client.post(f"/v1/models/{model}/versions", json=version).raise_for_status()
+    assert client.post("/v1/prices", json={**PRICE, "provider": "corner-shop"}).status_code == 201
+
+
+def test_what_a_deployment_may_be_of_has_a_price_provider() -> None:
+    kinds = get_args(_Entry.model_fields["provider"].annotation)
+    assert set(DEPLOYED_PROVIDERS) == {*kinds, LOCAL}

@@ -158,7 +158,7 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/v1/audit/erasures"): (Case({"data_subject": NAME}, creates=True),),
     ("GET", "/v1/prices/history"): (Case(query={"provider": "local", "model": "*"}),),
     ("POST", "/v1/prices"): (
-        Case({"provider": "p", "model": "m", "unit": "input_tokens", "usd_per_unit": "0.1"}, creates=True),
+        Case({"provider": "openai", "model": "m", "unit": "input_tokens", "usd_per_unit": "0.1"}, creates=True),
     ),
     ("POST", "/v1/models"): (Case({"name": NAME}, creates=True),),
     ("GET", "/v1/models/resolve"): (Case(query={"name": "local/extractive", "project_id": "{project_id}"}),),
@@ -199,5 +199,5 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
         Case({"input_file_id": "{file_id}", "endpoint": "/v1/responses", "completion_window": "24h"}),
     ),
     ("POST", "/openai/v1/batches/{batch_id}/cancel"): (Case(),),
-    ("GET", "/v1/costs/statement"): (Case(query={"month": "2026-10", "project_id": "{project_id}"}),),
+    ("GET", "/v1/costs/statement"): (Case(query={"month": "2026-10", "project": "{project_id}"}),),
 }

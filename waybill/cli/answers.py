@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from waybill.cli.tables import STATE_STYLES, moment, took
@@ -96,6 +97,14 @@ def ingest_report(job: JobRecord) -> "Iterator[RenderableType]":
         )
 
 
+def money(amount: Decimal | None, *, priced: bool = True) -> str:
+    """A cost for people: what has no price is not priced, never $0.00."""
+    if amount is None:
+        return "not priced"
+    known = f"${amount.normalize():f}" if amount else "$0.00"
+    return known if priced else f"{known} and calls that are not priced"
+
+
 def cost_line(job: JobRecord) -> "RenderableType":
     """Tokens, models and US dollars of a job."""
     from rich.text import Text
@@ -104,8 +113,8 @@ def cost_line(job: JobRecord) -> "RenderableType":
     tokens_out = sum(int(line.get("output_tokens", 0)) for line in job.usage)
     models = ", ".join(dict.fromkeys(str(line.get("model", "?")) for line in job.usage))
     estimated = " (partly estimated)" if any(line.get("estimated") for line in job.usage) else ""
-    cost = str(job.as_json().get("cost_usd", job.cost_usd))
-    return Text(f"cost: ${cost}  {tokens_in:,} tokens in, {tokens_out:,} out{estimated}  {models}", style="dim")
+    cost = money(job.cost_usd, priced=job.priced)
+    return Text(f"cost: {cost}  {tokens_in:,} tokens in, {tokens_out:,} out{estimated}  {models}", style="dim")
 
 
 def shorten(text: str, characters: int = _QUOTE_CHARACTERS) -> str:

@@ -11,6 +11,7 @@ from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
 from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output, open_stdout
+from waybill.client.models import CostLine, CostTotal
 
 app = typer.Typer(no_args_is_help=True, help="See what was spent, and charge it back.", epilog=EPILOG)
 
@@ -69,11 +70,9 @@ def report(
     names = list(found.data[0].group) if found.data else []
     made = table(*(name.upper() for name in names), "USD", "CALLS", "JOBS")
     for line in found.data:
-        made.add_row(
-            *(value or "" for value in line.group.values()), str(line.amount_usd), str(line.calls), str(line.jobs)
-        )
+        made.add_row(*(value or "" for value in line.group.values()), _amount(line), str(line.calls), str(line.jobs))
     if names:
-        made.add_row("TOTAL", *("" for _ in names[1:]), str(found.total.amount_usd), str(found.total.calls), "")
+        made.add_row("TOTAL", *("" for _ in names[1:]), _amount(found.total), str(found.total.calls), "")
     output.show(made)
 
 
@@ -130,3 +129,9 @@ def _write(pieces: Iterable[bytes], target: Path | None) -> None:
         raise CliError(
             f"cannot write {target}: {error.strerror}", code="output_unwritable", exit_code=Exit.USAGE
         ) from error
+
+
+def _amount(line: CostLine | CostTotal) -> str:
+    if line.amount_usd is None:
+        return "not priced"
+    return f"{line.amount_usd} + {line.unpriced_calls} not priced" if line.unpriced_calls else str(line.amount_usd)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from waybill.client.models import Capability, Document, JobRecord, Key, KnowledgeBase, Member, Project, TreeNode
@@ -40,8 +41,8 @@ def jobs_table(jobs: Iterable[JobRecord]) -> "Table":
         state = Text(
             job.state if job.reason is None else f"{job.state} ({job.reason})", STATE_STYLES.get(job.state, "")
         )
-        cost = f"{job.cost_usd:.6f}".rstrip("0").rstrip(".")
-        made.add_row(job.id, job.capability, state, moment(job.created_at), took(job), cost or "0")
+        cost = _cost(job.cost_usd)
+        made.add_row(job.id, job.capability, state, moment(job.created_at), took(job), cost)
     return made
 
 
@@ -52,9 +53,9 @@ def tree_table(jobs: Iterable[TreeNode]) -> "Table":
     made = table("JOB", "KEY", "CAPABILITY", "STATE", "COST USD")
     for job in jobs:
         state = job.state if job.reason is None else f"{job.state} ({job.reason})"
-        cost = f"{job.cost_usd:.6f}".rstrip("0").rstrip(".")
+        cost = _cost(job.cost_usd)
         name = "  " * job.depth + job.id
-        made.add_row(name, job.key or "", job.capability, Text(state, STATE_STYLES.get(job.state, "")), cost or "0")
+        made.add_row(name, job.key or "", job.capability, Text(state, STATE_STYLES.get(job.state, "")), cost)
     return made
 
 
@@ -132,3 +133,7 @@ def size(size_bytes: int) -> str:
         return f"{size_bytes} B"
     kilobytes = size_bytes / 1000
     return f"{kilobytes:.1f} kB" if kilobytes < 1000 else f"{kilobytes / 1000:.1f} MB"  # noqa: PLR2004
+
+
+def _cost(amount: Decimal | None) -> str:
+    return "not priced" if amount is None else f"{amount:.6f}".rstrip("0").rstrip(".") or "0"

@@ -1,7 +1,7 @@
 """Following a job on screen: drawn live on a terminal, told line by line elsewhere, as JSON lines for programs."""
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol, Self
@@ -234,8 +234,13 @@ def describe(event: Event) -> str:
             words = notice(data)
         case "cost.updated":
             tokens = f"{data.get('input_tokens', 0)} in, {data.get('output_tokens', 0)} out"
-            words = f"{data.get('model', '')}  {tokens}, ${data.get('cost_usd', '0.00')}"
+            words = f"{data.get('model', '')}  {tokens}, {_cost(data)}"
         case _:
             plain = {name: value for name, value in data.items() if isinstance(value, str | int | float)}
             words = "  ".join(f"{name}={value}" for name, value in plain.items())
     return words
+
+
+def _cost(usage: Mapping[str, object]) -> str:
+    cost = usage.get("cost_usd")
+    return "not priced" if cost is None else f"${cost}"

@@ -140,8 +140,8 @@ class JobHandle:
         return self.record.usage
 
     @property
-    def cost_usd(self) -> Decimal:
-        """What it has cost."""
+    def cost_usd(self) -> Decimal | None:
+        """What it has cost, as far as it is known: None when what it used has no price."""
         return self.record.cost_usd
 
     @property

@@ -6,7 +6,7 @@ from api.openai.errors import of_job
 from api.openai.responses.items import call_item, message_item
 from api.openai.responses.stored import Stored, job_id_of
 from core.jobs.states import JobState
-from core.kit.money import format_money
+from core.kit.money import format_cost
 
 _STATUSES = {
     JobState.QUEUED: "queued",
@@ -160,6 +160,6 @@ def _ours(stored: Stored, *, is_now: bool, ended: bool) -> dict[str, Any]:
     if is_now:
         found |= {"state": job.state, "reason": job.reason}
     if ended:
-        found["cost_usd"] = format_money(job.cost_usd + job.children_cost_usd)
+        found["cost_usd"] = format_cost(job.cost_usd + job.children_cost_usd, priced=job.is_priced)
         found["result"] = None if stored.is_chat else stored.result
     return found

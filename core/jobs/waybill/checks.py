@@ -136,13 +136,17 @@ def _story(document: Mapping[str, Any]) -> Check:
 
 def _money(document: Mapping[str, Any]) -> Check:
     costs = document["costs"]
-    total = sum((Decimal(line["amount_usd"]) for line in costs["lines"]), start=Decimal(0))
-    by_model = sum((Decimal(model["cost_usd"]) for model in document["models"]), start=Decimal(0))
-    claimed = Decimal(costs["total_usd"])
+    total = sum((Decimal(line["amount_usd"] or 0) for line in costs["lines"]), start=Decimal(0))
+    by_model = sum((Decimal(model["cost_usd"] or 0) for model in document["models"]), start=Decimal(0))
+    claimed = Decimal(costs["total_usd"] or 0)
     if total != claimed or by_model != claimed:
         return Check("costs", False, f"lines add up to {total} USD, models to {by_model}, not to {claimed}")
     if costs["open_calls"]:
         return Check("costs", None, f"{_count(costs['open_calls'], 'model call')} had no settlement yet")
+    unpriced = sum(not line.get("priced", True) for line in costs["lines"])
+    if unpriced:
+        told = f"{_count(len(costs['lines']), 'cost line')} add up to {claimed} USD, without {unpriced} not priced"
+        return Check("costs", None, told)
     return Check("costs", True, f"{_count(len(costs['lines']), 'cost line')} add up to {claimed} USD")
 
 

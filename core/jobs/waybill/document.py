@@ -27,7 +27,7 @@ from core.kit.clock import isoformat
 from core.kit.errors import Conflict, NotFound
 from core.kit.ids import AUDIT, EXPERIMENT, JOB, KEY, MODEL_VERSION, ORGANIZATION, PROJECT, encode
 from core.kit.json_values import dumps
-from core.kit.money import ZERO, format_money
+from core.kit.money import ZERO, format_cost, format_money
 from core.kit.signing import Signer, base64url
 from core.ledger.records import Entry
 from core.ledger.service import entries_of
@@ -179,10 +179,11 @@ def _models(entries: Sequence[Entry]) -> list[dict[str, Any]]:
             continue
         line = found.setdefault(
             (entry.provider, entry.model, entry.model_version),
-            {"calls": 0, "quantities": {}, "cost": ZERO},
+            {"calls": 0, "quantities": {}, "cost": ZERO, "priced": True},
         )
         line["calls"] += entry.kind == "settlement"
         line["cost"] += entry.amount_usd
+        line["priced"] &= entry.is_priced
         for unit, amount in entry.quantities.items():
             line["quantities"][unit] = line["quantities"].get(unit, 0) + amount
     return [
@@ -192,7 +193,8 @@ def _models(entries: Sequence[Entry]) -> list[dict[str, Any]]:
             "model_version": version,
             "calls": line["calls"],
             "quantities": line["quantities"],
-            "cost_usd": format_money(line["cost"]),
+            "cost_usd": format_cost(line["cost"], priced=line["priced"]),
+            "priced": line["priced"],
         }
         for (provider, model, version), line in found.items()
     ]
@@ -202,10 +204,12 @@ def _costs(entries: Sequence[Entry]) -> dict[str, Any]:
     """The ledger's settlements and corrections; `open_calls` counts intents that nothing has settled."""
     lines = [entry for entry in entries if entry.kind != _INTENT]
     settled = {(entry.attempt, entry.call) for entry in lines}
+    priced = all(line.is_priced for line in lines)
     begun = {(entry.attempt, entry.call) for entry in entries if entry.kind == _INTENT}
     return {
         "currency": "USD",
-        "total_usd": format_money(sum((line.amount_usd for line in lines), start=ZERO)),
+        "total_usd": format_cost(sum((line.amount_usd for line in lines), start=ZERO), priced=priced),
+        "priced": priced,
         "open_calls": len(begun - settled),
         "lines": [
             {
@@ -220,7 +224,8 @@ def _costs(entries: Sequence[Entry]) -> dict[str, Any]:
                 "model_version": line.model_version,
                 "quantities": dict(line.quantities),
                 "amounts_usd": dict(line.amounts),
-                "amount_usd": format_money(line.amount_usd),
+                "amount_usd": format_cost(line.amount_usd, priced=line.is_priced),
+                "priced": line.is_priced,
                 "estimated": line.estimated,
                 "reason": line.reason,
             }

@@ -56,6 +56,11 @@ class PackagedPrices:
     versions: tuple[tuple[datetime, Tiers], ...]
 
 
+def provider_ids() -> frozenset[str]:
+    """The providers that the package knows."""
+    return frozenset(provider.id for provider in providers)
+
+
 def packaged_prices() -> Iterator[PackagedPrices]:
     """Every model that the package can name exactly, under its id and under each alias, by provider and name.
 

@@ -11,6 +11,8 @@ from core.ledger.records import Unit
 
 # A price for every model of a provider that has none of its own.
 ANY_MODEL = "*"
+# What a deployment may be of: a model that says nothing else is paid under that name.
+DEPLOYED_PROVIDERS = ("anthropic", "azure-openai", "local", "openai-compatible")
 PRICE_QUANTUM = Decimal("0.000000000000001")
 PRICE_LIMIT = Decimal(1_000_000_000)
 

@@ -52,6 +52,21 @@ WHERE provider = :provider AND model = :model AND (organization_id IS NULL OR or
   AND (CAST(:before AS uuid) IS NULL OR id < :before)
 ORDER BY id DESC LIMIT :limit
 """)
+# One probe of the index for each provider, however many prices it has.
+_PROVIDERS = text("""
+WITH RECURSIVE book AS (
+  (SELECT provider FROM prices WHERE organization_id IS NULL OR organization_id = :organization_id
+   ORDER BY provider LIMIT 1)
+  UNION ALL
+  SELECT (SELECT prices.provider FROM prices
+    WHERE prices.provider > book.provider AND (organization_id IS NULL OR organization_id = :organization_id)
+    ORDER BY prices.provider LIMIT 1)
+  FROM book WHERE book.provider IS NOT NULL
+)
+SELECT provider FROM book WHERE provider IS NOT NULL
+UNION SELECT price_provider FROM model_versions
+WHERE CAST(:organization_id AS uuid) IS NULL OR organization_id = :organization_id
+""")
 _EVERYBODYS = text(f"SELECT {_COLUMNS} FROM prices WHERE organization_id IS NULL ORDER BY id")
 _INSERT = text(f"""
 INSERT INTO prices (id, organization_id, provider, model, unit, above_input_tokens, usd_per_unit, valid_from,
@@ -74,6 +89,11 @@ def of_model(session: Executor, organization_id: UUID, provider: str, model: str
     """Every price, past and future, that may apply to a model, and the database's time."""
     rows = session.execute(_OF_MODEL, {"organization_id": organization_id, "provider": provider, "model": model}).all()
     return [to_record(row) for row in rows if row.id is not None], rows[0].now
+
+
+def providers(session: Executor, organization_id: UUID | None) -> set[str]:
+    """Who has a price that the organization may see, or is paid for one of its models; for None, any organization's."""
+    return set(session.execute(_PROVIDERS, {"organization_id": organization_id}).scalars())
 
 
 def effective(

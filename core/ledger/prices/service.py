@@ -1,6 +1,7 @@
 """Setting prices: always a new dated row, always on the record."""
 
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -13,7 +14,7 @@ from core.kit.db import Executor
 from core.kit.errors import Unprocessable
 from core.kit.ids import PRICE, encode
 from core.ledger.prices import repository
-from core.ledger.prices.records import PRICE_LIMIT, NewPrice, PriceRecord, format_price, to_price
+from core.ledger.prices.records import DEPLOYED_PROVIDERS, PRICE_LIMIT, NewPrice, PriceRecord, format_price, to_price
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -21,6 +22,7 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 def set_price(session: Session, principal: Principal, new: NewPrice) -> PriceRecord:
     """Add a price of the caller's organisation and its audit record. Raises `Unprocessable` for an impossible one."""
     _check(new)
+    _require_known(session, principal.organization_id, new.provider)
     (price,) = repository.insert(session, principal.organization_id, [new])
     record(
         session,
@@ -44,6 +46,7 @@ def set_price(session: Session, principal: Principal, new: NewPrice) -> PriceRec
 def set_price_for_everybody(session: Session, new: NewPrice) -> PriceRecord:
     """Add a price that holds where an organisation has none of its own. Needs `Database.system`."""
     _check(new)
+    _require_known(session, None, new.provider)
     (price,) = repository.insert(session, None, [new])
     return price
 
@@ -77,6 +80,27 @@ def _check(new: NewPrice) -> None:
         raise _refused("usd_per_unit", f"a price is at least 0, below {PRICE_LIMIT:,} and has 15 decimals at most")
     if new.valid_from is not None and new.valid_from < _EARLIEST:
         raise _refused("valid_from", "a price begins in 1970 or later")
+
+
+def _require_known(session: Session, organization_id: UUID | None, provider: str) -> None:
+    """A price for a provider that nobody has would never apply, and whoever set it would not hear of that."""
+    known = {*DEPLOYED_PROVIDERS, *repository.providers(session, organization_id)}
+    if provider in known:
+        return
+    # What the package knows may not be in the book yet; importing it takes a moment, so it is asked last.
+    from core.ledger.prices.packaged import provider_ids
+
+    known |= provider_ids()
+    if provider in known:
+        return
+    near = get_close_matches(provider.lower(), sorted(known), n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    told = (
+        f"no provider is called {provider!r} here{meant or '.'} Known are: {', '.join(sorted(known))}. To price another"
+        " one, name it as price_provider of a model version first"
+    )
+    problem = {"path": "body.provider", "code": "provider_unknown", "message": told}
+    raise Unprocessable(f"body.provider: {told}", errors=[problem])
 
 
 def _refused(field: str, message: str) -> Unprocessable:

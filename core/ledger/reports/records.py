@@ -103,6 +103,8 @@ class Totals:
     calls: int
     jobs: int
     quantities: Mapping[Unit, Decimal]
+    # Calls of which something had no price, and so no part in `amount_usd`.
+    unpriced_calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,9 @@ _MEASURES = (
     "coalesce(sum(entry.amount_usd), 0) AS amount_usd,"
     " coalesce(sum(entry.amount_usd) FILTER (WHERE entry.estimated), 0) AS estimated_usd,"
     " coalesce(sum(entry.amount_usd) FILTER (WHERE entry.kind = 'correction'), 0) AS corrections_usd,"
-    " count(*) FILTER (WHERE entry.kind = 'settlement') AS calls, count(DISTINCT entry.job_id) AS jobs"
+    " count(*) FILTER (WHERE entry.kind = 'settlement') AS calls, count(DISTINCT entry.job_id) AS jobs,"
+    " count(*) FILTER (WHERE NOT jsonb_exists_all(entry.amounts, ARRAY(SELECT jsonb_object_keys(entry.quantities))))"
+    " AS unpriced_calls"
 )
 _QUANTITIES = ", ".join(f"sum((entry.quantities ->> '{unit}')::numeric) AS {unit}" for unit in Unit)
 _NAMED = " LEFT JOIN {table} AS {alias} ON {alias}.id = {id} AND {alias}.organization_id = :organization_id"
@@ -104,7 +106,7 @@ def totals_statement(reach: Reach, groupings: Sequence[Grouping], *, with_quanti
     measures = f"{_MEASURES}, {_QUANTITIES}" if with_quantities else _MEASURES
     by = f" GROUP BY {', '.join(str(position + 1) for position in range(len(inner)))}" if inner else ""
     order = f" ORDER BY {', '.join(str(position + 1) for position in range(len(outer)))}" if outer else ""
-    names = "amount_usd, estimated_usd, corrections_usd, calls, jobs"
+    names = "amount_usd, estimated_usd, corrections_usd, calls, jobs, unpriced_calls"
     if with_quantities:
         names += ", " + ", ".join(Unit)
     return (
@@ -134,7 +136,7 @@ def totals(
 def _to_totals(row: Row[Any], columns: Sequence[str], *, with_quantities: bool) -> Totals:
     values = tuple(row)
     width = len(columns)
-    quantities = zip(Unit, values[width + 5 :], strict=True) if with_quantities else ()
+    quantities = zip(Unit, values[width + 6 :], strict=True) if with_quantities else ()
     return Totals(
         dict(zip(columns, values[:width], strict=True)),
         values[width],
@@ -143,6 +145,7 @@ def _to_totals(row: Row[Any], columns: Sequence[str], *, with_quantities: bool) 
         values[width + 3],
         values[width + 4],
         {unit: quantity for unit, quantity in quantities if quantity},
+        values[width + 5],
     )
 
 

@@ -9,16 +9,18 @@ class CostLine(Resource):
     """What a group cost; a group's members are what was grouped by."""
 
     group: dict[str, str | None]
-    amount_usd: Decimal
+    amount_usd: Decimal | None
     calls: int = 0
     jobs: int = 0
+    unpriced_calls: int = 0
 
 
 class CostTotal(Resource):
     """The sum of all lines."""
 
-    amount_usd: Decimal
+    amount_usd: Decimal | None
     calls: int = 0
+    unpriced_calls: int = 0
 
 
 class CostReport(Resource):

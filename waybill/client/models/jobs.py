@@ -57,7 +57,9 @@ class JobRecord(Resource):
     input: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     usage: list[dict[str, Any]] = Field(default_factory=list)
-    cost_usd: Decimal = Decimal(0)
+    # None: what it used has no price. With `priced` false it cost more than is known.
+    cost_usd: Decimal | None = Decimal(0)
+    priced: bool = True
     children_cost_usd: Decimal = Decimal(0)
     max_cost_usd: Decimal | None = None
     parent_id: str | None = None
@@ -119,7 +121,8 @@ class LedgerLine(Resource):
     quantities: dict[str, int] = Field(default_factory=dict)
     amounts: dict[str, Decimal] = Field(default_factory=dict)
     bound_usd: Decimal = Decimal(0)
-    amount_usd: Decimal = Decimal(0)
+    amount_usd: Decimal | None = Decimal(0)
+    priced: bool = True
     estimated: bool = False
     reason: str | None = None
 
@@ -128,8 +131,9 @@ class JobCost(Resource):
     """What a job has cost, line by line; the lines' amounts add up to `cost_usd`, to the last digit."""
 
     job_id: str
-    cost_usd: Decimal
+    cost_usd: Decimal | None
+    priced: bool = True
     children_cost_usd: Decimal = Decimal(0)
-    total_cost_usd: Decimal
+    total_cost_usd: Decimal | None
     max_cost_usd: Decimal | None = None
     lines: list[LedgerLine]
