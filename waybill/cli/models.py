@@ -154,7 +154,7 @@ def add_version(
     if not made.priced:
         output.note(
             f"no price is known for {made.as_json().get('price_provider')}/{made.as_json().get('price_model')}: calls"
-            " are metered and cost 0; see `waybill prices set`",
+            " are metered and shown as not priced; see `waybill prices set`",
             style="yellow",
         )
 
