@@ -323,6 +323,7 @@ FAILURES: dict[str, str] = {
     "children": "waits for its child jobs",
     "context_too_long": "the model reads less than it was given",
     "deadline": "the deadline passed",
+    "dependency_unavailable": "a model provider, tool server or remote service is unavailable; the job waits for it",
     "deployment_resting": "the provider failed so often that it is left alone for a while (tried again)",
     "document_corrupt": "the document cannot be read",
     "document_missing": "the document is gone",

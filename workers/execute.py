@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from datetime import timedelta
 from time import perf_counter
 from typing import Any
 from uuid import UUID
@@ -17,8 +18,9 @@ from core.jobs.trail import digest_of
 from core.keys.authority import require
 from core.keys.errors import CapabilityDenied, KeyRevoked, NotAMember, ScopeMissing
 from core.keys.principal import Principal
+from core.kit.clock import isoformat, utc_now
 from core.kit.db import is_refused_value, is_unavailable
-from core.kit.errors import CapabilityFailure, Unavailable, Unstorable
+from core.kit.errors import CapabilityFailure, Outage, Unavailable, Unstorable
 from core.kit.ids import JOB, encode
 from core.kit.json_values import clean
 from core.kit.logging import bound_log_context, get_logger
@@ -30,6 +32,9 @@ from workers.context import AttemptContext, CallerGone, WorkerStopping
 from workers.runtime import Runtime
 
 _BACKOFF_MOST_SECONDS = 60.0
+# The first wait for a dependency that does not say how long it will be unavailable; it doubles with every one.
+_OUTAGE_SECONDS, _OUTAGE_MAX_SECONDS = 2.0, 30.0
+_OUTAGE_SPREAD = 0.1
 _log = get_logger(__name__)
 
 
@@ -126,7 +131,7 @@ def _run_to_end(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
     except WorkerStopping:
         return _requeue(ctx, Reason.WORKER_STOPPED, {}, delay_seconds=0.0, counts_as_failure=False)
     except (CapabilityFailure, CallerGone) as failure:
-        return _fail(ctx, failure.code, failure.detail, retryable=failure.retryable)
+        return _broke_off(ctx, failure)
     except Exception as error:
         if is_unavailable(error):
             raise
@@ -196,6 +201,12 @@ def _not_stored(ctx: AttemptContext, error: Exception) -> Event:
     return _fail(ctx, Unstorable.default_code, detail, retryable=False)
 
 
+def _broke_off(ctx: AttemptContext, failure: "CapabilityFailure | CallerGone") -> Event:
+    if isinstance(failure, CapabilityFailure) and failure.outage is not None:
+        return _put_back(ctx, failure, failure.outage)
+    return _fail(ctx, failure.code, failure.detail, retryable=failure.retryable)
+
+
 def _fail(ctx: AttemptContext, code: str, message: str, *, retryable: bool) -> Event:
     error = {"code": code, "message": message}
     failures = ctx.job.failures + 1
@@ -213,14 +224,44 @@ def _fail(ctx: AttemptContext, code: str, message: str, *, retryable: bool) -> E
     )
 
 
+def _put_back(ctx: AttemptContext, failure: CapabilityFailure, outage: Outage) -> Event:
+    """Wait in the queue for a dependency: no attempt is spent, and neither a worker nor a slot is held.
+
+    What the dependency asked for is kept, and a little is added, so that what waits does not come back at once.
+    """
+    if outage.retry_after_seconds is None:
+        delay = min(_OUTAGE_MAX_SECONDS, _OUTAGE_SECONDS * 2.0 ** min(ctx.job.outages, 10))
+        delay *= random.uniform(0.5, 1)  # noqa: S311 - not a secret
+    else:
+        asked = outage.retry_after_seconds
+        delay = asked + random.uniform(0.1, max(1.0, _OUTAGE_SPREAD * asked))  # noqa: S311 - not a secret
+    until = isoformat(utc_now() + timedelta(seconds=delay))
+    error = {
+        "code": failure.code,
+        "message": f"{failure.detail.rstrip('.')}. Waits for the {outage.dependency}; next try at {until}.",
+        "dependency": outage.dependency,
+        "until": until,
+    }
+    data = {"error": error, "dependency": outage.dependency, "until": until}
+    _log.info("job_put_back", dependency=outage.dependency, code=failure.code, delay_seconds=round(delay, 3))
+    return _requeue(ctx, Reason.DEPENDENCY_UNAVAILABLE, data, delay_seconds=delay, counts_as_failure=False, error=error)
+
+
 def _requeue(
-    ctx: AttemptContext, reason: Reason, data: Mapping[str, Any], *, delay_seconds: float, counts_as_failure: bool
+    ctx: AttemptContext,
+    reason: Reason,
+    data: Mapping[str, Any],
+    *,
+    delay_seconds: float,
+    counts_as_failure: bool,
+    error: Mapping[str, Any] | None = None,
 ) -> Event:
     return ctx.end(
         RETRY,
         "job.queued",
         {"reason": reason, "attempt": ctx.attempt, "delay_seconds": round(delay_seconds, 3), **data},
         reason=reason,
+        error=error,
         delay_seconds=delay_seconds,
         counts_as_failure=counts_as_failure,
     )

@@ -145,7 +145,9 @@ class Job(BaseModel):
     error: JobError | None
     priority: Priority
     metadata: dict[str, str]
-    attempt: int = Field(description="How many attempts were started.")
+    attempt: int = Field(
+        description="How many attempts were started, without those that an outage of a dependency gave back."
+    )
     max_attempts: int
     created_at: datetime
     run_at: datetime
@@ -214,7 +216,7 @@ def to_wire(job: JobRecord) -> dict[str, Any]:
         "error": job.error,
         "priority": _PRIORITIES[job.priority],
         "metadata": job.metadata,
-        "attempt": job.attempt,
+        "attempt": job.attempts_spent,
         "max_attempts": job.max_attempts,
         "created_at": isoformat(job.created_at),
         "run_at": isoformat(job.run_at),

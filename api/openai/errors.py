@@ -5,13 +5,16 @@ Waybill's own code stays beside it as ``waybill_code``, so that nothing is lost 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 from starlette.responses import Response
 
 from core.jobs.records import JobRecord
-from core.jobs.states import JobState
+from core.jobs.states import JobState, Reason
+from core.kit.clock import utc_now
 from core.kit.json_values import dumps
 from core.kit.telemetry import current_trace_id
 
@@ -119,6 +122,11 @@ def of_job(job: JobRecord) -> Failure:
     if job.state is JobState.CANCELLED:
         return Failure(409, "cancelled", "the job was cancelled")
     found = job.error or {}
+    if job.reason == Reason.DEPENDENCY_UNAVAILABLE:
+        # Whoever asks again soon may find the dependency back.
+        message = str(found.get("message") or "something that the job needs is unavailable")
+        headers = {"Retry-After": str(_seconds_until(found.get("until")))}
+        return Failure(503, str(found.get("code") or job.reason), message, repeat=True, headers=headers)
     code = str(found.get("code") or job.reason or job.state)
     # What the request names and nobody has is the client's to mend, whatever it is.
     otherwise = 404 if code.endswith("_not_found") else 500
@@ -126,6 +134,14 @@ def of_job(job: JobRecord) -> Failure:
     message = str(found.get("message") or f"the job ended {job.state}: {job.reason}")
     # The gateway and the worker have tried again as often as it was worth it: layers add up, and never multiply.
     return Failure(status, code, message)
+
+
+def _seconds_until(moment: object) -> int:
+    try:
+        left = (datetime.fromisoformat(str(moment)) - utc_now()).total_seconds()
+    except ValueError:
+        left = 0.0
+    return max(1, ceil(left))
 
 
 class Refused(Exception):

@@ -14,14 +14,14 @@ from core.capability import JobContext, ModelUsage
 from core.gateway.arms import AttemptArms, executor_of
 from core.gateway.cache import CachedAnswer, ResponseCache, digest_of
 from core.gateway.embedding_calls import embed_locally, embed_remotely, ref_of
-from core.gateway.errors import GatewayError, ProviderUnavailable, was_turned_away
+from core.gateway.errors import GatewayError, ProviderTimeout, ProviderUnavailable, was_turned_away
 from core.gateway.models import Ability, ChatRequest, ChatStream, Chunk, Finish, Usage
 from core.gateway.resilience.backoff import Backoff, wait
 from core.gateway.resilience.breaker import Breakers
 from core.gateway.routing import LOCAL, Catalogue, Deployments, Reached, may_see
 from core.gateway.spans import call_span
 from core.kit.clock import utc_now
-from core.kit.errors import CapabilityFailure
+from core.kit.errors import CapabilityFailure, Outage
 from core.kit.logging import get_logger
 from core.registry.experiments.book import ExperimentBook
 from core.registry.prompts.book import PromptBook
@@ -264,7 +264,8 @@ class RoutedStream:
 
     def _answer(self) -> Generator[Chunk, None, None]:
         """The first answer of the chain. Raises the last error when none has begun."""
-        first, failed = self.model, None
+        first = self.model
+        failed: GatewayError | None = None
         if self._spent.errors and (failed := self._spent.errors.get(digest_of(first, self._request))):
             raise failed
         models = self._models()
@@ -275,8 +276,12 @@ class RoutedStream:
             except GatewayError as error:
                 if self._has_begun or not (error.retryable or error.code in _OURS):
                     raise
-                failed = error
                 _log.info("model_gave_up", model=model.model, code=error.code)
+                if error.is_outage:
+                    error.outage = Outage(f"model deployment {model.deployment}", error.retry_after_seconds)
+                # While any model of the chain is unavailable, a later attempt may succeed.
+                if failed is None or failed.outage is None:
+                    failed = error
             else:
                 return
         if failed is None:
@@ -292,40 +297,25 @@ class RoutedStream:
     def _tries(self, model: ResolvedModel) -> Generator[Chunk, None, None]:
         """One deployment, as often as it is worth it."""
         reached = self._door.deployments.reach(model)
-        breaker = self._door.breakers.of(model.deployment)
         # A later attempt of the job is itself a repetition: it asks once, so that layers add up and never multiply.
         most = reached.max_attempts if self._ctx.attempt == 1 else 1
         for number in count(1):
-            if not breaker.enter():
-                raise ProviderUnavailable(
-                    f"The deployment {model.deployment!r} failed many times in a row and rests for some seconds.",
-                    code="deployment_resting",
-                )
-            told = False
             try:
-                for chunk in self._attempt(model, reached):
-                    if not told:
-                        told = True
+                with self._door.breakers.guard(model.deployment, "chat") as breaker:
+                    for chunk in self._attempt(model, reached):
                         breaker.succeed()
-                    yield chunk
+                        yield chunk
             except GatewayError as error:
-                if error.retryable and not told:
-                    told = True
-                    breaker.fail()
                 pause = None if self._has_begun or not error.retryable else self._pause(number, most, error)
                 if pause is None:
                     raise
             else:
-                told = True
-                breaker.succeed()
                 return
-            finally:
-                if not told:
-                    breaker.abandon()
             wait(pause, self._ctx.check)
 
     def _pause(self, number: int, most: int, error: GatewayError) -> float | None:
-        if number >= most:
+        # Who has waited for a silent provider to the end of its patience waits no longer with a worker in hand.
+        if number >= most or (error.is_outage and isinstance(error, ProviderTimeout)):
             return None
         seconds = self._door.backoff.seconds(number, error)
         if seconds is not None and self.deadline_at is not None:
@@ -352,6 +342,8 @@ class RoutedStream:
                     yield chunk
             except GatewayError as error:
                 refused = error
+                # It was there, and broke off: a repetition costs again.
+                error.is_outage = error.is_outage and not stream.has_begun
                 raise
             finally:
                 # Whatever ended the stream, what it consumed by then is metered.

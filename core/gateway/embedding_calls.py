@@ -8,12 +8,13 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from core.capability import JobContext, ModelRef, ModelUsage
-from core.gateway.errors import GatewayError, ProviderUnavailable, was_turned_away
+from core.gateway.errors import GatewayError, ProviderTimeout, was_turned_away
 from core.gateway.models import Embedder
 from core.gateway.resilience.backoff import Backoff, wait
 from core.gateway.resilience.breaker import Breakers
 from core.gateway.routing import ReachedEmbedder, RemoteEmbedder
 from core.gateway.spans import call_span
+from core.kit.errors import Outage
 from core.registry.records import ResolvedModel
 
 if TYPE_CHECKING:
@@ -75,31 +76,20 @@ def embed_remotely(
     vectors: list[NDArray[np.float32]] = []
     # A later attempt of the job is itself a repetition: it asks once, so that layers add up and never multiply.
     most = reached.max_attempts if ctx.attempt == 1 else 1
-    breaker = breakers.of(model.deployment)
     for begin in range(0, len(texts), _REMOTE_BATCH):
         batch = texts[begin : begin + _REMOTE_BATCH]
         for number in count(1):
-            if not breaker.enter():
-                raise ProviderUnavailable(
-                    f"The deployment {model.deployment!r} failed many times in a row and rests for some seconds.",
-                    code="deployment_resting",
-                )
-            told = False
             try:
-                vectors.append(_ask(ctx, model, reached.remote, batch))
-                told = True
-                breaker.succeed()
+                with breakers.guard(model.deployment, "embeddings"):
+                    vectors.append(_ask(ctx, model, reached.remote, batch))
                 break
             except GatewayError as error:
-                if error.retryable:
-                    told = True
-                    breaker.fail()
-                pause = backoff.seconds(number, error) if error.retryable and number < most else None
+                is_patient = error.retryable and not isinstance(error, ProviderTimeout) and number < most
+                pause = backoff.seconds(number, error) if is_patient else None
                 if pause is None:
+                    if error.is_outage:
+                        error.outage = Outage(f"model deployment {model.deployment}", error.retry_after_seconds)
                     raise
-            finally:
-                if not told:
-                    breaker.abandon()
             wait(pause, ctx.check)
         if on_progress is not None:
             on_progress(begin + len(batch), len(texts))

@@ -8,6 +8,8 @@ GatewayError
 └── InvalidRequest        final: the request lacks a part that this model needs
 """
 
+from math import ceil
+
 from core.kit.errors import CapabilityFailure
 
 
@@ -23,11 +25,14 @@ class GatewayError(CapabilityFailure):
         detail: str,
         *,
         code: str | None = None,
-        retry_after_seconds: int | None = None,
+        retry_after_seconds: float | None = None,
         may_be_billed: bool | None = None,
+        is_outage: bool = False,
     ) -> None:
         super().__init__(detail, code=code, retryable=self.retryable_by_default)
-        self.retry_after_seconds = retry_after_seconds
+        self.retry_after_seconds = None if retry_after_seconds is None else ceil(retry_after_seconds)
+        # Whether it says that the provider is unavailable for now, and nothing about this request.
+        self.is_outage = is_outage
         # Whether the provider may have begun to work before it failed: then its input is counted.
         self.may_be_billed = self.billed_by_default if may_be_billed is None else may_be_billed
 

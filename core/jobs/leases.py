@@ -14,7 +14,7 @@ from core.audit.actions import AuditAction
 from core.capability import LeaseLost
 from core.jobs.records import Beat, Claim, Event
 from core.jobs.repository import COLUMNS, dump, to_record
-from core.jobs.states import JobState, Transition
+from core.jobs.states import JobState, Reason, Transition
 from core.jobs.trail import CALLER, audited
 from core.keys.authority import CALLER_COLUMNS
 from core.kit.db import Executor
@@ -85,7 +85,8 @@ WITH job AS (
   UPDATE jobs SET state = CAST(:state AS job_state), reason = CAST(:reason AS text),
     error = CAST(:error AS jsonb), result = CAST(:result AS json), result_ref = :result_ref,
     result_digest = CAST(:result_digest AS bytea),
-    failures = failures + CAST(:failures AS int), lease_expires_at = NULL, worker = NULL,
+    failures = failures + CAST(:failures AS int), outages = outages + CAST(:outages AS int),
+    lease_expires_at = NULL, worker = NULL,
     dispatched_at = CASE WHEN CAST(:terminal AS boolean) THEN dispatched_at END,
     finished_at = CASE WHEN CAST(:terminal AS boolean) THEN now() END,
     run_at = CASE WHEN CAST(:delay_seconds AS float8) IS NULL THEN run_at
@@ -227,6 +228,7 @@ def end(
             "result_digest": result_digest,
             "action": f"worker:job:{rule.name}",
             "failures": int(counts_as_failure),
+            "outages": int(reason == Reason.DEPENDENCY_UNAVAILABLE),
             "terminal": terminal,
             "delay_seconds": delay_seconds,
             "event_id": event.id,

@@ -86,6 +86,8 @@ class Job(Base):
     # How many attempts ended badly. `attempt` also counts resumptions: it fences, it does not judge.
     failures: Mapped[int] = mapped_column(server_default=text("0"))
     max_attempts: Mapped[int] = mapped_column(server_default=text("3"))
+    # How many attempts ended because a dependency was unavailable. They fence like any other, and are not counted.
+    outages: Mapped[int] = mapped_column(server_default=text("0"))
     # Not indexed, so that a heartbeat stays a heap-only update; the sweep reads the few running rows instead.
     lease_expires_at: Mapped[datetime | None] = mapped_column(_TIME)
     worker: Mapped[str | None] = mapped_column(TEXT)

@@ -122,9 +122,11 @@ _EXPIRE = text(
     _sweep(
         AuditAction.JOB_EXPIRE,
         f"{ACTIVE} AND deadline_at < now()",
-        f"state = 'expired', reason = '{Reason.DEADLINE}', finished_at = now()",
+        # What an outage held up to its end says so, and keeps the error that names the dependency.
+        f"state = 'expired', finished_at = now(), reason = CASE WHEN state = 'queued'"
+        f" AND reason = '{Reason.DEPENDENCY_UNAVAILABLE}' THEN reason ELSE '{Reason.DEADLINE}' END",
         "job.expired",
-        "jsonb_build_object('reason', reason)",
+        "jsonb_strip_nulls(jsonb_build_object('reason', reason, 'error', error))",
     )
 )
 _STOP = text(

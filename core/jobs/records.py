@@ -50,6 +50,8 @@ class JobRecord:
     webhook: dict[str, Any] | None = None
     # The key or person that asked, as audit records name it; None for the platform itself.
     submitted_by: str | None = None
+    # How many attempts a dependency's outage gave back. `attempt` counts them too: it fences.
+    outages: int = 0
     # What the jobs below it cost; only reading one job looks for it.
     children_cost_usd: Decimal = ZERO
 
@@ -57,6 +59,11 @@ class JobRecord:
     def is_priced(self) -> bool:
         """Whether each of its model calls had a price; those that had none have no part in `cost_usd`."""
         return all(line.get("priced", True) for line in self.usage)
+
+    @property
+    def attempts_spent(self) -> int:
+        """How many attempts were started, without those that an outage gave back."""
+        return self.attempt - self.outages
 
     @property
     def is_terminal(self) -> bool:

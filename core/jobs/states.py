@@ -31,6 +31,7 @@ class Reason(StrEnum):
     RETRY = "retry"
     WORKER_LOST = "worker_lost"
     WORKER_STOPPED = "worker_stopped"
+    DEPENDENCY_UNAVAILABLE = "dependency_unavailable"
     INPUT = "input"
     CHILDREN = "children"
     BUDGET = "budget"

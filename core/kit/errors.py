@@ -11,6 +11,7 @@
 Each class carries its HTTP status and a default stable code; an instance may narrow the code. A refusal is never a 500.
 """
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 
@@ -102,14 +103,32 @@ class Unavailable(WaybillError):
     status, title, default_code = 503, "Service unavailable", "unavailable"
 
 
+# What servers, and the proxies before them, answer while a service is unavailable. A 500 may be about the request.
+OUTAGE_STATUSES = frozenset({429, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530})
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Something outside that a job depends on is unavailable: its name, and how long it asked to be left alone."""
+
+    dependency: str
+    retry_after_seconds: float | None = None
+
+
 class CapabilityFailure(WaybillError):
-    """Raised by a capability to end an attempt with a stable code. `retryable` asks for another attempt."""
+    """Raised by a capability to end an attempt with a stable code. `retryable` asks for another attempt.
+
+    With an `outage` the job goes back to the queue until the dependency may be there again, and no attempt is spent.
+    """
 
     title, default_code = "Capability failed", "capability_failed"
 
-    def __init__(self, detail: str, *, code: str | None = None, retryable: bool = False) -> None:
+    def __init__(
+        self, detail: str, *, code: str | None = None, retryable: bool = False, outage: Outage | None = None
+    ) -> None:
         super().__init__(detail, code=code)
-        self.retryable = retryable
+        self.retryable = retryable or outage is not None
+        self.outage = outage
 
 
 class Unstorable(CapabilityFailure):

@@ -14,16 +14,17 @@ from pydantic import BaseModel, ConfigDict
 from core.capability import JobContext
 from core.gateway.interruptible import asking, open_client
 from core.gateway.resilience.backoff import Backoff, wait
+from core.kit.clock import utc_now
 from core.kit.credentials import read_credential
-from core.kit.errors import CapabilityFailure
+from core.kit.errors import OUTAGE_STATUSES, CapabilityFailure, Outage
 from core.kit.ids import JOB, PROJECT, encode
 from core.kit.json_values import dumps, loads_foreign
+from core.kit.retry_after import retry_after_seconds
 from core.kit.settings import get_settings
 from core.kit.telemetry import current_traceparent
 from pipelines.remote.manifests import Remote, read_remote
 
 _ANSWER_MAX_BYTES = 16 * 1024 * 1024
-_RETRY_AFTER_MAX_SECONDS = 600.0
 _OK, _ACCEPTED, _TOO_MANY, _REFUSED, _BROKEN = 200, 202, 429, 400, 500
 
 
@@ -102,7 +103,10 @@ class RemoteRunner:
                 pause = self._backoff.pause(failures, error.seconds)
                 # The job's next attempt comes later, and has time.
                 if failures >= self._remote.max_tries or pause is None:
-                    raise CapabilityFailure(str(error), code="remote_unavailable", retryable=True) from None
+                    outage = Outage(f"remote service {self._remote.id}", error.seconds) if error.is_outage else None
+                    raise CapabilityFailure(
+                        str(error), code="remote_unavailable", retryable=True, outage=outage
+                    ) from None
             wait(pause, ctx.check)
 
     def _send(self, ctx: JobContext, method: str, url: str, body: Any) -> tuple[int, Any, Mapping[str, str]]:
@@ -128,7 +132,9 @@ class RemoteRunner:
             raise _Passing(f"the service cannot be reached ({type(error).__name__})") from None
         status = response.status_code
         if status == _TOO_MANY or status >= _BROKEN:
-            raise _Passing(f"the service answered {status}", _retry_after(response.headers))
+            raise _Passing(
+                f"the service answered {status}", _retry_after(response.headers), is_outage=status in OUTAGE_STATUSES
+            )
         if status >= _REFUSED or status not in {_OK, 201, _ACCEPTED}:
             # What a service writes into an error may quote the input, so only its status is passed on.
             raise CapabilityFailure(f"the service refused the request ({status})", code="remote_refused")
@@ -142,11 +148,15 @@ class RemoteRunner:
 
 
 class _Passing(Exception):
-    """What may be over soon; `seconds` is what the service asked to wait."""
+    """What may be over soon; `seconds` is what the service asked to wait.
 
-    def __init__(self, told: str, seconds: float | None = None) -> None:
-        super().__init__(told)
+    `is_outage`: it says that the service is unavailable, and nothing about this request.
+    """
+
+    def __init__(self, message: str, seconds: float | None = None, *, is_outage: bool = True) -> None:
+        super().__init__(message)
         self.seconds = seconds
+        self.is_outage = is_outage
 
 
 def pick(value: Any, path: str) -> Any:
@@ -170,11 +180,7 @@ def _read(response: httpx.Response) -> bytes:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    try:
-        seconds = float(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return min(seconds, _RETRY_AFTER_MAX_SECONDS) if seconds >= 0 else None
+    return retry_after_seconds(headers, utc_now())
 
 
 def __getattr__(name: str) -> Callable[[], RemoteRunner]:

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from core.gateway.errors import BadResponse, GatewayError, ProviderRefused, ProviderTimeout, ProviderUnavailable
+from core.kit.clock import utc_now
+from core.kit.errors import OUTAGE_STATUSES
+from core.kit.retry_after import retry_after_seconds
 
 _RETRYABLE_STATUSES = frozenset({408, 409, 425})
-_RETRY_AFTER_MAX_SECONDS = 3600
 # Spent accounts are answered with 429 too, but waiting does not fill them.
 _SPENT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_error"})
 _TOO_LONG_CODES = frozenset({"context_length_exceeded"})
@@ -21,13 +23,20 @@ def of_status(status: int, code: str | None, headers: Mapping[str, str], param: 
     """
     if code in _SPENT_CODES or status == HTTPStatus.PAYMENT_REQUIRED:
         return ProviderRefused("The account at the model provider is spent.", code="provider_quota_exhausted")
-    retry_after = _retry_after(headers)
+    retry_after = retry_after_seconds({name.lower(): value for name, value in headers.items()}, utc_now())
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return ProviderUnavailable(
-            "The model provider limits our rate.", code="provider_rate_limited", retry_after_seconds=retry_after
+            "The model provider limits our rate.",
+            code="provider_rate_limited",
+            retry_after_seconds=retry_after,
+            is_outage=True,
         )
     if status in _RETRYABLE_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ProviderUnavailable(f"The model provider answered {status}.", retry_after_seconds=retry_after)
+        return ProviderUnavailable(
+            f"The model provider answered {status}.",
+            retry_after_seconds=retry_after,
+            is_outage=status in OUTAGE_STATUSES,
+        )
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return ProviderRefused("The model provider does not accept our key.", code="provider_key_refused")
     if status == HTTPStatus.NOT_FOUND:
@@ -59,7 +68,7 @@ def of_event(code: object, kind: object, *, has_begun: bool) -> GatewayError:
 
 def timed_out() -> GatewayError:
     """Nothing arrived within the time allowed."""
-    return ProviderTimeout("The model provider did not answer in time.")
+    return ProviderTimeout("The model provider did not answer in time.", is_outage=True)
 
 
 def cut_short() -> GatewayError:
@@ -69,7 +78,7 @@ def cut_short() -> GatewayError:
 
 def unreachable() -> GatewayError:
     """No connection."""
-    return ProviderUnavailable("The model provider cannot be reached.", code="provider_unreachable")
+    return ProviderUnavailable("The model provider cannot be reached.", code="provider_unreachable", is_outage=True)
 
 
 def failed_midway() -> GatewayError:
@@ -94,14 +103,3 @@ _PUNCTUATION = str.maketrans("", "", "_.[]")
 def _named(code: str | None) -> str:
     plain = code is not None and code.isascii() and code.translate(_PUNCTUATION).isalnum()
     return f", {code[:64]}" if code and plain else ""
-
-
-def _retry_after(headers: Mapping[str, str]) -> int | None:
-    """Whole seconds of a ``Retry-After`` in seconds (RFC 9110, section 10.2.3), at most an hour; dates are not read."""
-    try:
-        seconds = float(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    if not 0 <= seconds < float("inf"):
-        return None
-    return min(-int(-seconds // 1), _RETRY_AFTER_MAX_SECONDS)

@@ -15,12 +15,13 @@ class Backoff:
     """Exponential with full jitter: uniform in [0, min(`most_seconds`, `base_seconds` · 2ⁿ)].
 
     Brooker, Exponential Backoff And Jitter (AWS Architecture Blog, 2015): clients that failed together do not come back
-    together. A ``Retry-After`` up to `retry_after_most_seconds` is obeyed; a longer one ends the tries.
+    together. A ``Retry-After`` up to `retry_after_most_seconds` is obeyed; a longer one ends the tries:
+    a job that has to wait for long waits in the queue.
     """
 
     base_seconds: float = 0.25
     most_seconds: float = 8.0
-    retry_after_most_seconds: float = 20.0
+    retry_after_most_seconds: float = 3.0
 
     def seconds(self, failures: int, error: GatewayError) -> float | None:
         """How long to wait after the `failures`-th failure, counted from 1; None when it is not worth waiting."""

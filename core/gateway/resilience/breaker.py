@@ -1,9 +1,15 @@
-"""A circuit breaker per deployment: after many failures in a row nothing is sent for a while, then one call probes."""
+"""A circuit breaker per deployment and kind of call.
 
-from collections.abc import Callable
+After many outages in a row nothing is sent for a while, then one call probes.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from threading import Lock
 from time import monotonic
+
+from core.gateway.errors import GatewayError, ProviderUnavailable
 
 FAILURES = 5
 OPEN_SECONDS = 10.0
@@ -54,13 +60,21 @@ class Breaker:
             self._probing = state is State.HALF_OPEN
             return True
 
+    @property
+    def remaining_seconds(self) -> float:
+        """How long it stays open."""
+        with self._lock:
+            if self._opened_at is None:
+                return 0.0
+            return max(0.0, self._opened_at + self._open_seconds - self._clock())
+
     def succeed(self) -> None:
-        """The deployment answered."""
+        """The deployment answered, be it with something odd or with a refusal."""
         with self._lock:
             self._failures, self._opened_at, self._probing = 0, None, False
 
     def fail(self) -> None:
-        """The deployment did not answer."""
+        """The deployment is unavailable."""
         with self._lock:
             self._failures += 1
             if self._probing or self._failures >= self._most:
@@ -78,18 +92,49 @@ class Breaker:
 
 
 class Breakers:
-    """The breakers of a process, by the name of the deployment."""
+    """The breakers of a process, by the deployment and the kind of call: one may answer chats and no embeddings."""
 
     def __init__(self, *, failures: int = FAILURES, open_seconds: float = OPEN_SECONDS) -> None:
         self._failures = failures
         self._open_seconds = open_seconds
-        self._breakers: dict[str, Breaker] = {}
+        self._breakers: dict[tuple[str, str], Breaker] = {}
         self._lock = Lock()
 
-    def of(self, deployment: str) -> Breaker:
-        """The deployment's breaker."""
+    def of(self, deployment: str, kind: str) -> Breaker:
+        """The deployment's breaker for ``chat`` or ``embeddings``."""
         with self._lock:
-            found = self._breakers.get(deployment)
+            found = self._breakers.get((deployment, kind))
             if found is None:
-                found = self._breakers[deployment] = Breaker(failures=self._failures, open_seconds=self._open_seconds)
+                found = Breaker(failures=self._failures, open_seconds=self._open_seconds)
+                self._breakers[deployment, kind] = found
             return found
+
+    @contextmanager
+    def guard(self, deployment: str, kind: str) -> Iterator[Breaker]:
+        """One call of a deployment. Raises `ProviderUnavailable` (``deployment_resting``) while the breaker is open.
+
+        An outage counts against the deployment; any other error shows that it answers. Whoever leaves without either,
+        cancelled for example, has learned nothing.
+        """
+        breaker = self.of(deployment, kind)
+        if not breaker.enter():
+            raise ProviderUnavailable(
+                f"The deployment {deployment!r} was unavailable many times in a row and rests for some seconds.",
+                code="deployment_resting",
+                retry_after_seconds=breaker.remaining_seconds,
+                is_outage=True,
+            )
+        try:
+            yield breaker
+        except GatewayError as error:
+            if error.is_outage:
+                breaker.fail()
+            elif isinstance(error, ProviderUnavailable):
+                breaker.abandon()
+            else:
+                breaker.succeed()
+            raise
+        except BaseException:
+            breaker.abandon()
+            raise
+        breaker.succeed()

@@ -21,7 +21,7 @@ import orjson
 from core.audit.actions import AuditAction
 from core.audit.record import Actor, record
 from core.capability import JobContext
-from core.kit.errors import CapabilityFailure
+from core.kit.errors import CapabilityFailure, Outage
 from core.kit.ids import JOB, encode
 from core.kit.json_values import clean
 from core.kit.telemetry import span
@@ -30,6 +30,8 @@ from pipelines._kit.tools.policies import Effect, ToolPolicy, ToolServer
 from pipelines._kit.tools.servers import ToolBook
 
 Status = Literal["done", "refused", "unknown", "compensated", "proposed"]
+# A longer wait that a server asks for is spent in the queue.
+_WAIT_MAX_SECONDS = 3.0
 _BACKOFF_SECONDS = (0.2, 1.0, 3.0)
 
 
@@ -232,6 +234,7 @@ class ToolBox:
         server = policy.server
         # A call with an effect is waited for, its time is bounded: cut off, nobody would know what it did.
         check = self._ctx.check if policy.effect is Effect.READ else None
+        may_be_done = False
         for attempt in range(1, server.max_attempts + 1):
             self._ctx.check()
             try:
@@ -243,10 +246,19 @@ class ToolBox:
             except ToolRefusal as refusal:
                 return {"status": "refused", "code": refusal.code, "message": refusal.message}
             except ToolError as error:
-                if policy.effect is Effect.READ and (error.is_final or attempt == server.max_attempts):
+                may_be_done = may_be_done or error.was_sent
+                is_last = attempt == server.max_attempts or not _is_worth_waiting(error)
+                if is_last and error.is_outage and (policy.effect is Effect.READ or not may_be_done):
+                    # Nothing was done, or nothing that matters: the job comes back when the server may be there again.
+                    raise CapabilityFailure(
+                        str(error),
+                        code="tool_unavailable",
+                        outage=Outage(f"tool server {server.name}", error.retry_after_seconds),
+                    ) from error
+                if policy.effect is Effect.READ and (error.is_final or is_last):
                     code = error.code if error.is_final else "tool_unavailable"
                     raise CapabilityFailure(str(error), code=code, retryable=not error.is_final) from error
-                if error.is_final or attempt == server.max_attempts:
+                if error.is_final or is_last:
                     # A server that lets nobody in at the first try has done nothing; after that nobody knows.
                     status = "refused" if error.is_final and attempt == 1 else "unknown"
                     return {"status": status, "code": error.code, "message": str(error)}
@@ -331,6 +343,10 @@ def _digest(sent: Mapping[str, Any]) -> bytes:
         # A model may ask for anything: integers above 64 bits, halves of surrogate pairs.
         body = json.dumps(clean(dict(sent)), sort_keys=True, default=str, ensure_ascii=False).encode()
     return hashlib.sha256(body).digest()
+
+
+def _is_worth_waiting(error: ToolError) -> bool:
+    return error.retry_after_seconds is None or error.retry_after_seconds <= _WAIT_MAX_SECONDS
 
 
 def _renamed(policy: ToolPolicy, read: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, cast
@@ -10,8 +11,10 @@ import httpx
 from langchain_mcp_adapters.sessions import StreamableHttpConnection, create_session
 from mcp.types import CallToolResult, TextContent
 
-from core.kit.errors import Unavailable, Unstorable
+from core.kit.clock import utc_now
+from core.kit.errors import OUTAGE_STATUSES, Unavailable, Unstorable
 from core.kit.json_values import clean, clean_text, loads_foreign
+from core.kit.retry_after import retry_after_seconds
 from pipelines._kit.tools.loop import LoopThread
 from pipelines._kit.tools.policies import ToolServer
 
@@ -21,12 +24,28 @@ _REFUSALS = frozenset({400, 401, 403, 404, 405, 406, 413})
 
 
 class ToolError(Exception):
-    """The call did not come through. `is_final`: the server refused us, and would again."""
+    """The call did not come through. `is_final`: the server refused us, and would again.
 
-    def __init__(self, message: str, *, code: str, is_final: bool = False) -> None:
+    `is_outage`: the server is unavailable for now, and asked to be left alone for `retry_after_seconds` if it said so.
+    `was_sent`: the tool may have been called; without that nothing was done.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        is_final: bool = False,
+        is_outage: bool = False,
+        was_sent: bool = True,
+        retry_after_seconds: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.is_final = is_final
+        self.is_outage = is_outage
+        self.was_sent = was_sent
+        self.retry_after_seconds = retry_after_seconds
 
 
 class ToolRefusal(Exception):
@@ -55,25 +74,28 @@ class McpClient:
         check: Callable[[], None] | None = None,
     ) -> dict[str, Any]:
         """What the tool answers, as a dictionary. Raises `ToolRefusal`, and `ToolError` when nothing can be said."""
+        sent = threading.Event()
         try:
             return self._loop.run(
-                _call(server, tool, dict(arguments)), timeout_seconds=server.timeout_seconds, check=check
+                _call(server, tool, dict(arguments), sent), timeout_seconds=server.timeout_seconds, check=check
             )
         except (ToolError, ToolRefusal):
             raise
         except Unavailable as missing:
             raise ToolError(missing.detail, code=missing.code, is_final=True) from missing
         except TimeoutError as late:
-            raise ToolError(f"{server.name} did not answer in time", code="tool_timeout") from late
+            raise ToolError(
+                f"{server.name} did not answer in time", code="tool_timeout", is_outage=True, was_sent=sent.is_set()
+            ) from late
         except Exception as failure:
-            raise _read_failure(server, failure) from failure
+            raise _read_failure(server, failure, was_sent=sent.is_set()) from failure
 
     def close(self) -> None:
         """End the thread behind it."""
         self._loop.close()
 
 
-async def _call(server: ToolServer, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+async def _call(server: ToolServer, tool: str, arguments: dict[str, Any], sent: threading.Event) -> dict[str, Any]:
     token = server.read_token()
     connection = StreamableHttpConnection(
         transport="streamable_http",
@@ -85,6 +107,7 @@ async def _call(server: ToolServer, tool: str, arguments: dict[str, Any]) -> dic
     )
     async with create_session(connection) as session:
         await session.initialize()
+        sent.set()
         answer = await session.call_tool(tool, arguments, timedelta(seconds=server.timeout_seconds))
     return _read_answer(server, answer)
 
@@ -131,13 +154,24 @@ def _with_wide_integers_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and value.bit_length() > _INTEGER_BITS else value
 
 
-def _read_failure(server: ToolServer, failure: BaseException) -> ToolError:
+def _read_failure(server: ToolServer, failure: BaseException, *, was_sent: bool) -> ToolError:
     """What a failure of the transport means. Its own text may hold the address, so it stays in the chain."""
     for leaf in _leaves(failure):
         if isinstance(leaf, httpx.HTTPStatusError) and leaf.response.status_code in _REFUSALS:
             status = leaf.response.status_code
             return ToolError(f"{server.name} answered {status}", code="tool_server_refused", is_final=True)
-    return ToolError(f"{server.name} could not be reached", code="tool_unavailable")
+        if isinstance(leaf, httpx.HTTPStatusError) and leaf.response.status_code in OUTAGE_STATUSES:
+            return ToolError(
+                f"{server.name} answered {leaf.response.status_code}",
+                code="tool_unavailable",
+                is_outage=True,
+                was_sent=was_sent,
+                retry_after_seconds=retry_after_seconds(leaf.response.headers, utc_now()),
+            )
+    is_outage = any(isinstance(leaf, httpx.TransportError) for leaf in _leaves(failure))
+    return ToolError(
+        f"{server.name} could not be reached", code="tool_unavailable", is_outage=is_outage, was_sent=was_sent
+    )
 
 
 def _leaves(failure: BaseException) -> list[BaseException]:

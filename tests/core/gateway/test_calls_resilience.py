@@ -10,14 +10,14 @@ import pytest
 
 from core.capability import JobCancelled
 from core.gateway.cache import digest_of
-from core.gateway.errors import ProviderRefused, ProviderUnavailable
+from core.gateway.errors import GatewayError, ProviderRefused, ProviderUnavailable
 from core.gateway.models import Image, ToolSpec
 from core.gateway.resilience.backoff import Backoff, wait
 from core.gateway.resilience.breaker import Breaker, Breakers, State
 from core.gateway.routing import CHAT, EMBEDDING, MINILM, may_see
 from core.gateway.service import open_gateway
 from core.kit.clock import utc_now
-from core.kit.errors import CapabilityFailure
+from core.kit.errors import CapabilityFailure, Outage
 from core.kit.settings import Settings
 from core.registry.errors import ModelUnknown
 from tests.factories.calls import QUICK, asked, simulated
@@ -67,7 +67,7 @@ def test_a_spent_account_is_left_for_the_spare_at_once() -> None:
 def test_a_deployment_that_fails_in_a_row_rests_and_is_probed_by_one_call() -> None:
     breakers = Breakers(failures=2, open_seconds=0.2)
     with (
-        ProviderSimulator(Failure(status=500), Failure(status=500), Answer("back")) as main,
+        ProviderSimulator(Failure(status=503), Failure(status=503), Answer("back")) as main,
         simulated(OFFLINE, main=main, max_attempts=1, breakers=breakers) as (gateway, _),
     ):
         for code in ("provider_unavailable", "provider_unavailable", "deployment_resting"):
@@ -81,7 +81,68 @@ def test_a_deployment_that_fails_in_a_row_rests_and_is_probed_by_one_call() -> N
         wait(0.25, lambda: None)
         with gateway.for_job(RecordingContext()).chat(CHAT, asked()) as stream:
             assert [chunk.text for chunk in stream] == ["back"]
-        assert breakers.of("main").state is State.CLOSED
+        assert breakers.of("main", "chat").state is State.CLOSED
+
+
+ODD: dict[str, Answer | Failure] = {
+    "malformed": Answer("one", malformed_after=0),
+    "cut": Answer("one", "two", cut_after=1),
+    "no end": Answer("one", finish_reason=None),
+    "unknown end": Answer("one", finish_reason="a reason of tomorrow"),
+    "refused": Failure(status=400),
+    "broken": Failure(status=500),
+    "not found": Failure(status=404),
+}
+
+
+@pytest.mark.survive("F3")
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_answers_and_refusals_open_no_breaker(odd: str) -> None:
+    breakers = Breakers(failures=2, open_seconds=60)
+    with (
+        ProviderSimulator(*[ODD[odd]] * 4, Answer("fine")) as main,
+        simulated(OFFLINE, main=main, max_attempts=1, breakers=breakers) as (gateway, _),
+    ):
+        for _ in range(4):
+            with pytest.raises(GatewayError) as raised, gateway.for_job(RecordingContext()).chat(CHAT, asked()) as s:
+                list(s)
+            assert raised.value.outage is None
+        with gateway.for_job(RecordingContext()).chat(CHAT, asked()) as stream:
+            assert [chunk.text for chunk in stream] == ["fine"]
+        assert breakers.of("main", "chat").state is State.CLOSED
+
+
+@pytest.mark.survive("F3")
+@pytest.mark.parametrize("status", [429, 502, 503, 504, 529])
+def test_outages_open_the_breaker_of_their_kind_and_say_until_when(status: int) -> None:
+    breakers = Breakers(failures=2, open_seconds=60)
+    with (
+        ProviderSimulator(Failure(status=status)) as main,
+        simulated(OFFLINE, main=main, max_attempts=1, breakers=breakers) as (gateway, _),
+    ):
+        for _ in range(3):
+            with pytest.raises(GatewayError) as raised, gateway.for_job(RecordingContext()).chat(CHAT, asked()) as s:
+                list(s)
+        assert len(main.requests) == 2
+    outage = raised.value.outage
+    assert outage is not None
+    assert outage.dependency == "model deployment main"
+    assert 50 < (outage.retry_after_seconds or 0) <= 60
+    states = {kind: breakers.of("main", kind).state for kind in ("chat", "embeddings")}
+    assert states == {"chat": State.OPEN, "embeddings": State.CLOSED}
+
+
+def test_while_one_model_of_a_chain_is_unavailable_the_failure_is_an_outage() -> None:
+    with (
+        ProviderSimulator(Failure(status=503, retry_after="40")) as main,
+        ProviderSimulator(Failure(status=401)) as spare,
+        simulated(OFFLINE, main=main, spare=spare) as (gateway, _),
+    ):
+        with pytest.raises(GatewayError) as raised, gateway.for_job(RecordingContext()).chat(CHAT, asked()) as s:
+            list(s)
+        # Forty seconds are not waited with a worker in hand.
+        assert (len(main.requests), len(spare.requests)) == (1, 1)
+    assert raised.value.outage == Outage("model deployment main", 40)
 
 
 def test_a_breaker_lets_one_probe_through_and_opens_again_when_it_fails() -> None:
@@ -129,7 +190,7 @@ def test_a_call_waits_as_long_as_the_provider_says() -> None:
 
 def test_a_cancellation_ends_the_wait() -> None:
     with (
-        ProviderSimulator(Failure(status=429, retry_after="15")) as main,
+        ProviderSimulator(Failure(status=429, retry_after="2")) as main,
         simulated(OFFLINE, main=main) as (gateway, _),
     ):
         ctx = RecordingContext()
@@ -146,11 +207,11 @@ def test_a_cancellation_ends_the_wait() -> None:
 
 def test_no_wait_passes_the_deadline() -> None:
     with (
-        ProviderSimulator(Failure(status=429, retry_after="15")) as main,
+        ProviderSimulator(Failure(status=429, retry_after="2")) as main,
         simulated(OFFLINE, main=main) as (gateway, _),
     ):
         ctx = RecordingContext()
-        ctx.deadline_at = utc_now() + timedelta(seconds=5)  # type: ignore[attr-defined]
+        ctx.deadline_at = utc_now() + timedelta(seconds=1)  # type: ignore[attr-defined]
         with pytest.raises(ProviderUnavailable), gateway.for_job(ctx).chat(CHAT, asked()) as stream:
             list(stream)
         assert len(main.requests) == 1

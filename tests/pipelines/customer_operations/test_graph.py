@@ -9,6 +9,8 @@ import pytest
 from core.capability import JobSuspended, LeaseLost
 from core.kit.errors import CapabilityFailure
 from pipelines._kit.tools.box import Approval, ToolBox, digest_call
+from pipelines._kit.tools.client import McpClient, ToolError
+from pipelines._kit.tools.policies import ToolServer
 from pipelines.customer_operations.schemas import ResolveOutput
 from tests.factories.asking import AskingContext
 from tests.factories.knowledge import CORPUS
@@ -230,6 +232,41 @@ def test_a_system_that_is_away_while_nothing_was_done_is_tried_again_later(desk:
 
     assert (failure.value.code, failure.value.retryable) == ("tool_unavailable", True)
     assert client.called.count("get_order") == 3
+
+
+def test_an_effect_waits_for_a_system_that_is_unavailable_and_happens_once(desk: Desk) -> None:
+    ctx, unreachable = desk.context(), [True]
+
+    def refuse(tool: str) -> None:
+        if tool == "issue_refund" and unreachable:
+            raise ToolError("no connection", code="tool_unavailable", is_outage=True, was_sent=False)
+
+    with desk.runner(client=FaultyClient(before=refuse)) as runner:
+        with pytest.raises(CapabilityFailure) as failure:
+            runner.run(ctx, letter(LATE))
+        assert failure.value.outage is not None
+        assert failure.value.outage.dependency.startswith("tool server ")
+        assert desk.refunds("VH-300001") == []
+        unreachable.clear()
+        output = runner.run(ctx.next_attempt(), letter(LATE))
+    assert output.actions[0].status == "done"
+    assert desk.refunds("VH-300001") == ["24.30"]
+
+
+def test_a_server_that_cannot_be_reached_is_unavailable_and_was_asked_for_nothing() -> None:
+    server = ToolServer(
+        name="nowhere",
+        url="http://127.0.0.1:9/mcp",
+        timeout_seconds=5,
+        max_attempts=1,
+    )
+    client = McpClient()
+    try:
+        with pytest.raises(ToolError) as failure:
+            client.call(server, "issue_refund", {})
+    finally:
+        client.close()
+    assert (failure.value.is_outage, failure.value.was_sent) == (True, False)
 
 
 def test_a_tool_that_the_operator_did_not_name_does_not_exist(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from core.capability import JobCancelled, Manifest
 from core.gateway.resilience.backoff import Backoff
-from core.kit.errors import CapabilityFailure, Unavailable
+from core.kit.errors import CapabilityFailure, Outage, Unavailable
 from core.kit.ids import JOB, encode
 from core.kit.settings import Settings
 from pipelines.remote.manifests import Remote, read_remote
@@ -156,9 +156,15 @@ def test_what_passes_is_tried_again_under_one_identity() -> None:
     with answering((500, {}, b"secret")) as (url, keys), pytest.raises(CapabilityFailure) as failed:
         run(remote(url))
     assert (failed.value.code, failed.value.retryable, len(keys)) == ("remote_unavailable", True, 3)
+    # It may be about the request.
+    assert failed.value.outage is None
     with pytest.raises(CapabilityFailure) as failed:
         run(remote("http://127.0.0.1:9/do"))
     assert failed.value.code == "remote_unavailable"
+    assert failed.value.outage == Outage("remote service legacy.do")
+    with answering((503, {"Retry-After": "45"}, b"")) as (url, keys), pytest.raises(CapabilityFailure) as failed:
+        run(remote(url))
+    assert (failed.value.outage, len(keys)) == (Outage("remote service legacy.do", 45), 1)
 
 
 @pytest.mark.parametrize(
