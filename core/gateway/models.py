@@ -23,9 +23,13 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked. A model that cannot read free text (``local/extractive``) answers this part."""
+    """What is asked. A model that cannot read free text (``local/extractive``) answers this part.
+
+    `seeks_evidence`: what bears on it is wanted, whether or not a single sentence answers it.
+    """
 
     text: str
+    seeks_evidence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +212,11 @@ class ChatRequest:
     def question(self) -> str:
         """The text of all questions, joined by a space; empty when there is none."""
         return " ".join(part.text for part in self.user_parts if isinstance(part, Question))
+
+    @property
+    def seeks_evidence(self) -> bool:
+        """Whether a question wants what bears on it rather than its answer."""
+        return any(part.seeks_evidence for part in self.user_parts if isinstance(part, Question))
 
 
 @dataclass(frozen=True, slots=True)

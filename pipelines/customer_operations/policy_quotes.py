@@ -35,7 +35,7 @@ def quote_policy(
     if not passages:
         return []
     citations: list[Citation] = []
-    request = ChatRequest.of_parts((*passages.values(), Question(question)))
+    request = ChatRequest.of_parts((*passages.values(), Question(question, seeks_evidence=True)))
     with models.chat(EXTRACTIVE, request) as stream:
         for chunk in stream:
             citations.extend(chunk.citations)

@@ -56,7 +56,7 @@ class SearchInput(_Strict):
         min_length=1,
         max_length=QUERY_MAX_CHARACTERS,
         description="The question, or the words to look for.",
-        examples=["How long may a claim for a damaged parcel be filed?"],
+        examples=["Up to what amount is a mobile phone compensated?"],
     )
     mode: Mode = Field(Mode.ANSWER, description="`answer` writes an answer with citations; `passages` only retrieves.")
     limit: int = Field(
@@ -109,7 +109,10 @@ class SearchOutput(_Strict):
     answer: str | None = Field(
         description="With markers like `[1]`, which number `citations` from 1; null in mode `passages`."
     )
-    answered: bool = Field(description="Whether the documents answer: at least one quote in the answer was verified.")
+    answered: bool = Field(
+        description="Whether the documents answer: at least one quote in the answer was verified."
+        " When false, `no_answer` says why, and `passages` may still help."
+    )
     no_answer: NoAnswer | None = Field(description="Why `answered` is false in mode `answer`.")
     citations: list[VerifiedQuote]
     dropped_quotes: int = Field(
@@ -182,7 +185,7 @@ class IngestOutput(_Strict):
 
 
 SEARCH_EXAMPLES: tuple[dict[str, Any], ...] = (
-    {"knowledge_base": _EXAMPLE_BASE, "query": "How long may a claim for a damaged parcel be filed?"},
+    {"knowledge_base": _EXAMPLE_BASE, "query": "Up to what amount is a mobile phone compensated?"},
     {"knowledge_base": _EXAMPLE_BASE, "query": "lithium batteries", "mode": "passages", "limit": 20},
 )
 INGEST_EXAMPLES: tuple[dict[str, Any], ...] = (

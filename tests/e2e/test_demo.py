@@ -124,7 +124,7 @@ def test_interrupted_then_whole_then_again(tmp_path: Path) -> None:
     assert "compensation is halved" in whole.stdout
     assert re.search(r"\[\d\] claims-and-liability-policy\.pdf, page \d", whole.stdout)
     assert re.search(r"^running \(attempt 1\) +█", whole.stdout, flags=re.MULTILINE)
-    assert "The documents do not answer this question." in whole.stdout
+    assert "No sentence in these documents clearly answers this question." in whole.stdout
     assert re.search(r"cost: \$0\.00 +[\d,]+ tokens in", whole.stdout)
     assert "it asks a person: May 84.20 EUR be moved" in whole.stdout
     assert "We have refunded 84.20 EUR" in whole.stdout

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _QUOTE_CHARACTERS = 320
 
+_PASSAGES_THAT_MAY_HELP = 3
+
 
 def job_report(job: JobRecord, *, streamed: bool = False, with_text: bool = True) -> "Iterator[RenderableType]":
     """The whole of a job. `streamed` leaves out its head, and `with_text` off its text, for being on screen already."""
@@ -51,6 +53,9 @@ def search_report(result: dict[str, Any], *, with_text: bool = True) -> "Iterato
     elif result.get("mode") == "answer" and not result.get("answered"):
         yield ""
         yield Text(_no_answer(result), style="yellow")
+        if found := result.get("passages", [])[:_PASSAGES_THAT_MAY_HELP]:
+            yield Text("These passages may help:", style="bold")
+            yield from _passages(found)
     if result.get("citations"):
         yield from citations(result)
     elif result.get("mode") == "passages":
@@ -137,6 +142,6 @@ def _passages(passages: list[dict[str, Any]]) -> "Iterator[RenderableType]":
 def _no_answer(result: dict[str, Any]) -> str:
     return {
         "nothing_found": "nothing in the documents resembles the question",
-        "not_in_documents": "the documents do not answer this",
+        "not_in_documents": "no sentence in the documents clearly answers this",
         "not_verified": "the model answered, but none of its quotes stands in the documents, so the answer is withheld",
     }.get(str(result.get("no_answer")), "no answer")

@@ -3,7 +3,7 @@
 BASE_NAME = "sample-handbook"
 BASE_DESCRIPTION = "The handbook of Veldhaven, a parcel company that was made up for this"
 
-LIVE_QUESTION = "I threw away the box before the inspector came. What happens to my damage claim?"
+LIVE_QUESTION = "What happens to compensation if the packaging was thrown away before the inspection?"
 OTHER_QUESTIONS = (
     "How many stops may a delivery van tour have?",
     "What may the automatic assistant in Customer Service refund during the pilot?",

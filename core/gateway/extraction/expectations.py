@@ -1,68 +1,143 @@
-"""What kind of thing a question asks for, and whether a sentence holds one.
+"""What kind of thing a question asks for, and whether a text holds one that the question did not name itself.
 
-After the answer types of Li and Roth (COLING 2002), kept to those that can be told by their form: amounts, times,
-telephone numbers, addresses and names of companies.
+After the answer types of Li and Roth (COLING 2002), kept to those that can be told by their form.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Kind(StrEnum):
+    """The kinds of answer. `OTHER` is everything that has no form of its own."""
+
+    DURATION = "duration"
+    MONEY = "money"
+    PERCENT = "percent"
+    COUNT = "count"
+    MEASURE = "measure"
+    AMOUNT = "amount"
+    TIME = "time"
+    PERSON = "person"
+    PLACE = "place"
+    NAME = "name"
+    TELEPHONE = "telephone"
+    ADDRESS = "address"
+    CHOICE = "choice"
+    MANNER = "manner"
+    OTHER = "other"
+
 
 _NUMBER_WORDS = (
-    r"one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|fifty|hundred|thousand|million|"
-    r"half|third|quarter|twice|once|double|free|no|none|nobody|never|all|every"
+    r"one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|eighteen|twenty|"
+    r"thirty|forty|fifty|sixty|hundreds?|thousands?|millions?|billions?|dozens?"
 )
-_AMOUNT = re.compile(rf"\d|\b(?:{_NUMBER_WORDS})\b", re.IGNORECASE)
-_TIME = re.compile(
-    r"\d|\b(?:(?:mon|tues|wednes|thurs|fri|satur|sun)days?|january|february|march|april|june|july|august|september|"
-    r"october|november|december|daily|weekly|monthly|yearly|midnight|noon|always|never|at once|before|after|"
-    rf"{_NUMBER_WORDS})\b",
+_NUMBER = rf"(?:\d[\d,.]{{0,15}}|\b(?:{_NUMBER_WORDS})\b)"
+_TIME_UNIT = r"(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|decades?|centur(?:y|ies)|quarters?)"
+_BETWEEN = r"(?:[\s-]{1,2}(?:full |working |calendar |business |consecutive )?)"
+_MONTHS = r"(?:january|february|march|april|may|june|july|august|september|october|november|december)"
+_DAYS = r"(?:mon|tues|wednes|thurs|fri|satur|sun)days?"
+
+_DURATION = re.compile(
+    rf"{_NUMBER}{_BETWEEN}{_TIME_UNIT}|\bat once\b|\bimmediately\b|\b(?:half an?|an?) {_TIME_UNIT}\b|"
+    rf"\bsame {_TIME_UNIT}\b|\bnext {_TIME_UNIT}\b|\b(?:daily|weekly|monthly|yearly|annually)\b|"
+    rf"\b(?:every|each|per|twice an?|once an?) (?:\w+ )?{_TIME_UNIT}\b|\d{{1,2}}:\d\d|\bby \d",
     re.IGNORECASE,
 )
-_TELEPHONE = re.compile(r"\+?\d[\d\s()/-]{5,}\d|\bextension \d+")
+_CURRENCY = r"(?:EUR|USD|GBP|CHF|NOK|[\u20ac$\u00a3\u00a5])"
+_MONEY = re.compile(
+    rf"{_CURRENCY}\s?\d|\d\s?(?:{_CURRENCY}|euros?|dollars?|pounds?|cents?|francs?|marks|million|billion)\b|"
+    r"(?<![\d.])\d{1,6}\.\d\d(?![\d.])|\bfree\b|\d\s?%|\bno (?:extra )?charge\b|\bper ?cent\b",
+    re.IGNORECASE,
+)
+_PERCENT = re.compile(
+    rf"\d\s?%|\bper ?cent\b|\b(?:half|halved|quarter|thirds?|tenth|fifth)\b|\b{_NUMBER} (?:in|of|out of) {_NUMBER}",
+    re.IGNORECASE,
+)
+_COUNT = re.compile(rf"{_NUMBER}|\b(?:none|no|both|once|twice|single|several|half)\b", re.IGNORECASE)
+_MEASURE = re.compile(rf"{_NUMBER}\s?-?(?:[^\W\d_]{{1,12}}|%|\u00b0)", re.IGNORECASE)
+_AMOUNT = re.compile(rf"{_NUMBER}|\b(?:free|none|nothing|half|halved|double|twice)\b", re.IGNORECASE)
+_TIME = re.compile(
+    rf"\b{_MONTHS}\b|\b{_DAYS}\b|\b1\d{{3}}\b|\b20\d\d\b|\d{{1,2}}:\d\d|\b(?:midnight|noon|christmas|easter|today|daily|always|never)\b|"
+    rf"{_NUMBER}{_BETWEEN}{_TIME_UNIT}|\b(?:before|after|until|during|since|when|once|by)\b|\bcentur|\b\d{{1,2}}(?:st|nd|rd|th)\b|\b\d0s\b",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"(?<![.!?:]\s)(?<!^)(?<![\"'\u201c(])\b[A-Z][\w'\u2019-]+|\b[A-Z]{2,}\b")
+_ROLE = re.compile(
+    r"\b(?:managers?|leads?|leaders?|agents?|committees?|board|council|senders?|recipients?|customers?|partners?|drivers?|"
+    r"officers?|directors?|heads?|team|desk|office|department|president|king|queen|minister|emperor|teachers?|"
+    r"employees?|staff|members?|persons?|people|counsel|engineers?|authorit(?:y|ies)|police|party|company|owner|shop|everyone|nobody|anyone)\b",
+    re.IGNORECASE,
+)
+_PLACE = re.compile(
+    r"\b\d+ (?:metres|meters|km|kilometres)\b|"
+    r"\b(?:in|at|on|from|to|near|beside|behind|under|inside|outside|between|into|over|along|of)\b",
+    re.IGNORECASE,
+)
+_TELEPHONE = re.compile(r"\+?\d[\d\s()/-]{5,20}\d|\bextension \d+", re.IGNORECASE)
 _ADDRESS = re.compile(r"\w@\w|https?://|www\.|\w\.(?:com|org|net|eu|io|example)\b")
-_NAME = re.compile(r"(?<=[\w,;:] )[^\W\d_a-z]\w+")
+_ANYTHING = re.compile(r"\w")
+
+_ANSWERS = {
+    Kind.DURATION: _DURATION,
+    Kind.MONEY: _MONEY,
+    Kind.PERCENT: _PERCENT,
+    Kind.COUNT: _COUNT,
+    Kind.MEASURE: _MEASURE,
+    Kind.AMOUNT: _AMOUNT,
+    Kind.TIME: _TIME,
+    Kind.TELEPHONE: _TELEPHONE,
+    Kind.ADDRESS: _ADDRESS,
+}
+
+_COUNTED_FROM = re.compile(r"\b(?:after|before|following|from|since|of)\b", re.IGNORECASE)
+_TAIL = re.compile(r"(?<=[a-z%\d]) (?:after|before|following) [^,.;:()]{1,200}", re.IGNORECASE)
+# Each line is a kind and the form of the questions that ask for it. The first that matches holds.
+_QUESTIONS = tuple(
+    (re.compile(pattern, re.IGNORECASE), Kind(kind))
+    for kind, _, pattern in (
+        line.partition(" ")
+        for line in Path(__file__).with_name("questions.txt").read_text(encoding="utf-8").splitlines()
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """Questions that match `question` are answered by sentences that match `answer`."""
+    """What a question asks for."""
 
-    question: re.Pattern[str]
-    answer: re.Pattern[str]
+    kind: Kind
+    question: str
 
+    def fits(self, text: str) -> bool | None:
+        """Whether `text` holds such a thing beside those that the question names; None when it has no form."""
+        if self.kind in _ANSWERS:
+            asked = self.question.casefold()
+            return any(match.group().casefold() not in asked for match in _ANSWERS[self.kind].finditer(text))
+        if self.kind in (Kind.PERSON, Kind.NAME):
+            named = self._names_in(text)
+            return named or (self.kind is Kind.PERSON and _ROLE.search(text) is not None)
+        if self.kind is Kind.PLACE:
+            return self._names_in(text) or _PLACE.search(text) is not None
+        return None
 
-def _expect(question: str, answer: re.Pattern[str]) -> Expectation:
-    return Expectation(re.compile(question, re.IGNORECASE), answer)
+    def asserted(self, text: str) -> str:
+        """`text` without what its times are counted from; all of it when the question says "after" or the like itself.
 
+        "Kept for 14 days after the claim was filed" says how long something is kept, and nothing about how long a
+        claim may be filed.
+        """
+        if self.kind not in (Kind.DURATION, Kind.TIME) or _COUNTED_FROM.search(self.question):
+            return text
+        return _TAIL.sub(" ", text)
 
-# The first that matches holds.
-_EXPECTATIONS = (
-    _expect(r"\b(?:tele)?phone number\b|\bnumber (?:can|do|should|must) I (?:call|dial)\b", _TELEPHONE),
-    _expect(r"\be-?mail address\b|\bweb ?(?:site|page)\b|\burl\b", _ADDRESS),
-    _expect(r"\b(?:which|what) (?:\w+ )?(?:company|firm|bank|brand|supplier|manufacturer)\b", _NAME),
-    _expect(
-        r"\bhow (?:many|much|long|often|far|old|large|big|small|heavy|high|thick|wide|deep|fast|tall)\b|"
-        r"\b(?:price|costs?|fee|salary|wage|rate|share|percentage|earns?|charge|limit|minimum|maximum) "
-        r"(?:of|for|is|do|does|per|when|if|in|may|can)\b|"
-        r"\bwhat does .{0,200}\b(?:cost|earn|pay|weigh)\b|\bwhat (?:percentage|share|rate|size)\b",
-        _AMOUNT,
-    ),
-    _expect(
-        r"\bwhen\b(?! I\b| we\b| you\b| the\b| a\b| an\b| my\b)|^when\b|\bwhat (?:time|date|day|year|hours)\b|"
-        r"\bhow (?:soon|quickly|late|early)\b|\bdeadline\b|\b(?:until|since|from) (?:when|what|which)\b",
-        _TIME,
-    ),
-)
-_MENTION = re.compile(r"[^\W_]+(?:[.,'\u2019-][^\W_]+)*")
-
-
-def expectation_of(question: str) -> Expectation | None:
-    """What `question` asks for, when that can be told by its form."""
-    return next((found for found in _EXPECTATIONS if found.question.search(question)), None)
+    def _names_in(self, text: str) -> bool:
+        asked = set(re.findall(r"\w+", self.question.casefold()))
+        return any(match.group().casefold() not in asked for match in _NAME.finditer(text))
 
 
-def names_in(question: str) -> Sequence[str]:
-    """The names and numbers of a question: what an answer can hardly leave unsaid. Its first word is none."""
-    words = [match.group() for match in _MENTION.finditer(question)]
-    return [word for word in words[1:] if (word[0].isupper() and word != "I") or word[0].isdigit()]
+def expectation_of(question: str) -> Expectation:
+    """What `question` asks for, as far as its form tells."""
+    kind = next((kind for pattern, kind in _QUESTIONS if pattern.search(question)), Kind.OTHER)
+    return Expectation(kind, question)

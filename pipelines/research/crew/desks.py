@@ -35,7 +35,7 @@ def take_quotes(models: JobModels, part: Part, sources: Sequence[tuple[int, Foun
     texts = {str(number): found["text"] for number, found in sources}
     name = CHAT if Ability.QUOTES in models.resolve(CHAT).abilities else EXTRACTIVE
     lines = []
-    with models.chat(name, ChatRequest.of_parts((*passages, Question(part["query"])))) as stream:
+    with models.chat(name, ChatRequest.of_parts((*passages, Question(part["query"], seeks_evidence=True)))) as stream:
         for chunk in stream:
             lines += [
                 write_quote(int(cited.passage_id), texts[cited.passage_id][cited.start : cited.end])

@@ -1,28 +1,21 @@
 """How well ``local/extractive`` answers about the sample corpus, from the files to the quotes.
 
-The weights and the threshold were fitted on the development questions beside this file. The questions of the samples
-were not used for that; half of those without an answer are near misses on purpose, about things that they name.
+Some weights were fitted on the development questions beside this file. The questions of the samples were not used for
+that; half of those without an answer are near misses on purpose, about things that they name.
 """
 
 import json
 import math
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from core.gateway.embeddings.minilm import load_minilm
-from core.gateway.extraction.words import content_words
 from core.gateway.models import ChatRequest, Finish, Part, Passage, Question
 from core.gateway.providers.extractive import Extractive
-from pipelines.knowledge.documents.chunks import split_document
-from pipelines.knowledge.documents.readers import read
-
-SAMPLES = Path(__file__).parents[3] / "samples"
-PASSAGES = 8
+from tests.factories.answering import SAMPLES, sample_corpus
 
 
 @dataclass(frozen=True)
@@ -40,30 +33,7 @@ class Figures:
 
 @pytest.fixture(scope="module")
 def retrieve() -> Callable[[str], list[Passage]]:
-    passages: list[Passage] = []
-    texts: list[str] = []
-    for path in sorted((SAMPLES / "corpus").iterdir()):
-        document = read(path.read_bytes(), name=path.name)
-        for chunk in split_document(document):
-            passages.append(Passage(f"{path.name}#{chunk.index}", chunk.text, path.name, chunk.page, chunk.section))
-            texts.append(chunk.embedding_text)
-    model = load_minilm()
-    vectors = model.embed(texts)
-    words = [Counter(content_words(text)) for text in texts]
-    frequency = Counter(word for found in words for word in found)
-
-    def lexical(question: str) -> list[int]:
-        asked = {word: math.log(len(texts) / frequency[word]) for word in content_words(question) if frequency[word]}
-        scores = [sum(worth * min(found[word], 2) for word, worth in asked.items()) for found in words]
-        return sorted(range(len(texts)), key=lambda index: -scores[index])
-
-    def fused(question: str) -> list[Passage]:
-        fusion: Counter[int] = Counter()
-        for order in (np.argsort(-(vectors @ model.embed_query(question))).tolist(), lexical(question)):
-            fusion.update({index: 1 / (60 + rank) for rank, index in enumerate(order[:100], start=1)})
-        return [passages[index] for index, _ in fusion.most_common(PASSAGES)]
-
-    return fused
+    return sample_corpus().find
 
 
 def plain(text: str) -> str:
@@ -111,10 +81,10 @@ def test_the_questions_of_the_samples(
     figures = measure(SAMPLES / "questions.jsonl", retrieve)
     record_property("figures", str(figures))
     print(figures)  # noqa: T201 - the figures are shown by pytest -s, and when the test fails
-    assert figures.first >= 0.55
-    assert figures.quoted >= 0.65
-    assert at_most(figures.silent, 0.2)
-    assert figures.refused >= 0.4
+    # What is asserted is right nine times in ten; the price is silence, beside which the passages are shown.
+    assert figures.quoted / (1 - figures.silent) >= 0.8
+    assert at_most(figures.silent, 0.5)
+    assert figures.refused >= 0.9
     assert 1 <= figures.sentences <= 4
 
 
@@ -126,6 +96,6 @@ def test_the_development_questions(
     figures = measure(Path(__file__).with_name("development_questions.jsonl"), retrieve)
     record_property("figures", str(figures))
     print(figures)  # noqa: T201 - as above
-    assert figures.quoted >= 0.65
-    assert at_most(figures.silent, 0.22)
-    assert figures.refused >= 0.7
+    assert figures.quoted / (1 - figures.silent) >= 0.8
+    assert at_most(figures.silent, 0.5)
+    assert figures.refused >= 0.9

@@ -1,0 +1,288 @@
+"""Every sentence and row of the passages as a candidate for the answer, with the features for and against it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.gateway.extraction.expectations import Expectation, Kind, expectation_of
+from core.gateway.extraction.quantities import Quantity, Range, quantities, ranges, row_range
+from core.gateway.extraction.sentences import Kind as SentenceKind
+from core.gateway.extraction.sentences import Sentence, split_sentences
+from core.gateway.extraction.tables import Row, rows_of
+from core.gateway.extraction.terms import Worth, term_of, terms_of
+from core.gateway.models import Embedder, Passage
+
+_MIN_WORDS = 3
+_MAX_CANDIDATES = 48
+_MAX_SOFT_WORDS = 240
+_MIN_LETTERS = 3
+_SOFT_AMONG = 12
+# Of a heading "2.1 Included cover" the number says nothing about its text, and would cover a "2" of the question.
+_SECTION_NUMBER = re.compile(r"(?:^|(?<=> ))\d{1,3}(?:\.\d{1,3}){0,4}\.?\s")
+
+FEATURES = (
+    "closeness", "closeness_rank", "cover", "cover_around", "cover_passage", "soft_around", "missing_rarest",
+    "soft_missing_rarest", "names_missing", "names_missing_passage", "numbers_missing", "kind_fits", "kind_misfits",
+    "kind_open", "rank", "is_row", "is_item", "brief", "column_named", "yes_no", "heading_cover", "terms_missing",
+    "first", "focus_missing", "focus_unlike", "counted_from", "closeness_passage",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Sentence `index` of passage number `passage`. Of a row, `columns` hold what was asked for."""
+
+    passage: int
+    index: int
+    sentence: Sentence
+    text: str
+    row: Row | None = None
+    columns: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The candidates with their features, shape (len(units), len(FEATURES)), and all sentences of each passage."""
+
+    units: tuple[Unit, ...]
+    features: NDArray[np.float32]
+    sentences: tuple[tuple[Sentence, ...], ...]
+
+
+def gather(question: str, passages: Sequence[Passage], embedder: Embedder) -> Evidence:
+    """The candidates in `passages`, which come in order of relevance. Embeds at most 48 of them."""
+    sentences = tuple(tuple(split_sentences(passage.text)) for passage in passages)
+    rows = [rows_of(passage.text, found) for passage, found in zip(passages, sentences, strict=True)]
+    everything = [terms_of(f"{p.document} {p.section} {p.text}") for p in passages]
+    each = [terms_of(p.text[s.start : s.end]) for p, found in zip(passages, sentences, strict=True) for s in found]
+    worth = Worth(question, each)
+    asked = _Asked(question, worth, expectation_of(question), [q for q in quantities(question) if q.unit])
+    described = [
+        described
+        for number, passage in enumerate(passages)
+        for described in _describe(asked, passage, number, sentences[number], rows[number])
+    ]
+    if not described:
+        return Evidence((), np.zeros((0, len(FEATURES)), dtype=np.float32), sentences)
+    if len(described) > _MAX_CANDIDATES:
+        described = sorted(described, key=lambda one: -worth.share(one.around))[:_MAX_CANDIDATES]
+    vectors = embedder.embed([question, *(one.embedded for one in described)])
+    closeness = vectors[1:] @ vectors[0]
+    order = np.argsort(-closeness)
+    ranks = np.empty_like(order)
+    ranks[order] = np.arange(len(order))
+    soft = _soft_covers(worth, described, closeness, embedder)
+    best_of_passage = {one.unit.passage: 0.0 for one in described}
+    for one, close in zip(described, closeness, strict=True):
+        best_of_passage[one.unit.passage] = max(best_of_passage[one.unit.passage], float(close))
+    features = np.array(
+        [
+            [
+                *_features(asked, one, everything[one.unit.passage], (float(closeness[n]), int(ranks[n])), soft[n]),
+                best_of_passage[one.unit.passage],
+            ]
+            for n, one in enumerate(described)
+        ],
+        dtype=np.float32,
+    )
+    return Evidence(tuple(one.unit for one in described), features, sentences)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    question: str
+    worth: Worth
+    expectation: Expectation
+    amounts: Sequence[Quantity]
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """A unit with the terms that it holds, those that it holds with its surroundings, and what is embedded of it."""
+
+    unit: Unit
+    own: frozenset[str]
+    around: frozenset[str]
+    headings: frozenset[str]
+    answer: str
+    embedded: str
+
+
+def _describe(
+    asked: _Asked, passage: Passage, number: int, sentences: Sequence[Sentence], rows: dict[int, Row]
+) -> list[_Described]:
+    named = passage.document.rpartition(".")[0].replace("-", " ")
+    path = terms_of(f"{named} {_SECTION_NUMBER.sub('', passage.section)}")
+    heading = passage.section.rpartition(" > ")[2]
+    found = []
+    before: frozenset[str] = frozenset()
+    for index, sentence in enumerate(sentences):
+        text = passage.text[sentence.start : sentence.end]
+        if sentence.kind is SentenceKind.ROW:
+            row = rows.get(index)
+            if row is not None and row.columns():
+                unit, own, answer = _read_row(asked, Unit(number, index, sentence, text, row), path)
+                said = "\n".join(part for part in (heading, row.reading(row.columns())) if part)
+                found.append(_Described(unit, own, own | path, path, answer, said))
+            continue
+        own = _with_ranges(asked, text, terms_of(text))
+        if sentence.kind is SentenceKind.HEADING:
+            before = own
+            continue
+        if _can_stand_alone(passage.text, sentence):
+            unit = Unit(number, index, sentence, text)
+            found.append(
+                _Described(unit, own, own | before | path, path, text, f"{heading}: {text}" if heading else text)
+            )
+        before = own
+    return found
+
+
+def _read_row(asked: _Asked, read: Unit, path: frozenset[str]) -> tuple[Unit, frozenset[str], str]:
+    """The row with the columns that the question asks for, the terms these stand for, and their cells."""
+    row = read.row
+    assert row is not None
+    label = row.cells[row.label]
+    key = terms_of(label)
+    bounds = row_range(row.keys, row.index) if row.keys else None
+    if bounds is not None:
+        # The ends of a range stand for what lies between them, not for themselves.
+        key = frozenset(term for term in key if not term[0].isdigit()) | _terms_within(asked, [bounds])
+    worded = frozenset[str]().union(
+        *(terms_of(cell) for column, cell in enumerate(row.cells) if column != row.label and _is_worded(cell))
+    )
+    covered = []
+    for column in row.columns():
+        terms = key | terms_of(row.head(column)) | terms_of(row.cells[column])
+        fits = asked.expectation.fits(row.cells[column])
+        if fits is None:
+            fits = True
+        of_head = asked.worth.share(terms_of(row.head(column)) | key | path)
+        covered.append((of_head, fits, column, terms | worded))
+    most = max(head for head, _, _, _ in covered)
+    named = [one for one in covered if one[0] >= most - 1e-9]
+    if len(named) > 1 and any(fits for _, fits, _, _ in named):
+        named = [one for one in named if one[1]]
+    columns = tuple(column for _, _, column, _ in named)
+    own = frozenset[str]().union(*(terms for _, _, _, terms in named[:1])) if len(named) == 1 else named[0][3] | worded
+    return replace(read, columns=columns), own, " ; ".join(row.cells[column] for column in columns)
+
+
+def _is_worded(cell: str) -> bool:
+    return sum(character.isalpha() for character in cell) > 2 * sum(character.isdigit() for character in cell) + 3
+
+
+def _with_ranges(asked: _Asked, text: str, terms: frozenset[str]) -> frozenset[str]:
+    """`terms` and the amounts of the question that lie within a range that `text` gives."""
+    return terms | _terms_within(asked, ranges(text)) if asked.amounts else terms
+
+
+def _terms_within(asked: _Asked, given: Sequence[Range]) -> frozenset[str]:
+    """The amounts of the question, as terms, that lie within one of the ranges."""
+    return frozenset(
+        term_of(asked.question[amount.start : amount.end].casefold())
+        for amount in asked.amounts
+        if any(one.holds(amount) for one in given)
+    )
+
+
+def _features(
+    asked: _Asked, one: _Described, passage: frozenset[str], near: tuple[float, int], soft: "_Soft"
+) -> list[float]:
+    worth, unit, (closeness, place) = asked.worth, one.unit, near
+    missing = worth.missing(one.around)
+    fits = asked.expectation.fits(one.answer)
+    names = worth.names
+    return [
+        closeness,
+        1 / (1 + place),
+        worth.share(one.own),
+        worth.share(one.around),
+        worth.share(passage),
+        soft.share,
+        max((worth.rarity(term) for term in missing), default=0.0),
+        soft.worst,
+        float(sum(name not in one.around for name in names)),
+        float(sum(name not in passage for name in names)),
+        float(sum(name not in one.own for name in names if name.isdigit())),
+        float(fits is True),
+        float(fits is False),
+        float(fits is None),
+        1 / (1 + unit.passage),
+        float(unit.row is not None),
+        float(unit.sentence.kind is SentenceKind.ITEM),
+        min(len(unit.text.split()), 60) / 60,
+        1 / len(unit.columns) if unit.columns else 0.0,
+        float(asked.expectation.kind in (Kind.CHOICE, Kind.MANNER, Kind.OTHER)),
+        worth.share(one.headings),
+        float(len(missing)),
+        float(unit.index == 0),
+        float(worth.focus is not None and worth.focus not in one.around),
+        soft.focus,
+        float(unit.row is None and _is_counted_from(asked, unit.text)),
+    ]
+
+
+def _is_counted_from(asked: _Asked, text: str) -> bool:
+    """Whether a term of the question stands in `text` only where it says from when a time is counted."""
+    said = asked.expectation.asserted(text)
+    if said == text:
+        return False
+    return any(term in terms_of(text) and term not in terms_of(said) for term in asked.worth.terms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Soft:
+    """Coverage where a term that is not held counts as far as a word is held that means nearly the same.
+
+    `share`: as `Worth.share`. `worst`: of what is missing then, the most. `focus`: how unlike everything held the thing
+    asked for is.
+    """
+
+    share: float
+    worst: float
+    focus: float
+
+
+def _soft_covers(
+    worth: Worth, described: Sequence[_Described], closeness: NDArray[np.float32], embedder: Embedder
+) -> list[_Soft]:
+    """The soft coverage of each candidate. Only the words of the closest are compared."""
+    nearest = np.argsort(-closeness)[:_SOFT_AMONG].tolist()
+    asked = {term for n in nearest for term in worth.missing(described[n].around) if term.isalpha()}
+    held = list(
+        dict.fromkeys(t for n in nearest for t in sorted(described[n].around) if t.isalpha() and len(t) >= _MIN_LETTERS)
+    )
+    held = held[:_MAX_SOFT_WORDS]
+    wanted = sorted(asked)
+    likeness = (
+        embedder.embed(wanted) @ embedder.embed(held).T if wanted and held else np.zeros((len(wanted), len(held)))
+    )
+    place = {term: column for column, term in enumerate(held)}
+    row_of = {term: row for row, term in enumerate(wanted)}
+    found = []
+    for one in described:
+        columns = [place[term] for term in one.around if term in place]
+        share, worst, focus = worth.share(one.around), 0.0, 0.0
+        for term in worth.missing(one.around):
+            best = float(likeness[row_of[term], columns].max()) if term in row_of and columns else 0.0
+            best = max(0.0, best)
+            share += worth.of(term) * best
+            worst = max(worst, worth.rarity(term) * (1 - best))
+            if term == worth.focus:
+                focus = 1 - best
+        found.append(_Soft(share, worst, focus))
+    return found
+
+
+def _can_stand_alone(text: str, sentence: Sentence) -> bool:
+    """Whether a sentence is worth showing: not a stub, not a question, not the torn edge of a passage."""
+    body = text[sentence.start : sentence.end]
+    if len(body.split()) < _MIN_WORDS or body.endswith("?"):
+        return False
+    torn_start = sentence.start == 0 and sentence.kind is SentenceKind.PROSE and body[:1].islower()
+    at_end = sentence.end == len(text.rstrip()) and sentence.kind is SentenceKind.PROSE
+    return not (torn_start or (at_end and body[-1] not in ".!\u2026:;)\"'\u201d\u2019\u00bb"))

@@ -1,0 +1,184 @@
+"""How far the answers of ``local/extractive`` can be trusted: right when it asserts, silent when nothing answers.
+
+    python -m tests.evals.answers [--data DIR] [--show]
+
+Asks 74 questions about the sample documents (``fresh.jsonl``), written before anything was tuned: 48 that they answer,
+26 near misses that they do not. Documents are split into a development and a test half, and each is reported. With
+``--data DIR`` or ``WAYBILL_EVALS_DATA`` also ``DIR/answers``: questions about the same documents, and paragraphs with
+questions in SQuAD's layout, of which only the articles that the weights were not fitted on are asked, each once over
+all paragraphs and once over those of the other articles, where nothing answers. Exit code 1 below a mark.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.gateway.embeddings.minilm import load_minilm
+from core.gateway.extraction.words import content_words
+from core.gateway.models import ChatRequest, Finish, Passage, Question
+from core.gateway.providers.extractive import Extractive
+from tests.factories.answering import PassageIndex, sample_corpus
+
+MIN_RIGHT, MIN_COVERAGE, MIN_ABSTAINED = 0.9, 0.5, 0.9
+# The same questions and the same judge before the verifier: right of asserted, asserted of answerable, abstained.
+BEFORE: dict[str, tuple[float, float, float]] = {
+    "fresh, dev documents": (0.61, 0.96, 0.15),
+    "fresh, test documents": (0.91, 0.96, 0.31),
+    "handed, sample documents": (0.57, 0.70, 0.20),
+    "handed, xquad.en.half.json": (0.89, 0.88, 0.97),
+}
+_EXTRACTIVE = Extractive(load_minilm)
+_FIGURE = re.compile(r"\d[\d,.:]*\d|\d")
+
+
+@dataclass
+class Score:
+    """Counts of one set, and what was asserted wrongly."""
+
+    name: str
+    answerable: int = 0
+    asserted: int = 0
+    right: int = 0
+    unanswerable: int = 0
+    abstained: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def add(self, question: str, said: str | None, *, is_right: bool | None) -> None:
+        """`said` is None for an abstention; `is_right` None when nothing answers."""
+        if is_right is None:
+            self.unanswerable += 1
+            self.abstained += said is None
+        else:
+            self.answerable += 1
+            self.asserted += said is not None
+            self.right += said is not None and is_right
+        if said is not None and not is_right:
+            self.wrong.append(f"{question}\n    => {said}")
+
+    @property
+    def figures(self) -> tuple[float, float, float]:
+        """Right of asserted, asserted of answerable, abstained of unanswerable; 1 for an empty denominator."""
+        return (
+            self.right / self.asserted if self.asserted else 1.0,
+            self.asserted / self.answerable if self.answerable else 1.0,
+            self.abstained / self.unanswerable if self.unanswerable else 1.0,
+        )
+
+
+def ask(question: str, passages: Sequence[Passage]) -> tuple[str | None, set[str]]:
+    """The answer, None for an abstention, and the ids of the passages that it cites."""
+    stream = _EXTRACTIVE.stream(ChatRequest.of_parts((*passages, Question(question))), check=lambda: None)
+    chunks = list(stream)
+    said = None if stream.finish is Finish.NO_ANSWER else "".join(chunk.text for chunk in chunks)
+    return said, {cited.passage_id for chunk in chunks for cited in chunk.citations}
+
+
+def holds(said: str, want: str) -> bool:
+    """Whether `said` has the words of `want`; a figure counts whole (`3` is not in `3.5`)."""
+    plain = " ".join(said.split()).casefold()
+    sought = re.escape(" ".join(want.split()).casefold())
+    return re.search(rf"(?<![\w.,]){sought}(?!\w|[.,]\d)", plain) is not None
+
+
+def fits(said: str, want: str) -> bool:
+    """Whether `said` has the figures of the first part of a wanted answer in prose, or most words of one without."""
+    part = re.split(r"; |, ", want.removeprefix("No, "))[0]
+    figures = _FIGURE.findall(part)
+    if figures:
+        return all(holds(said, figure) for figure in figures)
+    words = set(content_words(part))
+    return len(words & set(content_words(said))) >= 0.6 * len(words)
+
+
+def fresh(corpus: PassageIndex) -> Iterator[Score]:
+    """The questions beside this file, one score for each half of the documents."""
+    asked = _lines(Path(__file__).with_name("fresh.jsonl"))
+    for split in ("dev", "test"):
+        score = Score(f"fresh, {split} documents")
+        for item in (item for item in asked if item["split"] == split):
+            said, _ = ask(item["question"], corpus.find(item["question"]))
+            want = item["want"]
+            is_right = None if want is None else all(holds(said or "", part) for part in want)
+            score.add(item["question"], said, is_right=is_right)
+        yield score
+
+
+def handed(corpus: PassageIndex, path: Path) -> Score:
+    """Questions of somebody else about the same documents."""
+    score = Score("handed, sample documents")
+    for item in _lines(path):
+        said, _ = ask(item["q"], corpus.find(item["q"]))
+        score.add(item["q"], said, is_right=None if item["want"] is None else fits(said or "", item["want"]))
+    return score
+
+
+def squad(path: Path, every: int) -> Score:
+    """The articles that no weight was fitted on; every so manieth of their questions over the other articles too."""
+    data = json.loads(path.read_text(encoding="utf-8"))["data"]
+    passages = [
+        Passage(f"{number}#{place}", paragraph["context"], f"article {number}")
+        for number, article in enumerate(data)
+        for place, paragraph in enumerate(article["paragraphs"])
+    ]
+    index = PassageIndex(passages, [passage.text for passage in passages])
+    score = Score(f"handed, {path.name}")
+    for number, place, item in _questions(data):
+        question = item["question"]
+        said, cited = ask(question, index.find(question))
+        is_right = f"{number}#{place}" in cited and any(holds(said or "", one["text"]) for one in item["answers"])
+        score.add(question, said, is_right=is_right)
+        if score.answerable % every == 0:
+            elsewhere: Callable[[Passage], bool] = lambda one, own=f"{number}#": not one.id.startswith(own)  # type: ignore[misc]  # noqa: E731
+            said, _ = ask(question, index.find(question, among=elsewhere))
+            score.add(question, said, is_right=None)
+    return score
+
+
+def _questions(data: Sequence[Any]) -> Iterator[tuple[int, int, Any]]:
+    for number in range(1, len(data), 2):
+        for place, paragraph in enumerate(data[number]["paragraphs"]):
+            for item in paragraph["qas"]:
+                yield number, place, item
+
+
+def _lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def main() -> int:
+    """Ask everything, print the table, and say whether every set reaches the marks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=os.environ.get("WAYBILL_EVALS_DATA"))
+    parser.add_argument("--every", type=int, default=2, help="share of SQuAD questions asked where nothing answers")
+    parser.add_argument("--show", action="store_true", help="print what was asserted wrongly")
+    options = parser.parse_args()
+    corpus = sample_corpus()
+    scores = list(fresh(corpus))
+    if options.data is not None:
+        folder = Path(options.data) / "answers"
+        scores.append(handed(corpus, folder / "questions.jsonl"))
+        scores.extend(squad(path, options.every) for path in sorted(folder.glob("*.json")))
+    out = sys.stdout.write
+    out(f"{'set':32} {'n':>9}  {'right of asserted':>18}  {'coverage':>8}  {'abstained':>9}   before\n")
+    failed = False
+    for score in scores:
+        right, coverage, abstained = score.figures
+        before = BEFORE.get(score.name)
+        beside = "  ".join(f"{figure:.2f}" for figure in before) if before else ""
+        counts = f"{score.answerable}+{score.unanswerable}"
+        share = f"{score.right}/{score.asserted} = {right:.2f}"
+        out(f"{score.name:32} {counts:>9}  {share:>18}  {coverage:8.2f}  {abstained:9.2f}   {beside}\n")
+        failed |= right < MIN_RIGHT or coverage < MIN_COVERAGE or abstained < MIN_ABSTAINED
+        if options.show:
+            out("".join(f"  wrong: {wrong}\n" for wrong in score.wrong))
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
