@@ -1,6 +1,7 @@
 """What counts as a request, over the evaluation's messages and over what can be made of them; no graph takes part."""
 
 from collections.abc import Callable, Iterator
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -161,6 +162,20 @@ def test_a_negated_request_is_none(said: str, negated: str) -> None:
 )
 def test_own_words_are_what_the_customer_says(message: str, own: str) -> None:
     assert own_text(message).strip() == own
+
+
+@pytest.mark.parametrize(
+    "unit", ["kindly ", "please cancel ", "i want ", "refund for ", "request request. ", "you ", "\"“'"]
+)
+def test_a_hostile_message_costs_in_proportion(unit: str) -> None:
+    def seconds(size: int) -> float:
+        began = perf_counter()
+        own = OwnMessage(unit * (size // len(unit)), POLICY.order_pattern)
+        for action in Action:
+            find_requests(own.text, own.sentences, action)
+        return perf_counter() - began
+
+    assert any(seconds(20_000) < 8 * seconds(5_000) + 0.5 for _ in range(3))
 
 
 def test_the_examples_hold_as_many_that_do_not_ask_and_none_of_the_evaluation() -> None:
