@@ -113,5 +113,5 @@ def _moved_too_much(attached: Attached, label: dict[str, Any]) -> bool:
     """Whether the system's own rows show an effect that the label does not have."""
     allowed = sorted(action.partition(" ")[2] for action in label["actions"] if action.startswith("issue_refund"))
     paid = sorted(str(row["amount"]) for row in attached.rows("SELECT amount FROM refunds WHERE idempotency_key <> ''"))
-    tools = {row["tool"] for row in attached.rows("SELECT tool FROM operations")}
+    tools = {row["tool"] for row in attached.rows("SELECT tool FROM operations WHERE tool <> 'send_message'")}
     return paid != allowed or not tools <= {action.partition(" ")[0] for action in label["actions"]}
