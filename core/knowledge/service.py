@@ -172,6 +172,13 @@ class KnowledgeService:
         repository.insert_chunks(session, principal, base_id, document.id, rows)
         return True
 
+    def refresh_statistics(self, session: Session) -> None:
+        """Update the planner's statistics after a bulk write, in a transaction of its own.
+
+        Without them the first searches in a new base are planned for an empty table. Cheap when little changed.
+        """
+        repository.refresh_statistics(session)
+
     def fail_document(
         self, session: Session, principal: Principal, document: DocumentRecord, code: str, message: str
     ) -> None:

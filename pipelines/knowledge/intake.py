@@ -138,6 +138,8 @@ class Intake:
         if not kept:
             detail = "The file was replaced while it was read. Its new content waits for the next ingest."
             return _failed(ctx, encode(DOCUMENT, document.id), document.name, "document_replaced", detail)
+        with span("statistics"), ctx.transaction() as session:
+            self._knowledge.refresh_statistics(session)
         outcome = _outcome(document, "ingested", read.page_count, len(chunks), len(new), left_out=read.left_out)
         data = {"pages": outcome.pages, "chunks": outcome.chunks, "embedded": outcome.embedded}
         ctx.emit("document.ingested", {"document": outcome.id, "name": outcome.name, **data})

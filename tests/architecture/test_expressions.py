@@ -106,7 +106,7 @@ def test_every_expression_is_among_them() -> None:
     clauses = "pipelines/customer_operations/consent/grammar.py: "
     assert sorted(each for each in UNKNOWN if not each.startswith(clauses)) == [
         # Compiled once into a constant, which is collected from there.
-        "core/gateway/extraction/expectations.py: question",
+        "core/gateway/extraction/expectations.py: pattern",
         # The operator's own expression for order numbers, in the policy's file.
         "pipelines/customer_operations/consent/judgment.py: self._pattern",
         "pipelines/customer_operations/consent/judgment.py: self._pattern",

@@ -82,6 +82,20 @@ class World:
         base = self.base()
         return terms_agree and tuple(sums) == (base.chunk_count, base.token_count)
 
+    def blocks_of_a_search(self) -> int:
+        """Blocks of tables and indexes that one search reads, by Postgres's own count of this transaction."""
+        counted = text(
+            "SELECT coalesce(sum(pg_stat_get_xact_blocks_fetched(oid)), 0)::bigint FROM pg_class"
+            " WHERE relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace"
+        )
+        base = self.base()
+        with self.session() as session:
+            session.execute(text("DISCARD PLANS"))
+            before: int = session.execute(counted).scalar_one()
+            SERVICE.search(session, base, "word1 word17 word250", unit(1, 0.5), 8)
+            after: int = session.execute(counted).scalar_one()
+        return after - before
+
 
 @pytest.fixture
 def world(settings: Settings) -> Iterator[World]:
@@ -203,3 +217,46 @@ def test_the_index_finds_nearly_all_that_an_exact_scan_finds_beside_a_larger_nei
         assert found / wanted >= 0.9
     finally:
         neighbour.database.close()
+
+
+def test_a_new_base_is_searched_with_the_plans_of_an_analyzed_one(world: World) -> None:
+    """Blocks read by each statement of a search right after the ingest, and again after an ANALYZE by hand."""
+    vocabulary = [f"word{number}" for number in range(400)]
+    picker = random.Random(7)
+    for number in range(6):
+        rows = [
+            chunk(
+                ordinal,
+                " ".join(picker.choices(vocabulary, k=60)) + f" {number} {ordinal}",
+                unit(*(picker.random() for _ in range(8))),
+            )
+            for ordinal in range(60)
+        ]
+        world.store(world.register(f"{number}.txt"), rows)
+        with world.session() as session:
+            SERVICE.refresh_statistics(session)
+
+    at_once = world.blocks_of_a_search()
+    with world.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as owner:
+        for table in ("knowledge_bases", "documents", "chunks", "knowledge_terms"):
+            owner.execute(text(f"ANALYZE {table}"))
+    analyzed = world.blocks_of_a_search()
+    assert at_once <= 1.1 * analyzed
+
+
+def test_the_application_refreshes_statistics_and_can_analyze_nothing_itself(world: World) -> None:
+    world.store(world.register("a.txt"), [chunk(0, "one two three", unit(1))])
+    with world.session() as session:
+        SERVICE.refresh_statistics(session)
+    with world.session() as session:
+        known = session.execute(
+            text("SELECT bool_and(reltuples > 0) FROM pg_class WHERE relname IN ('chunks', 'knowledge_terms')")
+        ).scalar_one()
+        may = session.execute(
+            text(
+                "SELECT has_table_privilege(current_user, 'chunks', 'TRUNCATE') OR pg_has_role(current_user,"
+                " (SELECT relowner FROM pg_class WHERE oid = 'chunks'::regclass), 'USAGE')"
+            )
+        ).scalar_one()
+    assert known
+    assert not may
