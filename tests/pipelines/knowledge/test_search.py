@@ -81,7 +81,7 @@ def test_an_answer_is_streamed_with_quotes_that_stand_in_the_documents(library: 
 
 
 def test_a_quote_from_a_file_with_pages_names_its_page(library: Library) -> None:
-    output = library.ask("What did the Katowice sorter stop cost the company?")
+    output = library.ask("How many parcels missed their linehaul departure?")
 
     assert output.answered
     cited = output.citations[0]
