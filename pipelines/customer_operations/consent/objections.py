@@ -41,7 +41,7 @@ EVERYWHERE: tuple[tuple[Against, re.Pattern[str]], ...] = (
         Against.WITHDRAWAL,
         re.compile(
             r" \. (?:and |but )?(?:update|edit|correction|wait|actually|hmm+|hm|oh|ah|nah|nope|no|sorry|stop|stop stop|on reflection|come to think of it)\b"
-            r"(?! (?:please )?(?:cancel|refund|void)\b)|\b(?:you know what|let it go|leave (?:that|the) (?:one|label|order|parcel) (?:alone|as)|"
+            r"(?! (?:please )?(?:cancel|refund|void)\b)|\b(?:you know what(?! (?:you|i|we|it|the))|let it go|leave (?:that|the) (?:one|label|order|parcel) (?:alone|as)|"
             r"did not mean|keep the money|last thing (?:i|we) (?:want|need)|would hate|i would rather (?:keep|not)|(?:edit|update|correction) (?:sorry|no|not|wrong))\b"
         ),
     ),
