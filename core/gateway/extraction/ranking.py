@@ -2,9 +2,8 @@
 
 A linear ranker orders the candidates; a logistic verifier looks at the best one beside its runner-up and gives the
 probability that it answers. Both weigh the interpretable features of `evidence`; ``weights.json`` says where they come
-from. Four things no probability makes up for: another kind of answer than was asked for, a number of the question
-that is not there, a name that stands neither there nor in the headings, and a term that only says from when time is
-counted.
+from. Three things no probability makes up for: another kind of answer than was asked for, a name or number of the
+question that stands neither there nor in the headings, and a term that only says from when time is counted.
 """
 
 import json
@@ -25,7 +24,7 @@ _RANKER = np.array([_WEIGHTS["ranker"][name] for name in FEATURES], dtype=np.flo
 _BESIDE = ("score", "margin", "share", "share_of_two")
 _VERIFIER = np.array([_WEIGHTS["verifier"][name] for name in (*FEATURES, *_BESIDE)], dtype=np.float64)
 _INTERCEPT: float = _WEIGHTS["intercept"]
-_FORBIDDEN = [FEATURES.index(name) for name in ("kind_misfits", "numbers_missing", "names_missing", "counted_from")]
+_FORBIDDEN = [FEATURES.index(name) for name in ("kind_misfits", "names_missing", "counted_from")]
 _COVER = FEATURES.index("cover")
 _CLOSENESS, _COVER_PASSAGE = FEATURES.index("closeness"), FEATURES.index("cover_passage")
 _COVERED_SHARE = 0.3
