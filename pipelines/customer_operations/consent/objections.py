@@ -115,7 +115,7 @@ IN_SENTENCE: tuple[tuple[Against, re.Pattern[str]], ...] = (
     (
         Against.FUTURE,
         re.compile(
-            r"\b(?:tomorrow|next (?:week|month|year|quarter|time|monday|tuesday|wednesday|thursday|friday)|later(?! than)|in 20\d\d|^soon|soon (?:i|we)|some ?day|one day soon|in the future|"
+            r"\b(?:tomorrow|next (?:week|month|year|quarter|time|monday|tuesday|wednesday|thursday|friday)|later(?! than)|^soon|soon (?:i|we)|some ?day|one day soon|in the future|"
             r"(?:i|we) (?:\w+ )?will(?! not)|going to|plan(?:ning)? to|intend|at the end of|in (?:two|three|a few|some) (?:days|weeks|months)|not yet|eventually)\b"
         ),
     ),
