@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from core.capability import Artifact, LeaseLost
+from core.jobs.conditions import STATE_OF_NAMED
 from core.keys.principal import Principal
 from core.kit.blob import BlobInfo
 from core.kit.db import Executor
@@ -16,10 +17,10 @@ from core.kit.errors import NotFound
 
 _COLUMNS = "name, content_type, size_bytes, sha256, blob_key, attempt, created_at"
 # The fence is part of the statement. What a name had before is returned, so that its blob can be removed.
-_PUT = text("""
+_PUT = text(f"""
 WITH job AS (
   SELECT id, organization_id, project_id, attempt FROM jobs
-  WHERE id = :job AND attempt = :attempt AND state = 'running' FOR KEY SHARE
+  WHERE id = :job AND attempt = :attempt AND {STATE_OF_NAMED} = 'running' FOR KEY SHARE
 ), before AS (
   SELECT blob_key FROM job_artifacts WHERE job_id = :job AND name = :name
 )

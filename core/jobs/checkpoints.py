@@ -8,10 +8,14 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from core.capability import LeaseLost, StoredCheckpoint
+from core.jobs.conditions import STATE_OF_NAMED
 from core.jobs.repository import dump
 from core.kit.db import Database
 
-_OWNED = "SELECT organization_id FROM jobs WHERE id = :job_id AND attempt = :attempt AND state = 'running' FOR SHARE"
+_OWNED = (
+    "SELECT organization_id FROM jobs"
+    f" WHERE id = :job_id AND attempt = :attempt AND {STATE_OF_NAMED} = 'running' FOR SHARE"
+)
 
 _SAVE = text(f"""
 WITH job AS ({_OWNED})

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from core.audit.actions import AuditAction
 from core.capability import LeaseLost
+from core.jobs.conditions import STATE_OF_NAMED
 from core.jobs.records import Beat, Claim, Event
 from core.jobs.repository import COLUMNS, dump, to_record
 from core.jobs.states import JobState, Reason, Transition
@@ -30,7 +31,7 @@ WITH job AS (
     lease_expires_at = now() + make_interval(secs => CAST(:lease_seconds AS float8)),
     started_at = coalesce(started_at, now()),
     event_last = event_limit + 1, event_limit = event_limit + {EVENT_BLOCK}
-  WHERE id = :id AND state = 'queued' AND dispatched_at IS NOT NULL AND cancel_requested_at IS NULL
+  WHERE id = :id AND {STATE_OF_NAMED} = 'queued' AND dispatched_at IS NOT NULL AND cancel_requested_at IS NULL
     AND (reason IS DISTINCT FROM 'worker_lost' OR CAST(:alone AS boolean))
     AND (deadline_at IS NULL OR deadline_at > now())
   RETURNING jobs.*, old.event_last AS previous
@@ -43,23 +44,23 @@ SELECT {COLUMNS}, input, input_ref, event_limit, previous, now() AS claimed_at, 
 """)
 
 _POOL_IF_LOST = text(
-    "SELECT pool FROM jobs WHERE id = :id AND state = 'queued' AND reason = 'worker_lost'"
+    f"SELECT pool FROM jobs WHERE id = :id AND {STATE_OF_NAMED} = 'queued' AND reason = 'worker_lost'"
     " AND dispatched_at IS NOT NULL AND cancel_requested_at IS NULL"
 )
 
-_BEAT = text("""
+_BEAT = text(f"""
 UPDATE jobs SET lease_expires_at = now() + make_interval(secs => CAST(:lease_seconds AS float8))
 FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS int[])) AS held (id, attempt)
-WHERE jobs.id = held.id AND jobs.attempt = held.attempt AND jobs.state = 'running'
+WHERE jobs.id = held.id AND jobs.attempt = held.attempt AND {STATE_OF_NAMED} = 'running'
 RETURNING jobs.id, jobs.attempt, jobs.cancel_requested_at IS NOT NULL AS cancel_requested,
-  coalesce(caller_standing(jobs.organization_id, jobs.key_id, jobs.submitted_by) @> '{"ended": true}', false)
+  coalesce(caller_standing(jobs.organization_id, jobs.key_id, jobs.submitted_by) @> '{{"ended": true}}', false)
     AS is_caller_gone
 """)
 
-_KEEP = text("""
+_KEEP = text(f"""
 WITH job AS (
   UPDATE jobs SET event_last = CAST(:last AS bigint), event_limit = greatest(event_limit, CAST(:last AS bigint))
-  WHERE id = :id AND attempt = :attempt AND state = 'running'
+  WHERE id = :id AND attempt = :attempt AND {STATE_OF_NAMED} = 'running'
   RETURNING id, organization_id, attempt
 )
 INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
@@ -71,7 +72,7 @@ RETURNING created_at
 
 _MORE_IDS = text(
     f"UPDATE jobs SET event_limit = event_limit + {EVENT_BLOCK}"
-    " WHERE id = :id AND attempt = :attempt AND state = 'running' RETURNING event_limit"
+    f" WHERE id = :id AND attempt = :attempt AND {STATE_OF_NAMED} = 'running' RETURNING event_limit"
 )
 
 _ENDED = audited(
@@ -92,7 +93,7 @@ WITH job AS (
     run_at = CASE WHEN CAST(:delay_seconds AS float8) IS NULL THEN run_at
       ELSE now() + make_interval(secs => CAST(:delay_seconds AS float8)) END,
     event_last = CAST(:event_id AS bigint), event_limit = CAST(:event_id AS bigint)
-  WHERE id = :id AND attempt = :attempt AND state = 'running'
+  WHERE id = :id AND attempt = :attempt AND {STATE_OF_NAMED} = 'running'
   RETURNING jobs.*, old.worker AS worker_before
 ), {_ENDED}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
@@ -106,7 +107,7 @@ _RESUME = text(f"""
 WITH job AS (
   UPDATE jobs SET state = 'queued', reason = NULL, error = NULL, run_at = now(), dispatched_at = NULL,
     event_last = event_limit + 1, event_limit = event_limit + 1
-  WHERE id = :id AND state = 'waiting' AND reason = :reason
+  WHERE id = :id AND {STATE_OF_NAMED} = 'waiting' AND reason = :reason
   RETURNING jobs.*, old.event_last AS previous
 ), {_RESUMED}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)

@@ -15,10 +15,11 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.audit.actions import AuditAction
-from core.jobs.conditions import ACTIVE, DUE, IN_FLIGHT, OPEN_QUESTION
+from core.jobs.conditions import ACTIVE, DUE, IN_FLIGHT, OPEN_QUESTION, STATE_OF_NAMED
 from core.jobs.records import Event
 from core.jobs.states import Reason
 from core.jobs.trail import DISPATCHER, audited
+from core.kit.db import AVOID_SCANS
 
 # One lock for every dispatch decision: a project's limit spans pools, so two pools may not count at the same time.
 _DISPATCH_LOCK = 7_201_947
@@ -26,7 +27,8 @@ _DISPATCH_LOCK = 7_201_947
 # Nothing that is read under the lock is worth starting parallel workers for, which costs milliseconds: the planner
 # takes the few rows in flight for a third of the table.
 _LOCK = text(
-    f"SELECT set_config('max_parallel_workers_per_gather', '0', true), pg_advisory_xact_lock({_DISPATCH_LOCK})"
+    f"{AVOID_SCANS.text}, set_config('max_parallel_workers_per_gather', '0', true),"
+    f" pg_advisory_xact_lock({_DISPATCH_LOCK})"
 )
 
 # How many of a project's oldest due jobs are looked through for those of keys that have room, when one has none.
@@ -70,10 +72,13 @@ FROM limits LEFT JOIN api_keys ON limits.scope = 'key' AND api_keys.id = limits.
 WHERE kind = 'concurrent_jobs'
 """)
 
-_MARK = text(f"UPDATE jobs SET dispatched_at = now() WHERE id = ANY(CAST(:ids AS uuid[])) AND {DUE} RETURNING id")
+_MARK = text(
+    "UPDATE jobs SET dispatched_at = now()"
+    f" WHERE id = ANY(CAST(:ids AS uuid[])) AND {STATE_OF_NAMED} = 'queued' AND dispatched_at IS NULL RETURNING id"
+)
 _UNMARK = text(
     "UPDATE jobs SET dispatched_at = NULL"
-    " WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'queued' AND dispatched_at IS NOT NULL RETURNING id"
+    f" WHERE id = ANY(CAST(:ids AS uuid[])) AND {STATE_OF_NAMED} = 'queued' AND dispatched_at IS NOT NULL RETURNING id"
 )
 _UNCLAIMED = text(
     "SELECT id FROM jobs WHERE pool = :pool AND state = 'queued'"
@@ -86,14 +91,18 @@ _UNMARK_POOL = text(
 _TO_EVENT = "job_id, id, previous, type, attempt, data, created_at"
 
 
+# An array and a scalar subquery are looked up by their keys whatever the planner knows; IN, a join and EXISTS may
+# become a hash of every job.
+_IS_FOUND = "jobs.id = ANY(ARRAY(SELECT id FROM found))"
+
 # A child's end wakes its parent, for which the parent's row is needed. It is locked without waiting, or the child is
 # left for the next sweep; a parent that has ended, or is gone, is woken by nothing and needs no lock.
 _PARENTS = """parents AS (
-  SELECT id FROM jobs WHERE id IN (SELECT parent_id FROM found WHERE parent_id IS NOT NULL)
+  SELECT id FROM jobs WHERE id = ANY(ARRAY(SELECT parent_id FROM found WHERE parent_id IS NOT NULL))
   ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 )"""
-_PARENT_IS_HELD = """(found.parent_id IS NULL OR found.parent_id IN (SELECT id FROM parents)
-    OR NOT EXISTS (SELECT FROM jobs AS parent WHERE parent.id = found.parent_id AND parent.finished_at IS NULL))"""
+_PARENT_IS_HELD = """(jobs.parent_id IS NULL OR jobs.parent_id IN (SELECT id FROM parents)
+    OR coalesce((SELECT finished_at IS NOT NULL FROM jobs AS parent WHERE parent.id = jobs.parent_id), true))"""
 
 
 def _sweep(action: AuditAction, condition: str, outcome: str, event_type: str, event_data: str) -> str:
@@ -104,7 +113,7 @@ WITH found AS (
 ), {_PARENTS}, job AS (
   UPDATE jobs SET {outcome}, lease_expires_at = NULL, worker = NULL,
     event_last = event_limit + 1, event_limit = event_limit + 1
-  FROM found WHERE jobs.id = found.id AND {_PARENT_IS_HELD}
+  WHERE {_IS_FOUND} AND {_PARENT_IS_HELD}
   RETURNING jobs.*, old.event_last AS previous
 ), {audited(action, DISPATCHER, detail="jsonb_build_object('reason', reason)")}, released AS (
   SELECT ledger_release(array_agg(id)) AS done FROM job WHERE finished_at IS NOT NULL HAVING count(*) > 0
@@ -166,7 +175,7 @@ _TIMED_OUT = "jsonb_build_object('waited_for', 'input', 'timed_out', true)"
 # topped up, archived, or in its next period.
 _AFFORDABLE = text(f"""
 WITH found AS (
-  SELECT jobs.id FROM jobs LEFT JOIN reservations AS tree ON tree.root_job_id = jobs.root_id
+  SELECT id FROM jobs
   WHERE pool = :pool AND state = 'waiting' AND reason = '{Reason.BUDGET}'
     AND NOT EXISTS (
       SELECT FROM budgets LEFT JOIN budget_balances AS balance
@@ -174,12 +183,13 @@ WITH found AS (
       WHERE budgets.organization_id = jobs.organization_id AND budgets.archived_at IS NULL AND budgets.hard
         AND budgets.scope_id IN (jobs.organization_id, jobs.project_id, jobs.key_id)
         AND coalesce(balance.spent_usd + balance.reserved_usd, 0) + CAST(jobs.error ->> 'wanted_usd' AS numeric)
-          - coalesce(tree.held_usd - tree.committed_usd, 0) > budgets.limit_usd)
-  ORDER BY id LIMIT 500 FOR UPDATE OF jobs SKIP LOCKED
+          - coalesce((SELECT held_usd - committed_usd FROM reservations WHERE root_job_id = jobs.root_id), 0)
+          > budgets.limit_usd)
+  ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
 ), job AS (
   UPDATE jobs SET state = 'queued', reason = NULL, error = NULL, run_at = now(), dispatched_at = NULL,
     event_last = event_limit + 1, event_limit = event_limit + 1
-  FROM found WHERE jobs.id = found.id
+  WHERE {_IS_FOUND}
   RETURNING jobs.*, old.event_last AS previous
 ), {audited(AuditAction.JOB_RESUME, DISPATCHER, detail="jsonb_build_object('waited_for', 'budget')")}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
@@ -193,8 +203,8 @@ SELECT {_TO_EVENT} FROM event
 # A question whose time is up: the job goes on without an answer.
 _UNANSWERED = text(f"""
 WITH found AS (
-  SELECT jobs.id FROM jobs WHERE pool = :pool AND state = 'waiting' AND reason = '{Reason.INPUT}'
-    AND id IN (SELECT job_id FROM job_questions WHERE {OPEN_QUESTION} AND due_at <= now())
+  SELECT id FROM jobs WHERE pool = :pool AND {STATE_OF_NAMED} = 'waiting' AND reason = '{Reason.INPUT}'
+    AND id = ANY(ARRAY(SELECT job_id FROM job_questions WHERE {OPEN_QUESTION} AND due_at <= now()))
   ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
 ), closed AS (
   UPDATE job_questions SET timed_out_at = now() FROM found
@@ -203,7 +213,7 @@ WITH found AS (
 ), job AS (
   UPDATE jobs SET state = 'queued', reason = NULL, error = NULL, run_at = now(), dispatched_at = NULL,
     event_last = event_limit + 1, event_limit = event_limit + 1
-  FROM found WHERE jobs.id = found.id AND jobs.id IN (SELECT job_id FROM closed)
+  WHERE {_IS_FOUND} AND jobs.id IN (SELECT job_id FROM closed)
   RETURNING jobs.*, old.event_last AS previous
 ), {audited(AuditAction.JOB_RESUME, DISPATCHER, detail=_TIMED_OUT)}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
@@ -216,8 +226,8 @@ SELECT {_TO_EVENT} FROM event
 """)
 
 # Nobody waits any more for the child of a job that has ended, or was asked to end.
-_PARENT_IS_ENDING = """EXISTS (SELECT FROM jobs AS parent WHERE parent.id = jobs.parent_id
-  AND (parent.finished_at IS NOT NULL OR parent.cancel_requested_at IS NOT NULL))"""
+_PARENT_IS_ENDING = """(SELECT parent.finished_at IS NOT NULL OR parent.cancel_requested_at IS NOT NULL
+  FROM jobs AS parent WHERE parent.id = jobs.parent_id)"""
 _ORPHANED = text(
     _sweep(
         AuditAction.JOB_STOP,
@@ -233,7 +243,7 @@ WITH found AS (
     AND cancel_requested_at IS NULL AND {_PARENT_IS_ENDING}
   ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
 )
-UPDATE jobs SET cancel_requested_at = now() FROM found WHERE jobs.id = found.id RETURNING jobs.id
+UPDATE jobs SET cancel_requested_at = now() WHERE {_IS_FOUND} RETURNING jobs.id
 """)
 
 _DEPTH = text(f"""
@@ -336,6 +346,7 @@ def mark_dispatched(session: Session, ids: Sequence[UUID]) -> list[UUID]:
 
 def unmark_dispatched(session: Session, ids: Sequence[UUID]) -> int:
     """Make jobs due again whose message is gone; returns how many."""
+    session.execute(AVOID_SCANS)
     return len(session.execute(_UNMARK, {"ids": sorted(ids)}).all())
 
 
@@ -354,6 +365,7 @@ def sweep(session: Session, pool: str) -> list[Event]:
 
     Returns the kept events.
     """
+    session.execute(AVOID_SCANS)
     return [
         Event(*tuple(row)[:7])
         for statement in (_EXPIRE, _STOP, _RECOVER, _ABANDON, _AFFORDABLE, _UNANSWERED, _ORPHANED)
@@ -363,6 +375,7 @@ def sweep(session: Session, pool: str) -> list[Event]:
 
 def stop_orphans(session: Session, pool: str) -> list[UUID]:
     """Ask running jobs to stop whose parent has ended, or was asked to; returns them."""
+    session.execute(AVOID_SCANS)
     return list(session.execute(_STOP_ORPHANS, {"pool": pool}).scalars())
 
 

@@ -38,7 +38,13 @@ _ASSUME = text(
 )
 # The hot statements are prepared once a connection. On partitioned tables Postgres finds custom plans cheaper and plans
 # anew at every execution, which costs more than the statement; partitions are pruned at execution all the same.
-_ASSUME_HOT = text(f"{_ASSUME.text}, set_config('plan_cache_mode', 'force_generic_plan', true)")
+#
+# A plan that was made while a table was new is kept while it grows, until something analyzes it. Without statistics, or
+# rows, reading all of it looks cheapest, so that is left to those who ask for all.
+_NO_SCANS = "set_config('enable_seqscan', 'off', true)"
+_ASSUME_HOT = text(f"{_ASSUME.text}, set_config('plan_cache_mode', 'force_generic_plan', true), {_NO_SCANS}")
+# The same for the rest of a session's transaction, where what it executes is planned by keys.
+AVOID_SCANS = text(f"SELECT {_NO_SCANS}")
 # A statement and its parameters.
 Step = tuple[TextClause, Mapping[str, Any]]
 _REFUSED_VALUE = ("22", "54")

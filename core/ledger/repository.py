@@ -16,9 +16,10 @@ from core.ledger.records import CallIdentity, Entry, LostCall, Settlement
 _RESERVE = text("SELECT ledger_reserve(:job, :organization, :project, :key, :amount, :cap)")
 
 # The fence is part of the statement: a call that no running attempt owns is not begun, and returns no row.
+# The cast is explained at `core.jobs.conditions.STATE_OF_NAMED`.
 _BEGIN = text("""
 WITH owned AS (
-  SELECT id FROM jobs WHERE id = :job AND attempt = :attempt AND state = 'running' FOR NO KEY UPDATE
+  SELECT id FROM jobs WHERE id = :job AND attempt = :attempt AND CAST(state AS text) = 'running' FOR NO KEY UPDATE
 )
 SELECT ledger_begin_call(:job, :attempt, :call, :bound, :provider, :model, :version, :step) FROM owned
 """)
@@ -37,14 +38,17 @@ FROM settled WHERE jobs.id = :job AND settled.changed
 RETURNING jobs.cost_usd
 """)
 
-# What the sweep would settle at its bound: calls whose attempt runs no more.
+# What the sweep would settle at its bound: calls whose attempt runs no more. By OFFSET 0 and scalar subqueries, what
+# is few is looked up by its key also where the planner has no statistics, never joined to a whole month.
 _LOST = text("""
 SELECT pending.job_id, pending.attempt, pending.call, pending.organization_id, pending.bound_usd, intent.provider,
   intent.model
 FROM open_calls AS pending
-JOIN ledger_entries AS intent ON intent.job_id = pending.job_id AND intent.attempt = pending.attempt
-  AND intent.call = pending.call AND intent.entry = 0
-LEFT JOIN jobs ON jobs.id = pending.job_id
+CROSS JOIN LATERAL (
+  SELECT provider, model FROM ledger_entries AS entry
+  WHERE entry.job_id = pending.job_id AND entry.attempt = pending.attempt AND entry.call = pending.call
+    AND entry.entry = 0 OFFSET 0) AS intent
+LEFT JOIN LATERAL (SELECT id, state, attempt FROM jobs WHERE id = pending.job_id OFFSET 0) AS jobs ON true
 WHERE pending.opened_at < now() - make_interval(secs => :grace_seconds)
   AND (jobs.id IS NULL OR jobs.state <> 'running' OR jobs.attempt <> pending.attempt)
 ORDER BY pending.job_id, pending.attempt, pending.call LIMIT :most
@@ -52,8 +56,8 @@ ORDER BY pending.job_id, pending.attempt, pending.call LIMIT :most
 _SWEEP = text("SELECT ledger_sweep(:grace_seconds, :most)")
 _RELEASE_ENDED = text("""
 SELECT ledger_release(ARRAY(
-  SELECT reservations.root_job_id FROM reservations JOIN jobs ON jobs.id = reservations.root_job_id
-  WHERE jobs.finished_at IS NOT NULL ORDER BY 1 LIMIT :most))
+  SELECT root_job_id FROM reservations
+  WHERE (SELECT finished_at IS NOT NULL FROM jobs WHERE id = root_job_id) ORDER BY 1 LIMIT :most))
 """)
 _CORRECT = text("SELECT ledger_correct(:job, :attempt, :call, :amount, :reason)")
 

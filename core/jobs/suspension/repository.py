@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from core.jobs.conditions import ACTIVE, OPEN_QUESTION
+from core.jobs.conditions import ACTIVE, OPEN_QUESTION, STATE_OF_NAMED
 from core.jobs.records import Event, JobRecord
 from core.jobs.repository import COLUMNS, VISIBLE, dump, to_record, visible_to
 from core.jobs.states import JobState
@@ -42,7 +42,7 @@ _LOCK_JOB = text(f"SELECT {COLUMNS} FROM jobs WHERE id = :id AND {VISIBLE} FOR U
 # What is left counts the whole tree below the parent; the reservation's own cap is looked at when a call is made.
 _LOCK_PARENT = text(f"""
 WITH RECURSIVE parent AS (
-  SELECT * FROM jobs WHERE id = :id AND attempt = :attempt AND state = 'running' FOR NO KEY UPDATE
+  SELECT * FROM jobs WHERE id = :id AND attempt = :attempt AND {STATE_OF_NAMED} = 'running' FOR NO KEY UPDATE
 ), line AS (
   SELECT id, parent_id, 0 AS depth FROM jobs WHERE id = :id
   UNION ALL SELECT jobs.id, jobs.parent_id, line.depth + 1 FROM line JOIN jobs ON jobs.id = line.parent_id
