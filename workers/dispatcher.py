@@ -131,7 +131,9 @@ class PoolDispatcher:
         """The broker lost its data: everything it held is due again."""
         with self._database.system() as session:
             count = queue.unmark_pool(session, self.pool)
-        _log.warning("broker_lost_data", pool=self.pool, count=count)
+        # A new or emptied broker that held nothing of ours has lost nothing.
+        if count:
+            _log.warning("broker_lost_data", pool=self.pool, count=count)
 
     def _read_concurrency(self, session: Session) -> queue.Concurrency:
         # What is in flight is counted every time, under the lock; what is allowed may be a second old.

@@ -14,6 +14,7 @@ import redis
 from celery import signals
 from celery.worker import state
 
+from core.kit import scratch
 from core.kit.logging import configure_logging, get_logger
 from core.kit.metrics import serve_metrics
 from core.kit.redis import connect
@@ -105,6 +106,8 @@ def main(
     for name in ("celery.worker.strategy", "celery.worker.request", "celery.app.trace", "celery.pool"):
         logging.getLogger(name).setLevel(logging.WARNING)
     configure_tracing(settings, service=f"worker-{pool.name}")
+    # What a worker that was killed left of the files of its jobs.
+    scratch.sweep()
     metrics = serve_metrics(settings.metrics_port) if settings.metrics_port else None
     presence = Presence(pool, settings)
     retiring = threading.Event()

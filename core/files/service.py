@@ -25,6 +25,7 @@ from core.kit.blob import BlobStore
 from core.kit.db import Database, Executor
 from core.kit.errors import PayloadTooLarge, Unprocessable
 from core.kit.ids import FILE, UPLOAD, encode, new_id
+from core.kit.scratch import scratch_folder
 from core.kit.settings import Settings
 
 NAME_MAX_CHARACTERS = 255
@@ -202,8 +203,8 @@ class FileService:
 @contextmanager
 def local_copy(blobs: BlobStore, file: FileRecord) -> Iterator[Path]:
     """The file's content as a file of this machine, for the time of the block. Raises `BlobNotFound`."""
-    with tempfile.TemporaryDirectory(prefix="waybill-file-") as folder:
-        path = Path(folder) / "content"
+    with scratch_folder() as folder:
+        path = folder / "content"
         with path.open("wb") as written:
             for chunk in blobs.open(file.blob_key):
                 written.write(chunk)

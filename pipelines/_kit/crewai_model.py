@@ -2,26 +2,35 @@
 
 What can go wrong behind the gateway leaves the crew as a BaseException: CrewAI tries an Exception again at three
 places, and each of them would multiply the retries that the gateway has made already. `run_crew` turns it back.
+
+CrewAI keeps the tasks and outputs of every crew in an SQLite file, for its command ``crewai replay``; `JobCrew` keeps
+nothing. What CrewAI may still write goes to a folder of this process (`core.kit.scratch`).
 """
 
 import json
 import os
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from core.kit.scratch import process_folder
 
 # Before the import: otherwise it asks for its version and reports to its makers, and waits for both.
 os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("CREWAI_DISABLE_TRACKING", "true")
 os.environ.setdefault("CREWAI_TRACING_ENABLED", "false")
 os.environ.setdefault("CREWAI_DISABLE_VERSION_CHECK", "true")
-os.environ.setdefault("CREWAI_STORAGE_DIR", str(Path(tempfile.gettempdir()) / "waybill-crews"))
+# An absolute path also keeps it from naming a folder in the user's data directory after the working directory.
+os.environ["CREWAI_STORAGE_DIR"] = str(process_folder() / "crewai")
 
 from crewai import Crew
 from crewai.events.types.llm_events import LLMCallType
 from crewai.llms.base_llm import BaseLLM, llm_call_context
-from pydantic import BaseModel, ConfigDict, Field
+from crewai.utilities.task_output_storage_handler import TaskOutputStorageHandler
+from crewai_core.lock_store import set_lock_backend
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from core.capability import JobInterrupted
 from core.gateway.models import ChatRequest, Message, Part, Role, Text, ToolCall, ToolResult
@@ -29,6 +38,49 @@ from core.kit.errors import CapabilityFailure
 from core.kit.json_values import loads_foreign
 from pipelines._kit.job_models import JobModels
 from pipelines._kit.tool_format import read_content, read_tool_choice, read_tools
+
+_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
+@contextmanager
+def _lock(name: str, *, timeout: float = 120.0) -> Iterator[None]:
+    if not _locks[name].acquire(timeout=timeout):
+        raise TimeoutError(f"another thread has held {name} for {timeout:.0f} s")
+    try:
+        yield
+    finally:
+        _locks[name].release()
+
+
+# CrewAI would lock what it shares with other processes in our Redis, outside our prefix, or by files in the shared
+# temp folder. Nothing is shared here.
+set_lock_backend(_lock)
+
+
+class _KeepsNothing(TaskOutputStorageHandler):
+    """Where a crew's outputs would be stored for a replay. Durability is the job's: a new attempt begins again."""
+
+    def __init__(self) -> None:
+        pass
+
+    def update(self, task_index: int, log: dict[str, Any]) -> None:
+        """Discard an output."""
+
+    def add(self, *_: Any, **__: Any) -> None:
+        """Discard an output."""
+
+    def reset(self) -> None:
+        """Nothing is stored."""
+
+    def load(self) -> list[dict[str, Any]] | None:
+        """Nothing is stored."""
+        return None
+
+
+class JobCrew(Crew):
+    """A crew that writes nothing to disk."""
+
+    _task_output_handler: TaskOutputStorageHandler = PrivateAttr(default_factory=_KeepsNothing)
 
 
 class CallFailed(JobInterrupted):
@@ -158,8 +210,13 @@ class GatewayLLM(BaseLLM):
         )
 
 
-def run_crew(crew: Crew, inputs: Mapping[str, Any] | None = None) -> Any:
-    """``crew.kickoff(inputs)``. Raises the gateway's failures as they are (`CapabilityFailure`)."""
+def run_crew(crew: JobCrew, inputs: Mapping[str, Any] | None = None) -> Any:
+    """``crew.kickoff(inputs)``.
+
+    Raises the gateway's failures as they are (`CapabilityFailure`), and `TypeError` for a crew that stores its outputs.
+    """
+    if not isinstance(crew, JobCrew):
+        raise TypeError("make this crew with pipelines._kit.crewai_model.JobCrew: crewai.Crew writes payloads to disk")
     try:
         return crew.kickoff(inputs=dict(inputs or {}))
     except CallFailed as failed:

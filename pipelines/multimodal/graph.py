@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol, TypedDict
 
 from langgraph.graph import END, START
 
 from core.capability import JobContext, UploadedFile
 from core.gateway.calls import JobModels
+from core.kit.scratch import scratch_folder
 from pipelines._kit.graph import Graph, GraphRunner, add_step, new_graph
 from pipelines._kit.resources import get_gateway
 from pipelines.multimodal import concluding, pictures
@@ -144,20 +144,20 @@ class Understand:
         if not pages or not concluding.sees(models):
             yield []
             return
-        with TemporaryDirectory(prefix="waybill-") as kept:
+        with scratch_folder() as kept:
             found: list[Path] = []
             for number, part in enumerate(pages[:_SEEN_PAGES_MAX]):
                 with _opened(ctx, part["file"]) as (file, folder):
                     page = _rendered(file, part["kind"], [part["page"]], folder, ctx)[0]
-                    found.append(pictures.seen(folder / page["file"]).rename(Path(kept) / f"{number}.jpg"))
+                    found.append(pictures.seen(folder / page["file"]).rename(kept / f"{number}.jpg"))
             yield found
 
 
 @contextmanager
 def _opened(ctx: JobContext, file_id: str) -> Iterator[tuple[UploadedFile, Path]]:
     """The file, and a folder of its own for what the sandbox makes of it."""
-    with ctx.open_file(file_id) as file, TemporaryDirectory(prefix="waybill-") as folder:
-        yield file, Path(folder)
+    with ctx.open_file(file_id) as file, scratch_folder() as folder:
+        yield file, folder
 
 
 def _rendered(

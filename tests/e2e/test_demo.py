@@ -125,7 +125,9 @@ def test_interrupted_then_whole_then_again(tmp_path: Path) -> None:
     assert re.search(r"\[\d\] claims-and-liability-policy\.pdf, page \d", whole.stdout)
     assert re.search(r"^running \(attempt 1\) +█", whole.stdout, flags=re.MULTILINE)
     assert "No sentence in these documents clearly answers this question." in whole.stdout
-    assert re.search(r"cost: \$0\.00 +[\d,]+ tokens in", whole.stdout)
+    # Every model has a price here, so no cost is nothing.
+    assert re.search(r"cost: \$0\.0000\d+ +[\d,]+ tokens in", whole.stdout)
+    assert "killed the worker that runs it" in whole.stdout
     assert "it asks a person: May 84.20 EUR be moved" in whole.stdout
     assert "We have refunded 84.20 EUR" in whole.stdout
     assert re.search(r"Docs +http://127\.0\.0\.1:\d+/docs", whole.stdout)
@@ -146,13 +148,11 @@ def test_interrupted_then_whole_then_again(tmp_path: Path) -> None:
     assert {name: job["state"] for name, job in services.items()} == dict.fromkeys(services, "succeeded")
     # The first run moved the money; the company's system does not move it twice.
     assert services["customer_operations.resolve"]["result"]["decision"] == "refund_made_before"
-    steps = next(line for line in whole.stdout.splitlines() if "langgraph:" in line)
-    assert "crewai:" in steps
+    attempts = re.findall(r"^attempt (\d+): (.+)$", whole.stdout, flags=re.MULTILINE)
+    assert len(attempts) > 1
+    assert "crewai:" in attempts[-1][1]
     assert set(services) == {"customer_operations.resolve", "multimodal.understand", "research.report"}
     assert "19.90" in services["multimodal.understand"]["result"]["answer"]
-    written = report["written"]
-    assert written["state"] in {"cancelled", "succeeded"}
-    assert [(used["model"], used["output_tokens"] > 0) for used in written["usage"]][-1] == ("local/smollm2", True)
     nothing_left(home)
 
 

@@ -14,7 +14,8 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from core.kit.settings import Settings
 
-_ORGANIZATION, _PROJECT, _KEY_NAME, _APPROVER_NAME = "local", "demo", "waybill demo", "waybill demo, approver"
+# An organization of its own: its prices are no one else's.
+_ORGANIZATION, _PROJECT, _KEY_NAME, _APPROVER_NAME = "demo", "demo", "waybill demo", "waybill demo, approver"
 _KEY_LIFE = timedelta(hours=1)
 
 
@@ -28,6 +29,8 @@ class Place:
     flower_password: str
     is_ours: bool
     tend: Callable[[], None]
+    # Ends the worker of a pool by SIGKILL and returns its process id; None on a stack that is somebody else's.
+    kill_worker: "Callable[[str], int] | None"
 
 
 def find_corpus() -> Path:
@@ -65,7 +68,9 @@ def open_place(output: Output, *, api_port: int | None, flower: bool) -> Iterato
     with Stack(settings, flower=flower, api_port=api_port, report=report) as stack:
         found = stack.running
         assert found is not None
-        yield Place(found.settings, found.url, found.flower_url, found.flower_password, True, stack.tend)
+        yield Place(
+            found.settings, found.url, found.flower_url, found.flower_password, True, stack.tend, stack.kill_worker
+        )
         output.note("ending what the demo started")
 
 
@@ -86,8 +91,8 @@ def make_key(settings: "Settings", *, approves: bool = False) -> str:
                 organization=_ORGANIZATION,
                 project=_PROJECT,
                 name=_APPROVER_NAME if approves else _KEY_NAME,
-                # The demo lets another model answer for a moment.
-                scopes=("jobs:answer",) if approves else (*WORKING_SCOPES, "models:promote"),
+                # The demo prices the models that run here.
+                scopes=("jobs:answer",) if approves else (*WORKING_SCOPES, "prices:read", "prices:write"),
                 expires_in=_KEY_LIFE,
             )
     finally:
@@ -101,7 +106,7 @@ def _of_running(settings: "Settings", url: str) -> Place:
     has_flower = settings.flower_port and not is_free("127.0.0.1", settings.flower_port)
     flower_url = f"http://127.0.0.1:{settings.flower_port}" if has_flower else None
     password = settings.flower_password.get_secret_value() if settings.flower_password else ""
-    return Place(settings, url, flower_url, password, False, _leave_alone)
+    return Place(settings, url, flower_url, password, False, _leave_alone, None)
 
 
 def _leave_alone() -> None:

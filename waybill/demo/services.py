@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 RESOLVE, UNDERSTAND, REPORT = "customer_operations.resolve", "multimodal.understand", "research.report"
 TERMINAL = frozenset({"succeeded", "failed", "cancelled", "expired", "rejected"})
 _PAUSE_SECONDS = 0.2
+_AGENT = "crewai:"
 _RESEARCH = "How are damaged parcels claimed, and how many stops may a delivery van tour have?"
 
 
@@ -48,7 +49,7 @@ class Services:
             UNDERSTAND: self._understand,
             REPORT: self._report,
         }
-        for number, (capability, show) in enumerate(shows.items(), start=6):
+        for number, (capability, show) in enumerate(shows.items(), start=5):
             if capability not in self._offered:
                 self._head(f"{number}. {capability}", "left out: no worker here offers it")
                 continue
@@ -64,7 +65,7 @@ class Services:
         if not file.is_file():
             return None
         asked = json.loads(file.read_text(encoding="utf-8"))
-        self._head("6. A customer's message, resolved", f"“{asked['message']}”")
+        self._head("5. A customer's message, resolved", f"“{asked['message']}”")
         job = self._submit(RESOLVE, {**asked, "knowledge_base": self._base})
         job = self._until(job, waits=True)
         for question in job.questions:
@@ -90,7 +91,7 @@ class Services:
         if not file.is_file():
             return None
         question = "What is the total?"
-        self._head("7. A picture, understood", f"{file.name}: {question}")
+        self._head("6. A picture, understood", f"{file.name}: {question}")
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         uploaded = self._client.files.upload(file, content_type=kind)
         job = self._until(self._submit(UNDERSTAND, {"files": [uploaded.id], "question": question}))
@@ -103,14 +104,31 @@ class Services:
         return self._end(job)
 
     def _report(self) -> "Job | None":
-        self._head("8. A report, researched by a crew inside a graph", _RESEARCH)
+        self._head("7. A report, researched by a crew inside a graph; its worker is killed on the way", _RESEARCH)
         job = self._submit(REPORT, {"question": _RESEARCH, "knowledge_bases": [self._base], "sub_questions": 3})
-        job = self._until(job)
+        steps: dict[int, dict[str, None]] = {}
+        killed = False
+        for event in self._client.jobs.events(job.id, on_alive=self._place.tend):
+            step = str(event.data.get("step", ""))
+            if step:
+                steps.setdefault(event.attempt or 1, {})[step] = None
+            if step.startswith(_AGENT) and not killed:
+                killed = self._kill_worker(job)
+        job = self._client.jobs.get(job.id)
+        for attempt, taken in steps.items():
+            self._output.show(f"attempt {attempt}: {', '.join(taken)}")
         if job.result:
-            steps = sorted({event.data["step"] for event in self._client.jobs.events(job.id) if "step" in event.data})
-            self._output.show(f"steps: {', '.join(steps)}")
             self._output.show(f"left behind: {', '.join(each.name for each in self._client.files.artifacts(job.id))}")
         return self._end(job)
+
+    def _kill_worker(self, job: "Job") -> bool:
+        if self._place.kill_worker is not None:
+            pid = self._place.kill_worker(job.capability.partition(".")[0])
+            self._output.show(
+                f"killed the worker that runs it (SIGKILL to process {pid}); when its lease of"
+                f" {self._place.settings.lease_seconds:.0f} s ends, the next attempt resumes where it was"
+            )
+        return True
 
     def _submit(self, capability: str, asked: dict[str, Any]) -> "Job":
         return self._client.jobs.submit(capability, asked, priority="high", metadata=self._label)

@@ -167,6 +167,18 @@ class Stack:
         with self._counting():
             self._tend()
 
+    def kill_worker(self, pool: str) -> int:
+        """End a pool's worker by SIGKILL, its whole process group, as a lost machine would; returns its process id.
+
+        `tend` starts it again. Raises `StackError` when the pool has no worker that runs.
+        """
+        for process in self._children:
+            pid = process.pid
+            if process.child.name == f"worker-{pool}" and pid is not None:
+                os.killpg(pid, signal.SIGKILL)
+                return pid
+        raise StackError(f"no worker of the pool {pool} runs here")
+
     def stop(self) -> None:
         """End everything, children before servers. Does nothing when nothing runs."""
         if not self._is_started:

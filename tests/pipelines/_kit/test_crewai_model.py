@@ -1,4 +1,3 @@
-import os
 import time
 from typing import Any
 
@@ -20,16 +19,15 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module", autouse=True)
-def crews(tmp_path_factory: pytest.TempPathFactory) -> None:
-    os.environ["CREWAI_STORAGE_DIR"] = str(tmp_path_factory.mktemp("crews"))
+def crews() -> None:
     pytest.importorskip("crewai")
 
 
 def make_crew(models: OneProvider, *tools: Any, on_text: Any = None) -> Any:
     """Two agents, each with a model object of its own, and a task each."""
-    from crewai import Agent, Crew, Task
+    from crewai import Agent, Task
 
-    from pipelines._kit.crewai_model import GatewayLLM
+    from pipelines._kit.crewai_model import GatewayLLM, JobCrew
 
     agents = [
         Agent(
@@ -43,7 +41,7 @@ def make_crew(models: OneProvider, *tools: Any, on_text: Any = None) -> Any:
         for role in ("researcher", "editor")
     ]
     tasks = [Task(description=f"Do it, {agent.role}.", expected_output="A line.", agent=agent) for agent in agents]
-    return Crew(agents=agents, tasks=tasks, memory=False, verbose=False)
+    return JobCrew(agents=agents, tasks=tasks, memory=False, verbose=False)
 
 
 def test_a_crew_of_two_tasks_is_metered_like_the_bill() -> None:
