@@ -136,7 +136,7 @@ class ChatInput(_Strict):
     )
     temperature: float = Field(1.0, ge=0, le=2, description="0 always takes the likeliest word; higher ones vary more.")
 
-    options: ChatOptions = Field(default_factory=ChatOptions)
+    options: ChatOptions = Field(default_factory=ChatOptions, description="What else the provider is to be told.")
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

@@ -85,7 +85,7 @@ def test_any_json_in_an_event_can_be_read(client: httpx.Client, run: Run, value:
     job = run(value=value, where="event")
     assert job["state"] == "succeeded", job
     events = client.get(f"/v1/jobs/{job['id']}/events").text
-    [said] = [json.loads(line[6:]) for line in events.splitlines() if line.startswith("data: ") and "echo.said" in line]
+    [said] = [json.loads(line[6:]) for line in events.split("\n") if line.startswith("data: ") and "echo.said" in line]
     assert json.dumps(said["data"]["value"]) == json.dumps(value)
 
 

@@ -94,7 +94,7 @@ def test_what_a_key_asked_for_before_it_expired_or_was_rotated_is_done(settings:
 def test_a_person_who_was_removed_or_lost_a_role_asks_for_nothing_more(settings: Settings) -> None:
     key = issue_key(settings)
     staying, leaving, demoted = (new_id() for _ in range(3))
-    with caller(settings, key) as tenant, dispatcher(settings), worker(settings):
+    with caller(settings, key) as tenant:
         with tenant.database.system() as session:
             for member in (staying, demoted):
                 session.execute(
@@ -106,10 +106,11 @@ def test_a_person_who_was_removed_or_lost_a_role_asks_for_nothing_more(settings:
                 )
         person = replace(tenant.principal, key_id=None, scopes=Role.DEVELOPER.scopes, actor_kind="user", actor_id=None)
         jobs = []
-        for member in (staying, leaving):
-            tenant.principal = replace(person, actor_id=encode(MEMBER, member))
-            [job] = tenant.wait(tenant.submit())
-            jobs.append((job.state, code_of(job)))
+        with dispatcher(settings), worker(settings):
+            for member in (staying, leaving):
+                tenant.principal = replace(person, actor_id=encode(MEMBER, member))
+                [job] = tenant.wait(tenant.submit())
+                jobs.append((job.state, code_of(job)))
         assert jobs == [(JobState.SUCCEEDED, None), (JobState.FAILED, "not_a_member")]
         tenant.principal = replace(person, actor_id=encode(MEMBER, demoted))
         job_id = tenant.submit()

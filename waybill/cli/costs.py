@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,7 +11,9 @@ from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
 from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output, open_stdout
-from waybill.client.models import CostLine, CostTotal
+
+if TYPE_CHECKING:
+    from waybill.client.models import CostLine, CostTotal
 
 app = typer.Typer(no_args_is_help=True, help="See what was spent, and charge it back.", epilog=EPILOG)
 
@@ -131,7 +133,7 @@ def _write(pieces: Iterable[bytes], target: Path | None) -> None:
         ) from error
 
 
-def _amount(line: CostLine | CostTotal) -> str:
+def _amount(line: "CostLine | CostTotal") -> str:
     if line.amount_usd is None:
         return "not priced"
     return f"{line.amount_usd} + {line.unpriced_calls} not priced" if line.unpriced_calls else str(line.amount_usd)

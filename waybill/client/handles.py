@@ -145,6 +145,11 @@ class JobHandle:
         return self.record.cost_usd
 
     @property
+    def priced(self) -> bool:
+        """Whether everything it used has a price. If not, it cost more than `cost_usd` says."""
+        return self.record.priced
+
+    @property
     def children_cost_usd(self) -> Decimal:
         """What the jobs below it have cost."""
         return self.record.children_cost_usd

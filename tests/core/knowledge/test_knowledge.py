@@ -19,6 +19,9 @@ from core.knowledge import retrieval
 from core.knowledge.records import DocumentRecord, KnowledgeBase, NewChunk
 from core.knowledge.service import KnowledgeService
 
+# The planner's statistics are the whole table's: others' rows would be in them.
+pytestmark = pytest.mark.own_database
+
 SERVICE = KnowledgeService()
 
 
