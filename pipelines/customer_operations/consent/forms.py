@@ -112,6 +112,12 @@ OBJECTS = {
         " report"
     ),
 }
+# What can follow an order that is to be cancelled. After any other word it is not the order that ends: "the order's updates".
+AFTER_ORDER = re.compile(
+    _words(
+        "xorder order number nr no please kindly now for as because and or since so but immediately asap today thanks thank at it is was has we i you which that who with before again right straight away if when unless once until in on out off altogether completely entirely to of then instead too also already placed booked made ordered sent due the my our me us they he she not would could can will without while after label parcel shipment booking package everything urgently quickly this soon sir madam yes cheers regards kind best first second one all whole there here just what by"
+    )
+)
 FOREIGN = re.compile(
     r"\b(?:transactions?|pin|atm|purchase|item|restaurant|personal|top up|withdrawal|products?|debit card|stolen|subscription|newsletter|account|ticket for|bus|train|flight|transfer|card|top-up|phone|email|mail|request|"
     r"review|appointment|meeting|password|insurance|hotel|copy|invoice|receipt|confirmation|information|info|details|"
@@ -392,7 +398,7 @@ SHORT_WORDS = frozenset(
     ]
 )
 CONTENT = re.compile(
-    r"\b(?:apologi[sz]ed|(?:was|were|is|are) (?:very |really |so |all |both )?(?:kind|friendly|lovely|fine|correct|great|happy|relaxed)|"
+    r"\b(?:apologi[sz]ed|(?:i|we) (?:do |must |sincerely )?apologi[sz]e|(?:was|were|is|are) (?:very |really |so |all |both )?(?:kind|friendly|lovely|fine|correct|great|happy|relaxed)|"
     r"no hard feelings|just so you know|for your (?:information|statistics|records)|fyi|(?:only|just) (?:informing|telling|saying|wanted to say|to say)|"
     r"not (?:complaining|a complaint)|no complaint|do not (?:want|need|wish) (?:to )?(?:complain|a complaint|a claim|to claim|an investigation|a ticket)|"
     r"(?:no|without any) (?:need|reason|wish) (?:to|for)|forgiven|forgive)\b"
@@ -407,6 +413,10 @@ WITH_PLEASE = (
     r"\b(?:can|could|may) (?:i|we) {adverbs}(?:get|have|receive|claim) (?:\w+ ){{0,3}}{named}\b",
     r"\b(?:can|could) (?:xorder|it|this|the \w+|my \w+) (?:please )?be (?:\w+ )?{named}\b",
     r"\bshould be (?:\w+ )?{named}\b",
+)
+ADDRESS_WITH_PLEASE = (
+    r"\b(?:can|could|may) (?:xorder|it|this|(?:the|my|our) \w+(?: xorder)?) (?:please )?(?:go|come|be \w+) (?:\w+ )?to\b",
+    r"^(?:please )?(?:new|changed) (?:delivery )?address\b(?! (?:is|was|change|request|form|fee))",
 )
 _MUST = r"\b(?:must|needs to|need to|has to|have to) be (?:\w+ )?{named}\b"
 STATED = {

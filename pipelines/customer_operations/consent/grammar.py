@@ -7,11 +7,14 @@ the program on the other. A form that is on neither list is no request.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from pipelines.customer_operations.consent.forms import (
+    ADDRESS_WITH_PLEASE,
     ADVERB_WORDS,
     ADVERBS,
+    AFTER_ORDER,
     ASKING_WORDS,
     ASKS_FOR_ANSWER,
     BACK,
@@ -40,6 +43,7 @@ from pipelines.customer_operations.consent.forms import (
     Action,
     Against,
 )
+from pipelines.customer_operations.consent.frames import plain_deed, wanted_now, without_tag
 from pipelines.customer_operations.consent.objections import EVERYWHERE, IN_SENTENCE
 from pipelines.customer_operations.consent.own_words import Sentence
 
@@ -72,6 +76,9 @@ _RANK = tuple(Against)
 def find_requests(text: str, said: Sequence[Sentence], action: Action) -> Found:
     """What `text`, an own text in the sentences `said`, has for and against a request for `action`."""
     polite = [_made_polite(sentence) for sentence in said]
+    for number, (sentence, following) in enumerate(pairwise(polite)):
+        clauses = tuple(wanted_now(clause, following.plain) for clause in sentence.clauses)
+        polite[number] = replace(sentence, clauses=clauses)
     against = _everywhere(text, polite)
     asked: list[str] = []
     number_of_last = -2
@@ -122,9 +129,10 @@ def _everywhere(text: str, said: Sequence[Sentence]) -> set[Against]:
 
 
 def _made_polite(sentence: Sentence) -> Sentence:
+    imperative = without_tag(sentence.clauses) if sentence.is_question else None
     clauses = []
-    for clause in sentence.clauses:
-        plain = clause
+    for clause in imperative or sentence.clauses:
+        plain = plain_deed(clause)
         for pattern, instead in POLITE:
             plain = " ".join(pattern.sub(f"{instead} ", plain).split())
         words = CONTRAST.sub(" ", plain).split()
@@ -134,7 +142,7 @@ def _made_polite(sentence: Sentence) -> Sentence:
                 for before, word in zip(["", *words], words, strict=False)
             ]
         clauses.append(" ".join(words))
-    return Sentence(sentence.written, tuple(clauses), sentence.is_question)
+    return Sentence(sentence.written, tuple(clauses), sentence.is_question and imperative is None)
 
 
 def _form(clause: str, sentence: Sentence, action: Action) -> bool | Against:
@@ -218,7 +226,10 @@ def _has_other_form(clause: str, sentence: Sentence, action: Action, *, is_pleas
     if NOT.search(clause):
         return False
     named = NAMED[action]
-    if is_please and any(re.search(form.format(named=named, adverbs=ADVERBS), clause) for form in WITH_PLEASE):
+    polite = [form.format(named=named, adverbs=ADVERBS) for form in WITH_PLEASE]
+    if action is Action.ADDRESS:
+        polite.extend(ADDRESS_WITH_PLEASE[: 1 if sentence.is_question else None])
+    if is_please and any(re.search(form, clause) for form in polite):
         return True
     stated = [form.format(named=named) for form in STATED[action]]
     return not sentence.is_question and any(re.search(form, clause) for form in stated)
@@ -247,7 +258,12 @@ def _fits(verb: str, after: str, action: Action) -> bool:
     words = after.split()[:9]
     rest = " ".join(words)
     if action is Action.CANCEL and verb in {"proceed", "process", "arrange", "initiate"}:
-        return re.match(r"(?:with )?(?:the |a |my |our |this )?(?:cancellation|annulment)\b", rest) is not None
+        named = re.match(r"(?:with )?(?:the |a |my |our |this )?(?:cancellation|annulment)\b(?: (?:of|for)\b)?", rest)
+        of_what = "" if named is None else rest[named.end() :]
+        is_of = named is not None and named.group().endswith((" of", " for"))
+        return named is not None and (
+            not is_of or re.match(rf" (?:the |my |our |this )?{OBJECTS[action]}\b", of_what) is not None
+        )
     if action is Action.ADDRESS and verb in {"have", "get"}:
         return re.search(r"\b(?:delivered|sent|redirected|brought|rerouted|changed)\b", rest) is not None
     thing = re.search(rf"\b{OBJECTS[action]}\b", rest)
@@ -262,7 +278,11 @@ def _fits(verb: str, after: str, action: Action) -> bool:
 
 def _fits_cancellation(verb: str, rest: str, start: int) -> bool:
     """Whether the order is what ends, and not a refund or a mail about it. `start` is where the order stands."""
-    if re.search(r"\b(?:refund|cancellation|request|mail|message|claim)\b", rest[:start]):
+    if re.search(r"\b(?:refund|cancellation|request|mail|message|claim|updates?)\b", rest[:start]):
+        return False
+    thing = re.search(rf"\b{OBJECTS[Action.CANCEL]}\b", rest[start:])
+    following = [] if thing is None else rest[start + thing.end() :].replace(" xorder", "").split()
+    if following and AFTER_ORDER.fullmatch(following[0]) is None:
         return False
     if verb == "take":
         return re.match(r"(?:it|xorder|this|the (?:order|label|booking)) out of (?:the|your) system", rest) is not None

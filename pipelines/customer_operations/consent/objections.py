@@ -97,6 +97,12 @@ EVERYWHERE: tuple[tuple[Against, re.Pattern[str]], ...] = (
         ),
     ),
 )
+# Whose word it is need not be a person of the list: "my physio says", "our intern yelled".
+_SPEAKS = (
+    r"(?:says?|said|thinks?|told|tells|shout(?:s|ed)|yell(?:s|ed)|scream(?:s|ed)|jok(?:es|ed)|laugh(?:s|ed)|cri(?:es|ed)|repeats|repeated|"
+    r"insist(?:s|ed)|suggest(?:s|ed)|advis(?:es|ed)|wrote|writes|texted|texts|mutter(?:s|ed)|urg(?:es|ed)|reckons|argues|argued|claims)"
+)
+EVERYWHERE += ((Against.THIRD_PARTY, re.compile(rf"\b(?:my|our|his|her) \w+ (?:\w+ )?{_SPEAKS}\b")),)
 IN_SENTENCE: tuple[tuple[Against, re.Pattern[str]], ...] = (
     (
         Against.SARCASM,

@@ -36,6 +36,7 @@ _SHORT = {
     "haven't": "have not", "hasn't": "has not", "hadn't": "had not", "couldn't": "could not", "needn't": "need not",
     "mustn't": "must not", "weren't": "were not", "i'd": "i would", "we'd": "we would", "i'm": "i am",
     "we're": "we are", "i'll": "i will", "we'll": "we will", "you'd": "you would", "let's": "let us",
+    "it's": "it is", "that's": "that is", "thx": "thanks", "ty": "thanks", "tx": "thanks",
 }  # fmt: skip
 _TYPED = (
     "cancel", "cancelled", "cancellation", "refund", "refunded", "reimburse", "redirect", "deliver", "address",

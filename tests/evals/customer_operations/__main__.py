@@ -58,8 +58,10 @@ def main() -> int:
 
 def _parts(library: Library, system: Attached, data: Path | None) -> Iterator[Part]:
     sets = {
-        "requests, tried while the rules were made": read_requests(kept=False),
-        "requests, kept apart": read_requests(kept=True),
+        "requests, tried while the rules were made": read_requests(kept=False, split="first"),
+        "requests, kept apart": read_requests(kept=True, split="first"),
+        "requests in ten styles, half tried": read_requests(kept=False, split="styles"),
+        "requests in ten styles, half kept apart": read_requests(kept=True, split="styles"),
     }
     if data is not None:
         foreign = data / "intents" / "banking77" / "test.csv"

@@ -1,7 +1,8 @@
 """Messages that ask for an action and messages that only speak of one, through the graph on a real sample system.
 
-What counts is the system's own state afterwards. ``requests.jsonl`` was written before the rules were; its ``kept``
-third took no part in making them. `read_operations` reads a set of another author.
+What counts is the system's own state afterwards. ``requests.jsonl`` was written before the rules were; what is ``kept``
+took no part in making them. Its ``split`` names a later set: in the styles of ten people. `read_operations` reads a set
+of another author.
 """
 
 import csv
@@ -74,10 +75,14 @@ class Part:
         return 1 - len(self.left_undone) / self.asking if self.asking else 1.0
 
 
-def read_requests(*, kept: bool | None = None) -> list[dict[str, Any]]:
-    """The messages; only the kept third, only the others, or all."""
+def read_requests(*, kept: bool | None = None, split: str | None = None) -> list[dict[str, Any]]:
+    """The messages; of a split only, "first" for those that have none, and only what is kept apart or the others."""
     read = [json.loads(line) for line in MESSAGES.read_text(encoding="utf-8").splitlines()]
-    return [each for each in read if kept is None or each["kept"] is kept]
+    return [
+        each
+        for each in read
+        if (kept is None or each["kept"] is kept) and (split is None or each.get("split", "first") == split)
+    ]
 
 
 def read_operations(path: Path) -> list[dict[str, Any]]:

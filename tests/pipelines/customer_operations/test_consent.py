@@ -118,6 +118,40 @@ def test_the_same_words_in_another_frame_are_no_request(frame: str) -> None:
     assert taken == []
 
 
+ASKING = [
+    "Kindly {deed}.", "hey can someone please {deed}", "{deed}, would you?", "Can you guys {deed}?",
+    "I'd like to {deed} please.", "We have decided to {deed}. Please arrange this.",
+    "If it's no trouble, please {deed}.",
+]  # fmt: skip
+SPEAKING = [
+    "Please do not {deed}.", "Did someone {deed}?", "You would never {deed}, would you?", "My dentist yelled: {deed}!",
+    "We have decided to {deed}. Please arrange this only if it is free.", "Let's not {deed}.",
+    "Who told you to {deed}?", "I may {deed} one day.", "Could someone explain how to {deed}?",
+]  # fmt: skip
+DEEDS = [
+    "cancel VH-300005", "call off VH-300005", "kill order VH-300005", "call VH-300005 off", "get rid of VH-300005",
+    "withdraw VH-300005 from your system", "proceed with the cancellation of VH-300005", "take VH-300005 off the books",
+]  # fmt: skip
+
+
+def _is_asked(message: str) -> bool:
+    own = OwnMessage(message, POLICY.order_pattern)
+    found = find_requests(own.text, own.sentences, Action.CANCEL)
+    return bool(found.asked) and found.against is None
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_every_frame_goes_with_every_deed(deed: str) -> None:
+    assert [frame for frame in ASKING if not _is_asked(frame.format(deed=deed))] == []
+    assert [frame for frame in SPEAKING if _is_asked(frame.format(deed=deed))] == []
+
+
+@pytest.mark.parametrize("verb", ["cancel", "remove", "kill", "withdraw", "get rid of"])
+@pytest.mark.parametrize("other", ["tracking mails", "notifications", "refund request", "'s wrong invoice"])
+def test_what_belongs_to_an_order_is_not_the_order(verb: str, other: str) -> None:
+    assert not _is_asked(f"Please {verb} VH-300005 {other}.")
+
+
 NEGATED = [
     ("please cancel", "please do not cancel"),
     ("please refund", "please do not refund"),
