@@ -68,6 +68,7 @@ def start_due(tenant: Tenant, settings: Settings) -> int:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.slow
 def test_a_shadow_answers_again_and_is_shown_to_nobody(tenant: Tenant, settings: Settings, tmp_path: Path) -> None:
     with ProviderSimulator(Answer("what is shown")) as old, ProviderSimulator(Answer("what is not")) as new:
         file = write_deployments(tmp_path, old=old, new=new)
