@@ -1,10 +1,14 @@
 """Models of the registry that simulators answer for: deployments in an operator's file, versions in the database."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import text
+
 from core.audit.record import Actor
+from core.kit.ids import new_id
 from core.kit.settings import Settings
 from core.registry.deployments import read_deployments
 from core.registry.records import Model, Owner, Version
@@ -13,6 +17,7 @@ from core.registry.stages import service as stages
 from tests.factories.jobs import Tenant
 from tests.factories.provider_simulator import ProviderSimulator
 
+INPUT_USD, OUTPUT_USD = Decimal("0.001"), Decimal("0.002")
 ABILITIES = ("streams", "writes", "tools", "json_schema", "vision")
 
 
@@ -28,6 +33,25 @@ def write_deployments(folder: Path, *, max_attempts: int = 1, **simulators: Prov
         encoding="utf-8",
     )
     return path
+
+
+def set_prices(tenant: Tenant, model: str) -> None:
+    """A price for a token read and one for a token written, as the operator would set them."""
+    with tenant.database.system() as session:
+        for unit, price in (("input_tokens", INPUT_USD), ("output_tokens", OUTPUT_USD)):
+            session.execute(
+                text(
+                    "INSERT INTO prices (id, organization_id, provider, model, unit, usd_per_unit, valid_from, source)"
+                    " VALUES (:id, :organization, 'openai-compatible', :model, :unit, :price, now(), 'operator')"
+                ),
+                {
+                    "id": new_id(),
+                    "organization": tenant.principal.organization_id,
+                    "model": model,
+                    "unit": unit,
+                    "price": price,
+                },
+            )
 
 
 class Registrar:

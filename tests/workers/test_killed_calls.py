@@ -9,35 +9,15 @@ import pytest
 from redis import Redis
 from sqlalchemy import text
 
-from core.kit.ids import new_id
 from core.kit.redis import connect
 from core.kit.settings import Settings
 from tests.factories.jobs import Tenant
 from tests.factories.processes import dispatcher, worker
 from tests.factories.provider_simulator import Answer, ProviderSimulator, Recorded
-from tests.factories.registered import Registrar, write_deployments
+from tests.factories.registered import INPUT_USD, OUTPUT_USD, Registrar, set_prices, write_deployments
 from tests.factories.waiting import wait_until
 
 WORDS = ("One", " two", " three", " four", " five", " six", " seven", " eight")
-INPUT_USD, OUTPUT_USD = Decimal("0.001"), Decimal("0.002")
-
-
-def set_prices(tenant: Tenant, model: str) -> None:
-    with tenant.database.system() as session:
-        for unit, price in (("input_tokens", INPUT_USD), ("output_tokens", OUTPUT_USD)):
-            session.execute(
-                text(
-                    "INSERT INTO prices (id, organization_id, provider, model, unit, usd_per_unit, valid_from, source)"
-                    " VALUES (:id, :organization, 'openai-compatible', :model, :unit, :price, now(), 'operator')"
-                ),
-                {
-                    "id": new_id(),
-                    "organization": tenant.principal.organization_id,
-                    "model": model,
-                    "unit": unit,
-                    "price": price,
-                },
-            )
 
 
 def lost_lines(tenant: Tenant, job_id: UUID) -> list[tuple[dict[str, int], Decimal, Decimal, bool, str]]:

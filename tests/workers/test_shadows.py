@@ -29,7 +29,7 @@ from tests.factories.attempts import Attempt, worker_services
 from tests.factories.jobs import Tenant
 from tests.factories.processes import dispatcher, worker
 from tests.factories.provider_simulator import Answer, ProviderSimulator
-from tests.factories.registered import Registrar, write_deployments
+from tests.factories.registered import Registrar, set_prices, write_deployments
 from tests.factories.waiting import wait_until
 from workers import shadows
 
@@ -68,12 +68,13 @@ def start_due(tenant: Tenant, settings: Settings) -> int:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.slow
 def test_a_shadow_answers_again_and_is_shown_to_nobody(tenant: Tenant, settings: Settings, tmp_path: Path) -> None:
     with ProviderSimulator(Answer("what is shown")) as old, ProviderSimulator(Answer("what is not")) as new:
         file = write_deployments(tmp_path, old=old, new=new)
         registrar = Registrar(settings.model_copy(update={"deployments_file": file}), tenant)
         _, (_, candidate) = registrar.model("chat", {"deployment": "old"}, {"deployment": "new"})
+        # A shadow has a bound in money, and none can hold for a model without prices.
+        set_prices(tenant, "chat")
         experiment = begin(
             tenant,
             NewArm(name="next", weight=1.0, kind=ArmKind.SHADOW, model="chat", model_version_id=candidate.id),
