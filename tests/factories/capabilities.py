@@ -39,6 +39,7 @@ class ProbeInput(BaseModel):
     until_attempt: int = Field(1_000, description="Misbehave on attempts up to this one, then succeed.")
     retryable: bool = True
     marker: str | None = Field(None, description="A file to which every attempt appends a line when it starts to work.")
+    release: str | None = Field(None, description="A file whose appearance ends the wait of the act `grow`.")
     note: str = ""
     megabytes: int = Field(0, ge=0, le=4_000, description="What the act `grow` holds while it waits for `seconds`.")
     calls: int = Field(1, ge=1, le=100, description="Model calls of the act `spend`, one after the other.")
@@ -124,7 +125,11 @@ class Probe:
         for _ in range(payload.megabytes // 10):
             held.append(b"x" * 10_000_000)
             Probe._wait(ctx, 0.02)
-        Probe._wait(ctx, payload.seconds)
+        if payload.release is None:
+            Probe._wait(ctx, payload.seconds)
+        else:
+            while not os.path.exists(payload.release):  # noqa: PTH110 - one call, no object
+                Probe._wait(ctx, 0.05)
 
     @staticmethod
     def _stream(ctx: JobContext, payload: ProbeInput) -> str:

@@ -1,6 +1,7 @@
 """A job that crashes or outgrows its process, on real processes: the others end well, and the pool lives."""
 
 import json
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -66,16 +67,19 @@ def test_a_job_that_grows_without_end_ends_alone(settings: Settings, tenant: Ten
         assert logged(process.output(), "worker_too_large")
 
 
-def test_a_worker_that_has_grown_finishes_what_it_runs_and_is_replaced(settings: Settings, tenant: Tenant) -> None:
-    quick = brisk(settings)
+def test_a_worker_that_has_grown_finishes_what_it_runs_and_is_replaced(
+    settings: Settings, tenant: Tenant, tmp_path: Path
+) -> None:
+    quick, release = brisk(settings), tmp_path / "release"
     bound = json.dumps({"probe": 250})
     with dispatcher(quick), pool_of(quick, concurrency=2, WAYBILL_WORKER_MEMORY_MB=bound) as process:
-        large = tenant.submit("grow", megabytes=200, seconds=3)
+        large = tenant.submit("grow", megabytes=200, release=str(release))
         tenant.wait_for_state(large, JobState.RUNNING)
         process.wait_for('"worker_retires"')
         others = [tenant.submit("sleep", seconds=0.1) for _ in range(4)]
         all_succeeded(tenant, others)
         assert tenant.job(large).state is JobState.RUNNING, "others went on beside it, in the successor"
+        release.touch()
         all_succeeded(tenant, [large])
         assert {tenant.job(job_id).failures for job_id in (large, *others)} == {0}
         assert tenant.job(large).attempt == 1

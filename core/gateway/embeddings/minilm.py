@@ -13,10 +13,14 @@ from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
-from onnxruntime import InferenceSession, SessionOptions
 from tokenizers import Tokenizer
 
 from core.kit.errors import Unavailable
+
+# From 1.29 on, Linux builds report to Microsoft unless this is set, and keep a device id below ~/.cache.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+from onnxruntime import InferenceSession, SessionOptions
 
 NAME = "local/all-MiniLM-L6-v2-int8"
 DIMENSIONS = 384

@@ -86,7 +86,13 @@ def _spawn() -> "subprocess.Popen[bytes]":
         stderr=subprocess.DEVNULL,
         bufsize=0,
         cwd="/",
-        env={"PATH": os.defpath, "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+        env={
+            "PATH": os.defpath,
+            "LANG": "C.UTF-8",
+            "OMP_NUM_THREADS": "1",
+            "ORT_DISABLE_TELEMETRY": "1",
+            "PYTHONPATH": path,
+        },
         start_new_session=True,
     )
 

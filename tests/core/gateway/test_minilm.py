@@ -97,3 +97,11 @@ def test_a_missing_wheel_is_named() -> None:
     with pytest.raises(Unavailable, match="not-a-package") as caught:
         _installed_file("not_a_package", Path("model.onnx"))
     assert caught.value.code == "embedding_model_missing"
+
+
+def test_embedding_keeps_nothing_in_the_home_folder(tmp_path: Path) -> None:
+    # The library's own telemetry begins with a device id there; what it sends passes no guard of ours.
+    script = "from core.gateway.embeddings.minilm import MiniLM; MiniLM().embed(['a parcel'])"
+    plain = {"PATH": os.defpath, "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[3], env=plain, check=True)
+    assert list(tmp_path.rglob("*")) == []

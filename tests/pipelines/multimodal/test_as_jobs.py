@@ -34,7 +34,7 @@ def test_a_killed_worker_loses_no_page_that_was_read(settings: Settings, tmp_pat
     tenant, files, path = new_tenant(settings), FileService(settings, open_blob_store(settings)), tmp_path / "scan.pdf"
     with Image.open(SAMPLES / "receipt.png") as receipt:
         page = receipt.convert("RGB")
-    page.save(path, save_all=True, append_images=[page] * 5)
+    page.save(path, save_all=True, append_images=[page] * 3)
     with path.open("rb") as opened, tenant.database.tenant(tenant.principal.organization_id) as session:
         digest, size = hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size
         file_id, _, kind = files.keep(tenant.principal.project_id, opened, "application/pdf")
@@ -54,7 +54,7 @@ def test_a_killed_worker_loses_no_page_that_was_read(settings: Settings, tmp_pat
             with connect(settings) as redis:
                 LivePublisher(redis, settings).publish([queued_event(job)], hint=job.pool)
             # The second batch begins when the first one is stored.
-            wait_until(lambda: steps(1, "step.started").count("read") == 2, what="the first pages", timeout_seconds=60)
+            wait_until(lambda: steps(1, "step.started").count("read") == 2, what="the first pages", timeout_seconds=240)
             children = psutil.Process(first.pid).children()
             known = [child.environ() for child in children]
             first.kill()
@@ -63,13 +63,14 @@ def test_a_killed_worker_loses_no_page_that_was_read(settings: Settings, tmp_pat
         secrets = [held.get_secret_value() for held in (settings.secret_key, settings.database_url) if held is not None]
         assert len(secrets) == 2
         assert not [secret for secret in secrets for each in known if secret in str(each)]
+        assert [each["ORT_DISABLE_TELEMETRY"] for each in known] == ["1", "1"]
         wait_until(lambda: not any(map(is_running, children)), what="the children to die", timeout_seconds=20)
         with worker(settings, "multimodal", 1):
-            ended = tenant.wait(job.id, timeout_seconds=90)[0]
+            ended = tenant.wait(job.id, timeout_seconds=240)[0]
 
     assert (ended.state, ended.error) == (JobState.SUCCEEDED, None)
-    assert steps(1) + steps(2) == ["inspect", "read", "read", "read", "answer", "mark"]
+    assert steps(1) + steps(2) == ["inspect", "read", "read", "answer", "mark"]
     output = UnderstandOutput.model_validate(tenant.result(job.id))
     assert "19.90" in (output.answer or "")
-    assert [part.page for part in output.read] == [1, 2, 3, 4, 5, 6]
+    assert [part.page for part in output.read] == [1, 2, 3, 4]
     tenant.close()
