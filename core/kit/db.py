@@ -16,13 +16,14 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import Engine, TextClause, create_engine, text
+from sqlalchemy import Engine, TextClause, create_engine, event, text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import URL, Result, make_url
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from core.kit.errors import Unavailable
 from core.kit.logging import get_logger
@@ -113,6 +114,9 @@ class Database:
                 "tcp_user_timeout": 10_000,
             },
         )
+        self._disposals = 0
+        event.listen(self.engine, "connect", self._count)
+        event.listen(self.engine, "checkin", self._close_if_disposed)
 
     @contextmanager
     def tenant(self, organization_id: UUID) -> Iterator[Session]:
@@ -169,7 +173,7 @@ class Database:
                 if connection.closed:
                     # The server went away: every pooled connection is as dead as this one.
                     pooled.invalidate()
-                    self.engine.dispose()
+                    self._dispose()
                 raise
         finally:
             pooled.close()
@@ -185,12 +189,25 @@ class Database:
             self._background.submit(_attempt, task)
 
     def close(self) -> None:
-        """Finish the background task that runs, drop the others, and close every pooled connection."""
+        """Finish the background task that runs, drop the others, and close every connection, or as soon as it is free."""
         with self._background_lock:
             background, self._background, self._is_closed = self._background, None, True
         if background is not None:
             background.shutdown(cancel_futures=True)
+        self._dispose()
+
+    def _dispose(self) -> None:
+        self._disposals += 1
         self.engine.dispose()
+
+    # SQLAlchemy leaves what is in use while it disposes of a pool to the garbage collector: it is closed as it returns.
+
+    def _count(self, _connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["disposals"] = self._disposals
+
+    def _close_if_disposed(self, _connection: Any, record: ConnectionPoolEntry) -> None:
+        if record.info.get("disposals") != self._disposals:
+            record.invalidate()
 
 
 class SingleStatement:

@@ -11,6 +11,7 @@ most one call, under its own idempotency key.
 from collections.abc import Mapping
 from dataclasses import asdict
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Protocol, TypedDict
 
 from langgraph.graph import END, START
@@ -73,6 +74,12 @@ class Models(Protocol):
         """The embedded model itself, which embeds the shipped examples once a process."""
 
 
+@lru_cache(maxsize=1)
+def _learned() -> tuple[Classifiers, Classifiers]:
+    """Of intents and of requests, from the shipped examples; they belong to the process."""
+    return Classifiers(load_examples()), Classifiers(load_request_examples())
+
+
 class Resolve:
     """The nodes. Safe in several threads."""
 
@@ -80,8 +87,7 @@ class Resolve:
         self._models = models
         self._knowledge = knowledge
         self._tools = tools
-        self._intents = Classifiers(load_examples())
-        self._requests = Classifiers(load_request_examples())
+        self._intents, self._requests = _learned()
         self._policy = load_policy()
         self._replies = load_replies()
 

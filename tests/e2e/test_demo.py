@@ -18,7 +18,7 @@ import pytest
 from tests.factories.processes import ROOT
 from tests.factories.waiting import wait_until
 
-pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("demo"), pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("demo"), pytest.mark.timeout(900)]
 
 INTERRUPTED = 130
 OURS = ("DATABASE_URL", "REDIS_URL")
@@ -57,7 +57,7 @@ def demo(home: Path, *arguments: str, cwd: Path = ROOT) -> "subprocess.Completed
         capture_output=True,
         text=True,
         check=False,
-        timeout=400,
+        timeout=600,
     )
 
 
@@ -106,7 +106,7 @@ class Terminal:
         return self.process.returncode
 
 
-def test_interrupted_then_whole_then_again(tmp_path: Path) -> None:
+def test_interrupted_then_whole_then_again_beside_a_running_stack(tmp_path: Path) -> None:
     home = tmp_path / "home"
 
     # Ctrl-C in the middle of an ingest.
@@ -134,10 +134,30 @@ def test_interrupted_then_whole_then_again(tmp_path: Path) -> None:
     assert "\x1b" not in whole.stdout
     nothing_left(home)
 
-    # Again: nothing is read twice, and programs get one document.
-    again = demo(home, "--json", "--no-flower")
-    assert again.returncode == 0, again.stderr
-    report = json.loads(again.stdout)
+    # Again, beside a stack that runs, which it uses and leaves running: nothing is read twice, and programs get one
+    # document.
+    up = Terminal([sys.executable, "-m", "waybill", "up", "--port", "0", "--no-flower"], environment(home))
+    try:
+        up.read_until(rb"Docs +http://127", 240)
+        second = subprocess.run(
+            [sys.executable, "-m", "waybill", "up"],
+            env=environment(home),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert second.returncode == 6
+        assert "already running" in second.stderr
+        again = demo(home, "--json")
+        assert again.returncode == 0, again.stderr
+        report = json.loads(again.stdout)
+        assert f"{report['docs_url']}\r\n".encode() in up.shown
+        assert up.process.poll() is None
+    finally:
+        up.press_control_c()
+        assert up.wait(60) == 0
+    nothing_left(home)
     assert (len(report["ingest"]["unchanged"]), report["ingest"]["uploaded"]) == (24, [])
     citation = report["live"]["result"]["citations"][0]
     assert citation["quote"] in next(
@@ -153,36 +173,3 @@ def test_interrupted_then_whole_then_again(tmp_path: Path) -> None:
     assert "crewai:" in attempts[-1][1]
     assert set(services) == {"customer_operations.resolve", "multimodal.understand", "research.report"}
     assert "19.90" in services["multimodal.understand"]["result"]["answer"]
-    nothing_left(home)
-
-
-def test_a_running_stack_is_used_and_left_running_and_control_c_ends_it(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    up = Terminal([sys.executable, "-m", "waybill", "up", "--port", "0", "--no-flower"], environment(home))
-    try:
-        up.read_until(rb"Docs +http://127", 120)
-        found = subprocess.run(
-            [sys.executable, "-m", "waybill", "capabilities", "list", "--json"],
-            env=environment(home),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        names = {capability["id"] for capability in json.loads(found.stdout)["data"]}
-        assert {"knowledge.search", "knowledge.ingest"} <= names
-        second = subprocess.run(
-            [sys.executable, "-m", "waybill", "up"],
-            env=environment(home),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert second.returncode == 6
-        assert "already running" in second.stderr
-        assert up.process.poll() is None
-    finally:
-        up.press_control_c()
-        assert up.wait(60) == 0
-    nothing_left(home)

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ class PassageIndex:
         return [self.passages[index] for index, _ in fusion.most_common(PASSAGES)]
 
 
+@lru_cache(maxsize=1)
 def sample_corpus() -> PassageIndex:
     """The documents of the samples, read and split as an ingest does."""
     passages: list[Passage] = []

@@ -2,16 +2,15 @@
 
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from core.kit.settings import Settings
+from tests.factories.forking import fork
 from tests.factories.services import SHARED
 from tests.factories.waiting import wait_until
 
@@ -49,65 +48,69 @@ def environment(settings: Settings, **extra: str) -> dict[str, str]:
     return {**inherited, **values, **extra}
 
 
-@dataclass
 class Process:
-    """A running child and the file that holds what it logged."""
+    """A running process of the product and the file that holds what it logged."""
 
-    popen: subprocess.Popen[bytes]
-    log: Path
+    def __init__(self, forked: ForkServerProcess, log: Path) -> None:
+        self._forked = forked
+        self.log = log
 
     @property
     def pid(self) -> int:
-        """The child's process id."""
-        return self.popen.pid
+        """Its process id, which is also that of its group."""
+        assert self._forked.pid is not None
+        return self._forked.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """What it ended with, minus the signal that ended it; None while it runs."""
+        return self._forked.exitcode
 
     def output(self) -> str:
         """Everything logged so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def wait_for(self, text: str, timeout_seconds: float = 30) -> None:
+    def wait_for(self, text: str, timeout_seconds: float = 60) -> None:
         """Wait until `text` was logged. Fails at once when the process ended without it."""
 
         def logged() -> bool:
-            ended = self.popen.poll() is not None
+            code = self.exit_code
             if text in self.output():
                 return True
-            assert not ended, f"ended with {self.popen.returncode}: {self.output()[-2000:]}"
+            assert code is None, f"ended with {code}: {self.output()[-2000:]}"
             return False
 
         wait_until(logged, timeout_seconds=timeout_seconds, what=f"{text!r} in the log")
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process itself, not to its children."""
-        self.popen.send_signal(number)
+        if self.exit_code is None:
+            os.kill(self.pid, number)
+
+    def wait(self, timeout_seconds: float) -> int:
+        """Wait for its end; returns the exit code. Raises `TimeoutError`."""
+        self._forked.join(timeout_seconds)
+        if self.exit_code is None:
+            raise TimeoutError(f"process {self.pid} has not ended after {timeout_seconds} s")
+        return self.exit_code
 
     def stop(self, timeout_seconds: float = 30) -> int:
         """SIGTERM and wait; returns the exit code."""
-        if self.popen.poll() is None:
-            self.popen.terminate()
-        return self.popen.wait(timeout_seconds)
+        self.signal(signal.SIGTERM)
+        return self.wait(timeout_seconds)
 
     def kill(self) -> None:
         """SIGKILL the whole process group, as a lost machine would."""
-        if self.popen.poll() is None:
-            os.killpg(self.popen.pid, signal.SIGKILL)
-        self.popen.wait(10)
+        if self.exit_code is None:
+            os.killpg(self.pid, signal.SIGKILL)
+        self.wait(10)
 
 
 def start(settings: Settings, *arguments: str, **extra: str) -> Process:
-    """Start ``python -m`` with `arguments` in a process group of its own."""
+    """Run what ``python -m`` with `arguments` does, in a process group of its own."""
     descriptor, path = tempfile.mkstemp(prefix="waybill-test-", suffix=".log", dir=settings.home)
-    with os.fdopen(descriptor, "wb") as log:
-        popen = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            env=environment(settings, **extra),
-            cwd=ROOT,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    return Process(popen, Path(path))
+    os.close(descriptor)
+    return Process(fork(arguments, environment(settings, **extra), ROOT, Path(path)), Path(path))
 
 
 @contextmanager
@@ -120,7 +123,7 @@ def running(settings: Settings, *arguments: str, until: str, **extra: str) -> It
     finally:
         try:
             process.stop(20)
-        except subprocess.TimeoutExpired:
+        except TimeoutError:
             process.kill()
 
 
@@ -159,7 +162,7 @@ def supervised_worker(settings: Settings, pool: str = "probe", concurrency: int 
 
     def supervise() -> None:
         while not ending.wait(0.2):
-            if processes[-1].popen.poll() is not None:
+            if processes[-1].exit_code is not None:
                 processes.append(start(settings, *command))
 
     thread = threading.Thread(target=supervise, daemon=True)
@@ -172,7 +175,7 @@ def supervised_worker(settings: Settings, pool: str = "probe", concurrency: int 
         for process in processes:
             try:
                 process.stop(20)
-            except subprocess.TimeoutExpired:
+            except TimeoutError:
                 process.kill()
 
 

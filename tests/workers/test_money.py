@@ -141,7 +141,7 @@ def test_a_worker_killed_at_any_point_leaves_no_money_behind_and_none_is_settled
     job_id = tenant.submit("spend", calls=2, bound_tokens=100, used_tokens=40, reserve_usd=Decimal("0.05"))
     with dispatcher(settings):
         with running(settings, "tests.factories.crashing_worker", point, until="worker_ready") as dying:
-            wait_until(lambda: dying.popen.poll() is not None, timeout_seconds=30, what="the worker to die")
+            wait_until(lambda: dying.exit_code is not None, timeout_seconds=30, what="the worker to die")
         with worker(settings):
             (job,) = tenant.wait(job_id)
             wait_until(lambda: money_is_at_rest(tenant), timeout_seconds=20, what="the sweep")

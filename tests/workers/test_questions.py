@@ -1,5 +1,6 @@
 """Questions to people on real workers: what is asked survives everything, and what is answered is acted upon once."""
 
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -41,8 +42,8 @@ def test_an_answer_survives_the_restart_of_everything_and_is_acted_upon_once(
     with dispatcher(settings), worker(settings) as first:
         job_id = ask(tenant, ledger=str(ledger))
         waiting = tenant.wait_for_state(job_id, JobState.WAITING)
-        first.popen.kill()
-        first.popen.wait(10)
+        first.signal(signal.SIGKILL)
+        first.wait(10)
     assert (waiting.reason, waiting.failures) == ("input", 0)
     assert refunds(ledger) == []
     assert answer(tenant, job_id, YES)[1]

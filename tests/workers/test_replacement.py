@@ -46,7 +46,7 @@ def test_a_job_that_crashes_its_process_costs_the_others_no_more_than_an_attempt
         assert job.error is not None
         assert "crashes its process" in job.error["message"]
         all_succeeded(tenant, [tenant.submit()])
-        assert process.popen.poll() is None
+        assert process.exit_code is None
         # The process that others shared was lost once; after that the job had one to itself.
         assert [line["ended"] for line in logged(process.output(), "worker_lost")] == ["11"]
         assert [line["exit_code"] for line in logged(process.output(), "lone_job_lost")] == [11]
@@ -101,7 +101,7 @@ def test_a_worker_that_cannot_start_is_not_started_for_ever(settings: Settings) 
 
     process = start(settings, "workers", "pool", "probe", "2", REDIS_URL="nonsense://")
     try:
-        assert process.popen.wait(30) == 1
+        assert process.wait(30) == 1
     finally:
         process.kill()
 

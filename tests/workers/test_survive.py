@@ -78,7 +78,7 @@ def test_a_worker_that_stays_up_but_does_not_consume_ends_itself(settings: Setti
         process.wait_for("worker_ready")
         with dispatcher(impatient):
             tenant.submit()
-            assert process.popen.wait(30) == 75
+            assert process.wait(30) == 75
         assert "worker_stopped_consuming" in process.output()
         with dispatcher(impatient), worker(impatient):
             tenant.wait()
@@ -151,14 +151,14 @@ def test_a_job_that_kills_its_worker_every_time_fails_as_worker_lost(settings: S
         job_id = tenant.submit("die", max_attempts=2)
         process = start(brisk, "workers", "worker", "probe", "1")
         try:
-            assert process.popen.wait(60) == -signal.SIGKILL, process.output()
+            assert process.wait(60) == -signal.SIGKILL, process.output()
         finally:
             process.kill()
         assert tenant.job(job_id).attempt == 1
         # What lost its worker once has its next one to itself.
         with worker(brisk, concurrency=1) as survivor:
             [job] = tenant.wait(job_id)
-            assert survivor.popen.poll() is None
+            assert survivor.exit_code is None
     assert (job.state, job.reason, job.failures) == (JobState.FAILED, "worker_lost", 2)
     assert job.error is not None
     assert job.error["code"] == "worker_lost"

@@ -17,6 +17,9 @@ from core.gateway.models import ChatRequest, Finish, Part, Passage, Question
 from core.gateway.providers.extractive import Extractive
 from tests.factories.answering import SAMPLES, sample_corpus
 
+# In one process, which reads and embeds the samples once.
+pytestmark = pytest.mark.xdist_group("samples")
+
 
 @dataclass(frozen=True)
 class Figures:

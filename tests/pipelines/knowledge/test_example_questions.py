@@ -16,6 +16,8 @@ from pipelines.knowledge.schemas import SEARCH_EXAMPLES
 from tests.factories.answering import PassageIndex, sample_corpus
 from waybill.demo.script import LIVE_QUESTION, OTHER_QUESTIONS
 
+# In one process, which reads and embeds the samples once.
+pytestmark = pytest.mark.xdist_group("samples")
 ROOT = Path(__file__).parents[3]
 ANSWERS = {
     "Up to what amount is a mobile phone compensated?": "tablets \u2013 Highest compensation: EUR 750",

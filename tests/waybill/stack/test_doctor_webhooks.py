@@ -1,9 +1,14 @@
+import pytest
+
 from core.kit.settings import Settings
 from tests.factories.jobs import new_tenant
 from tests.factories.processes import settings_of
 from tests.factories.webhook_receiver import WebhookReceiver
 from tests.factories.webhooks import LOOPBACK, new_hooks
 from waybill.stack.doctor import check_postgres
+
+# It counts what is overdue in all of the database.
+pytestmark = pytest.mark.own_database
 
 
 def test_deliveries_that_nobody_sends_are_told_with_a_remedy(settings: Settings) -> None:
