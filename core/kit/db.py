@@ -189,7 +189,7 @@ class Database:
             self._background.submit(_attempt, task)
 
     def close(self) -> None:
-        """Finish the background task that runs, drop the others, and close every connection, or as soon as it is free."""
+        """Finish the background task that runs, drop the others, and close connections, those in use as they return."""
         with self._background_lock:
             background, self._background, self._is_closed = self._background, None, True
         if background is not None:
