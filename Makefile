@@ -52,7 +52,7 @@ quick: $(STAMP) ## Run what needs no processes of the product, crews or fuzzing:
 		$(PYTEST) -m "not slow and not stack and not heavy" $(ARGS) | tee build/quick.log
 
 survive: $(STAMP) ## Run the list of failures to survive in its long form and print a table
-	@cd $(ROOT) && $(BIN)/python -m tests.survive
+	@cd $(ROOT) && $(BIN)/python -m tests.survive $(ARGS)
 
 chaos: survive ## The same as survive
 

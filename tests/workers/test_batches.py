@@ -169,7 +169,7 @@ def test_every_line_ends_once_and_the_result_file_says_how(house: House, setting
     _run_mixed(house, settings, 60, cap_usd="0.014", timeout_seconds=60)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(300)
 @pytest.mark.timeout(1200)
 def test_five_thousand_lines_with_failures_and_a_cap_are_exact(house: House, settings: Settings) -> None:
     # About 571 lines cost 0.003 each; the cap ends it some hundred lines before the end.

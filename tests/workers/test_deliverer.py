@@ -73,7 +73,7 @@ def test_all_arrive_whatever_is_killed_flushed_or_down(settings: Settings, valke
     assert requests >= messages
 
 
-@pytest.mark.slow
+@pytest.mark.slow(240)
 @pytest.mark.survive("S5")
 @pytest.mark.timeout(900)
 def test_ten_thousand_arrive_whatever_is_killed_flushed_or_down(settings: Settings, valkey: EmbeddedValkey) -> None:

@@ -96,7 +96,7 @@ def test_jobs_outlive_an_outage_of_their_provider_and_spend_one_attempt(
     record_property("figure", f"6 jobs through 6 s of 503 in {took:.1f} s, one attempt each")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 @pytest.mark.survive("F1")
 def test_many_jobs_outlive_a_long_outage(
     tenant: Tenant, settings: Settings, tmp_path: Path, record_property: RecordProperty

@@ -52,7 +52,7 @@ def test_a_job_that_crashes_its_process_costs_the_others_no_more_than_an_attempt
         assert [line["exit_code"] for line in logged(process.output(), "lone_job_lost")] == [11]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 def test_a_job_that_grows_without_end_ends_alone(settings: Settings, tenant: Tenant) -> None:
     quick = brisk(settings)
     bound = json.dumps({"probe": 250})

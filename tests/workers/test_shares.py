@@ -196,7 +196,7 @@ def test_two_tenants_ten_to_one_every_job_ends_once(
     ten_to_one(settings, tenant, 330, record_property)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(90)
 @pytest.mark.survive("C8")
 def test_two_thousand_jobs_of_two_tenants_ten_to_one(
     settings: Settings, tenant: Tenant, record_property: RecordProperty

@@ -108,7 +108,7 @@ def test_sigterm_at_random_moments_loses_nothing(settings: Settings, tenant: Ten
     _terminate_at_random(settings, tenant, rounds=3, jobs_per_round=6)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(120)
 @pytest.mark.survive("C3")
 def test_sigterm_at_many_random_moments_loses_nothing(settings: Settings, tenant: Tenant) -> None:
     _terminate_at_random(settings, tenant, rounds=25, jobs_per_round=10)
@@ -210,7 +210,7 @@ def test_flush_and_restart_of_redis_under_load_lose_no_job(
     _lose_the_broker(settings, tenant, valkey, jobs=60, blows=3)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 @pytest.mark.survive("C6")
 def test_many_flushes_and_restarts_of_redis_lose_no_job(
     settings: Settings, tenant: Tenant, valkey: EmbeddedValkey
@@ -262,7 +262,7 @@ def test_redis_holds_no_more_keys_after_many_jobs_than_before(settings: Settings
         tenant.close()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(3000)
 @pytest.mark.survive("C10")
 @pytest.mark.timeout(3600)
 def test_redis_holds_no_more_keys_after_a_hundred_thousand_jobs(settings: Settings, valkey: EmbeddedValkey) -> None:

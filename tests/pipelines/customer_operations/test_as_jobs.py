@@ -120,7 +120,7 @@ def test_a_refund_waits_for_a_person_over_the_restart_of_everything(
     assert system.count("refunds", "order_id = 'VH-300002'") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.slow(90)
 @pytest.mark.timeout(300)
 def test_a_refund_waits_for_a_person_while_the_servers_themselves_are_restarted(
     settings: Settings, system: Attached, tmp_path: Path

@@ -91,7 +91,7 @@ def test_the_questions_of_the_samples(
     assert 1 <= figures.sentences <= 4
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 @pytest.mark.timeout(600)
 def test_the_development_questions(
     retrieve: Callable[[str], list[Passage]], record_property: Callable[[str, object], None]
