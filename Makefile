@@ -9,6 +9,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	>/dev/null 2>&1 && echo $$p && break; done)
 UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed
+# Written bytecode makes a quarter of every start; some machines turn it off.
+unexport PYTHONDONTWRITEBYTECODE
 # Twice the cores of a small machine: the tests wait for processes, leases and clocks more than they compute.
 TEST_WORKERS ?= 4
 # What takes long starts first, so that nothing long is left for the end.

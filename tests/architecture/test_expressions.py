@@ -5,12 +5,22 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
-from tests.factories.expressions import ANCHORED, Expression, Pieces, collect, declared_patterns, files, hostile_texts
+from tests.factories.expressions import (
+    ANCHORED,
+    Expression,
+    Pieces,
+    collect,
+    declared_patterns,
+    files,
+    files_with_expressions,
+    hostile_texts,
+)
 
 SIZE = 64 * 1024
 SCREENED_SIZE = SIZE // 32
@@ -21,7 +31,7 @@ CHEAP_SECONDS = 0.05
 GIVEN_UP_SECONDS = 1.0
 RATIO_MAX = 8.0  # of a text four times as long: 4 when linear, 16 when quadratic
 
-EXPRESSIONS, UNKNOWN = collect()
+PLACES = files_with_expressions()
 
 
 class GivenUp(Exception):
@@ -93,18 +103,21 @@ def is_out_of_proportion(run: Callable[[Any], Any], long: Any, short: Any) -> bo
     return seconds > GIVEN_UP_SECONDS or (seconds > CHEAP_SECONDS and seconds > RATIO_MAX * seconds_of(run, short))
 
 
-@pytest.mark.parametrize("expression", EXPRESSIONS, ids=lambda each: each.where)
-def test_it_costs_in_proportion_to_the_text(expression: Expression) -> None:
-    fault = fault_of(expression)
-    assert fault is None, f"{expression.where}: {expression.pattern.pattern!r} is slow on {fault}"
+@pytest.mark.parametrize("place", PLACES, ids=str)
+def test_each_costs_in_proportion_to_the_text(place: Path) -> None:
+    expressions, _ = collect(place)
+    for expression in expressions:
+        fault = fault_of(expression)
+        assert fault is None, f"{expression.where}: {expression.pattern.pattern!r} is slow on {fault}"
 
 
 def test_every_expression_is_among_them() -> None:
     """What is put together at run time is said here, with what drives it below."""
-    assert len(EXPRESSIONS) > 100
+    expressions, unknown = zip(*map(collect, PLACES), strict=True)
+    assert sum(map(len, expressions)) > 100
     # Put together from lists of words, and given clauses of at most 600 characters; test_consent drives them.
     clauses = "pipelines/customer_operations/consent/grammar.py: "
-    assert sorted(each for each in UNKNOWN if not each.startswith(clauses)) == [
+    assert sorted(each for several in unknown for each in several if not each.startswith(clauses)) == [
         # Compiled once into constants, which are collected from there.
         "core/gateway/extraction/expectations.py: pattern",
         r"pipelines/customer_operations/consent/frames.py: f'\\b{verbs} (?={_ORDER})'",

@@ -50,29 +50,31 @@ def files() -> list[Path]:
     return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 
-def collect() -> tuple[list[Expression], list[str]]:
-    """(expressions, calls whose expression is only known at run time as ``path: source``)."""
+def files_with_expressions() -> list[Path]:
+    """The modules that name `re`, relative to the repository."""
+    return [path.relative_to(ROOT) for path in files() if re.search(r"\bre\.", path.read_text(encoding="utf-8"))]
+
+
+@cache
+def collect(place: Path) -> tuple[tuple[Expression, ...], tuple[str, ...]]:
+    """Of one module: (expressions, calls whose expression is only known at run time as ``path: source``)."""
     found: list[Expression] = []
     unknown: list[str] = []
-    for path in files():
-        if "re." not in (source := path.read_text(encoding="utf-8")):
+    tree = ast.parse((ROOT / place).read_text(encoding="utf-8"))
+    calls = _calls(tree)
+    for call in calls:
+        try:
+            pattern, method = _evaluated(call, _module(place))
+        except NameError:
+            unknown.append(f"{place}: {ast.unparse(call.args[0])}")
             continue
-        tree = ast.parse(source)
-        place = path.relative_to(ROOT)
-        for call in _calls(tree):
-            where = f"{place}:{call.lineno}"
-            try:
-                pattern, method = _evaluated(call, _module(place))
-            except NameError:
-                unknown.append(f"{place}: {ast.unparse(call.args[0])}")
-                continue
-            used = frozenset({method}) if method != "compile" else _used(tree, call)
-            found.append(Expression(where, pattern, used))
-        if _calls(tree):
-            known = {each.pattern for each in found}
-            compiled = (each for each in _compiled(_module(place)) if each not in known)
-            found.extend(Expression(str(place), each, SEARCHING | ANCHORED) for each in compiled)
-    return found, unknown
+        used = frozenset({method}) if method != "compile" else _used(tree, call)
+        found.append(Expression(f"{place}:{call.lineno}", pattern, used))
+    if calls:
+        known = {each.pattern for each in found}
+        compiled = (each for each in _compiled(_module(place)) if each not in known)
+        found.extend(Expression(str(place), each, SEARCHING | ANCHORED) for each in compiled)
+    return tuple(found), tuple(unknown)
 
 
 def declared_patterns() -> dict[str, str]:
