@@ -65,6 +65,9 @@ def gather(question: str, passages: Sequence[Passage], embedder: Embedder) -> Ev
         for number, passage in enumerate(passages)
         for described in _describe(asked, passage, number, sentences[number], rows[number])
     ]
+    # What lies within a range that a passage gives stands in the passage.
+    for one in described:
+        everything[one.unit.passage] |= one.around
     if not described:
         return Evidence((), np.zeros((0, len(FEATURES)), dtype=np.float32), sentences)
     if len(described) > _MAX_CANDIDATES:

@@ -60,12 +60,17 @@ _UNITS |= {"metres": "m", "meters": "m", "metre": "m", "mm": "mm", "hour": "hour
 _UNITS |= {"days": "day", "month": "month", "months": "month", "year": "year", "years": "year", "item": "item"}
 _UNITS |= {"items": "item", "%": "%", "percent": "%", "litres": "l", "l": "l", "wh": "wh"}
 _DIGITS = r"\d[\d,]{0,15}(?:\.\d{1,6})?"
+# "One of them" and "zero tolerance" count nothing.
+_WORDED = "|".join(word for word in _NUMBER_WORDS if word not in ("zero", "one"))
 _QUANTITY = re.compile(
-    rf"(?:(?P<currency>EUR|USD|GBP|CHF|NOK|[\u20ac$\u00a3])\s?)?(?<![\w.])(?P<number>{_DIGITS})(?:\s?(?P<unit>[^\W\d_]{{1,12}}|%))?",
+    r"(?:(?P<currency>EUR|USD|GBP|CHF|NOK|[\u20ac$\u00a3])\s?)?"
+    rf"(?<![\w.])(?P<number>{_DIGITS}|(?:{_WORDED})\b)"
+    r"(?:\s?(?:(?:full|working|calendar|business)\s)?(?P<unit>[^\W\d_]{1,12}|%))?",
     re.IGNORECASE,
 )
 _UP_TO = re.compile(r"\b(?:up to|at most|below|under|within|to)\s*$", re.IGNORECASE)
 _ABOVE = re.compile(r"\b(?:above|over|more than|from)\s*$", re.IGNORECASE)
+_NTH = re.compile(rf"\b({'|'.join(_ORDINALS)})\s*$", re.IGNORECASE)
 _BETWEEN = re.compile(r"^\s{0,2}(?:to|and|\u2013|-)\s{0,2}$", re.IGNORECASE)
 
 
@@ -107,12 +112,13 @@ def quantities(text: str) -> list[Quantity]:
         currency, unit = match["currency"], (match["unit"] or "").lower()
         name = _CURRENCIES[currency.lower()] if currency else _CURRENCIES.get(unit) or _UNITS.get(unit, "")
         start, end = match.span("number")
-        found.append(Quantity(float(match["number"].replace(",", "").rstrip(".") or 0), name, start, end))
+        number = canonical_number(match["number"].lower()).rstrip(".")
+        found.append(Quantity(float(number or 0), name, start, end))
     return found
 
 
 def ranges(text: str) -> list[Range]:
-    """What `text` says from where to where; "up to" begins at zero."""
+    """What `text` says from where to where; "up to" begins at zero, and "the second 12 months" where the first end."""
     numbers = quantities(text)
     found: list[Range] = []
     skip: set[int] = set()
@@ -123,6 +129,9 @@ def ranges(text: str) -> list[Range]:
         if after is not None and _BETWEEN.match(_gap(text, number, after)):
             skip.add(index + 1)
             found.append(Range(number.value, after.value, after.unit or number.unit, closed=True))
+        elif (nth := _NTH.search(_before(text, number))) is not None:
+            place = int(_ORDINALS[nth[1].lower()])
+            found.append(Range((place - 1) * number.value, place * number.value, number.unit))
         elif _UP_TO.search(_before(text, number)):
             found.append(Range(0.0, number.value, number.unit))
         elif _ABOVE.search(_before(text, number)):
