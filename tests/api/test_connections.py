@@ -49,7 +49,7 @@ class Served:
 def served(module_settings: Settings) -> Iterator[Served]:
     port = free_port()
     settings = {"WAYBILL_API_PORT": str(port), "WAYBILL_API_HEAD_SECONDS": str(HEAD_SECONDS)}
-    with running(module_settings, "api", until="api_ready", **settings) as process:
+    with running(module_settings, "api", until="Uvicorn running", **settings) as process:
         yield Served(process, port)
 
 

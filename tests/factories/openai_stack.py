@@ -112,4 +112,5 @@ def openai_stack(
             for process in processes.values():
                 process.signal(SIGTERM)
             for process in processes.values():
-                process.stop()
+                # A job that no test waited for is given its time to end.
+                process.stop(90)

@@ -4,6 +4,7 @@ A test reports figures with ``record_property("figure", "…")``, and a long for
 takes. One of more than a quarter of an hour runs only when it is named: ``make survive ARGS="-k hundred_thousand"``.
 """
 
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -75,6 +76,8 @@ def _spoken(seconds: float) -> str:
 
 def main(arguments: list[str]) -> int:
     """Run, draw the table, and return pytest's exit code."""
+    # Whoever started it in the background of a shell has its Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     collector = Collector()
     code = pytest.main(["-q", "-p", "no:cacheprovider", "--timeout=3600", "tests", *arguments], plugins=[collector])
     table = Table(title="What was provoked, and what became of it", show_lines=False)

@@ -29,7 +29,7 @@ def has_ended(client: httpx.Client, job_id: str) -> bool:
 def test_a_job_through_every_process_leaves_no_bare_uuid_in_their_logs(settings: Settings) -> None:
     key, port, debug = issue_key(settings), free_port(), {"WAYBILL_LOG_LEVEL": "debug"}
     with (
-        running(settings, "api", until="api_ready", WAYBILL_API_PORT=str(port), **debug) as api,
+        running(settings, "api", until="Uvicorn running", WAYBILL_API_PORT=str(port), **debug) as api,
         dispatcher(settings, **debug) as sent,
         worker(settings, "probe", 2, **debug) as ran,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
