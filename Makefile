@@ -15,6 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 TEST_WORKERS ?= 4
 # What takes long starts first, so that nothing long is left for the end.
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder --durations=50
+IMAGES := api dispatcher knowledge customer_operations models multimodal research
 
 .PHONY: help setup lock demo up test quick survive chaos bench evals outside lint types contracts check format clean
 
@@ -35,10 +36,14 @@ $(STAMP): $(ROOT)requirements.lock $(ROOT)pyproject.toml
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
 	@touch $@
 
-lock: ## Resolve pyproject.toml again into requirements.lock
+lock: ## Resolve pyproject.toml again into requirements.lock, and from it the locks of the images
 	@test -x $(BIN)/uv || $(MAKE) setup
 	cd $(ROOT) && $(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-emit-index-url \
 		--python-version 3.11 --quiet --custom-compile-command 'make lock' --output-file requirements.lock
+	cd $(ROOT) && for image in $(IMAGES); do $(BIN)/uv pip compile pyproject.toml --extra $$image --extra azure \
+		--constraint requirements.lock --python-platform x86_64-manylinux_2_28 --python-version 3.13 --generate-hashes \
+		--no-emit-index-url --no-annotate --quiet --custom-compile-command 'make lock' \
+		--output-file infra/images/$$image.lock || exit 1; done
 
 demo: $(STAMP) ## Start everything, ingest the sample documents, answer a question with citations, and end
 	@$(BIN)/waybill demo

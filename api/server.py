@@ -14,6 +14,7 @@ from api.deps import Runtime
 from api.main import LOG_HOLD_SECONDS, create_app
 from core.kit.logging import configure_logging
 from core.kit.settings import Settings
+from core.kit.startup import wait_for_schema
 
 _GRACE_SECONDS = 15
 _BACKLOG = 2048
@@ -75,6 +76,7 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then return. Raises SystemExit when the port is taken or a setting is unusable."""
     configure_logging(settings, service="api", hold_seconds=LOG_HOLD_SECONDS)
     raise_file_limit()
+    wait_for_schema(settings)
     server = Server(settings)
 
     def stop(number: int, _frame: FrameType | None) -> None:

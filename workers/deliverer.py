@@ -13,6 +13,7 @@ from core.kit.db import Database, is_unavailable
 from core.kit.logging import configure_logging, get_logger
 from core.kit.metrics import serve_metrics
 from core.kit.settings import Settings
+from core.kit.startup import wait_for_schema
 from core.kit.telemetry import configure_tracing
 from core.webhooks import queue
 from core.webhooks.delivery import Deliverer
@@ -71,6 +72,7 @@ class DeliveryLoop:
 def main(settings: Settings) -> None:
     """Deliver webhooks until SIGTERM or SIGINT; attempts under way are finished first."""
     configure_logging(settings, service="deliverer")
+    wait_for_schema(settings)
     configure_tracing(settings, service="deliverer")
     if settings.metrics_port:
         serve_metrics(settings.metrics_port)

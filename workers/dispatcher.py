@@ -25,6 +25,7 @@ from core.kit.metrics import DISPATCHED_JOBS, observe_depths, serve_metrics
 from core.kit.redis import connect
 from core.kit.settings import Settings
 from core.kit.signing import Signer
+from core.kit.startup import wait_for_schema
 from core.kit.telemetry import configure_tracing
 from core.ledger import service as ledger
 from core.ledger.notes import CallNotes
@@ -307,6 +308,7 @@ def main(settings: Settings) -> None:
     from pipelines.registry import pools
 
     configure_logging(settings, service="dispatcher")
+    wait_for_schema(settings)
     configure_tracing(settings, service="dispatcher")
     if settings.metrics_port:
         serve_metrics(settings.metrics_port)

@@ -19,6 +19,7 @@ from core.kit.logging import configure_logging, get_logger
 from core.kit.metrics import serve_metrics
 from core.kit.redis import connect
 from core.kit.settings import Settings
+from core.kit.startup import wait_for_schema
 from core.kit.telemetry import configure_tracing
 from workers.app import app, queue
 from workers.broker import PRESENCE_SECONDS, Broker, BrokerUnavailable
@@ -105,6 +106,7 @@ def main(
     # Celery writes several lines a task; ours say more and name the job.
     for name in ("celery.worker.strategy", "celery.worker.request", "celery.app.trace", "celery.pool"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    wait_for_schema(settings)
     configure_tracing(settings, service=f"worker-{pool.name}")
     # What a worker that was killed left of the files of its jobs.
     scratch.sweep()

@@ -1,20 +1,23 @@
 """Brings a database to the newest schema, with the migrations of ``infra/migrations``."""
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+
+
+def _folder() -> Path:
+    # Found, not imported: nothing imports infra, and Alembic runs its files itself.
+    spec = find_spec("infra")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(next(iter(spec.submodule_search_locations))) / "migrations"
 
 
 def _configuration(database_url: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
     from alembic.config import Config
 
-    # Found, not imported: nothing imports infra, and Alembic runs its files itself.
-    spec = find_spec("infra")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
     configuration = Config()
-    configuration.set_main_option(
-        "script_location", str(Path(next(iter(spec.submodule_search_locations))) / "migrations")
-    )
+    configuration.set_main_option("script_location", str(_folder()))
     configuration.set_main_option("sqlalchemy.url", database_url.replace("%", "%%"))
     return configuration
 
@@ -31,3 +34,9 @@ def downgrade(database_url: str, revision: str) -> None:
     from alembic import command
 
     command.downgrade(_configuration(database_url), revision)
+
+
+@cache
+def newest_revision() -> str:
+    """The newest revision that this release knows: four digits, with which its file's name begins."""
+    return max(path.name[:4] for path in (_folder() / "versions").glob("[0-9]*.py"))

@@ -1,7 +1,8 @@
 """Settings, read once per process from the environment.
 
-Order of precedence: an explicit environment variable, then the *run file* that ``waybill up`` leaves in
-``$WAYBILL_HOME/stack.json`` while the embedded stack is running, then the default written here.
+Order of precedence: an explicit environment variable, then a file of that name in ``WAYBILL_SECRETS_DIR`` (as Docker
+and Kubernetes mount secrets), then the *run file* that ``waybill up`` leaves in ``$WAYBILL_HOME/stack.json`` while the
+embedded stack is running, then the default written here.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 from core.kit.ids import ORGANIZATION, decode
 from core.kit.issuers import OidcIssuer
@@ -89,6 +90,9 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(16, ge=1, le=500, description="Connections to Postgres per process.")
     database_connect_timeout_seconds: float = Field(
         3.0, gt=0, description="How long a request waits for a connection before it is answered 503."
+    )
+    start_timeout_seconds: float = Field(
+        120.0, ge=0, description="How long a process waits, before it starts, for Postgres and for its migrations."
     )
     database_statement_timeout_seconds: float = Field(15.0, gt=0, description="A statement that runs longer is ended.")
     redis_timeout_seconds: float = Field(2.0, gt=0, description="Bound of connecting to Redis and of every call.")
@@ -302,7 +306,9 @@ class Settings(BaseSettings):
         "(../howto/attach-your-business-system.md).",
     )
     secrets_dir: Path | None = Field(
-        None, description="Folder of files that each hold one credential, as Docker and Kubernetes mount secrets."
+        None,
+        description="Folder of files that each hold one credential or one setting and are named for it, such as"
+        " `DATABASE_URL` or `WAYBILL_SECRET_KEY`, as Docker and Kubernetes mount secrets.",
     )
     model_cache_projects: list[UUID] = Field(
         default_factory=list,
@@ -355,7 +361,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, RunFileSource(settings_cls)
+        folder = os.environ.get("WAYBILL_SECRETS_DIR")
+        files = [SecretsSettingsSource(settings_cls, folder)] if folder and Path(folder).is_dir() else []
+        return init_settings, env_settings, *files, RunFileSource(settings_cls)
 
     def key(self, *parts: str) -> str:
         """A Redis key below the one prefix. The braces keep all keys in one cluster slot (redis.io, cluster-spec)."""

@@ -28,6 +28,7 @@ from waybill.cli import (
     retention,
     roles,
     sample_system,
+    smoke,
     stack,
     webhooks,
 )
@@ -69,6 +70,7 @@ app.add_typer(audit.app, name="audit", rich_help_panel=_USE)
 questions.register(jobs.app)
 artifacts.register(jobs.app)
 receipts.register(app, jobs.app, rich_help_panel=_USE)
+smoke.register(app, rich_help_panel=_USE)
 roles.register(app)
 sample_system.register(app)
 

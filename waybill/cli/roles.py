@@ -49,6 +49,7 @@ def worker(
         typer.Option(
             "--capability",
             "-c",
+            envvar="WAYBILL_POOL",
             show_default=False,
             metavar="NAME",
             help="Whose jobs to run, for example knowledge: one pool of workers serves all of knowledge.*",
@@ -94,11 +95,12 @@ def deliverer() -> None:
 
 
 def flower(
+    host: Annotated[str, typer.Option(envvar="WAYBILL_FLOWER_HOST", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int | None, typer.Option(envvar="WAYBILL_FLOWER_PORT", min=0, max=65535, help="Port on 127.0.0.1.")
+        int | None, typer.Option(envvar="WAYBILL_FLOWER_PORT", min=0, max=65535, help="Port to listen on.")
     ] = None,
 ) -> None:
-    """Show Celery's pools, queues and tasks in a browser: read-only, on 127.0.0.1, user `waybill`.
+    """Show Celery's pools, queues and tasks in a browser: read-only, user `waybill`.
 
     Its /metrics and /healthcheck answer without the password (Flower's own limitation): publish it only behind a
     proxy that closes them. Messages carry job ids and nothing else, so no payload can be seen here.
@@ -131,7 +133,7 @@ def flower(
         "FLOWER_MAX_TASKS": "10000",
         "FLOWER_PURGE_OFFLINE_WORKERS": "60",
     }
-    listen = ["--address=127.0.0.1", f"--port={settings.flower_port if port is None else port}"]
+    listen = [f"--address={host}", f"--port={settings.flower_port if port is None else port}"]
     command = [sys.executable, "-m", "celery", "-A", "workers.app", "-q", "flower", *listen]
     sys.stdout.flush()
     os.execve(sys.executable, command, environment)  # noqa: S606

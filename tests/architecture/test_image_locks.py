@@ -1,0 +1,52 @@
+"""What each image holds: the versions of the one lock, and nothing of another's."""
+
+import re
+import tomllib
+
+import pytest
+
+from pipelines.registry import pools
+from tests.factories.processes import ROOT
+
+_FOLDER = ROOT / "infra" / "images"
+_PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
+_AGENTS = {
+    "celery",
+    "crewai",
+    "kombu",
+    "langchain-core",
+    "langgraph",
+    "mcp",
+    "numpy",
+    "onnxruntime",
+    "openai",
+    "rapidocr",
+}
+_ABSENT = {
+    "api": _AGENTS,
+    "dispatcher": _AGENTS - {"celery", "kombu"} | {"fastapi"},
+    "models": {"crewai", "langgraph", "rapidocr", "fastapi", "trafilatura"},
+    "knowledge": {"crewai", "rapidocr", "fastapi", "mcp"},
+    "customer_operations": {"crewai", "rapidocr", "fastapi", "trafilatura"},
+    "multimodal": {"crewai", "fastapi", "trafilatura", "mcp"},
+    "research": {"rapidocr", "faster-whisper", "fastapi", "trafilatura"},
+}
+
+
+def _pins(path: str) -> dict[str, str]:
+    return dict(_PIN.findall((ROOT / path).read_text(encoding="utf-8")))
+
+
+def test_there_is_a_lock_for_the_api_the_dispatcher_and_every_pool() -> None:
+    assert {path.stem for path in _FOLDER.glob("*.lock")} == {"api", "dispatcher", *pools()} == set(_ABSENT)
+
+
+@pytest.mark.parametrize("image", sorted(_ABSENT))
+def test_an_image_holds_what_it_needs_in_the_versions_that_are_tested(image: str) -> None:
+    tested, pins = _pins("requirements.lock"), _pins(f"infra/images/{image}.lock")
+    differing = {name: version for name, version in pins.items() if tested.get(name) != version}
+    assert not differing, "run: make lock"
+    assert not _ABSENT[image] & pins.keys()
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    needed = {re.split(r"[<>=\[]", each)[0] for each in extras[image.replace("_", "-")]} - {"waybill"}
+    assert needed <= pins.keys(), "run: make lock"
