@@ -241,7 +241,13 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("model_missing", "a model of this installation is not installed", "the operator installs it"),
         ("model_not_configured", "no model is configured under that name", "the operator: `WAYBILL_MODEL_…`"),
         ("not_ready", "the process does not serve yet, or no more", _AGAIN),
+        (
+            "postgres_unreachable",
+            "a process that starts finds no Postgres",
+            "the operator: `DATABASE_URL`, or start it",
+        ),
         ("redis_not_configured", "no Redis is named", "the operator: `REDIS_URL`"),
+        ("schema_outdated", "a process that starts finds an older schema", "the operator: `waybill migrate`"),
         ("secret_key_not_configured", "keys cannot be checked", "the operator: `WAYBILL_SECRET_KEY`"),
         ("signing_key_not_configured", "nothing can be signed", "the operator: `WAYBILL_SIGNING_KEY`"),
         ("unavailable", "something we depend on is away", _AGAIN),
