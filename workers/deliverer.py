@@ -3,11 +3,9 @@
 It needs Postgres and nothing else: what is due, and until when somebody holds it, are columns of the deliveries.
 """
 
-import signal
 import threading
 from datetime import timedelta
 from time import monotonic
-from types import FrameType
 
 from core.kit.db import Database, is_unavailable
 from core.kit.logging import configure_logging, get_logger
@@ -15,6 +13,7 @@ from core.kit.metrics import serve_metrics
 from core.kit.settings import Settings
 from core.kit.startup import wait_for_schema
 from core.kit.telemetry import configure_tracing
+from core.kit.termination import on_termination
 from core.webhooks import queue
 from core.webhooks.delivery import Deliverer
 
@@ -77,11 +76,6 @@ def main(settings: Settings) -> None:
     if settings.metrics_port:
         serve_metrics(settings.metrics_port)
     loop = DeliveryLoop(settings)
-
-    def leave(_signal: int, _frame: FrameType | None) -> None:
-        loop.stop()
-
-    signal.signal(signal.SIGTERM, leave)
-    signal.signal(signal.SIGINT, leave)
+    on_termination(loop.stop)
     _log.info("deliverer_started", concurrency=settings.webhook_concurrency)
     loop.run()

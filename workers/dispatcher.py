@@ -5,12 +5,10 @@ take over within about a second of its end. Losing the lock unnoticed is harmles
 under a transaction-level lock.
 """
 
-import signal
 import threading
 import zlib
 from collections.abc import Sequence
 from time import monotonic
-from types import FrameType
 
 import psycopg
 import redis
@@ -27,6 +25,7 @@ from core.kit.settings import Settings
 from core.kit.signing import Signer
 from core.kit.startup import wait_for_schema
 from core.kit.telemetry import configure_tracing
+from core.kit.termination import on_termination
 from core.ledger import service as ledger
 from core.ledger.notes import CallNotes
 from core.ledger.prices.book import PriceBook
@@ -313,11 +312,6 @@ def main(settings: Settings) -> None:
     if settings.metrics_port:
         serve_metrics(settings.metrics_port)
     dispatcher = Dispatcher(settings, pools())
-
-    def leave(_signal: int, _frame: FrameType | None) -> None:
-        dispatcher.stop()
-
-    signal.signal(signal.SIGTERM, leave)
-    signal.signal(signal.SIGINT, leave)
+    on_termination(dispatcher.stop)
     _log.info("dispatcher_started", pools=list(pools()))
     dispatcher.run()
