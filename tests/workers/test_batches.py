@@ -235,8 +235,11 @@ def test_a_cancelled_batch_starts_nothing_more_and_keeps_what_is_done(house: Hou
     lines = [line(1), line(2), *(line(number, act="sleep", seconds=60) for number in range(3, 21))]
     with dispatcher(settings, WAYBILL_BATCH_WINDOW="6"), worker(settings, concurrency=2):
         batch = house.create(lines)
+        # The two that run are the first that sleep, not the two before them.
         wait_until(
-            lambda: house.read(batch)["counts"]["running"] == 2, timeout_seconds=30, what="two lines to be running"
+            lambda: (counts := house.read(batch)["counts"])["succeeded"] == counts["running"] == 2,
+            timeout_seconds=60,
+            what="two lines to have ended and two to be running",
         )
         assert [each["line"] for each in house.results(batch)] == [1, 2]
         assert [each["line"] for each in house.results(batch, after=1)] == [2]
