@@ -133,14 +133,19 @@ class WebhookReceiver:
         self._released.wait()
 
 
-def _handler(receiver: WebhookReceiver) -> Callable[..., BaseHTTPRequestHandler]:
+def _handler(receiver: WebhookReceiver) -> Callable[..., BaseHTTPRequestHandler]:  # noqa: C901 - every way to answer
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             length = int(self.headers["content-length"])
             headers = {name.lower(): value for name, value in self.headers.items()}
-            script = receiver.take(Received(self.path, headers, self.rfile.read(length)))
+            body = self.rfile.read(length)
+            if len(body) < length:
+                # The sender was killed in the middle of it: as a server would, this hears of no request.
+                self.close_connection = True
+                return
+            script = receiver.take(Received(self.path, headers, body))
             try:
                 with suppress(OSError):
                     self._answer(script)
