@@ -44,7 +44,7 @@ def test_generated_requests_find_no_failure(api: RunningApi, tmp_path: Path) -> 
         *("--header", f"Authorization: Bearer {api.key.plaintext}"),
         *("--checks", _CHECKS),
         *("--phases", "examples,coverage,fuzzing"),
-        *("--max-examples", "8", "--seed", "7", "--request-timeout", "10", "--no-color"),
+        *("--max-examples", "15", "--seed", "7", "--request-timeout", "10", "--no-color"),
         *("--exclude-path-regex", "/events$"),
     ]
     done = subprocess.run(

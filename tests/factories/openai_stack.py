@@ -112,5 +112,4 @@ def openai_stack(
             for process in processes.values():
                 process.signal(SIGTERM)
             for process in processes.values():
-                # A job that no test waited for is given its time to end.
-                process.stop(90)
+                process.stop()
