@@ -52,8 +52,7 @@ up: $(STAMP) ## Start everything and keep it running until Ctrl-C
 	@$(BIN)/waybill up
 
 test: $(STAMP) ## Run the test suite on real Postgres, Valkey and Celery workers
-	@mkdir -p $(ROOT)build && cd $(ROOT) && set -o pipefail && \
-		{ $(PYTEST) -m "not slow" $(ARGS) | tee build/test.log || $(BIN)/python -m tests.again; }
+	@mkdir -p $(ROOT)build && cd $(ROOT) && set -o pipefail && $(PYTEST) -m "not slow" $(ARGS) | tee build/test.log
 
 quick: $(STAMP) ## Run what needs no processes of the product, crews or fuzzing: the inner loop
 	@mkdir -p $(ROOT)build && cd $(ROOT) && set -o pipefail && \
