@@ -93,7 +93,7 @@ class Authenticator:
         until = monotonic() + _REMEMBER_SECONDS
         try:
             if self._tokens is None or credential.startswith(_KEY_HEAD):
-                principal = self._look_up(digest)
+                principal = self._look_up(credential, digest)
             else:
                 identity = self._tokens.verify(credential)
                 ends_at = identity.expires_at + self._tokens.skew_seconds
@@ -119,8 +119,12 @@ class Authenticator:
             return self._hasher.digest(credential)
         return b"token" + hashlib.sha256(f"{project or ''}\n{credential}".encode()).digest()
 
-    def _look_up(self, digest: bytes) -> Principal:
-        row = repository.key_by_hash(self._database.single_system(), digest)
+    def _look_up(self, credential: str, digest: bytes) -> Principal:
+        single = self._database.single_system()
+        row = repository.key_by_hash(single, digest)
+        if row is None and (retired := self._hasher.retired_digests(credential)):
+            repository.replace_hash(single, retired, digest)
+            row = repository.key_by_hash(single, digest)
         if row is None or not hmac.compare_digest(row.hash, digest):
             raise KeyUnknown("this API key is not known here")
         if row.is_revoked:

@@ -57,15 +57,28 @@ class KeyHasher:
         if len(secret) < _SECRET_KEY_MIN_LENGTH:
             raise SecretKeyUnusable(
                 f"WAYBILL_SECRET_KEY must be set to at least {_SECRET_KEY_MIN_LENGTH} random characters; every API"
-                " process needs the same one, and changing it makes every issued key unknown"
+                " process needs the same one"
             )
-        self._keyed = hmac.new(secret.encode(), digestmod=hashlib.sha256)
+        self._keyed = _keyed(secret)
+        self._retired = [_keyed(key.get_secret_value()) for key in settings.secret_keys_retired]
 
     def digest(self, plaintext: str) -> bytes:
         """The 32 bytes stored for `plaintext`."""
-        keyed = self._keyed.copy()
-        keyed.update(plaintext.encode())
-        return keyed.digest()
+        return _digest(self._keyed, plaintext)
+
+    def retired_digests(self, plaintext: str) -> list[bytes]:
+        """What was stored for `plaintext` under earlier secret keys."""
+        return [_digest(keyed, plaintext) for keyed in self._retired]
+
+
+def _keyed(secret: str) -> hmac.HMAC:
+    return hmac.new(secret.encode(), digestmod=hashlib.sha256)
+
+
+def _digest(keyed: hmac.HMAC, plaintext: str) -> bytes:
+    copy = keyed.copy()
+    copy.update(plaintext.encode())
+    return copy.digest()
 
 
 def _base62(number: int, length: int) -> str:

@@ -31,6 +31,7 @@ _KEY_BY_HASH = text(
     " FROM api_keys AS key JOIN projects AS project"
     " ON project.id = key.project_id AND project.organization_id = key.organization_id WHERE key.hash = :hash"
 )
+_REPLACE_HASH = text("UPDATE api_keys SET hash = :hash WHERE hash = ANY(:retired)")
 _GET_KEY = text(f"SELECT {_KEY} FROM api_keys WHERE id = :id AND {_WITHIN}")
 _LOCK_KEY = text(f"SELECT {_KEY} FROM api_keys WHERE id = :id AND {_WITHIN} FOR UPDATE")
 _LIST_KEYS = text(
@@ -202,6 +203,11 @@ def key_by_hash(session: Executor, digest: bytes) -> KeyRow | None:
             row.is_project_archived,
         )
     )
+
+
+def replace_hash(session: Executor, retired: Sequence[bytes], digest: bytes) -> None:
+    """Store a key's hash under the secret key of today in place of one of `retired`; needs `Database.system`."""
+    session.execute(_REPLACE_HASH, {"hash": digest, "retired": list(retired)})
 
 
 def subject(session: Executor, organization: str, issuer: str, name: str, project_id: UUID | None) -> SubjectRow | None:

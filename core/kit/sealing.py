@@ -5,6 +5,7 @@ purposes share one. Each box is bound to its owner's id: copied to another row, 
 """
 
 import secrets
+from contextlib import suppress
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -38,20 +39,25 @@ class Sealer:
         secret = settings.secret_key.get_secret_value() if settings.secret_key else ""
         if len(secret) < _SECRET_KEY_MIN_LENGTH:
             raise SealingKeyMissing(f"set WAYBILL_SECRET_KEY to at least {_SECRET_KEY_MIN_LENGTH} random characters")
-        derived = HKDF(hashes.SHA256(), _KEY_BYTES, salt=None, info=f"waybill {purpose} v1".encode())
-        self._cipher = AESGCM(derived.derive(secret.encode()))
+        keys = [secret, *(key.get_secret_value() for key in settings.secret_keys_retired)]
+        self._ciphers = [_cipher(key, purpose) for key in keys]
 
     def seal(self, owner: UUID, plaintext: bytes) -> bytes:
         """A box: version byte, nonce of 12 random bytes, ciphertext with its tag."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        return _VERSION + nonce + self._cipher.encrypt(nonce, plaintext, owner.bytes)
+        return _VERSION + nonce + self._ciphers[0].encrypt(nonce, plaintext, owner.bytes)
 
     def open(self, owner: UUID, box: bytes) -> bytes:
         """What `seal` was given. Raises `CannotOpen`."""
         nonce, sealed = box[1 : 1 + _NONCE_BYTES], box[1 + _NONCE_BYTES :]
         if box[:1] != _VERSION:
             raise CannotOpen("sealed by a later version")
-        try:
-            return self._cipher.decrypt(nonce, sealed, owner.bytes)
-        except (InvalidTag, ValueError) as error:
-            raise CannotOpen("sealed with another WAYBILL_SECRET_KEY, or damaged") from error
+        for cipher in self._ciphers:
+            with suppress(InvalidTag, ValueError):
+                return cipher.decrypt(nonce, sealed, owner.bytes)
+        raise CannotOpen("sealed with another WAYBILL_SECRET_KEY, or damaged")
+
+
+def _cipher(secret: str, purpose: str) -> AESGCM:
+    derived = HKDF(hashes.SHA256(), _KEY_BYTES, salt=None, info=f"waybill {purpose} v1".encode())
+    return AESGCM(derived.derive(secret.encode()))

@@ -20,6 +20,8 @@ from core.kit.ids import ORGANIZATION, decode
 from core.kit.issuers import OidcIssuer
 
 RUN_FILE = "stack.json"
+# Below WAYBILL_HOME: the secrets of each process that `waybill up` has started.
+SECRETS_FOLDER = "secrets"
 PRIVATE_NETWORKS = (
     "127.0.0.0/8",
     "10.0.0.0/8",
@@ -48,6 +50,9 @@ class RunFileSource(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         """The settings in the run file that the environment does not override."""
         home = Path(os.environ.get("WAYBILL_HOME") or default_home())
+        if Path(os.environ.get("WAYBILL_SECRETS_DIR") or "/").is_relative_to(home / SECRETS_FOLDER):
+            # A part of that stack has been given its own, and no other's.
+            return {}
         try:
             found = json.loads((home / RUN_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -117,6 +122,11 @@ class Settings(BaseSettings):
     inline_payload_max_bytes: int = Field(64 * 1024, description="Larger inputs and results go to the blob store.")
 
     secret_key: SecretStr | None = Field(None, description="At least 32 random characters; keys the hash of API keys.")
+    secret_keys_retired: list[SecretStr] = Field(
+        default_factory=list,
+        description="JSON list of earlier secret keys, whose API keys and sealed secrets stay good; see"
+        " [rotate secrets](../runbooks/rotate-secrets.md).",
+    )
     signing_key: SecretStr | None = Field(
         None, description="32 random bytes in base64: the Ed25519 key that signs audit seals and waybills."
     )

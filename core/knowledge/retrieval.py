@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from core.kit.db import AVOID_SCANS
 from core.knowledge import fusion
 from core.knowledge.records import KnowledgeBase, Passage
 
@@ -34,10 +35,13 @@ _DENSE_EXACT = text(
     " WHERE knowledge_base_id = :base ORDER BY (embedding <#> CAST(:vector AS halfvec)) + 0 LIMIT :limit"
 )
 _DENSE = text("SELECT id, score FROM knowledge_nearest(:base, CAST(:vector AS halfvec), :limit)")
+# By their keys, whatever the planner thinks of the base: of one that is younger than the table's statistics it expects
+# no rows, and would read all of it for each of them. No index answers IS TRUE.
+_AMONG = "id = ANY(:ids) AND (knowledge_base_id = :base) IS TRUE"
 _TERMS = text(
-    "SELECT found.lexeme, cardinality(found.positions) AS times, coalesce(known.chunks, 0) AS chunks"
+    "SELECT found.lexeme, cardinality(found.positions) AS times, coalesce((SELECT chunks FROM knowledge_terms"
+    " WHERE knowledge_base_id = :base AND term = found.lexeme), 0) AS chunks"
     " FROM unnest(to_tsvector('english', :query)) AS found (lexeme, positions, weights)"
-    " LEFT JOIN knowledge_terms AS known ON known.knowledge_base_id = :base AND known.term = found.lexeme"
 )
 _LEXICAL = text(
     "SELECT id, score FROM knowledge_lexical_search(:base, CAST(:covering AS tsquery), CAST(:terms AS sparsevec),"
@@ -45,18 +49,17 @@ _LEXICAL = text(
 )
 _LEXICAL_AMONG = text(
     "SELECT id, -(weights <#> CAST(:terms AS sparsevec)) / (1 - :slope + :slope * length / :mean_length) AS score"
-    " FROM chunks WHERE knowledge_base_id = :base AND id = ANY(:ids)"
+    f" FROM chunks WHERE {_AMONG}"
 )
-_LEADERS = text(
-    "SELECT id, CAST(CAST(embedding AS vector) AS real[]) AS vector FROM chunks"
-    " WHERE knowledge_base_id = :base AND id = ANY(:ids)"
-)
+_LEADERS = text(f"SELECT id, CAST(CAST(embedding AS vector) AS real[]) AS vector FROM chunks WHERE {_AMONG}")
+# First in how many chunks each word of theirs stands, in one pass over the words' index; then the words of each.
 _LEADER_TERMS = text(
-    "SELECT chunks.id, found.lexeme, cardinality(found.positions) * CAST(1 AS float8) / chunks.length AS share,"
-    " known.chunks"
-    " FROM chunks CROSS JOIN LATERAL unnest(chunks.lexemes) AS found (lexeme, positions, weights)"
-    " JOIN knowledge_terms AS known ON known.knowledge_base_id = :base AND known.term = found.lexeme"
-    " WHERE chunks.knowledge_base_id = :base AND chunks.id = ANY(:ids)"
+    "WITH held AS MATERIALIZED (SELECT chunks.id, found.lexeme,"
+    " cardinality(found.positions) * CAST(1 AS float8) / chunks.length AS share"
+    f" FROM chunks CROSS JOIN LATERAL unnest(lexemes) AS found (lexeme, positions, weights) WHERE {_AMONG})"
+    " SELECT CAST(NULL AS uuid) AS id, term AS lexeme, CAST(NULL AS float8) AS share, chunks FROM knowledge_terms"
+    " WHERE knowledge_base_id = :base AND term = ANY(ARRAY(SELECT DISTINCT lexeme FROM held))"
+    " UNION ALL SELECT id, lexeme, share, NULL FROM held"
 )
 _PASSAGES = text(
     "SELECT chunks.id, chunks.document_id, documents.name, chunks.ordinal, chunks.page, chunks.section,"
@@ -77,6 +80,7 @@ def search(session: Session, base: KnowledgeBase, query: str, vector: Sequence[f
     """The `limit` best passages of `base`, best first. `vector` is the query's embedding, of unit length."""
     if base.chunk_count == 0:
         return []
+    session.execute(AVOID_SCANS)
     words = _words(session, base, query)
     lexical = lexical_scores(session, base, words)
     dense = dense_scores(session, base, vector)
@@ -118,9 +122,10 @@ def _with_feedback(
     shares: dict[UUID, dict[str, float]] = {chunk: {} for chunk in leaders}
     chunks = dict(words.chunks)
     for row in session.execute(_LEADER_TERMS, scope):
-        chunks[row.lexeme] = row.chunks
-        if row.id in shares:
-            shares[row.id][row.lexeme] = row.share * _rarity(base, row.chunks)
+        if row.id is None:
+            chunks[row.lexeme] = row.chunks
+        elif row.id in shares:
+            shares[row.id][row.lexeme] = row.share * _rarity(base, chunks[row.lexeme])
     terms = fusion.feedback_terms(words.counts, [shares[chunk] for chunk in leaders], weights)
     again = dense_scores(session, base, moved)
     # Words are scored among what was found: looking for twenty more terms finds nothing that the vectors miss.

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -42,6 +43,19 @@ def processes_of(home: Path) -> list[str]:
                 found.append(f"{process.pid} {' '.join(words)}")
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
+    return found
+
+
+def shown_secrets(home: Path) -> list[str]:
+    """The parts of the stack that have a secret of it in their environment, which every tool that lists processes shows."""
+    told = json.loads((home / "stack.json").read_text(encoding="utf-8"))["settings"]
+    hidden = [told[name] for name in ("database_url", "redis_url", "secret_key", "signing_key", "flower_password")]
+    hidden += [path.read_text(encoding="utf-8").strip() for path in home.glob("*.password")]
+    found = []
+    for line in processes_of(home):
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            values = " ".join(psutil.Process(int(line.split()[0])).environ().values())
+            found += [line for secret in hidden if secret in values]
     return found
 
 
@@ -149,6 +163,9 @@ def test_interrupted_then_whole_then_again_beside_a_running_stack(tmp_path: Path
         )
         assert second.returncode == 6
         assert "already running" in second.stderr
+        assert shown_secrets(home) == []
+        held = {path.name for path in (home / "secrets" / "worker-knowledge").iterdir()}
+        assert held == {"DATABASE_URL", "REDIS_URL", "WAYBILL_SAMPLE_SYSTEM_TOKEN"}
         again = demo(home, "--json")
         assert again.returncode == 0, again.stderr
         report = json.loads(again.stdout)

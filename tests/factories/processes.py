@@ -6,30 +6,57 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import psycopg
+
+from core.kit.processes import SECRETS, address_of, set_passwords
+from core.kit.processes import Process as Kind
 from core.kit.settings import Settings
 from tests.factories.forking import fork
-from tests.factories.services import SHARED
+from tests.factories.services import PASSWORDS, SHARED
 from tests.factories.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def environment(settings: Settings, **extra: str) -> dict[str, str]:
-    """The environment under which a child process sees the same settings as the test."""
+_ROLES = {
+    "api": Kind.API,
+    "dispatcher": Kind.DISPATCHER,
+    "deliverer": Kind.DELIVERER,
+    "worker": Kind.WORKER,
+    "pool": Kind.WORKER,
+}
+
+
+@cache
+def logged_in(database_url: str, kind: Kind) -> str:
+    """The address for the login of that kind of process; on a server of a test's own the logins get passwords first."""
+    assert kind.login is not None
+    address = address_of(database_url, kind.login, PASSWORDS[kind.login])
+    try:
+        psycopg.connect(address).close()
+    except psycopg.OperationalError:
+        try:
+            set_passwords(database_url, PASSWORDS)
+        except (psycopg.errors.UndefinedObject, psycopg.OperationalError):
+            return database_url  # nobody has migrated it, or it does not run
+    return address
+
+
+def environment(settings: Settings, kind: Kind | None = None, **extra: str) -> dict[str, str]:
+    """The environment under which a child process sees the same settings as the test, with the secrets of its kind."""
     assert settings.database_url is not None
     assert settings.redis_url is not None
     assert settings.secret_key is not None
+    address = settings.database_url.get_secret_value()
     # Dispatchers and sweeps would work on what other modules have left in it.
-    assert SHARED not in settings.database_url.get_secret_value(), (
-        "mark this module `own_database`: it starts processes"
-    )
+    assert SHARED not in address, "mark this module `own_database`: it starts processes"
     values = {
-        "DATABASE_URL": settings.database_url.get_secret_value(),
+        "DATABASE_URL": address if kind is None else logged_in(address, kind),
         "REDIS_URL": settings.redis_url.get_secret_value(),
-        "WAYBILL_SECRET_KEY": settings.secret_key.get_secret_value(),
         "WAYBILL_HOME": str(settings.home),
         "WAYBILL_KEY_PREFIX": settings.key_prefix,
         "WAYBILL_EXTRA_CAPABILITIES": '["tests.factories.capabilities:ALL"]',
@@ -44,6 +71,8 @@ def environment(settings: Settings, **extra: str) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "PYTHONWARNINGS": "default",
     }
+    if kind is None or "secret_key" in SECRETS[kind]:
+        values["WAYBILL_SECRET_KEY"] = settings.secret_key.get_secret_value()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")}
     return {**inherited, **values, **extra}
 
@@ -110,7 +139,8 @@ def start(settings: Settings, *arguments: str, **extra: str) -> Process:
     """Run what ``python -m`` with `arguments` does, in a process group of its own."""
     descriptor, path = tempfile.mkstemp(prefix="waybill-test-", suffix=".log", dir=settings.home)
     os.close(descriptor)
-    return Process(fork(arguments, environment(settings, **extra), ROOT, Path(path)), Path(path))
+    role = next((_ROLES[word] for word in arguments if word in _ROLES), None)
+    return Process(fork(arguments, environment(settings, role, **extra), ROOT, Path(path)), Path(path))
 
 
 @contextmanager

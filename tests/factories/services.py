@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from core.kit.migrate import upgrade
+from core.kit.processes import LOGINS, set_passwords
 from core.kit.settings import Settings
 from core.kit.signing import generate_seed
 from tests.factories.waiting import wait_until
@@ -25,6 +26,8 @@ from waybill.stack.postgres import EmbeddedPostgres
 from waybill.stack.valkey import EmbeddedValkey
 
 _TEMPLATE = "waybill_template"
+# The logins are the server's, and so are theirs.
+PASSWORDS = {login: f"{login}_of_the_tests" for login in LOGINS}
 # How the names of databases begin that the modules of a test process share.
 SHARED = "shared_"
 # No test pulls the plug of this server: those that do start one of their own.
@@ -105,6 +108,7 @@ def _make_template(server_url: str) -> None:
         connection.execute(f"DROP DATABASE IF EXISTS {_TEMPLATE} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {_TEMPLATE}")
     upgrade(_renamed(server_url, _TEMPLATE))
+    set_passwords(server_url, PASSWORDS)
 
 
 def _renamed(server_url: str, database: str) -> str:

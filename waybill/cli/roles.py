@@ -1,4 +1,4 @@
-"""The long-running roles, one process each: `api`, `worker`, `dispatcher`, `deliverer`, `flower`; and `migrate`.
+"""The long-running roles, one process each, and what prepares the database for them: `migrate` and `reseal`.
 
 Each command imports only its own role's code, inside the command: the images of the API and of the workers are
 separate, and neither has the other's packages.
@@ -6,6 +6,7 @@ separate, and neither has the other's packages.
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +17,6 @@ from waybill.cli.options import Json
 from waybill.cli.output import Output
 
 _PANEL = "Run one part (what a container or a service unit starts)"
-FLOWER_USER = "waybill"
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=EPILOG, rich_help_panel=_PANEL)(deliverer)
     app.command(epilog=EPILOG, rich_help_panel=_PANEL)(flower)
     app.command(epilog=EPILOG, rich_help_panel=_PANEL)(migrate)
+    app.command(epilog=EPILOG, rich_help_panel=_PANEL)(reseal)
 
 
 def api(
@@ -124,24 +125,32 @@ def flower(
             remedy="`waybill up`, or set REDIS_URL",
             code="redis_not_configured",
         )
-    environment = {
-        **os.environ,
-        # In the environment, not in the arguments, which every user of the machine can read.
-        "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{settings.flower_password.get_secret_value()}",
-        "FLOWER_READ_ONLY": "true",
-        "FLOWER_PERSISTENT": "false",
-        "FLOWER_MAX_TASKS": "10000",
-        "FLOWER_PURGE_OFFLINE_WORKERS": "60",
-    }
     listen = [f"--address={host}", f"--port={settings.flower_port if port is None else port}"]
-    command = [sys.executable, "-m", "celery", "-A", "workers.app", "-q", "flower", *listen]
+    options = find_spec("workers.flower_config")
+    assert options is not None
+    command = [sys.executable, "-m", "celery", "-A", "workers.app", "-q", "flower", f"--conf={options.origin}", *listen]
     sys.stdout.flush()
-    os.execve(sys.executable, command, environment)  # noqa: S606
+    os.execv(sys.executable, command)  # noqa: S606
 
 
-def migrate(as_json: Json = False) -> None:
-    """Bring the database to the newest schema. Safe to run at every start, and by several at once."""
+def migrate(
+    passwords: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            show_default="none are set",
+            help="A folder with a file for each login of the processes, such as `waybill_api.password`.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Bring the database to the newest schema. Safe to run at every start, and by several at once.
+
+    Connect as the owner of the tables, who is no process's login: each kind of process has one of its own.
+    """
     from core.kit.migrate import upgrade
+    from core.kit.processes import LOGINS, set_passwords
     from waybill.cli.local import local_settings
 
     output = Output(as_json=as_json)
@@ -152,11 +161,50 @@ def migrate(as_json: Json = False) -> None:
             remedy="`waybill up` migrates its own database; else set DATABASE_URL to the owner's address",
             code="database_not_configured",
         )
+    found = {} if passwords is None else {login: passwords / f"{login}.password" for login in LOGINS}
+    missing = [path.name for path in found.values() if not path.is_file()]
+    if missing:
+        raise CliError(
+            f"{passwords} has no {', '.join(missing)}",
+            remedy="give every login a password, for example from `openssl rand -hex 24`",
+            code="password_missing",
+        )
     upgrade(url.get_secret_value())
+    set_passwords(
+        url.get_secret_value(), {login: path.read_text(encoding="utf-8").strip() for login, path in found.items()}
+    )
     if as_json:
-        output.document({"migrated": True})
+        output.document({"migrated": True, "passwords_set": list(found)})
     else:
         output.show("the database has the newest schema")
+        if found:
+            output.show(f"passwords are set: {', '.join(found)}")
+
+
+def reseal(as_json: Json = False) -> None:
+    """Seal stored webhook secrets again with the newest WAYBILL_SECRET_KEY, after the earlier one was retired."""
+    from core.kit.db import Database
+    from core.kit.sealing import CannotOpen
+    from core.webhooks.resealing import reseal as seal_again
+    from waybill.cli.local import local_settings
+
+    output = Output(as_json=as_json)
+    database = Database(local_settings(), application_name="waybill-reseal", pool_size=1)
+    try:
+        with database.system() as session:
+            count = seal_again(session, local_settings())
+    except CannotOpen as error:
+        raise CliError(
+            f"a webhook secret does not open: {error}",
+            remedy="name the key that sealed it in WAYBILL_SECRET_KEYS_RETIRED",
+            code="cannot_open",
+        ) from error
+    finally:
+        database.close()
+    if as_json:
+        output.document({"resealed": count})
+    else:
+        output.show(f"{count} webhook secrets are sealed with the newest key")
 
 
 def _require_pool(pool: str) -> None:

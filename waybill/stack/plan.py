@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 from pydantic import AliasChoices, SecretStr
 
+from core.kit.processes import Process
 from core.kit.settings import Settings
 from waybill.stack.errors import StackError
 from waybill.stack.postgres import free_port
-from waybill.stack.sample_system import attached_port, token_environment
+from waybill.stack.sample_system import attached_port, token_of
 
 _PROBE_TIMEOUT_SECONDS = 2.0
 _OK = 200
@@ -80,7 +81,8 @@ class Listens:
 class Child:
     """A process of the stack. Children of one `tier` are stopped together, the highest tier first.
 
-    A child that is not `essential` is not waited for, and may fail for good without taking the stack with it.
+    A child that is not `essential` is not waited for, and may fail for good without taking the stack with it. It gets
+    the secrets of its kind of `process`, and `secrets` of its own by their names.
     """
 
     name: str
@@ -90,6 +92,8 @@ class Child:
     grace_seconds: float = 10.0
     essential: bool = True
     environment: dict[str, str] = field(default_factory=dict)
+    process: Process | None = None
+    secrets: dict[str, str] = field(default_factory=dict)
 
 
 Plan = Callable[[Settings, bool], Sequence[Child]]
@@ -108,6 +112,7 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
             Answers(reachable_host(settings.api_host), settings.api_port, "/readyz"),
             tier=0,
             grace_seconds=20.0,
+            process=Process.API,
         ),
         # It says once per pool that it owns it.
         Child(
@@ -116,6 +121,7 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
             Logged("pool_owned", times=len(names)),
             tier=1,
             environment={"WAYBILL_METRICS_PORT": str(metrics)},
+            process=Process.DISPATCHER,
         ),
     ]
     children.append(
@@ -127,6 +133,7 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
             grace_seconds=settings.webhook_timeout_seconds + 5.0,
             # Of the ports for metrics it has the one after the workers'.
             environment={"WAYBILL_METRICS_PORT": str(metrics and metrics + 1 + len(names))},
+            process=Process.DELIVERER,
         )
     )
     children += [
@@ -138,22 +145,23 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
             grace_seconds=settings.drain_seconds + 10.0,
             # One port cannot be shared: the dispatcher has the configured one, each worker one of those after it.
             environment={"WAYBILL_METRICS_PORT": str(metrics and metrics + 1 + index)},
+            process=Process.WORKER,
         )
         for index, pool in enumerate(names)
     ]
     sample_port = attached_port(settings)
     if sample_port is not None:
-        token = token_environment(settings)
+        token = token_of(settings)
         for child in children:
-            if child.name.startswith("worker-"):
-                child.environment.update(token)
+            if child.process is Process.WORKER:
+                child.secrets.update(token)
         children.append(
             Child(
                 "sample-system",
                 _waybill("sample-system", "--port", str(sample_port)),
                 Listens("127.0.0.1", sample_port),
                 tier=3,
-                environment=token,
+                secrets=token,
             )
         )
     if flower:
@@ -165,6 +173,7 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
                 tier=3,
                 grace_seconds=5.0,
                 essential=False,
+                process=Process.FLOWER,
             )
         )
     return children
@@ -212,39 +221,33 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def environment_of(settings: Settings) -> dict[str, str]:
-    """The variables under which a child reads the same settings: all that differ from the defaults.
-
-    A log level above info is lowered to it, because children report in their logs that they are ready.
-    """
-    variables = {}
-    for name in sorted(settings.model_fields_set):
-        value = getattr(settings, name)
-        if value is not None:
-            variables[_variable(name)] = _spell(value)
-    if settings.log_level in {"warning", "error"}:
-        variables["WAYBILL_LOG_LEVEL"] = "info"
-    return variables
-
-
 def is_in_environment(name: str) -> bool:
     """Whether the setting of that name is given by an environment variable of this process."""
+    return bool(variables_of(name) & {variable.upper() for variable in os.environ})
+
+
+def variables_of(name: str) -> frozenset[str]:
+    """Every spelling of the variable of a setting, in capitals."""
     alias = Settings.model_fields[name].validation_alias
     spelled = {str(choice).upper() for choice in alias.choices} if isinstance(alias, AliasChoices) else set()
-    return bool({f"WAYBILL_{name.upper()}", *spelled} & {variable.upper() for variable in os.environ})
+    return frozenset({f"WAYBILL_{name.upper()}", *spelled})
 
 
-def _variable(name: str) -> str:
+def variable_of(name: str) -> str:
+    """The variable of a setting, as the reference of settings spells it."""
     alias = Settings.model_fields[name].validation_alias
     if isinstance(alias, AliasChoices):
         return str(alias.choices[0])
     return f"WAYBILL_{name.upper()}"
 
 
-def _spell(value: Any) -> str:
+def spell(value: Any) -> str:
+    """A setting's value as its variable holds it."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    return json.dumps(value) if isinstance(value, list | dict) else str(value)
+    if isinstance(value, list | dict):
+        return json.dumps(value, default=spell)
+    return str(value)
 
 
 def _waybill(*arguments: str) -> tuple[str, ...]:

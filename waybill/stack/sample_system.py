@@ -30,8 +30,8 @@ def attached_port(settings: Settings) -> int | None:
     return int(text.partition("127.0.0.1:")[2].partition("/")[0])
 
 
-def token_environment(settings: Settings) -> dict[str, str]:
-    """The variable that holds the sample system's token, for it and for the workers that call it."""
+def token_of(settings: Settings) -> dict[str, str]:
+    """The sample system's token under its name, for it and for the workers that call it."""
     return {TOKEN: (settings.home / TOKEN_FILE).read_text(encoding="utf-8").strip()}
 
 

@@ -21,9 +21,11 @@ from typing import Any, Literal, Protocol, Self
 
 from pydantic import SecretStr
 
+from core.kit.processes import LOGINS, set_passwords
 from core.kit.settings import Settings
 from core.kit.signing import generate_seed
 from waybill.stack import plan, sample_system
+from waybill.stack.child_secrets import ChildSecrets
 from waybill.stack.errors import StackError
 from waybill.stack.home import SECRET_KEY_FILE, SIGNING_KEY_FILE, Home
 from waybill.stack.interruption import Interruptions
@@ -119,6 +121,7 @@ class Stack:
         self._interruptions = Interruptions()
         self._parts: list[_Part] = []
         self._children: list[ChildProcess] = []
+        self._secrets: ChildSecrets | None = None
         self._reaper: subprocess.Popen[str] | None = None
         self._is_started = False
         self.running: Running | None = None
@@ -194,6 +197,8 @@ class Stack:
                 last.callback(self._stop_server, part)
             self._home.remove_run_file()
             self._stop_children()
+            if self._secrets is not None:
+                self._secrets.remove()
         self._parts, self._children, self.running = [], [], None
 
     @contextmanager
@@ -314,14 +319,23 @@ class Stack:
             raise StackError(f"the database was migrated by a newer Waybill than this one: {error}") from error
         self._say("ready", "migrations", seconds=monotonic() - began)
 
+    def _give_logins(self, settings: Settings) -> dict[str, str]:
+        """Passwords for the logins of our own Postgres; elsewhere everything goes by the login that was given."""
+        if all(part.name != "postgres" for part in self._parts):
+            return {}
+        assert settings.database_url is not None
+        passwords = {login: self._home.kept_secret(f"{login}.password") for login in LOGINS}
+        set_passwords(settings.database_url.get_secret_value(), passwords)
+        return passwords
+
     def _start_children(self, settings: Settings, with_flower: bool) -> None:
-        environment = {**os.environ, **plan.environment_of(settings)}
+        self._secrets = ChildSecrets(settings, self._give_logins(settings))
         for child in self._plan(settings, with_flower):
             self._require_no_interruption()
             process = ChildProcess(
                 child,
                 self._home.logs / f"{child.name}.log",
-                environment,
+                self._secrets.environment(child),
                 self._patience,
                 born=lambda pid: self._tell_reaper(f"+{pid} {int(signal.SIGTERM)}"),
                 gone=lambda pid: self._tell_reaper(f"-{pid}"),

@@ -7,6 +7,7 @@ from threading import Lock
 from core.gateway.embeddings.cache import RecentVectors
 from core.gateway.errors import InvalidRequest
 from core.gateway.extraction.evidence import Unit
+from core.gateway.extraction.parts import MAX_PARTS, parts_of
 from core.gateway.extraction.ranking import Ranking, rank_sentences
 from core.gateway.extraction.sentences import Kind, Sentence
 from core.gateway.models import (
@@ -25,6 +26,7 @@ from core.gateway.streams import Meter, MeteredStream
 
 NAME = "local/extractive"
 NO_ANSWER = "No sentence in these documents clearly answers this question. The passages that were found may help."
+NOT_ANSWERED_TOO = "No sentence in these documents clearly answers this part:"
 _MAX_LIST_ITEMS = 8
 # A further sentence is shown when the ranking can hardly tell it from the first: the score is a log-odds.
 _WITHIN = 0.5
@@ -76,10 +78,11 @@ class Extractive:
         return MeteredStream(self._answer(request, meter, check), meter, check)
 
     def bound(self, request: ChatRequest) -> Mapping[str, int]:
-        """The question and the passages; it only quotes, so no more comes out than went in."""
+        """The question and the passages; it only quotes, so no more comes out than went in, but what it says itself."""
         embedder = self._open()
         read = embedder.count_tokens("\n".join([request.question, *(p.text for p in request.passages)]))
-        return {"input_tokens": read, "output_tokens": read + embedder.count_tokens(NO_ANSWER)}
+        own = embedder.count_tokens("\n".join([NO_ANSWER, *[NOT_ANSWERED_TOO] * (MAX_PARTS - 1)]))
+        return {"input_tokens": read, "output_tokens": read + own}
 
     def close(self) -> None:
         """Nothing is held: the embedder belongs to the process."""
@@ -95,16 +98,20 @@ class Extractive:
         passages = request.passages
         meter.input_tokens = embedder.count_tokens("\n".join([request.question, *(p.text for p in passages)]))
         meter.output_tokens = 0
-        ranking = rank_sentences(request.question, passages, embedder)
+        quotes: list[Quote] = []
+        unanswered: Sequence[str] = ()
+        if not request.seeks_evidence:
+            quotes, unanswered = _answers(request.question, passages, embedder, check)
+        elif is_related(ranking := rank_sentences(request.question, passages, embedder)):
+            quotes = compose(ranking, passages, seeks_evidence=True)
         check()
-        seeks_evidence = request.seeks_evidence
-        if not (is_related(ranking) if seeks_evidence else is_answered(ranking)):
+        if not quotes:
             meter.output_tokens = embedder.count_tokens(NO_ANSWER)
             meter.finish = Finish.NO_ANSWER
             yield Chunk(NO_ANSWER)
             return
         previous: Quote | None = None
-        for quote in compose(ranking, passages, seeks_evidence=seeks_evidence):
+        for quote in quotes:
             tokens = embedder.count_tokens(quote.text)
             if previous is not None and meter.output_tokens + tokens > request.max_output_tokens:
                 meter.finish = Finish.LENGTH
@@ -116,7 +123,31 @@ class Extractive:
                 tuple(Citation(passage, span.start, span.end) for span in quote.spans),
             )
             previous = quote
+        if unanswered:
+            said = "\n".join(["", *(f"{NOT_ANSWERED_TOO} {part}" for part in unanswered)])
+            meter.output_tokens += embedder.count_tokens(said)
+            yield Chunk(said)
         meter.finish = Finish.STOP
+
+
+def _answers(
+    question: str, passages: Sequence[Passage], embedder: Embedder, check: Check
+) -> tuple[list[Quote], Sequence[str]]:
+    """The quotes that answer `question`, and those of its parts that nothing answers; both empty without an answer."""
+    parts = parts_of(question)
+    quotes: list[Quote] = []
+    unanswered: list[str] = []
+    for part in parts:
+        ranking = rank_sentences(part, passages, embedder)
+        check()
+        if is_answered(ranking):
+            quotes += compose(ranking, passages, seeks_evidence=False)
+        else:
+            unanswered.append(part)
+    if not quotes and len(parts) > 1:
+        ranking = rank_sentences(question, passages, embedder)
+        return (compose(ranking, passages, seeks_evidence=False) if is_answered(ranking) else []), ()
+    return _without_repeats(quotes), unanswered
 
 
 def is_answered(ranking: Ranking) -> bool:

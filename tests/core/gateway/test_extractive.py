@@ -4,7 +4,7 @@ from core.capability import JobCancelled
 from core.gateway.embeddings.minilm import load_minilm
 from core.gateway.errors import InvalidRequest
 from core.gateway.models import ChatRequest, Finish, Passage, Question, Text
-from core.gateway.providers.extractive import NO_ANSWER, Extractive
+from core.gateway.providers.extractive import NO_ANSWER, NOT_ANSWERED_TOO, Extractive
 
 FERRY = Passage(
     "ferry",
@@ -134,6 +134,26 @@ def test_the_row_that_is_meant(model: Extractive, question: str, expected: str) 
 )
 def test_what_the_question_names_must_stand_there(model: Extractive, question: str) -> None:
     assert ask(model, question, CLAIMS, APPROVAL, PRICES)[1] is Finish.NO_ANSWER
+
+
+def test_each_part_of_a_question_is_answered(model: Extractive) -> None:
+    text, finish = ask(model, "How long does the crossing take, and when does the last boat leave in winter?")
+    assert text == "The crossing takes 20 minutes. In winter the last boat leaves at 21:30."
+    assert finish is Finish.STOP
+
+
+def test_a_part_that_nothing_answers_is_named(model: Extractive) -> None:
+    request = ChatRequest.of_parts((*ALL, Question("How long does the crossing take, and who is the captain of Lyon?")))
+    stream = model.stream(request, check=go_on)
+    answer, said = list(stream)
+    assert answer.text == "The crossing takes 20 minutes."
+    assert (said.text, said.citations) == (f"\n{NOT_ANSWERED_TOO} who is the captain of Lyon?", ())
+    assert stream.usage.output_tokens <= model.bound(request)["output_tokens"]
+
+
+def test_when_no_part_is_answered_there_is_no_answer(model: Extractive) -> None:
+    question = "Who is the captain of Lyon, and how many guests may the moon carry?"
+    assert ask(model, question) == (NO_ANSWER, Finish.NO_ANSWER)
 
 
 def test_an_announced_list_comes_with_all_its_items(model: Extractive) -> None:

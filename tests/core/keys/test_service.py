@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from core.keys.authentication import Authenticator
@@ -173,6 +174,20 @@ def test_a_key_issued_after_it_was_tried_is_accepted_soon(
         digest = authenticator._hasher.digest(key.plaintext)
         session.execute(text("UPDATE api_keys SET hash = :hash WHERE id = :id"), {"hash": digest, "id": key.id})
     wait_until(lambda: refusal(authenticator, key.plaintext) is None, timeout_seconds=3, what="acceptance")
+
+
+def test_a_new_secret_key_keeps_the_keys_of_the_old_one(
+    settings: Settings, database: Database, service: KeyService
+) -> None:
+    key = issue(database, service)
+    assert settings.secret_key is not None
+    renewed = settings.model_copy(update={"secret_key": SecretStr("n" * 40)})
+    assert refusal(Authenticator(renewed, database), key.plaintext) == "key_unknown"
+    both = renewed.model_copy(update={"secret_keys_retired": [settings.secret_key]})
+    assert Authenticator(both, database).authenticate(key.plaintext).key_id == key.id
+    # It was stored anew: once every key has been used, the old secret key can go.
+    assert Authenticator(renewed, database).authenticate(key.plaintext).key_id == key.id
+    assert refusal(Authenticator(settings, database), key.plaintext) == "key_unknown"
 
 
 def test_a_foreign_key_cannot_be_revoked(database: Database, service: KeyService) -> None:

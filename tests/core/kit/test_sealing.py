@@ -34,6 +34,15 @@ def test_a_box_opens_for_its_owner_purpose_and_key_only() -> None:
             open_.open(whose, given)
 
 
+def test_a_retired_key_opens_and_seals_no_more() -> None:
+    owner, before = uuid4(), Sealer(ONE, "tests")
+    box = before.seal(owner, b"a secret")
+    after = Sealer(Settings(secret_key=SecretStr("b" * 40), secret_keys_retired=[SecretStr("a" * 40)]), "tests")
+    assert after.open(owner, box) == b"a secret"
+    with pytest.raises(CannotOpen):
+        before.open(owner, after.seal(owner, b"a secret"))
+
+
 def test_without_a_key_nothing_is_sealed() -> None:
     with pytest.raises(SealingKeyMissing):
         Sealer(Settings(secret_key=SecretStr("short")), "tests")

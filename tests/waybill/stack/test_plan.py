@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from core.kit.processes import Process
 from core.kit.settings import Settings
 from pipelines.registry import pools
+from waybill.stack.child_secrets import ChildSecrets
 from waybill.stack.errors import StackError
-from waybill.stack.plan import Answers, Logged, choose_port, environment_of, is_free, plan_children, url_of
+from waybill.stack.plan import Answers, Child, Logged, choose_port, is_free, plan_children, url_of
 from waybill.stack.postgres import free_port
 
 
@@ -65,8 +67,10 @@ def test_the_product_is_an_api_a_dispatcher_a_deliverer_a_worker_per_pool_and_fl
 
 
 def test_a_child_reads_the_settings_that_its_supervisor_has(tmp_path: Path) -> None:
+    child = Child("one", (), Logged(""), process=Process.WORKER, secrets={"TOOL_TOKEN": "t0ken"})
     settings = Settings(
         home=tmp_path,
+        secret_key=SecretStr("s" * 40),
         database_url=SecretStr("postgresql://u:p%40ss@db/waybill"),
         extra_capabilities=["a:b", "c:d"],
         drain_seconds=3.5,
@@ -77,18 +81,19 @@ def test_a_child_reads_the_settings_that_its_supervisor_has(tmp_path: Path) -> N
             sys.executable,
             "-c",
             (
-                "import json; from core.kit.settings import Settings; s = Settings();"
+                "import json; from core.kit.credentials import read_credential;"
+                "from core.kit.settings import Settings; s = Settings();"
                 "print(json.dumps([str(s.home), s.database_url.get_secret_value(), s.extra_capabilities,"
-                "s.drain_seconds, s.log_level]))"
+                "s.drain_seconds, s.log_level, s.secret_key, read_credential('TOOL_TOKEN', s.secrets_dir, whose='')]))"
             ),
         ],
-        env=environment_of(settings),
+        env=ChildSecrets(settings, {}).environment(child),
         check=True,
         capture_output=True,
         text=True,
     )
-    # Readiness is read off the logs, so they are never quieter than info.
-    expected = [str(tmp_path), "postgresql://u:p%40ss@db/waybill", ["a:b", "c:d"], 3.5, "info"]
+    # It holds no secret of another process. Readiness is read off the logs, so they are never quieter than info.
+    expected = [str(tmp_path), "postgresql://u:p%40ss@db/waybill", ["a:b", "c:d"], 3.5, "info", None, "t0ken"]
     assert json.loads(seen.stdout) == expected
 
 

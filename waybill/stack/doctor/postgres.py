@@ -17,7 +17,7 @@ from waybill.stack.doctor.check import Check, fail, ok, one_line, warn
 _VERSION_MIN = 180_000
 _CLOCK_WARN_SECONDS = 2.0
 SCHEMA = "schema"
-_MIGRATE = "run `waybill migrate` with the owner's DATABASE_URL"
+_MIGRATE = "run `waybill migrate` with the DATABASE_URL of the owner of Waybill's tables"
 
 
 def check_postgres(settings: Settings) -> list[Check]:
@@ -43,10 +43,10 @@ def check_postgres(settings: Settings) -> list[Check]:
             connection.execute(f"SET statement_timeout = {milliseconds}")
             checks.append(_version(connection.info.server_version, where))
             if checks[0].status == "ok":
-                for look in (_vector, _roles, check_migrations, _clock, _webhooks):
+                for look in (_vector, _roles, _login, check_migrations, _clock, _webhooks):
                     checks.append(look(connection))  # noqa: PERF401 - what was found before an error is kept
     except psycopg.Error as error:
-        checks.append(fail(name, one_line(error), "connect as the user that owns Waybill's tables"))
+        checks.append(fail(name, one_line(error), "grant this login what the message names, or use another"))
     return checks
 
 
@@ -130,6 +130,24 @@ def _roles(connection: psycopg.Connection[Any]) -> Check:
             f"as an administrator: GRANT {', '.join(denied)} TO {_quoted(connection, user)};",
         )
     return ok(name, f"{user} may assume {APP_ROLE} and {SYSTEM_ROLE}")
+
+
+def _login(connection: psycopg.Connection[Any]) -> Check:
+    """Whether the login could do more than a process has to: whoever takes over the process can then, too."""
+    name = "database login"
+    user, is_super, owns = connection.execute(
+        "SELECT current_user, rolsuper, pg_has_role(current_user, coalesce((SELECT relowner FROM pg_class"
+        " WHERE oid = to_regclass('alembic_version')), oid), 'MEMBER') AND to_regclass('alembic_version') IS NOT NULL"
+        " FROM pg_roles WHERE rolname = current_user"
+    ).fetchone() or ("?", False, False)
+    if not (is_super or owns):
+        return ok(name, f"{user} owns nothing")
+    what = "is a superuser" if is_super else "owns Waybill's tables"
+    return warn(
+        name,
+        f"{user} {what}: good for migrations, too much for a process",
+        "`waybill migrate --passwords DIR` gives each kind of process a login (docs/howto/own-services.md)",
+    )
 
 
 def _clock(connection: psycopg.Connection[Any]) -> Check:

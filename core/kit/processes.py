@@ -1,0 +1,67 @@
+"""The kinds of process, the login of each, and which secrets it may hold: one table for stack, compose and chart."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import get_args
+
+import psycopg
+from psycopg import sql
+from pydantic import SecretStr
+
+from core.kit.db import normalize_url
+from core.kit.settings import Settings
+
+
+class Process(StrEnum):
+    """A kind of process of the product."""
+
+    API = "api"
+    WORKER = "worker"
+    DISPATCHER = "dispatcher"
+    DELIVERER = "deliverer"
+    FLOWER = "flower"
+
+    @property
+    def login(self) -> str | None:
+        """Its login at Postgres; None for one that does not go there."""
+        return None if self is Process.FLOWER else f"waybill_{self.value}"
+
+
+_STORES = frozenset(("database_url", "redis_url", "azure_storage_connection_string"))
+SECRETS: Mapping[Process, frozenset[str]] = {
+    Process.API: _STORES | {"secret_key", "secret_keys_retired", "signing_key"},
+    # What calls models and tools holds nothing that opens or signs anything.
+    Process.WORKER: _STORES | {"model_api_key", "web_search_key"},
+    Process.DISPATCHER: _STORES | {"signing_key"},
+    Process.DELIVERER: frozenset(("database_url", "redis_url", "secret_key", "secret_keys_retired")),
+    Process.FLOWER: frozenset(("redis_url", "flower_password")),
+}
+LOGINS = (*(process.login for process in Process if process.login), "waybill_scaler")
+
+
+def secret_settings() -> frozenset[str]:
+    """The names of the settings that are secrets."""
+    return frozenset(
+        name
+        for name, field in Settings.model_fields.items()
+        if SecretStr in (field.annotation, *get_args(field.annotation))
+    )
+
+
+def address_of(database_url: str, login: str, password: str) -> str:
+    """`database_url` for another login."""
+    url = normalize_url(database_url).set(drivername="postgresql", username=login, password=password)
+    return url.render_as_string(hide_password=False)
+
+
+def set_passwords(owner_url: str, passwords: Mapping[str, str]) -> None:
+    """Give logins their passwords, sent as Postgres stores them (SCRAM). Whoever is connected stays connected."""
+    if not passwords:
+        return
+    url = normalize_url(owner_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as connection:
+        # Two at once would change one row of the catalog.
+        connection.execute("SELECT pg_advisory_lock(7201959)")
+        for login, password in passwords.items():
+            hashed = connection.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256").decode()
+            connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(login), sql.Literal(hashed)))

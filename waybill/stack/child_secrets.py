@@ -1,0 +1,66 @@
+"""The secrets of each child in a folder of its own: what it needs and nothing else, and none in its environment."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from core.kit.processes import SECRETS, Process, address_of, secret_settings
+from core.kit.settings import SECRETS_FOLDER, Settings
+from waybill.stack.plan import Child, spell, variable_of, variables_of
+
+
+class ChildSecrets:
+    """Writes the folders below `settings.home`; `passwords` are the logins', empty when Postgres is not ours."""
+
+    def __init__(self, settings: Settings, passwords: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._passwords = passwords
+        self._folder = settings.home / SECRETS_FOLDER
+        self._hidden = {spelled for name in secret_settings() for spelled in variables_of(name)}
+
+    def environment(self, child: Child) -> dict[str, str]:
+        """The environment of `child`: this process's and the settings, its secrets in a folder that it names."""
+        inherited = {name: value for name, value in os.environ.items() if name.upper() not in self._hidden}
+        plain = {
+            variable_of(name): spell(value)
+            for name in sorted(self._settings.model_fields_set - secret_settings())
+            if (value := getattr(self._settings, name)) is not None
+        }
+        # Children report in their logs that they are ready.
+        if self._settings.log_level in {"warning", "error"}:
+            plain["WAYBILL_LOG_LEVEL"] = "info"
+        return {**inherited, **plain, **child.environment, "WAYBILL_SECRETS_DIR": str(self._write(child))}
+
+    def remove(self) -> None:
+        """Leave none behind."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _write(self, child: Child) -> Path:
+        folder = self._folder / child.name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, mode=0o700)
+        given = self._settings.secrets_dir
+        if child.process is Process.WORKER and given is not None and given.is_dir():
+            # The credentials of models and tools, by links: they are read at each use, and may be replaced.
+            for credential in given.absolute().iterdir():
+                if credential.name.upper() not in self._hidden:
+                    (folder / credential.name).symlink_to(credential)
+        for name, value in {**self._of_process(child.process), **child.secrets}.items():
+            path = folder / name
+            path.touch(mode=0o600)
+            path.write_text(value, encoding="utf-8")
+        return folder
+
+    def _of_process(self, process: Process | None) -> dict[str, str]:
+        if process is None:
+            return {}
+        found = {}
+        for name in SECRETS[process]:
+            value = getattr(self._settings, name)
+            if value:
+                found[variable_of(name)] = spell(value)
+        if process.login is not None and process.login in self._passwords:
+            address = variable_of("database_url")
+            found[address] = address_of(found[address], process.login, self._passwords[process.login])
+        return found

@@ -1,0 +1,11 @@
+"""Flower's options, which Flower reads from this file: the password is in no argument and in no environment."""
+
+from core.kit.settings import get_settings
+
+_password = get_settings().flower_password
+assert _password is not None, "WAYBILL_FLOWER_PASSWORD is not set"
+basic_auth = [f"waybill:{_password.get_secret_value()}"]
+read_only = True
+persistent = False
+max_tasks = 10_000
+purge_offline_workers = 60
