@@ -161,7 +161,8 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
                 _waybill("sample-system", "--port", str(sample_port)),
                 Listens("127.0.0.1", sample_port),
                 tier=3,
-                secrets=token,
+                # It makes a database of its own, which only the owner may.
+                secrets={**token, variable_of("database_url"): spell(settings.database_url)},
             )
         )
     if flower:
