@@ -14,11 +14,17 @@ _LEFT_OUT_CHARACTERS = 200
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 _NEWLINES = re.compile("\r\n?|\u2028|\u2029|\x85")
 _BLANKS = re.compile(r"[^\S\n]+")
+_WORD = re.compile(r"\w+")
 
 
 def clean(text: str) -> str:
     """`text` without NUL bytes, control characters and lone surrogates, and with line feeds for newlines."""
     return _NOT_TEXT.sub("", _NEWLINES.sub("\n", text))
+
+
+def words_of(text: str) -> list[str]:
+    """The words and numbers of a text in lower case, without what stands between them."""
+    return _WORD.findall(text.casefold())
 
 
 def one_line(text: str) -> str:
@@ -132,6 +138,10 @@ class Builder:
         known = self._left_out.get(key, LeftOut(*key, count=0))
         pages = tuple(sorted({*known.pages, *what.pages}))
         self._left_out[key] = LeftOut(*key, pages, known.count + what.count)
+
+    def words(self) -> list[str]:
+        """The words so far, in order, in lower case."""
+        return words_of("".join(self._parts))
 
     def heading(self, text: str, level: int) -> None:
         """A heading; level 1 is the highest. One that is empty is left out."""

@@ -1,9 +1,9 @@
-"""Word documents (Office Open XML, ECMA-376): headings by style or outline level, lists, tables, page breaks."""
+"""Word documents (Office Open XML, ECMA-376): headings by style or outline level, lists, tables, notes, pages."""
 
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import docx
@@ -11,7 +11,7 @@ from docx.opc.exceptions import OpcError
 from docx.oxml.ns import qn
 from lxml import etree  # type: ignore[import-untyped]
 
-from pipelines.knowledge.documents.document import Builder, Document
+from pipelines.knowledge.documents.document import Builder, Document, LeftOut
 from pipelines.knowledge.documents.errors import CORRUPT, ENCRYPTED, TOO_LARGE, UnreadableDocument
 from pipelines.knowledge.documents.limits import Limits
 from pipelines.knowledge.documents.numbering import Numbering
@@ -22,9 +22,11 @@ _ENCRYPTED_FLAG = 0x1
 _BODY_TEXT_LEVEL = 9
 _DEEPEST_TABLE = 8
 _VAL = qn("w:val")
-# Deleted and moved-away text, the old-Word copy of a drawing, and text boxes, which float beside the paragraph.
-_DROPPED = frozenset({qn("w:del"), qn("w:moveFrom"), qn("w:txbxContent")})
+_BOX = qn("w:txbxContent")
+# Deleted and moved-away text, the old-Word copy of a drawing, and text boxes, which are read behind their paragraph.
+_DROPPED = frozenset({qn("w:del"), qn("w:moveFrom"), _BOX})
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_PICTURE = "{http://schemas.openxmlformats.org/drawingml/2006/picture}pic"
 _TEMPLATE_TITLE = re.compile(r"(word document|document ?\d*|microsoft word - .*)", re.IGNORECASE)
 
 
@@ -61,6 +63,7 @@ class _Reader:
     """Walks the body once. Content controls are entered; tables of contents are left out."""
 
     def __init__(self, opened: Any) -> None:
+        self._parts = opened.part.rels.values()
         self._body = opened.element.body
         self._styles = {style.style_id: style.element for style in opened.styles}
         self._names = {style.style_id: style.name or "" for style in opened.styles}
@@ -76,14 +79,43 @@ class _Reader:
     def read(self, fallback_title: str) -> Document:
         if self._has_pages:
             self._builder.begin_page(1)
-        for element in _blocks(self._body):
+        self._walk(self._body)
+        for note in _of_parts(self._parts, "footnotes", "endnotes", below=("w:footnote", "w:endnote")):
+            # The first ones are the lines that separate notes from the text.
+            if note.get(qn("w:type")) is None:
+                self._walk(note)
+        self._name_left_out()
+        if self._has_pages:
+            self._builder.page_count = self._page
+        return self._builder.build(fallback_title=fallback_title)
+
+    def _walk(self, container: Any) -> None:
+        for element in _blocks(container):
             if element.tag == qn("w:tbl"):
                 self._table(element)
             else:
                 self._paragraph(element)
-        if self._has_pages:
-            self._builder.page_count = self._page
-        return self._builder.build(fallback_title=fallback_title)
+            for box in _boxes(element):
+                self._walk(box)
+
+    def _name_left_out(self) -> None:
+        found = [
+            ("running_head", _of_parts(self._parts, "header", "footer")),
+            ("comment", _of_parts(self._parts, "comments", below=("w:comment",))),
+            ("deleted", self._body.iter(qn("w:del"), qn("w:moveFrom"))),
+            ("navigation", (each for each in self._body.iter(qn("w:sdt")) if _is_contents(each))),
+        ]
+        for what, elements in found:
+            for element in elements:
+                text = " ".join(piece for piece in element.itertext(qn("w:t"), qn("w:delText")) if piece.strip())
+                if text:
+                    self._builder.leave_out(LeftOut(what, text))
+        for picture in self._body.iter(_PICTURE):
+            drawing = next(picture.iterancestors(qn("wp:inline"), qn("wp:anchor")), None)
+            described = None if drawing is None else drawing.find(qn("wp:docPr"))
+            self._builder.leave_out(LeftOut("picture", "" if described is None else described.get("descr", "")))
+        for _ in self._body.iter(qn("w:object")):
+            self._builder.leave_out(LeftOut("embedded"))
 
     def _paragraph(self, paragraph: Any) -> None:
         breaks = self._count_breaks(paragraph)
@@ -162,12 +194,40 @@ def _blocks(body: Any) -> Iterator[Any]:
         if child.tag in {qn("w:p"), qn("w:tbl")}:
             yield child
         elif child.tag == qn("w:sdt"):
-            gallery = child.find(f"{qn('w:sdtPr')}//{qn('w:docPartGallery')}")
             content = child.find(qn("w:sdtContent"))
-            if content is not None and (gallery is None or gallery.get(_VAL) != "Table of Contents"):
+            if content is not None and not _is_contents(child):
                 yield from _blocks(content)
         elif child.tag in {qn("w:ins"), qn("w:moveTo"), qn("w:customXml"), qn("w:smartTag")}:
             yield from _blocks(child)
+
+
+def _is_contents(control: Any) -> bool:
+    gallery = control.find(f"{qn('w:sdtPr')}//{qn('w:docPartGallery')}")
+    return gallery is not None and bool(gallery.get(_VAL) == "Table of Contents")
+
+
+def _of_parts(relations: Iterable[Any], *kinds: str, below: tuple[str, ...] = ()) -> Iterator[Any]:
+    """The root elements of the parts of these kinds, or what stands directly below them."""
+    for relation in relations:
+        if relation.is_external or relation.reltype.rpartition("/")[2] not in kinds:
+            continue
+        part = relation.target_part
+        root = getattr(part, "element", None)
+        if root is None:
+            root = etree.fromstring(part.blob, etree.XMLParser(resolve_entities=False, no_network=True))
+        if below:
+            yield from root.iterchildren(*(qn(name) for name in below))
+        else:
+            yield root
+
+
+def _boxes(element: Any) -> Iterator[Any]:
+    """The outermost text boxes in a paragraph or table, each once: old Word's copy of one is passed over."""
+    for child in element:
+        if child.tag == _BOX:
+            yield child
+        elif child.tag != _FALLBACK:
+            yield from _boxes(child)
 
 
 def _text(element: Any) -> str:

@@ -1,13 +1,13 @@
 """HTML: the main content of the page without its navigation, found by trafilatura. Nothing is fetched."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import trafilatura
 from lxml import etree  # type: ignore[import-untyped]
 from trafilatura.settings import Document as TrafilaturaDocument
 
-from pipelines.knowledge.documents.document import Builder, Document, one_line
+from pipelines.knowledge.documents.document import Builder, Document, LeftOut, one_line, words_of
 from pipelines.knowledge.documents.errors import CORRUPT, UnreadableDocument
 from pipelines.knowledge.documents.text import decode
 
@@ -15,7 +15,25 @@ MEDIA_TYPE = "text/html"
 
 _HEADING_LEVELS = {f"h{level}": level for level in range(1, 7)}
 _HIDDEN = frozenset({"script", "style", "template", "noscript", "head", "iframe", "svg", "form", "nav"})
-_BREAKS = frozenset({"p", "div", "br", "li", "tr", "section", "article", "blockquote", "pre", "table", "ul", "ol"})
+# What no reader of the page sees.
+_UNSHOWN = frozenset({"script", "style", "template", "noscript", "head", "svg"})
+_CELLS = frozenset({"td", "th"})
+_BREAKS = frozenset(
+    {"p", "div", "br", "li", "tr", "section", "article", "blockquote", "pre", "table", "ul", "ol", "dl", "dt", "dd"}
+    | {
+        "header",
+        "footer",
+        "main",
+        "nav",
+        "aside",
+        "figure",
+        "figcaption",
+        "caption",
+        "form",
+        "option",
+        *_HEADING_LEVELS,
+    }
+)
 # Trafilatura judges short pages unreliable and returns little of them; then everything that is visible is taken.
 _MIN_SHARE = 0.25
 _DEEPEST = 200
@@ -31,7 +49,10 @@ def read_html(data: bytes, *, fallback_title: str) -> Document:
     if tree is None:
         raise UnreadableDocument("This HTML page cannot be parsed.", code=CORRUPT)
     named = one_line("".join(tree.xpath("string(//head/title)")))
-    visible = "\n".join(_visible(tree))
+    shown = [line for line in _lines(tree, _UNSHOWN) if line]
+    visible = "\n".join(_lines(tree, _HIDDEN))
+    pictures = [one_line(picture.get("alt", "")) for picture in tree.iter("img")]
+    embedded = [one_line(frame.get("title", "")) for frame in tree.iter("iframe", "object", "embed", "video", "audio")]
     builder = Builder(MEDIA_TYPE)
     # The extraction changes the tree it is given, and is not needed again.
     extracted = trafilatura.bare_extraction(
@@ -43,6 +64,11 @@ def read_html(data: bytes, *, fallback_title: str) -> Document:
         builder = Builder(MEDIA_TYPE)
         for paragraph in visible.split("\n"):
             builder.paragraph(paragraph)
+    for line in _missing(shown, builder.words()):
+        builder.leave_out(LeftOut("navigation", line))
+    for what, texts in (("picture", pictures), ("embedded", embedded)):
+        for text in texts:
+            builder.leave_out(LeftOut(what, text))
     return builder.build(fallback_title=named or fallback_title)
 
 
@@ -112,16 +138,28 @@ def _unwrapped(text: str | None) -> str:
     return (text or "").replace("\n", " ").replace("\r", " ")
 
 
-def _visible(tree: Any) -> Iterator[str]:
-    """All visible text of the page, a line per block."""
+def _missing(lines: Iterable[str], words: Sequence[str]) -> Iterator[str]:
+    """The lines of which some run of words is not among `words`; runs of three, or the whole of a shorter line."""
+    runs = {tuple(words[at : at + size]) for size in (1, 2, 3) for at in range(len(words))}
+    for line in lines:
+        own = words_of(line)
+        size = min(len(own), 3)
+        if any(tuple(own[at : at + size]) not in runs for at in range(len(own) - size + 1 if own else 0)):
+            yield line
+
+
+def _lines(tree: Any, hidden_tags: frozenset[str]) -> Iterator[str]:
+    """The text of the page outside `hidden_tags`, a line per block."""
     line: list[str] = []
     hidden = 0
     for event, element in etree.iterwalk(tree, events=("start", "end")):
-        if element.tag in _HIDDEN:
+        if element.tag in hidden_tags:
             hidden += 1 if event == "start" else -1
         if element.tag in _BREAKS:
             yield one_line("".join(line))
             line = []
+        if element.tag in _CELLS:
+            line.append(" ")
         if not hidden:
             line.append((element.text if event == "start" else element.tail) or "")
     yield one_line("".join(line))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from pipelines.knowledge.documents.document import Builder, Document
+from pipelines.knowledge.documents.document import Builder, Document, LeftOut
 from pipelines.knowledge.documents.text import decode
 
 MEDIA_TYPE = "text/markdown"
@@ -15,14 +15,15 @@ _FRONT_MATTER = re.compile(r"---[^\S\n]*\n(.*?)\n(?:---|\.\.\.)[^\S\n]*(?:\n|$)"
 _TITLE = re.compile(r"^title:(.*)$", re.MULTILINE)
 # What is opened and never closed ends with the text, as in a browser.
 _TAG = re.compile(
-    r"<!--.*?(?:-->|\Z)|<(?:script|style)\b.*?(?:</(?:script|style)>|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE
+    r"<!--(?P<comment>.*?)(?:-->|\Z)|<(?:script|style)\b.*?(?:</(?:script|style)>|\Z)|<[^<>]*>",
+    re.DOTALL | re.IGNORECASE,
 )
 # Deeper nesting than this is an attack or an accident, and costs the parser quadratic time.
 _MAX_NESTING = 40
 
 
 def read_markdown(data: bytes, *, fallback_title: str) -> Document:
-    """Read Markdown. A title in the front matter wins over the first heading; the rest of it is dropped."""
+    """Read Markdown. A title in the front matter wins over the first heading; the rest of it is left out."""
     builder = Builder(MEDIA_TYPE)
     text = decode(data)
     front = _FRONT_MATTER.match(text)
@@ -30,6 +31,8 @@ def read_markdown(data: bytes, *, fallback_title: str) -> Document:
         named = _TITLE.search(front.group(1))
         builder.title = named.group(1).strip().strip("\"'") if named else ""
         text = text[front.end() :]
+        if rest := _TITLE.sub("", front.group(1)).strip():
+            builder.leave_out(LeftOut("front_matter", rest))
     parser = MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING}).enable(["table", "strikethrough"])
     _Walk(builder).blocks(parser.parse(text))
     return builder.build(fallback_title=fallback_title)
@@ -53,6 +56,9 @@ class _Walk:
             elif token.type in {"fence", "code_block"}:
                 self._builder.code(token.content)
             elif token.type == "html_block":
+                for tag in _TAG.finditer(token.content):
+                    if (tag["comment"] or "").strip():
+                        self._builder.leave_out(LeftOut("comment", tag["comment"]))
                 self._builder.paragraph(_TAG.sub(" ", token.content))
             else:
                 self._open_or_close(token)

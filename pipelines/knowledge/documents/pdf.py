@@ -3,14 +3,14 @@
 import io
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from pypdf import PasswordType, PdfReader
 from pypdf.errors import DependencyError, FileNotDecryptedError, LimitReachedError
 
-from pipelines.knowledge.documents.document import Builder, Document, clean, one_line
+from pipelines.knowledge.documents.document import Builder, Document, LeftOut, clean, one_line
 from pipelines.knowledge.documents.errors import (
     CORRUPT,
     ENCRYPTED,
@@ -38,6 +38,7 @@ class _Contents:
     title: str
     sheets: list[Sheet]
     outline: dict[str, int]
+    left_out: list[LeftOut]
 
 
 def read_pdf(data: bytes, *, fallback_title: str, limits: Limits) -> Document:
@@ -54,6 +55,8 @@ def read_pdf(data: bytes, *, fallback_title: str, limits: Limits) -> Document:
         )
     builder = Builder(MEDIA_TYPE, title=contents.title, page_count=len(contents.sheets))
     write_sheets(contents.sheets, contents.outline, builder)
+    for each in contents.left_out:
+        builder.leave_out(each)
     return builder.build(fallback_title=fallback_title)
 
 
@@ -84,7 +87,23 @@ def _parse(data: bytes, limits: Limits) -> _Contents:
         Sheet(number, float(page.mediabox.top) or 1.0, _rows(page, deadline))
         for number, page in enumerate(reader.pages, start=1)
     ]
-    return _Contents(_title(reader), sheets, _outline(reader))
+    left_out = [LeftOut("page_without_text", pages=(sheet.number,)) for sheet in sheets if not sheet.rows]
+    for number, page in enumerate(reader.pages, start=1):
+        left_out.extend(_annotations(page, number))
+    left_out.extend(LeftOut("embedded", name) for name in reader.attachments)
+    return _Contents(_title(reader), sheets, _outline(reader), left_out)
+
+
+def _annotations(page: Any, number: int) -> Iterator[LeftOut]:
+    """What is laid over a page: remarks, and the values of form fields."""
+    for reference in page.get("/Annots") or ():
+        annotation = reference.get_object()
+        if annotation.get("/Subtype") == "/Widget":
+            value = annotation.get("/V")
+            if isinstance(value, str) and value.strip():
+                yield LeftOut("form_field", f"{annotation.get('/T', '')}: {value}".removeprefix(": "), (number,))
+        elif (said := one_line(str(annotation.get("/Contents") or ""))) and annotation.get("/Subtype") != "/Link":
+            yield LeftOut("comment", said, (number,))
 
 
 def _unlock(reader: PdfReader) -> None:
