@@ -62,6 +62,8 @@ def _parts(library: Library, system: Attached, data: Path | None) -> Iterator[Pa
         "requests, kept apart": read_requests(kept=True, split="first"),
         "requests in ten styles, half tried": read_requests(kept=False, split="styles"),
         "requests in ten styles, half kept apart": read_requests(kept=True, split="styles"),
+        "requests of a blind author": read_requests(kept=False, split="blind"),
+        "requests of a blind author, kept apart": read_requests(kept=True, split="blind"),
     }
     if data is not None:
         foreign = data / "intents" / "banking77" / "test.csv"

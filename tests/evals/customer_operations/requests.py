@@ -1,8 +1,8 @@
 """Messages that ask for an action and messages that only speak of one, through the graph on a real sample system.
 
 What counts is the system's own state afterwards. ``requests.jsonl`` was written before the rules were; what is ``kept``
-took no part in making them. Its ``split`` names a later set: in the styles of ten people. `read_operations` reads a set
-of another author.
+took no part in making them. Its ``split`` names a later set: in the styles of ten people, or of an author who had seen
+neither rules nor messages. `read_operations` reads a set of another author.
 """
 
 import csv

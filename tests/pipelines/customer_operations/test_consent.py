@@ -50,8 +50,9 @@ def judged(gateway: Gateway) -> Callable[[list[str]], list[dict[str, Request]]]:
 
 
 def asking() -> list[dict[str, Any]]:
-    """The messages that ask for more than a ticket."""
-    return [each for each in read_requests() if each["actions"] not in ([], ["open_ticket"])]
+    """The messages that ask for more than a ticket, but the blind author's: of those the evaluation says how many."""
+    ours = [each for each in read_requests() if each.get("split") != "blind"]
+    return [each for each in ours if each["actions"] not in ([], ["open_ticket"])]
 
 
 def wanted(message: dict[str, Any]) -> Action:
