@@ -33,7 +33,7 @@ SECRETS: Mapping[Process, frozenset[str]] = {
     # What calls models and tools holds nothing that opens or signs anything.
     Process.WORKER: _STORES | {"model_api_key", "web_search_key"},
     Process.DISPATCHER: _STORES | {"signing_key"},
-    Process.DELIVERER: frozenset(("database_url", "redis_url", "secret_key", "secret_keys_retired")),
+    Process.DELIVERER: frozenset(("database_url", "secret_key", "secret_keys_retired")),
     Process.FLOWER: frozenset(("redis_url", "flower_password")),
 }
 LOGINS = (*(process.login for process in Process if process.login), "waybill_scaler")

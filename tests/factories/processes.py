@@ -56,7 +56,6 @@ def environment(settings: Settings, kind: Kind | None = None, **extra: str) -> d
     assert SHARED not in address, "mark this module `own_database`: it starts processes"
     values = {
         "DATABASE_URL": address if kind is None else logged_in(address, kind),
-        "REDIS_URL": settings.redis_url.get_secret_value(),
         "WAYBILL_HOME": str(settings.home),
         "WAYBILL_KEY_PREFIX": settings.key_prefix,
         "WAYBILL_EXTRA_CAPABILITIES": '["tests.factories.capabilities:ALL"]',
@@ -71,9 +70,13 @@ def environment(settings: Settings, kind: Kind | None = None, **extra: str) -> d
         "PYTHONPATH": str(ROOT),
         "PYTHONWARNINGS": "default",
     }
-    if kind is None or "secret_key" in SECRETS[kind]:
-        values["WAYBILL_SECRET_KEY"] = settings.secret_key.get_secret_value()
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")}
+    secrets = {"REDIS_URL": settings.redis_url, "WAYBILL_SECRET_KEY": settings.secret_key}
+    for name, secret in secrets.items():
+        if kind is None or name.removeprefix("WAYBILL_").lower() in SECRETS[kind]:
+            values[name] = secret.get_secret_value()
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_") and name not in secrets
+    }
     return {**inherited, **values, **extra}
 
 
