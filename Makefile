@@ -76,8 +76,10 @@ azure-test: ## Check infra/azure and the workflows against the provider's schema
 		build/azure/$$part/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 			--requirement tests/azure/$$part.lock || exit 1; \
 	done
-	@cd $(ROOT) && ls build/azure/cdktn_provider_azurerm-*.whl >/dev/null 2>&1 || build/azure/check/bin/python -m pip download \
-		--quiet --disable-pip-version-check --no-deps --require-hashes --dest build/azure --requirement tests/azure/schema.lock
+	@cd $(ROOT) && version=$$(sed 's/.*==//' tests/azure/schema.in) && \
+		test -e build/azure/cdktn_provider_azurerm-$$version-py3-none-any.whl || \
+		build/azure/check/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+			--dest build/azure --requirement tests/azure/schema.lock
 	@cd $(ROOT) && build/azure/check/bin/python -m tests.azure
 
 azure-lock: $(STAMP) ## Resolve tests/azure/*.in again into their locks

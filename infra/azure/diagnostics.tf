@@ -5,7 +5,8 @@ locals {
     cluster = {
       resource_id = azurerm_kubernetes_cluster.main.id
       groups      = []
-      categories  = ["cluster-autoscaler", "guard", "kube-audit-admin", "kube-controller-manager"] # kube-audit: every read
+      # Not kube-audit, which has every read too.
+      categories = ["cluster-autoscaler", "guard", "kube-audit-admin", "kube-controller-manager"]
     }
     postgres = {
       resource_id = azurerm_postgresql_flexible_server.main.id

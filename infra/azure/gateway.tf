@@ -1,5 +1,5 @@
 # Application Gateway for Containers: it speaks the Gateway API, so that the chart's HTTPRoute works with its weights
-# (canaries), and it streams server-sent events without a time limit, which Front Door does not.
+# (canaries), and a policy lets server-sent events last as long as their jobs.
 
 resource "azurerm_application_load_balancer" "main" {
   name                = local.name

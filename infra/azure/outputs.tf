@@ -6,7 +6,9 @@ locals {
       except = ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
     }
   }
-  client_ids = { for process in keys(local.processes) : process => azurerm_user_assigned_identity.process[process].client_id }
+  client_ids = {
+    for process in keys(local.processes) : process => azurerm_user_assigned_identity.process[process].client_id
+  }
 }
 
 # terraform output -raw helm_values > values.yaml
@@ -51,7 +53,8 @@ output "helm_values" {
       egress = {
         postgres = { ports = [5432, 6432], to = local.endpoint_peers }
         redis    = { ports = [10000], to = local.endpoint_peers }
-        blob     = { ports = [443], to = concat(local.endpoint_peers, [local.internet]) } # Entra ID has public addresses
+        # Entra ID has public addresses.
+        blob = { ports = [443], to = concat(local.endpoint_peers, [local.internet]) }
       }
     }
   })

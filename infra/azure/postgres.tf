@@ -38,7 +38,8 @@ resource "azurerm_postgresql_flexible_server" "main" {
   }
 
   lifecycle {
-    ignore_changes = [zone, high_availability[0].standby_availability_zone] # a failover swaps them
+    prevent_destroy = true
+    ignore_changes  = [zone, high_availability[0].standby_availability_zone] # a failover swaps them
   }
 }
 
@@ -49,15 +50,6 @@ resource "azurerm_postgresql_flexible_server_active_directory_administrator" "ma
   object_id           = var.administrators.object_id
   principal_name      = var.administrators.name
   principal_type      = "Group"
-}
-
-resource "azurerm_postgresql_flexible_server_database" "waybill" {
-  name      = "waybill"
-  server_id = azurerm_postgresql_flexible_server.main.id
-
-  lifecycle {
-    prevent_destroy = true
-  }
 }
 
 locals {

@@ -91,7 +91,7 @@ resource "azurerm_storage_management_policy" "artifacts" {
     }
   }
 
-  # What was deleted is gone for good after a week, as soft deletion has it: erasure must end somewhere.
+  # Erasure must end somewhere: what was deleted or replaced is a version for a week at most, then soft-deleted for one.
   rule {
     name    = "versions"
     enabled = true

@@ -56,7 +56,7 @@ variable "github_repository" {
 }
 
 variable "import_registry_id" {
-  description = "The registry from which this environment's deployer imports released images; null: images are pushed here."
+  description = "Registry from which this environment's deployer imports released images; null: they are pushed here."
   type        = string
   default     = null
 }
@@ -114,7 +114,7 @@ variable "postgres" {
 }
 
 variable "postgres_administrator_password" {
-  description = "Of the emergency login, when the server is made; TF_VAR_postgres_administrator_password. Not in the state."
+  description = "Of the emergency login (TF_VAR_postgres_administrator_password). Not in the state."
   type        = string
   default     = null
   ephemeral   = true

@@ -10,7 +10,7 @@ resource "azurerm_key_vault" "main" {
   purge_protection_enabled   = true
   soft_delete_retention_days = 90
 
-  # The cluster comes by the private endpoint, administrators from the addresses named here; without any, from the network.
+  # The cluster comes by the private endpoint, administrators from the addresses named here.
   public_network_access_enabled = length(var.operator_cidrs) > 0
   network_acls {
     default_action = "Deny"

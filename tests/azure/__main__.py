@@ -31,8 +31,8 @@ Check = Callable[[Path], list[str]]
 
 def main() -> int:
     """Run all checks and return the exit code."""
-    (wheel,) = (ROOT / "build" / "azure").glob("cdktn_provider_azurerm-*.whl")
-    schema = Schema.from_wheel(wheel)
+    version = (ROOT / "tests" / "azure" / "schema.in").read_text(encoding="utf-8").strip().rpartition("==")[2]
+    schema = Schema.from_wheel(ROOT / "build" / "azure" / f"cdktn_provider_azurerm-{version}-py3-none-any.whl")
 
     def schema_check(root: Path) -> list[str]:
         return problems(Configuration(root / "infra" / "azure"), schema, [f"{each}.tfvars" for each in ENVIRONMENTS])

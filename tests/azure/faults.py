@@ -23,6 +23,13 @@ SCHEMA_FAULTS = (
         "unknown argument purge_protection",
     ),
     Fault(
+        "an argument spelled without its underscore",
+        "infra/azure/redis.tf",
+        "sku_name ",
+        "skuname ",
+        "unknown argument skuname",
+    ),
+    Fault(
         "a wrong argument one block down",
         "infra/azure/redis.tf",
         "eviction_policy ",
@@ -193,7 +200,7 @@ WORKFLOW_FAULTS = (
     Fault(
         "an expression in a shell script",
         ".github/actions/deploy/action.yml",
-        'run: \'"$GITHUB_ACTION_PATH/smoke"\'',
+        "run: '\"$GITHUB_ACTION_PATH/smoke\"'",
         "run: waybill smoke ${{ inputs.url }}",
         "template-injection",
     ),

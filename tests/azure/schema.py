@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 Kind = Literal["block", "string", "number", "boolean", "list", "map", "any"]
-_PREFIX = "azurerm_"
 
 
 def canonical(name: str) -> str:
-    """One spelling of `os_disk_size_gb` and `osDiskSizeGb`."""
-    return name.replace("_", "").lower()
+    """One spelling of `error_404_document` and `error404Document`, between which bindings cannot tell."""
+    return re.sub(r"_(?=\d)|(?<=\d)_", "", re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Schema:
         """The name in the schema of what a block `mode "kind"` may hold, or None if the provider has no such block."""
         if mode == "provider":
             return self._structures["provider"]
-        return self._structures.get(("dataazurerm" if mode == "data" else "") + canonical(kind.removeprefix(_PREFIX)))
+        return self._structures.get(canonical(f"data_{kind}" if mode == "data" else kind.removeprefix("azurerm_")))
 
     def arguments(self, structure: str) -> dict[str, Argument]:
         """The arguments of a structure by canonical name."""
@@ -66,8 +65,8 @@ class Schema:
                     found |= self.arguments(base)
             for each in self._types[structure].get("properties", []):
                 kind, nested = self._kind(each["type"])
-                name = re.sub(r"(?=[A-Z])", "_", each["name"]).lower()
-                found[canonical(name)] = Argument(name, kind, not each.get("optional", False), nested)
+                name = canonical(each["name"])
+                found[name] = Argument(name, kind, not each.get("optional", False), nested)
             self._arguments[structure] = found
         return self._arguments[structure]
 
@@ -85,7 +84,7 @@ class Schema:
         for name in self._types:
             module, _, last = name.rpartition(".")
             module = canonical(module.rpartition(".")[2])
-            if last.endswith("Config") and canonical(last) in {f"{module}config", f"azurerm{module}config"}:
+            if last.endswith("Config") and canonical(last) in {f"{module}_config", f"azurerm_{module}_config"}:
                 found[module] = name
         return found
 
