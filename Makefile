@@ -17,7 +17,7 @@ TEST_WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder --durations=50
 IMAGES := api dispatcher knowledge customer_operations models multimodal research
 
-.PHONY: help setup lock demo up test quick survive chaos bench evals outside lint types contracts check format clean
+.PHONY: help setup lock demo up test quick survive chaos bench evals outside azure-test azure-lock lint types contracts check format clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[36mmake %-10s\033[0m %s\n", $$1, $$2}'
@@ -68,6 +68,24 @@ bench: $(STAMP) ## Measure against a naive baseline; writes build/bench.json
 
 outside: $(STAMP) ## Run outside clients of OpenAI's interface, newest versions, against a running stack
 	@cd $(ROOT) && $(BIN)/python -m tests.outside $(ARGS)
+
+# In environments of their own: checkov wants other versions than the product, and neither needs the other.
+azure-test: ## Check infra/azure and the workflows against the provider's schema, checkov and actionlint; applies nothing
+	@cd $(ROOT) && for part in check checkov; do \
+		test -x build/azure/$$part/bin/python || $(PYTHON) -m venv build/azure/$$part || exit 1; \
+		build/azure/$$part/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+			--requirement tests/azure/$$part.lock || exit 1; \
+	done
+	@cd $(ROOT) && version=$$(sed 's/.*==//' tests/azure/schema.in) && \
+		test -e build/azure/cdktn_provider_azurerm-$$version-py3-none-any.whl || \
+		build/azure/check/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+			--dest build/azure --requirement tests/azure/schema.lock
+	@cd $(ROOT) && build/azure/check/bin/python -m tests.azure
+
+azure-lock: $(STAMP) ## Resolve tests/azure/*.in again into their locks
+	cd $(ROOT) && for part in check checkov schema; do $(BIN)/uv pip compile tests/azure/$$part.in --universal --generate-hashes \
+		--no-emit-index-url --no-annotate --python-version 3.11 --quiet --custom-compile-command 'make azure-lock' \
+		$$(test $$part != schema || echo --no-deps) --output-file tests/azure/$$part.lock || exit 1; done
 
 evals: $(STAMP) ## Score every capability on its evaluation set
 	@cd $(ROOT) && $(BIN)/python -m tests.evals $(ARGS)

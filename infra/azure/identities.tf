@@ -1,0 +1,94 @@
+# One identity per kind of process. Each can read its own secrets in the vault and no others, as the chart's
+# `secrets.processes` has them.
+
+locals {
+  processes = {
+    api = {
+      accounts = ["waybill:waybill-api"]
+      secrets  = ["waybill-api-database-url", "waybill-redis-url", "waybill-secret-key", "waybill-signing-key"]
+      blobs    = true
+    }
+    dispatcher = {
+      accounts = ["waybill:waybill-dispatcher"]
+      secrets  = ["waybill-dispatcher-database-url", "waybill-redis-url", "waybill-signing-key"]
+      blobs    = true
+    }
+    deliverer = {
+      accounts = ["waybill:waybill-deliverer"]
+      secrets  = ["waybill-deliverer-database-url", "waybill-redis-url", "waybill-secret-key"]
+      blobs    = false
+    }
+    worker = {
+      accounts = concat(
+        ["waybill:waybill-worker"],
+        [for pool in var.pools : "waybill:waybill-worker-${replace(pool, "_", "-")}"]
+      )
+      secrets = concat(["waybill-worker-database-url", "waybill-redis-url"], tolist(var.worker_secrets))
+      blobs   = true
+    }
+    flower = {
+      accounts = ["waybill:waybill-flower"]
+      secrets  = ["waybill-redis-url", "waybill-flower-password"]
+      blobs    = false
+    }
+    migrate = {
+      accounts = ["waybill:waybill-migrate"]
+      secrets  = ["waybill-migrate-database-url"]
+      blobs    = false
+    }
+    scaler = {
+      accounts = ["kube-system:keda-operator"]
+      secrets  = ["waybill-scaler-database-url"]
+      blobs    = false
+    }
+  }
+
+  process_accounts = merge([
+    for process, each in local.processes : {
+      for account in each.accounts : account => process
+    }
+  ]...)
+
+  process_secrets = merge([
+    for process, each in local.processes : {
+      for secret in each.secrets : "${process}/${secret}" => { process = process, secret = secret }
+    }
+  ]...)
+}
+
+resource "azurerm_user_assigned_identity" "process" {
+  for_each = local.processes
+
+  name                = "${local.name}-${each.key}"
+  resource_group_name = azurerm_resource_group.main.name
+  location            = azurerm_resource_group.main.location
+  tags                = local.tags
+}
+
+resource "azurerm_federated_identity_credential" "process" {
+  for_each = local.process_accounts
+
+  name                      = replace(each.key, ":", "-")
+  user_assigned_identity_id = azurerm_user_assigned_identity.process[each.value].id
+  issuer                    = azurerm_kubernetes_cluster.main.oidc_issuer_url
+  subject                   = "system:serviceaccount:${each.key}"
+  audience                  = ["api://AzureADTokenExchange"]
+}
+
+resource "azurerm_role_assignment" "secret" {
+  for_each = local.process_secrets
+
+  scope                = azurerm_key_vault_secret.main[each.value.secret].resource_versionless_id
+  role_definition_name = "Key Vault Secrets User"
+  principal_id         = azurerm_user_assigned_identity.process[each.value.process].principal_id
+  principal_type       = "ServicePrincipal"
+}
+
+resource "azurerm_role_assignment" "blobs" {
+  for_each = { for process, each in local.processes : process => each if each.blobs }
+
+  scope                = azurerm_storage_container.artifacts.id
+  role_definition_name = "Storage Blob Data Contributor"
+  principal_id         = azurerm_user_assigned_identity.process[each.key].principal_id
+  principal_type       = "ServicePrincipal"
+}
