@@ -19,8 +19,8 @@ Manifest = dict[str, Any]
 
 def template(values: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """What ``helm template`` says of the chart with these values."""
-    command = [tools.HELM, "template", RELEASE, CHART, "--namespace", NAMESPACE, "--kube-version", "1.33.0"]
-    return subprocess.run([*command, "--values", values, *arguments], capture_output=True, text=True, check=False)
+    options = ("--namespace", NAMESPACE, "--kube-version", "1.33.0", "--values", values)
+    return tools.run(tools.HELM, "template", RELEASE, CHART, *options, *arguments)
 
 
 @cache

@@ -129,7 +129,9 @@ def test_a_webhook_and_a_provider_are_never_a_private_address() -> None:
 def test_a_remote_capability_is_reached_by_its_own_pool_only(tmp_path: Path) -> None:
     manifests = render(_BY_NAME["existing-secrets"])
     policy = named(manifests, "NetworkPolicy", "waybill-legacy-count-words")
-    found = {name for name, each in workloads(manifests).items() if selects(policy["spec"]["podSelector"], labels(each))}
+    found = {
+        name for name, each in workloads(manifests).items() if selects(policy["spec"]["podSelector"], labels(each))
+    }
     assert found == {"worker-legacy"}
     (rule,) = policy["spec"]["egress"]
     assert _ports([rule]) == {8080}

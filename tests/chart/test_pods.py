@@ -43,7 +43,9 @@ def _setting_names() -> set[str]:
     names = set()
     for name, field in Settings.model_fields.items():
         alias = field.validation_alias
-        names |= {str(each) for each in alias.choices} if isinstance(alias, AliasChoices) else {f"WAYBILL_{name}".upper()}
+        names |= (
+            {str(each) for each in alias.choices} if isinstance(alias, AliasChoices) else {f"WAYBILL_{name}".upper()}
+        )
     return names
 
 
@@ -179,9 +181,7 @@ def test_every_variable_and_secret_is_a_setting_or_a_named_credential(values: Pa
         assert set(secret_files(manifests, workload)) <= known | credentials
 
 
-def test_a_process_reads_its_settings_and_files(
-    values: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_reads_its_settings_and_files(values: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifests = render(values)
     folder = tmp_path / "etc"
     folder.mkdir()

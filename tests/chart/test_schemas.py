@@ -23,8 +23,7 @@ def _is_custom(manifest: Manifest) -> bool:
 
 def _validate(manifests: list[Manifest], version: str, folder: Path) -> subprocess.CompletedProcess[str]:
     path = write(manifests, folder / "manifests.yaml")
-    command = [tools.KUBERNETES_VALIDATE, "-k", version, "--strict", path]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return tools.run(tools.KUBERNETES_VALIDATE, "-k", version, "--strict", path)
 
 
 @pytest.mark.parametrize("version", _VERSIONS)

@@ -25,6 +25,12 @@ _DIGESTS = {
 _MEMBERS = {HELM: "helm/helm", KUBECTL: "kubectl/kubectl"}
 
 
+def run(program: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """What a program answers, whatever its exit code."""
+    command: list[str | Path] = [program, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def install() -> None:
     """Install what is missing or of another version."""
     stamp = FOLDER / "installed"

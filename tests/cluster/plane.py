@@ -1,4 +1,4 @@
-"""A control plane on loopback: etcd, API server, controllers and scheduler as processes, and a kubelet that pretends."""
+"""A control plane on loopback: etcd, API server, controllers, scheduler, and a kubelet that pretends."""
 
 import json
 import secrets
@@ -32,7 +32,10 @@ class Plane:
         self.kubeconfig = kubeconfig
         # The certificate is the server's own, made a moment ago, and the server is on loopback.
         self.http = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, verify=False, timeout=30.0  # noqa: S501
+            base_url=url,
+            headers={"Authorization": f"Bearer {token}"},
+            verify=False,
+            timeout=30.0,
         )
 
     def get(self, path: str) -> Manifest:
@@ -41,15 +44,13 @@ class Plane:
         response.raise_for_status()
         return response.json()  # type: ignore[no-any-return]
 
-    def kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    def kubectl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run kubectl."""
-        command = [tools.KUBECTL, "--kubeconfig", self.kubeconfig, *arguments]
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+        return tools.run(tools.KUBECTL, "--kubeconfig", self.kubeconfig, *arguments)
 
     def helm(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run helm."""
-        command = [tools.HELM, "--kubeconfig", self.kubeconfig, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return tools.run(tools.HELM, "--kubeconfig", self.kubeconfig, *arguments)
 
 
 class Kubelet:

@@ -23,14 +23,21 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 waybill.io/process: {{ .name }}
 {{- end }}
 
+{{/* Of the pods of one process: without the chart's version, which would start new pods for nothing. Takes root, name and
+process. */}}
+{{- define "waybill.podLabels" -}}
+{{ include "waybill.selector" . }}
+app.kubernetes.io/component: {{ .process.kind }}
+{{- with .process.pool }}
+waybill.io/pool: {{ . }}
+{{- end }}
+{{- end }}
+
 {{/* Of the objects that belong to one process. Takes root, name and process. */}}
 {{- define "waybill.labels" -}}
 {{ include "waybill.chartLabels" .root }}
 app.kubernetes.io/component: {{ .process.kind }}
 waybill.io/process: {{ .name }}
-{{- with .process.pool }}
-waybill.io/pool: {{ . }}
-{{- end }}
 {{- end }}
 
 {{/* Takes root and process. */}}

@@ -6,7 +6,7 @@
 {{- $hasFiles := and (include "waybill.hasFiles" $root) (not $isJob) -}}
 metadata:
   labels:
-    {{- include "waybill.labels" . | nindent 4 }}
+    {{- include "waybill.podLabels" . | nindent 4 }}
     {{- if $process.clientId }}
     azure.workload.identity/use: "true"
     {{- end }}
@@ -96,8 +96,8 @@ spec:
         periodSeconds: 5
         timeoutSeconds: 5
         failureThreshold: 2
-      # A worker ends by itself when it stops consuming, and its supervisor replaces it; what is left for this probe is a
-      # process that hangs as a whole. It waits long, as a restart hands back every job of the pod.
+      {{- /* A worker ends by itself when it stops consuming, and its supervisor replaces it; what is left for this probe
+      is a process that hangs as a whole. It waits long, as a restart hands back every job of the pod. */}}
       livenessProbe:
         httpGet: {path: {{ $process.live }}, port: {{ .name }}}
         periodSeconds: {{ ternary 30 10 (eq $process.kind "worker") }}
