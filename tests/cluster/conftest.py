@@ -20,7 +20,7 @@ _OLDER = {"apiVersion: policy/v1\n": "apiVersion: policy/v1beta1\n", "autoscalin
 
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
-    """A control plane with three nodes in three zones, which knows the kinds of custom resources that the chart makes."""
+    """A control plane with nodes in three zones, which knows the kinds of custom resources that the chart makes."""
     with control_plane(tmp_path_factory.mktemp("plane")) as running:
         for path in sorted(crds.FOLDER.glob("*.json")):
             definition = json.loads(path.read_text(encoding="utf-8"))
