@@ -17,7 +17,8 @@ TEST_WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder --durations=50
 IMAGES := api dispatcher knowledge customer_operations models multimodal research
 
-.PHONY: help setup lock demo up test quick survive chaos bench evals outside azure-test azure-lock lint types contracts check format clean
+.PHONY: help setup lock demo up images compose-up compose-test test quick survive chaos bench evals outside \
+	chart-test kube-test azure-test azure-lock lint types contracts check format clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[36mmake %-10s\033[0m %s\n", $$1, $$2}'
@@ -89,6 +90,13 @@ azure-lock: $(STAMP) ## Resolve tests/azure/*.in again into their locks
 
 evals: $(STAMP) ## Score every capability on its evaluation set
 	@cd $(ROOT) && $(BIN)/python -m tests.evals $(ARGS)
+
+chart-test: $(STAMP) ## Render the Helm chart, and check what it makes (installs its tools into build/tools)
+	@cd $(ROOT) && $(BIN)/python -m tests.chart.tools && WAYBILL_CHART_TOOLS=1 $(BIN)/python -m pytest tests/chart $(ARGS)
+
+kube-test: $(STAMP) ## Install, upgrade, undo and evict on a real control plane (builds it first; Debian, root)
+	@cd $(ROOT) && $(BIN)/python -m tests.chart.tools && tests/cluster/build.sh build/tools/kubernetes && \
+		WAYBILL_CLUSTER_TOOLS=1 $(BIN)/python -m pytest tests/cluster $(ARGS)
 
 check: lint types contracts ## Lint, types and import contracts
 
