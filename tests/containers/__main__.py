@@ -20,7 +20,7 @@ from time import monotonic
 import httpx
 from rich.console import Console
 
-from tests.containers import images, isolation
+from tests.containers import images, isolation, observation
 from tests.containers.engine import EngineFailed, Project, podman
 from tests.containers.strikes import STRIKES, Work, provoke
 from tests.factories.processes import ROOT
@@ -82,6 +82,9 @@ def _look(run: Run, project: Project, url: str, words: Sequence[str]) -> None:
         ("no way around the proxy", isolation.open_ways),
     ):
         run.step(name, lambda check=check: _none(check(project)))  # type: ignore[misc]
+    run.step("rules", lambda: observation.check_files(project))
+    prometheus = f"http://{project.variables['WAYBILL_PUBLISH_PROMETHEUS']}"
+    run.step("metrics", lambda: observation.check_targets(prometheus))
     with WaybillClient(url, key) as client:
         work = Work(client)
         for strike in STRIKES:
@@ -110,6 +113,7 @@ def _running(is_kept: bool) -> Iterator[tuple[Project, str]]:
         "WAYBILL_PUBLISH_HTTP": f"127.0.0.1:{port}",
         "WAYBILL_PUBLISH_HTTPS": f"127.0.0.1:{free_port()}",
         "WAYBILL_PUBLISH_FLOWER": f"127.0.0.1:{free_port()}",
+        "WAYBILL_PUBLISH_PROMETHEUS": f"127.0.0.1:{free_port()}",
         "WAYBILL_WEBHOOK_ALLOWED_NETWORKS": _NETWORKS,
     }
     project = Project(_PROJECT, folder / "secrets", variables)

@@ -38,9 +38,10 @@ class Project:
     def compose(self, *arguments: str, timeout_seconds: float = 5 * _MINUTES) -> str:
         """What `podman-compose` prints. Raises `EngineFailed`."""
         uv = Path(sys.executable).with_name("uv")
-        command = [str(uv), "tool", "run", "--quiet", "--from", _COMPOSE, "podman-compose", "--project-name", self.name]
+        command = [str(uv), "tool", "run", "--quiet", "--from", _COMPOSE, "podman-compose"]
+        options = ["--project-name", self.name, "--profile", "observe"]
         environment = {**self.variables, "WAYBILL_SECRETS": str(self.secrets)}
-        return _run([*command, *arguments], environment=environment, timeout_seconds=timeout_seconds)
+        return _run([*command, *options, *arguments], environment=environment, timeout_seconds=timeout_seconds)
 
     def container(self, service: str) -> str:
         """The name of the service's container."""

@@ -16,6 +16,8 @@ _STAND_INS = {
     "docker.io/valkey/valkey:9": "valkey",
     "mcr.microsoft.com/azure-storage/azurite:3.35.0": "azurite",
     "docker.io/library/caddy:2": "caddy",
+    "docker.io/prom/prometheus:v3.5.0": "prometheus",
+    "docker.io/prom/alertmanager:v0.28.1": "alertmanager",
 }
 _FOLDER = Path(__file__).parent / "standins"
 _BUILD_SECONDS = 1800.0
