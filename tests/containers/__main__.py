@@ -125,7 +125,7 @@ def _running(is_kept: bool) -> Iterator[tuple[Project, str]]:
             # A second interruption must not leave half of it behind.
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
-            project.compose("down", "--volumes", "--timeout", "10")
+            project.down()
             shutil.rmtree(folder)
 
 

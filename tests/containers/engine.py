@@ -43,6 +43,20 @@ class Project:
         environment = {**self.variables, "WAYBILL_SECRETS": str(self.secrets)}
         return _run([*command, *options, *arguments], environment=environment, timeout_seconds=timeout_seconds)
 
+    def down(self) -> None:
+        """Take everything down, with its volumes; what did not go by itself goes by force."""
+        try:
+            self.compose("down", "--volumes", "--timeout", "10")
+        finally:
+            mine = ("--quiet", "--filter", f"label=com.docker.compose.project={self.name}")
+            for kind, listed in (
+                ("container", ("ps", "--all")),
+                ("volume", ("volume", "ls")),
+                ("network", ("network", "ls")),
+            ):
+                for left in podman(*listed, *mine).split():
+                    podman(kind, "rm", "--force", left)
+
     def container(self, service: str) -> str:
         """The name of the service's container."""
         return f"{self.name}_{service}_1"
