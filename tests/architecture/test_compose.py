@@ -9,12 +9,21 @@ from typing import Any
 import pytest
 import yaml
 
+from core.kit.processes import SECRETS, Process
 from pipelines import CAPABILITIES
 from tests.factories.processes import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 _WORKERS = {name for name in SERVICES if name.startswith("worker-")}
+
+
+_OPTIONAL = {"secret_keys_retired", "model_api_key", "web_search_key"}
+
+
+def _process(service: str) -> Process | None:
+    kind = service.partition("-")[0]
+    return Process(kind) if kind in set(Process) else None
 
 
 def _secrets(service: str) -> set[str]:
@@ -55,14 +64,20 @@ def test_only_what_speaks_to_the_outside_has_a_way_out() -> None:
     assert outward == {"proxy", "api-1", "api-2", "deliverer", "alertmanager", *_WORKERS}
 
 
-def test_each_process_holds_the_secrets_it_needs() -> None:
+@pytest.mark.parametrize("name", sorted(name for name in SERVICES if _process(name)))
+def test_a_process_holds_its_own_secrets_and_no_others(name: str) -> None:
+    process = _process(name)
+    assert process is not None
+    mounted = {each["target"]: each["source"] for each in SERVICES[name]["secrets"]}
+    assert {target.removeprefix("WAYBILL_").lower() for target in mounted} == SECRETS[process] - _OPTIONAL
+    if process.login:
+        assert mounted["DATABASE_URL"] == f"database_url_{process}"
+
+
+def test_each_secret_is_needed_and_the_owners_only_to_migrate() -> None:
     holders = {name: {service for service in SERVICES if name in _secrets(service)} for name in COMPOSE["secrets"]}
-    assert holders["secret_key"] == {"api-1", "api-2", "deliverer"}
-    assert holders["signing_key"] == {"api-1", "api-2", "dispatcher-1", "dispatcher-2"}
-    assert holders["flower_password"] == {"flower"}
     assert holders["database_url_migrate"] == {"migrate"}
-    assert holders["database_url_worker"] == _WORKERS
-    assert all(len([each for each in _secrets(name) if each.startswith("database_url")]) <= 1 for name in SERVICES)
+    assert holders["waybill_migrate.password"] == {"postgres"}
     assert not [name for name, services in holders.items() if not services]
 
 

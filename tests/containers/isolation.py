@@ -4,10 +4,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from core.kit.processes import SECRETS, Process
 from tests.containers.engine import EngineFailed, Project, podman
 
-_SECRET_KEY_HOLDERS = {"api-1", "api-2", "deliverer"}
-_SIGNING_KEY_HOLDERS = {"api-1", "api-2", "dispatcher-1", "dispatcher-2"}
 _NET_BIND_SERVICE = 1 << 10
 _RUN_A_PROGRAM = """
 import psycopg
@@ -35,12 +34,15 @@ def leaked_secrets(project: Project) -> list[str]:
 
 
 def excessive_secrets(project: Project) -> list[str]:
-    """Containers that hold the key of key hashes, or the signing key, without need."""
+    """Secrets that a container of the product holds beyond those of its kind of process."""
     found = []
-    for name, holders in (("WAYBILL_SECRET_KEY", _SECRET_KEY_HOLDERS), ("WAYBILL_SIGNING_KEY", _SIGNING_KEY_HOLDERS)):
-        for service, pid in project.containers().items():
-            if Path(f"/proc/{pid}/root/run/secrets/{name}").exists() != (service in holders):
-                found.append(f"{name} in {service}")
+    for service, pid in project.containers().items():
+        kind = service.partition("-")[0]
+        if kind in set(Process):
+            folder = Path(f"/proc/{pid}/root/run/secrets")
+            held = {path.name for path in folder.iterdir()}
+            beyond = {name for name in held if name.removeprefix("WAYBILL_").lower() not in SECRETS[Process(kind)]}
+            found += [f"{name} in {service}" for name in sorted(beyond)]
     return found
 
 
