@@ -11,6 +11,7 @@ from tests.factories.processes import ROOT
 
 _COMPOSE = "podman-compose==1.6.0"
 _MINUTES = 60
+_PODMAN = str(Path(__file__).with_name("podman.sh"))
 
 
 class EngineFailed(Exception):
@@ -39,7 +40,7 @@ class Project:
         """What `podman-compose` prints. Raises `EngineFailed`."""
         uv = Path(sys.executable).with_name("uv")
         command = [str(uv), "tool", "run", "--quiet", "--from", _COMPOSE, "podman-compose"]
-        options = ["--project-name", self.name, "--profile", "observe"]
+        options = ["--project-name", self.name, "--profile", "observe", "--podman-path", _PODMAN]
         environment = {**self.variables, "WAYBILL_SECRETS": str(self.secrets)}
         return _run([*command, *options, *arguments], environment=environment, timeout_seconds=timeout_seconds)
 
