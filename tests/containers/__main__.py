@@ -2,8 +2,8 @@
 
 Builds the images, brings everything up, sends `waybill smoke` through the proxy, looks at what each container may see
 and do, provokes failures while jobs run, and takes everything down, also when it is interrupted. Needs root and podman.
-``BUILD_OPTIONS`` are options of `podman build` for what this machine needs to reach the package registries. ``--keep``
-leaves everything running; words select strikes by their names.
+``BUILD_OPTIONS`` are options of `podman build` for what this machine needs to reach the package registries.
+``--no-build`` takes the images that are there, ``--keep`` leaves everything running, words select strikes by name.
 """
 
 import os
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     words = [word for word in arguments if not word.startswith("-")]
     run = Run(Console(width=160 if not sys.stdout.isatty() else None))
-    if not run.step("images", lambda: _build(run.console)):
+    if "--no-build" not in arguments and not run.step("images", lambda: _build(run.console)):
         return 1
     with _running("--keep" in arguments) as (project, url):
         _look(run, project, url, words)
