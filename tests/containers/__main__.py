@@ -31,6 +31,8 @@ from waybill.stack.postgres import free_port
 _PROJECT = "waybill-test"
 _READY_SECONDS = 180.0
 _SMOKE_SECONDS = 900.0
+# A client that waits out the restart of what answers it.
+_ATTEMPTS = 10
 # Where podman puts the networks that it makes (containers.conf, default_subnet_pools).
 _NETWORKS = '["10.89.0.0/16"]'
 
@@ -85,7 +87,7 @@ def _look(run: Run, project: Project, url: str, words: Sequence[str]) -> None:
     run.step("rules", lambda: observation.check_files(project))
     prometheus = f"http://{project.variables['WAYBILL_PUBLISH_PROMETHEUS']}"
     run.step("metrics", lambda: observation.check_targets(prometheus))
-    with WaybillClient(url, key) as client:
+    with WaybillClient(url, key, attempts=_ATTEMPTS) as client:
         work = Work(client)
         for strike in STRIKES:
             if all(word in strike.name for word in words):

@@ -12,7 +12,7 @@ _RUN_A_PROGRAM = """
 import psycopg
 from core.kit.settings import get_settings
 with psycopg.connect(get_settings().database_url.get_secret_value()) as connection:
-    connection.execute("SET LOCAL ROLE waybill_app")
+    connection.execute("SET LOCAL ROLE waybill_system")
     connection.execute("RESET ROLE")
     try:
         connection.execute("COPY (SELECT 1) TO PROGRAM 'true'")

@@ -2,8 +2,9 @@
 
 import os
 import signal
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Any
 
@@ -18,6 +19,8 @@ _DOCUMENTS = {
     "refunds-and-returns-policy.html": "text/html",
     "glossary.md": "text/markdown",
 }
+_SOME_OF_EACH = {"research": 1, "multimodal": 2, "customer-operations": 4, "knowledge": 6, "models": 12}
+_LATEST = 8
 _END_SECONDS = 300.0
 _START_SECONDS = 60.0
 _FLUSH = """
@@ -57,25 +60,19 @@ class Work:
         }
         client.jobs.submit("knowledge.ingest", {"knowledge_base": base.id}).wait(timeout_seconds=_END_SECONDS)
 
-    def submit(self, pool: str, count: int) -> list[Job]:
-        """That many jobs of the pool."""
+    def submit(self, pool: str) -> Job:
+        """A job of the pool."""
         capability, asked = self._inputs[pool]
-        return [self._client.jobs.submit(capability, asked) for _ in range(count)]
-
-    def submit_some_of_each(self) -> list[Job]:
-        """Jobs of every pool, the slow ones first."""
-        counts = {"research": 1, "multimodal": 2, "customer-operations": 4, "knowledge": 6, "models": 6}
-        return [job for pool, count in counts.items() for job in self.submit(pool, count)]
+        return self._client.jobs.submit(capability, asked)
 
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """One thing that goes wrong while jobs run. `pool` says whose; without it some of each pool's do."""
+    """One thing that goes wrong while jobs run and further ones are submitted; `jobs` is how many of each pool."""
 
     name: str
     blow: Callable[[Project], None]
-    pool: str | None = None
-    jobs: int = 0
+    jobs: Mapping[str, int] = field(default_factory=lambda: _SOME_OF_EACH)
 
 
 def _kill(service: str) -> Callable[[Project], None]:
@@ -103,11 +100,11 @@ def _flush(project: Project) -> None:
 
 
 STRIKES = (
-    Strike("kill worker-models", _kill("worker-models"), "models", 40),
-    Strike("kill worker-knowledge", _kill("worker-knowledge"), "knowledge", 16),
-    Strike("kill worker-customer-operations", _kill("worker-customer-operations"), "customer-operations", 16),
-    Strike("kill worker-multimodal", _kill("worker-multimodal"), "multimodal", 4),
-    Strike("kill worker-research", _kill("worker-research"), "research", 2),
+    Strike("kill worker-models", _kill("worker-models"), {"models": 60}),
+    Strike("kill worker-knowledge", _kill("worker-knowledge"), {"knowledge": 20}),
+    Strike("kill worker-customer-operations", _kill("worker-customer-operations"), {"customer-operations": 20}),
+    Strike("kill worker-multimodal", _kill("worker-multimodal"), {"multimodal": 4}),
+    Strike("kill worker-research", _kill("worker-research"), {"research": 2}),
     Strike("kill dispatcher-1", _kill("dispatcher-1")),
     Strike("kill dispatcher-2", _kill("dispatcher-2")),
     Strike("kill api-1", _kill("api-1")),
@@ -121,11 +118,21 @@ STRIKES = (
 
 def provoke(strike: Strike, project: Project, work: Work) -> str:
     """Submit, strike while a job runs, wait for all; returns figures. Raises AssertionError when a job is not whole."""
-    jobs = work.submit(strike.pool, strike.jobs) if strike.pool else work.submit_some_of_each()
-    running = _wait_for_a_running_one(jobs)
-    began = monotonic()
-    strike.blow(project)
-    repaired = monotonic() - began
+    jobs: list[Job] = []
+
+    def submit() -> None:
+        for pool, count in strike.jobs.items():
+            for _ in range(count):
+                jobs.append(work.submit(pool))  # noqa: PERF401 - the strike comes while they are submitted
+
+    with ThreadPoolExecutor(1) as background:
+        submission = background.submit(submit)
+        running = _wait_for_a_running_one(jobs, submission)
+        before = len(jobs)
+        began = monotonic()
+        strike.blow(project)
+        repaired = monotonic() - began
+        submission.result()
     for job in jobs:
         job.wait(timeout_seconds=_END_SECONDS)
     ended = monotonic() - began
@@ -136,18 +143,19 @@ def provoke(strike: Strike, project: Project, work: Work) -> str:
     assert twice == 0, f"{twice} jobs did not end exactly once"
     again = sum(job.attempt > 1 for job in jobs)
     return (
-        f"{len(jobs)} jobs, {running} running at the strike, {again} begun again; "
+        f"{len(jobs)} jobs, {before} of them before the strike, at least {running} running, {again} begun again; "
         f"repaired after {repaired:.1f} s, all ended after {ended:.1f} s"
     )
 
 
-def _wait_for_a_running_one(jobs: Sequence[Job]) -> int:
-    """How many run when at least one does."""
+def _wait_for_a_running_one(jobs: Sequence[Job], submission: Future[None]) -> int:
+    """How many of the latest jobs run when at least one does."""
     until = monotonic() + _START_SECONDS
     while monotonic() < until:
-        running = sum(job.refresh().state == "running" for job in jobs if not job.is_terminal)
+        is_whole = submission.done()
+        running = sum(job.refresh().state == "running" for job in jobs[-_LATEST:])
         if running:
             return running
-        assert not all(job.is_terminal for job in jobs), "every job had ended before one was seen to run"
-        sleep(0.05)
+        assert not (is_whole and all(job.is_terminal for job in jobs)), "every job had ended before one was seen to run"
+        sleep(0.02)
     raise AssertionError(f"no job ran within {_START_SECONDS:.0f} s")
