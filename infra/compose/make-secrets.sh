@@ -36,4 +36,4 @@ password | keep flower_password
 # The account that every Azurite has. Replace it by the connection string of a storage account of yours.
 echo "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;\
 AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;\
-BlobEndpoint=http://azurite:10000/devstoreaccount1;" | keep azure_storage_connection_string
+BlobEndpoint=http://devstoreaccount1.azurite:10000;" | keep azure_storage_connection_string

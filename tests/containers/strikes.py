@@ -7,7 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Any
+from uuid import uuid4
 
+from core.kit.ids import JOB, decode
 from tests.containers.engine import Project, podman
 from tests.factories.processes import ROOT
 from tests.factories.waiting import wait_until
@@ -30,7 +32,7 @@ connect(get_settings()).flushall()
 """
 # Counted where they are kept: a stream of events stops at the first final one.
 _NOT_ENDED_ONCE = """
-SELECT count(*) FROM jobs WHERE state <> 'succeeded' OR 1 <> (
+SELECT count(*) FROM jobs WHERE id = ANY('{{{ids}}}') AND 1 <> (
   SELECT count(*) FROM job_events AS event WHERE event.job_id = jobs.id AND event.type IN
     ('job.succeeded', 'job.failed', 'job.cancelled', 'job.expired', 'job.rejected'))
 """
@@ -41,7 +43,7 @@ class Work:
 
     def __init__(self, client: WaybillClient) -> None:
         self._client = client
-        base = client.knowledge_bases.create("strikes")
+        base = client.knowledge_bases.create(f"strikes-{uuid4().hex[:8]}")
         for name, media_type in _DOCUMENTS.items():
             content = (ROOT / "samples" / "corpus" / name).read_bytes()
             client.knowledge_bases.upload(base.id, name, content, media_type)
@@ -138,8 +140,9 @@ def provoke(strike: Strike, project: Project, work: Work) -> str:
     ended = monotonic() - began
     wrong = {job.id: (job.state, job.reason) for job in jobs if job.state != "succeeded"}
     assert not wrong, f"did not succeed: {wrong}"
-    query = ("psql", "--username", "postgres", "--dbname", "waybill", "--tuples-only", "--command", _NOT_ENDED_ONCE)
-    twice = int(project.execute("postgres", *query))
+    query = _NOT_ENDED_ONCE.format(ids=",".join(str(decode(JOB, job.id)) for job in jobs))
+    psql = ("psql", "--username", "postgres", "--dbname", "waybill", "--tuples-only", "--command")
+    twice = int(project.execute("postgres", *psql, query))
     assert twice == 0, f"{twice} jobs did not end exactly once"
     again = sum(job.attempt > 1 for job in jobs)
     return (
