@@ -16,12 +16,17 @@ TEST_WORKERS ?= 4
 # What takes long starts first, so that nothing long is left for the end.
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder --durations=50
 IMAGES := api dispatcher knowledge customer_operations models multimodal research
+# With podman: make images BUILD="podman build --format docker", make compose-up BUILD=… COMPOSE=podman-compose
+BUILD ?= docker build
+COMPOSE ?= docker compose
+REVISION := $(shell git -C $(ROOT) rev-parse --short HEAD 2>/dev/null || echo unknown)
+TAG ?= latest
 
 .PHONY: help setup lock demo up images compose-up compose-test test quick survive chaos bench evals outside \
 	chart-test kube-test azure-test azure-lock lint types contracts check format clean
 
 help: ## List these targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[36mmake %-10s\033[0m %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[36mmake %-12s\033[0m %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Create the environment from the lock (.venv); the other targets do it when needed
 
@@ -51,6 +56,18 @@ demo: $(STAMP) ## Start everything, ingest the sample documents, answer a questi
 
 up: $(STAMP) ## Start everything and keep it running until Ctrl-C
 	@$(BIN)/waybill up
+
+images: ## Build the container images: the API's, the dispatcher's and one a worker pool
+	@cd $(ROOT) && for image in $(IMAGES); do echo "building localhost/waybill-$$image:$(TAG)"; \
+		case $$image in api) file=Dockerfile.api pool= ;; *) file=Dockerfile.worker pool="--build-arg POOL=$$image" ;; esac; \
+		$(BUILD) --file $$file $$pool --build-arg REVISION=$(REVISION) --tag localhost/waybill-$$image:$(TAG) . || exit 1; done
+
+compose-up: images ## Start the whole product in containers on this host (docs/howto/run-on-one-host.md)
+	@$(ROOT)infra/compose/make-secrets.sh
+	@cd $(ROOT) && WAYBILL_TAG=$(TAG) $(COMPOSE) up --detach
+
+compose-test: $(STAMP) ## Build the images with podman, bring compose.yaml up, check it and provoke failures
+	@cd $(ROOT) && $(BIN)/python -m tests.containers $(ARGS)
 
 test: $(STAMP) ## Run the test suite on real Postgres, Valkey and Celery workers
 	@mkdir -p $(ROOT)build && cd $(ROOT) && set -o pipefail && $(PYTEST) -m "not slow" $(ARGS) | tee build/test.log

@@ -285,6 +285,8 @@ class Dispatcher:
 
     def _disown(self) -> None:
         self._owned.clear()
+        # The next owner reports the queues; ours would stand still.
+        observe_depths(())
         if self._owner is not None:
             self._owner.close()
             self._owner = None

@@ -1,5 +1,6 @@
 """What a process waits for before it starts: a database that holds this release's schema."""
 
+from collections.abc import Callable
 from time import monotonic, sleep
 
 import psycopg
@@ -22,6 +23,18 @@ def wait_for_schema(settings: Settings) -> None:
     Containers start in any order: the database may be starting, and migrations may be running. Raises `Unavailable`
     (``postgres_unreachable`` or ``schema_outdated``) after ``start_timeout_seconds``.
     """
+    _wait(settings, _find_problem)
+
+
+def wait_for_postgres(settings: Settings) -> None:
+    """Return once Postgres answers, whatever it holds: what migrations wait for.
+
+    Raises `Unavailable` (``postgres_unreachable``) after ``start_timeout_seconds``.
+    """
+    _wait(settings, _find_outage)
+
+
+def _wait(settings: Settings, find_problem: Callable[[str, str], Unavailable | None]) -> None:
     if settings.database_url is None:
         return
     address = normalize_url(settings.database_url.get_secret_value()).set(drivername="postgresql")
@@ -29,7 +42,7 @@ def wait_for_schema(settings: Settings) -> None:
     where = f"{address.host or 'the local socket'}:{address.port or 5432}"
     deadline = monotonic() + settings.start_timeout_seconds
     next_report = 0.0
-    while (problem := _find_problem(url, where)) is not None:
+    while (problem := find_problem(url, where)) is not None:
         if monotonic() >= deadline:
             raise problem
         if monotonic() >= next_report:
@@ -45,7 +58,7 @@ def _find_problem(url: str, where: str) -> Unavailable | None:
     except psycopg.errors.UndefinedTable:
         found = None
     except psycopg.Error as error:
-        return Unavailable(f"Postgres at {where} does not answer ({type(error).__name__})", code="postgres_unreachable")
+        return _unreachable(where, error)
     # A revision that this release does not know is a newer release's, which keeps what this one needs.
     if found is None or found[0] < newest_revision():
         return Unavailable(
@@ -53,3 +66,15 @@ def _find_problem(url: str, where: str) -> Unavailable | None:
             code="schema_outdated",
         )
     return None
+
+
+def _find_outage(url: str, where: str) -> Unavailable | None:
+    try:
+        psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT_SECONDS).close()
+    except psycopg.Error as error:
+        return _unreachable(where, error)
+    return None
+
+
+def _unreachable(where: str, error: psycopg.Error) -> Unavailable:
+    return Unavailable(f"Postgres at {where} does not answer ({type(error).__name__})", code="postgres_unreachable")

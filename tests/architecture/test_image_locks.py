@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib.metadata import requires
 
 import pytest
 
@@ -51,3 +52,11 @@ def test_an_image_holds_what_it_needs_in_the_versions_that_are_tested(image: str
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     needed = {re.split(r"[<>=\[]", each)[0] for each in extras[image.replace("_", "-")]} - {"waybill"}
     assert needed <= pins.keys(), "run: make lock"
+
+
+def test_an_image_that_reaches_the_broker_holds_what_its_transport_imports() -> None:
+    needed = {re.split(r"[<>=]", each)[0] for each in requires("kombu") or () if 'extra == "redis"' in each}
+    assert "redis" in needed
+    for image in _ABSENT:
+        pins = _pins(f"infra/images/{image}.lock").keys()
+        assert "kombu" not in pins or needed <= pins, f"{image}: celery[redis]"

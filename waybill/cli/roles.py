@@ -151,10 +151,12 @@ def migrate(
     """
     from core.kit.migrate import upgrade
     from core.kit.processes import LOGINS, set_passwords
+    from core.kit.startup import wait_for_postgres
     from waybill.cli.local import local_settings
 
     output = Output(as_json=as_json)
-    url = local_settings().database_url
+    settings = local_settings()
+    url = settings.database_url
     if url is None:
         raise CliError(
             "DATABASE_URL is not set and no embedded stack is running",
@@ -169,6 +171,7 @@ def migrate(
             remedy="give every login a password, for example from `openssl rand -hex 24`",
             code="password_missing",
         )
+    wait_for_postgres(settings)
     upgrade(url.get_secret_value())
     set_passwords(
         url.get_secret_value(), {login: path.read_text(encoding="utf-8").strip() for login, path in found.items()}

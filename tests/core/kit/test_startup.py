@@ -8,7 +8,7 @@ from sqlalchemy.engine import make_url
 from core.kit.errors import Unavailable
 from core.kit.migrate import newest_revision
 from core.kit.settings import Settings
-from core.kit.startup import wait_for_schema
+from core.kit.startup import wait_for_postgres, wait_for_schema
 from infra.migrations import versions
 
 
@@ -45,6 +45,18 @@ def test_an_empty_database_and_an_absent_one_are_told_apart(settings: Settings) 
             wait_for_schema(at_once.model_copy(update={"database_url": SecretStr(address)}))
         assert refusal.value.code == code
         assert (url.password or "") not in refusal.value.detail
+
+
+def test_migrations_wait_for_a_server_only(settings: Settings) -> None:
+    assert settings.database_url is not None
+    at_once = settings.model_copy(update={"start_timeout_seconds": 0.0})
+    url = make_url(settings.database_url.get_secret_value())
+    empty = url.set(database="postgres").render_as_string(hide_password=False)
+    wait_for_postgres(at_once.model_copy(update={"database_url": SecretStr(empty)}))
+    absent = url.set(port=1).render_as_string(hide_password=False)
+    with pytest.raises(Unavailable) as refusal:
+        wait_for_postgres(at_once.model_copy(update={"database_url": SecretStr(absent)}))
+    assert refusal.value.code == "postgres_unreachable"
 
 
 def test_a_setting_is_read_from_a_file_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
