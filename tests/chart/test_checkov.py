@@ -9,7 +9,7 @@ from tests.chart.rendering import NAMESPACE, VALUES, Manifest, render, write
 
 _SKIPPED = {
     "CKV_K8S_15": "tags of releases do not move; IfNotPresent starts pods while the registry is down",
-    "CKV_K8S_43": "a digest is for whoever deploys to pin (images.digests); the examples have no real ones",
+    "CKV_K8S_43": "digests are pinned at deployment (images.digests); the examples have no real ones",
 }
 
 

@@ -82,7 +82,7 @@ def test_every_pod_is_under_a_denial_and_under_its_arrows(values: Path) -> None:
         assert names >= {"waybill-default-deny", f"waybill-{component(workload)}"}
         for policy in policies:
             assert "Egress" in policy["spec"]["policyTypes"]
-            # A rule without peers would be a rule for everybody.
+            # A rule without peers would admit everyone.
             assert all(rule.get("from") for rule in policy["spec"].get("ingress") or [])
             assert all(rule.get("to") and rule.get("ports") for rule in policy["spec"].get("egress") or [])
 
@@ -95,7 +95,7 @@ def test_the_arrows_are_those_of_the_design() -> None:
         assert _ports(egress) == _ARROWS[component(workload)]
 
 
-def test_nobody_comes_in_who_is_not_named() -> None:
+def test_only_named_callers_come_in() -> None:
     manifests = render(_BY_NAME["existing-secrets"])
     callers = {
         "api": {("istio-ingress", 8080), ("monitoring", 8080)},
@@ -160,7 +160,7 @@ def test_a_pool_is_scaled_by_what_is_due_or_running(values: Path) -> None:
     for name, workload in workloads(manifests).items():
         if workload["kind"] == "Job":
             continue
-        # Whoever scales owns the number; a release that wrote it as well would set it back.
+        # What scales owns the number; a release that wrote it as well would set it back.
         by_itself = f"waybill-{name}" in scaled.keys() | scaled_by_load
         assert ("replicas" not in workload["spec"]) == by_itself
     for target, each in scaled.items():

@@ -47,7 +47,7 @@ def test_a_wrong_value_is_refused_and_named(argument: str, complaint: str) -> No
     assert complaint in done.stderr
 
 
-def test_what_nobody_could_reach_is_refused() -> None:
+def test_what_could_not_be_reached_is_refused() -> None:
     route = ("--set", "route.enabled=true,route.hostnames={a.example},route.parentRefs[0].name=public")
     done = template(_MINIMAL, *route, "--set-json", "networkPolicy.ingress.api=[]")
     assert "networkPolicy.ingress.api" in done.stderr

@@ -104,7 +104,7 @@ def test_a_second_eviction_is_refused_while_the_first_is_felt(plane: Plane) -> N
     _wait_for(plane, "api", 3)
 
 
-def test_a_number_that_somebody_else_sets_survives_an_upgrade(plane: Plane, chart: Path, values: Path) -> None:
+def test_a_number_that_an_autoscaler_sets_survives_an_upgrade(plane: Plane, chart: Path, values: Path) -> None:
     # What KEDA's autoscaler does to a pool.
     done = plane.kubectl("--namespace", _NAMESPACE, "scale", "deployment/waybill-worker-knowledge", "--replicas=5")
     assert done.returncode == 0, done.stderr
