@@ -8,7 +8,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-FOLDER = Path(__file__).with_name("crds")
+FOLDER = Path(__file__).with_name("definitions")
 _OPEN = "x-kubernetes-preserve-unknown-fields"
 
 

@@ -1,8 +1,14 @@
+from datetime import UTC, datetime, timedelta
+
+import psycopg
 import pytest
 from prometheus_client import REGISTRY
 
+from core.jobs import leases
+from core.kit.processes import address_of
 from core.kit.settings import Settings
 from tests.factories.jobs import Tenant
+from tests.factories.services import PASSWORDS
 from workers.dispatcher import Dispatcher
 
 pytestmark = pytest.mark.own_database
@@ -15,8 +21,30 @@ def reported() -> float:
 def test_a_dispatcher_reports_the_queues_while_it_owns_them(settings: Settings, tenant: Tenant) -> None:
     tenant.submit()
     dispatcher = Dispatcher(settings, ("probe",))
-    dispatcher._own_pools()
-    dispatcher._keep_house()
-    assert reported() >= 1
-    dispatcher._disown()
-    assert reported() == 0
+    try:
+        dispatcher._own_pools()
+        dispatcher._keep_house()
+        assert reported() >= 1
+        dispatcher._disown()
+        assert reported() == 0
+    finally:
+        dispatcher._database.close()
+
+
+def test_the_demand_is_what_is_due_and_what_runs(settings: Settings, tenant: Tenant) -> None:
+    assert settings.database_url is not None
+    url = address_of(settings.database_url.get_secret_value(), "waybill_scaler", PASSWORDS["waybill_scaler"])
+
+    def demand() -> int:
+        with psycopg.connect(url) as connection:
+            row = connection.execute("SELECT waybill_pool_demand('probe')").fetchone()
+            assert row is not None
+            return int(row[0])
+
+    before = demand()
+    claimed, _, cancelled = (tenant.submit() for _ in range(3))
+    tenant.submit(run_at=datetime.now(UTC) + timedelta(hours=1))
+    tenant.cancel(cancelled)
+    assert demand() == before + 2
+    assert leases.claim(tenant.database.single_system(), claimed, "worker-1", 30.0)
+    assert demand() == before + 2

@@ -35,7 +35,7 @@ CREATE FUNCTION waybill_pool_demand(pool_name text) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
   SELECT (SELECT count(*) FROM (
       SELECT FROM jobs WHERE pool = pool_name AND state = 'queued' AND dispatched_at IS NULL AND run_at <= now()
-      LIMIT 10000) AS due)
+        AND cancel_requested_at IS NULL LIMIT 10000) AS due)
     + (SELECT count(*) FROM jobs
       WHERE pool = pool_name AND (state = 'running' OR (state = 'queued' AND dispatched_at IS NOT NULL)))
 $$;
