@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from prometheus_client import REGISTRY
 
-from core.jobs import leases
+from core.jobs import leases, queue
 from core.kit.processes import address_of
 from core.kit.settings import Settings
 from tests.factories.jobs import Tenant
@@ -28,7 +28,10 @@ def test_a_dispatcher_reports_the_queues_while_it_owns_them(settings: Settings, 
         dispatcher._disown()
         assert reported() == 0
     finally:
+        dispatcher._disown()
+        dispatcher._broker.close()
         dispatcher._database.close()
+        dispatcher._redis.close()
 
 
 def test_the_demand_is_what_is_due_and_what_runs(settings: Settings, tenant: Tenant) -> None:
@@ -45,6 +48,9 @@ def test_the_demand_is_what_is_due_and_what_runs(settings: Settings, tenant: Ten
     claimed, _, cancelled = (tenant.submit() for _ in range(3))
     tenant.submit(run_at=datetime.now(UTC) + timedelta(hours=1))
     tenant.cancel(cancelled)
+    assert demand() == before + 2
+    with tenant.database.system() as session:
+        queue.mark_dispatched(session, [claimed])
     assert demand() == before + 2
     assert leases.claim(tenant.database.single_system(), claimed, "worker-1", 30.0)
     assert demand() == before + 2
