@@ -15,8 +15,14 @@ def reported() -> float:
 def test_a_dispatcher_reports_the_queues_while_it_owns_them(settings: Settings, tenant: Tenant) -> None:
     tenant.submit()
     dispatcher = Dispatcher(settings, ("probe",))
-    dispatcher._own_pools()
-    dispatcher._keep_house()
-    assert reported() >= 1
-    dispatcher._disown()
-    assert reported() == 0
+    try:
+        dispatcher._own_pools()
+        dispatcher._keep_house()
+        assert reported() >= 1
+        dispatcher._disown()
+        assert reported() == 0
+    finally:
+        dispatcher._disown()
+        dispatcher._broker.close()
+        dispatcher._database.close()
+        dispatcher._redis.close()
