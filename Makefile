@@ -58,9 +58,11 @@ up: $(STAMP) ## Start everything and keep it running until Ctrl-C
 	@$(BIN)/waybill up
 
 images: ## Build the container images: the API's, the dispatcher's and one a worker pool
-	@cd $(ROOT) && for image in $(IMAGES); do echo "building localhost/waybill-$$image:$(TAG)"; \
-		case $$image in api) file=Dockerfile.api pool= ;; *) file=Dockerfile.worker pool="--build-arg POOL=$$image" ;; esac; \
-		$(BUILD) --file $$file $$pool --build-arg REVISION=$(REVISION) --tag localhost/waybill-$$image:$(TAG) . || exit 1; done
+	@cd $(ROOT) && for image in $(IMAGES); do \
+		case $$image in api) name=api build="Dockerfile.api" ;; \
+			*) name=worker-$$image build="Dockerfile.worker --build-arg POOL=$$image" ;; esac; \
+		echo "building localhost/waybill-$$name:$(TAG)"; \
+		$(BUILD) --build-arg REVISION=$(REVISION) --tag localhost/waybill-$$name:$(TAG) --file $$build . || exit 1; done
 
 compose-up: images ## Start the whole product in containers on this host (docs/howto/run-on-one-host.md)
 	@$(ROOT)infra/compose/make-secrets.sh

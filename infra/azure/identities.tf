@@ -2,6 +2,9 @@
 # `secrets.processes` has them.
 
 locals {
+  # Those that have a login of the database of their own; the migrations give them their passwords.
+  logins = ["api", "dispatcher", "deliverer", "worker", "scaler"]
+
   processes = {
     api = {
       accounts = ["waybill:waybill-api"]
@@ -15,7 +18,7 @@ locals {
     }
     deliverer = {
       accounts = ["waybill:waybill-deliverer"]
-      secrets  = ["waybill-deliverer-database-url", "waybill-redis-url", "waybill-secret-key"]
+      secrets  = ["waybill-deliverer-database-url", "waybill-secret-key"]
       blobs    = false
     }
     worker = {
@@ -33,7 +36,7 @@ locals {
     }
     migrate = {
       accounts = ["waybill:waybill-migrate"]
-      secrets  = ["waybill-migrate-database-url"]
+      secrets  = concat(["waybill-migrate-database-url"], [for login in local.logins : "waybill-${login}-password"])
       blobs    = false
     }
     scaler = {

@@ -8,23 +8,15 @@ nothing. What CrewAI may still write goes to a folder of this process (`core.kit
 """
 
 import json
-import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from core.kit.scratch import process_folder
+import pipelines._kit.crewai_home  # noqa: F401
 
-# Before the import: otherwise it asks for its version and reports to its makers, and waits for both.
-os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("CREWAI_DISABLE_TRACKING", "true")
-os.environ.setdefault("CREWAI_TRACING_ENABLED", "false")
-os.environ.setdefault("CREWAI_DISABLE_VERSION_CHECK", "true")
-# An absolute path also keeps it from naming a folder in the user's data directory after the working directory.
-os.environ["CREWAI_STORAGE_DIR"] = str(process_folder() / "crewai")
-
+# isort: split
 from crewai import Crew
 from crewai.events.types.llm_events import LLMCallType
 from crewai.llms.base_llm import BaseLLM, llm_call_context

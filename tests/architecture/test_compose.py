@@ -11,6 +11,7 @@ import yaml
 
 from core.kit.processes import SECRETS, Process
 from pipelines import CAPABILITIES
+from tests.containers.images import name_of
 from tests.factories.processes import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
@@ -33,14 +34,14 @@ def _secrets(service: str) -> set[str]:
 
 def test_every_pool_has_a_worker_of_its_own_image() -> None:
     images = {SERVICES[name]["image"].rpartition("/")[2].partition(":")[0] for name in _WORKERS}
-    assert images == {f"waybill-{manifest.pool}" for manifest in CAPABILITIES}
+    assert images == {f"waybill-worker-{manifest.pool}" for manifest in CAPABILITIES}
 
 
 def test_make_images_builds_what_is_run() -> None:
     [line] = re.findall(r"^IMAGES := (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
     run = {service["image"] for service in SERVICES.values() if "waybill-" in service["image"]}
     assert run == {
-        f"${{WAYBILL_REGISTRY:-localhost}}/waybill-{image}:${{WAYBILL_TAG:-latest}}" for image in line.split()
+        f"${{WAYBILL_REGISTRY:-localhost}}/{name_of(image)}:${{WAYBILL_TAG:-latest}}" for image in line.split()
     }
 
 

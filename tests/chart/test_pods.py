@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import AliasChoices
 
+from core.kit.processes import LOGINS
 from core.kit.settings import Settings
 from core.registry.deployments import read_deployments
 from pipelines._kit.tools.servers import read_tool_servers
@@ -30,7 +31,7 @@ _SECRETS = {
     "deliverer": {"DATABASE_URL", "WAYBILL_SECRET_KEY"},
     "worker": {"DATABASE_URL", "REDIS_URL"},
     "flower": {"REDIS_URL", "WAYBILL_FLOWER_PASSWORD"},
-    "migrate": {"DATABASE_URL"},
+    "migrate": {"DATABASE_URL", *(f"{login}.password" for login in LOGINS)},
 }
 _STORAGE = "AZURE_STORAGE_CONNECTION_STRING"
 # Read by the command line itself, in waybill/cli/roles.py.
@@ -178,7 +179,7 @@ def test_every_variable_and_secret_is_a_setting_or_a_named_credential(values: Pa
     for workload in workloads(manifests).values():
         variables = {name for name in environment(manifests, workload) if not name.startswith("OTEL_")}
         assert variables <= known | _OPTIONS
-        assert set(secret_files(manifests, workload)) <= known | credentials
+        assert set(secret_files(manifests, workload)) <= known | credentials | _SECRETS["migrate"]
 
 
 def test_a_process_reads_its_settings_and_files(values: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,11 @@ _BUILD_SECONDS = 1800.0
 _PULL_SECONDS = 300.0
 
 
+def name_of(image: str) -> str:
+    """What the image is called: of the API, or of the workers of a pool, or of the dispatcher beside them."""
+    return "waybill-api" if image == "api" else f"waybill-worker-{image}"
+
+
 def prepare(console: Console, build_options: str) -> None:
     """Get every image that is not built from our Dockerfiles: from its registry, else as a stand-in.
 
@@ -42,7 +47,7 @@ def prepare(console: Console, build_options: str) -> None:
 
 def sizes() -> dict[str, int]:
     """Bytes of each of the product's images and of the base that they share."""
-    names = {"base": PYTHON, **{image: f"localhost/waybill-{image}" for image in PRODUCT}}
+    names = {"base": PYTHON, **{image: f"localhost/{name_of(image)}" for image in PRODUCT}}
     return {key: int(podman("image", "inspect", "--format", "{{.Size}}", name)) for key, name in names.items()}
 
 

@@ -18,7 +18,8 @@ def test_a_crew_reaches_nobody_and_writes_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.factories.guarded_research"],
         cwd=ROOT,
-        env={**given, "HOME": str(tmp_path), "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        # As in a container: nobody can write below the home folder.
+        env={**given, "HOME": "/proc/no-home", "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)},
         check=True,
         capture_output=True,
         text=True,

@@ -111,7 +111,7 @@ worker-{{ $name | replace "_" "-" }}:
 {{- define "waybill.migration" }}
 kind: migrate
 image: waybill-api
-args: [migrate]
+args: [migrate, --passwords, /run/secrets/waybill]
 graceSeconds: 30
 priority: ""
 options: {{ omit .Values.migrate "timeoutSeconds" | toJson }}
