@@ -122,7 +122,7 @@ def test_what_a_provider_asks_for_is_kept_and_a_deadline_says_what_it_waited_for
         with dispatcher(settings), worker(settings, "probe", 2, WAYBILL_DEPLOYMENTS_FILE=str(file)):
             jobs = {
                 said: tenant.submit("ask", model="writer", note=said, deadline_seconds=seconds)
-                for said, seconds in (("seconds", 8.0), ("date", 600.0))
+                for said, seconds in (("seconds", 25.0), ("date", 600.0))
             }
             wait_until(
                 lambda: {tenant.job(job).reason for job in jobs.values()} == {Reason.DEPENDENCY_UNAVAILABLE},
@@ -133,7 +133,7 @@ def test_what_a_provider_asks_for_is_kept_and_a_deadline_says_what_it_waited_for
             waits = {said: (tenant.job(job).run_at - utc_now()).total_seconds() for said, job in jobs.items()}
             assert 35 < waits["seconds"] < 52
             assert 250 < waits["date"] < 340
-            (expired,) = tenant.wait(jobs["seconds"], timeout_seconds=30)
+            (expired,) = tenant.wait(jobs["seconds"], timeout_seconds=60)
             tenant.cancel(jobs["date"])
         assert len(provider.requests) == asked == 2
     assert (expired.state, expired.reason) == (JobState.EXPIRED, Reason.DEPENDENCY_UNAVAILABLE)
