@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import AliasChoices
 
-from core.kit.processes import LOGINS
+from core.kit.processes import LOGINS, SECRETS, Process
 from core.kit.settings import Settings
 from core.registry.deployments import read_deployments
 from pipelines._kit.tools.servers import read_tool_servers
@@ -24,15 +24,12 @@ from tests.chart.rendering import (
     secret_files,
     workloads,
 )
+from waybill.stack.plan import variable_of
 
-_SECRETS = {
-    "api": {"DATABASE_URL", "REDIS_URL", "WAYBILL_SECRET_KEY", "WAYBILL_SIGNING_KEY"},
-    "dispatcher": {"DATABASE_URL", "REDIS_URL", "WAYBILL_SIGNING_KEY"},
-    "deliverer": {"DATABASE_URL", "WAYBILL_SECRET_KEY"},
-    "worker": {"DATABASE_URL", "REDIS_URL"},
-    "flower": {"REDIS_URL", "WAYBILL_FLOWER_PASSWORD"},
-    "migrate": {"DATABASE_URL", *(f"{login}.password" for login in LOGINS)},
-}
+# Where identities of the cloud are used, or nothing was rotated, these stay away.
+_OPTIONAL = {"azure_storage_connection_string", "secret_keys_retired", "model_api_key", "web_search_key"}
+_SECRETS = {process.value: {variable_of(name) for name in SECRETS[process] - _OPTIONAL} for process in Process}
+_SECRETS["migrate"] = {"DATABASE_URL", *(f"{login}.password" for login in LOGINS)}
 _STORAGE = "AZURE_STORAGE_CONNECTION_STRING"
 # Read by the command line itself, in waybill/cli/roles.py.
 _OPTIONS = {"WAYBILL_POOL", "WAYBILL_FLOWER_HOST"}

@@ -151,9 +151,17 @@ def test_a_stream_outlives_the_api(run: Run, settings: Settings, worker: ThreadP
 
 
 def test_the_streams_of_a_project_are_cut_and_go_on(run: Run, api: RunningApi) -> None:
+    wanted: set[str] = set()
+
+    async def submit(client: Any) -> None:
+        wanted.update([(await done(client.jobs.submit(*NOOP, metadata={"run": "tail"}))).id for _ in range(12)])
+        # An event has its place once no older transaction of the server can come before it, whoever's that is.
+        seen: set[str] = set()
+        while not wanted <= seen:
+            kept = await taken(client.events.stream(after="0", follow=False, types=["job.queued"]))
+            seen = {event.job_id for event in kept}
+
     async def scenario(client: Any) -> None:
-        made = [await done(client.jobs.submit(*NOOP, metadata={"run": "tail"})) for _ in range(12)]
-        wanted = {job.id for job in made}
         found: list[str] = []
         for event in await taken(client.events.stream(after="0", follow=False, types=["job.queued"])):
             found += [event.job_id] if event.job_id in wanted else []
@@ -166,6 +174,7 @@ def test_the_streams_of_a_project_are_cut_and_go_on(run: Run, api: RunningApi) -
             await done(stream.close())
             assert await taken(stream) == []
 
+    run(submit)
     with cutting_proxy(api.url, [900, 1500, 2500]) as proxy:
         # Without `follow` the server's end is the end; a cut is not.
         run(scenario, proxy.url)
