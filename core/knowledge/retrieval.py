@@ -52,7 +52,7 @@ _LEXICAL_AMONG = text(
     f" FROM chunks WHERE {_AMONG}"
 )
 _LEADERS = text(f"SELECT id, CAST(CAST(embedding AS vector) AS real[]) AS vector FROM chunks WHERE {_AMONG}")
-# First in how many chunks each word of theirs stands, in one pass over the words' index; then the words of each.
+# In how many chunks each word of theirs stands, in one pass over the words' index, and the words of each.
 _LEADER_TERMS = text(
     "WITH held AS MATERIALIZED (SELECT chunks.id, found.lexeme,"
     " cardinality(found.positions) * CAST(1 AS float8) / chunks.length AS share"
@@ -121,10 +121,10 @@ def _with_feedback(
     moved = fusion.feedback_query(vector, [vectors[chunk] for chunk in leaders], weights)
     shares: dict[UUID, dict[str, float]] = {chunk: {} for chunk in leaders}
     chunks = dict(words.chunks)
-    for row in session.execute(_LEADER_TERMS, scope):
-        if row.id is None:
-            chunks[row.lexeme] = row.chunks
-        elif row.id in shares:
+    rows = session.execute(_LEADER_TERMS, scope).all()
+    chunks |= {row.lexeme: row.chunks for row in rows if row.id is None}
+    for row in rows:
+        if row.id in shares and row.lexeme in chunks:
             shares[row.id][row.lexeme] = row.share * _rarity(base, chunks[row.lexeme])
     terms = fusion.feedback_terms(words.counts, [shares[chunk] for chunk in leaders], weights)
     again = dense_scores(session, base, moved)

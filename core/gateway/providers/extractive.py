@@ -125,7 +125,11 @@ class Extractive:
             previous = quote
         if unanswered:
             said = "\n".join(["", *(f"{NOT_ANSWERED_TOO} {part}" for part in unanswered)])
-            meter.output_tokens += embedder.count_tokens(said)
+            tokens = embedder.count_tokens(said)
+            if meter.output_tokens + tokens > request.max_output_tokens:
+                meter.finish = Finish.LENGTH
+                return
+            meter.output_tokens += tokens
             yield Chunk(said)
         meter.finish = Finish.STOP
 

@@ -151,6 +151,12 @@ def test_a_part_that_nothing_answers_is_named(model: Extractive) -> None:
     assert stream.usage.output_tokens <= model.bound(request)["output_tokens"]
 
 
+def test_what_it_says_itself_keeps_to_the_limit(model: Extractive) -> None:
+    question = "How long does the crossing take, and who is the captain of Lyon?"
+    text, finish = ask(model, question, limit=8)
+    assert (text, finish) == ("The crossing takes 20 minutes.", Finish.LENGTH)
+
+
 def test_when_no_part_is_answered_there_is_no_answer(model: Extractive) -> None:
     question = "Who is the captain of Lyon, and how many guests may the moon carry?"
     assert ask(model, question) == (NO_ANSWER, Finish.NO_ANSWER)

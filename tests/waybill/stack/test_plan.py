@@ -97,6 +97,17 @@ def test_a_child_reads_the_settings_that_its_supervisor_has(tmp_path: Path) -> N
     assert json.loads(seen.stdout) == expected
 
 
+def test_a_credential_of_the_operator_is_not_written_over(tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "TOOL_TOKEN").write_text("theirs", encoding="utf-8")
+    settings = Settings(home=tmp_path / "home", secrets_dir=given)
+    child = Child("one", (), Logged(""), process=Process.WORKER, secrets={"TOOL_TOKEN": "ours"})
+    folder = Path(ChildSecrets(settings, {}).environment(child)["WAYBILL_SECRETS_DIR"])
+    assert (folder / "TOOL_TOKEN").read_text(encoding="utf-8") == "ours"
+    assert (given / "TOOL_TOKEN").read_text(encoding="utf-8") == "theirs"
+
+
 def test_the_url_is_one_that_this_machine_can_reach() -> None:
     assert url_of(Settings(api_host="0.0.0.0", api_port=81)) == "http://127.0.0.1:81"
     assert url_of(Settings(api_host="::", api_port=81)) == "http://[::1]:81"
