@@ -5,9 +5,18 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from core.kit.processes import SECRETS, Process, address_of, secret_settings
+from core.kit.processes import LOGINS, SECRETS, Process, address_of, secret_settings, set_passwords
 from core.kit.settings import SECRETS_FOLDER, Settings
+from waybill.stack.home import Home
 from waybill.stack.plan import Child, spell, variable_of, variables_of
+
+
+def give_passwords(home: Home, settings: Settings) -> dict[str, str]:
+    """Make passwords for the logins, once, and give them to those of the Postgres of `settings`."""
+    assert settings.database_url is not None
+    passwords = {login: home.kept_secret(f"{login}.password") for login in LOGINS}
+    set_passwords(settings.database_url.get_secret_value(), passwords)
+    return passwords
 
 
 class ChildSecrets:

@@ -21,11 +21,10 @@ from typing import Any, Literal, Protocol, Self
 
 from pydantic import SecretStr
 
-from core.kit.processes import LOGINS, set_passwords
 from core.kit.settings import Settings
 from core.kit.signing import generate_seed
 from waybill.stack import plan, sample_system
-from waybill.stack.child_secrets import ChildSecrets
+from waybill.stack.child_secrets import ChildSecrets, give_passwords
 from waybill.stack.errors import StackError
 from waybill.stack.home import SECRET_KEY_FILE, SIGNING_KEY_FILE, Home
 from waybill.stack.interruption import Interruptions
@@ -319,17 +318,10 @@ class Stack:
             raise StackError(f"the database was migrated by a newer Waybill than this one: {error}") from error
         self._say("ready", "migrations", seconds=monotonic() - began)
 
-    def _give_logins(self, settings: Settings) -> dict[str, str]:
-        """Passwords for the logins of our own Postgres; elsewhere everything goes by the login that was given."""
-        if all(part.name != "postgres" for part in self._parts):
-            return {}
-        assert settings.database_url is not None
-        passwords = {login: self._home.kept_secret(f"{login}.password") for login in LOGINS}
-        set_passwords(settings.database_url.get_secret_value(), passwords)
-        return passwords
-
     def _start_children(self, settings: Settings, with_flower: bool) -> None:
-        self._secrets = ChildSecrets(settings, self._give_logins(settings))
+        # On somebody else's Postgres everything goes by the login that was given.
+        is_ours = any(part.name == "postgres" for part in self._parts)
+        self._secrets = ChildSecrets(settings, give_passwords(self._home, settings) if is_ours else {})
         for child in self._plan(settings, with_flower):
             self._require_no_interruption()
             process = ChildProcess(
