@@ -172,4 +172,4 @@ def _delete(request: Request, file_id: UUID) -> None:
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         gone = runtime.files.delete(session, principal, file_id)
-    runtime.blobs.delete(gone.blob_key)
+        runtime.blobs.delete(gone.blob_key)

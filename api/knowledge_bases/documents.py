@@ -166,7 +166,7 @@ def _delete(request: Request, base_id: UUID, document_id: UUID) -> None:
     with runtime.database.tenant(principal.organization_id) as session:
         runtime.knowledge.get_base(session, principal, base_id)
         document = runtime.knowledge.delete_document(session, principal, base_id, document_id)
-    runtime.blobs.delete_prefix(document_prefix(base_id, document.name))
+        runtime.blobs.delete_prefix(document_prefix(base_id, document.name))
 
 
 def _ids(base_id: str, document_id: str) -> tuple[UUID, UUID]:

@@ -123,5 +123,5 @@ def _delete(request: Request, base_id: UUID) -> None:
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         runtime.knowledge.delete_base(session, principal, base_id)
-    # After the commit: a crash in between leaves files that nothing refers to, never a document without its file.
-    runtime.blobs.delete_prefix(base_prefix(base_id))
+        # Before the commit: where it fails, the rows are still there for the caller's next try.
+        runtime.blobs.delete_prefix(base_prefix(base_id))

@@ -90,7 +90,7 @@ class FileService:
         return repository.list_files(executor, principal, cursor, limit)
 
     def delete(self, session: Session, principal: Principal, file_id: UUID) -> FileRecord:
-        """Forget the file, with an audit record. Raises `FileNotFound`. Remove its blob after the commit."""
+        """Forget the file, with an audit record. Raises `FileNotFound`. Remove its blob before the commit."""
         gone = repository.delete(session, principal, file_id)
         if gone is None:
             raise FileNotFound(f"there is no file {encode(FILE, file_id)} in this project")

@@ -129,7 +129,7 @@ class KnowledgeService:
     def delete_document(
         self, session: Session, principal: Principal, base_id: UUID, document_id: UUID
     ) -> DocumentRecord:
-        """Delete the document and its chunks; returns it, so that its blob can be deleted after the commit."""
+        """Delete the document and its chunks; returns it, so that its blob can be deleted before the commit."""
         document = self.get_document(session, principal, base_id, document_id)
         repository.lock_base(session, base_id)
         repository.remove_chunks(session, principal, base_id, document_id)

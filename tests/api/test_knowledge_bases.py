@@ -5,6 +5,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from core.kit.errors import Unavailable
 from core.kit.settings import Settings
 from tests.api.test_bad_input import paths, problem
 from tests.factories.api import RunningApi, issue_key
@@ -145,6 +146,26 @@ def test_deleting_a_base_deletes_its_files(api: RunningApi, project: httpx.Clien
     upload(project, base)
     assert set(api.runtime.blobs.list("knowledge/")) != before
     project.delete(base)
+    assert set(api.runtime.blobs.list("knowledge/")) == before
+
+
+@pytest.mark.parametrize("what", ["base", "document"])
+def test_a_deletion_whose_files_stay_can_be_tried_again(
+    api: RunningApi, project: httpx.Client, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    before = set(api.runtime.blobs.list("knowledge/"))
+    base = create(project)
+    document = upload(project, base).json()["id"]
+    where = base if what == "base" else f"{base}/documents/{document}"
+
+    def out(prefix: str) -> int:
+        raise Unavailable(f"{prefix} is out", code="blob_unavailable")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api.runtime.blobs, "delete_prefix", out)
+        problem(project.delete(where), 503, "blob_unavailable")
+    assert project.get(where).status_code == 200
+    assert project.delete(where).status_code == 204
     assert set(api.runtime.blobs.list("knowledge/")) == before
 
 
