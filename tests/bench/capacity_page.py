@@ -19,6 +19,8 @@ PAGE = ROOT / "docs" / "reference" / "capacity.md"
 VALIDATION = Path(__file__).with_name("validation.json")
 _BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _LOADS = (10, 1_000, 100_000)
+# Longer than any figure: words, which begin at the left.
+_WORDS = 40
 _MILLI, _KILO = 1000.0, 0.001
 _COSTS: tuple[tuple[str, str, float], ...] = (
     ("API processor, ms", "cpu_api", _MILLI),
@@ -200,7 +202,8 @@ def _figure(value: float) -> str:
 
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    line = ["---", *("---:" for _ in heading[1:])]
+    is_text = [max(len(row[column]) for row in rows) > _WORDS for column in range(1, len(heading))]
+    line = ["---", *("---" if words else "---:" for words in is_text)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (heading, line, *rows))
 
 

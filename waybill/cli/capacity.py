@@ -78,6 +78,9 @@ def capacity(
     postgres_connections: Annotated[
         int, typer.Option(min=1, help="Connections that it allows.", rich_help_panel=_LIMITS)
     ] = 3422,
+    postgres_storage_gb: Annotated[
+        float, typer.Option(min=1, help="What its storage can grow to.", rich_help_panel=_LIMITS)
+    ] = 32_768,
     redis_gb: Annotated[float, typer.Option(min=0.1, help="Memory of Redis.", rich_help_panel=_LIMITS)] = 6,
     as_json: Json = False,
 ) -> None:
@@ -109,6 +112,7 @@ def capacity(
         postgres_iops=postgres_iops,
         postgres_mb_per_second=postgres_mb_per_second,
         postgres_connections=postgres_connections,
+        postgres_storage_gb=postgres_storage_gb,
         redis_gb=redis_gb,
     )
     found = plan(load, limits, units)
