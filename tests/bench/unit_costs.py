@@ -27,6 +27,9 @@ _COUNTERS = {
     **{f"cpu_{name}": f"cpu.{name}" for name in ("api", "worker", "dispatcher", "deliverer", "redis")},
 }
 _POSTGRES = ("api", "worker", "dispatcher", "deliverer", "background")
+# Whose work in Postgres is none of the dispatcher's looks.
+_SERVED = ("api", "worker", "deliverer")
+_WITHOUT_LOOKS = "cpu_postgres_served"
 _LOOKS = "dispatcher.pool_rounds"
 # How long each table's rows are kept: `payloads_and_events` by the load, the others by the settings' defaults.
 _CLOCKS = {
@@ -79,10 +82,11 @@ def described(machine: str, load_averages: list[float], rounds: int) -> dict[str
 
 
 def resources(reading: Mapping[str, float]) -> Costs:
-    """A reading by the names of `RESOURCES`, and the looks at pools."""
+    """A reading by the names of `RESOURCES`, with the looks at pools, and Postgres without them."""
     found = {name: reading.get(counter, 0.0) for name, counter in _COUNTERS.items()}
     found["cpu_postgres"] = sum(reading.get(f"postgres.cpu.{login}", 0.0) for login in _POSTGRES)
-    return {**{name: found[name] for name in RESOURCES}, "looks": reading.get(_LOOKS, 0.0)}
+    served = sum(reading.get(f"postgres.cpu.{login}", 0.0) for login in _SERVED)
+    return {**{name: found[name] for name in RESOURCES}, "looks": reading.get(_LOOKS, 0.0), _WITHOUT_LOOKS: served}
 
 
 def _of_round(one: dict[str, Any], pools: int) -> dict[str, Any]:
@@ -113,7 +117,10 @@ def _of_round(one: dict[str, Any], pools: int) -> dict[str, Any]:
             more = loads[name][each] - known
             # A small difference of large readings is noise.
             found[each] = more / count if more > _NOISE * known else 0.0
-        return found
+        # The looks are most of what Postgres computes; next to them a webhook would be lost.
+        served = loads[name][_WITHOUT_LOOKS] - idle[_WITHOUT_LOOKS] * seconds[name]
+        served -= jobs[name] * plain[_WITHOUT_LOOKS] / jobs["plain"]
+        return found | {"cpu_postgres": max(0.0, served) / count}
 
     note_kb = 32.0  # in the input, and again in the result
     return {
