@@ -10,6 +10,7 @@ from waybill.cli import (
     batches,
     budgets,
     capabilities,
+    capacity,
     costs,
     events,
     experiments,
@@ -36,6 +37,7 @@ from waybill.cli.exits import EPILOG, EPILOG_ROOT
 from waybill.cli.failures import WaybillGroup
 
 _USE = "Use a running Waybill"
+_MEASURE = "Measure"
 
 app = typer.Typer(
     name="waybill",
@@ -73,6 +75,7 @@ receipts.register(app, jobs.app, rich_help_panel=_USE)
 smoke.register(app, rich_help_panel=_USE)
 roles.register(app)
 sample_system.register(app)
+capacity.register(app, rich_help_panel=_MEASURE)
 
 
 @app.callback()
@@ -92,7 +95,7 @@ def root(
 
 
 @app.command(
-    rich_help_panel="Measure",
+    rich_help_panel=_MEASURE,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
     epilog=EPILOG,
 )
