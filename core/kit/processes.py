@@ -100,5 +100,5 @@ def _grant(connection: psycopg.Connection[Any], role: str, member: str, options:
         "SELECT FROM pg_auth_members WHERE roleid = %s::regrole AND member = %s::regrole AND set_option", (role, member)
     ).fetchone()
     if granted is None:
-        statement = sql.SQL("GRANT {} TO {} ") + sql.SQL(options)
+        statement = sql.SQL("GRANT {} TO {} " + options)
         connection.execute(statement.format(sql.Identifier(role), sql.Identifier(member)))
