@@ -69,10 +69,11 @@ def environment(url: URL) -> dict[str, str]:
 
 
 def failed(program: str, stderr: str) -> CliError:
-    """The refusal when a program ended badly: what it said last."""
-    lines = [line for line in stderr.strip().splitlines() if line]
+    """The refusal when a program ended badly: the first error that it names, or what it said last."""
+    lines = [line for line in stderr.strip().splitlines() if line] or ["it said nothing"]
+    errors = [line.partition("error: ")[2] for line in lines if "error: " in line]
     return CliError(
-        f"{program} failed: {' / '.join(lines[-3:]) or 'it said nothing'}",
+        f"{program} failed: {(errors or lines[-1:])[0]}",
         remedy="`waybill doctor` looks at the database",
         code=f"{program}_failed",
     )

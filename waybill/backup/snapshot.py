@@ -17,9 +17,11 @@ from sqlalchemy.engine import URL
 from core.kit.migrate import newest_revision
 from waybill.backup import programs
 from waybill.backup.manifest import CHUNK_BYTES, Part
+from waybill.cli.exits import Exit
 from waybill.cli.failures import CliError
 
 Progress = Callable[[str], None]
+_SHOWN_MAX = 5
 
 # Row security that applies to this login without a policy of its own that lets everything through.
 _HIDDEN = """
@@ -57,18 +59,20 @@ class Snapshot:
         """The schema's revision. Raises `CliError` unless this login sees every row of a schema that we know."""
         if self._one("SELECT to_regclass('alembic_version')") == (None,):
             raise CliError("the database is empty: there is nothing to back up", code="database_empty")
+        if hidden := [name for (name,) in self.connection.execute(_HIDDEN)]:
+            shown = ", ".join(hidden[:_SHOWN_MAX]) + (" …" if len(hidden) > _SHOWN_MAX else "")
+            raise CliError(
+                f"this login does not see every row of {len(hidden)} tables: {shown}",
+                remedy="connect as waybill_backup, or as the owner of the tables",
+                code="rows_hidden",
+                exit_code=Exit.DENIED,
+            )
         (revision,) = self._one("SELECT version_num FROM alembic_version")
         if revision != newest_revision():
             raise CliError(
                 f"the database has the schema {revision}, and this release knows {newest_revision()}",
                 remedy="back up with the release that runs on this database, or `waybill migrate` it first",
                 code="schema_unknown",
-            )
-        if hidden := [name for (name,) in self.connection.execute(_HIDDEN)]:
-            raise CliError(
-                f"this login does not see every row of {', '.join(hidden)}",
-                remedy="connect as waybill_backup, or as the owner of the tables",
-                code="rows_hidden",
             )
         return str(revision)
 

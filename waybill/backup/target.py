@@ -28,6 +28,9 @@ LIMIT 1
 """
 # It names the owner that the tables had, who need not exist here; `restore_database` grants the same for this one.
 _OWNERS_DEFAULTS = re.compile(r"^\d+; \d+ \d+ DEFAULT ACL ")
+# They set parameters of pgvector, which only a superuser may name before its library was loaded; the first table with
+# a vector loads it. Nothing in the schema depends on them.
+_OF_VECTORS = re.compile(r"^\d+; \d+ \d+ (FUNCTION|ACL) public (FUNCTION )?\w+\(.*halfvec")
 
 
 def require_empty(settings: Settings, url: URL, blobs: BlobStore) -> None:
@@ -57,9 +60,11 @@ def restore_database(url: URL, source: Path, folder: Path | None) -> None:
         version = connection.info.server_version
     program, dump = str(programs.find("pg_restore", version, folder)), str(source / DUMP)
     listed = _run(url, [program, "--list", dump])
-    wanted = [line for line in listed.splitlines(keepends=True) if not _OWNERS_DEFAULTS.match(line)]
+    entries = [line for line in listed.splitlines(keepends=True) if not _OWNERS_DEFAULTS.match(line)]
+    # pg_restore follows the order of the list. Sorting is stable: a function stays before its grants.
+    entries.sort(key=lambda line: _OF_VECTORS.match(line) is not None)
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".list") as chosen:
-        chosen.writelines(wanted)
+        chosen.writelines(entries)
         chosen.flush()
         # A comment on an extension is its owner's to make, who is the administrator on a managed server.
         options = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-comments", "--no-password"]
