@@ -116,7 +116,7 @@ def assert_untouched(settings: Settings) -> None:
 def schema(settings: Settings) -> Counter[str]:
     """The statements that make the schema, with all grants and policies, line by line."""
     assert settings.database_url is not None
-    command = [binaries() / "pg_dump", "--schema-only", f"--dbname={settings.database_url.get_secret_value()}"]
+    command = [str(binaries() / "pg_dump"), "--schema-only", f"--dbname={settings.database_url.get_secret_value()}"]
     dumped = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     # A token of the dump's own, and where the events' positions go on.
     return Counter(line for line in dumped.splitlines() if not re.search(r"restrict |SELECT \d+::bigint", line))
@@ -191,9 +191,10 @@ def test_a_restore_with_another_signing_key_is_refused(backup: Path, empty: Sett
 
 
 def test_a_backup_with_keys_that_do_not_open_what_is_stored_is_refused(
-    settings: Settings, source: Tenant, tmp_path: Path
+    settings: Settings,
+    source: Tenant,
+    tmp_path: Path,
 ) -> None:
-    assert source
     other = settings_of(settings, secret_key=SecretStr(secrets.token_urlsafe(32)))
     refused(backup_command(other)("backup", str(tmp_path / "backup"), "--json"), "cannot_open")
     assert not list(tmp_path.glob("*backup*"))
@@ -316,7 +317,7 @@ def test_an_interrupted_backup_never_looks_whole(
         # It waits for this, in the middle of its work.
         connection.execute(text("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE"))
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE)
-        wait_until(lambda: list(tmp_path.glob(".backup.unfinished-*")), timeout_seconds=60, what="the backup to begin")
+        wait_until(lambda: any(tmp_path.glob(".backup.unfinished-*")), timeout_seconds=60, what="the backup to begin")
         process.send_signal(number)
         process.communicate(timeout=60)
     assert not folder.exists()
