@@ -112,6 +112,7 @@ def drill(settings: Settings, tenant: Tenant, tmp_path: Path) -> Iterator[Drill]
         )
 
 
+@pytest.mark.survive("D1")
 def test_jobs_under_way_end_once_after_a_restore_into_an_empty_installation(
     settings: Settings, tenant: Tenant, drill: Drill, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

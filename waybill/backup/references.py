@@ -33,7 +33,6 @@ _PLAIN = {
     ("job_artifacts", "blob_key"): "content_type, sha256",
     ("documents", "blob_key"): "content_type, sha256",
     ("files", "blob_key"): "content_type, sha256",
-    ("audit_exports", "blob_key"): f"'{_JSON_LINES}', sha256",
 }
 
 
@@ -46,8 +45,11 @@ def referenced(connection: psycopg.Connection[Any], blobs: BlobStore) -> Iterato
             yield Reference(key, content_type, sha256, table, column)
             if table == "documents":
                 yield Reference(pages_key(key), _JSON)
-    # Not every anchor in the store: one of a later seal would say that the trail has lost its end.
-    for organization_id, number in _rows(connection, "SELECT organization_id, last_number FROM audit_exports"):
+    # They may lie in an immutable store of their own, and an anchor of a later seal than these must not come along: it
+    # would say that the restored trail has lost its end.
+    exports = "SELECT organization_id, last_number, blob_key, sha256 FROM audit_exports"
+    for organization_id, number, key, sha256 in _rows(connection, exports):
+        yield Reference(key, _JSON_LINES, sha256, "audit_exports")
         yield Reference(anchor_key(organization_id, number), _JSON)
     for upload_id, received in _rows(connection, "SELECT id, received_bytes FROM file_uploads"):
         following = part_key(upload_id, received)

@@ -21,7 +21,7 @@ from waybill.cli.exits import Exit
 from waybill.cli.failures import CliError
 
 _FOREIGN = """
-SELECT relname FROM pg_class WHERE relnamespace NOT IN (
+SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND relnamespace NOT IN (
     SELECT oid FROM pg_namespace WHERE nspname LIKE 'pg\\_%' OR nspname = 'information_schema')
   AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
 LIMIT 1

@@ -36,7 +36,7 @@ from tests.factories.services import drop_database, new_database
 from tests.factories.waiting import wait_until
 from waybill.backup.backup import back_up
 from waybill.backup.manifest import DUMP, INDEX, MANIFEST, Manifest, blob_path, read_index
-from waybill.stack.postgres import binaries
+from waybill.stack.postgres import EmbeddedPostgres, binaries
 
 pytestmark = pytest.mark.xdist_group("logins")
 
@@ -359,6 +359,22 @@ def test_an_owner_who_is_no_superuser_restores(backup: Path, settings: Settings,
     assert settings.database_url is not None
     with psycopg.connect(settings.database_url.get_secret_value()) as connection:
         assert roles == connection.execute(_MEMBERSHIPS).fetchall()
+
+
+def test_without_an_address_the_embedded_postgres_is_restored_into(
+    settings: Settings, source: Tenant, backup: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "machine"
+    cli = command_line(settings_of(settings, home=home))
+    result = cli("restore", str(backup), DATABASE_URL=None, REDIS_URL=None)
+    assert result.exit_code == 0, result.stderr + result.stdout
+    server = EmbeddedPostgres(home / "postgres")
+    server.start()
+    try:
+        with psycopg.connect(server.url) as connection:
+            assert connection.execute("SELECT id FROM jobs").fetchall() == [(source.submitted[0],)]
+    finally:
+        server.stop()
 
 
 # What the migrations made in the server of the tests is what a restore makes in a new one.
