@@ -54,7 +54,7 @@ def backup(
     it and never written to it: keep them elsewhere.
     """
     output, began = Output(as_json=as_json), monotonic()
-    with _ending_on_termination(), _quietly() as settings:
+    with _ending_on_termination(), _installation() as settings:
         from waybill.backup.backup import back_up
 
         if settings.database_url is None:
@@ -93,7 +93,7 @@ def restore(
     in WAYBILL_HOME is restored into. Exit code 1 when the audit trail or an invariant does not hold.
     """
     output, began = Output(as_json=as_json), monotonic()
-    with _ending_on_termination(), _quietly() as settings:
+    with _ending_on_termination(), _installation() as settings:
         from waybill.backup.restore import restore as restore_into
 
         with _database(settings) as complete:
@@ -125,7 +125,7 @@ def restore(
 
 
 @contextmanager
-def _quietly() -> Iterator["Settings"]:
+def _installation() -> Iterator["Settings"]:
     """The settings, with the keys that a stack in WAYBILL_HOME has made."""
     from pydantic import SecretStr
 
