@@ -17,7 +17,7 @@ from core.kit.settings import Settings
 from core.ledger.invariants import check_invariants
 from tests.factories.backups import backup_command, command_line, empty_installation
 from tests.factories.jobs import Tenant, final_events, tenant_of
-from tests.factories.processes import settings_of, start
+from tests.factories.processes import Process, settings_of, start
 from tests.factories.waiting import wait_until
 from tests.factories.webhook_receiver import WebhookReceiver
 from tests.factories.webhooks import LOOPBACK, new_hooks
@@ -55,23 +55,23 @@ def one(tenant: Tenant, query: str, **given: Any) -> Any:
 
 
 @contextmanager
-def processes(settings: Settings) -> Iterator[None]:
+def processes(settings: Settings) -> Iterator[list[Process]]:
     """The installation's own, until all are lost at once."""
     assert settings.signing_key is not None
     signing = {"WAYBILL_SIGNING_KEY": settings.signing_key.get_secret_value()}
     allowed = {"WAYBILL_WEBHOOK_ALLOWED_NETWORKS": '["127.0.0.0/8"]'}
     parts = [
-        (start(settings, "workers", "dispatcher", **signing), '"pool":"probe"'),
-        (start(settings, "workers", "worker", "probe", "2"), "worker_ready"),
-        (start(settings, "workers", "worker", "probe", "2"), "worker_ready"),
-        (start(settings, "workers", "deliverer", **allowed), "deliverer_started"),
+        start(settings, "workers", "worker", "probe", "2"),
+        start(settings, "workers", "worker", "probe", "2"),
+        start(settings, "workers", "dispatcher", **signing),
+        start(settings, "workers", "deliverer", **allowed),
     ]
     try:
-        for part, ready in parts:
+        for part, ready in zip(parts, ["worker_ready"] * 2 + ['"pool":"probe"', "deliverer_started"], strict=True):
             part.wait_for(ready)
-        yield
+        yield parts
     finally:
-        for part, _ in parts:
+        for part in parts:
             part.kill()
 
 
@@ -81,7 +81,7 @@ def drill(settings: Settings, tenant: Tenant, tmp_path: Path) -> Iterator[Drill]
     marker = tmp_path / "starts"
     with WebhookReceiver() as receiver:
         new_hooks(settings_of(settings, **LOOPBACK), tenant).add(receiver.url, "job.succeeded")
-        with processes(settings):
+        with processes(settings) as parts:
             ended = [
                 tenant.submit("spend", used_tokens=7, marker=str(marker)),
                 tenant.submit("large", marker=str(marker), note="n" * 100_000),
@@ -98,9 +98,13 @@ def drill(settings: Settings, tenant: Tenant, tmp_path: Path) -> Iterator[Drill]
             wait_until(lambda: len(starts(marker)) > 10, timeout_seconds=60, what="short jobs to run")
             taken = backup_command(settings)("backup", str(tmp_path / "backup"), "--json")
             assert taken.exit_code == 0, taken.stderr
-            # What is lost works on after the backup: its streams run ahead of what will be restored.
+            # What is lost works on after the backup, and loses its workers first: its streams run ahead of what will be
+            # restored.
+            for worker in parts[:2]:
+                worker.kill()
+            parts.append(start(settings, "workers", "worker", "probe", "2"))
             later = tenant.submit(marker=str(marker))
-            tenant.wait(later)
+            tenant.wait(later, endless, timeout_seconds=120)
         tenant.submitted.remove(later)
         yield Drill(
             marker,

@@ -21,7 +21,7 @@ from typer.testing import Result
 
 from core.kit.blob import open_blob_store
 from core.kit.ids import JOB, encode
-from core.kit.processes import address_of
+from core.kit.processes import BACKUP_LOGIN, LOGINS, address_of
 from core.kit.redis import connect
 from core.kit.settings import Settings
 from core.kit.signing import generate_seed
@@ -32,7 +32,7 @@ from tests.factories.azurite import AzuriteMissing, azurite
 from tests.factories.backups import backup_command, command_line, empty_installation
 from tests.factories.jobs import Tenant, new_tenant
 from tests.factories.processes import ROOT, settings_of
-from tests.factories.services import drop_database, new_database
+from tests.factories.services import PASSWORDS, drop_database, new_database
 from tests.factories.waiting import wait_until
 from waybill.backup.backup import back_up
 from waybill.backup.manifest import DUMP, INDEX, MANIFEST, Manifest, blob_path, read_index
@@ -340,6 +340,20 @@ def test_a_folder_that_is_there_is_not_written_to(settings: Settings, tmp_path: 
 def test_a_login_that_does_not_see_every_row_backs_nothing_up(settings: Settings, login: str, tmp_path: Path) -> None:
     result = command_line(settings, login=login)("backup", str(tmp_path / "backup"), "--json")
     refused(result, "rows_hidden")
+
+
+def test_the_login_of_backups_needs_a_password_only_where_it_is_used(
+    settings: Settings, postgres_url: str, tmp_path: Path
+) -> None:
+    for login in set(LOGINS) - {BACKUP_LOGIN}:
+        (tmp_path / f"{login}.password").write_text(PASSWORDS[login], encoding="utf-8")
+    result = command_line(settings)("migrate", "--passwords", str(tmp_path), "--json")
+    assert result.exit_code == 0, result.stderr
+    assert BACKUP_LOGIN not in json.loads(result.stdout)["passwords_set"]
+    (tmp_path / f"{BACKUP_LOGIN}.password").write_text(PASSWORDS[BACKUP_LOGIN], encoding="utf-8")
+    result = command_line(settings)("migrate", "--passwords", str(tmp_path), "--json")
+    assert BACKUP_LOGIN in json.loads(result.stdout)["passwords_set"]
+    psycopg.connect(address_of(postgres_url, BACKUP_LOGIN, PASSWORDS[BACKUP_LOGIN])).close()
 
 
 def test_an_owner_who_is_no_superuser_restores(backup: Path, settings: Settings, tmp_path: Path) -> None:
