@@ -113,4 +113,4 @@ def _address(settings: Settings) -> str:
 
 
 def _silent(_: str) -> None:
-    """Nobody watches."""
+    """Progress is not shown."""

@@ -63,7 +63,7 @@ def require(manifest: Manifest, settings: Settings) -> None:
 def _keys(settings: Settings) -> Sequence[str]:
     if settings.secret_key is None:
         raise CliError(
-            "WAYBILL_SECRET_KEY is not set: without it nobody can say which key the API keys and sealed secrets need",
+            "WAYBILL_SECRET_KEY is not set, and the backup has to name the key that API keys and sealed secrets need",
             remedy="give this command the key of the installation, as the API has it",
             code="secret_key_not_configured",
         )

@@ -342,6 +342,13 @@ def test_a_login_that_does_not_see_every_row_backs_nothing_up(settings: Settings
     refused(result, "rows_hidden")
 
 
+def test_a_folder_without_postgres_programs_is_refused(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    options = ["--postgres-programs", str(tmp_path / "bin"), "--json"]
+    refused(backup_command(settings)("backup", str(tmp_path / "backup"), *options), "postgres_program_missing")
+    assert not list(tmp_path.glob("*backup*"))
+
+
 def test_the_login_of_backups_needs_a_password_only_where_it_is_used(
     settings: Settings, postgres_url: str, tmp_path: Path
 ) -> None:
