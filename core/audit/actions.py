@@ -80,3 +80,4 @@ class AuditAction(StrEnum):
     WEBHOOK_DISABLE = "system:webhook_endpoint:disable"
     AUDIT_ERASE = "api:audit:erase"
     AUDIT_EXPORT = "api:audit:export"
+    RESTORE = "system:installation:restore"

@@ -24,9 +24,14 @@ def folder(organization_id: UUID) -> str:
     return f"{_ROOT}{encode(ORGANIZATION, organization_id)}/"
 
 
+def anchor_key(organization_id: UUID, number: int) -> str:
+    """Where the anchor of a seal is kept."""
+    return f"{folder(organization_id)}anchors/{number:012}.json"
+
+
 def write_anchor(blobs: BlobStore, seal: Seal) -> str:
     """Store the seal's document, unless it is there already; returns the key."""
-    key = f"{folder(seal.organization_id)}anchors/{seal.number:012}.json"
+    key = anchor_key(seal.organization_id, seal.number)
     if not blobs.exists(key):
         blobs.put(key, dumps(seal.document()), "application/json")
     return key

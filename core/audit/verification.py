@@ -11,8 +11,11 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from core.audit import merkle, repository
+from core.audit.anchors import anchored_organizations, read_anchors
 from core.audit.documents import GENESIS, Record, Seal, is_signed, retirement_message, seal_hash
 from core.audit.findings import Finding, Kind, Report
+from core.kit.blob import BlobStore
+from core.kit.db import Database
 from core.kit.signing import Keyring
 
 Anchors = Sequence[tuple[str, dict[str, Any] | None]]
@@ -39,6 +42,22 @@ def verify(
     `after_seal` itself is taken on trust. Without `after_seal` nothing is.
     """
     return _Verification(session, organization_id, keyring, after_seal).run(anchors, most_records)
+
+
+def verify_all(
+    database: Database, blobs: BlobStore, keyring: Keyring, organization_id: UUID | None = None
+) -> Iterator[Report]:
+    """Verify the trail of every organisation that the database or an anchor knows, or of one, against the anchors."""
+    organizations = [organization_id] if organization_id is not None else _organizations(database, blobs)
+    for each in organizations:
+        with database.system() as session:
+            yield verify(session, each, keyring, anchors=read_anchors(blobs, each))
+
+
+def _organizations(database: Database, blobs: BlobStore) -> list[UUID]:
+    with database.system() as session:
+        known = repository.organizations(session)
+    return sorted({*known, *anchored_organizations(blobs)})
 
 
 class _Verification:

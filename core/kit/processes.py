@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import get_args
+from typing import Any, LiteralString, get_args
 
 import psycopg
 from psycopg import sql
 from pydantic import SecretStr
 
-from core.kit.db import normalize_url
+from core.kit.db import APP_ROLE, SYSTEM_ROLE, normalize_url
 from core.kit.settings import Settings
 
 
@@ -36,7 +36,16 @@ SECRETS: Mapping[Process, frozenset[str]] = {
     Process.DELIVERER: frozenset(("database_url", "secret_key", "secret_keys_retired")),
     Process.FLOWER: frozenset(("redis_url", "flower_password")),
 }
-LOGINS = (*(process.login for process in Process if process.login), "waybill_scaler")
+BACKUP_LOGIN = "waybill_backup"
+LOGINS = (*(process.login for process in Process if process.login), "waybill_scaler", BACKUP_LOGIN)
+# A server without a backup of Waybill's own has no use for a password of this one.
+OPTIONAL_LOGINS = frozenset((BACKUP_LOGIN,))
+_ROLES_OF: Mapping[str, tuple[str, ...]] = {
+    "waybill_api": (APP_ROLE, SYSTEM_ROLE),
+    "waybill_worker": (APP_ROLE, SYSTEM_ROLE),
+    "waybill_dispatcher": (APP_ROLE, SYSTEM_ROLE),
+    "waybill_deliverer": (SYSTEM_ROLE,),
+}
 
 
 def secret_settings() -> frozenset[str]:
@@ -65,3 +74,31 @@ def set_passwords(owner_url: str, passwords: Mapping[str, str]) -> None:
         for login, password in passwords.items():
             hashed = connection.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256").decode()
             connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(login), sql.Literal(hashed)))
+
+
+def create_roles(connection: psycopg.Connection[Any]) -> None:
+    """Create the roles and logins of the product that its server lacks, as the migrations do, without passwords.
+
+    They are the server's, not the database's: a dump grants to them and does not hold them. Adds to the caller's
+    transaction, who needs CREATEROLE where one is missing.
+    """
+    found = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
+    for role in sorted({APP_ROLE, SYSTEM_ROLE} - found):
+        connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+    for login in sorted(set(LOGINS) - found):
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN NOINHERIT").format(sql.Identifier(login)))
+    for login, roles in _ROLES_OF.items():
+        for role in roles:
+            _grant(connection, role, login, "WITH INHERIT FALSE, SET TRUE")
+    owner = connection.info.user
+    for role in (APP_ROLE, SYSTEM_ROLE):
+        _grant(connection, role, owner, "")
+
+
+def _grant(connection: psycopg.Connection[Any], role: str, member: str, options: LiteralString) -> None:
+    granted = connection.execute(
+        "SELECT FROM pg_auth_members WHERE roleid = %s::regrole AND member = %s::regrole AND set_option", (role, member)
+    ).fetchone()
+    if granted is None:
+        statement = sql.SQL("GRANT {} TO {} " + options)
+        connection.execute(statement.format(sql.Identifier(role), sql.Identifier(member)))

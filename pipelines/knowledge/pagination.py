@@ -36,7 +36,7 @@ class Pagination:
         """Keep where the pages of `document` begin; nothing for a format without pages."""
         if document.pages:
             starts = [(page.number, page.start) for page in document.pages]
-            self._blobs.put(_key(record), dumps(starts), _CONTENT_TYPE)
+            self._blobs.put(pages_key(record.blob_key), dumps(starts), _CONTENT_TYPE)
 
     def page_at(self, record: DocumentRecord, position: int) -> int | None:
         """The page of the character at `position` in the document's text; None when it has none, or none were kept."""
@@ -47,7 +47,7 @@ class Pagination:
         return starts[max(found - 1, 0)][0]
 
     def _starts(self, record: DocumentRecord) -> Starts:
-        key = _key(record)
+        key = pages_key(record.blob_key)
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)
@@ -64,5 +64,6 @@ class Pagination:
         return starts
 
 
-def _key(record: DocumentRecord) -> str:
-    return f"{record.blob_key}.pages-{PIPELINE}"
+def pages_key(blob_key: str) -> str:
+    """Where is kept on which pages the content at `blob_key` stands."""
+    return f"{blob_key}.pages-{PIPELINE}"

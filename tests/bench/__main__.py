@@ -32,7 +32,7 @@ _JOBS: dict[str, Benchmark] = {
 def main(names: list[str]) -> int:
     """Run the named benchmarks, or all; returns 0 also when a target is missed, which the table shows."""
     console = Console()
-    wanted = names or [*_JOBS, "retrieval", "audit", "entries"]
+    wanted = names or [*_JOBS, "retrieval", "audit", "entries", "backup"]
     rows: list[Row] = []
     if any(name in _JOBS for name in wanted):
         with servers() as systems, console.status("starting") as status:
@@ -56,6 +56,11 @@ def main(names: list[str]) -> int:
 
         with console.status("loading every pool"):
             rows += measure_entries()
+    if "backup" in wanted:
+        from tests.bench.backups import run as measure_backup
+
+        with console.status("a backup and its restore"):
+            rows += measure_backup()
     _draw(console, rows)
     _write(ROOT / "build" / "bench.json", rows)
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import AliasChoices
 
-from core.kit.processes import LOGINS, SECRETS, Process
+from core.kit.processes import LOGINS, OPTIONAL_LOGINS, SECRETS, Process
 from core.kit.settings import Settings
 from core.registry.deployments import read_deployments
 from pipelines._kit.tools.servers import read_tool_servers
@@ -29,7 +29,7 @@ from waybill.stack.plan import variable_of
 # Where identities of the cloud are used, or nothing was rotated, these stay away.
 _OPTIONAL = {"azure_storage_connection_string", "secret_keys_retired", "model_api_key", "web_search_key"}
 _SECRETS = {process.value: {variable_of(name) for name in SECRETS[process] - _OPTIONAL} for process in Process}
-_SECRETS["migrate"] = {"DATABASE_URL", *(f"{login}.password" for login in LOGINS)}
+_SECRETS["migrate"] = {"DATABASE_URL", *(f"{login}.password" for login in LOGINS if login not in OPTIONAL_LOGINS)}
 _STORAGE = "AZURE_STORAGE_CONNECTION_STRING"
 # Read by the command line itself, in waybill/cli/roles.py.
 _OPTIONS = {"WAYBILL_POOL", "WAYBILL_FLOWER_HOST"}

@@ -175,23 +175,12 @@ def _local() -> Iterator[tuple["Settings", "Database"]]:
 
 
 def _verify(settings: "Settings", database: "Database", organization: str | None) -> Iterator["Report"]:
-    from core.audit import anchors, repository, verification
+    from core.audit.verification import verify_all
     from core.kit.blob import open_blob_store
     from core.kit.signing import Keyring
 
     keyring, blobs = Keyring.from_settings(settings), open_blob_store(settings)
-    wanted = _organization(organization)
-    if wanted is not None:
-        organizations = [wanted]
-    else:
-        with database.system() as session:
-            known = repository.organizations(session)
-        organizations = sorted({*known, *anchors.anchored_organizations(blobs)})
-    for organization_id in organizations:
-        with database.system() as session:
-            yield verification.verify(
-                session, organization_id, keyring, anchors=anchors.read_anchors(blobs, organization_id)
-            )
+    return verify_all(database, blobs, keyring, _organization(organization))
 
 
 def _organization(text: str | None) -> "UUID | None":

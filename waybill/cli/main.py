@@ -7,6 +7,7 @@ import typer
 from waybill.cli import (
     artifacts,
     audit,
+    backups,
     batches,
     budgets,
     capabilities,
@@ -73,6 +74,7 @@ questions.register(jobs.app)
 artifacts.register(jobs.app)
 receipts.register(app, jobs.app, rich_help_panel=_USE)
 smoke.register(app, rich_help_panel=_USE)
+backups.register(app)
 roles.register(app)
 sample_system.register(app)
 capacity.register(app, rich_help_panel=_MEASURE)

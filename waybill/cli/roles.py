@@ -150,7 +150,7 @@ def migrate(
     Connect as the owner of the tables, who is no process's login: each kind of process has one of its own.
     """
     from core.kit.migrate import upgrade
-    from core.kit.processes import LOGINS, set_passwords
+    from core.kit.processes import LOGINS, OPTIONAL_LOGINS, set_passwords
     from core.kit.startup import wait_for_postgres
     from waybill.cli.local import local_settings
 
@@ -164,6 +164,7 @@ def migrate(
             code="database_not_configured",
         )
     found = {} if passwords is None else {login: passwords / f"{login}.password" for login in LOGINS}
+    found = {login: path for login, path in found.items() if path.is_file() or login not in OPTIONAL_LOGINS}
     missing = [path.name for path in found.values() if not path.is_file()]
     if missing:
         raise CliError(

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from core.kit.processes import LOGINS, SECRETS, Process, address_of, secret_settings, set_passwords
+from core.kit.processes import BACKUP_LOGIN, LOGINS, SECRETS, Process, address_of, secret_settings, set_passwords
 from core.kit.settings import Settings
 from tests.factories.services import PASSWORDS
 
@@ -59,6 +59,40 @@ def test_the_scaler_learns_one_figure(settings: Settings) -> None:
         for statement in ("SELECT count(*) FROM jobs", "SET ROLE waybill_app", "SET ROLE waybill_system"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(sql.SQL(statement))
+
+
+def test_the_login_of_backups_reads_every_row_and_writes_none(settings: Settings) -> None:
+    with connect(settings, BACKUP_LOGIN) as connection:
+        # Policies, not privileges, would leave rows out in silence.
+        hidden = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+            " AND (NOT has_table_privilege(oid, 'SELECT') OR (relrowsecurity AND NOT EXISTS (SELECT FROM pg_policy"
+            " WHERE polrelid = pg_class.oid AND polcmd = 'r' AND polroles = ARRAY['waybill_backup'::regrole::oid]"
+            " AND pg_get_expr(polqual, polrelid) = 'true')))"
+        ).fetchall()
+        assert hidden == []
+        for statement in (
+            "UPDATE jobs SET priority = 0",
+            "DELETE FROM audit_records",
+            "INSERT INTO organizations (id, name) VALUES (uuidv7(), 'mine')",
+            "CREATE TABLE mine (id int)",
+            "SET ROLE waybill_app",
+            "SET ROLE waybill_system",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(sql.SQL(statement))
+
+
+def test_the_login_of_backups_reads_the_partitions_of_months_to_come(settings: Settings) -> None:
+    assert settings.database_url is not None
+    with psycopg.connect(settings.database_url.get_secret_value(), autocommit=True) as owner:
+        owner.execute("SELECT ensure_partitions(4)")
+    with connect(settings, BACKUP_LOGIN) as connection:
+        unreadable = connection.execute(
+            "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r'"
+            " AND NOT has_table_privilege(oid, 'SELECT')"
+        ).fetchall()
+    assert unreadable == []
 
 
 def test_a_password_that_is_set_again_is_the_new_one(postgres_url: str) -> None:

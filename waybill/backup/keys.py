@@ -1,0 +1,98 @@
+"""Which secret keys a backup needs, by their names, and whether an installation has them. No key is ever written."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from pydantic import SecretStr
+
+from core.kit.sealing import CannotOpen, Sealer, fingerprint
+from core.kit.settings import Settings
+from core.kit.signing import Keyring
+from core.webhooks.signing import SEALED_FOR
+from waybill.backup.manifest import Manifest, SecretKey, SigningKey
+from waybill.cli.exits import Exit
+from waybill.cli.failures import CliError
+
+_BOXES = """
+SELECT owner_id, sealed FROM webhook_secrets
+UNION ALL SELECT owner_id, previous FROM webhook_secrets WHERE previous IS NOT NULL
+"""
+_SIGNED = """
+SELECT key_id, count(*) FROM (SELECT key_id FROM audit_seals UNION ALL SELECT key_id FROM audit_retirements) AS signed
+GROUP BY key_id ORDER BY key_id
+"""
+
+
+def secret_keys(connection: psycopg.Connection[Any], settings: Settings) -> list[SecretKey]:
+    """The present secret key and the retired ones, with what each has sealed.
+
+    Raises `CliError` for a stored value that none of them opens: a backup that cannot be read again is none.
+    """
+    keys = _keys(settings)
+    sealers = {fingerprint(key): Sealer(_only(settings, key), SEALED_FOR) for key in keys}
+    sealed = Counter(_opener(sealers, owner, box) for owner, box in connection.execute(_BOXES))
+    return [SecretKey(fingerprint=name, sealed_values=sealed[name]) for name in sealers]
+
+
+def signing_keys(connection: psycopg.Connection[Any]) -> list[SigningKey]:
+    """The keys that have signed seals of the audit trail, which name theirs."""
+    return [SigningKey(key_id=key_id, seals=seals) for key_id, seals in connection.execute(_SIGNED)]
+
+
+def require(manifest: Manifest, settings: Settings) -> None:
+    """Raise `CliError` unless the settings hold every key that the backup names."""
+    held = {fingerprint(key) for key in _keys(settings)}
+    missing = [each.fingerprint for each in manifest.secret_keys if each.fingerprint not in held]
+    if missing:
+        raise _refusal(
+            "WAYBILL_SECRET_KEY", missing, "set it, and WAYBILL_SECRET_KEYS_RETIRED, to what the backup was taken with"
+        )
+    keyring = Keyring.from_settings(settings)
+    unknown = [each.key_id for each in manifest.signing_keys if each.key_id not in keyring]
+    if unknown:
+        raise _refusal(
+            "WAYBILL_SIGNING_KEY",
+            unknown,
+            "set it to what has signed the audit trail, or name its public half in WAYBILL_SIGNING_KEYS_RETIRED",
+        )
+
+
+def _keys(settings: Settings) -> Sequence[str]:
+    if settings.secret_key is None:
+        raise CliError(
+            "WAYBILL_SECRET_KEY is not set, and the backup has to name the key that API keys and sealed secrets need",
+            remedy="give this command the key of the installation, as the API has it",
+            code="secret_key_not_configured",
+        )
+    return [key.get_secret_value() for key in (settings.secret_key, *settings.secret_keys_retired)]
+
+
+def _only(settings: Settings, key: str) -> Settings:
+    return settings.model_copy(update={"secret_key": SecretStr(key), "secret_keys_retired": []})
+
+
+def _opener(sealers: dict[str, Sealer], owner: UUID, box: bytes) -> str:
+    for name, sealer in sealers.items():
+        try:
+            sealer.open(owner, box)
+        except CannotOpen:
+            continue
+        return name
+    raise CliError(
+        f"the webhook secret of {owner} was sealed with a key that is neither WAYBILL_SECRET_KEY nor a retired one",
+        remedy="give this command the keys that API and deliverer have",
+        code="cannot_open",
+        exit_code=Exit.FAILED,
+    )
+
+
+def _refusal(variable: str, names: Iterable[str], remedy: str) -> CliError:
+    return CliError(
+        f"the backup needs a key that is not {variable}: {', '.join(names)}. Nothing was restored",
+        remedy=remedy,
+        code="wrong_key",
+        exit_code=Exit.REFUSED,
+    )

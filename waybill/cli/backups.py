@@ -1,0 +1,179 @@
+"""``waybill backup`` and ``waybill restore``: the whole installation, into a folder and back."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from waybill.cli.exits import EPILOG, Exit
+from waybill.cli.failures import CliError
+from waybill.cli.options import Json
+from waybill.cli.output import Output
+
+if TYPE_CHECKING:
+    from core.kit.settings import Settings
+
+_PANEL = "Keep and move an installation"
+_MEBIBYTE = 1024 * 1024
+Programs = Annotated[
+    Path | None,
+    typer.Option(
+        "--postgres-programs",
+        envvar="WAYBILL_POSTGRES_PROGRAMS",
+        exists=True,
+        file_okay=False,
+        show_default="the path, Debian's packages, the embedded PostgreSQL",
+        help="Folder of pg_dump and pg_restore, of the server's version or newer.",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root command."""
+    app.command(epilog=EPILOG, rich_help_panel=_PANEL)(backup)
+    app.command(epilog=EPILOG, rich_help_panel=_PANEL)(restore)
+
+
+def backup(
+    destination: Annotated[
+        Path, typer.Argument(metavar="DESTINATION", help="A folder that is not there yet.", show_default=False)
+    ],
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Back up although the blob store lacks blobs that rows name.")
+    ] = False,
+    programs: Programs = None,
+    as_json: Json = False,
+) -> None:
+    """Back up Postgres and the blobs that its rows name, as of one moment, while everything runs.
+
+    Connect as waybill_backup, which reads everything and changes nothing. The keys that the backup needs are named in
+    it and never written to it: keep them elsewhere.
+    """
+    output, began = Output(as_json=as_json), monotonic()
+    with _ending_on_termination(), _installation() as settings:
+        from waybill.backup.backup import back_up
+
+        if settings.database_url is None:
+            raise CliError(
+                "DATABASE_URL is not set and no embedded stack is running",
+                remedy="`waybill up`, or set DATABASE_URL to the address of waybill_backup",
+                code="database_not_configured",
+            )
+        made = back_up(settings, destination, programs=programs, allow_missing=allow_missing, progress=output.note)
+    seconds = monotonic() - began
+    if as_json:
+        output.document({"backup": str(destination), "seconds": round(seconds, 1), **made.model_dump(mode="json")})
+        return
+    size = sum(part.size_bytes for part in made.parts.values()) + made.blobs.size_bytes
+    output.show(
+        f"{destination}: {sum(made.rows.values())} rows, {made.blobs.count} blobs, {size / _MEBIBYTE:.1f} MiB"
+        f" of {made.taken_at:%Y-%m-%d %H:%M:%S %Z}, in {seconds:.1f} s"
+    )
+    if made.blobs.missing:
+        output.note(f"{len(made.blobs.missing)} blobs are missing; manifest.json lists them", style="yellow")
+
+
+def restore(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE", exists=True, file_okay=False, help="The folder of a backup.", show_default=False
+        ),
+    ],
+    programs: Programs = None,
+    as_json: Json = False,
+) -> None:
+    """Restore a backup into an empty database, blob store and Redis, then verify what is there.
+
+    Connect as the owner of the tables to be, and let no other process run. Without DATABASE_URL, the built-in Postgres
+    in WAYBILL_HOME is restored into. Exit code 1 when the audit trail or an invariant does not hold.
+    """
+    output, began = Output(as_json=as_json), monotonic()
+    with _ending_on_termination(), _installation() as settings:
+        from waybill.backup.restore import restore as restore_into
+
+        with _database(settings) as complete:
+            restored = restore_into(complete, source, programs=programs, progress=output.note)
+    seconds = monotonic() - began
+    if as_json:
+        output.document(
+            {
+                "restored": str(source),
+                "taken_at": restored.manifest.taken_at.isoformat(),
+                "seconds": round(seconds, 1),
+                "jobs_requeued": restored.jobs_requeued,
+                "jobs_waiting": restored.jobs_waiting,
+                "audit_records": restored.audit_records,
+                "missing_blobs": restored.manifest.blobs.missing,
+                "findings": restored.findings,
+            }
+        )
+    output.show(
+        f"restored {source} of {restored.manifest.taken_at:%Y-%m-%d %H:%M:%S %Z} in {seconds:.1f} s",
+        f"jobs: {restored.jobs_requeued} were running and are queued again, {restored.jobs_waiting} were waiting",
+    )
+    if restored.manifest.blobs.missing:
+        output.note(f"{len(restored.manifest.blobs.missing)} blobs were missing when it was taken", style="yellow")
+    if restored.findings:
+        output.show("it does NOT hold:", *(f"  {finding}" for finding in restored.findings))
+        raise typer.Exit(Exit.FAILED)
+    output.show(f"verified: {restored.audit_records} audit records, all invariants hold")
+
+
+@contextmanager
+def _installation() -> Iterator["Settings"]:
+    """The settings, with the keys that a stack in WAYBILL_HOME has made."""
+    from pydantic import SecretStr
+
+    from waybill.cli.local import local_settings
+    from waybill.stack.home import SECRET_KEY_FILE, SIGNING_KEY_FILE, Home, running_stack
+    from waybill.stack.leftovers import without_leftovers
+
+    settings = local_settings()
+    home = Home(settings.home)
+    if running_stack(settings.home) is None:
+        settings = without_leftovers(settings, home)
+    made = {"secret_key": home.find_secret(SECRET_KEY_FILE), "signing_key": home.find_secret(SIGNING_KEY_FILE)}
+    yield settings.model_copy(
+        update={name: SecretStr(value) for name, value in made.items() if value and getattr(settings, name) is None}
+    )
+
+
+@contextmanager
+def _database(settings: "Settings") -> Iterator["Settings"]:
+    """The settings with a database: the embedded one, started for the time of the block, where none is named."""
+    if settings.database_url is not None:
+        yield settings
+        return
+    from pydantic import SecretStr
+
+    from waybill.stack.home import Home
+    from waybill.stack.postgres import EmbeddedPostgres
+
+    home = Home(settings.home)
+    home.acquire(0)
+    server = EmbeddedPostgres(home.folder / "postgres")
+    try:
+        server.start()
+        yield settings.model_copy(update={"database_url": SecretStr(server.url)})
+    finally:
+        server.stop()
+        home.release()
+
+
+@contextmanager
+def _ending_on_termination() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does: what is unfinished is removed."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
