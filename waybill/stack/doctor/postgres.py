@@ -43,7 +43,7 @@ def check_postgres(settings: Settings) -> list[Check]:
             connection.execute(f"SET statement_timeout = {milliseconds}")
             checks.append(_version(connection.info.server_version, where))
             if checks[0].status == "ok":
-                for look in (_vector, _roles, _login, check_migrations, _clock, _webhooks):
+                for look in (_writes, _vector, _roles, _login, check_migrations, _clock, _webhooks):
                     checks.append(look(connection))  # noqa: PERF401 - what was found before an error is kept
     except psycopg.Error as error:
         checks.append(fail(name, one_line(error), "grant this login what the message names, or use another"))
@@ -85,6 +85,21 @@ def _version(version: int, where: str) -> Check:
     if version >= _VERSION_MIN:
         return ok("Postgres", found)
     return fail("Postgres", found, "Waybill needs PostgreSQL 18 or newer; upgrade the server")
+
+
+def _writes(connection: psycopg.Connection[Any]) -> Check:
+    name = "Postgres writes"
+    row = connection.execute("SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'").fetchone()
+    is_replica, is_read_only = row or (False, False)
+    if is_replica:
+        return fail(name, "this server is a replica, which takes none", "let DATABASE_URL name the primary")
+    if is_read_only:
+        return fail(
+            name,
+            "the server or the login is read-only",
+            "managed services do that when the disk is nearly full: docs/runbooks/postgres-disk-full.md",
+        )
+    return ok(name, "taken")
 
 
 def _vector(connection: psycopg.Connection[Any]) -> Check:
