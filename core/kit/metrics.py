@@ -45,6 +45,18 @@ WORKER_REPLACEMENTS = Counter(
     ("pool", "cause"),
 )
 DISPATCHED_JOBS = Counter("waybill_dispatched_jobs", "Jobs handed to the broker.", ("pool",))
+POOL_OWNED = Gauge(
+    "waybill_pool_owned",
+    "1 where this dispatcher serves the pool, 0 where it stands by.",
+    ("pool",),
+    multiprocess_mode="livesum",
+)
+POOL_SLOTS = Gauge(
+    "waybill_pool_slots",
+    "Slots that live workers announce, as the pool's dispatcher last read them; 0 where it stands by.",
+    ("pool",),
+    multiprocess_mode="mostrecent",
+)
 INVARIANT_VIOLATIONS = Gauge(
     "waybill_invariant_violations",
     "What does not agree between balances, reservations, ledger and audit trail, at the last check.",
