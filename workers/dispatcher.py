@@ -19,7 +19,7 @@ from core.jobs.fairness import HORIZON_SECONDS, FairShare, Lookahead
 from core.jobs.live import LivePublisher, hint_channel
 from core.kit.db import NOTICE_LOSS, Database, is_unavailable
 from core.kit.logging import configure_logging, get_logger
-from core.kit.metrics import DISPATCHED_JOBS, POOL_OWNED, POOL_SLOTS, observe_depths, serve_metrics
+from core.kit.metrics import DISPATCHED_JOBS, POOL_ROUND, POOL_SLOTS, observe_depths, serve_metrics
 from core.kit.redis import connect
 from core.kit.settings import Settings
 from core.kit.signing import Signer
@@ -173,7 +173,9 @@ class Dispatcher:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._quiet_until = 0.0
-        self._report_standby()
+        for pool in pools:
+            POOL_ROUND.labels(pool).set(0)
+            POOL_SLOTS.labels(pool).set(0)
 
     def stop(self) -> None:
         """Finish the present round and return from `run`."""
@@ -227,6 +229,8 @@ class Dispatcher:
         return _PACE_UNDER_LOAD_SECONDS if is_loaded else _PACE_SECONDS
 
     def _dispatch(self) -> int:
+        for pool in self._owned:
+            POOL_ROUND.labels(pool).set_to_current_time()
         if monotonic() < self._quiet_until:
             return 0
         moved = 0
@@ -281,24 +285,19 @@ class Dispatcher:
             ).fetchone()
             if row is not None and row[0]:
                 self._owned.add(pool)
-                POOL_OWNED.labels(pool).set(1)
                 _log.info("pool_owned", pool=pool)
         if self._owned:
             self._owner.execute("SELECT 1")
 
     def _disown(self) -> None:
         self._owned.clear()
-        self._report_standby()
+        for pool in self._pools:
+            POOL_SLOTS.labels(pool).set(0)
         # The next owner reports the queues; ours would stand still.
         observe_depths(())
         if self._owner is not None:
             self._owner.close()
             self._owner = None
-
-    def _report_standby(self) -> None:
-        for pool in self._pools:
-            POOL_OWNED.labels(pool).set(0)
-            POOL_SLOTS.labels(pool).set(0)
 
     def _listen_forever(self) -> None:
         while not self._stop.is_set():

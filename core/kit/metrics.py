@@ -45,11 +45,11 @@ WORKER_REPLACEMENTS = Counter(
     ("pool", "cause"),
 )
 DISPATCHED_JOBS = Counter("waybill_dispatched_jobs", "Jobs handed to the broker.", ("pool",))
-POOL_OWNED = Gauge(
-    "waybill_pool_owned",
-    "1 where this dispatcher serves the pool, 0 where it stands by.",
+POOL_ROUND = Gauge(
+    "waybill_pool_round_timestamp_seconds",
+    "When this dispatcher last began to hand out jobs of the pool, in Unix time; 0 where it has only stood by.",
     ("pool",),
-    multiprocess_mode="livesum",
+    multiprocess_mode="max",
 )
 POOL_SLOTS = Gauge(
     "waybill_pool_slots",
