@@ -89,7 +89,8 @@ def test_a_command_that_does_not_parse_is_found(line: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=_named)
 def test_every_query_runs_on_the_present_schema(page: Path, settings: Settings) -> None:
     assert settings.database_url is not None
-    queries = [shlex.split(line)[2] for line in _lines(page) if line.startswith("psql -c ")]
+    statements = [shlex.split(line)[2] for line in _lines(page) if line.startswith("psql -c ")]
+    queries = [statement for statement in statements if statement.startswith("SELECT ")]
     with psycopg.connect(settings.database_url.get_secret_value()) as connection:
         for query in queries:
             connection.execute(f"PREPARE looked_at AS {query}")
