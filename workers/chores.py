@@ -68,6 +68,7 @@ class Chores:
         self._blobs: BlobStore | None = None
         # Up to which seal each organisation's trail was verified; a trail that was read to its end begins anew.
         self._verified: dict[UUID, int] = {}
+        self._violations = 0
         # What was found in each organisation's trail: the last time it was read whole, and so far this time.
         self._broken_before: dict[UUID, int] = {}
         self._broken_now: dict[UUID, int] = {}
@@ -153,7 +154,8 @@ class Chores:
         with self._database.system() as session:
             session.execute(_PATIENT)
             violations = check_invariants(session)
-        INVARIANT_VIOLATIONS.set(len(violations) + self._broken())
+        self._violations = len(violations)
+        self._report_violations()
         for violation in violations:
             _log.error(
                 "invariant_violated",
@@ -195,6 +197,10 @@ class Chores:
                 self._broken_before[organization_id] = found
             for finding in report.findings:
                 _log.error("audit_trail_broken", organization_id=str(organization_id), **finding.as_json())
+        self._report_violations()
+
+    def _report_violations(self) -> None:
+        INVARIANT_VIOLATIONS.set(self._violations + self._broken())
 
     def _broken(self) -> int:
         organizations = {*self._broken_before, *self._broken_now}

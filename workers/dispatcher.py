@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 from core.jobs import queue
 from core.jobs.fairness import HORIZON_SECONDS, FairShare, Lookahead
 from core.jobs.live import LivePublisher, hint_channel
-from core.kit.db import Database, is_unavailable
+from core.kit.db import NOTICE_LOSS, Database, is_unavailable
 from core.kit.logging import configure_logging, get_logger
-from core.kit.metrics import DISPATCHED_JOBS, observe_depths, serve_metrics
+from core.kit.metrics import DISPATCHED_JOBS, POOL_ROUND, POOL_SLOTS, observe_depths, serve_metrics
 from core.kit.redis import connect
 from core.kit.settings import Settings
 from core.kit.signing import Signer
@@ -148,6 +148,7 @@ class PoolDispatcher:
         if now - self._slots_read >= self._settings.dispatcher_poll_seconds:
             self._slots = self._broker.slots(self.pool)
             self._slots_read = now
+            POOL_SLOTS.labels(self.pool).set(self._slots)
         return self._slots
 
 
@@ -172,6 +173,9 @@ class Dispatcher:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._quiet_until = 0.0
+        for pool in pools:
+            POOL_ROUND.labels(pool).set(0)
+            POOL_SLOTS.labels(pool).set(0)
 
     def stop(self) -> None:
         """Finish the present round and return from `run`."""
@@ -225,6 +229,8 @@ class Dispatcher:
         return _PACE_UNDER_LOAD_SECONDS if is_loaded else _PACE_SECONDS
 
     def _dispatch(self) -> int:
+        for pool in self._owned:
+            POOL_ROUND.labels(pool).set_to_current_time()
         if monotonic() < self._quiet_until:
             return 0
         moved = 0
@@ -269,7 +275,7 @@ class Dispatcher:
         if self._owner is None:
             url = self._database.url.set(drivername="postgresql").render_as_string(hide_password=False)
             self._owner = psycopg.connect(
-                url, autocommit=True, application_name="waybill-dispatcher-owner", connect_timeout=3
+                url, autocommit=True, application_name="waybill-dispatcher-owner", connect_timeout=3, **NOTICE_LOSS
             )
         for pool in self._pools:
             if pool in self._owned:
@@ -285,6 +291,8 @@ class Dispatcher:
 
     def _disown(self) -> None:
         self._owned.clear()
+        for pool in self._pools:
+            POOL_SLOTS.labels(pool).set(0)
         # The next owner reports the queues; ours would stand still.
         observe_depths(())
         if self._owner is not None:

@@ -49,6 +49,13 @@ AVOID_SCANS = text(f"SELECT {_NO_SCANS}")
 # A statement and its parameters.
 Step = tuple[TextClause, Mapping[str, Any]]
 _REFUSED_VALUE = ("22", "54")
+# A connection's parameters: a vanished server is noticed in seconds, not in the kernel's two hours.
+NOTICE_LOSS: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 _log = get_logger(__name__)
 
@@ -64,12 +71,18 @@ def normalize_url(url: str) -> URL:
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether `error` means that Postgres is away or too busy, rather than that the statement was wrong."""
+    """Whether `error` means that Postgres cannot serve now, rather than that the statement was wrong.
+
+    It is unreachable, too busy, or takes no writes: a replica, or a server whose disk is nearly full.
+    """
     if isinstance(error, PoolTimeout):
         return True
     if is_refused_value(error):
         return False
     if isinstance(error, OperationalError | InterfaceError | psycopg.OperationalError | psycopg.InterfaceError):
+        return True
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, psycopg.errors.ReadOnlySqlTransaction):
         return True
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
@@ -107,11 +120,7 @@ class Database:
             connect_args={
                 "application_name": application_name,
                 "connect_timeout": max(1, int(settings.database_connect_timeout_seconds)),
-                # Keepalives and a user timeout: a vanished server is noticed in seconds, not in the kernel's two hours.
-                "keepalives_idle": 10,
-                "keepalives_interval": 3,
-                "keepalives_count": 3,
-                "tcp_user_timeout": 10_000,
+                **NOTICE_LOSS,
             },
         )
         self._disposals = 0

@@ -45,6 +45,18 @@ WORKER_REPLACEMENTS = Counter(
     ("pool", "cause"),
 )
 DISPATCHED_JOBS = Counter("waybill_dispatched_jobs", "Jobs handed to the broker.", ("pool",))
+POOL_ROUND = Gauge(
+    "waybill_pool_round_timestamp_seconds",
+    "When this dispatcher last began to hand out jobs of the pool, in Unix time; 0 where it has only stood by.",
+    ("pool",),
+    multiprocess_mode="max",
+)
+POOL_SLOTS = Gauge(
+    "waybill_pool_slots",
+    "Slots that live workers announce, as the pool's dispatcher last read them; 0 where it stands by.",
+    ("pool",),
+    multiprocess_mode="mostrecent",
+)
 INVARIANT_VIOLATIONS = Gauge(
     "waybill_invariant_violations",
     "What does not agree between balances, reservations, ledger and audit trail, at the last check.",

@@ -1,12 +1,16 @@
 """What stands around the pods: who reaches whom, what selects what, scaling, disruption, the route and the hooks."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from core.kit.settings import Settings
 from pipelines.remote.manifests import read_remote
 from tests.chart.rendering import (
+    CHART,
     VALUES,
     Manifest,
     component,
@@ -214,7 +218,7 @@ def test_migrations_come_before_everything_and_bring_what_they_need(values: Path
     assert hooks.keys() >= {("ServiceAccount", "waybill-migrate"), ("NetworkPolicy", "waybill-migrate")}
     assert all(weight < job for weight in hooks.values())
     migrate = workloads(manifests)["migrate"]
-    assert container(migrate)["args"] == ["migrate"]
+    assert container(migrate)["args"] == ["migrate", "--passwords", "/run/secrets/waybill"]
     # Of a first installation nothing else is there yet.
     assert "envFrom" not in container(migrate)
     assert "priorityClassName" not in pod(migrate)
@@ -251,3 +255,17 @@ def test_what_is_pinned_by_digest_runs_by_it() -> None:
     digest = "sha256:" + "a" * 64
     manifests = render(_BY_NAME["minimal"], "--set", f"images.digests.waybill-api={digest}")
     assert container(workloads(manifests)["api"])["image"] == f"registry.internal.example/waybill-api@{digest}"
+
+
+def test_each_alert_names_its_runbook_where_the_operators_read_it() -> None:
+    base = "https://wiki.example.com/waybill/"
+    manifests = render(_BY_NAME["production"], "--set", f"monitoring.runbooks={base}")
+    [made] = of_kind(manifests, "PrometheusRule")
+    rules = [rule for group in made["spec"]["groups"] for rule in group["rules"]]
+    source = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text(encoding="utf-8"))
+    assert [rule["alert"] for rule in rules] == [rule["alert"] for each in source["groups"] for rule in each["rules"]]
+    for rule in rules:
+        assert re.fullmatch(re.escape(base) + r"[\w-]+\.md", rule["annotations"]["runbook_url"])
+    [monitor] = of_kind(manifests, "PodMonitor")
+    api = labels(named(manifests, "Deployment", "waybill-api"))
+    assert api[monitor["spec"]["jobLabel"]] == "waybill"

@@ -13,7 +13,7 @@ _TARGETS = 10
 
 def check_files(project: Project) -> str:
     """Judge configuration and rules by Prometheus' and Alertmanager's own tools. Raises `EngineFailed`."""
-    folder = "/etc/prometheus"
+    folder = "/etc/waybill/prometheus"
     project.execute("prometheus", "promtool", "check", "config", f"{folder}/prometheus.yml")
     # The tests keep their series in a file.
     writable = ("env", "TMPDIR=/prometheus")

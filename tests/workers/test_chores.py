@@ -119,13 +119,11 @@ def test_a_forged_record_of_the_trail_is_counted(
         owner.execute("SET LOCAL session_replication_role = replica")
         owner.execute("UPDATE audit_records SET subject_id = subject_id || 'x' WHERE organization_id = %s", mine)
     chores.verify()
-    chores.check()
     assert violations() == before + 1
     with owner.transaction():
         owner.execute("SET LOCAL session_replication_role = replica")
         owner.execute("UPDATE audit_records SET subject_id = left(subject_id, -1) WHERE organization_id = %s", mine)
     chores.verify()
-    chores.check()
     assert violations() == before
 
 

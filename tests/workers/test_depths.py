@@ -1,3 +1,5 @@
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -18,20 +20,46 @@ def reported() -> float:
     return REGISTRY.get_sample_value("waybill_queue_depth", {"pool": "probe", "state": "queued"}) or 0.0
 
 
-def test_a_dispatcher_reports_the_queues_while_it_owns_them(settings: Settings, tenant: Tenant) -> None:
+def of_pool(metric: str) -> float | None:
+    return REGISTRY.get_sample_value(metric, {"pool": "probe"})
+
+
+@pytest.fixture
+def dispatcher(settings: Settings) -> Iterator[Dispatcher]:
+    made = Dispatcher(settings, ("probe",))
+    yield made
+    made._disown()
+    made._broker.close()
+    made._database.close()
+    made._redis.close()
+
+
+def test_a_dispatcher_reports_the_queues_while_it_owns_them(dispatcher: Dispatcher, tenant: Tenant) -> None:
     tenant.submit()
-    dispatcher = Dispatcher(settings, ("probe",))
-    try:
-        dispatcher._own_pools()
-        dispatcher._keep_house()
-        assert reported() >= 1
-        dispatcher._disown()
-        assert reported() == 0
-    finally:
-        dispatcher._disown()
-        dispatcher._broker.close()
-        dispatcher._database.close()
-        dispatcher._redis.close()
+    dispatcher._own_pools()
+    dispatcher._keep_house()
+    assert reported() >= 1
+    dispatcher._disown()
+    assert reported() == 0
+
+
+def test_a_dispatcher_reports_when_it_served_a_pool_and_the_slots_that_it_saw(dispatcher: Dispatcher) -> None:
+    dispatcher._dispatch()
+    assert of_pool("waybill_pool_round_timestamp_seconds") == 0
+    dispatcher._broker.announce("probe", "worker-1", 3)
+    dispatcher._own_pools()
+    before = time.time()
+    dispatcher._dispatch()
+    assert (of_pool("waybill_pool_round_timestamp_seconds") or 0) >= before
+    assert of_pool("waybill_pool_slots") == 3
+    dispatcher._disown()
+    assert of_pool("waybill_pool_slots") == 0
+
+
+def test_the_owners_connection_notices_a_server_that_vanished(dispatcher: Dispatcher) -> None:
+    dispatcher._own_pools()
+    assert dispatcher._owner is not None
+    assert int(dispatcher._owner.info.get_parameters()["tcp_user_timeout"]) <= 10_000
 
 
 def test_the_demand_is_what_is_due_and_what_runs(settings: Settings, tenant: Tenant) -> None:

@@ -80,20 +80,25 @@ sample_system.register(app)
 capacity.register(app, rich_help_panel=_MEASURE)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"waybill {installed('waybill')}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
 ) -> None:
     """Waybill runs AI capabilities as durable jobs: ask over HTTP, watch live, get an answer that can be proved.
 
     New here? `waybill demo` starts everything on this machine, reads some documents and answers questions about them.
     `waybill up` keeps it running.
     """
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"waybill {installed('waybill')}")
-        raise typer.Exit
 
 
 @app.command(

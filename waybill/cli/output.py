@@ -110,7 +110,8 @@ def open_console(stream: TextIO, **options: Any) -> "Console":
     if isinstance(stream, io.TextIOWrapper):
         # A terminal that cannot show a letter is no reason to fail.
         stream.reconfigure(errors="replace")
-    return Neutral(file=stream, width=None if stream.isatty() else _PIPED_COLUMNS, **options)
+    # An audit action such as `api:key:create` holds the name of an emoji, which is not to be drawn.
+    return Neutral(file=stream, width=None if stream.isatty() else _PIPED_COLUMNS, emoji=False, **options)
 
 
 class _Shown:

@@ -83,6 +83,12 @@ def test_flower_is_not_started_without_a_password(alone: Cli) -> None:
     assert "WAYBILL_FLOWER_PASSWORD" in result.stderr
 
 
+def test_the_version_needs_no_command(alone: Cli) -> None:
+    result = alone("--version")
+    assert result.exit_code == 0
+    assert re.fullmatch(r"waybill \d+\.\d+\.\d+\S*\n", result.stdout)
+
+
 def test_the_docs_list_every_exit_code() -> None:
     text = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
     documented = dict(re.findall(r"^\| (\d+) \| (.+?) \|$", text, flags=re.MULTILINE))

@@ -103,6 +103,15 @@ def test_every_way_to_show_neutralizes(shown: Callable[[Output], None], capsys: 
     assert not obeyed(captured.out + captured.err)
 
 
+def test_an_audit_action_is_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    from waybill.cli.tables import table
+
+    made = table("ACTION")
+    made.add_row("api:key:create")
+    Output().show(made)
+    assert "api:key:create" in capsys.readouterr().out
+
+
 def test_a_live_picture_and_a_progress_bar_on_a_terminal() -> None:
     from rich.live import Live
     from rich.progress import Progress, TextColumn

@@ -117,6 +117,25 @@ def test_a_database_of_a_newer_version_is_left_alone(scratch: Scratch) -> None:
     assert "newer Waybill" in schema.remedy
 
 
+def test_a_database_that_takes_no_writes_is_named(scratch: Scratch) -> None:
+    assert by_name(check_postgres(at(scratch.url)))["Postgres writes"].status == "ok"
+    name = sql.Identifier(make_url(scratch.url).database or "")
+    with psycopg.connect(scratch.url, autocommit=True) as admin:
+        admin.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+    writes = by_name(check_postgres(at(scratch.url)))["Postgres writes"]
+    assert writes.status == "fail"
+    assert "disk" in writes.remedy
+
+
+def test_a_server_whose_connections_are_used_up_is_named(scratch: Scratch) -> None:
+    name = sql.Identifier(make_url(scratch.stranger).username or "")
+    with psycopg.connect(scratch.url, autocommit=True) as admin:
+        admin.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT 0").format(name))
+    found = by_name(check_postgres(at(scratch.stranger)))["Postgres"]
+    assert found.status == "fail"
+    assert "connections" in found.remedy
+
+
 def test_a_user_who_may_not_assume_the_roles_is_told_the_grant(scratch: Scratch) -> None:
     roles = by_name(check_postgres(at(scratch.stranger)))["database roles"]
     assert roles.status == "fail"

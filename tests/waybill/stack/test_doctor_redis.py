@@ -41,6 +41,18 @@ def test_the_embedded_server_is_all_well_and_no_key_is_left(valkey: EmbeddedValk
         assert client.dbsize() == 0
 
 
+def test_a_server_that_is_full_is_named(valkey: EmbeddedValkey) -> None:
+    with Redis.from_url(valkey.url) as client:
+        client.config_set("maxmemory", 1)
+        try:
+            full = looked_at(redis_at(valkey.url))["Redis keys"]
+        finally:
+            client.config_set("maxmemory", 0)
+    assert full.status == "fail"
+    assert "full" in full.found
+    assert "maxmemory" in full.remedy
+
+
 @pytest.mark.survive("C7")
 def test_a_cluster_that_refuses_our_keys_together_is_named(cluster_of_one: str) -> None:
     with Redis.from_url(cluster_of_one) as client, pytest.raises(ResponseError, match=r"CROSSSLOT|same slot"):

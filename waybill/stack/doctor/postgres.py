@@ -17,6 +17,8 @@ from waybill.stack.doctor.check import Check, fail, ok, one_line, warn
 _VERSION_MIN = 180_000
 _CLOCK_WARN_SECONDS = 2.0
 SCHEMA = "schema"
+_UNREACHABLE_REMEDY = "check that DATABASE_URL names a running server, a user and its password"
+_FULL_REMEDY = "find out who holds its connections, or allow more: docs/runbooks/postgres-connections.md"
 _MIGRATE = "run `waybill migrate` with the DATABASE_URL of the owner of Waybill's tables"
 
 
@@ -35,7 +37,7 @@ def check_postgres(settings: Settings) -> list[Check]:
             application_name="waybill-doctor",
         )
     except (psycopg.Error, ValueError) as error:
-        return [fail(name, one_line(error), "check that DATABASE_URL names a running server, a user and its password")]
+        return [fail(name, one_line(error), _FULL_REMEDY if _is_full(error) else _UNREACHABLE_REMEDY)]
     checks: list[Check] = []
     try:
         with connection:
@@ -43,11 +45,16 @@ def check_postgres(settings: Settings) -> list[Check]:
             connection.execute(f"SET statement_timeout = {milliseconds}")
             checks.append(_version(connection.info.server_version, where))
             if checks[0].status == "ok":
-                for look in (_vector, _roles, _login, check_migrations, _clock, _webhooks):
+                for look in (_writes, _vector, _roles, _login, check_migrations, _clock, _webhooks):
                     checks.append(look(connection))  # noqa: PERF401 - what was found before an error is kept
     except psycopg.Error as error:
         checks.append(fail(name, one_line(error), "grant this login what the message names, or use another"))
     return checks
+
+
+def _is_full(error: Exception) -> bool:
+    # libpq hands on no SQLSTATE of a connection that was refused.
+    return any(words in str(error) for words in ("too many c", "remaining connection slots"))
 
 
 def check_clock(seconds_ahead: float) -> Check:
@@ -85,6 +92,21 @@ def _version(version: int, where: str) -> Check:
     if version >= _VERSION_MIN:
         return ok("Postgres", found)
     return fail("Postgres", found, "Waybill needs PostgreSQL 18 or newer; upgrade the server")
+
+
+def _writes(connection: psycopg.Connection[Any]) -> Check:
+    name = "Postgres writes"
+    row = connection.execute("SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'").fetchone()
+    is_replica, is_read_only = row or (False, False)
+    if is_replica:
+        return fail(name, "this server is a replica, which takes none", "let DATABASE_URL name the primary")
+    if is_read_only:
+        return fail(
+            name,
+            "the server or the login is read-only",
+            "managed services do that when the disk is nearly full: docs/runbooks/postgres-disk-full.md",
+        )
+    return ok(name, "taken")
 
 
 def _vector(connection: psycopg.Connection[Any]) -> Check:
@@ -163,12 +185,17 @@ def _webhooks(connection: psycopg.Connection[Any]) -> Check:
     name = "webhooks"
     if _value(connection, "SELECT to_regclass('webhook_deliveries')::text") is None:
         return ok(name, "no deliveries yet")
-    waiting, lanes = connection.execute(
-        "SELECT count(*), count(DISTINCT lane) FROM webhook_deliveries AS delivery"
-        " LEFT JOIN webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id"
-        " WHERE delivery.state = 'pending' AND NOT is_held AND next_attempt_at < now() - interval '1 minute'"
-        " AND coalesce(endpoint.state, 'active') = 'active'"
-    ).fetchone() or (0, 0)
+    if not _value(connection, f"SELECT pg_has_role(current_user, '{SYSTEM_ROLE}', 'SET')"):
+        return ok(name, "not looked at: this login may not see them")
+    with connection.transaction():
+        # A process's own login may read nothing before it assumes a role.
+        connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(SYSTEM_ROLE)))
+        waiting, lanes = connection.execute(
+            "SELECT count(*), count(DISTINCT lane) FROM webhook_deliveries AS delivery"
+            " LEFT JOIN webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id"
+            " WHERE delivery.state = 'pending' AND NOT is_held AND next_attempt_at < now() - interval '1 minute'"
+            " AND coalesce(endpoint.state, 'active') = 'active'"
+        ).fetchone() or (0, 0)
     if not waiting:
         return ok(name, "nothing is overdue")
     return warn(

@@ -10,7 +10,7 @@ import secrets
 from typing import Any, cast
 
 import redis
-from redis.exceptions import AuthenticationError, MovedError, ResponseError
+from redis.exceptions import AuthenticationError, MovedError, OutOfMemoryError, ResponseError
 
 from core.kit.redis import connect
 from core.kit.settings import Settings
@@ -134,6 +134,12 @@ def _together(settings: Settings, client: "redis.Redis") -> Check:
             transaction.execute()
         client.eval(_TOUCH_TOGETHER, len(keys), *keys, "1", str(_PROBE_SECONDS))
         client.delete(*keys)
+    except OutOfMemoryError:
+        return fail(
+            name,
+            "the server is full and takes no more keys",
+            "give it more memory (maxmemory), or find what fills it: docs/runbooks/redis-full.md",
+        )
     except MovedError as error:
         return fail(name, f"they live on another server of a cluster ({one_line(error)})", _POLICY_REMEDY)
     except ResponseError as error:
