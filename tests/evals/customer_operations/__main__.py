@@ -58,12 +58,9 @@ def main() -> int:
 
 def _parts(library: Library, system: Attached, data: Path | None) -> Iterator[Part]:
     sets = {
-        "requests, tried while the rules were made": read_requests(kept=False, split="first"),
-        "requests, kept apart": read_requests(kept=True, split="first"),
-        "requests in ten styles, half tried": read_requests(kept=False, split="styles"),
-        "requests in ten styles, half kept apart": read_requests(kept=True, split="styles"),
-        "requests of a blind author": read_requests(kept=False, split="blind"),
-        "requests of a blind author, kept apart": read_requests(kept=True, split="blind"),
+        f"requests, {split}, {half}": read_requests(kept=kept, split=split)
+        for split in ("first", "styles", "blind", "fresh")
+        for half, kept in (("open", False), ("kept apart", True))
     }
     if data is not None:
         foreign = data / "intents" / "banking77" / "test.csv"
@@ -96,7 +93,7 @@ def report(score: Score) -> str:
 
 
 def report_part(part: Part) -> str:
-    """What was done without a request and what was left undone, with the figures of before beside them."""
+    """What was done without a request and what was left undone, with the figures of the lists of forms beside them."""
     silent = len(part.outcomes) - part.asking
     before = BEFORE.get(part.name)
     was = ("", "") if before is None else (f" (before: {before[0]})", f" (before: {before[1]:.3f})")

@@ -1,8 +1,9 @@
 """Messages that ask for an action and messages that only speak of one, through the graph on a real sample system.
 
-What counts is the system's own state afterwards. ``requests.jsonl`` was written before the rules were; what is ``kept``
-took no part in making them. Its ``split`` names a later set: in the styles of ten people, or of an author who had seen
-neither rules nor messages. `read_operations` reads a set of another author.
+What counts is the system's own state afterwards. None of the messages was learned from. ``requests.jsonl`` has four
+splits: "first" and "styles" by the author of the lists of forms that decided before a trained reader did, "blind" and
+"fresh" by two authors who had seen neither rules nor messages. The open halves were looked at while bars were set, what
+is ``kept`` was not. `read_operations` reads a set of another author.
 """
 
 import csv
@@ -22,10 +23,12 @@ from tests.factories.knowledge import Library
 from tests.factories.sample_system import Attached
 
 MESSAGES = Path(__file__).with_name("requests.jsonl")
-# The shares that were measured on the same messages when a topic was taken as consent.
+# What the lists of forms came to: messages that acted wrongly, and the share of requests that was done.
 BEFORE: Mapping[str, tuple[int, float]] = {
-    "requests, tried while the rules were made": (55, 0.941),
-    "requests, kept apart": (27, 0.923),
+    "requests, first, open": (0, 0.953),
+    "requests, first, kept apart": (1, 0.897),
+    "requests, styles, open": (0, 0.867),
+    "requests, styles, kept apart": (0, 0.867),
 }
 _ANYBODY = "mila.janssen@example.org"
 
