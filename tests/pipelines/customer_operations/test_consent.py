@@ -11,7 +11,7 @@ from pipelines.customer_operations.consent.judgment import OwnMessage, Request, 
 from pipelines.customer_operations.consent.own_words import own_text, sentences
 from pipelines.customer_operations.consent.reader import Action, Manner, RequestReader, load_reader
 from pipelines.customer_operations.policies.tables import load_policy
-from tests.evals.customer_operations.requests import read_requests
+from tests.evals.customer_operations.requests import is_learned, read_requests
 from tests.evals.customer_operations.training import FOLDER
 
 POLICY = load_policy()
@@ -29,9 +29,14 @@ def judged(reader: RequestReader) -> Judge:
     return lambda message: judge(OwnMessage(message, POLICY.order_pattern, reader), POLICY.request)
 
 
+def unseen() -> list[dict[str, Any]]:
+    """The evaluation's messages that the reader has not learned from."""
+    return [each for each in read_requests() if not is_learned(each)]
+
+
 def moving() -> list[dict[str, Any]]:
-    """The messages that ask for more than a ticket."""
-    return [each for each in read_requests() if each["actions"] not in ([], ["open_ticket"])]
+    """Those of them that ask for more than a ticket."""
+    return [each for each in unseen() if each["actions"] not in ([], ["open_ticket"])]
 
 
 def wanted(message: dict[str, Any]) -> Action:
@@ -43,14 +48,14 @@ def asks(requests: dict[str, Request]) -> list[Action]:
 
 
 def test_no_message_without_a_request_asks_for_anything(judged: Judge) -> None:
-    silent = [each for each in read_requests() if not each["actions"]]
-    assert len(silent) >= 400
+    silent = [each for each in unseen() if not each["actions"]]
+    assert len(silent) >= 150
     assert [(each["id"], found) for each in silent if (found := asks(judged(each["message"])))] == []
 
 
 def test_messages_with_a_request_ask_for_what_they_ask(judged: Judge) -> None:
     messages = moving()
-    assert len(messages) >= 300
+    assert len(messages) >= 140
     found = [judged(each["message"])[wanted(each)] for each in messages]
 
     assert sum(request.asked for request in found) / len(found) >= 0.85
@@ -76,7 +81,7 @@ FRAMES = [
 @pytest.mark.parametrize("frame", FRAMES)
 def test_the_same_words_in_another_frame_are_no_request(frame: str, judged: Judge) -> None:
     taken = []
-    for each in moving()[::8]:
+    for each in moving()[::10]:
         quoted = "\n".join(f"> {line}" for line in each["message"].split("\n"))
         message = frame.format(message=each["message"].replace("“", "").replace("”", ""), quoted=quoted)
         if asks(judged(message)):
