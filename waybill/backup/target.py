@@ -64,7 +64,7 @@ def restore_database(url: URL, source: Path, folder: Path | None) -> None:
     # pg_restore follows the order of the list. Sorting is stable: a function stays before its grants.
     entries.sort(key=lambda line: _OF_VECTORS.match(line) is not None)
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".list") as chosen:
-        chosen.writelines(entries)
+        chosen.write("".join(entries))
         chosen.flush()
         # A comment on an extension is its owner's to make, who is the administrator on a managed server.
         options = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-comments", "--no-password"]
