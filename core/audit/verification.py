@@ -47,7 +47,7 @@ def verify(
 def verify_all(
     database: Database, blobs: BlobStore, keyring: Keyring, organization_id: UUID | None = None
 ) -> Iterator[Report]:
-    """Verify the trail of every organisation that the database or an anchor knows, or of one, against the anchors."""
+    """Verify the trail of every organization that the database or an anchor knows, or of one, against the anchors."""
     organizations = [organization_id] if organization_id is not None else _organizations(database, blobs)
     for each in organizations:
         with database.system() as session:

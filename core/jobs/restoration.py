@@ -1,6 +1,6 @@
 """The SQL that makes restored jobs ready to go on: the workers and messages of where they came from are gone.
 
-Works across organisations, as ``waybill_system``, once, before any process of the product writes.
+Works across organizations, as ``waybill_system``, once, before any process of the product writes.
 """
 
 from sqlalchemy import text
