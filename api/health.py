@@ -19,7 +19,7 @@ from core.kit.metrics import exposition
 router = new_router("", "operations")
 
 _PROBE_SECONDS = 3.0
-_PING = text("SELECT 1")
+_WRITABLE = text("SELECT current_setting('transaction_read_only') = 'off'")
 
 
 class Health(BaseModel):
@@ -31,12 +31,18 @@ class Health(BaseModel):
 class Dependency(BaseModel):
     """One thing that Waybill depends on."""
 
-    status: Literal["up", "down"]
+    status: Literal["up", "read_only", "down"] = Field(
+        description="`read_only`: it answers and takes no writes, as a standby or a full Redis does."
+    )
     detail: str | None = Field(None, description="The kind of failure.")
 
 
 class Readiness(BaseModel):
-    """Whether requests can be served. `degraded`: jobs are accepted and read, live events and dispatching wait."""
+    """Whether requests can be served.
+
+    `degraded`: without Redis jobs are accepted and read, and dispatching waits; with a Postgres that is read-only, they
+    are only read.
+    """
 
     status: Literal["ready", "degraded"]
     dependencies: dict[str, Dependency]
@@ -58,11 +64,11 @@ async def healthz() -> Response:
     "/readyz",
     response_model=Readiness,
     summary="Can requests be served?",
-    responses={200: {"description": "They can; Redis may be down."}, **problems(503, scope=False)},
+    responses={200: {"description": "They can; `degraded`: some of them."}, **problems(503, scope=False)},
 )
 @public
 async def readyz(request: Request) -> Response:
-    """Ready while Postgres answers. Without Redis jobs are still accepted, so that is only worth a word."""
+    """Ready while Postgres answers: what it can still serve, no other process of the API could serve better."""
     runtime = get_runtime(request)
     postgres, broker = await asyncio.gather(_postgres(runtime), _redis(runtime))
     dependencies = {"postgres": postgres, "redis": broker}
@@ -70,7 +76,8 @@ async def readyz(request: Request) -> Response:
         raise Unavailable(
             "postgres does not answer", code="not_ready", retry_after_seconds=2, dependencies=dependencies
         )
-    return respond_json({"status": "ready" if broker["status"] == "up" else "degraded", "dependencies": dependencies})
+    is_whole = all(each["status"] == "up" for each in dependencies.values())
+    return respond_json({"status": "ready" if is_whole else "degraded", "dependencies": dependencies})
 
 
 @router.get(
@@ -92,24 +99,26 @@ async def metrics() -> Response:
 async def _postgres(runtime: Runtime) -> dict[str, Any]:
     try:
         async with asyncio.timeout(_PROBE_SECONDS):
-            await runtime.in_thread(_ask_postgres, runtime)
+            is_writable = await runtime.in_thread(_ask_postgres, runtime)
     except TimeoutError:
         return _down("Timeout")
     except Exception as error:
         if not is_unavailable(error):
             raise
         return _down(type(error).__name__)
-    return {"status": "up", "detail": None}
+    return {"status": "up" if is_writable else "read_only", "detail": None}
 
 
-def _ask_postgres(runtime: Runtime) -> None:
-    runtime.database.single_system().execute(_PING, {})
+def _ask_postgres(runtime: Runtime) -> bool:
+    return bool(runtime.database.single_system().execute(_WRITABLE, {}).scalar_one())
 
 
 async def _redis(runtime: Runtime) -> dict[str, Any]:
     try:
         async with asyncio.timeout(_PROBE_SECONDS):
             await runtime.hub.ping()
+    except (redis.OutOfMemoryError, redis.ReadOnlyError) as error:
+        return {"status": "read_only", "detail": type(error).__name__}
     except (redis.RedisError, OSError) as error:
         return _down(type(error).__name__)
     return {"status": "up", "detail": None}

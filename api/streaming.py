@@ -37,6 +37,7 @@ _POOL_SIZE = 4
 _BUFFER_MAX = 512
 _SILENCE_SECONDS = 5.0
 _DEAD_SECONDS = 12.0
+_PROBE_KEPT_SECONDS = 10
 _READY_SECONDS = 1.0
 _RECONNECT_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 _log = get_logger(__name__)
@@ -195,9 +196,9 @@ class LiveHub:
         await self.pool.close()
 
     async def ping(self) -> None:
-        """Raise a Redis error unless Redis answers."""
+        """Raise a Redis error unless Redis answers and takes a write."""
         async with self._command_lock:
-            await self._commands.ping()
+            await self._commands.set(self._settings.key("probe"), "", ex=_PROBE_KEPT_SECONDS)
 
     @asynccontextmanager
     async def subscribe(self, job_id: UUID) -> AsyncIterator[Subscription]:
