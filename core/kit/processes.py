@@ -40,7 +40,8 @@ BACKUP_LOGIN = "waybill_backup"
 LOGINS = (*(process.login for process in Process if process.login), "waybill_scaler", BACKUP_LOGIN)
 # A server without a backup of Waybill's own has no use for a password of this one.
 OPTIONAL_LOGINS = frozenset((BACKUP_LOGIN,))
-_ROLES_OF: Mapping[str, tuple[str, ...]] = {
+# What each of them may become.
+ROLES_OF: Mapping[str, tuple[str, ...]] = {
     "waybill_api": (APP_ROLE, SYSTEM_ROLE),
     "waybill_worker": (APP_ROLE, SYSTEM_ROLE),
     "waybill_dispatcher": (APP_ROLE, SYSTEM_ROLE),
@@ -87,7 +88,7 @@ def create_roles(connection: psycopg.Connection[Any]) -> None:
         connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
     for login in sorted(set(LOGINS) - found):
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN NOINHERIT").format(sql.Identifier(login)))
-    for login, roles in _ROLES_OF.items():
+    for login, roles in ROLES_OF.items():
         for role in roles:
             _grant(connection, role, login, "WITH INHERIT FALSE, SET TRUE")
     owner = connection.info.user

@@ -13,8 +13,10 @@ from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
+from core.kit.processes import LOGINS, address_of
 from core.kit.settings import Settings
 from core.kit.signing import generate_seed
+from tests.factories.services import PASSWORDS
 from waybill.stack.doctor import Check, run_checks
 from waybill.stack.doctor.machine import check_disk, check_python, check_secret_key, check_signing_key
 from waybill.stack.doctor.postgres import check_clock, check_postgres
@@ -39,6 +41,13 @@ def test_all_is_well_on_the_servers_of_the_tests(settings: Settings) -> None:
     assert checks["clock"].status == "ok"
     assert checks["blob store"].status == "ok"
     assert all(check.remedy for check in checks.values() if check.status != "ok")
+
+
+@pytest.mark.parametrize("login", LOGINS)
+def test_no_login_of_a_process_is_asked_for_more_than_it_is_meant_to_have(login: str, settings: Settings) -> None:
+    assert settings.database_url is not None
+    checks = check_postgres(at(address_of(settings.database_url.get_secret_value(), login, PASSWORDS[login])))
+    assert [check for check in checks if check.status != "ok"] == []
 
 
 def test_with_nothing_running_it_says_what_would_be_started(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 
 from core.kit.db import APP_ROLE, SYSTEM_ROLE, normalize_url
+from core.kit.processes import LOGINS, ROLES_OF
 from core.kit.settings import Settings
 from waybill.stack.doctor.check import Check, fail, ok, one_line, warn
 
@@ -17,6 +18,7 @@ from waybill.stack.doctor.check import Check, fail, ok, one_line, warn
 _VERSION_MIN = 180_000
 _CLOCK_WARN_SECONDS = 2.0
 SCHEMA = "schema"
+_UNSEEN = "not looked at: this login may not see it"
 _UNREACHABLE_REMEDY = "check that DATABASE_URL names a running server, a user and its password"
 _FULL_REMEDY = "find out who holds its connections, or allow more: docs/runbooks/postgres-connections.md"
 _MIGRATE = "run `waybill migrate` with the DATABASE_URL of the owner of Waybill's tables"
@@ -75,6 +77,8 @@ def check_migrations(connection: psycopg.Connection[Any]) -> Check:
     [head] = scripts.get_heads()
     if _value(connection, "SELECT to_regclass('alembic_version')::text") is None:
         return warn(name, f"the database is empty; this code needs revision {head}", f"{_MIGRATE}, or `waybill up`")
+    if not _value(connection, "SELECT has_table_privilege('alembic_version', 'SELECT')"):
+        return ok(name, _UNSEEN)
     current = _value(connection, "SELECT version_num FROM alembic_version")
     if current == head:
         return ok(name, f"revision {head}, the newest")
@@ -129,11 +133,13 @@ def _vector(connection: psycopg.Connection[Any]) -> Check:
 def _roles(connection: psycopg.Connection[Any]) -> Check:
     name = "database roles"
     user = _value(connection, "SELECT current_user")
+    # Another login than those of the processes is an operator's, who runs them all with it.
+    wanted = ROLES_OF.get(user, () if user in LOGINS else (APP_ROLE, SYSTEM_ROLE))
     rows = connection.execute(
         "SELECT rolname, pg_has_role(current_user, oid, 'SET') FROM pg_roles WHERE rolname = ANY(%s)",
-        ([APP_ROLE, SYSTEM_ROLE],),
+        (list(wanted),),
     ).fetchall()
-    missing = sorted({APP_ROLE, SYSTEM_ROLE} - {role for role, _ in rows})
+    missing = sorted(set(wanted) - {role for role, _ in rows})
     if missing:
         can_create = _value(connection, "SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user")
         if can_create:
@@ -142,7 +148,7 @@ def _roles(connection: psycopg.Connection[Any]) -> Check:
         return fail(
             name,
             f"{', '.join(missing)} not there, and {user} may not create roles",
-            f"as an administrator: {statements} GRANT {APP_ROLE}, {SYSTEM_ROLE} TO {_quoted(connection, user)};",
+            f"as an administrator: {statements} GRANT {', '.join(wanted)} TO {_quoted(connection, user)};",
         )
     denied = sorted(role for role, may_assume in rows if not may_assume)
     if denied:
@@ -151,7 +157,7 @@ def _roles(connection: psycopg.Connection[Any]) -> Check:
             f"{user} may not assume {', '.join(denied)}",
             f"as an administrator: GRANT {', '.join(denied)} TO {_quoted(connection, user)};",
         )
-    return ok(name, f"{user} may assume {APP_ROLE} and {SYSTEM_ROLE}")
+    return ok(name, f"{user} may assume {' and '.join(wanted) or 'none, and needs none'}")
 
 
 def _login(connection: psycopg.Connection[Any]) -> Check:
@@ -186,7 +192,7 @@ def _webhooks(connection: psycopg.Connection[Any]) -> Check:
     if _value(connection, "SELECT to_regclass('webhook_deliveries')::text") is None:
         return ok(name, "no deliveries yet")
     if not _value(connection, f"SELECT pg_has_role(current_user, '{SYSTEM_ROLE}', 'SET')"):
-        return ok(name, "not looked at: this login may not see them")
+        return ok(name, _UNSEEN)
     with connection.transaction():
         # A process's own login may read nothing before it assumes a role.
         connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(SYSTEM_ROLE)))
