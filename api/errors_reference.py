@@ -242,6 +242,11 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("model_not_configured", "no model is configured under that name", "the operator: `WAYBILL_MODEL_…`"),
         ("not_ready", "the process does not serve yet, or no more", _AGAIN),
         (
+            "postgres_login_refused",
+            "a process that starts is refused by Postgres",
+            "the operator: `waybill migrate --passwords`, or its password",
+        ),
+        (
             "postgres_unreachable",
             "a process that starts finds no Postgres",
             "the operator: `DATABASE_URL`, or start it",

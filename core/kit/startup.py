@@ -21,7 +21,7 @@ def wait_for_schema(settings: Settings) -> None:
     """Return once Postgres answers and was migrated to this release's schema, or to a newer release's.
 
     Containers start in any order: the database may be starting, and migrations may be running. Raises `Unavailable`
-    (``postgres_unreachable`` or ``schema_outdated``) after ``start_timeout_seconds``.
+    (``postgres_unreachable``, ``postgres_login_refused`` or ``schema_outdated``) after ``start_timeout_seconds``.
     """
     _wait(settings, _find_problem)
 
@@ -29,7 +29,7 @@ def wait_for_schema(settings: Settings) -> None:
 def wait_for_postgres(settings: Settings) -> None:
     """Return once Postgres answers, whatever it holds: what migrations wait for.
 
-    Raises `Unavailable` (``postgres_unreachable``) after ``start_timeout_seconds``.
+    Raises `Unavailable` (``postgres_unreachable`` or ``postgres_login_refused``) after ``start_timeout_seconds``.
     """
     _wait(settings, _find_outage)
 
@@ -77,4 +77,10 @@ def _find_outage(url: str, where: str) -> Unavailable | None:
 
 
 def _unreachable(where: str, error: psycopg.Error) -> Unavailable:
+    # libpq hands on no SQLSTATE of a connection that was refused. Migrations that still run may be about to set it.
+    if "password" in str(error):
+        return Unavailable(
+            f"Postgres at {where} refuses the login or its password; run `waybill migrate --passwords DIR`",
+            code="postgres_login_refused",
+        )
     return Unavailable(f"Postgres at {where} does not answer ({type(error).__name__})", code="postgres_unreachable")

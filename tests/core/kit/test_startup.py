@@ -7,6 +7,7 @@ from sqlalchemy.engine import make_url
 
 from core.kit.errors import Unavailable
 from core.kit.migrate import newest_revision
+from core.kit.processes import address_of
 from core.kit.settings import Settings
 from core.kit.startup import wait_for_postgres, wait_for_schema
 from infra.migrations import versions
@@ -40,7 +41,12 @@ def test_an_empty_database_and_an_absent_one_are_told_apart(settings: Settings) 
     url = make_url(settings.database_url.get_secret_value())
     empty = url.set(database="postgres").render_as_string(hide_password=False)
     absent = url.set(port=1).render_as_string(hide_password=False)
-    for address, code in ((empty, "schema_outdated"), (absent, "postgres_unreachable")):
+    refused = address_of(empty, "waybill_api", "not its password")
+    for address, code in (
+        (empty, "schema_outdated"),
+        (absent, "postgres_unreachable"),
+        (refused, "postgres_login_refused"),
+    ):
         with pytest.raises(Unavailable) as refusal:
             wait_for_schema(at_once.model_copy(update={"database_url": SecretStr(address)}))
         assert refusal.value.code == code
