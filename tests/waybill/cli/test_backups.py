@@ -44,7 +44,7 @@ pytestmark = pytest.mark.xdist_group("logins")
 @pytest.fixture
 def database_url(postgres_url: str) -> Iterator[str]:
     """A migrated database of each test's own, as each has keys of its own."""
-    url = new_database(postgres_url)
+    url = new_database(postgres_url, needs_session=True)
     yield url
     drop_database(postgres_url, url)
 
