@@ -35,7 +35,7 @@ def tls_options(url: str) -> dict[str, Any] | None:
 
     None for an address without TLS. For libraries that would take ``rediss://`` alone for TLS without verification.
     """
-    parsed = redis.connection.parse_url(url)
+    parsed: dict[str, Any] = redis.connection.parse_url(url)  # type: ignore[no-untyped-call]
     if not issubclass(parsed.get("connection_class", redis.Connection), redis.SSLConnection):
         return None
     return {"ssl_cert_reqs": "required", **{name: value for name, value in parsed.items() if name.startswith("ssl_")}}

@@ -87,8 +87,8 @@ class Settings(BaseSettings):
     ] = None
     database_prepared_statements: bool = Field(
         True,
-        description="Prepare what a connection executes often. `false` behind a pooler in transaction mode that does not"
-        " keep prepared statements, such as PgBouncer before 1.21.",
+        description="Prepare what a connection executes often. `false` behind a pooler in transaction mode that loses"
+        " prepared statements, such as PgBouncer before 1.21.",
     )
     redis_url: Annotated[
         SecretStr | None,

@@ -112,12 +112,12 @@ class TlsEntrance(_Entrance):
         return f"rediss://127.0.0.1:{self.port}/0?ssl_ca_certs={self.authority.file}"
 
 
-def through(entrance: str | None, url: str) -> str:
-    """`url` by way of `entrance`; None is the server's own."""
-    if entrance is None:
+def through(entrance: str, url: str) -> str:
+    """`url` by way of `entrance`; the empty one is the server's own."""
+    if not entrance:
         return url
     at = make_url(entrance)
-    entered = make_url(url).set(host=at.host, port=at.port).update_query_dict(at.query)
+    entered = make_url(url).set(drivername=at.drivername, host=at.host, port=at.port).update_query_dict(at.query)
     return entered.render_as_string(hide_password=False)
 
 

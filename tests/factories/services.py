@@ -133,15 +133,14 @@ def _renamed(server_url: str, database: str) -> str:
     return make_url(server_url).set(database=database).render_as_string(hide_password=False)
 
 
-def new_database(server_url: str, prefix: str = "test_", *, needs_session: bool = False) -> str:
-    """A fresh copy of the migrated template; returns its URL, that of the server where a pooler would not do."""
+def new_database(server_url: str, prefix: str = "test_", *, direct: bool = False) -> str:
+    """A fresh copy of the migrated template; returns its URL: `direct` leads past whatever the run goes through."""
     name = f"{prefix}{secrets.token_hex(6)}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         # Copies of one template exclude each other; the lock turns a failure into a short wait.
         connection.execute("SELECT pg_advisory_lock(7201950)")
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
-    entrance = "" if needs_session and KIND == "pgbouncer" else _ENTRANCES.get(server_url, "")
-    return through(entrance or None, _renamed(server_url, name))
+    return through("" if direct else _ENTRANCES.get(server_url, ""), _renamed(server_url, name))
 
 
 def drop_database(server_url: str, database_url: str) -> None:

@@ -43,8 +43,11 @@ pytestmark = pytest.mark.xdist_group("logins")
 
 @pytest.fixture
 def database_url(postgres_url: str) -> Iterator[str]:
-    """A migrated database of each test's own, as each has keys of its own."""
-    url = new_database(postgres_url, needs_session=True)
+    """A migrated database of each test's own, as each has keys of its own.
+
+    A pooler's is not backed up, and the wheel's programs have no TLS.
+    """
+    url = new_database(postgres_url, direct=True)
     yield url
     drop_database(postgres_url, url)
 

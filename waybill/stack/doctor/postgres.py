@@ -123,7 +123,7 @@ def check_tls(mode: str, *, is_encrypted: bool, is_local: bool) -> Check:
     if is_local:
         return ok(name, "the server is on this machine")
     if not is_encrypted:
-        return warn(name, "not encrypted: the network can read it, passwords excepted", remedy)
+        return warn(name, "not encrypted: the network can read all but the password", remedy)
     unverified = "host name" if mode == "verify-ca" else "certificate"
     return warn(name, f"encrypted, but the server's {unverified} is not verified (sslmode={mode})", remedy)
 

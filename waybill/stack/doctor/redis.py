@@ -77,7 +77,10 @@ def _version(info: dict[str, Any], client: "redis.Redis") -> Check:
 
 def check_tls(options: Mapping[str, Any] | None, *, is_local: bool) -> Check:
     """Whether others can read, or pretend to be, the server. `options` are redis-py's for TLS; None without it."""
-    name, remedy = "Redis TLS", "let REDIS_URL begin with rediss://, and end in ?ssl_ca_certs=FILE for an authority of your own"
+    name, remedy = (
+        "Redis TLS",
+        "let REDIS_URL begin with rediss://, and name your own authority with ?ssl_ca_certs=FILE",
+    )
     if options is not None and options.get("ssl_cert_reqs", "required") == "required":
         if options.get("ssl_check_hostname", True):
             return ok(name, "the server's certificate is verified")
@@ -87,8 +90,10 @@ def check_tls(options: Mapping[str, Any] | None, *, is_local: bool) -> Check:
     if is_local:
         return ok(name, "the server is on this machine")
     if options is None:
-        return warn(name, "not encrypted: the network can read it, and the password", remedy)
-    return warn(name, f"encrypted, but the server's {unverified} is not verified", f"remove what turns it off; {remedy}")
+        return warn(name, "not encrypted: the network can read all, the password too", remedy)
+    return warn(
+        name, f"encrypted, but the server's {unverified} is not verified", f"remove what turns it off; {remedy}"
+    )
 
 
 def _tls(client: "redis.Redis") -> Check:
