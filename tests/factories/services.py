@@ -133,14 +133,22 @@ def _renamed(server_url: str, database: str) -> str:
     return make_url(server_url).set(database=database).render_as_string(hide_password=False)
 
 
-def new_database(server_url: str, prefix: str = "test_", *, direct: bool = False) -> str:
-    """A fresh copy of the migrated template; returns its URL: `direct` leads past whatever the run goes through."""
+def new_database(server_url: str, prefix: str = "test_") -> str:
+    """A fresh copy of the migrated template; returns its URL."""
     name = f"{prefix}{secrets.token_hex(6)}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         # Copies of one template exclude each other; the lock turns a failure into a short wait.
         connection.execute("SELECT pg_advisory_lock(7201950)")
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
-    return through("" if direct else _ENTRANCES.get(server_url, ""), _renamed(server_url, name))
+    return through(_ENTRANCES.get(server_url, ""), _renamed(server_url, name))
+
+
+def direct(database_url: str) -> str:
+    """The same database, past what the run goes through: a pooler is not backed up, nor has the wheel's pg_dump TLS."""
+    for server_url, entrance in _ENTRANCES.items():
+        if entrance and make_url(entrance).port == make_url(database_url).port:
+            return _renamed(server_url, make_url(database_url).database or "")
+    return database_url
 
 
 def drop_database(server_url: str, database_url: str) -> None:
