@@ -22,11 +22,11 @@ COMPOSE ?= docker compose
 REVISION := $(shell git -C $(ROOT) rev-parse --short HEAD 2>/dev/null || echo unknown)
 TAG ?= latest
 
-.PHONY: help setup lock demo up images compose-up compose-test test quick survive chaos bench evals outside \
+.PHONY: help setup lock demo up images compose-up compose-test test quick test-pgbouncer test-tls survive chaos bench evals outside \
 	chart-test kube-test azure-test azure-lock lint types contracts check format clean
 
 help: ## List these targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[36mmake %-12s\033[0m %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[36mmake %-15s\033[0m %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Create the environment from the lock (.venv); the other targets do it when needed
 
@@ -77,6 +77,16 @@ test: $(STAMP) ## Run the test suite on real Postgres, Valkey and Celery workers
 quick: $(STAMP) ## Run what needs no processes of the product, crews or fuzzing: the inner loop
 	@mkdir -p $(ROOT)build && cd $(ROOT) && set -o pipefail && \
 		$(PYTEST) -m "not slow and not stack and not heavy" $(ARGS) | tee build/quick.log
+
+test-pgbouncer: $(STAMP) ## Run the suite through PgBouncer in transaction mode (Debian: apt install pgbouncer)
+	@PATH=$$PATH:/usr/sbin command -v pgbouncer >/dev/null || { echo "PgBouncer is missing (Debian: apt install pgbouncer). Then run this again."; exit 1; }
+	@mkdir -p $(ROOT)build && cd $(ROOT) && set -o pipefail && \
+		WAYBILL_TEST_SERVERS=pgbouncer WAYBILL_DATABASE_PREPARED_STATEMENTS=false \
+		$(PYTEST) -m "not slow" $(ARGS) | tee build/test-pgbouncer.log
+
+test-tls: $(STAMP) ## Run the suite over TLS to Postgres and Valkey, with certificates of its own
+	@mkdir -p $(ROOT)build && cd $(ROOT) && set -o pipefail && \
+		WAYBILL_TEST_SERVERS=tls $(PYTEST) -m "not slow" $(ARGS) | tee build/test-tls.log
 
 survive: $(STAMP) ## Run the list of failures to survive in its long form and print a table
 	@cd $(ROOT) && $(BIN)/python -m tests.survive $(ARGS)

@@ -26,7 +26,7 @@ from core.jobs.live import FIELD, bell_channel, channel, decode_event, stream_ke
 from core.jobs.records import Event
 from core.jobs.states import TERMINAL, JobState
 from core.kit.clock import isoformat
-from core.kit.db import normalize_url
+from core.kit.db import normalize_url, prepare_threshold
 from core.kit.ids import JOB, encode
 from core.kit.json_values import dumps
 from core.kit.logging import get_logger
@@ -153,6 +153,7 @@ class LiveHub:
             kwargs={
                 "application_name": "waybill-api-streams",
                 "connect_timeout": max(1, int(settings.database_connect_timeout_seconds)),
+                "prepare_threshold": prepare_threshold(settings),
                 "tcp_user_timeout": 10_000,
             },
         )

@@ -4,6 +4,7 @@ from celery import Celery
 from kombu.entity import Queue
 
 from core.kit.errors import Unavailable
+from core.kit.redis import tls_options
 from core.kit.settings import Settings, get_settings
 from workers.pools import queue_name
 
@@ -17,7 +18,8 @@ def create_app(settings: Settings) -> Celery:
             "REDIS_URL is not set and no embedded stack is running; start one with `waybill up`, or set it",
             code="redis_not_configured",
         )
-    app = Celery("waybill", broker=settings.redis_url.get_secret_value(), include=["workers.tasks.run_job"])
+    url = settings.redis_url.get_secret_value()
+    app = Celery("waybill", broker=url, include=["workers.tasks.run_job"])
     app.conf.update(
         # Delivery. A message is only a nudge to claim a row, so it may come twice, late or never.
         task_acks_late=True,
@@ -35,6 +37,8 @@ def create_app(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=settings.redis_timeout_seconds,
+        # Without it, Celery connects to rediss:// and verifies nothing.
+        broker_use_ssl=tls_options(url),
         broker_transport_options={
             "global_keyprefix": f"{{{settings.key_prefix}}}:",
             "visibility_timeout": settings.broker_visibility_timeout_seconds,

@@ -1,8 +1,8 @@
 """The dispatcher: moves due jobs from Postgres to the broker, and mends what workers and brokers leave behind.
 
-One process owns a pool at a time, by a session-level advisory lock on its one direct connection; others stand by and
-take over within about a second of its end. Losing the lock unnoticed is harmless: every decision is taken on rows,
-under a transaction-level lock.
+One process owns a pool at a time, by an advisory lock of a transaction that it keeps open; others stand by and take
+over within about a second of its end. Losing the lock unnoticed is harmless: every decision is taken on rows, under a
+lock of its own transaction.
 """
 
 import threading
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from core.jobs import queue
 from core.jobs.fairness import HORIZON_SECONDS, FairShare, Lookahead
 from core.jobs.live import LivePublisher, hint_channel
-from core.kit.db import NOTICE_LOSS, Database, is_unavailable
+from core.kit.db import NOTICE_LOSS, STAY_OPEN, Database, is_unavailable, prepare_threshold
 from core.kit.logging import configure_logging, get_logger
 from core.kit.metrics import DISPATCHED_JOBS, POOL_ROUND, POOL_SLOTS, observe_depths, serve_metrics
 from core.kit.redis import connect
@@ -275,13 +275,21 @@ class Dispatcher:
         if self._owner is None:
             url = self._database.url.set(drivername="postgresql").render_as_string(hide_password=False)
             self._owner = psycopg.connect(
-                url, autocommit=True, application_name="waybill-dispatcher-owner", connect_timeout=3, **NOTICE_LOSS
+                url,
+                application_name="waybill-dispatcher-owner",
+                connect_timeout=3,
+                prepare_threshold=prepare_threshold(self._settings),
+                **NOTICE_LOSS,
             )
+            # A lock of the session would stay with a transaction pooler's connection, whoever uses it next. Committed
+            # reads keep no snapshot between statements, so that the open transaction does not keep vacuum back.
+            self._owner.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+            self._owner.execute(STAY_OPEN)
         for pool in self._pools:
             if pool in self._owned:
                 continue
             row = self._owner.execute(
-                "SELECT pg_try_advisory_lock(%s, %s)", (_LOCK_SPACE, zlib.crc32(pool.encode()) & 0x7FFFFFFF)
+                "SELECT pg_try_advisory_xact_lock(%s, %s)", (_LOCK_SPACE, zlib.crc32(pool.encode()) & 0x7FFFFFFF)
             ).fetchone()
             if row is not None and row[0]:
                 self._owned.add(pool)

@@ -56,6 +56,11 @@ NOTICE_LOSS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+_PREPARE_THRESHOLD = 5
+# For a transaction that stays open for the sake of its locks: nothing of the server's configuration ends it.
+STAY_OPEN = (
+    "SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('transaction_timeout', '0', true)"
+)
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 _log = get_logger(__name__)
 
@@ -68,6 +73,11 @@ def normalize_url(url: str) -> URL:
     """`url` for SQLAlchemy, with the psycopg driver whatever spelling the operator used (``postgres://`` included)."""
     parsed = make_url(url.replace("postgres://", "postgresql://", 1))
     return parsed.set(drivername="postgresql+psycopg")
+
+
+def prepare_threshold(settings: Settings) -> int | None:
+    """How often a connection executes a statement before it prepares it (psycopg's parameter); None: it never does."""
+    return _PREPARE_THRESHOLD if settings.database_prepared_statements else None
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -120,6 +130,7 @@ class Database:
             connect_args={
                 "application_name": application_name,
                 "connect_timeout": max(1, int(settings.database_connect_timeout_seconds)),
+                "prepare_threshold": prepare_threshold(settings),
                 **NOTICE_LOSS,
             },
         )

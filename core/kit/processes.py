@@ -69,9 +69,9 @@ def set_passwords(owner_url: str, passwords: Mapping[str, str]) -> None:
     if not passwords:
         return
     url = normalize_url(owner_url).set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(url, prepare_threshold=None) as connection:
         # Two at once would change one row of the catalog.
-        connection.execute("SELECT pg_advisory_lock(7201959)")
+        connection.execute("SELECT pg_advisory_xact_lock(7201959)")
         for login, password in passwords.items():
             hashed = connection.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256").decode()
             connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(login), sql.Literal(hashed)))

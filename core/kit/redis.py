@@ -30,6 +30,17 @@ def _url(settings: Settings) -> str:
     return settings.redis_url.get_secret_value()
 
 
+def tls_options(url: str) -> dict[str, Any] | None:
+    """redis-py's options for TLS that `url` asks for, with the certificate verified unless it says otherwise.
+
+    None for an address without TLS. For libraries that would take ``rediss://`` alone for TLS without verification.
+    """
+    parsed: dict[str, Any] = redis.connection.parse_url(url)  # type: ignore[no-untyped-call]
+    if not issubclass(parsed.get("connection_class", redis.Connection), redis.SSLConnection):
+        return None
+    return {"ssl_cert_reqs": "required", **{name: value for name, value in parsed.items() if name.startswith("ssl_")}}
+
+
 def connect(settings: Settings) -> "redis.Redis":
     """A client of this process. A pooled connection that went stale is replaced once; nothing else is retried."""
     retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))

@@ -81,9 +81,15 @@ class Settings(BaseSettings):
         SecretStr | None,
         Field(
             validation_alias=AliasChoices("DATABASE_URL", "WAYBILL_DATABASE_URL", "database_url"),
-            description="PostgreSQL 18 with pgvector; unset means the embedded one.",
+            description="PostgreSQL 18 with pgvector; unset means the embedded one. See [TLS and poolers]"
+            "(../howto/own-services.md#tls).",
         ),
     ] = None
+    database_prepared_statements: bool = Field(
+        True,
+        description="Prepare what a connection executes often. `false` behind a pooler in transaction mode that loses"
+        " prepared statements, such as PgBouncer before 1.21.",
+    )
     redis_url: Annotated[
         SecretStr | None,
         Field(

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from core.kit.processes import BACKUP_LOGIN, address_of
 from core.kit.settings import Settings
 from tests.factories.processes import settings_of
-from tests.factories.services import PASSWORDS
+from tests.factories.services import PASSWORDS, direct
 from tests.waybill.cli.conftest import Cli
 from waybill.stack.postgres import EmbeddedPostgres
 
@@ -52,4 +52,6 @@ def command_line(settings: Settings, *, login: str | None = None, **environment:
 
 def backup_command(settings: Settings) -> Cli:
     """The same under the login of backups."""
-    return command_line(settings, login=BACKUP_LOGIN)
+    assert settings.database_url is not None
+    address = SecretStr(direct(settings.database_url.get_secret_value()))
+    return command_line(settings_of(settings, database_url=address), login=BACKUP_LOGIN)

@@ -40,6 +40,12 @@ class Authority:
 
     def server_context(self, *names: str) -> ssl.SSLContext:
         """What a server that goes by `names` (host names or addresses) shows."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certify(*names))
+        return context
+
+    def certify(self, *names: str) -> Path:
+        """A file with the key and the certificate of a server that goes by `names`."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         alternatives = x509.SubjectAlternativeName([_general(name) for name in names])
@@ -51,9 +57,7 @@ class Authority:
             )
             + certificate.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
+        return file
 
     def _build(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
         return (

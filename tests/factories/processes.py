@@ -59,6 +59,7 @@ def environment(settings: Settings, kind: Kind | None = None, **extra: str) -> d
         "WAYBILL_HOME": str(settings.home),
         "WAYBILL_KEY_PREFIX": settings.key_prefix,
         "WAYBILL_EXTRA_CAPABILITIES": '["tests.factories.capabilities:ALL"]',
+        "WAYBILL_DATABASE_PREPARED_STATEMENTS": str(settings.database_prepared_statements),
         "WAYBILL_LEASE_SECONDS": str(settings.lease_seconds),
         "WAYBILL_HEARTBEAT_SECONDS": str(settings.heartbeat_seconds),
         "WAYBILL_REDISPATCH_AFTER_SECONDS": str(settings.redispatch_after_seconds),

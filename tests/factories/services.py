@@ -3,6 +3,9 @@
 Postgres is started by whichever test process needs it first and stopped by the last one to leave, counted in a folder
 the processes of a run share. A database is a copy of a template that the real migrations built. The modules of a
 process share one, kept apart as tenants are; a module marked ``own_database`` or ``stack`` has one to itself.
+
+The whole suite also runs by way of PgBouncer or TLS (`tests.factories.entrances`): then the addresses of databases, and
+of Valkey, lead through them. ``postgres_url``, for what an administrator does, is always the server's own.
 """
 
 import contextlib
@@ -21,6 +24,7 @@ from core.kit.migrate import upgrade
 from core.kit.processes import LOGINS, set_passwords
 from core.kit.settings import Settings
 from core.kit.signing import generate_seed
+from tests.factories.entrances import KIND, TlsValkey, entrance_of_run, through
 from tests.factories.waiting import wait_until
 from waybill.stack.postgres import EmbeddedPostgres
 from waybill.stack.valkey import EmbeddedValkey
@@ -37,6 +41,10 @@ _POSTGRES_SETTINGS = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
 }
+
+
+# What is before a server, by the server's own address; empty for nothing.
+_ENTRANCES: dict[str, str] = {}
 
 
 @pytest.fixture(scope="session")
@@ -68,14 +76,18 @@ def postgres_url(run_folder: Path) -> Iterator[str]:
         return
     address, users = run_folder / "postgres.url", run_folder / "postgres.users"
     server: EmbeddedPostgres | None = None
+    entrance = None
     with _locked(run_folder):
         if not address.exists():
             server = EmbeddedPostgres(run_folder / "postgres", settings=_POSTGRES_SETTINGS)
             server.start()
             _make_template(server.url)
+            entrance = entrance_of_run(run_folder, server.url)
+            _entrance_file(run_folder).write_text("" if entrance is None else entrance.start(), encoding="utf-8")
             address.write_text(server.url, encoding="utf-8")
         users.write_text(str(_count(users) + 1), encoding="utf-8")
         url = address.read_text(encoding="utf-8")
+        _ENTRANCES[url] = _entrance_file(run_folder).read_text(encoding="utf-8")
     yield url
     with _locked(run_folder):
         users.write_text(str(_count(users) - 1), encoding="utf-8")
@@ -87,6 +99,12 @@ def postgres_url(run_folder: Path) -> Iterator[str]:
             what="the other test processes to leave",
             pause_seconds=0.2,
         )
+        if entrance is not None:
+            entrance.stop()
+
+
+def _entrance_file(run_folder: Path) -> Path:
+    return run_folder / "postgres.entrance"
 
 
 def _ended_as_the_last(server: EmbeddedPostgres, run_folder: Path, address: Path, users: Path) -> bool:
@@ -122,7 +140,15 @@ def new_database(server_url: str, prefix: str = "test_") -> str:
         # Copies of one template exclude each other; the lock turns a failure into a short wait.
         connection.execute("SELECT pg_advisory_lock(7201950)")
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
-    return _renamed(server_url, name)
+    return through(_ENTRANCES.get(server_url, ""), _renamed(server_url, name))
+
+
+def direct(database_url: str) -> str:
+    """The same database, past what the run goes through: a pooler is not backed up, nor has the wheel's pg_dump TLS."""
+    for server_url, entrance in _ENTRANCES.items():
+        if entrance and make_url(entrance).port == make_url(database_url).port:
+            return _renamed(server_url, make_url(database_url).database or "")
+    return database_url
 
 
 def drop_database(server_url: str, database_url: str) -> None:
@@ -161,10 +187,12 @@ def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded
     if os.environ.get("REDIS_URL"):
         yield None
         return
-    server = EmbeddedValkey(tmp_path_factory.mktemp("valkey"))
+    server = (TlsValkey if KIND == "tls" else EmbeddedValkey)(tmp_path_factory.mktemp("valkey"))
     server.start()
     yield server
     server.stop()
+    if isinstance(server, TlsValkey):
+        server.close()
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from sqlalchemy.engine import URL
 from waybill.cli.failures import CliError
 
 _VERSION_FACTOR = 10_000
+# What libpq says when it was built without TLS, as the embedded PostgreSQL's is.
+_WITHOUT_TLS = "SSL support is not compiled in"
 _PACKAGED = Path("/usr/lib/postgresql")  # where Debian's packages of each version put theirs
 
 
@@ -72,8 +74,14 @@ def failed(program: str, stderr: str) -> CliError:
     """The refusal when a program ended badly: the first error that it names, or what it said last."""
     lines = [line for line in stderr.strip().splitlines() if line] or ["it said nothing"]
     errors = [line.partition("error: ")[2] for line in lines if "error: " in line]
+    remedy = "`waybill doctor` looks at the database"
+    if _WITHOUT_TLS in stderr:
+        remedy = (
+            f"the {program} of waybill[stack] has no TLS: install postgresql-client, or name another's folder with"
+            " --postgres-programs"
+        )
     return CliError(
         f"{program} failed: {(errors or lines[-1:])[0]}",
-        remedy="`waybill doctor` looks at the database",
+        remedy=remedy,
         code=f"{program}_failed",
     )

@@ -15,6 +15,7 @@ from psycopg import sql
 from sqlalchemy.engine import URL
 
 from core.kit.migrate import newest_revision
+from core.kit.pooling import find_transaction_pooler
 from waybill.backup import programs
 from waybill.backup.manifest import CHUNK_BYTES, Part
 from waybill.cli.exits import Exit
@@ -36,6 +37,17 @@ _TABLES = """
 SELECT relname FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname
 """
+
+
+def require_session(url: URL) -> None:
+    """Raise `CliError` where a transaction pooler answers: what Postgres' programs set would stay with others."""
+    address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    if find_transaction_pooler(address, application_name="waybill-backup", connect_timeout=10) is not None:
+        raise CliError(
+            "a pooler in transaction mode answers at DATABASE_URL, and Postgres' own programs need a session",
+            remedy="let DATABASE_URL name the server itself, most often its port 5432",
+            code="pooler_in_transaction_mode",
+        )
 
 
 def connect(url: URL) -> psycopg.Connection[Any]:
@@ -121,7 +133,8 @@ def count_rows(connection: psycopg.Connection[Any]) -> dict[str, int]:
 
 @contextmanager
 def take(url: URL) -> Iterator[Snapshot]:
-    """A snapshot of the database at `url`, until the end of the block."""
+    """A snapshot of the database at `url`, until the end of the block. Raises `CliError`."""
+    require_session(url)
     with connect(url) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True

@@ -16,7 +16,7 @@ from core.kit.redis import connect as connect_redis
 from core.kit.settings import Settings
 from waybill.backup import programs
 from waybill.backup.manifest import DUMP
-from waybill.backup.snapshot import connect
+from waybill.backup.snapshot import connect, require_session
 from waybill.cli.exits import Exit
 from waybill.cli.failures import CliError
 
@@ -34,7 +34,11 @@ _OF_VECTORS = re.compile(r"^\d+; \d+ \d+ (FUNCTION|ACL) public (FUNCTION )?\w+\(
 
 
 def require_empty(settings: Settings, url: URL, blobs: BlobStore) -> None:
-    """Raise `CliError` unless database, blob store and, where one is configured, Redis hold nothing of Waybill's."""
+    """Raise `CliError` unless database, blob store and, where one is configured, Redis hold nothing of Waybill's.
+
+    Nor may a transaction pooler stand before the database.
+    """
+    require_session(url)
     with connect(url) as connection:
         if (row := connection.execute(_FOREIGN).fetchone()) is not None:
             raise _not_empty(

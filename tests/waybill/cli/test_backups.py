@@ -32,7 +32,7 @@ from tests.factories.azurite import AzuriteMissing, azurite
 from tests.factories.backups import backup_command, command_line, empty_installation
 from tests.factories.jobs import Tenant, new_tenant
 from tests.factories.processes import ROOT, settings_of
-from tests.factories.services import PASSWORDS, drop_database, new_database
+from tests.factories.services import PASSWORDS, direct, drop_database, new_database
 from tests.factories.waiting import wait_until
 from waybill.backup.backup import back_up
 from waybill.backup.manifest import DUMP, INDEX, MANIFEST, Manifest, blob_path, read_index
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.xdist_group("logins")
 @pytest.fixture
 def database_url(postgres_url: str) -> Iterator[str]:
     """A migrated database of each test's own, as each has keys of its own."""
-    url = new_database(postgres_url)
+    url = direct(new_database(postgres_url))
     yield url
     drop_database(postgres_url, url)
 

@@ -31,6 +31,8 @@ def test_flower_asks_for_a_password_that_neither_its_arguments_nor_its_environme
         wait_until(lambda: _answers(url), timeout_seconds=60, what="Flower to answer", pause_seconds=0.2)
         assert httpx.get(url).status_code == 401
         assert httpx.get(url, auth=("waybill", secrets["WAYBILL_FLOWER_PASSWORD"])).status_code == 200
+        # Its view of the broker asks Redis by itself.
+        assert httpx.get(f"{url}/broker", auth=("waybill", secrets["WAYBILL_FLOWER_PASSWORD"])).status_code == 200
         shown = b"".join(Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("environ", "cmdline"))
         assert not [name for name, value in secrets.items() if value.encode() in shown]
     finally:

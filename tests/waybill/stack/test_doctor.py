@@ -13,13 +13,14 @@ from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
+from core.kit.pooling import TransactionPooler
 from core.kit.processes import LOGINS, address_of
 from core.kit.settings import Settings
 from core.kit.signing import generate_seed
 from tests.factories.services import PASSWORDS
 from waybill.stack.doctor import Check, run_checks
 from waybill.stack.doctor.machine import check_disk, check_python, check_secret_key, check_signing_key
-from waybill.stack.doctor.postgres import check_clock, check_postgres
+from waybill.stack.doctor.postgres import check_clock, check_pooler, check_postgres, check_tls
 from waybill.stack.doctor.storage import check_storage
 from waybill.stack.postgres import free_port
 
@@ -78,6 +79,40 @@ def test_machine_limits(tmp_path: Path) -> None:
     assert check_python((3, 13, 2)).status == "ok"
     assert check_python((3, 14, 0)).status == "fail"
     assert [check_disk(tmp_path, free).status for free in (0.1, 1.0, 50.0)] == ["fail", "warn", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_encrypted", "is_local", "status", "found"),
+    [
+        ("verify-full", True, False, "ok", "certificate is verified"),
+        ("verify-ca", True, False, "warn", "host name is not verified"),
+        ("require", True, False, "warn", "certificate is not verified (sslmode=require)"),
+        ("prefer", False, False, "warn", "not encrypted"),
+        ("prefer", False, True, "ok", "on this machine"),
+    ],
+)
+def test_what_a_network_could_do_with_the_connection_to_postgres_is_named(
+    mode: str, is_encrypted: bool, is_local: bool, status: str, found: str
+) -> None:
+    check = check_tls(mode, is_encrypted=is_encrypted, is_local=is_local)
+    assert check.status == status
+    assert found in check.found
+    assert status == "ok" or "sslmode=verify-full" in check.remedy
+
+
+@pytest.mark.parametrize(
+    ("pooler", "prepares", "status"),
+    [
+        (None, True, "ok"),
+        (TransactionPooler(keeps_prepared=True), True, "ok"),
+        (TransactionPooler(keeps_prepared=False), False, "ok"),
+        (TransactionPooler(keeps_prepared=False), True, "fail"),
+    ],
+)
+def test_a_pooler_that_loses_what_is_prepared_is_named(
+    pooler: TransactionPooler | None, prepares: bool, status: str
+) -> None:
+    assert check_pooler(pooler, prepares=prepares).status == status
 
 
 def test_a_short_secret_key_is_refused(tmp_path: Path) -> None:

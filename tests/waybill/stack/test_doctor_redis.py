@@ -14,7 +14,7 @@ from tests.factories.cluster import valkey_cluster
 from tests.factories.jobs import new_tenant
 from tests.factories.processes import dispatcher, settings_of, worker
 from waybill.stack.doctor import Check, check_redis
-from waybill.stack.doctor.redis import check_eviction
+from waybill.stack.doctor.redis import check_eviction, check_tls
 from waybill.stack.postgres import free_port
 from waybill.stack.valkey import EmbeddedValkey
 
@@ -113,7 +113,7 @@ def test_eviction_matters_less_where_it_cannot_happen() -> None:
 
 
 def test_another_database_than_zero_is_advised_against(valkey: EmbeddedValkey) -> None:
-    checks = looked_at(redis_at(f"{valkey.url.removesuffix('/0')}/3"))
+    checks = looked_at(redis_at(valkey.url.replace("/0", "/3")))
     assert checks["Redis database"].status == "warn"
 
 
@@ -138,3 +138,20 @@ def test_an_unset_address_means_the_embedded_server() -> None:
     [check] = check_redis(Settings(redis_url=None))
     assert check.status == "ok"
     assert "waybill up" in check.found
+
+
+@pytest.mark.parametrize(
+    ("options", "is_local", "status", "found"),
+    [
+        ({}, False, "ok", "certificate is verified"),
+        ({"ssl_check_hostname": False}, False, "warn", "host name is not verified"),
+        ({"ssl_cert_reqs": "none"}, False, "warn", "certificate is not verified"),
+        (None, False, "warn", "not encrypted"),
+        (None, True, "ok", "on this machine"),
+    ],
+)
+def test_what_a_network_could_do_with_the_connection_is_named(
+    options: dict[str, object] | None, is_local: bool, status: str, found: str
+) -> None:
+    check = check_tls(options, is_local=is_local)
+    assert (check.status, found in check.found) == (status, True)

@@ -1,6 +1,8 @@
 """What a check found."""
 
+import socket
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Literal
 
 Status = Literal["ok", "warn", "fail"]
@@ -38,3 +40,11 @@ def one_line(error: BaseException) -> str:
     """The first line of what an exception says, or its type when it says nothing."""
     lines = str(error).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether `host`, a name or an address, is this machine's loopback interface."""
+    try:
+        return ip_address(socket.gethostbyname(host)).is_loopback
+    except (OSError, ValueError):
+        return False

@@ -10,9 +10,10 @@ import psycopg
 from psycopg import sql
 
 from core.kit.db import APP_ROLE, SYSTEM_ROLE, normalize_url
+from core.kit.pooling import TransactionPooler, find_transaction_pooler
 from core.kit.processes import LOGINS, ROLES_OF
 from core.kit.settings import Settings
-from waybill.stack.doctor.check import Check, fail, ok, one_line, warn
+from waybill.stack.doctor.check import Check, fail, is_this_machine, ok, one_line, warn
 
 # RETURNING old.* and uuidv7() came with 18.
 _VERSION_MIN = 180_000
@@ -25,30 +26,34 @@ _MIGRATE = "run `waybill migrate` with the DATABASE_URL of the owner of Waybill'
 
 
 def check_postgres(settings: Settings) -> list[Check]:
-    """Everything about the database, over one connection."""
+    """Everything about the database, over one connection, and what stands in front of it."""
     name = "Postgres"
     if settings.database_url is None:
         return [ok(name, "DATABASE_URL is not set; `waybill up` starts a PostgreSQL 18 of its own")]
+    options: dict[str, Any] = {
+        "connect_timeout": max(2, int(settings.database_connect_timeout_seconds)),
+        "application_name": "waybill-doctor",
+    }
     try:
         url = normalize_url(settings.database_url.get_secret_value())
         where = f"{url.host or 'the local socket'}:{url.port or 5432}/{url.database}"
-        connection = psycopg.connect(
-            url.set(drivername="postgresql").render_as_string(hide_password=False),
-            autocommit=True,
-            connect_timeout=max(2, int(settings.database_connect_timeout_seconds)),
-            application_name="waybill-doctor",
-        )
+        address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        connection = psycopg.connect(address, autocommit=True, prepare_threshold=None, **options)
     except (psycopg.Error, ValueError) as error:
         return [fail(name, one_line(error), _FULL_REMEDY if _is_full(error) else _UNREACHABLE_REMEDY)]
     checks: list[Check] = []
     try:
         with connection:
             milliseconds = int(settings.database_statement_timeout_seconds * 1000)
-            connection.execute(f"SET statement_timeout = {milliseconds}")
             checks.append(_version(connection.info.server_version, where))
+            checks.append(_tls(connection))
+            pooler = find_transaction_pooler(address, **options)
+            checks.append(check_pooler(pooler, prepares=settings.database_prepared_statements))
             if checks[0].status == "ok":
                 for look in (_writes, _vector, _roles, _login, check_migrations, _clock, _webhooks):
-                    checks.append(look(connection))  # noqa: PERF401 - what was found before an error is kept
+                    with connection.transaction():
+                        connection.execute(f"SET LOCAL statement_timeout = {milliseconds}")
+                        checks.append(look(connection))
     except psycopg.Error as error:
         checks.append(fail(name, one_line(error), "grant this login what the message names, or use another"))
     return checks
@@ -96,6 +101,41 @@ def _version(version: int, where: str) -> Check:
     if version >= _VERSION_MIN:
         return ok("Postgres", found)
     return fail("Postgres", found, "Waybill needs PostgreSQL 18 or newer; upgrade the server")
+
+
+def check_pooler(pooler: TransactionPooler | None, *, prepares: bool) -> Check:
+    """Whether what stands between us and the server, None for nothing, fits how we use it."""
+    name = "pooler"
+    if pooler is None:
+        return ok(name, "none in transaction mode")
+    if pooler.keeps_prepared:
+        return ok(name, "one in transaction mode, which keeps prepared statements")
+    if not prepares:
+        return ok(name, "one in transaction mode; nothing is prepared")
+    return fail(
+        name,
+        "one in transaction mode, which loses prepared statements",
+        "set WAYBILL_DATABASE_PREPARED_STATEMENTS=false, or use PgBouncer 1.21 or newer with max_prepared_statements",
+    )
+
+
+def check_tls(mode: str, *, is_encrypted: bool, is_local: bool) -> Check:
+    """Whether others can read, or pretend to be, the server. `mode` is libpq's ``sslmode``."""
+    name, remedy = "Postgres TLS", "end DATABASE_URL in ?sslmode=verify-full&sslrootcert=FILE"
+    if is_encrypted and mode == "verify-full":
+        return ok(name, "the server's certificate is verified")
+    if is_local:
+        return ok(name, "the server is on this machine")
+    if not is_encrypted:
+        return warn(name, "not encrypted: the network can read all but the password", remedy)
+    unverified = "host name" if mode == "verify-ca" else "certificate"
+    return warn(name, f"encrypted, but the server's {unverified} is not verified (sslmode={mode})", remedy)
+
+
+def _tls(connection: psycopg.Connection[Any]) -> Check:
+    given = {option.keyword: (option.val or b"").decode() for option in connection.pgconn.info}
+    is_local = connection.info.host.startswith("/") or is_this_machine(connection.info.hostaddr)
+    return check_tls(given[b"sslmode"], is_encrypted=connection.pgconn.ssl_in_use, is_local=is_local)
 
 
 def _writes(connection: psycopg.Connection[Any]) -> Check:

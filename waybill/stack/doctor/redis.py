@@ -7,6 +7,7 @@ cluster (Azure: "Enterprise" or non-clustered); with the open-source policy Cele
 """
 
 import secrets
+from collections.abc import Mapping
 from typing import Any, cast
 
 import redis
@@ -14,7 +15,7 @@ from redis.exceptions import AuthenticationError, MovedError, OutOfMemoryError, 
 
 from core.kit.redis import connect
 from core.kit.settings import Settings
-from waybill.stack.doctor.check import Check, fail, ok, one_line, warn
+from waybill.stack.doctor.check import Check, fail, is_this_machine, ok, one_line, warn
 
 _VERSION_MIN = (6, 2)
 _PROBE_SECONDS = 30
@@ -43,6 +44,7 @@ def check_redis(settings: Settings) -> list[Check]:
             return [fail(name, one_line(error), _unreachable_remedy(settings, error))]
         checks = [
             _version(info, client),
+            _tls(client),
             _database(client),
             check_eviction(str(info.get("maxmemory_policy", "noeviction")), int(info.get("maxmemory", 0))),
             _persistence(info, client),
@@ -71,6 +73,34 @@ def _version(info: dict[str, Any], client: "redis.Redis") -> Check:
     if tuple(int(part) for part in version.split(".")[:2]) >= _VERSION_MIN:
         return ok("Redis", found)
     return fail("Redis", found, "Waybill needs Redis 6.2 or newer, or any Valkey")
+
+
+def check_tls(options: Mapping[str, Any] | None, *, is_local: bool) -> Check:
+    """Whether others can read, or pretend to be, the server. `options` are redis-py's for TLS; None without it."""
+    name, remedy = (
+        "Redis TLS",
+        "let REDIS_URL begin with rediss://, and name your own authority with ?ssl_ca_certs=FILE",
+    )
+    if options is not None and options.get("ssl_cert_reqs", "required") == "required":
+        if options.get("ssl_check_hostname", True):
+            return ok(name, "the server's certificate is verified")
+        unverified = "host name"
+    else:
+        unverified = "certificate"
+    if is_local:
+        return ok(name, "the server is on this machine")
+    if options is None:
+        return warn(name, "not encrypted: the network can read all, the password too", remedy)
+    return warn(
+        name, f"encrypted, but the server's {unverified} is not verified", f"remove what turns it off; {remedy}"
+    )
+
+
+def _tls(client: "redis.Redis") -> Check:
+    pool = client.connection_pool
+    options = pool.connection_kwargs if issubclass(pool.connection_class, redis.SSLConnection) else None
+    host = pool.connection_kwargs.get("host")
+    return check_tls(options, is_local=host is None or is_this_machine(host))
 
 
 def _database(client: "redis.Redis") -> Check:
