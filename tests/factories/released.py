@@ -1,19 +1,16 @@
 """What the releases in `tests/factories/releases` ship: a graph and a crew whose steps name their version.
 
-Each release is a folder with a module `shipped` of its own, which a worker finds on its ``PYTHONPATH``.
+Each release is a folder with a package `shipped` of its own, which a worker finds on its ``PYTHONPATH``.
 """
 
-import operator
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Any
 
-from langgraph.graph import END, START
 from pydantic import BaseModel, ConfigDict
 
 from core.capability import JobContext, Manifest, StoredCheckpoint
-from pipelines._kit.graph import GraphRunner, add_step, new_graph
 
 # The step in which a job is killed or asks a person.
 ACT = "act"
@@ -30,18 +27,12 @@ class Taken(BaseModel):
     path: list[str]
 
 
-class State(TypedDict, total=False):
-    gate: str | None
-    ask: bool
-    path: Annotated[list[str], operator.add]
-
-
 def graph_manifest(version: int, **declared: Any) -> Manifest:
-    return _manifest("probe.graph", "shipped:build_graph", version, **declared)
+    return _manifest("probe.graph", "shipped.graph:build_graph", version, **declared)
 
 
 def crew_manifest(version: int, **declared: Any) -> Manifest:
-    return _manifest("probe.crew", "shipped:build_crew", version, **declared)
+    return _manifest("probe.crew", "shipped.graph:build_crew", version, **declared)
 
 
 def _manifest(id_: str, entry: str, version: int, **declared: Any) -> Manifest:
@@ -55,27 +46,6 @@ def _manifest(id_: str, entry: str, version: int, **declared: Any) -> Manifest:
         entry=entry,
         graph_version=version,
         **declared,
-    )
-
-
-def chain(version: int, names: Sequence[str]) -> GraphRunner[Order, Taken]:
-    """A graph of nodes in a row."""
-    graph = new_graph(State)
-    for name in names:
-        said = f"{version}:{name}"
-
-        def node(state: State, ctx: JobContext, name: str = name, said: str = said) -> Mapping[str, Any]:
-            if name == ACT:
-                pause(ctx, state["gate"], ask=state["ask"])
-            return {"path": [said]}
-
-        add_step(graph, name, node, step=said)
-    for before, after in zip((START, *names), (*names, END), strict=True):
-        graph.add_edge(before, after)
-    return GraphRunner(
-        graph,
-        begin=lambda order: {"gate": order.gate, "ask": order.ask, "path": []},
-        finish=lambda state: Taken(path=state["path"]),
     )
 
 

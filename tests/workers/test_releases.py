@@ -21,7 +21,7 @@ from tests.factories.jobs import Tenant, final_events
 from tests.factories.processes import ROOT, Process, dispatcher, worker
 from tests.factories.waiting import wait_until
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.heavy]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.heavy]
 GRAPH, CREW = "probe.graph", "probe.crew"
 OWN = {
     1: ["1:read", "1:act", "1:report"],
@@ -47,7 +47,7 @@ class Company:
             self.settings,
             concurrency=4,
             PYTHONPATH=f"{place}{os.pathsep}{ROOT}",
-            WAYBILL_EXTRA_CAPABILITIES=json.dumps(["tests.factories.capabilities:ALL", "shipped:ALL"]),
+            WAYBILL_EXTRA_CAPABILITIES=json.dumps(["tests.factories.capabilities:ALL", "shipped.manifest:ALL"]),
         )
 
     def begin(self, name: str, *, ask: bool) -> str:
@@ -56,9 +56,9 @@ class Company:
             gate = None if ask else str(self.folder / f"{name} may go on")
             job = self.jobs[f"{name} {capability}"] = self.tenant.submit_input(capability, {"ask": ask, "gate": gate})
             if ask:
-                self.tenant.wait_for_state(job, JobState.WAITING)
+                self.tenant.wait_for_state(job, JobState.WAITING, 120)
             else:
-                wait_until(partial(self.is_acting, job), timeout_seconds=60, what="the step `act`")
+                wait_until(partial(self.is_acting, job), timeout_seconds=120, what="the step `act`")
         return name
 
     def go_on(self, name: str) -> None:
@@ -84,41 +84,47 @@ class Company:
             )
             return int(session.execute(statement, {"jobs": list(jobs)}).scalar_one())
 
-    def waits_for(self, version: int, here: str, jobs: tuple[UUID, ...], *, lost: bool = False) -> None:
+    def waits_for(self, version: int, here: str, jobs: tuple[UUID, ...]) -> None:
         """Wait until the jobs say that they wait for a release that has `version`, while these workers have `here`."""
         wanted = f"graph version {version} of"
-        found = wait_until_all(
-            lambda: [self.tenant.job(job) for job in jobs],
-            lambda job: job.reason == Reason.DEPENDENCY_UNAVAILABLE and wanted in str(job.error),
-        )
-        for job in found:
+        for job in [self.put_back(each, wanted) for each in jobs]:
             assert job.error is not None
             assert job.error["code"] == "graph_version_missing"
             told = (
                 f"the job began with {wanted} {job.capability}, and this worker has {here}. Waits for the release with"
             )
             assert job.error["message"].startswith(told)
-            assert (job.state, job.failures) == (JobState.QUEUED, int(lost))
-            assert to_wire(job)["attempt"] == job.attempt - job.outages
-        wait_until(lambda: self.held(jobs) == 0, timeout_seconds=30, what="a moment at which nothing is held")
+            assert job.state is JobState.QUEUED
+        wait_until(lambda: self.held(jobs) == 0, timeout_seconds=120, what="a moment at which nothing is held")
+
+    def put_back(self, job: UUID, wanted: str) -> JobRecord:
+        """The job, at a moment at which it waits for what is wanted."""
+        seen: list[JobRecord] = []
+
+        def waits() -> bool:
+            seen.append(self.tenant.job(job))
+            return seen[-1].reason == Reason.DEPENDENCY_UNAVAILABLE and wanted in str(seen[-1].error)
+
+        wait_until(waits, timeout_seconds=120, what=f"a job that waits for {wanted}")
+        return seen[-1]
 
     def ends(self, name: str, path: list[str], crew: list[str]) -> None:
         """Wait until both have ended, once, with these steps."""
         for job, expected in zip(self.both(name), (path, crew), strict=True):
-            [ended] = self.tenant.wait(job, timeout_seconds=90)
+            [ended] = self.tenant.wait(job, timeout_seconds=120)
             assert ended.state is JobState.SUCCEEDED, (name, ended.error)
             assert self.tenant.result(job) == {"path": expected}, name
             events = self.tenant.events(job)
             assert final_events(events) == {"job.succeeded": 1}
+            # The first attempt, and one for each loss of a worker and each answer: to be put back spends none.
+            resumed = [event for event in events if event.data.get("resumed")]
+            lost = [event for event in events if event.data.get("reason") == Reason.WORKER_LOST]
+            assert (to_wire(ended)["attempt"], ended.failures) == (1 + len(resumed) + len(lost), len(lost))
             ran = [event.data["step"] for event in events if event.type == "step.finished"]
             assert ran == [step for step in expected if ":" in step], name
 
 
-def wait_until_all(look: Callable[[], list[JobRecord]], is_so: Callable[[JobRecord], bool]) -> list[JobRecord]:
-    wait_until(lambda: all(map(is_so, look())), timeout_seconds=60, what="all jobs to be so")
-    return look()
-
-
+@pytest.mark.survive("U1")
 def test_jobs_stay_on_their_graph_version_over_three_releases_and_a_rollback(
     settings: Settings, tenant: Tenant, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
@@ -135,7 +141,7 @@ def test_jobs_stay_on_their_graph_version_over_three_releases_and_a_rollback(
                 first.kill()
                 company.go_on("killed in release 1")
                 company.go_on("asked in release 1")
-                company.waits_for(1, "2", company.both("killed in release 1"), lost=True)
+                company.waits_for(1, "2", company.both("killed in release 1"))
                 company.waits_for(1, "2", company.both("asked in release 1"))
                 company.begin("killed in release 2", ask=False)
                 company.begin("asked in release 2", ask=True)
@@ -157,14 +163,11 @@ def test_jobs_stay_on_their_graph_version_over_three_releases_and_a_rollback(
             company.ends("asked in release 2, answered after the rollback", OWN[2], OWN[2])
             company.go_on("killed in release 3")
             company.go_on("asked in release 3")
-            company.waits_for(3, "2", company.both("killed in release 3"), lost=True)
+            company.waits_for(3, "2", company.both("killed in release 3"))
             company.waits_for(3, "2", company.both("asked in release 3"))
         with company.release(3):
             company.ends("killed in release 3", OWN[3], OWN[3])
             company.ends("asked in release 3", OWN[3], OWN[3])
     assert tenant.open_jobs(tenant.submitted) == 0
     back = sum(tenant.job(job).outages for job in tenant.submitted)
-    assert all(to_wire(tenant.job(job))["attempt"] <= 3 for job in tenant.submitted)
-    record_property(
-        "figure", f"{len(tenant.submitted)} jobs over 1, 2, 3 and back to 2; put back {back} times, mixed 0"
-    )
+    record_property("figure", f"{len(tenant.submitted)} jobs over three releases and a rollback, put back {back} times")

@@ -1,9 +1,8 @@
-"""The first release."""
+"""What the first release runs."""
 
 from pipelines._kit.graph import GraphRunner
-from tests.factories.released import Crew, Order, Taken, chain, crew_manifest, graph_manifest
-
-ALL = (graph_manifest(1), crew_manifest(1))
+from tests.factories.released import Crew, Order, Taken
+from tests.factories.released_graph import chain
 
 
 def build_graph() -> GraphRunner[Order, Taken]:

@@ -1,15 +1,11 @@
-"""The third release runs the second one's graph too, and migrates the first one's jobs; of the crew it keeps both."""
+"""What the third release runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines._kit.graph import Continuation, GraphRunner
-from tests.factories.released import Crew, Order, Taken, chain, crew_manifest, graph_manifest
-
-ALL = (
-    graph_manifest(3, earlier_graphs={2: "shipped:build_graph_2"}, migrations={1: "shipped:from_1"}),
-    crew_manifest(3, earlier_graphs={1: "shipped:build_crew_1", 2: "shipped:build_crew_2"}),
-)
+from tests.factories.released import Crew, Order, Taken
+from tests.factories.released_graph import chain
 
 
 def build_graph() -> GraphRunner[Order, Taken]:
