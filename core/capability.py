@@ -384,6 +384,10 @@ class Manifest:
         """The folder part of the id: one Celery queue and one worker pool per folder."""
         return self.id.partition(".")[0]
 
+    def resumes(self, graph_version: int) -> bool:
+        """Whether a job that began with this graph version goes on here, as it was or migrated."""
+        return graph_version in {self.graph_version, *self.earlier_graphs, *self.migrations}
+
     def needs(self, given: Mapping[str, Any]) -> frozenset[str]:
         """The scopes that a caller must hold to ask for this with the input `given`. Raises as `read`."""
         return self.read(given)[1]

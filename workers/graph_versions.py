@@ -29,7 +29,7 @@ def choose_runner(load: Callable[[Manifest, int], Runner], manifest: Manifest, c
     """
     begun = ctx.graph_begun()
     version = begun if begun is not None and begun in manifest.earlier_graphs else manifest.graph_version
-    if begun is not None and begun != version and begun not in manifest.migrations:
+    if begun is not None and not manifest.resumes(begun):
         here = ", ".join(str(known) for known in sorted({manifest.graph_version, *manifest.earlier_graphs}))
         told = f"the job began with graph version {begun} of {manifest.id}, and this worker has {here}"
         outage = _outage(ctx, f"release with graph version {begun} of {manifest.id}")

@@ -43,7 +43,8 @@ RETURNING 1
 """)
 
 _VERSION_KEY = "graph_version"
-_VERSION = f"coalesce(CAST(metadata ->> '{_VERSION_KEY}' AS int), {FIRST_GRAPH})"
+# Which version of the graph wrote a row of job_checkpoints.
+VERSION = f"coalesce(CAST(metadata ->> '{_VERSION_KEY}' AS int), {FIRST_GRAPH})"
 
 # What a job without a checkpoint has asked for is state too: the answers and children are found again by their keys.
 _MARK_NAMESPACE = "graph version"
@@ -56,11 +57,11 @@ WITH job AS ({_OWNED}), mark AS (
 )
 SELECT 1 FROM job
 """)
-_BEGUN_WITH = text(f"SELECT max({_VERSION}) FROM job_checkpoints WHERE job_id = :job_id")
+_BEGUN_WITH = text(f"SELECT max({VERSION}) FROM job_checkpoints WHERE job_id = :job_id")
 
 _SELECT = (
     "SELECT namespace, id, parent_id, kind, body, metadata FROM job_checkpoints"
-    f" WHERE job_id = :job_id AND {_VERSION} = :version AND namespace <> '{_MARK_NAMESPACE}'"
+    f" WHERE job_id = :job_id AND {VERSION} = :version AND namespace <> '{_MARK_NAMESPACE}'"
 )
 _NEWEST = text(f"{_SELECT} AND namespace = :namespace ORDER BY id DESC LIMIT 1")
 _NAMED = text(f"{_SELECT} AND namespace = :namespace AND id = :id")

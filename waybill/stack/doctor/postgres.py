@@ -11,7 +11,9 @@ from psycopg import sql
 
 from core.kit.db import APP_ROLE, SYSTEM_ROLE, normalize_url
 from core.kit.settings import Settings
+from pipelines.registry import manifests
 from waybill.stack.doctor.check import Check, fail, ok, one_line, warn
+from waybill.stack.doctor.graphs import check_graphs
 
 # RETURNING old.* and uuidv7() came with 18.
 _VERSION_MIN = 180_000
@@ -45,7 +47,7 @@ def check_postgres(settings: Settings) -> list[Check]:
             connection.execute(f"SET statement_timeout = {milliseconds}")
             checks.append(_version(connection.info.server_version, where))
             if checks[0].status == "ok":
-                for look in (_writes, _vector, _roles, _login, check_migrations, _clock, _webhooks):
+                for look in (_writes, _vector, _roles, _login, check_migrations, _clock, _webhooks, _graphs):
                     checks.append(look(connection))  # noqa: PERF401 - what was found before an error is kept
     except psycopg.Error as error:
         checks.append(fail(name, one_line(error), "grant this login what the message names, or use another"))
@@ -203,6 +205,14 @@ def _webhooks(connection: psycopg.Connection[Any]) -> Check:
         f"{waiting} deliveries to {lanes} receivers are overdue by more than a minute",
         "see that `waybill deliverer` runs; if it does: waybill webhooks deliveries --state pending",
     )
+
+
+def _graphs(connection: psycopg.Connection[Any]) -> Check:
+    try:
+        known = manifests()
+    except Exception as error:  # noqa: BLE001 - of packages and files that are not ours
+        return fail("capabilities", one_line(error), "no process starts like this: mend what the message names")
+    return check_graphs(connection, known)
 
 
 def _scripts() -> Any:
