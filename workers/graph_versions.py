@@ -31,7 +31,7 @@ def choose_runner(load: Callable[[Manifest, int], Runner], manifest: Manifest, c
     version = begun if begun is not None and begun in manifest.earlier_graphs else manifest.graph_version
     if begun is not None and not manifest.resumes(begun):
         here = ", ".join(str(known) for known in sorted({manifest.graph_version, *manifest.earlier_graphs}))
-        told = f"the job began with graph version {begun} of {manifest.id}, and this worker has {here}"
+        told = f"The job began with graph version {begun} of {manifest.id}, and this worker has {here}"
         outage = _outage(ctx, f"release with graph version {begun} of {manifest.id}")
         raise CapabilityFailure(told, code="graph_version_missing", outage=outage)
     runner = load(manifest, version)
@@ -43,7 +43,7 @@ def choose_runner(load: Callable[[Manifest, int], Runner], manifest: Manifest, c
 
 def unknown_capability(ctx: AttemptContext) -> CapabilityFailure:
     """A job of a newer release that got to a worker of an older one, in a rollout or after a rollback."""
-    told = f"this worker does not know the capability {ctx.capability}"
+    told = f"This worker does not know the capability {ctx.capability}"
     outage = _outage(ctx, f"release with the capability {ctx.capability}")
     return CapabilityFailure(told, code=Reason.CAPABILITY_UNKNOWN, outage=outage)
 
@@ -57,7 +57,7 @@ def _migrate(manifest: Manifest, runner: Runner, ctx: AttemptContext, begun: int
             raise
         _log.exception("graph_not_migrated", begun=begun, graph_version=manifest.graph_version)
         kind = type(error).__name__
-        told = f"graph version {begun} of {manifest.id} could not be migrated to {manifest.graph_version} ({kind})"
+        told = f"Graph version {begun} of {manifest.id} could not be migrated to {manifest.graph_version} ({kind})"
         outage = _outage(ctx, f"release that can resume graph version {begun} of {manifest.id}")
         raise CapabilityFailure(told, code="graph_migration_failed", outage=outage) from error
     _log.info("graph_migrated", begun=begun, graph_version=manifest.graph_version)

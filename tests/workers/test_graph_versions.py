@@ -118,7 +118,7 @@ def test_a_job_of_a_version_that_is_not_here_waits_and_says_for_what(
     with again(settings, job_id) as driven:
         failure = refused(manifest(2), driven)
     assert failure.code == "graph_version_missing"
-    assert failure.detail == f"the job began with graph version {version} of probe.versions, and this worker has 2"
+    assert failure.detail == f"The job began with graph version {version} of probe.versions, and this worker has 2"
     assert failure.outage is not None
     assert failure.outage.dependency == f"release with graph version {version} of probe.versions"
     with again(settings, job_id) as driven:

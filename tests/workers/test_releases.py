@@ -91,7 +91,7 @@ class Company:
             assert job.error is not None
             assert job.error["code"] == "graph_version_missing"
             told = (
-                f"the job began with {wanted} {job.capability}, and this worker has {here}. Waits for the release with"
+                f"The job began with {wanted} {job.capability}, and this worker has {here}. Waits for the release with"
             )
             assert job.error["message"].startswith(told)
             assert job.state is JobState.QUEUED
