@@ -1,7 +1,7 @@
 """Which version of a capability's graph an attempt runs: the one that its job began with, or that it is migrated to.
 
-A job whose version this worker has not goes back to the queue, as it does in an outage: it waits for a worker that has
-it, without spending an attempt, and is never run by another version.
+A job of a version that is not here goes back to the queue, as it does in an outage: it waits for a worker that has it,
+without spending an attempt, and is never run by another version.
 """
 
 from collections.abc import Callable

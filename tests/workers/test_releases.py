@@ -18,10 +18,10 @@ from core.jobs.states import JobState, Reason
 from core.jobs.suspension import questions
 from core.kit.settings import Settings
 from tests.factories.jobs import Tenant, final_events
-from tests.factories.processes import ROOT, Process, dispatcher, worker
+from tests.factories.processes import ROOT, Process, dispatcher, settings_of, worker
 from tests.factories.waiting import wait_until
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.heavy]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.heavy]
 GRAPH, CREW = "probe.graph", "probe.crew"
 OWN = {
     1: ["1:read", "1:act", "1:report"],
@@ -56,9 +56,9 @@ class Company:
             gate = None if ask else str(self.folder / f"{name} may go on")
             job = self.jobs[f"{name} {capability}"] = self.tenant.submit_input(capability, {"ask": ask, "gate": gate})
             if ask:
-                self.tenant.wait_for_state(job, JobState.WAITING, 120)
+                self.tenant.wait_for_state(job, JobState.WAITING, 180)
             else:
-                wait_until(partial(self.is_acting, job), timeout_seconds=120, what="the step `act`")
+                wait_until(partial(self.is_acting, job), timeout_seconds=180, what="the step `act`")
         return name
 
     def go_on(self, name: str) -> None:
@@ -95,7 +95,7 @@ class Company:
             )
             assert job.error["message"].startswith(told)
             assert job.state is JobState.QUEUED
-        wait_until(lambda: self.held(jobs) == 0, timeout_seconds=120, what="a moment at which nothing is held")
+        wait_until(lambda: self.held(jobs) == 0, timeout_seconds=180, what="a moment at which nothing is held")
 
     def put_back(self, job: UUID, wanted: str) -> JobRecord:
         """The job, at a moment at which it waits for what is wanted."""
@@ -105,13 +105,13 @@ class Company:
             seen.append(self.tenant.job(job))
             return seen[-1].reason == Reason.DEPENDENCY_UNAVAILABLE and wanted in str(seen[-1].error)
 
-        wait_until(waits, timeout_seconds=120, what=f"a job that waits for {wanted}")
+        wait_until(waits, timeout_seconds=180, what=f"a job that waits for {wanted}")
         return seen[-1]
 
     def ends(self, name: str, path: list[str], crew: list[str]) -> None:
         """Wait until both have ended, once, with these steps."""
         for job, expected in zip(self.both(name), (path, crew), strict=True):
-            [ended] = self.tenant.wait(job, timeout_seconds=120)
+            [ended] = self.tenant.wait(job, timeout_seconds=180)
             assert ended.state is JobState.SUCCEEDED, (name, ended.error)
             assert self.tenant.result(job) == {"path": expected}, name
             events = self.tenant.events(job)
@@ -128,6 +128,8 @@ class Company:
 def test_jobs_stay_on_their_graph_version_over_three_releases_and_a_rollback(
     settings: Settings, tenant: Tenant, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
+    # Long enough for what a worker imports with its first job, on a machine that does other things too.
+    settings = settings_of(settings, lease_seconds=6.0)
     company = Company(tenant, settings, tmp_path)
     with dispatcher(settings):
         with company.release(1) as first:
