@@ -306,6 +306,8 @@ FIELDS: dict[str, str] = {
 
 # How a job ended or why it waits: `reason`, and `error.code` of one that failed.
 FAILURES: dict[str, str] = {
+    "graph_migration_failed": "an earlier graph version's state could not be migrated; waits for a release that can",
+    "graph_version_missing": "it began with a graph version that the worker lacks; waits for a release that has it",
     "key_revoked": "the key that asked was revoked: nothing more is done for it",
     "price_unknown": "the model has no price, and the job is under a hard budget or a cap: `waybill prices set`",
     "not_a_member": "the member who asked was removed: nothing more is done for them",
@@ -330,7 +332,7 @@ FAILURES: dict[str, str] = {
     "cancelled_by_client": "cancelled on request, or with the job that called it",
     "capability_error": "the capability failed unexpectedly",
     "capability_failed": "the capability gave up; `message` says why",
-    "capability_unknown": "no worker knows the capability any more",
+    "capability_unknown": "no worker that runs knows the capability; the job waits for a release that does",
     "children": "waits for its child jobs",
     "context_too_long": "the model reads less than it was given",
     "deadline": "the deadline passed",

@@ -76,6 +76,9 @@ class _Noted:
     scopes: set[str]
 
 
+# Of a capability that does not say, and of checkpoints that were written before they named it.
+FIRST_GRAPH = 1
+
 # The kinds of quantity that count as what went in, and as what came out.
 _INPUT_KINDS = ("input_tokens", "cached_input_tokens", "cache_write_tokens", "embedding_tokens")
 _OUTPUT_KINDS = ("output_tokens", "reasoning_tokens")
@@ -285,7 +288,7 @@ class JobContext(Protocol):
         """A transaction as the job's tenant (row-level security applies); commits at the end of the block."""
 
     def checkpoints(self) -> "CheckpointStore":
-        """The job's durable checkpoints, fenced by the attempt."""
+        """The job's durable checkpoints, fenced by the attempt: those of the graph version that it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +329,13 @@ class Runner(Protocol):
         """Do the work. Raises `CapabilityFailure` for expected failures; any other exception is retried."""
 
 
+class Migrating(Runner, Protocol):
+    """A runner whose jobs may be carried over from an earlier graph version (`Manifest.migrations`)."""
+
+    def migrate(self, migration: Callable[..., Any], old: CheckpointStore, new: CheckpointStore) -> None:
+        """Write to `new` what `migration` makes of the state in `old`, in one write. Nothing in `old`: nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What can be asked for: published by ``GET /v1/capabilities`` and obeyed by dispatcher and workers.
@@ -334,6 +344,11 @@ class Manifest:
     that it asks for by itself, as a part of its work: a key that is narrowed to this one need not be for those.
     `reserve_usd` is set aside from every budget when a job that states no cap of its own is accepted, so that a job
     that must spend is refused before it begins; what a call needs beyond it is set aside when the call is made.
+
+    `graph_version` is named by every checkpoint, of a graph or of a crew. A job resumes on the version that it began
+    with: this one, or one of `earlier_graphs`, which maps a version to its entry point. `migrations` maps a version to
+    a function (``module:name``) that makes this version's state of that one's. A job of any other version waits for a
+    worker that has it.
     """
 
     id: str
@@ -352,11 +367,26 @@ class Manifest:
     calls: frozenset[str] = field(default_factory=frozenset)
     # Whether a job may be run a second time for nobody to see: it reads, asks nobody and changes nothing anywhere.
     shadowable: bool = False
+    graph_version: int = FIRST_GRAPH
+    earlier_graphs: Mapping[int, str] = field(default_factory=dict)
+    migrations: Mapping[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for versions that contradict each other."""
+        declared = [*self.earlier_graphs, *self.migrations]
+        if len(set(declared)) < len(declared):
+            raise ValueError(f"{self.id}: an earlier graph is either run or migrated, not both")
+        if any(not FIRST_GRAPH <= version < self.graph_version for version in declared):
+            raise ValueError(f"{self.id}: what is run or migrated is of a version below {self.graph_version}")
 
     @property
     def pool(self) -> str:
         """The folder part of the id: one Celery queue and one worker pool per folder."""
         return self.id.partition(".")[0]
+
+    def resumes(self, graph_version: int) -> bool:
+        """Whether a job that began with this graph version goes on here, as it was or migrated."""
+        return graph_version in {self.graph_version, *self.earlier_graphs, *self.migrations}
 
     def needs(self, given: Mapping[str, Any]) -> frozenset[str]:
         """The scopes that a caller must hold to ask for this with the input `given`. Raises as `read`."""
@@ -371,7 +401,19 @@ class Manifest:
         payload = self.input.model_validate(given, context=noted)
         return payload, frozenset(noted.scopes)
 
-    def load(self) -> Runner:
-        """Import the entry point and build the runner. Slow: this is where the agent frameworks are loaded."""
-        module, _, name = self.entry.partition(":")
-        return cast("Callable[[], Runner]", getattr(import_module(module), name))()
+    def load(self, graph_version: int | None = None) -> Runner:
+        """Import the entry point and build the runner. Slow: this is where the agent frameworks are loaded.
+
+        `graph_version` may be one of `earlier_graphs`; the current one by default.
+        """
+        entry = self.entry if graph_version in {None, self.graph_version} else self.earlier_graphs[graph_version]
+        return cast("Callable[[], Runner]", _named(entry))()
+
+    def load_migration(self, graph_version: int) -> Callable[..., Any]:
+        """Import the function that carries jobs over from `graph_version`, one of `migrations`."""
+        return cast("Callable[..., Any]", _named(self.migrations[graph_version]))
+
+
+def _named(entry: str) -> Any:
+    module, _, name = entry.partition(":")
+    return getattr(import_module(module), name)

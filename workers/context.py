@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from core.capability import (
+    FIRST_GRAPH,
     Answer,
     Artifact,
     CheckpointStore,
@@ -92,9 +93,7 @@ class AttemptContext:
         self._publisher = services.publisher
         self._settlements = Settlements(services.settlements)
         self._meter = Meter(job, services.database, services.prices, self._settlements, services.notes)
-        self._checkpoints = JobCheckpoints(
-            services.database, job.id, job.organization_id, job.attempt, before_saving=self.wait_settled
-        )
+        self._checkpoints = self._open_checkpoints(FIRST_GRAPH)
         self._event_id = claim.event_id
         self._event_limit = claim.event_limit
         self._previous = claim.event_id
@@ -216,12 +215,14 @@ class AttemptContext:
         approves: Literal["write", "money"] | None = None,
     ) -> Answer:
         """A person's answer, or the end of this attempt."""
+        self._checkpoints.name_version()
         return asking.ask(
             self, key, question, schema, details=details, timeout_seconds=timeout_seconds, approves=approves
         )
 
     def call_all(self, calls: Sequence[ChildCall]) -> list[ChildOutcome]:
         """How the children ended, or the end of this attempt."""
+        self._checkpoints.name_version()
         return calling.call_all(self, self._services.jobs, self._services.settings, calls)
 
     def call(
@@ -297,6 +298,30 @@ class AttemptContext:
     def checkpoints(self) -> CheckpointStore:
         """The job's durable checkpoints."""
         return self._checkpoints
+
+    def graph_begun(self) -> int | None:
+        """The graph version that the job began with, or was migrated to; None when it has kept nothing yet."""
+        return None if self.attempt == 1 else self._checkpoints.begun_with()
+
+    def use_graph(self, version: int, *, begun: int | None) -> None:
+        """Let the attempt read and write checkpoints of `version` only; `begun` is what `graph_begun` says."""
+        self._checkpoints = self._open_checkpoints(version, is_named=begun == version)
+
+    def migrate_graph(self, begun: int, migrate: Callable[[CheckpointStore, CheckpointStore], None]) -> None:
+        """Let `migrate` carry what `begun` has kept over to the version in use, which the job names from now on."""
+        migrate(self._open_checkpoints(begun), self._checkpoints)
+        self._checkpoints.name_version()
+
+    def _open_checkpoints(self, version: int, *, is_named: bool = False) -> JobCheckpoints:
+        return JobCheckpoints(
+            self._database,
+            self.job_id,
+            self.organization_id,
+            self.attempt,
+            version=version,
+            is_named=is_named,
+            before_saving=self.wait_settled,
+        )
 
     # How the attempt ends.
 

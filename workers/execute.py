@@ -29,6 +29,7 @@ from core.kit.telemetry import span
 from pipelines.registry import manifests
 from workers.alone import run_alone
 from workers.context import AttemptContext, CallerGone, WorkerStopping
+from workers.graph_versions import choose_runner, unknown_capability
 from workers.runtime import Runtime
 
 _BACKOFF_MOST_SECONDS = 60.0
@@ -155,9 +156,8 @@ def _call(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> dict[str, Any]
         raise CapabilityFailure(gone.detail, code=gone.code) from None
     manifest = manifests().get(claim.job.capability)
     if manifest is None:
-        detail = f"this worker does not know the capability {claim.job.capability}"
-        raise CapabilityFailure(detail, code=Reason.CAPABILITY_UNKNOWN, retryable=True)
-    runner = runtime.runner(manifest)
+        raise unknown_capability(ctx)
+    runner = choose_runner(runtime.runner, manifest, ctx)
     payload, needs = manifest.read(runtime.payloads.get(claim.input, claim.input_ref))
     if claim.job.parent_id is None:
         # Which capability a child has was settled when its parent started it.

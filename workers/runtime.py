@@ -33,7 +33,7 @@ class Runtime:
         self._heartbeat = Heartbeat(self.database, self.redis, settings)
         self._heartbeat.start()
         self._held: set[AttemptContext] = set()
-        self._runners: dict[str, Runner] = {}
+        self._runners: dict[tuple[str, int], Runner] = {}
         self._lock = threading.Lock()
         self._loading = threading.Lock()
 
@@ -58,12 +58,13 @@ class Runtime:
         for ctx in held:
             ctx.ask_to_stop()
 
-    def runner(self, manifest: Manifest) -> Runner:
-        """The capability's runner, loaded once per process."""
+    def runner(self, manifest: Manifest, graph_version: int) -> Runner:
+        """The capability's runner of that graph version, loaded once per process."""
+        key = (manifest.id, graph_version)
         with self._loading:
-            runner = self._runners.get(manifest.id)
+            runner = self._runners.get(key)
             if runner is None:
-                runner = self._runners[manifest.id] = manifest.load()
+                runner = self._runners[key] = manifest.load(graph_version)
             return runner
 
     def warm(self, pool: str) -> None:
@@ -74,7 +75,7 @@ class Runtime:
         for manifest in manifests().values():
             if manifest.pool == pool:
                 try:
-                    self.runner(manifest)
+                    self.runner(manifest, manifest.graph_version)
                 except Exception:  # noqa: BLE001 - the job that asks for it fails with the same error, and says so
                     _log.exception("capability_not_loaded", capability=manifest.id)
 

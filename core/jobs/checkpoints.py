@@ -1,4 +1,8 @@
-"""Durable checkpoints of a job as bytes, fenced by the attempt. What is in them is the framework's business."""
+"""Durable checkpoints of a job as bytes, fenced by the attempt. What is in them is the framework's business.
+
+Each names the version of the graph that wrote it, and an attempt sees those of its own version only: whatever the order
+in which two versions have written, no state is put together from both.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from core.capability import LeaseLost, StoredCheckpoint
+from core.capability import FIRST_GRAPH, LeaseLost, StoredCheckpoint
 from core.jobs.conditions import STATE_OF_NAMED
 from core.jobs.repository import dump
 from core.kit.db import Database
@@ -38,7 +42,27 @@ ON CONFLICT (job_id, namespace, checkpoint_id, task_id, index) DO UPDATE
 RETURNING 1
 """)
 
-_SELECT = "SELECT namespace, id, parent_id, kind, body, metadata FROM job_checkpoints WHERE job_id = :job_id"
+_VERSION_KEY = "graph_version"
+# Which version of the graph wrote a row of job_checkpoints.
+VERSION = f"coalesce(CAST(metadata ->> '{_VERSION_KEY}' AS int), {FIRST_GRAPH})"
+
+# What a job without a checkpoint has asked for is state too: the answers and children are found again by their keys.
+_MARK_NAMESPACE = "graph version"
+_MARK = text(f"""
+WITH job AS ({_OWNED}), mark AS (
+  INSERT INTO job_checkpoints (job_id, namespace, id, organization_id, kind, body, metadata)
+  SELECT :job_id, '{_MARK_NAMESPACE}', CAST(CAST(:version AS int) AS text), organization_id, 'mark', '',
+    jsonb_build_object('{_VERSION_KEY}', CAST(:version AS int))
+  FROM job ON CONFLICT DO NOTHING
+)
+SELECT 1 FROM job
+""")
+_BEGUN_WITH = text(f"SELECT max({VERSION}) FROM job_checkpoints WHERE job_id = :job_id")
+
+_SELECT = (
+    "SELECT namespace, id, parent_id, kind, body, metadata FROM job_checkpoints"
+    f" WHERE job_id = :job_id AND {VERSION} = :version AND namespace <> '{_MARK_NAMESPACE}'"
+)
 _NEWEST = text(f"{_SELECT} AND namespace = :namespace ORDER BY id DESC LIMIT 1")
 _NAMED = text(f"{_SELECT} AND namespace = :namespace AND id = :id")
 _LIST = text(
@@ -54,7 +78,7 @@ _ALL = 10_000
 
 
 class JobCheckpoints:
-    """Implements `core.capability.CheckpointStore` for one attempt."""
+    """Implements `core.capability.CheckpointStore` for one attempt and one `version` of the graph."""
 
     def __init__(
         self,
@@ -63,14 +87,29 @@ class JobCheckpoints:
         organization_id: UUID,
         attempt: int,
         *,
+        version: int = FIRST_GRAPH,
+        is_named: bool = False,
         before_saving: Callable[[], None] | None = None,
     ) -> None:
+        self.version = version
         self._database = database
         self._single = database.single_tenant(organization_id)
         self._scope = {"job_id": job_id, "attempt": attempt}
+        self._read = {"job_id": job_id, "version": version}
         self._organization_id = organization_id
         self._before_saving = before_saving
         self.written = False
+        self._is_named = is_named
+
+    def begun_with(self) -> int | None:
+        """The version that the job began with, or was migrated to; None when it has kept nothing yet."""
+        found = self._single.execute(_BEGUN_WITH, {"job_id": self._scope["job_id"]}).scalar_one_or_none()
+        return None if found is None else int(found)
+
+    def name_version(self) -> None:
+        """Let the job name this version from now on, checkpoint or none. Raises `LeaseLost`."""
+        if not self._is_named:
+            self._require(bool(self._single.execute(_MARK, {**self._scope, "version": self.version}).all()))
 
     def save(self, checkpoint: StoredCheckpoint) -> None:
         """Keep a checkpoint. Raises `LeaseLost`."""
@@ -84,7 +123,7 @@ class JobCheckpoints:
                 "parent_id": checkpoint.parent_id,
                 "kind": checkpoint.kind,
                 "body": checkpoint.body,
-                "metadata": dump(checkpoint.metadata),
+                "metadata": dump({**checkpoint.metadata, _VERSION_KEY: self.version}),
             },
         ).all()
         self._require(bool(kept))
@@ -113,14 +152,14 @@ class JobCheckpoints:
 
     def load(self, namespace: str, checkpoint_id: str | None = None) -> StoredCheckpoint | None:
         """The named checkpoint with its writes, or the newest of `namespace`."""
-        scope = {"job_id": self._scope["job_id"], "namespace": namespace, "id": checkpoint_id}
+        scope = {**self._read, "namespace": namespace, "id": checkpoint_id}
         with self._database.tenant(self._organization_id) as session:
             row = session.execute(_NAMED if checkpoint_id else _NEWEST, scope).one_or_none()
             return None if row is None else self._with_writes(session, row)
 
     def list(self, namespace: str | None, before: str | None, limit: int | None) -> Iterator[StoredCheckpoint]:
         """Checkpoints of the job, newest first."""
-        scope = {"job_id": self._scope["job_id"], "namespace": namespace, "before": before, "limit": limit or _ALL}
+        scope = {**self._read, "namespace": namespace, "before": before, "limit": limit or _ALL}
         with self._database.tenant(self._organization_id) as session:
             found = [self._with_writes(session, row) for row in session.execute(_LIST, scope).all()]
         yield from found
@@ -138,4 +177,4 @@ class JobCheckpoints:
     def _require(self, kept: bool) -> None:
         if not kept:
             raise LeaseLost
-        self.written = True
+        self.written = self._is_named = True

@@ -4,17 +4,18 @@ Nodes get the attempt's `JobContext` through LangGraph's runtime context, never 
 serves every thread of a worker.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.graph import StateGraph
+from langgraph.checkpoint.base import Checkpoint
+from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 from langsmith.run_helpers import tracing_context
 from pydantic import BaseModel
 
-from core.capability import JobContext
+from core.capability import CheckpointStore, JobContext
 from pipelines._kit.checkpoint import JobCheckpointSaver
 
 Payload = TypeVar("Payload", bound=BaseModel)
@@ -32,6 +33,22 @@ class RunContext:
 
 
 Graph = StateGraph[Any, RunContext, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """Where a job of an earlier graph version goes on in this one: as if node `after` had just left `state` behind.
+
+    `after` is `langgraph.graph.START` for a job that begins with the first node.
+    """
+
+    state: Mapping[str, Any]
+    after: str
+
+
+# From the state of an earlier version, and the nodes that finished last there: several if they ran in parallel, `START`
+# when none has finished.
+Migration = Callable[[Mapping[str, Any], Sequence[str]], Continuation]
 
 
 def new_graph(state: type[Any]) -> Graph:
@@ -81,10 +98,7 @@ class GraphRunner(Generic[Payload, Output]):
         """Run or continue the graph. What a node raises passes through unchanged, `JobInterrupted` included."""
         ctx.check()
         saver = JobCheckpointSaver(ctx.checkpoints(), is_empty=ctx.attempt == 1)
-        config: RunnableConfig = {
-            "configurable": {"thread_id": str(ctx.job_id)},
-            "recursion_limit": _STEPS_MAX,
-        }
+        config: RunnableConfig = {**_thread(str(ctx.job_id)), "recursion_limit": _STEPS_MAX}
         resumes = saver.get_tuple(config) is not None
         # Prompts and documents must not leave for a tracing service because a variable happens to be set.
         with tracing_context(enabled=False):
@@ -94,3 +108,32 @@ class GraphRunner(Generic[Payload, Output]):
                 None if resumes else dict(self._begin(payload)), config, context=RunContext(ctx), durability="sync"
             )
         return self._finish(state)
+
+    def migrate(self, migration: Migration, old: CheckpointStore, new: CheckpointStore) -> None:
+        """See `core.capability.Migrating`. What had finished of a step of parallel nodes that had not, runs again."""
+        config = _thread("migrated")
+        found = JobCheckpointSaver(old).get_tuple(config)
+        if found is None or START not in found.checkpoint["versions_seen"]:
+            return
+        state = {name: value for name, value in found.checkpoint["channel_values"].items() if not _is_internal(name)}
+        going_on = migration(state, _finished_last(found.checkpoint))
+        # Over an empty history, so that nothing that was due in the old graph is due in this one.
+        saver = JobCheckpointSaver(new, is_empty=True)
+        with tracing_context(enabled=False):
+            self._graph.copy({"checkpointer": saver}).update_state(config, dict(going_on.state), as_node=going_on.after)
+
+
+def _thread(name: str) -> RunnableConfig:
+    return {"configurable": {"thread_id": name}}
+
+
+def _is_internal(channel: str) -> bool:
+    """LangGraph's own channels are called ``__start__``, ``branch:to:node`` and the like."""
+    return channel.startswith("__") or ":" in channel
+
+
+def _finished_last(checkpoint: Checkpoint) -> list[str]:
+    """The nodes of the last finished step: what they had been triggered by is the newest that any node has seen."""
+    seen = {node: max(versions.values()) for node, versions in checkpoint["versions_seen"].items() if versions}
+    newest = max(seen.values())
+    return sorted(node for node, version in seen.items() if version == newest)

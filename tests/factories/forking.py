@@ -51,6 +51,8 @@ def _become(arguments: Sequence[str], variables: Mapping[str, str], folder: Path
         os.dup2(output.fileno(), 2)
     os.environ.clear()
     os.environ.update(variables)
+    # A fork has read it long ago.
+    sys.path[:0] = [place for place in variables.get("PYTHONPATH", "").split(os.pathsep) if place not in sys.path]
     os.chdir(folder)
     sys.argv = list(arguments)
     warnings.simplefilter("default")

@@ -11,9 +11,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from core.capability import LeaseLost
+from core.capability import LeaseLost, StoredCheckpoint
 from core.jobs import leases, queue, settling
 from core.jobs import repository as jobs
+from core.jobs.checkpoints import JobCheckpoints
 from core.jobs.records import Event, JobFilter
 from core.jobs.states import FAIL, SUCCEED, Transition
 from core.jobs.trail import actor_parameters
@@ -95,6 +96,11 @@ class Life:
         leases.beat(self.system, [(job_id, 1)], 60)
         leases.more_event_ids(single, job_id, 1)
         jobs.caller_of(single, job_id)
+        checkpoints = JobCheckpoints(self.database, job_id, tenant.principal.organization_id, 1)
+        checkpoints.name_version()
+        checkpoints.save(StoredCheckpoint("", "1", None, "json", b"{}", {}))
+        assert checkpoints.begun_with() == 1
+        assert checkpoints.load("") is not None
         call = CallIdentity(job_id, 1, 1)
         bound = Decimal("0.001")
         ledger.begin_call(single, call, bound_usd=bound, provider="local", model="m", version=None, step=None)

@@ -1,6 +1,6 @@
 import operator
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Annotated, Any, TypedDict
@@ -11,10 +11,10 @@ from langgraph.types import Send
 from langsmith import utils as langsmith_utils
 from pydantic import BaseModel
 
-from core.capability import JobCancelled, JobContext, JobSuspended, LeaseLost
+from core.capability import JobCancelled, JobContext, JobSuspended, LeaseLost, StoredCheckpoint
 from core.kit.errors import CapabilityFailure
-from pipelines._kit.graph import GraphRunner, add_step, new_graph
-from tests.factories.context import RecordingContext
+from pipelines._kit.graph import Continuation, GraphRunner, add_step, new_graph
+from tests.factories.context import Checkpoints, RecordingContext
 
 Act = Callable[[str, JobContext], None]
 
@@ -251,3 +251,114 @@ def test_nothing_is_sent_to_a_tracing_service_even_when_the_environment_asks_for
 
     assert seen == [False, False, False]
     assert knocked == []
+
+
+def other_chain(*names: str) -> GraphRunner[Asked, Said]:
+    """The next version of the chain: other nodes, which say their name with a mark."""
+    graph = new_graph(State)
+    for name in names:
+
+        def node(state: State, ctx: JobContext, name: str = name) -> Mapping[str, Any]:
+            return {"words": [f"{name}+"]}
+
+        add_step(graph, name, node)
+    for begin, end in zip([START, *names], [*names, END], strict=True):
+        graph.add_edge(begin, end)
+    return runner(graph)
+
+
+def stopped_in(machine: Callable[[Act], GraphRunner[Asked, Said]], name: str) -> RecordingContext:
+    """A job whose worker was lost while it ran that node."""
+
+    def act(node: str, _ctx: JobContext) -> None:
+        if node == name:
+            raise LeaseLost
+
+    ctx = RecordingContext()
+    with pytest.raises(LeaseLost):
+        machine(act).run(ctx, Asked(word="hello"))
+    return ctx
+
+
+@pytest.mark.parametrize(
+    ("stopped", "finished", "said"),
+    [
+        ("one", [START], ["hello", "*", "one+", "check+", "three+"]),
+        ("two", ["one"], ["hello", "one", "*", "check+", "three+"]),
+        ("three", ["two"], ["hello", "one", "two", "*", "three+"]),
+    ],
+)
+def test_a_job_is_carried_over_to_another_graph_after_the_node_that_finished_last(
+    stopped: str, finished: list[str], said: list[str]
+) -> None:
+    first = stopped_in(chain, stopped)
+    seen: list[Sequence[str]] = []
+
+    def migration(state: Mapping[str, Any], after: Sequence[str]) -> Continuation:
+        seen.append(after)
+        return Continuation({"words": [*state["words"], "*"]}, {"two": "check"}.get(after[0], after[0]))
+
+    machine, second = other_chain("one", "check", "three"), first.next_attempt()
+    second.store = Checkpoints()
+    machine.migrate(migration, first.store, second.store)
+
+    assert seen == [finished]
+    assert machine.run(second, Asked(word="never read again")).words == said
+    assert [checkpoint.parent_id for checkpoint in second.store.saved.values()].count(None) == 1
+
+
+def test_parallel_nodes_are_named_together_and_what_is_due_in_the_old_graph_is_not_run_by_a_node_of_that_name() -> None:
+    first = stopped_in(branches, "join")
+    machine, second = other_chain("join", "end"), first.next_attempt()
+    second.store = Checkpoints()
+    seen: list[Sequence[str]] = []
+
+    def migration(state: Mapping[str, Any], after: Sequence[str]) -> Continuation:
+        seen.append(after)
+        return Continuation(state, "join")
+
+    machine.migrate(migration, first.store, second.store)
+
+    assert seen == [["left", "right"]]
+    assert machine.run(second, Asked(word="hello")).words == ["hello", "left", "right", "end+"]
+
+
+def branches(act: Act) -> GraphRunner[Asked, Said]:
+    """Two nodes side by side, and one that waits for both."""
+    graph = new_graph(State)
+    for name in ("left", "right", "join"):
+
+        def node(state: State, ctx: JobContext, name: str = name) -> Mapping[str, Any]:
+            act(name, ctx)
+            return {"words": [name]}
+
+        add_step(graph, name, node)
+    graph.add_edge(START, "left")
+    graph.add_edge(START, "right")
+    graph.add_edge(["left", "right"], "join")
+    graph.add_edge("join", END)
+    return runner(graph)
+
+
+def test_what_has_not_begun_is_not_migrated_and_begins_with_the_new_graph() -> None:
+    def never(_state: Mapping[str, Any], _after: Sequence[str]) -> Continuation:
+        raise AssertionError
+
+    empty, machine, ctx = Checkpoints(), other_chain("one"), RecordingContext(attempt=2)
+    machine.migrate(never, empty, ctx.store)
+    assert machine.run(ctx, Asked(word="hello")).words == ["hello", "one+"]
+
+    # The input was stored, and the worker lost before the graph had taken it in.
+    first = RecordingContext()
+    saved = first.store.save
+
+    def save(checkpoint: StoredCheckpoint) -> None:
+        if first.store.saved:
+            raise LeaseLost
+        saved(checkpoint)
+
+    first.store.save = save  # type: ignore[method-assign]
+    with pytest.raises(LeaseLost):
+        chain(lambda _name, _ctx: None).run(first, Asked(word="hello"))
+    assert len(first.store.saved) == 1
+    machine.migrate(never, first.store, Checkpoints())

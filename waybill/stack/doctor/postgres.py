@@ -13,7 +13,9 @@ from core.kit.db import APP_ROLE, SYSTEM_ROLE, normalize_url
 from core.kit.pooling import TransactionPooler, find_transaction_pooler
 from core.kit.processes import LOGINS, ROLES_OF
 from core.kit.settings import Settings
+from pipelines.registry import manifests
 from waybill.stack.doctor.check import Check, fail, is_this_machine, ok, one_line, warn
+from waybill.stack.doctor.graphs import check_graphs
 
 # RETURNING old.* and uuidv7() came with 18.
 _VERSION_MIN = 180_000
@@ -50,7 +52,7 @@ def check_postgres(settings: Settings) -> list[Check]:
             pooler = find_transaction_pooler(address, **options)
             checks.append(check_pooler(pooler, prepares=settings.database_prepared_statements))
             if checks[0].status == "ok":
-                for look in (_writes, _vector, _roles, _login, check_migrations, _clock, _webhooks):
+                for look in (_writes, _vector, _roles, _login, check_migrations, _clock, _webhooks, _graphs):
                     with connection.transaction():
                         connection.execute(f"SET LOCAL statement_timeout = {milliseconds}")
                         checks.append(look(connection))
@@ -249,6 +251,14 @@ def _webhooks(connection: psycopg.Connection[Any]) -> Check:
         f"{waiting} deliveries to {lanes} receivers are overdue by more than a minute",
         "see that `waybill deliverer` runs; if it does: waybill webhooks deliveries --state pending",
     )
+
+
+def _graphs(connection: psycopg.Connection[Any]) -> Check:
+    try:
+        known = manifests()
+    except Exception as error:  # noqa: BLE001 - of packages and files that are not ours
+        return fail("capabilities", one_line(error), "no process starts like this: mend what the message names")
+    return check_graphs(connection, known)
 
 
 def _scripts() -> Any:
