@@ -58,6 +58,14 @@ def test_without_keep_all_of_them_stay(settings: Settings, tmp_path: Path) -> No
     assert len(names(tmp_path)) == 2
 
 
+def test_what_the_system_refuses_is_no_defect(settings: Settings, tmp_path: Path) -> None:
+    result = backup_command(settings)("backup", str(tmp_path / ("x" * 300)), "--json")
+    assert result.exit_code == 1
+    error = json.loads(result.stderr.strip().splitlines()[-1])["error"]
+    assert error["code"] == "backup_not_written"
+    assert error["message"].startswith("File name too long: ")
+
+
 def test_a_backup_that_fails_removes_none(settings: Settings, tmp_path: Path) -> None:
     made(tmp_path, "2026-01-01T031500Z", "2026-01-02T031500Z")
     before = names(tmp_path)
