@@ -20,6 +20,7 @@ class Process(StrEnum):
     DISPATCHER = "dispatcher"
     DELIVERER = "deliverer"
     FLOWER = "flower"
+    BACKUP = "backup"
 
     @property
     def login(self) -> str | None:
@@ -35,9 +36,11 @@ SECRETS: Mapping[Process, frozenset[str]] = {
     Process.DISPATCHER: _STORES | {"signing_key"},
     Process.DELIVERER: frozenset(("database_url", "secret_key", "secret_keys_retired")),
     Process.FLOWER: frozenset(("redis_url", "flower_password")),
+    # It names the secret keys in the backup, and proves that they open what is sealed.
+    Process.BACKUP: frozenset(("database_url", "azure_storage_connection_string", "secret_key", "secret_keys_retired")),
 }
 BACKUP_LOGIN = "waybill_backup"
-LOGINS = (*(process.login for process in Process if process.login), "waybill_scaler", BACKUP_LOGIN)
+LOGINS = (*(process.login for process in Process if process.login), "waybill_scaler")
 # A server without a backup of Waybill's own has no use for a password of this one.
 OPTIONAL_LOGINS = frozenset((BACKUP_LOGIN,))
 # What each of them may become.

@@ -31,6 +31,11 @@ storage = {
   audit_locked         = false
 }
 
+backups = {
+  replication = "LRS"
+  size_gb     = 100
+}
+
 log_retention_days     = 30
 log_daily_quota_gb     = 5
 waf_mode               = "Detection"

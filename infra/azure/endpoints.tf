@@ -17,6 +17,11 @@ locals {
       subresource = "blob"
       zone        = "privatelink.blob.core.windows.net"
     }
+    file = {
+      resource_id = azurerm_storage_account.backups.id
+      subresource = "file"
+      zone        = "privatelink.file.core.windows.net"
+    }
     vault = {
       resource_id = azurerm_key_vault.main.id
       subresource = "vault"

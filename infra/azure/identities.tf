@@ -3,23 +3,23 @@
 
 locals {
   # Those that have a login of the database of their own; the migrations give them their passwords.
-  logins = ["api", "dispatcher", "deliverer", "worker", "scaler"]
+  logins = ["api", "dispatcher", "deliverer", "worker", "scaler", "backup"]
 
   processes = {
     api = {
-      accounts = ["waybill:waybill-api"]
+      accounts = ["waybill:waybill-api", "waybill:waybill-restore"] # a restore writes blobs, too
       secrets  = ["waybill-api-database-url", "waybill-redis-url", "waybill-secret-key", "waybill-signing-key"]
-      blobs    = true
+      blobs    = "Contributor"
     }
     dispatcher = {
       accounts = ["waybill:waybill-dispatcher"]
       secrets  = ["waybill-dispatcher-database-url", "waybill-redis-url", "waybill-signing-key"]
-      blobs    = true
+      blobs    = "Contributor"
     }
     deliverer = {
       accounts = ["waybill:waybill-deliverer"]
       secrets  = ["waybill-deliverer-database-url", "waybill-secret-key"]
-      blobs    = false
+      blobs    = null
     }
     worker = {
       accounts = concat(
@@ -27,22 +27,27 @@ locals {
         [for pool in var.pools : "waybill:waybill-worker-${replace(pool, "_", "-")}"]
       )
       secrets = concat(["waybill-worker-database-url", "waybill-redis-url"], tolist(var.worker_secrets))
-      blobs   = true
+      blobs   = "Contributor"
     }
     flower = {
       accounts = ["waybill:waybill-flower"]
       secrets  = ["waybill-redis-url", "waybill-flower-password"]
-      blobs    = false
+      blobs    = null
     }
     migrate = {
       accounts = ["waybill:waybill-migrate"]
       secrets  = concat(["waybill-migrate-database-url"], [for login in local.logins : "waybill-${login}-password"])
-      blobs    = false
+      blobs    = null
     }
     scaler = {
       accounts = ["kube-system:keda-operator"]
       secrets  = ["waybill-scaler-database-url"]
-      blobs    = false
+      blobs    = null
+    }
+    backup = {
+      accounts = ["waybill:waybill-backup"]
+      secrets  = ["waybill-backup-database-url", "waybill-secret-key"]
+      blobs    = "Reader"
     }
   }
 
@@ -88,10 +93,10 @@ resource "azurerm_role_assignment" "secret" {
 }
 
 resource "azurerm_role_assignment" "blobs" {
-  for_each = { for process, each in local.processes : process => each if each.blobs }
+  for_each = { for process, each in local.processes : process => each.blobs if each.blobs != null }
 
   scope                = azurerm_storage_container.artifacts.id
-  role_definition_name = "Storage Blob Data Contributor"
+  role_definition_name = "Storage Blob Data ${each.value}"
   principal_id         = azurerm_user_assigned_identity.process[each.key].principal_id
   principal_type       = "ServicePrincipal"
 }

@@ -69,7 +69,7 @@ resource "azurerm_network_security_group" "endpoints" {
     source_address_prefix      = local.subnets.nodes
     source_port_range          = "*"
     destination_address_prefix = local.subnets.endpoints
-    destination_port_ranges    = ["443", "5432", "6432", "10000"]
+    destination_port_ranges    = ["443", "2049", "5432", "6432", "10000"]
   }
 
   security_rule {

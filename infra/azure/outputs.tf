@@ -27,6 +27,7 @@ output "helm_values" {
         tenantId = data.azurerm_client_config.current.tenant_id
       }
     }
+    backup           = { enabled = true, claim = "waybill-backups" }
     workloadIdentity = { enabled = true, clientIds = local.client_ids }
     pools = {
       for pool in var.spot_pools : pool => {
@@ -68,6 +69,17 @@ output "gateway_manifest" {
     load_balancer_id = azurerm_application_load_balancer.main.id
     frontend         = azurerm_application_load_balancer_frontend.main.name
     firewall_id      = azurerm_web_application_firewall_policy.main.id
+  })
+}
+
+# terraform output -raw backups_manifest | kubectl apply -f -
+output "backups_manifest" {
+  description = "The claim that backups are written to, on the share that is kept for them."
+  value = templatefile("${path.module}/templates/backups.yaml.tftpl", {
+    resource_group = azurerm_resource_group.main.name
+    account        = azurerm_storage_account.backups.name
+    share          = azurerm_storage_share.backups.name
+    size_gb        = azurerm_storage_share.backups.quota
   })
 }
 

@@ -32,6 +32,11 @@ storage = {
   audit_locked         = false
 }
 
+backups = {
+  replication = "ZRS"
+  size_gb     = 512
+}
+
 log_retention_days     = 90
 log_daily_quota_gb     = -1
 waf_mode               = "Prevention"

@@ -131,6 +131,11 @@ variable "storage" {
   type        = object({ replication = string, audit_retention_days = number, audit_locked = bool })
 }
 
+variable "backups" {
+  description = "The share of backups: LRS or ZRS (there is no other for NFS), and its size, which is paid for whether used or not."
+  type        = object({ replication = string, size_gb = number })
+}
+
 variable "log_retention_days" {
   description = "How long Log Analytics keeps logs."
   type        = number

@@ -21,7 +21,7 @@ keep() { # NAME: keeps what comes on standard input, unless there is a secret of
 password() { head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
 
 password | keep waybill_scaler.password
-for process in migrate api worker dispatcher deliverer; do
+for process in migrate api worker dispatcher deliverer backup; do
   password | keep "waybill_$process.password"
   echo "postgresql://waybill_$process:$(cat "waybill_$process.password")@postgres:5432/waybill" |
     keep "database_url_$process"

@@ -77,9 +77,18 @@ def test_a_process_holds_its_own_secrets_and_no_others(name: str) -> None:
 
 def test_each_secret_is_needed_and_the_owners_only_to_migrate() -> None:
     holders = {name: {service for service in SERVICES if name in _secrets(service)} for name in COMPOSE["secrets"]}
-    assert holders["database_url_migrate"] == {"migrate"}
+    # A restore makes the tables again.
+    assert holders["database_url_migrate"] == {"migrate", "restore"}
     assert holders["waybill_migrate.password"] == {"postgres"}
     assert not [name for name, services in holders.items() if not services]
+
+
+def test_a_backup_and_a_restore_run_when_they_are_asked_for_and_once() -> None:
+    by_profile = {name for name, service in SERVICES.items() if service.get("profiles") == ["backup"]}
+    assert by_profile == {"backup", "restore"}
+    assert all(SERVICES[name]["restart"] == "no" for name in by_profile)
+    backup, restore = SERVICES["backup"]["volumes"], SERVICES["restore"]["volumes"]
+    assert restore == [f"{each}:ro" for each in backup]
 
 
 def test_the_script_makes_every_secret_once(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ _AGENTS = {
 }
 _ABSENT = {
     "api": _AGENTS,
+    "backup": _AGENTS | {"fastapi"},
     "dispatcher": _AGENTS - {"celery", "kombu"} | {"fastapi"},
     "models": {"crewai", "langgraph", "rapidocr", "fastapi", "trafilatura"},
     "knowledge": {"crewai", "rapidocr", "fastapi", "mcp"},
@@ -38,9 +39,9 @@ def _pins(path: str) -> dict[str, str]:
     return dict(_PIN.findall((ROOT / path).read_text(encoding="utf-8")))
 
 
-def test_there_is_a_lock_for_the_api_the_dispatcher_and_every_pool() -> None:
+def test_there_is_a_lock_for_every_image() -> None:
     assert {path.stem for path in _FOLDER.glob("*.lock")} == set(_ABSENT)
-    assert set(_ABSENT) == {"api", "dispatcher", *(manifest.pool for manifest in CAPABILITIES)}
+    assert set(_ABSENT) == {"api", "backup", "dispatcher", *(manifest.pool for manifest in CAPABILITIES)}
 
 
 @pytest.mark.parametrize("image", sorted(_ABSENT))

@@ -35,10 +35,9 @@ def terraform_values(root: Path) -> list[str]:
     for environment in ENVIRONMENTS:
         outputs, errors = _outputs(root, environment)
         problems += [f"{environment}.tfvars: {line}" for line in errors]
-        manifests = list(yaml.safe_load_all(outputs.get("gateway_manifest", "")))
-        problems += [
-            f"gateway_manifest: no object: {each}" for each in manifests if not {"kind", "metadata"} <= set(each)
-        ]
+        for name in ("gateway_manifest", "backups_manifest"):
+            manifests = list(yaml.safe_load_all(outputs.get(name, "")))
+            problems += [f"{name}: no object: {each}" for each in manifests if not {"kind", "metadata"} <= set(each)]
     return problems
 
 

@@ -43,8 +43,9 @@ def named(manifests: Sequence[Manifest], kind: str, name: str) -> Manifest:
 
 
 def workloads(manifests: Sequence[Manifest]) -> dict[str, Manifest]:
-    """Deployments and Jobs by the name of their process."""
-    found = of_kind(manifests, "Deployment", "Job")
+    """Deployments and Jobs, also those that a CronJob makes, by the name of their process."""
+    found = list(of_kind(manifests, "Deployment", "Job"))
+    found += [{**each["spec"]["jobTemplate"], "kind": "Job"} for each in of_kind(manifests, "CronJob")]
     return {each["spec"]["template"]["metadata"]["labels"]["waybill.io/process"]: each for each in found}
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
 import yaml
 
 from core.kit.settings import Settings
@@ -23,6 +24,7 @@ from tests.chart.rendering import (
     selects,
     workloads,
 )
+from waybill.cli.main import app
 
 _BY_NAME = {path.name.removesuffix("-values.yaml"): path for path in VALUES}
 _DNS, _POSTGRES, _REDIS, _HTTPS, _OTLP = 53, 5432, 10000, 443, 4318
@@ -34,6 +36,7 @@ _ARROWS = {
     "worker": {_DNS, _POSTGRES, _REDIS, _HTTPS, _OTLP},
     "flower": {_DNS, _REDIS},
     "migrate": {_DNS, _POSTGRES},
+    "backup": {_DNS, _POSTGRES, _HTTPS},
 }
 
 
@@ -93,14 +96,14 @@ def test_every_pod_is_under_a_denial_and_under_its_arrows(values: Path) -> None:
 
 def test_the_arrows_are_those_of_the_design() -> None:
     collector = "networkPolicy.egress.telemetry.to[0].namespaceSelector.matchLabels.name=monitoring"
-    manifests = render(_BY_NAME["canary"], "--set", collector)
+    manifests = render(_BY_NAME["canary"], "--set", collector, "--set", "backup.enabled=true")
     for workload in workloads(manifests).values():
         egress = [rule for each in _policies_of(manifests, workload) for rule in each["spec"].get("egress") or []]
         assert _ports(egress) == _ARROWS[component(workload)]
 
 
 def test_only_named_callers_come_in() -> None:
-    manifests = render(_BY_NAME["existing-secrets"])
+    manifests = render(_BY_NAME["existing-secrets"], "--set", "backup.enabled=true")
     callers = {
         "api": {("istio-ingress", 8080), ("monitoring", 8080)},
         "dispatcher": {("monitoring", 9100)},
@@ -108,6 +111,7 @@ def test_only_named_callers_come_in() -> None:
         "worker": {("monitoring", 9100)},
         "flower": {("operators", 5555)},
         "migrate": set(),
+        "backup": set(),
     }
     for workload in workloads(manifests).values():
         rules = [rule for each in _policies_of(manifests, workload) for rule in each["spec"].get("ingress") or []]
@@ -222,6 +226,35 @@ def test_migrations_come_before_everything_and_bring_what_they_need(values: Path
     # Of a first installation nothing else is there yet.
     assert "envFrom" not in container(migrate)
     assert "priorityClassName" not in pod(migrate)
+
+
+def test_backups_are_taken_one_at_a_time_onto_a_volume_that_outlives_the_release() -> None:
+    for name, claim in (("production", "waybill-backups"), ("minimal", "waybill-backups")):
+        manifests = render(_BY_NAME[name])
+        schedule = named(manifests, "CronJob", "waybill-backup")["spec"]
+        assert schedule["concurrencyPolicy"] == "Forbid"
+        assert schedule["timeZone"] == "Etc/UTC"
+        backup = workloads(manifests)["backup"]
+        mounts = {each["name"]: each["mountPath"] for each in container(backup)["volumeMounts"]}
+        volumes = {each["name"]: each for each in pod(backup)["volumes"]}
+        assert volumes["backups"]["persistentVolumeClaim"] == {"claimName": claim}
+        assert container(backup)["args"][:3] == ["backup", "--into", mounts["backups"]]
+        made = list(of_kind(manifests, "PersistentVolumeClaim"))
+        assert [each["metadata"]["name"] for each in made] == ([claim] if name == "minimal" else [])
+        assert all(each["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep" for each in made)
+
+
+def test_the_arguments_of_a_backup_are_those_of_the_command_line() -> None:
+    for name, kept in (("production", "30"), ("minimal", None)):
+        arguments = container(workloads(render(_BY_NAME[name]))["backup"])["args"]
+        backup = typer.main.get_command(app).commands[arguments[0]]  # type: ignore[attr-defined]
+        parameters = backup.make_context("backup", arguments[1:]).params
+        assert (str(parameters["into"]), parameters["keep"]) == ("/backups", kept and int(kept))
+
+
+def test_without_backups_nothing_of_them_is_there() -> None:
+    manifests = render(_BY_NAME["dev"])
+    assert not [each["metadata"]["name"] for each in manifests if "backup" in each["metadata"]["name"]]
 
 
 def test_the_route_publishes_what_asks_for_a_key_and_cuts_no_stream() -> None:

@@ -30,6 +30,7 @@ from waybill.stack.plan import variable_of
 _OPTIONAL = {"azure_storage_connection_string", "secret_keys_retired", "model_api_key", "web_search_key"}
 _SECRETS = {process.value: {variable_of(name) for name in SECRETS[process] - _OPTIONAL} for process in Process}
 _SECRETS["migrate"] = {"DATABASE_URL", *(f"{login}.password" for login in LOGINS if login not in OPTIONAL_LOGINS)}
+_OPTIONAL_PASSWORDS = {f"{login}.password" for login in OPTIONAL_LOGINS}
 _STORAGE = "AZURE_STORAGE_CONNECTION_STRING"
 # Read by the command line itself, in waybill/cli/roles.py.
 _OPTIONS = {"WAYBILL_POOL", "WAYBILL_FLOWER_HOST"}
@@ -154,8 +155,10 @@ def test_a_process_gets_the_secrets_it_needs_and_no_others(values: Path) -> None
         if kind == "worker":
             # A provider's or a service's key is a worker's business; the two that prove and admit are not.
             assert not more & {"WAYBILL_SECRET_KEY", "WAYBILL_SIGNING_KEY", "WAYBILL_FLOWER_PASSWORD"}
+        elif kind == "migrate":
+            assert more == (_OPTIONAL_PASSWORDS if "backup" in workloads(manifests) else set())
         else:
-            assert more <= ({_STORAGE} if kind in {"api", "dispatcher"} else set())
+            assert more <= ({_STORAGE} if kind in {"api", "dispatcher", "backup"} else set())
 
 
 def test_no_two_kinds_of_process_share_a_login_of_the_database(values: Path) -> None:
@@ -176,7 +179,7 @@ def test_every_variable_and_secret_is_a_setting_or_a_named_credential(values: Pa
     for workload in workloads(manifests).values():
         variables = {name for name in environment(manifests, workload) if not name.startswith("OTEL_")}
         assert variables <= known | _OPTIONS
-        assert set(secret_files(manifests, workload)) <= known | credentials | _SECRETS["migrate"]
+        assert set(secret_files(manifests, workload)) <= known | credentials | _SECRETS["migrate"] | _OPTIONAL_PASSWORDS
 
 
 def test_a_process_reads_its_settings_and_files(values: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

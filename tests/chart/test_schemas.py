@@ -30,6 +30,7 @@ def _validate(manifests: list[Manifest], version: str, folder: Path) -> subproce
 def test_the_native_ones_are_as_kubernetes_says(values: Path, version: str, tmp_path: Path) -> None:
     native = [each for each in render(values) if not _is_custom(each)]
     assert {each["kind"] for each in native} >= {"Deployment", "Job", "NetworkPolicy", "PodDisruptionBudget"}
+    assert {"CronJob", "PersistentVolumeClaim"} <= {each["kind"] for path in VALUES for each in render(path)}
     done = _validate(native, version, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 

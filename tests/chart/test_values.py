@@ -39,12 +39,23 @@ def test_every_manifest_has_a_name_of_its_own(values: Path) -> None:
         ("networkPolicy.egress.redis.ports={}", "/networkPolicy/egress/redis/ports"),
         ("route.enabled=true", "/route"),
         ("mesh.mode=linkerd", "/mesh/mode"),
+        ("backup.schedule=nightly", "/backup/schedule"),
+        ("backup.keep=-1", "/backup/keep"),
+        ("backup.storage.size=", "/backup/storage/size"),
     ],
 )
 def test_a_wrong_value_is_refused_and_named(argument: str, complaint: str) -> None:
     done = template(_MINIMAL, "--set", argument)
     assert done.returncode != 0
     assert complaint in done.stderr
+
+
+def test_a_backup_without_an_identity_is_refused_where_the_others_have_one() -> None:
+    identities = next(path for path in VALUES if path.name == "dev-values.yaml")
+    done = template(identities, "--set", "backup.enabled=true")
+    assert done.returncode != 0
+    assert "missing property 'backup'" in done.stderr
+    assert template(_MINIMAL, "--set", "backup.enabled=true").returncode == 0
 
 
 def test_what_could_not_be_reached_is_refused() -> None:

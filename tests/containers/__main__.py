@@ -1,7 +1,8 @@
 """``python -m tests.containers``: compose.yaml under podman, on a real network, from the Dockerfiles as they are.
 
 Builds the images, brings everything up, sends `waybill smoke` through the proxy, looks at what each container may see
-and do, provokes failures while jobs run, and takes everything down, also when it is interrupted. Needs root and podman.
+and do, restores a backup into a second project, provokes failures while jobs run, and takes everything down, also when
+it is interrupted. Needs root and podman.
 ``BUILD_OPTIONS`` are options of `podman build` for what this machine needs to reach the package registries.
 ``--no-build`` takes the images that are there, ``--keep`` leaves everything running, words select strikes by name.
 """
@@ -17,19 +18,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
-import httpx
 from rich.console import Console
 
-from tests.containers import images, isolation, observation
-from tests.containers.engine import EngineFailed, Project, podman
+from tests.containers import backups, images, isolation, observation
+from tests.containers.engine import EngineFailed, Project, podman, wait_until_ready
 from tests.containers.strikes import STRIKES, Work, provoke
 from tests.factories.processes import ROOT
-from tests.factories.waiting import wait_until
 from waybill.client import ClientError, WaitTimedOut, WaybillClient
 from waybill.stack.postgres import free_port
 
 _PROJECT = "waybill-test"
-_READY_SECONDS = 180.0
 _SMOKE_SECONDS = 900.0
 # A client that waits out the restart of what answers it.
 _ATTEMPTS = 10
@@ -84,6 +82,7 @@ def _look(run: Run, project: Project, url: str, words: Sequence[str]) -> None:
         ("no way around the proxy", isolation.open_ways),
     ):
         run.step(name, lambda check=check: _none(check(project)))  # type: ignore[misc]
+    run.step("backup and restore", lambda: backups.back_up_and_restore(project, url, key))
     run.step("rules", lambda: observation.check_files(project))
     prometheus = f"http://{project.variables['WAYBILL_PUBLISH_PROMETHEUS']}"
     run.step("metrics", lambda: observation.check_targets(prometheus))
@@ -117,6 +116,7 @@ def _running(is_kept: bool) -> Iterator[tuple[Project, str]]:
         "WAYBILL_PUBLISH_FLOWER": f"127.0.0.1:{free_port()}",
         "WAYBILL_PUBLISH_PROMETHEUS": f"127.0.0.1:{free_port()}",
         "WAYBILL_WEBHOOK_ALLOWED_NETWORKS": _NETWORKS,
+        "WAYBILL_BACKUPS": str(backups.make_folder(folder / "backups")),
     }
     project = Project(_PROJECT, folder / "secrets", variables)
     subprocess.run([ROOT / "infra" / "compose" / "make-secrets.sh", project.secrets], check=True, capture_output=True)
@@ -133,18 +133,8 @@ def _running(is_kept: bool) -> Iterator[tuple[Project, str]]:
 
 def _up(project: Project, url: str) -> str:
     project.compose("up", "--detach", "--no-build")
-    seconds = wait_until(
-        lambda: _is_ready(url), timeout_seconds=_READY_SECONDS, what="the API to be ready", pause_seconds=0.5
-    )
+    seconds = wait_until_ready(url)
     return f"{len(project.containers())} containers; ready through the proxy {seconds:.1f} s after they were started"
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        answer = httpx.get(f"{url}/readyz", timeout=5)
-        return answer.status_code == 200 and answer.json()["status"] == "ready"
-    except (httpx.HTTPError, ValueError):
-        return False
 
 
 def _smoke(project: Project, url: str, key: str, console: Console) -> str:

@@ -7,10 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+
 from tests.factories.processes import ROOT
+from tests.factories.waiting import wait_until
 
 _COMPOSE = "podman-compose==1.6.0"
 _MINUTES = 60
+_READY_SECONDS = 180.0
 _PODMAN = str(Path(__file__).with_name("podman.sh"))
 
 
@@ -36,11 +40,11 @@ class Project:
     secrets: Path
     variables: Mapping[str, str] = field(default_factory=dict)
 
-    def compose(self, *arguments: str, timeout_seconds: float = 5 * _MINUTES) -> str:
+    def compose(self, *arguments: str, profile: str = "observe", timeout_seconds: float = 5 * _MINUTES) -> str:
         """What `podman-compose` prints. Raises `EngineFailed`."""
         uv = Path(sys.executable).with_name("uv")
         command = [str(uv), "tool", "run", "--quiet", "--from", _COMPOSE, "podman-compose"]
-        options = ["--project-name", self.name, "--profile", "observe", "--podman-path", _PODMAN]
+        options = ["--project-name", self.name, "--profile", profile, "--podman-path", _PODMAN]
         environment = {**self.variables, "WAYBILL_SECRETS": str(self.secrets)}
         return _run([*command, *options, *arguments], environment=environment, timeout_seconds=timeout_seconds)
 
@@ -84,6 +88,21 @@ class Project:
             text=True,
         )
         return done.stdout
+
+
+def wait_until_ready(url: str) -> float:
+    """Wait until the API answers at `url`, the proxy's; returns the seconds that it took. Raises AssertionError."""
+    return wait_until(
+        lambda: _is_ready(url), timeout_seconds=_READY_SECONDS, what="the API to be ready", pause_seconds=0.5
+    )
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        answer = httpx.get(f"{url}/readyz", timeout=5)
+        return answer.status_code == 200 and answer.json()["status"] == "ready"
+    except (httpx.HTTPError, ValueError):
+        return False
 
 
 def _run(command: Sequence[str], *, environment: Mapping[str, str] | None = None, timeout_seconds: float) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 from tests.containers.engine import EngineFailed, image_exists, podman
 from tests.factories.processes import ROOT
 
-PRODUCT = ("api", "dispatcher", "knowledge", "customer_operations", "models", "multimodal", "research")
+PRODUCT = ("api", "backup", "dispatcher", "knowledge", "customer_operations", "models", "multimodal", "research")
 PYTHON = "docker.io/library/python:3.13-slim-trixie"
 _STAND_INS = {
     "docker.io/pgvector/pgvector:pg18": "postgres",
@@ -25,8 +25,8 @@ _PULL_SECONDS = 300.0
 
 
 def name_of(image: str) -> str:
-    """What the image is called: of the API, or of the workers of a pool, or of the dispatcher beside them."""
-    return "waybill-api" if image == "api" else f"waybill-worker-{image}"
+    """What the image is called: of the API, of backups, of the workers of a pool, or of the dispatcher beside them."""
+    return f"waybill-{image}" if image in {"api", "backup"} else f"waybill-worker-{image}"
 
 
 def prepare(console: Console, build_options: str) -> None:

@@ -45,7 +45,7 @@ def back_up(
     assert settings.database_url is not None
     url = normalize_url(settings.database_url.get_secret_value())
     blobs = open_blob_store(settings)
-    with _unfinished(destination) as folder:
+    with _refusing_what_the_system_refuses(), _unfinished(destination) as folder:
         with snapshot.take(url) as moment, tempfile.TemporaryFile("w+", encoding="utf-8") as spool:
             revision = moment.require_readable()
             secret_keys = keys.secret_keys(moment.connection, settings)
@@ -80,6 +80,23 @@ def back_up(
         )
         manifest.write(folder, made)
     return made
+
+
+@contextmanager
+def _refusing_what_the_system_refuses() -> Iterator[None]:
+    """A full or protected disk is no defect: `CliError` with the system's own words."""
+    try:
+        yield
+    except (ConnectionError, TimeoutError):
+        raise
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        raise CliError(
+            f"{error.strerror}{where}. No backup was made",
+            remedy="make room, or give this user the right to write there",
+            code="backup_not_written",
+            exit_code=Exit.FAILED,
+        ) from error
 
 
 @contextmanager

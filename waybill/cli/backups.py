@@ -40,8 +40,21 @@ def register(app: typer.Typer) -> None:
 
 def backup(
     destination: Annotated[
-        Path, typer.Argument(metavar="DESTINATION", help="A folder that is not there yet.", show_default=False)
-    ],
+        Path | None, typer.Argument(metavar="DESTINATION", help="A folder that is not there yet.", show_default=False)
+    ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            "--into",
+            metavar="FOLDER",
+            file_okay=False,
+            help="In place of DESTINATION: a folder of backups, in which this one is named after its moment.",
+        ),
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option("--keep", min=1, help="With --into: remove all but this many of the newest backups afterwards."),
+    ] = None,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Back up although the blob store lacks blobs that rows name.")
     ] = False,
@@ -53,26 +66,45 @@ def backup(
     Connect as waybill_backup, which reads everything and changes nothing. The keys that the backup needs are named in
     it and never written to it: keep them elsewhere.
     """
+    if (destination is None) == (into is None):
+        raise typer.BadParameter("name either a folder that is not there yet, or --into", param_hint="DESTINATION")
+    if keep is not None and into is None:
+        raise typer.BadParameter("older backups are looked for in the folder of --into", param_hint="--keep")
     output, began = Output(as_json=as_json), monotonic()
     with _ending_on_termination(), _installation() as settings:
+        from core.kit.clock import utc_now
+        from core.kit.startup import wait_for_postgres
+        from waybill.backup import series
         from waybill.backup.backup import back_up
 
+        folder = destination or series.member(into or Path(), utc_now())
         if settings.database_url is None:
             raise CliError(
                 "DATABASE_URL is not set and no embedded stack is running",
                 remedy="`waybill up`, or set DATABASE_URL to the address of waybill_backup",
                 code="database_not_configured",
             )
-        made = back_up(settings, destination, programs=programs, allow_missing=allow_missing, progress=output.note)
-    seconds = monotonic() - began
+        wait_for_postgres(settings)
+        made = back_up(settings, folder, programs=programs, allow_missing=allow_missing, progress=output.note)
+        seconds = monotonic() - began
+        removed = series.thin(into, keep) if into and keep else []
     if as_json:
-        output.document({"backup": str(destination), "seconds": round(seconds, 1), **made.model_dump(mode="json")})
+        output.document(
+            {
+                "backup": str(folder),
+                "seconds": round(seconds, 1),
+                "removed": removed,
+                **made.model_dump(mode="json"),
+            }
+        )
         return
     size = sum(part.size_bytes for part in made.parts.values()) + made.blobs.size_bytes
     output.show(
-        f"{destination}: {sum(made.rows.values())} rows, {made.blobs.count} blobs, {size / _MEBIBYTE:.1f} MiB"
+        f"{folder}: {sum(made.rows.values())} rows, {made.blobs.count} blobs, {size / _MEBIBYTE:.1f} MiB"
         f" of {made.taken_at:%Y-%m-%d %H:%M:%S %Z}, in {seconds:.1f} s"
     )
+    if removed:
+        output.show(f"removed {', '.join(removed)}")
     if made.blobs.missing:
         output.note(f"{len(made.blobs.missing)} blobs are missing; manifest.json lists them", style="yellow")
 
@@ -94,9 +126,11 @@ def restore(
     """
     output, began = Output(as_json=as_json), monotonic()
     with _ending_on_termination(), _installation() as settings:
+        from core.kit.startup import wait_for_postgres
         from waybill.backup.restore import restore as restore_into
 
         with _database(settings) as complete:
+            wait_for_postgres(complete)
             restored = restore_into(complete, source, programs=programs, progress=output.note)
     seconds = monotonic() - began
     if as_json:

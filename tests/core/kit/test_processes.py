@@ -11,7 +11,7 @@ from tests.factories.services import PASSWORDS
 # Passwords are the whole server's: nobody may log in while one is another.
 pytestmark = pytest.mark.xdist_group("logins")
 
-PROCESSES = [process for process in Process if process.login is not None]
+PROCESSES = [process for process in Process if process.login not in {None, BACKUP_LOGIN}]
 Connection = psycopg.Connection[tuple[object, ...]]
 
 

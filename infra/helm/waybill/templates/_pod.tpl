@@ -2,8 +2,10 @@
 {{- define "waybill.podTemplate" -}}
 {{- $root := .root -}}
 {{- $process := .process -}}
-{{- $isJob := eq $process.kind "migrate" -}}
-{{- $hasFiles := and (include "waybill.hasFiles" $root) (not $isJob) -}}
+{{- $isJob := has $process.kind (list "migrate" "backup") -}}
+{{- $isFirst := eq $process.kind "migrate" -}}
+{{- $hasFiles := and (include "waybill.hasFiles" $root) (not $isFirst) -}}
+{{- $hasBlobs := and $root.Values.blob.claim (has $process.kind (list "api" "dispatcher" "worker" "backup")) -}}
 metadata:
   labels:
     {{- include "waybill.podLabels" . | nindent 4 }}
@@ -72,7 +74,7 @@ spec:
         allowPrivilegeEscalation: false
         readOnlyRootFilesystem: true
         capabilities: {drop: [ALL]}
-      {{- if not $isJob }}
+      {{- if not $isFirst }}
       envFrom:
         - configMapRef: {name: {{ include "waybill.fullname" $root }}-settings}
       {{- end }}
@@ -116,8 +118,11 @@ spec:
         {{- if $hasFiles }}
         - {name: files, mountPath: /etc/waybill, readOnly: true}
         {{- end }}
-        {{- if and $root.Values.blob.claim (has $process.kind (list "api" "dispatcher" "worker")) }}
-        - {name: blobs, mountPath: /var/lib/waybill-blobs}
+        {{- if $hasBlobs }}
+        - {name: blobs, mountPath: /var/lib/waybill-blobs, readOnly: {{ eq $process.kind "backup" }}}
+        {{- end }}
+        {{- if eq $process.kind "backup" }}
+        - {name: backups, mountPath: /backups}
         {{- end }}
   volumes:
     - {name: home, emptyDir: {sizeLimit: 2Gi}}
@@ -126,8 +131,12 @@ spec:
     {{- if $hasFiles }}
     - {name: files, configMap: {name: {{ include "waybill.fullname" $root }}-files}}
     {{- end }}
-    {{- if and $root.Values.blob.claim (has $process.kind (list "api" "dispatcher" "worker")) }}
+    {{- if $hasBlobs }}
     - {name: blobs, persistentVolumeClaim: {claimName: {{ $root.Values.blob.claim }}}}
+    {{- end }}
+    {{- if eq $process.kind "backup" }}
+    - name: backups
+      persistentVolumeClaim: {claimName: {{ $root.Values.backup.claim | default (printf "%s-backups" (include "waybill.fullname" $root)) }}}
     {{- end }}
 {{- end }}
 

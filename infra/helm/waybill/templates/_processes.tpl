@@ -117,5 +117,19 @@ priority: ""
 options: {{ omit .Values.migrate "timeoutSeconds" | toJson }}
 account: migrate
 clientId: {{ (ternary .Values.workloadIdentity.clientIds dict .Values.workloadIdentity.enabled).migrate | quote }}
-secrets: {{ .Values.secrets.processes.migrate | toJson }}
+{{- $secrets := .Values.secrets.processes.migrate }}
+secrets: {{ ternary $secrets (omit $secrets "waybill_backup.password") .Values.backup.enabled | toJson }}
+{{- end }}
+
+{{/* The backup: a Job now and then. */}}
+{{- define "waybill.backup" }}
+kind: backup
+image: waybill-backup
+args: {{ concat (list "backup" "--into" "/backups") (ternary (list "--keep" (toString .Values.backup.keep)) list (gt (int .Values.backup.keep) 0)) | toJson }}
+graceSeconds: 30
+priority: ""
+options: {{ pick .Values.backup "resources" "nodeSelector" "tolerations" | toJson }}
+account: backup
+clientId: {{ (ternary .Values.workloadIdentity.clientIds dict .Values.workloadIdentity.enabled).backup | quote }}
+secrets: {{ .Values.secrets.processes.backup | toJson }}
 {{- end }}

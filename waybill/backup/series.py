@@ -1,0 +1,44 @@
+"""A folder of backups, each in a folder that is named after the moment at which it began."""
+
+import re
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+from waybill.backup.manifest import SUMS
+from waybill.cli.exits import Exit
+from waybill.cli.failures import CliError
+
+_FORMAT = "%Y-%m-%dT%H%M%SZ"
+_WHOLE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z")
+_UNFINISHED = re.compile(rf"\.({_WHOLE.pattern})\.unfinished-.+")
+
+
+def member(folder: Path, moment: datetime) -> Path:
+    """Where the backup that begins at `moment`, in UTC, belongs in `folder`. Names sort as their moments."""
+    return folder / moment.strftime(_FORMAT)
+
+
+def thin(folder: Path, keep: int) -> list[str]:
+    """Remove all but the `keep` newest backups in `folder`, and what killed ones from before those have left.
+
+    Returns the names of the removed backups. At least one must be there; what is named otherwise is not touched. Raises
+    `CliError`.
+    """
+    names = sorted(each.name for each in folder.iterdir() if each.is_dir() and not each.is_symlink())
+    whole = [name for name in names if _WHOLE.fullmatch(name)]
+    removed, oldest = whole[:-keep], whole[-keep:][0]
+    left = [name for name in names if (found := _UNFINISHED.fullmatch(name)) and found[1] < oldest]
+    for name in (*removed, *left):
+        try:
+            # First what makes it a backup: one that is half removed must not pass for one.
+            (folder / name / SUMS).unlink(missing_ok=True)
+            shutil.rmtree(folder / name)
+        except OSError as error:
+            raise CliError(
+                f"the new backup was made, but {folder / name} could not be removed: {error.strerror}",
+                remedy="remove it by hand, or leave out --keep where backups cannot be changed",
+                code="backup_not_removed",
+                exit_code=Exit.FAILED,
+            ) from error
+    return removed
