@@ -20,6 +20,12 @@ from core.jobs.waybill.checks import check
 from core.kit.blob import open_blob_store
 from core.kit.db import Database
 from core.kit.ids import JOB, PROJECT, decode
+from core.kit.money import ZERO
+from core.kit.redis import connect
+from core.ledger import service as ledger
+from core.ledger.notes import CallNotes
+from core.ledger.prices.book import PriceBook
+from core.ledger.records import CallIdentity
 from pipelines.registry import manifests
 from tests.api.test_unpriced import DEAR, FREE, USED
 from tests.api.test_unpriced import JOB as PROBE
@@ -202,6 +208,28 @@ def test_row_15_a_batch_and_its_lines_say_when_a_price_was_missing(
     for command in (["batches", "show", batch["id"]], ["batches", "list"]):
         shown = CliRunner().invoke(app, command, env={"WAYBILL_URL": api.url, "WAYBILL_API_KEY": key, "COLUMNS": "200"})
         assert "$3 and calls that are not priced" in shown.output, shown.output
+
+
+def test_row_15_a_call_without_a_price_whose_worker_was_lost_is_not_free(
+    api: RunningApi, project: httpx.Client, database: Database
+) -> None:
+    job_id = project.post("/v1/jobs", json=PROBE).json()["id"]
+    with attempt(api.settings, job_id) as running:
+        for number, ref in enumerate((DEAR, FREE), start=1):
+            call = CallIdentity(decode(JOB, job_id), running.context.attempt, number)
+            single = database.single_system()
+            ledger.begin_call(single, call, bound_usd=ZERO, provider=ref.provider, model=ref.name)
+        running.requeue()
+    with connect(api.settings) as redis:
+        assert ledger.sweep(database, 0, notes=CallNotes(redis, api.settings), prices=PriceBook()) == 2
+    shown = project.get(f"/v1/jobs/{job_id}").json()
+    assert costs(shown, "") == [(None, False)]
+    lines = project.get(f"/v1/jobs/{job_id}/cost").json()["lines"]
+    assert [(line["amount_usd"], line["reason"]) for line in lines if line["kind"] == "settlement"] == [
+        (None, "worker_lost"),
+        ("0.00", "worker_lost"),
+    ]
+    assert project.get("/v1/costs").json()["total"]["unpriced_calls"] == 1
 
 
 def client_key(client: httpx.Client) -> str:

@@ -60,11 +60,9 @@ class JobRecord(Resource):
     # None: what it used has no price. With `priced` false it cost more than is known.
     cost_usd: Decimal | None = Decimal(0)
     priced: bool = True
-    # The same of the jobs below it, and of all together; a listing does not look for them.
+    # The same of the jobs below it; a listing does not look for them.
     children_cost_usd: Decimal | None = Decimal(0)
     children_priced: bool = True
-    total_cost_usd: Decimal | None = None
-    total_priced: bool = True
     max_cost_usd: Decimal | None = None
     parent_id: str | None = None
     root_id: str | None = None
