@@ -100,7 +100,7 @@ def test_row_15_a_job_above_one_without_a_price_says_that_its_cost_is_not_all(
         running.succeed()
     with attempt(api.settings, middle) as running:
         [outcome] = start(running, "leaf")
-        assert (outcome.cost_usd, outcome.is_priced) == (0, False)
+        assert (outcome.cost_usd, outcome.is_priced) == (ZERO, False)
         running.succeed()
 
     # Nothing is known of what costs something, so nothing is shown; what is known to be free is 0.00.
@@ -173,7 +173,7 @@ def test_row_15_reading_a_job_without_children_looks_for_them_once_and_no_furthe
 def test_row_15_a_batch_and_its_lines_say_when_a_price_was_missing(
     api: RunningApi, project: httpx.Client, database: Database
 ) -> None:
-    lines = [{"custom_id": name, "input": {}} for name in ("dear", "free", "stopped")]
+    lines: list[dict[str, Any]] = [{"custom_id": name, "input": {}} for name in ("dear", "free", "stopped")]
     batch = project.post("/v1/batches", json={"capability": "probe.act", "lines": lines}).json()
     where = batch["links"]["self"]
     blobs = open_blob_store(api.settings)
@@ -237,6 +237,7 @@ def client_key(client: httpx.Client) -> str:
 
 
 def _events(api: RunningApi, job_id: str, kind: str) -> list[dict[str, Any]]:
+    assert api.settings.database_url is not None
     with psycopg.connect(api.settings.database_url.get_secret_value()) as connection:
         found = connection.execute(
             "SELECT data FROM job_events WHERE job_id = %s AND type = %s ORDER BY id", (decode(JOB, job_id), kind)

@@ -1,4 +1,7 @@
-"""Costs that count other jobs say whether all of it had a price: of children, of batches, in events and webhooks."""
+"""Costs that count other jobs say whether all of it had a price: of children, of batches, in events and webhooks.
+
+And an index for the sweep that stops jobs, which read the whole backlog of its pool.
+"""
 
 from pathlib import Path
 
@@ -21,6 +24,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Put the functions back as they were, and drop what they do not use."""
+    op.execute("DROP INDEX jobs_stopping")
     op.execute(_definition("suspension", "jobs_tell_parent"))
     op.execute(_definition("verbatim", "webhook_job_changed"))
     op.execute(_definition("batches", "batch_ended"))
