@@ -8,6 +8,8 @@ import hashlib
 import io
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -100,6 +102,12 @@ def pdf() -> bytes:
 
 
 @pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """With a lease that a busy machine does not lose."""
+    return settings.model_copy(update={"lease_seconds": 15.0})
+
+
+@pytest.fixture
 def tenant(settings: Settings) -> Iterator[Tenant]:
     tenant = new_tenant(settings)
     yield tenant
@@ -177,3 +185,28 @@ def strays(paths: Iterable[Path], settings: Settings, *allowed: Path) -> set[Pat
     """The paths that are neither in the blob store nor below what is allowed."""
     below = (settings.blob_folder, *allowed)
     return {path for path in paths if not any(path.is_relative_to(each) for each in below)}
+
+
+LEAVES = """
+import sys, time
+from pathlib import Path
+with Path(sys.argv[1]).open("w") as file:
+    file.write(sys.argv[2])
+    file.flush()
+    print("written", flush=True)
+    sys.stdin.read()
+Path(sys.argv[1]).unlink()
+"""
+
+
+def test_row_17_the_watch_sees_a_file_that_is_gone_afterwards(tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    with subprocess.Popen(
+        [sys.executable, "-c", LEAVES, str(left), WORD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        with watching(WORD.encode(), process.pid, [tmp_path]) as seen:
+            assert process.stdout.readline() == "written\n"
+            wait_until(lambda: left in seen.found & seen.written, timeout_seconds=30, what="the file to be seen")
+            process.communicate("")
+    assert set(files_below([tmp_path])) == set()
