@@ -163,7 +163,8 @@ class ChildCall:
 class ChildOutcome:
     """How a child ended: a terminal `state`, its `result` if it succeeded, its `error` if it says one.
 
-    `cost_usd` counts what its own children cost too. `result` is None when retention has taken it away.
+    `cost_usd` counts what its own children cost too, and is not all of it unless `is_priced`. `result` is None when
+    retention has taken it away.
     """
 
     key: str
@@ -172,6 +173,7 @@ class ChildOutcome:
     result: Mapping[str, Any] | None
     error: Mapping[str, Any] | None
     cost_usd: Decimal
+    is_priced: bool = True
 
     @property
     def succeeded(self) -> bool:

@@ -15,7 +15,7 @@ from core.jobs.suspension.records import Child
 from core.kit.blob import BlobNotFound
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import JOB, encode
-from core.kit.money import format_money
+from core.kit.money import format_cost
 from core.kit.settings import Settings
 from core.kit.telemetry import current_traceparent
 from pipelines.registry import manifests
@@ -96,7 +96,8 @@ def _tell(attempt: Attempt, ended: Sequence[Child]) -> None:
                         "job_id": encode(JOB, child.job_id),
                         "state": child.state,
                         "reason": child.reason,
-                        "cost_usd": format_money(child.cost_usd),
+                        "cost_usd": format_cost(child.cost_usd, priced=child.is_priced),
+                        "priced": child.is_priced,
                     },
                 )
 
@@ -106,4 +107,6 @@ def _outcome(service: JobService, child: Child) -> ChildOutcome:
         result = service.payloads.get(child.result, child.result_ref)
     except BlobNotFound:
         result = None
-    return ChildOutcome(child.key, child.job_id, child.state.value, result, child.error, child.cost_usd)
+    return ChildOutcome(
+        child.key, child.job_id, child.state.value, result, child.error, child.cost_usd, child.is_priced
+    )

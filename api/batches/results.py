@@ -26,8 +26,8 @@ _CONTENT = {
         "schema": {"type": "string"},
         "example": (
             '{"custom_id":"q-1","line":1,"status":"succeeded","job_id":"job_01jd3q8v9tfq8a1b2c3d4e5f6g",'
-            '"cost_usd":"0.000120000","result":{"answer":"Five days."}}\n'
-            '{"custom_id":"q-2","line":2,"status":"failed","job_id":null,"cost_usd":"0.000000000",'
+            '"cost_usd":"0.00012","priced":true,"result":{"answer":"Five days."}}\n'
+            '{"custom_id":"q-2","line":2,"status":"failed","job_id":null,"cost_usd":"0.00","priced":true,'
             '"error":{"code":"cost_cap_reached","message":"…"}}\n'
         ),
     }

@@ -13,7 +13,7 @@ from core.batches.validation import PROBLEMS_MAX
 from core.jobs.states import Priority
 from core.kit.clock import isoformat
 from core.kit.ids import BATCH, FILE, PROJECT, encode
-from core.kit.money import format_money
+from core.kit.money import format_cost, format_money
 from core.webhooks.targets import URL_MAX_CHARACTERS
 
 _EXAMPLE_ID = "batch_01jd3q8v9tfq8a1b2c3d4e5f6g"
@@ -148,7 +148,10 @@ class Batch(BaseModel):
     capability: str | None
     priority: Priority
     counts: BatchCounts
-    cost_usd: str = Field(description="What its lines have cost up to now, with the jobs below them.")
+    cost_usd: str | None = Field(
+        description="What its lines have cost up to now, with the jobs below them; null when nothing is known of it."
+    )
+    priced: bool = Field(description="Whether each of their model calls had a price; false: it is more than is known.")
     max_cost_usd: str | None
     max_line_cost_usd: str | None
     delayed_reason: str | None = Field(
@@ -191,7 +194,8 @@ def to_wire(batch: BatchRecord) -> dict[str, Any]:
         "capability": batch.capability,
         "priority": _PRIORITIES[batch.priority],
         "counts": {name: getattr(counts, name) for name in BatchCounts.model_fields},
-        "cost_usd": format_money(batch.cost_usd),
+        "cost_usd": format_cost(batch.cost_usd, priced=batch.is_priced),
+        "priced": batch.is_priced,
         "max_cost_usd": None if batch.max_cost_usd is None else format_money(batch.max_cost_usd),
         "max_line_cost_usd": None if batch.max_line_cost_usd is None else format_money(batch.max_line_cost_usd),
         "delayed_reason": batch.delayed_reason,

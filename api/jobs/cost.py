@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.answers import parse_id, respond_json
 from api.deps import get_runtime
+from api.jobs.schemas import costs_with_children
 from api.openapi import problems
 from api.routing import caller, new_router, requires
 from core.jobs.records import JobRecord
@@ -53,8 +54,12 @@ class JobCost(BaseModel):
     job_id: str
     cost_usd: str | None = Field(description="What is known of it; null when nothing is, for want of a price.")
     priced: bool = Field(description="Whether every line is; false: the job cost more than is known.")
-    children_cost_usd: str = Field(description="What all jobs below this one have cost; their lines are their own.")
+    children_cost_usd: str | None = Field(
+        description="What all jobs below this one have cost; their lines are their own. Null when nothing is known."
+    )
+    children_priced: bool = Field(description="Whether each of their model calls had a price.")
     total_cost_usd: str | None
+    total_priced: bool = Field(description="Whether both are all that was used; false: it cost more than is known.")
     max_cost_usd: str | None
     lines: list[CostLine]
 
@@ -88,8 +93,7 @@ def to_wire(job: JobRecord, lines: list[Entry]) -> dict[str, Any]:
         "job_id": encode(JOB, job.id),
         "cost_usd": format_cost(cost_usd, priced=priced),
         "priced": priced,
-        "children_cost_usd": format_money(job.children_cost_usd),
-        "total_cost_usd": format_cost(cost_usd + job.children_cost_usd, priced=priced),
+        **costs_with_children(job, cost_usd, priced=priced),
         "max_cost_usd": _money(job.max_cost_usd),
         "lines": [_line(line) for line in lines],
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -190,8 +191,12 @@ class OpenQuestion(BaseModel):
 class JobWithResult(Job):
     """A job and, once it succeeded, its result; what it asks while it waits for an answer."""
 
-    children_cost_usd: str = Field(description="What all jobs below this one have cost, in US dollars.")
+    children_cost_usd: str | None = Field(
+        description="What all jobs below this one have cost, in US dollars; null when nothing is known."
+    )
+    children_priced: bool = Field(description="Whether each of their model calls had a price.")
     total_cost_usd: str | None = Field(description="`cost_usd` and `children_cost_usd`; null when nothing is known.")
+    total_priced: bool = Field(description="Whether both are all that was consumed; false: it cost more than is known.")
     questions: list[OpenQuestion] = Field(description="What it waits for a person to answer.")
     result: dict[str, Any] | None = Field(None, description="As the capability's output schema says.")
 
@@ -240,11 +245,19 @@ def to_wire(job: JobRecord) -> dict[str, Any]:
 
 def dump(job: JobRecord, result: dict[str, Any] | None, questions: Sequence[Question] = ()) -> bytes:
     """`job` with its result, or its open questions, as the JSON of `JobWithResult`."""
-    costs = {
-        "children_cost_usd": format_money(job.children_cost_usd),
-        "total_cost_usd": format_cost(job.cost_usd + job.children_cost_usd, priced=job.is_priced),
-    }
+    costs = costs_with_children(job, job.cost_usd, priced=job.is_priced)
     return dumps({**to_wire(job), **costs, "questions": [_question(each) for each in questions], "result": result})
+
+
+def costs_with_children(job: JobRecord, cost_usd: Decimal, *, priced: bool) -> dict[str, Any]:
+    """What the jobs below `job` cost, and all together; `cost_usd` is its own cost, `priced` whether that is all."""
+    total_priced = priced and job.children_are_priced
+    return {
+        "children_cost_usd": format_cost(job.children_cost_usd, priced=job.children_are_priced),
+        "children_priced": job.children_are_priced,
+        "total_cost_usd": format_cost(cost_usd + job.children_cost_usd, priced=total_priced),
+        "total_priced": total_priced,
+    }
 
 
 def _question(asked: Question) -> dict[str, Any]:

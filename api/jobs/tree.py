@@ -16,7 +16,7 @@ from core.jobs.suspension import children
 from core.jobs.suspension.records import Node
 from core.kit.clock import isoformat
 from core.kit.ids import JOB, encode
-from core.kit.money import ZERO, format_money
+from core.kit.money import ZERO, format_cost
 
 router = new_router("/v1/jobs", "jobs")
 
@@ -33,7 +33,10 @@ class TreeNode(BaseModel):
     capability: str
     state: JobState
     reason: str | None
-    cost_usd: str = Field(description="What this job itself cost, without those below it.")
+    cost_usd: str | None = Field(
+        description="What this job itself cost, without those below it; null when nothing of it is known."
+    )
+    priced: bool = Field(description="Whether each of its model calls had a price; false: it cost more than is known.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -43,7 +46,8 @@ class JobTree(BaseModel):
     """A job and all below it: parents before children, siblings in the order in which they were called."""
 
     job_id: str
-    total_cost_usd: str
+    total_cost_usd: str | None = Field(description="What is known of it; null when nothing is.")
+    total_priced: bool = Field(description="Whether every job of the tree is priced.")
     jobs: list[TreeNode]
 
 
@@ -59,8 +63,14 @@ async def read_tree(request: Request, job_id: JobId) -> Response:
     """The job and all below it."""
     found = parse_id(JOB, job_id, "job")
     nodes = await get_runtime(request).in_thread(_read, request, found)
+    priced = all(node.is_priced for node in nodes)
     total_usd = sum((node.cost_usd for node in nodes), start=ZERO)
-    shown = {"job_id": job_id, "total_cost_usd": format_money(total_usd), "jobs": [_node(node) for node in nodes]}
+    shown = {
+        "job_id": job_id,
+        "total_cost_usd": format_cost(total_usd, priced=priced),
+        "total_priced": priced,
+        "jobs": [_node(node) for node in nodes],
+    }
     return respond_json(shown)
 
 
@@ -78,7 +88,8 @@ def _node(node: Node) -> dict[str, Any]:
         "capability": node.capability,
         "state": node.state,
         "reason": node.reason,
-        "cost_usd": format_money(node.cost_usd),
+        "cost_usd": format_cost(node.cost_usd, priced=node.is_priced),
+        "priced": node.is_priced,
         "created_at": isoformat(node.created_at),
         "started_at": None if node.started_at is None else isoformat(node.started_at),
         "finished_at": None if node.finished_at is None else isoformat(node.finished_at),

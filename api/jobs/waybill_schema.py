@@ -116,7 +116,8 @@ class WaybillChild(BaseModel):
     state: str
     input_digest: str | None
     result_digest: str | None
-    cost_usd: str = Field(description="With what is below it.")
+    cost_usd: str | None = Field(description="With what is below it; null when nothing is known, for want of a price.")
+    priced: bool = Field(description="Whether all of it had a price; false: it cost more than is known.")
 
 
 class WaybillResult(BaseModel):

@@ -73,6 +73,7 @@ class BatchRow(Base):
     cancelled: Mapped[int] = mapped_column(server_default=_ZERO)
     expired: Mapped[int] = mapped_column(server_default=_ZERO)
     cost_usd: Mapped[Decimal] = mapped_column(_USD, server_default=_ZERO)
+    priced: Mapped[bool] = mapped_column(server_default=text("true"))
     errors: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
     bad_lines: Mapped[int] = mapped_column(server_default=_ZERO)
     delayed_reason: Mapped[str | None] = mapped_column(TEXT)
@@ -119,4 +120,5 @@ class BatchLineRow(Base):
     job_id: Mapped[UUID | None]
     cap_usd: Mapped[Decimal | None] = mapped_column(_USD)
     cost_usd: Mapped[Decimal] = mapped_column(_USD, server_default=_ZERO)
+    priced: Mapped[bool] = mapped_column(server_default=text("true"))
     error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))

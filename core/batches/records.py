@@ -165,6 +165,7 @@ class BatchRecord:
     payload_erased_at: datetime | None
     counts: Counts = Counts()
     cost_usd: Decimal = ZERO
+    is_priced: bool = True
 
     @property
     def has_ended(self) -> bool:
@@ -174,13 +175,17 @@ class BatchRecord:
 
 @dataclass(frozen=True, slots=True)
 class LineResult:
-    """How a line stands; one that ended has a `result` or an `error`. `result` is None once retention has taken it."""
+    """How a line stands; one that ended has a `result` or an `error`. `result` is None once retention has taken it.
+
+    `cost_usd` is not all that it cost unless it `is_priced`.
+    """
 
     custom_id: str
     line: int
     state: LineState
     job_id: UUID | None
     cost_usd: Decimal
+    is_priced: bool
     result: dict[str, Any] | None
     result_ref: str | None
     error: dict[str, Any] | None

@@ -9,7 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from core.batches.records import BatchLine, BatchRecord, BatchState, Counts, LineError, LineResult, LineState, NewBatch
-from core.jobs.repository import dump, visible_to
+from core.jobs.repository import COSTS_BELOW, dump, visible_to
 from core.keys.authority import grants_of
 from core.keys.principal import Principal
 from core.kit.db import Executor
@@ -29,7 +29,7 @@ _VISIBLE = "batches.project_id = :project_id AND coalesce(batches.allowed <@ CAS
 _WITH_LIVE = f"""
 SELECT {", ".join(f"batches.{name.strip()}" for name in _COLUMNS.split(","))},
   batches.total, batches.succeeded, batches.failed, batches.cancelled, batches.expired, batches.cost_usd AS settled_usd,
-  live.*
+  batches.priced AS settled_priced, live.*
 FROM batches CROSS JOIN LATERAL (
   SELECT count(*) AS live_total,
     count(*) FILTER (WHERE jobs.state IN ('running', 'waiting')) AS live_running,
@@ -37,9 +37,9 @@ FROM batches CROSS JOIN LATERAL (
     count(*) FILTER (WHERE jobs.state IN ('failed', 'rejected')) AS live_failed,
     count(*) FILTER (WHERE jobs.state = 'cancelled') AS live_cancelled,
     count(*) FILTER (WHERE jobs.state = 'expired') AS live_expired,
-    coalesce(sum(jobs.cost_usd + CASE WHEN EXISTS (SELECT FROM job_children WHERE parent_id = jobs.id)
-      THEN jobs_cost_below(jobs.id) ELSE 0 END), 0) AS live_usd
-  FROM batch_lines JOIN jobs ON jobs.id = batch_lines.job_id
+    coalesce(sum(jobs.cost_usd + coalesce(below_usd, 0)), 0) AS live_usd,
+    coalesce(bool_and(usage_is_priced(jobs.usage) AND coalesce(below_priced, true)), true) AS live_priced
+  FROM batch_lines JOIN jobs ON jobs.id = batch_lines.job_id {COSTS_BELOW}
   WHERE batch_lines.batch_id = batches.id AND batch_lines.state = 'live'
 ) AS live
 WHERE batches.organization_id = :organization_id AND {_VISIBLE}
@@ -104,10 +104,14 @@ SELECT line.custom_id, line.line, CASE
     WHEN jobs.state IN ('failed', 'rejected') THEN 'failed'
     ELSE jobs.state::text END AS shown,
   line.job_id,
-  CASE WHEN line.state = 'live' THEN jobs.cost_usd + jobs_cost_below(jobs.id) ELSE line.cost_usd END AS spent_usd,
+  CASE WHEN line.state = 'live' THEN jobs.cost_usd + coalesce(below_usd, 0) ELSE line.cost_usd END AS spent_usd,
+  CASE WHEN line.state = 'live' THEN usage_is_priced(jobs.usage) AND coalesce(below_priced, true)
+    ELSE line.priced END AS is_priced,
   jobs.result, jobs.result_ref,
   coalesce(line.error, jobs.error, jsonb_build_object('code', jobs.reason, 'message', 'the job has ended so')) AS why
 FROM batch_lines AS line LEFT JOIN jobs ON jobs.id = line.job_id
+LEFT JOIN LATERAL (SELECT * FROM jobs_costs_below(jobs.id) WHERE line.state = 'live'
+  AND EXISTS (SELECT FROM job_children WHERE parent_id = jobs.id) OFFSET 0) AS below ON true
 WHERE line.batch_id = :id AND line.organization_id = :organization_id AND line.project_id = :project_id
   AND line.line > :after AND (line.state NOT IN ('queued', 'live') OR jobs.finished_at IS NOT NULL)
 ORDER BY line.line LIMIT :limit
@@ -133,7 +137,8 @@ def to_record(row: Row[Any]) -> BatchRecord:
         expired=row.expired + row.live_expired,
     )
     cost: Decimal = row.settled_usd + row.live_usd
-    return BatchRecord(*values[:4], BatchState(values[4]), *values[5:], counts, cost)  # type: ignore[call-arg]
+    priced = row.settled_priced and row.live_priced
+    return BatchRecord(*values[:4], BatchState(values[4]), *values[5:], counts, cost, priced)  # type: ignore[call-arg]
 
 
 def insert(session: Session, principal: Principal, batch_id: UUID, new: NewBatch, state: BatchState) -> None:
@@ -235,7 +240,15 @@ def results(executor: Executor, principal: Principal, batch_id: UUID, after: int
         error = None if state is LineState.SUCCEEDED else row.why
         found.append(
             LineResult(
-                row.custom_id, row.line, state, row.job_id, row.spent_usd or ZERO, row.result, row.result_ref, error
+                row.custom_id,
+                row.line,
+                state,
+                row.job_id,
+                row.spent_usd or ZERO,
+                row.is_priced,
+                row.result,
+                row.result_ref,
+                error,
             )
         )
     return found

@@ -33,7 +33,7 @@ from core.kit.db import Executor
 from core.kit.errors import Unprocessable
 from core.kit.ids import BATCH, FILE, JOB, encode, new_id
 from core.kit.json_values import dumps
-from core.kit.money import format_money
+from core.kit.money import format_cost, format_money
 
 _LINES_AT_ONCE = 500
 
@@ -114,7 +114,8 @@ class Batches:
                 "line": each.line,
                 "status": each.state,
                 "job_id": None if each.job_id is None else encode(JOB, each.job_id),
-                "cost_usd": format_money(each.cost_usd),
+                "cost_usd": format_cost(each.cost_usd, priced=each.is_priced),
+                "priced": each.is_priced,
             }
             if each.state is LineState.SUCCEEDED:
                 shown["result"] = self._result(each)

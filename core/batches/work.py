@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.batches.records import BatchState, LineProblem
-from core.jobs.repository import dump
+from core.jobs.repository import COSTS_BELOW, dump
 from core.jobs.states import Priority
 from core.keys.authority import CALLER_COLUMNS, act_for
 from core.keys.principal import Principal
@@ -43,26 +43,28 @@ _READ_LOCKED = text(f"{_READ} FOR NO KEY UPDATE")
 # comes in between, and one that is being changed at this moment is left for the next round.
 _SETTLE = text(f"""
 WITH ended AS (
-  SELECT line.line, jobs.state, jobs.cost_usd + jobs_cost_below(jobs.id) AS spent
-  FROM batch_lines AS line JOIN jobs ON jobs.id = line.job_id
+  SELECT line.line, jobs.state, jobs.cost_usd + coalesce(below_usd, 0) AS spent,
+    usage_is_priced(jobs.usage) AND coalesce(below_priced, true) AS priced
+  FROM batch_lines AS line JOIN jobs ON jobs.id = line.job_id {COSTS_BELOW}
   WHERE line.batch_id = :id AND line.state = 'live' AND jobs.finished_at IS NOT NULL
     AND NOT EXISTS (SELECT FROM reservations WHERE root_job_id = jobs.id)
     AND NOT EXISTS (SELECT FROM open_calls WHERE root_job_id = jobs.id)
     AND NOT EXISTS (SELECT FROM jobs AS child WHERE child.parent_id = jobs.id AND child.finished_at IS NULL)
   ORDER BY line.line LIMIT {SETTLED_AT_ONCE} FOR SHARE OF jobs SKIP LOCKED
 ), settled AS (
-  UPDATE batch_lines SET cost_usd = ended.spent,
+  UPDATE batch_lines SET cost_usd = ended.spent, priced = ended.priced,
     state = CASE ended.state WHEN 'rejected' THEN 'failed' ELSE ended.state::text END
   FROM ended WHERE batch_lines.batch_id = :id AND batch_lines.line = ended.line
-  RETURNING batch_lines.state, batch_lines.cost_usd
+  RETURNING batch_lines.state, batch_lines.cost_usd, batch_lines.priced
 )
 UPDATE batches SET succeeded = batches.succeeded + counted.succeeded, failed = batches.failed + counted.failed,
   cancelled = batches.cancelled + counted.cancelled, expired = batches.expired + counted.expired,
-  cost_usd = batches.cost_usd + counted.spent
+  cost_usd = batches.cost_usd + counted.spent, priced = batches.priced AND counted.priced
 FROM (
   SELECT count(*) AS lines, count(*) FILTER (WHERE state = 'succeeded') AS succeeded,
     count(*) FILTER (WHERE state = 'failed') AS failed, count(*) FILTER (WHERE state = 'cancelled') AS cancelled,
-    count(*) FILTER (WHERE state = 'expired') AS expired, coalesce(sum(cost_usd), 0) AS spent
+    count(*) FILTER (WHERE state = 'expired') AS expired, coalesce(sum(cost_usd), 0) AS spent,
+    bool_and(priced) AS priced
   FROM settled
 ) AS counted
 WHERE id = :id AND counted.lines > 0 RETURNING counted.lines

@@ -79,7 +79,8 @@ _ENDED = audited(
     "CAST(:action AS text)",
     ("'worker'", "worker_before"),
     digest="result_digest",
-    detail="jsonb_strip_nulls(jsonb_build_object('reason', reason, 'cost_usd', cost_usd::text))",
+    detail="jsonb_strip_nulls(jsonb_build_object('reason', reason,"
+    " 'cost_usd', cost_text(cost_usd, usage_is_priced(usage))))",
 )
 _END = text(f"""
 WITH job AS (

@@ -55,6 +55,11 @@ class Job(Base):
             postgresql_where=text("finished_at IS NOT NULL AND payload_erased_at IS NULL"),
         ),
         Index("jobs_open_children", "pool", postgresql_where=text(f"parent_id IS NOT NULL AND {ACTIVE}")),
+        Index(
+            "jobs_stopping",
+            "pool",
+            postgresql_where=text("cancel_requested_at IS NOT NULL AND state IN ('queued', 'running')"),
+        ),
         Index("jobs_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
         {"postgresql_partition_by": "RANGE (id)"},
     )

@@ -52,8 +52,9 @@ class JobRecord:
     submitted_by: str | None = None
     # How many attempts a dependency's outage gave back. `attempt` counts them too: it fences.
     outages: int = 0
-    # What the jobs below it cost; only reading one job looks for it.
+    # What the jobs below it cost, and whether all of it had a price; only reading one job looks for it.
     children_cost_usd: Decimal = ZERO
+    children_are_priced: bool = True
 
     @property
     def is_priced(self) -> bool:

@@ -55,14 +55,16 @@ WITH job AS (
 SELECT {COLUMNS} FROM job
 """)
 
-# Almost no job has children: one look into an index says so.
-_COST_BELOW = (
-    "CASE WHEN EXISTS (SELECT FROM job_children WHERE parent_id = jobs.id) THEN jobs_cost_below(jobs.id) ELSE 0 END"
-    " AS children_cost_usd"
-)
-_GET = text(f"SELECT {COLUMNS}, {_COST_BELOW} FROM jobs WHERE id = :id AND {VISIBLE}")
+# Almost no job has children: one look into an index says so, and then both columns are null. By OFFSET 0 that look
+# comes first; without it, the planner makes it a join's condition and asks for the costs of every job.
+COSTS_BELOW = """LEFT JOIN LATERAL (
+    SELECT * FROM jobs_costs_below(jobs.id) WHERE EXISTS (SELECT FROM job_children WHERE parent_id = jobs.id) OFFSET 0
+  ) AS below ON true"""
+_BELOW = "coalesce(below_usd, 0) AS below_usd, coalesce(below_priced, true) AS below_priced"
+_GET = text(f"SELECT {COLUMNS}, {_BELOW} FROM jobs {COSTS_BELOW} WHERE id = :id AND {VISIBLE}")
 _GET_PAYLOADS = text(
-    f"SELECT {COLUMNS}, {_COST_BELOW}, input, input_ref, result, result_ref FROM jobs WHERE id = :id AND {VISIBLE}"
+    f"SELECT {COLUMNS}, {_BELOW}, input, input_ref, result, result_ref FROM jobs {COSTS_BELOW}"
+    f" WHERE id = :id AND {VISIBLE}"
 )
 _LOCK = text(f"SELECT state FROM jobs WHERE id = :id AND {VISIBLE} FOR UPDATE")
 
@@ -112,8 +114,8 @@ def to_record(row: Row[Any]) -> JobRecord:
 
 
 def to_record_with_children(row: Row[Any]) -> JobRecord:
-    """The record of a row that has ``children_cost_usd`` too."""
-    return replace(to_record(row), children_cost_usd=row.children_cost_usd)
+    """The record of a row that has what the jobs below it cost too."""
+    return replace(to_record(row), children_cost_usd=row.below_usd, children_are_priced=row.below_priced)
 
 
 def to_event(row: Row[Any]) -> Event:

@@ -16,6 +16,14 @@ def format_cost(amount: Decimal, *, priced: bool) -> str | None:
     return format_money(amount) if priced or amount else None
 
 
+def cost_words(amount: Decimal, *, priced: bool) -> str:
+    """A cost for people: ``1.50``, ``1.50 + not priced`` where that is not all of it, ``not priced``."""
+    known = format_cost(amount, priced=priced)
+    if known is None:
+        return "not priced"
+    return known if priced else f"{known} + not priced"
+
+
 def format_money(amount: Decimal) -> str:
     """The JSON form: plain digits, no exponent, no trailing zeros beyond the second place (``0.00``, ``1.0025``)."""
     text = f"{to_money(amount):f}".rstrip("0")

@@ -25,7 +25,7 @@ from core.ledger.errors import refusal_of
 from core.ledger.notes import CallNotes
 from core.ledger.prices.book import PriceBook
 from core.ledger.prices.records import Priced
-from core.ledger.records import CallIdentity, Entry, Settlement
+from core.ledger.records import CallIdentity, Entry, Settlement, Unit
 
 _log = get_logger(__name__)
 _SWEPT_AT_ONCE = 500
@@ -72,9 +72,9 @@ def sweep(
 ) -> int:
     """Settle calls that no attempt will settle any more, and release what their jobs then hold; returns how many.
 
-    A call is settled with what was noted of it last, never above its bound, and without a note at its bound; estimated
-    either way. `grace_seconds` is how long a call may be open before its attempt is looked at: a fenced worker still
-    settles its own calls, with what the provider reported.
+    A call is settled with what was noted of it last, never above its bound, and without a note at its bound, or as not
+    priced when its model has no price; estimated in any case. `grace_seconds` is how long a call may be open before its
+    attempt is looked at: a fenced worker still settles its own calls, with what the provider reported.
     """
     settled = 0
     if notes is not None and prices is not None:
@@ -91,10 +91,15 @@ def _settle_noted(database: Database, grace_seconds: float, notes: CallNotes, pr
     single = database.single_system()
     lost = {each.call: each for each in repository.lost_calls(single, grace_seconds, _SWEPT_AT_ONCE)}
     settled = []
-    for call, noted in notes.read(list(lost)).items():
-        each = lost[call]
-        quantities = {unit: amount for unit, amount in noted.items() if amount}
+    noted = notes.read(list(lost))
+    for call, each in lost.items():
+        quantities = {unit: amount for unit, amount in noted.get(call, {}).items() if amount}
         priced = prices.price(single, each.organization_id, each.provider, each.model, quantities)
+        if call not in noted:
+            # Its bound says what it may have cost, unless its model has no price: that nothing would pass for free.
+            if priced.is_known or each.bound_usd:
+                continue
+            quantities = {Unit.INPUT_TOKENS: 0}
         if priced.amount_usd > each.bound_usd:
             continue
         settlement = Settlement(

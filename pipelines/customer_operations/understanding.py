@@ -15,6 +15,7 @@ from core.gateway.calls import JobModels
 from core.gateway.models import Ability, ChatRequest, Text
 from core.gateway.routing import CHAT
 from core.kit.errors import CapabilityFailure
+from core.kit.expressions import Expression
 from core.kit.json_values import loads_foreign
 from core.kit.logging import get_logger
 from pipelines._kit.prompts import choose_prompt
@@ -88,7 +89,7 @@ def understand(
     own: OwnMessage,
     requests: Mapping[str, Request],
     intents: Sequence[str],
-    order_pattern: str,
+    order_pattern: Expression,
 ) -> Understood:
     """Understand a message; `thread` are those before it, oldest first, with ``author`` and ``text``.
 
@@ -124,7 +125,7 @@ def understand(
 
 
 def find_order(
-    message: str, thread: Sequence[Mapping[str, str]], pattern: str, *, first: Sequence[str] = ()
+    message: str, thread: Sequence[Mapping[str, str]], pattern: Expression, *, first: Sequence[str] = ()
 ) -> str | None:
     """The order or tracking number that the customer wrote last; None when none or several stand there.
 
@@ -142,9 +143,9 @@ def find_order(
     return None
 
 
-def orders_named(text: str, pattern: str) -> set[str]:
+def orders_named(text: str, pattern: Expression) -> set[str]:
     """The numbers of orders and parcels in a text, in capitals."""
-    return {match.upper() for match in re.findall(pattern, text, re.IGNORECASE)}
+    return {named.upper() for named in pattern.all_in(text)}
 
 
 def find_address(message: str) -> dict[str, str] | None:

@@ -165,7 +165,9 @@ def _model(name: str, schema: dict[str, Any]) -> type[BaseModel]:
     """A model that takes any object that obeys `schema`, and publishes that schema as its own."""
     from jsonschema import Draft202012Validator
 
-    validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    from core.kit.expressions import validator_of
+
+    validator = validator_of(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
     class Obeying(BaseModel):
         model_config = ConfigDict(extra="allow", protected_namespaces=(), title=schema.get("title", name))
@@ -190,6 +192,8 @@ def _model(name: str, schema: dict[str, Any]) -> type[BaseModel]:
 def _schema(path: Path, capability: str, name: str) -> dict[str, Any]:
     from jsonschema import Draft202012Validator, SchemaError
 
+    from core.kit.expressions import check_patterns
+
     file = path.parent / name
     try:
         if not file.resolve().is_relative_to(path.parent.resolve()) or file.stat().st_size > _FILE_MAX_BYTES:
@@ -200,6 +204,10 @@ def _schema(path: Path, capability: str, name: str) -> dict[str, Any]:
         raise _invalid(path, f"{capability}: {name[:100]} cannot be read as JSON ({type(error).__name__})") from None
     except SchemaError as error:
         raise _invalid(path, f"{capability}: {name[:100]} is no JSON Schema: {error.message[:200]}") from None
+    try:
+        check_patterns(schema)
+    except ValueError as error:
+        raise _invalid(path, f"{capability}: {name[:100]}: {error}") from None
     if not isinstance(schema, dict) or schema.get("type") != "object":
         raise _invalid(path, f'{capability}: {name[:100]} is not a schema of "type": "object"')
     return schema

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from core.capability import Artifact, JobContext
-from core.kit.money import format_money
+from core.kit.money import format_cost
 from pipelines.research.drafting import steps_of
 from pipelines.research.report.compose import compose, searches_of
 from pipelines.research.report.making import making_of
@@ -48,7 +48,8 @@ class Publishing:
             rounds=state["round"],
             model=state["model"],
             prompts=state["prompts"],
-            cost_usd=format_money(making.figures.cost_usd),
+            cost_usd=format_cost(making.figures.cost_usd, priced=making.figures.is_priced),
+            priced=making.figures.is_priced,
             seconds=round(making.figures.seconds, 3),
             finished_at=making.figures.at,
             artifacts=[_made(artifact) for artifact in made],

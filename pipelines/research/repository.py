@@ -7,22 +7,33 @@ from decimal import Decimal
 from sqlalchemy import text
 
 from core.capability import JobContext
-from core.kit.money import to_money
+from core.kit.money import cost_words, to_money
 
 _FIGURES = text("""
-SELECT cost_usd + jobs_cost_below(id) AS cost_usd, extract(epoch FROM clock_timestamp() - created_at) AS seconds,
+SELECT cost_usd + below_usd AS cost_usd, usage_is_priced(usage) AND below_priced AS is_priced,
+  extract(epoch FROM clock_timestamp() - created_at) AS seconds,
   clock_timestamp() AS at
-FROM jobs WHERE id = :id AND organization_id = :organization_id AND project_id = :project_id
+FROM jobs CROSS JOIN LATERAL jobs_costs_below(id) AS below
+WHERE id = :id AND organization_id = :organization_id AND project_id = :project_id
 """)
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """`cost_usd` counts child jobs too; `seconds` are from the submission to `at`, waiting included."""
+    """`cost_usd` counts child jobs too, and is not all that they cost unless it `is_priced`.
+
+    `seconds` are from the submission to `at`, waiting included.
+    """
 
     cost_usd: Decimal
+    is_priced: bool
     seconds: float
     at: datetime
+
+    @property
+    def cost_text(self) -> str:
+        """What it cost, for people."""
+        return f"USD {cost_words(self.cost_usd, priced=self.is_priced)}"
 
 
 def read_figures(ctx: JobContext) -> Figures:
@@ -31,4 +42,4 @@ def read_figures(ctx: JobContext) -> Figures:
         row = session.execute(
             _FIGURES, {"id": ctx.job_id, "organization_id": ctx.organization_id, "project_id": ctx.project_id}
         ).one()
-    return Figures(to_money(row.cost_usd), float(row.seconds), row.at)
+    return Figures(to_money(row.cost_usd), row.is_priced, float(row.seconds), row.at)

@@ -165,7 +165,10 @@ class ReportOutput(_Strict):
     rounds: int = Field(ge=0, description="How often sections were sent back.")
     model: str = Field(description="The model that the crew worked with.")
     prompts: dict[str, str] = Field(description="Digest of each prompt that was read, by name.")
-    cost_usd: str = Field(description="What the job and its searches cost up to the report.")
+    cost_usd: str | None = Field(
+        description="What the job and its searches cost up to the report; null when nothing of it is known."
+    )
+    priced: bool = Field(True, description="Whether all of it had a price; false: it cost more than is known.")
     seconds: float = Field(ge=0, description="From the submission of the job to the report, waiting included.")
     finished_at: datetime
     artifacts: list[ArtifactMade]

@@ -121,14 +121,8 @@ def test_every_expression_is_among_them() -> None:
         # Compiled once into constants, which are collected from there.
         "core/gateway/extraction/expectations.py: pattern",
         r"pipelines/customer_operations/consent/frames.py: f'\\b{verbs} (?={_ORDER})'",
-        # The operator's own expression for order numbers, in the policy's file.
-        "pipelines/customer_operations/consent/judgment.py: self._pattern",
-        "pipelines/customer_operations/consent/judgment.py: self._pattern",
-        "pipelines/customer_operations/consent/own_words.py: order_pattern",
         # Words of the operator's policy, escaped.
         r"pipelines/customer_operations/understanding.py: f'\\b(?:{pattern})\\b'",
-        # The operator's own expression for order numbers, in the policy's file.
-        "pipelines/customer_operations/understanding.py: pattern",
     ]
 
 

@@ -22,6 +22,7 @@ class Outcome:
     cost_usd: Decimal = Decimal(0)
     score: float | None = None
     unit: str | None = None
+    is_priced: bool = True
 
 
 _OPEN = frozenset({"queued", "waiting"})
@@ -49,8 +50,9 @@ def write_outcomes(
         exposures.append((experiment.id, job_id, experiment.organization_id, arm.id, allocation, digest))
         if outcome.score is not None:
             ratings.append((job_id, "key:x", experiment.organization_id, project_id, outcome.score))
-        if outcome.cost_usd:
-            lines.append(Line(experiment.organization_id, project_id, None, job_id, outcome.cost_usd))
+        if outcome.cost_usd or not outcome.is_priced:
+            used = {} if outcome.is_priced else {"input_tokens": "1"}
+            lines.append(Line(experiment.organization_id, project_id, None, job_id, outcome.cost_usd, quantities=used))
     with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
         for table, columns, rows in (
             (

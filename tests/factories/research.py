@@ -16,7 +16,7 @@ from pipelines.research.web.search import WebSearch
 from tests.factories.context import RecordingContext
 from tests.factories.knowledge import Library
 
-FIGURES = Figures(Decimal("0.012"), 12.5, datetime(2026, 11, 23, 12, 0, tzinfo=UTC))
+FIGURES = Figures(Decimal("0.012"), True, 12.5, datetime(2026, 11, 23, 12, 0, tzinfo=UTC))
 Answering = Callable[[ChildCall], ChildOutcome]
 
 

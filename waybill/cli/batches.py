@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from waybill.cli.answers import money
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG
 from waybill.cli.options import ApiKey, Json, Url
@@ -91,10 +92,10 @@ def list_batches(
     if not page.data:
         output.note("no batches; `waybill batches submit FILE` runs one")
         return
-    made = table("BATCH", "STATE", "LINES", "ENDED", "FAILED", "USD", "CREATED")
+    made = table("BATCH", "STATE", "LINES", "ENDED", "FAILED", "COST", "CREATED")
     for each in page.data:
         counts = each.counts
-        numbers = (str(counts.total), str(counts.ended), str(counts.failed), str(each.cost_usd))
+        numbers = (str(counts.total), str(counts.ended), str(counts.failed), money(each.cost_usd, priced=each.priced))
         made.add_row(each.id, each.state, *numbers, moment(each.created_at))
     output.show(made)
     if page.next_cursor:
@@ -152,10 +153,11 @@ def _watch(client: "WaybillClient", output: Output, batch_id: str) -> "Batch":
         task = progress.add_task("starting", total=None)
         while True:
             batch = client.batches.get(batch_id)
+            cost = money(batch.cost_usd, priced=batch.priced)
             held = f", waits: {batch.delayed_reason}" if batch.delayed_reason else ""
             progress.update(
                 task,
-                description=f"{batch.state}, {batch.counts.failed} failed, {batch.cost_usd} USD{held}",
+                description=f"{batch.state}, {batch.counts.failed} failed, {cost}{held}",
                 completed=batch.counts.ended,
                 total=batch.counts.total or None,
             )
@@ -173,8 +175,8 @@ def _show(output: Output, batch: "Batch", *, as_json: bool) -> None:
     parts = ("queued", "running", "succeeded", "failed", "cancelled", "expired")
     told = ", ".join(f"{getattr(counts, part)} {part}" for part in parts if getattr(counts, part))
     output.show(f"lines   {counts.total}" + (f": {told}" if told else ""))
-    cap = f" of at most {batch.max_cost_usd}" if batch.max_cost_usd is not None else ""
-    output.show(f"cost    {batch.cost_usd} USD{cap}")
+    cap = f" of at most {money(batch.max_cost_usd)}" if batch.max_cost_usd is not None else ""
+    output.show(f"cost    {money(batch.cost_usd, priced=batch.priced)}{cap}")
     if batch.delayed_reason:
         output.show(f"waits   {batch.delayed_reason}")
     for problem in batch.errors:

@@ -71,6 +71,7 @@ def answer(
 
 def tree(job_id: JobId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
     """Show a job and the jobs below it, with what each has cost."""
+    from waybill.cli.answers import money
     from waybill.cli.tables import tree_table
 
     output = Output(as_json=as_json)
@@ -80,7 +81,7 @@ def tree(job_id: JobId, url: Url = None, api_key: ApiKey = None, as_json: Json =
         output.document(found.as_json())
         return
     output.show(tree_table(found.jobs))
-    output.note(f"total {found.total_cost_usd} USD", style="dim")
+    output.note(f"total {money(found.total_cost_usd, priced=found.total_priced)}", style="dim")
 
 
 def _read(value: str) -> Any:

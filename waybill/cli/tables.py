@@ -41,7 +41,7 @@ def jobs_table(jobs: Iterable[JobRecord]) -> "Table":
         state = Text(
             job.state if job.reason is None else f"{job.state} ({job.reason})", STATE_STYLES.get(job.state, "")
         )
-        cost = _cost(job.cost_usd)
+        cost = _cost(job.cost_usd, priced=job.priced)
         made.add_row(job.id, job.capability, state, moment(job.created_at), took(job), cost)
     return made
 
@@ -53,7 +53,7 @@ def tree_table(jobs: Iterable[TreeNode]) -> "Table":
     made = table("JOB", "KEY", "CAPABILITY", "STATE", "COST USD")
     for job in jobs:
         state = job.state if job.reason is None else f"{job.state} ({job.reason})"
-        cost = _cost(job.cost_usd)
+        cost = _cost(job.cost_usd, priced=job.priced)
         name = "  " * job.depth + job.id
         made.add_row(name, job.key or "", job.capability, Text(state, STATE_STYLES.get(job.state, "")), cost)
     return made
@@ -135,5 +135,8 @@ def size(size_bytes: int) -> str:
     return f"{kilobytes:.1f} kB" if kilobytes < 1000 else f"{kilobytes / 1000:.1f} MB"  # noqa: PLR2004
 
 
-def _cost(amount: Decimal | None) -> str:
-    return "not priced" if amount is None else f"{amount:.6f}".rstrip("0").rstrip(".") or "0"
+def _cost(amount: Decimal | None, *, priced: bool) -> str:
+    if amount is None:
+        return "not priced"
+    known = f"{amount:.6f}".rstrip("0").rstrip(".") or "0"
+    return known if priced else f"{known} + not priced"

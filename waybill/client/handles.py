@@ -150,9 +150,14 @@ class JobHandle:
         return self.record.priced
 
     @property
-    def children_cost_usd(self) -> Decimal:
-        """What the jobs below it have cost."""
+    def children_cost_usd(self) -> Decimal | None:
+        """What the jobs below it have cost, as far as it is known: None when what they used has no price."""
         return self.record.children_cost_usd
+
+    @property
+    def children_priced(self) -> bool:
+        """Whether everything that the jobs below it used has a price."""
+        return self.record.children_priced
 
     @property
     def max_cost_usd(self) -> Decimal | None:

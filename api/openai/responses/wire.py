@@ -160,6 +160,8 @@ def _ours(stored: Stored, *, is_now: bool, ended: bool) -> dict[str, Any]:
     if is_now:
         found |= {"state": job.state, "reason": job.reason}
     if ended:
-        found["cost_usd"] = format_cost(job.cost_usd + job.children_cost_usd, priced=job.is_priced)
+        priced = job.is_priced and job.children_are_priced
+        found["cost_usd"] = format_cost(job.cost_usd + job.children_cost_usd, priced=priced)
+        found["priced"] = priced
         found["result"] = None if stored.is_chat else stored.result
     return found

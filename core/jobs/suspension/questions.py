@@ -51,14 +51,17 @@ class SelfApproval(PermissionDenied):
 
 
 def schema_of(schema: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any]:
-    """`schema` as JSON Schema (draft 2020-12). Raises ValueError for what is none."""
+    """`schema` as JSON Schema (draft 2020-12). Raises ValueError for what is none, or has no linear expressions."""
     from jsonschema import Draft202012Validator, SchemaError
+
+    from core.kit.expressions import check_patterns
 
     found = dict(schema) if isinstance(schema, Mapping) else schema.model_json_schema()
     try:
         Draft202012Validator.check_schema(found)
     except SchemaError as error:
         raise ValueError(f"the question's schema is not a JSON Schema: {error.message}") from error
+    check_patterns(found)
     return found
 
 
@@ -180,12 +183,11 @@ def _require_waiting(job: JobRecord) -> None:
 
 
 def _validate(schema: Mapping[str, Any], value: Any) -> None:
-    from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
-    from referencing import Registry
 
-    # Reading a remote reference would be a call to wherever a schema points.
-    validator = Draft202012Validator(schema, registry=Registry())
+    from core.kit.expressions import validator_of
+
+    validator = validator_of(schema)
     problems = [
         {
             "path": ".".join(["body", "value", *map(str, error.absolute_path)]),

@@ -54,7 +54,7 @@ class Parent:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A child as its parent sees it. `cost_usd` counts what is below it too."""
+    """A child as its parent sees it. `cost_usd` counts what is below it too; not `is_priced`, it is more than that."""
 
     key: str
     job_id: UUID
@@ -65,6 +65,7 @@ class Child:
     result: dict[str, Any] | None
     result_ref: str | None
     cost_usd: Decimal
+    is_priced: bool
     told: bool
 
     @property
@@ -85,6 +86,7 @@ class Node:
     state: JobState
     reason: str | None
     cost_usd: Decimal
+    is_priced: bool
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

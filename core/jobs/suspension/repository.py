@@ -1,7 +1,6 @@
 """The SQL of questions and children."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -59,8 +58,9 @@ VALUES (:parent_id, :key, :organization_id, :child_id, :position)
 _KEYS = text("SELECT key FROM job_children WHERE parent_id = :parent_id AND organization_id = :organization_id")
 _CHILDREN = text("""
 SELECT link.key, child.id, child.capability, child.state, child.reason, child.error, child.result, child.result_ref,
-  child.cost_usd + jobs_cost_below(child.id) AS cost_usd, link.told
+  child.cost_usd + below_usd AS cost_usd, usage_is_priced(child.usage) AND below_priced AS is_priced, link.told
 FROM job_children AS link JOIN jobs AS child ON child.id = link.child_id
+CROSS JOIN LATERAL jobs_costs_below(child.id) AS below
 WHERE link.parent_id = :parent_id AND link.organization_id = :organization_id ORDER BY link.position
 """)
 _TELL = text("""
@@ -77,7 +77,6 @@ WHERE parent.id = :parent_id AND parent.organization_id = :organization_id AND e
       AND told.data ->> 'job_id' = typeid('job', :child_id))
 ORDER BY event.id LIMIT 100
 """)
-_COST_BELOW = text("SELECT jobs_cost_below(:id)")
 
 # Whoever may see a job may see what it called.
 _TREE = text(f"""
@@ -89,7 +88,7 @@ WITH RECURSIVE tree AS (
   FROM tree JOIN job_children AS link ON link.parent_id = tree.id
 )
 SELECT job.id, tree.parent_id, tree.key, tree.depth, job.capability, job.state, job.reason, job.cost_usd,
-  job.created_at, job.started_at, job.finished_at
+  usage_is_priced(job.usage) AS is_priced, job.created_at, job.started_at, job.finished_at
 FROM tree JOIN jobs AS job ON job.id = tree.id AND job.project_id = :project_id
 ORDER BY tree.place
 """)
@@ -199,11 +198,6 @@ def told(executor: Executor, organization_id: UUID, parent_id: UUID, child_id: U
         _TOLD, {"parent_id": parent_id, "organization_id": organization_id, "child_id": child_id}
     ).all()
     return [Event(*tuple(row)[:7]) for row in rows], (rows[0].pool if rows else None)
-
-
-def cost_below(executor: Executor, job_id: UUID) -> Decimal:
-    """What all jobs below this one have cost."""
-    return Decimal(executor.execute(_COST_BELOW, {"id": job_id}).scalar_one())
 
 
 def tree(executor: Executor, principal: Principal, job_id: UUID) -> list[Node]:

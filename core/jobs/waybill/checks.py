@@ -40,6 +40,7 @@ def check(document: Any, keyring: Keyring | None, *, given: Any = None, result: 
             *_trail(document, keyring),
             _story(document),
             _money(document),
+            *_children(document),
             *_payload("input", document["asked"]["input_digest"], given),
             *_payload("result", document["result"]["digest"], result),
         ]
@@ -148,6 +149,15 @@ def _money(document: Mapping[str, Any]) -> Check:
         told = f"{_count(len(costs['lines']), 'cost line')} add up to {claimed} USD, without {unpriced} not priced"
         return Check("costs", None, told)
     return Check("costs", True, f"{_count(len(costs['lines']), 'cost line')} add up to {claimed} USD")
+
+
+def _children(document: Mapping[str, Any]) -> Iterator[Check]:
+    """What child jobs cost stands in their own waybills; here only whether this one knows all of it."""
+    children = document["children"]
+    unpriced = sum(not child.get("priced", True) for child in children)
+    if unpriced:
+        told = f"of {_count(len(children), 'child job')}, {unpriced} cost more than is known: calls were not priced"
+        yield Check("children", None, told)
 
 
 def _payload(name: str, digest: str | None, payload: Any) -> Iterator[Check]:

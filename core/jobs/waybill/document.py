@@ -128,7 +128,8 @@ def _child(child: ChildFacts) -> dict[str, Any]:
         "state": child.state,
         "input_digest": _hex(child.input_digest),
         "result_digest": _hex(child.result_digest),
-        "cost_usd": format_money(child.cost_usd),
+        "cost_usd": format_cost(child.cost_usd, priced=child.is_priced),
+        "priced": child.is_priced,
     }
 
 

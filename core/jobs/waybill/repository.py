@@ -23,8 +23,9 @@ _STORY = text(
 
 _CHILDREN = text("""
 SELECT child.id, link.key, child.capability, child.state, child.input_digest, child.result_digest,
-  child.cost_usd + jobs_cost_below(child.id) AS cost_usd
+  child.cost_usd + below_usd AS cost_usd, usage_is_priced(child.usage) AND below_priced AS is_priced
 FROM job_children AS link JOIN jobs AS child ON child.id = link.child_id AND child.project_id = :project_id
+CROSS JOIN LATERAL jobs_costs_below(child.id) AS below
 WHERE link.parent_id = :id ORDER BY link.position
 """)
 
@@ -40,6 +41,7 @@ class ChildFacts:
     input_digest: bytes | None
     result_digest: bytes | None
     cost_usd: Decimal
+    is_priced: bool
 
 
 @dataclass(frozen=True, slots=True)

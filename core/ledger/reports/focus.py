@@ -61,6 +61,7 @@ COLUMNS = (
     "x_Estimated",
     "x_Reason",
     "x_RecordedAt",
+    "x_Priced",
 )
 
 _PAGE = 2_000
@@ -105,12 +106,13 @@ def lines_of(charges: Iterable[Charge]) -> Iterator[dict[str, object]]:
                     **_costs(cost),
                     **_quantity(quantity, _UNITS.get(kind, _TOKENS)),
                     **_description(charge, kind),
+                    "x_Priced": kind in charge.amounts,
                 }
         rest = charge.amount_usd - explained
         if rest:
             # Usage must have a quantity, so the whole call is one; a correction of money alone has none.
             whole = _quantity(None, None) if charge.is_correction else _quantity(Decimal(1), _WHOLE_CALL)
-            yield {**common, **_costs(rest), **whole, **_description(charge, None)}
+            yield {**common, **_costs(rest), **whole, **_description(charge, None), "x_Priced": True}
 
 
 def _common(charge: Charge) -> dict[str, object]:

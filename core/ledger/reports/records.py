@@ -129,6 +129,11 @@ class Statement:
     total: Decimal
     jobs: int
 
+    @property
+    def unpriced_calls(self) -> int:
+        """Calls of which something had no price, and so no part in `total`."""
+        return sum(line.unpriced_calls for line in self.lines)
+
 
 @dataclass(frozen=True, slots=True)
 class EntryKey:

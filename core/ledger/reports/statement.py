@@ -27,9 +27,11 @@ def make_statement(session: Executor, organization_id: UUID, project_id: UUID, w
     return Statement(header, window, made_at, lines, sum((line.amount_usd for line in lines), start=ZERO), whole.jobs)
 
 
-def sum_by(lines: Sequence[Totals], *columns: str) -> Mapping[tuple[object, ...], Decimal]:
-    """The lines' amounts by the values of `columns`, in the order in which they first appear."""
-    sums: dict[tuple[object, ...], Decimal] = defaultdict(lambda: ZERO)
+def sum_by(lines: Sequence[Totals], *columns: str) -> Mapping[tuple[object, ...], tuple[Decimal, bool]]:
+    """The lines' amounts, and whether all of them are priced, by the values of `columns` as they first appear."""
+    sums: dict[tuple[object, ...], tuple[Decimal, bool]] = defaultdict(lambda: (ZERO, True))
     for line in lines:
-        sums[tuple(line.group[column] for column in columns)] += line.amount_usd
+        group = tuple(line.group[column] for column in columns)
+        amount, priced = sums[group]
+        sums[group] = amount + line.amount_usd, priced and not line.unpriced_calls
     return sums

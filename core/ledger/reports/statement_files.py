@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
-from decimal import Decimal
 from html import escape
 from typing import Any
 
@@ -29,6 +28,7 @@ CSV_COLUMNS = (
     "amount_usd",
     "estimated_usd",
     "corrections_usd",
+    "unpriced_calls",
 )
 _BARS_MOST = 12
 _STYLE = """
@@ -76,16 +76,16 @@ def to_statement_html(statement: Statement) -> str:
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>Statement: {escape(title)}</title><style>{_STYLE}</style></head><body>",
-            f'<h1>Statement of AI usage</h1><p class="total">{format_money(statement.total)} USD</p><dl>',
+            f'<h1>Statement of AI usage</h1><p class="total">{_total(statement).words} USD</p><dl>',
             *(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts),
             "</dl><h2>By day</h2>",
             charts.columns("US dollars by day", list(_days(statement))),
             "<h2>By capability</h2>",
-            *_section("Capability", capabilities, statement.total),
+            *_section("Capability", capabilities, _total(statement)),
             "<h2>By model</h2>",
-            *_section("Model", models, statement.total),
+            *_section("Model", models, _total(statement)),
             "<h2>By key</h2>",
-            *_section("Key", keys, statement.total),
+            *_section("Key", keys, _total(statement)),
             _note(lines),
             "</body></html>",
         ]
@@ -95,10 +95,12 @@ def to_statement_html(statement: Statement) -> str:
 def _note(lines: Sequence[Totals]) -> str:
     estimated = sum((line.estimated_usd for line in lines), start=ZERO)
     corrections = sum((line.corrections_usd for line in lines), start=ZERO)
+    unpriced = sum(line.unpriced_calls for line in lines)
+    left_out = f" {unpriced:,} calls had no price and are in no amount." if unpriced else ""
     return (
         f'<p class="note">Of this, {format_money(estimated)} USD are estimates (a provider reported no usage, or a'
         f" worker was lost during a call) and {format_money(corrections)} USD are corrections. Amounts are exact sums"
-        " of ledger lines.</p>"
+        f" of ledger lines.{left_out}</p>"
     )
 
 
@@ -114,9 +116,10 @@ def _line(line: Totals) -> tuple[Any, ...]:
         group["key"],
         line.calls,
         line.jobs,
-        line.amount_usd,
+        None if line.unpriced_calls and not line.amount_usd else line.amount_usd,
         line.estimated_usd,
         line.corrections_usd,
+        line.unpriced_calls,
     )
 
 
@@ -128,15 +131,14 @@ def _days(statement: Statement) -> Iterator[charts.Bar]:
     by_day = sum_by(statement.lines, "day")
     day: date = statement.window.begins.date()
     while day < statement.window.ends.date():
-        yield str(day.day), by_day.get((day,), ZERO)
+        yield charts.Bar(str(day.day), *by_day.get((day,), (ZERO, True)))
         day += timedelta(days=1)
 
 
 def _ranked_keys(lines: Sequence[Totals]) -> list[charts.Bar]:
     """The dearest first; two keys of one name stay two."""
     sums = sum_by(lines, "key_id", "key")
-    named = ((_key_name(key_id, name), amount) for (key_id, name), amount in sums.items())
-    return sorted(named, key=lambda bar: (-bar[1], bar[0]))
+    return _sorted(charts.Bar(_key_name(key_id, name), *cost) for (key_id, name), cost in sums.items())
 
 
 def _key_name(key_id: Any, name: Any) -> str:
@@ -148,14 +150,21 @@ def _key_name(key_id: Any, name: Any) -> str:
 def _ranked(lines: Sequence[Totals], *columns: str) -> list[charts.Bar]:
     """The dearest first."""
     sums = sum_by(lines, *columns)
-    named = (("/".join(map(str, group)), amount) for group, amount in sums.items())
-    return sorted(named, key=lambda bar: (-bar[1], bar[0]))
+    return _sorted(charts.Bar("/".join(map(str, group)), *cost) for group, cost in sums.items())
 
 
-def _section(name: str, bars: Sequence[charts.Bar], total: Decimal) -> Iterable[str]:
+def _sorted(bars: Iterable[charts.Bar]) -> list[charts.Bar]:
+    return sorted(bars, key=lambda bar: (-bar.value, bar.name))
+
+
+def _total(statement: Statement) -> charts.Bar:
+    return charts.Bar("Total", statement.total, not statement.unpriced_calls)
+
+
+def _section(name: str, bars: Sequence[charts.Bar], total: charts.Bar) -> Iterable[str]:
     yield charts.rows(f"US dollars by {name.lower()}", bars[:_BARS_MOST])
     yield f'<table><thead><tr><th>{name}</th><th class="n">USD</th><th class="n">Share</th></tr></thead><tbody>'
-    for label, amount in bars:
-        share = f"{amount / total:.1%}" if total > 0 else ""
-        yield f'<tr><td>{escape(label)}</td><td class="n">{format_money(amount)}</td><td class="n">{share}</td></tr>'
-    yield f'</tbody><tfoot><tr><td>Total</td><td class="n">{format_money(total)}</td><td></td></tr></tfoot></table>'
+    for bar in bars:
+        share = f"{bar.value / total.value:.1%}" if total.value > 0 and total.priced else ""
+        yield f'<tr><td>{escape(bar.name)}</td><td class="n">{bar.words}</td><td class="n">{share}</td></tr>'
+    yield f'</tbody><tfoot><tr><td>{total.name}</td><td class="n">{total.words}</td><td></td></tr></tfoot></table>'

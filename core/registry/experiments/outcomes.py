@@ -15,7 +15,8 @@ from core.registry.experiments.statistics.moments import Moments
 MEANS = ("success", "quality", "cost", "latency")
 
 # Outcomes of jobs that have ended. A cancelled or rejected job says nothing about the arm. What failed quickly is not
-# fast, so latency is that of successes; cost is that of everything that ended.
+# fast, so latency is that of successes; cost is that of everything that ended and of which all had a price: what is
+# unknown is not cheap.
 _OUTCOME = """
 exposed AS (
   SELECT job_id, arm_id, allocation, unit_digest FROM experiment_exposures
@@ -24,9 +25,10 @@ exposed AS (
   SELECT exposed.job_id, arm_id, allocation, unit_digest, state::text,
     CASE WHEN state = 'succeeded' THEN 1.0 WHEN state IN ('failed', 'expired') THEN 0.0 END::float8 AS success,
     CASE WHEN state = 'succeeded' THEN extract(epoch FROM finished_at - started_at) END::float8 AS latency,
-    CASE WHEN state IN ('succeeded', 'failed', 'expired') THEN coalesce((
-      SELECT sum(amount_usd) FROM ledger_entries
-      WHERE ledger_entries.job_id = exposed.job_id AND organization_id = :organization_id), 0) END::float8 AS cost,
+    CASE WHEN state IN ('succeeded', 'failed', 'expired') THEN (
+      SELECT CASE WHEN coalesce(bool_and(jsonb_exists_all(amounts, ARRAY(SELECT jsonb_object_keys(quantities)))), true)
+        THEN coalesce(sum(amount_usd), 0) END FROM ledger_entries
+      WHERE ledger_entries.job_id = exposed.job_id AND organization_id = :organization_id) END::float8 AS cost,
     CASE WHEN state IN ('succeeded', 'failed', 'expired') THEN (
       SELECT avg(score) FROM job_feedback
       WHERE job_feedback.job_id = exposed.job_id AND organization_id = :organization_id) END::float8 AS quality

@@ -51,10 +51,12 @@ WHERE run.state = 'started' AND experiment.state NOT IN ('running', 'paused')
   AND job.finished_at IS NULL AND job.cancel_requested_at IS NULL
 LIMIT :limit
 """)
-# Answers are compared as their digests are: word for word. Costs and times are those of pairs that both succeeded.
+# Answers are compared as their digests are: word for word. Costs and times are those of pairs that both succeeded, and
+# costs only of pairs of which all had a price: what is unknown is not cheap.
 _RESULTS = text("""
 WITH pair AS (
-  SELECT run.arm_id, run.state AS run_state, run.reason, shadow.state::text AS state, shadow.cost_usd::float8 AS cost,
+  SELECT run.arm_id, run.state AS run_state, run.reason, shadow.state::text AS state, shadow.cost_usd::float8 AS spent,
+    CASE WHEN usage_is_priced(shadow.usage) AND usage_is_priced(shown.usage) THEN shadow.cost_usd END::float8 AS cost,
     extract(epoch FROM shadow.finished_at - shadow.started_at)::float8 AS latency,
     shown.cost_usd::float8 AS shown_cost,
     extract(epoch FROM shown.finished_at - shown.started_at)::float8 AS shown_latency,
@@ -75,13 +77,14 @@ WITH pair AS (
     count(*) FILTER (WHERE state IN ('cancelled', 'rejected')) AS left_out,
     count(identical) FILTER (WHERE state = 'succeeded') AS compared,
     coalesce(sum(identical) FILTER (WHERE state = 'succeeded'), 0) AS identical,
+    count(cost) FILTER (WHERE state = 'succeeded') AS priced,
     coalesce(sum(cost) FILTER (WHERE state = 'succeeded'), 0) AS cost,
-    coalesce(sum(shown_cost) FILTER (WHERE state = 'succeeded'), 0) AS shown_cost,
+    coalesce(sum(shown_cost) FILTER (WHERE state = 'succeeded' AND cost IS NOT NULL), 0) AS shown_cost,
     coalesce(sum((cost - shown_cost) ^ 2) FILTER (WHERE state = 'succeeded'), 0) AS cost_squares,
     coalesce(sum(latency) FILTER (WHERE state = 'succeeded'), 0) AS latency,
     coalesce(sum(shown_latency) FILTER (WHERE state = 'succeeded'), 0) AS shown_latency,
     coalesce(sum((latency - shown_latency) ^ 2) FILTER (WHERE state = 'succeeded'), 0) AS latency_squares,
-    coalesce(sum(cost), 0) AS spent
+    coalesce(sum(spent), 0) AS spent
   FROM pair GROUP BY arm_id
 )
 SELECT sums.*, coalesce(dropped.reasons, '{}') AS reasons FROM sums LEFT JOIN dropped USING (arm_id)
@@ -188,7 +191,7 @@ def _result(experiment: Experiment, arm: Arm, row: Row[Any] | None) -> ShadowRes
         row.left_out,
         _interval(experiment, ended, row.succeeded, row.succeeded, is_share=True),
         _interval(experiment, row.compared, row.identical, row.identical, is_share=True),
-        _pairs(experiment, row.succeeded, row.cost, row.shown_cost, row.cost_squares),
+        _pairs(experiment, row.priced, row.cost, row.shown_cost, row.cost_squares),
         _pairs(experiment, row.succeeded, row.latency, row.shown_latency, row.latency_squares),
         row.spent,
     )

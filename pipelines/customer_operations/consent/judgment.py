@@ -14,6 +14,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from core.kit.expressions import Expression
 from pipelines.customer_operations.consent.forms import Action, Against
 from pipelines.customer_operations.consent.grammar import find_requests, is_content, is_open_question, is_statement
 from pipelines.customer_operations.consent.own_words import APOSTROPHES, Sentence, own_text, sentences
@@ -34,6 +35,7 @@ _PARCEL = re.compile(
 _NAMING = (Action.CANCEL, Action.REFUND, Action.ADDRESS)
 _REFUND_MASS_MIN = 0.2
 # What a ticket can be about besides a parcel.
+_NO_NUMBER = Expression(r"[^\x00-\x{10FFFF}]")
 _SERVICE = re.compile(
     r"\b(?:invoices?|bill(?:ed|ing)?|weight|surcharges?|drivers?|van|depot|returns?|pick-?up|staff|service|"
     r"money back|refund(?:ed)?|lost)\b",
@@ -86,7 +88,7 @@ def form_odds() -> float:
 class OwnMessage:
     """What the customer says themselves in a message."""
 
-    def __init__(self, message: str, order_pattern: str) -> None:
+    def __init__(self, message: str, order_pattern: Expression) -> None:
         self.text = own_text(message)
         self.sentences: Sequence[Sentence] = sentences(self.text, order_pattern)
         self._pattern = order_pattern
@@ -94,12 +96,12 @@ class OwnMessage:
     @property
     def unnumbered(self) -> str:
         """The text without numbers of orders, as the classifier reads it."""
-        return " ".join(re.sub(self._pattern, "my order", self.text, flags=re.IGNORECASE).split()) or "-"
+        return " ".join(self._pattern.replaced(self.text, "my order").split()) or "-"
 
     @property
     def names_a_parcel(self) -> bool:
         """Whether it speaks of a parcel, an order or the like, by number or by word."""
-        return _PARCEL.search(self.text) is not None or re.search(self._pattern, self.text, re.IGNORECASE) is not None
+        return _PARCEL.search(self.text) is not None or self._pattern.is_in(self.text)
 
 
 def judge(
@@ -205,7 +207,7 @@ def _report(own: OwnMessage, against: Against | None) -> Request:
 
 def _has_form(message: str) -> bool:
     text = own_text(message)
-    said = sentences(text, r"(?!)")
+    said = sentences(text, _NO_NUMBER)
     found = [find_requests(text, said, action) for action in Action if action is not Action.REPORT]
     return any(each.asked and each.against is None for each in found)
 

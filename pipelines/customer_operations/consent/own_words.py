@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from core.kit.expressions import Expression
+
 _SENTENCE_MAX_CHARACTERS = 600
 _SENTENCES_MAX = 200
 _WRAPPED_FROM = 50
@@ -83,13 +85,13 @@ def own_text(message: str) -> str:
     return _QUOTED.sub(" quotation ", "\n".join(kept)).translate(APOSTROPHES)
 
 
-def sentences(text: str, order_pattern: str) -> list[Sentence]:
+def sentences(text: str, order_pattern: Expression) -> list[Sentence]:
     """The sentences of an own text, the first 200 of them."""
     found: list[Sentence] = []
     for written, mark in _split(_joined(text)):
         if len(found) == _SENTENCES_MAX:
             break
-        numbered = re.sub(order_pattern, f" {_ORDER} ", written[:_SENTENCE_MAX_CHARACTERS], flags=re.IGNORECASE)
+        numbered = order_pattern.replaced(written[:_SENTENCE_MAX_CHARACTERS], f" {_ORDER} ")
         parts = _PART.split(numbered)
         clauses = tuple(clause for clause in (_plain(part) for part in parts) if clause)
         if clauses:

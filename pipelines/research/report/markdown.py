@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 
-from core.kit.money import format_money
 from pipelines.research.report.compose import Body, Piece
 from pipelines.research.report.making import Making
 from pipelines.research.schemas import Claim, Section, Source, Unanswered
@@ -106,6 +105,6 @@ def _made(making: Making) -> list[str]:
         f"- Sub-questions: {making.sub_questions}; searches: {searches}",
         f"- Claims: {claims}; rounds of corrections: {making.rounds}",
         f"- Model: {escape(making.model)}",
-        f"- Cost: USD {format_money(making.figures.cost_usd)}; time: {making.figures.seconds:.1f} s",
+        f"- Cost: {making.figures.cost_text}; time: {making.figures.seconds:.1f} s",
         f"- Finished: {making.figures.at:%Y-%m-%d %H:%M} UTC",
     ]

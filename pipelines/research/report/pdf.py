@@ -11,7 +11,6 @@ from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 from fpdf.fonts import FontFace
 
-from core.kit.money import format_money
 from pipelines.research.report.compose import Body, Piece
 from pipelines.research.report.making import Making
 from pipelines.research.report.markdown import leading_claim, place_of
@@ -56,7 +55,7 @@ def render_pdf(question: str, body: Body, making: Making) -> bytes:
 def _write(page: FPDF, question: str, body: Body, making: Making) -> None:
     _heading(page, question, 17)
     figures = making.figures
-    paid = f"USD {format_money(figures.cost_usd)}, {figures.seconds:.1f} s"
+    paid = f"{figures.cost_text}, {figures.seconds:.1f} s"
     _text(page, f"{figures.at:%Y-%m-%d %H:%M} UTC, {making.model}, {paid}", size=9, color=_FAINT)
     if not body.sections:
         _text(page, "Nothing of this question could be answered from the sources that were searched.")

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from core.capability import LeaseLost, StoredCheckpoint
 from core.jobs import leases, queue, settling
@@ -235,3 +236,21 @@ def test_no_hot_statement_needs_statistics(
         if access.relation not in {each.relation for each in analyzed[name] if each.reads_all}
     ]
     assert worse == []
+
+
+def test_the_sweep_that_stops_jobs_reads_no_backlog(settings: Settings) -> None:
+    tenant = new_tenant(settings)
+    with tenant.database.system() as session:
+        session.execute(
+            text(
+                "INSERT INTO jobs (id, organization_id, project_id, capability, pool, state, priority)"
+                " SELECT uuidv7(), :organization, :project, 'probe.act', 'backlog', 'queued', 1"
+                " FROM generate_series(1, 20000)"
+            ),
+            {"organization": tenant.principal.organization_id, "project": tenant.principal.project_id},
+        )
+        explained = session.execute(text(f"EXPLAIN (ANALYZE, BUFFERS) {queue._STOP}"), {"pool": "backlog"}).scalars()
+        plan = "\n".join(explained)
+    tenant.close()
+    # Whatever the planner chooses, it removes no job of the backlog one by one.
+    assert "Rows Removed by Filter" not in plan, plan

@@ -235,6 +235,8 @@ def test_a_cancelled_job_stops_waiting() -> None:
         ('input_schema = "input.json"', 'input_schema = "../../etc/passwd"', "schema"),
         ('"type": "object"', '"type": "array"', "object"),
         ('"type": "object"', '"type": "obj"', "JSON Schema"),
+        ('"type": "object"', '"type": "object", "not": {"pattern": "(a)\\\\1"}', "RE2"),
+        ('"type": "object"', '"type": "object", "patternProperties": {"(a+)+$": true}', "patternProperties"),
         ("timeout_seconds = 5", "timeout_seconds = 0", "timeout_seconds"),
         ("timeout_seconds = 5", "time_out = 5", "time_out"),
         ("input.text", "secrets.text", "body"),

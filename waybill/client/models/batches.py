@@ -44,7 +44,9 @@ class Batch(Resource):
     capability: str | None = None
     priority: str
     counts: BatchCounts
-    cost_usd: Decimal
+    # None: what its lines used has no price. With `priced` false they cost more than is known.
+    cost_usd: Decimal | None
+    priced: bool = True
     max_cost_usd: Decimal | None = None
     max_line_cost_usd: Decimal | None = None
     delayed_reason: str | None = None
@@ -70,6 +72,7 @@ class LineResult(Resource):
     line: int
     status: str
     job_id: str | None = None
-    cost_usd: Decimal
+    cost_usd: Decimal | None
+    priced: bool = True
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None

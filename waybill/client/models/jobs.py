@@ -60,7 +60,9 @@ class JobRecord(Resource):
     # None: what it used has no price. With `priced` false it cost more than is known.
     cost_usd: Decimal | None = Decimal(0)
     priced: bool = True
-    children_cost_usd: Decimal = Decimal(0)
+    # The same of the jobs below it; a listing does not look for them.
+    children_cost_usd: Decimal | None = Decimal(0)
+    children_priced: bool = True
     max_cost_usd: Decimal | None = None
     parent_id: str | None = None
     root_id: str | None = None
@@ -83,14 +85,16 @@ class TreeNode(Resource):
     capability: str
     state: str
     reason: str | None = None
-    cost_usd: Decimal = Decimal(0)
+    cost_usd: Decimal | None = Decimal(0)
+    priced: bool = True
 
 
 class JobTree(Resource):
     """A job and all below it, parents before children."""
 
     job_id: str
-    total_cost_usd: Decimal = Decimal(0)
+    total_cost_usd: Decimal | None = Decimal(0)
+    total_priced: bool = True
     jobs: list[TreeNode]
 
 
@@ -133,7 +137,9 @@ class JobCost(Resource):
     job_id: str
     cost_usd: Decimal | None
     priced: bool = True
-    children_cost_usd: Decimal = Decimal(0)
+    children_cost_usd: Decimal | None = Decimal(0)
+    children_priced: bool = True
     total_cost_usd: Decimal | None
+    total_priced: bool = True
     max_cost_usd: Decimal | None = None
     lines: list[LedgerLine]

@@ -299,6 +299,35 @@ def test_a_statement_adds_up_in_every_form(tenant: Tenant) -> None:
         assert capability in page
 
 
+def test_row_15_a_statement_and_an_export_say_what_has_no_price(database: Database, database_url: str) -> None:
+    debtor = new_tenant(database, database_url, projects=1, keys=1)
+    unknown = {"capability": "research.report", "model": "unpriced", "quantities": {"input_tokens": "10"}}
+    known = {"quantities": {"input_tokens": "10"}, "amounts": {"input_tokens": "1.5"}}
+    first, second = id_at(month_start()), id_at(month_start())
+    write_lines(
+        database_url,
+        [
+            Line(debtor.id, debtor.projects[0], None, first, **unknown),  # type: ignore[arg-type]
+            Line(debtor.id, debtor.projects[0], None, second, Decimal("1.5"), **known),  # type: ignore[arg-type]
+        ],
+    )
+    window = Window(month_start(), month_start(1))
+    with database.tenant(debtor.id) as session:
+        statement = make_statement(session, debtor.id, debtor.projects[0], window)
+        pages = "".join(page for page, _ in export_pages(session, Reach(debtor.id, None), window))
+    rows = csv.DictReader(io.StringIO(to_statement_csv(statement), newline=""))
+    assert {(row["model"], row["amount_usd"], row["unpriced_calls"]) for row in rows} == {
+        ("unpriced", "", "1"),
+        ("gpt-4o", "1.500000000", "0"),
+    }
+    page = to_statement_html(statement)
+    assert '<p class="total">1.50 + not priced USD</p>' in page
+    assert '<td>openai/unpriced</td><td class="n">not priced</td><td class="n"></td>' in page
+    assert "1 calls had no price" in page
+    exported = csv.DictReader(io.StringIO(pages, newline=""))
+    assert {(row["ServiceName"], row["x_Priced"]) for row in exported} == {("unpriced", "false"), ("gpt-4o", "true")}
+
+
 def test_an_empty_statement_is_a_statement(database: Database, database_url: str) -> None:
     idle = new_tenant(database, database_url)
     with database.tenant(idle.id) as session:

@@ -64,6 +64,26 @@ def test_every_outcome_is_counted_as_it_happened(tenant: Tenant, make: Make, url
     assert not found.is_mismatched
 
 
+def test_row_15_what_has_no_price_is_not_cheap(tenant: Tenant, make: Make, url: str) -> None:
+    experiment = make()
+    new, old = experiment.arms
+    write_outcomes(url, experiment, new, [Outcome(is_priced=False)] * 60 + [Outcome(cost_usd=Decimal("0.20"))] * 40)
+    write_outcomes(url, experiment, old, [Outcome(cost_usd=Decimal("0.20"))] * 100)
+    arm, control = read(tenant, experiment).arms
+    assert (arm.means["cost"].units, arm.means["success"].units) == (40, 100)
+    assert arm.means["cost"].estimate == pytest.approx(0.2)
+    assert control.means["cost"].units == 100
+
+
+def test_row_15_a_version_without_a_price_is_no_cheaper_one(tenant: Tenant, make: Make, url: str) -> None:
+    unknown = make()
+    write_outcomes(url, unknown, unknown.arms[0], [Outcome(is_priced=False)] * 100)
+    write_outcomes(url, unknown, unknown.arms[1], [Outcome(cost_usd=Decimal("0.20"))] * 100)
+    found = read(tenant, unknown)
+    # A cost guardrail must not take it for proof that the version costs less.
+    assert (found.arms[0].means["cost"].units, found.comparisons[0].contrasts["cost"].is_settled) == (0, False)
+
+
 def test_the_percentile_is_bounded_by_order_statistics(tenant: Tenant, make: Make, url: str) -> None:
     experiment = make()
     chance = random.Random(3)
