@@ -15,8 +15,8 @@ from pydantic import SecretStr
 from core.kit.migrate import upgrade
 from core.kit.settings import Settings
 from tests.evals.customer_operations.requests import (
-    BEFORE,
     Part,
+    is_learned,
     read_foreign,
     read_operations,
     read_requests,
@@ -57,13 +57,11 @@ def main() -> int:
 
 
 def _parts(library: Library, system: Attached, data: Path | None) -> Iterator[Part]:
+    messages = read_requests()
     sets = {
-        "requests, tried while the rules were made": read_requests(kept=False, split="first"),
-        "requests, kept apart": read_requests(kept=True, split="first"),
-        "requests in ten styles, half tried": read_requests(kept=False, split="styles"),
-        "requests in ten styles, half kept apart": read_requests(kept=True, split="styles"),
-        "requests of a blind author": read_requests(kept=False, split="blind"),
-        "requests of a blind author, kept apart": read_requests(kept=True, split="blind"),
+        "requests that the reader has learned from": [each for each in messages if is_learned(each)],
+        "requests of a blind author, never learned": read_requests(kept=True, split="blind"),
+        "requests of another blind author, never learned": read_requests(split="fresh"),
     }
     if data is not None:
         foreign = data / "intents" / "banking77" / "test.csv"
@@ -96,14 +94,12 @@ def report(score: Score) -> str:
 
 
 def report_part(part: Part) -> str:
-    """What was done without a request and what was left undone, with the figures of before beside them."""
+    """What was done without a request and what was left undone."""
     silent = len(part.outcomes) - part.asking
-    before = BEFORE.get(part.name)
-    was = ("", "") if before is None else (f" (before: {before[0]})", f" (before: {before[1]:.3f})")
     lines = [
         part.name,
-        f"  must not act: n {silent}, acted {len(part.acted_wrongly)}{was[0]}",
-        f"  must act:     n {part.asking}, done {part.share_done:.3f}{was[1]}",
+        f"  must not act: n {silent}, acted {len(part.acted_wrongly)}",
+        f"  must act:     n {part.asking}, done {part.share_done:.3f}",
     ]
     for each in [*part.acted_wrongly, *part.left_undone]:
         request = each.output.request
