@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from pipelines.customer_operations.consent.own_words import APOSTROPHES, own_text, sentences, unnumbered
-from pipelines.customer_operations.consent.reader import Action, Manner, RequestReader
+from pipelines.customer_operations.consent.reader import Action, Manner, Reading, RequestReader
 from pipelines.customer_operations.intents.classifier import Guess
 from pipelines.customer_operations.policies.tables import RequestBars
 
@@ -17,12 +18,6 @@ _SENTENCES_READ_MAX = 31
 _PROGRAM_TEXT = re.compile(
     r"(?:[a-z]_[a-z]|[<{\[]/?[a-z_ ]+[>}\]]|#{2,}|\w\((?:\w{1,40}\s?[=,]|['\"])|=\s*(?:true|\d|['\"])|\bsystem\s*:|"
     r"\bassistant\s*:|\bdeveloper\b.{0,12}:)",
-    re.IGNORECASE,
-)
-# What a refund, a cancellation or a new address can be asked for without a number of the order.
-_PARCEL = re.compile(
-    r"\b(?:parcels?|packages?|shipments?|deliver(?:y|ed|ies)|orders?|labels?|express|courier|carriage|consignment|booking|"
-    r"box(?:es)?)\b",
     re.IGNORECASE,
 )
 _NAMING = (Action.CANCEL, Action.REFUND, Action.ADDRESS)
@@ -90,15 +85,13 @@ class OwnMessage:
     def __init__(self, message: str, order_pattern: str, reader: RequestReader) -> None:
         self.text = own_text(message)
         self.sentences = sentences(self.text)[:_SENTENCES_READ_MAX]
-        self._pattern = order_pattern
-        self.reading, *self.parts = reader.read(
-            [unnumbered(each, order_pattern) for each in (self.text, *self.sentences)]
-        )
+        self._pattern, self._reader = order_pattern, reader
+        (self.reading,) = self._read([self.text])
 
-    @property
-    def names_a_parcel(self) -> bool:
-        """Whether it speaks of a parcel, an order or the like, by number or by word."""
-        return _PARCEL.search(self.text) is not None or re.search(self._pattern, self.text, re.IGNORECASE) is not None
+    @cached_property
+    def parts(self) -> list[Reading]:
+        """What the reader makes of each sentence. Most messages are decided without."""
+        return [self.reading] if len(self.sentences) == 1 else self._read(self.sentences)
 
     def words(self, action: Action) -> str | None:
         """The sentence that asks for `action` most clearly."""
@@ -112,6 +105,9 @@ class OwnMessage:
             part.manner is Manner.QUESTION and _folded(words) in _folded(sentence)
             for part, sentence in zip(self.parts, self.sentences, strict=True)
         )
+
+    def _read(self, texts: Sequence[str]) -> list[Reading]:
+        return self._reader.read([unnumbered(text, self._pattern) for text in texts])
 
 
 def judge(own: OwnMessage, bars: RequestBars) -> dict[str, Request]:
@@ -198,7 +194,7 @@ def _against(own: OwnMessage, action: Action, bars: RequestBars) -> Against | No
     others = max(share for manner, share in reading.manners.items() if manner is not Manner.REQUEST)
     is_sure = reading.asks[action] >= bars.act_min and reading.manners[Manner.REQUEST] - others >= bars.margin_min
     # What stands after the last word that was read could take it back.
-    return None if is_sure and reading.is_whole and own.names_a_parcel else Against.UNSURE
+    return None if is_sure and reading.is_whole else Against.UNSURE
 
 
 def _folded(text: str) -> str:

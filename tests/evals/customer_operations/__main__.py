@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from core.kit.migrate import upgrade
 from core.kit.settings import Settings
+from tests.evals.customer_operations import reading
 from tests.evals.customer_operations.requests import (
     Part,
     is_learned,
@@ -39,6 +40,9 @@ def main() -> int:
     named = os.environ.get("WAYBILL_EVALS_DATA")
     parser.add_argument("--data", type=Path, default=named, help="a folder with sets of other authors")
     data: Path | None = parser.parse_args().data
+    readings = {name: list(reading.read_messages(reading.read_set(name))) for name in reading.SETS}
+    for name, reads in readings.items():
+        sys.stdout.write(reading.report(name, reads))
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         postgres = EmbeddedPostgres(home / "postgres")
@@ -53,7 +57,8 @@ def main() -> int:
         finally:
             postgres.stop()
     failed = [part for part in parts if part.acted_wrongly or part.share_done < DONE_MARK]
-    return int(bool(failed) or score.forbidden > 0 or min(score.share(measure) for measure in _MEASURES) < MARK)
+    misread = [each for reads in readings.values() for each in reads if each.is_wrong]
+    return int(bool(failed) or bool(misread) or score.forbidden > 0 or min(score.share(measure) for measure in _MEASURES) < MARK)
 
 
 def _parts(library: Library, system: Attached, data: Path | None) -> Iterator[Part]:
