@@ -54,6 +54,8 @@ OPEN = frozenset(
         Against.NO_REQUEST, Against.QUESTION, Against.CONDITION, Against.HYPOTHETICAL, Against.FUTURE, Against.UNSURE,
     }
 )  # fmt: skip
+# What the reader only missed: a model that reads more may find a request there.
+_MISSED = frozenset({Against.NO_REQUEST, Against.QUESTION, Against.UNSURE})
 _AGAINST = {manner: Against(manner.value) for manner in Manner if manner.value in set(Against)} | {
     Manner.REQUEST: Against.UNSURE,
     Manner.UNCERTAIN: Against.UNSURE,
@@ -92,6 +94,14 @@ class OwnMessage:
     def parts(self) -> list[Reading]:
         """What the reader makes of each sentence. Most messages are decided without."""
         return [self.reading] if len(self.sentences) == 1 else self._read(self.sentences)
+
+    @property
+    def objection(self) -> Against | None:
+        """What speaks against a request of any kind, where that is likelier than all else together."""
+        shares = {
+            against: self.reading.manners[manner] for manner, against in _AGAINST.items() if against not in _MISSED
+        }
+        return max(shares, key=lambda against: shares[against]) if sum(shares.values()) >= 0.5 else None
 
     def words(self, action: Action) -> str | None:
         """The sentence that asks for `action` most clearly."""
@@ -139,9 +149,7 @@ def judge_reading(
         if not is_asked or not stands:
             read[name] = Request(False, None, 0.0, before.against or Against.NO_REQUEST)
             continue
-        # What the reader only missed is what the model was asked for; what speaks against a request stays.
-        missing = before.against in {Against.NO_REQUEST, Against.UNSURE, Against.QUESTION}
-        against: Against | None = None if missing else before.against
+        against = before.against if before.against is Against.INJECTION else own.objection
         if against is None and own.is_question(str(words)):
             against = Against.QUESTION
         read[name] = Request(against is None, words, 1.0 if against is None else 0.0, against)
