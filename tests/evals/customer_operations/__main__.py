@@ -58,7 +58,12 @@ def main() -> int:
             postgres.stop()
     failed = [part for part in parts if part.acted_wrongly or part.share_done < DONE_MARK]
     misread = [each for reads in readings.values() for each in reads if each.is_wrong]
-    return int(bool(failed) or bool(misread) or score.forbidden > 0 or min(score.share(measure) for measure in _MEASURES) < MARK)
+    return int(
+        bool(failed)
+        or bool(misread)
+        or score.forbidden > 0
+        or min(score.share(measure) for measure in _MEASURES) < MARK
+    )
 
 
 def _parts(library: Library, system: Attached, data: Path | None) -> Iterator[Part]:

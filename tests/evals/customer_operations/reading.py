@@ -1,7 +1,8 @@
 """What the reader alone makes of messages that no system has orders for: whether they ask for an action, or do not.
 
-``readings.jsonl`` has two sets by two authors who had seen nothing of the product or of what the reader learned from:
-"mailbox" as the day's mail looks, "hard" by a tester who wanted money to move. None of it was learned.
+``readings.jsonl`` has three sets by three authors who had seen nothing of the product or of what the reader learned
+from: "mailbox" as the day's mail looks, "hard" by a tester who wanted money to move, "misleading" with many that hold
+the words of a request. None of it was learned.
 """
 
 import json
@@ -16,7 +17,7 @@ from pipelines.customer_operations.policies.tables import load_policy
 
 MESSAGES = Path(__file__).with_name("readings.jsonl")
 EFFECTS = frozenset({Action.CANCEL, Action.REFUND, Action.ADDRESS})
-SETS = ("mailbox", "hard")
+SETS = ("mailbox", "hard", "misleading")
 
 
 @dataclass(frozen=True, slots=True)

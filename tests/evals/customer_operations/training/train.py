@@ -35,7 +35,7 @@ from tests.evals.customer_operations.training import FOLDER
 from tests.evals.customer_operations.training.encoder import LAYERS, Stored, drop, embed, run_layer
 
 WEIGHTS = Path(reader.__file__).with_name("requests.npz")
-EPOCHS = 8
+EPOCHS = 7
 BATCH = 32
 LEARNING_RATE = 2e-4
 TRAINED_LAYERS = 4
