@@ -22,6 +22,7 @@ _PROGRAM_TEXT = re.compile(
 )
 _NAMING = (Action.CANCEL, Action.REFUND, Action.ADDRESS)
 _REFUND_MASS_MIN = 0.2
+_LIKELY = 0.5
 # What an action of a plan is asked for as. A refund that is part of a cancellation is asked for with it.
 OPERATIONS = {
     "cancel_order": Action.CANCEL,
@@ -101,7 +102,7 @@ class OwnMessage:
         shares = {
             against: self.reading.manners[manner] for manner, against in _AGAINST.items() if against not in _MISSED
         }
-        return max(shares, key=lambda against: shares[against]) if sum(shares.values()) >= 0.5 else None
+        return max(shares, key=lambda against: shares[against]) if sum(shares.values()) >= _LIKELY else None
 
     def words(self, action: Action) -> str | None:
         """The sentence that asks for `action` most clearly."""
