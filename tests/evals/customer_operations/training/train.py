@@ -1,10 +1,11 @@
 """Trains the reader of requests: ``python -m tests.evals.customer_operations.training.train [--hold AUTHOR ...]``.
 
-Needs ``jax``, ``optax`` and ``onnx`` beside what a worker needs, in an environment of its own, and about twenty minutes
-on two cores. ``messages.jsonl`` is by eight authors who had seen neither the evaluation's messages nor any rules, each
-message with what it asks for and in which manner it speaks. The evaluation's older splits are learned, too; what is
-left to score are half of "blind" and all of "fresh". What is held back is scored and not learned; without `--hold` the
-weights are written to the product.
+Needs ``jax``, ``optax`` and ``onnx`` beside what a worker needs, in an environment of its own, and half an hour on two
+cores. ``messages.jsonl`` is by authors who had seen neither the evaluation's messages nor any rules, each message with
+what it asks for and in which manner it speaks. The weights are the average of several trainings from the same start
+(Wortsman et al. 2022, arXiv:2203.05482), which errs less than any of them and costs no more to run. The evaluation's
+older splits are learned, too; what is left to score are half of "blind", all of "fresh" and ``readings.jsonl``. What
+is held back is scored and not learned; without `--hold` the weights are written to the product.
 """
 
 import argparse
@@ -35,7 +36,8 @@ from tests.evals.customer_operations.training import FOLDER
 from tests.evals.customer_operations.training.encoder import LAYERS, Stored, drop, embed, run_layer
 
 WEIGHTS = Path(reader.__file__).with_name("requests.npz")
-EPOCHS = 7
+EPOCHS = 6
+SEEDS = (0, 1)
 BATCH = 32
 LEARNING_RATE = 2e-4
 TRAINED_LAYERS = 4
@@ -43,7 +45,7 @@ TRAINED_LAYERS = 4
 WIDTHS = (16, 24, 32, 48, 64, 96, 128, 192, MAX_TOKENS)
 MANNER_WEIGHT = 0.3
 # How often a message stands in a frame that makes it none, or in one that changes nothing.
-TURNED, FRAMED = 0.17, 0.3
+TURNED, FRAMED = 0.2, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +193,8 @@ def loss(trained: Any, fixed: Any, batch: tuple[Any, ...], key: Any) -> Any:
 
 
 def train(fixed: Any, messages: Sequence[Message], seed: int) -> Any:
-    """The trained layers and heads."""
-    key, frames = jax.random.PRNGKey(seed), Frames(seed)
+    """The trained layers and heads. The heads of all seeds start alike: what is averaged must lie side by side."""
+    key, frames = jax.random.PRNGKey(0), Frames(seed)
     heads = {"asks": len(Action), "manners": len(Manner)}
     width = 2 * fixed["word"].shape[1]
     trained = {"layers": fixed["layers"][LAYERS - TRAINED_LAYERS :]}
@@ -200,6 +202,7 @@ def train(fixed: Any, messages: Sequence[Message], seed: int) -> Any:
         key, of_head = jax.random.split(key)
         trained[f"{head}_weight"] = jax.random.normal(of_head, (width, outputs)) * 0.02
         trained[f"{head}_bias"] = jnp.zeros(outputs)
+    key = jax.random.fold_in(key, seed)
     steps = EPOCHS * (len(messages) // BATCH)
     rate = optax.warmup_cosine_decay_schedule(0, LEARNING_RATE, steps // 10, steps)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rate, weight_decay=0.01))
@@ -253,11 +256,13 @@ def main() -> None:
     """Train, and either score or write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hold", type=int, nargs="*", default=[], help="authors to score instead of learning from")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="a training each, to be averaged")
     asked = parser.parse_args()
     messages, stored = [*read_messages(), *read_learned()], Stored(model_file())
     fixed = stored.weights()
-    trained = train(fixed, [each for each in messages if each.author not in asked.hold], asked.seed)
+    learned = [each for each in messages if each.author not in asked.hold]
+    trainings = [train(fixed, learned, seed) for seed in asked.seeds]
+    trained = jax.tree.map(lambda *weights: sum(weights) / len(weights), *trainings)
     if asked.hold:
         report(fixed, trained, [each for each in messages if each.author in asked.hold])
     else:
