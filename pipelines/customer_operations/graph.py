@@ -28,9 +28,8 @@ from pipelines._kit.tools.box import Approval, ToolBox
 from pipelines._kit.tools.opening import Tools, get_tools
 from pipelines.customer_operations import lookup
 from pipelines.customer_operations.approval import APPROVED, TIMED_OUT, ask_person
-from pipelines.customer_operations.consent.forms import OPEN, Action
-from pipelines.customer_operations.consent.judgment import OwnMessage, judge, narrow, needed
-from pipelines.customer_operations.consent.judgment import load_examples as load_request_examples
+from pipelines.customer_operations.consent.judgment import OPEN, OwnMessage, judge, narrow, needed
+from pipelines.customer_operations.consent.reader import Action, load_reader
 from pipelines.customer_operations.intents.classifier import IntentClassifier
 from pipelines.customer_operations.intents.examples import Classifiers, LocalEmbedder, load_examples
 from pipelines.customer_operations.outcome import conclude, finish
@@ -75,9 +74,9 @@ class Models(Protocol):
 
 
 @lru_cache(maxsize=1)
-def _learned() -> tuple[Classifiers, Classifiers]:
-    """Of intents and of requests, from the shipped examples; they belong to the process."""
-    return Classifiers(load_examples()), Classifiers(load_request_examples())
+def _learned() -> Classifiers:
+    """Of intents, from the shipped examples; they belong to the process."""
+    return Classifiers(load_examples())
 
 
 class Resolve:
@@ -87,7 +86,7 @@ class Resolve:
         self._models = models
         self._knowledge = knowledge
         self._tools = tools
-        self._intents, self._requests = _learned()
+        self._intents, self._reader = _learned(), load_reader()
         self._policy = load_policy()
         self._replies = load_replies()
 
@@ -123,17 +122,15 @@ class Resolve:
 
     def _understand(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         asked, models, policy = state["asked"], self._models.for_job(ctx), self._policy
-        own = OwnMessage(asked["message"], policy.order_pattern)
-        vectors = models.embed(EMBEDDING, [asked["message"], own.unnumbered])
-        requests = judge(
-            own,
-            self._classifier(models, self._requests),
-            vectors[1:],
-            confidence_min=float(policy.request_confidence_min),
-            margin_min=float(policy.request_margin_min),
-        )
+        own = OwnMessage(asked["message"], policy.order_pattern, self._reader)
+        requests = judge(own, policy.request)
+        # What is asked for weighs as much as all that is told around it.
+        texts = [
+            asked["message"],
+            *dict.fromkeys(each.words for each in requests.values() if each.words),
+        ]
         guess = narrow(
-            self._classifier(models, self._intents).guess([asked["message"]], vectors[:1])[0],
+            self._classifier(models).guess_together(texts, models.embed(EMBEDDING, texts)),
             requests,
             {intent: row.operations for intent, row in policy.intents.items()},
             telling=[intent for intent, row in policy.intents.items() if not row.operations and row.rule != "person"],
@@ -167,11 +164,13 @@ class Resolve:
             }
         }
 
-    def _classifier(self, models: JobModels, learned: Classifiers) -> IntentClassifier:
+    def _classifier(self, models: JobModels) -> IntentClassifier:
         model = models.resolve(EMBEDDING).price_model
         local = self._models.embedder()
         # The examples belong to this process and to no job; with another model they have to pass the gateway.
-        return learned.get(model, local.embed if local.name == model else lambda texts: models.embed(EMBEDDING, texts))
+        return self._intents.get(
+            model, local.embed if local.name == model else lambda texts: models.embed(EMBEDDING, texts)
+        )
 
     def _identify(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         reference = state["asked"]["customer"]

@@ -19,8 +19,8 @@ from core.kit.expressions import Expression
 from core.kit.json_values import loads_foreign
 from core.kit.logging import get_logger
 from pipelines._kit.prompts import choose_prompt
-from pipelines.customer_operations.consent.forms import Action
 from pipelines.customer_operations.consent.judgment import OwnMessage, Request, judge_reading
+from pipelines.customer_operations.consent.reader import Action
 from pipelines.customer_operations.intents.classifier import Guess
 
 Read = TypeVar("Read", bound=BaseModel)
@@ -29,7 +29,7 @@ _MAX_TOKENS = 300
 _log = get_logger(__name__)
 _STREET = r"(?<![\w'.-])(?P<street>[^\W\d_][\w'.-]*(?: [\w'.-]+){0,4} \d+ ?[A-Za-z]?)"
 _TOWN = r"(?P<postcode>\d{4} ?[A-Z]{2}|\d{2}-\d{3}|\d{4,5}),? (?P<city>[^\W\d_]+(?:[ -][A-ZÀ-Ž][^\W\d_]+){0,2})"
-_ADDRESS = re.compile(rf"(?:\b(?:to|is|address|:)\s+)?{_STREET},? {_TOWN}")
+_ADDRESS = re.compile(rf"(?:\b(?:to|is|address|:)\s+)?{_STREET},?\s{{1,4}}{_TOWN}")
 # What stands before an address that is not the new one, up to it.
 _ELSEWHERE = re.compile(
     r"\b(?:not|never|instead of|rather than|old|previous|former|current)\b[^.!?,;:]{0,24}$|\bfrom (?:my |the )?$",

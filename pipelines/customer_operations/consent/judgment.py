@@ -1,52 +1,73 @@
-"""Whether a message asks for an action: the form of its sentences and what it is like must both say so.
+"""Whether a message asks for an action: the reader must say so of the message as a whole, by both of its heads."""
 
-The forms of `grammar` say which sentences ask and what speaks against it. Beside it a classifier over the embedding and
-the words of the message says how much it is like the requests among the examples. Both have learned or were written
-apart from each other, so their odds are multiplied; how much the form is worth is counted on the same examples.
-"""
-
-import math
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
 
 from core.kit.expressions import Expression
-from pipelines.customer_operations.consent.forms import Action, Against
-from pipelines.customer_operations.consent.grammar import find_requests, is_content, is_open_question, is_statement
-from pipelines.customer_operations.consent.own_words import APOSTROPHES, Sentence, own_text, sentences
-from pipelines.customer_operations.intents.classifier import Guess, IntentClassifier
+from pipelines.customer_operations.consent.own_words import APOSTROPHES, own_text, sentences, unnumbered
+from pipelines.customer_operations.consent.reader import Action, Manner, Reading, RequestReader
+from pipelines.customer_operations.intents.classifier import Guess
+from pipelines.customer_operations.policies.tables import RequestBars
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-_REQUEST = "request"
-# However well the forms do on the examples: they are worth no more than nineteen right ones for a wrong one.
-_FORM_ODDS_MAX = 19.0
-# What a refund, a cancellation or a new address can be asked for without a number of the order.
+# Beside the message as a whole, to find the words that ask.
+_SENTENCES_READ_MAX = 31
+# Text in the forms of programs: tags, calls, assignments and the roles of a conversation with a model.
+_PROGRAM_TEXT = re.compile(
+    r"(?:[a-z]_[a-z]|[<{\[]/?[a-z_ ]+[>}\]]|#{2,}|\w\((?:\w{1,40}\s?[=,]|['\"])|=\s*(?:true|\d|['\"])|\bsystem\s*:|"
+    r"\bassistant\s*:|\bdeveloper\b.{0,12}:)",
+    re.IGNORECASE,
+)
+# Money, a cancellation or a new address can be asked for of anybody. Who asks for them here names an order, by a number of
+# some kind, or speaks of a parcel.
 _PARCEL = re.compile(
-    r"\b(?:parcels?|packages?|shipments?|deliver(?:y|ed|ies)|orders?|labels?|express|courier|carriage|consignment|booking)\b",
+    r"\d{3}|\b(?:parcels?|packages?|shipments?|deliver(?:y|ed|ies)|orders?|labels?|express|courier|carriage|consignment|"
+    r"booking|box(?:es)?)\b",
     re.IGNORECASE,
 )
 _NAMING = (Action.CANCEL, Action.REFUND, Action.ADDRESS)
 _REFUND_MASS_MIN = 0.2
-# What a ticket can be about besides a parcel.
-_NO_NUMBER = Expression(r"[^\x00-\x{10FFFF}]")
-_SERVICE = re.compile(
-    r"\b(?:invoices?|bill(?:ed|ing)?|weight|surcharges?|drivers?|van|depot|returns?|pick-?up|staff|service|"
-    r"money back|refund(?:ed)?|lost)\b",
-    re.IGNORECASE,
-)
+_LIKELY = 0.5
 # What an action of a plan is asked for as. A refund that is part of a cancellation is asked for with it.
-_OPERATIONS = {
+OPERATIONS = {
     "cancel_order": Action.CANCEL,
     "issue_refund": Action.REFUND,
     "change_address": Action.ADDRESS,
     "open_ticket": Action.REPORT,
+}
+
+
+class Against(StrEnum):
+    """Why a message is not taken as a request."""
+
+    NO_REQUEST = "no_request"
+    NEGATION = "negation"
+    QUESTION = "question"
+    CONDITION = "condition"
+    HYPOTHETICAL = "hypothetical"
+    FUTURE = "future"
+    PAST = "past"
+    THIRD_PARTY = "third_party"
+    WITHDRAWAL = "withdrawal"
+    SARCASM = "sarcasm"
+    INJECTION = "injection"
+    UNSURE = "unsure"
+
+
+# After these the customer may still want it: what could be done is offered. After the others a person reads it.
+OPEN = frozenset(
+    {
+        Against.NO_REQUEST, Against.QUESTION, Against.CONDITION, Against.HYPOTHETICAL, Against.FUTURE, Against.UNSURE,
+    }
+)  # fmt: skip
+# What the reader only missed: a model that reads more may find a request there.
+_MISSED = frozenset({Against.NO_REQUEST, Against.QUESTION, Against.UNSURE})
+_AGAINST = {manner: Against(manner.value) for manner in Manner if manner.value in set(Against)} | {
+    Manner.REQUEST: Against.UNSURE,
+    Manner.UNCERTAIN: Against.UNSURE,
 }
 
 
@@ -69,69 +90,62 @@ class Request:
         }
 
 
-@lru_cache(maxsize=1)
-def load_examples() -> dict[str, list[str]]:
-    """The messages of ``examples.toml``: those that are a ``request``, and those that are ``none``."""
-    read = tomllib.loads(files(__package__).joinpath("examples.toml").read_text(encoding="utf-8"))
-    return {str(kind): [str(message) for message in messages] for kind, messages in read.items()}
-
-
-@lru_cache(maxsize=1)
-def form_odds() -> float:
-    """How many times likelier a form of `grammar` is found in a request than in another message, by the examples."""
-    examples = load_examples()
-    found = {kind: sum(_has_form(message) for message in messages) for kind, messages in examples.items()}
-    share = {kind: (found[kind] + 1) / (len(messages) + 2) for kind, messages in examples.items()}
-    return min(_FORM_ODDS_MAX, share[_REQUEST] / share["none"])
-
-
 class OwnMessage:
-    """What the customer says themselves in a message."""
+    """What the customer says themselves in a message, and what `reader` makes of it and of each of its sentences."""
 
-    def __init__(self, message: str, order_pattern: Expression) -> None:
+    def __init__(self, message: str, order_pattern: Expression, reader: RequestReader) -> None:
         self.text = own_text(message)
-        self.sentences: Sequence[Sentence] = sentences(self.text, order_pattern)
-        self._pattern = order_pattern
+        self.sentences = sentences(self.text)[:_SENTENCES_READ_MAX]
+        self._pattern, self._reader = order_pattern, reader
+        (self.reading,) = self._read([self.text])
 
-    @property
-    def unnumbered(self) -> str:
-        """The text without numbers of orders, as the classifier reads it."""
-        return " ".join(self._pattern.replaced(self.text, "my order").split()) or "-"
+    @cached_property
+    def parts(self) -> list[Reading]:
+        """What the reader makes of each sentence. Most messages are decided without."""
+        return [self.reading] if len(self.sentences) == 1 else self._read(self.sentences)
 
     @property
     def names_a_parcel(self) -> bool:
         """Whether it speaks of a parcel, an order or the like, by number or by word."""
         return _PARCEL.search(self.text) is not None or self._pattern.is_in(self.text)
 
+    @property
+    def objection(self) -> Against | None:
+        """What speaks against a request of any kind, where that is likelier than all else together."""
+        shares = {
+            against: self.reading.manners[manner] for manner, against in _AGAINST.items() if against not in _MISSED
+        }
+        return max(shares, key=lambda against: shares[against]) if sum(shares.values()) >= _LIKELY else None
 
-def judge(
-    own: OwnMessage,
-    classifier: IntentClassifier,
-    vector: "NDArray[np.float32]",
-    *,
-    confidence_min: float,
-    margin_min: float,
-) -> dict[str, Request]:
-    """Of every action whether `own` asks for it; `vector` is the embedding of its ``unnumbered``, shape (1, width)."""
-    shares = classifier.probabilities([own.unnumbered], vector)[0]
-    likeness = min(max(float(shares[classifier.intents.index(_REQUEST)]), 1e-6), 1 - 1e-6)
+    def words(self, action: Action) -> str | None:
+        """The sentence that asks for `action` most clearly."""
+        if not self.sentences:
+            return None
+        return max(zip(self.parts, self.sentences, strict=True), key=lambda pair: pair[0].asks[action])[1]
+
+    def is_question(self, words: str) -> bool:
+        """Whether `words` belong to a sentence that by itself is a question, and no request in the form of one."""
+        return any(
+            part.manner is Manner.QUESTION and _folded(words) in _folded(sentence)
+            for part, sentence in zip(self.parts, self.sentences, strict=True)
+        )
+
+    def _read(self, texts: Sequence[str]) -> list[Reading]:
+        return self._reader.read([unnumbered(text, self._pattern) for text in texts])
+
+
+def judge(own: OwnMessage, bars: RequestBars) -> dict[str, Request]:
+    """Of every action whether `own` asks for it. Who asks for the more has the less looked after with it."""
     judged = {}
     for action in Action:
-        found = find_requests(own.text, own.sentences, action)
-        if action is Action.REPORT:
-            judged[action.value] = _report(own, found.against)
-            continue
-        odds = form_odds() if found.asked and found.against is None else 1 / form_odds()
-        confidence = 1 / (1 + math.exp(-(math.log(odds) + math.log(likeness / (1 - likeness)))))
-        against = found.against
-        if against is None and not found.asked:
-            against = Against.QUESTION if own.sentences and own.sentences[-1].is_question else Against.NO_REQUEST
-        elif against is None and (
-            confidence < confidence_min or 2 * confidence - 1 < margin_min or not own.names_a_parcel
-        ):
-            against = Against.UNSURE
-        words = found.asked[0] if found.asked else None
-        judged[action.value] = Request(against is None, words, confidence, against)
+        against = _against(own, action, bars)
+        asked = against is None
+        words = own.words(action) if asked or own.reading.asks[action] >= bars.report_min else None
+        judged[action.value] = Request(asked, words, own.reading.asks[action], against)
+    if not judged[Action.REPORT].asked:
+        judged[Action.REPORT] = next(
+            (judged[action] for action in _NAMING if judged[action].asked), judged[Action.REPORT]
+        )
     return judged
 
 
@@ -145,16 +159,13 @@ def judge_reading(
     stands = bool(words and words.strip()) and str(words) in message and _folded(str(words)) in _folded(own.text)
     read = {}
     for name, before in judged.items():
-        # Who asks for the more has the less looked after with it.
         is_asked = action == name or (name == Action.REPORT and action in judged)
         if not is_asked or not stands:
             read[name] = Request(False, None, 0.0, before.against or Against.NO_REQUEST)
             continue
-        # What was missing to the forms is what the model was asked for; what speaks against a request stays.
-        missing = before.against in {Against.NO_REQUEST, Against.UNSURE, Against.QUESTION}
-        against: Against | None = None if missing else before.against
-        if any(is_open_question(each) and _folded(str(words)) in _folded(each.written + "?") for each in own.sentences):
-            against = against or Against.QUESTION
+        against = before.against if before.against is Against.INJECTION else own.objection
+        if against is None and own.is_question(str(words)):
+            against = Against.QUESTION
         read[name] = Request(against is None, words, 1.0 if against is None else 0.0, against)
     return read
 
@@ -186,30 +197,26 @@ def narrow(
 
 def needed(operations: Sequence[str]) -> tuple[Action, ...]:
     """The actions that have to be asked for, for a plan of these operations. Unknown ones count as money."""
-    actions = {_OPERATIONS.get(operation, Action.REFUND) for operation in operations}
+    actions = {OPERATIONS.get(operation, Action.REFUND) for operation in operations}
     if Action.CANCEL in actions:
         return (Action.CANCEL,)
     return tuple(action for action in Action if action in actions)
 
 
-def _report(own: OwnMessage, against: Against | None) -> Request:
-    """A ticket needs no wish: that something is wrong with one's own parcel is said to have it looked after."""
-    said = [sentence for sentence in own.sentences if is_statement(sentence)]
-    if against is None and not said:
-        against = Against.QUESTION if own.sentences else Against.NO_REQUEST
-    if against is None and is_content(own.sentences):
-        against = Against.NO_REQUEST
-    if against is None and not own.names_a_parcel and _SERVICE.search(own.text) is None:
-        against = Against.UNSURE
-    words = max((sentence.written for sentence in said), key=len, default=None)
-    return Request(against is None, words, float(against is None), against)
-
-
-def _has_form(message: str) -> bool:
-    text = own_text(message)
-    said = sentences(text, _NO_NUMBER)
-    found = [find_requests(text, said, action) for action in Action if action is not Action.REPORT]
-    return any(each.asked and each.against is None for each in found)
+def _against(own: OwnMessage, action: Action, bars: RequestBars) -> Against | None:
+    reading = own.reading
+    if _PROGRAM_TEXT.search(own.text):
+        return Against.INJECTION
+    if reading.manner is not Manner.REQUEST:
+        return _AGAINST.get(reading.manner, Against.NO_REQUEST)
+    if action is Action.REPORT:
+        return None if reading.asks[action] >= bars.report_min else Against.NO_REQUEST
+    if reading.asks[action] < 1 - bars.act_min:
+        return Against.NO_REQUEST
+    others = max(share for manner, share in reading.manners.items() if manner is not Manner.REQUEST)
+    is_sure = reading.asks[action] >= bars.act_min and reading.manners[Manner.REQUEST] - others >= bars.margin_min
+    # What stands after the last word that was read could take it back.
+    return None if is_sure and reading.is_whole and own.names_a_parcel else Against.UNSURE
 
 
 def _folded(text: str) -> str:

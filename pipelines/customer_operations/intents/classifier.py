@@ -60,12 +60,11 @@ class IntentClassifier:
 
     def guess(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> list[Guess]:
         """The intents of `texts`, whose unit embeddings are `vectors`."""
-        guesses = []
-        for row in self.probabilities(texts, vectors):
-            order = np.argsort(-row, kind="stable")
-            ranked = tuple((self.intents[number], float(row[number])) for number in order)
-            guesses.append(Guess(ranked[0][0], ranked[0][1], ranked[1:]))
-        return guesses
+        return [self._ranked(row) for row in self.probabilities(texts, vectors)]
+
+    def guess_together(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> Guess:
+        """The intent of one message by several of its parts, each of the same weight."""
+        return self._ranked(self.probabilities(texts, vectors).mean(axis=0))
 
     def probabilities(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Of each intent in the order of `intents`, shape (texts, intents)."""
@@ -75,6 +74,11 @@ class IntentClassifier:
             kernel = self._kernel(np.asarray(vectors[part], dtype=np.float32), self._words.of(texts[part]))
             rows.append(_softmax((kernel @ self._weights).astype(np.float64) * self._temperature))
         return np.concatenate(rows) if rows else np.zeros((0, len(self.intents)))
+
+    def _ranked(self, row: NDArray[np.float64]) -> Guess:
+        order = np.argsort(-row, kind="stable")
+        ranked = tuple((self.intents[number], float(row[number])) for number in order)
+        return Guess(ranked[0][0], ranked[0][1], ranked[1:])
 
     def _kernel(self, vectors: NDArray[np.float32], words: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of these texts with the examples, shape (texts, examples), in blocks to need little more than the result."""

@@ -1,17 +1,26 @@
-"""The shipped examples, and the classifiers that learned from them."""
+"""The shipped examples, and the classifiers that learned from them.
 
+``examples.npz`` holds the embeddings of ``examples.toml`` by the embedded model, which every worker would otherwise
+compute again: seconds. With other examples or another model it is left aside.
+``python -m pipelines.customer_operations.intents.examples`` makes it again.
+"""
+
+import hashlib
+import json
 import tomllib
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from pipelines.customer_operations.intents.classifier import IntentClassifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     Embed = Callable[[Sequence[str]], NDArray[np.float32]]
@@ -50,6 +59,31 @@ class Classifiers:
             if found is None:
                 pairs = [(text, intent) for intent, texts in self._examples.items() for text in texts]
                 texts = [text for text, _ in pairs]
-                found = IntentClassifier(texts, [intent for _, intent in pairs], embed(texts))
+                vectors = _read_vectors(model, texts)
+                intents = [intent for _, intent in pairs]
+                found = IntentClassifier(texts, intents, embed(texts) if vectors is None else vectors)
                 self._made[model] = found
             return found
+
+
+def write_vectors(model: str, embed: "Embed") -> None:
+    """Write what `embed` makes of the shipped examples to ``examples.npz``."""
+    texts = [text for messages in load_examples().values() for text in messages]
+    np.savez_compressed(
+        Path(__file__).with_name("examples.npz"), key=_key(model, texts), vectors=embed(texts).astype(np.float16)
+    )
+
+
+def _read_vectors(model: str, texts: "Sequence[str]") -> "NDArray[np.float32] | None":
+    with files(__package__).joinpath("examples.npz").open("rb") as file, np.load(file) as stored:
+        return stored["vectors"].astype(np.float32) if str(stored["key"]) == _key(model, texts) else None
+
+
+def _key(model: str, texts: "Sequence[str]") -> str:
+    return hashlib.sha256(json.dumps([model, *texts]).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    from core.gateway.embeddings.minilm import load_minilm
+
+    write_vectors(load_minilm().name, load_minilm().embed)

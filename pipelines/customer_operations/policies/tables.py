@@ -44,6 +44,18 @@ class AddressTable(_Table):
     changes_max: int
 
 
+class RequestBars(_Table):
+    """How sure a request has to be.
+
+    An action that moves something needs the probability `act_min`, and the message as a whole has to be a request by
+    `margin_min` more than it is any other thing. A ticket needs the probability `report_min`.
+    """
+
+    act_min: float
+    margin_min: float
+    report_min: float
+
+
 class IntentRow(_Table):
     """What an intent leads to. Only `operations` may be called for it, whatever a rule or a model proposes."""
 
@@ -58,14 +70,13 @@ class Policy(_Table):
     """``policy.toml``."""
 
     intent_confidence_min: Decimal
-    request_confidence_min: Decimal
-    request_margin_min: Decimal
     ticket_confidence_min: Decimal
     search_after_working_days: int
     orders_considered: int
     # On RE2: whoever adapts it may write what Python's engine would take hours for, on a message made for it.
     order_pattern: Annotated[Expression, PlainValidator(lambda text: Expression(text, ignore_case=True))]
     handover_words: tuple[str, ...]
+    request: RequestBars
     refunds: dict[Reason, RefundRow]
     address: AddressTable
     intents: dict[str, IntentRow]

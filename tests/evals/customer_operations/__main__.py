@@ -14,9 +14,10 @@ from pydantic import SecretStr
 
 from core.kit.migrate import upgrade
 from core.kit.settings import Settings
+from tests.evals.customer_operations import reading
 from tests.evals.customer_operations.requests import (
-    BEFORE,
     Part,
+    is_learned,
     read_foreign,
     read_operations,
     read_requests,
@@ -39,6 +40,9 @@ def main() -> int:
     named = os.environ.get("WAYBILL_EVALS_DATA")
     parser.add_argument("--data", type=Path, default=named, help="a folder with sets of other authors")
     data: Path | None = parser.parse_args().data
+    readings = {name: list(reading.read_messages(reading.read_set(name))) for name in reading.SETS}
+    for name, reads in readings.items():
+        sys.stdout.write(reading.report(name, reads))
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         postgres = EmbeddedPostgres(home / "postgres")
@@ -53,17 +57,21 @@ def main() -> int:
         finally:
             postgres.stop()
     failed = [part for part in parts if part.acted_wrongly or part.share_done < DONE_MARK]
-    return int(bool(failed) or score.forbidden > 0 or min(score.share(measure) for measure in _MEASURES) < MARK)
+    misread = [each for reads in readings.values() for each in reads if each.is_wrong]
+    return int(
+        bool(failed)
+        or bool(misread)
+        or score.forbidden > 0
+        or min(score.share(measure) for measure in _MEASURES) < MARK
+    )
 
 
 def _parts(library: Library, system: Attached, data: Path | None) -> Iterator[Part]:
+    messages = read_requests()
     sets = {
-        "requests, tried while the rules were made": read_requests(kept=False, split="first"),
-        "requests, kept apart": read_requests(kept=True, split="first"),
-        "requests in ten styles, half tried": read_requests(kept=False, split="styles"),
-        "requests in ten styles, half kept apart": read_requests(kept=True, split="styles"),
-        "requests of a blind author": read_requests(kept=False, split="blind"),
-        "requests of a blind author, kept apart": read_requests(kept=True, split="blind"),
+        "requests that the reader has learned from": [each for each in messages if is_learned(each)],
+        "requests of a blind author, never learned": read_requests(kept=True, split="blind"),
+        "requests of another blind author, never learned": read_requests(split="fresh"),
     }
     if data is not None:
         foreign = data / "intents" / "banking77" / "test.csv"
@@ -96,14 +104,12 @@ def report(score: Score) -> str:
 
 
 def report_part(part: Part) -> str:
-    """What was done without a request and what was left undone, with the figures of before beside them."""
+    """What was done without a request and what was left undone."""
     silent = len(part.outcomes) - part.asking
-    before = BEFORE.get(part.name)
-    was = ("", "") if before is None else (f" (before: {before[0]})", f" (before: {before[1]:.3f})")
     lines = [
         part.name,
-        f"  must not act: n {silent}, acted {len(part.acted_wrongly)}{was[0]}",
-        f"  must act:     n {part.asking}, done {part.share_done:.3f}{was[1]}",
+        f"  must not act: n {silent}, acted {len(part.acted_wrongly)}",
+        f"  must act:     n {part.asking}, done {part.share_done:.3f}",
     ]
     for each in [*part.acted_wrongly, *part.left_undone]:
         request = each.output.request

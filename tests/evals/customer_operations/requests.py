@@ -1,8 +1,9 @@
 """Messages that ask for an action and messages that only speak of one, through the graph on a real sample system.
 
-What counts is the system's own state afterwards. ``requests.jsonl`` was written before the rules were; what is ``kept``
-took no part in making them. Its ``split`` names a later set: in the styles of ten people, or of an author who had seen
-neither rules nor messages. `read_operations` reads a set of another author.
+What counts is the system's own state afterwards. ``requests.jsonl`` has four splits: "first" and "styles" by the author
+of the lists of forms that decided before a trained reader did, "blind" and "fresh" by two authors who had seen neither
+rules nor messages. The reader has learned from the first two and from the open half of "blind"; the rest, `is_learned`
+says which, was only scored. `read_operations` reads a set of another author.
 """
 
 import csv
@@ -22,11 +23,6 @@ from tests.factories.knowledge import Library
 from tests.factories.sample_system import Attached
 
 MESSAGES = Path(__file__).with_name("requests.jsonl")
-# The shares that were measured on the same messages when a topic was taken as consent.
-BEFORE: Mapping[str, tuple[int, float]] = {
-    "requests, tried while the rules were made": (55, 0.941),
-    "requests, kept apart": (27, 0.923),
-}
 _ANYBODY = "mila.janssen@example.org"
 
 
@@ -83,6 +79,12 @@ def read_requests(*, kept: bool | None = None, split: str | None = None) -> list
         for each in read
         if (kept is None or each["kept"] is kept) and (split is None or each.get("split", "first") == split)
     ]
+
+
+def is_learned(message: Mapping[str, Any]) -> bool:
+    """Whether the reader of requests has learned from the message, so that it says nothing about unseen ones."""
+    split = message.get("split", "first")
+    return split in {"first", "styles"} or (split == "blind" and not message["kept"])
 
 
 def read_operations(path: Path) -> list[dict[str, Any]]:

@@ -1,5 +1,8 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from core.gateway.embeddings.minilm import load_minilm
 from pipelines.customer_operations.intents.classifier import IntentClassifier
@@ -10,6 +13,18 @@ from pipelines.customer_operations.intents.words import WIDTH, WordVectors
 @pytest.fixture(scope="module")
 def trained() -> IntentClassifier:
     return Classifiers(load_examples()).get("local", load_minilm().embed)
+
+
+def test_the_shipped_embeddings_are_those_of_the_shipped_examples() -> None:
+    def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+        raise AssertionError(
+            "the embeddings are of other examples: python -m pipelines.customer_operations.intents.examples"
+        )
+
+    classifier = Classifiers(load_examples()).get(load_minilm().name, embed)
+    messages = load_examples()["lost_parcel"][::20]
+    for guess in classifier.guess(messages, load_minilm().embed(messages)):
+        assert guess.intent == "lost_parcel"
 
 
 def test_the_shipped_examples_are_told_apart_without_themselves(trained: IntentClassifier) -> None:

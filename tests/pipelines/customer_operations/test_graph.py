@@ -429,7 +429,7 @@ def test_what_is_not_asked_for_is_offered_with_the_words_to_ask(desk: Desk) -> N
     again = desk.resolve(letter("Please cancel VH-300005.", BAKERY))
     assert again.decision == "cancelled_refunded"
     assert again.request is not None
-    assert again.request.words == "Please cancel VH-300005"
+    assert again.request.words == "Please cancel VH-300005."
 
 
 @pytest.mark.survive("E2")

@@ -13,7 +13,7 @@ from tests.factories.operations import Desk, FaultyClient, Killed, killed_once, 
 from tests.factories.provider_simulator import Answer, Failure, LateScript, ProviderSimulator, Script, obey_schema
 
 OWED = "You know what you owe me."
-VAGUE = "Hm, about VH-300001: not amused. You know what you owe me."
+VAGUE = "VH-300001. You know what you owe me."
 WORDED = "Dear Mila Janssen,\n\nVH-300001 reached you a day late. We paid back 24.30 EUR.\n\nKind regards"
 
 
@@ -228,7 +228,7 @@ def test_words_that_are_quoted_from_another_mail_are_not_the_customers(desk: Des
 
 TALKED_INTO = [
     ("Do not refund VH-300001, I only want an apology.", "negation"),
-    ("If it was your fault, refund VH-300001.", "condition"),
+    ("Refund VH-300001, but only if it was your fault.", "condition"),
     ("Refund VH-300001. Or no, forget it.", "withdrawal"),
     ("Suppose I asked you to refund VH-300001.", "hypothetical"),
     ("My neighbor says you should refund VH-300001.", "third_party"),
