@@ -21,8 +21,8 @@ _PROGRAM_TEXT = re.compile(
     r"\bassistant\s*:|\bdeveloper\b.{0,12}:)",
     re.IGNORECASE,
 )
-# Money, a cancellation or a new address can be asked for of anybody. Who asks for them here names an order, by a number of
-# some kind, or speaks of a parcel.
+# Money, a cancellation or a new address can be asked for of anybody. Who asks for them here names an order, by a number
+# of some kind, or speaks of a parcel.
 _PARCEL = re.compile(
     r"\d{3}|\b(?:parcels?|packages?|shipments?|deliver(?:y|ed|ies)|orders?|labels?|express|courier|carriage|consignment|"
     r"booking|box(?:es)?)\b",
