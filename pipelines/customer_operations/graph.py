@@ -28,7 +28,7 @@ from pipelines._kit.tools.box import Approval, ToolBox
 from pipelines._kit.tools.opening import Tools, get_tools
 from pipelines.customer_operations import lookup
 from pipelines.customer_operations.approval import APPROVED, TIMED_OUT, ask_person
-from pipelines.customer_operations.consent.judgment import OPEN, OwnMessage, judge, narrow, needed
+from pipelines.customer_operations.consent.judgment import NAMING, OPEN, OwnMessage, judge, narrow, needed
 from pipelines.customer_operations.consent.reader import Action, load_reader
 from pipelines.customer_operations.intents.classifier import IntentClassifier
 from pipelines.customer_operations.intents.examples import Classifiers, LocalEmbedder, load_examples
@@ -158,6 +158,7 @@ class Resolve:
                 "order": asked["order"] or read.order,
                 "address": None if read.address is None else dict(read.address),
                 "orders_named": len(orders_named(own.text, policy.order_pattern)),
+                "order_is_open": any(requests[action].asked for action in NAMING) and not own.names_a_parcel,
                 "requests": {name: request.plain() for name, request in read.requests.items()},
                 "wants_person": read.wants_person or mentions(asked["message"], self._policy.handover_words),
                 "prompts": dict(read.prompts),
@@ -189,7 +190,7 @@ class Resolve:
         box, understood = self._box(ctx, "look_up"), state["understood"]
         if state["customer"] is None:
             return lookup.public(box, understood["order"])
-        if understood["order"] is None and understood["orders_named"] > 1:
+        if understood["order"] is None and (understood["orders_named"] > 1 or understood["order_is_open"]):
             return {"order": None, "order_problem": "which_order"}
         case = self._case(state, None)
         return lookup.order_of(box, self._policy, case, understood["order"])

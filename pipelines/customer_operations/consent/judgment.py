@@ -21,14 +21,13 @@ _PROGRAM_TEXT = re.compile(
     r"\bassistant\s*:|\bdeveloper\b.{0,12}:)",
     re.IGNORECASE,
 )
-# Money, a cancellation or a new address can be asked for of anybody. Who asks for them here names an order, by a number
-# of some kind, or speaks of a parcel.
+# Money, a cancellation or a new address can be asked for of anybody: who means one of ours names it in some way.
 _PARCEL = re.compile(
     r"\d{3}|\b(?:parcels?|packages?|shipments?|deliver(?:y|ed|ies)|orders?|labels?|express|courier|carriage|consignment|"
     r"booking|box(?:es)?)\b",
     re.IGNORECASE,
 )
-_NAMING = (Action.CANCEL, Action.REFUND, Action.ADDRESS)
+NAMING = (Action.CANCEL, Action.REFUND, Action.ADDRESS)
 _REFUND_MASS_MIN = 0.2
 _LIKELY = 0.5
 # What an action of a plan is asked for as. A refund that is part of a cancellation is asked for with it.
@@ -106,7 +105,7 @@ class OwnMessage:
 
     @property
     def names_a_parcel(self) -> bool:
-        """Whether it speaks of a parcel, an order or the like, by number or by word."""
+        """Whether it speaks of a parcel, an order or the like, by a number or a word: without, none may be assumed."""
         return _PARCEL.search(self.text) is not None or self._pattern.is_in(self.text)
 
     @property
@@ -144,7 +143,7 @@ def judge(own: OwnMessage, bars: RequestBars) -> dict[str, Request]:
         judged[action.value] = Request(asked, words, own.reading.asks[action], against)
     if not judged[Action.REPORT].asked:
         judged[Action.REPORT] = next(
-            (judged[action] for action in _NAMING if judged[action].asked), judged[Action.REPORT]
+            (judged[action] for action in NAMING if judged[action].asked), judged[Action.REPORT]
         )
     return judged
 
@@ -179,7 +178,7 @@ def narrow(
     also by people who want something else first: it decides only where those intents are likely, or where the guess
     is one of `telling`, the intents under which nothing is done.
     """
-    asked = next((action for action in _NAMING if requests[action].asked), None)
+    asked = next((action for action in NAMING if requests[action].asked), None)
     if asked is None:
         return guess
     shares = dict([(guess.intent, guess.confidence), *guess.others])
@@ -216,7 +215,7 @@ def _against(own: OwnMessage, action: Action, bars: RequestBars) -> Against | No
     others = max(share for manner, share in reading.manners.items() if manner is not Manner.REQUEST)
     is_sure = reading.asks[action] >= bars.act_min and reading.manners[Manner.REQUEST] - others >= bars.margin_min
     # What stands after the last word that was read could take it back.
-    return None if is_sure and reading.is_whole and own.names_a_parcel else Against.UNSURE
+    return None if is_sure and reading.is_whole else Against.UNSURE
 
 
 def _folded(text: str) -> str:

@@ -30,14 +30,14 @@ class Read:
 
     @property
     def is_wrong(self) -> bool:
-        """Whether something would move that is not asked for. Money that a cancellation brings is."""
-        brought = {Action.REFUND} if Action.CANCEL in self.asks else set()
-        return bool(self.taken - self.asks - brought)
+        """Whether something would move although nothing is asked for that moves."""
+        return bool(self.taken) and not self.asks
 
     @property
     def is_found(self) -> bool:
-        """Whether all is found that is asked for."""
-        return self.asks <= self.taken
+        """Whether all is found that is asked for, and nothing else; money that a cancellation brings is."""
+        brought = {Action.REFUND} if Action.CANCEL in self.asks else set()
+        return self.asks <= self.taken <= self.asks | brought
 
 
 def read_set(name: str) -> list[dict[str, Any]]:
@@ -65,7 +65,7 @@ def report(name: str, reads: list[Read]) -> str:
     wrong = [each for each in reads if each.is_wrong]
     lines = [
         f"reader alone, {name}",
-        f"  asks for no effect: n {silent}; wrongly taken, of all {len(reads)}: {len(wrong)}",
+        f"  asks for no effect: n {silent}; taken for a request {len(wrong)}",
         f"  asks for one:       n {len(asking)}, found {sum(each.is_found for each in asking) / len(asking):.3f}",
     ]
     return "\n".join([*lines, *(f"    {each.message}" for each in wrong)]) + "\n"
