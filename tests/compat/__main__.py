@@ -43,13 +43,16 @@ class Upgrade:
         self._processes: dict[str, list[Running]] = {}
         self._urls: dict[str, str] = {}
         self._followers: list[Follower] = []
-        self._load: Load | None = None
+        self._entrance = Entrance()
+        noops: dict[str, Any] = {"marker": str(self._marker)}
+        waits = {**noops, "act": "sleep", "seconds": 0.3}
+        self._load = Load(self._entrance, [noops, waits, {**noops, "act": "large"}, {**noops, "act": "spend"}])
 
     def old_starts(self) -> str:
         """The old release makes its schema, its first key, and runs."""
         self._installation.migrate(self._old)
-        key = self._installation.run(self._old, "keys", "create", "--role", "owner", "--name", "compat").strip()
-        self._entrance = Entrance(key)
+        made = self._installation.run(self._old, "keys", "create", "--role", "owner", "--name", "compat")
+        self._entrance.key = made.strip()
         self._start(self._old)
         return f"schema {self._old.schema}, {len(self._processes['old'])} processes"
 
@@ -81,9 +84,7 @@ class Upgrade:
 
     def migration_under_load(self) -> str:
         """The new release's migrations, while the old release answers and works."""
-        noops: dict[str, Any] = {"marker": str(self._marker)}
-        waits = {**noops, "act": "sleep", "seconds": 0.3}
-        self._load = Load(self._entrance, [noops, waits, {**noops, "act": "large"}, {**noops, "act": "spend"}])
+        self._load.start()
         wait_until(lambda: len(self._load.submitted) > 10, timeout_seconds=_ENDED_SECONDS, what="the load to begin")
         began = monotonic()
         self._installation.migrate(self._new)
@@ -118,7 +119,7 @@ class Upgrade:
         for process in self._processes["old"]:
             process.process.terminate()
         for process in self._processes["old"]:
-            process.stop()
+            process.wait_for_end()
         self._none_failed()
         return "each ended with code 0"
 
@@ -161,9 +162,9 @@ class Upgrade:
 
     def end(self) -> None:
         """Send nothing further, whatever step it came to."""
-        for part in (self._load, *self._followers):
-            if part is not None:
-                part.stop()
+        self._load.stop()
+        for follower in self._followers:
+            follower.stop()
 
     def complaints(self) -> str:
         """What the processes logged as a warning or an error, the last of each."""

@@ -63,9 +63,8 @@ class Running:
         """Everything logged so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
-    def stop(self) -> None:
-        """SIGTERM, as Kubernetes and Compose send it; it must end by itself, without an error."""
-        self.process.terminate()
+    def wait_for_end(self) -> None:
+        """After one SIGTERM, as Kubernetes and Compose send it, it must end by itself, without an error."""
         code = self.process.wait(_STOP_SECONDS)
         assert code == 0, f"{self.name} ended with {code}: {self.output()[-1500:]}"
 

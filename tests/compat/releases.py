@@ -85,7 +85,7 @@ def _interpreter(lock: Path) -> Path:
     if not ready.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
         uv = Path(sys.executable).with_name("uv")
-        install = [uv, "pip", "install", "--quiet", "--require-hashes", "--requirement", lock]
+        install = [str(uv), "pip", "install", "--quiet", "--require-hashes", "--requirement", str(lock)]
         subprocess.run(install, check=True, env={**os.environ, "VIRTUAL_ENV": str(environment)})
         ready.touch()
     return environment / "bin" / "python"

@@ -23,8 +23,8 @@ _NOT_KEPT = frozenset(("gap", "stream.opened", "message.delta"))
 class Entrance:
     """What stands before the APIs: one address after the other, of those that are in service."""
 
-    def __init__(self, key: str) -> None:
-        self._headers = {"Authorization": f"Bearer {key}"}
+    def __init__(self) -> None:
+        self.key = ""
         self._clients: dict[str, httpx.Client] = {}
         self._lock = Lock()
         self._turns = count()
@@ -32,7 +32,8 @@ class Entrance:
     def add(self, url: str) -> None:
         """Put an API into service."""
         with self._lock:
-            self._clients[url] = httpx.Client(base_url=url, headers=self._headers, timeout=_TIMEOUT_SECONDS)
+            headers = {"Authorization": f"Bearer {self.key}"}
+            self._clients[url] = httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT_SECONDS)
 
     def remove(self, url: str) -> None:
         """Send it nothing new. What is under way goes on, so its connections stay open."""
@@ -66,6 +67,9 @@ class Load:
         self._payloads = payloads
         self._stop = Event()
         self._threads = [Thread(target=self._repeat, args=(act,)) for act in (self._submit, self._read)]
+
+    def start(self) -> None:
+        """Begin."""
         for thread in self._threads:
             thread.start()
 
@@ -73,7 +77,8 @@ class Load:
         """End, after the requests under way."""
         self._stop.set()
         for thread in self._threads:
-            thread.join()
+            if thread.is_alive():
+                thread.join()
 
     def slowest_since(self, began: float) -> tuple[int, float]:
         """How many requests ended since that moment, and the seconds of the slowest."""
