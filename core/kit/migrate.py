@@ -23,9 +23,14 @@ def _configuration(database_url: str):  # type: ignore[no-untyped-def]  # noqa: 
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Run every missing migration up to `revision`; a second process doing the same waits for the first."""
+    """Run every missing migration up to `revision`; a second process doing the same waits for the first.
+
+    Nothing is missing from a schema that is a newer release's, as after the rollback of a release.
+    """
     from alembic import command
 
+    if revision == "head" and _stored_revision(database_url) > newest_revision():
+        return
     command.upgrade(_configuration(database_url), revision)
 
 
@@ -34,6 +39,20 @@ def downgrade(database_url: str, revision: str) -> None:
     from alembic import command
 
     command.downgrade(_configuration(database_url), revision)
+
+
+def _stored_revision(database_url: str) -> str:
+    import psycopg
+
+    from core.kit.db import normalize_url
+
+    url = normalize_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url) as connection:
+        try:
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        except psycopg.errors.UndefinedTable:
+            return ""
+    return "" if found is None else str(found[0])
 
 
 @cache

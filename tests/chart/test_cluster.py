@@ -1,7 +1,7 @@
 """What stands around the pods: who reaches whom, what selects what, scaling, disruption, the route and the hooks."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,8 @@ import typer
 import yaml
 
 from core.kit.settings import Settings
+from infra.rollout.prometheus import Target
+from infra.rollout.steps import Plan
 from pipelines.remote.manifests import read_remote
 from tests.chart.rendering import (
     CHART,
@@ -282,6 +284,46 @@ def test_a_canary_gets_its_share_and_its_release() -> None:
         "waybillprod.azurecr.io/waybill-worker-knowledge:0.1.0",
         "waybillprod.azurecr.io/waybill-worker-knowledge:0.2.0",
     )
+    # The newer schema, on which both run.
+    assert container(found["migrate"])["image"].endswith("/waybill-api:0.2.0")
+    # What the autoscaler counts is the queue's, so it moves one of the two only.
+    assert "replicas" not in old["spec"]
+    assert new["spec"]["replicas"] == 1
+    scaled = {each["spec"]["scaleTargetRef"]["name"] for each in of_kind(manifests, "ScaledObject")}
+    assert "waybill-worker-knowledge" in scaled
+    assert "waybill-worker-knowledge-canary" not in scaled
+
+
+def test_the_values_of_a_rollout_are_the_charts() -> None:
+    targets = {Target("api", "api"): 3, Target("customer_operations", "worker-customer-operations"): 2}
+    plan = Plan("0.3", targets, [25], 1, 1.0)
+    route = (
+        "route.enabled=true",
+        "networkPolicy.enabled=false",
+        "route.parentRefs[0].name=public",
+        "route.hostnames={a.example}",
+    )
+    given = [word for value in route for word in ("--set", value)]
+
+    def with_values(values: Mapping[str, int | str]) -> tuple[dict[str, Manifest], dict[str, int]]:
+        sets = (
+            ("--set" if isinstance(value, int) else "--set-string", f"{name}={value}") for name, value in values.items()
+        )
+        manifests = render(_BY_NAME["minimal"], *given, *(word for pair in sets for word in pair))
+        (found,) = of_kind(manifests, "HTTPRoute")
+        return workloads(manifests), {each["name"]: each["weight"] for each in found["spec"]["rules"][0]["backendRefs"]}
+
+    found, shares = with_values(plan.canary(25))
+    assert shares == {"waybill-api": 75, "waybill-api-canary": 25}
+    for name, replicas in (("api-canary", 3), ("worker-customer-operations-canary", 2)):
+        assert found[name]["spec"]["replicas"] == replicas
+        assert container(found[name])["image"].endswith(":0.3")
+    assert container(found["migrate"])["image"].endswith(":0.3")
+    stable = container(found["api"])["image"]
+    found, shares = with_values({**plan.canary(25), **plan.end()})
+    assert shares == {"waybill-api": 100}
+    assert not any(name.endswith("-canary") for name in found)
+    assert container(found["migrate"])["image"] == stable
 
 
 def test_what_is_pinned_by_digest_runs_by_it() -> None:

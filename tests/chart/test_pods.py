@@ -91,7 +91,7 @@ def test_each_process_has_an_account_of_its_own(values: Path) -> None:
     manifests = render(values)
     accounts = {name: pod(each)["serviceAccountName"] for name, each in workloads(manifests).items()}
     for name, account in accounts.items():
-        assert account == f"waybill-{name.removesuffix('-canary') if name == 'api-canary' else name}"
+        assert account == f"waybill-{name.removesuffix('-canary')}"
         assert named(manifests, "ServiceAccount", account)["automountServiceAccountToken"] is False
 
 

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from core.kit.db import normalize_url
-from core.kit.migrate import downgrade, upgrade
+from core.kit.migrate import downgrade, newest_revision, upgrade
 from core.knowledge.models import HalfVector, SparseVector
 from core.tables import metadata
 from tests.factories.processes import ROOT
@@ -99,3 +99,12 @@ def test_migrations_started_at_once_wait_for_each_other(scratch_url: str) -> Non
     assert [process.returncode for process in together] == [0, 0, 0], complaints
     with psycopg.connect(scratch_url) as connection:
         assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+
+
+def test_a_release_leaves_a_newer_releases_schema_as_it_is(scratch_url: str) -> None:
+    # As after a rollback: the migrations of the release before run again with its next upgrade.
+    with psycopg.connect(scratch_url, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9001'")
+        upgrade(scratch_url)
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("9001",)
+        connection.execute("UPDATE alembic_version SET version_num = %s", [newest_revision()])

@@ -82,7 +82,7 @@ flower:
 {{- range $name, $row := .Values.pools }}
 {{- $pool := mergeOverwrite (deepCopy $.Values.poolDefaults) $row }}
 {{- $queue := $pool.pool | default $name }}
-worker-{{ $name | replace "_" "-" }}:
+worker-{{ $name | replace "_" "-" }}: &worker_{{ $name }}
   kind: worker
   pool: {{ $queue }}
   slots: {{ $pool.slots }}
@@ -104,6 +104,15 @@ worker-{{ $name | replace "_" "-" }}:
   account: worker-{{ $name | replace "_" "-" }}
   clientId: {{ $pool.clientId | default $ids.worker | quote }}
   secrets: {{ merge (deepCopy $pool.secrets) $secrets.worker | toJson }}
+{{- with $pool.canary }}
+{{- if .replicas }}
+worker-{{ $name | replace "_" "-" }}-canary:
+  <<: *worker_{{ $name }}
+  tag: {{ .tag | quote }}
+  autoscaled: false
+  options: {{ merge (dict "replicas" .replicas) (pick $pool "resources" "nodeSelector" "tolerations") | toJson }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -111,10 +120,11 @@ worker-{{ $name | replace "_" "-" }}:
 {{- define "waybill.migration" }}
 kind: migrate
 image: waybill-api
+tag: {{ .Values.migrate.tag | quote }}
 args: [migrate, --passwords, /run/secrets/waybill]
 graceSeconds: 30
 priority: ""
-options: {{ omit .Values.migrate "timeoutSeconds" | toJson }}
+options: {{ omit .Values.migrate "tag" "timeoutSeconds" | toJson }}
 account: migrate
 clientId: {{ (ternary .Values.workloadIdentity.clientIds dict .Values.workloadIdentity.enabled).migrate | quote }}
 {{- $secrets := .Values.secrets.processes.migrate }}

@@ -1,0 +1,1 @@
+"""Whether the release before runs on the newest schema: ``make compat``."""
