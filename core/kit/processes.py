@@ -40,7 +40,9 @@ SECRETS: Mapping[Process, frozenset[str]] = {
     Process.BACKUP: frozenset(("database_url", "azure_storage_connection_string", "secret_key", "secret_keys_retired")),
 }
 BACKUP_LOGIN = "waybill_backup"
-LOGINS = (*(process.login for process in Process if process.login), "waybill_scaler")
+# What asks for the pools' demand may call one function and read nothing.
+SCALER_LOGIN = "waybill_scaler"
+LOGINS = (*(process.login for process in Process if process.login), SCALER_LOGIN)
 # A server without a backup of Waybill's own has no use for a password of this one.
 OPTIONAL_LOGINS = frozenset((BACKUP_LOGIN,))
 # What each of them may become.

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waybill.cli.answers import money
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG
 from waybill.cli.options import ApiKey, Json, Url
@@ -81,6 +80,7 @@ def list_batches(
     as_json: Json = False,
 ) -> None:
     """List the project's batches, newest first."""
+    from waybill.cli.answers import money
     from waybill.cli.tables import moment, table
 
     output = Output(as_json=as_json)
@@ -148,6 +148,8 @@ def _watch(client: "WaybillClient", output: Output, batch_id: str) -> "Batch":
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from waybill.cli.answers import money
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=output.messages, transient=True) as progress:
         task = progress.add_task("starting", total=None)
@@ -167,6 +169,8 @@ def _watch(client: "WaybillClient", output: Output, batch_id: str) -> "Batch":
 
 
 def _show(output: Output, batch: "Batch", *, as_json: bool) -> None:
+    from waybill.cli.answers import money
+
     if as_json:
         output.document(batch.as_json())
         return

@@ -316,7 +316,10 @@ def test_an_interrupted_backup_never_looks_whole(
     with source.database.engine.begin() as connection:
         # It waits for this, in the middle of its work.
         connection.execute(text("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE"))
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE)
+        # A shell in the background lets its commands ignore Ctrl-C, and so those of the tests that it runs.
+        process = subprocess.Popen(
+            ["env", "--default-signal=INT", *command], cwd=ROOT, env=environment, stderr=subprocess.PIPE
+        )
         wait_until(lambda: any(tmp_path.glob(".backup.unfinished-*")), timeout_seconds=60, what="the backup to begin")
         process.send_signal(number)
         process.communicate(timeout=60)

@@ -1,3 +1,4 @@
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,13 @@ from waybill.evals.intents import calibration_error, covered, run_intents_eval
 
 
 def write(folder: Path) -> None:
-    halves: dict[str, list[str]] = {"train": ["text,category"], "test": ["text,category"]}
+    halves: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
     for intent, texts in load_examples().items():
         for number, text in enumerate(texts):
-            halves["test" if number % 4 == 0 else "train"].append(f'"{text}",{intent}')
-    for half, lines in halves.items():
-        (folder / f"{half}.csv").write_text("\n".join(lines), encoding="utf-8")
+            halves["test" if number % 4 == 0 else "train"].append((text, intent))
+    for half, rows in halves.items():
+        with (folder / f"{half}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "category"), *rows])
 
 
 def test_a_data_set_is_learned_from_one_half_and_asked_of_the_other(tmp_path: Path) -> None:
