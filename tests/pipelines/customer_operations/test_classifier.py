@@ -45,9 +45,9 @@ def test_probabilities_add_up_and_are_ranked(trained: IntentClassifier) -> None:
 
 
 def test_scores_left_out_are_what_learning_without_the_example_gives() -> None:
-    examples = load_examples()
-    texts = [text for intent in ("order_status", "complaint", "charged_twice") for text in examples[intent]]
-    intents = [intent for intent in ("order_status", "complaint", "charged_twice") for _ in examples[intent]]
+    examples = {name: load_examples()[name][:16] for name in ("order_status", "complaint", "charged_twice")}
+    texts = [text for messages in examples.values() for text in messages]
+    intents = [name for name, messages in examples.items() for _ in messages]
     vectors = load_minilm().embed(texts)
     whole = IntentClassifier(texts, intents, vectors)
     right = 0
