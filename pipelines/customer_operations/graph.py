@@ -158,7 +158,7 @@ class Resolve:
                 "order": asked["order"] or read.order,
                 "address": None if read.address is None else dict(read.address),
                 "orders_named": len(orders_named(own.text, policy.order_pattern)),
-                "order_is_open": any(requests[action].asked for action in NAMING) and not own.names_a_parcel,
+                "order_is_open": any(read.requests[action].asked for action in NAMING) and not own.names_a_parcel,
                 "requests": {name: request.plain() for name, request in read.requests.items()},
                 "wants_person": read.wants_person or mentions(asked["message"], self._policy.handover_words),
                 "prompts": dict(read.prompts),

@@ -153,7 +153,8 @@ def judge_reading(
 ) -> dict[str, Request]:
     """What a model read out of the message, where it is borne out by `words`.
 
-    They must stand in the message letter by letter, and be the customer's own. What `judged` has against it stays.
+    They must stand in the message letter by letter, and be the customer's own. An objection of the reader stays, and so
+    does text in the form of a program.
     """
     stands = bool(words and words.strip()) and str(words) in message and _folded(str(words)) in _folded(own.text)
     read = {}

@@ -198,6 +198,14 @@ def test_the_model_is_paid_once_when_the_worker_is_killed_between_its_calls(desk
     assert desk.refunds("VH-300001") == ["24.30"]
 
 
+def test_a_request_that_names_no_parcel_is_asked_about_and_not_met_for_the_last_order(desk: Desk) -> None:
+    with strong(read(words=OWED), obey_schema) as (gateway, _):
+        output = desk.resolve(letter(OWED), gateway=gateway)
+
+    assert (output.decision, output.actions) == ("which_order", [])
+    assert desk.refunds("VH-300001") == []
+
+
 UNBORNE = [
     pytest.param({"words": None}, id="no words quoted"),
     pytest.param({"words": "Please refund me"}, id="words that stand nowhere"),
