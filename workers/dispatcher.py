@@ -104,6 +104,11 @@ class PoolDispatcher:
         """How many jobs are handed out ahead of free slots at the present rate."""
         return self._lookahead.jobs
 
+    def rest(self) -> None:
+        """Nothing is due: observe that, and how many slots the workers offer."""
+        self._read_slots()
+        self._lookahead.observe(0, monotonic())
+
     def sweep(self) -> None:
         """Deadlines, cancellations, leases: end or requeue, publish what happened."""
         with self._database.system() as session:
@@ -234,9 +239,13 @@ class Dispatcher:
         if monotonic() < self._quiet_until:
             return 0
         moved = 0
+        with_due = queue.pools_with_due(self._database.single_system(), self._owned) if self._owned else set()
         for pool in self._owned:
             try:
-                moved += self._pools[pool].dispatch()
+                if pool in with_due:
+                    moved += self._pools[pool].dispatch()
+                else:
+                    self._pools[pool].rest()
             except BrokerUnavailable as error:
                 self._quiet_until = monotonic() + 1.0
                 _log.warning("dispatcher_waits_for_redis", error=str(error))

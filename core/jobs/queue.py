@@ -5,7 +5,7 @@ row that committed late is simply seen at the next look.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -19,7 +19,7 @@ from core.jobs.conditions import ACTIVE, DUE, IN_FLIGHT, OPEN_QUESTION, STATE_OF
 from core.jobs.records import Event
 from core.jobs.states import Reason
 from core.jobs.trail import DISPATCHER, audited
-from core.kit.db import AVOID_SCANS
+from core.kit.db import AVOID_SCANS, Executor
 
 # One lock for every dispatch decision: a project's limit spans pools, so two pools may not count at the same time.
 _DISPATCH_LOCK = 7_201_947
@@ -58,6 +58,12 @@ CROSS JOIN LATERAL (
   WHERE key_id IS NULL OR key_id <> ALL(CAST(:full_keys AS uuid[]))
   ORDER BY run_at, id LIMIT :per_project) AS job
 ORDER BY heads.priority, heads.project_id, job.run_at, job.id
+""")
+
+# One probe of an index per pool. It holds what is due later, too: how late is looked at under the lock.
+_POOLS_WITH_DUE = text(f"""
+SELECT pool FROM unnest(CAST(:pools AS text[])) AS pool
+WHERE (SELECT true FROM jobs WHERE jobs.pool = pool.pool AND {DUE} LIMIT 1)
 """)
 
 # As many rows as there are workers to hold them, and a little more; the index alone answers.
@@ -305,6 +311,11 @@ class Depth:
 def lock(session: Session) -> None:
     """Make this transaction the only one that decides about dispatching, until it ends."""
     session.execute(_LOCK)
+
+
+def pools_with_due(executor: Executor, pools: Collection[str]) -> set[str]:
+    """Those of `pools` that hold jobs to dispatch, now or later."""
+    return set(executor.execute(_POOLS_WITH_DUE, {"pools": sorted(pools)}).scalars())
 
 
 def due(

@@ -158,6 +158,17 @@ def test_a_retry_is_due_later_and_shows_no_final_error(tenant: Tenant) -> None:
         assert job_id not in {due.id for due in queue.due(session, "probe", 100)}
 
 
+def test_pools_with_nothing_to_dispatch_are_told_apart(tenant: Tenant) -> None:
+    system, pools = tenant.database.single_system(), ["other", "probe"]
+    with tenant.database.system() as session:
+        session.execute(text("UPDATE jobs SET state = 'cancelled', finished_at = now() WHERE state = 'queued'"))
+    assert queue.pools_with_due(system, pools) == set()
+    job_id = tenant.submit()
+    assert queue.pools_with_due(system, pools) == {"probe"}
+    dispatch(tenant, job_id)
+    assert queue.pools_with_due(system, pools) == set()
+
+
 def test_a_suspended_job_frees_its_worker_and_comes_back(tenant: Tenant) -> None:
     job_id = tenant.submit()
     held = claimed(tenant, job_id)

@@ -71,6 +71,7 @@ class Life:
     def dispatch(self) -> None:
         """Rounds of the dispatcher."""
         for _ in range(3):
+            queue.pools_with_due(self.system, ["probe"])
             with self.database.system() as session:
                 queue.lock(session)
                 queue.in_flight(session)
