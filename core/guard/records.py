@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from core.registry.data_classes import DataClass
+
 
 class Source(StrEnum):
     """Where a text comes from."""
@@ -98,11 +100,15 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was decided about some texts. `incomplete`: the analyzer did not answer, and the policy only detects."""
+    """What was decided about some texts. `incomplete`: the analyzer did not answer, and the policy only detects.
+
+    `data_class` is the highest that the policy gives to what was found; None when it gives none.
+    """
 
     decisions: tuple[Decision, ...] = ()
     incomplete: bool = False
     texts: Sequence[str] = field(default=(), repr=False)
+    data_class: DataClass | None = None
 
     @property
     def action(self) -> Action:

@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from core.guard.stored import PolicyVersion, Review, Verdict
+from core.guard.stored import NewReview, PolicyVersion, Review, Verdict
+from core.keys.principal import Principal
 from core.kit.db import Executor
 from core.kit.json_values import dumps
 
@@ -17,8 +18,7 @@ WHERE organization_id = :organization_id
 """
 _OF_SCOPE = f"{_VERSION} AND project_id IS NOT DISTINCT FROM CAST(:project_id AS uuid)"
 _GET = text(
-    f"{_OF_SCOPE} AND (CAST(:version AS int) IS NULL OR version = CAST(:version AS int))"
-    " ORDER BY version DESC LIMIT 1"
+    f"{_OF_SCOPE} AND (CAST(:version AS int) IS NULL OR version = CAST(:version AS int)) ORDER BY version DESC LIMIT 1"
 )
 _LIST = text(
     f"{_OF_SCOPE} AND (CAST(:before AS int) IS NULL OR version < CAST(:before AS int))"
@@ -114,28 +114,19 @@ def has_project(session: Executor, organization_id: UUID, project_id: UUID) -> b
 
 
 def add_review(  # noqa: PLR0917 - one row
-    session: Session,
-    review_id: UUID,
-    organization_id: UUID,
-    project_id: UUID | None,
-    job_id: UUID | None,
-    kind: str,
-    box: bytes,
-    verdict: Verdict,
-    is_allowed: bool,
-    reviewed_by: str | None,
+    session: Session, principal: Principal, project_id: UUID | None, new: NewReview, review_id: UUID, box: bytes
 ) -> Review:
-    """Write down what somebody said about a finding."""
+    """Write down what the caller says about a finding."""
     parameters = {
         "id": review_id,
-        "organization_id": organization_id,
+        "organization_id": principal.organization_id,
         "project_id": project_id,
-        "job_id": job_id,
-        "kind": kind,
+        "job_id": new.job_id,
+        "kind": new.kind,
         "value": box,
-        "verdict": verdict,
-        "is_allowed": is_allowed,
-        "reviewed_by": reviewed_by,
+        "verdict": new.verdict,
+        "is_allowed": new.allow,
+        "reviewed_by": principal.actor_id,
     }
     return Review(*tuple(session.execute(_ADD_REVIEW, parameters).one()))
 

@@ -37,3 +37,14 @@ class Review:
     is_allowed: bool
     reviewed_by: str | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewReview:
+    """What a caller says about a finding of `kind`: the text that was found, and whether it is to be allowed."""
+
+    kind: str
+    value: str
+    verdict: Verdict
+    job_id: UUID | None = None
+    allow: bool = False
