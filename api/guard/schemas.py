@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 
 from core.guard.policy import GuardPolicy, TemplateName
 from core.guard.records import Action, Direction, RedactionMode, Source
@@ -20,7 +21,7 @@ SCREENED_MAX_CHARACTERS = 200_000
 VERSION_MAX = 2**31 - 1
 Text = Annotated[str, StringConstraints(max_length=TEXT_MAX_CHARACTERS)]
 _KIND_PATTERN = r"^[a-z][a-z0-9_]{0,39}$"
-_POLICY_EXAMPLE = {
+_POLICY_EXAMPLE: JsonDict = {
     "rules": [
         {"kinds": ["secret"], "action": "block"},
         {"kinds": ["person", "email", "code_word"], "directions": ["to_model"], "action": "redact"},
