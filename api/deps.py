@@ -22,7 +22,6 @@ from core.batches.service import Batches
 from core.files.service import FileService
 from core.guard.analyzer import Analyzer
 from core.guard.policies import PolicyCache
-from core.guard.screening import AbsentAnalyzer, CachedAnalyzer
 from core.guard.service import GuardService
 from core.jobs.live import LivePublisher
 from core.jobs.retention.service import RetentionService
@@ -75,7 +74,7 @@ class Runtime:
         self.retention = RetentionService(settings)
         self.guard = GuardService(settings)
         self.guard_policies = PolicyCache(settings)
-        self.analyzer: Analyzer = CachedAnalyzer(AbsentAnalyzer())
+        self.analyzer: Analyzer | None = None
         self.rates = RateGate(settings)
         self.jobs = JobService(settings, self.blobs, self.limit_book)
         self.files = FileService(settings, self.blobs)

@@ -222,7 +222,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
             "keep connections open and use them again",
         ),
         (
-            "guard_analyzer_unavailable",
+            "guard_unavailable",
             "the guard's analyzer does not answer, and the policy could redact or block",
             _AGAIN,
         ),

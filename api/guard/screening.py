@@ -13,7 +13,7 @@ from core.guard.checks import check
 from core.guard.policy import TEMPLATES, CombinedPolicy
 from core.guard.records import Decision
 from core.guard.redaction import Names, highlight, redact
-from core.guard.screening import screen
+from core.guard.screening import AbsentAnalyzer, screen
 
 router = new_router("/v1/guard", "guard")
 
@@ -41,7 +41,7 @@ def _screen(request: Request, body: ScreenTexts) -> dict[str, Any]:
         policy=_policy(request, body),
         direction=body.direction,
         source=body.source,
-        analyzer=get_runtime(request).analyzer,
+        analyzer=get_runtime(request).analyzer or AbsentAnalyzer(),
     )
     by_text: list[list[Decision]] = [[] for _ in texts]
     for decision in found.decisions:

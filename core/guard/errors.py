@@ -15,7 +15,7 @@ class GuardPolicyChanged(Conflict):
     title, default_code = "Guard policy changed", "guard_policy_changed"
 
 
-class GuardAnalyzerUnavailable(Unavailable):
+class GuardUnavailable(Unavailable):
     """What finds personal data and injections is not configured, or does not answer."""
 
-    default_code = "guard_analyzer_unavailable"
+    default_code = "guard_unavailable"

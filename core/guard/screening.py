@@ -1,21 +1,17 @@
 """What a policy says about texts that are about to cross a border: what is found in them, and what is done about it."""
 
-import hashlib
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from threading import Lock
 from weakref import WeakKeyDictionary
 
 from core.guard.analyzer import Analyzer
-from core.guard.errors import GuardAnalyzerUnavailable
+from core.guard.errors import GuardUnavailable
 from core.guard.policy import CombinedPolicy, GuardPolicy
 from core.guard.records import Action, Decision, Direction, Finding, Findings, RedactionMode, Source
 from core.guard.terms import TermFinder
 from core.kit.errors import Unavailable
 from core.registry.data_classes import DataClass
 
-_ANALYSES_MAX = 4_096
 _PREPARED: WeakKeyDictionary[CombinedPolicy, "_Prepared"] = WeakKeyDictionary()
 
 
@@ -47,40 +43,12 @@ def screen(
     return prepared.decide(found, texts, direction, source, incomplete=incomplete)
 
 
-class CachedAnalyzer:
-    """Remembers the findings of texts that were analyzed lately, by their digest. Safe in threads."""
-
-    def __init__(self, analyzer: Analyzer, *, entries_max: int = _ANALYSES_MAX) -> None:
-        self._analyzer = analyzer
-        self._entries_max = entries_max
-        self._known: OrderedDict[bytes, list[Finding]] = OrderedDict()
-        self._lock = Lock()
-
-    def analyze(self, texts: Sequence[str]) -> list[list[Finding]]:
-        """See `core.guard.analyzer.Analyzer`. Only what is not remembered is asked for, and each text once."""
-        digests = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
-        with self._lock:
-            answers = {digest: self._known[digest] for digest in digests if digest in self._known}
-        wanted = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in answers}
-        if wanted:
-            answers.update(zip(wanted, self._analyzer.analyze(list(wanted.values())), strict=True))
-        with self._lock:
-            for digest in digests:
-                self._known[digest] = answers[digest]
-                self._known.move_to_end(digest)
-            while len(self._known) > self._entries_max:
-                self._known.popitem(last=False)
-        return [answers[digest] for digest in digests]
-
-
-class AbsentAnalyzer:
+class AbsentAnalyzer(Analyzer):
     """Stands where no analyzer is configured: what needs one is refused."""
 
     def analyze(self, texts: Sequence[str]) -> list[list[Finding]]:
-        """Raise `GuardAnalyzerUnavailable`."""
-        raise GuardAnalyzerUnavailable(
-            f"no analyzer is configured, and {len(texts)} texts need one: set WAYBILL_GUARD_URL"
-        )
+        """Raise `GuardUnavailable`."""
+        raise GuardUnavailable(f"no analyzer is configured, and {len(texts)} texts need one: set WAYBILL_GUARD_URL")
 
 
 class _Prepared:

@@ -41,15 +41,15 @@ class GuardService:
     ) -> PolicyVersion:
         """The policy of the organization, or of one of its projects: what is in force, unless a version is named.
 
-        Where none was put, it is version 0 and empty. Raises `NotFound` for another's project and for a version that
-        does not exist.
+        Where none was put, it is version 0: the template ``off``. Raises `NotFound` for another's project and for a
+        version that does not exist.
         """
         _require_project(session, principal, project_id)
         found = repository.get(session, principal.organization_id, project_id, version)
         if found is None:
             if version:
                 raise GuardPolicyNotFound(f"this policy has no version {version}")
-            empty = GuardPolicy().model_dump(mode="json")
+            empty = TEMPLATES["off"].model_dump(mode="json")
             return PolicyVersion(principal.organization_id, project_id, 0, empty)
         return found
 

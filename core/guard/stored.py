@@ -12,7 +12,7 @@ Verdict = Literal["false_positive", "correct"]
 class PolicyVersion:
     """A version of an organization's policy, or of a project's. `document` is that of `core.guard.policy.GuardPolicy`.
 
-    Where nothing was ever put, it is version 0, without an id, and its document is empty: that of the template ``off``.
+    Where nothing was ever put, it is version 0, without an id, and its document is that of the template ``off``.
     """
 
     organization_id: UUID

@@ -9,7 +9,7 @@ from core.guard.records import Action, Direction, EntityKind, RedactionMode, Sou
 from core.guard.redaction import Names, redact
 from core.guard.screening import screen
 from core.registry.data_classes import DataClass
-from tests.factories.guard import PlainAnalyzer
+from tests.factories.plain_analyzer import PlainAnalyzer
 from tests.factories.processes import ROOT
 
 PAGE = (ROOT / "docs" / "reference" / "guard.md").read_text(encoding="utf-8")

@@ -4,13 +4,13 @@ from itertools import pairwise
 
 import pytest
 
-from core.guard.errors import GuardAnalyzerUnavailable
+from core.guard.errors import GuardUnavailable
 from core.guard.policy import TEMPLATES, CombinedPolicy, Dictionary, GuardPolicy, Pattern, Rule
 from core.guard.records import Action, Direction, EntityKind, Findings, RedactionMode, Source
-from core.guard.screening import AbsentAnalyzer, CachedAnalyzer, screen
+from core.guard.screening import AbsentAnalyzer, screen
 from core.guard.terms import MATCHES_MAX, TermFinder
 from core.registry.data_classes import DataClass
-from tests.factories.guard import PlainAnalyzer
+from tests.factories.plain_analyzer import PlainAnalyzer
 
 ADDRESS = "write to ada@example.org"
 REDACT_ALL = GuardPolicy(rules=(Rule(action=Action.REDACT),))
@@ -48,7 +48,7 @@ def test_where_the_policy_is_off_nothing_is_asked() -> None:
 
 
 def test_without_an_analyzer_what_could_redact_is_refused_and_what_only_detects_is_incomplete() -> None:
-    with pytest.raises(GuardAnalyzerUnavailable):
+    with pytest.raises(GuardUnavailable):
         screened(TEMPLATES["balanced"], analyzer=AbsentAnalyzer())
     words = GuardPolicy(
         rules=TEMPLATES["observe"].rules, dictionaries=(Dictionary(kind="project_name", terms=("Falcon",)),)
@@ -105,17 +105,6 @@ def test_an_expression_that_matches_everywhere_costs_a_bounded_number_of_finding
     assert len(found) == MATCHES_MAX + 1
     assert (found[0].start, found[-1].end) == (0, 5_000)
     assert all(before.end == after.start for before, after in pairwise(found))
-
-
-def test_a_text_is_analyzed_once_while_it_is_remembered() -> None:
-    analyzer = PlainAnalyzer()
-    cached = CachedAnalyzer(analyzer, entries_max=2)
-    assert cached.analyze([ADDRESS, ADDRESS, "b"]) == PlainAnalyzer().analyze([ADDRESS, ADDRESS, "b"])
-    assert cached.analyze(["b", ADDRESS]) == PlainAnalyzer().analyze(["b", ADDRESS])
-    assert analyzer.asked == [ADDRESS, "b"]
-    cached.analyze(["c"])
-    cached.analyze(["b"])
-    assert analyzer.asked == [ADDRESS, "b", "c", "b"]
 
 
 def test_the_mode_is_that_of_the_rule_that_decides() -> None:

@@ -7,9 +7,9 @@ import pytest
 from core.guard import records
 from core.guard.policy import TEMPLATES
 from tests.factories.api import RunningApi
-from tests.factories.guard import PlainAnalyzer
+from tests.factories.plain_analyzer import PlainAnalyzer
 from tests.waybill.cli.conftest import Cli
-from waybill.cli.guard import Direction, Source, Template
+from waybill.cli.guard_policies import Direction, Source, Template
 
 
 @pytest.fixture(autouse=True)
