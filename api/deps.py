@@ -20,6 +20,9 @@ from api.stream_guard import StreamGuard
 from api.streaming import LiveHub
 from core.batches.service import Batches
 from core.files.service import FileService
+from core.guard.analyzer import Analyzer
+from core.guard.policies import PolicyCache
+from core.guard.service import GuardService
 from core.jobs.live import LivePublisher
 from core.jobs.retention.service import RetentionService
 from core.jobs.service import JobService
@@ -69,6 +72,9 @@ class Runtime:
         self.limit_book = LimitBook(settings)
         self.limits = LimitService(self.limit_book)
         self.retention = RetentionService(settings)
+        self.guard = GuardService(settings)
+        self.guard_policies = PolicyCache(settings)
+        self.analyzer: Analyzer | None = None
         self.rates = RateGate(settings)
         self.jobs = JobService(settings, self.blobs, self.limit_book)
         self.files = FileService(settings, self.blobs)

@@ -30,6 +30,7 @@ _TAGS = [
     {"name": "knowledge bases", "description": "Collections of documents that can be searched."},
     {"name": "capabilities", "description": "What can be asked for."},
     {"name": "tenancy", "description": "The organization, its projects, its members and their keys."},
+    {"name": "guard", "description": "Policies about personal data, injections and classes of text; trying them."},
     {"name": "audit", "description": "The sealed trail of every act, its verification, and the keys that signed it."},
     {"name": "operations", "description": "Probes and metrics."},
 ]

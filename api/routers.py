@@ -14,6 +14,9 @@ from api.experiments import results as experiment_results
 from api.experiments import routes as experiments
 from api.files import routes as files
 from api.files import uploads as file_uploads
+from api.guard import reviews as guard_reviews
+from api.guard import routes as guard
+from api.guard import screening as guard_screening
 from api.jobs import artifacts, corrections
 from api.jobs import cost as job_cost
 from api.jobs import feedback as job_feedback
@@ -70,6 +73,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     alerts.router,
     limits.router,
     retention.router,
+    guard.router,
+    guard_screening.router,
+    guard_reviews.router,
     prices.router,
     models.router,
     stages.router,

@@ -3,6 +3,7 @@
 from core.audit import models as _audit
 from core.batches import models as _batches
 from core.files import models as _files
+from core.guard import models as _guard
 from core.jobs import models as _jobs
 from core.jobs.retention import models as _retention
 from core.jobs.suspension import models as _suspension
@@ -23,6 +24,7 @@ __all__ = [
     "_batches",
     "_experiments",
     "_files",
+    "_guard",
     "_jobs",
     "_keys",
     "_knowledge",

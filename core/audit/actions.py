@@ -51,6 +51,8 @@ class AuditAction(StrEnum):
     LIMIT_REMOVE = "api:limit:remove"
     RETENTION_SET = "api:retention:set"
     RETENTION_REMOVE = "api:retention:remove"
+    GUARD_POLICY_UPDATE = "api:guard_policy:update"
+    GUARD_REVIEW = "api:guard_review:create"
     FILE_CREATE = "api:file:create"
     FILE_DELETE = "api:file:delete"
     BATCH_CREATE = "api:batch:create"

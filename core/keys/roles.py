@@ -54,6 +54,9 @@ limits:read           x      x        x         x         x
 limits:write          x      x        .         x         .
 retention:read        x      x        x         x         x
 retention:write       x      x        .         .         .
+guard:read            x      x        x         x         x
+guard:write           x      x        .         .         .
+guard:screen          x      x        x         x         .
 experiments:read      x      x        x         x         x
 experiments:write     x      x        x         x         .
 webhooks:read         x      x        x         x         x

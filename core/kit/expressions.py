@@ -17,9 +17,11 @@ from referencing import Registry
 class Expression:
     """An expression of RE2's syntax. Raises ValueError for another, such as one that looks ahead or refers back."""
 
-    def __init__(self, pattern: str, *, ignore_case: bool = False) -> None:
+    def __init__(self, pattern: str, *, ignore_case: bool = False, memory_bytes: int | None = None) -> None:
         options = re2.Options()
         options.case_sensitive = not ignore_case
+        if memory_bytes is not None:
+            options.max_mem = memory_bytes
         options.log_errors = False
         self.pattern = pattern
         try:
@@ -35,6 +37,10 @@ class Expression:
     def all_in(self, text: str) -> list[str]:
         """Every part of `text` that matches."""
         return [match.group() for match in self._compiled.finditer(text)]
+
+    def spans_in(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where the parts of `text` that match begin and end, in characters."""
+        return (match.span() for match in self._compiled.finditer(text))
 
     def replaced(self, text: str, by: str) -> str:
         """`text` with `by` in place of every part that matches."""

@@ -30,6 +30,7 @@ MODEL_VERSION = "mver"
 WEBHOOK_ENDPOINT = "whe"
 MESSAGE = "msg"
 BATCH = "batch"
+GUARD_REVIEW = "grev"
 # What kind of thing a field names that is called so, in logs and traces.
 FIELDS = {
     "job_id": JOB,
@@ -57,6 +58,7 @@ FIELDS = {
     "message_id": MESSAGE,
     "delivery_id": MESSAGE,
     "batch_id": BATCH,
+    "review_id": GUARD_REVIEW,
 }
 
 

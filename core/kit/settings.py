@@ -252,6 +252,11 @@ class Settings(BaseSettings):
         description="JSON list of effects that the key or person who asked for a job may not approve; `[]` lets them.",
     )
 
+    guard_template: Literal["off", "observe", "balanced", "strict"] = Field(
+        "off",
+        description="The guard policy that holds for every tenant; theirs can only be stricter. See [guard](guard.md).",
+    )
+
     extra_capabilities: list[str] = Field(
         default_factory=list,
         description='JSON list of "module:name": Manifests, or tuples of them, that no installed package declares.',

@@ -108,6 +108,10 @@ def victim(api: RunningApi) -> Victim:
             ),
             "record_id": client.get("/v1/audit").json()["data"][0]["id"],
         }
+        for project in ({}, {"project_id": ids["project_id"]}):
+            put = client.put("/v1/guard/policy", json={"policy": {"allow": [MARK]}}, params=project)
+            assert put.is_success, put.text
+        made("/v1/guard/reviews", json={"kind": "person", "value": MARK, "verdict": "correct", "job_id": ids["job_id"]})
         response = {"model": "local/extractive", "input": MARK, "background": True, "metadata": {"mark": MARK}}
         ids["response_id"] = made("/openai/v1/responses", json=response)
         for number in (1, 2):

@@ -54,7 +54,13 @@ PREFIXES = {
 # A word in a path that is no id: what is limited.
 KIND = "jobs_per_day"
 # Documents that are the same for every tenant.
-SHARED = {"/v1/capabilities", "/v1/capabilities/{name}", "/v1/deployments", "/openai/v1/models/{name:path}"}
+SHARED = {
+    "/v1/guard/templates",
+    "/v1/capabilities",
+    "/v1/capabilities/{name}",
+    "/v1/deployments",
+    "/openai/v1/models/{name:path}",
+}
 
 VERSION = {"deployment": "local/smollm2", "provider_model": "local/smollm2", "context_window": 4096}
 
@@ -144,6 +150,17 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ),
     ("POST", "/v1/keys/{key_id}/rotate"): (Case({"overlap_seconds": 0}),),
     ("POST", "/v1/keys/{key_id}/revoke"): (Case(),),
+    ("GET", "/v1/guard/policy"): (Case(), Case(query={"project_id": "{project_id}"})),
+    ("GET", "/v1/guard/policy/versions"): (Case(), Case(query={"project_id": "{project_id}"})),
+    ("PUT", "/v1/guard/policy"): (
+        Case({"template": "observe"}, creates=True),
+        Case({"template": "off"}, query={"project_id": "{project_id}"}),
+    ),
+    ("POST", "/v1/guard/screen"): (Case({"text": NAME}, creates=True),),
+    ("POST", "/v1/guard/reviews"): (
+        Case({"kind": "person", "value": NAME, "verdict": "correct"}, creates=True),
+        Case({"kind": "person", "value": "theirs", "verdict": "correct", "job_id": "{job_id}"}),
+    ),
     ("POST", "/v1/budgets"): (
         Case({"name": NAME, "limit_usd": "5"}, creates=True),
         Case({"name": "theirs", "limit_usd": "5", "scope": "project", "scope_id": "{project_id}"}),

@@ -16,6 +16,7 @@ from waybill.cli import (
     events,
     experiments,
     files,
+    guard,
     jobs,
     keys,
     knowledge,
@@ -60,6 +61,7 @@ app.add_typer(budgets.app, name="budgets", rich_help_panel=_USE)
 app.add_typer(files.app, name="files", rich_help_panel=_USE)
 app.add_typer(limits.app, name="limits", rich_help_panel=_USE)
 app.add_typer(retention.app, name="retention", rich_help_panel=_USE)
+app.add_typer(guard.app, name="guard", rich_help_panel=_USE)
 app.add_typer(costs.app, name="costs", rich_help_panel=_USE)
 app.add_typer(prices.app, name="prices", rich_help_panel=_USE)
 app.add_typer(models.app, name="models", rich_help_panel=_USE)

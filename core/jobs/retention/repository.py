@@ -55,6 +55,8 @@ _FORGET_CHECKPOINTS = text("DELETE FROM job_checkpoints WHERE job_id = ANY(:ids)
 _FORGET_QUESTIONS = text("DELETE FROM job_questions WHERE job_id = ANY(:ids)")
 # A comment may quote the answer; the score beside it says nothing of it, and is what results are made of.
 _FORGET_COMMENTS = text("UPDATE job_feedback SET comment = NULL WHERE job_id = ANY(:ids) AND comment IS NOT NULL")
+# What somebody said about a finding stays; the text that it was about goes.
+_FORGET_REVIEWED = text("UPDATE guard_reviews SET value = NULL WHERE job_id = ANY(:ids) AND value IS NOT NULL")
 # What is known of jobs that are gone: ratings, and which arm of an experiment they had.
 _FORGET_JOBS = tuple(
     text(f"DELETE FROM {table} WHERE job_id < uuid7_floor(CAST(:before AS timestamptz))")
@@ -126,6 +128,7 @@ def _forget(session: Session, ids: list[UUID]) -> None:
     session.execute(_FORGET_CHECKPOINTS, {"ids": ids})
     session.execute(_FORGET_QUESTIONS, {"ids": ids})
     session.execute(_FORGET_COMMENTS, {"ids": ids})
+    session.execute(_FORGET_REVIEWED, {"ids": ids})
 
 
 def forget_jobs(session: Session, before: datetime) -> None:

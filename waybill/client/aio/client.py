@@ -15,6 +15,7 @@ from waybill.client.aio.costs import AsyncCosts
 from waybill.client.aio.events import AsyncEvents
 from waybill.client.aio.experiments import AsyncExperiments
 from waybill.client.aio.files import AsyncFiles
+from waybill.client.aio.guard import AsyncGuard
 from waybill.client.aio.jobs import AsyncJobs
 from waybill.client.aio.knowledge import AsyncKnowledgeBases
 from waybill.client.aio.limits import AsyncLimits
@@ -86,6 +87,7 @@ class AsyncWaybillClient:
         self.budgets = AsyncBudgets(transport)
         self.limits = AsyncLimits(transport)
         self.retention = AsyncRetention(transport)
+        self.guard = AsyncGuard(transport)
         self.files = AsyncFiles(transport)
         self.costs = AsyncCosts(transport)
         self.prices = AsyncPrices(transport)

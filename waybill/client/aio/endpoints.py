@@ -30,8 +30,10 @@ class AsyncEndpoints:
         answer = await self._transport.patch(path, body)
         return parsed(kind, answer)
 
-    async def _put(self, kind: type[R], path: str, body: Mapping[str, Any]) -> R:
-        answer = await self._transport.put(path, body)
+    async def _put(
+        self, kind: type[R], path: str, body: Mapping[str, Any], params: Mapping[str, Any] | None = None
+    ) -> R:
+        answer = await self._transport.put(path, body, params)
         return parsed(kind, answer)
 
     async def _delete(self, kind: type[R], path: str, params: Mapping[str, Any] | None = None) -> R:

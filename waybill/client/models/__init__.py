@@ -22,6 +22,16 @@ from waybill.client.models.experiments import (
     ShadowResults,
 )
 from waybill.client.models.files import Artifact, File, FileUpload
+from waybill.client.models.guard import (
+    GuardFinding,
+    GuardPolicy,
+    GuardPolicyVersion,
+    GuardReview,
+    GuardScreening,
+    GuardTemplate,
+    GuardTemplates,
+    ScreenedText,
+)
 from waybill.client.models.jobs import (
     TERMINAL_STATES,
     Feedback,
@@ -72,6 +82,13 @@ __all__ = [
     "Feedback",
     "File",
     "FileUpload",
+    "GuardFinding",
+    "GuardPolicy",
+    "GuardPolicyVersion",
+    "GuardReview",
+    "GuardScreening",
+    "GuardTemplate",
+    "GuardTemplates",
     "Interval",
     "JobCost",
     "JobError",
@@ -100,6 +117,7 @@ __all__ = [
     "Resource",
     "Results",
     "Scope",
+    "ScreenedText",
     "ShadowResults",
     "StageChange",
     "TreeNode",

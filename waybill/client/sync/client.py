@@ -18,6 +18,7 @@ from waybill.client.sync.costs import Costs
 from waybill.client.sync.events import Events
 from waybill.client.sync.experiments import Experiments
 from waybill.client.sync.files import Files
+from waybill.client.sync.guard import Guard
 from waybill.client.sync.jobs import Jobs
 from waybill.client.sync.knowledge import KnowledgeBases
 from waybill.client.sync.limits import Limits
@@ -88,6 +89,7 @@ class WaybillClient:
         self.budgets = Budgets(transport)
         self.limits = Limits(transport)
         self.retention = Retention(transport)
+        self.guard = Guard(transport)
         self.files = Files(transport)
         self.costs = Costs(transport)
         self.prices = Prices(transport)

@@ -32,8 +32,8 @@ class Endpoints:
         answer = self._transport.patch(path, body)
         return parsed(kind, answer)
 
-    def _put(self, kind: type[R], path: str, body: Mapping[str, Any]) -> R:
-        answer = self._transport.put(path, body)
+    def _put(self, kind: type[R], path: str, body: Mapping[str, Any], params: Mapping[str, Any] | None = None) -> R:
+        answer = self._transport.put(path, body, params)
         return parsed(kind, answer)
 
     def _delete(self, kind: type[R], path: str, params: Mapping[str, Any] | None = None) -> R:

@@ -93,9 +93,10 @@ class Transport:
         """PATCH with a JSON `body`; sending it twice changes nothing more."""
         return self.send(Call("PATCH", path, {"Content-Type": "application/json"}, json.dumps(body).encode()))
 
-    def put(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
+    def put(self, path: str, body: Mapping[str, Any], params: Mapping[str, Any] | None = None) -> httpx.Response:
         """PUT a JSON `body`; sending it twice changes nothing more."""
-        return self.send(Call("PUT", path, {"Content-Type": "application/json"}, json.dumps(body).encode()))
+        content = json.dumps(body).encode()
+        return self.send(Call("PUT", path, {"Content-Type": "application/json"}, content, params))
 
     def put_bytes(
         self, path: str, content: bytes, *, headers: Mapping[str, str], wait_seconds: float = 0.0

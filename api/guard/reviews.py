@@ -1,0 +1,92 @@
+"""``/v1/guard/reviews``: what people say about findings."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query, Request, Response
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.deps import get_runtime
+from api.guard.schemas import CreateReview, ReviewPage, ReviewShown, review_to_wire
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.routing import caller, new_router, require_scope, requires
+from core.guard.stored import NewReview, Review, Verdict
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.kit.ids import JOB
+from core.kit.json_values import dumps
+
+router = new_router("/v1/guard/reviews", "guard")
+
+_PAGE_MAX = 200
+_WRITE = "guard:write"
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=ReviewShown,
+    summary="Say whether a finding is right",
+    description="The answer does not repeat the text.",
+    responses={
+        201: {"description": "Taken down.", "headers": REPLAYED},
+        **problems(400, 404, 408, 409, 413, 415),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("guard:screen", organization_wide=True)
+async def create_review(request: Request, body: CreateReview) -> Response:
+    """Take down what the caller says about a finding."""
+    if body.allow:
+        require_scope(caller(request), _WRITE)
+    job_id = None if body.job_id is None else parse_id(JOB, body.job_id, "job")
+    identity = identify_request(request, await request.body())
+    answer = await get_runtime(request).in_thread(_create, request, body, job_id, identity)
+    return respond_answer(answer)
+
+
+def _create(request: Request, body: CreateReview, job_id: UUID | None, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+    new = NewReview(body.kind, body.value, body.verdict, job_id, allow=body.allow)
+
+    def produce(session: Session) -> Answer:
+        if job_id is not None:
+            runtime.jobs.get(session, principal, job_id)
+        made = runtime.guard.review(session, principal, new)
+        return Answer(201, dumps(review_to_wire(made, None)))
+
+    answer = carry_out(request, identity, produce)
+    if body.allow:
+        runtime.guard_policies.forget()
+    return answer
+
+
+@router.get(
+    "",
+    response_model=ReviewPage,
+    summary="List reviewed findings",
+    responses={200: {"description": "Of the whole organization, newest first."}, **problems()},
+)
+@requires("guard:read", organization_wide=True)
+async def list_reviews(
+    request: Request,
+    verdict: Annotated[Verdict | None, Query(description="Only those.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Reviews on a page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """A page of reviews."""
+    before = None if cursor is None else cursors.decode(cursor)
+    found = await get_runtime(request).in_thread(_list, request, verdict, before, limit + 1)
+    following = cursors.encode(found[limit - 1][0].id) if len(found) > limit else None
+    return respond_json({"data": [review_to_wire(*each) for each in found[:limit]], "next_cursor": following})
+
+
+def _list(
+    request: Request, verdict: Verdict | None, before: UUID | None, limit: int
+) -> list[tuple[Review, str | None]]:
+    runtime, principal = get_runtime(request), caller(request)
+    single = runtime.database.single_tenant(principal.organization_id)
+    found = runtime.guard.reviews(single, principal, verdict=verdict, cursor=before, limit=limit)
+    shows_values = _WRITE in principal.scopes
+    return [(each, runtime.guard.reveal(each) if shows_values else None) for each in found]

@@ -1,0 +1,134 @@
+"""``/v1/guard``: policies, their versions, and the templates."""
+
+from functools import lru_cache
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query, Request, Response
+
+from api import cursors
+from api.answers import parse_id, respond, respond_json
+from api.deps import get_runtime
+from api.guard.schemas import (
+    VERSION_MAX,
+    Policy,
+    PolicyVersionPage,
+    PutPolicy,
+    TemplateList,
+    policy_to_wire,
+    summary_to_wire,
+)
+from api.openapi import problems
+from api.routing import caller, new_router, requires
+from core.guard.policy import TEMPLATES
+from core.guard.stored import PolicyVersion
+from core.kit.ids import PROJECT
+from core.kit.json_values import dumps
+
+router = new_router("/v1/guard", "guard")
+
+# A version may be a megabyte, and its counts are taken from all of it.
+_PAGE_MAX = 20
+ProjectId = Annotated[
+    str | None, Query(max_length=40, description="A project's policy; without it, the organization's.")
+]
+
+
+@router.get(
+    "/policy",
+    response_model=Policy,
+    summary="Read a guard policy",
+    responses={200: {"description": "What is in force, or the version that you name."}, **problems(404)},
+)
+@requires("guard:read", organization_wide=True)
+async def read_policy(
+    request: Request,
+    project_id: ProjectId = None,
+    version: Annotated[int | None, Query(ge=1, le=VERSION_MAX, description="An earlier version.")] = None,
+) -> Response:
+    """The policy of the organization, or of a project."""
+    project = _project(project_id)
+    found = await get_runtime(request).in_thread(_read, request, project, version)
+    return respond_json(policy_to_wire(found, get_runtime(request).settings.guard_template))
+
+
+def _read(request: Request, project_id: UUID | None, version: int | None) -> PolicyVersion:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        return runtime.guard.get(session, principal, project_id, version)
+
+
+@router.put(
+    "/policy",
+    response_model=Policy,
+    summary="Put a guard policy",
+    description=(
+        "A new version, in force on every process within two seconds. Of the organization's policy, the project's and"
+        " the operator's floor, the strictest holds for each finding. Sending what is in force already writes nothing."
+    ),
+    responses={200: {"description": "The policy as it is now."}, **problems(400, 404, 408, 409, 413, 415)},
+)
+@requires("guard:write", organization_wide=True)
+async def put_policy(request: Request, body: PutPolicy, project_id: ProjectId = None) -> Response:
+    """Put a policy in force."""
+    project = _project(project_id)
+    found = await get_runtime(request).in_thread(_put, request, project, body)
+    return respond_json(policy_to_wire(found, get_runtime(request).settings.guard_template))
+
+
+def _put(request: Request, project_id: UUID | None, body: PutPolicy) -> PolicyVersion:
+    runtime, principal = get_runtime(request), caller(request)
+    policy = body.policy or TEMPLATES[body.template or "off"]
+    with runtime.database.tenant(principal.organization_id) as session:
+        found = runtime.guard.put(session, principal, project_id, policy, expected=body.version)
+    runtime.guard_policies.forget()
+    return found
+
+
+@router.get(
+    "/policy/versions",
+    response_model=PolicyVersionPage,
+    summary="List versions of a guard policy",
+    responses={200: {"description": "Newest first; read one whole with `GET /v1/guard/policy`."}, **problems(404)},
+)
+@requires("guard:read", organization_wide=True)
+async def list_versions(
+    request: Request,
+    project_id: ProjectId = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Versions on a page.")] = 10,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """A page of versions."""
+    before = None if cursor is None else min(cursors.decode(cursor).int, VERSION_MAX)
+    project = _project(project_id)
+    found = await get_runtime(request).in_thread(_versions, request, project, before, limit + 1)
+    following = cursors.encode(UUID(int=found[limit - 1].version)) if len(found) > limit else None
+    return respond_json({"data": [summary_to_wire(each) for each in found[:limit]], "next_cursor": following})
+
+
+def _versions(request: Request, project_id: UUID | None, before: int | None, limit: int) -> list[PolicyVersion]:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        return runtime.guard.versions(session, principal, project_id, before=before, limit=limit)
+
+
+@router.get(
+    "/templates",
+    response_model=TemplateList,
+    summary="Read the templates of guard policies",
+    responses={200: {"description": "From the mildest to the strictest."}, **problems()},
+)
+@requires("guard:read", organization_wide=True)
+async def read_templates() -> Response:
+    """The policies that come with Waybill."""
+    return respond(_templates())
+
+
+@lru_cache(maxsize=1)
+def _templates() -> bytes:
+    templates = [{"name": name, "policy": policy.model_dump(mode="json")} for name, policy in TEMPLATES.items()]
+    return dumps({"data": templates})
+
+
+def _project(project_id: str | None) -> UUID | None:
+    return None if project_id is None else parse_id(PROJECT, project_id, "project")

@@ -1,0 +1,1 @@
+"""Guard: what text may cross which border. Personal data, prompt injection and data classification, by policy."""

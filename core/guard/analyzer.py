@@ -1,0 +1,16 @@
+"""What finds personal data and injections in texts. It runs in a process of its own, which several pools share."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from core.guard.records import Finding
+
+
+class Analyzer(Protocol):
+    """Finds what the built-in recognizers know, whatever the policy. Safe to use from several threads."""
+
+    def analyze(self, texts: Sequence[str]) -> list[list[Finding]]:
+        """The findings of each text, not overlapping, in order of their place; an injection's place is the whole text.
+
+        Raises `core.kit.errors.Unavailable` when the analyzer does not answer in time.
+        """

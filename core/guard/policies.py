@@ -1,0 +1,49 @@
+"""Which policy holds for a project, remembered for at most two seconds."""
+
+from uuid import UUID
+
+from core.guard import repository
+from core.guard.policy import TEMPLATES, CombinedPolicy, GuardPolicy
+from core.kit.db import Executor
+from core.kit.memory import Memory
+from core.kit.settings import Settings
+
+REMEMBER_SECONDS = 2.0
+_PROJECTS_MAX = 10_000
+_POLICIES_MAX = 500
+
+
+class PolicyCache:
+    """The policies of a process. Safe in threads: a race costs a query too many.
+
+    Which versions are in force is asked for again; a version never changes, and is read and made ready once.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.floor = TEMPLATES[settings.guard_template]
+        self._in_force: Memory[tuple[UUID, UUID], CombinedPolicy] = Memory(REMEMBER_SECONDS, entries_max=_PROJECTS_MAX)
+        self._combined: dict[tuple[UUID, ...], CombinedPolicy] = {}
+
+    def of(self, executor: Executor, organization_id: UUID, project_id: UUID) -> CombinedPolicy:
+        """The operator's floor, the organization's policy and the project's, of which the strictest holds.
+
+        Blocks on Postgres unless remembered.
+        """
+        read = self._read
+        key = organization_id, project_id
+        return self._in_force.get(executor, key, lambda executor: read(executor, *key)).value
+
+    def forget(self) -> None:
+        """Ask again from now on which versions are in force."""
+        self._in_force.forget()
+
+    def _read(self, executor: Executor, organization_id: UUID, project_id: UUID) -> CombinedPolicy:
+        ids = repository.in_force(executor, organization_id, project_id)
+        known = self._combined.get(ids)
+        if known is None:
+            documents = [repository.document(executor, organization_id, each) for each in ids]
+            known = CombinedPolicy([self.floor, *(GuardPolicy.model_validate(each) for each in documents)])
+            if len(self._combined) >= _POLICIES_MAX:
+                self._combined.clear()
+            self._combined[ids] = known
+        return known

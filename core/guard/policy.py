@@ -1,0 +1,153 @@
+"""What an organization and its projects want done: a document of rules, versioned and audited as a whole."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.guard.records import Action, Direction, EntityKind, RedactionMode, Source
+from core.registry.data_classes import DataClass
+
+TemplateName = Literal["off", "observe", "balanced", "strict"]
+DEFAULT_THRESHOLD = 0.5
+# Everything but the two that ordinary business text is full of.
+PERSONAL = tuple(
+    kind
+    for kind in EntityKind
+    if kind not in {EntityKind.SECRET, EntityKind.INJECTION, EntityKind.LOCATION, EntityKind.ORGANIZATION}
+)
+
+
+class Rule(BaseModel):
+    """One line of a policy. What it leaves empty, it says for all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kinds: tuple[str, ...] = Field((), max_length=50, description="Kinds of finding; all when empty.")
+    directions: tuple[Direction, ...] = Field((), description="Borders that it holds at; all when empty.")
+    sources: tuple[Source, ...] = Field((), description="Where the text comes from; anywhere when empty.")
+    action: Action
+    threshold: float = Field(DEFAULT_THRESHOLD, ge=0, le=1, description="Findings with a lower score are ignored.")
+    mode: RedactionMode = RedactionMode.PSEUDONYMIZE
+
+    def holds_for(self, kind: str, direction: Direction, source: Source) -> bool:
+        """Whether it says something about such a finding."""
+        return (
+            (not self.kinds or kind in self.kinds)
+            and (not self.directions or direction in self.directions)
+            and (not self.sources or source in self.sources)
+        )
+
+
+class Dictionary(BaseModel):
+    """Words of the tenant's own that are findings of `kind`, and may raise the class of what holds them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    terms: tuple[str, ...] = Field(min_length=1, max_length=10_000)
+    data_class: DataClass | None = None
+
+
+class Pattern(BaseModel):
+    """A linear (RE2) expression of the tenant's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    expression: str = Field(min_length=1, max_length=500)
+    score: float = Field(0.8, ge=0, le=1)
+    data_class: DataClass | None = None
+
+
+class Disclosure(BaseModel):
+    """Whether people are shown that a machine wrote a reply, and generated files and results are marked as such."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    notice: bool = True
+    marks: bool = True
+
+
+class GuardPolicy(BaseModel):
+    """The whole policy of an organization or a project. The first rule that holds for a finding decides."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rules: tuple[Rule, ...] = Field((), max_length=200)
+    allow: tuple[str, ...] = Field((), max_length=10_000, description="Texts that are no finding, in any case.")
+    dictionaries: tuple[Dictionary, ...] = Field((), max_length=50)
+    patterns: tuple[Pattern, ...] = Field((), max_length=100)
+    classes: Mapping[str, DataClass] = Field(
+        default_factory=dict, description="The class of whatever holds a finding of this kind."
+    )
+    link_hosts: tuple[str, ...] = Field((), max_length=1000, description="Hosts that an answer may link to.")
+    disclosure: Disclosure = Disclosure()
+
+    def decide(self, kind: str, score: float, direction: Direction, source: Source) -> tuple[Action, RedactionMode]:
+        """What is done about such a finding; `Action.OFF` when no rule holds or the score is too low."""
+        for rule in self.rules:
+            if rule.holds_for(kind, direction, source):
+                if score < rule.threshold:
+                    break
+                return rule.action, rule.mode
+        return Action.OFF, RedactionMode.PSEUDONYMIZE
+
+    def needs_analyzer(self, direction: Direction, source: Source) -> Action:
+        """The strictest action that a finding at this border could have: off means nothing is looked for."""
+        possible = [
+            rule.action
+            for rule in self.rules
+            if (not rule.directions or direction in rule.directions) and (not rule.sources or source in rule.sources)
+        ]
+        return max(possible, key=lambda action: action.rank, default=Action.OFF)
+
+
+_DETECT_ALL = Rule(action=Action.DETECT)
+TEMPLATES: Mapping[TemplateName, GuardPolicy] = {
+    "off": GuardPolicy(),
+    "observe": GuardPolicy(rules=(_DETECT_ALL,)),
+    "balanced": GuardPolicy(
+        rules=(
+            Rule(kinds=(EntityKind.SECRET,), action=Action.REDACT, mode=RedactionMode.MASK),
+            Rule(kinds=(EntityKind.INJECTION,), sources=(Source.INPUT,), action=Action.DETECT),
+            Rule(kinds=PERSONAL, directions=(Direction.TO_MODEL,), action=Action.REDACT),
+            _DETECT_ALL,
+        ),
+        classes={EntityKind.SECRET: DataClass.RESTRICTED, EntityKind.CARD: DataClass.CONFIDENTIAL},
+    ),
+    "strict": GuardPolicy(
+        rules=(
+            Rule(kinds=(EntityKind.SECRET,), action=Action.BLOCK),
+            Rule(kinds=(EntityKind.INJECTION,), sources=(Source.INPUT,), action=Action.BLOCK),
+            Rule(kinds=(EntityKind.CARD, EntityKind.NATIONAL_ID), action=Action.REDACT, mode=RedactionMode.MASK),
+            Rule(kinds=PERSONAL, directions=(Direction.TO_MODEL, Direction.TO_TOOL), action=Action.REDACT),
+            _DETECT_ALL,
+        ),
+        classes={
+            **dict.fromkeys(PERSONAL, DataClass.CONFIDENTIAL),
+            EntityKind.SECRET: DataClass.RESTRICTED,
+            EntityKind.NATIONAL_ID: DataClass.RESTRICTED,
+        },
+    ),
+}
+
+
+class CombinedPolicy:
+    """The policies of an organization and of a project. Of what they say about a finding, the stricter holds."""
+
+    def __init__(self, policies: Iterable[GuardPolicy]) -> None:
+        self.policies = tuple(policies)
+
+    def decide(self, kind: str, score: float, direction: Direction, source: Source) -> tuple[Action, RedactionMode]:
+        """See `GuardPolicy.decide`."""
+        decided = [policy.decide(kind, score, direction, source) for policy in self.policies]
+        return max(decided, key=lambda each: each[0].rank, default=(Action.OFF, RedactionMode.PSEUDONYMIZE))
+
+    def needs_analyzer(self, direction: Direction, source: Source) -> Action:
+        """See `GuardPolicy.needs_analyzer`."""
+        return max(
+            (policy.needs_analyzer(direction, source) for policy in self.policies),
+            key=lambda action: action.rank,
+            default=Action.OFF,
+        )

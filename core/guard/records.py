@@ -1,0 +1,124 @@
+"""What the guard says about a text: findings by kind and place, and what the policy wants done about them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from core.registry.data_classes import DataClass
+
+
+class Source(StrEnum):
+    """Where a text comes from."""
+
+    INPUT = "input"
+    DOCUMENT = "document"
+    TOOL_OUTPUT = "tool_output"
+    MODEL_OUTPUT = "model_output"
+    CHILD_RESULT = "child_result"
+    REMOTE = "remote"
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it is what the caller said, or a model; everything else is data, and its orders are not obeyed."""
+        return self in {Source.INPUT, Source.MODEL_OUTPUT}
+
+
+class Direction(StrEnum):
+    """The border that a text is about to cross."""
+
+    TO_MODEL = "to_model"
+    TO_TOOL = "to_tool"
+    TO_CLIENT = "to_client"
+
+
+class Action(StrEnum):
+    """What is done about a finding, from the mildest to the strictest."""
+
+    OFF = "off"
+    DETECT = "detect"
+    REDACT = "redact"
+    BLOCK = "block"
+
+    @property
+    def rank(self) -> int:
+        """Its place in the order."""
+        return list(Action).index(self)
+
+
+class RedactionMode(StrEnum):
+    """What takes the place of a redacted value: ``<PHONE>``, ``<PHONE_1>``, a keyed digest, or nothing."""
+
+    MASK = "mask"
+    PSEUDONYMIZE = "pseudonymize"
+    HASH = "hash"
+    DROP = "drop"
+
+
+class EntityKind(StrEnum):
+    """The kinds that come with Waybill. A policy's dictionaries and patterns add names of their own."""
+
+    PERSON = "person"
+    ADDRESS = "address"
+    POSTCODE = "postcode"
+    PHONE = "phone"
+    EMAIL = "email"
+    CARD = "card"
+    IBAN = "iban"
+    TAX_ID = "tax_id"
+    NATIONAL_ID = "national_id"
+    DATE_OF_BIRTH = "date_of_birth"
+    IP_ADDRESS = "ip_address"
+    LOCATION = "location"
+    ORGANIZATION = "organization"
+    SECRET = "secret"  # noqa: S105 - the name of a kind
+    INJECTION = "injection"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A value of `kind` at ``text[start:end]``, with a score from 0 to 1. `recognizer` names what found it.
+
+    `part` is the index of the text among those that were screened. Of an injection, the place is the whole text.
+    """
+
+    kind: str
+    start: int
+    end: int
+    score: float
+    recognizer: str
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A finding and what the policy wants done about it."""
+
+    finding: Finding
+    action: Action
+    mode: RedactionMode = RedactionMode.PSEUDONYMIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was decided about some texts. `incomplete`: the analyzer did not answer, and the policy only detects.
+
+    `data_class` is the highest that the policy gives to what was found; None when it gives none.
+    """
+
+    decisions: tuple[Decision, ...] = ()
+    incomplete: bool = False
+    texts: Sequence[str] = field(default=(), repr=False)
+    data_class: DataClass | None = None
+
+    @property
+    def action(self) -> Action:
+        """The strictest of all; `Action.OFF` when nothing was found."""
+        return max((each.action for each in self.decisions), key=lambda action: action.rank, default=Action.OFF)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many of each kind by action, for events, audit and metrics: never a value."""
+        counted: dict[str, dict[str, int]] = {}
+        for each in self.decisions:
+            of_kind = counted.setdefault(each.finding.kind, {})
+            of_kind[each.action.value] = of_kind.get(each.action.value, 0) + 1
+        return counted
