@@ -22,6 +22,7 @@ from core.files.errors import DigestMismatch, FileNotFound, OffsetMismatch, Uplo
 from core.files.records import FileRecord, UploadRecord, blob_key, part_key, parts_prefix
 from core.keys.principal import Principal
 from core.kit.blob import BlobStore
+from core.kit.data_classes import DataClass
 from core.kit.db import Database, Executor
 from core.kit.errors import PayloadTooLarge, Unprocessable
 from core.kit.ids import FILE, UPLOAD, encode, new_id
@@ -64,6 +65,7 @@ class FileService:
         content_type: str,
         size_bytes: int,
         sha256: str,
+        data_class: DataClass = DataClass.INTERNAL,
     ) -> FileRecord:
         """Make a kept file known, with an audit record."""
         values = {
@@ -73,6 +75,7 @@ class FileService:
             "size_bytes": size_bytes,
             "sha256": sha256,
             "blob_key": blob_key(principal.project_id, file_id),
+            "data_class": data_class,
         }
         made = repository.insert(session, principal, values, days=self._days)
         _note(session, principal, AuditAction.FILE_CREATE, file_id, {"sha256": sha256, "size_bytes": str(size_bytes)})
@@ -108,6 +111,7 @@ class FileService:
         content_type: str,
         size_bytes: int,
         sha256: str | None,
+        data_class: DataClass = DataClass.INTERNAL,
     ) -> UploadRecord:
         """Announce a file that will come in parts within a day. Raises `PayloadTooLarge`."""
         if size_bytes > self._max_bytes:
@@ -118,6 +122,7 @@ class FileService:
             "content_type": content_type,
             "size_bytes": size_bytes,
             "sha256": sha256,
+            "data_class": data_class,
         }
         return repository.begin_upload(session, principal, values, _UPLOAD_SECONDS)
 
@@ -188,6 +193,7 @@ class FileService:
             content_type=kind,
             size_bytes=found.size_bytes,
             sha256=stored,
+            data_class=found.data_class,
         )
 
     def abort(self, session: Session, principal: Principal, upload_id: UUID) -> None:

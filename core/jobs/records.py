@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from core.jobs.states import TERMINAL, JobState, Priority
+from core.kit.data_classes import DataClass
 from core.kit.money import ZERO
 
 
@@ -52,6 +53,7 @@ class JobRecord:
     submitted_by: str | None = None
     # How many attempts a dependency's outage gave back. `attempt` counts them too: it fences.
     outages: int = 0
+    data_class: DataClass = DataClass.INTERNAL
     # What the jobs below it cost, and whether all of it had a price; only reading one job looks for it.
     children_cost_usd: Decimal = ZERO
     children_are_priced: bool = True
@@ -127,6 +129,10 @@ class NewJob:
     shadow_arm_id: UUID | None = None
     # The batch whose line this is.
     batch_id: UUID | None = None
+    # What the client says of its input, and the class of the job for whose sake it is there; `internal` when neither
+    # says anything. The job's class is the highest of these and its project's.
+    declared_class: DataClass | None = None
+    inherited_class: DataClass | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,18 +8,23 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from core.keys.principal import Principal
+from core.kit.data_classes import DataClass
 from core.knowledge.records import DocumentRecord, KnowledgeBase, NewChunk, Passage
 from core.knowledge.retrieval import to_literal
 
-_BASE = "id, organization_id, project_id, name, description, embedding_model, chunk_count, token_count, created_at"
+_BASE = (
+    "id, organization_id, project_id, name, description, embedding_model, chunk_count, token_count, created_at,"
+    " data_class"
+)
 _DOCUMENT = (
     "id, knowledge_base_id, name, content_type, size_bytes, sha256, blob_key, state, failure_code, failure_message,"
     " page_count, chunk_count, ingested, created_at, updated_at"
 )
 
 _INSERT_BASE = text(
-    "INSERT INTO knowledge_bases (id, organization_id, project_id, name, description, embedding_model)"
-    " VALUES (:id, :organization_id, :project_id, :name, :description, :embedding_model)"
+    "INSERT INTO knowledge_bases (id, organization_id, project_id, name, description, embedding_model,"
+    " data_class)"
+    " VALUES (:id, :organization_id, :project_id, :name, :description, :embedding_model, :data_class)"
     f" ON CONFLICT (project_id, name) DO NOTHING RETURNING {_BASE}"
 )
 _GET_BASE = text(f"SELECT {_BASE} FROM knowledge_bases WHERE id = :id AND project_id = :project_id")
@@ -113,7 +118,8 @@ _CHUNKS = text(
 
 
 def _base(row: Row[Any]) -> KnowledgeBase:
-    return KnowledgeBase(*tuple(row))
+    *values, data_class = row
+    return KnowledgeBase(*values, DataClass(data_class))
 
 
 def _document(row: Row[Any]) -> DocumentRecord:

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from core.keys.principal import Principal
+from core.kit.data_classes import DataClass
 from core.kit.errors import Conflict, NotFound, Unprocessable
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, encode, new_id
 from core.knowledge import repository, retrieval
@@ -26,6 +27,7 @@ class KnowledgeService:
         name: str,
         description: str = "",
         embedding_model: str = DEFAULT_EMBEDDING_MODEL,
+        data_class: DataClass = DataClass.INTERNAL,
     ) -> KnowledgeBase:
         """A new, empty base. Raises `Conflict` for a name the project has, `Unprocessable` for a bad one."""
         _require_name(name)
@@ -34,6 +36,7 @@ class KnowledgeService:
             "name": name,
             "description": description,
             "embedding_model": embedding_model,
+            "data_class": data_class,
         }
         base = repository.insert_base(session, principal, values)
         if base is None:

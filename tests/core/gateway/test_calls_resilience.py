@@ -211,7 +211,7 @@ def test_no_wait_passes_the_deadline() -> None:
         simulated(OFFLINE, main=main) as (gateway, _),
     ):
         ctx = RecordingContext()
-        ctx.deadline_at = utc_now() + timedelta(seconds=1)  # type: ignore[attr-defined]
+        ctx.deadline_at = utc_now() + timedelta(seconds=1)
         with pytest.raises(ProviderUnavailable), gateway.for_job(ctx).chat(CHAT, asked()) as stream:
             list(stream)
         assert len(main.requests) == 1
@@ -238,7 +238,7 @@ def test_data_goes_only_to_models_that_may_see_it() -> None:
     with ProviderSimulator(Answer("seen")) as main, simulated(OFFLINE, main=main) as (gateway, simulators):
         simulators.models["main"] = replace(simulators.models["main"], data_class_ceiling="internal")
         secret = RecordingContext()
-        secret.data_class = "confidential"  # type: ignore[attr-defined]
+        secret.data_class = "confidential"
         with (
             pytest.raises(CapabilityFailure, match="internal") as raised,
             gateway.for_job(secret).chat(CHAT, asked()),
@@ -262,7 +262,7 @@ def test_an_identical_request_is_answered_from_the_cache_at_no_cost(settings: Se
         with gateway.for_job(first).chat(CHAT, asked("Something else?")) as stream:
             list(stream)
         secret = replace_job(first)
-        secret.data_class = "confidential"  # type: ignore[attr-defined]
+        secret.data_class = "confidential"
         with gateway.for_job(secret).chat(CHAT, asked()) as stream:
             list(stream)
         # One for the project with a cache, two for the one without, one for other words, one that may not be kept.
