@@ -171,7 +171,7 @@ class AttemptContext:
             if data_class.is_within(self._data_class):
                 return
             told = {"data_class": data_class, "from": self._data_class, "because": because}
-            event = self._next_event("job.classified", told, kept=True)
+            event = self._next_event(leases.CLASSIFIED, told, kept=True)
             leases.classify(self._single, event, data_class, because)
             self._previous = event.id
             self._data_class = data_class

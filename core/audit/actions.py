@@ -52,6 +52,7 @@ class AuditAction(StrEnum):
     LIMIT_REMOVE = "api:limit:remove"
     RETENTION_SET = "api:retention:set"
     RETENTION_REMOVE = "api:retention:remove"
+    KNOWLEDGE_BASE_UPDATE = "api:knowledge_base:update"
     FILE_CREATE = "api:file:create"
     FILE_UPDATE = "api:file:update"
     FILE_DELETE = "api:file:delete"

@@ -15,7 +15,8 @@ _FILE = "id, project_id, name, content_type, size_bytes, sha256, blob_key, creat
 _UPLOAD = "id, project_id, name, content_type, size_bytes, sha256, received_bytes, created_at, expires_at, data_class"
 
 _INSERT = text(f"""
-INSERT INTO files (id, organization_id, project_id, name, content_type, size_bytes, sha256, blob_key, data_class, expires_at)
+INSERT INTO files (id, organization_id, project_id, name, content_type, size_bytes, sha256, blob_key, data_class,
+  expires_at)
 VALUES (:id, :organization_id, :project_id, :name, :content_type, :size_bytes, :sha256, :blob_key, :data_class,
   now() + make_interval(days => CAST(:days AS int)))
 RETURNING {_FILE}

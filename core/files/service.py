@@ -92,6 +92,13 @@ class FileService:
         """The project's files, newest first, with ids below `cursor`."""
         return repository.list_files(executor, principal, cursor, limit)
 
+    def label(self, session: Session, principal: Principal, file_id: UUID, data_class: DataClass) -> FileRecord:
+        """Give the file another class, with an audit record. Raises `FileNotFound`."""
+        had = repository.label(session, principal, file_id, data_class)
+        if had is not None and had is not data_class:
+            _note(session, principal, AuditAction.FILE_UPDATE, file_id, {"from": had, "to": data_class})
+        return self.get(session, principal, file_id)
+
     def delete(self, session: Session, principal: Principal, file_id: UUID) -> FileRecord:
         """Forget the file, with an audit record. Raises `FileNotFound`. Remove its blob before the commit."""
         gone = repository.delete(session, principal, file_id)

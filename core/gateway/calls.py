@@ -112,8 +112,8 @@ class JobModels:
 
         Where the job's class is above a model's ceiling, the next in the fallback chain is asked. Raises
         `CapabilityFailure`: ``model_unknown``, ``model_lacks_ability``, and ``model_data_class`` when none of them may
-        see it; while iterating, `core.gateway.errors.GatewayError` once tries and fallbacks are used up, and what `JobContext.call_model` and
-        `JobContext.check` raise.
+        see it; while iterating, `core.gateway.errors.GatewayError` once tries and fallbacks are used up, and what
+        `JobContext.call_model` and `JobContext.check` raise.
         """
         first = self.resolve(name)
         require_abilities(first, request)

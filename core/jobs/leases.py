@@ -24,6 +24,9 @@ from core.kit.db import Executor
 # How many event ids an attempt may use before it must ask for more; deltas use one each.
 EVENT_BLOCK = 100_000
 
+# The event by which a job's class rises.
+CLASSIFIED = "job.classified"
+
 WORKER = ("'worker'", "worker")
 
 _CLAIM = text(f"""
@@ -71,7 +74,7 @@ FROM job, unnest(CAST(:ids AS bigint[]), CAST(:previous AS bigint[]), CAST(:type
 RETURNING created_at
 """)
 
-_CLASSIFIED = audited(
+_AUDIT_CLASS = audited(
     AuditAction.JOB_CLASSIFY,
     WORKER,
     detail="jsonb_build_object('from', class_before, 'to', data_class, 'because', CAST(:because AS text))",
@@ -82,7 +85,7 @@ WITH job AS (
     event_last = CAST(:event_id AS bigint), event_limit = greatest(event_limit, CAST(:event_id AS bigint))
   WHERE id = :id AND attempt = :attempt AND {STATE_OF_NAMED} = 'running'
   RETURNING jobs.*, old.data_class AS class_before
-), {_CLASSIFIED}, event AS (
+), {_AUDIT_CLASS}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
   SELECT id, event_last, :previous, organization_id, :type, attempt, CAST(:data AS json) FROM job
 )

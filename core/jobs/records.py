@@ -9,6 +9,7 @@ from uuid import UUID
 
 from core.jobs.states import TERMINAL, JobState, Priority
 from core.kit.data_classes import DataClass
+from core.kit.errors import Unprocessable
 from core.kit.money import ZERO
 
 
@@ -133,6 +134,20 @@ class NewJob:
     # says anything. The job's class is the highest of these and its project's.
     declared_class: DataClass | None = None
     inherited_class: DataClass | None = None
+
+
+# The label by which a batch's line, and a request in another dialect, declares the class of its input.
+CLASS_LABEL = "data_class"
+
+
+def declared_class(metadata: Mapping[str, str]) -> DataClass | None:
+    """The class that the labels declare. Raises `Unprocessable` for one that there is not."""
+    declared = metadata.get(CLASS_LABEL)
+    try:
+        return None if declared is None else DataClass(declared)
+    except ValueError:
+        message = f"metadata.{CLASS_LABEL} is one of {', '.join(DataClass)}"
+        raise Unprocessable(message, code="data_class_unknown") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,8 +34,7 @@ _SUBMITTED = audited(
     AuditAction.JOB_SUBMIT,
     CALLER,
     digest=":input_digest",
-    detail="jsonb_build_object('capability', capability, 'max_cost_usd', max_cost_usd::text,"
-    " 'data_class', data_class)",
+    detail="jsonb_build_object('capability', capability, 'max_cost_usd', max_cost_usd::text, 'data_class', data_class)",
 )
 _SUBMIT = text(f"""
 WITH job AS (

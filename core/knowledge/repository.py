@@ -34,6 +34,11 @@ _LIST_BASES = text(
     " ORDER BY id DESC LIMIT :limit"
 )
 _DELETE_BASE = text("DELETE FROM knowledge_bases WHERE id = :id AND project_id = :project_id RETURNING id")
+_UPDATE_BASE = text(
+    "UPDATE knowledge_bases SET description = coalesce(CAST(:description AS text), description),"
+    " data_class = coalesce(CAST(:data_class AS data_class), data_class)"
+    f" WHERE id = :id AND project_id = :project_id RETURNING {_BASE}"
+)
 _LOCK_BASE = text("SELECT 1 FROM knowledge_bases WHERE id = :base FOR UPDATE")
 
 _PUT_DOCUMENT = text(f"""
@@ -139,6 +144,15 @@ def insert_base(session: Session, principal: Principal, values: dict[str, Any]) 
 def get_base(session: Session, principal: Principal, base_id: UUID) -> KnowledgeBase | None:
     """The project's base of that id."""
     row = session.execute(_GET_BASE, {**_scope(principal), "id": base_id}).one_or_none()
+    return None if row is None else _base(row)
+
+
+def update_base(
+    session: Session, principal: Principal, base_id: UUID, *, description: str | None, data_class: DataClass | None
+) -> KnowledgeBase | None:
+    """Set what is given; None when the project has no such base."""
+    values = {**_scope(principal), "id": base_id, "description": description, "data_class": data_class}
+    row = session.execute(_UPDATE_BASE, values).one_or_none()
     return None if row is None else _base(row)
 
 

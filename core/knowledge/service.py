@@ -6,6 +6,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from core.audit.actions import AuditAction
+from core.audit.record import record
 from core.keys.principal import Principal
 from core.kit.data_classes import DataClass
 from core.kit.errors import Conflict, NotFound, Unprocessable
@@ -27,6 +29,7 @@ class KnowledgeService:
         name: str,
         description: str = "",
         embedding_model: str = DEFAULT_EMBEDDING_MODEL,
+        *,
         data_class: DataClass = DataClass.INTERNAL,
     ) -> KnowledgeBase:
         """A new, empty base. Raises `Conflict` for a name the project has, `Unprocessable` for a bad one."""
@@ -52,6 +55,32 @@ class KnowledgeService:
                 code="knowledge_base_not_found",
             )
         return base
+
+    def update_base(
+        self,
+        session: Session,
+        principal: Principal,
+        base_id: UUID,
+        *,
+        description: str | None = None,
+        data_class: DataClass | None = None,
+    ) -> KnowledgeBase:
+        """Set what is given; another class is audited. Raises `NotFound`."""
+        before = self.get_base(session, principal, base_id)
+        changed = repository.update_base(session, principal, base_id, description=description, data_class=data_class)
+        if changed is None:
+            return self.get_base(session, principal, base_id)
+        if changed.data_class is not before.data_class:
+            record(
+                session,
+                principal.organization_id,
+                principal.project_id,
+                AuditAction.KNOWLEDGE_BASE_UPDATE,
+                subject_id=encode(KNOWLEDGE_BASE, base_id),
+                actor=principal.actor,
+                detail={"from": before.data_class, "to": changed.data_class},
+            )
+        return changed
 
     def list_bases(
         self,

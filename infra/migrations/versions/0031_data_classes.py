@@ -23,6 +23,12 @@ ALTER TABLE files ADD COLUMN data_class data_class NOT NULL DEFAULT 'internal';
 ALTER TABLE file_uploads ADD COLUMN data_class data_class NOT NULL DEFAULT 'internal';
 ALTER TABLE api_keys ADD COLUMN clearance data_class NOT NULL DEFAULT 'restricted';
 """
+_CLEARED = """ AND NEW.data_class <= coalesce((SELECT clearance FROM api_keys
+        WHERE id = NEW.key_id AND organization_id = NEW.organization_id), 'restricted')"""
+_CHANGES = (
+    ("'capability', NEW.capability,", "'capability', NEW.capability,\n    'data_class', NEW.data_class,"),
+    ("(NEW.webhook->>'include_result')::boolean\n", f"(NEW.webhook->>'include_result')::boolean{_CLEARED}\n"),
+)
 _DOWNGRADE = """
 ALTER TABLE api_keys DROP COLUMN clearance;
 ALTER TABLE file_uploads DROP COLUMN data_class;
@@ -35,10 +41,12 @@ DROP TYPE data_class;
 
 
 def upgrade() -> None:
-    """Add the labels; webhooks of jobs carry theirs."""
+    """Add the labels. Webhooks of jobs carry theirs, and hand a key nothing that it may not read."""
     op.execute(_UPGRADE)
-    named = "'capability', NEW.capability,"
-    op.execute(_webhook().replace(named, f"{named}\n    'data_class', NEW.data_class,"))
+    body = _webhook()
+    for before, after in _CHANGES:
+        body = body.replace(before, after)
+    op.execute(body)
 
 
 def downgrade() -> None:
