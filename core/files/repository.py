@@ -74,12 +74,12 @@ def _scope(principal: Principal, **given: Any) -> dict[str, Any]:
 
 
 def _file(row: Row[Any]) -> FileRecord:
-    *values, data_class = row
+    *values, data_class = tuple(row)
     return FileRecord(*values, DataClass(data_class))
 
 
 def _upload(row: Row[Any]) -> UploadRecord:
-    *values, data_class = row
+    *values, data_class = tuple(row)
     return UploadRecord(*values, DataClass(data_class))
 
 

@@ -162,7 +162,7 @@ class AnswerRow:
 
 
 def _key(row: Row[Any]) -> ApiKey:
-    *values, clearance, state = row
+    *values, clearance, state = tuple(row)
     return ApiKey(*values, DataClass(clearance), state)
 
 

@@ -123,7 +123,7 @@ _CHUNKS = text(
 
 
 def _base(row: Row[Any]) -> KnowledgeBase:
-    *values, data_class = row
+    *values, data_class = tuple(row)
     return KnowledgeBase(*values, DataClass(data_class))
 
 

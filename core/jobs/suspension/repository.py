@@ -163,7 +163,7 @@ def lock_parent(session: Session, job_id: UUID, attempt: int) -> Parent | None:
     row = session.execute(_LOCK_PARENT, {"id": job_id, "attempt": attempt}).one_or_none()
     if row is None:
         return None
-    *values, data_class = row
+    *values, data_class = tuple(row)
     return Parent(*values, DataClass(data_class))
 
 

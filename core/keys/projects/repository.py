@@ -72,7 +72,7 @@ class Project:
 
 
 def _project(row: Row[Any]) -> Project:
-    *values, data_class = row
+    *values, data_class = tuple(row)
     return Project(*values, DataClass(data_class))
 
 
