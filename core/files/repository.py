@@ -74,13 +74,11 @@ def _scope(principal: Principal, **given: Any) -> dict[str, Any]:
 
 
 def _file(row: Row[Any]) -> FileRecord:
-    *values, data_class = tuple(row)
-    return FileRecord(*values, DataClass(data_class))
+    return FileRecord(**{**row._asdict(), "data_class": DataClass(row.data_class)})
 
 
 def _upload(row: Row[Any]) -> UploadRecord:
-    *values, data_class = tuple(row)
-    return UploadRecord(*values, DataClass(data_class))
+    return UploadRecord(**{**row._asdict(), "data_class": DataClass(row.data_class)})
 
 
 def insert(session: Session, principal: Principal, values: dict[str, Any], *, days: int | None) -> FileRecord:

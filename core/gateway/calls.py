@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 # Refusals that say something about the deployment and nothing about the request: another may answer it.
 _OURS = frozenset({"provider_key_refused", "provider_quota_exhausted", "provider_model_unknown"})
-_REFUSED_CLASS = "model_data_class"
 _log = get_logger(__name__)
 
 
@@ -162,7 +161,7 @@ class JobModels:
                 yield model
             else:
                 refused.append(model)
-                _log.info("model_left_out", model=model.model, code=_REFUSED_CLASS)
+                _log.info("model_left_out", model=model.model, code="model_data_class")
         if not has_any:
             raise _class_refused(refused, self._ctx.data_class)
 
@@ -397,5 +396,6 @@ def require_abilities(model: ResolvedModel, request: ChatRequest) -> None:
 def _class_refused(models: Sequence[ResolvedModel], data_class: DataClass) -> CapabilityFailure:
     ceilings = ", ".join(f"{model.model} up to {model.data_class_ceiling}" for model in models)
     return CapabilityFailure(
-        f"this job's data is {data_class}, and no model that it may ask may see that: {ceilings}", code=_REFUSED_CLASS
+        f"this job's data is {data_class}, and no model that it may ask may see that: {ceilings}",
+        code="model_data_class",
     )

@@ -162,8 +162,7 @@ class AnswerRow:
 
 
 def _key(row: Row[Any]) -> ApiKey:
-    *values, clearance, state = tuple(row)
-    return ApiKey(*values, DataClass(clearance), state)
+    return ApiKey(**{**row._asdict(), "clearance": DataClass(row.clearance)})
 
 
 def insert_key(

@@ -123,8 +123,7 @@ _CHUNKS = text(
 
 
 def _base(row: Row[Any]) -> KnowledgeBase:
-    *values, data_class = tuple(row)
-    return KnowledgeBase(*values, DataClass(data_class))
+    return KnowledgeBase(**{**row._asdict(), "data_class": DataClass(row.data_class)})
 
 
 def _document(row: Row[Any]) -> DocumentRecord:

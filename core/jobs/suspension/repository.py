@@ -161,10 +161,7 @@ def lock_job(session: Session, principal: Principal, job_id: UUID) -> JobRecord 
 def lock_parent(session: Session, job_id: UUID, attempt: int) -> Parent | None:
     """What the running attempt's job hands down, its row locked; None when the attempt does not own the job."""
     row = session.execute(_LOCK_PARENT, {"id": job_id, "attempt": attempt}).one_or_none()
-    if row is None:
-        return None
-    *values, data_class = tuple(row)
-    return Parent(*values, DataClass(data_class))
+    return None if row is None else Parent(**{**row._asdict(), "data_class": DataClass(row.data_class)})
 
 
 def child_keys(session: Session, organization_id: UUID, parent_id: UUID) -> set[str]:
@@ -189,7 +186,10 @@ def link(session: Session, organization_id: UUID, parent_id: UUID, *, key: str, 
 def children(executor: Executor, organization_id: UUID, parent_id: UUID) -> list[Child]:
     """The job's children, in the order in which they were called."""
     rows = executor.execute(_CHILDREN, {"parent_id": parent_id, "organization_id": organization_id})
-    return [Child(*row[:3], JobState(row[3]), *row[4:-1], DataClass(row[-1])) for row in rows]
+    return [
+        Child(*row[:3], JobState(row[3]), *row[4:-1], DataClass(row[-1]))  # type: ignore[call-arg]
+        for row in rows
+    ]
 
 
 def tell(session: Session, parent_id: UUID, keys: Sequence[str]) -> set[str]:

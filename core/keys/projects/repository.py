@@ -72,8 +72,7 @@ class Project:
 
 
 def _project(row: Row[Any]) -> Project:
-    *values, data_class = tuple(row)
-    return Project(*values, DataClass(data_class))
+    return Project(**{**row._asdict(), "data_class": DataClass(row.data_class)})
 
 
 def organization(session: Executor, organization_id: UUID) -> Organization | None:
