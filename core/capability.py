@@ -235,7 +235,8 @@ class JobContext(Protocol):
         """The job holds data of this class from now on; nothing happens when its class is as high already.
 
         `because` names the source, for example ``file_…``, or the kind of what was found: never a value. Emits
-        ``job.classified`` and leaves a policy decision in the receipt. Raises `LeaseLost`.
+        ``job.classified`` and leaves a policy decision in the receipt. Has a transaction of its own: call it outside of
+        `transaction`. Raises `LeaseLost`.
         """
 
     def check(self) -> None:

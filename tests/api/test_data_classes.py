@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from core.capability import JobSuspended
 from core.kit.data_classes import DataClass
-from core.kit.ids import BATCH, JOB, decode
+from core.kit.ids import BATCH, JOB, MESSAGE, decode, encode
 from core.kit.json_values import dumps
 from tests.api.test_bad_input import problem
 from tests.api.test_project_events import kept
@@ -210,8 +210,11 @@ def test_no_webhook_brings_what_its_key_may_not_read(api: RunningApi, readers: R
         finish(api, job_id)
         with api.runtime.database.system() as session:
             row = session.execute(
-                text("SELECT body, has_result FROM webhook_deliveries WHERE job_id = :id"), {"id": decode(JOB, job_id)}
+                text("SELECT id, body, has_result FROM webhook_deliveries WHERE job_id = :id"),
+                {"id": decode(JOB, job_id)},
             ).one()
+        refused(readers.internal.get(f"/v1/webhook-deliveries/{encode(MESSAGE, row.id)}"))
+        assert readers.cleared.get(f"/v1/webhook-deliveries/{encode(MESSAGE, row.id)}").status_code == 200
         assert b'"data_class"' in bytes(row.body)
         brought[name] = row.has_result and b"the content" in bytes(row.body)
     assert brought == {"internal": False, "cleared": True}
