@@ -8,6 +8,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from core.kit.blob import BlobStore
+from core.kit.data_classes import DataClass
 from core.kit.errors import WaybillError
 
 # RFC 9110, section 14.1.2. Several ranges in one request are answered with the whole file, as the RFC allows.
@@ -21,9 +22,19 @@ class RangeNotSatisfiable(WaybillError):
 
 
 def send(
-    request: Request, blobs: BlobStore, key: str, *, name: str, media_type: str, size_bytes: int, sha256: str
+    request: Request,
+    blobs: BlobStore,
+    key: str,
+    *,
+    name: str,
+    media_type: str,
+    size_bytes: int,
+    sha256: str,
+    data_class: DataClass,
 ) -> Response:
     """The file, or the range that the request names (206), or 304 when the client has it. The ETag is the digest.
+
+    `data_class` goes along as ``Waybill-Data-Class``.
 
     Raises `RangeNotSatisfiable`, and `core.kit.blob.BlobNotFound` before anything is sent.
     """
@@ -31,6 +42,7 @@ def send(
     headers = {
         "etag": etag,
         "accept-ranges": "bytes",
+        "waybill-data-class": data_class,
         "cache-control": "private, no-cache",
         # A page of ours must never run what somebody uploaded.
         "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",

@@ -66,6 +66,11 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
             "a quota of the day or month is used up; `limit` names it, `resets_at` says until when",
             "wait until then, or have it raised: [limits](limits.md)",
         ),
+        (
+            "clearance_exceeded",
+            "`data_class` is above `clearance`, up to which the key may read",
+            "a key of higher clearance",
+        ),
         ("scope_exceeded", "`scopes` names what you lack yourself", "ask somebody who holds it"),
         ("scope_missing", "`scope` names what is lacking", "a key or role that has it: [scopes](scopes.md)"),
         (
@@ -180,6 +185,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
             "lines of the batch are wrong, and none was started; `errors` names them",
             "mend them all",
         ),
+        ("data_class_unknown", "no such class of data", "`public`, `internal`, `confidential` or `restricted`"),
         ("digest_mismatch", "what came is not what was announced", "begin a new upload"),
         ("upload_too_long", "more bytes than the upload was announced with", "announce the file's true size"),
         ("capability_unknown", "no such capability", "`GET /v1/capabilities`"),
@@ -364,7 +370,7 @@ FAILURES: dict[str, str] = {
     "not_storable": "the result, an event or a step holds what cannot be stored: NaN, Infinity, too many levels",
     "invalid_output": "the capability's result was not of its schema",
     "message_missing": "the model was asked nothing",
-    "model_data_class": "the model may not see data of this class",
+    "model_data_class": "no model that the job may ask may see data of its class: the message names their ceilings",
     "model_failed": "a model call did not succeed",
     "model_lacks_ability": "the model cannot do what the step needs",
     "model_not_configured": "no model is configured for this",

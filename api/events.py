@@ -11,13 +11,18 @@ from starlette.types import Message, Receive, Scope, Send
 
 from api.stream_guard import StreamGuard
 from api.streaming import Frame, LiveHub, Signal, Stoppable, Subscription, first_signal
+from core.jobs.leases import CLASSIFIED
+from core.keys.clearance import is_cleared
 from core.keys.principal import Principal
+from core.kit.data_classes import DataClass
 from core.kit.errors import Unavailable
+from core.kit.json_values import loads
 from core.kit.logging import get_logger
 from core.kit.metrics import SSE_STREAMS_OPEN
 
 _POLL_SECONDS = 1.0
 _RECHECK_SECONDS = 5.0
+DATA = b"\ndata: "
 _GREETING = b": events follow\nretry: 1000\n\n"
 _KEEP_ALIVE = b": keep-alive\n\n"
 _HEADERS = {
@@ -110,6 +115,7 @@ class EventStream(LiveStream):
         self._hub = hub
         self._job_id = job_id
         self._last = after
+        self._is_refused = False
 
     def _subscribe(self) -> AbstractAsyncContextManager[Subscription]:
         return self._hub.subscribe(self._job_id)
@@ -117,7 +123,7 @@ class EventStream(LiveStream):
     async def _follow(self, send: Send, subscription: Subscription) -> None:
         item = await first_signal(subscription)
         while item is not Signal.STOP:
-            if await self._take(send, item):
+            if await self._take(send, item) or self._is_refused:
                 return
             item = await self._next(send, subscription)
 
@@ -152,11 +158,26 @@ class EventStream(LiveStream):
         await self._write_frames(send, frames)
         return caught_up.is_ended or (bool(frames) and frames[-1].is_final)
 
+    def _readable(self, frames: list[Frame]) -> list[Frame]:
+        """Those up to the event by which the job's class leaves what the caller may read; then the stream ends."""
+        if self._principal.clearance is DataClass.RESTRICTED:
+            return frames
+        for count, frame in enumerate(frames, 1):
+            if frame.type == CLASSIFIED and not is_cleared(self._principal, _class_in(frame)):
+                self._is_refused = True
+                return frames[:count]
+        return frames
+
     async def _write_frames(self, send: Send, frames: list[Frame]) -> None:
+        frames = self._readable(frames)
         for begin in range(0, len(frames), 64):
             part = frames[begin : begin + 64]
             await self._write(send, b"".join(frame.body for frame in part))
             self._last = part[-1].id
+
+
+def _class_in(frame: Frame) -> DataClass:
+    return DataClass(loads(frame.body.partition(DATA)[2])["data"]["data_class"])
 
 
 async def _stop_when_gone(receive: Receive, subscription: Stoppable) -> None:

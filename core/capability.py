@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from uuid import UUID
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
@@ -20,7 +20,11 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 from sqlalchemy.orm import Session
 
+from core.kit.data_classes import DataClass
 from core.kit.money import ZERO
+
+if TYPE_CHECKING:
+    from core.kit.db import Executor
 
 
 class JobInterrupted(BaseException):
@@ -211,6 +215,29 @@ class JobContext(Protocol):
     project_id: UUID
     attempt: int
     capability: str
+    deadline_at: datetime | None
+    # The arm of an experiment that a shadow job runs under; None for what somebody asked for.
+    shadow_arm_id: UUID | None
+
+    @property
+    def data_class(self) -> DataClass:
+        """The class in force now. It only rises: read it before each use."""
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Whom the job is for beyond its project, by the names that experiments know: ``key``, ``end_user``."""
+
+    @property
+    def executor(self) -> "Executor | None":
+        """Single statements as the job's tenant; None for a context without a database, such as an evaluation's."""
+
+    def raise_class(self, data_class: DataClass, because: str) -> None:
+        """The job holds data of this class from now on; nothing happens when its class is as high already.
+
+        `because` names the source, for example ``file_…``, or the kind of what was found: never a value. Emits
+        ``job.classified`` and leaves a policy decision in the receipt. Has a transaction of its own: call it outside of
+        `transaction`. Raises `LeaseLost`.
+        """
 
     def check(self) -> None:
         """Raise `JobCancelled` or `LeaseLost` when the attempt must stop. Free: call it at every chunk and step."""

@@ -13,6 +13,7 @@ from core.jobs.states import Reason
 from core.jobs.suspension import children, repository
 from core.jobs.suspension.records import Child
 from core.kit.blob import BlobNotFound
+from core.kit.data_classes import DataClass
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import JOB, encode
 from core.kit.money import format_cost
@@ -26,6 +27,9 @@ class Attempt(asking.Attempt, Protocol):
     """What calling needs of an attempt."""
 
     job: JobRecord
+
+    def raise_class(self, data_class: DataClass, because: str) -> None:
+        """The job holds data of this class from now on."""
 
     def transaction(self) -> AbstractContextManager[Session]:
         """A transaction as the job's tenant."""
@@ -57,6 +61,8 @@ def call_all(
         message = f"waits for {unfinished} of {len(wanted)} child jobs"
         raise JobSuspended(Reason.CHILDREN, {"code": Reason.CHILDREN, "message": message})
     _tell(attempt, wanted)
+    for child in wanted:
+        attempt.raise_class(child.data_class, encode(JOB, child.job_id))
     return [_outcome(service, child) for child in wanted]
 
 

@@ -36,6 +36,7 @@ from core.keys.authority import act_for
 from core.keys.errors import KeyRevoked, NotAMember, ScopeMissing
 from core.keys.principal import Principal
 from core.kit.clock import utc_now
+from core.kit.data_classes import DataClass
 from core.kit.db import SingleStatement
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import FILE, decode
@@ -86,6 +87,7 @@ class AttemptContext:
         self.deadline_at = job.deadline_at
         # The arm that a shadow job runs under; None for what somebody asked for.
         self.shadow_arm_id = job.shadow_arm_id
+        self._data_class = job.data_class
         self._services = services
         self._claim = claim
         self._database = services.database
@@ -111,6 +113,11 @@ class AttemptContext:
         """Whom the job is for, beyond its project: what an experiment may assign an arm to."""
         known = {"key": self.job.key_id and str(self.job.key_id), "end_user": self.job.metadata.get(END_USER)}
         return {unit: str(key) for unit, key in known.items() if key}
+
+    @property
+    def data_class(self) -> DataClass:
+        """The class in force now."""
+        return self._data_class
 
     # What the platform tells the attempt.
 
@@ -154,6 +161,21 @@ class AttemptContext:
             )
 
     # What the attempt may do.
+
+    def raise_class(self, data_class: DataClass, because: str) -> None:
+        """See `core.capability.JobContext.raise_class`."""
+        if data_class.is_within(self._data_class):
+            return
+        self.wait_settled()
+        with self._events_lock:
+            if data_class.is_within(self._data_class):
+                return
+            told = {"data_class": data_class, "from": self._data_class, "because": because}
+            event = self._next_event(leases.CLASSIFIED, told, kept=True)
+            leases.classify(self._single, event, data_class, because)
+            self._previous = event.id
+            self._data_class = data_class
+            self._publisher.publish([event])
 
     def check(self) -> None:
         """Raise what the platform asked for, if anything."""
@@ -257,6 +279,7 @@ class AttemptContext:
             raise CapabilityFailure(
                 f"there is no file {file_id[:60]} in this project; upload it with POST /v1/files", code="file_not_found"
             ) from None
+        self.raise_class(found.data_class, file_id)
         with local_copy(self._services.blobs, found) as path:
             yield UploadedFile(file_id, found.name, found.content_type, found.size_bytes, found.sha256, path)
 

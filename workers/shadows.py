@@ -82,6 +82,7 @@ def _start(session: Session, jobs: JobService, run: ShadowRun) -> None:
         max_cost_usd=limits.max_cost_usd,
         reserve_usd=limits.max_cost_usd,
         shadow_arm_id=run.arm_id,
+        inherited_class=shown.data_class,
     )
     try:
         # The key that asked for the job limits and pays; what is done is done in the dispatcher's name.

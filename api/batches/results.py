@@ -65,6 +65,7 @@ def _send(request: Request, batch_id: str, after: int) -> Response:
     if batch.state is BatchState.VALIDATING:
         raise BatchNotReady("the file of this batch is being looked at; read the batch until it is in_progress")
     single = runtime.database.single_tenant(principal.organization_id)
+    runtime.batches.require_readable(single, principal, batch)
     # Raises when retention has taken the lines, before the answer has begun.
     runtime.batches.results(single, principal, batch, after=after, limit=1)
     if batch.results_sha256 is not None and batch.results_file_id is not None and not after:
@@ -81,6 +82,7 @@ def _send(request: Request, batch_id: str, after: int) -> Response:
             media_type=found.content_type,
             size_bytes=found.size_bytes,
             sha256=found.sha256,
+            data_class=found.data_class,
         )
     return StreamingResponse(_lines(request, batch, after), media_type=MEDIA_TYPE)
 

@@ -10,14 +10,16 @@ from api import cursors
 from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
 from api.deps import get_runtime
 from api.downloads import send
-from api.files.schemas import File, FilePage, Name, file_to_wire
+from api.files.schemas import File, FilePage, Label, Name, file_to_wire
 from api.knowledge_bases.routes import Cursor, Limit
 from api.knowledge_bases.uploads import Upload, receive
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
 from core.files.records import FileRecord
 from core.files.service import check_name
+from core.keys.clearance import require_cleared
 from core.keys.idempotency import Answer, IdempotentRequest
+from core.kit.data_classes import DataClass
 from core.kit.ids import FILE
 from core.kit.json_values import dumps
 
@@ -50,7 +52,9 @@ DOWNLOAD = {"*/*": _BYTES}
 )
 @requires("files:write")
 async def upload_file(
-    request: Request, name: Annotated[Name, Query(description="The file's name.", examples=["receipt.png"])]
+    request: Request,
+    name: Annotated[Name, Query(description="The file's name.", examples=["receipt.png"])],
+    data_class: Annotated[DataClass, Query(description="How sensitive it is.")] = DataClass.INTERNAL,
 ) -> Response:
     """Receive a file and keep it."""
     runtime = get_runtime(request)
@@ -58,12 +62,14 @@ async def upload_file(
     upload = await receive(request, runtime.settings.file_max_bytes)
     try:
         identity = identify_request(request, f"{upload.media_type} {upload.sha256}".encode())
-        return respond_answer(await runtime.in_thread(_keep, request, name, upload, identity))
+        return respond_answer(await runtime.in_thread(_keep, request, name, data_class, upload, identity))
     finally:
         upload.file.close()
 
 
-def _keep(request: Request, name: str, upload: Upload, identity: IdempotentRequest | None) -> Answer:
+def _keep(
+    request: Request, name: str, data_class: DataClass, upload: Upload, identity: IdempotentRequest | None
+) -> Answer:
     runtime, principal = get_runtime(request), caller(request)
 
     def produce(session: Session) -> Answer:
@@ -76,6 +82,7 @@ def _keep(request: Request, name: str, upload: Upload, identity: IdempotentReque
             content_type=kind,
             size_bytes=upload.size_bytes,
             sha256=upload.sha256,
+            data_class=data_class,
         )
         shown = file_to_wire(made)
         return Answer(201, dumps(shown), f"/v1/files/{shown['id']}")
@@ -142,6 +149,7 @@ async def download_file(request: Request, file_id: FileId) -> Response:
 
 def _send(request: Request, file_id: UUID) -> Response:
     found = _read(request, file_id)
+    require_cleared(caller(request), found.data_class, "this file")
     return send(
         request,
         get_runtime(request).blobs,
@@ -150,7 +158,28 @@ def _send(request: Request, file_id: UUID) -> Response:
         media_type=found.content_type,
         size_bytes=found.size_bytes,
         sha256=found.sha256,
+        data_class=found.data_class,
     )
+
+
+@router.patch(
+    "/{file_id}",
+    response_model=File,
+    summary="Label a file",
+    description="Jobs that read it from now on are of its class at least. A change of the class is audited.",
+    responses={200: {"description": "The file as it is now."}, **problems(400, 404, 408, 413, 415)},
+)
+@requires("files:write")
+async def label_file(request: Request, file_id: FileId, body: Label) -> Response:
+    """Give a file another class."""
+    found = parse_id(FILE, file_id, "file")
+    return respond_json(file_to_wire(await get_runtime(request).in_thread(_label, request, found, body)))
+
+
+def _label(request: Request, file_id: UUID, body: Label) -> FileRecord:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        return runtime.files.label(session, principal, file_id, body.data_class)
 
 
 @router.delete(

@@ -9,6 +9,7 @@ from core.files.content import UNKNOWN
 from core.files.records import FileRecord, UploadRecord
 from core.files.service import NAME_MAX_CHARACTERS
 from core.kit.clock import isoformat
+from core.kit.data_classes import DataClass
 from core.kit.ids import FILE, PROJECT, UPLOAD, encode
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_MAX_CHARACTERS)]
@@ -24,6 +25,7 @@ class File(BaseModel):
     content_type: str = Field(description="As declared, where the first bytes do not contradict it.")
     size_bytes: int
     sha256: str = Field(description="Hexadecimal, of the content.")
+    data_class: DataClass = Field(description="How sensitive it is; jobs that read it are of this class at least.")
     created_at: datetime
     expires_at: datetime | None = Field(description="When it is removed by itself.")
 
@@ -33,6 +35,14 @@ class FilePage(BaseModel):
 
     data: list[File]
     next_cursor: str | None
+
+
+class Label(BaseModel):
+    """What is to change of a file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data_class: DataClass = Field(description="How sensitive it is.")
 
 
 class BeginUpload(BaseModel):
@@ -46,6 +56,7 @@ class BeginUpload(BaseModel):
     sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = Field(
         None, description="Of the whole file; what arrives otherwise is refused."
     )
+    data_class: DataClass = Field(DataClass.INTERNAL, description="How sensitive it is.")
 
 
 class Upload(BaseModel):
@@ -56,6 +67,7 @@ class Upload(BaseModel):
     content_type: str
     size_bytes: int
     received_bytes: int
+    data_class: DataClass
     created_at: datetime
     expires_at: datetime = Field(description="What has not been completed by then is gone.")
 
@@ -69,6 +81,7 @@ def file_to_wire(file: FileRecord) -> dict[str, Any]:
         "content_type": file.content_type,
         "size_bytes": file.size_bytes,
         "sha256": file.sha256,
+        "data_class": file.data_class,
         "created_at": isoformat(file.created_at),
         "expires_at": None if file.expires_at is None else isoformat(file.expires_at),
     }
@@ -82,6 +95,7 @@ def upload_to_wire(upload: UploadRecord) -> dict[str, Any]:
         "content_type": upload.content_type,
         "size_bytes": upload.size_bytes,
         "received_bytes": upload.received_bytes,
+        "data_class": upload.data_class,
         "created_at": isoformat(upload.created_at),
         "expires_at": isoformat(upload.expires_at),
     }

@@ -51,6 +51,7 @@ def _begin(request: Request, body: BeginUpload, identity: IdempotentRequest | No
             content_type=body.content_type,
             size_bytes=body.size_bytes,
             sha256=body.sha256,
+            data_class=body.data_class,
         )
         shown = upload_to_wire(made)
         return Answer(201, dumps(shown), f"/v1/file-uploads/{shown['id']}")

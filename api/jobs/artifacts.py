@@ -16,8 +16,10 @@ from api.routing import caller, new_router, requires
 from core.files.service import NAME_MAX_CHARACTERS
 from core.jobs import artifacts
 from core.jobs.artifacts import ArtifactRecord
+from core.jobs.records import JobRecord
 from core.kit.clock import isoformat
-from core.kit.ids import JOB
+from core.kit.data_classes import DataClass
+from core.kit.ids import JOB, encode
 
 router = new_router("/v1/jobs/{job_id}/artifacts", "jobs")
 
@@ -31,6 +33,7 @@ class Artifact(BaseModel):
     content_type: str
     size_bytes: int
     sha256: str
+    data_class: DataClass = Field(description="That of its job.")
     attempt: int = Field(description="Which attempt wrote it.")
     created_at: str
     url: str = Field(description="Where to download it, with the same key.")
@@ -53,14 +56,14 @@ async def list_artifacts(request: Request, job_id: JobId) -> Response:
     """The artifacts of a job."""
     found = parse_id(JOB, job_id, "job")
     listed = await get_runtime(request).in_thread(_list, request, found)
-    return respond_json({"data": [_to_wire(job_id, each) for each in listed]})
+    return respond_json({"data": listed})
 
 
-def _list(request: Request, job_id: UUID) -> list[ArtifactRecord]:
+def _list(request: Request, job_id: UUID) -> list[dict[str, Any]]:
     runtime, principal = get_runtime(request), caller(request)
     single = runtime.database.single_tenant(principal.organization_id)
-    runtime.jobs.get(single, principal, job_id)
-    return list(artifacts.list_artifacts(single, principal, job_id))
+    job = runtime.jobs.open(single, principal, job_id)
+    return [_to_wire(job, each) for each in artifacts.list_artifacts(single, principal, job_id)]
 
 
 @router.get(
@@ -84,7 +87,7 @@ async def download_artifact(request: Request, job_id: JobId, name: Name) -> Resp
 def _send(request: Request, job_id: UUID, name: str) -> Response:
     runtime, principal = get_runtime(request), caller(request)
     single = runtime.database.single_tenant(principal.organization_id)
-    runtime.jobs.get(single, principal, job_id)
+    job = runtime.jobs.open(single, principal, job_id)
     found = artifacts.get_artifact(single, principal, job_id, name)
     return send(
         request,
@@ -94,16 +97,18 @@ def _send(request: Request, job_id: UUID, name: str) -> Response:
         media_type=found.content_type,
         size_bytes=found.size_bytes,
         sha256=found.sha256,
+        data_class=job.data_class,
     )
 
 
-def _to_wire(job_id: str, artifact: ArtifactRecord) -> dict[str, Any]:
+def _to_wire(job: JobRecord, artifact: ArtifactRecord) -> dict[str, Any]:
     return {
         "name": artifact.name,
         "content_type": artifact.content_type,
         "size_bytes": artifact.size_bytes,
         "sha256": artifact.sha256,
+        "data_class": job.data_class,
         "attempt": artifact.attempt,
         "created_at": isoformat(artifact.created_at),
-        "url": f"/v1/jobs/{job_id}/artifacts/{artifact.name}",
+        "url": f"/v1/jobs/{encode(JOB, job.id)}/artifacts/{artifact.name}",
     }

@@ -1,6 +1,7 @@
 """``/v1/jobs``: submit, read, wait, list, cancel, follow."""
 
 import hashlib
+from contextlib import suppress
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -21,8 +22,10 @@ from api.problem import invalid
 from api.routing import caller, new_router, requires
 from api.times import Moment
 from core.jobs.records import JobFilter, JobRecord, NewJob
+from core.jobs.service import listed
 from core.jobs.states import JobState
 from core.keys import authority
+from core.keys.errors import ClearanceExceeded
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.keys.principal import Principal
 from core.kit.errors import Gone
@@ -94,14 +97,17 @@ async def submit_job(request: Request, body: SubmitJob) -> Response:
         reserve_usd=manifest.reserve_usd if body.max_cost_usd is None else body.max_cost_usd,
         traceparent=current_traceparent(),
         webhook=webhook,
+        declared_class=body.data_class,
     )
     answer = await runtime.in_thread(_submit, request, new, identity)
     if wait_seconds:
         job_id = parse_id(JOB, (answer.location or "").rpartition("/")[2], "job")
-        job, result = await wait_for_end(runtime, principal, job_id, wait_seconds)
-        if job.is_terminal:
-            headers = {"location": answer.location or "", "preference-applied": f"wait={wait_seconds}"}
-            return respond(dump(job, result), 200, headers)
+        # The job is accepted, whatever may be read of it.
+        with suppress(ClearanceExceeded):
+            job, result = await wait_for_end(runtime, principal, job_id, wait_seconds)
+            if job.is_terminal:
+                headers = {"location": answer.location or "", "preference-applied": f"wait={wait_seconds}"}
+                return respond(dump(job, result), 200, headers)
     return respond_answer(answer, {"retry-after": _POLL_SECONDS})
 
 
@@ -272,7 +278,7 @@ def _cancel(request: Request, job_id: UUID, identity: IdempotentRequest | None) 
     def produce(session: Any) -> Answer:
         job, told = cancel(runtime, session, principal, job_id)
         touched.extend(told)
-        return Answer(200, dumps(to_wire(job)))
+        return Answer(200, dumps(to_wire(listed(principal, job))))
 
     answer = carry_out(request, identity, produce)
     announce_cancelled(runtime, principal, touched)

@@ -14,6 +14,7 @@ from core.jobs.records import JobRecord
 from core.jobs.states import JobState, Priority
 from core.jobs.suspension.records import Question
 from core.kit.clock import isoformat
+from core.kit.data_classes import DataClass
 from core.kit.ids import JOB, PROJECT, encode
 from core.kit.json_values import dumps
 from core.kit.money import format_cost, format_money
@@ -89,6 +90,11 @@ class SubmitJob(BaseModel):
         default_factory=dict, max_length=METADATA_MAX, description="Your own labels; `GET /v1/jobs` filters by them."
     )
 
+    data_class: DataClass | None = Field(
+        None,
+        description="How sensitive the input is; `internal` when left out. The job's class is the highest of this, its"
+        " project's, and those of what it reads.",
+    )
     webhook: JobWebhook | None = Field(None, description="A receiver for this job, beside the project's endpoints.")
 
     @model_validator(mode="after")
@@ -146,6 +152,7 @@ class Job(BaseModel):
     error: JobError | None
     priority: Priority
     metadata: dict[str, str]
+    data_class: DataClass = Field(description="How sensitive its data is, by now. It only rises.")
     attempt: int = Field(
         description="How many attempts were started, without those that an outage of a dependency gave back."
     )
@@ -221,6 +228,7 @@ def to_wire(job: JobRecord) -> dict[str, Any]:
         "error": job.error,
         "priority": _PRIORITIES[job.priority],
         "metadata": job.metadata,
+        "data_class": job.data_class,
         "attempt": job.attempts_spent,
         "max_attempts": job.max_attempts,
         "created_at": isoformat(job.created_at),

@@ -69,8 +69,8 @@ def _is_resting(job: JobRecord) -> bool:
 
 
 def read(runtime: Runtime, principal: Principal, job_id: UUID) -> JobRecord:
-    """The job. Blocks. Raises `NotFound`."""
-    return runtime.jobs.get(runtime.database.single_tenant(principal.organization_id), principal, job_id)
+    """The job. Blocks. Raises `NotFound` and `ClearanceExceeded`."""
+    return runtime.jobs.open(runtime.database.single_tenant(principal.organization_id), principal, job_id)
 
 
 def _read_result(runtime: Runtime, principal: Principal, job_id: UUID) -> tuple[JobRecord, dict[str, Any] | None]:

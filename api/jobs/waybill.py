@@ -55,7 +55,7 @@ async def read_waybill(request: Request, job_id: JobId) -> Response:
 
 def _issue(request: Request, job_id: UUID) -> dict[str, Any]:
     runtime, principal = get_runtime(request), caller(request)
-    runtime.jobs.get(runtime.database.single_tenant(principal.organization_id), principal, job_id)
+    runtime.jobs.open(runtime.database.single_tenant(principal.organization_id), principal, job_id)
     if runtime.signer is None:
         raise SigningKeyMissing("this installation has no signing key; its operator sets WAYBILL_SIGNING_KEY")
     with runtime.database.tenant(principal.organization_id) as session:

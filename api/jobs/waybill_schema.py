@@ -16,6 +16,7 @@ class WaybillJob(BaseModel):
     root_id: str | None
     state: str
     reason: str | None
+    data_class: str
     error_code: str | None
     attempts: int
     created_at: datetime

@@ -72,6 +72,7 @@ def _create(request: Request, body: CreateKey, project_id: UUID | None, identity
             name=body.name,
             scopes=[*body.scopes, *(body.role.scopes if body.role else ())],
             project_id=project_id,
+            clearance=body.clearance,
             expires_in=None if body.expires_in_seconds is None else timedelta(seconds=body.expires_in_seconds),
         )
 

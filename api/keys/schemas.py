@@ -9,6 +9,7 @@ from api.texts import Line
 from core.keys.roles import Role
 from core.keys.service import OVERLAP_MAX, ApiKey, IssuedKey
 from core.kit.clock import isoformat
+from core.kit.data_classes import DataClass
 from core.kit.ids import KEY, PROJECT, encode
 
 _SCOPES_MAX = 100
@@ -47,6 +48,9 @@ class CreateKey(BaseModel):
         " narrows it to that capability.",
     )
     role: Role | None = Field(None, description="All scopes of this role, beside `scopes`.")
+    clearance: DataClass | None = Field(
+        None, description="The highest class of data whose results it may read; at most yours, which is the default."
+    )
     expires_in_seconds: int | None = Field(
         None, ge=1, le=_LIFE_MAX_SECONDS, description="Its life from now; null means that it never expires."
     )
@@ -73,6 +77,7 @@ class Key(BaseModel):
     name: str
     prefix: str = Field(description="How the key begins, by which people tell it from others.")
     scopes: list[str]
+    clearance: DataClass = Field(description="The highest class of data whose results it may read.")
     state: Literal["active", "rotating", "expired", "revoked"] = Field(
         description="`rotating`: a new key has taken its place, and it works until `expires_at`."
     )
@@ -104,6 +109,7 @@ def to_wire(key: ApiKey) -> dict[str, Any]:
         "name": key.name,
         "prefix": key.prefix,
         "scopes": key.scopes,
+        "clearance": key.clearance,
         "state": key.state,
         "created_at": isoformat(key.created_at),
         "expires_at": _time(key.expires_at),

@@ -10,7 +10,13 @@ from api import cursors
 from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
 from api.deps import get_runtime
 from api.knowledge_bases.blobs import base_prefix
-from api.knowledge_bases.schemas import CreateKnowledgeBase, KnowledgeBase, KnowledgeBasePage, base_to_wire
+from api.knowledge_bases.schemas import (
+    CreateKnowledgeBase,
+    KnowledgeBase,
+    KnowledgeBasePage,
+    UpdateKnowledgeBase,
+    base_to_wire,
+)
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
 from core.keys.idempotency import Answer, IdempotentRequest
@@ -51,7 +57,9 @@ def _create(request: Request, body: CreateKnowledgeBase, identity: IdempotentReq
     runtime, principal = get_runtime(request), caller(request)
 
     def produce(session: Session) -> Answer:
-        base = runtime.knowledge.create_base(session, principal, body.name, body.description)
+        base = runtime.knowledge.create_base(
+            session, principal, body.name, body.description, data_class=body.data_class
+        )
         location = f"/v1/knowledge-bases/{encode(KNOWLEDGE_BASE, base.id)}"
         return Answer(201, dumps(base_to_wire(base)), location)
 
@@ -101,6 +109,28 @@ def _read(request: Request, base_id: UUID) -> KnowledgeBaseRecord:
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         return runtime.knowledge.get_base(session, principal, base_id)
+
+
+@router.patch(
+    "/{base_id}",
+    response_model=KnowledgeBase,
+    summary="Change a knowledge base",
+    description="Jobs that search it from now on are of its class at least. A change of the class is audited.",
+    responses={200: {"description": "The base as it is now."}, **problems(400, 404, 408, 413, 415)},
+)
+@requires("knowledge:write")
+async def update_knowledge_base(request: Request, base_id: BaseId, body: UpdateKnowledgeBase) -> Response:
+    """Set what the body names."""
+    found = parse_id(KNOWLEDGE_BASE, base_id, "knowledge_base")
+    return respond_json(base_to_wire(await get_runtime(request).in_thread(_update, request, found, body)))
+
+
+def _update(request: Request, base_id: UUID, body: UpdateKnowledgeBase) -> KnowledgeBaseRecord:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        return runtime.knowledge.update_base(
+            session, principal, base_id, description=body.description, data_class=body.data_class
+        )
 
 
 @router.delete(

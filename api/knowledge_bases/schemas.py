@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from core.kit.clock import isoformat
+from core.kit.data_classes import DataClass
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, PROJECT, encode
 from core.knowledge.records import DocumentRecord
 from core.knowledge.records import KnowledgeBase as KnowledgeBaseRecord
@@ -13,6 +14,7 @@ from core.knowledge.service import NAME_MAX_CHARACTERS
 
 DocumentState = Literal["pending", "ready", "failed"]
 
+_CLASS = "How sensitive its documents are; jobs that search it are of this class at least."
 # Line breaks and other controls have no place in a name; the service refuses them too.
 Name = Annotated[
     str,
@@ -29,6 +31,18 @@ class CreateKnowledgeBase(BaseModel):
 
     name: Name = Field(description="Unique in the project.")
     description: str = Field("", max_length=2000)
+    data_class: DataClass = Field(DataClass.INTERNAL, description=_CLASS)
+
+
+class UpdateKnowledgeBase(BaseModel):
+    """What is to change; what is left out stays."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"data_class": "confidential"}], "minProperties": 1}
+    )
+
+    description: str | None = Field(None, max_length=2000)
+    data_class: DataClass | None = Field(None, description=_CLASS)
 
 
 class KnowledgeBase(BaseModel):
@@ -39,6 +53,7 @@ class KnowledgeBase(BaseModel):
     name: str
     description: str
     embedding_model: str = Field(description="The model that makes its documents comparable with questions.")
+    data_class: DataClass = Field(description=_CLASS)
     chunk_count: int = Field(description="Passages that can be found.")
     created_at: datetime
 
@@ -88,6 +103,7 @@ def base_to_wire(base: KnowledgeBaseRecord) -> dict[str, Any]:
         "project_id": encode(PROJECT, base.project_id),
         "name": base.name,
         "description": base.description,
+        "data_class": base.data_class,
         "embedding_model": base.embedding_model,
         "chunk_count": base.chunk_count,
         "created_at": isoformat(base.created_at),

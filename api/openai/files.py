@@ -15,7 +15,7 @@ from api.answers import carry_out, identify_request, parse_id, respond_answer, r
 from api.bodies import BodyTimeout, refuse_declared_length, refuse_encoding, too_large
 from api.deps import get_runtime
 from api.files.routes import delete_file, download_file
-from api.openai.batches.output import batch_of, file_of, lines, load
+from api.openai.batches.output import batch_of, file_of, lines, load_readable
 from api.openai.errors import refuse
 from api.routing import caller, new_router, requires
 from core.files.records import FileRecord
@@ -158,7 +158,7 @@ async def read_content(request: Request, file_id: FileId) -> Response:
     of_batch = batch_of(file_id)
     if of_batch is not None:
         kind, batch_id = of_batch
-        batch = await get_runtime(request).in_thread(load, request, batch_id)
+        batch = await get_runtime(request).in_thread(load_readable, request, batch_id)
         return StreamingResponse(lines(request, kind, batch), media_type="application/jsonl")
     return await download_file(request, file_id)
 

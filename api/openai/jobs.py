@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -16,9 +17,11 @@ from api.jobs.waiting import wait_for_end
 from api.openai.errors import Failure, Refused, of_job, refuse
 from api.routing import caller
 from core.capability import Manifest
-from core.jobs.records import JobRecord, NewJob
+from core.jobs.records import JobRecord, NewJob, declared_class
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.keys.principal import Principal
+from core.kit.data_classes import DataClass
+from core.kit.errors import Unprocessable
 from core.kit.ids import JOB, decode, encode
 from core.kit.telemetry import current_traceparent
 from core.registry.errors import ModelUnknown
@@ -56,19 +59,32 @@ def labels(given: Mapping[str, str] | None, user: str | None, **ours: str | None
     reserved = next((name for name in given or {} if name.startswith(LABELS)), None)
     if reserved is not None:
         raise refuse(f"metadata.{reserved}", f"metadata: names that begin with {LABELS!r} are taken")
+    try:
+        declared_class(given or {})
+    except Unprocessable as refusal:
+        raise refuse("metadata.data_class", refusal.detail) from None
     found = {LABELS + name: value for name, value in ours.items() if value is not None}
     return {**({END_USER: user} if user else {}), **(given or {}), **found}
 
 
-async def submit(request: Request, capability: str, given: dict[str, Any], metadata: dict[str, str]) -> JobRecord:
+async def submit(
+    request: Request,
+    capability: str,
+    given: dict[str, Any],
+    metadata: dict[str, str],
+    inherited_class: DataClass | None = None,
+) -> JobRecord:
     """A job of `capability`, accepted and durable; the first one again for an ``Idempotency-Key`` that was used.
+
+    `inherited_class` is that of the job whose answer it goes on from.
 
     Raises the refusals of `find_manifest` and of `core.jobs.service.JobService.submit`.
     """
     runtime, principal = get_runtime(request), caller(request)
     manifest = find_manifest(capability, principal)
     identity = identify_request(request, await request.body())
-    return await runtime.in_thread(_submit, request, new_job(manifest, given, metadata), identity)
+    new = replace(new_job(manifest, given, metadata), inherited_class=inherited_class)
+    return await runtime.in_thread(_submit, request, new, identity)
 
 
 def new_job(manifest: Manifest, given: dict[str, Any], metadata: dict[str, str]) -> NewJob:
@@ -79,6 +95,7 @@ def new_job(manifest: Manifest, given: dict[str, Any], metadata: dict[str, str])
         input=given,
         needs=manifest.needs(given),
         metadata=metadata,
+        declared_class=declared_class(metadata),
         deadline_seconds=manifest.deadline_seconds,
         max_attempts=manifest.max_attempts,
         reserve_usd=manifest.reserve_usd,

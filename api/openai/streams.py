@@ -8,15 +8,14 @@ from fastapi import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from api.deps import Runtime, get_runtime
-from api.events import EventStream
+from api.events import DATA, EventStream
 from api.jobs.waiting import with_result
 from api.openai.jobs import cancel_job
 from api.routing import caller
 from api.streaming import Frame, Signal, Subscription
 from core.jobs.records import JobRecord
+from core.keys.clearance import require_cleared
 from core.kit.json_values import dumps, loads
-
-_DATA = b"\ndata: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,7 @@ class DialectStream(EventStream):
     def __init__(self, request: Request, job: JobRecord, *, cancels: bool) -> None:
         self._runtime: Runtime = get_runtime(request)
         principal = caller(request)
+        require_cleared(principal, job.data_class)
         super().__init__(
             self._runtime.hub,
             self._runtime.stream_guard,
@@ -73,7 +73,7 @@ class DialectStream(EventStream):
 
     def _read(self) -> JobRecord:
         session = self._runtime.database.single_tenant(self._owner.organization_id)
-        return self._runtime.jobs.get(session, self._owner, self.job.id)
+        return self._runtime.jobs.open(session, self._owner, self.job.id)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream."""
@@ -98,7 +98,7 @@ class DialectStream(EventStream):
         return await super()._take(send, item) or self._is_over
 
     async def _write_frames(self, send: Send, frames: list[Frame]) -> None:
-        for frame in frames:
+        for frame in self._readable(frames):
             if self._is_over:
                 return
             told = _told(frame)
@@ -119,7 +119,7 @@ class DialectStream(EventStream):
 
 
 def _told(frame: Frame) -> Told:
-    found = loads(frame.body.partition(_DATA)[2])
+    found = loads(frame.body.partition(DATA)[2])
     return Told(found["id"], found["type"], found["attempt"], found["data"])
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from core.jobs.records import Event
 from core.jobs.states import JobState
 from core.kit.clock import isoformat
+from core.kit.data_classes import DataClass
 from core.kit.ids import JOB, encode
 from core.kit.json_values import dumps
 
@@ -60,9 +61,10 @@ class ProjectEvent:
     capability: str
     state: JobState
     metadata: Mapping[str, str]
+    data_class: DataClass
 
-    def frame(self) -> bytes:
-        """It as a server-sent event; its id is the cursor that resumes after it."""
+    def frame(self, clearance: DataClass) -> bytes:
+        """It as a server-sent event; its id is the cursor that resumes after it. Without data above `clearance`."""
         event = self.event
         data = {
             "cursor": self.place.cursor(),
@@ -70,10 +72,11 @@ class ProjectEvent:
             "job_id": encode(JOB, event.job_id),
             "capability": self.capability,
             "metadata": self.metadata,
+            "data_class": self.data_class,
             "type": event.type,
             "attempt": event.attempt,
             "created_at": isoformat(event.created_at),
-            "data": event.data,
+            "data": event.data if self.data_class.is_within(clearance) else {},
         }
         return f"id: {data['cursor']}\nevent: {event.type}\ndata: ".encode() + dumps(data) + b"\n\n"
 

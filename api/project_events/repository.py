@@ -10,6 +10,7 @@ import psycopg_pool
 from api.project_events.records import EventPage, Place, ProjectEvent, before_position
 from core.jobs.records import Event
 from core.jobs.states import JobState
+from core.kit.data_classes import DataClass
 from core.kit.db import APP_ROLE
 from core.kit.errors import Unavailable
 
@@ -25,7 +26,7 @@ SELECT horizon.position, (SELECT coalesce(max(position), 0) FROM job_events_drop
 FROM (SELECT events_horizon() AS position) AS horizon
 LEFT JOIN LATERAL (
   SELECT event.position, event.job_id, event.id, event.previous, event.type, event.attempt, event.data,
-    event.created_at, job.capability, job.state, job.metadata
+    event.created_at, job.capability, job.state, job.metadata, job.data_class
   FROM job_events AS event JOIN jobs AS job ON job.id = event.job_id
   WHERE event.organization_id = %(organization)s AND job.organization_id = %(organization)s
     AND job.project_id = %(project)s AND job.shadow_arm_id IS NULL
@@ -79,6 +80,8 @@ class EventReader:
 
 
 def _event(row: tuple[Any, ...]) -> ProjectEvent:
-    position, job_id, number, previous, kind, attempt, data, created_at, capability, state, metadata = row
+    position, job_id, number, previous, kind, attempt, data, created_at, capability, state, metadata, data_class = row
     event = Event(job_id, number, previous, kind, attempt, data, created_at)
-    return ProjectEvent(Place(position, job_id, number), event, capability, JobState(state), metadata or {})
+    return ProjectEvent(
+        Place(position, job_id, number), event, capability, JobState(state), metadata or {}, DataClass(data_class)
+    )

@@ -80,7 +80,7 @@ class ProjectStream(LiveStream):
 
     async def _send_page(self, send: Send, page: EventPage) -> None:
         frames = [
-            found.frame()
+            found.frame(self._principal.clearance)
             for found in page.events
             if found.place > self._last and self._principal.may_use(found.capability) and self._wanted.admits(found)
         ]

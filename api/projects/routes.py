@@ -50,7 +50,13 @@ def _create(request: Request, body: CreateProject, identity: IdempotentRequest |
 
     def produce(session: Session) -> Answer:
         project = runtime.projects.create(
-            session, principal, body.name, cost_centre=body.cost_centre, owner=body.owner, labels=body.labels
+            session,
+            principal,
+            body.name,
+            cost_centre=body.cost_centre,
+            owner=body.owner,
+            labels=body.labels,
+            data_class=body.data_class,
         )
         return Answer(201, dumps(to_wire(project)), f"/v1/projects/{encode(PROJECT, project.id)}")
 

@@ -8,10 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from api.texts import LABELS_MAX, LabelName, LabelValue, Line
 from core.keys.projects.repository import Project as ProjectRecord
 from core.kit.clock import isoformat
+from core.kit.data_classes import DataClass
 from core.kit.ids import ORGANIZATION, PROJECT, encode
 
 _COST_CENTRE = "Whom the project's cost is charged to; reports can be grouped by it."
 _OWNER = "Who answers for the project: a team or a mailbox."
+_CLASS = "The least class of its jobs' data; `public` asks for nothing."
 _LABELS = "Your own names and values."
 
 
@@ -32,6 +34,7 @@ class CreateProject(BaseModel):
     cost_centre: Line | None = Field(None, description=_COST_CENTRE)
     owner: Line | None = Field(None, description=_OWNER)
     labels: dict[LabelName, LabelValue] = Field(default_factory=dict, max_length=LABELS_MAX, description=_LABELS)
+    data_class: DataClass = Field(DataClass.PUBLIC, description=_CLASS)
 
 
 class UpdateProject(BaseModel):
@@ -47,6 +50,7 @@ class UpdateProject(BaseModel):
     labels: dict[LabelName, LabelValue] = Field(
         default_factory=dict, max_length=LABELS_MAX, description=f"{_LABELS} All of them: those left out are removed."
     )
+    data_class: DataClass = Field(DataClass.PUBLIC, description=_CLASS, json_schema_extra=_without_default)
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
@@ -64,6 +68,7 @@ class Project(BaseModel):
     cost_centre: str | None
     owner: str | None
     labels: dict[str, str]
+    data_class: DataClass = Field(description=_CLASS)
     created_at: datetime
     archived_at: datetime | None = Field(description="Since when it can only be read; null while it works.")
 
@@ -84,6 +89,7 @@ def to_wire(project: ProjectRecord) -> dict[str, Any]:
         "cost_centre": project.cost_centre,
         "owner": project.owner,
         "labels": project.labels,
+        "data_class": project.data_class,
         "created_at": isoformat(project.created_at),
         "archived_at": None if project.archived_at is None else isoformat(project.archived_at),
     }

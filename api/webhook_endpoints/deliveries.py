@@ -22,6 +22,7 @@ from api.webhook_endpoints.schemas import (
     full_delivery_to_wire,
 )
 from core.keys.idempotency import Answer
+from core.kit.data_classes import DataClass
 from core.kit.ids import JOB, MESSAGE, WEBHOOK_ENDPOINT
 from core.kit.json_values import dumps
 from core.webhooks.records import Delivery, DeliveryFilter, DeliveryState, DeliveryWithAttempts
@@ -84,7 +85,11 @@ async def read_delivery(request: Request, delivery_id: DeliveryId) -> Response:
 def _read(request: Request, delivery_id: UUID) -> DeliveryWithAttempts:
     runtime, principal = get_runtime(request), caller(request)
     session = runtime.database.single_tenant(principal.organization_id)
-    return runtime.webhooks.delivery(session, principal, delivery_id)
+    found = runtime.webhooks.delivery(session, principal, delivery_id)
+    if found.delivery.job_id is not None and principal.clearance is not DataClass.RESTRICTED:
+        # What it sends may hold the job's result.
+        runtime.jobs.open(session, principal, found.delivery.job_id)
+    return found
 
 
 @router.post(

@@ -16,7 +16,7 @@ from core.batches import repository, work
 from core.batches.records import BatchState, LineError, LineState
 from core.batches.work import OpenBatch, QueuedLine
 from core.capability import Manifest
-from core.jobs.records import JobRecord, NewJob
+from core.jobs.records import JobRecord, NewJob, declared_class
 from core.jobs.service import JobService
 from core.keys.errors import KeyRevoked, NotAMember
 from core.keys.principal import Principal
@@ -196,12 +196,14 @@ class _Portion:
 
     def _job(self, line: QueuedLine, manifest: Manifest) -> NewJob:
         batch, cap = self._batch, self._cap(manifest)
+        metadata = {**batch.metadata, **(line.metadata or {})}
         return NewJob(
             capability=manifest.id,
             pool=manifest.pool,
             input=line.input,
             needs=manifest.needs(line.input),
-            metadata={**batch.metadata, **(line.metadata or {})},
+            metadata=metadata,
+            declared_class=declared_class(metadata),
             priority=batch.priority,
             deadline_at=batch.deadline_at,
             deadline_seconds=None if batch.deadline_at is not None else manifest.deadline_seconds,

@@ -68,6 +68,7 @@ def _finish(  # noqa: PLR0917 - one call, a few lines above
             content_type=MEDIA_TYPE,
             size_bytes=size_bytes,
             sha256=sha256,
+            data_class=repository.highest_class(session, batch.principal, batch.id),
         )
         work.end(session, batch_id, sha256, size_bytes)
     return 1

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from core.jobs.states import Priority
+from core.kit.data_classes import DataClass
 from core.kit.money import ZERO
 
 # Lines in a request, and in a file.
@@ -189,3 +190,4 @@ class LineResult:
     result: dict[str, Any] | None
     result_ref: str | None
     error: dict[str, Any] | None
+    data_class: DataClass

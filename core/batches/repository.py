@@ -12,6 +12,7 @@ from core.batches.records import BatchLine, BatchRecord, BatchState, Counts, Lin
 from core.jobs.repository import COSTS_BELOW, dump, visible_to
 from core.keys.authority import grants_of
 from core.keys.principal import Principal
+from core.kit.data_classes import DataClass
 from core.kit.db import Executor
 from core.kit.money import ZERO
 
@@ -107,7 +108,7 @@ SELECT line.custom_id, line.line, CASE
   CASE WHEN line.state = 'live' THEN jobs.cost_usd + coalesce(below_usd, 0) ELSE line.cost_usd END AS spent_usd,
   CASE WHEN line.state = 'live' THEN usage_is_priced(jobs.usage) AND coalesce(below_priced, true)
     ELSE line.priced END AS is_priced,
-  jobs.result, jobs.result_ref,
+  jobs.result, jobs.result_ref, coalesce(jobs.data_class, 'public') AS data_class,
   coalesce(line.error, jobs.error, jsonb_build_object('code', jobs.reason, 'message', 'the job has ended so')) AS why
 FROM batch_lines AS line LEFT JOIN jobs ON jobs.id = line.job_id
 LEFT JOIN LATERAL (SELECT * FROM jobs_costs_below(jobs.id) WHERE line.state = 'live'
@@ -115,6 +116,12 @@ LEFT JOIN LATERAL (SELECT * FROM jobs_costs_below(jobs.id) WHERE line.state = 'l
 WHERE line.batch_id = :id AND line.organization_id = :organization_id AND line.project_id = :project_id
   AND line.line > :after AND (line.state NOT IN ('queued', 'live') OR jobs.finished_at IS NOT NULL)
 ORDER BY line.line LIMIT :limit
+""")
+
+
+_HIGHEST = text("""
+SELECT coalesce(max(jobs.data_class), 'public') FROM batch_lines AS line JOIN jobs ON jobs.id = line.job_id
+WHERE line.batch_id = :id AND line.organization_id = :organization_id AND line.project_id = :project_id
 """)
 
 
@@ -232,6 +239,11 @@ def live_jobs(session: Session, organization_id: UUID, batch_id: UUID) -> list[U
     return list(session.execute(_LIVE_JOBS, {"id": batch_id, "organization_id": organization_id}).scalars())
 
 
+def highest_class(executor: Executor, principal: Principal, batch_id: UUID) -> DataClass:
+    """The highest class among the jobs of the batch."""
+    return DataClass(executor.execute(_HIGHEST, _scope(principal, id=batch_id)).scalar_one())
+
+
 def results(executor: Executor, principal: Principal, batch_id: UUID, after: int, limit: int) -> list[LineResult]:
     """Lines above number `after` that have ended, in order."""
     found = []
@@ -249,6 +261,7 @@ def results(executor: Executor, principal: Principal, batch_id: UUID, after: int
                 row.result,
                 row.result_ref,
                 error,
+                DataClass(row.data_class),
             )
         )
     return found

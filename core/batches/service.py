@@ -27,8 +27,10 @@ from core.files import repository as files
 from core.files.errors import FileNotFound
 from core.jobs.records import JobRecord
 from core.jobs.service import JobService
+from core.keys.clearance import require_cleared
 from core.keys.principal import Principal
 from core.kit.blob import BlobNotFound
+from core.kit.data_classes import DataClass
 from core.kit.db import Executor
 from core.kit.errors import Unprocessable
 from core.kit.ids import BATCH, FILE, JOB, encode, new_id
@@ -101,10 +103,21 @@ class Batches:
     def results(
         self, executor: Executor, principal: Principal, batch: BatchRecord, *, after: int = 0, limit: int = 200
     ) -> list[LineResult]:
-        """Lines above number `after` that have ended, in order, at most `limit`. Raises `BatchErased`."""
+        """Lines above number `after` that have ended, in order, at most `limit`.
+
+        Raises `BatchErased` and, when one of them is above the caller's clearance, `ClearanceExceeded`.
+        """
         if batch.payload_erased_at is not None:
             raise BatchErased("the results of this batch are past their retention", code="batch_erased")
-        return repository.results(executor, principal, batch.id, after, limit)
+        found = repository.results(executor, principal, batch.id, after, limit)
+        for each in found:
+            require_cleared(principal, each.data_class, "a line of this batch")
+        return found
+
+    def require_readable(self, executor: Executor, principal: Principal, batch: BatchRecord) -> None:
+        """Raise `ClearanceExceeded` unless the caller may read all that has come out of the batch."""
+        if principal.clearance is not DataClass.RESTRICTED:
+            require_cleared(principal, repository.highest_class(executor, principal, batch.id), "a line of this batch")
 
     def render(self, results: Sequence[LineResult]) -> Iterator[bytes]:
         """Results as JSON lines: ``custom_id``, ``line``, ``status``, ``result`` or ``error``, ``job_id``, cost."""

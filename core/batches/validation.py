@@ -7,6 +7,8 @@ from pydantic import ValidationError
 
 from core.batches.records import CUSTOM_ID_MAX_CHARACTERS, LINES_MAX, BatchLine, LineProblem, LineRule
 from core.capability import Manifest
+from core.jobs.records import CLASS_LABEL, declared_class
+from core.kit.errors import Unprocessable
 from core.kit.json_values import loads
 
 PROBLEMS_MAX = 100
@@ -147,6 +149,10 @@ class LineValidator:
         for name, text in given.items():
             if not isinstance(text, str) or len(text) > _METADATA_VALUE_MAX or not 1 <= len(name) <= _METADATA_NAME_MAX:
                 raise _Wrong(f"metadata.{name[:_METADATA_NAME_MAX]}", LineRule.METADATA, told)
+        try:
+            declared_class({**self._shared_metadata, **given})
+        except Unprocessable as refusal:
+            raise _Wrong(f"metadata.{CLASS_LABEL}", LineRule.METADATA, refusal.detail) from None
         return given
 
 

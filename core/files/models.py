@@ -7,7 +7,8 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, text
 from sqlalchemy.dialects.postgresql import TEXT, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.kit.db import Base
+from core.kit.data_classes import DataClass
+from core.kit.db import DATA_CLASS, Base
 
 _NOW = text("now()")
 _TIME = TIMESTAMP(timezone=True)
@@ -33,6 +34,7 @@ class FileRow(Base):
     blob_key: Mapped[str] = mapped_column(TEXT)
     created_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
     expires_at: Mapped[datetime | None] = mapped_column(_TIME)
+    data_class: Mapped[DataClass] = mapped_column(DATA_CLASS, server_default=text("'internal'"))
 
 
 class FileUploadRow(Base):
@@ -54,3 +56,4 @@ class FileUploadRow(Base):
     received_bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
     expires_at: Mapped[datetime] = mapped_column(_TIME)
+    data_class: Mapped[DataClass] = mapped_column(DATA_CLASS, server_default=text("'internal'"))

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from core.kit.data_classes import DataClass
+
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
@@ -18,6 +20,7 @@ class FileRecord:
     blob_key: str
     created_at: datetime
     expires_at: datetime | None
+    data_class: DataClass = DataClass.INTERNAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class UploadRecord:
     received_bytes: int
     created_at: datetime
     expires_at: datetime
+    data_class: DataClass = DataClass.INTERNAL
 
 
 def blob_key(project_id: UUID, file_id: UUID) -> str:

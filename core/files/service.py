@@ -22,6 +22,7 @@ from core.files.errors import DigestMismatch, FileNotFound, OffsetMismatch, Uplo
 from core.files.records import FileRecord, UploadRecord, blob_key, part_key, parts_prefix
 from core.keys.principal import Principal
 from core.kit.blob import BlobStore
+from core.kit.data_classes import DataClass
 from core.kit.db import Database, Executor
 from core.kit.errors import PayloadTooLarge, Unprocessable
 from core.kit.ids import FILE, UPLOAD, encode, new_id
@@ -64,6 +65,7 @@ class FileService:
         content_type: str,
         size_bytes: int,
         sha256: str,
+        data_class: DataClass = DataClass.INTERNAL,
     ) -> FileRecord:
         """Make a kept file known, with an audit record."""
         values = {
@@ -73,6 +75,7 @@ class FileService:
             "size_bytes": size_bytes,
             "sha256": sha256,
             "blob_key": blob_key(principal.project_id, file_id),
+            "data_class": data_class,
         }
         made = repository.insert(session, principal, values, days=self._days)
         _note(session, principal, AuditAction.FILE_CREATE, file_id, {"sha256": sha256, "size_bytes": str(size_bytes)})
@@ -88,6 +91,13 @@ class FileService:
     def list(self, executor: Executor, principal: Principal, cursor: UUID | None, limit: int) -> list[FileRecord]:
         """The project's files, newest first, with ids below `cursor`."""
         return repository.list_files(executor, principal, cursor, limit)
+
+    def label(self, session: Session, principal: Principal, file_id: UUID, data_class: DataClass) -> FileRecord:
+        """Give the file another class, with an audit record. Raises `FileNotFound`."""
+        had = repository.label(session, principal, file_id, data_class)
+        if had is not None and had is not data_class:
+            _note(session, principal, AuditAction.FILE_UPDATE, file_id, {"from": had, "to": data_class})
+        return self.get(session, principal, file_id)
 
     def delete(self, session: Session, principal: Principal, file_id: UUID) -> FileRecord:
         """Forget the file, with an audit record. Raises `FileNotFound`. Remove its blob before the commit."""
@@ -108,6 +118,7 @@ class FileService:
         content_type: str,
         size_bytes: int,
         sha256: str | None,
+        data_class: DataClass = DataClass.INTERNAL,
     ) -> UploadRecord:
         """Announce a file that will come in parts within a day. Raises `PayloadTooLarge`."""
         if size_bytes > self._max_bytes:
@@ -118,6 +129,7 @@ class FileService:
             "content_type": content_type,
             "size_bytes": size_bytes,
             "sha256": sha256,
+            "data_class": data_class,
         }
         return repository.begin_upload(session, principal, values, _UPLOAD_SECONDS)
 
@@ -188,6 +200,7 @@ class FileService:
             content_type=kind,
             size_bytes=found.size_bytes,
             sha256=stored,
+            data_class=found.data_class,
         )
 
     def abort(self, session: Session, principal: Principal, upload_id: UUID) -> None:

@@ -1,12 +1,9 @@
 """Which arm of an experiment one attempt of a job has. Asked once, kept as long as the attempt lives."""
 
-from collections.abc import Mapping
 from threading import Lock
-from typing import cast
 from uuid import UUID
 
 from core.capability import JobContext
-from core.kit.db import Executor
 from core.registry.experiments.book import Assignment, ExperimentBook
 from core.registry.experiments.definition import Arm, Unit
 
@@ -43,36 +40,26 @@ class AttemptArms:
             return arm.prompt_digest if arm.prompt == prompt else None
 
     def _assigned(self, book: ExperimentBook | None, ctx: JobContext) -> Assignment | None:
-        executor = executor_of(ctx)
-        shadow_arm_id: UUID | None = getattr(ctx, "shadow_arm_id", None)
-        if book is not None and executor is not None and shadow_arm_id is not None and not self._asked:
-            self._assignment = book.shadow(executor, ctx.organization_id, shadow_arm_id)
+        executor = ctx.executor
+        if book is not None and executor is not None and ctx.shadow_arm_id is not None and not self._asked:
+            self._assignment = book.shadow(executor, ctx.organization_id, ctx.shadow_arm_id)
             self._asked = True
         if book is not None and executor is not None and not self._asked:
             units = {
                 Unit.JOB: str(ctx.job_id),
                 Unit.PROJECT: str(ctx.project_id),
                 # What else a context knows of who asked.
-                **{Unit(name): key for name, key in _known_units(ctx).items()},
+                **{Unit(name): key for name, key in ctx.units.items()},
             }
             self._assignment = book.arm_for(executor, ctx.organization_id, ctx.project_id, ctx.capability, units)
             self._asked = True
         return self._assignment
 
     def _expose(self, book: ExperimentBook, ctx: JobContext, assignment: Assignment) -> Arm:
-        executor = executor_of(ctx)
+        executor = ctx.executor
         if not self._is_exposed and executor is not None:
             assignment = self._assignment = book.expose(
                 executor, assignment, project_id=ctx.project_id, job_id=ctx.job_id, attempt=ctx.attempt
             )
             self._is_exposed = True
         return assignment.arm
-
-
-def executor_of(ctx: JobContext) -> Executor | None:
-    """Single statements as the job's tenant; None for a context without a database, such as an evaluation's."""
-    return cast("Executor | None", getattr(ctx, "executor", None))
-
-
-def _known_units(ctx: JobContext) -> Mapping[str, str]:
-    return cast("Mapping[str, str]", getattr(ctx, "units", {}))

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from itertools import count
 from threading import Lock
 from types import TracebackType
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Self, cast
 from uuid import UUID
 
 from core.capability import JobContext, ModelUsage
-from core.gateway.arms import AttemptArms, executor_of
+from core.gateway.arms import AttemptArms
 from core.gateway.cache import CachedAnswer, ResponseCache, digest_of
 from core.gateway.embedding_calls import embed_locally, embed_remotely, ref_of
 from core.gateway.errors import GatewayError, ProviderTimeout, ProviderUnavailable, was_turned_away
@@ -21,6 +20,7 @@ from core.gateway.resilience.breaker import Breakers
 from core.gateway.routing import LOCAL, Catalogue, Deployments, Reached, may_see
 from core.gateway.spans import call_span
 from core.kit.clock import utc_now
+from core.kit.data_classes import DataClass
 from core.kit.errors import CapabilityFailure, Outage
 from core.kit.logging import get_logger
 from core.registry.experiments.book import ExperimentBook
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from core.kit.db import Executor
 
-DATA_CLASS = "internal"
 # Refusals that say something about the deployment and nothing about the request: another may answer it.
 _OURS = frozenset({"provider_key_refused", "provider_quota_exhausted", "provider_model_unknown"})
 _log = get_logger(__name__)
@@ -72,9 +71,6 @@ class JobModels:
         self._door = door
         self._ctx = ctx
         self._spent = spent
-        # A context says these when it knows them; not every one does.
-        self._data_class: str = str(getattr(ctx, "data_class", None) or DATA_CLASS)
-        self._deadline_at: datetime | None = getattr(ctx, "deadline_at", None)
 
     def resolve(self, name: str, *, pinned: UUID | None = None) -> ResolvedModel:
         """The model that answers to `name` for this job: `pinned`, its experiment arm's, or the catalogue's.
@@ -85,7 +81,7 @@ class JobModels:
         if pinned is None:
             pinned = self._spent.arms.version_of(self._door.experiments, ctx, name)
         return self._door.catalogue.resolve(
-            cast("Executor", executor_of(ctx)),
+            cast("Executor", ctx.executor),
             organization_id=ctx.organization_id,
             project_id=ctx.project_id,
             capability=ctx.capability,
@@ -98,7 +94,7 @@ class JobModels:
 
         Raises `core.registry.prompts.book.PromptUnknown` for a digest that no version has.
         """
-        executor = executor_of(self._ctx)
+        executor = self._ctx.executor
         if self._door.prompts is None or executor is None:
             return None
         return self._door.prompts.choose(
@@ -113,15 +109,14 @@ class JobModels:
     def chat(self, name: str, request: ChatRequest) -> Iterator["RoutedStream"]:
         """Ask the model called `name`. Leaving the block closes the provider's stream and settles the call.
 
-        Raises `CapabilityFailure`: ``model_unknown``, ``model_lacks_ability``, ``model_data_class``; while iterating,
-        `core.gateway.errors.GatewayError` once tries and fallbacks are used up, and what `JobContext.call_model` and
-        `JobContext.check` raise.
+        Where the job's class is above a model's ceiling, the next in the fallback chain is asked. Raises
+        `CapabilityFailure`: ``model_unknown``, ``model_lacks_ability``, and ``model_data_class`` when none of them may
+        see it; while iterating, `core.gateway.errors.GatewayError` once tries and fallbacks are used up, and what
+        `JobContext.call_model` and `JobContext.check` raise.
         """
         first = self.resolve(name)
-        require(first, request, self._data_class)
+        require_abilities(first, request)
         stream = RoutedStream(self._door, self._ctx, self._spent, self._chain(first, request), request)
-        stream.keeps = self._door.cache is not None and self._door.cache.serves(self._ctx.project_id, self._data_class)
-        stream.deadline_at = self._deadline_at
         try:
             yield stream
         finally:
@@ -136,8 +131,8 @@ class JobModels:
         elsewhere. Raises `core.gateway.errors.GatewayError` for what a provider could not do.
         """
         model = self.resolve(name)
-        if not may_see(model, self._data_class):
-            raise _class_refused(model, self._data_class)
+        if not may_see(model, self._ctx.data_class):
+            raise _class_refused([model], self._ctx.data_class)
         door = self._door
         reached = door.deployments.reach_embedder(model)
         if reached.local is not None:
@@ -147,27 +142,40 @@ class JobModels:
         )
 
     def _chain(self, first: ResolvedModel, request: ChatRequest) -> Iterator[ResolvedModel]:
-        """The model and then its fallbacks, each once; those that cannot or may not answer this are left out."""
+        """The model and its fallbacks, each once; those that cannot or may not answer this are left out.
+
+        Raises `CapabilityFailure` (``model_data_class``) when none of them may see what the job holds.
+        """
+        refused: list[ResolvedModel] = []
+        has_any = False
+        for model in self._named(first):
+            if model is not first:
+                try:
+                    require_abilities(model, request)
+                except CapabilityFailure as refusal:
+                    _log.info("fallback_left_out", model=model.model, code=refusal.code)
+                    continue
+            # Asked when its turn comes: the class may have risen since the call began.
+            if may_see(model, self._ctx.data_class):
+                has_any = True
+                yield model
+            else:
+                refused.append(model)
+                _log.info("model_left_out", model=model.model, code="model_data_class")
+        if not has_any:
+            raise _class_refused(refused, self._ctx.data_class)
+
+    def _named(self, first: ResolvedModel) -> Iterator[ResolvedModel]:
         seen = {first.model}
         yield first
         for name in first.fallbacks:
-            if name in seen:
-                continue
-            seen.add(name)
-            model = self.resolve(name)
-            try:
-                require(model, request, self._data_class)
-            except CapabilityFailure as refusal:
-                _log.info("fallback_left_out", model=model.model, code=refusal.code)
-                continue
-            yield model
+            if name not in seen:
+                seen.add(name)
+                yield self.resolve(name)
 
 
 class RoutedStream:
     """A `ChatStream` over as many attempts as it takes. `model` is the one that answers, once it has begun to."""
-
-    keeps = False
-    deadline_at: datetime | None = None
 
     def __init__(
         self, door: Door, ctx: JobContext, spent: Spent, chain: Iterator[ResolvedModel], request: ChatRequest
@@ -235,8 +243,13 @@ class RoutedStream:
     ) -> None:
         self.close()
 
+    @property
+    def _keeps(self) -> bool:
+        cache = self._door.cache
+        return cache is not None and cache.serves(self._ctx.project_id, self._ctx.data_class)
+
     def _produce(self) -> Generator[Chunk, None, None]:
-        digest = digest_of(self.model, self._request) if self.keeps else None
+        digest = digest_of(self.model, self._request) if self._keeps else None
         if digest is not None and self._door.cache is not None:
             self._cached = self._door.cache.get(self._ctx.project_id, digest)
         if self._cached is not None:
@@ -250,7 +263,7 @@ class RoutedStream:
             yield chunk
         # Only what the model itself said to its end: neither a fallback's answer nor a piece of one.
         whole = self.finish in {Finish.STOP, Finish.NO_ANSWER} and self.model is first
-        if digest is not None and self._door.cache is not None and whole and self.finish is not None:
+        if digest is not None and self._door.cache is not None and whole and self.finish is not None and self._keeps:
             answer = CachedAnswer(tuple(chunks), self.finish, self.model_reported)
             self._door.cache.put(self._ctx.project_id, digest, answer)
 
@@ -318,8 +331,8 @@ class RoutedStream:
         if number >= most or (error.is_outage and isinstance(error, ProviderTimeout)):
             return None
         seconds = self._door.backoff.seconds(number, error)
-        if seconds is not None and self.deadline_at is not None:
-            left = (self.deadline_at - utc_now()).total_seconds()
+        if seconds is not None and self._ctx.deadline_at is not None:
+            left = (self._ctx.deadline_at - utc_now()).total_seconds()
             return None if seconds >= left else seconds
         return seconds
 
@@ -362,8 +375,8 @@ def within(model: ResolvedModel, request: ChatRequest) -> ChatRequest:
     return request if most is None or request.max_output_tokens <= most else replace(request, max_output_tokens=most)
 
 
-def require(model: ResolvedModel, request: ChatRequest, data_class: str) -> None:
-    """Raises `CapabilityFailure` when the model cannot do what is asked, or may not see it."""
+def require_abilities(model: ResolvedModel, request: ChatRequest) -> None:
+    """Raises `CapabilityFailure` when the model cannot do what is asked."""
     needed = [
         ability
         for ability, is_needed in (
@@ -378,12 +391,11 @@ def require(model: ResolvedModel, request: ChatRequest, data_class: str) -> None
             f"{model.model} cannot do what this step needs: {', '.join(needed)}; bind a model that can",
             code="model_lacks_ability",
         )
-    if not may_see(model, data_class):
-        raise _class_refused(model, data_class)
 
 
-def _class_refused(model: ResolvedModel, data_class: str) -> CapabilityFailure:
+def _class_refused(models: Sequence[ResolvedModel], data_class: DataClass) -> CapabilityFailure:
+    ceilings = ", ".join(f"{model.model} up to {model.data_class_ceiling}" for model in models)
     return CapabilityFailure(
-        f"{model.model} may see data up to {model.data_class_ceiling}, and this job's is {data_class}",
+        f"this job's data is {data_class}, and no model that it may ask may see that: {ceilings}",
         code="model_data_class",
     )

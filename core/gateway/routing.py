@@ -7,6 +7,7 @@ from uuid import UUID
 
 from core.capability import ModelUsage
 from core.gateway.models import Ability, Check, Embedder, Provider
+from core.kit.data_classes import DataClass
 from core.kit.db import Executor
 from core.kit.settings import Settings
 from core.registry.errors import ModelUnknown
@@ -22,8 +23,6 @@ LOCAL = "local"
 EXTRACTIVE = "local/extractive"
 MINILM = "local/all-MiniLM-L6-v2-int8"
 DEPLOYMENT = "default"
-
-_CLASSES = ("public", "internal", "confidential", "restricted")
 
 
 class Catalogue(Protocol):
@@ -127,9 +126,10 @@ class BuiltInCatalogue:
 
 def may_see(model: ResolvedModel, data_class: str) -> bool:
     """Whether data of this class may go to the model. What is not one of the four classes may go nowhere."""
-    if data_class not in _CLASSES or model.data_class_ceiling not in _CLASSES:
+    try:
+        return DataClass(data_class).is_within(DataClass(model.data_class_ceiling))
+    except ValueError:
         return False
-    return _CLASSES.index(data_class) <= _CLASSES.index(model.data_class_ceiling)
 
 
 def _configured(name: str) -> ResolvedModel:

@@ -18,10 +18,14 @@ from core.jobs.repository import COLUMNS, dump, to_record
 from core.jobs.states import JobState, Reason, Transition
 from core.jobs.trail import CALLER, audited
 from core.keys.authority import CALLER_COLUMNS
+from core.kit.data_classes import DataClass
 from core.kit.db import Executor
 
 # How many event ids an attempt may use before it must ask for more; deltas use one each.
 EVENT_BLOCK = 100_000
+
+# The event by which a job's class rises.
+CLASSIFIED = "job.classified"
 
 WORKER = ("'worker'", "worker")
 
@@ -68,6 +72,24 @@ SELECT job.id, event.id, event.previous, job.organization_id, event.type, job.at
 FROM job, unnest(CAST(:ids AS bigint[]), CAST(:previous AS bigint[]), CAST(:types AS text[]),
   CAST(:data AS json[])) AS event (id, previous, type, data)
 RETURNING created_at
+""")
+
+_AUDIT_CLASS = audited(
+    AuditAction.JOB_CLASSIFY,
+    WORKER,
+    detail="jsonb_build_object('from', class_before, 'to', data_class, 'because', CAST(:because AS text))",
+)
+_CLASSIFY = text(f"""
+WITH job AS (
+  UPDATE jobs SET data_class = greatest(data_class, CAST(:data_class AS data_class)),
+    event_last = CAST(:event_id AS bigint), event_limit = greatest(event_limit, CAST(:event_id AS bigint))
+  WHERE id = :id AND attempt = :attempt AND {STATE_OF_NAMED} = 'running'
+  RETURNING jobs.*, old.data_class AS class_before
+), {_AUDIT_CLASS}, event AS (
+  INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
+  SELECT id, event_last, :previous, organization_id, :type, attempt, CAST(:data AS json) FROM job
+)
+SELECT data_class FROM job
 """)
 
 _MORE_IDS = text(
@@ -185,6 +207,25 @@ def keep_events(session: Executor, job_id: UUID, attempt: int, events: Sequence[
             "previous": [event.previous for event in events],
             "types": [event.type for event in events],
             "data": [dump(event.data) for event in events],
+        },
+    ).all()
+    if not rows:
+        raise LeaseLost
+
+
+def classify(session: Executor, event: Event, data_class: DataClass, because: str) -> None:
+    """Raise the class of the running attempt's job, with its event and its audit record. Raises `LeaseLost`."""
+    rows = session.execute(
+        _CLASSIFY,
+        {
+            "id": event.job_id,
+            "attempt": event.attempt,
+            "data_class": data_class,
+            "because": because,
+            "event_id": event.id,
+            "previous": event.previous,
+            "type": event.type,
+            "data": dump(event.data),
         },
     ).all()
     if not rows:

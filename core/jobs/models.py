@@ -15,7 +15,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from core.jobs.conditions import ACTIVE, DUE, IN_FLIGHT
 from core.jobs.states import JobState
-from core.kit.db import Base
+from core.kit.data_classes import DataClass
+from core.kit.db import DATA_CLASS, Base
 
 _NOW = text("now()")
 _TIME = TIMESTAMP(timezone=True)
@@ -117,6 +118,9 @@ class Job(Base):
     # The experiment's arm of a shadow job; None for every job that somebody asked for.
     shadow_arm_id: Mapped[UUID | None]
     batch_id: Mapped[UUID | None]
+    # The class in force, which only rises; and what the client declared, if it did.
+    data_class: Mapped[DataClass] = mapped_column(DATA_CLASS, server_default=text("'internal'"))
+    declared_class: Mapped[DataClass | None] = mapped_column(DATA_CLASS)
     # SHA-256 of the payloads' canonical JSON: what proof needs of them outlives their retention.
     input_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     result_digest: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -8,6 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from core.jobs.states import TERMINAL, JobState, Priority
+from core.kit.data_classes import DataClass
+from core.kit.errors import Unprocessable
 from core.kit.money import ZERO
 
 
@@ -52,6 +54,7 @@ class JobRecord:
     submitted_by: str | None = None
     # How many attempts a dependency's outage gave back. `attempt` counts them too: it fences.
     outages: int = 0
+    data_class: DataClass = DataClass.INTERNAL
     # What the jobs below it cost, and whether all of it had a price; only reading one job looks for it.
     children_cost_usd: Decimal = ZERO
     children_are_priced: bool = True
@@ -127,6 +130,24 @@ class NewJob:
     shadow_arm_id: UUID | None = None
     # The batch whose line this is.
     batch_id: UUID | None = None
+    # What the client says of its input, and the class of the job for whose sake it is there; `internal` when neither
+    # says anything. The job's class is the highest of these and its project's.
+    declared_class: DataClass | None = None
+    inherited_class: DataClass | None = None
+
+
+# The label by which a batch's line, and a request in another dialect, declares the class of its input.
+CLASS_LABEL = "data_class"
+
+
+def declared_class(metadata: Mapping[str, str]) -> DataClass | None:
+    """The class that the labels declare. Raises `Unprocessable` for one that there is not."""
+    declared = metadata.get(CLASS_LABEL)
+    try:
+        return None if declared is None else DataClass(declared)
+    except ValueError:
+        message = f"metadata.{CLASS_LABEL} is one of {', '.join(DataClass)}"
+        raise Unprocessable(message, code="data_class_unknown") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from core.jobs.states import CANCEL, JobState, Reason
 from core.jobs.trail import CALLER, actor_parameters, audited, digest_of
 from core.keys.authority import CALLER_COLUMNS, Submitted, grants_of
 from core.keys.principal import Principal
+from core.kit.data_classes import DataClass
 from core.kit.db import Executor, Step
 from core.kit.json_values import dumps
 
@@ -21,7 +22,7 @@ COLUMNS = (
     "id, organization_id, project_id, key_id, capability, pool, state, reason, error, priority, created_at, run_at,"
     " deadline_at, dispatched_at, started_at, finished_at, cancel_requested_at, attempt, failures, max_attempts,"
     " parent_id, root_id, traceparent, metadata, usage, cost_usd, max_cost_usd, event_last,"
-    " payload_erased_at, shadow_arm_id, webhook, submitted_by, outages"
+    " payload_erased_at, shadow_arm_id, webhook, submitted_by, outages, data_class"
 )
 _WIDTH = COLUMNS.count(",") + 1
 
@@ -33,20 +34,24 @@ _SUBMITTED = audited(
     AuditAction.JOB_SUBMIT,
     CALLER,
     digest=":input_digest",
-    detail="jsonb_build_object('capability', capability, 'max_cost_usd', max_cost_usd::text)",
+    detail="jsonb_build_object('capability', capability, 'max_cost_usd', max_cost_usd::text, 'data_class', data_class)",
 )
 _SUBMIT = text(f"""
 WITH job AS (
   INSERT INTO jobs (id, organization_id, project_id, key_id, capability, pool, priority, run_at, deadline_at,
     max_attempts, max_cost_usd, parent_id, root_id, traceparent, metadata, input, input_ref, input_digest,
-    webhook, shadow_arm_id, batch_id, submitted_by, grants)
+    webhook, shadow_arm_id, batch_id, submitted_by, grants, declared_class, data_class)
   VALUES (:id, :organization_id, :project_id, :key_id, :capability, :pool, :priority,
     coalesce(CAST(:run_at AS timestamptz), now()),
     coalesce(CAST(:deadline_at AS timestamptz),
       greatest(CAST(:run_at AS timestamptz), now()) + make_interval(secs => CAST(:deadline_seconds AS float8))),
     :max_attempts, :max_cost_usd, :parent_id, :root_id, :traceparent,
     CAST(:metadata AS jsonb), CAST(:input AS json), :input_ref, :input_digest,
-    CAST(:webhook AS jsonb), :shadow_arm_id, :batch_id, :submitted_by, CAST(:grants AS text[]))
+    CAST(:webhook AS jsonb), :shadow_arm_id, :batch_id, :submitted_by, CAST(:grants AS text[]),
+    CAST(:declared_class AS data_class),
+    greatest(coalesce(CAST(:declared_class AS data_class), CAST(:inherited_class AS data_class), 'internal'),
+      CAST(:inherited_class AS data_class),
+      (SELECT data_class FROM projects WHERE id = :project_id AND organization_id = :organization_id)))
   RETURNING {COLUMNS}
 ), {_SUBMITTED}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
@@ -110,7 +115,7 @@ def visible_to(principal: Principal) -> dict[str, Any]:
 def to_record(row: Row[Any]) -> JobRecord:
     """The record of a row that begins with `COLUMNS`."""
     values = tuple(row[:_WIDTH])
-    return JobRecord(*values[:6], JobState(values[6]), *values[7:])  # type: ignore[call-arg]
+    return JobRecord(*values[:6], JobState(values[6]), *values[7:-1], DataClass(values[-1]))  # type: ignore[call-arg]
 
 
 def to_record_with_children(row: Row[Any]) -> JobRecord:
@@ -158,6 +163,8 @@ def insertion(principal: Principal, job_id: UUID, new: NewJob, input_ref: str | 
             "batch_id": new.batch_id,
             "submitted_by": principal.submitter,
             "grants": grants_of(principal),
+            "declared_class": new.declared_class,
+            "inherited_class": new.inherited_class,
             "event": dump({"capability": new.capability, "priority": str(new.priority)}),
         },
     )

@@ -1,6 +1,7 @@
 """Jobs as clients use them. Everything here adds to the caller's transaction; only the edge commits."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -11,8 +12,10 @@ from core.jobs.records import Event, JobFilter, JobRecord, NewJob
 from core.jobs.states import CANCEL, JobState, Priority
 from core.jobs.suspension import repository as suspensions
 from core.keys import authority
+from core.keys.clearance import is_cleared, require_cleared
 from core.keys.principal import Principal
 from core.kit.blob import BlobNotFound, BlobStore
+from core.kit.data_classes import DataClass
 from core.kit.db import Executor, execute_all
 from core.kit.errors import NotFound
 from core.kit.ids import JOB, encode, new_id
@@ -97,13 +100,23 @@ class JobService:
             raise _no_job(job_id)
         return job
 
+    def open(self, session: Executor, principal: Principal, job_id: UUID) -> JobRecord:
+        """The job, for whoever will read what it holds. Raises `NotFound` and `ClearanceExceeded`."""
+        job = self.get(session, principal, job_id)
+        require_cleared(principal, job.data_class)
+        return job
+
     def get_with_payloads(
         self, session: Executor, principal: Principal, job_id: UUID
     ) -> tuple[JobRecord, dict[str, Any] | None, dict[str, Any] | None]:
-        """The job with its input and its result; None for what retention has taken away. Raises `NotFound`."""
+        """The job with its input and its result; None for what retention has taken away.
+
+        Raises `NotFound` and `ClearanceExceeded`.
+        """
         row = repository.get_payloads(session, principal, job_id)
         if row is None:
             raise _no_job(job_id)
+        require_cleared(principal, DataClass(row.data_class))
         try:
             given = self.payloads.get(row.input, row.input_ref)
             result = self.payloads.get(row.result, row.result_ref)
@@ -115,8 +128,8 @@ class JobService:
     def list(
         self, session: Executor, principal: Principal, where: JobFilter, *, cursor: UUID | None, limit: int
     ) -> list[JobRecord]:
-        """The project's jobs, newest first, with ids below `cursor`; at most `limit`."""
-        return repository.list_jobs(session, principal, where, cursor, limit)
+        """The project's jobs as `listed`, newest first, with ids below `cursor`; at most `limit`."""
+        return [listed(principal, job) for job in repository.list_jobs(session, principal, where, cursor, limit)]
 
     def cancel(self, session: Session, principal: Principal, job_id: UUID) -> JobRecord:
         """Cancel an idle job at once; ask a running one to stop; an ended one is returned as it is.
@@ -151,6 +164,11 @@ class JobService:
     ) -> Sequence[Event]:
         """Kept events with ids above `after`, oldest first."""
         return repository.events_after(session, organization_id, job_id, after, limit)
+
+
+def listed(principal: Principal, job: JobRecord) -> JobRecord:
+    """The job as the caller may see it: without the error's text, which may quote content, above its clearance."""
+    return job if job.error is None or is_cleared(principal, job.data_class) else replace(job, error=None)
 
 
 def queued_event(job: JobRecord) -> Event:

@@ -144,6 +144,7 @@ class Authenticator:
             actor_id=encode(KEY, row.id),
             capabilities=capabilities,
             is_project_archived=row.is_project_archived,
+            clearance=row.clearance,
         )
 
     def _find(self, identity: "Identity", project: str | None) -> Principal:

@@ -131,6 +131,12 @@ class CapabilityDenied(PermissionDenied):
     default_code = "capability_denied"
 
 
+class ClearanceExceeded(PermissionDenied):
+    """Content of a higher class than the key may read; ``extra`` names both as ``data_class`` and ``clearance``."""
+
+    default_code = "clearance_exceeded"
+
+
 class ScopeExceeded(PermissionDenied):
     """Somebody tried to hand out, or take over, more than they hold; ``extra["scopes"]`` names what they lack."""
 

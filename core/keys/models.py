@@ -8,7 +8,8 @@ from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index,
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.kit.db import Base
+from core.kit.data_classes import DataClass
+from core.kit.db import DATA_CLASS, Base
 
 _NOW = text("now()")
 
@@ -44,6 +45,8 @@ class Project(Base):
     owner: Mapped[str | None] = mapped_column(TEXT)
     labels: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
     archived_at: Mapped[datetime | None] = mapped_column(TIMESTAMP(timezone=True))
+    # The least class of its jobs.
+    data_class: Mapped[DataClass] = mapped_column(DATA_CLASS, server_default=text("'public'"))
 
 
 class Member(Base):
@@ -92,6 +95,8 @@ class ApiKey(Base):
     replaced_by: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
     # The key or member that made it, and so has seen it; None for the command line.
     created_by: Mapped[str | None] = mapped_column(TEXT)
+    # The highest class whose results it may read.
+    clearance: Mapped[DataClass] = mapped_column(DATA_CLASS, server_default=text("'restricted'"))
 
 
 class IdempotencyKey(Base):

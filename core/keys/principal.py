@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from core.audit.record import Actor, ActorKind
+from core.kit.data_classes import DataClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +13,8 @@ class Principal:
 
     `actor_id` is what audit records name: the id of a key or member, or a digest of a subject, never a name or address.
     `capabilities` are those it may ask for, and whose jobs it may see; None means all. `asked_by` is the caller for
-    whom a worker or the dispatcher carries on. `ends_at` is when a token stops being good, in Unix
+    whom a worker or the dispatcher carries on. `clearance` is the highest class of results that it may read; only keys
+    have a lower one. `ends_at` is when a token stops being good, in Unix
     seconds; a key's end is asked for, because it may come sooner.
     """
 
@@ -26,6 +28,7 @@ class Principal:
     is_project_archived: bool = False
     ends_at: float | None = field(default=None, compare=False)
     asked_by: str | None = None
+    clearance: DataClass = DataClass.RESTRICTED
 
     @property
     def actor(self) -> Actor:

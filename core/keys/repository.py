@@ -3,28 +3,32 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from core.kit.data_classes import DataClass
 from core.kit.db import Executor
 from core.kit.ids import new_id
 
 _KEY = (
     "id, organization_id, project_id, name, prefix, scopes, created_at, expires_at, revoked_at, last_used_at,"
-    " replaced_by, CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= now() THEN 'expired'"
+    " replaced_by, clearance, CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= now() THEN 'expired'"
     " WHEN replaced_by IS NOT NULL THEN 'rotating' ELSE 'active' END AS state"
 )
 _WITHIN = "organization_id = :organization_id AND (CAST(:project_id AS uuid) IS NULL OR project_id = :project_id)"
 
 _INSERT_KEY = text(
-    "INSERT INTO api_keys (id, organization_id, project_id, name, prefix, hash, scopes, created_by, expires_at)"
-    " VALUES (:id, :organization_id, :project_id, :name, :prefix, :hash, :scopes, :created_by,"
+    "INSERT INTO api_keys (id, organization_id, project_id, name, prefix, hash, scopes, created_by,"
+    " clearance, expires_at)"
+    " VALUES (:id, :organization_id, :project_id, :name, :prefix, :hash, :scopes, :created_by, :clearance,"
     f" now() + CAST(:expires_in AS interval)) RETURNING {_KEY}"
 )
 _KEY_BY_HASH = text(
     "SELECT key.id, key.organization_id, key.project_id, key.hash, key.scopes,"
+    " key.clearance,"
     " key.revoked_at IS NOT NULL AS is_revoked, coalesce(key.expires_at <= now(), false) AS is_expired,"
     " key.replaced_by IS NOT NULL AS is_replaced,"
     " project.archived_at IS NOT NULL AS is_project_archived"
@@ -115,6 +119,7 @@ class ApiKey:
     revoked_at: datetime | None
     last_used_at: datetime | None
     replaced_by: UUID | None
+    clearance: DataClass
     state: str
 
 
@@ -131,6 +136,7 @@ class KeyRow:
     is_expired: bool
     is_replaced: bool
     is_project_archived: bool
+    clearance: DataClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +161,10 @@ class AnswerRow:
     body: bytes | None
 
 
+def _key(row: Row[Any]) -> ApiKey:
+    return ApiKey(**{**row._asdict(), "clearance": DataClass(row.clearance)})
+
+
 def insert_key(
     session: Executor,
     *,
@@ -166,6 +176,7 @@ def insert_key(
     scopes: Sequence[str],
     expires_in: timedelta | None,
     created_by: str | None = None,
+    clearance: DataClass = DataClass.RESTRICTED,
 ) -> ApiKey:
     """Store a key's keyed hash; `expires_in` counts from the database's now."""
     row = session.execute(
@@ -180,9 +191,10 @@ def insert_key(
             "scopes": list(scopes),
             "expires_in": expires_in,
             "created_by": created_by,
+            "clearance": clearance,
         },
     ).one()
-    return ApiKey(*row)
+    return _key(row)
 
 
 def key_by_hash(session: Executor, digest: bytes) -> KeyRow | None:
@@ -201,6 +213,7 @@ def key_by_hash(session: Executor, digest: bytes) -> KeyRow | None:
             row.is_expired,
             row.is_replaced,
             row.is_project_archived,
+            DataClass(row.clearance),
         )
     )
 
@@ -223,7 +236,7 @@ def get_key(
     """The key, of that project or of any when `project_id` is None; with `lock` until the transaction ends."""
     parameters = {"id": key_id, "organization_id": organization_id, "project_id": project_id}
     row = session.execute(_LOCK_KEY if lock else _GET_KEY, parameters).one_or_none()
-    return None if row is None else ApiKey(*row)
+    return None if row is None else _key(row)
 
 
 def list_keys(
@@ -243,13 +256,13 @@ def list_keys(
         "limit": limit,
         "with_ended": with_ended,
     }
-    return [ApiKey(*row) for row in session.execute(_LIST_KEYS, parameters)]
+    return [_key(row) for row in session.execute(_LIST_KEYS, parameters)]
 
 
 def revoke_key(session: Executor, organization_id: UUID, key_id: UUID) -> ApiKey | None:
     """Mark a key revoked; None when the organisation has no such key."""
     row = session.execute(_REVOKE, {"id": key_id, "organization_id": organization_id}).one_or_none()
-    return None if row is None else ApiKey(*row)
+    return None if row is None else _key(row)
 
 
 def replace_key(session: Executor, organization_id: UUID, key_id: UUID, new_id: UUID, overlap: timedelta) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from core.audit.actions import AuditAction
 from core.audit.record import Actor, record
 from core.keys import repository
+from core.keys.clearance import require_cleared
 from core.keys.errors import KeyNotActive, KeyNotFound, ProjectArchived, ProjectRequired
 from core.keys.grants import require_covers
 from core.keys.hashing import KeyHasher, generate_key
@@ -19,6 +20,7 @@ from core.keys.projects import repository as projects
 from core.keys.projects.service import ensure_project, not_found
 from core.keys.repository import ApiKey
 from core.keys.scopes import SCOPES, resolve
+from core.kit.data_classes import DataClass
 from core.kit.db import Executor
 from core.kit.errors import Unprocessable
 from core.kit.ids import KEY, PROJECT, encode
@@ -82,6 +84,7 @@ class KeyService:
         name: str,
         scopes: Iterable[str] = (),
         expires_in: timedelta | None = None,
+        clearance: DataClass = DataClass.RESTRICTED,
         actor: Actor = _COMMAND_LINE,
     ) -> IssuedKey:
         """Issue a key for a project, creating organisation and project when absent.
@@ -96,7 +99,7 @@ class KeyService:
                 raise Unprocessable(f"the {label} of a key must not be blank")
         _require_future(expires_in)
         found = ensure_project(session, organization, project, actor)
-        issued = self._insert(session, found.organization_id, found.id, name, wanted, expires_in)
+        issued = self._insert(session, found.organization_id, found.id, name, wanted, expires_in, clearance)
         _record_created(session, issued, actor)
         return issued
 
@@ -109,17 +112,23 @@ class KeyService:
         scopes: Iterable[str] = (),
         project_id: UUID | None = None,
         expires_in: timedelta | None = None,
+        clearance: DataClass | None = None,
     ) -> IssuedKey:
         """Issue a key for the caller's project, or for another one of its organisation when it may change projects.
 
-        Raises `ScopeExceeded` for what the caller lacks, `ProjectNotFound`, `ProjectArchived`, `ProjectRequired`, and
-        `Unprocessable` for an unknown scope.
+        It may read results up to `clearance`, by default what the caller may. Raises `ScopeExceeded` for what the
+        caller lacks, `ClearanceExceeded` for a clearance above its own, `ProjectNotFound`, `ProjectArchived`,
+        `ProjectRequired`, and `Unprocessable` for an unknown scope.
         """
         wanted = resolve(scopes)
         _require_future(expires_in)
         where = self._project(session, principal, project_id)
         require_covers(principal, wanted, "issue a key with these scopes")
-        issued = self._insert(session, principal.organization_id, where, name, wanted, expires_in, principal.submitter)
+        clearance = clearance or principal.clearance
+        require_cleared(principal, clearance, "the clearance of this key")
+        issued = self._insert(
+            session, principal.organization_id, where, name, wanted, expires_in, clearance, principal.submitter
+        )
         _record_created(session, issued, principal.actor)
         return issued
 
@@ -176,11 +185,19 @@ class KeyService:
         """
         old = self._lock(session, principal, key_id)
         require_covers(principal, old.scopes, "rotate this key")
+        require_cleared(principal, old.clearance, "the clearance of this key")
         if old.state != "active":
             raise KeyNotActive(f"this key is {old.state}; only an active key can be rotated", state=old.state)
         lives = None if old.expires_at is None else old.expires_at - old.created_at
         issued = self._insert(
-            session, old.organization_id, old.project_id, old.name, old.scopes, lives, principal.submitter
+            session,
+            old.organization_id,
+            old.project_id,
+            old.name,
+            old.scopes,
+            lives,
+            old.clearance,
+            principal.submitter,
         )
         repository.replace_key(session, old.organization_id, old.id, issued.id, overlap)
         detail = {"replaced_by": encode(KEY, issued.id), "overlap_seconds": int(overlap.total_seconds())}
@@ -223,6 +240,7 @@ class KeyService:
         name: str,
         scopes: Sequence[str],
         expires_in: timedelta | None,
+        clearance: DataClass,
         created_by: str | None = None,
     ) -> IssuedKey:
         generated = generate_key()
@@ -236,6 +254,7 @@ class KeyService:
             scopes=scopes,
             expires_in=expires_in,
             created_by=created_by,
+            clearance=clearance,
         )
         return IssuedKey(made, generated.plaintext)
 
@@ -255,7 +274,13 @@ def _key_not_found(key_id: UUID) -> KeyNotFound:
 
 
 def _record_created(session: Session, issued: IssuedKey, actor: Actor) -> None:
-    _record(session, AuditAction.KEY_CREATE, issued.record, actor, {"scopes": list(issued.scopes)})
+    _record(
+        session,
+        AuditAction.KEY_CREATE,
+        issued.record,
+        actor,
+        {"scopes": list(issued.scopes), "clearance": issued.record.clearance},
+    )
 
 
 def _record(session: Session, action: AuditAction, key: ApiKey, actor: Actor, detail: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import psycopg
 from sqlalchemy import Engine, TextClause, create_engine, event, text
+from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import URL, Result, make_url
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
@@ -25,6 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from core.kit.data_classes import DataClass
 from core.kit.errors import Unavailable
 from core.kit.logging import get_logger
 from core.kit.settings import Settings
@@ -67,6 +69,12 @@ _log = get_logger(__name__)
 
 class Base(DeclarativeBase):
     """The parent of every table; `core.tables` imports them all for Alembic."""
+
+
+# The type of a column that holds a class of data; in Postgres, `greatest` finds the higher of two.
+DATA_CLASS = ENUM(
+    DataClass, name="data_class", values_callable=lambda classes: [each.value for each in classes], create_type=False
+)
 
 
 def normalize_url(url: str) -> URL:

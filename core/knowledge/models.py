@@ -9,7 +9,8 @@ from sqlalchemy.dialects.postgresql import TEXT, TIMESTAMP, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
-from core.kit.db import Base
+from core.kit.data_classes import DataClass
+from core.kit.db import DATA_CLASS, Base
 
 _NOW = text("now()")
 _TIME = TIMESTAMP(timezone=True)
@@ -57,6 +58,7 @@ class KnowledgeBaseRow(Base):
     chunk_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     token_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
+    data_class: Mapped[DataClass] = mapped_column(DATA_CLASS, server_default=text("'internal'"))
 
 
 class DocumentRow(Base):

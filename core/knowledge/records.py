@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from core.kit.data_classes import DataClass
+
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeBase:
@@ -19,6 +21,7 @@ class KnowledgeBase:
     chunk_count: int
     token_count: int
     created_at: datetime
+    data_class: DataClass = DataClass.INTERNAL
 
 
 @dataclass(frozen=True, slots=True)

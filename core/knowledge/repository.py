@@ -8,18 +8,23 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from core.keys.principal import Principal
+from core.kit.data_classes import DataClass
 from core.knowledge.records import DocumentRecord, KnowledgeBase, NewChunk, Passage
 from core.knowledge.retrieval import to_literal
 
-_BASE = "id, organization_id, project_id, name, description, embedding_model, chunk_count, token_count, created_at"
+_BASE = (
+    "id, organization_id, project_id, name, description, embedding_model, chunk_count, token_count, created_at,"
+    " data_class"
+)
 _DOCUMENT = (
     "id, knowledge_base_id, name, content_type, size_bytes, sha256, blob_key, state, failure_code, failure_message,"
     " page_count, chunk_count, ingested, created_at, updated_at"
 )
 
 _INSERT_BASE = text(
-    "INSERT INTO knowledge_bases (id, organization_id, project_id, name, description, embedding_model)"
-    " VALUES (:id, :organization_id, :project_id, :name, :description, :embedding_model)"
+    "INSERT INTO knowledge_bases (id, organization_id, project_id, name, description, embedding_model,"
+    " data_class)"
+    " VALUES (:id, :organization_id, :project_id, :name, :description, :embedding_model, :data_class)"
     f" ON CONFLICT (project_id, name) DO NOTHING RETURNING {_BASE}"
 )
 _GET_BASE = text(f"SELECT {_BASE} FROM knowledge_bases WHERE id = :id AND project_id = :project_id")
@@ -29,6 +34,11 @@ _LIST_BASES = text(
     " ORDER BY id DESC LIMIT :limit"
 )
 _DELETE_BASE = text("DELETE FROM knowledge_bases WHERE id = :id AND project_id = :project_id RETURNING id")
+_UPDATE_BASE = text(
+    "UPDATE knowledge_bases SET description = coalesce(CAST(:description AS text), description),"
+    " data_class = coalesce(CAST(:data_class AS data_class), data_class)"
+    f" WHERE id = :id AND project_id = :project_id RETURNING {_BASE}"
+)
 _LOCK_BASE = text("SELECT 1 FROM knowledge_bases WHERE id = :base FOR UPDATE")
 
 _PUT_DOCUMENT = text(f"""
@@ -113,7 +123,7 @@ _CHUNKS = text(
 
 
 def _base(row: Row[Any]) -> KnowledgeBase:
-    return KnowledgeBase(*tuple(row))
+    return KnowledgeBase(**{**row._asdict(), "data_class": DataClass(row.data_class)})
 
 
 def _document(row: Row[Any]) -> DocumentRecord:
@@ -133,6 +143,15 @@ def insert_base(session: Session, principal: Principal, values: dict[str, Any]) 
 def get_base(session: Session, principal: Principal, base_id: UUID) -> KnowledgeBase | None:
     """The project's base of that id."""
     row = session.execute(_GET_BASE, {**_scope(principal), "id": base_id}).one_or_none()
+    return None if row is None else _base(row)
+
+
+def update_base(
+    session: Session, principal: Principal, base_id: UUID, *, description: str | None, data_class: DataClass | None
+) -> KnowledgeBase | None:
+    """Set what is given; None when the project has no such base."""
+    values = {**_scope(principal), "id": base_id, "description": description, "data_class": data_class}
+    row = session.execute(_UPDATE_BASE, values).one_or_none()
     return None if row is None else _base(row)
 
 

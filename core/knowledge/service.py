@@ -6,7 +6,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from core.audit.actions import AuditAction
+from core.audit.record import record
 from core.keys.principal import Principal
+from core.kit.data_classes import DataClass
 from core.kit.errors import Conflict, NotFound, Unprocessable
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, encode, new_id
 from core.knowledge import repository, retrieval
@@ -26,6 +29,8 @@ class KnowledgeService:
         name: str,
         description: str = "",
         embedding_model: str = DEFAULT_EMBEDDING_MODEL,
+        *,
+        data_class: DataClass = DataClass.INTERNAL,
     ) -> KnowledgeBase:
         """A new, empty base. Raises `Conflict` for a name the project has, `Unprocessable` for a bad one."""
         _require_name(name)
@@ -34,6 +39,7 @@ class KnowledgeService:
             "name": name,
             "description": description,
             "embedding_model": embedding_model,
+            "data_class": data_class,
         }
         base = repository.insert_base(session, principal, values)
         if base is None:
@@ -49,6 +55,32 @@ class KnowledgeService:
                 code="knowledge_base_not_found",
             )
         return base
+
+    def update_base(
+        self,
+        session: Session,
+        principal: Principal,
+        base_id: UUID,
+        *,
+        description: str | None = None,
+        data_class: DataClass | None = None,
+    ) -> KnowledgeBase:
+        """Set what is given; another class is audited. Raises `NotFound`."""
+        before = self.get_base(session, principal, base_id)
+        changed = repository.update_base(session, principal, base_id, description=description, data_class=data_class)
+        if changed is None:
+            return self.get_base(session, principal, base_id)
+        if changed.data_class is not before.data_class:
+            record(
+                session,
+                principal.organization_id,
+                principal.project_id,
+                AuditAction.KNOWLEDGE_BASE_UPDATE,
+                subject_id=encode(KNOWLEDGE_BASE, base_id),
+                actor=principal.actor,
+                detail={"from": before.data_class, "to": changed.data_class},
+            )
+        return changed
 
     def list_bases(
         self,

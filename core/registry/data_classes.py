@@ -1,21 +1,5 @@
-"""Data classes in their order: where a model runs limits what it may be shown."""
+"""The data classes, as the registry names them: where a model runs limits what it may be shown."""
 
-from enum import StrEnum
+from core.kit.data_classes import DataClass
 
-
-class DataClass(StrEnum):
-    """How sensitive data is, from the least to the most."""
-
-    PUBLIC = "public"
-    INTERNAL = "internal"
-    CONFIDENTIAL = "confidential"
-    RESTRICTED = "restricted"
-
-    @property
-    def rank(self) -> int:
-        """The place in the order; a class may go where the ceiling's rank is not lower."""
-        return list(DataClass).index(self)
-
-    def is_within(self, ceiling: "DataClass") -> bool:
-        """Whether data of this class may be shown where `ceiling` is the highest class allowed."""
-        return self.rank <= ceiling.rank
+__all__ = ["DataClass"]

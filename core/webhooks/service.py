@@ -13,7 +13,9 @@ from sqlalchemy.orm import Session
 
 from core.audit.actions import AuditAction
 from core.audit.record import record
+from core.keys.clearance import require_cleared
 from core.keys.principal import Principal
+from core.kit.data_classes import DataClass
 from core.kit.db import Executor
 from core.kit.ids import MESSAGE, PROJECT, WEBHOOK_ENDPOINT, encode, new_id
 from core.kit.sealing import Sealer
@@ -63,6 +65,7 @@ class WebhookService:
         endpoint_id = new_id()
         repository.insert_endpoint(session, principal, endpoint_id, new)
         secret, _ = self._new_secret(session, principal, endpoint_id, timedelta(0))
+        _require_cleared_for_results(principal, new.include_result)
         facts = {"events": list(new.events), "include_result": new.include_result}
         _record(session, principal, AuditAction.WEBHOOK_ENDPOINT_CREATE, _named(endpoint_id), facts)
         return Issued(secret, self.get(session, principal, endpoint_id))
@@ -82,7 +85,8 @@ class WebhookService:
 
     def update(self, session: Session, principal: Principal, endpoint_id: UUID, change: EndpointChange) -> Endpoint:
         """Change what `change` names; deliveries that wait go to the new URL. Raises `EndpointNotFound`."""
-        self.get(session, principal, endpoint_id)
+        before = self.get(session, principal, endpoint_id)
+        _require_cleared_for_results(principal, before.include_result or bool(change.include_result))
         repository.update_endpoint(session, principal, endpoint_id, change)
         changed = [name for name in EndpointChange.__dataclass_fields__ if getattr(change, name) is not None]
         _record(session, principal, AuditAction.WEBHOOK_ENDPOINT_UPDATE, _named(endpoint_id), {"changed": changed})
@@ -206,6 +210,12 @@ class WebhookService:
         count = repository.redeliver_since(session, principal, endpoint_id, since, states=states, most=REDELIVERED_MAX)
         _record(session, principal, AuditAction.WEBHOOK_REDELIVER, _named(endpoint_id), {"deliveries": count})
         return count
+
+
+def _require_cleared_for_results(principal: Principal, includes: bool) -> None:
+    # An endpoint receives the results of all jobs of its project, whatever their class.
+    if includes:
+        require_cleared(principal, DataClass.RESTRICTED, "what an endpoint with results receives")
 
 
 def _require_active(endpoint: Endpoint) -> None:

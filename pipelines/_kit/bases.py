@@ -1,7 +1,5 @@
 """Opening a knowledge base as a job: on behalf of its project, and with a model that fits the vectors in it."""
 
-from sqlalchemy.orm import Session
-
 from core.capability import JobContext
 from core.keys.principal import Principal
 from core.kit.errors import CapabilityFailure, NotFound
@@ -18,21 +16,23 @@ def principal_of(ctx: JobContext) -> Principal:
     return Principal(ctx.organization_id, ctx.project_id, None, frozenset())
 
 
-def open_base(  # noqa: PLR0917 - the services that find it, and what is asked for
+def open_base(
     knowledge: KnowledgeService,
-    session: Session,
     ctx: JobContext,
     base_id: str,
     embedding_model: str,
     scope: str = "knowledge:read",
 ) -> KnowledgeBase:
-    """The base of that API id, for what `scope` allows.
+    """The base of that API id, for what `scope` allows. The job's class becomes the base's, if that is higher.
+
+    Call it outside of a transaction: the class is written in one of its own.
 
     Raises `CapabilityFailure` when it is gone or was embedded with another model, and when the caller lacks the scope.
     """
     ctx.require(scope)
     try:
-        base = knowledge.get_base(session, principal_of(ctx), decode(KNOWLEDGE_BASE, base_id))
+        with ctx.transaction() as session:
+            base = knowledge.get_base(session, principal_of(ctx), decode(KNOWLEDGE_BASE, base_id))
     except NotFound as error:
         raise CapabilityFailure(error.detail, code=error.code) from error
     if embedding_model != base.embedding_model and embedding_model not in _BUILDS.get(base.embedding_model, ()):
@@ -41,4 +41,5 @@ def open_base(  # noqa: PLR0917 - the services that find it, and what is asked f
             " vectors of two models cannot be compared",
             code="embedding_model_mismatch",
         )
+    ctx.raise_class(base.data_class, base_id)
     return base

@@ -25,8 +25,8 @@ def quote_policy(
     """
     model = models.resolve(EMBEDDING).price_model
     vector = models.embed(EMBEDDING, [question])[0].tolist()
+    base = open_base(knowledge, ctx, base_id, model)
     with ctx.transaction() as session:
-        base = open_base(knowledge, session, ctx, base_id, model)
         found = knowledge.search(session, base, question, vector, _PASSAGES)
     passages = {
         str(hit.chunk_id): Passage(str(hit.chunk_id), hit.text, hit.document, hit.page, hit.section or "")

@@ -62,10 +62,8 @@ class Intake:
         Raises `CapabilityFailure` when the base or a requested document does not exist.
         """
         principal = principal_of(ctx)
+        base = open_base(self._knowledge, ctx, base_id, self._embedding_model(ctx), scope="knowledge:write")
         with ctx.transaction() as session:
-            base = open_base(
-                self._knowledge, session, ctx, base_id, self._embedding_model(ctx), scope="knowledge:write"
-            )
             if requested is None:
                 return self._knowledge.pending_documents(session, principal, base.id)
             try:

@@ -73,8 +73,8 @@ class Search:
         models = self._models.for_job(ctx)
         model = models.resolve(EMBEDDING).price_model
         vector = models.embed(EMBEDDING, [state["query"]])[0]
+        base = open_base(self._knowledge, ctx, state["knowledge_base"], model)
         with ctx.transaction() as session:
-            base = open_base(self._knowledge, session, ctx, state["knowledge_base"], model)
             hits = self._knowledge.search(session, base, state["query"], vector.tolist(), state["limit"])
         return {
             "embedding_model": model,

@@ -16,6 +16,7 @@ from api.server import Server
 from core.keys.principal import Principal
 from core.keys.scopes import SCOPES, split
 from core.keys.service import IssuedKey, KeyService
+from core.kit.data_classes import DataClass
 from core.kit.db import Database
 from core.kit.ids import KEY, encode
 from core.kit.settings import Settings, get_settings
@@ -50,6 +51,7 @@ def issue_key(
     project: str = "default",
     scopes: tuple[str, ...] = SCOPES,
     expires_in: timedelta | None = None,
+    clearance: DataClass = DataClass.RESTRICTED,
 ) -> IssuedKey:
     """A new key, as ``waybill keys create`` would issue it, for the organization of these `settings` unless named."""
     organization = organization or f"acme-{settings.key_prefix}"
@@ -57,7 +59,13 @@ def issue_key(
     try:
         with database.system() as session:
             return KeyService(settings).create_key(
-                session, organization=organization, project=project, name="test", scopes=scopes, expires_in=expires_in
+                session,
+                organization=organization,
+                project=project,
+                name="test",
+                scopes=scopes,
+                expires_in=expires_in,
+                clearance=clearance,
             )
     finally:
         database.close()
@@ -84,6 +92,7 @@ def principal_of(key: IssuedKey) -> Principal:
         actor_kind="key",
         actor_id=encode(KEY, key.id),
         capabilities=capabilities,
+        clearance=key.record.clearance,
     )
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +28,8 @@ from core.capability import (
     UploadedFile,
 )
 from core.jobs.suspension.questions import schema_of
-from core.kit.db import Database
+from core.kit.data_classes import DataClass
+from core.kit.db import Database, Executor
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import new_id
 
@@ -122,6 +124,13 @@ class RecordingContext:
     calls: dict[str, ChildCall] = field(default_factory=dict)
     # What the caller behind the job holds; None for everything.
     scopes: frozenset[str] | None = None
+    deadline_at: datetime | None = None
+    shadow_arm_id: UUID | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+    executor: Executor | None = None
+    data_class: DataClass = DataClass.INTERNAL
+    # What raised the class, in order.
+    classified: list[tuple[DataClass, str]] = field(default_factory=list)
 
     def next_attempt(self) -> "RecordingContext":
         """The context of the attempt after this one."""
@@ -139,6 +148,11 @@ class RecordingContext:
             outcomes=self.outcomes,
             calls=self.calls,
             scopes=self.scopes,
+            deadline_at=self.deadline_at,
+            shadow_arm_id=self.shadow_arm_id,
+            units=self.units,
+            executor=self.executor,
+            data_class=self.data_class,
         )
 
     def named(self, event: str) -> list[dict[str, Any]]:
@@ -148,6 +162,11 @@ class RecordingContext:
     def steps(self, event: str = "step.finished") -> list[str]:
         """The names of the steps that finished, in order."""
         return [data["step"] for data in self.named(event)]
+
+    def raise_class(self, data_class: DataClass, because: str) -> None:
+        if not data_class.is_within(self.data_class):
+            self.data_class = data_class
+            self.classified.append((data_class, because))
 
     def check(self) -> None:
         self.checks += 1

@@ -9,7 +9,7 @@ import typer
 
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG
-from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.options import ApiKey, ClassName, DataClass, Json, Url
 from waybill.cli.output import Output
 
 app = typer.Typer(no_args_is_help=True, help="Files: upload what jobs are to read.", epilog=EPILOG)
@@ -23,6 +23,7 @@ def upload(
     content_type: Annotated[
         str | None, typer.Option("--type", metavar="TYPE/SUBTYPE", show_default=False, help="Instead of by its name.")
     ] = None,
+    data_class: DataClass = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -36,7 +37,9 @@ def upload(
     with connect(url, api_key) as client:
         for path in paths:
             kind = content_type or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-            file = client.files.upload(path, content_type=kind, on_progress=partial(_tell, output, path.name))
+            file = client.files.upload(
+                path, content_type=kind, data_class=data_class, on_progress=partial(_tell, output, path.name)
+            )
             made.append(file)
             output.show(f"{file.id}  {file.name}  {file.content_type}")
     if as_json:
@@ -92,6 +95,25 @@ def download(
     output.show(f"{target} written")
     if as_json:
         output.document({**found.as_json(), "path": str(target)})
+
+
+@app.command(epilog=EPILOG)
+def label(
+    file: FileId,
+    data_class: Annotated[
+        ClassName, typer.Argument(metavar="CLASS", help="public, internal, confidential or restricted.")
+    ],
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Say how sensitive a file is. Jobs that read it from now on are of this class at least."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        changed = client.files.label(file, data_class)
+    output.show(f"{file} is {changed.data_class}")
+    if as_json:
+        output.document(changed.as_json())
 
 
 @app.command(epilog=EPILOG)

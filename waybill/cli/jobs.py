@@ -10,7 +10,7 @@ import typer
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
-from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.options import ApiKey, ClassName, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ def submit(
         str | None,
         typer.Option(metavar="USD", show_default=False, help="Never spend more, as 0.25; set aside from the budgets."),
     ] = None,
+    data_class: Annotated[
+        ClassName | None, typer.Option("--data-class", show_default="internal", help="How sensitive the input is.")
+    ] = None,
     webhook: Annotated[
         str | None,
         typer.Option(metavar="URL", show_default=False, help="Tell this receiver; signed with the project's secret."),
@@ -101,6 +104,7 @@ def submit(
             deadline_seconds=deadline,
             max_cost_usd=max_cost,
             webhook=receiver,
+            data_class=data_class,
             idempotency_key=idempotency_key,
         )
         if follow:

@@ -12,7 +12,7 @@ import typer
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
-from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.options import ApiKey, ClassName, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ RoleName = Annotated[
     typer.Option("--role", show_default=False, help="All scopes of owner, admin, developer, operator or auditor."),
 ]
 ExpiresIn = Annotated[str | None, typer.Option(metavar="TIME", show_default="never", help="Its life: 90d, 12h, 30m.")]
+Clearance = Annotated[
+    ClassName | None,
+    typer.Option(show_default="your own", help="The highest class of data whose results it may read."),
+]
 
 
 @app.callback()
@@ -61,6 +65,7 @@ def create(
     scope: Scopes = None,
     role: RoleName = None,
     expires_in: ExpiresIn = None,
+    clearance: Clearance = None,
     as_json: Json = False,
 ) -> None:
     """Issue a key and print it, once: only a hash of it is stored. Works on the database.
@@ -71,6 +76,7 @@ def create(
     lifetime = parse_duration(expires_in) if expires_in else None
 
     from core.keys.service import KeyService
+    from core.kit.data_classes import DataClass
     from core.kit.db import Database
     from core.kit.ids import KEY, ORGANIZATION, PROJECT, encode
     from waybill.cli.local import default_organization, local_settings
@@ -82,7 +88,13 @@ def create(
     try:
         with database.system() as session:
             issued = KeyService(settings).create_key(
-                session, organization=whose, project=project, name=name, scopes=scopes, expires_in=lifetime
+                session,
+                organization=whose,
+                project=project,
+                name=name,
+                scopes=scopes,
+                expires_in=lifetime,
+                clearance=DataClass(clearance or DataClass.RESTRICTED),
             )
     finally:
         database.close()
@@ -112,6 +124,7 @@ def issue(
     scope: Scopes = None,
     role: RoleName = None,
     expires_in: ExpiresIn = None,
+    clearance: Clearance = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -120,7 +133,14 @@ def issue(
     output = Output(as_json=as_json)
     lifetime = int(parse_duration(expires_in).total_seconds()) if expires_in else None
     with connect(url, api_key) as client:
-        made = client.keys.create(name, project_id=project, scopes=scope or (), role=role, expires_in_seconds=lifetime)
+        made = client.keys.create(
+            name,
+            project_id=project,
+            scopes=scope or (),
+            role=role,
+            expires_in_seconds=lifetime,
+            clearance=clearance,
+        )
     _print_new(made, output)
 
 

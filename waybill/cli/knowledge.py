@@ -10,7 +10,7 @@ import typer
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
-from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.options import ApiKey, ClassName, DataClass, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _NAMED_DOCUMENTS_MAX = 10_000
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Unique in the project.", show_default=False)],
     description: Annotated[str, typer.Option(help="For people.")] = "",
+    data_class: DataClass = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -35,12 +36,34 @@ def create(
     """Create an empty knowledge base and print its id."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
-        base = client.knowledge_bases.create(name, description)
+        base = client.knowledge_bases.create(name, description, data_class=data_class)
     if as_json:
         output.document(base.as_json())
         return
     output.show(base.id)
     output.note(f"empty; fill it with: waybill kb ingest {name} FOLDER", style="dim")
+
+
+@app.command(epilog=EPILOG)
+def label(
+    base: Annotated[str, typer.Argument(metavar="BASE", help="Its name or its id.", show_default=False)],
+    data_class: Annotated[
+        ClassName, typer.Argument(metavar="CLASS", help="public, internal, confidential or restricted.")
+    ],
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Say how sensitive a knowledge base is. Jobs that search it from now on are of this class at least.
+
+    Example: waybill kb label handbook confidential
+    """
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        changed = client.knowledge_bases.update(find_base(client, base).id, data_class=data_class)
+    output.show(f"{changed.name} is {changed.data_class}")
+    if as_json:
+        output.document(changed.as_json())
 
 
 @app.command("list", epilog=EPILOG)

@@ -1,6 +1,6 @@
 """Options that many commands share, spelled once."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -28,6 +28,12 @@ ApiKey = Annotated[
         help="The key to use. Prefer the variable: other users of this machine can read command lines.",
         rich_help_panel=_CONNECTION,
     ),
+]
+
+
+ClassName = Literal["public", "internal", "confidential", "restricted"]
+DataClass = Annotated[
+    ClassName | None, typer.Option("--data-class", show_default=False, help="How sensitive it is; jobs inherit it.")
 ]
 
 

@@ -7,7 +7,7 @@ import typer
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
-from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.options import ApiKey, ClassName, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ Labels = Annotated[
     typer.Option("--label", "-l", metavar="NAME=VALUE", show_default=False, help="A label of your own. Repeatable."),
 ]
 
+LeastClass = Annotated[
+    ClassName | None, typer.Option("--data-class", show_default=False, help="The least class of its jobs' data.")
+]
+
 
 @app.command(epilog=EPILOG)
 def create(
@@ -34,6 +38,7 @@ def create(
     cost_centre: CostCentre = None,
     owner: Owner = None,
     label: Labels = None,
+    data_class: LeastClass = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -41,7 +46,9 @@ def create(
     """Create a project and print its id."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
-        made = client.projects.create(name, cost_centre=cost_centre, owner=owner, labels=_labels(label))
+        made = client.projects.create(
+            name, cost_centre=cost_centre, owner=owner, labels=_labels(label), data_class=data_class
+        )
     if as_json:
         output.document(made.as_json())
         return
@@ -86,12 +93,13 @@ def update(
     cost_centre: CostCentre = None,
     owner: Owner = None,
     label: Labels = None,
+    data_class: LeastClass = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
     """Change a project. What is not given stays; an empty --cost-centre or --owner goes; labels are replaced."""
-    changes: dict[str, Any] = {"name": name, "labels": _labels(label)}
+    changes: dict[str, Any] = {"name": name, "labels": _labels(label), "data_class": data_class}
     changes = {field: value for field, value in changes.items() if value is not None}
     changes |= {
         field: value or None for field, value in (("cost_centre", cost_centre), ("owner", owner)) if value is not None

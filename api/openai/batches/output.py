@@ -47,9 +47,17 @@ def load(request: Request, batch_id: UUID) -> BatchRecord:
     return found
 
 
+def load_readable(request: Request, batch_id: UUID) -> BatchRecord:
+    """As `load`, for whoever will read what came out of it. Raises `ClearanceExceeded` too."""
+    runtime, principal = get_runtime(request), caller(request)
+    found = load(request, batch_id)
+    runtime.batches.require_readable(runtime.database.single_tenant(principal.organization_id), principal, found)
+    return found
+
+
 def file_of(request: Request, kind: str, batch_id: UUID) -> dict[str, Any]:
     """The file's record. Blocks: its size is found by writing it."""
-    batch = load(request, batch_id)
+    batch = load_readable(request, batch_id)
     size = sum(map(len, lines(request, kind, batch)))
     if not batch.has_ended or not size:
         raise NotFound("the batch has no such file", code="file_not_found")

@@ -10,7 +10,7 @@ from api.jobs.submitting import check_input, find_manifest
 from api.openai.errors import Refused, of_job, refuse
 from api.openai.jobs import cancel_job, labels, resolve_model, submit, wait
 from api.openai.responses.capabilities import input_for
-from api.openai.responses.items import Messages, input_items
+from api.openai.responses.items import input_items
 from api.openai.responses.reading import input_of
 from api.openai.responses.schemas import CreateResponse
 from api.openai.responses.stored import CHAT, YES, Stored, load
@@ -18,6 +18,7 @@ from api.openai.responses.stream import ResponseStream
 from api.openai.responses.wire import to_wire
 from api.routing import caller, new_router, requires
 from core.jobs.states import JobState
+from core.kit.data_classes import DataClass
 from pipelines.registry import manifests
 
 router = new_router("/openai/v1/responses", "openai")
@@ -33,7 +34,7 @@ async def create_response(request: Request, body: CreateResponse) -> Response:
     stored = body.store is not False
     if body.background and not stored:
         raise refuse("store", "store: a response in the background is fetched later, so it must be stored")
-    capability, given = await _read(request, body)
+    capability, given, inherited_class = await _read(request, body)
     metadata = labels(
         body.metadata,
         body.safety_identifier or body.user,
@@ -43,7 +44,7 @@ async def create_response(request: Request, body: CreateResponse) -> Response:
         previous_response_id=body.previous_response_id,
         instructions=YES if body.instructions is not None and capability == CHAT else None,
     )
-    job = await submit(request, capability, given, metadata)
+    job = await submit(request, capability, given, metadata, inherited_class)
     made = Stored(job, given, None)
     if body.stream:
         cancels = not body.background and "idempotency-key" not in request.headers
@@ -56,25 +57,25 @@ async def create_response(request: Request, body: CreateResponse) -> Response:
     return respond_json(to_wire(Stored(ended, given, result)))
 
 
-async def _read(request: Request, body: CreateResponse) -> tuple[str, dict[str, Any]]:
-    """The capability, and its input."""
+async def _read(request: Request, body: CreateResponse) -> tuple[str, dict[str, Any], DataClass | None]:
+    """The capability, its input, and the class of what the input goes on from."""
     principal = caller(request)
     if body.model in manifests():
         manifest = find_manifest(body.model, principal)
         given = input_for(manifest, body)
         check_input(manifest, given, ("body", "capability_input"))
-        return manifest.id, given
+        return manifest.id, given, None
     manifest = find_manifest(CHAT, principal)
     before = await _before(request, body.previous_response_id)
-    given = input_of(body, before)
+    given = input_of(body, [] if before is None else before.conversation())
     check_input(manifest, given, ("body",))
     await resolve_model(request, CHAT, body.model)
-    return CHAT, given
+    return CHAT, given, None if before is None else before.job.data_class
 
 
-async def _before(request: Request, previous: str | None) -> Messages:
+async def _before(request: Request, previous: str | None) -> Stored | None:
     if previous is None:
-        return []
+        return None
     param = "previous_response_id"
     try:
         found = await load(request, previous)
@@ -82,7 +83,7 @@ async def _before(request: Request, previous: str | None) -> Messages:
         raise refuse(param, refused.failure.message, code="previous_response_not_found") from None
     if found.result is None:
         raise refuse(param, f"{param}: {previous} has no answer to go on from; it is {found.job.state}")
-    return found.conversation()
+    return found
 
 
 @router.get("/{response_id}", include_in_schema=False)

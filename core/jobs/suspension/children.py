@@ -113,6 +113,7 @@ def _submit(  # noqa: PLR0917 - all of it is the child
         traceparent=traceparent,
         parent_id=parent_id,
         root_id=parent.root_id,
+        inherited_class=parent.data_class,
     )
     try:
         return service.submit(session, principal, new)

@@ -16,6 +16,7 @@ from core.jobs.states import JobState, Reason
 from core.jobs.suspension import repository
 from core.jobs.suspension.records import Question
 from core.jobs.trail import actor_parameters, digest_of
+from core.keys.clearance import require_cleared
 from core.keys.principal import Principal
 from core.keys.repository import is_of_one_hand
 from core.kit.db import Executor
@@ -97,6 +98,7 @@ def answer(  # noqa: PLR0917 - who answers what, and with what
     job = repository.lock_job(session, principal, job_id)
     if job is None:
         raise NotFound(f"there is no job {encode(JOB, job_id)} in this project", code="job_not_found")
+    require_cleared(principal, job.data_class)
     question = _choose(repository.questions(session, principal.organization_id, job_id), job, key)
     if question.approves in four_eyes:
         _require_other_hands(session, principal, job, question.approves)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from core.jobs.states import TERMINAL, JobState
+from core.kit.data_classes import DataClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Parent:
     now: datetime
     depth: int
     left_usd: Decimal | None
+    data_class: DataClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Child:
     cost_usd: Decimal
     is_priced: bool
     told: bool
+    data_class: DataClass
 
     @property
     def has_ended(self) -> bool:

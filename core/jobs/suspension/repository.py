@@ -14,6 +14,7 @@ from core.jobs.states import JobState
 from core.jobs.suspension.records import Child, Node, Parent, Question
 from core.keys.authority import CALLER_COLUMNS
 from core.keys.principal import Principal
+from core.kit.data_classes import DataClass
 from core.kit.db import Executor
 from core.kit.json_values import dumps
 
@@ -48,7 +49,7 @@ WITH RECURSIVE parent AS (
 )
 SELECT coalesce(root_id, id) AS root_id, {CALLER_COLUMNS}, priority, deadline_at, metadata,
   cancel_requested_at IS NOT NULL AS is_cancelled, now() AS now, (SELECT max(depth) FROM line) AS depth,
-  max_cost_usd - cost_usd - jobs_cost_below(id) AS left_usd
+  max_cost_usd - cost_usd - jobs_cost_below(id) AS left_usd, data_class
 FROM parent
 """)
 _LINK = text("""
@@ -58,7 +59,8 @@ VALUES (:parent_id, :key, :organization_id, :child_id, :position)
 _KEYS = text("SELECT key FROM job_children WHERE parent_id = :parent_id AND organization_id = :organization_id")
 _CHILDREN = text("""
 SELECT link.key, child.id, child.capability, child.state, child.reason, child.error, child.result, child.result_ref,
-  child.cost_usd + below_usd AS cost_usd, usage_is_priced(child.usage) AND below_priced AS is_priced, link.told
+  child.cost_usd + below_usd AS cost_usd, usage_is_priced(child.usage) AND below_priced AS is_priced, link.told,
+  child.data_class
 FROM job_children AS link JOIN jobs AS child ON child.id = link.child_id
 CROSS JOIN LATERAL jobs_costs_below(child.id) AS below
 WHERE link.parent_id = :parent_id AND link.organization_id = :organization_id ORDER BY link.position
@@ -159,7 +161,7 @@ def lock_job(session: Session, principal: Principal, job_id: UUID) -> JobRecord 
 def lock_parent(session: Session, job_id: UUID, attempt: int) -> Parent | None:
     """What the running attempt's job hands down, its row locked; None when the attempt does not own the job."""
     row = session.execute(_LOCK_PARENT, {"id": job_id, "attempt": attempt}).one_or_none()
-    return None if row is None else Parent(*tuple(row))
+    return None if row is None else Parent(**{**row._asdict(), "data_class": DataClass(row.data_class)})
 
 
 def child_keys(session: Session, organization_id: UUID, parent_id: UUID) -> set[str]:
@@ -184,7 +186,10 @@ def link(session: Session, organization_id: UUID, parent_id: UUID, *, key: str, 
 def children(executor: Executor, organization_id: UUID, parent_id: UUID) -> list[Child]:
     """The job's children, in the order in which they were called."""
     rows = executor.execute(_CHILDREN, {"parent_id": parent_id, "organization_id": organization_id})
-    return [Child(row[0], row[1], row[2], JobState(row[3]), *tuple(row)[4:]) for row in rows]
+    return [
+        Child(*row[:3], JobState(row[3]), *row[4:-1], DataClass(row[-1]))  # type: ignore[call-arg]
+        for row in rows
+    ]
 
 
 def tell(session: Session, parent_id: UUID, keys: Sequence[str]) -> set[str]:

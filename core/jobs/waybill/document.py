@@ -110,6 +110,7 @@ def _job(job: JobRecord) -> dict[str, Any]:
         "parent_id": None if job.parent_id is None else encode(JOB, job.parent_id),
         "root_id": None if job.root_id is None else encode(JOB, job.root_id),
         "state": str(job.state),
+        "data_class": job.data_class,
         "reason": job.reason,
         "error_code": None if job.error is None else job.error.get("code"),
         "attempts": job.attempt,

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
+from core.kit.data_classes import DataClass
 from core.kit.db import Executor
 from core.kit.ids import new_id
 from core.kit.json_values import dumps
 
-_COLUMNS = "id, organization_id, name, cost_centre, owner, labels, created_at, archived_at"
+_COLUMNS = "id, organization_id, name, cost_centre, owner, labels, created_at, archived_at, data_class"
 
 _ORGANIZATION = text("SELECT id, name, created_at FROM organizations WHERE id = :organization_id")
 _ENSURE_ORGANIZATION = text(
@@ -20,8 +21,8 @@ _ENSURE_ORGANIZATION = text(
 )
 _ORGANIZATION_BY_NAME = text("SELECT id FROM organizations WHERE name = :name")
 _INSERT = text(
-    "INSERT INTO projects (id, organization_id, name, cost_centre, owner, labels)"
-    " VALUES (:id, :organization_id, :name, :cost_centre, :owner, CAST(:labels AS jsonb))"
+    "INSERT INTO projects (id, organization_id, name, cost_centre, owner, labels, data_class)"
+    " VALUES (:id, :organization_id, :name, :cost_centre, :owner, CAST(:labels AS jsonb), :data_class)"
     f" ON CONFLICT (organization_id, name) DO NOTHING RETURNING {_COLUMNS}"
 )
 _GET = text(f"SELECT {_COLUMNS} FROM projects WHERE id = :id AND organization_id = :organization_id")
@@ -35,7 +36,8 @@ _UPDATE = text(
     "UPDATE projects SET name = CASE WHEN :sets_name THEN :name ELSE name END,"
     " cost_centre = CASE WHEN :sets_cost_centre THEN :cost_centre ELSE cost_centre END,"
     " owner = CASE WHEN :sets_owner THEN :owner ELSE owner END,"
-    " labels = CASE WHEN :sets_labels THEN CAST(:labels AS jsonb) ELSE labels END"
+    " labels = CASE WHEN :sets_labels THEN CAST(:labels AS jsonb) ELSE labels END,"
+    " data_class = coalesce(CAST(:data_class AS data_class), data_class)"
     f" WHERE id = :id AND organization_id = :organization_id RETURNING {_COLUMNS}"
 )
 _ARCHIVE = text(
@@ -66,6 +68,11 @@ class Project:
     labels: dict[str, str]
     created_at: datetime
     archived_at: datetime | None
+    data_class: DataClass
+
+
+def _project(row: Row[Any]) -> Project:
+    return Project(**{**row._asdict(), "data_class": DataClass(row.data_class)})
 
 
 def organization(session: Executor, organization_id: UUID) -> Organization | None:
@@ -89,6 +96,7 @@ def insert(
     cost_centre: str | None = None,
     owner: str | None = None,
     labels: Mapping[str, str] | None = None,
+    data_class: DataClass = DataClass.PUBLIC,
 ) -> Project | None:
     """A new project; None when the organisation has one of that name."""
     row = session.execute(
@@ -100,21 +108,22 @@ def insert(
             "cost_centre": cost_centre,
             "owner": owner,
             "labels": dumps(dict(labels or {})).decode(),
+            "data_class": data_class,
         },
     ).one_or_none()
-    return None if row is None else Project(*row)
+    return None if row is None else _project(row)
 
 
 def get(session: Executor, organization_id: UUID, project_id: UUID) -> Project | None:
     """The project, or None when the organisation has no such project."""
     row = session.execute(_GET, {"id": project_id, "organization_id": organization_id}).one_or_none()
-    return None if row is None else Project(*row)
+    return None if row is None else _project(row)
 
 
 def by_name(session: Executor, organization_id: UUID, name: str) -> Project | None:
     """The organisation's project called `name`."""
     row = session.execute(_BY_NAME, {"name": name, "organization_id": organization_id}).one_or_none()
-    return None if row is None else Project(*row)
+    return None if row is None else _project(row)
 
 
 def list_all(
@@ -131,22 +140,23 @@ def list_all(
             "name": name,
         },
     )
-    return [Project(*row) for row in rows]
+    return [_project(row) for row in rows]
 
 
 def update(session: Executor, organization_id: UUID, project_id: UUID, changes: Mapping[str, Any]) -> Project | None:
-    """Set what `changes` names: `name`, `cost_centre`, `owner`, `labels`. None when there is no such project."""
+    """Set `name`, `cost_centre`, `owner`, `labels`, `data_class` as `changes` says. None: there is no such project."""
     parameters: dict[str, Any] = {"id": project_id, "organization_id": organization_id}
     for column in ("name", "cost_centre", "owner", "labels"):
         parameters[f"sets_{column}"] = column in changes
         parameters[column] = changes.get(column)
+    parameters["data_class"] = changes.get("data_class")
     parameters["labels"] = dumps(dict(changes.get("labels") or {})).decode()
     row = session.execute(_UPDATE, parameters).one_or_none()
-    return None if row is None else Project(*row)
+    return None if row is None else _project(row)
 
 
 def set_archived(session: Executor, organization_id: UUID, project_id: UUID, archived: bool) -> Project | None:
     """Archive or restore; None when it is so already, or when there is no such project."""
     parameters = {"id": project_id, "organization_id": organization_id, "archived": archived}
     row = session.execute(_ARCHIVE, parameters).one_or_none()
-    return None if row is None else Project(*row)
+    return None if row is None else _project(row)

@@ -13,6 +13,7 @@ from core.keys.errors import ProjectNameTaken, ProjectNotFound
 from core.keys.principal import Principal
 from core.keys.projects import repository
 from core.keys.projects.repository import Organization, Project
+from core.kit.data_classes import DataClass
 from core.kit.db import Executor
 from core.kit.errors import NotFound
 from core.kit.ids import PROJECT, encode
@@ -37,10 +38,17 @@ class ProjectService:
         cost_centre: str | None = None,
         owner: str | None = None,
         labels: Mapping[str, str] | None = None,
+        data_class: DataClass = DataClass.PUBLIC,
     ) -> Project:
         """A new project. Raises `ProjectNameTaken`."""
         made = repository.insert(
-            session, principal.organization_id, name, cost_centre=cost_centre, owner=owner, labels=labels
+            session,
+            principal.organization_id,
+            name,
+            cost_centre=cost_centre,
+            owner=owner,
+            labels=labels,
+            data_class=data_class,
         )
         if made is None:
             raise _taken(name)
@@ -70,10 +78,11 @@ class ProjectService:
         )
 
     def update(self, session: Session, principal: Principal, project_id: UUID, changes: Mapping[str, Any]) -> Project:
-        """Set `name`, `cost_centre`, `owner` or `labels`; what `changes` does not name stays.
+        """Set `name`, `cost_centre`, `owner`, `labels` or `data_class`; what `changes` does not name stays.
 
         Raises `ProjectNotFound` and `ProjectNameTaken`.
         """
+        before = self.get(session, principal, project_id)
         try:
             changed = repository.update(session, principal.organization_id, project_id, changes)
         except IntegrityError as error:
@@ -82,7 +91,10 @@ class ProjectService:
             raise _taken(str(changes.get("name"))) from None
         if changed is None:
             raise not_found(project_id)
-        _record(session, AuditAction.PROJECT_UPDATE, changed, principal.actor, {"changed": sorted(changes)})
+        detail: dict[str, Any] = {"changed": sorted(changes)}
+        if changed.data_class is not before.data_class:
+            detail["data_class"] = {"from": before.data_class, "to": changed.data_class}
+        _record(session, AuditAction.PROJECT_UPDATE, changed, principal.actor, detail)
         return changed
 
     def set_archived(self, session: Session, principal: Principal, project_id: UUID, *, archived: bool) -> Project:

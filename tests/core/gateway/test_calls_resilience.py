@@ -17,6 +17,7 @@ from core.gateway.resilience.breaker import Breaker, Breakers, State
 from core.gateway.routing import CHAT, EMBEDDING, MINILM, may_see
 from core.gateway.service import open_gateway
 from core.kit.clock import utc_now
+from core.kit.data_classes import DataClass
 from core.kit.errors import CapabilityFailure, Outage
 from core.kit.settings import Settings
 from core.registry.errors import ModelUnknown
@@ -211,7 +212,7 @@ def test_no_wait_passes_the_deadline() -> None:
         simulated(OFFLINE, main=main) as (gateway, _),
     ):
         ctx = RecordingContext()
-        ctx.deadline_at = utc_now() + timedelta(seconds=1)  # type: ignore[attr-defined]
+        ctx.deadline_at = utc_now() + timedelta(seconds=1)
         with pytest.raises(ProviderUnavailable), gateway.for_job(ctx).chat(CHAT, asked()) as stream:
             list(stream)
         assert len(main.requests) == 1
@@ -238,7 +239,7 @@ def test_data_goes_only_to_models_that_may_see_it() -> None:
     with ProviderSimulator(Answer("seen")) as main, simulated(OFFLINE, main=main) as (gateway, simulators):
         simulators.models["main"] = replace(simulators.models["main"], data_class_ceiling="internal")
         secret = RecordingContext()
-        secret.data_class = "confidential"  # type: ignore[attr-defined]
+        secret.data_class = DataClass.CONFIDENTIAL
         with (
             pytest.raises(CapabilityFailure, match="internal") as raised,
             gateway.for_job(secret).chat(CHAT, asked()),
@@ -249,6 +250,29 @@ def test_data_goes_only_to_models_that_may_see_it() -> None:
             list(stream)
         assert not may_see(simulators.models["main"], "unheard-of")
     assert len(main.requests) == 1
+
+
+def test_the_next_model_is_asked_where_the_first_may_not_see_the_data() -> None:
+    with (
+        ProviderSimulator(Answer("no")) as main,
+        ProviderSimulator(Answer("seen")) as other,
+        simulated(OFFLINE, main=main, other=other) as (gateway, simulators),
+    ):
+        simulators.models["main"] = replace(
+            simulators.models["main"], data_class_ceiling="internal", fallbacks=("other", "main")
+        )
+        ctx = RecordingContext(data_class=DataClass.CONFIDENTIAL)
+        with gateway.for_job(ctx).chat(CHAT, asked()) as stream:
+            assert "".join(chunk.text for chunk in stream) == "seen"
+        assert stream.model.model == simulators.models["other"].model
+        ctx.raise_class(DataClass.RESTRICTED, "card")
+        simulators.models["other"] = replace(simulators.models["other"], data_class_ceiling="confidential")
+        with pytest.raises(CapabilityFailure) as raised, gateway.for_job(ctx).chat(CHAT, asked()):
+            pass
+        assert raised.value.code == "model_data_class"
+        for named in ("restricted", "up to internal", "up to confidential"):
+            assert named in raised.value.detail
+    assert (len(main.requests), len(other.requests)) == (0, 1)
 
 
 def test_an_identical_request_is_answered_from_the_cache_at_no_cost(settings: Settings) -> None:
@@ -262,7 +286,7 @@ def test_an_identical_request_is_answered_from_the_cache_at_no_cost(settings: Se
         with gateway.for_job(first).chat(CHAT, asked("Something else?")) as stream:
             list(stream)
         secret = replace_job(first)
-        secret.data_class = "confidential"  # type: ignore[attr-defined]
+        secret.data_class = DataClass.CONFIDENTIAL
         with gateway.for_job(secret).chat(CHAT, asked()) as stream:
             list(stream)
         # One for the project with a cache, two for the one without, one for other words, one that may not be kept.

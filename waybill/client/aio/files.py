@@ -29,9 +29,13 @@ class AsyncFiles(AsyncEndpoints):
         *,
         name: str | None = None,
         content_type: str = "application/octet-stream",
+        data_class: str | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> File:
-        """Send a file; above 16 MiB in parts. Raises `InvalidRequest` and FileNotFoundError."""
+        """Send a file; above 16 MiB in parts. Raises `InvalidRequest` and FileNotFoundError.
+
+        `data_class` says how sensitive it is; jobs that read it are of this class at least.
+        """
         with await blocking(_open, path) as content:
             size = os.fstat(content.fileno()).st_size
             if size <= PART_BYTES:
@@ -40,16 +44,17 @@ class AsyncFiles(AsyncEndpoints):
                     _FILES,
                     content=await blocking(content.read),
                     headers={"Content-Type": content_type},
-                    params={"name": name or path.name},
+                    params=given(name=name or path.name, data_class=data_class),
                     wait_seconds=_UPLOAD_SECONDS,
                 )
             digest = await blocking(_digest, path)
-            body = {
-                "name": name or path.name,
-                "content_type": content_type,
-                "size_bytes": size,
-                "sha256": digest,
-            }
+            body = given(
+                name=name or path.name,
+                content_type=content_type,
+                size_bytes=size,
+                sha256=digest,
+                data_class=data_class,
+            )
             begun = await self._post(FileUpload, _UPLOADS, body)
             return await self.resume(begun.id, content, on_progress=on_progress)
 
@@ -77,6 +82,10 @@ class AsyncFiles(AsyncEndpoints):
         """One page of the project's files, newest first."""
         params = given(limit=limit, cursor=cursor)
         return await self._get(Page[File], _FILES, params)
+
+    async def label(self, file_id: str, data_class: str) -> File:
+        """Give a file another class. Raises `NotFound`."""
+        return await self._patch(File, f"{_FILES}/{file_id}", {"data_class": data_class})
 
     async def delete(self, file_id: str) -> None:
         """Remove a file. Raises `NotFound`."""

@@ -134,13 +134,15 @@ class AsyncJobs(AsyncEndpoints):
         max_attempts: int | None = None,
         max_cost_usd: Decimal | str | None = None,
         webhook: Mapping[str, Any] | None = None,
+        data_class: str | None = None,
         idempotency_key: str | None = None,
         wait_seconds: int = 0,
     ) -> AsyncJob:
         """Ask for `capability` with `payload` as its input. With `wait_seconds` the answer may be the finished job.
 
         `run_at` is the moment before which it does not run; `max_cost_usd` is what it may cost at most; `webhook` is a
-        receiver for this job alone: `url`, and perhaps `events` and `include_result`.
+        receiver for this job alone: `url`, and perhaps `events` and `include_result`; `data_class` says how sensitive
+        the input is: ``public``, ``internal``, ``confidential`` or ``restricted``.
         A fresh idempotency key is used unless one is given, so retries inside this call never submit twice.
         """
         optional = given(
@@ -151,6 +153,7 @@ class AsyncJobs(AsyncEndpoints):
             max_attempts=max_attempts,
             max_cost_usd=max_cost_usd,
             webhook=dict(webhook) if webhook else None,
+            data_class=data_class,
         )
         record = await self._post(
             JobRecord,

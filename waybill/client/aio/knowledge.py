@@ -15,9 +15,20 @@ _UPLOAD_SECONDS = 120.0
 class AsyncKnowledgeBases(AsyncEndpoints):
     """``/v1/knowledge-bases`` and the documents below them."""
 
-    async def create(self, name: str, description: str = "") -> KnowledgeBase:
-        """A new, empty base. Raises `Conflict` when the project has one of that name."""
-        return await self._post(KnowledgeBase, _BASES, {"name": name, "description": description})
+    async def create(self, name: str, description: str = "", *, data_class: str | None = None) -> KnowledgeBase:
+        """A new, empty base. Raises `Conflict` when the project has one of that name.
+
+        `data_class` says how sensitive its documents are; jobs that search it are of this class at least.
+        """
+        return await self._post(KnowledgeBase, _BASES, given(name=name, description=description, data_class=data_class))
+
+    async def update(
+        self, base_id: str, *, description: str | None = None, data_class: str | None = None
+    ) -> KnowledgeBase:
+        """Set what is given. Raises `NotFound`."""
+        return await self._patch(
+            KnowledgeBase, f"{_BASES}/{base_id}", given(description=description, data_class=data_class)
+        )
 
     async def get(self, base_id: str) -> KnowledgeBase:
         """The base with that id. Raises `NotFound`."""

@@ -13,6 +13,7 @@ class File(Resource):
     content_type: str
     size_bytes: int
     sha256: str
+    data_class: str = ""
     created_at: datetime
     expires_at: datetime | None = None
 
@@ -24,6 +25,7 @@ class Artifact(Resource):
     content_type: str
     size_bytes: int
     sha256: str
+    data_class: str = ""
     attempt: int
     url: str
 

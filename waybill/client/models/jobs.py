@@ -42,6 +42,7 @@ class JobRecord(Resource):
     state: str
     reason: str | None = None
     error: JobError | None = None
+    data_class: str = ""
     priority: str = "normal"
     attempt: int = 0
     max_attempts: int = 1

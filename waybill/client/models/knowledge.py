@@ -13,6 +13,7 @@ class KnowledgeBase(Resource):
     name: str
     description: str = ""
     embedding_model: str = ""
+    data_class: str = ""
     chunk_count: int = 0
     created_at: datetime | None = None
 

@@ -27,6 +27,7 @@ class Project(Resource):
     cost_centre: str | None = None
     owner: str | None = None
     labels: dict[str, str] = Field(default_factory=dict)
+    data_class: str = ""
     created_at: datetime | None = None
     archived_at: datetime | None = None
 
@@ -39,6 +40,7 @@ class Key(Resource):
     name: str
     prefix: str = ""
     scopes: list[str] = Field(default_factory=list)
+    clearance: str = ""
     state: str = ""
     created_at: datetime | None = None
     expires_at: datetime | None = None

@@ -31,9 +31,13 @@ class Files(Endpoints):
         *,
         name: str | None = None,
         content_type: str = "application/octet-stream",
+        data_class: str | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> File:
-        """Send a file; above 16 MiB in parts. Raises `InvalidRequest` and FileNotFoundError."""
+        """Send a file; above 16 MiB in parts. Raises `InvalidRequest` and FileNotFoundError.
+
+        `data_class` says how sensitive it is; jobs that read it are of this class at least.
+        """
         with blocking(_open, path) as content:
             size = os.fstat(content.fileno()).st_size
             if size <= PART_BYTES:
@@ -42,16 +46,17 @@ class Files(Endpoints):
                     _FILES,
                     content=blocking(content.read),
                     headers={"Content-Type": content_type},
-                    params={"name": name or path.name},
+                    params=given(name=name or path.name, data_class=data_class),
                     wait_seconds=_UPLOAD_SECONDS,
                 )
             digest = blocking(_digest, path)
-            body = {
-                "name": name or path.name,
-                "content_type": content_type,
-                "size_bytes": size,
-                "sha256": digest,
-            }
+            body = given(
+                name=name or path.name,
+                content_type=content_type,
+                size_bytes=size,
+                sha256=digest,
+                data_class=data_class,
+            )
             begun = self._post(FileUpload, _UPLOADS, body)
             return self.resume(begun.id, content, on_progress=on_progress)
 
@@ -79,6 +84,10 @@ class Files(Endpoints):
         """One page of the project's files, newest first."""
         params = given(limit=limit, cursor=cursor)
         return self._get(Page[File], _FILES, params)
+
+    def label(self, file_id: str, data_class: str) -> File:
+        """Give a file another class. Raises `NotFound`."""
+        return self._patch(File, f"{_FILES}/{file_id}", {"data_class": data_class})
 
     def delete(self, file_id: str) -> None:
         """Remove a file. Raises `NotFound`."""

@@ -26,9 +26,16 @@ class Projects(Endpoints):
         cost_centre: str | None = None,
         owner: str | None = None,
         labels: Mapping[str, str] | None = None,
+        data_class: str | None = None,
     ) -> Project:
-        """A new project. Raises `Conflict` for a name that is taken."""
-        body = given(name=name, cost_centre=cost_centre, owner=owner, labels=dict(labels) if labels else None)
+        """A new project, whose jobs are of `data_class` at least. Raises `Conflict` for a name that is taken."""
+        body = given(
+            name=name,
+            cost_centre=cost_centre,
+            owner=owner,
+            labels=dict(labels) if labels else None,
+            data_class=data_class,
+        )
         return self._post(Project, _PROJECTS, body)
 
     def list(
@@ -66,14 +73,19 @@ class Keys(Endpoints):
         scopes: Sequence[str] = (),
         role: str | None = None,
         expires_in_seconds: int | None = None,
+        clearance: str | None = None,
     ) -> Key:
-        """A new key, with `key` in it. Without scopes or a role it may run jobs and read knowledge."""
+        """A new key, with `key` in it. Without scopes or a role it may run jobs and read knowledge.
+
+        `clearance` is the highest class of data whose results it may read; the caller's own when left out.
+        """
         body = given(
             name=name,
             project_id=project_id,
             scopes=[*scopes] or None,
             role=role,
             expires_in_seconds=expires_in_seconds,
+            clearance=clearance,
         )
         return self._post(Key, _KEYS, body)
 

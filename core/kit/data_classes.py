@@ -1,0 +1,21 @@
+"""Data classes in their order: how sensitive data is decides where it may go and who may read what was made of it."""
+
+from enum import StrEnum
+
+
+class DataClass(StrEnum):
+    """How sensitive data is, from the least to the most. Postgres has the same enum, in the same order."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    CONFIDENTIAL = "confidential"
+    RESTRICTED = "restricted"
+
+    @property
+    def rank(self) -> int:
+        """The place in the order; a class may go where the ceiling's rank is not lower."""
+        return list(DataClass).index(self)
+
+    def is_within(self, ceiling: "DataClass") -> bool:
+        """Whether data of this class may be shown where `ceiling` is the highest class allowed."""
+        return self.rank <= ceiling.rank
