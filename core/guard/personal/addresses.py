@@ -1,0 +1,217 @@
+"""Postal addresses: a street with its number in the order of its country, then what continues it, over lines too."""
+
+from collections.abc import Iterator
+
+from core.guard.personal.candidates import Candidate, is_bounded, preceding
+from core.guard.personal.places import CITY, FOREIGN_POSTCODE, POSTCODE, SEPARATOR, UNIT, UNIT_BEFORE, US_STATES
+from core.guard.records import EntityKind
+from core.kit.expressions import Expression
+
+_NUMBER = r"(?:n[o°º]\.? ?)?[0-9]{1,5}(?:[\-/][0-9]{1,4})?[ \-]?[A-Za-z]?"
+_WORD = r"[\p{L}][\p{L}0-9'’.\-]{0,24}"
+_WORDS = rf"(?:{_WORD}[ \t]{{1,2}}|[0-9]{{1,3}}(?:st|nd|rd|th)[ \t]){{1,4}}"
+_TYPE = (
+    r"street|avenue|road|lane|boulevard|drive|court|terrace|crescent|parkway|highway|square|place|grove|gardens|mews"
+    r"|trail|turnpike|close|circle|walk|row|hill|view|way|loop|plaza|wharf|broadway|ridge|bend"
+    r"|st|ave?|rd|ln|blvd|dr|ct|ter|cres|pkwy|hwy|sq|pl|gdns|cir|trl"
+)
+_PLAIN_TYPES = frozenset("street avenue road lane boulevard terrace crescent parkway highway ave rd blvd pkwy hwy".split())
+_COMPASS = r"(?:[ \t](?:n|s|e|w|ne|nw|se|sw|north|south|east|west)\b\.?)?"
+_ENGLISH = Expression(rf"({_NUMBER})[ \t]{{1,2}}({_WORDS})({_TYPE})\b\.?{_COMPASS}", ignore_case=True)
+_ENGLISH_NUMBERED = Expression(rf"({_NUMBER})[ \t]()((?:road|route|highway|avenue|state route)) [0-9]{{1,4}}", ignore_case=True)
+_GERMANIC = Expression(
+    rf"(?:[\p{{L}}][\p{{L}}.\-]{{1,30}}[ \t\-]){{0,3}}[\p{{L}}\-]{{1,30}}"
+    r"(?:stra(?:ß|ss)e|str\.?|weg|gasse|platz|allee|ring|damm|ufer|chaussee|stieg|straat|laan|gracht|kade|plein|singel"
+    r"|dijk|steenweg|dreef|gata|gade|gatan|vej|vägen|veien|tie|katu|utca)[ \t]{1,2}"
+    rf"[0-9]{{1,4}}(?:[ \-/]{{0,2}}[0-9A-Za-z]{{1,3}})?\b"
+)
+_GERMAN_PREPOSITION = Expression(
+    r"(?:Am|An der|An den|Auf der|Auf dem|Im|In der|In den|Zum|Zur|Unter den|Vor dem|Hinter dem|Bei der)[ \t]"
+    r"(?:\p{Lu}[\p{L}\-]{2,30}[ \t]){1,2}[0-9]{1,4} ?[a-z]?\b"
+)
+_ROMANCE_PARTICLE = r"(?:de la |de las |de los |de l'|du |des |della |del |dei |delle |de |da |do |dos |d'|l'|la |le )"
+_FRENCH = Expression(
+    rf"(?:[0-9]{{1,4}}(?: ?(?:bis|ter|[A-D]))?,?[ \t])(?:rue|avenue|av\.|boulevard|bd\.?|place|chemin|impasse|allée|allee"
+    rf"|quai|cours|route|square|passage|faubourg|villa|sentier)[ \t]{_ROMANCE_PARTICLE}?{_WORD}(?:[ \t]{_ROMANCE_PARTICLE}?"
+    r"\p{Lu}[\p{L}0-9'’.\-]{0,24}){0,3}",
+    ignore_case=False,
+)
+_ROMANCE = Expression(
+    r"(?:calle|c/|avda\.?|avenida|plaza|pza\.?|paseo|camino|carrer|ronda|travesía|via|viale|v\.le|piazza|p\.zza|corso"
+    r"|vicolo|largo|rua|travessa|praça|estrada|ul\.|al\.|jalan|jl\.|rue|str\.)[ \t]{0,2}"
+    rf"(?:{_WORD}[ \t]{{0,2}}){{1,6}},?[ \t]{{0,2}}(?:n[º°.o]{{0,2}} ?)?[0-9]{{1,4}}(?:[/\-][0-9A-Za-z]{{1,4}}|[A-Za-z])?\b",
+    ignore_case=True,
+)
+_BOX = Expression(
+    r"(?:p\.? ?o\.? ?box|postfach|post office box|postbus|apartado(?: de correos)?|casella postale|boîte postale)"
+    r"[ \t]{0,2}(?:no\.? )?[0-9]{1,7}",
+    ignore_case=True,
+)
+_MILITARY = Expression(
+    r"(?:psc [0-9]{1,5},? box [0-9]{1,5}|unit [0-9]{1,5},? box [0-9]{1,5}|us[a-z]{1,3} [\p{L}'\-]{2,30})[\s,>?]{1,8}"
+    r"(?:apo|fpo|dpo),? a[eap] [0-9]{5}(?:-[0-9]{4})?",
+    ignore_case=True,
+)
+# A line that begins with a number: an address only where a unit or a postcode follows.
+_NUMBERED_LINE = Expression(rf"[0-9]{{1,5}}[a-z]?[ \t]{{1,2}}(?:{_WORD}|[0-9]{{1,4}})(?:[ \t]{{1,2}}(?:{_WORD}|[0-9]{{1,4}})){{0,6}}", ignore_case=True)
+_NAMED_LINE = Expression(rf"\p{{Lu}}{_WORD}(?:[ \t]{{1,2}}(?:{_WORD}|[0-9]{{1,4}})){{0,5}}[ \t][0-9]{{1,4}}[a-zA-Z]?")
+_STREET_ONLY = Expression(r"(?:\bon|\bat|\bin|\bfrom|\bto|\balong|\bnear) ((?:\p{Lu}[\p{L}'’.\-]{1,24} ){1,3}(?:Street|Avenue|Road|Lane|Boulevard))\b")
+_UNIT_ONLY = Expression(r"\b(?:apt|apartment|suite|ste)\.?[ \t]#?[0-9]{1,5}[a-z]?\b", ignore_case=True)
+_POSTCODE_WORD = Expression(
+    rf"(?:\bzip(?:[ \-]?code)?|post[ \-]?code|postal(?: code)?|\bplz|postleitzahl|code postal|\bc\.?p\.|\bcap\b|c[óo]digo postal|eircode)"
+    rf"[\s:.=#\"']{{0,4}}(?:is|ist|lautet|est|es|is now|changed to)?[\s:]{{0,2}}({FOREIGN_POSTCODE})",
+    ignore_case=True,
+)
+_BRITISH_POSTCODE = Expression(r"\b(?:GIR 0AA|[A-PR-UWYZ][A-HK-Y]?[0-9][0-9A-HJKMNP-Y]? [0-9][ABD-HJLNP-UW-Z]{2})\b")
+_CITY_STATE = Expression(rf"\b\p{{Lu}}[\p{{L}}.\-]{{1,24}}(?: \p{{Lu}}[\p{{L}}\-]{{1,24}}){{0,2}},? (?:{US_STATES}),? [0-9]{{5}}(?:-[0-9]{{4}})?\b")
+_ADDRESS_WORD = Expression(
+    r"address|adres|anschrift|direcci[óo]n|indirizzo|ship|deliver|live|wohn|habit|abit|woon|located|mail|send|moved? to|str\.:",
+    ignore_case=True,
+)
+_NOT_STREET = frozenset(
+    "a an the of to and or in on at for by with from is are was were be has have had this that these those it its we you"
+    " they he she his her our your their my down up off out over under per day days hour hours minute minutes min week"
+    " weeks month months year years item items unit units pages people employees times percent km kg mm cm miles meters"
+    " feet pieces more than about after before until only new different other next first last same each every".split()
+)
+_NOT_GERMANIC = ("arbeitsplatz", "parkplatz", "stellplatz", "speicherplatz", "umweg", "ausweg", "norweg", "bildring")
+_COMPONENTS_MAX = 7
+_COMPONENT_LENGTH_MAX = 90
+_CONTEXT_LENGTH = 40
+
+
+def find_addresses(text: str) -> Iterator[Candidate]:
+    """Addresses of the US, UK, Germany, France, the Netherlands, Belgium, Spain, Italy and what is built like them."""
+    is_cased = any(map(str.isupper, text)) and any(map(str.islower, text))
+    for expression in (_ENGLISH, _ENGLISH_NUMBERED):
+        for match in expression.matches_in(text):
+            words = text[match.start(2) : match.end(2)]
+            if not is_bounded(text, match.start(), match.end()) or not _is_street(words, is_cased):
+                continue
+            end, is_anchored = _extended(text, match.end())
+            kind = text[match.start(3) : match.end(3)].lower()
+            is_likely = (
+                is_anchored
+                or (kind in _PLAIN_TYPES and _is_named(words))
+                or (_is_named(words) and _is_named(text[match.start(3) : match.end(3)]))
+                or _ADDRESS_WORD.is_in(preceding(text, match.start(), _CONTEXT_LENGTH))
+            )
+            if is_likely:
+                yield _address(text, match.start(), end, 0.9 if is_anchored else 0.8, "street_en")
+    for name, expression in (("street_de", _GERMANIC), ("street_de", _GERMAN_PREPOSITION), ("street_fr", _FRENCH), ("street_es", _ROMANCE), ("box", _BOX)):
+        for match in expression.matches_in(text):
+            core = text[match.start() : match.end()]
+            if is_bounded(text, match.start(), match.end()) and not any(each in core.lower() for each in _NOT_GERMANIC):
+                start = _without_prose(text, match.start(), match.end()) if expression is _GERMANIC else match.start()
+                if expression is _ROMANCE and not _is_street(core[:-1], is_cased):
+                    continue
+                end, is_anchored = _extended(text, match.end())
+                if expression is _GERMANIC and not is_anchored and not text[start].isupper():
+                    continue
+                yield _address(text, start, end, 0.9 if is_anchored else 0.75, name)
+    for match in _MILITARY.matches_in(text):
+        yield Candidate(EntityKind.ADDRESS, match.start(), match.end(), 0.9, "military")
+    yield from _find_structured(text, is_cased)
+    yield from _find_parts(text)
+
+
+def find_postcodes(text: str) -> Iterator[Candidate]:
+    """Postcodes after a word for one, behind a city and its state, and in the British form."""
+    for match in _POSTCODE_WORD.matches_in(text):
+        if is_bounded(text, match.start(1), match.end(1)):
+            yield Candidate(EntityKind.POSTCODE, match.start(1), match.end(1), 0.85, "postcode")
+    for match in _BRITISH_POSTCODE.matches_in(text):
+        if is_bounded(text, match.start(), match.end()):
+            yield Candidate(EntityKind.POSTCODE, match.start(), match.end(), 0.55, "postcode")
+
+
+def _find_structured(text: str, is_cased: bool) -> Iterator[Candidate]:
+    """Streets without a word for one, believed for what follows them."""
+    for expression in (_NUMBERED_LINE, _NAMED_LINE):
+        for match in expression.matches_in(text):
+            core = text[match.start() : match.end()]
+            if not is_bounded(text, match.start(), match.end()):
+                continue
+            unit = next(iter(_UNIT_ONLY.matches_in(core)), None)
+            body = core[: unit.start()] if unit else core
+            if not _is_street(body, is_cased) or not any(map(str.isalpha, body)):
+                continue
+            start = match.start() if expression is _NUMBERED_LINE else _line_start(text, match.start(), match.end())
+            end, is_anchored = _extended(text, match.start() + unit.end() if unit else match.end(), strict=not unit)
+            if is_anchored or unit:
+                yield _address(text, start, end, 0.7, "structure")
+
+
+def _find_parts(text: str) -> Iterator[Candidate]:
+    for match in _STREET_ONLY.matches_in(text):
+        yield Candidate(EntityKind.ADDRESS, match.start(1), match.end(1), 0.5, "street_name")
+    for match in _UNIT_ONLY.matches_in(text):
+        yield Candidate(EntityKind.ADDRESS, match.start(), match.end(), 0.55, "unit")
+    for match in _CITY_STATE.matches_in(text):
+        yield Candidate(EntityKind.ADDRESS, match.start(), match.end(), 0.6, "city_state")
+
+
+def _address(text: str, start: int, end: int, score: float, name: str) -> Candidate:
+    """The address with a flat or a house that is named before its street."""
+    before = preceding(text, start, _CONTEXT_LENGTH)
+    for match in UNIT_BEFORE.matches_in(before):
+        start -= len(before) - match.start()
+    return Candidate(EntityKind.ADDRESS, start, end, score, name)
+
+
+def _is_street(words: str, is_cased: bool) -> bool:
+    parts = words.split()
+    lowered = [part.strip(".,").lower() for part in parts]
+    if any(part in _NOT_STREET for part in lowered[1:]) or (lowered and lowered[0] in _NOT_STREET - {"the"}):
+        return False
+    return not is_cased or _is_named(words) or len(parts) <= 2
+
+
+def _is_named(words: str) -> bool:
+    return any(part[0].isupper() or part[0].isdigit() for part in words.split())
+
+
+def _without_prose(text: str, start: int, end: int) -> int:
+    """Where the street's name begins: behind the words in small letters that precede it."""
+    words = text[start:end].split()
+    position = start
+    for word in words[:-2]:
+        begins = text.index(word, position)
+        if word[0].isupper() and word.lower() not in {"straße", "adresse", "lieferadresse", "mein", "meine", "die", "der"}:
+            return begins
+        position = begins + len(word)
+    return text.index(words[-2], position) if len(words) > 1 else start
+
+
+def _line_start(text: str, start: int, end: int) -> int:
+    return max(start, text.rfind("\n", start, end) + 1)
+
+
+def _extended(text: str, end: int, *, strict: bool = False) -> tuple[int, bool]:
+    """The end of the address whose street ends at `end`, and whether a unit or a postcode shows that it is one.
+
+    `strict`: what follows must stand in a line of its own or behind a comma.
+    """
+    confirmed, position, is_anchored, cities = end, end, False, 0
+    for _ in range(_COMPONENTS_MAX):
+        separator = SEPARATOR.match_at_start(text[position : position + 12])
+        gap = separator.end() if separator else 0
+        if strict and position == end and not any(each in text[position : position + gap] for each in ",\n"):
+            break
+        rest = text[position + gap : position + gap + _COMPONENT_LENGTH_MAX]
+        unit, postcode = UNIT.match_at_start(rest), POSTCODE.match_at_start(rest)
+        if gap and unit:
+            position += gap + unit.end()
+            confirmed, is_anchored = position, True
+        elif gap and postcode and is_bounded(rest, 0, postcode.end()):
+            position += gap + postcode.end()
+            confirmed, is_anchored = position, True
+        elif gap and cities < 3 and (city := CITY.match_at_start(rest)):
+            is_first = "," in text[position : position + gap] and cities == 0 and rest[0].isupper()
+            position += gap + city.end()
+            cities += 1
+            if is_first and not strict:
+                confirmed = position
+        else:
+            break
+    return confirmed, is_anchored
