@@ -8,7 +8,7 @@ from core.guard.records import EntityKind
 from core.kit.expressions import Expression
 
 _NUMBER = r"(?:n[o°º]\.? ?)?[0-9]{1,5}(?:[\-/][0-9]{1,4})?[ \-]?[A-Za-z]?"
-_WORD = r"[\p{L}][\p{L}0-9'’.\-]{0,24}"
+_WORD = r"[\p{L}][\p{L}0-9'’.\-]*"
 _WORDS = rf"(?:{_WORD}[ \t]{{1,2}}|[0-9]{{1,3}}(?:st|nd|rd|th)[ \t]){{1,4}}"
 _TYPE = (
     r"street|avenue|road|lane|boulevard|drive|court|terrace|crescent|parkway|highway|square|place|grove|gardens|mews"
@@ -20,20 +20,20 @@ _COMPASS = r"(?:[ \t](?:n|s|e|w|ne|nw|se|sw|north|south|east|west)\b\.?)?"
 _ENGLISH = Expression(rf"({_NUMBER})[ \t]{{1,2}}({_WORDS})({_TYPE})\b\.?{_COMPASS}", ignore_case=True)
 _ENGLISH_NUMBERED = Expression(rf"({_NUMBER})[ \t]()((?:road|route|highway|avenue|state route)) [0-9]{{1,4}}", ignore_case=True)
 _GERMANIC = Expression(
-    rf"(?:[\p{{L}}][\p{{L}}.\-]{{1,30}}[ \t\-]){{0,3}}[\p{{L}}\-]{{1,30}}"
+    rf"(?:[\p{{L}}][\p{{L}}.\-]+[ \t\-]){{0,3}}[\p{{L}}\-]+"
     r"(?:stra(?:ß|ss)e|str\.?|weg|gasse|platz|allee|ring|damm|ufer|chaussee|stieg|straat|laan|gracht|kade|plein|singel"
     r"|dijk|steenweg|dreef|gata|gade|gatan|vej|vägen|veien|tie|katu|utca)[ \t]{1,2}"
     rf"[0-9]{{1,4}}(?:[ \-/]{{0,2}}[0-9A-Za-z]{{1,3}})?\b"
 )
 _GERMAN_PREPOSITION = Expression(
     r"(?:Am|An der|An den|Auf der|Auf dem|Im|In der|In den|Zum|Zur|Unter den|Vor dem|Hinter dem|Bei der)[ \t]"
-    r"(?:\p{Lu}[\p{L}\-]{2,30}[ \t]){1,2}[0-9]{1,4} ?[a-z]?\b"
+    r"(?:\p{Lu}[\p{L}\-]+[ \t]){1,2}[0-9]{1,4} ?[a-z]?\b"
 )
 _ROMANCE_PARTICLE = r"(?:de la |de las |de los |de l'|du |des |della |del |dei |delle |de |da |do |dos |d'|l'|la |le )"
 _FRENCH = Expression(
     rf"(?:[0-9]{{1,4}}(?: ?(?:bis|ter|[A-D]))?,?[ \t])(?:rue|avenue|av\.|boulevard|bd\.?|place|chemin|impasse|allée|allee"
     rf"|quai|cours|route|square|passage|faubourg|villa|sentier)[ \t]{_ROMANCE_PARTICLE}?{_WORD}(?:[ \t]{_ROMANCE_PARTICLE}?"
-    r"\p{Lu}[\p{L}0-9'’.\-]{0,24}){0,3}",
+    r"\p{Lu}[\p{L}0-9'’.\-]*){0,3}",
     ignore_case=False,
 )
 _ROMANCE = Expression(
@@ -48,14 +48,14 @@ _BOX = Expression(
     ignore_case=True,
 )
 _MILITARY = Expression(
-    r"(?:psc [0-9]{1,5},? box [0-9]{1,5}|unit [0-9]{1,5},? box [0-9]{1,5}|us[a-z]{1,3} [\p{L}'\-]{2,30})[\s,>?]{1,8}"
+    r"(?:psc [0-9]{1,5},? box [0-9]{1,5}|unit [0-9]{1,5},? box [0-9]{1,5}|us[a-z]{1,3} [\p{L}'\-]+)[\s,>?]{1,8}"
     r"(?:apo|fpo|dpo),? a[eap] [0-9]{5}(?:-[0-9]{4})?",
     ignore_case=True,
 )
 # A line that begins with a number: an address only where a unit or a postcode follows.
 _NUMBERED_LINE = Expression(rf"[0-9]{{1,5}}[a-z]?[ \t]{{1,2}}(?:{_WORD}|[0-9]{{1,4}})(?:[ \t]{{1,2}}(?:{_WORD}|[0-9]{{1,4}})){{0,6}}", ignore_case=True)
 _NAMED_LINE = Expression(rf"\p{{Lu}}{_WORD}(?:[ \t]{{1,2}}(?:{_WORD}|[0-9]{{1,4}})){{0,5}}[ \t][0-9]{{1,4}}[a-zA-Z]?")
-_STREET_ONLY = Expression(r"(?:\bon|\bat|\bin|\bfrom|\bto|\balong|\bnear) ((?:\p{Lu}[\p{L}'’.\-]{1,24} ){1,3}(?:Street|Avenue|Road|Lane|Boulevard))\b")
+_STREET_ONLY = Expression(r"(?:\bon|\bat|\bin|\bfrom|\bto|\balong|\bnear) ((?:\p{Lu}[\p{L}'’.\-]+ ){1,3}(?:Street|Avenue|Road|Lane|Boulevard))\b")
 _UNIT_ONLY = Expression(r"\b(?:apt|apartment|suite|ste)\.?[ \t]#?[0-9]{1,5}[a-z]?\b", ignore_case=True)
 _POSTCODE_WORD = Expression(
     rf"(?:\bzip(?:[ \-]?code)?|post[ \-]?code|postal(?: code)?|\bplz|postleitzahl|code postal|\bc\.?p\.|\bcap\b|c[óo]digo postal|eircode)"
@@ -63,7 +63,7 @@ _POSTCODE_WORD = Expression(
     ignore_case=True,
 )
 _BRITISH_POSTCODE = Expression(r"\b(?:GIR 0AA|[A-PR-UWYZ][A-HK-Y]?[0-9][0-9A-HJKMNP-Y]? [0-9][ABD-HJLNP-UW-Z]{2})\b")
-_CITY_STATE = Expression(rf"\b\p{{Lu}}[\p{{L}}.\-]{{1,24}}(?: \p{{Lu}}[\p{{L}}\-]{{1,24}}){{0,2}},? (?:{US_STATES}),? [0-9]{{5}}(?:-[0-9]{{4}})?\b")
+_CITY_STATE = Expression(rf"\b\p{{Lu}}[\p{{L}}.\-]+(?: \p{{Lu}}[\p{{L}}\-]+){{0,2}},? (?:{US_STATES}),? [0-9]{{5}}(?:-[0-9]{{4}})?\b")
 _ADDRESS_WORD = Expression(
     r"address|adres|anschrift|direcci[óo]n|indirizzo|ship|deliver|live|wohn|habit|abit|woon|located|mail|send|moved? to|str\.:",
     ignore_case=True,

@@ -6,17 +6,17 @@ from core.guard.personal.candidates import Candidate
 from core.guard.records import EntityKind
 from core.kit.expressions import Expression
 
-_PART = r"\p{Lu}[\p{L}'’\-]{1,24}"
+_PART = r"\p{Lu}[\p{L}'’\-]+"
 _INITIAL = r"\p{Lu}\."
 _PARTICLE = r"(?:van der|van den|van de|van|von der|von|zu|de la|de los|de|der|den|del|della|di|da|dos|do|la|le|al|el|bin|ten|ter|Ní|Mc)"
 _NAME = rf"(?:{_PART}|{_INITIAL})(?:[ \t]{{1,2}}(?:{_PARTICLE}[ \t])?(?:{_PART}|{_INITIAL})){{0,3}}"
-_LOWER = r"\p{L}[\p{L}'’\-]{1,24}(?:[ \t](?:\p{L}[\p{L}'’\-]{1,24})){0,2}"
+_LOWER = r"\p{L}[\p{L}'’\-]+(?:[ \t](?:\p{L}[\p{L}'’\-]+)){0,2}"
 _TITLE = (
     r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor|Sir|Dame|Herrn?|Frau|Madame|Mme|Monsieur|Mlle|Mevrouw|Mevr|Meneer|Dhr"
     r"|Señora?|Sra?|Don|Doña|Signora?|Sig|Signor|Senhora?)"
 )
 _TITLED = Expression(rf"\b{_TITLE}\b\.?[ \t]{{1,2}}(?:{_TITLE}\b\.?[ \t])?({_NAME})")
-_TITLED_LOWER = Expression(r"\b(?:mr|mrs|ms|miss|dr)\b\.? (\p{L}[\p{L}'’\-]{1,24}(?: \p{L}[\p{L}'’\-]{1,24})?)")
+_TITLED_LOWER = Expression(r"\b(?:mr|mrs|ms|miss|dr)\b\.? (\p{L}[\p{L}'’\-]+(?: \p{L}[\p{L}'’\-]+)?)")
 _SELF = Expression(
     rf"(?:\b[Mm]y (?:full )?name(?:'s| is)|\b[Nn]ame is|\b(?:call|calls) me|\b[Ii]t'?s me|\bthis is|\bThis is|\b[Jj]e m'appelle"
     rf"|\b[Mm]ein [Nn]ame ist|\b[Ii]ch hei(?:ß|ss)e|\b[Hh]ier ist|\b[Ii]ch bin|\b[Mm]ijn naam is|\b[Mm]e llamo|\b[Ss]oy"
