@@ -15,10 +15,14 @@ _TYPE = (
     r"|trail|turnpike|close|circle|walk|row|hill|view|way|loop|plaza|wharf|broadway|ridge|bend"
     r"|st|ave?|rd|ln|blvd|dr|ct|ter|cres|pkwy|hwy|sq|pl|gdns|cir|trl"
 )
-_PLAIN_TYPES = frozenset("street avenue road lane boulevard terrace crescent parkway highway ave rd blvd pkwy hwy".split())
+_PLAIN_TYPES = frozenset(
+    "street avenue road lane boulevard terrace crescent parkway highway ave rd blvd pkwy hwy".split()
+)
 _COMPASS = r"(?:[ \t](?:n|s|e|w|ne|nw|se|sw|north|south|east|west)\b\.?)?"
 _ENGLISH = Expression(rf"({_NUMBER})[ \t]{{1,2}}({_WORDS})({_TYPE})\b\.?{_COMPASS}", ignore_case=True)
-_ENGLISH_NUMBERED = Expression(rf"({_NUMBER})[ \t]()((?:road|route|highway|avenue|state route)) [0-9]{{1,4}}", ignore_case=True)
+_ENGLISH_NUMBERED = Expression(
+    rf"({_NUMBER})[ \t]()((?:road|route|highway|avenue|state route)) [0-9]{{1,4}}", ignore_case=True
+)
 _GERMANIC = Expression(
     rf"(?:[\p{{L}}][\p{{L}}.\-]+[ \t\-]){{0,3}}[\p{{L}}\-]+"
     r"(?:stra(?:ß|ss)e|str\.?|weg|gasse|platz|allee|ring|damm|ufer|chaussee|stieg|straat|laan|gracht|kade|plein|singel"
@@ -31,10 +35,9 @@ _GERMAN_PREPOSITION = Expression(
 )
 _ROMANCE_PARTICLE = r"(?:de la |de las |de los |de l'|du |des |della |del |dei |delle |de |da |do |dos |d'|l'|la |le )"
 _FRENCH = Expression(
-    rf"(?:[0-9]{{1,4}}(?: ?(?:bis|ter|[A-D]))?,?[ \t])(?:rue|avenue|av\.|boulevard|bd\.?|place|chemin|impasse|allée|allee"
+    rf"(?:[0-9]{{1,4}}(?: ?(?:bis|ter|[A-D]))?,?[ \t])(?i:rue|avenue|av\.|boulevard|bd\.?|place|chemin|impasse|allée|allee"
     rf"|quai|cours|route|square|passage|faubourg|villa|sentier)[ \t]{_ROMANCE_PARTICLE}?{_WORD}(?:[ \t]{_ROMANCE_PARTICLE}?"
     r"\p{Lu}[\p{L}0-9'’.\-]*){0,3}",
-    ignore_case=False,
 )
 _ROMANCE = Expression(
     r"(?:calle|c/|avda\.?|avenida|plaza|pza\.?|paseo|camino|carrer|ronda|travesía|via|viale|v\.le|piazza|p\.zza|corso"
@@ -53,9 +56,27 @@ _MILITARY = Expression(
     ignore_case=True,
 )
 # A line that begins with a number: an address only where a unit or a postcode follows.
-_NUMBERED_LINE = Expression(rf"[0-9]{{1,5}}[a-z]?[ \t]{{1,2}}(?:{_WORD}|[0-9]{{1,4}})(?:[ \t]{{1,2}}(?:{_WORD}|[0-9]{{1,4}})){{0,6}}", ignore_case=True)
+_NUMBERED_LINE = Expression(
+    rf"[0-9]{{1,5}}[a-z]?[ \t]{{1,2}}(?:{_WORD}|[0-9]{{1,4}})(?:[ \t]{{1,2}}(?:{_WORD}|[0-9]{{1,4}})){{0,6}}",
+    ignore_case=True,
+)
 _NAMED_LINE = Expression(rf"\p{{Lu}}{_WORD}(?:[ \t]{{1,2}}(?:{_WORD}|[0-9]{{1,4}})){{0,5}}[ \t][0-9]{{1,4}}[a-zA-Z]?")
-_STREET_ONLY = Expression(r"(?:\bon|\bat|\bin|\bfrom|\bto|\balong|\bnear) ((?:\p{Lu}[\p{L}'’.\-]+ ){1,3}(?:Street|Avenue|Road|Lane|Boulevard))\b")
+_NUMBER_LAST = Expression(r"\p{L}[^0-9]*[ \t][0-9]{1,5}[a-zA-Z]?$")
+_TOWN_BEHIND = Expression(r"^,[ \t]{0,2}\p{Lu}\p{L}+")
+# Words right before an address.
+_LEAD = Expression(
+    r"(?:address(?: is| to|es|es are| was)?|\blives? at|\blive in|located at|office is at|(?:deliver|ship|send|return|sent|moved?|taxi"
+    r"|mail|one|come) to|arrived at|anschrift|adresse(?: ist| est)?|dirección(?: es)?|indirizzo|adres(?: is)?"
+    r"|wohn[et]{0,2} in(?: der)?|habite(?: au)?|woon op|abita in)[ \t]?:?\s{0,3}$",
+    ignore_case=True,
+)
+_CORNER = Expression(
+    r"\bcorner of [\p{L}0-9][^,;\n!?]* and [\p{L}0-9][\p{L}0-9 .'’\-]*(?:street|avenue|road|ave|st|lane|boulevard)\b",
+    ignore_case=True,
+)
+_STREET_ONLY = Expression(
+    r"(?:\bon|\bat|\bin|\bfrom|\bto|\balong|\bnear) ((?:\p{Lu}[\p{L}'’.\-]+ ){1,3}(?:Street|Avenue|Road|Lane|Boulevard))\b"
+)
 _UNIT_ONLY = Expression(r"\b(?:apt|apartment|suite|ste)\.?[ \t]#?[0-9]{1,5}[a-z]?\b", ignore_case=True)
 _POSTCODE_WORD = Expression(
     rf"(?:\bzip(?:[ \-]?code)?|post[ \-]?code|postal(?: code)?|\bplz|postleitzahl|code postal|\bc\.?p\.|\bcap\b|c[óo]digo postal|eircode)"
@@ -63,7 +84,9 @@ _POSTCODE_WORD = Expression(
     ignore_case=True,
 )
 _BRITISH_POSTCODE = Expression(r"\b(?:GIR 0AA|[A-PR-UWYZ][A-HK-Y]?[0-9][0-9A-HJKMNP-Y]? [0-9][ABD-HJLNP-UW-Z]{2})\b")
-_CITY_STATE = Expression(rf"\b\p{{Lu}}[\p{{L}}.\-]+(?: \p{{Lu}}[\p{{L}}\-]+){{0,2}},? (?:{US_STATES}),? [0-9]{{5}}(?:-[0-9]{{4}})?\b")
+_CITY_STATE = Expression(
+    rf"\b\p{{Lu}}[\p{{L}}.\-]+(?: \p{{Lu}}[\p{{L}}\-]+){{0,2}},? (?:{US_STATES}),? [0-9]{{5}}(?:-[0-9]{{4}})?\b"
+)
 _ADDRESS_WORD = Expression(
     r"address|adres|anschrift|direcci[óo]n|indirizzo|ship|deliver|live|wohn|habit|abit|woon|located|mail|send|moved? to|str\.:",
     ignore_case=True,
@@ -75,6 +98,7 @@ _NOT_STREET = frozenset(
     " feet pieces more than about after before until only new different other next first last same each every".split()
 )
 _NOT_GERMANIC = ("arbeitsplatz", "parkplatz", "stellplatz", "speicherplatz", "umweg", "ausweg", "norweg", "bildring")
+_CORNER_LENGTH_MAX = 120
 _COMPONENTS_MAX = 7
 _COMPONENT_LENGTH_MAX = 90
 _CONTEXT_LENGTH = 40
@@ -98,7 +122,13 @@ def find_addresses(text: str) -> Iterator[Candidate]:
             )
             if is_likely:
                 yield _address(text, match.start(), end, 0.9 if is_anchored else 0.8, "street_en")
-    for name, expression in (("street_de", _GERMANIC), ("street_de", _GERMAN_PREPOSITION), ("street_fr", _FRENCH), ("street_es", _ROMANCE), ("box", _BOX)):
+    for name, expression in (
+        ("street_de", _GERMANIC),
+        ("street_de", _GERMAN_PREPOSITION),
+        ("street_fr", _FRENCH),
+        ("street_es", _ROMANCE),
+        ("box", _BOX),
+    ):
         for match in expression.matches_in(text):
             core = text[match.start() : match.end()]
             if is_bounded(text, match.start(), match.end()) and not any(each in core.lower() for each in _NOT_GERMANIC):
@@ -138,11 +168,23 @@ def _find_structured(text: str, is_cased: bool) -> Iterator[Candidate]:
                 continue
             start = match.start() if expression is _NUMBERED_LINE else _line_start(text, match.start(), match.end())
             end, is_anchored = _extended(text, match.start() + unit.end() if unit else match.end(), strict=not unit)
-            if is_anchored or unit:
+            is_twice_numbered = expression is _NUMBERED_LINE and _NUMBER_LAST.is_in(core)
+            is_led = is_twice_numbered or (is_cased and core[-1].isdigit())
+            if is_led and not is_anchored:
+                is_led = bool(_LEAD.is_in(preceding(text, start, _CONTEXT_LENGTH))) or (
+                    is_twice_numbered
+                    and _is_named(body.split(" ", 1)[-1])
+                    and bool(_TOWN_BEHIND.is_in(text[end : end + 20]))
+                )
+                end = _extended(text, end)[0] if is_led else end
+            if is_anchored or unit or is_led:
                 yield _address(text, start, end, 0.7, "structure")
 
 
 def _find_parts(text: str) -> Iterator[Candidate]:
+    for match in _CORNER.matches_in(text):
+        if match.end() - match.start() <= _CORNER_LENGTH_MAX:
+            yield Candidate(EntityKind.ADDRESS, match.start(), match.end(), 0.7, "corner")
     for match in _STREET_ONLY.matches_in(text):
         yield Candidate(EntityKind.ADDRESS, match.start(1), match.end(1), 0.5, "street_name")
     for match in _UNIT_ONLY.matches_in(text):
@@ -177,10 +219,28 @@ def _without_prose(text: str, start: int, end: int) -> int:
     position = start
     for word in words[:-2]:
         begins = text.index(word, position)
-        if word[0].isupper() and word.lower() not in {"straße", "adresse", "lieferadresse", "mein", "meine", "die", "der"}:
+        if word[0].isupper() and word.lower() not in {
+            "straße",
+            "adresse",
+            "lieferadresse",
+            "mein",
+            "meine",
+            "die",
+            "der",
+        }:
             return begins
         position = begins + len(word)
     return text.index(words[-2], position) if len(words) > 1 else start
+
+
+def _capitalized_end(text: str, start: int, end: int) -> int:
+    """The end of the capitalized words at the start of ``text[start:end]``."""
+    position = start
+    for word in text[start:end].split():
+        if not word[0].isupper():
+            break
+        position = text.index(word, position) + len(word)
+    return position - (text[position - 1] == ".")
 
 
 def _line_start(text: str, start: int, end: int) -> int:
@@ -192,26 +252,29 @@ def _extended(text: str, end: int, *, strict: bool = False) -> tuple[int, bool]:
 
     `strict`: what follows must stand in a line of its own or behind a comma.
     """
-    confirmed, position, is_anchored, cities = end, end, False, 0
+    confirmed, position, cities = end, end, 0
+    is_anchored = has_postcode = False
     for _ in range(_COMPONENTS_MAX):
         separator = SEPARATOR.match_at_start(text[position : position + 12])
         gap = separator.end() if separator else 0
         if strict and position == end and not any(each in text[position : position + gap] for each in ",\n"):
             break
         rest = text[position + gap : position + gap + _COMPONENT_LENGTH_MAX]
-        unit, postcode = UNIT.match_at_start(rest), POSTCODE.match_at_start(rest)
+        unit = UNIT.match_at_start(rest)
+        postcode = None if has_postcode else POSTCODE.match_at_start(rest)
         if gap and unit:
             position += gap + unit.end()
             confirmed, is_anchored = position, True
         elif gap and postcode and is_bounded(rest, 0, postcode.end()):
             position += gap + postcode.end()
-            confirmed, is_anchored = position, True
+            confirmed, is_anchored, has_postcode = position, True, True
         elif gap and cities < 3 and (city := CITY.match_at_start(rest)):
-            is_first = "," in text[position : position + gap] and cities == 0 and rest[0].isupper()
+            is_set_off = any(each in text[position : position + gap] for each in ",\n")
+            is_town = rest[0].isupper() and (is_set_off or is_anchored) and not has_postcode
             position += gap + city.end()
             cities += 1
-            if is_first and not strict:
-                confirmed = position
+            if is_town and cities <= (2 if is_anchored else 1) and not (strict and not is_anchored):
+                confirmed = _capitalized_end(text, position - city.end(), position)
         else:
             break
     return confirmed, is_anchored

@@ -10,7 +10,9 @@ from core.kit.expressions import Expression
 _EMAIL = Expression(r"[\p{L}0-9._%+\-]+@(?:[\p{L}0-9\-]+\.){1,6}\p{L}+")
 _IPV4 = Expression(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _IPV6 = Expression(r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:\.[0-9]{1,3}){0,3}")
-_VERSION = Expression(r"(?:version|release|firmware|build|revision|rev|section|chapter|v)\.?:?\s{0,2}$", ignore_case=True)
+_VERSION = Expression(
+    r"(?:version|release|firmware|build|revision|rev|section|chapter|v)\.?:?\s{0,2}$", ignore_case=True
+)
 _CONTEXT_LENGTH = 12
 _IPV6_GROUPS_MIN = 3
 

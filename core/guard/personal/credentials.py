@@ -45,7 +45,9 @@ _ASSIGNED = Expression(
     ignore_case=True,
 )
 _GROUP_PASSWORD, _GROUP_LINK, _GROUP_VALUE = 1, 2, 3
-_PLACEHOLDER = Expression(r"^(?:[<\[{$%*.]|\\\*|x{4,}|y?our[_\-]|none|null|true|false|https?://|process\.|os\.)", ignore_case=True)
+_PLACEHOLDER = Expression(
+    r"^(?:[<\[{$%*.]|\\\*|x{4,}|y?our[_\-]|none|null|true|false|https?://|process\.|os\.)", ignore_case=True
+)
 _PASSWORD_LENGTH_MIN, _PASSWORD_BITS = 6, 2.0
 _TOKEN_LENGTH_MIN, _TOKEN_BITS = 12, 3.0
 
@@ -82,8 +84,11 @@ def _is_secret(value: str, link: str, is_password: bool) -> bool:
         is_mixed = (has_digit and has_letter) or (has_letter and has_symbol)
         is_plain_assignment = "=" in link and link.strip() == "="
         is_odd = is_mixed or is_plain_assignment or (is_assigned and has_digit)
-        return (is_assigned or link.strip() != "") and len(value) >= _PASSWORD_LENGTH_MIN and is_odd and (
-            _bits(value) >= _PASSWORD_BITS
+        return (
+            (is_assigned or link.strip() != "")
+            and len(value) >= _PASSWORD_LENGTH_MIN
+            and is_odd
+            and (_bits(value) >= _PASSWORD_BITS)
         )
     return len(value) >= _TOKEN_LENGTH_MIN and has_digit and has_letter and _bits(value) >= _TOKEN_BITS
 

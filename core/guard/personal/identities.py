@@ -44,12 +44,18 @@ _NUMBERS = (
     _number(r"9[0-9]{2}[\- ][0-9]{2}[\- ][0-9]{4}", "us.itin", r"\bitin\b|tax"),
     _number(r"[0-9]{3}[\- ]?[0-9]{3}[\- ]?[0-9]{4}", "gb.nhs", r"\bnhs\b"),
     _number(r"[0-9]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}", "de.idnr", r"steuer|\bidnr|\btin\b|tax id"),
-    _number(r"[12](?:[ .]?[0-9]){4}[ .]?[0-9][0-9AB](?:[ .]?[0-9]){8}", "fr.nir", r"s[ée]curit[ée] sociale|\bnir\b", 0.9),
+    _number(
+        r"[12](?:[ .]?[0-9]){4}[ .]?[0-9][0-9AB](?:[ .]?[0-9]){8}", "fr.nir", r"s[ée]curit[ée] sociale|\bnir\b", 0.9
+    ),
     _number(r"[0-9]{8}[\- ]?[A-Z]", "es.dni", r"\bdni\b|\bnif\b|documento", 0.8),
     _number(r"[XYZ]-?[0-9]{7}-?[A-Z]", "es.nie", r"\bnie\b|extranjer", 0.85),
     _number(r"[A-Z]{6}[0-9]{2}[A-Z][0-9]{2}[A-Z][0-9]{3}[A-Z]", "it.codicefiscale", r"codice fiscale|\bc\.?f\b", 0.9),
     _number(r"[0-9]{4}[. ]?[0-9]{2}[. ]?[0-9]{3}", "nl.bsn", r"\bbsn\b|burgerservice|sofi"),
-    _number(r"[0-9]{2}[. ]?[0-9]{2}[. ]?[0-9]{2}[\- ]?[0-9]{3}[. \-]?[0-9]{2}", "be.nn", r"rijksregister|registre national|\bniss\b"),
+    _number(
+        r"[0-9]{2}[. ]?[0-9]{2}[. ]?[0-9]{2}[\- ]?[0-9]{3}[. \-]?[0-9]{2}",
+        "be.nn",
+        r"rijksregister|registre national|\bniss\b",
+    ),
     _number(r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}-[0-9]{3}[. \-][0-9]{2}", "be.nn", r"rijksregister|registre national", 0.9),
     _number(r"[0-9]{11}", "pl.pesel", r"pesel"),
     _number(r"(?:[0-9]{2})?[0-9]{6}[\-+][0-9]{4}", "se.personnummer", r"personn", 0.7),

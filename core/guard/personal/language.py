@@ -19,7 +19,9 @@ _LABELS = {
     "ORG": (EntityKind.ORGANIZATION, 0.55),
 }
 _BATCH_SIZE = 64
-_TITLES = frozenset("mr mrs ms miss mx dr prof sir herr herrn frau madame monsieur m mme mlle mevrouw meneer señor señora".split())
+_TITLES = frozenset(
+    "mr mrs ms miss mx dr prof sir herr herrn frau madame monsieur m mme mlle mevrouw meneer señor señora".split()
+)
 _WORDS_MAX = 6
 # Of the letters of a text, the share of capitals below which names are taken to be written small, or all as capitals.
 _SMALL_SHARE, _LARGE_SHARE = 0.005, 0.7

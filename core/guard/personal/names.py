@@ -54,7 +54,7 @@ NOT_NAMES = frozenset(
     " herr frau herren damen sehr geehrte geehrter guten tag bitte danke ich sie wir und der die das ein eine mein"
     " madame monsieur bonjour merci meneer mevrouw mijn hola gracias señor señora clienti cliente unknown test n/a none"
     " urgent important unacceptable ridiculous regarding re fw fwd tel fax iban bic vat ssn dob zip plz str street"
-    " never misspelled wrong spelled incorrect correct under".split()
+    " never misspelled wrong spelled incorrect correct under apt apartment suite ste unit flat street road avenue floor".split()
 )
 
 

@@ -12,7 +12,7 @@ FOREIGN_POSTCODE = (
     r"|[0-9]{4} ?[A-Z]{2}\b|[0-9]{5}-[0-9]{3,4}|[0-9]{4}-[0-9]{3}|[0-9]{2}-[0-9]{3}|[0-9]{3} [0-9]{2}|[0-9]{4,6}"
 )
 # Between two parts: a comma, a new line, and the marks of quoted or badly decoded lines.
-SEPARATOR = Expression(r"^[ \t]{0,3}[,;]?[ \t]{0,3}(?:\n[>?|\t ]{0,6})?(?:,[ \t]{0,2}\n?[ \t]{0,2})?")
+SEPARATOR = Expression(r"^[ \t]{0,3}[,;]?[ \t]{0,3}(?:\n[>?|\t ]{0,6}){0,2}(?:,[ \t]{0,2}\n?[ \t]{0,2})?")
 UNIT = Expression(
     r"^(?:(?:apt|apartment|suite|ste|unit|flat|floor|fl|room|rm|bldg|building|b[âa]t(?:iment)?|appt|étage|esc|piso|planta"
     r"|scala|interno|int|wohnung|whg|etage|bus|box|office)\.?[ \t]{0,2}#?[0-9A-Z\-]{1,6}\b|#[ \t]?[0-9]{1,5}[A-Z]?\b"
@@ -20,7 +20,8 @@ UNIT = Expression(
     ignore_case=True,
 )
 UNIT_BEFORE = Expression(
-    r"(?:(?:apt|apartment|suite|ste|unit|flat|room|floor)\.?[ \t]{0,2}#?[0-9A-Z\-]{1,5}[ \t]?,[ \t]?\n?"
+    r"(?:\b(?:apt|apartment|suite|ste|unit|flat|room|floor)\.?[ \t]{0,2}#?[0-9A-Z\-]{1,5}[ \t]?,?[ \t]?\n?(?:[0-9]{1,4}[ \t])?"
+    r"|\b[0-9]{1,4}[a-z]?[ \t]"
     r"|the \p{L}+(?: \p{L}+)?[ \t]{0,2}(?:,[ \t]?\n?|\n))$",
     ignore_case=True,
 )

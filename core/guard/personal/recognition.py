@@ -8,6 +8,7 @@ from core.guard.personal.births import find_dates_of_birth
 from core.guard.personal.candidates import Candidate, Recognizer, resolve
 from core.guard.personal.contacts import find_emails, find_ip_addresses
 from core.guard.personal.credentials import find_secrets
+from core.guard.personal.first_names import find_first_names
 from core.guard.personal.identities import find_identities
 from core.guard.personal.language import NameModel
 from core.guard.personal.names import find_names
@@ -27,6 +28,7 @@ RECOGNIZERS: tuple[Recognizer, ...] = (
     find_addresses,
     find_postcodes,
     find_names,
+    find_first_names,
 )
 # A text is read in parts of this many characters, each with some of what is around it: a recognizer looks at no more
 # than that behind a finding for its context, and no finding (the longest is a private key) is longer.

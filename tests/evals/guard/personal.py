@@ -129,7 +129,11 @@ def main() -> int:
         if "tuned" not in name:
             missed += [f"{name}: {kind}" for kind, mark in MARKS.items() if score.kinds[kind].f2 < mark]
             missed += [f"{name}: covered"] if score.covered < COVERED_MARK else []
-            missed += [f"{name}: clean texts"] if len(score.clean_findings) > FALSE_POSITIVES_MAX and name == "messages" else []
+            missed += (
+                [f"{name}: clean texts"]
+                if len(score.clean_findings) > FALSE_POSITIVES_MAX and name == "messages"
+                else []
+            )
         if "--misses" in sys.argv:
             _print_misses(examples, found)
     sys.stdout.write(f"memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at its highest\n")
@@ -224,7 +228,9 @@ def score_of(examples: Sequence[Example], found: Sequence[Sequence[Finding]]) ->
         if not example.spans:
             clean_texts += 1
             clean_findings += [
-                f"{each.kind} {example.text[each.start : each.end]!r}" for each in believed if each.kind not in _INDIRECT
+                f"{each.kind} {example.text[each.start : each.end]!r}"
+                for each in believed
+                if each.kind not in _INDIRECT
             ]
     return Score(dict(counts), covered / identifying if identifying else 0.0, clean_texts, clean_findings)
 
