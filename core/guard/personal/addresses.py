@@ -1,6 +1,7 @@
 """Postal addresses: a street with its number in the order of its country, then what continues it, over lines too."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from core.guard.personal.candidates import Candidate, is_bounded, preceding
 from core.guard.personal.places import CITY, FOREIGN_POSTCODE, POSTCODE, SEPARATOR, UNIT, UNIT_BEFORE, US_STATES
@@ -8,7 +9,7 @@ from core.guard.records import EntityKind
 from core.kit.expressions import Expression
 
 _NUMBER = r"(?:n[o°º]\.? ?)?[0-9]{1,5}(?:[\-/][0-9]{1,4})?[ \-]?[A-Za-z]?"
-_WORD = r"[\p{L}][\p{L}0-9'’.\-]*"
+_WORD = r"[\p{L}][\p{L}0-9'\x{2019}.\-]*"
 _WORDS = rf"(?:{_WORD}[ \t]{{1,2}}|[0-9]{{1,3}}(?:st|nd|rd|th)[ \t]){{1,4}}"
 _TYPE = (
     r"street|avenue|road|lane|boulevard|drive|court|terrace|crescent|parkway|highway|square|place|grove|gardens|mews"
@@ -16,18 +17,37 @@ _TYPE = (
     r"|st|ave?|rd|ln|blvd|dr|ct|ter|cres|pkwy|hwy|sq|pl|gdns|cir|trl"
 )
 _PLAIN_TYPES = frozenset(
-    "street avenue road lane boulevard terrace crescent parkway highway ave rd blvd pkwy hwy".split()
+    {
+        "street",
+        "avenue",
+        "road",
+        "lane",
+        "boulevard",
+        "terrace",
+        "crescent",
+        "parkway",
+        "highway",
+        "ave",
+        "rd",
+        "blvd",
+        "pkwy",
+        "hwy",
+    }
 )
 _COMPASS = r"(?:[ \t](?:n|s|e|w|ne|nw|se|sw|north|south|east|west)\b\.?)?"
 _ENGLISH = Expression(rf"({_NUMBER})[ \t]{{1,2}}({_WORDS})({_TYPE})\b\.?{_COMPASS}", ignore_case=True)
 _ENGLISH_NUMBERED = Expression(
     rf"({_NUMBER})[ \t]()((?:road|route|highway|avenue|state route)) [0-9]{{1,4}}", ignore_case=True
 )
+_GERMANIC_NUMBER = r"[ \t]{1,2}[0-9]{1,4}(?:[ \-/]{0,2}[0-9A-Za-z]{1,3})?\b"
 _GERMANIC = Expression(
-    rf"(?:[\p{{L}}][\p{{L}}.\-]+[ \t\-]){{0,3}}[\p{{L}}\-]+"
-    r"(?:stra(?:ß|ss)e|str\.?|weg|gasse|platz|allee|ring|damm|ufer|chaussee|stieg|straat|laan|gracht|kade|plein|singel"
-    r"|dijk|steenweg|dreef|gata|gade|gatan|vej|vägen|veien|tie|katu|utca)[ \t]{1,2}"
-    rf"[0-9]{{1,4}}(?:[ \-/]{{0,2}}[0-9A-Za-z]{{1,3}})?\b"
+    r"[\p{L}\-]+(?:stra(?:ß|ss)e|str\.?|weg|gasse|platz|allee|ring|damm|ufer|chaussee|stieg|straat|laan|gracht|kade"
+    rf"|plein|singel|dijk|steenweg|dreef|gata|gade|gatan|vej|vägen|veien|tie|katu|utca){_GERMANIC_NUMBER}",
+    ignore_case=True,
+)
+_GERMANIC_APART = Expression(
+    r"\p{Lu}[\p{L}.\-]+(?:[ \t]\p{Lu}[\p{L}.\-]+)?[ \t](?:Stra(?:ß|ss)e|Str\.|Weg|Gasse|Platz|Allee|Ring|Damm|Ufer"
+    rf"|Straat|Laan|Steenweg|Plein|u\.|utca|út){_GERMANIC_NUMBER}"
 )
 _GERMAN_PREPOSITION = Expression(
     r"(?:Am|An der|An den|Auf der|Auf dem|Im|In der|In den|Zum|Zur|Unter den|Vor dem|Hinter dem|Bei der)[ \t]"
@@ -37,7 +57,7 @@ _ROMANCE_PARTICLE = r"(?:de la |de las |de los |de l'|du |des |della |del |dei |
 _FRENCH = Expression(
     rf"(?:[0-9]{{1,4}}(?: ?(?:bis|ter|[A-D]))?,?[ \t])(?i:rue|avenue|av\.|boulevard|bd\.?|place|chemin|impasse|allée|allee"
     rf"|quai|cours|route|square|passage|faubourg|villa|sentier)[ \t]{_ROMANCE_PARTICLE}?{_WORD}(?:[ \t]{_ROMANCE_PARTICLE}?"
-    r"\p{Lu}[\p{L}0-9'’.\-]*){0,3}",
+    r"\p{Lu}[\p{L}0-9'\x{2019}.\-]*){0,3}",
 )
 _ROMANCE = Expression(
     r"(?:calle|c/|avda\.?|avenida|plaza|pza\.?|paseo|camino|carrer|ronda|travesía|via|viale|v\.le|piazza|p\.zza|corso"
@@ -49,6 +69,14 @@ _BOX = Expression(
     r"(?:p\.? ?o\.? ?box|postfach|post office box|postbus|apartado(?: de correos)?|casella postale|boîte postale)"
     r"[ \t]{0,2}(?:no\.? )?[0-9]{1,7}",
     ignore_case=True,
+)
+_EUROPEAN = (
+    ("street_de", _GERMANIC),
+    ("street_de", _GERMANIC_APART),
+    ("street_de", _GERMAN_PREPOSITION),
+    ("street_fr", _FRENCH),
+    ("street_es", _ROMANCE),
+    ("box", _BOX),
 )
 _MILITARY = Expression(
     r"(?:psc [0-9]{1,5},? box [0-9]{1,5}|unit [0-9]{1,5},? box [0-9]{1,5}|us[a-z]{1,3} [\p{L}'\-]+)[\s,>?]{1,8}"
@@ -71,11 +99,11 @@ _LEAD = Expression(
     ignore_case=True,
 )
 _CORNER = Expression(
-    r"\bcorner of [\p{L}0-9][^,;\n!?]* and [\p{L}0-9][\p{L}0-9 .'’\-]*(?:street|avenue|road|ave|st|lane|boulevard)\b",
+    r"\bcorner of [\p{L}0-9][^,;\n!?]* and [\p{L}0-9][\p{L}0-9 .'\x{2019}\-]*(?:street|avenue|road|ave|st|lane|boulevard)\b",
     ignore_case=True,
 )
 _STREET_ONLY = Expression(
-    r"(?:\bon|\bat|\bin|\bfrom|\bto|\balong|\bnear) ((?:\p{Lu}[\p{L}'’.\-]+ ){1,3}(?:Street|Avenue|Road|Lane|Boulevard))\b"
+    r"(?:\bon|\bat|\bin|\bfrom|\bto|\balong|\bnear) ((?:\p{Lu}[\p{L}'\x{2019}.\-]+ ){1,3}(?:Street|Avenue|Road|Lane|Boulevard))\b"
 )
 _UNIT_ONLY = Expression(r"\b(?:apt|apartment|suite|ste)\.?[ \t]#?[0-9]{1,5}[a-z]?\b", ignore_case=True)
 _POSTCODE_WORD = Expression(
@@ -91,12 +119,7 @@ _ADDRESS_WORD = Expression(
     r"address|adres|anschrift|direcci[óo]n|indirizzo|ship|deliver|live|wohn|habit|abit|woon|located|mail|send|moved? to|str\.:",
     ignore_case=True,
 )
-_NOT_STREET = frozenset(
-    "a an the of to and or in on at for by with from is are was were be has have had this that these those it its we you"
-    " they he she his her our your their my down up off out over under per day days hour hours minute minutes min week"
-    " weeks month months year years item items unit units pages people employees times percent km kg mm cm miles meters"
-    " feet pieces more than about after before until only new different other next first last same each every".split()
-)
+_NOT_STREET = frozenset(Path(__file__).with_name("not_streets.txt").read_text("utf-8").split())
 _NOT_GERMANIC = ("arbeitsplatz", "parkplatz", "stellplatz", "speicherplatz", "umweg", "ausweg", "norweg", "bildring")
 _CORNER_LENGTH_MAX = 120
 _COMPONENTS_MAX = 7
@@ -107,38 +130,8 @@ _CONTEXT_LENGTH = 40
 def find_addresses(text: str) -> Iterator[Candidate]:
     """Addresses of the US, UK, Germany, France, the Netherlands, Belgium, Spain, Italy and what is built like them."""
     is_cased = any(map(str.isupper, text)) and any(map(str.islower, text))
-    for expression in (_ENGLISH, _ENGLISH_NUMBERED):
-        for match in expression.matches_in(text):
-            words = text[match.start(2) : match.end(2)]
-            if not is_bounded(text, match.start(), match.end()) or not _is_street(words, is_cased):
-                continue
-            end, is_anchored = _extended(text, match.end())
-            kind = text[match.start(3) : match.end(3)].lower()
-            is_likely = (
-                is_anchored
-                or (kind in _PLAIN_TYPES and _is_named(words))
-                or (_is_named(words) and _is_named(text[match.start(3) : match.end(3)]))
-                or _ADDRESS_WORD.is_in(preceding(text, match.start(), _CONTEXT_LENGTH))
-            )
-            if is_likely:
-                yield _address(text, match.start(), end, 0.9 if is_anchored else 0.8, "street_en")
-    for name, expression in (
-        ("street_de", _GERMANIC),
-        ("street_de", _GERMAN_PREPOSITION),
-        ("street_fr", _FRENCH),
-        ("street_es", _ROMANCE),
-        ("box", _BOX),
-    ):
-        for match in expression.matches_in(text):
-            core = text[match.start() : match.end()]
-            if is_bounded(text, match.start(), match.end()) and not any(each in core.lower() for each in _NOT_GERMANIC):
-                start = _without_prose(text, match.start(), match.end()) if expression is _GERMANIC else match.start()
-                if expression is _ROMANCE and not _is_street(core[:-1], is_cased):
-                    continue
-                end, is_anchored = _extended(text, match.end())
-                if expression is _GERMANIC and not is_anchored and not text[start].isupper():
-                    continue
-                yield _address(text, start, end, 0.9 if is_anchored else 0.75, name)
+    yield from _find_english(text, is_cased)
+    yield from _find_european(text, is_cased)
     for match in _MILITARY.matches_in(text):
         yield Candidate(EntityKind.ADDRESS, match.start(), match.end(), 0.9, "military")
     yield from _find_structured(text, is_cased)
@@ -153,6 +146,32 @@ def find_postcodes(text: str) -> Iterator[Candidate]:
     for match in _BRITISH_POSTCODE.matches_in(text):
         if is_bounded(text, match.start(), match.end()):
             yield Candidate(EntityKind.POSTCODE, match.start(), match.end(), 0.55, "postcode")
+
+
+def _find_english(text: str, is_cased: bool) -> Iterator[Candidate]:
+    for expression in (_ENGLISH, _ENGLISH_NUMBERED):
+        for match in expression.matches_in(text):
+            words = text[match.start(2) : match.end(2)]
+            if not is_bounded(text, match.start(), match.end()) or not _is_street(words, is_cased):
+                continue
+            end, is_anchored = _extended(text, match.end())
+            kind = text[match.start(3) : match.end(3)]
+            is_likely = _is_named(words) and (kind.lower() in _PLAIN_TYPES or _is_named(kind))
+            if is_anchored or is_likely or _ADDRESS_WORD.is_in(preceding(text, match.start(), _CONTEXT_LENGTH)):
+                yield _address(text, match.start(), end, 0.9 if is_anchored else 0.8, "street_en")
+
+
+def _find_european(text: str, is_cased: bool) -> Iterator[Candidate]:
+    for name, expression in _EUROPEAN:
+        for match in expression.matches_in(text):
+            start, core = match.start(), text[match.start() : match.end()]
+            if not is_bounded(text, start, match.end()):
+                continue
+            if core.lower().startswith(_NOT_GERMANIC) or (expression is _ROMANCE and not _is_street(core, is_cased)):
+                continue
+            end, is_anchored = _extended(text, match.end())
+            if is_anchored or expression is not _GERMANIC or core[0].isupper():
+                yield _address(text, start, end, 0.9 if is_anchored else 0.75, name)
 
 
 def _find_structured(text: str, is_cased: bool) -> Iterator[Candidate]:
@@ -211,26 +230,6 @@ def _is_street(words: str, is_cased: bool) -> bool:
 
 def _is_named(words: str) -> bool:
     return any(part[0].isupper() or part[0].isdigit() for part in words.split())
-
-
-def _without_prose(text: str, start: int, end: int) -> int:
-    """Where the street's name begins: behind the words in small letters that precede it."""
-    words = text[start:end].split()
-    position = start
-    for word in words[:-2]:
-        begins = text.index(word, position)
-        if word[0].isupper() and word.lower() not in {
-            "straße",
-            "adresse",
-            "lieferadresse",
-            "mein",
-            "meine",
-            "die",
-            "der",
-        }:
-            return begins
-        position = begins + len(word)
-    return text.index(words[-2], position) if len(words) > 1 else start
 
 
 def _capitalized_end(text: str, start: int, end: int) -> int:

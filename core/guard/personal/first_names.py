@@ -6,48 +6,65 @@ The list is that of the United States Census Bureau of 1990, in the package `nam
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 from core.guard.personal.candidates import Candidate, is_bounded
 from core.guard.personal.names import NOT_NAMES
 from core.guard.records import EntityKind
 from core.kit.expressions import Expression
 
-_PART = r"\p{L}[\p{L}'’\-]+"
+_PART = r"\p{L}[\p{L}'\x{2019}\-]+"
 _WORD = Expression(_PART)
 _SURNAME = Expression(
-    r"^(?:[ \t]\p{Lu}\.)?[ \t](?:(?:van der|van den|van de|van|von|de la|de|der|del|di|da|al|el|bin)[ \t])?(\p{Lu}[\p{L}'’\-]+)"
+    r"^(?:[ \t]\p{Lu}\.)?[ \t](?:(?:van der|van den|van de|van|von|de la|de|der|del|di|da|al|el|bin)[ \t])?(\p{Lu}[\p{L}'\x{2019}\-]+)"
 )
 _LENGTH_MIN, _SMALL_LENGTH_MIN = 4, 5
 _SURNAME_LENGTH_MAX = 60
 _CONFIDENT, _HINT = 0.65, 0.55
 # First names that are words, months, places or makes too.
-_AMBIGUOUS = frozenset(
-    "adam alpha amber america angel angle april arizona asia august austin autumn babe bell berry bill bird blossom blue"
-    " booker boris brand brandy brooklyn buck buster candy cara care carlo carol carolina carry carter case cash cathedral"
-    " cedric chance charity charlotte chase chelsea cherry china christian cinderella city clay cleo cliff clover coast"
-    " cole colt cooper cora coral crystal dale dakota dallas dawn dean dell delta denver desire destiny diamond dixie"
-    " dollie dong dove drew duke dusty earl early easter echo eden else emerald england ernest erin essence ever evergreen"
-    " faith fatima fawn felicity field fleet flora florence florida ford forest foster france francisco frank garnet"
-    " gene general geneva genesis georgia german ginger glen golden grace grant granville grove gwyneth hang happy harmony"
-    " harvest heaven heather heritage hollis holly honey hong hope houston hung hunter india indiana iris isle israel"
-    " jack jackson jade jasmine jean jersey jewel jewell jordan journey joy june justice justin karma kennedy kenya king"
-    " kiss kristal lady lake lance land lane lark lashed latin latisha laurel lavender leaf leonie lesson liberty light"
-    " lily lincoln linden lisbon live loan logan london long lore lorraine love lucky luna luther lynx lyric madison magic"
-    " magnolia major mandarin manual many maple march margarita marina mariner mark marketta marquis mason master maverick"
-    " melody mercedes mercy merit merry midnight milan miles milo ming mission misty model monica monsoon morgan mountain"
-    " nature neon nelson news noble norma normal north nova numbers oak ocean olive olympia only orange page paige palm"
-    " pansy paris parker pasty patience patient patria peace peach pearl penny people perfect phoenix piper porter prince"
-    " princess price promise providence prudence queen rain raven ready reed regina refugio reina reyes rich river robin"
-    " rocky roman rome rosario rose rosemary royal ruby rusty sage sales salina salvador sandy santa santana santiago"
-    " sasha savanna savannah season see serena serenity shade shaw shell shin silver simple sing sky soledad soon sparkle"
-    " special stacy star stanford sterling stone stormy sugar summer sunday sunny sunshine sydney temple tennessee terra"
-    " texas tiger time tiny topaz trinity tuesday tyler unique vale valencia valley velvet venice venus vernon victoria"
-    " victory vienna viola violet virginia vista wade ward washington wave west western whitney wilderness will willow"
-    " windy winter wood world young zion".split()
-)
+_AMBIGUOUS = frozenset(Path(__file__).with_name("ambiguous_first_names.txt").read_text("utf-8").split())
 _NOT_BEHIND = frozenset(
-    "street avenue road lane boulevard drive court square place way park inc ltd llc gmbh corp company co group university"
-    " college school hospital church bank day county city island river lake airport hotel st ave rd & records award".split()
+    {
+        "street",
+        "avenue",
+        "road",
+        "lane",
+        "boulevard",
+        "drive",
+        "court",
+        "square",
+        "place",
+        "way",
+        "park",
+        "inc",
+        "ltd",
+        "llc",
+        "gmbh",
+        "corp",
+        "company",
+        "co",
+        "group",
+        "university",
+        "college",
+        "school",
+        "hospital",
+        "church",
+        "bank",
+        "day",
+        "county",
+        "city",
+        "island",
+        "river",
+        "lake",
+        "airport",
+        "hotel",
+        "st",
+        "ave",
+        "rd",
+        "&",
+        "records",
+        "award",
+    }
 )
 
 
@@ -58,7 +75,7 @@ def find_first_names(text: str) -> Iterator[Candidate]:
     reached = 0
     for match in _WORD.matches_in(text):
         start, end = match.start(), match.end()
-        word = text[start:end].removesuffix("'s").removesuffix("’s")
+        word = text[start:end].removesuffix("'s").removesuffix("\u2019s")
         end = start + len(word)
         if start < reached or word.lower() not in known or not is_bounded(text, start, end):
             continue
@@ -91,7 +108,7 @@ def _surnames(rest: str) -> Iterator[int | None]:
             return
         if surname.lower() in NOT_NAMES:
             return
-        length = match.start(1) + len(surname.removesuffix("'s").removesuffix("’s"))
+        length = match.start(1) + len(surname.removesuffix("'s").removesuffix("\u2019s"))
         yield length
         if length < match.end(1):
             return

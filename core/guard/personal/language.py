@@ -20,7 +20,28 @@ _LABELS = {
 }
 _BATCH_SIZE = 64
 _TITLES = frozenset(
-    "mr mrs ms miss mx dr prof sir herr herrn frau madame monsieur m mme mlle mevrouw meneer señor señora".split()
+    {
+        "mr",
+        "mrs",
+        "ms",
+        "miss",
+        "mx",
+        "dr",
+        "prof",
+        "sir",
+        "herr",
+        "herrn",
+        "frau",
+        "madame",
+        "monsieur",
+        "m",
+        "mme",
+        "mlle",
+        "mevrouw",
+        "meneer",
+        "señor",
+        "señora",
+    }
 )
 _WORDS_MAX = 6
 # Of the letters of a text, the share of capitals below which names are taken to be written small, or all as capitals.
@@ -69,7 +90,7 @@ def _candidate(text: str, entity: Any) -> Candidate | None:
         return None
     kind, score = _LABELS[entity.label_]
     start, end = entity.start_char, entity.end_char
-    end = start + len(text[start:end].split("\n", 1)[0].rstrip(" ,.:;'’\t"))
+    end = start + len(text[start:end].split("\n", 1)[0].rstrip(" ,.:;'\u2019\t"))
     if kind is EntityKind.PERSON:
         start = _without_titles(text, start, end)
         words = text[start:end].split()

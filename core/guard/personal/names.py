@@ -1,22 +1,23 @@
 """Names of persons by what stands around them: a title, a salutation, a signature, a field of a form."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from core.guard.personal.candidates import Candidate
 from core.guard.records import EntityKind
 from core.kit.expressions import Expression
 
-_PART = r"\p{Lu}[\p{L}'’\-]+"
+_PART = r"\p{Lu}[\p{L}'\x{2019}\-]+"
 _INITIAL = r"\p{Lu}\."
 _PARTICLE = r"(?:van der|van den|van de|van|von der|von|zu|de la|de los|de|der|den|del|della|di|da|dos|do|la|le|al|el|bin|ten|ter|Ní|Mc)"
 _NAME = rf"(?:{_PART}|{_INITIAL})(?:[ \t]{{1,2}}(?:{_PARTICLE}[ \t])?(?:{_PART}|{_INITIAL})){{0,3}}"
-_LOWER = r"\p{L}[\p{L}'’\-]+(?:[ \t](?:\p{L}[\p{L}'’\-]+)){0,2}"
+_LOWER = r"\p{L}[\p{L}'\x{2019}\-]+(?:[ \t](?:\p{L}[\p{L}'\x{2019}\-]+)){0,2}"
 _TITLE = (
     r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor|Sir|Dame|Herrn?|Frau|Madame|Mme|Monsieur|Mlle|Mevrouw|Mevr|Meneer|Dhr"
     r"|Señora?|Sra?|Don|Doña|Signora?|Sig|Signor|Senhora?)"
 )
 _TITLED = Expression(rf"\b{_TITLE}\b\.?[ \t]{{1,2}}(?:{_TITLE}\b\.?[ \t])?({_NAME})")
-_TITLED_LOWER = Expression(r"\b(?:mr|mrs|ms|miss|dr)\b\.? (\p{L}[\p{L}'’\-]+(?: \p{L}[\p{L}'’\-]+)?)")
+_TITLED_LOWER = Expression(r"\b(?:mr|mrs|ms|miss|dr)\b\.? (\p{L}[\p{L}'\x{2019}\-]+(?: \p{L}[\p{L}'\x{2019}\-]+)?)")
 _SELF = Expression(
     rf"(?:\b[Mm]y (?:full )?name(?:'s| is)|\b[Nn]ame is|\b(?:call|calls) me|\b[Ii]t'?s me|\bthis is|\bThis is|\b[Jj]e m'appelle"
     rf"|\b[Mm]ein [Nn]ame ist|\b[Ii]ch hei(?:ß|ss)e|\b[Hh]ier ist|\b[Ii]ch bin|\b[Mm]ijn naam is|\b[Mm]e llamo|\b[Ss]oy"
@@ -43,19 +44,7 @@ _SIGNATURE = Expression(
     rf"|saluti|wishes)[ \t]{{0,2}}[,.!]?[ \t]{{0,2}}\n[\n \t>–—-]{{0,6}}({_NAME})[ \t]{{0,2}}(?:\n|$)"
 )
 _REGARDS = Expression(rf"(?i:regards|cheers|grüße|groetjes),? ({_NAME})[ \t.]{{0,2}}(?:\n|$)")
-NOT_NAMES = frozenset(
-    "i me you he she it we they my your his her our their the a an and or but not no yes ok okay hi hello hey dear there"
-    " all team sir madam everyone everybody folks happy sorry sure glad afraid interested unable trying here looking"
-    " writing calling still also very so just now please thanks thank order orders card number phone email address name"
-    " customer support service invoice sales account billing shipping office manager company monday tuesday wednesday"
-    " thursday friday saturday sunday january february march april may june july august september october november"
-    " december today tomorrow yesterday what when where why how who which that this these those is are was were be been"
-    " has have had do does did will would can could should to for from of in on at by with about after before because"
-    " herr frau herren damen sehr geehrte geehrter guten tag bitte danke ich sie wir und der die das ein eine mein"
-    " madame monsieur bonjour merci meneer mevrouw mijn hola gracias señor señora clienti cliente unknown test n/a none"
-    " urgent important unacceptable ridiculous regarding re fw fwd tel fax iban bic vat ssn dob zip plz str street"
-    " never misspelled wrong spelled incorrect correct under apt apartment suite ste unit flat street road avenue floor".split()
-)
+NOT_NAMES = frozenset(Path(__file__).with_name("not_names.txt").read_text("utf-8").split())
 
 
 def find_names(text: str) -> Iterator[Candidate]:
@@ -81,7 +70,7 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     position = start
     for word in text[start:end].split():
         begins = text.index(word, position)
-        if word.strip(".,'’-").lower() in NOT_NAMES:
+        if word.strip(".,'\u2019-").lower() in NOT_NAMES:
             return start, len(text[:begins].rstrip(" \t,")) if begins > start else start
         position = begins + len(word)
     return start, end

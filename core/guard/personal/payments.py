@@ -37,11 +37,26 @@ _IBAN_LENGTHS = {
     country: int(length)
     for length, countries in (
         part.split(":")
-        for part in (
-            "15:NO 16:BE 18:DK,FI,FO,GL,NL,SD,FK 19:MK,SI 20:AT,BA,EE,KZ,LT,LU,MN,XK 21:CH,HR,LI,LV 22:BG,BH,CR,DE,GB,GE,"
-            "IE,ME,RS,VA 23:AE,GI,IL,IQ,OM,TL,SO 24:AD,CZ,DZ,ES,MD,PK,RO,SA,SE,SK,TN,VG 25:LY,PT,ST 26:IS,TR 27:BI,DJ,FR,"
-            "GR,IT,MC,MR,SM 28:AL,AZ,BY,CY,DO,GT,HN,HU,LB,NI,PL,SV 29:BR,EG,PS,QA,UA 30:JO,KW,MU,YE 31:MT,SC 32:LC 33:RU"
-        ).split()
+        for part in [
+            "15:NO",
+            "16:BE",
+            "18:DK,FI,FO,GL,NL,SD,FK",
+            "19:MK,SI",
+            "20:AT,BA,EE,KZ,LT,LU,MN,XK",
+            "21:CH,HR,LI,LV",
+            "22:BG,BH,CR,DE,GB,GE,IE,ME,RS,VA",
+            "23:AE,GI,IL,IQ,OM,TL,SO",
+            "24:AD,CZ,DZ,ES,MD,PK,RO,SA,SE,SK,TN,VG",
+            "25:LY,PT,ST",
+            "26:IS,TR",
+            "27:BI,DJ,FR,GR,IT,MC,MR,SM",
+            "28:AL,AZ,BY,CY,DO,GT,HN,HU,LB,NI,PL,SV",
+            "29:BR,EG,PS,QA,UA",
+            "30:JO,KW,MU,YE",
+            "31:MT,SC",
+            "32:LC",
+            "33:RU",
+        ]
     )
     for country in countries.split(",")
 }

@@ -25,7 +25,7 @@ UNIT_BEFORE = Expression(
     r"|the \p{L}+(?: \p{L}+)?[ \t]{0,2}(?:,[ \t]?\n?|\n))$",
     ignore_case=True,
 )
-_CAPITALIZED = r"\p{Lu}[\p{L}'’.\-]+"
+_CAPITALIZED = r"\p{Lu}[\p{L}'\x{2019}.\-]+"
 _TOWN = rf"(?:[ \t]{{1,2}}{_CAPITALIZED}(?:[ \t\-](?:(?:am|an der|en|sur|aan|de|del|la) )?{_CAPITALIZED}){{0,2}}(?:[ \t]\(?[A-Z]{{2}}\)?\b)?)?"
 POSTCODE = Expression(
     rf"^(?:"
@@ -37,4 +37,4 @@ POSTCODE = Expression(
     r"|(?i:[A-Z]{1,2}[0-9][0-9A-Z]?[ \t]{1,2}[0-9][A-Z]{2}\b)|[A-Z][0-9][A-Z][ \t]?[0-9][A-Z][0-9]\b|[A-Z][0-9]{2}[ \t][0-9A-Z]{4}\b"
     r")"
 )
-CITY = Expression(r"^\p{L}[\p{L}'’.\-]+(?:[ \t]{1,2}\p{L}[\p{L}0-9'’.\-]*){0,3}")
+CITY = Expression(r"^\p{L}[\p{L}'\x{2019}.\-]+(?:[ \t]{1,2}\p{L}[\p{L}'\x{2019}.\-]*\b){0,3}")
