@@ -6,12 +6,24 @@ it. Those of this code base are proven linear by a test; those of others are com
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import re2
 from jsonschema import Draft202012Validator, ValidationError, validators
 from jsonschema.protocols import Validator
 from referencing import Registry
+
+
+class Match(Protocol):
+    """Where an expression, and each group in it, was found; -1 for a group that took no part."""
+
+    def start(self, group: int = 0, /) -> int:
+        """The index of its first character."""
+        ...
+
+    def end(self, group: int = 0, /) -> int:
+        """The index behind its last character."""
+        ...
 
 
 class Expression:
@@ -33,6 +45,14 @@ class Expression:
     def is_in(self, text: str) -> bool:
         """Whether a part of `text` matches."""
         return self._compiled.search(text) is not None
+
+    def matches_in(self, text: str) -> Iterator[Match]:
+        """Where `text` matches, from left to right and not overlapping."""
+        return cast("Iterator[Match]", self._compiled.finditer(text))
+
+    def match_at_start(self, text: str) -> Match | None:
+        """The match that begins with the first character of `text`, if there is one."""
+        return cast("Match | None", self._compiled.match(text))
 
     def all_in(self, text: str) -> list[str]:
         """Every part of `text` that matches."""
