@@ -4,7 +4,7 @@ Python's own expressions backtrack: one that looks harmless (``(a+)+$``) holds t
 it. Those of this code base are proven linear by a test; those of others are compiled here, or refused with the reason.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -38,11 +38,7 @@ class Expression:
 
     def replaced(self, text: str, by: str) -> str:
         """`text` with `by` in place of every part that matches."""
-        return self.mapped(text, lambda _: by)
-
-    def mapped(self, text: str, change: Callable[[str], str]) -> str:
-        """`text` with every part that matches as `change` returns it."""
-        return str(self._compiled.sub(lambda match: change(match.group()), text))
+        return str(self._compiled.sub(lambda _: by, text))
 
 
 def check_patterns(schema: Any) -> None:

@@ -4,6 +4,7 @@ Hashing follows Weinberger et al. 2009, arXiv:0902.2206, without signs, as the w
 All of it is arithmetic on arrays: the time is proportional to the text.
 """
 
+import re
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,21 +14,20 @@ from numpy.typing import NDArray
 
 from core.guard.injection.lexicon import CLASS_OF
 from core.guard.injection.rules import FORMS, forms_in
-from core.kit.expressions import Expression
 
-BITS = 18
+BITS = 19
 BUCKETS = 1 << BITS
 # Forms and shape have places of their own behind the buckets.
-SHAPES = 8
+SHAPES = 7
 WIDTH = BUCKETS + len(FORMS) + SHAPES
 WINDOW_WORDS = 120
 STEP_WORDS = 60
 MAX_WORD_CHARS = 40
 _NEAR = 7
-_CHARACTERS = (3, 4, 5)
+_CHARACTERS = (3, 4)
 # How much a group counts beside words.
 _WORDS, _SKIPS, _CHARS, _CLASSES, _FORMS, _SHAPE = 1.0, 0.5, 0.8, 1.0, 0.6, 0.5
-_TOKEN = Expression(r"[a-z0-9_'\x80-\x{10ffff}]+|[^\sa-z0-9_'\x80-\x{10ffff}]+")
+_TOKEN = re.compile("[a-z0-9_'\x80-\U0010ffff]+|[^\\sa-z0-9_'\x80-\U0010ffff]+")
 _PRIME = np.uint32(0x01000193)
 _FINAL = np.uint32(0x85EBCA6B)
 
@@ -52,7 +52,7 @@ def windows(folded: str) -> list[str]:
 
 def row_of(folded: str) -> Row:
     """The features of a folded text of about a window's length."""
-    tokens = _TOKEN.all_in(folded)
+    tokens = _TOKEN.findall(folded)
     hashed = np.array([_hash(token) for token in tokens], dtype=np.uint32)
     classes = np.array([_class(token) for token in tokens], dtype=np.uint32)
     groups = [
@@ -140,7 +140,7 @@ def _shape(folded: str, tokens: list[str], classes: NDArray[np.uint32]) -> NDArr
     brackets = sum(folded.count(each) for each in "[]{}<>|\\") / length
     counts = [float((classes == _hash(f"class {name}")).sum()) for name in ("you", "order", "show", "secret")]
     return np.array(
-        [min(len(tokens) / WINDOW_WORDS, 1), min(4 * marks, 1), min(10 * quotes, 1), min(8 * brackets, 1)]
+        [min(4 * marks, 1), min(10 * quotes, 1), min(8 * brackets, 1)]
         + [min(8 * each / count, 1) for each in counts],
         np.float32,
     )

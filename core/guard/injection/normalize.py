@@ -7,17 +7,18 @@ import base64
 import binascii
 import codecs
 import html
+import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
 from core.guard.injection.lexicon import ENGLISH, LONGEST_WORD, SEGMENTS
-from core.kit.expressions import Expression
 
 MAX_VIEWS = 10
 MAX_DEPTH = 3
 MAX_DECODED_CHARS = 20_000
 MIN_DECODED_CHARS = 8
+MAX_BYTE = 255
 # How much of a text is looked at to see what it could be in another order or alphabet.
 _SAMPLE_CHARS = 4_000
 
@@ -40,14 +41,20 @@ _ALIKE = {
     **{start + place: chr(ord("a") + place) for start in (0x1F130, 0x1F150, 0x1F170) for place in range(26)},
 }
 _LEET = str.maketrans("013456789@$!|€+", "oieasgtbgasiiet")
-_LEET_WORD = Expression(r"[a-z0-9@$!|€+]*(?:[a-z][0134578@$!|€]+[a-z]|[0134@$!|€]+[a-z]{2})[a-z0-9@$!|€+]*", ignore_case=True)
-_SPACED = tuple(Expression(rf"(?:[a-z0-9@$]{each}){{4,}}[a-z0-9@$]\b", ignore_case=True) for each in (" ", r"[-_*~]", r"\.", r"[|/\\,]"))
-_BASE64 = Expression(r"[a-z0-9+/_-]{16,}={0,2}", ignore_case=True)
-_HEX = Expression(r"(?:(?:\\x|0x)?[0-9a-f]{2}[ :,]?){8,}", ignore_case=True)
-_BINARY = Expression(r"(?:[01]{8}[ ,]?){5,}")
-_DECIMAL = Expression(r"(?:(?:3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6])[ ,]+){7,}(?:1[0-2][0-9]|[3-9][0-9])")
-_ESCAPE = Expression(r"(?:\\u[0-9a-f]{4}){3,}", ignore_case=True)
-_WORD = Expression(r"[a-z']+")
+_LEET_WORD = re.compile(r"[a-z0-9@$!|€+]+", re.IGNORECASE)
+_LEET_PART = re.compile(r"[a-z][0134578@$!|€]{1,4}[a-z]|[0134@$!|€+][a-z]{2}", re.IGNORECASE)
+_SPACED = (
+    re.compile(r"\b[a-z](?: [a-z0-9@$]){4,}\b", re.IGNORECASE),
+    re.compile(r"\b[a-z](?:[-_*~][a-z0-9@$]){2,}\b", re.IGNORECASE),
+    re.compile(r"\b[a-z](?:\.[a-z0-9@$]){2,}\b", re.IGNORECASE),
+    re.compile(r"\b[a-z](?:[|/\\,][a-z0-9@$]){2,}\b", re.IGNORECASE),
+)
+_BASE64 = re.compile(r"[a-z0-9+/_-]{16,}={0,2}", re.IGNORECASE)
+_HEX = re.compile(r"(?:(?:\\x|0x)?[0-9a-f]{2}[ :,]?){8,}", re.IGNORECASE)
+_BINARY = re.compile(r"(?:[01]{8}[ ,]?){5,}")
+_DECIMAL = re.compile(r"(?:[0-9]{2,3}[ ,]{1,2}){7,}[0-9]{2,3}")
+_ESCAPE = re.compile(r"(?:\\u[0-9a-f]{4}){3,}", re.IGNORECASE)
+_WORD = re.compile(r"[a-z']+")
 _HEX_DIGITS = frozenset("0123456789abcdef")
 
 
@@ -97,19 +104,18 @@ def _readings(text: str) -> Iterator[str]:
         yield unescaped
     if text.count("%") > 2 and (unquoted := unquote(text, errors="ignore")) != text:  # noqa: PLR2004 - a few are prices
         yield unquoted
-    for expression, decode in _DECODERS:
-        decoded = [value for part in expression.all_in(text)[:MAX_VIEWS] if (value := decode(part)) is not None]
+    for encoded, decode in _DECODERS:
+        decoded = [value for part in encoded.findall(text)[:MAX_VIEWS] if (value := decode(part)) is not None]
         if decoded:
             yield " ".join(decoded)[:MAX_DECODED_CHARS]
     yield from _rearranged(text)
     joined = text
-    for expression in _SPACED:
-        joined = expression.mapped(joined, _join_letters)
+    for spaced in _SPACED:
+        joined = spaced.sub(lambda run: _join_letters(run.group()), joined)
     if joined != text:
         yield joined
-    words = _LEET_WORD.all_in(text)
-    if words and (replaced := _LEET_WORD.mapped(text, lambda word: word.translate(_LEET))) != text:
-        yield replaced
+    if any(_plain_of(word).lower() in SEGMENTS for word in _LEET_WORD.findall(text) if _LEET_PART.search(word)):
+        yield _LEET_WORD.sub(lambda word: _plain_of(word.group()), text)
 
 
 def _rearranged(text: str) -> Iterator[str]:
@@ -124,7 +130,11 @@ def _rearranged(text: str) -> Iterator[str]:
 
 
 def _english(text: str) -> int:
-    return sum(len(word) for word in _WORD.all_in(text) if word in ENGLISH)
+    return sum(len(word) for word in _WORD.findall(text) if word in ENGLISH)
+
+
+def _plain_of(word: str) -> str:
+    return word.translate(_LEET) if _LEET_PART.search(word) else word
 
 
 def _join_letters(spaced: str) -> str:
@@ -177,7 +187,8 @@ def _binary(part: str) -> str | None:
 
 
 def _decimal(part: str) -> str | None:
-    return _as_text(bytes(int(each) for each in part.replace(",", " ").split()))
+    codes = [int(each) for each in part.replace(",", " ").split()]
+    return _as_text(bytes(codes)) if max(codes) <= MAX_BYTE else None
 
 
 def _escaped(part: str) -> str | None:
@@ -188,7 +199,7 @@ def _ascii_letters(text: str) -> int:
     return sum(each.isascii() and each.isalpha() for each in text)
 
 
-_DECODERS: tuple[tuple[Expression, Callable[[str], str | None]], ...] = (
+_DECODERS: tuple[tuple[re.Pattern[str], Callable[[str], str | None]], ...] = (
     (_BASE64, _base64),
     (_HEX, _hex),
     (_BINARY, _binary),
