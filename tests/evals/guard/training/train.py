@@ -106,6 +106,14 @@ def left_out_margins(learner: Learner) -> Vector:
     return margins
 
 
+def train_calibrated(learner: Learner) -> Model:
+    """A model of all samples, whose bias is set by those that were left out."""
+    bar = threshold_of(learner, left_out_margins(learner))
+    model = learner.train([True] * len(learner.samples))
+    sys.stdout.write(f"bias moved from {model.bias:.2f} by {-bar:.2f}\n")
+    return Model(model.weights, model.bias - bar)
+
+
 def threshold_of(learner: Learner, margins: Vector) -> float:
     """The margin above which at most `FALSE_POSITIVES` of the harmless texts lie: of our own, of prose, of each set."""
     bars = {}
@@ -133,10 +141,7 @@ def main() -> None:
     public = without_near(distinct(read_public(data, "train")), read_own(held=True))
     learner = learned(chosen(public), own, read_prose(data, PROSE))
     sys.stdout.write(f"{len(public)} public and {len(own)} own texts, {len(learner.rows)} rows\n")
-    bar = threshold_of(learner, left_out_margins(learner))
-    model = learner.train([True] * len(learner.samples))
-    Model(model.weights, model.bias - bar).save(Path(shipped.__file__).with_name(WEIGHTS))
-    sys.stdout.write(f"bias moved by {-bar:.2f}\n")
+    train_calibrated(learner).save(Path(shipped.__file__).with_name(WEIGHTS))
 
 
 if __name__ == "__main__":
