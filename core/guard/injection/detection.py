@@ -29,12 +29,4 @@ class InjectionDetector:
             for window in windows(fold(view)):
                 if window:
                     row = row_of(window)
-                    yield max(model.scores([row])[0], _least_score(row.places.tolist()))
-
-
-def _least_score(places: list[int]) -> float:
-    from core.guard.injection.features import BUCKETS
-
-    return max(
-        (FORMS[place - BUCKETS].least_score for place in places if BUCKETS <= place < BUCKETS + len(FORMS)), default=0.0
-    )
+                    yield max(model.score(row), *(FORMS[form].least_score for form in row.forms), 0.0)

@@ -28,6 +28,7 @@ _CHARACTERS = (3, 4)
 # How much a group counts beside words.
 _WORDS, _SKIPS, _CHARS, _CLASSES, _FORMS, _SHAPE = 1.0, 0.5, 0.8, 1.0, 0.6, 0.5
 _TOKEN = re.compile("[a-z0-9_'\x80-\U0010ffff]+|[^\\sa-z0-9_'\x80-\U0010ffff]+")
+_MARK, _QUOTE, _BRACKET = re.compile(r"[^\w ]|_"), re.compile("[\"'`“”]"), re.compile(r"[\[\]{}<>|\\]")
 _PRIME = np.uint32(0x01000193)
 _FINAL = np.uint32(0x85EBCA6B)
 
@@ -39,11 +40,19 @@ class Row:
     places: NDArray[np.int32]
     values: NDArray[np.float32]
 
+    @property
+    def forms(self) -> list[int]:
+        """Which of `FORMS` the window has."""
+        named = self.places[self.places >= BUCKETS] - BUCKETS
+        return [int(place) for place in named if place < len(FORMS)]
+
 
 def windows(folded: str) -> list[str]:
     """A folded text in overlapping parts of `WINDOW_WORDS` words; no part of it is left out."""
     words = [
-        word[start : start + MAX_WORD_CHARS] for word in folded.split(" ") for start in range(0, len(word), MAX_WORD_CHARS)
+        word[start : start + MAX_WORD_CHARS]
+        for word in folded.split(" ")
+        for start in range(0, len(word), MAX_WORD_CHARS)
     ]
     last = max(len(words) - WINDOW_WORDS, 0)
     starts = [*range(0, last, STEP_WORDS), last]
@@ -135,12 +144,9 @@ def _characters(folded: str) -> NDArray[np.uint32]:
 
 def _shape(folded: str, tokens: list[str], classes: NDArray[np.uint32]) -> NDArray[np.float32]:
     length, count = max(len(folded), 1), max(len(tokens), 1)
-    marks = sum(not each.isalnum() and each != " " for each in folded) / length
-    quotes = sum(folded.count(each) for each in "\"'`“”") / length
-    brackets = sum(folded.count(each) for each in "[]{}<>|\\") / length
+    marks, quotes, brackets = (len(each.findall(folded)) / length for each in (_MARK, _QUOTE, _BRACKET))
     counts = [float((classes == _hash(f"class {name}")).sum()) for name in ("you", "order", "show", "secret")]
     return np.array(
-        [min(4 * marks, 1), min(10 * quotes, 1), min(8 * brackets, 1)]
-        + [min(8 * each / count, 1) for each in counts],
+        [min(4 * marks, 1), min(10 * quotes, 1), min(8 * brackets, 1)] + [min(8 * each / count, 1) for each in counts],
         np.float32,
     )

@@ -1,6 +1,6 @@
-"""A logistic regression on the features of a text. ``weights.npz`` holds its weights; ``README.md`` says of what they are made."""
+"""A logistic regression on the features of a text. ``README.md`` says of what ``weights.npz`` is made."""
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -22,9 +22,9 @@ class Model:
     weights: NDArray[np.float32]
     bias: float
 
-    def scores(self, rows: Sequence[Row]) -> list[float]:
-        """How likely each window is an attack, from 0 to 1."""
-        return [1 / (1 + float(np.exp(-self.margin(row)))) for row in rows]
+    def score(self, row: Row) -> float:
+        """How likely a window is an attack, from 0 to 1."""
+        return 1 / (1 + math.exp(-self.margin(row)))
 
     def margin(self, row: Row) -> float:
         """The logarithm of the odds, within what its exponential can be taken of."""

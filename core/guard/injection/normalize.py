@@ -23,8 +23,13 @@ MAX_BYTE = 255
 _SAMPLE_CHARS = 4_000
 
 _INVISIBLE = dict.fromkeys(
-    (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFE00, 0xFE10), 0xAD, 0x34F)
-    + (0x61C, 0x180E, 0xFEFF, 0x115F, 0x1160, 0x3164)
+    (
+        *range(0x200B, 0x2010),
+        *range(0x202A, 0x202F),
+        *range(0x2060, 0x2070),
+        *range(0xFE00, 0xFE10),
+        *(0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x180E, 0x3164, 0xFEFF),
+    )
 )
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
 _NO_TAGS = dict.fromkeys(range(0xE0000, 0xE0080))
@@ -165,7 +170,7 @@ def _as_text(raw: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     readable = sum(each.isalpha() or each.isspace() for each in text)
-    return text if len(text) >= MIN_DECODED_CHARS and readable >= 0.75 * len(text) else None  # noqa: PLR2004
+    return text if len(text) >= MIN_DECODED_CHARS and readable >= 0.75 * len(text) else None
 
 
 def _base64(part: str) -> str | None:

@@ -1,4 +1,4 @@
-"""``python -m tests.evals.guard.injection --data DIR``: how many attacks the injection detector finds, and what it takes for one.
+"""``python -m tests.evals.guard.injection --data DIR``: what the injection detector finds, and finds wrongly.
 
 Scored are texts that no training has seen: our own in ``held``, the public sets' test splits without near-duplicates of
 what was learned, and ordinary texts of other authors and of this repository. ``--cross`` trains on one source at a time
@@ -126,7 +126,9 @@ def cross(data: Path) -> Iterator[tuple[str, Model]]:
 def main() -> int:
     """Score, print, and say whether every mark is met."""
     parser = argparse.ArgumentParser(prog="tests.evals.guard.injection", description=__doc__)
-    parser.add_argument("--data", type=Path, default=os.environ.get("WAYBILL_EVALS_DATA"), help="the other authors' sets")
+    parser.add_argument(
+        "--data", type=Path, default=os.environ.get("WAYBILL_EVALS_DATA"), help="the other authors' sets"
+    )
     parser.add_argument("--cross", action="store_true", help="also train on one source and score the others")
     given = parser.parse_args()
     if given.data is None:
@@ -137,7 +139,9 @@ def main() -> int:
     sys.stdout.write(report(scored))
     if given.cross:
         for title, model in cross(Path(given.data)):
-            sys.stdout.write(f"\n{title}\n" + report([score(name, each, InjectionDetector(model)) for name, each in named]))
+            sys.stdout.write(
+                f"\n{title}\n" + report([score(name, each, InjectionDetector(model)) for name, each in named])
+            )
     return int(not all(each.is_within for each in scored if each.name.split(":")[0] != "public"))
 
 

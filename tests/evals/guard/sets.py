@@ -1,4 +1,4 @@
-"""Texts for the injection detector: our own, by theme, those of other authors, and which of them are near-duplicates."""
+"""Texts for the injection detector: our own by theme and those of other authors, without near-duplicates."""
 
 import json
 import random
@@ -61,8 +61,14 @@ def read_prose(data: Path, limit: int) -> list[Sample]:
     messages = map(json.loads, (root / SUPPORT_MESSAGES).read_text("utf-8").splitlines())
     kinds = {
         "pages": [part for path in sorted((root / "docs").glob("*/*.md")) for part in paragraphs(path)],
-        "documents": [part for path in sorted((data / "documents").rglob("*.reference.md")) for part in paragraphs(path)],
-        "letters": [row["full_text"] for path in sorted((data / "guard/pii").glob("*.json")) for row in json.loads(path.read_text("utf-8"))],
+        "documents": [
+            part for path in sorted((data / "documents").rglob("*.reference.md")) for part in paragraphs(path)
+        ],
+        "letters": [
+            row["full_text"]
+            for path in sorted((data / "guard/pii").glob("*.json"))
+            for row in json.loads(path.read_text("utf-8"))
+        ],
         "messages": [row["message"] for row in messages if row["manner"] != "injection"],
     }
     chance = random.Random(11)

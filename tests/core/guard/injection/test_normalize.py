@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - look-alikes are what this is about
 import base64
 import codecs
 import time
@@ -58,7 +59,9 @@ def test_another_language_keeps_its_letters() -> None:
     assert plain("Где мой заказ? Order 5512") == "Где мой заказ? Order 5512"
 
 
-@pytest.mark.parametrize("text", ["", "   ", "Where is order 5512?", "3 of 4 parcels, $50 each, h2o and mp3", "a.b@example.com"])
+@pytest.mark.parametrize(
+    "text", ["", "   ", "Where is order 5512?", "3 of 4 parcels, $50 each, h2o and mp3", "a.b@example.com"]
+)
 def test_ordinary_text_has_one_view(text: str) -> None:
     assert views(text) == [text]
 

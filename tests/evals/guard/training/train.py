@@ -25,10 +25,10 @@ from tests.evals.guard.training.variation import buried, framed, variants
 
 RIDGE = 1e-5
 FALSE_POSITIVES = 0.012
-FOLDS = 4
+FOLDS = 2
 # How much all texts of a source count together.
 IMPORTANCE = {"neuralchemy": 1.0, "slabs": 1.0, "own": 2.0, "variants": 1.0, "buried": 0.8, "prose": 1.5, "framed": 0.5}
-VARIANTS, BURIED, FRAMED, PROSE = 2, 2000, 400, 700
+VARIANTS, BURIED, FRAMED, PROSE = 2, 1500, 400, 700
 MAX_PUBLIC = 6000
 
 
@@ -96,9 +96,12 @@ def left_out_margins(learner: Learner) -> Vector:
     """Each sample's margin by a model that saw none of its theme; public sets are split at random."""
     themes = sorted({each.source for each in learner.samples})
     chance = np.random.default_rng(3)
-    folds = np.array([
-        chance.integers(FOLDS) if each.source in IMPORTANCE else themes.index(each.source) % FOLDS for each in learner.samples
-    ])
+    folds = np.array(
+        [
+            chance.integers(FOLDS) if each.source in IMPORTANCE else themes.index(each.source) % FOLDS
+            for each in learner.samples
+        ]
+    )
     margins = np.zeros(len(learner.samples))
     for fold_number in range(FOLDS):
         model = learner.train(list(folds != fold_number))

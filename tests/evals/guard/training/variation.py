@@ -10,7 +10,18 @@ from tests.evals.guard.training import FOLDER
 
 # One of each group may stand for another, in attacks as in harmless texts: the words themselves prove nothing.
 GROUPS = (
-    ("password", "passcode", "access code", "secret code", "passphrase", "secret word", "code word", "secret key", "PIN", "flag"),
+    (
+        "password",
+        "passcode",
+        "access code",
+        "secret code",
+        "passphrase",
+        "secret word",
+        "code word",
+        "secret key",
+        "PIN",
+        "flag",
+    ),
     ("instructions", "rules", "guidelines", "directives", "orders", "directions", "policies"),
     ("ignore", "disregard", "forget", "skip", "override", "bypass", "drop", "set aside"),
     ("previous", "prior", "earlier", "above", "preceding", "past"),
@@ -52,8 +63,8 @@ def spelled(text: str, chance: random.Random) -> str:
 
 def variants(samples: Sequence[Sample], times: int, seed: int) -> Iterator[Sample]:
     """`times` variants of each text; none that is as it was."""
-    chance = random.Random(seed)
     for each in samples:
+        chance = random.Random(f"{seed} {each.text}")
         for text in {spelled(swapped(each.text, chance), chance) for _ in range(times)} - {each.text}:
             yield replace(each, text=text)
 
@@ -77,5 +88,7 @@ def framed(count: int, seed: int) -> Iterator[Sample]:
         for _ in range(count):
             middle = chance.sample(frames["middle"], chance.randint(1, 8))
             text = " ".join([chance.choice(frames["opening"]), *middle, chance.choice(frames["end"])])
-            text = text.replace("{name}", chance.choice(frames["names"])).replace("{role}", chance.choice(frames["roles"]))
+            text = text.replace("{name}", chance.choice(frames["names"])).replace(
+                "{role}", chance.choice(frames["roles"])
+            )
             yield Sample(text, kind == "attacks", "framed")
