@@ -15,7 +15,7 @@ _COMMON = {"must", "you"}
 _READ = tomllib.loads(files(__package__).joinpath("lexicon.toml").read_text(encoding="utf-8"))
 _CLASSES: Mapping[str, list[str]] = {name: words.split() for name, words in _READ["classes"].items()}
 
-CLASS_OF: Mapping[str, str] = {word: name for name, words in reversed(_CLASSES.items()) for word in words}
+CLASS_OF: Mapping[str, str] = {word: name for name, words in reversed(list(_CLASSES.items())) for word in words}
 ENGLISH = frozenset(_READ["words"]["english"].split())
 SEGMENTS = frozenset(_READ["words"]["common"].split()) | frozenset(
     word

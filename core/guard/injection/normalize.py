@@ -33,7 +33,7 @@ _INVISIBLE = dict.fromkeys(
 )
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
 _NO_TAGS = dict.fromkeys(range(0xE0000, 0xE0080))
-_ALIKE = {
+_ALIKE: dict[int, int | str] = {
     # Cyrillic, Greek, Armenian, small capitals and letters upside down that stand for Latin ones.
     **str.maketrans(
         "абвгдеёзийклмнорстухцчьыѕіїјґһӏԁԛԝАВЕЅІЈКМНОРСТУХΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",

@@ -49,7 +49,7 @@ class Matrix:
         return np.concatenate([np.bincount(self.places, spread, WIDTH), [of_rows.sum()]])
 
 
-def fit(matrix: Matrix, wanted: Vector, importance: Vector, ridge: float, steps: int = 60) -> Vector:
+def fit(matrix: Matrix, wanted: Vector, importance: Vector, ridge: float, steps: int = 40) -> Vector:
     """Weights of shape (WIDTH + 1,). `wanted` is 0 or 1 for each row, `importance` its weight in the loss."""
     importance = importance / importance.sum()
     held = np.full(WIDTH + 1, ridge)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.guard.injection import model as shipped
 from core.guard.injection.features import WIDTH, Row, row_of, windows
@@ -92,20 +93,24 @@ def learned(public: Sequence[Sample], own: Sequence[Sample], prose: Sequence[Sam
     return Learner([(name, samples) for name, samples in groups if samples])
 
 
-def left_out_margins(learner: Learner) -> Vector:
-    """Each sample's margin by a model that saw none of its theme; public sets are split at random."""
+def folds_of(learner: Learner) -> NDArray[np.int64]:
+    """Which part each sample is left out with: our own by theme, the public sets at random."""
     themes = sorted({each.source for each in learner.samples})
     chance = np.random.default_rng(3)
-    folds = np.array(
+    return np.array(
         [
             chance.integers(FOLDS) if each.source in IMPORTANCE else themes.index(each.source) % FOLDS
             for each in learner.samples
         ]
     )
-    margins = np.zeros(len(learner.samples))
-    for fold_number in range(FOLDS):
-        model = learner.train(list(folds != fold_number))
-        margins = np.where(folds == fold_number, learner.margins(model), margins)
+
+
+def left_out_margins(learner: Learner) -> Vector:
+    """Each sample's margin by a model that was trained without its part."""
+    folds, margins = folds_of(learner), np.zeros(len(learner.samples))
+    for part in range(FOLDS):
+        model = learner.train(list(folds != part))
+        margins = np.where(folds == part, learner.margins(model), margins)
     return margins
 
 
