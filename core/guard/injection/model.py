@@ -1,0 +1,58 @@
+"""A logistic regression on the features of a text. ``README.md`` says of what ``weights.npz`` is made."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.guard.injection.features import BUCKETS, WIDTH, Row
+
+WEIGHTS = "weights.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """`weights` has shape (WIDTH,). The bias is such that 0.5 is the threshold."""
+
+    weights: NDArray[np.float32]
+    bias: float
+
+    def score(self, row: Row) -> float:
+        """How likely a window is an attack, from 0 to 1."""
+        return 1 / (1 + math.exp(-self.margin(row)))
+
+    def margin(self, row: Row) -> float:
+        """The logarithm of the odds, within what its exponential can be taken of."""
+        return float(np.clip(self.weights[row.places] @ row.values + self.bias, -30, 30))
+
+    def save(self, path: Path) -> None:
+        """Write the weights; those of the buckets as int8 with one scale."""
+        scale = float(np.abs(self.weights[:BUCKETS]).max()) / 127 or 1.0
+        hashed = np.clip(np.round(self.weights[:BUCKETS] / scale), -127, 127).astype(np.int8)
+        np.savez_compressed(
+            path,
+            hashed=hashed,
+            scale=np.float32(scale),
+            named=self.weights[BUCKETS:].astype(np.float32),
+            bias=np.float32(self.bias),
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote. Raises ValueError for weights of other features than these."""
+        with np.load(path, allow_pickle=False) as stored:
+            weights = np.concatenate([stored["hashed"].astype(np.float32) * stored["scale"], stored["named"]])
+            if weights.shape != (WIDTH,):
+                raise ValueError(f"{path.name} holds {len(weights)} weights, not {WIDTH}: train again")
+            return cls(weights, float(stored["bias"]))
+
+
+@lru_cache(maxsize=1)
+def load_model() -> Model:
+    """The process's one copy, read when it is first needed."""
+    return Model.load(Path(str(files(__package__).joinpath(WEIGHTS))))

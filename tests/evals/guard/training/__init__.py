@@ -1,0 +1,5 @@
+"""What the injection detector has learned from, and the script that trains it."""
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
