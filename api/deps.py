@@ -20,6 +20,7 @@ from api.stream_guard import StreamGuard
 from api.streaming import LiveHub
 from core.batches.service import Batches
 from core.files.service import FileService
+from core.guard.analyzer_client import open_analyzer
 from core.jobs.live import LivePublisher
 from core.jobs.retention.service import RetentionService
 from core.jobs.service import JobService
@@ -82,6 +83,7 @@ class Runtime:
         self.webhook_targets = TargetPolicy(settings)
         self.signer = Signer.from_settings(settings) if settings.signing_key is not None else None
         self.keyring = Keyring.from_settings(settings)
+        self.analyzer = open_analyzer(settings)
         self.redis = connect(settings)
         self.announcer = Announcer(LivePublisher(self.redis, settings))
         self.hub = LiveHub(settings)
@@ -110,6 +112,8 @@ class Runtime:
         await loop.run_in_executor(None, self.announcer.close)
         self._threads.shutdown(wait=True, cancel_futures=True)
         await loop.run_in_executor(None, self.key_usage.close)
+        if self.analyzer is not None:
+            self.analyzer.close()
         self.redis.close()
         self.database.close()
 
