@@ -41,8 +41,7 @@ class Readiness(BaseModel):
     """Whether requests can be served.
 
     `degraded`: without Redis jobs are accepted and read, and dispatching waits; with a Postgres that is read-only, they
-    are only read; without the guard's analyzer, which is named where one is used, what a policy wants redacted or blocked
-    waits.
+    are only read; without the guard, which is named where one is used, what a policy wants redacted or blocked waits.
     """
 
     status: Literal["ready", "degraded"]

@@ -100,7 +100,7 @@ Plan = Callable[[Settings, bool], Sequence[Child]]
 
 
 def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
-    """The product's own processes: API, dispatcher, deliverer, a worker per pool and, if asked for, guard and Flower."""
+    """The product's own processes: API, dispatcher, deliverer, a worker per pool; guard and Flower, if asked for."""
     from pipelines.registry import pools
 
     names = pools()

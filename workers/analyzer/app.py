@@ -56,10 +56,8 @@ async def _analyzed(request: Request, batches: Batches, timeout_seconds: float) 
                 return "refused", _refused(413, "payload_too_large")
             texts = unpack_texts(body)
             findings = await asyncio.wrap_future(batches.submit(texts)) if texts else []
-    except Malformed as error:
+    except (Malformed, ClientDisconnect) as error:
         return "refused", _refused(400, "bad_request", str(error))
-    except ClientDisconnect:
-        return "refused", _refused(400, "bad_request")
     except Overloaded:
         return "overloaded", _refused(503, "guard_overloaded")
     except TimeoutError:
