@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 TEST_WORKERS ?= 4
 # What takes long starts first, so that nothing long is left for the end.
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder --durations=50
-IMAGES := api backup dispatcher knowledge customer_operations models multimodal research
+IMAGES := api backup dispatcher guard knowledge customer_operations models multimodal research
 # With podman: make images BUILD="podman build --format docker", make compose-up BUILD=… COMPOSE=podman-compose
 BUILD ?= docker build
 COMPOSE ?= docker compose
@@ -57,7 +57,7 @@ demo: $(STAMP) ## Start everything, ingest the sample documents, answer a questi
 up: $(STAMP) ## Start everything and keep it running until Ctrl-C
 	@$(BIN)/waybill up
 
-images: ## Build the container images: of the API, of backups, of the dispatcher and of each worker pool
+images: ## Build the container images: of the API, of backups, of the dispatcher, of the guard and of each worker pool
 	@cd $(ROOT) && for image in $(IMAGES); do \
 		case $$image in api|backup) name=$$image build="Dockerfile.$$image" ;; \
 			*) name=worker-$$image build="Dockerfile.worker --build-arg POOL=$$image" ;; esac; \

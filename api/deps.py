@@ -20,7 +20,7 @@ from api.stream_guard import StreamGuard
 from api.streaming import LiveHub
 from core.batches.service import Batches
 from core.files.service import FileService
-from core.guard.analyzer import Analyzer
+from core.guard.analyzer_client import open_analyzer
 from core.guard.policies import PolicyCache
 from core.guard.service import GuardService
 from core.jobs.live import LivePublisher
@@ -74,7 +74,6 @@ class Runtime:
         self.retention = RetentionService(settings)
         self.guard = GuardService(settings)
         self.guard_policies = PolicyCache(settings)
-        self.analyzer: Analyzer | None = None
         self.rates = RateGate(settings)
         self.jobs = JobService(settings, self.blobs, self.limit_book)
         self.files = FileService(settings, self.blobs)
@@ -88,6 +87,7 @@ class Runtime:
         self.webhook_targets = TargetPolicy(settings)
         self.signer = Signer.from_settings(settings) if settings.signing_key is not None else None
         self.keyring = Keyring.from_settings(settings)
+        self.analyzer = open_analyzer(settings)
         self.redis = connect(settings)
         self.announcer = Announcer(LivePublisher(self.redis, settings))
         self.hub = LiveHub(settings)
@@ -116,6 +116,8 @@ class Runtime:
         await loop.run_in_executor(None, self.announcer.close)
         self._threads.shutdown(wait=True, cancel_futures=True)
         await loop.run_in_executor(None, self.key_usage.close)
+        if self.analyzer is not None:
+            self.analyzer.close()
         self.redis.close()
         self.database.close()
 

@@ -41,7 +41,7 @@ class Readiness(BaseModel):
     """Whether requests can be served.
 
     `degraded`: without Redis jobs are accepted and read, and dispatching waits; with a Postgres that is read-only, they
-    are only read.
+    are only read; without the guard, which is named where one is used, what a policy wants redacted or blocked waits.
     """
 
     status: Literal["ready", "degraded"]
@@ -70,8 +70,8 @@ async def healthz() -> Response:
 async def readyz(request: Request) -> Response:
     """Ready while Postgres answers: what it can still serve, no other process of the API could serve better."""
     runtime = get_runtime(request)
-    postgres, broker = await asyncio.gather(_postgres(runtime), _redis(runtime))
-    dependencies = {"postgres": postgres, "redis": broker}
+    postgres, broker, guard = await asyncio.gather(_postgres(runtime), _redis(runtime), _guard(runtime))
+    dependencies = {"postgres": postgres, "redis": broker, **({} if guard is None else {"guard": guard})}
     if postgres["status"] == "down":
         raise Unavailable(
             "postgres does not answer", code="not_ready", retry_after_seconds=2, dependencies=dependencies
@@ -121,6 +121,20 @@ async def _redis(runtime: Runtime) -> dict[str, Any]:
         return {"status": "read_only", "detail": type(error).__name__}
     except (redis.RedisError, OSError) as error:
         return _down(type(error).__name__)
+    return {"status": "up", "detail": None}
+
+
+async def _guard(runtime: Runtime) -> dict[str, Any] | None:
+    """None where there is none."""
+    if runtime.analyzer is None:
+        return None
+    try:
+        async with asyncio.timeout(_PROBE_SECONDS):
+            await runtime.in_thread(runtime.analyzer.check)
+    except TimeoutError:
+        return _down("Timeout")
+    except Unavailable as error:
+        return _down(type(error.__cause__ or error).__name__)
     return {"status": "up", "detail": None}
 
 

@@ -83,6 +83,19 @@ JOB_ATTEMPT_DURATION = Histogram(
     ("capability", "outcome"),
     buckets=_JOB_SECONDS,
 )
+GUARD_REQUESTS = Histogram(
+    "waybill_guard_request_duration_seconds",
+    "How long the analyzer took for requests, by how they ended: answered, refused, overloaded or late.",
+    ("outcome",),
+    buckets=_HTTP_SECONDS,
+)
+GUARD_CHARACTERS = Counter("waybill_guard_characters", "Characters that the analyzer has analyzed.")
+GUARD_CHILDREN_LOST = Counter(
+    "waybill_guard_children_lost",
+    "Children of the analyzer that were ended over what they analyzed, by why.",
+    ("cause",),
+)
+GUARD_UNAVAILABLE = Counter("waybill_guard_unavailable", "Analyses that this process asked for and did not get.")
 
 _depths_seen: set[tuple[str, str]] = set()
 

@@ -21,11 +21,12 @@ class Process(StrEnum):
     DELIVERER = "deliverer"
     FLOWER = "flower"
     BACKUP = "backup"
+    GUARD = "guard"
 
     @property
     def login(self) -> str | None:
         """Its login at Postgres; None for one that does not go there."""
-        return None if self is Process.FLOWER else f"waybill_{self.value}"
+        return None if self in {Process.FLOWER, Process.GUARD} else f"waybill_{self.value}"
 
 
 _STORES = frozenset(("database_url", "redis_url", "azure_storage_connection_string"))
@@ -38,6 +39,8 @@ SECRETS: Mapping[Process, frozenset[str]] = {
     Process.FLOWER: frozenset(("redis_url", "flower_password")),
     # It names the secret keys in the backup, and proves that they open what is sealed.
     Process.BACKUP: frozenset(("database_url", "azure_storage_connection_string", "secret_key", "secret_keys_retired")),
+    # It reads the texts of every tenant, and has nothing to reach or to sign anything with.
+    Process.GUARD: frozenset(),
 }
 BACKUP_LOGIN = "waybill_backup"
 # What asks for the pools' demand may call one function and read nothing.

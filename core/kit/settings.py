@@ -347,6 +347,22 @@ class Settings(BaseSettings):
     web_search_key: SecretStr | None = Field(None, description="Its key; SearXNG may do without.")
     web_search_timeout_seconds: float = Field(10.0, gt=0, le=120, description="Bound of one web search.")
 
+    guard_url: str | None = Field(
+        None,
+        pattern=r"^(unix:///|https?://)",
+        description="Where `waybill guard serve` answers: `unix:///PATH`, or `http://HOST:PORT`. Unset: nothing looks"
+        " for personal data and injections.",
+    )
+    guard_timeout_seconds: float = Field(
+        15.0,
+        gt=0,
+        le=300,
+        description="How long the guard may take for one request, which is 32,000 characters at most.",
+    )
+    guard_processes: int = Field(
+        1, ge=1, le=64, description="Processes that analyze texts beside each other; each holds the models in memory."
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe lines to write.")
     log_format: Literal["json", "console"] = Field("json", description="`console` is for people.")
 
@@ -368,7 +384,7 @@ class Settings(BaseSettings):
             ip_network(each, strict=False)
         return value
 
-    @field_validator("database_url", "redis_url", mode="before")
+    @field_validator("database_url", "redis_url", "guard_url", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return value or None

@@ -19,7 +19,8 @@ def _values() -> dict[str, Any]:
 def test_there_is_a_row_for_every_pool_and_an_image_for_every_row() -> None:
     rows = _values()["pools"]
     assert rows.keys() == _POOLS
-    assert {path.stem for path in (ROOT / "infra" / "images").glob("*.lock")} == {"api", "backup", "dispatcher", *rows}
+    others = {"api", "backup", "dispatcher", "guard"}
+    assert {path.stem for path in (ROOT / "infra" / "images").glob("*.lock")} == {*others, *rows}
 
 
 def test_a_row_has_the_slots_of_its_pool_and_a_bound_that_is_no_wider() -> None:

@@ -27,6 +27,7 @@ _ABSENT = {
     "api": _AGENTS,
     "backup": _AGENTS | {"fastapi"},
     "dispatcher": _AGENTS - {"celery", "kombu"} | {"fastapi"},
+    "guard": {"celery", "kombu", "crewai", "langgraph", "fastapi", "onnxruntime", "openai"},
     "models": {"crewai", "langgraph", "rapidocr", "fastapi", "trafilatura"},
     "knowledge": {"crewai", "rapidocr", "fastapi", "mcp"},
     "customer_operations": {"crewai", "rapidocr", "fastapi", "trafilatura"},
@@ -41,7 +42,7 @@ def _pins(path: str) -> dict[str, str]:
 
 def test_there_is_a_lock_for_every_image() -> None:
     assert {path.stem for path in _FOLDER.glob("*.lock")} == set(_ABSENT)
-    assert set(_ABSENT) == {"api", "backup", "dispatcher", *(manifest.pool for manifest in CAPABILITIES)}
+    assert set(_ABSENT) == {"api", "backup", "dispatcher", "guard", *(manifest.pool for manifest in CAPABILITIES)}
 
 
 @pytest.mark.parametrize("image", sorted(_ABSENT))

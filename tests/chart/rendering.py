@@ -87,7 +87,9 @@ def environment(manifests: Sequence[Manifest], workload: Manifest) -> dict[str, 
 
 def secret_files(manifests: Sequence[Manifest], workload: Manifest) -> dict[str, str]:
     """The files below /run/secrets/waybill, with the Secret or the vault's object that each comes from."""
-    (volume,) = (each for each in pod(workload)["volumes"] if each["name"] == "secrets")
+    volume = next((each for each in pod(workload)["volumes"] if each["name"] == "secrets"), None)
+    if volume is None:
+        return {}
     if "csi" in volume:
         name = volume["csi"]["volumeAttributes"]["secretProviderClass"]
         parameters = named(manifests, "SecretProviderClass", name)["spec"]["parameters"]

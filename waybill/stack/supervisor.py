@@ -45,6 +45,7 @@ _PREPARED_BY_US = (
     "flower_password",
     "api_port",
     "flower_port",
+    "guard_url",
 )
 
 
@@ -96,8 +97,8 @@ class Stack:
     """The embedded stack of one folder. Use it in the main thread: ``with Stack(settings) as stack: stack.wait()``.
 
     `report` hears a `Notice` per line worth showing. `api_port` overrides the settings; like a port that is set there,
-    it is insisted on, whereas a default port that is taken is replaced by a free one. `children` is the plan of
-    what runs beside the servers. From `start` to `stop` the signals SIGINT, SIGTERM and SIGHUP are ours: they make
+    it is insisted on, whereas a default port that is taken is replaced by a free one. With `guard`, an analyzer
+    is started unless the settings name one. `children` is the plan of what runs beside the servers. From `start` to `stop` the signals SIGINT, SIGTERM and SIGHUP are ours: they make
     `wait` return, and raise KeyboardInterrupt in the caller's code; a second one during `stop` kills instead of asking.
     """
 
@@ -106,6 +107,7 @@ class Stack:
         settings: Settings,
         *,
         flower: bool = True,
+        guard: bool = False,
         api_port: int | None = None,
         report: Callable[[Notice], None] | None = None,
         children: Plan = plan_children,
@@ -113,6 +115,7 @@ class Stack:
     ) -> None:
         self._given = settings if api_port is None else settings.model_copy(update={"api_port": api_port})
         self._flower = flower
+        self._guard = guard
         self._report = report
         self._plan = children
         self._patience = patience or Patience()
@@ -273,6 +276,10 @@ class Stack:
             changes["secret_key"] = SecretStr(self._home.kept_secret(SECRET_KEY_FILE))
         if settings.signing_key is None:
             changes["signing_key"] = SecretStr(self._home.kept_secret(SIGNING_KEY_FILE, generate_seed))
+        if self._guard and settings.guard_url is None:
+            if not plan.is_guard_installed():
+                raise StackError("the guard's packages are not installed; pip install 'waybill[guard]'")
+            changes["guard_url"] = plan.own_guard_url(settings)
         if settings.flower_password is None:
             changes["flower_password"] = SecretStr(self._home.kept_secret("flower.password"))
         for name, part in (("api_port", "api"), ("flower_port", "flower")):

@@ -15,7 +15,7 @@ from core.kit.settings import Settings
 from pipelines.registry import pools
 from waybill.stack.child_secrets import ChildSecrets
 from waybill.stack.errors import StackError
-from waybill.stack.plan import Answers, Child, Logged, choose_port, is_free, plan_children, url_of
+from waybill.stack.plan import Answers, Child, Logged, choose_port, is_free, own_guard_url, plan_children, url_of
 from waybill.stack.postgres import free_port
 
 
@@ -64,6 +64,29 @@ def test_the_product_is_an_api_a_dispatcher_a_deliverer_a_worker_per_pool_and_fl
     assert len(set(every)) == len(pools()) + 2
     assert [child.name for child in plan_children(settings, False)] == [name for name in children if name != "flower"]
     assert sorted(children.values(), key=lambda child: child.tier) == list(children.values())
+
+
+def test_the_guard_is_a_part_where_its_socket_is_the_stacks_own(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, metrics_port=9400)
+    own = settings.model_copy(update={"guard_url": own_guard_url(settings)})
+    children = {child.name: child for child in plan_children(own, True)}
+    assert children["guard"].argv[1:] == ("-P", "-m", "waybill", "guard", "serve")
+    # It ends after the workers, which ask it.
+    assert children["guard"].tier < children["worker-knowledge"].tier
+    assert "guard" not in {child.name for child in plan_children(settings, True)}
+    elsewhere = settings.model_copy(update={"guard_url": "http://guard:8095"})
+    assert "guard" not in {child.name for child in plan_children(elsewhere, True)}
+    every = [child.environment["WAYBILL_METRICS_PORT"] for child in children.values() if child.environment]
+    assert len(set(every)) == len(every)
+
+
+def test_the_guard_gets_no_secret(tmp_path: Path) -> None:
+    secret = SecretStr("s" * 40)
+    settings = Settings(home=tmp_path, secret_key=secret, signing_key=secret, database_url=secret, redis_url=secret)
+    child = Child("guard", (), Logged(""), process=Process.GUARD)
+    variables = ChildSecrets(settings, {}).environment(child)
+    assert list(Path(variables["WAYBILL_SECRETS_DIR"]).iterdir()) == []
+    assert "s" * 40 not in variables.values()
 
 
 def test_a_child_reads_the_settings_that_its_supervisor_has(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from core.kit.settings import Settings
 from waybill.stack.doctor.check import Check, Status
+from waybill.stack.doctor.guard import check_guard
 from waybill.stack.doctor.machine import check_machine
 from waybill.stack.doctor.postgres import SCHEMA, check_postgres
 from waybill.stack.doctor.redis import check_redis
@@ -13,7 +14,7 @@ __all__ = ["SCHEMA", "Check", "Status", "check_postgres", "check_redis", "run_ch
 
 
 def run_checks(settings: Settings) -> list[Check]:
-    """Look at machine, Postgres, Redis and blob storage; takes seconds at most and leaves no data behind."""
+    """Look at machine, Postgres, Redis, blob storage and guard; takes seconds at most and leaves no data behind."""
     running = running_stack(settings.home)
     if running is None:
         # What a crashed stack left in its run file describes servers that are gone.
@@ -23,4 +24,5 @@ def run_checks(settings: Settings) -> list[Check]:
         *check_postgres(settings),
         *check_redis(settings),
         *check_storage(settings),
+        *check_guard(settings),
     ]

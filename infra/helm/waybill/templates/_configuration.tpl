@@ -8,6 +8,9 @@ settings:
   {{- if .Values.remoteCapabilities }}
   WAYBILL_REMOTE_CAPABILITIES_FILE: /etc/waybill/remote.toml
   {{- end }}
+  {{- if and .Values.guard.enabled (not .Values.settings.WAYBILL_GUARD_URL) }}
+  WAYBILL_GUARD_URL: http://{{ include "waybill.fullname" . }}-guard:8095
+  {{- end }}
   {{- range $name, $value := .Values.settings }}
   {{ $name }}: {{ $value | quote }}
   {{- end }}

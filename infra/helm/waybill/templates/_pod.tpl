@@ -114,7 +114,9 @@ spec:
       volumeMounts:
         - {name: home, mountPath: /var/lib/waybill}
         - {name: tmp, mountPath: /tmp}
+        {{- if $process.secrets }}
         - {name: secrets, mountPath: /run/secrets/waybill, readOnly: true}
+        {{- end }}
         {{- if $hasFiles }}
         - {name: files, mountPath: /etc/waybill, readOnly: true}
         {{- end }}
@@ -127,7 +129,9 @@ spec:
   volumes:
     - {name: home, emptyDir: {sizeLimit: 2Gi}}
     - {name: tmp, emptyDir: {sizeLimit: 4Gi}}
+    {{- if $process.secrets }}
     {{- include "waybill.secretsVolume" . | nindent 4 }}
+    {{- end }}
     {{- if $hasFiles }}
     - {name: files, configMap: {name: {{ include "waybill.fullname" $root }}-files}}
     {{- end }}

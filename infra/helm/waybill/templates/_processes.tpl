@@ -79,6 +79,24 @@ flower:
   clientId: {{ $ids.flower | quote }}
   secrets: {{ $secrets.flower | toJson }}
 {{- end }}
+{{- if .Values.guard.enabled }}
+guard:
+  kind: guard
+  image: waybill-worker-guard
+  args: [guard, serve, --listen, "http://0.0.0.0:8095"]
+  port: {name: http, number: 8095}
+  service: true
+  live: /healthz
+  ready: /readyz
+  # As the API's pods: a Service's endpoints are withdrawn while the pod already stops.
+  lingerSeconds: 5
+  graceSeconds: 30
+  priority: serving
+  options: {{ omit .Values.guard "enabled" | toJson }}
+  account: guard
+  clientId: ""
+  secrets: {}
+{{- end }}
 {{- range $name, $row := .Values.pools }}
 {{- $pool := mergeOverwrite (deepCopy $.Values.poolDefaults) $row }}
 {{- $queue := $pool.pool | default $name }}

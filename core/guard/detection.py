@@ -1,0 +1,58 @@
+"""The analyzer in this process: personal data and injections, as the built-in recognizers find them."""
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import Protocol
+
+from core.guard.records import EntityKind, Finding
+
+INJECTION_RECOGNIZER = "injection"
+
+
+class PersonalData(Protocol):
+    """Finds personal data and secrets in texts."""
+
+    def find(self, texts: Sequence[str]) -> list[list[Finding]]:
+        """The findings of each text, not overlapping."""
+
+
+class Injections(Protocol):
+    """Judges whether texts try to give orders to a model."""
+
+    def score(self, texts: Sequence[str]) -> list[float]:
+        """From 0, no sign of it, to 1, for each text."""
+
+
+class Detector:
+    """An `Analyzer` that loads the recognizers when it is made: seconds, and hundreds of megabytes.
+
+    Other recognizers may be given. They are called by one thread at a time.
+    """
+
+    def __init__(self, personal: PersonalData | None = None, injections: Injections | None = None) -> None:
+        if personal is None:
+            from core.guard.personal.recognition import PersonalDataRecognizer
+
+            personal = PersonalDataRecognizer()
+        if injections is None:
+            from core.guard.injection.detection import InjectionDetector
+
+            injections = InjectionDetector()
+        self._personal = personal
+        self._injections = injections
+        self._lock = Lock()
+
+    def analyze(self, texts: Sequence[str]) -> list[list[Finding]]:
+        """See `core.guard.analyzer.Analyzer`. An injection is reported with any score above 0."""
+        with self._lock:
+            found, scores = self._personal.find(texts), self._injections.score(texts)
+        return [
+            sorted([*_injection(text, score), *findings], key=lambda finding: (finding.start, -finding.end))
+            for text, findings, score in zip(texts, found, scores, strict=True)
+        ]
+
+
+def _injection(text: str, score: float) -> list[Finding]:
+    if not text or score <= 0:
+        return []
+    return [Finding(EntityKind.INJECTION, 0, len(text), min(score, 1.0), INJECTION_RECOGNIZER)]

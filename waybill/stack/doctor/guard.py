@@ -1,0 +1,22 @@
+"""The guard's analyzer: whether it answers, where one is named."""
+
+from core.guard.analyzer_client import open_analyzer
+from core.kit.errors import Unavailable
+from core.kit.settings import Settings
+from waybill.stack.doctor.check import Check, fail, ok
+
+_NAME = "guard"
+
+
+def check_guard(settings: Settings) -> list[Check]:
+    """Ask it whether it is ready; nothing where none is named."""
+    analyzer = open_analyzer(settings)
+    if analyzer is None:
+        return []
+    with analyzer:
+        try:
+            analyzer.check()
+        except Unavailable as error:
+            remedy = "start `waybill guard serve`, or look at its log; see docs/runbooks/guard-unavailable.md"
+            return [fail(_NAME, f"{error.detail} at {settings.guard_url}", remedy)]
+    return [ok(_NAME, f"ready at {settings.guard_url}")]
