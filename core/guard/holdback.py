@@ -81,6 +81,8 @@ class RedactingStream:
         self._held = ""
         # How long it must be before it is screened again.
         self._due = hold + STEP_CHARACTERS
+        # Whether what comes up to the next white space is the rest of a value that was too long to hold.
+        self._is_rest = False
         self._is_broken = False
 
     def feed(self, text: str) -> str:
@@ -88,6 +90,7 @@ class RedactingStream:
         if self._is_broken:
             return ""
         self._held += text
+        self._skip_rest()
         if len(self._held) < self._due:
             return ""
         released = self._release(self._boundary(len(self._held) - self._hold))
@@ -139,4 +142,12 @@ class RedactingStream:
         out.append(self._held[at:end])
         self._context = (self._context + self._held[:end])[-self._hold :]
         self._held = self._held[end:]
+        self._is_rest = any(value.start < start + end < value.end for value in values)
+        self._skip_rest()
         return "".join(out)
+
+    def _skip_rest(self) -> None:
+        if self._is_rest:
+            space = _SPACE.search(self._held)
+            self._held = "" if space is None else self._held[space.start() :]
+            self._is_rest = space is None

@@ -79,10 +79,10 @@ def rewrite(text: str, decisions: Iterable[Decision], name: Name) -> Rewritten:
     return Rewritten("".join((*parts, text[at:])), tuple(edits))
 
 
-def literals(text: str, part: int = 0) -> list[Decision]:
+def literals(text: str) -> list[Decision]:
     """What looks like a token before any was given out: it gets a token of its own, so that it comes back as it was."""
     return [
-        Decision(Finding(LITERAL, found.start(), found.end(), 1.0, LITERAL, part), Action.REDACT)
+        Decision(Finding(LITERAL, found.start(), found.end(), 1.0, LITERAL), Action.REDACT)
         for found in TOKEN.finditer(text)
     ]
 

@@ -104,6 +104,7 @@ class RecordingContext:
     capability: str = "test.run"
     attempt: int = 1
     job_id: UUID = field(default_factory=new_id)
+    root_id: UUID = field(default_factory=new_id)
     organization_id: UUID = field(default_factory=new_id)
     project_id: UUID = field(default_factory=new_id)
     database: Database | None = None
@@ -129,6 +130,7 @@ class RecordingContext:
             capability=self.capability,
             attempt=self.attempt + 1,
             job_id=self.job_id,
+            root_id=self.root_id,
             organization_id=self.organization_id,
             project_id=self.project_id,
             database=self.database,

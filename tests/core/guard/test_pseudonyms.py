@@ -105,7 +105,10 @@ def test_nothing_readable_is_stored(tenant: Tenant, keys: PseudonymKeys) -> None
     other = new_id()
     with tenant.database.system() as session:
         # Sealed for its tree: in another one's row it does not open.
-        session.execute(text("UPDATE guard_pseudonyms SET root_job_id = :other"), {"other": other})
+        session.execute(
+            text("UPDATE guard_pseudonyms SET root_job_id = :other WHERE root_job_id = :root"),
+            {"other": other, "root": root},
+        )
     assert map_of(tenant, keys, other).restore("<PERSON_1>") == "<PERSON_1>"
 
 
