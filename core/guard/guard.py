@@ -18,8 +18,6 @@ from core.kit.db import Executor
 from core.kit.errors import CapabilityFailure, Outage, Unavailable
 from core.kit.metrics import observe_findings
 
-BLOCKED = "guard_blocked"
-UNAVAILABLE = "guard_unavailable"
 _KINDS = frozenset(EntityKind)
 
 
@@ -169,7 +167,7 @@ class JobGuard:
         except Unavailable as error:
             raise CapabilityFailure(
                 "The guard analyzer does not answer, and the policy lets nothing pass that it has not seen.",
-                code=UNAVAILABLE,
+                code="guard_unavailable",
                 outage=Outage("guard analyzer", error.retry_after_seconds),
             ) from None
 
@@ -181,7 +179,9 @@ def refuse_blocked(findings: Findings) -> None:
     """Raise `CapabilityFailure` (``guard_blocked``) when something of it must not pass."""
     kinds = sorted({each.finding.kind for each in findings.decisions if each.action is Action.BLOCK})
     if kinds:
-        raise CapabilityFailure(f"the guard's policy lets no text pass that holds: {', '.join(kinds)}", code=BLOCKED)
+        raise CapabilityFailure(
+            f"the guard's policy lets no text pass that holds: {', '.join(kinds)}", code="guard_blocked"
+        )
 
 
 def summed(findings: Iterable[Findings]) -> dict[str, dict[str, int]]:
