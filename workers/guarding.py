@@ -52,12 +52,14 @@ class AttemptGuard:
 
     def __init__(self, guard: Guard | None, attempt: Attempt) -> None:
         self._attempt = attempt
-        self._guard: JobGuard | None = guard and guard.for_job(
-            attempt.executor,
-            organization_id=attempt.organization_id,
-            project_id=attempt.project_id,
-            root_job_id=attempt.root_id,
-        )
+        self._guard: JobGuard | None = None
+        if guard is not None:
+            self._guard = guard.for_job(
+                attempt.executor,
+                organization_id=attempt.organization_id,
+                project_id=attempt.project_id,
+                root_job_id=attempt.root_id,
+            )
         # The text that a job streams is one text, whatever happens in between.
         self._stream: RedactingStream | None = None
         self._streaming = Lock()

@@ -1,6 +1,6 @@
 """What one attempt of a job lets pass: screening, redaction and restoring at every border that its text crosses."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import UUID
@@ -130,7 +130,7 @@ class JobGuard:
         """What redacts a stream on its way to the client; None where the policy neither redacts nor blocks there."""
         if self.strictest(Direction.TO_CLIENT, Source.MODEL_OUTPUT).rank < Action.REDACT.rank:
             return None
-        return RedactingStream(self._decide_on_stream, self.pseudonyms.name)
+        return RedactingStream(self._decide_on_stream, self._name)
 
     def _decide_on_stream(self, text: str) -> Sequence[Decision]:
         findings = self._screen([text], Direction.TO_CLIENT, Source.MODEL_OUTPUT)
@@ -141,8 +141,9 @@ class JobGuard:
     def _rewritten(self, texts: Sequence[str], decisions: Sequence[Sequence[Decision]]) -> Redacted:
         asked: dict[tuple[str, str], None] = {}
 
-        def note(kind: str, value: str) -> str:
-            asked[kind, value] = None
+        def note(kind: str, value: str, mode: RedactionMode) -> str:
+            if mode is RedactionMode.PSEUDONYMIZE:
+                asked[kind, value] = None
             return ""
 
         # What will be named is known only to who redacts; asked for at once, it is one round trip.
@@ -155,9 +156,21 @@ class JobGuard:
             if found is not None:
                 spellings.setdefault(token_of(found), set()).add(value)
         return Redacted(
-            tuple(rewrite(text, group, self.pseudonyms.name) for text, group in zip(texts, decisions, strict=True)),
+            tuple(rewrite(text, group, self._name) for text, group in zip(texts, decisions, strict=True)),
             {token: frozenset(values) for token, values in spellings.items()},
         )
+
+    def _name(self, kind: str, value: str, mode: RedactionMode) -> str:
+        """What takes the place of a value. See `core.guard.redaction.Namer`."""
+        match mode:
+            case RedactionMode.DROP:
+                return ""
+            case RedactionMode.MASK:
+                return f"<{kind.upper()}>"
+            case RedactionMode.HASH:
+                return f"<{kind.upper()}:{self.pseudonyms.digest(kind, value)}>"
+            case RedactionMode.PSEUDONYMIZE:
+                return self.pseudonyms.name(kind, value)
 
     def _screen(self, texts: Sequence[str], direction: Direction, source: Source) -> Findings:
         try:
@@ -182,11 +195,6 @@ def refuse_blocked(findings: Findings) -> None:
         raise CapabilityFailure(
             f"the guard's policy lets no text pass that holds: {', '.join(kinds)}", code="guard_blocked"
         )
-
-
-def summed(findings: Iterable[Findings]) -> dict[str, dict[str, int]]:
-    """`Findings.counts` of several."""
-    return Findings(tuple(each for one in findings for each in one.decisions)).counts()
 
 
 def _instead(mode: RedactionMode, other: RedactionMode) -> RedactionMode:

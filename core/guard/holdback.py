@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from core.guard.records import Action, Decision
-from core.guard.redaction import redact
+from core.guard.redaction import Namer, redact
 from core.guard.rewriting import clipped, clusters
 from core.guard.tokens import FORMING, TOKEN, Token, token_of
 
@@ -72,7 +72,7 @@ class RedactingStream:
     what is held comes out, then or later.
     """
 
-    def __init__(self, screen: Screen, name: Callable[[str, str], str], *, hold: int = HOLD_CHARACTERS) -> None:
+    def __init__(self, screen: Screen, name: Namer, *, hold: int = HOLD_CHARACTERS) -> None:
         self._screen = screen
         self._name = name
         self._hold = hold

@@ -1,22 +1,20 @@
 """Redaction of one text that can be undone: where each piece of the new text came from."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.guard.records import Action, Decision, Finding, RedactionMode
-from core.guard.redaction import redact
+from core.guard.redaction import Namer, redact
 from core.guard.tokens import LITERAL, TOKEN
-
-Name = Callable[[str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Findings that overlap, which are redacted together; `inside` counts from `start`."""
+    """Findings that overlap, which are redacted together, by the one decision `inside`; it counts from `start`."""
 
     start: int
     end: int
-    inside: tuple[Decision, ...]
+    inside: tuple[Decision]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ def clusters(decisions: Iterable[Decision]) -> list[Cluster]:
     return [_cluster(group) for group in found]
 
 
-def rewrite(text: str, decisions: Iterable[Decision], name: Name) -> Rewritten:
+def rewrite(text: str, decisions: Iterable[Decision], name: Namer) -> Rewritten:
     """`text` with every value redacted that `decisions` want redacted."""
     parts: list[str] = []
     edits: list[Edit] = []
@@ -82,20 +80,20 @@ def rewrite(text: str, decisions: Iterable[Decision], name: Name) -> Rewritten:
 def literals(text: str) -> list[Decision]:
     """What looks like a token before any was given out: it gets a token of its own, so that it comes back as it was."""
     return [
-        Decision(Finding(LITERAL, found.start(), found.end(), 1.0, LITERAL), Action.REDACT)
+        Decision(Finding(LITERAL, found.start(), found.end(), 0.0, LITERAL), Action.REDACT)
         for found in TOKEN.finditer(text)
     ]
 
 
-def clipped(cluster: Cluster, length: int) -> tuple[Decision, ...]:
+def clipped(cluster: Cluster, length: int) -> tuple[Decision]:
     """A cluster of which only the last `length` characters are left: they are masked, for half a value is no value."""
-    longest = max(cluster.inside, key=lambda each: each.finding.end - each.finding.start)
-    return (replace(longest, finding=replace(longest.finding, start=0, end=length), mode=RedactionMode.MASK),)
+    [whole] = cluster.inside
+    return (replace(whole, finding=replace(whole.finding, start=0, end=length), mode=RedactionMode.MASK),)
 
 
 def _cluster(group: Sequence[Decision]) -> Cluster:
-    """One decision for all of it, the longest finding's, over the whole place."""
+    """One decision for all of it, the surest and then the longest finding's, over the whole place."""
     start, end = group[0].finding.start, max(each.finding.end for each in group)
-    longest = max(group, key=lambda each: each.finding.end - each.finding.start)
-    whole = replace(longest, finding=replace(longest.finding, start=0, end=end - start))
+    chosen = max(group, key=lambda each: (each.finding.score, each.finding.end - each.finding.start))
+    whole = replace(chosen, finding=replace(chosen.finding, start=0, end=end - start))
     return Cluster(start, end, (whole,))

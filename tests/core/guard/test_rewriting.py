@@ -8,7 +8,7 @@ def found(kind: str, start: int, end: int, mode: RedactionMode = RedactionMode.P
     return Decision(Finding(kind, start, end, 0.9, "test"), Action.REDACT, mode)
 
 
-def name(kind: str, value: str) -> str:
+def name(kind: str, value: str, mode: RedactionMode) -> str:
     return f"<{kind.upper()}_{len(value)}>"
 
 
