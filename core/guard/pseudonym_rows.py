@@ -1,6 +1,6 @@
 """The values behind tokens, as stored, and the SQL that gives them their numbers. Every statement names its tenant."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -18,22 +18,38 @@ WITH wanted AS (
   SELECT * FROM unnest(CAST(:kinds AS text[]), CAST(:digests AS bytea[]), CAST(:boxes AS bytea[]))
     WITH ORDINALITY AS wanted (kind, digest, sealed, position)
 ), known AS (
-  SELECT kind, digest, number, known.sealed FROM guard_pseudonyms AS known JOIN wanted USING (kind, digest)
-  WHERE root_job_id = :root AND organization_id = :organization
+  SELECT wanted.position, stored.number, stored.sealed
+  FROM wanted JOIN unnest(CAST(:positions AS int[]), CAST(:lookups AS bytea[])) AS lookup (position, digest)
+    USING (position)
+  JOIN guard_pseudonyms AS stored ON stored.root_job_id = :root AND stored.kind = wanted.kind
+    AND stored.digest = lookup.digest
+  WHERE stored.organization_id = :organization
 ), made AS (
   INSERT INTO guard_pseudonyms (root_job_id, kind, number, organization_id, digest, sealed)
   SELECT :root, kind, coalesce((SELECT max(number) FROM guard_pseudonyms AS used
       WHERE used.root_job_id = :root AND used.kind = wanted.kind), 0)
     + row_number() OVER (PARTITION BY kind ORDER BY position), :organization, digest, sealed
-  FROM wanted WHERE NOT EXISTS (SELECT FROM known WHERE known.kind = wanted.kind AND known.digest = wanted.digest)
+  FROM wanted WHERE NOT EXISTS (SELECT FROM known WHERE known.position = wanted.position)
   RETURNING kind, digest, number, sealed
 )
-SELECT * FROM known UNION ALL SELECT * FROM made
+SELECT position, number, sealed FROM known
+UNION ALL SELECT wanted.position, made.number, made.sealed FROM made JOIN wanted USING (kind, digest)
 """)
 _FIND = text("""
-SELECT kind, digest, number, sealed FROM guard_pseudonyms
+SELECT kind, number, sealed FROM guard_pseudonyms
 JOIN unnest(CAST(:kinds AS text[]), CAST(:numbers AS int[])) AS wanted (kind, number) USING (kind, number)
 WHERE root_job_id = :root AND organization_id = :organization AND sealed IS NOT NULL
+""")
+_SEALED = text("""
+SELECT root_job_id, kind, number, organization_id, sealed FROM guard_pseudonyms
+WHERE sealed IS NOT NULL AND (root_job_id, kind, number) > (:root, :kind, :number)
+ORDER BY root_job_id, kind, number LIMIT 1000 FOR UPDATE
+""")
+_REPLACE = text("""
+UPDATE guard_pseudonyms AS stored SET digest = new.digest, sealed = new.sealed
+FROM unnest(CAST(:roots AS uuid[]), CAST(:kinds AS text[]), CAST(:numbers AS int[]), CAST(:digests AS bytea[]),
+  CAST(:boxes AS bytea[])) AS new (root_job_id, kind, number, digest, sealed)
+WHERE stored.root_job_id = new.root_job_id AND stored.kind = new.kind AND stored.number = new.number
 """)
 _ERASE = text("""
 UPDATE guard_pseudonyms SET sealed = NULL,
@@ -62,29 +78,39 @@ class GuardPseudonym(Base):
     sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
-class Row(NamedTuple):
-    """A value that has a number; of one that is to be given a number it is 0."""
+class Wanted(NamedTuple):
+    """A value that is to have a number. `digests` are by every key, the current one first."""
 
     kind: str
-    digest: bytes
+    digests: Sequence[bytes]
+    sealed: bytes
+
+
+class Row(NamedTuple):
+    """A value that has a number."""
+
+    kind: str
     number: int
     sealed: bytes
 
 
-def name(executor: Executor, organization_id: UUID, root_job_id: UUID, wanted: Sequence[Row]) -> list[Row]:
-    """Give a number to each that has none, in this order; returns all with their numbers. One round trip.
+def name(executor: Executor, organization_id: UUID, root_job_id: UUID, wanted: Sequence[Wanted]) -> list[Row]:
+    """Give a number to each that has none, in this order; returns all in this order. One round trip.
 
-    `wanted` holds each pair of kind and digest once.
+    `wanted` holds each pair of kind and current digest once.
     """
     values = {
         "root": root_job_id,
         "organization": organization_id,
         "kinds": [row.kind for row in wanted],
-        "digests": [row.digest for row in wanted],
+        "digests": [row.digests[0] for row in wanted],
         "boxes": [row.sealed for row in wanted],
+        "positions": [place for place, row in enumerate(wanted, start=1) for _ in row.digests],
+        "lookups": [digest for row in wanted for digest in row.digests],
     }
     named = execute_all(executor, [(_LOCK, {"root": str(root_job_id)}), (_NAME, values)])[1]
-    return [Row(row.kind, bytes(row.digest), row.number, bytes(row.sealed)) for row in named]
+    found = {row.position: Row(wanted[row.position - 1].kind, row.number, bytes(row.sealed)) for row in named}
+    return [found[place] for place in range(1, len(wanted) + 1)]
 
 
 def find(executor: Executor, organization_id: UUID, root_job_id: UUID, wanted: Iterable[tuple[str, int]]) -> list[Row]:
@@ -99,7 +125,39 @@ def find(executor: Executor, organization_id: UUID, root_job_id: UUID, wanted: I
             "numbers": [number for _, number in pairs],
         },
     )
-    return [Row(row.kind, bytes(row.digest), row.number, bytes(row.sealed)) for row in found]
+    return [Row(row.kind, row.number, bytes(row.sealed)) for row in found]
+
+
+class Sealed(NamedTuple):
+    """A stored value as it is sealed."""
+
+    root_job_id: UUID
+    kind: str
+    number: int
+    organization_id: UUID
+    sealed: bytes
+
+
+def sealed(session: Session) -> Iterator[list[Sealed]]:
+    """Every value of every organization, locked, a thousand at a time; needs `Database.system`."""
+    last = (UUID(int=0), "", 0)
+    while rows := session.execute(_SEALED, dict(zip(("root", "kind", "number"), last, strict=True))).all():
+        yield [Sealed(row.root_job_id, row.kind, row.number, row.organization_id, bytes(row.sealed)) for row in rows]
+        last = (rows[-1].root_job_id, rows[-1].kind, rows[-1].number)
+
+
+def replace_all(session: Session, rows: Sequence[Sealed], digests: Sequence[bytes]) -> None:
+    """Store these boxes and digests, row by row, in the place of what stands there."""
+    session.execute(
+        _REPLACE,
+        {
+            "roots": [row.root_job_id for row in rows],
+            "kinds": [row.kind for row in rows],
+            "numbers": [row.number for row in rows],
+            "digests": list(digests),
+            "boxes": [row.sealed for row in rows],
+        },
+    )
 
 
 def erase(session: Session, organization_id: UUID, digests: Sequence[bytes]) -> list[UUID]:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from core.audit.actions import AuditAction
 from core.audit.record import Actor, record
 from core.guard import pseudonym_rows
-from core.guard.pseudonym_rows import Row
+from core.guard.pseudonym_rows import Row, Sealed, Wanted
 from core.guard.records import EntityKind
 from core.guard.tokens import TOKEN, Token, token_of
 from core.kit.db import Executor
@@ -58,6 +58,23 @@ class PseudonymKeys:
         )
         return len(roots)
 
+    def reseal(self, session: Session) -> int:
+        """Seal every value with the secret key of today, and file it under that key; needs `Database.system`.
+
+        Returns how many. One that no key opens stays as it is: its token stays in texts.
+        """
+        count = 0
+        for rows in pseudonym_rows.sealed(session):
+            again: list[tuple[Sealed, bytes]] = []
+            for row in rows:
+                with suppress(CannotOpen):
+                    value = self.sealer.open(row.root_job_id, row.sealed)
+                    digest = self.digests.of(row.organization_id, _normalized(row.kind, value.decode()))
+                    again.append((row._replace(sealed=self.sealer.seal(row.root_job_id, value)), digest))
+            pseudonym_rows.replace_all(session, [row for row, _ in again], [digest for _, digest in again])
+            count += len(again)
+        return count
+
 
 class Pseudonyms:
     """The map of one job tree, for one attempt. Safe in threads; what was read once is remembered."""
@@ -81,23 +98,23 @@ class Pseudonyms:
 
     def digest(self, kind: str, value: str) -> str:
         """What tells a value from others and leads back to none: twelve hexadecimal digits, the same in all jobs."""
-        return self._digest(kind, value).hex()[:_DIGEST_CHARACTERS]
+        return self._keys.digests.of(self._organization_id, _normalized(kind, value)).hex()[:_DIGEST_CHARACTERS]
 
     def name_all(self, values: Iterable[tuple[str, str]]) -> None:
         """Give a token to every value (kind and text) that has none, in one round trip; none when all are known."""
         with self._lock:
-            new = {pair: self._digest(*pair) for pair in values if pair not in self._tokens}
+            new = {pair: _normalized(*pair) for pair in values if pair not in self._tokens}
             if not new:
                 return
-            wanted: dict[tuple[str, bytes], Row] = {}
-            for (kind, value), digest in new.items():
-                if (kind, digest) not in wanted:
-                    box = self._keys.sealer.seal(self._root, value.encode())
-                    wanted[kind, digest] = Row(kind, digest, 0, box)
+            wanted: dict[tuple[str, bytes], Wanted] = {}
+            for (kind, value), form in new.items():
+                if (kind, form) not in wanted:
+                    digests = self._keys.digests.all_of(self._organization_id, form)
+                    wanted[kind, form] = Wanted(kind, digests, self._keys.sealer.seal(self._root, value.encode()))
             named = pseudonym_rows.name(self._executor, self._organization_id, self._root, list(wanted.values()))
-            tokens = {(row.kind, row.digest): self._remember(row) for row in named}
-            for (kind, value), digest in new.items():
-                self._tokens[kind, value] = tokens[kind, digest]
+            tokens = {pair: self._remember(row) for pair, row in zip(wanted, named, strict=True)}
+            for (kind, value), form in new.items():
+                self._tokens[kind, value] = tokens[kind, form]
 
     def value(self, token: Token) -> str | None:
         """The first spelling of the value that a token stands for; None for one that the tree has not, or has lost."""
@@ -116,9 +133,6 @@ class Pseudonyms:
         """`text` with values in the place of the tree's tokens; other tokens stay as they are."""
         self.load(map(token_of, TOKEN.finditer(text)))
         return TOKEN.sub(lambda found: self._values.get(token_of(found), found[0]), text)
-
-    def _digest(self, kind: str, value: str) -> bytes:
-        return self._keys.digests.of(self._organization_id, _normalized(kind, value))
 
     def _remember(self, row: Row) -> Token:
         token = Token(row.kind, row.number)

@@ -73,6 +73,7 @@ def host(settings: Settings, tenant: Tenant, guard: Guard, server: ProviderSimul
         try:
             yield Host(runtime, tenant)
         finally:
+            runtime._heartbeat.stop()
             runtime.services.settlements.close()
             runtime.database.close()
 

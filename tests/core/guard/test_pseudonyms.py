@@ -6,6 +6,7 @@ from threading import Barrier
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from core.audit.actions import AuditAction
@@ -129,6 +130,21 @@ def test_an_erased_value_is_not_restored_and_its_number_never_given_again(
     assert erased["detail"] == {"pseudonyms": 2, "job_trees": 2}
     assert len(erased["payload_digest"]) == 32
     assert "nna" not in str(erased)
+
+
+def test_a_new_secret_key_knows_what_the_old_one_has_sealed(settings: Settings, tenant: Tenant) -> None:
+    root, organization = new_id(), tenant.principal.organization_id
+    old = settings.model_copy(update={"secret_key": SecretStr("o" * 40)})
+    both = settings.model_copy(update={"secret_keys_retired": [SecretStr("o" * 40)]})
+    map_of(tenant, PseudonymKeys(old), root).name_all([("person", "Anna Schmidt"), ("phone", "+49 30 1234567")])
+    names = map_of(tenant, PseudonymKeys(both), root)
+    assert [names.name("person", each) for each in ("Ben Okafor", "anna schmidt")] == ["<PERSON_2>", "<PERSON_1>"]
+    with tenant.database.system() as session:
+        assert PseudonymKeys(both).reseal(session) >= 3
+    keys = PseudonymKeys(settings)
+    assert map_of(tenant, keys, root).restore("<PERSON_1>, <PHONE_1>") == "Anna Schmidt, +49 30 1234567"
+    with tenant.database.tenant(organization) as session:
+        assert keys.erase(session, organization, "Anna Schmidt", Actor("system")) == 1
 
 
 def test_the_map_is_deleted_with_the_payloads_of_the_trees_first_job(
