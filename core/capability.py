@@ -208,9 +208,13 @@ class UploadedFile:
 
 
 class JobContext(Protocol):
-    """What a running attempt may do. Every write is fenced by the attempt; none succeeds after the lease is lost."""
+    """What a running attempt may do. Every write is fenced by the attempt; none succeeds after the lease is lost.
+
+    `root_id` is the job at the top of the tree that the job belongs to, which may be the job itself.
+    """
 
     job_id: UUID
+    root_id: UUID
     organization_id: UUID
     project_id: UUID
     attempt: int

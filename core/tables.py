@@ -4,6 +4,7 @@ from core.audit import models as _audit
 from core.batches import models as _batches
 from core.files import models as _files
 from core.guard import models as _guard
+from core.guard import pseudonym_rows as _pseudonyms
 from core.jobs import models as _jobs
 from core.jobs.retention import models as _retention
 from core.jobs.suspension import models as _suspension
@@ -31,6 +32,7 @@ __all__ = [
     "_ledger",
     "_limits",
     "_prices",
+    "_pseudonyms",
     "_registry",
     "_retention",
     "_suspension",

@@ -44,6 +44,7 @@ from core.kit.telemetry import span
 from core.ledger import service as ledger
 from core.ledger.records import CallIdentity, Settlement
 from workers import asking, calling
+from workers.guarding import AttemptGuard
 from workers.metering import Meter
 from workers.services import Services
 from workers.settlements import Settlements
@@ -80,6 +81,7 @@ class AttemptContext:
         job = claim.job
         self.job = job
         self.job_id = job.id
+        self.root_id = job.root_id or job.id
         self.organization_id = job.organization_id
         self.project_id = job.project_id
         self.attempt = job.attempt
@@ -95,6 +97,8 @@ class AttemptContext:
         self._publisher = services.publisher
         self._settlements = Settlements(services.settlements)
         self._meter = Meter(job, services.database, services.prices, self._settlements, services.notes)
+        self.guard = AttemptGuard(services.guard, self)
+        self._deltas_lock = threading.Lock()
         self._checkpoints = self._open_checkpoints(FIRST_GRAPH)
         self._event_id = claim.event_id
         self._event_limit = claim.event_limit
@@ -205,6 +209,19 @@ class AttemptContext:
     def delta(self, text: str) -> None:
         """Publish the next piece of text, live only."""
         self.check()
+        # Two pieces leave in the order in which they were screened.
+        with self._deltas_lock:
+            self._publish_delta(self.guard.delta(text))
+
+    def end_deltas(self) -> None:
+        """Publish what the guard still holds of the text, which has come to its end."""
+        with self._deltas_lock:
+            if rest := self.guard.end_stream():
+                self._publish_delta(rest)
+
+    def _publish_delta(self, text: str) -> None:
+        if not text and self.guard.holds_deltas:
+            return
         with self._events_lock:
             event = self._next_event("message.delta", {"text": text, "index": self._delta_index}, kept=False)
             self._delta_index += 1
@@ -212,6 +229,7 @@ class AttemptContext:
 
     def emit(self, event: str, data: Mapping[str, Any]) -> None:
         """Keep an event, then publish it. Raises `LeaseLost` when the fence refuses it."""
+        data = self.guard.event(event, data)
         self.wait_settled()
         with self._events_lock:
             kept = self._next_event(event, data, kept=True)
@@ -238,6 +256,7 @@ class AttemptContext:
     ) -> Answer:
         """A person's answer, or the end of this attempt."""
         self._checkpoints.name_version()
+        question, details = self.guard.value([question, details])
         return asking.ask(
             self, key, question, schema, details=details, timeout_seconds=timeout_seconds, approves=approves
         )
@@ -245,7 +264,7 @@ class AttemptContext:
     def call_all(self, calls: Sequence[ChildCall]) -> list[ChildOutcome]:
         """How the children ended, or the end of this attempt."""
         self._checkpoints.name_version()
-        return calling.call_all(self, self._services.jobs, self._services.settings, calls)
+        return self.guard.outcomes(calling.call_all(self, self._services.jobs, self._services.settings, calls))
 
     def call(
         self, key: str, capability: str, payload: Mapping[str, Any], *, max_cost_usd: Decimal | None = None
@@ -256,6 +275,7 @@ class AttemptContext:
     def artifact(self, name: str, content: bytes | Path, content_type: str) -> Artifact:
         """Leave a file behind. See `core.capability.JobContext.artifact`."""
         self.check()
+        content = self.guard.artifact(content, content_type)
         key = artifacts.place(self.job_id, self.attempt, check_name(name))
         if isinstance(content, bytes):
             stored = self._services.blobs.put(key, content, content_type)

@@ -158,12 +158,17 @@ def _call(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> dict[str, Any]
     if manifest is None:
         raise unknown_capability(ctx)
     runner = choose_runner(runtime.runner, manifest, ctx)
-    payload, needs = manifest.read(runtime.payloads.get(claim.input, claim.input_ref))
+    given = runtime.payloads.get(claim.input, claim.input_ref)
+    payload, needs = manifest.read(given)
     if claim.job.parent_id is None:
         # Which capability a child has was settled when its parent started it.
         _require(caller, manifest, needs)
     ctx.check()
-    return _validated(manifest, runner.run(ctx, payload))
+    ctx.guard.screen_input(given)
+    result = _validated(manifest, runner.run(ctx, payload))
+    ctx.end_deltas()
+    shown: dict[str, Any] = ctx.guard.value(result)
+    return shown
 
 
 def _require(caller: Principal, manifest: Manifest, needs: frozenset[str]) -> None:
@@ -204,7 +209,7 @@ def _not_stored(ctx: AttemptContext, error: Exception) -> Event:
 def _broke_off(ctx: AttemptContext, failure: "CapabilityFailure | CallerGone") -> Event:
     if isinstance(failure, CapabilityFailure) and failure.outage is not None:
         return _put_back(ctx, failure, failure.outage)
-    return _fail(ctx, failure.code, failure.detail, retryable=failure.retryable)
+    return _fail(ctx, failure.code, ctx.guard.message(failure.detail), retryable=failure.retryable)
 
 
 def _fail(ctx: AttemptContext, code: str, message: str, *, retryable: bool) -> Event:

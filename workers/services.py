@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.files.service import FileService
+from core.guard.guard import Guard
 from core.jobs.live import LivePublisher
 from core.jobs.service import JobService
 from core.kit.blob import BlobStore, open_blob_store
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything that an attempt reaches through its context. Safe in threads."""
+    """Everything that an attempt reaches through its context, screened if there is a `guard`. Safe in threads."""
 
     settings: Settings
     database: Database
@@ -31,9 +32,12 @@ class Services:
     blobs: BlobStore
     jobs: JobService
     files: FileService
+    guard: Guard | None = None
 
 
-def open_services(settings: Settings, database: Database, publisher: LivePublisher, redis: "Redis") -> Services:
+def open_services(
+    settings: Settings, database: Database, publisher: LivePublisher, redis: "Redis", *, guard: Guard | None = None
+) -> Services:
     """The services over open connections; opens the blob store."""
     blobs = open_blob_store(settings)
     return Services(
@@ -46,4 +50,5 @@ def open_services(settings: Settings, database: Database, publisher: LivePublish
         blobs=blobs,
         jobs=JobService(settings, blobs),
         files=FileService(settings, blobs),
+        guard=guard,
     )

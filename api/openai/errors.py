@@ -62,6 +62,7 @@ _OF_JOBS = {
     "image_malformed": 400,
     "invalid_input": 400,
     "file_not_found": 400,
+    "guard_blocked": 400,
     "budget_exhausted": 402,
     "model_data_class": 403,
     "policy_denied": 403,

@@ -73,6 +73,8 @@ class AuditAction(StrEnum):
     GUARD_PROMOTE = "dispatcher:experiment:promote"
     GUARD_ROLLBACK = "dispatcher:experiment:rollback"
     GUARD_RAMP = "dispatcher:experiment:ramp"
+    GUARD_FIND = "policy:guard:find"
+    PSEUDONYM_ERASE = "api:pseudonym:erase"
     FEEDBACK_GIVE = "api:job:rate"
     RETENTION_RUN = "dispatcher:retention:run"
     WEBHOOK_ENDPOINT_CREATE = "api:webhook_endpoint:create"

@@ -14,11 +14,13 @@ from core.gateway.arms import AttemptArms
 from core.gateway.cache import CachedAnswer, ResponseCache, digest_of
 from core.gateway.embedding_calls import embed_locally, embed_remotely, ref_of
 from core.gateway.errors import GatewayError, ProviderTimeout, ProviderUnavailable, was_turned_away
+from core.gateway.guarding import Guarded, RequestGuard
 from core.gateway.models import Ability, ChatRequest, ChatStream, Chunk, Finish, Usage
 from core.gateway.resilience.backoff import Backoff, wait
 from core.gateway.resilience.breaker import Breakers
 from core.gateway.routing import LOCAL, Catalogue, Deployments, Reached, may_see
 from core.gateway.spans import call_span
+from core.guard.guard import Guard
 from core.kit.clock import utc_now
 from core.kit.data_classes import DataClass
 from core.kit.errors import CapabilityFailure, Outage
@@ -41,7 +43,10 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """What all jobs of a process share. Without `experiments` and `prompts` nothing overrides models and prompts."""
+    """What all jobs of a process share.
+
+    Without `experiments` and `prompts` nothing overrides models and prompts; without a `guard` nothing is screened.
+    """
 
     catalogue: Catalogue
     deployments: Deployments
@@ -50,6 +55,7 @@ class Door:
     breakers: Breakers
     backoff: Backoff
     cache: ResponseCache | None
+    guard: Guard | None = None
 
 
 @dataclass(slots=True)
@@ -60,6 +66,7 @@ class Spent:
     """
 
     arms: AttemptArms = field(default_factory=AttemptArms)
+    guard: RequestGuard = field(default_factory=lambda: RequestGuard(None))
     errors: dict[str, GatewayError] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
@@ -112,7 +119,7 @@ class JobModels:
         Where the job's class is above a model's ceiling, the next in the fallback chain is asked. Raises
         `CapabilityFailure`: ``model_unknown``, ``model_lacks_ability``, and ``model_data_class`` when none of them may
         see it; while iterating, `core.gateway.errors.GatewayError` once tries and fallbacks are used up, and what
-        `JobContext.call_model` and `JobContext.check` raise.
+        `JobContext.call_model`, `JobContext.check` and `RequestGuard.chat` raise.
         """
         first = self.resolve(name)
         require_abilities(first, request)
@@ -128,12 +135,12 @@ class JobModels:
         """Texts to unit vectors of shape (len(texts), dimensions), metered as ``embedding_tokens`` batch by batch.
 
         `on_progress` gets how many texts are done, and of how many, after every batch: 32 in this process, 256
-        elsewhere. Raises `core.gateway.errors.GatewayError` for what a provider could not do.
+        elsewhere. Raises `core.gateway.errors.GatewayError` for what a provider could not do, and as `RequestGuard`.
         """
         model = self.resolve(name)
         if not may_see(model, self._ctx.data_class):
             raise _class_refused([model], self._ctx.data_class)
-        door = self._door
+        door, texts = self._door, self._spent.guard.texts(model, texts)
         reached = door.deployments.reach_embedder(model)
         if reached.local is not None:
             return embed_locally(self._ctx, model, reached.local, texts, on_progress)
@@ -186,6 +193,8 @@ class RoutedStream:
         self._chain = chain
         self.model = next(chain)
         self._request = request
+        # What the model that is asked may read of it, by whether the model is embedded.
+        self._guarded: dict[bool, Guarded] = {}
         self._current: ChatStream | None = None
         self._cached: CachedAnswer | None = None
         self._has_begun = False
@@ -249,31 +258,40 @@ class RoutedStream:
         return cache is not None and cache.serves(self._ctx.project_id, self._ctx.data_class)
 
     def _produce(self) -> Generator[Chunk, None, None]:
-        digest = digest_of(self.model, self._request) if self._keeps else None
+        first = self.model
+        digest = digest_of(first, self._asked_of(first).request) if self._keeps else None
         if digest is not None and self._door.cache is not None:
             self._cached = self._door.cache.get(self._ctx.project_id, digest)
         if self._cached is not None:
             yield from self._replay(self._cached)
             return
         chunks: list[Chunk] = []
-        first = self.model
         for chunk in self._answer():
             if digest is not None:
                 chunks.append(chunk)
-            yield chunk
+            yield from self._asked_of(self.model).restored(chunk)
+        yield from self._asked_of(self.model).rest()
         # Only what the model itself said to its end: neither a fallback's answer nor a piece of one.
         whole = self.finish in {Finish.STOP, Finish.NO_ANSWER} and self.model is first
         if digest is not None and self._door.cache is not None and whole and self.finish is not None and self._keeps:
             answer = CachedAnswer(tuple(chunks), self.finish, self.model_reported)
             self._door.cache.put(self._ctx.project_id, digest, answer)
 
+    def _asked_of(self, model: ResolvedModel) -> Guarded:
+        is_local = model.provider == LOCAL
+        if is_local not in self._guarded:
+            self._guarded[is_local] = self._spent.guard.chat(model, self._request)
+        return self._guarded[is_local]
+
     def _replay(self, answer: CachedAnswer) -> Generator[Chunk, None, None]:
         with call_span("chat", self.model) as span, self._ctx.call_model(ref_of(self.model), {}) as call:
             call.report(ModelUsage(self.model.price_model, {}, reason="cache"))
             span.set_attribute("waybill.cache.hit", value=True)
+            asked = self._asked_of(self.model)
             for chunk in answer.chunks:
                 self._ctx.check()
-                yield chunk
+                yield from asked.restored(chunk)
+            yield from asked.rest()
 
     def _answer(self) -> Generator[Chunk, None, None]:
         """The first answer of the chain. Raises the last error when none has begun."""
@@ -338,7 +356,7 @@ class RoutedStream:
 
     def _attempt(self, model: ResolvedModel, reached: Reached) -> Generator[Chunk, None, None]:
         """One request to the provider, with a ledger call of its own."""
-        provider, request = reached.provider, within(model, self._request)
+        provider, request = reached.provider, within(model, self._asked_of(model).request)
         with call_span("chat", model) as span, self._ctx.call_model(ref_of(model), provider.bound(request)) as call:
 
             def check() -> None:

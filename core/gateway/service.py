@@ -4,13 +4,16 @@ import weakref
 from threading import Lock
 
 from core.capability import JobContext
+from core.gateway.arms import executor_of
 from core.gateway.cache import ResponseCache
 from core.gateway.calls import Door, JobModels, Spent
 from core.gateway.deployments import OpenedDeployments
+from core.gateway.guarding import RequestGuard
 from core.gateway.models import Embedder
 from core.gateway.resilience.backoff import Backoff
 from core.gateway.resilience.breaker import Breakers
 from core.gateway.routing import BuiltInCatalogue, Catalogue, Deployments
+from core.guard.guard import Guard
 from core.kit.settings import Settings
 from core.registry.catalogue.catalogue import ModelCatalogue
 from core.registry.deployments import DeploymentBook, read_deployments
@@ -22,7 +25,7 @@ class Gateway:
     """The models of a process. Cheap to open; each model is loaded when it is first asked for, after any fork.
 
     `catalogue`, `experiments` and `prompts` are the registry's; without them names mean what the settings say, and
-    nothing is read from the database: so evaluations run.
+    nothing is read from the database: so evaluations run. `guard` is what text to and from models passes, if anything.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Gateway:
         prompts: PromptBook | None = None,
         breakers: Breakers | None = None,
         backoff: Backoff | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._embedding_threads = embedding_threads
         self._deployments = deployments or OpenedDeployments(book or read_deployments(settings), self.embedder)
@@ -50,6 +54,7 @@ class Gateway:
             breakers=breakers or Breakers(),
             backoff=backoff or Backoff(),
             cache=_open_cache(settings),
+            guard=guard,
         )
 
     def for_job(self, ctx: JobContext) -> JobModels:
@@ -60,9 +65,21 @@ class Gateway:
         with self._remembering:
             spent = self._spent.get(id(ctx))
             if spent is None:
-                spent = self._spent[id(ctx)] = Spent()
+                spent = self._spent[id(ctx)] = Spent(guard=self._guard_of(ctx))
                 weakref.finalize(ctx, self._spent.pop, id(ctx), None)
         return JobModels(self._door, ctx, spent)
+
+    def _guard_of(self, ctx: JobContext) -> RequestGuard:
+        guard, executor = self._door.guard, executor_of(ctx)
+        if guard is None:
+            return RequestGuard(None)
+        if executor is None:
+            raise TypeError("a guarded gateway serves jobs that have a database")
+        return RequestGuard(
+            guard.for_job(
+                executor, organization_id=ctx.organization_id, project_id=ctx.project_id, root_job_id=ctx.root_id
+            )
+        )
 
     def embedder(self) -> Embedder:
         """The embedded MiniLM, one copy per process. Raises `core.kit.errors.Unavailable` when it is not installed.
@@ -85,7 +102,7 @@ def open_gateway(settings: Settings, *, embedding_threads: int | None = None) ->
     return Gateway(settings, embedding_threads=embedding_threads)
 
 
-def open_registered_gateway(settings: Settings) -> Gateway:
+def open_registered_gateway(settings: Settings, *, guard: Guard | None = None) -> Gateway:
     """The gateway of a worker: names, arms and prompts are the registry's. Raises `Unavailable` for wrong deployments.
 
     A change of the registry is in force here within two seconds; nothing is read before a job asks.
@@ -97,6 +114,7 @@ def open_registered_gateway(settings: Settings) -> Gateway:
         catalogue=ModelCatalogue(settings, book),
         experiments=ExperimentBook(),
         prompts=PromptBook(),
+        guard=guard,
     )
 
 

@@ -44,6 +44,11 @@ WORKER_REPLACEMENTS = Counter(
     "Worker processes of a pool that were replaced, by why: crashed, memory, jobs, or a job that ran alone was lost.",
     ("pool", "cause"),
 )
+GUARD_FINDINGS = Counter(
+    "waybill_guard_findings",
+    "What the guard found in texts, by kind and by what the policy did about it; a tenant's own kinds are custom.",
+    ("kind", "action"),
+)
 DISPATCHED_JOBS = Counter("waybill_dispatched_jobs", "Jobs handed to the broker.", ("pool",))
 POOL_ROUND = Gauge(
     "waybill_pool_round_timestamp_seconds",
@@ -138,6 +143,12 @@ def observe_finished_job(job: _Job, event_type: str, seconds: float) -> None:
     """
     outcome = event_type.removeprefix("job.")
     JOB_ATTEMPT_DURATION.labels(job.capability, "requeued" if outcome == "queued" else outcome).observe(seconds)
+
+
+def observe_findings(found: Iterable[tuple[str, str]]) -> None:
+    """Count findings of the guard, each by a kind of a closed list and an action."""
+    for kind, action in found:
+        GUARD_FINDINGS.labels(kind, action).inc()
 
 
 def observe_depths(depths: Iterable[_Depth]) -> None:

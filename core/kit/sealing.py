@@ -4,6 +4,7 @@ The key is derived from ``WAYBILL_SECRET_KEY`` with HKDF-SHA256 (RFC 5869) and a
 purposes share one. Each box is bound to its owner's id: copied to another row, it does not open.
 """
 
+import hmac
 import secrets
 from contextlib import suppress
 from uuid import UUID
@@ -37,11 +38,7 @@ class Sealer:
     """Seals and opens boxes of one purpose. Safe in threads."""
 
     def __init__(self, settings: Settings, purpose: str) -> None:
-        secret = settings.secret_key.get_secret_value() if settings.secret_key else ""
-        if len(secret) < _SECRET_KEY_MIN_LENGTH:
-            raise SealingKeyMissing(f"set WAYBILL_SECRET_KEY to at least {_SECRET_KEY_MIN_LENGTH} random characters")
-        keys = [secret, *(key.get_secret_value() for key in settings.secret_keys_retired)]
-        self._ciphers = [_cipher(key, purpose) for key in keys]
+        self._ciphers = [_cipher(key, purpose) for key in _secrets(settings)]
 
     def seal(self, owner: UUID, plaintext: bytes) -> bytes:
         """A box: version byte, nonce of 12 random bytes, ciphertext with its tag."""
@@ -59,9 +56,39 @@ class Sealer:
         raise CannotOpen("sealed with another WAYBILL_SECRET_KEY, or damaged")
 
 
+class KeyedDigest:
+    """Digests by which sealed values are looked up: HMAC-SHA256 (RFC 2104), so without the key no value can be tried.
+
+    Each belongs to an owner, so that equal values of two owners have nothing in common. Safe in threads.
+    """
+
+    def __init__(self, settings: Settings, purpose: str) -> None:
+        self._keys = [_derive(secret, purpose) for secret in _secrets(settings)]
+
+    def of(self, owner: UUID, value: bytes) -> bytes:
+        """32 bytes, by the current key."""
+        return _keyed(self._keys[0], owner, value)
+
+    def all_of(self, owner: UUID, value: bytes) -> list[bytes]:
+        """The digests by every key that was current once, to find what was stored then."""
+        return [_keyed(key, owner, value) for key in self._keys]
+
+
 def fingerprint(secret: str) -> str:
     """The name of a secret key, 128 bits in hexadecimal: it tells two keys apart, and opens nothing."""
     return _derive(secret, "fingerprint")[:_FINGERPRINT_BYTES].hex()
+
+
+def _secrets(settings: Settings) -> list[str]:
+    """The current key and the retired ones. Raises `SealingKeyMissing`."""
+    secret = settings.secret_key.get_secret_value() if settings.secret_key else ""
+    if len(secret) < _SECRET_KEY_MIN_LENGTH:
+        raise SealingKeyMissing(f"set WAYBILL_SECRET_KEY to at least {_SECRET_KEY_MIN_LENGTH} random characters")
+    return [secret, *(key.get_secret_value() for key in settings.secret_keys_retired)]
+
+
+def _keyed(key: bytes, owner: UUID, value: bytes) -> bytes:
+    return hmac.digest(key, owner.bytes + value, "sha256")
 
 
 def _cipher(secret: str, purpose: str) -> AESGCM:

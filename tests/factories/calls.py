@@ -16,6 +16,7 @@ from core.gateway.resilience.backoff import Backoff
 from core.gateway.resilience.breaker import Breakers
 from core.gateway.routing import CHAT, BuiltInCatalogue, Reached, ReachedEmbedder
 from core.gateway.service import Gateway
+from core.guard.guard import Guard
 from core.kit.db import Executor
 from core.kit.ids import JOB, encode, new_id
 from core.kit.settings import Settings
@@ -104,11 +105,12 @@ def simulated(
     max_attempts: int = 3,
     backoff: Backoff = QUICK,
     breakers: Breakers | None = None,
+    guard: Guard | None = None,
     **simulators: ProviderSimulator,
 ) -> Iterator[tuple[Gateway, SimulatedModels]]:
     """A gateway whose models are these simulators."""
     models = SimulatedModels(max_attempts, **simulators)
-    gateway = Gateway(settings, catalogue=models, deployments=models, backoff=backoff, breakers=breakers)
+    gateway = Gateway(settings, catalogue=models, deployments=models, backoff=backoff, breakers=breakers, guard=guard)
     try:
         yield gateway, models
     finally:

@@ -106,6 +106,7 @@ class RecordingContext:
     capability: str = "test.run"
     attempt: int = 1
     job_id: UUID = field(default_factory=new_id)
+    root_id: UUID = field(default_factory=new_id)
     organization_id: UUID = field(default_factory=new_id)
     project_id: UUID = field(default_factory=new_id)
     database: Database | None = None
@@ -138,6 +139,7 @@ class RecordingContext:
             capability=self.capability,
             attempt=self.attempt + 1,
             job_id=self.job_id,
+            root_id=self.root_id,
             organization_id=self.organization_id,
             project_id=self.project_id,
             database=self.database,

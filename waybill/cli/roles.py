@@ -186,7 +186,8 @@ def migrate(
 
 
 def reseal(as_json: Json = False) -> None:
-    """Seal stored webhook secrets again with the newest WAYBILL_SECRET_KEY, after the earlier one was retired."""
+    """Seal webhook secrets and pseudonyms again with the newest WAYBILL_SECRET_KEY, after the earlier was retired."""
+    from core.guard.pseudonyms import PseudonymKeys
     from core.kit.db import Database
     from core.kit.sealing import CannotOpen
     from core.webhooks.resealing import reseal as seal_again
@@ -197,6 +198,7 @@ def reseal(as_json: Json = False) -> None:
     try:
         with database.system() as session:
             count = seal_again(session, local_settings())
+            pseudonyms = PseudonymKeys(local_settings()).reseal(session)
     except CannotOpen as error:
         raise CliError(
             f"a webhook secret does not open: {error}",
@@ -206,9 +208,9 @@ def reseal(as_json: Json = False) -> None:
     finally:
         database.close()
     if as_json:
-        output.document({"resealed": count})
+        output.document({"resealed": count, "pseudonyms": pseudonyms})
     else:
-        output.show(f"{count} webhook secrets are sealed with the newest key")
+        output.show(f"{count} webhook secrets and {pseudonyms} pseudonyms are sealed with the newest key")
 
 
 def _require_pool(pool: str) -> None:

@@ -57,10 +57,17 @@ _FORGET_QUESTIONS = text("DELETE FROM job_questions WHERE job_id = ANY(:ids)")
 _FORGET_COMMENTS = text("UPDATE job_feedback SET comment = NULL WHERE job_id = ANY(:ids) AND comment IS NOT NULL")
 # What somebody said about a finding stays; the text that it was about goes.
 _FORGET_REVIEWED = text("UPDATE guard_reviews SET value = NULL WHERE job_id = ANY(:ids) AND value IS NOT NULL")
-# What is known of jobs that are gone: ratings, and which arm of an experiment they had.
+# The values behind the tokens of a job tree go with the payloads of its first job.
+_FORGET_PSEUDONYMS = text("DELETE FROM guard_pseudonyms WHERE root_job_id = ANY(:ids)")
+# What is known of jobs that are gone: ratings, which arm of an experiment they had, and the values behind tokens.
 _FORGET_JOBS = tuple(
-    text(f"DELETE FROM {table} WHERE job_id < uuid7_floor(CAST(:before AS timestamptz))")
-    for table in ("job_feedback", "experiment_exposures", "shadow_runs")
+    text(f"DELETE FROM {table} WHERE {column} < uuid7_floor(CAST(:before AS timestamptz))")
+    for table, column in (
+        ("job_feedback", "job_id"),
+        ("experiment_exposures", "job_id"),
+        ("shadow_runs", "job_id"),
+        ("guard_pseudonyms", "root_job_id"),
+    )
 )
 
 # Every organisation counts, also one without projects; one clock that never ends keeps everything.
@@ -129,6 +136,7 @@ def _forget(session: Session, ids: list[UUID]) -> None:
     session.execute(_FORGET_QUESTIONS, {"ids": ids})
     session.execute(_FORGET_COMMENTS, {"ids": ids})
     session.execute(_FORGET_REVIEWED, {"ids": ids})
+    session.execute(_FORGET_PSEUDONYMS, {"ids": ids})
 
 
 def forget_jobs(session: Session, before: datetime) -> None:

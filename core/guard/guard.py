@@ -1,0 +1,201 @@
+"""What one attempt of a job lets pass: screening, redaction and restoring at every border that its text crosses."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+from uuid import UUID
+
+from core.guard.analyzer import Analyzer
+from core.guard.holdback import RedactingStream
+from core.guard.policy import CombinedPolicy
+from core.guard.pseudonyms import PseudonymKeys, Pseudonyms
+from core.guard.records import Action, Decision, Direction, EntityKind, Findings, RedactionMode, Source
+from core.guard.rewriting import Rewritten, literals, rewrite
+from core.guard.screening import screen
+from core.guard.tokens import TOKEN, Token, token_of
+from core.guard.values import map_texts, texts_in
+from core.kit.db import Executor
+from core.kit.errors import CapabilityFailure, Outage, Unavailable
+from core.kit.metrics import observe_findings
+
+_KINDS = frozenset(EntityKind)
+
+
+class Policies(Protocol):
+    """Which policy holds for a project. Asked before every screening, so it must answer from memory."""
+
+    def of(self, executor: Executor, organization_id: UUID, project_id: UUID) -> CombinedPolicy:
+        """The organization's and the project's, combined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What the attempts of a process share."""
+
+    policies: Policies
+    analyzer: Analyzer
+    keys: PseudonymKeys
+
+    def for_job(self, executor: Executor, *, organization_id: UUID, project_id: UUID, root_job_id: UUID) -> "JobGuard":
+        """The guard of one attempt. Its tokens are those of the job tree below `root_job_id`."""
+        pseudonyms = Pseudonyms(executor, self.keys, organization_id, root_job_id)
+        return JobGuard(self, executor, organization_id, project_id, pseudonyms)
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """Texts after their redaction, and the spellings of every value that a token of theirs stands for."""
+
+    texts: tuple[Rewritten, ...]
+    spellings: Mapping[Token, frozenset[str]] = field(default_factory=dict)
+
+
+class JobGuard:
+    """The guard of one attempt. Safe in threads.
+
+    What it does raises `CapabilityFailure`: ``guard_blocked``, which names kinds and no values; ``guard_unavailable``,
+    an outage, when the analyzer does not answer where the policy could redact or block.
+    """
+
+    def __init__(
+        self, guard: Guard, executor: Executor, organization_id: UUID, project_id: UUID, pseudonyms: Pseudonyms
+    ) -> None:
+        self._guard = guard
+        self._executor = executor
+        self._organization_id = organization_id
+        self._project_id = project_id
+        self.pseudonyms = pseudonyms
+
+    def strictest(self, direction: Direction, source: Source) -> Action:
+        """The strictest action that a text of this source could meet at this border."""
+        return self._policy().needs_analyzer(direction, source)
+
+    def screen(self, texts: Sequence[str], direction: Direction, source: Source) -> Findings:
+        """What the texts hold, counted in the metrics. Whoever asks sees to what is to be blocked."""
+        findings = self._screen(texts, direction, source)
+        observe_findings(
+            (each.finding.kind if each.finding.kind in _KINDS else "custom", each.action.value)
+            for each in findings.decisions
+        )
+        return findings
+
+    def redact(
+        self,
+        texts: Sequence[tuple[Source, str]],
+        direction: Direction,
+        *,
+        mode: RedactionMode | None = None,
+        escapes: bool = False,
+        blocks_only: bool = False,
+    ) -> Redacted:
+        """The texts as they may cross the border, in their order.
+
+        `mode` takes the place of pseudonyms, where no text comes back. Where it does, as from a model, what looks like
+        a token gets one of its own; with `escapes` even beside no other. `blocks_only`: where only ``block`` guards.
+        """
+        least = Action.BLOCK if blocks_only else Action.REDACT
+        decisions: list[list[Decision]] = [[] for _ in texts]
+        for source in dict.fromkeys(source for source, _ in texts):
+            if self.strictest(direction, source).rank < least.rank:
+                continue
+            places = [place for place, (whose, text) in enumerate(texts) if whose is source and text]
+            findings = self.screen([texts[place][1] for place in places], direction, source)
+            refuse_blocked(findings)
+            for each in findings.decisions:
+                if each.action is Action.REDACT and not blocks_only:
+                    decisions[places[each.finding.part]].append(each)
+        if mode is not None:
+            decisions = [[replace(each, mode=_instead(each.mode, mode)) for each in group] for group in decisions]
+        is_named = any(each.mode is RedactionMode.PSEUDONYMIZE for group in decisions for each in group)
+        if escapes or (is_named and direction is Direction.TO_MODEL):
+            decisions = [group + literals(text) for group, (_, text) in zip(decisions, texts, strict=True)]
+        return self._rewritten([text for _, text in texts], decisions)
+
+    def redact_value(self, value: Any, direction: Direction, source: Source, *, escapes: bool = False) -> Any:
+        """A JSON value as it may cross the border; the same object when nothing of it is redacted."""
+        if self.strictest(direction, source).rank < Action.REDACT.rank:
+            return value
+        texts = texts_in(value)
+        redacted = self.redact([(source, text) for text in texts], direction, escapes=escapes)
+        changed = {text: new.text for text, new in zip(texts, redacted.texts, strict=True) if new.edits}
+        return map_texts(value, lambda text: changed.get(text, text)) if changed else value
+
+    def restore_value(self, value: Any) -> Any:
+        """A JSON value with the real values in the place of the tree's tokens."""
+        texts = [text for text in texts_in(value) if TOKEN.search(text)]
+        self.pseudonyms.load(token_of(found) for text in texts for found in TOKEN.finditer(text))
+        return map_texts(value, self.pseudonyms.restore) if texts else value
+
+    def stream(self) -> RedactingStream | None:
+        """What redacts a stream on its way to the client; None where the policy neither redacts nor blocks there."""
+        if self.strictest(Direction.TO_CLIENT, Source.MODEL_OUTPUT).rank < Action.REDACT.rank:
+            return None
+        return RedactingStream(self._decide_on_stream, self._name)
+
+    def _decide_on_stream(self, text: str) -> Sequence[Decision]:
+        findings = self._screen([text], Direction.TO_CLIENT, Source.MODEL_OUTPUT)
+        refuse_blocked(findings)
+        # The place of an injection is the whole text, and a stream has no whole.
+        return [each for each in findings.decisions if each.finding.kind != EntityKind.INJECTION]
+
+    def _rewritten(self, texts: Sequence[str], decisions: Sequence[Sequence[Decision]]) -> Redacted:
+        asked: dict[tuple[str, str], None] = {}
+
+        def note(kind: str, value: str, mode: RedactionMode) -> str:
+            if mode is RedactionMode.PSEUDONYMIZE:
+                asked[kind, value] = None
+            return ""
+
+        # What will be named is known only to who redacts; asked for at once, it is one round trip.
+        for text, group in zip(texts, decisions, strict=True):
+            rewrite(text, group, note)
+        self.pseudonyms.name_all(asked)
+        spellings: dict[Token, set[str]] = {}
+        for kind, value in asked:
+            found = TOKEN.fullmatch(self.pseudonyms.name(kind, value))
+            if found is not None:
+                spellings.setdefault(token_of(found), set()).add(value)
+        return Redacted(
+            tuple(rewrite(text, group, self._name) for text, group in zip(texts, decisions, strict=True)),
+            {token: frozenset(values) for token, values in spellings.items()},
+        )
+
+    def _name(self, kind: str, value: str, mode: RedactionMode) -> str:
+        """What takes the place of a value. See `core.guard.redaction.Namer`."""
+        match mode:
+            case RedactionMode.DROP:
+                return ""
+            case RedactionMode.MASK:
+                return f"<{kind.upper()}>"
+            case RedactionMode.HASH:
+                return f"<{kind.upper()}:{self.pseudonyms.digest(kind, value)}>"
+            case RedactionMode.PSEUDONYMIZE:
+                return self.pseudonyms.name(kind, value)
+
+    def _screen(self, texts: Sequence[str], direction: Direction, source: Source) -> Findings:
+        try:
+            return screen(
+                texts, policy=self._policy(), direction=direction, source=source, analyzer=self._guard.analyzer
+            )
+        except Unavailable as error:
+            raise CapabilityFailure(
+                "The guard analyzer does not answer, and the policy lets nothing pass that it has not seen.",
+                code="guard_unavailable",
+                outage=Outage("guard analyzer", error.retry_after_seconds),
+            ) from None
+
+    def _policy(self) -> CombinedPolicy:
+        return self._guard.policies.of(self._executor, self._organization_id, self._project_id)
+
+
+def refuse_blocked(findings: Findings) -> None:
+    """Raise `CapabilityFailure` (``guard_blocked``) when something of it must not pass."""
+    kinds = sorted({each.finding.kind for each in findings.decisions if each.action is Action.BLOCK})
+    if kinds:
+        raise CapabilityFailure(
+            f"the guard's policy lets no text pass that holds: {', '.join(kinds)}", code="guard_blocked"
+        )
+
+
+def _instead(mode: RedactionMode, other: RedactionMode) -> RedactionMode:
+    return other if mode is RedactionMode.PSEUDONYMIZE else mode

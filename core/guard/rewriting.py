@@ -1,0 +1,99 @@
+"""Redaction of one text that can be undone: where each piece of the new text came from."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from core.guard.records import Action, Decision, Finding, RedactionMode
+from core.guard.redaction import Namer, redact
+from core.guard.tokens import LITERAL, TOKEN
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Findings that overlap, which are redacted together, by the one decision `inside`; it counts from `start`."""
+
+    start: int
+    end: int
+    inside: tuple[Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """``old[start:end]`` became ``new[new_start:new_end]``."""
+
+    start: int
+    end: int
+    new_start: int
+    new_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A text after its redaction."""
+
+    text: str
+    edits: tuple[Edit, ...] = field(default=())
+
+    def original(self, start: int, end: int) -> tuple[int, int]:
+        """The place in the old text of ``text[start:end]``; what begins or ends in a token covers all of its value."""
+        return self._old(start, is_end=False), self._old(end, is_end=True)
+
+    def _old(self, place: int, *, is_end: bool) -> int:
+        moved = 0
+        for edit in self.edits:
+            if place <= edit.new_start:
+                break
+            if place < edit.new_end:
+                return edit.end if is_end else edit.start
+            moved = edit.end - edit.new_end
+        return place + moved
+
+
+def clusters(decisions: Iterable[Decision]) -> list[Cluster]:
+    """The redactions in order of their place, those that overlap as one."""
+    found: list[list[Decision]] = []
+    past = 0
+    for each in sorted(decisions, key=lambda each: (each.finding.start, -each.finding.end)):
+        if found and each.finding.start < past:
+            found[-1].append(each)
+        else:
+            found.append([each])
+        past = max(past, each.finding.end)
+    return [_cluster(group) for group in found]
+
+
+def rewrite(text: str, decisions: Iterable[Decision], name: Namer) -> Rewritten:
+    """`text` with every value redacted that `decisions` want redacted."""
+    parts: list[str] = []
+    edits: list[Edit] = []
+    at = length = 0
+    for cluster in clusters(each for each in decisions if each.action is Action.REDACT):
+        new = redact(text[cluster.start : cluster.end], cluster.inside, name)
+        parts += (text[at : cluster.start], new)
+        begins = length + cluster.start - at
+        length = begins + len(new)
+        edits.append(Edit(cluster.start, cluster.end, begins, length))
+        at = cluster.end
+    return Rewritten("".join((*parts, text[at:])), tuple(edits))
+
+
+def literals(text: str) -> list[Decision]:
+    """What looks like a token before any was given out: it gets a token of its own, so that it comes back as it was."""
+    return [
+        Decision(Finding(LITERAL, found.start(), found.end(), 0.0, LITERAL), Action.REDACT)
+        for found in TOKEN.finditer(text)
+    ]
+
+
+def clipped(cluster: Cluster, length: int) -> tuple[Decision]:
+    """A cluster of which only the last `length` characters are left: they are masked, for half a value is no value."""
+    [whole] = cluster.inside
+    return (replace(whole, finding=replace(whole.finding, start=0, end=length), mode=RedactionMode.MASK),)
+
+
+def _cluster(group: Sequence[Decision]) -> Cluster:
+    """One decision for all of it, the surest and then the longest finding's, over the whole place."""
+    start, end = group[0].finding.start, max(each.finding.end for each in group)
+    chosen = max(group, key=lambda each: (each.finding.score, each.finding.end - each.finding.start))
+    whole = replace(chosen, finding=replace(chosen.finding, start=0, end=end - start))
+    return Cluster(start, end, (whole,))

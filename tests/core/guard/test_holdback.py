@@ -1,0 +1,124 @@
+"""Streams that hold back: whatever the pieces are, what comes out is what the whole text gives, and nothing raw."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.guard.holdback import HOLD_CHARACTERS, STEP_CHARACTERS, RedactingStream, Restorer
+from core.guard.records import Action, Decision, RedactionMode
+from core.guard.rewriting import rewrite
+from core.guard.tokens import Token
+from core.kit.errors import Unavailable
+from tests.factories.listed_analyzer import ListedAnalyzer
+
+VALUES = {Token("person", 1): "Anna Schmidt", Token("date_of_birth", 12): "1 May 1980"}
+NAMES = ("Anna Schmidt", "Ben Okafor")
+SECRETS = (*NAMES, "anna.schmidt@example.org", "+49 30 1234567", "sk-abcdefghijklmnop1234")
+ANALYZER = ListedAnalyzer(*NAMES)
+
+words = st.sampled_from(["the", "parcel", "left.", "On\n", "a<b", "<PERSON", "_1>", "<", ">", "2 < 3", *SECRETS])
+texts = st.lists(words, max_size=120).map(" ".join)
+
+
+def pieces_of(text: str, cuts: Sequence[int]) -> list[str]:
+    edges = [0, *sorted({cut % (len(text) + 1) for cut in cuts}), len(text)]
+    return [text[start:end] for start, end in pairwise(edges)]
+
+
+def decide(text: str) -> list[Decision]:
+    return [Decision(each, Action.REDACT, RedactionMode.MASK) for each in ANALYZER.analyze([text])[0]]
+
+
+def name(kind: str, value: str, mode: RedactionMode) -> str:
+    assert mode is RedactionMode.MASK, f"{len(value)} characters of {kind}"
+    return f"<{kind.upper()}>"
+
+
+def test_a_token_is_restored_across_every_border() -> None:
+    text = "Dear <PERSON_1>, born <Date_Of_Birth_12>: 1 < 2, <PERSON_2>, <PERSON_1 <B> <<PERSON_1>> <PERSON_"
+    whole = "Dear Anna Schmidt, born 1 May 1980: 1 < 2, <PERSON_2>, <PERSON_1 <B> <Anna Schmidt> <PERSON_"
+    for first in range(len(text) + 1):
+        for second in range(first, len(text) + 1):
+            restorer = Restorer(VALUES.get)
+            pieces = (text[:first], text[first:second], text[second:])
+            assert "".join(map(restorer.feed, pieces)) + restorer.end() == whole
+
+
+def test_nothing_is_held_back_that_cannot_become_a_token() -> None:
+    restorer = Restorer(VALUES.get)
+    assert restorer.feed("a < b and <PER") == "a < b and "
+    assert restorer.feed("SON 1") == "<PERSON 1"
+    assert restorer.feed("<" + "x" * 60) == "<" + "x" * 60
+
+
+@given(texts, st.lists(st.integers(0, 10_000), max_size=12))
+@settings(max_examples=150, deadline=None)
+def test_restoring_a_stream_is_restoring_the_text(text: str, cuts: list[int]) -> None:
+    whole = Restorer(VALUES.get)
+    restorer = Restorer(VALUES.get)
+    shown = "".join(map(restorer.feed, pieces_of(text, cuts))) + restorer.end()
+    assert shown == whole.feed(text) + whole.end()
+
+
+@given(texts, st.lists(st.integers(0, 10_000), max_size=40))
+@settings(max_examples=150, deadline=None)
+def test_redacting_a_stream_is_redacting_the_text(text: str, cuts: list[int]) -> None:
+    stream = RedactingStream(decide, name)
+    shown = "".join(map(stream.feed, pieces_of(text, cuts))) + stream.end()
+    assert shown == rewrite(text, decide(text), name).text
+    assert not [secret for secret in SECRETS if secret in shown]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_value_is_found_across_every_border_and_every_place_of_the_window(secret: str) -> None:
+    for before in range(HOLD_CHARACTERS - 40, HOLD_CHARACTERS + STEP_CHARACTERS + 40, 7):
+        text = "word " * (before // 5) + "x" * (before % 5) + " " + secret + " and so on" * 60
+        at = text.index(secret)
+        for cut in range(at, at + len(secret) + 1):
+            stream = RedactingStream(decide, name)
+            shown = stream.feed(text[:cut]) + stream.feed(text[cut:]) + stream.end()
+            assert shown == rewrite(text, decide(text), name).text
+
+
+def test_no_more_is_held_than_the_longest_value_and_a_step() -> None:
+    stream = RedactingStream(decide, name)
+    shown = fed = 0
+    for _ in range(1_000):
+        shown += len(stream.feed("word "))
+        fed += 5
+        assert fed - shown <= HOLD_CHARACTERS + STEP_CHARACTERS + 10
+
+
+def test_a_run_without_spaces_stays_whole_and_is_not_held_for_ever() -> None:
+    key = "sk-" + "a1" * 3_000
+    stream = RedactingStream(decide, name)
+    shown = "".join(stream.feed(piece) for piece in pieces_of(f"It is {key} ok", range(0, 6_000, 50))) + stream.end()
+    assert shown == "It is <SECRET> ok"
+    endless = RedactingStream(decide, name)
+    pieces = ["sk-", *["a1" * 50] * 200, " and", " on"]
+    assert "".join(map(endless.feed, pieces)) + endless.end() == "<SECRET> and on"
+
+
+def test_a_stream_whose_analyzer_dies_gives_nothing_more() -> None:
+    analyzer = ListedAnalyzer(*NAMES, dies_after=2)
+
+    def screen(text: str) -> list[Decision]:
+        return [Decision(each, Action.REDACT, RedactionMode.MASK) for each in analyzer.analyze([text])[0]]
+
+    stream = RedactingStream(screen, name)
+    shown: list[str] = []
+    with pytest.raises(Unavailable):
+        shown.extend(stream.feed("Write to Anna Schmidt today. ") for _ in range(100))
+    assert "Anna" not in "".join(shown)
+    analyzer.revive()
+    assert stream.feed("Anna Schmidt") + stream.end() == ""
+
+
+def test_a_stream_that_breaks_off_gives_nothing_more() -> None:
+    stream = RedactingStream(decide, name)
+    assert stream.feed("Anna Schmidt") == ""
+    stream.drop()
+    assert stream.end() == ""

@@ -1,0 +1,190 @@
+"""What the guard does around an attempt: it looks at the input, and lets clients see what the policy lets them see."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prometheus_client import REGISTRY
+
+from core.audit.actions import AuditAction
+from core.capability import ChildOutcome, JobSuspended
+from core.guard.guard import Guard
+from core.guard.policy import GuardPolicy
+from core.jobs import queue
+from core.jobs.live import FIELD, decode_event, stream_key
+from core.jobs.records import JobRecord
+from core.jobs.states import JobState, Reason
+from core.kit.ids import JOB, encode
+from core.kit.money import ZERO
+from core.kit.settings import Settings
+from pipelines.models.chat import Chat
+from pipelines.registry import manifests
+from tests.factories.attempts import Attempt, worker_services
+from tests.factories.calls import simulated
+from tests.factories.guarded import ANNA, BEN, BLOCKING, CORPUS, TO_CLIENT, TO_MODEL, guard_of, leaks
+from tests.factories.jobs import Tenant
+from tests.factories.listed_analyzer import ListedAnalyzer
+from tests.factories.provider_simulator import Answer, LateScript, ProviderSimulator, Recorded, Script
+from tests.factories.tenancy import audit_trail
+from workers.execute import execute
+from workers.runtime import Runtime
+
+CHAT = "models.chat"
+ALL = GuardPolicy(rules=(*TO_MODEL.rules, *TO_CLIENT.rules))
+LETTER = f"Dear {ANNA}, call {BEN} at {CORPUS[3]} or write to {CORPUS[2]}. " * 20
+
+
+class Host:
+    """A worker process's runtime with a guard, whose chats a simulator answers."""
+
+    def __init__(self, runtime: Runtime, tenant: Tenant) -> None:
+        self._runtime = runtime
+        self._tenant = tenant
+
+    def chat(self, *said: str) -> UUID:
+        """A job that asks for an answer to a message."""
+        messages = [{"role": "user", "content": each} for each in said]
+        return self._tenant.submit_input(CHAT, {"model": "default", "messages": messages})
+
+    def attempt(self, job_id: UUID) -> JobRecord:
+        """Carry out one attempt, and return the job after it."""
+        with self._runtime.database.system() as session:
+            queue.mark_dispatched(session, [job_id])
+        execute(self._runtime, job_id)
+        return self._tenant.job(job_id)
+
+    def shown(self, job_id: UUID) -> str:
+        """All text that was streamed to the client."""
+        entries: Any = self._runtime.redis.xrange(stream_key(self._runtime.settings, job_id))
+        events = [decode_event(entry[FIELD]) for _, entry in entries]
+        return "".join(event.data["text"] for event in events if event.type == "message.delta")
+
+
+@contextmanager
+def host(settings: Settings, tenant: Tenant, guard: Guard, server: ProviderSimulator) -> Iterator[Host]:
+    runtime = Runtime(settings, pool_size=4)
+    runtime.services = replace(runtime.services, guard=guard)
+    with simulated(settings, main=server, guard=guard) as (gateway, _):
+        runtime._runners[CHAT, manifests()[CHAT].graph_version] = Chat(gateway)
+        try:
+            yield Host(runtime, tenant)
+        finally:
+            runtime._heartbeat.stop()
+            runtime.services.settlements.close()
+            runtime.database.close()
+
+
+def parrot(recorded: Recorded) -> Script:
+    """Says what it was told, seven characters a delta."""
+    said = recorded.body["messages"][-1]["content"]
+    return Answer(*(said[at : at + 7] for at in range(0, len(said), 7)))
+
+
+def counted(kind: str, action: str) -> float:
+    return REGISTRY.get_sample_value("waybill_guard_findings_total", {"kind": kind, "action": action}) or 0.0
+
+
+@pytest.mark.survive("P9", "S3")
+def test_the_provider_reads_tokens_and_the_client_names(settings: Settings, tenant: Tenant) -> None:
+    before = counted("person", "redact")
+    guard = guard_of(settings, TO_MODEL)
+    with ProviderSimulator(parrot) as server, host(settings, tenant, guard, server) as worker:
+        job_id = worker.chat(LETTER)
+        job = worker.attempt(job_id)
+        assert job.state is JobState.SUCCEEDED, job.error
+        assert worker.shown(job_id) == LETTER
+        assert leaks([request.body for request in server.requests]) == []
+    assert (tenant.result(job_id) or {})["text"] == LETTER
+    events = tenant.events(job_id)
+    [found] = [event.data for event in events if event.type == "guard.findings"]
+    counts = {"person": {"redact": 40}, "phone": {"redact": 20}, "email": {"redact": 20}}
+    assert found == {"source": "input", "findings": counts, "incomplete": False}
+    [audited] = [row for row in audit_trail(settings, job.organization_id) if row["action"] == AuditAction.GUARD_FIND]
+    assert (audited["subject_id"], audited["detail"]["findings"]) == (encode(JOB, job_id), counts)
+    assert counted("person", "redact") == before + 80, "of the input, and of the request"
+
+
+@pytest.mark.survive("P9", "S3")
+def test_what_a_client_may_not_see_is_in_neither_stream_nor_result(settings: Settings, tenant: Tenant) -> None:
+    guard = guard_of(settings, ALL)
+    with ProviderSimulator(parrot) as server, host(settings, tenant, guard, server) as worker:
+        job_id = worker.chat(LETTER)
+        assert worker.attempt(job_id).state is JobState.SUCCEEDED
+        shown = worker.shown(job_id)
+    assert shown == "Dear <PERSON_1>, call <PERSON_2> at <PHONE_1> or write to <EMAIL>. " * 20
+    assert (tenant.result(job_id) or {})["text"] == shown
+    assert leaks([dict(event.data) for event in tenant.events(job_id)]) == []
+
+
+def test_a_blocked_input_ends_the_job_before_anything_is_asked(settings: Settings, tenant: Tenant) -> None:
+    guard = guard_of(settings, BLOCKING)
+    with ProviderSimulator(Answer("Fine.")) as server, host(settings, tenant, guard, server) as worker:
+        job_id = worker.chat(f"{ANNA}: {CORPUS[3]}")
+        job = worker.attempt(job_id)
+        assert len(server.requests) == 0
+    assert (job.state, job.reason, job.failures) == (JobState.FAILED, "guard_blocked", 1)
+    assert leaks(job.error) == []
+    [found] = [event.data for event in tenant.events(job_id) if event.type == "guard.findings"]
+    assert found["findings"] == {"person": {"detect": 1}, "phone": {"block": 1}}
+
+
+@pytest.mark.survive("P9", "S3")
+@pytest.mark.parametrize("calls", [0, 2, 5])
+def test_an_analyzer_that_dies_in_mid_stream_leaks_nothing_and_the_job_resumes(
+    settings: Settings, tenant: Tenant, calls: int
+) -> None:
+    analyzer = ListedAnalyzer(ANNA, BEN, dies_after=calls)
+    script: LateScript = parrot
+    guard = guard_of(settings, ALL, analyzer)
+    with ProviderSimulator(script) as server, host(settings, tenant, guard, server) as worker:
+        job_id = worker.chat(LETTER)
+        job = worker.attempt(job_id)
+        assert (job.state, job.reason, job.failures) == (JobState.QUEUED, Reason.DEPENDENCY_UNAVAILABLE, 0)
+        assert (job.error or {})["dependency"] == "guard analyzer"
+        assert bool(worker.shown(job_id)) is (calls > 2)
+        assert leaks(worker.shown(job_id)) == leaks([request.body for request in server.requests]) == []
+        analyzer.revive()
+        resumed = worker.attempt(job_id)
+        assert (resumed.state, resumed.attempts_spent, resumed.failures) == (JobState.SUCCEEDED, 1, 0)
+        assert leaks(worker.shown(job_id)) == []
+
+
+def test_events_questions_and_files_are_redacted_for_clients(
+    settings: Settings, tenant: Tenant, tmp_path: Path
+) -> None:
+    job_id = tenant.submit()
+    file = tmp_path / "letter.txt"
+    file.write_text(LETTER, encoding="utf-8")
+    with worker_services(settings) as services:
+        ctx = Attempt(replace(services, guard=guard_of(settings, ALL)), job_id).context
+        ctx.emit("letter.found", {"to": [ANNA], BEN: 12345678, "pages": 2})
+        ctx.progress(1, 2, f"read the letter to {ANNA}")
+        for name, content in (("a.txt", file), ("b.json", LETTER.encode())):
+            ctx.artifact(name, content, "text/plain" if name == "a.txt" else "application/json")
+        ctx.artifact("c.bin", LETTER.encode(), "application/octet-stream")
+        with pytest.raises(JobSuspended):
+            ctx.ask("send", f"Send it to {ANNA}?", {"type": "object"}, details={"mail": CORPUS[2]})
+        stored = [services.blobs.get(key) for key in services.blobs.list(f"jobs/{job_id}/")]
+    events = tenant.events(job_id)
+    assert leaks([dict(event.data) for event in events]) == []
+    [found] = [event.data for event in events if event.type == "letter.found"]
+    assert found == {"to": ["<PERSON_1>"], "<PERSON_2>": 12345678, "pages": 2}
+    assert sorted(bool(leaks(body.decode())) for body in stored) == [False, False, True]
+
+
+def test_a_parent_reads_real_values_in_results_that_clients_see_redacted(settings: Settings, tenant: Tenant) -> None:
+    root = tenant.submit()
+    child = tenant.submit(parent_id=root, root_id=root)
+    guard = guard_of(settings, ALL)
+    with worker_services(settings) as services:
+        guarded = replace(services, guard=guard)
+        result = {"who": ANNA, "typed": "<PERSON_1>", "n": 3}
+        shown = Attempt(guarded, child).context.guard.value(result)
+        assert shown == {"who": "<PERSON_1>", "typed": "<LITERAL_1>", "n": 3}
+        outcome = ChildOutcome("c", child, "succeeded", shown, None, ZERO)
+        [read] = Attempt(guarded, root).context.guard.outcomes([outcome])
+    assert read.result == result

@@ -1,0 +1,145 @@
+"""The guard of one attempt: its input before it begins, and all text that it lets a client see.
+
+Capabilities work on real values. What they stream, emit, ask, leave behind and return passes here on its way out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol
+from uuid import UUID
+
+from core.audit.actions import AuditAction
+from core.audit.record import Actor, record
+from core.capability import ChildOutcome
+from core.guard.guard import Guard, JobGuard, refuse_blocked
+from core.guard.holdback import RedactingStream
+from core.guard.records import Action, Direction, Source
+from core.guard.values import texts_in
+from core.jobs.records import JobRecord
+from core.kit.db import SingleStatement
+from core.kit.errors import CapabilityFailure
+from core.kit.ids import JOB, encode
+
+FINDINGS = "guard.findings"
+# Events that hold codes and names of steps.
+_WITHOUT_TEXT = frozenset({FINDINGS, "step.started", "step.finished"})
+_TEXTUAL = ("text/", "application/json", "application/xml", "application/yaml", "application/x-ndjson")
+# An artifact is screened in pieces of so many characters.
+_PIECE = 32_768
+
+
+class Attempt(Protocol):
+    """What the guard needs of an attempt."""
+
+    job: JobRecord
+    organization_id: UUID
+    project_id: UUID
+    attempt: int
+    root_id: UUID
+
+    @property
+    def executor(self) -> SingleStatement:
+        """Single statements as the job's tenant."""
+
+    def emit(self, event: str, data: Mapping[str, Any]) -> None:
+        """Persist an event, then publish it."""
+
+
+class AttemptGuard:
+    """Without a `guard` everything passes as it is. Safe in threads. Raises as `core.guard.guard.JobGuard`."""
+
+    def __init__(self, guard: Guard | None, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._guard: JobGuard | None = None
+        if guard is not None:
+            self._guard = guard.for_job(
+                attempt.executor,
+                organization_id=attempt.organization_id,
+                project_id=attempt.project_id,
+                root_job_id=attempt.root_id,
+            )
+        # The text that a job streams is one text, whatever happens in between.
+        self._stream: RedactingStream | None = None
+        self._streaming = Lock()
+
+    def screen_input(self, given: Any) -> None:
+        """Look at all text of the job's input, before anything is done with it; report what was found, once a job."""
+        guard, job = self._guard, self._attempt.job
+        if guard is None or guard.strictest(Direction.TO_MODEL, Source.INPUT) is Action.OFF:
+            return
+        findings = guard.screen(texts_in(given), Direction.TO_MODEL, Source.INPUT)
+        if (findings.decisions or findings.incomplete) and job.attempts_spent <= 1:
+            facts = {"source": Source.INPUT, "findings": findings.counts(), "incomplete": findings.incomplete}
+            self._attempt.emit(FINDINGS, facts)
+            record(
+                self._attempt.executor,
+                job.organization_id,
+                job.project_id,
+                AuditAction.GUARD_FIND,
+                subject_id=encode(JOB, job.id),
+                actor=Actor("worker"),
+                attempt=job.attempt,
+                detail=facts,
+            )
+        refuse_blocked(findings)
+
+    def value(self, value: Any) -> Any:
+        """A JSON value that a client will see: a result, or what a person is asked."""
+        if self._guard is None:
+            return value
+        # What a child returns is restored for its parent, so what only looks like a token must come back as it was.
+        escapes = self._attempt.job.parent_id is not None
+        return self._guard.redact_value(value, Direction.TO_CLIENT, Source.MODEL_OUTPUT, escapes=escapes)
+
+    def event(self, event: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The data of an event."""
+        return data if self._guard is None or event in _WITHOUT_TEXT else dict(self.value(dict(data)))
+
+    def message(self, text: str) -> str:
+        """A sentence that says why the job failed. Does not raise: what cannot be screened is left out."""
+        try:
+            return str(self.value(text))
+        except CapabilityFailure as refusal:
+            return f"the reason was withheld ({refusal.code})"
+
+    def outcomes(self, outcomes: Sequence[ChildOutcome]) -> list[ChildOutcome]:
+        """How children ended, with real values again where their results were redacted for clients."""
+        guard = self._guard
+        if guard is None or not _redacts(guard):
+            return list(outcomes)
+        return [replace(each, result=guard.restore_value(each.result)) for each in outcomes]
+
+    def artifact(self, content: bytes | Path, content_type: str) -> bytes | Path:
+        """A file that a client may fetch; only text is screened."""
+        stream = None if self._guard is None or not content_type.startswith(_TEXTUAL) else self._guard.stream()
+        if stream is None:
+            return content
+        body = content if isinstance(content, bytes) else content.read_bytes()
+        text = body.decode(errors="replace")
+        pieces = (text[at : at + _PIECE] for at in range(0, len(text), _PIECE))
+        return "".join((*map(stream.feed, pieces), stream.end())).encode()
+
+    @property
+    def holds_deltas(self) -> bool:
+        """Whether pieces of the text may wait for later ones."""
+        return self._stream is not None
+
+    def delta(self, text: str) -> str:
+        """The next piece of the text that the job streams; returns what may be shown now."""
+        if self._guard is None:
+            return text
+        with self._streaming:
+            if self._stream is None:
+                self._stream = self._guard.stream()
+            return text if self._stream is None else self._stream.feed(text)
+
+    def end_stream(self) -> str:
+        """What is left of the text, once the job has come to its end. What a job holds that breaks off is dropped."""
+        with self._streaming:
+            return "" if self._stream is None else self._stream.end()
+
+
+def _redacts(guard: JobGuard) -> bool:
+    return guard.strictest(Direction.TO_CLIENT, Source.MODEL_OUTPUT).rank >= Action.REDACT.rank
