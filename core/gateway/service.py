@@ -11,6 +11,7 @@ from core.gateway.models import Embedder
 from core.gateway.resilience.backoff import Backoff
 from core.gateway.resilience.breaker import Breakers
 from core.gateway.routing import BuiltInCatalogue, Catalogue, Deployments
+from core.gateway.untrusted import PolicyOf, standard_policy
 from core.kit.settings import Settings
 from core.registry.catalogue.catalogue import ModelCatalogue
 from core.registry.deployments import DeploymentBook, read_deployments
@@ -22,7 +23,7 @@ class Gateway:
     """The models of a process. Cheap to open; each model is loaded when it is first asked for, after any fork.
 
     `catalogue`, `experiments` and `prompts` are the registry's; without them names mean what the settings say, and
-    nothing is read from the database: so evaluations run.
+    nothing is read from the database: so evaluations run. `policy_of` says what the guard does for a job.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Gateway:
         prompts: PromptBook | None = None,
         breakers: Breakers | None = None,
         backoff: Backoff | None = None,
+        policy_of: PolicyOf = standard_policy,
     ) -> None:
         self._embedding_threads = embedding_threads
         self._deployments = deployments or OpenedDeployments(book or read_deployments(settings), self.embedder)
@@ -50,6 +52,7 @@ class Gateway:
             breakers=breakers or Breakers(),
             backoff=backoff or Backoff(),
             cache=_open_cache(settings),
+            policy_of=policy_of,
         )
 
     def for_job(self, ctx: JobContext) -> JobModels:

@@ -84,6 +84,10 @@ JOB_ATTEMPT_DURATION = Histogram(
     buckets=_JOB_SECONDS,
 )
 
+GUARD_FINDINGS = Counter(
+    "waybill_guard_findings", "What the guard found in models' answers, by kind and what was done.", ("kind", "action")
+)
+
 _depths_seen: set[tuple[str, str]] = set()
 
 
