@@ -1,5 +1,6 @@
 """The calls of one job: every attempt is metered, and only what has shown nothing yet is tried again."""
 
+import hashlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,10 @@ from core.gateway.resilience.backoff import Backoff, wait
 from core.gateway.resilience.breaker import Breakers
 from core.gateway.routing import LOCAL, Catalogue, Deployments, Reached, may_see
 from core.gateway.spans import call_span
+from core.gateway.untrusted import Exchange, Heard, PolicyOf, as_read, filtered, report, standard_policy
 from core.guard.guard import Guard
+from core.guard.links import LinkStripper, strip_links
+from core.guard.policy import CombinedPolicy
 from core.kit.clock import utc_now
 from core.kit.data_classes import DataClass
 from core.kit.errors import CapabilityFailure, Outage
@@ -56,11 +60,13 @@ class Door:
     backoff: Backoff
     cache: ResponseCache | None
     guard: Guard | None = None
+    policy_of: PolicyOf = standard_policy
 
 
 @dataclass(slots=True)
 class Spent:
-    """What is remembered of one attempt: its arm, and the requests that failed after every try.
+    """What is remembered of one attempt: its arm, the requests that failed after every try, and whether a model has read
+    text from outside.
 
     Whoever repeats one of those gets the same error and pays nothing.
     """
@@ -68,6 +74,7 @@ class Spent:
     arms: AttemptArms = field(default_factory=AttemptArms)
     guard: RequestGuard = field(default_factory=lambda: RequestGuard(None))
     errors: dict[str, GatewayError] = field(default_factory=dict)
+    has_read: bool = False
     lock: Lock = field(default_factory=Lock)
 
 
@@ -78,6 +85,16 @@ class JobModels:
         self._door = door
         self._ctx = ctx
         self._spent = spent
+
+    @property
+    def policy(self) -> CombinedPolicy:
+        """What the organization and the project want of the guard."""
+        return self._door.policy_of(self._ctx)
+
+    def strip_links(self, text: str) -> str:
+        """`text`, which came from outside, as it may stand in an answer: without links to hosts that are not allowed."""
+        policy = self.policy
+        return strip_links(text, Heard((), (), ()).links(policy))[0] if policy.untrusted.links else text
 
     def resolve(self, name: str, *, pinned: UUID | None = None) -> ResolvedModel:
         """The model that answers to `name` for this job: `pinned`, its experiment arm's, or the catalogue's.
@@ -198,6 +215,8 @@ class RoutedStream:
         self._current: ChatStream | None = None
         self._cached: CachedAnswer | None = None
         self._has_begun = False
+        self._exchange: Exchange | None = None
+        self._policy = door.policy_of(ctx)
         self._pieces = self._produce()
 
     @property
@@ -220,6 +239,8 @@ class RoutedStream:
         """Why the model ended."""
         if self._cached is not None:
             return self._cached.finish
+        if self._exchange is not None and self._exchange.is_cut:
+            return Finish.FILTERED
         return None if self._current is None else self._current.finish
 
     @property
@@ -233,6 +254,11 @@ class RoutedStream:
         if self._cached is not None:
             return self._cached.model_reported
         return None if self._current is None else self._current.model_reported
+
+    def link_stripper(self) -> LinkStripper | None:
+        """What takes the links out of the parts of an answer that are shown, for a request that is not `cleaned`."""
+        allowed = None if self._exchange is None else self._exchange.allowed
+        return None if allowed is None else LinkStripper(allowed)
 
     def close(self) -> None:
         """Stop producing; the attempt is settled with what it consumed."""
@@ -258,8 +284,11 @@ class RoutedStream:
         return cache is not None and cache.serves(self._ctx.project_id, self._ctx.data_class)
 
     def _produce(self) -> Generator[Chunk, None, None]:
+        # What an answer may hold is the policy's to say, so another policy has answers of its own.
         first = self.model
-        digest = digest_of(first, self._asked_of(first).request) if self._keeps else None
+        digest = None
+        if self._keeps:
+            digest = f"{digest_of(first, self._asked_of(first).request)}:{_digest(self._policy)}"
         if digest is not None and self._door.cache is not None:
             self._cached = self._door.cache.get(self._ctx.project_id, digest)
         if self._cached is not None:
@@ -356,7 +385,13 @@ class RoutedStream:
 
     def _attempt(self, model: ResolvedModel, reached: Reached) -> Generator[Chunk, None, None]:
         """One request to the provider, with a ledger call of its own."""
-        provider, request = reached.provider, within(model, self._asked_of(model).request)
+        provider, request, exchange = reached.provider, within(model, self._asked_of(model).request), None
+        if Ability.WRITES in provider.abilities:
+            exchange = self._exchange = Exchange(request, self._policy, has_read=self._spent.has_read)
+            self._spent.has_read = self._spent.has_read or exchange.has_data
+            request = exchange.request
+        else:
+            request = as_read(request, None, None)
         with call_span("chat", model) as span, self._ctx.call_model(ref_of(model), provider.bound(request)) as call:
 
             def check() -> None:
@@ -368,7 +403,7 @@ class RoutedStream:
             stream = self._current = provider.stream(request, check=check)
             refused: GatewayError | None = None
             try:
-                for chunk in stream:
+                for chunk in stream if exchange is None else filtered(exchange, self._begun(stream)):
                     self._has_begun = True
                     yield chunk
             except GatewayError as error:
@@ -385,6 +420,18 @@ class RoutedStream:
                 usage = used.to_model_usage()
                 call.report(ModelUsage(model.price_model, usage.quantities, usage.estimated))
                 span.ended(stream, used)
+        if exchange is not None and exchange.counts:
+            report(self._ctx, exchange.counts)
+
+    def _begun(self, stream: ChatStream) -> Iterator[Chunk]:
+        for chunk in stream:
+            self._has_begun = True
+            yield chunk
+
+
+def _digest(policy: CombinedPolicy) -> str:
+    said = [policy.untrusted.model_dump_json(), *sorted(policy.link_hosts)]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
 
 def within(model: ResolvedModel, request: ChatRequest) -> ChatRequest:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from core.capability import ModelUsage
+from core.guard.records import Source
 
 if TYPE_CHECKING:
     # Only the worker image holds numpy.
@@ -36,7 +37,8 @@ class Question:
 class Passage:
     """A piece of a document that may be quoted. `char_start` and `char_end` say where it lies in the document's text.
 
-    `section` is the heading path, outermost first, joined by `` > ``; `page` counts from 1.
+    `section` is the heading path, outermost first, joined by `` > ``; `page` counts from 1. `source` says who wrote it:
+    unless that is the caller, a model reads it as data.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Passage:
     section: str = ""
     char_start: int = 0
     char_end: int = 0
+    source: Source = Source.DOCUMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,8 @@ class ChatRequest:
     `tool_choice` is ``auto``, ``none``, ``required`` or the name of a tool. `output_schema` is a JSON Schema that the
     answer must obey; `output_strict` says whether the provider holds it to that, None: where it can. `options` are
     further parameters by their names in OpenAI's interface; a provider gets those that its own has. `render` belongs
-    to whoever asks: the prompt is theirs, the gateway holds none.
+    to whoever asks: the prompt is theirs, the gateway holds none. `cleaned`: links that are not allowed are taken out of
+    the answer; who asks with False shows nothing of it, or cleans what is shown (`core.guard.links`).
     """
 
     messages: tuple[Message, ...]
@@ -192,6 +196,7 @@ class ChatRequest:
     temperature: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
     render: Render = render_plainly
+    cleaned: bool = True
 
     @classmethod
     def of_parts(cls, parts: Sequence[Part], **rest: Any) -> Self:

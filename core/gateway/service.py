@@ -4,7 +4,6 @@ import weakref
 from threading import Lock
 
 from core.capability import JobContext
-from core.gateway.arms import executor_of
 from core.gateway.cache import ResponseCache
 from core.gateway.calls import Door, JobModels, Spent
 from core.gateway.deployments import OpenedDeployments
@@ -14,6 +13,7 @@ from core.gateway.resilience.backoff import Backoff
 from core.gateway.resilience.breaker import Breakers
 from core.gateway.routing import BuiltInCatalogue, Catalogue, Deployments
 from core.guard.guard import Guard
+from core.gateway.untrusted import PolicyOf, standard_policy
 from core.kit.settings import Settings
 from core.registry.catalogue.catalogue import ModelCatalogue
 from core.registry.deployments import DeploymentBook, read_deployments
@@ -25,7 +25,8 @@ class Gateway:
     """The models of a process. Cheap to open; each model is loaded when it is first asked for, after any fork.
 
     `catalogue`, `experiments` and `prompts` are the registry's; without them names mean what the settings say, and
-    nothing is read from the database: so evaluations run. `guard` is what text to and from models passes, if anything.
+    nothing is read from the database: so evaluations run. `guard` is what text to and from models passes, if anything,
+    and `policy_of` says what holds for text from outside.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Gateway:
         breakers: Breakers | None = None,
         backoff: Backoff | None = None,
         guard: Guard | None = None,
+        policy_of: PolicyOf = standard_policy,
     ) -> None:
         self._embedding_threads = embedding_threads
         self._deployments = deployments or OpenedDeployments(book or read_deployments(settings), self.embedder)
@@ -55,6 +57,7 @@ class Gateway:
             backoff=backoff or Backoff(),
             cache=_open_cache(settings),
             guard=guard,
+            policy_of=policy_of,
         )
 
     def for_job(self, ctx: JobContext) -> JobModels:
@@ -70,7 +73,7 @@ class Gateway:
         return JobModels(self._door, ctx, spent)
 
     def _guard_of(self, ctx: JobContext) -> RequestGuard:
-        guard, executor = self._door.guard, executor_of(ctx)
+        guard, executor = self._door.guard, ctx.executor
         if guard is None:
             return RequestGuard(None)
         if executor is None:
@@ -115,6 +118,7 @@ def open_registered_gateway(settings: Settings, *, guard: Guard | None = None) -
         experiments=ExperimentBook(),
         prompts=PromptBook(),
         guard=guard,
+        policy_of=standard_policy if guard is None else guard.policy_of,
     )
 
 

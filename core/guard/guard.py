@@ -28,6 +28,17 @@ class Policies(Protocol):
         """The organization's and the project's, combined."""
 
 
+class OfProject(Protocol):
+    """The part of a job's context that says whose it is."""
+
+    organization_id: UUID
+    project_id: UUID
+
+    @property
+    def executor(self) -> Executor | None:
+        """Single statements as the job's tenant."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """What the attempts of a process share."""
@@ -35,6 +46,11 @@ class Guard:
     policies: Policies
     analyzer: Analyzer
     keys: PseudonymKeys
+
+    def policy_of(self, job: "OfProject") -> CombinedPolicy:
+        """What the job's organization and project want."""
+        assert job.executor is not None
+        return self.policies.of(job.executor, job.organization_id, job.project_id)
 
     def for_job(self, executor: Executor, *, organization_id: UUID, project_id: UUID, root_job_id: UUID) -> "JobGuard":
         """The guard of one attempt. Its tokens are those of the job tree below `root_job_id`."""

@@ -69,6 +69,28 @@ class Disclosure(BaseModel):
     marks: bool = True
 
 
+class Untrusted(BaseModel):
+    """What keeps text from documents, tools, the web and other agents from giving orders."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    marks: bool = Field(True, description="Such text is marked as data before a model reads it.")
+    effects: bool = Field(True, description="An effect on the word of such text needs a person.")
+    links: bool = Field(True, description="A model that has read such text links only to `link_hosts`.")
+    canary: bool = Field(True, description="An answer that repeats its system prompt is cut.")
+    tool_calls: Literal[Action.OFF, Action.DETECT, Action.BLOCK] = Field(
+        Action.DETECT, description="Calls of the client's own tools that only such text asks for."
+    )
+    reading_tools: tuple[str, ...] = Field(
+        (), max_length=1000, description="The client's own tools that change nothing, beside those whose names say so."
+    )
+
+    @classmethod
+    def off(cls) -> "Untrusted":
+        """Nothing of it."""
+        return cls(marks=False, effects=False, links=False, canary=False, tool_calls=Action.OFF)
+
+
 class GuardPolicy(BaseModel):
     """The whole policy of an organization or a project. The first rule that holds for a finding decides."""
 
@@ -82,6 +104,7 @@ class GuardPolicy(BaseModel):
         default_factory=dict, description="The class of whatever holds a finding of this kind."
     )
     link_hosts: tuple[str, ...] = Field((), max_length=1000, description="Hosts that an answer may link to.")
+    untrusted: Untrusted = Untrusted()
     disclosure: Disclosure = Disclosure()
 
     def decide(self, kind: str, score: float, direction: Direction, source: Source) -> tuple[Action, RedactionMode]:
@@ -105,7 +128,7 @@ class GuardPolicy(BaseModel):
 
 _DETECT_ALL = Rule(action=Action.DETECT)
 TEMPLATES: Mapping[TemplateName, GuardPolicy] = {
-    "off": GuardPolicy(),
+    "off": GuardPolicy(untrusted=Untrusted.off()),
     "observe": GuardPolicy(rules=(_DETECT_ALL,)),
     "balanced": GuardPolicy(
         rules=(
@@ -129,6 +152,7 @@ TEMPLATES: Mapping[TemplateName, GuardPolicy] = {
             EntityKind.SECRET: DataClass.RESTRICTED,
             EntityKind.NATIONAL_ID: DataClass.RESTRICTED,
         },
+        untrusted=Untrusted(tool_calls=Action.BLOCK),
     ),
 }
 
@@ -151,3 +175,21 @@ class CombinedPolicy:
             key=lambda action: action.rank,
             default=Action.OFF,
         )
+
+    @property
+    def untrusted(self) -> Untrusted:
+        """What any of the policies wants of it."""
+        each = [policy.untrusted for policy in self.policies]
+        return Untrusted(
+            marks=any(one.marks for one in each),
+            effects=any(one.effects for one in each),
+            links=any(one.links for one in each),
+            canary=any(one.canary for one in each),
+            tool_calls=max((one.tool_calls for one in each), key=lambda action: action.rank, default=Action.OFF),
+            reading_tools=tuple(name for one in each for name in one.reading_tools),
+        )
+
+    @property
+    def link_hosts(self) -> frozenset[str]:
+        """The hosts that one of the policies allows."""
+        return frozenset(host for policy in self.policies for host in policy.link_hosts)

@@ -97,6 +97,7 @@ class GatewayLLM(BaseLLM):
     max_output_tokens: int = 1024
     context_window: int = 128_000
     calls_tools: bool = True
+    cleaned: bool = True
     provider: str = "waybill"
 
     def call(  # noqa: PLR0917 - the base class's signature
@@ -199,6 +200,7 @@ class GatewayLLM(BaseLLM):
             stop=tuple(self.stop_sequences),
             max_output_tokens=int(self.max_tokens or self.max_output_tokens),
             temperature=self.temperature or 0.0,
+            cleaned=self.cleaned,
         )
 
 

@@ -45,6 +45,7 @@ class GatewayChatModel(BaseChatModel):
     model: str
     max_output_tokens: int = 1024
     temperature: float = 0.0
+    cleaned: bool = True
     on_text: OnText | None = Field(default=None, exclude=True, repr=False)
 
     @property
@@ -134,6 +135,7 @@ class GatewayChatModel(BaseChatModel):
             stop=tuple(stop or ()),
             max_output_tokens=more.get("max_output_tokens", self.max_output_tokens),
             temperature=more.get("temperature", self.temperature),
+            cleaned=self.cleaned,
         )
 
 

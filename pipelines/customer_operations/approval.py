@@ -1,9 +1,10 @@
-"""Asking a person before money moves."""
+"""Asking a person before money moves, or before something is done on the word of a text from outside."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.capability import JobContext
+from core.guard.taint import Taint
 from pipelines._kit.tools.box import Approval, digest_call
 from pipelines.customer_operations.schemas import RefundApproval
 
@@ -21,16 +22,20 @@ def ask_person(
     facts: Mapping[str, str],
     request: Mapping[str, Any],
     effect: str,
+    taints: Sequence[Taint] = (),
     timeout_seconds: int,
 ) -> tuple[str, Approval | None]:
     """`APPROVED` with the approval of exactly this call, `DECLINED` or `TIMED_OUT`. Suspends the job meanwhile.
 
-    The person sees what the customer wrote (`request`), what the call does (`effect`), and the facts that it is due by.
+    The person sees what the customer wrote (`request`), what the call does (`effect`), the facts that it is due by, and
+    which arguments the customer's own words do not hold (`taints`).
     """
-    amount = str(call["amount"])
+    amount = None if call["amount"] is None else str(call["amount"])
+    order = facts.get("order", "without a number")
+    what = f"{call['operation']} be done" if amount is None else f"{amount} {currency} be moved ({call['operation']})"
     answer = ctx.ask(
         key,
-        f"May {amount} {currency} be moved ({call['operation']}) for order {facts.get('order', 'without a number')}?",
+        f"May {what} for order {order}?",
         RefundApproval,
         details={
             "operation": call["operation"],
@@ -41,9 +46,10 @@ def ask_person(
             "effect": effect,
             "why": _why(call, facts),
             "facts": dict(facts),
+            **({"from_outside": {each.argument: each.source.value for each in taints}} if taints else {}),
         },
         timeout_seconds=timeout_seconds,
-        approves="money",
+        approves="write" if amount is None else "money",
     )
     if answer.timed_out or answer.value is None:
         return TIMED_OUT, None

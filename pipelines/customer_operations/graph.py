@@ -19,6 +19,7 @@ from langgraph.graph import END, START
 from core.capability import JobContext
 from core.gateway.calls import JobModels
 from core.gateway.routing import CHAT, EMBEDDING
+from core.guard.links import AllowedLinks
 from core.kit.errors import CapabilityFailure
 from core.knowledge.service import KnowledgeService
 from pipelines._kit.graph import Graph, GraphRunner, add_step, new_graph
@@ -39,6 +40,7 @@ from pipelines.customer_operations.policies.tables import load_policy, load_repl
 from pipelines.customer_operations.policy_quotes import quote_policy
 from pipelines.customer_operations.replies import describe, greeting, render, word
 from pipelines.customer_operations.schemas import ResolveInput, ResolveOutput
+from pipelines.customer_operations.reading import read_so_far
 from pipelines.customer_operations.understanding import PACKAGE, can_write, mentions, orders_named, understand
 
 _ALTERNATIVES = 3
@@ -177,7 +179,7 @@ class Resolve:
         reference = state["asked"]["customer"]
         if reference is None:
             return {"customer": None}
-        return {"customer": lookup.find_customer(self._box(ctx, "identify"), reference)}
+        return {"customer": lookup.find_customer(self._box(ctx, "identify", state), reference)}
 
     def _read_policy(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         base = state["asked"]["knowledge_base"]
@@ -187,7 +189,7 @@ class Resolve:
         return {"quotes": quote_policy(ctx, self._models.for_job(ctx), self._knowledge, base, question)}
 
     def _look_up(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
-        box, understood = self._box(ctx, "look_up"), state["understood"]
+        box, understood = self._box(ctx, "look_up", state), state["understood"]
         if state["customer"] is None:
             return lookup.public(box, understood["order"])
         if understood["order"] is None and (understood["orders_named"] > 1 or understood["order_is_open"]):
@@ -210,6 +212,7 @@ class Resolve:
                         "operation": call.operation,
                         "arguments": dict(call.arguments),
                         "amount": None if call.amount is None else str(call.amount),
+                        "read": list(call.read),
                     }
                     for call in decision.calls
                 ],
@@ -253,7 +256,7 @@ class Resolve:
 
     def _proposed(self, ctx: JobContext, decision: Decision) -> list[dict[str, Any]]:
         """The calls of a draft, which are shown and not made."""
-        box = self._box(ctx, "decide")
+        box = self._box(ctx, "decide", state)
         return [
             box.propose(call.operation, call.amount, call=f"{number}-{call.operation}").plain()
             for number, call in enumerate(decision.calls)
@@ -292,13 +295,14 @@ class Resolve:
     def _approve(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         """Ask for every call that needs a person, before the first one is made."""
         asked, decision = state["asked"], state["decision"]
-        box, approvals = self._box(ctx, "approve"), dict(state["approvals"])
+        box, approvals = self._box(ctx, "approve", state), dict(state["approvals"])
         stricter = None if asked["approval_above"] is None else Decimal(asked["approval_above"])
         for number, call in enumerate(decision["calls"]):
             amount = None if call["amount"] is None else Decimal(call["amount"])
-            if not box.offers(call["operation"]) or not box.needs_approval(
-                call["operation"], amount, lower_to=stricter
-            ):
+            if not box.offers(call["operation"]):
+                continue
+            taints = box.tainted(call["operation"], call["arguments"], computed=_computed(call))
+            if not taints and not box.needs_approval(call["operation"], amount, lower_to=stricter):
                 continue
             answer, approval = ask_person(
                 ctx,
@@ -308,6 +312,7 @@ class Resolve:
                 facts=decision["facts"],
                 request=decision["request"],
                 effect=describe(self._replies, [PlannedCall(call["operation"], call["arguments"], amount)]),
+                taints=taints,
                 timeout_seconds=asked["approval_timeout_seconds"],
             )
             if answer != APPROVED or approval is None:
@@ -321,9 +326,11 @@ class Resolve:
         call = state["decision"]["calls"][number]
         given = state["approvals"].get(str(number))
         approval = Approval(**given) if given else None
-        box, name = self._box(ctx, "act", state["calls"]), f"{number}-{call['operation']}"
+        box, name = self._box(ctx, "act", state), f"{number}-{call['operation']}"
         try:
-            outcome = box.call(call["operation"], call["arguments"], call=name, approval=approval)
+            outcome = box.call(
+                call["operation"], call["arguments"], call=name, approval=approval, computed=_computed(call)
+            )
         except CapabilityFailure as failure:
             if failure.retryable:
                 raise
@@ -334,7 +341,7 @@ class Resolve:
 
     def _undo(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         """The plan broke off: take back what was done before, last first, as far as the tools can."""
-        box, undone = self._box(ctx, "undo", state["calls"]), list(state["undone"])
+        box, undone = self._box(ctx, "undo", state), list(state["undone"])
         for done in reversed(box.outcomes):
             result = box.compensate(done)
             if result is not None and result.status == "done":
@@ -343,17 +350,19 @@ class Resolve:
 
     def _answer(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         outcome = conclude(state)
-        replies, facts = self._replies, outcome["facts"]
+        models = self._models.for_job(ctx)
+        # What the systems hold about an order, others have written.
+        replies, facts = self._replies, {name: models.strip_links(fact) for name, fact in outcome["facts"].items()}
         # An address alone proves nothing: only a verified customer is told the name that belongs to it.
         reference = state["asked"]["customer"]
         customer = state["customer"] if reference and reference["verified"] else None
-        name: str | None = customer["name"] if customer else None
+        name: str | None = customer["name"] and models.strip_links(customer["name"]) if customer else None
         if any(call["status"] == "proposed" for call in state["calls"]):
             offer = describe(replies, [_planned(call) for call in state["decision"]["calls"]])
             template = render(replies, "proposed", {**facts, "offer": offer}, name)
         else:
             template = render(replies, outcome["code"], facts, name)
-        models, prompts, worded, model = self._models.for_job(ctx), {}, None, None
+        prompts, worded, model = {}, None, None
         if can_write(models):
             prompt = choose_prompt(models, models.resolve(CHAT), PACKAGE, "reply")
             prompts["reply"] = prompt.digest
@@ -375,16 +384,34 @@ class Resolve:
     def _send(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         customer = state["customer"]
         assert customer is not None
-        outcome = self._box(ctx, "send", state["calls"]).call(
-            "send_message", {"customer_id": customer["customer_id"], "body": state["reply"]["text"]}, call="reply"
+        outcome = self._box(ctx, "send", state).call(
+            "send_message",
+            {"customer_id": customer["customer_id"], "body": state["reply"]["text"]},
+            call="reply",
+            computed=("customer_id",),
+            told=("body",),
         )
         concluded = dict(state["outcome"])
         if outcome.status != "done":
             concluded["human"] = "reply_not_sent"
         return {"calls": [*state["calls"], outcome.plain()], "sent": outcome.status == "done", "outcome": concluded}
 
-    def _box(self, ctx: JobContext, step: str, history: list[dict[str, Any]] | None = None) -> ToolBox:
-        return ToolBox(ctx, self._tools.book, self._tools.client, step, history or ())
+    def _box(self, ctx: JobContext, step: str, state: ResolveState) -> ToolBox:
+        policy = self._models.for_job(ctx).policy
+        return ToolBox(
+            ctx,
+            self._tools.book,
+            self._tools.client,
+            step,
+            state.get("calls", ()),
+            tracker=read_so_far(state, is_on=policy.untrusted.effects),
+            links=AllowedLinks.of(policy.link_hosts) if policy.untrusted.links else None,
+        )
+
+
+def _computed(call: Mapping[str, Any]) -> set[str]:
+    """The arguments of a planned call that the tables worked out."""
+    return set(call["arguments"]) - set(call.get("read", ()))
 
 
 def _planned(call: Mapping[str, Any]) -> PlannedCall:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.gateway.calls import JobModels
+from core.guard.provenance import as_data
 from pipelines.customer_operations.policies.decisions import CURRENCY, PlannedCall
 from pipelines.customer_operations.policies.tables import Replies
 from pipelines.customer_operations.understanding import ask_json, fenced
@@ -65,8 +66,8 @@ def word(
     told = "\n".join(f"{name}: {value}" for name, value in sorted(facts.items()))
     policy = "\n".join(quotes)
     turn = (
-        f"<decided>\n{template}\n\n{told}\n</decided>\n<policy>\n{fenced(policy)}\n</policy>\n"
-        f"<message>\n{fenced(message)}\n</message>"
+        f"<decided>\n{template}\n\n{as_data(told)}\n</decided>\n<policy>\n{as_data(fenced(policy))}\n</policy>\n"
+        f"<message>\n{as_data(fenced(message))}\n</message>"
     )
     worded = ask_json(models, prompt, turn, kind=_Worded, max_tokens=_MAX_TOKENS)
     if worded is None:

@@ -148,9 +148,9 @@ class ResolveOutput(_Strict):
 
 
 class RefundApproval(_Strict):
-    """What a person answers when money is to be moved."""
+    """What a person answers when money is to be moved, or something done on the word of a text from outside."""
 
-    approved: bool = Field(description="Whether the amount may be moved.")
+    approved: bool = Field(description="Whether it may be done.")
     note: str | None = Field(None, max_length=1000, description="Why; kept with the job, not sent to the customer.")
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.gateway.calls import JobModels
 from core.gateway.models import Ability, ChatRequest, Text
 from core.gateway.routing import CHAT
+from core.guard.provenance import as_data
 from core.kit.errors import CapabilityFailure
 from core.kit.expressions import Expression
 from core.kit.json_values import loads_foreign
@@ -171,8 +172,8 @@ def _ask(
 ) -> _Read | None:
     said = "\n".join(f"{each['author']}: {each['text']}" for each in thread)
     turn = (
-        f"<kinds>\n{', '.join(intents)}\n</kinds>\n<thread>\n{fenced(said)}\n</thread>\n"
-        f"<message>\n{fenced(message)}\n</message>"
+        f"<kinds>\n{', '.join(intents)}\n</kinds>\n<thread>\n{as_data(fenced(said))}\n</thread>\n"
+        f"<message>\n{as_data(fenced(message))}\n</message>"
     )
     schema = _Read.model_json_schema()
     schema["properties"]["intent"] = {"type": "string", "enum": list(intents)}

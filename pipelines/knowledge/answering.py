@@ -8,6 +8,8 @@ from core.capability import JobContext
 from core.gateway.calls import JobModels, RoutedStream
 from core.gateway.models import Ability, ChatRequest, Chunk, Finish, Passage, Question, Readable
 from core.gateway.routing import CHAT
+from core.gateway.untrusted import report
+from core.guard.records import Action
 from core.kit.errors import CapabilityFailure
 from pipelines._kit.prompts import choose_prompt, digest
 from pipelines.knowledge.reading import AnswerReader, Reading
@@ -41,9 +43,10 @@ def answer_question(ctx: JobContext, models: JobModels, question: str, passages:
         system=system.text,
         max_output_tokens=_ANSWER_MAX_TOKENS,
         render=lambda parts: render_turn(turn.text, parts),
+        # Quotes are compared with the documents word for word: the reader cleans what is shown besides them.
+        cleaned=False,
     )
-    reader = AnswerReader(passages)
-    stream = _stream(ctx, models, request, reader)
+    stream, reader = _stream(ctx, models, request)
     finish = stream.finish
     if finish is Finish.FILTERED:
         raise CapabilityFailure("The model provider withheld the answer by its own policy.", code="answer_withheld")
@@ -78,11 +81,14 @@ def _source(number: int, passage: Passage) -> str:
     return f"<source {attributes}>\n{text}\n</source>"
 
 
-def _stream(ctx: JobContext, models: JobModels, request: ChatRequest, reader: AnswerReader) -> RoutedStream:
+def _stream(ctx: JobContext, models: JobModels, request: ChatRequest) -> tuple[RoutedStream, AnswerReader]:
     with models.chat(CHAT, request) as stream:
+        reader = AnswerReader(request.passages, stream.link_stripper)
         for chunk in stream:
             if shown := reader.feed(chunk):
                 ctx.delta(shown)
         if shown := reader.close():
             ctx.delta(shown)
-        return stream
+        if reader.links_removed:
+            report(ctx, {("link", Action.REDACT): reader.links_removed})
+        return stream, reader

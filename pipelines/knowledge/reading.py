@@ -7,10 +7,11 @@ the result will say.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.gateway.models import Chunk, Citation, Passage
+from core.guard.links import LinkStripper
 from pipelines._kit.quotes import find_quote
 
 # Bounded in length, so that how much to hold back is bounded too.
@@ -52,9 +53,14 @@ def render(pieces: Sequence[Piece], numbers: Mapping[int, int] | None = None) ->
 
 
 class AnswerReader:
-    """Feed it the chunks of one answer in order; each call returns what may be shown now."""
+    """Feed it the chunks of one answer in order; each call returns what may be shown now.
 
-    def __init__(self, passages: Sequence[Passage]) -> None:
+    `open_links` gives what takes links out of the model's own words; quotes are the documents' and stay whole.
+    """
+
+    def __init__(self, passages: Sequence[Passage], open_links: Callable[[], LinkStripper | None] | None = None) -> None:
+        self._open_links = open_links
+        self._links: LinkStripper | None = None
         self._passages = {passage.id: passage for passage in passages}
         self._numbered = list(passages)
         self._citations: list[Citation] = []
@@ -69,12 +75,19 @@ class AnswerReader:
         if chunk.citations:
             marks = [mark for cited in chunk.citations for mark in self._mark(cited)]
             return self._show([*self._release(), chunk.text, *marks])
+        if self._links is None and self._open_links is not None:
+            self._links = self._open_links()
         self._held += chunk.text
-        return self._show(self._advance())
+        return self._show(self._cleaned(self._advance()))
 
     def close(self) -> str:
         """The answer is complete; returns the rest of it."""
         return self._show(self._release())
+
+    @property
+    def links_removed(self) -> int:
+        """How many links were taken out."""
+        return 0 if self._links is None else self._links.removed
 
     @property
     def reading(self) -> Reading:
@@ -104,7 +117,17 @@ class AnswerReader:
         else:
             pieces.append(_BARE.sub("", self._held))
         self._held = ""
-        return pieces
+        return [*self._cleaned(pieces), "" if self._links is None else self._links.close()]
+
+    def _cleaned(self, pieces: Sequence[Piece]) -> list[Piece]:
+        """The pieces without links; a marker ends what may be forming."""
+        links = self._links
+        if links is None:
+            return list(pieces)
+        shown: list[Piece] = []
+        for piece in pieces:
+            shown += [links.feed(piece)] if isinstance(piece, str) else [links.close(), piece]
+        return shown
 
     def _advance(self) -> list[Piece]:
         pieces: list[Piece] = []

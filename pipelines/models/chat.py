@@ -25,6 +25,7 @@ from core.gateway.models import (
     ToolSpec,
     Usage,
 )
+from core.guard.records import Source
 from core.kit.errors import CapabilityFailure
 from pipelines._kit.resources import get_gateway
 from pipelines.models.schemas import ChatInput, ChatMessage, ChatOutput, ChatToolCall, ChatUsage, ImagePart, TextPart
@@ -123,7 +124,7 @@ def _parts(message: ChatMessage, at: int, *, is_last: bool) -> Iterator[Part]:
         asks = is_last and number == texts[-1]
         before, gap, question = part.text.rpartition(_BETWEEN) if asks else (part.text, "", "")
         if before or gap:
-            yield Passage(f"message-{at}-{number}", before + gap, document="conversation")
+            yield Passage(f"message-{at}-{number}", before + gap, document="conversation", source=Source.INPUT)
         if question:
             yield Question(question)
         yield Break()

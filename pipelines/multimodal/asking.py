@@ -10,6 +10,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 
 from core.gateway.calls import JobModels
 from core.gateway.routing import CHAT
+from core.guard.provenance import as_data
 from core.kit.errors import CapabilityFailure
 from pipelines._kit.langchain_model import GatewayChatModel
 from pipelines._kit.prompts import choose_prompt
@@ -78,7 +79,7 @@ def ask(
         raise CapabilityFailure(
             "These files hold more text than one call reads. Send fewer pages.", code="text_too_long"
         )
-    text = f"<lines>\n{numbered.replace('</lines', '< /lines')}\n</lines>\n\n{task}"
+    text = f"<lines>\n{as_data(numbered.replace('</lines', '< /lines'))}\n</lines>\n\n{task}"
     content: list[str | dict[str, Any]] = [{"type": "text", "text": text}, *(_block(path) for path in pictures)]
     said = model.with_structured_output(schema, include_raw=True).invoke(
         [SystemMessage(system.text), HumanMessage(content)]

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from core.capability import JobContext
 from core.gateway.calls import JobModels
+from core.guard.provenance import as_data
 from pipelines.research.crew import desks
 from pipelines.research.crew.formats import NOTHING, read_objections, read_order, read_quotes
 from pipelines.research.crew.roles import ANALYST, RESEARCHER, REVIEWER, WRITER, Role
@@ -54,7 +55,7 @@ class Drafting:
                 f"{number}. (section {note['part'] + 1}, source {note['source']}) {_quoted(state, number - 1)}"
                 for number, note in enumerate(notes, start=1)
             )
-            material = f"Question: {state['question']}\n\nSections:\n{sections}\n\n<notes>\n{lines}\n</notes>"
+            material = f"Question: {state['question']}\n\nSections:\n{sections}\n\n<notes>\n{as_data(lines)}\n</notes>"
             text, digests = _work(ANALYST, state, models, material, lambda: desks.arrange(models, plan, notes, sources))
         order = read_order(text, notes, len(plan))
         ctx.emit("research.arranged", {"notes": len(notes), "used": sum(len(each) for each in order)})
@@ -68,10 +69,10 @@ class Drafting:
         order, objections = state["order"][section], state["objections"].get(str(section), [])
         draft = state["drafts"][section]
         notes = "\n".join(f"[{state['notes'][number]['source']}] {_quoted(state, number)}" for number in order)
-        material = f"Sub-question: {state['plan'][section]['question']}\n\n<notes>\n{notes}\n</notes>"
+        material = f"Sub-question: {state['plan'][section]['question']}\n\n<notes>\n{as_data(notes)}\n</notes>"
         if objections:
             listed = "\n".join(f"- {each['text']} ({each['reason']})" for each in objections)
-            material += f"\n\n<draft>\n{draft}\n</draft>\n\nObjections:\n{listed}"
+            material += f"\n\n<draft>\n{as_data(draft)}\n</draft>\n\nObjections:\n{as_data(listed)}"
         text, digests = _work(
             WRITER,
             state,
@@ -93,7 +94,7 @@ class Drafting:
         models = self._models.for_job(ctx)
         text, digests = "", state["prompts"]
         if any(sections):
-            material = f"Question: {state['question']}\n\n<draft>\n{_numbered(state, sections)}\n</draft>"
+            material = f"Question: {state['question']}\n\n<draft>\n{as_data(_numbered(state, sections))}\n</draft>"
             text, digests = _work(
                 REVIEWER, state, models, material, lambda: desks.review(models, state["plan"], sections)
             )

@@ -5,6 +5,7 @@ from xml.sax.saxutils import quoteattr
 
 from core.gateway.calls import JobModels
 from core.gateway.routing import CHAT
+from core.guard.provenance import as_data
 from pipelines._kit.prompts import choose_prompt
 from pipelines.research.state import Found
 
@@ -39,4 +40,4 @@ def _show(number: int, source: Found) -> str:
         place["section"] = str(source["section"])
     attributes = " ".join(f"{name}={quoteattr(value)}" for name, value in place.items())
     text = source["text"].replace("</source", "< /source")
-    return f"<source {attributes}>\n{text}\n</source>"
+    return f"<source {attributes}>\n{as_data(text)}\n</source>"

@@ -9,9 +9,10 @@ reaches no tool.
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from random import uniform
 from time import perf_counter
 from typing import Any, Literal, Protocol
@@ -21,6 +22,9 @@ import orjson
 from core.audit.actions import AuditAction
 from core.audit.record import Actor, record
 from core.capability import JobContext
+from core.guard.links import AllowedLinks, strip_links_of
+from core.guard.records import Source
+from core.guard.taint import Taint, TaintTracker
 from core.kit.errors import CapabilityFailure, Outage
 from core.kit.ids import JOB, encode
 from core.kit.json_values import clean
@@ -33,6 +37,13 @@ Status = Literal["done", "refused", "unknown", "compensated", "proposed"]
 # A longer wait that a server asks for is spent in the queue.
 _WAIT_MAX_SECONDS = 3.0
 _BACKOFF_SECONDS = (0.2, 1.0, 3.0)
+
+
+class Motive(StrEnum):
+    """Why a tool is called."""
+
+    RULE = "rule"
+    MODEL = "model"
 
 
 class Client(Protocol):
@@ -90,16 +101,32 @@ class ToolOutcome:
 
 
 class ToolBox:
-    """The tools for one step of one job. `history` are the outcomes of the job up to now; limits count them."""
+    """The tools for one step of one job. `history` are the outcomes of the job up to now; limits count them.
+
+    `tracker` knows what the job has read from outside; the tools' own answers are added to it here. `links` are those
+    that a text for people may hold, None for any.
+    """
 
     def __init__(
-        self, ctx: JobContext, book: ToolBook, client: Client, step: str, history: Sequence[Mapping[str, Any]] = ()
+        self,
+        ctx: JobContext,
+        book: ToolBook,
+        client: Client,
+        step: str,
+        history: Sequence[Mapping[str, Any]] = (),
+        *,
+        tracker: TaintTracker | None = None,
+        links: AllowedLinks | None = AllowedLinks(),
     ) -> None:
         self._ctx = ctx
         self._book = book
         self._client = client
         self._step = step
         self._outcomes = [ToolOutcome(**outcome) for outcome in history]
+        self._tracker = TaintTracker() if tracker is None else tracker
+        self._links = links
+        for outcome in self._outcomes:
+            self._tracker.record(Source.TOOL_OUTPUT, outcome.result)
 
     @property
     def outcomes(self) -> list[ToolOutcome]:
@@ -130,10 +157,40 @@ class ToolBox:
             threshold = min(threshold, lower_to)
         return amount is None or amount > threshold
 
+    def tainted(
+        self,
+        operation: str,
+        arguments: Mapping[str, Any],
+        *,
+        computed: Collection[str] = (),
+        motive: Motive = Motive.RULE,
+    ) -> list[Taint]:
+        """Why a person must agree to a call, besides its amount; empty for a tool without effect.
+
+        Each taint is an argument with a value that only text from outside holds, or the call itself (``*``) when a
+        model asked for it that had read such text. `computed` are arguments that the operator's own rules worked out.
+        """
+        if self.policy(operation).effect is Effect.READ or not self._tracker.has_seen:
+            return []
+        given = {name: value for name, value in arguments.items() if name not in computed}
+        asked = [Taint("*", Source.MODEL_OUTPUT)] if motive is Motive.MODEL else []
+        return [*asked, *self._tracker.taints(given)]
+
     def call(
-        self, operation: str, arguments: Mapping[str, Any], *, call: str, approval: Approval | None = None
+        self,
+        operation: str,
+        arguments: Mapping[str, Any],
+        *,
+        call: str,
+        approval: Approval | None = None,
+        computed: Collection[str] = (),
+        told: Collection[str] = (),
+        motive: Motive = Motive.RULE,
     ) -> ToolOutcome:
         """Call the tool for `operation`; `call` names this call within the step and is the same in every attempt.
+
+        `computed` and `motive` are those of `tainted`. `told` are arguments that hold a text for the customer: links
+        that are not allowed are taken out of it, and it may say what the job has read.
 
         A refusal of the system is an outcome. Raises `CapabilityFailure`: ``tool_unknown``, ``tool_limit``,
         ``tool_approval_missing`` before anything is called; ``tool_unavailable`` (retryable) when a tool without effect
@@ -143,8 +200,19 @@ class ToolBox:
         amount = self._amount(policy, arguments)
         self._require_within_limits(policy, amount)
         self._require_approved(policy, amount, arguments, approval)
+        taints = self.tainted(operation, arguments, computed={*computed, *told}, motive=motive)
+        if taints and not _is_approved(policy, arguments, approval):
+            places = ", ".join(sorted({f"{each.argument} from {each.source.value}" for each in taints}))
+            raise CapabilityFailure(
+                f"{operation[:60]} rests on text from outside ({places[:200]}) and needs a person's approval",
+                code="tool_approval_missing",
+            )
+        if self._links is not None:
+            cleaned = {name: strip_links_of(arguments[name], self._links)[0] for name in told if name in arguments}
+            arguments = {**arguments, **cleaned}
         outcome = self._carry_out(policy, arguments, call, amount, approval)
         self._outcomes.append(outcome)
+        self._tracker.record(Source.TOOL_OUTPUT, outcome.result)
         return outcome
 
     def propose(self, operation: str, amount: Decimal | None, *, call: str) -> ToolOutcome:
@@ -306,7 +374,7 @@ class ToolBox:
     def _require_approved(
         self, policy: ToolPolicy, amount: Decimal | None, arguments: Mapping[str, Any], approval: Approval | None
     ) -> None:
-        if approval is not None and approval.digest == digest_call(policy.operation, arguments):
+        if _is_approved(policy, arguments, approval):
             return
         if self.needs_approval(policy.operation, amount):
             raise CapabilityFailure(
@@ -334,6 +402,10 @@ class ToolBox:
                 payload_digest=digest,
                 detail={name: value for name, value in detail.items() if value is not None},
             )
+
+
+def _is_approved(policy: ToolPolicy, arguments: Mapping[str, Any], approval: Approval | None) -> bool:
+    return approval is not None and approval.digest == digest_call(policy.operation, arguments)
 
 
 def _digest(sent: Mapping[str, Any]) -> bytes:

@@ -17,11 +17,15 @@ _PERSONAL = frozenset({"refund", "refund_status", "lost", "cancel", "address"})
 
 @dataclass(frozen=True, slots=True)
 class PlannedCall:
-    """A call that shall be made; `arguments` are the operation's."""
+    """A call that shall be made; `arguments` are the operation's.
+
+    `read` are those whose values were read in a text. The tables work out all others.
+    """
 
     operation: str
     arguments: Mapping[str, Any]
     amount: Decimal | None = None
+    read: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +186,7 @@ def _address(policy: Policy, _row: IntentRow, case: Case) -> Decision:
         return Decision("address_fee", {**facts, "fee": str(table.fee)}, human="address_fee_to_confirm")
     if case.address is None:
         return Decision("address_missing", facts)
-    call = PlannedCall("change_address", {"order_id": order.id, **case.address})
+    call = PlannedCall("change_address", {"order_id": order.id, **case.address}, read=tuple(case.address))
     return Decision("address_changed", {**facts, "city": case.address["city"]}, (call,))
 
 

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """An agent as CrewAI describes it to a model; `prompt` is its task's file, `expects` the form of its output."""
+    """An agent as CrewAI describes it to a model; `prompt` is its task's file, `expects` the form of its output.
+
+    `is_shown`: its words may reach the report; of what it only quotes, the sources' own words do.
+    """
 
     name: str
     title: str
     goal: str
     backstory: str
     expects: str
+    is_shown: bool = True
 
     @property
     def prompt(self) -> str:
@@ -30,6 +34,7 @@ RESEARCHER = Role(
     "Find what the sources really say",
     "You copy evidence exactly and leave out what does not answer.",
     'Lines of the form [number] "quote", or NONE',
+    is_shown=False,
 )
 ANALYST = Role(
     "analyst",

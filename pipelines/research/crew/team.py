@@ -55,7 +55,7 @@ def carry_out(role: Role, instructions: str, material: str, models: JobModels, d
     Raises `CapabilityFailure` as the gateway does, and what ends the job.
     """
     llm = (
-        CrewModel(model=CHAT, models=models, max_output_tokens=_OUTPUT_MAX_TOKENS)
+        CrewModel(model=CHAT, models=models, max_output_tokens=_OUTPUT_MAX_TOKENS, cleaned=role.is_shown)
         if desk is None
         else DeskModel(model=CHAT, models=models, desk=desk)
     )

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, ValidationError
 from core.gateway.calls import JobModels
 from core.gateway.models import ChatRequest, Text
 from core.gateway.routing import CHAT
+from core.guard.provenance import as_data
 from pipelines.research.critique.claims import Claim
 from pipelines.research.prompting import Prompts, show_sources
 from pipelines.research.state import Found
@@ -46,7 +47,7 @@ def judge(
     ]
     shown = show_sources((number, sources[number - 1]) for number in cited)
     request = ChatRequest.of_parts(
-        (Text(f"{shown}\n\nClaims, one a line:\n" + "\n".join(lines)),),
+        (Text(f"{shown}\n\nClaims, one a line:\n" + as_data("\n".join(lines))),),
         system=prompts.text("judge"),
         output_schema=_schema(),
         output_name="verdicts",

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 from core.gateway.calls import JobModels
 from core.gateway.models import ChatRequest, Text
 from core.gateway.routing import CHAT
+from core.guard.provenance import as_data
 from pipelines.research.prompting import Prompts
 from pipelines.research.state import Found, Part
 
@@ -31,7 +32,7 @@ def plan_by_model(
     request = ChatRequest.of_parts(
         (
             Text(
-                f"Question:\n{question}\n\nAt most {most} sub-questions.\n\n<topics>\n{material}\n</topics>",
+                f"Question:\n{question}\n\nAt most {most} sub-questions.\n\n<topics>\n{as_data(material)}\n</topics>",
             ),
         ),
         system=prompts.text("plan"),

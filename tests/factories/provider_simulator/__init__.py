@@ -6,6 +6,7 @@ with ProviderSimulator(Answer("Hello", " world")) as provider:
 assert provider.bill().output == 2
 """
 
+from tests.factories.provider_simulator.obedient import obey_orders
 from tests.factories.provider_simulator.records import Recorded, count_words
 from tests.factories.provider_simulator.scripts import (
     COUNTED,
@@ -34,5 +35,6 @@ __all__ = [
     "ToolUse",
     "count_words",
     "example_of",
+    "obey_orders",
     "obey_schema",
 ]

@@ -1,0 +1,25 @@
+"""What a job has read, by who wrote it: only the customer's own words vouch for what is to be done."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.guard.records import Source
+from core.guard.taint import TaintTracker
+from pipelines.customer_operations.consent.own_words import own_text
+
+
+def read_so_far(state: Mapping[str, Any], *, is_on: bool) -> TaintTracker:
+    """The tracker of a step, from the graph's state, so that a later attempt knows what an earlier one has read.
+
+    Mail that the customer quotes or forwards is somebody else's; what the systems say of the order is a record.
+    """
+    asked, tracker = state["asked"], TaintTracker(is_on=is_on)
+    tracker.vouch(own_text(asked["message"]), asked["order"] or "")
+    tracker.seen(Source.REMOTE, asked["message"])
+    for said in asked["thread"]:
+        tracker.seen(Source.REMOTE, said["text"])
+    for quote in state.get("quotes") or ():
+        tracker.seen(Source.DOCUMENT, quote["quote"])
+    for answer in (state.get("customer"), state.get("order")):
+        tracker.record(Source.TOOL_OUTPUT, answer)
+    return tracker
