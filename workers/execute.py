@@ -139,10 +139,13 @@ def _run_to_end(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
         _log.exception("job_attempt_crashed")
         return _not_stored(ctx, error) if is_refused_value(error) else _crashed(ctx, error)
     reference = runtime.payloads.put(ctx.job_id, f"result-{ctx.attempt}", result)
+    mark = ctx.disclosure.mark(result)
+    disclosure = None if mark is None else mark.plain()
     return ctx.end(
         SUCCEED,
         "job.succeeded",
-        {"attempt": ctx.attempt},
+        {"attempt": ctx.attempt, **({"disclosure": disclosure} if disclosure else {})},
+        disclosure=disclosure,
         result=None if reference else result,
         result_ref=reference,
         result_digest=digest_of(result),

@@ -11,6 +11,7 @@ from core.kit.db import Database
 from core.kit.settings import Settings
 from core.ledger.notes import CallNotes
 from core.ledger.prices.book import PriceBook
+from workers.disclosing import FindDisclosure, default_disclosure
 from workers.note_taker import NoteTaker
 from workers.settlements import SettlementWriter
 
@@ -31,6 +32,7 @@ class Services:
     blobs: BlobStore
     jobs: JobService
     files: FileService
+    disclosure: FindDisclosure = default_disclosure
 
 
 def open_services(settings: Settings, database: Database, publisher: LivePublisher, redis: "Redis") -> Services:
