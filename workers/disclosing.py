@@ -27,7 +27,8 @@ class AttemptDisclosure:
 
     def __init__(self, job: JobRecord, executor: SingleStatement, find: FindDisclosure) -> None:
         self._job = job
-        self._find = lambda: find(executor, job.organization_id, job.project_id)
+        self._executor = executor
+        self._find = find
         manifest = manifests().get(job.capability)
         self._written_by = "nobody" if manifest is None else manifest.written_by
         self._usage = list(job.usage)
@@ -44,7 +45,7 @@ class AttemptDisclosure:
 
     def with_notice(self, reply: str) -> str:
         """See `core.capability.JobContext.with_notice`."""
-        return with_notice(reply, self._find())
+        return with_notice(reply, self._policy())
 
     def mark(self, result: Mapping[str, Any] | None = None) -> Mark | None:
         """The mark of what the job has made by now; None when nobody generated it, or the policy wants none.
@@ -58,7 +59,7 @@ class AttemptDisclosure:
         if result is not None and "model" in result:
             named = result["model"]
             model = named if isinstance(named, str) and named not in QUOTING else None
-        if (model is None and self._written_by == "model") or self._find().marks is False:
+        if (model is None and self._written_by == "model") or self._policy().marks is False:
             return None
         return Mark(self._job.id, utc_now(), model, self._versions.get(model or ""))
 
@@ -66,3 +67,6 @@ class AttemptDisclosure:
         """The file with its mark, where its type has a place for one."""
         mark = self.mark()
         return content if mark is None else marked(content, content_type, mark)
+
+    def _policy(self) -> Disclosure:
+        return self._find(self._executor, self._job.organization_id, self._job.project_id)
