@@ -298,9 +298,17 @@ class JobContext(Protocol):
     ) -> ChildOutcome:
         """`call_all` of one."""
 
-    def artifact(self, name: str, content: bytes | Path, content_type: str) -> Artifact:
+    def with_notice(self, reply: str) -> str:
+        """`reply`, which a person gets, with a last sentence that says a machine wrote it, where the policy wants it.
+
+        In the language of the reply, and never twice.
+        """
+
+    def artifact(self, name: str, content: bytes | Path, content_type: str, *, is_copy: bool = False) -> Artifact:
         """Leave a file behind, for ``GET /v1/jobs/{id}/artifacts/{name}``; emits ``artifact.created``.
 
+        Markdown, PDF, PNG and JPEG that the job generated are marked as such (`Manifest.written_by`), so what is
+        stored may differ from `content`; `is_copy` says that it only shows what somebody sent.
         The same name again replaces it, so a step that runs twice may write twice. It is kept as long as the job's
         result. Raises `LeaseLost`, and `Unprocessable` for a name that is none.
         """
@@ -400,6 +408,9 @@ class Manifest:
     calls: frozenset[str] = field(default_factory=frozenset)
     # Whether a job may be run a second time for nobody to see: it reads, asks nobody and changes nothing anywhere.
     shadowable: bool = False
+    # Who wrote what a job returns and leaves behind, for the mark that says so. `machine`: an agent, whatever models
+    # took part; `model`: a model, if one that writes was used, else nobody; `nobody`: it is no text of its own.
+    written_by: Literal["machine", "model", "nobody"] = "model"
     graph_version: int = FIRST_GRAPH
     earlier_graphs: Mapping[int, str] = field(default_factory=dict)
     migrations: Mapping[int, str] = field(default_factory=dict)

@@ -45,6 +45,7 @@ from core.ledger import service as ledger
 from core.ledger.records import CallIdentity, Settlement
 from workers import asking, calling
 from workers.guarding import AttemptGuard
+from workers.disclosing import AttemptDisclosure
 from workers.metering import Meter
 from workers.services import Services
 from workers.settlements import Settlements
@@ -99,6 +100,7 @@ class AttemptContext:
         self._meter = Meter(job, services.database, services.prices, self._settlements, services.notes)
         self.guard = AttemptGuard(services.guard, self)
         self._deltas_lock = threading.Lock()
+        self.disclosure = AttemptDisclosure(job, self._single, services.disclosure)
         self._checkpoints = self._open_checkpoints(FIRST_GRAPH)
         self._event_id = claim.event_id
         self._event_limit = claim.event_limit
@@ -241,6 +243,7 @@ class AttemptContext:
     def call_model(self, model: str | ModelRef, bound: Mapping[str, int]) -> Iterator[ModelCall]:
         """Open a call; when the block ends settle it, behind the caller, and emit ``cost.updated``."""
         self.check()
+        self.disclosure.note_call(model)
         with self._meter.call(model, bound, _step.get(), self._settle) as call:
             yield call
 
@@ -272,10 +275,18 @@ class AttemptContext:
         """`call_all` of one."""
         return self.call_all([ChildCall(key, capability, payload, max_cost_usd)])[0]
 
-    def artifact(self, name: str, content: bytes | Path, content_type: str) -> Artifact:
+    def with_notice(self, reply: str) -> str:
+        """See `core.capability.JobContext.with_notice`."""
+        return self.disclosure.with_notice(reply)
+
+    def artifact(self, name: str, content: bytes | Path, content_type: str, *, is_copy: bool = False) -> Artifact:
         """Leave a file behind. See `core.capability.JobContext.artifact`."""
         self.check()
         content = self.guard.artifact(content, content_type)
+        if not is_copy:
+            # Who wrote it is known once every call is settled.
+            self.wait_settled()
+            content = self.disclosure.artifact(content, content_type)
         key = artifacts.place(self.job_id, self.attempt, check_name(name))
         if isinstance(content, bytes):
             stored = self._services.blobs.put(key, content, content_type)
@@ -386,6 +397,7 @@ class AttemptContext:
         self._publisher.publish(events, hint=hint)
 
     def _settle(self, call: CallIdentity, settlement: Settlement, line: dict[str, Any]) -> None:
+        self.disclosure.note_settled(line)
         if self.is_lost:
             ledger.settle_call(self._single, call, settlement, line)
             return

@@ -139,13 +139,24 @@ def _run_to_end(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
         _log.exception("job_attempt_crashed")
         return _not_stored(ctx, error) if is_refused_value(error) else _crashed(ctx, error)
     reference = runtime.payloads.put(ctx.job_id, f"result-{ctx.attempt}", result)
+    return succeed(ctx, result, reference)
+
+
+def succeed(ctx: AttemptContext, result: Mapping[str, Any], reference: str | None = None) -> Event:
+    """End the attempt with `result`, stored already if it has a `reference`, and with the mark of who wrote it.
+
+    Returns the kept event, unpublished. Raises `LeaseLost`.
+    """
+    mark = ctx.disclosure.mark(result)
+    disclosure = {} if mark is None else {"disclosure": mark.plain()}
     return ctx.end(
         SUCCEED,
         "job.succeeded",
-        {"attempt": ctx.attempt},
+        {"attempt": ctx.attempt, **disclosure},
         result=None if reference else result,
         result_ref=reference,
         result_digest=digest_of(result),
+        **disclosure,
     )
 
 

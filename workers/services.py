@@ -12,6 +12,7 @@ from core.kit.db import Database
 from core.kit.settings import Settings
 from core.ledger.notes import CallNotes
 from core.ledger.prices.book import PriceBook
+from workers.disclosing import FindDisclosure, default_disclosure
 from workers.note_taker import NoteTaker
 from workers.settlements import SettlementWriter
 
@@ -33,6 +34,7 @@ class Services:
     jobs: JobService
     files: FileService
     guard: Guard | None = None
+    disclosure: FindDisclosure = default_disclosure
 
 
 def open_services(

@@ -129,6 +129,18 @@ class Usage(BaseModel):
     estimated: bool
 
 
+class DisclosureMark(BaseModel):
+    """That a machine generated something: the mark of the EU AI Act, Art. 50."""
+
+    ai_generated: Literal[True]
+    generator: str = Field(description="The product.", examples=["Waybill"])
+    job_id: str
+    model: str | None = Field(description="The model that wrote it; null when none did, or its name is not known.")
+    model_version: str | None
+    generated_at: datetime
+    digital_source_type: str = Field(description="A term of IPTC's, as in the metadata of images and PDFs.")
+
+
 class JobLinks(BaseModel):
     """Where to go from here."""
 
@@ -177,6 +189,9 @@ class Job(BaseModel):
     )
     priced: bool = Field(description="Whether each of its model calls had a price; false: it cost more than is known.")
     max_cost_usd: str | None = Field(description="What the job may cost at most.")
+    disclosure: DisclosureMark | None = Field(
+        description="The mark of a generated result; null without a result, and for one that no model or agent wrote."
+    )
     links: JobLinks
 
 
@@ -247,6 +262,7 @@ def to_wire(job: JobRecord) -> dict[str, Any]:
         "cost_usd": format_cost(job.cost_usd, priced=job.is_priced),
         "priced": job.is_priced,
         "max_cost_usd": None if job.max_cost_usd is None else format_money(job.max_cost_usd),
+        "disclosure": job.disclosure,
         "links": {"self": where, **{name: f"{where}/{name}" for name in ("events", "cancel", "cost", "tree")}},
     }
 

@@ -61,12 +61,22 @@ class Pattern(BaseModel):
 
 
 class Disclosure(BaseModel):
-    """Whether people are shown that a machine wrote a reply, and generated files and results are marked as such."""
+    """Whether people are shown that a machine wrote a reply, and generated files and results are marked as such.
+
+    Both are on where no policy says anything about them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    notice: bool = True
-    marks: bool = True
+    notice: bool | None = None
+    marks: bool | None = None
+    text: str | None = Field(
+        None,
+        min_length=1,
+        max_length=500,
+        pattern=r"\S",
+        description="The notice, in place of Waybill's own sentence in the language of the reply.",
+    )
 
 
 class Untrusted(BaseModel):
@@ -193,3 +203,18 @@ class CombinedPolicy:
     def link_hosts(self) -> frozenset[str]:
         """The hosts that one of the policies allows."""
         return frozenset(host for policy in self.policies for host in policy.link_hosts)
+
+    @property
+    def disclosure(self) -> Disclosure:
+        """Notice and marks are off when a policy says so and no other says they are on. The last text holds."""
+        said = [policy.disclosure for policy in self.policies]
+        return Disclosure(
+            notice=_is_on(each.notice for each in said),
+            marks=_is_on(each.marks for each in said),
+            text=next((each.text for each in reversed(said) if each.text), None),
+        )
+
+
+def _is_on(said: Iterable[bool | None]) -> bool:
+    told = [each for each in said if each is not None]
+    return any(told) or not told

@@ -108,7 +108,7 @@ _END = text(f"""
 WITH job AS (
   UPDATE jobs SET state = CAST(:state AS job_state), reason = CAST(:reason AS text),
     error = CAST(:error AS jsonb), result = CAST(:result AS json), result_ref = :result_ref,
-    result_digest = CAST(:result_digest AS bytea),
+    result_digest = CAST(:result_digest AS bytea), disclosure = CAST(:disclosure AS jsonb),
     failures = failures + CAST(:failures AS int), outages = outages + CAST(:outages AS int),
     lease_expires_at = NULL, worker = NULL,
     dispatched_at = CASE WHEN CAST(:terminal AS boolean) THEN dispatched_at END,
@@ -250,6 +250,7 @@ def end(
     result: Mapping[str, Any] | None = None,
     result_ref: str | None = None,
     result_digest: bytes | None = None,
+    disclosure: Mapping[str, Any] | None = None,
     counts_as_failure: bool = False,
     delay_seconds: float | None = None,
 ) -> None:
@@ -269,6 +270,7 @@ def end(
             "result": dump(result),
             "result_ref": result_ref,
             "result_digest": result_digest,
+            "disclosure": dump(disclosure),
             "action": f"worker:job:{rule.name}",
             "failures": int(counts_as_failure),
             "outages": int(reason == Reason.DEPENDENCY_UNAVAILABLE),

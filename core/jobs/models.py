@@ -110,6 +110,8 @@ class Job(Base):
     input_ref: Mapped[str | None] = mapped_column(TEXT)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     result_ref: Mapped[str | None] = mapped_column(TEXT)
+    # What says that a machine generated the result; None where nothing does.
+    disclosure: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     usage: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
     cost_usd: Mapped[Decimal] = mapped_column(NUMERIC(18, 9), server_default=text("0"))
     max_cost_usd: Mapped[Decimal | None] = mapped_column(NUMERIC(18, 9))

@@ -376,7 +376,7 @@ class Resolve:
                 money_moved=outcome["money_moved"],
             )
             model = models.resolve("default").price_model if worded else None
-        text = worded or template
+        text = ctx.with_notice(worded or template)
         ctx.delta(text)
         reply = {"text": text, "source": "model" if worded else "template", "model": model, "prompts": prompts}
         return {"outcome": outcome, "reply": reply, "sent": False}

@@ -17,6 +17,7 @@ RESOLVE = Manifest(
     entry="pipelines.customer_operations.graph:build",
     scopes=frozenset({"knowledge:read"}),
     examples=EXAMPLES,
+    written_by="machine",
     deadline_seconds=31 * 86_400,
     price_hint="free with the embedded models; with an endpoint configured, two calls over the message and its facts",
 )

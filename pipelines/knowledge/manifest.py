@@ -41,5 +41,6 @@ INGEST = Manifest(
     entry="pipelines.knowledge.ingest:build",
     scopes=frozenset({"knowledge:write"}),
     examples=INGEST_EXAMPLES,
+    written_by="nobody",
     deadline_seconds=6 * 3600,
 )

@@ -29,6 +29,7 @@ EMBED = Manifest(
     output=EmbedOutput,
     entry="pipelines.models.embed:build",
     examples=EMBED_EXAMPLES,
+    written_by="nobody",
     deadline_seconds=600,
     price_hint="free with the embedded model; otherwise what the model that is named costs",
 )

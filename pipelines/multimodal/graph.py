@@ -101,7 +101,7 @@ class Understand:
                 parts.append({**read_page(page, folder, ctx.check), "file": task["file"], "name": task["name"]})
                 parts[-1]["kind"] = task["kind"]
                 names.append(f"thumbnail-{number}-{page['number']}.jpg")
-                ctx.artifact(names[-1], pictures.thumbnail(folder / page["file"]), "image/jpeg")
+                ctx.artifact(names[-1], pictures.thumbnail(folder / page["file"]), "image/jpeg", is_copy=True)
         ctx.progress(len(parts), len(parts) + sum(len(left["pages"]) or 1 for left in rest), "read")
         return {"todo": rest, "parts": parts, "artifacts": names}
 
@@ -134,7 +134,7 @@ class Understand:
                 page = _rendered(file, part["kind"], [part["page"]], folder, ctx)[0]
                 drawn = pictures.annotated(folder / page["file"], page["scale"], boxes)
             names.append(f"annotated-{state['files'].index(part['file']) + 1}-{part['page']}.png")
-            ctx.artifact(names[-1], drawn, "image/png")
+            ctx.artifact(names[-1], drawn, "image/png", is_copy=True)
         return {"artifacts": names}
 
     @contextmanager

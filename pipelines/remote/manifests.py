@@ -81,6 +81,7 @@ class _Entry(BaseModel):
     price_hint: str = "what the service costs is not metered"
     reserve_usd: Decimal = ZERO
     scopes: frozenset[str] = frozenset()
+    written_by: Literal["machine", "nobody"] = "machine"
     body: dict[str, Path_] | None = None
     result: Path_ | None = None
 
@@ -144,6 +145,7 @@ def _read(path: Path, secrets_dir: Path | None) -> tuple[tuple[Manifest, Remote]
             price_hint=entry.price_hint,
             reserve_usd=entry.reserve_usd,
             scopes=entry.scopes,
+            written_by=entry.written_by,
         )
         remote = Remote(
             id=entry.id,

@@ -18,6 +18,7 @@ REPORT = Manifest(
     scopes=frozenset({"knowledge:read"}),
     calls=frozenset({"knowledge.search"}),
     examples=EXAMPLES,
+    written_by="machine",
     deadline_seconds=3600,
     price_hint=(
         "free with the embedded models; with a writing model, two calls for each sub-question, about four more, and two"

@@ -9,12 +9,12 @@ from core.jobs import leases, queue
 from core.jobs.live import LivePublisher
 from core.jobs.records import Event
 from core.jobs.states import FAIL, RETRY, STOP, SUCCEED, SUSPEND
-from core.jobs.trail import digest_of
 from core.kit.db import Database
 from core.kit.ids import JOB, decode
 from core.kit.redis import connect
 from core.kit.settings import Settings
 from workers.context import AttemptContext
+from workers.execute import succeed
 from workers.services import Services, open_services
 
 
@@ -44,9 +44,7 @@ class Attempt:
 
     def succeed(self, **result: Any) -> None:
         """End with a result."""
-        data = {"attempt": self.context.attempt}
-        digest = digest_of(result)
-        self._publish(self.context.end(SUCCEED, "job.succeeded", data, result=result, result_digest=digest))
+        self._publish(succeed(self.context, result))
 
     def succeed_by_reference(self, reference: str) -> None:
         """End with a result that lies in the blob store."""

@@ -27,6 +27,8 @@ from core.capability import (
     StoredCheckpoint,
     UploadedFile,
 )
+from core.guard.disclosure import with_notice
+from core.guard.policy import Disclosure
 from core.jobs.suspension.questions import schema_of
 from core.kit.data_classes import DataClass
 from core.kit.db import Database, Executor
@@ -119,6 +121,9 @@ class RecordingContext:
     # The client's files by id: name, type and where they are.
     files: dict[str, tuple[str, str, Path]] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
+    # Those of them that only show what somebody sent.
+    copies: set[str] = field(default_factory=set)
+    disclosure: Disclosure = field(default_factory=Disclosure)
     # What people have answered and how children have ended, as the test says; `calls` is what was asked of them.
     answers: dict[str, Answer] = field(default_factory=dict)
     outcomes: dict[str, ChildOutcome] = field(default_factory=dict)
@@ -155,6 +160,7 @@ class RecordingContext:
             units=self.units,
             executor=self.executor,
             data_class=self.data_class,
+            disclosure=self.disclosure,
         )
 
     def named(self, event: str) -> list[dict[str, Any]]:
@@ -236,7 +242,11 @@ class RecordingContext:
         if self.scopes is not None and scope not in self.scopes:
             raise CapabilityFailure(f"lacks the scope {scope}", code="scope_missing")
 
-    def artifact(self, name: str, content: bytes | Path, content_type: str) -> Artifact:
+    def with_notice(self, reply: str) -> str:
+        return with_notice(reply, self.disclosure)
+
+    def artifact(self, name: str, content: bytes | Path, content_type: str, *, is_copy: bool = False) -> Artifact:
+        self.copies |= {name} if is_copy else set()
         body = content if isinstance(content, bytes) else content.read_bytes()
         self.artifacts[name] = body
         return Artifact(name, content_type, len(body), hashlib.sha256(body).hexdigest())

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import Request
 
-from api.openai.chat.wire import choice, chunk, finish_reason, tool_call, usage
+from api.openai.chat.wire import choice, chunk, disclosure, finish_reason, tool_call, usage
 from api.openai.errors import Failure, of_job
 from api.openai.streams import DialectStream, Told, sse
 from api.openai.told import Retold, ToldText
@@ -53,8 +53,8 @@ class CompletionStream(DialectStream):
         self._has_begun = True
         return self._chunk({"role": "assistant", "content": "", "refusal": None})
 
-    def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
-        return sse(chunk(self.job, self._model, [choice(delta, finish)], **self._more))
+    def _chunk(self, delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
+        return sse(chunk(self.job, self._model, [choice(delta, finish)], **self._more, **more))
 
     async def _finish(self) -> bytes:
         job, result = await self.result()
@@ -65,7 +65,7 @@ class CompletionStream(DialectStream):
             self._chunk({"tool_calls": [{"index": number, **tool_call(call)}]})
             for number, call in enumerate(result["tool_calls"])
         ]
-        pieces.append(self._chunk({}, finish_reason(result)))
+        pieces.append(self._chunk({}, finish_reason(result), **disclosure(job)))
         if self._more:
             pieces.append(sse(chunk(job, self._model, [], usage=usage(result["usage"]))))
         return b"".join([*pieces, _DONE])

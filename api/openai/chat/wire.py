@@ -34,7 +34,13 @@ def completion(job: JobRecord, result: Mapping[str, Any]) -> dict[str, Any]:
         "usage": usage(result["usage"]),
         "system_fingerprint": None,
         "service_tier": "default",
+        **disclosure(job),
     }
+
+
+def disclosure(job: JobRecord) -> dict[str, Any]:
+    """The mark of an answer that a model wrote, among what OpenAI's object has no place for."""
+    return {"waybill": {"disclosure": job.disclosure}} if job.disclosure else {}
 
 
 def chunk(job: JobRecord, model: str, choices: Sequence[Mapping[str, Any]], **more: Any) -> dict[str, Any]:

@@ -163,5 +163,6 @@ def _ours(stored: Stored, *, is_now: bool, ended: bool) -> dict[str, Any]:
         priced = job.is_priced and job.children_are_priced
         found["cost_usd"] = format_cost(job.cost_usd + job.children_cost_usd, priced=priced)
         found["priced"] = priced
+        found["disclosure"] = job.disclosure
         found["result"] = None if stored.is_chat else stored.result
     return found

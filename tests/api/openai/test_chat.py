@@ -51,6 +51,8 @@ def test_an_answer_is_a_job_that_is_metered(client: OpenAI, stack: OpenAIStack) 
     assert (job["capability"], job["state"]) == ("models.chat", "succeeded")
     assert job["metadata"] == {"ticket": "4711", "end_user": "u-1", "openai.object": "chat.completion"}
     assert [line["output_tokens"] for line in job["usage"]] == [answer.usage.completion_tokens]
+    assert (job["disclosure"]["ai_generated"], job["disclosure"]["model"]) == (True, "writer")
+    assert answer.model_extra == {"waybill": {"disclosure": job["disclosure"]}}
     sent = stack.provider.requests[-1].body
     assert sent["messages"] == ask("Say hello")
     assert sent["max_tokens"] == 50
@@ -68,6 +70,10 @@ def test_a_stream_comes_in_pieces_and_ends_with_its_usage(client: OpenAI) -> Non
     assert chunks[-1].choices == []
     assert chunks[-1].usage
     assert chunks[-1].usage.completion_tokens > 0
+    [marked] = [chunk for chunk in chunks if chunk.model_extra]
+    assert marked.choices[0].finish_reason == "stop"
+    assert marked.model_extra
+    assert marked.model_extra["waybill"]["disclosure"]["ai_generated"] is True
     assert len({chunk.id for chunk in chunks}) == 1
 
 

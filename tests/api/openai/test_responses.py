@@ -60,6 +60,8 @@ def test_a_response_is_a_job(client: OpenAI, stack: OpenAIStack) -> None:
     assert (job["capability"], job["state"]) == ("models.chat", "succeeded")
     assert made.model_extra
     assert made.model_extra["waybill"]["job_id"] == job["id"]
+    assert made.model_extra["waybill"]["disclosure"] == job["disclosure"]
+    assert job["disclosure"]["ai_generated"] is True
 
 
 def test_a_conversation_goes_on_from_the_response_before(client: OpenAI, stack: OpenAIStack) -> None:

@@ -19,7 +19,7 @@ from core.webhooks.schedule import DELAYS
 from core.webhooks.sending import Outcome
 from tests.factories.attempts import attempt
 from tests.factories.trace_collector import attributes_of, collecting
-from tests.factories.webhook_receiver import OK, Reply, Script, Silence, WebhookReceiver
+from tests.factories.webhook_receiver import OK, Received, Reply, Script, Silence, WebhookReceiver
 from tests.factories.webhooks import Hooks, has_signature_of, verify
 
 pytestmark = pytest.mark.own_database
@@ -31,6 +31,11 @@ def gaps(hooks: Hooks, delivery_id: object) -> list[timedelta]:
     """The time from each attempt to the next, to the second below."""
     began = [each.began_at for each in hooks.act("delivery", delivery_id).attempts]
     return [timedelta(seconds=int((after - before).total_seconds())) for before, after in pairwise(began)]
+
+
+def at_capability(received: Received) -> bool:
+    """False for a probe, which sorts first."""
+    return b"customer_operations" in received.body
 
 
 def run_schedule(hooks: Hooks, rounds: int = 12) -> None:
@@ -48,6 +53,19 @@ def run_schedule(hooks: Hooks, rounds: int = 12) -> None:
                 {"i": [each.id for each in pending]},
             ).scalar_one()
         hooks.deliverer.offset_seconds = float(wait)
+
+
+def test_a_message_carries_the_mark_of_what_was_generated(hooks: Hooks) -> None:
+    with WebhookReceiver() as receiver:
+        _, secret = hooks.add(receiver.url, include_result=True)
+        hooks.finish_job()
+        job_id = hooks.finish_job(capability="customer_operations.resolve")
+        assert hooks.drain() == 2
+        plain, marked = (verify(received, secret)["data"] for received in sorted(receiver.received, key=at_capability))
+    assert "disclosure" not in plain
+    assert marked["disclosure"] == hooks.tenant.job(job_id).disclosure
+    assert (marked["disclosure"]["ai_generated"], marked["disclosure"]["job_id"]) == (True, encode(JOB, job_id))
+    assert marked["result"] == {"answer": "42"}
 
 
 def test_the_end_of_a_job_is_told_with_a_valid_signature(hooks: Hooks) -> None:

@@ -1,15 +1,20 @@
 """The capability through a real dispatcher and real workers: killed in the middle, beside its children's pool."""
 
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 
 import pytest
+import yaml
+from pypdf import PdfReader
 from sqlalchemy import text
 
+from core.guard.disclosure import SOURCE_TYPE
+from core.jobs import artifacts
 from core.jobs.states import JobState
 from core.kit.blob import open_blob_store
-from core.kit.ids import KNOWLEDGE_BASE, encode
+from core.kit.ids import JOB, KNOWLEDGE_BASE, encode
 from core.kit.settings import Settings
 from core.knowledge.service import KnowledgeService
 from pipelines.research.schemas import ReportOutput
@@ -50,6 +55,13 @@ def finished_steps(tenant: Tenant, job_id: UUID) -> list[str]:
     return [event.data["step"] for event in tenant.events(job_id) if event.type == "step.finished"]
 
 
+def files(settings: Settings, tenant: Tenant, job_id: UUID) -> dict[str, bytes]:
+    listed = artifacts.list_artifacts(
+        tenant.database.single_tenant(tenant.principal.organization_id), tenant.principal, job_id
+    )
+    return {each.name: open_blob_store(settings).get(each.blob_key) for each in listed}
+
+
 def children(tenant: Tenant, job_id: UUID) -> list[dict[str, Any]]:
     with tenant.database.system() as session:
         rows = session.execute(
@@ -74,6 +86,14 @@ def test_a_report_is_written_by_both_frameworks_through_child_jobs(settings: Set
     assert "roll cage of 80 x 72 x 180 cm" in reports[0].markdown
     assert [artifact.name for artifact in reports[0].artifacts] == ["report.md", "report.pdf"]
     assert reports[0].seconds > 0
+    marked = files(settings, tenant, first)
+    assert yaml.safe_load(marked["report.md"].decode().split("---\n")[1])["job_id"] == encode(JOB, first)
+    assert marked["report.md"].endswith(reports[0].markdown.encode())
+    pdf = PdfReader(BytesIO(marked["report.pdf"]))
+    assert pdf.xmp_metadata is not None
+    assert SOURCE_TYPE.encode() in pdf.xmp_metadata.stream.get_data()
+    assert (pdf.metadata and pdf.metadata.title) == QUESTION
+    assert "roll cage" in pdf.pages[0].extract_text()
     assert reports[0].cost_usd == "0.00"
     assert [(child["capability"], child["state"]) for child in children(tenant, first)] == [
         ("knowledge.search", "succeeded")

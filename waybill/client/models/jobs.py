@@ -57,6 +57,8 @@ class JobRecord(Resource):
     metadata: dict[str, Any] = Field(default_factory=dict)
     input: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
+    # The mark of a result that a model or agent generated.
+    disclosure: dict[str, Any] | None = None
     usage: list[dict[str, Any]] = Field(default_factory=list)
     # None: what it used has no price. With `priced` false it cost more than is known.
     cost_usd: Decimal | None = Decimal(0)

@@ -1,0 +1,72 @@
+"""What an attempt says about who wrote its reply, its result and its files, as the policy of its project wants it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from core.capability import ModelRef
+from core.guard.disclosure import QUOTING, Mark, with_notice, writing_models
+from core.guard.policy import CombinedPolicy, Disclosure
+from core.jobs.records import JobRecord
+from core.kit.clock import utc_now
+from core.kit.db import SingleStatement
+from pipelines.registry import manifests
+from workers.marking import marked
+
+FindDisclosure = Callable[[SingleStatement, UUID, UUID], Disclosure]
+
+
+def default_disclosure(_executor: SingleStatement, _organization_id: UUID, _project_id: UUID) -> Disclosure:
+    """What holds where an organization and its project have said nothing."""
+    return CombinedPolicy(()).disclosure
+
+
+class AttemptDisclosure:
+    """Safe in threads. What it raises is what looking for the policy raises."""
+
+    def __init__(self, job: JobRecord, executor: SingleStatement, find: FindDisclosure) -> None:
+        self._job = job
+        self._executor = executor
+        self._find = find
+        manifest = manifests().get(job.capability)
+        self._written_by = "nobody" if manifest is None else manifest.written_by
+        self._usage = list(job.usage)
+        self._versions: dict[str, str | None] = {}
+
+    def note_call(self, model: str | ModelRef) -> None:
+        """A model is called, of which a mark may say the version."""
+        if isinstance(model, ModelRef):
+            self._versions[model.name] = model.version
+
+    def note_settled(self, line: Mapping[str, Any]) -> None:
+        """A call was settled: a line of the job's usage."""
+        self._usage.append(dict(line))
+
+    def with_notice(self, reply: str) -> str:
+        """See `core.capability.JobContext.with_notice`."""
+        return with_notice(reply, self._policy())
+
+    def mark(self, result: Mapping[str, Any] | None = None) -> Mark | None:
+        """The mark of what the job has made by now; None when nobody generated it, or the policy wants none.
+
+        A `result` that names its `model` knows best what wrote it: that of a call may have been discarded.
+        """
+        if self._written_by == "nobody":
+            return None
+        wrote = writing_models(self._usage)
+        model = wrote[-1] if wrote else None
+        if result is not None and "model" in result:
+            named = result["model"]
+            model = named if isinstance(named, str) and named not in QUOTING else None
+        if (model is None and self._written_by == "model") or self._policy().marks is False:
+            return None
+        return Mark(self._job.id, utc_now(), model, self._versions.get(model or ""))
+
+    def artifact(self, content: bytes | Path, content_type: str) -> bytes | Path:
+        """The file with its mark, where its type has a place for one."""
+        mark = self.mark()
+        return content if mark is None else marked(content, content_type, mark)
+
+    def _policy(self) -> Disclosure:
+        return self._find(self._executor, self._job.organization_id, self._job.project_id)
