@@ -44,8 +44,8 @@ from core.kit.telemetry import span
 from core.ledger import service as ledger
 from core.ledger.records import CallIdentity, Settlement
 from workers import asking, calling
-from workers.guarding import AttemptGuard
 from workers.disclosing import AttemptDisclosure
+from workers.guarding import AttemptGuard
 from workers.metering import Meter
 from workers.services import Services
 from workers.settlements import Settlements

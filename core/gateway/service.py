@@ -12,8 +12,8 @@ from core.gateway.models import Embedder
 from core.gateway.resilience.backoff import Backoff
 from core.gateway.resilience.breaker import Breakers
 from core.gateway.routing import BuiltInCatalogue, Catalogue, Deployments
-from core.guard.guard import Guard
 from core.gateway.untrusted import PolicyOf, standard_policy
+from core.guard.guard import Guard
 from core.kit.settings import Settings
 from core.registry.catalogue.catalogue import ModelCatalogue
 from core.registry.deployments import DeploymentBook, read_deployments

@@ -231,9 +231,7 @@ class _Held:
         if any(word in self._held.lower() for word in self._stops):
             self.is_found, self._held = True, ""
             return ""
-        size = next(
-            (size for size in range(min(self._longest, len(self._held)), 0, -1) if self._ends_open(size)), 0
-        )
+        size = next((size for size in range(min(self._longest, len(self._held)), 0, -1) if self._ends_open(size)), 0)
         whole, self._held = self._held[: len(self._held) - size], self._held[len(self._held) - size :]
         return self._without(whole)
 

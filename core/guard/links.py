@@ -110,9 +110,7 @@ def strip_links_of(value: Any, allowed: AllowedLinks) -> tuple[Any, int]:
     if isinstance(value, str):
         return strip_links(value, allowed)
     if isinstance(value, Mapping):
-        pairs = [
-            (strip_links(str(name), allowed), strip_links_of(item, allowed)) for name, item in value.items()
-        ]
+        pairs = [(strip_links(str(name), allowed), strip_links_of(item, allowed)) for name, item in value.items()]
         return {name[0]: item[0] for name, item in pairs}, sum(name[1] + item[1] for name, item in pairs)
     if isinstance(value, list | tuple):
         items = [strip_links_of(item, allowed) for item in value]
@@ -253,7 +251,9 @@ def _decoded(match: re.Match[str]) -> str:
 def _target(text: str, at: int, *, closes: bool) -> tuple[int | None, str]:
     """Where the target that begins at `at` ends, its bracket included, and the target; None when it does not end."""
     limit = min(len(text), at + MAX_CONSTRUCT)
-    found = (_ANGLED if text[at : at + 64].lstrip().startswith("<") else _PLAIN_UNTIL_BRACKET if closes else _PLAIN).match(text, at, limit)
+    found = (
+        _ANGLED if text[at : at + 64].lstrip().startswith("<") else _PLAIN_UNTIL_BRACKET if closes else _PLAIN
+    ).match(text, at, limit)
     if found is None:
         return None, ""
     if not closes:

@@ -85,4 +85,10 @@ class Marks:
 
     def written(self) -> tuple[str, ...]:
         """The marks as a model may repeat them, longest first."""
-        return (f"<<data {self.key}>>\n", f"<<end {self.key}>>", f"<<data {self.key}>>", f"{self.key}| ", f"{self.key}|")
+        return (
+            f"<<data {self.key}>>\n",
+            f"<<end {self.key}>>",
+            f"<<data {self.key}>>",
+            f"{self.key}| ",
+            f"{self.key}|",
+        )

@@ -38,9 +38,9 @@ from pipelines.customer_operations.policies.decisions import CURRENCY, Case, Dec
 from pipelines.customer_operations.policies.facts import Order
 from pipelines.customer_operations.policies.tables import load_policy, load_replies
 from pipelines.customer_operations.policy_quotes import quote_policy
+from pipelines.customer_operations.reading import read_so_far
 from pipelines.customer_operations.replies import describe, greeting, render, word
 from pipelines.customer_operations.schemas import ResolveInput, ResolveOutput
-from pipelines.customer_operations.reading import read_so_far
 from pipelines.customer_operations.understanding import PACKAGE, can_write, mentions, orders_named, understand
 
 _ALTERNATIVES = 3

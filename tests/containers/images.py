@@ -9,7 +9,17 @@ from rich.console import Console
 from tests.containers.engine import EngineFailed, image_exists, podman
 from tests.factories.processes import ROOT
 
-PRODUCT = ("api", "backup", "dispatcher", "guard", "knowledge", "customer_operations", "models", "multimodal", "research")
+PRODUCT = (
+    "api",
+    "backup",
+    "dispatcher",
+    "guard",
+    "knowledge",
+    "customer_operations",
+    "models",
+    "multimodal",
+    "research",
+)
 PYTHON = "docker.io/library/python:3.13-slim-trixie"
 _STAND_INS = {
     "docker.io/pgvector/pgvector:pg18": "postgres",
