@@ -54,9 +54,9 @@ class JobRecord:
     submitted_by: str | None = None
     # How many attempts a dependency's outage gave back. `attempt` counts them too: it fences.
     outages: int = 0
-    data_class: DataClass = DataClass.INTERNAL
     # `core.guard.disclosure.Mark.plain` of the result; None while there is none, and where nothing was generated.
     disclosure: dict[str, Any] | None = None
+    data_class: DataClass = DataClass.INTERNAL
     # What the jobs below it cost, and whether all of it had a price; only reading one job looks for it.
     children_cost_usd: Decimal = ZERO
     children_are_priced: bool = True

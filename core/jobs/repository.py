@@ -22,7 +22,7 @@ COLUMNS = (
     "id, organization_id, project_id, key_id, capability, pool, state, reason, error, priority, created_at, run_at,"
     " deadline_at, dispatched_at, started_at, finished_at, cancel_requested_at, attempt, failures, max_attempts,"
     " parent_id, root_id, traceparent, metadata, usage, cost_usd, max_cost_usd, event_last,"
-    " payload_erased_at, shadow_arm_id, webhook, submitted_by, outages, data_class, disclosure"
+    " payload_erased_at, shadow_arm_id, webhook, submitted_by, outages, disclosure, data_class"
 )
 _WIDTH = COLUMNS.count(",") + 1
 
