@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.guard.records import Action, Direction, EntityKind, RedactionMode, Source
-from core.registry.data_classes import DataClass
+from core.kit.data_classes import DataClass
 
 TemplateName = Literal["off", "observe", "balanced", "strict"]
 DEFAULT_THRESHOLD = 0.5

@@ -9,6 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from api.openai.errors import Refused
+from api.openai.jobs import labels
 from core.capability import JobSuspended
 from core.kit.data_classes import DataClass
 from core.kit.ids import BATCH, JOB, MESSAGE, decode, encode
@@ -232,3 +234,10 @@ def ask(run: Attempt) -> None:
     with pytest.raises(JobSuspended):
         run.context.ask("go", "Shall we?", {"type": "boolean"})
     run.suspend("input")
+
+
+def test_a_request_in_the_dialect_declares_its_class_by_a_label() -> None:
+    assert labels({"data_class": "public"}, None) == {"data_class": "public"}
+    with pytest.raises(Refused, match=r"metadata\.data_class") as raised:
+        labels({"data_class": "secret"}, None)
+    assert (raised.value.failure.status, raised.value.failure.param) == (400, "metadata.data_class")

@@ -130,6 +130,11 @@ class JobHandle:
         return self.record.cancel_requested_at
 
     @property
+    def data_class(self) -> str:
+        """How sensitive its data is, by now: ``public``, ``internal``, ``confidential`` or ``restricted``."""
+        return self.record.data_class
+
+    @property
     def payload_erased_at(self) -> datetime | None:
         """When retention took its input and its result."""
         return self.record.payload_erased_at
