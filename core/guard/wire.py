@@ -26,7 +26,7 @@ class Malformed(ValueError):
 
 
 def pack_texts(texts: Sequence[str]) -> bytes:
-    """The body of a request. U+0000 and lone surrogates, which cannot be sent, become others: places stay as they are."""
+    """The body of a request. U+0000 and lone surrogates, which cannot be sent, become others; places stay."""
     return dumps({"texts": [text.encode("utf-8", "replace").decode().replace("\0", "\ufffd") for text in texts]})
 
 
