@@ -250,6 +250,11 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ),
         ("deployments_invalid", "the file of deployments is wrong", "the operator: `WAYBILL_DEPLOYMENTS_FILE`"),
         ("embedding_model_missing", "the embedding model is not installed", "the operator installs it"),
+        (
+            "guard_unavailable",
+            "what looks for personal data and injections does not answer",
+            "again later; the operator: `waybill doctor`",
+        ),
         ("identity_provider_unavailable", "the issuer's keys cannot be read", _AGAIN),
         ("model_missing", "a model of this installation is not installed", "the operator installs it"),
         ("model_not_configured", "no model is configured under that name", "the operator: `WAYBILL_MODEL_…`"),

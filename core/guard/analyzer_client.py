@@ -36,7 +36,6 @@ from core.kit.retry_after import retry_after_seconds
 from core.kit.settings import Settings
 
 DEPENDENCY = "guard"
-CODE = "guard_unavailable"
 _CONNECT_SECONDS = 1.0
 _CONNECTIONS_MAX = 64
 # Beyond the analyzer's own bound, after which it answers that it was too slow.
@@ -198,6 +197,6 @@ def _unavailable(what: str, response: httpx.Response | None = None) -> Unavailab
     asked = None if response is None else retry_after_seconds(response.headers, utc_now())
     return Unavailable(
         f"the guard's analyzer {what}{status}",
-        code=CODE,
+        code="guard_unavailable",
         retry_after_seconds=_RETRY_AFTER_SECONDS if asked is None else math.ceil(asked),
     )

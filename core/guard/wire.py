@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from core.guard.records import Finding
+from core.kit.json_values import dumps
 
 PATH = "/analyze"
 TEXTS_MAX = 256
@@ -25,8 +26,8 @@ class Malformed(ValueError):
 
 
 def pack_texts(texts: Sequence[str]) -> bytes:
-    """The body of a request. A lone surrogate, which has no form in UTF-8, becomes a question mark."""
-    return orjson.dumps({"texts": [text.encode("utf-8", "replace").decode("utf-8") for text in texts]})
+    """The body of a request. U+0000 and lone surrogates, which cannot be sent, become others; places stay."""
+    return dumps({"texts": [text.encode("utf-8", "replace").decode().replace("\0", "\ufffd") for text in texts]})
 
 
 def unpack_texts(body: bytes) -> list[str]:

@@ -97,9 +97,10 @@ class Stack:
     """The embedded stack of one folder. Use it in the main thread: ``with Stack(settings) as stack: stack.wait()``.
 
     `report` hears a `Notice` per line worth showing. `api_port` overrides the settings; like a port that is set there,
-    it is insisted on, whereas a default port that is taken is replaced by a free one. With `guard`, an analyzer
-    is started unless the settings name one. `children` is the plan of what runs beside the servers. From `start` to `stop` the signals SIGINT, SIGTERM and SIGHUP are ours: they make
-    `wait` return, and raise KeyboardInterrupt in the caller's code; a second one during `stop` kills instead of asking.
+    it is insisted on, whereas a default port that is taken is replaced by a free one. With `guard`, an analyzer is
+    started unless the settings name one. `children` is the plan of what runs beside the servers. From `start` to `stop`
+    the signals SIGINT, SIGTERM and SIGHUP are ours: they make `wait` return, and raise KeyboardInterrupt in the code of
+    the caller; a second one during `stop` kills instead of asking.
     """
 
     def __init__(

@@ -4,13 +4,13 @@ import asyncio
 from time import monotonic
 from typing import Any
 
-import orjson
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from core.guard.wire import BODY_MAX_BYTES, PATH, Malformed, unpack_texts
+from core.kit.json_values import dumps
 from core.kit.metrics import GUARD_REQUESTS, exposition
 from workers.analyzer.batches import AnalysisFailed, Batches, Overloaded
 
@@ -86,4 +86,4 @@ def _refused(status: int, code: str, detail: str = "") -> Response:
 
 
 def _json(status: int, content: Any) -> Response:
-    return Response(orjson.dumps(content), status, media_type="application/json")
+    return Response(dumps(content), status, media_type="application/json")

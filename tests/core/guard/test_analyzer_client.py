@@ -84,8 +84,8 @@ def test_findings_come_back_as_they_were_found(client: AnalyzerClient) -> None:
     assert client.analyze([]) == []
 
 
-def test_a_lone_surrogate_moves_no_place(client: AnalyzerClient) -> None:
-    assert places(client.analyze(["\ud800 1 \udfff 2"])) == [[2, 6]]
+def test_what_cannot_be_sent_moves_no_place(client: AnalyzerClient) -> None:
+    assert places(client.analyze(["\ud800 1 \udfff 2", "\0\0 3", "null \\u0000 4"])) == [[2, 6], [3], [7, 8, 9, 10, 12]]
 
 
 def test_more_than_one_request_holds_is_several(client: AnalyzerClient) -> None:
