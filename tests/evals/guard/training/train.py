@@ -81,7 +81,9 @@ def chosen(public: Sequence[Sample]) -> list[Sample]:
 
 def learned(public: Sequence[Sample], own: Sequence[Sample], prose: Sequence[Sample]) -> Learner:
     """What a training sees of these."""
-    groups = [(name, [each for each in public if each.source == name]) for name in ("neuralchemy", "slabs")]
+    groups: list[tuple[str, Sequence[Sample]]] = [
+        (name, [each for each in public if each.source == name]) for name in ("neuralchemy", "slabs")
+    ]
     groups.append(("prose", prose))
     if own:
         groups += [
