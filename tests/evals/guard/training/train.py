@@ -1,20 +1,20 @@
 """Trains the injection detector: ``python -m tests.evals.guard.training.train --data DIR``.
 
 It needs what the product needs and no more, and some minutes. What is learned are the training splits below
-``DIR/guard/injection`` and our own texts in ``attacks`` and ``benign``, never those in ``tests/evals/guard/held``. The
-bias is set by texts that were left out: each text is scored by a model that has seen no other of its theme, and the
-share of harmless ones at 0.5 or more becomes `FALSE_POSITIVES`, in the theme where it is highest.
+``DIR/guard/injection``, our own texts in ``attacks`` and ``benign``, and ordinary prose; never what is in
+``tests/evals/guard/held``. The bias is set by texts that were left out, so that the share of harmless ones at 0.5 or
+more is `FALSE_POSITIVES` in the kind where it is highest.
 """
 
 import argparse
 import os
 import random
 import sys
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.guard.injection import model as shipped
 from core.guard.injection.features import WIDTH, Row, row_of, windows
@@ -25,8 +25,9 @@ from tests.evals.guard.training.regression import Matrix, Vector, fit
 from tests.evals.guard.training.variation import buried, framed, variants
 
 RIDGE = 1e-5
-FALSE_POSITIVES = 0.012
-FOLDS = 2
+FALSE_POSITIVES = 0.015
+# One in so many texts is left out to set the bias.
+PARTS = 5
 # How much all texts of a source count together.
 IMPORTANCE = {"neuralchemy": 1.0, "slabs": 1.0, "own": 2.0, "variants": 1.0, "buried": 0.8, "prose": 1.5, "framed": 0.5}
 VARIANTS, BURIED, FRAMED, PROSE = 2, 1500, 400, 700
@@ -95,43 +96,32 @@ def learned(public: Sequence[Sample], own: Sequence[Sample], prose: Sequence[Sam
     return Learner([(name, samples) for name, samples in groups if samples])
 
 
-def folds_of(learner: Learner) -> NDArray[np.int64]:
-    """Which part each sample is left out with: our own by theme, the public sets at random."""
-    themes = sorted({each.source for each in learner.samples})
-    chance = np.random.default_rng(3)
-    return np.array(
+def train_calibrated(learner: Learner) -> Model:
+    """A model of all samples, whose bias is set by another that has not seen a fifth of them, nor any made of those."""
+    left_out = {each.text for each in learner.samples if zlib.crc32(each.text.encode(errors="replace")) % PARTS == 0}
+    seen = [left_out.isdisjoint((each.text, *each.origins)) for each in learner.samples]
+    margins = learner.margins(learner.train(seen))
+    bar = threshold_of(
         [
-            chance.integers(FOLDS) if each.source in IMPORTANCE else themes.index(each.source) % FOLDS
-            for each in learner.samples
+            (each, float(margin))
+            for each, margin in zip(learner.samples, margins, strict=True)
+            if each.text in left_out and not each.origins
         ]
     )
-
-
-def left_out_margins(learner: Learner) -> Vector:
-    """Each sample's margin by a model that was trained without its part."""
-    folds, margins = folds_of(learner), np.zeros(len(learner.samples))
-    for part in range(FOLDS):
-        model = learner.train(list(folds != part))
-        margins = np.where(folds == part, learner.margins(model), margins)
-    return margins
-
-
-def train_calibrated(learner: Learner) -> Model:
-    """A model of all samples, whose bias is set by those that were left out."""
-    bar = threshold_of(learner, left_out_margins(learner))
     model = learner.train([True] * len(learner.samples))
     sys.stdout.write(f"bias moved from {model.bias:.2f} by {-bar:.2f}\n")
     return Model(model.weights, model.bias - bar)
 
 
-def threshold_of(learner: Learner, margins: Vector) -> float:
+def threshold_of(left_out: Sequence[tuple[Sample, float]]) -> float:
     """The margin above which at most `FALSE_POSITIVES` of the harmless texts lie: of our own, of prose, of each set."""
     bars = {}
-    for kind in sorted({_kind(each) for each in learner.samples if not each.is_attack}):
-        pairs = zip(margins, learner.samples, strict=True)
-        of_kind = [margin for margin, each in pairs if _kind(each) == kind and not each.is_attack]
+    for kind in sorted({_kind(each) for each, _ in left_out if not each.is_attack}):
+        of_kind = [margin for each, margin in left_out if _kind(each) == kind and not each.is_attack]
+        found = [margin for each, margin in left_out if each.is_attack]
         bars[kind] = float(np.quantile(of_kind, 1 - FALSE_POSITIVES))
-        sys.stdout.write(f"  {kind:20} {len(of_kind):5} harmless, bar {bars[kind]:6.2f}\n")
+        recall = float(np.mean(np.array(found) >= bars[kind])) if found else 0.0
+        sys.stdout.write(f"  {kind:16} {len(of_kind):5} harmless, bar {bars[kind]:6.2f}, recall {recall:.3f} of all\n")
     return max(bars.values())
 
 
