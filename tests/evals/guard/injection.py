@@ -114,13 +114,14 @@ def _together(scored: Sequence[Scored]) -> Scored:
 
 def cross(data: Path) -> Iterator[tuple[str, Model]]:
     """Models that have learned from some sources only."""
-    from tests.evals.guard.training.train import chosen, learned, train_calibrated
+    from tests.evals.guard.training.train import chosen, learned, read_unlearned, train_calibrated
 
-    public, own = chosen(distinct(read_public(data, "train"))), distinct(read_own(held=False))
+    read, own = distinct(read_public(data, "train")), distinct(read_own(held=False))
+    public, unlearned = chosen(read), read_unlearned(data, read)
     for kept in ("neuralchemy", "slabs"):
         sources = [each for each in public if each.source == kept]
-        yield f"trained on {kept}", train_calibrated(learned(sources, [], []))
-    yield "trained on our own", train_calibrated(learned([], own, []))
+        yield f"trained on {kept}", train_calibrated(learned(sources, [], []), unlearned)
+    yield "trained on our own", train_calibrated(learned([], own, []), unlearned)
 
 
 def main() -> int:

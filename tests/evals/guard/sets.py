@@ -25,12 +25,11 @@ _HASHES, _BANDS = 64, 32
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A text, whether it is an attack, the set and theme that it is of, and the texts that it was made of, if any."""
+    """A text, whether it is an attack, and the set and theme that it is of."""
 
     text: str
     is_attack: bool
     source: str
-    origins: tuple[str, ...] = ()
 
 
 def read_own(*, held: bool) -> list[Sample]:

@@ -66,7 +66,7 @@ def variants(samples: Sequence[Sample], times: int, seed: int) -> Iterator[Sampl
     for each in samples:
         chance = random.Random(f"{seed} {each.text}")
         for text in {spelled(swapped(each.text, chance), chance) for _ in range(times)} - {each.text}:
-            yield replace(each, text=text, origins=(each.text,))
+            yield replace(each, text=text)
 
 
 def buried(samples: Sequence[Sample], count: int, seed: int) -> Iterator[Sample]:
@@ -79,7 +79,7 @@ def buried(samples: Sequence[Sample], count: int, seed: int) -> Iterator[Sample]
             around = [chance.choice(harmless).text for _ in range(chance.choice((1, 1, 2, 3, 6)))]
             around.insert(chance.randrange(len(around) + 1), core.text)
             text = chance.choice((" ", "\n", "\n\n")).join(around)
-            yield replace(core, text=text, origins=tuple(around))
+            yield replace(core, text=text)
 
 
 def framed(count: int, seed: int) -> Iterator[Sample]:
