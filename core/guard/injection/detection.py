@@ -19,7 +19,7 @@ class InjectionDetector:
     def score(self, texts: Sequence[str]) -> list[float]:
         """How likely each text is an attack, from 0 to 1; from `THRESHOLD` on it counts as one. 0 for an empty text.
 
-        The time is proportional to the text, some 1.5 ms for a kilobyte.
+        The time is proportional to the text, some 6 ms for a kilobyte.
         """
         return [max(self._scores(text), default=0.0) for text in texts]
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from core.guard.injection.features import BUCKETS, WIDTH, Row
 
 WEIGHTS = "weights.npz"
+_MAX_ROOT = 127
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,13 @@ class Model:
         return float(np.clip(self.weights[row.places] @ row.values + self.bias, -30, 30))
 
     def save(self, path: Path) -> None:
-        """Write the weights; those of the buckets as int8 with one scale."""
-        scale = float(np.abs(self.weights[:BUCKETS]).max()) / 127 or 1.0
-        hashed = np.clip(np.round(self.weights[:BUCKETS] / scale), -127, 127).astype(np.int8)
+        """Write the weights; those of the buckets as int8 of their roots, since most of them are small."""
+        hashed = self.weights[:BUCKETS]
+        scale = float(np.abs(hashed).max()) or 1.0
+        roots = np.sign(hashed) * np.sqrt(np.abs(hashed) / scale)
         np.savez_compressed(
             path,
-            hashed=hashed,
+            roots=np.round(roots * _MAX_ROOT).astype(np.int8),
             scale=np.float32(scale),
             named=self.weights[BUCKETS:].astype(np.float32),
             bias=np.float32(self.bias),
@@ -46,7 +48,8 @@ class Model:
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote. Raises ValueError for weights of other features than these."""
         with np.load(path, allow_pickle=False) as stored:
-            weights = np.concatenate([stored["hashed"].astype(np.float32) * stored["scale"], stored["named"]])
+            roots = stored["roots"].astype(np.float32) / _MAX_ROOT
+            weights = np.concatenate([np.sign(roots) * roots**2 * stored["scale"], stored["named"]])
             if weights.shape != (WIDTH,):
                 raise ValueError(f"{path.name} holds {len(weights)} weights, not {WIDTH}: train again")
             return cls(weights, float(stored["bias"]))

@@ -85,6 +85,8 @@ def fold(text: str) -> str:
 
 def views(text: str) -> list[str]:
     """The plain text and what else can be read in it, at most `MAX_VIEWS`, each at most once."""
+    # Halves of surrogate pairs are no text that an expression takes.
+    text = text.encode(errors="replace").decode()
     found = [plain(text)]
     hidden = "".join(_TAGS[ord(each)] for each in text if ord(each) in _TAGS)
     level = [*found, *([hidden] if len(hidden) >= MIN_DECODED_CHARS else [])]

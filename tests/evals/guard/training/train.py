@@ -1,9 +1,9 @@
 """Trains the injection detector: ``python -m tests.evals.guard.training.train --data DIR``.
 
 It needs what the product needs and no more, and some minutes. What is learned are the training splits below
-``DIR/guard/injection`` and our own texts in ``attacks`` and ``benign``, never those in ``tests/evals/guard/held``. The
-bias is set by texts that were left out: each text is scored by a model that has seen no other of its theme, and the
-share of harmless ones at 0.5 or more becomes `FALSE_POSITIVES`, in the theme where it is highest.
+``DIR/guard/injection``, our own texts in ``attacks`` and ``benign``, and ordinary prose; never what is in
+``tests/evals/guard/held``. The bias is set by texts of the larger sources that were not learned, so that the share of
+harmless ones at 0.5 or more is `FALSE_POSITIVES` in the source where it is highest.
 """
 
 import argparse
@@ -14,19 +14,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.guard.injection import model as shipped
 from core.guard.injection.features import WIDTH, Row, row_of, windows
 from core.guard.injection.model import WEIGHTS, Model
 from core.guard.injection.normalize import fold, plain
 from tests.evals.guard.sets import Sample, distinct, read_own, read_prose, read_public, without_near
-from tests.evals.guard.training.regression import Matrix, Vector, fit
+from tests.evals.guard.training.regression import Matrix, fit
 from tests.evals.guard.training.variation import buried, framed, variants
 
 RIDGE = 1e-5
-FALSE_POSITIVES = 0.012
-FOLDS = 2
+FALSE_POSITIVES = 0.005
+CALIBRATION, PROSE_LIMIT = 400, 100_000
 # How much all texts of a source count together.
 IMPORTANCE = {"neuralchemy": 1.0, "slabs": 1.0, "own": 2.0, "variants": 1.0, "buried": 0.8, "prose": 1.5, "framed": 0.5}
 VARIANTS, BURIED, FRAMED, PROSE = 2, 1500, 400, 700
@@ -43,31 +42,19 @@ class Learner:
 
     def __init__(self, groups: Sequence[tuple[str, Sequence[Sample]]]) -> None:
         self.rows: list[Row] = []
-        wanted, importance, owners = [], [], []
-        self.samples = [each for _, samples in groups for each in samples]
-        number = 0
+        wanted, importance = [], []
         for name, samples in groups:
             for each in samples:
                 parts = parts_of(each.text)[:4]
                 self.rows += [row_of(part) for part in parts]
                 wanted += [float(each.is_attack)] * len(parts)
                 importance += [IMPORTANCE[name] / len(samples) / len(parts)] * len(parts)
-                owners += [number] * len(parts)
-                number += 1
-        self._wanted, self._importance, self._owners = np.array(wanted), np.array(importance), np.array(owners)
+        self._wanted, self._importance = np.array(wanted), np.array(importance)
 
-    def train(self, chosen: Sequence[bool]) -> Model:
-        """A model of the chosen samples."""
-        mask = np.array(chosen)[self._owners]
-        rows = [row for row, is_chosen in zip(self.rows, mask, strict=True) if is_chosen]
-        weights = fit(Matrix.of(rows), self._wanted[mask], self._importance[mask], RIDGE)
+    def train(self) -> Model:
+        """A model of all samples, without calibration."""
+        weights = fit(Matrix.of(self.rows), self._wanted, self._importance, RIDGE)
         return Model(weights[:WIDTH].astype(np.float32), float(weights[WIDTH]))
-
-    def margins(self, model: Model) -> Vector:
-        """The highest margin among the rows of each sample."""
-        found = np.full(len(self.samples), -np.inf)
-        np.maximum.at(found, self._owners, np.array([model.margin(row) for row in self.rows]))
-        return found
 
 
 def chosen(public: Sequence[Sample]) -> list[Sample]:
@@ -81,7 +68,9 @@ def chosen(public: Sequence[Sample]) -> list[Sample]:
 
 def learned(public: Sequence[Sample], own: Sequence[Sample], prose: Sequence[Sample]) -> Learner:
     """What a training sees of these."""
-    groups = [(name, [each for each in public if each.source == name]) for name in ("neuralchemy", "slabs")]
+    groups: list[tuple[str, Sequence[Sample]]] = [
+        (name, [each for each in public if each.source == name]) for name in ("neuralchemy", "slabs")
+    ]
     groups.append(("prose", prose))
     if own:
         groups += [
@@ -93,48 +82,30 @@ def learned(public: Sequence[Sample], own: Sequence[Sample], prose: Sequence[Sam
     return Learner([(name, samples) for name, samples in groups if samples])
 
 
-def folds_of(learner: Learner) -> NDArray[np.int64]:
-    """Which part each sample is left out with: our own by theme, the public sets at random."""
-    themes = sorted({each.source for each in learner.samples})
-    chance = np.random.default_rng(3)
-    return np.array(
-        [
-            chance.integers(FOLDS) if each.source in IMPORTANCE else themes.index(each.source) % FOLDS
-            for each in learner.samples
-        ]
-    )
-
-
-def left_out_margins(learner: Learner) -> Vector:
-    """Each sample's margin by a model that was trained without its part."""
-    folds, margins = folds_of(learner), np.zeros(len(learner.samples))
-    for part in range(FOLDS):
-        model = learner.train(list(folds != part))
-        margins = np.where(folds == part, learner.margins(model), margins)
-    return margins
-
-
-def train_calibrated(learner: Learner) -> Model:
-    """A model of all samples, whose bias is set by those that were left out."""
-    bar = threshold_of(learner, left_out_margins(learner))
-    model = learner.train([True] * len(learner.samples))
+def train_calibrated(learner: Learner, unlearned: Sequence[Sample]) -> Model:
+    """A model of all samples, whose bias is set by harmless texts that are not among them."""
+    model = learner.train()
+    bars = {}
+    for source in sorted({each.source for each in unlearned}):
+        of_source = [each.text for each in unlearned if each.source == source]
+        margins = [max(model.margin(row_of(part)) for part in parts_of(text)) for text in of_source if text.strip()]
+        bars[source] = float(np.quantile(margins, 1 - FALSE_POSITIVES))
+        sys.stdout.write(f"  {source:16} {len(margins):5} harmless, bar {bars[source]:6.2f}\n")
+    bar = max(bars.values())
     sys.stdout.write(f"bias moved from {model.bias:.2f} by {-bar:.2f}\n")
     return Model(model.weights, model.bias - bar)
 
 
-def threshold_of(learner: Learner, margins: Vector) -> float:
-    """The margin above which at most `FALSE_POSITIVES` of the harmless texts lie: of our own, of prose, of each set."""
-    bars = {}
-    for kind in sorted({_kind(each) for each in learner.samples if not each.is_attack}):
-        pairs = zip(margins, learner.samples, strict=True)
-        of_kind = [margin for margin, each in pairs if _kind(each) == kind and not each.is_attack]
-        bars[kind] = float(np.quantile(of_kind, 1 - FALSE_POSITIVES))
-        sys.stdout.write(f"  {kind:20} {len(of_kind):5} harmless, bar {bars[kind]:6.2f}\n")
-    return max(bars.values())
-
-
-def _kind(sample: Sample) -> str:
-    return sample.source.partition("-")[0]
+def read_unlearned(data: Path, public: Sequence[Sample]) -> list[Sample]:
+    """Harmless texts that `chosen` and the limit of prose leave out, at most `CALIBRATION` of a source."""
+    used = {each.text for each in (*chosen(public), *read_prose(data, PROSE))}
+    chance, left_out = random.Random(21), [*public, *read_prose(data, PROSE_LIMIT)]
+    left_out = [each for each in left_out if not each.is_attack and each.text not in used]
+    kept: list[Sample] = []
+    for source in sorted({each.source for each in left_out}):
+        of_source = [each for each in left_out if each.source == source]
+        kept += chance.sample(of_source, min(CALIBRATION, len(of_source)))
+    return kept
 
 
 def main() -> None:
@@ -149,7 +120,7 @@ def main() -> None:
     public = without_near(distinct(read_public(data, "train")), read_own(held=True))
     learner = learned(chosen(public), own, read_prose(data, PROSE))
     sys.stdout.write(f"{len(public)} public and {len(own)} own texts, {len(learner.rows)} rows\n")
-    train_calibrated(learner).save(Path(shipped.__file__).with_name(WEIGHTS))
+    train_calibrated(learner, read_unlearned(data, public)).save(Path(shipped.__file__).with_name(WEIGHTS))
 
 
 if __name__ == "__main__":

@@ -78,7 +78,8 @@ def buried(samples: Sequence[Sample], count: int, seed: int) -> Iterator[Sample]
         for core in (chance.choice(attacks), chance.choice(harmless)):
             around = [chance.choice(harmless).text for _ in range(chance.choice((1, 1, 2, 3, 6)))]
             around.insert(chance.randrange(len(around) + 1), core.text)
-            yield replace(core, text=chance.choice((" ", "\n", "\n\n")).join(around))
+            text = chance.choice((" ", "\n", "\n\n")).join(around)
+            yield replace(core, text=text)
 
 
 def framed(count: int, seed: int) -> Iterator[Sample]:
