@@ -53,16 +53,22 @@ _GERMAN_PREPOSITION = Expression(
     r"(?:Am|An der|An den|Auf der|Auf dem|Im|In der|In den|Zum|Zur|Unter den|Vor dem|Hinter dem|Bei der)[ \t]"
     r"(?:\p{Lu}[\p{L}\-]+[ \t]){1,2}[0-9]{1,4} ?[a-z]?\b"
 )
-_ROMANCE_PARTICLE = r"(?:de la |de las |de los |de l'|du |des |della |del |dei |delle |de |da |do |dos |d'|l'|la |le )"
+_ROMANCE_PARTICLE = (
+    r"(?:de la |de las |de los |de l'|du |des |della |del |dei |delle |de |da |do |dos |d'|l'"
+    r"|la |le )"
+)
 _FRENCH = Expression(
-    rf"(?:[0-9]{{1,4}}(?: ?(?:bis|ter|[A-D]))?,?[ \t])(?i:rue|avenue|av\.|boulevard|bd\.?|place|chemin|impasse|allée|allee"
-    rf"|quai|cours|route|square|passage|faubourg|villa|sentier)[ \t]{_ROMANCE_PARTICLE}?{_WORD}(?:[ \t]{_ROMANCE_PARTICLE}?"
+    rf"(?:[0-9]{{1,4}}(?: ?(?:bis|ter|[A-D]))?,?[ \t])(?i:rue|avenue|av\.|boulevard|bd\.?|place|chemin|impasse"
+    rf"|allée|allee"
+    rf"|quai|cours|route|square|passage|faubourg|villa|sentier)[ \t]{_ROMANCE_PARTICLE}?{_WORD}"
+    rf"(?:[ \t]{_ROMANCE_PARTICLE}?"
     r"\p{Lu}[\p{L}0-9'\x{2019}.\-]*){0,3}",
 )
 _ROMANCE = Expression(
     r"(?:calle|c/|avda\.?|avenida|plaza|pza\.?|paseo|camino|carrer|ronda|travesía|via|viale|v\.le|piazza|p\.zza|corso"
     r"|vicolo|largo|rua|travessa|praça|estrada|ul\.|al\.|jalan|jl\.|rue|str\.)[ \t]{0,2}"
-    rf"(?:{_WORD}[ \t]{{0,2}}){{1,6}},?[ \t]{{0,2}}(?:n[º°.o]{{0,2}} ?)?[0-9]{{1,4}}(?:[/\-][0-9A-Za-z]{{1,4}}|[A-Za-z])?\b",
+    rf"(?:{_WORD}[ \t]{{0,2}}){{1,6}},?[ \t]{{0,2}}(?:n[º°.o]{{0,2}} ?)?[0-9]{{1,4}}(?:[/\-][0-9A-Za-z]{{1,4}}"
+    rf"|[A-Za-z])?\b",
     ignore_case=True,
 )
 _BOX = Expression(
@@ -93,21 +99,25 @@ _NUMBER_LAST = Expression(r"\p{L}[^0-9]*[ \t][0-9]{1,5}[a-zA-Z]?$")
 _TOWN_BEHIND = Expression(r"^,[ \t]{0,2}\p{Lu}\p{L}+")
 # Words right before an address.
 _LEAD = Expression(
-    r"(?:address(?: is| to|es|es are| was)?|\blives? at|\blive in|located at|office is at|(?:deliver|ship|send|return|sent|moved?|taxi"
+    r"(?:address(?: is| to|es|es are| was)?|\blives? at|\blive in|located at|office is at|(?:deliver|ship|send"
+    r"|return|sent|moved?|taxi"
     r"|mail|one|come) to|arrived at|anschrift|adresse(?: ist| est)?|dirección(?: es)?|indirizzo|adres(?: is)?"
     r"|wohn[et]{0,2} in(?: der)?|habite(?: au)?|woon op|abita in)[ \t]?:?\s{0,3}$",
     ignore_case=True,
 )
 _CORNER = Expression(
-    r"\bcorner of [\p{L}0-9][^,;\n!?]* and [\p{L}0-9][\p{L}0-9 .'\x{2019}\-]*(?:street|avenue|road|ave|st|lane|boulevard)\b",
+    r"\bcorner of [\p{L}0-9][^,;\n!?]* and [\p{L}0-9][\p{L}0-9 .'\x{2019}\-]*(?:street|avenue|road|ave|st|lane"
+    r"|boulevard)\b",
     ignore_case=True,
 )
 _STREET_ONLY = Expression(
-    r"(?:\bon|\bat|\bin|\bfrom|\bto|\balong|\bnear) ((?:\p{Lu}[\p{L}'\x{2019}.\-]+ ){1,3}(?:Street|Avenue|Road|Lane|Boulevard))\b"
+    r"(?:\bon|\bat|\bin|\bfrom|\bto|\balong|\bnear) ((?:\p{Lu}[\p{L}'\x{2019}.\-]+ ){1,3}(?:Street|Avenue|Road"
+    r"|Lane|Boulevard))\b"
 )
 _UNIT_ONLY = Expression(r"\b(?:apt|apartment|suite|ste)\.?[ \t]#?[0-9]{1,5}[a-z]?\b", ignore_case=True)
 _POSTCODE_WORD = Expression(
-    rf"(?:\bzip(?:[ \-]?code)?|post[ \-]?code|postal(?: code)?|\bplz|postleitzahl|code postal|\bc\.?p\.|\bcap\b|c[óo]digo postal|eircode)"
+    rf"(?:\bzip(?:[ \-]?code)?|post[ \-]?code|postal(?: code)?|\bplz|postleitzahl|code postal|\bc\.?p\.|\bcap\b"
+    rf"|c[óo]digo postal|eircode)"
     rf"[\s:.=#\"']{{0,4}}(?:is|ist|lautet|est|es|is now|changed to)?[\s:]{{0,2}}({FOREIGN_POSTCODE})",
     ignore_case=True,
 )
@@ -116,12 +126,15 @@ _CITY_STATE = Expression(
     rf"\b\p{{Lu}}[\p{{L}}.\-]+(?: \p{{Lu}}[\p{{L}}\-]+){{0,2}},? (?:{US_STATES}),? [0-9]{{5}}(?:-[0-9]{{4}})?\b"
 )
 _ADDRESS_WORD = Expression(
-    r"address|adres|anschrift|direcci[óo]n|indirizzo|ship|deliver|live|wohn|habit|abit|woon|located|mail|send|moved? to|str\.:",
+    r"address|adres|anschrift|direcci[óo]n|indirizzo|ship|deliver|live|wohn|habit|abit|woon|located|mail|send"
+    r"|moved? to|str\.:",
     ignore_case=True,
 )
 _NOT_STREET = frozenset(Path(__file__).with_name("not_streets.txt").read_text("utf-8").split())
 _NOT_GERMANIC = ("arbeitsplatz", "parkplatz", "stellplatz", "speicherplatz", "umweg", "ausweg", "norweg", "bildring")
 _CORNER_LENGTH_MAX = 120
+_SMALL_WORDS_MAX = 2  # of a street in small letters, in a text that has capitals
+_CITIES_MAX = 3
 _COMPONENTS_MAX = 7
 _COMPONENT_LENGTH_MAX = 90
 _CONTEXT_LENGTH = 40
@@ -225,7 +238,7 @@ def _is_street(words: str, is_cased: bool) -> bool:
     lowered = [part.strip(".,").lower() for part in parts]
     if any(part in _NOT_STREET for part in lowered[1:]) or (lowered and lowered[0] in _NOT_STREET - {"the"}):
         return False
-    return not is_cased or _is_named(words) or len(parts) <= 2
+    return not is_cased or _is_named(words) or len(parts) <= _SMALL_WORDS_MAX
 
 
 def _is_named(words: str) -> bool:
@@ -267,7 +280,7 @@ def _extended(text: str, end: int, *, strict: bool = False) -> tuple[int, bool]:
         elif gap and postcode and is_bounded(rest, 0, postcode.end()):
             position += gap + postcode.end()
             confirmed, is_anchored, has_postcode = position, True, True
-        elif gap and cities < 3 and (city := CITY.match_at_start(rest)):
+        elif gap and cities < _CITIES_MAX and (city := CITY.match_at_start(rest)):
             is_set_off = any(each in text[position : position + gap] for each in ",\n")
             is_town = rest[0].isupper() and (is_set_off or is_anchored) and not has_postcode
             position += gap + city.end()

@@ -23,7 +23,7 @@ Recognizer = Callable[[str], Iterator[Candidate]]
 
 
 def is_bounded(text: str, start: int, end: int) -> bool:
-    """Whether ``text[start:end]`` is no part of a longer word or number, nor the tail of a code such as ``VH-30001``."""
+    """Whether ``text[start:end]`` is no part of a longer word or number, nor the tail of a code (``VH-30001``)."""
     if start > 0 and text[start].isalnum():
         before = text[start - 1]
         if before.isalnum() or before == "_" or (before in "-./" and start > 1 and text[start - 2].isalnum()):

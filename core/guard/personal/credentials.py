@@ -34,8 +34,10 @@ _KEYS = tuple(
 _PEM_END = Expression(r"-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 _PEM_LENGTH_MAX = 4_000
 _SUBJECT = (
-    r"(?P<password>pass(?:word|wort|wd|phrase|code)?|pwd|kennwort|mot de passe|contrase[ñn]a|wachtwoord|senha|parola d.ordine)"
-    r"|secret|token|api[_\- ]?key|access[_\- ]?key|private[_\- ]?key|account[_\- ]?key|signing[_\- ]?key|encryption[_\- ]?key"
+    r"(?P<password>pass(?:word|wort|wd|phrase|code)?|pwd|kennwort|mot de passe|contrase[ñn]a|wachtwoord|senha"
+    r"|parola d.ordine)"
+    r"|secret|token|api[_\- ]?key|access[_\- ]?key|private[_\- ]?key|account[_\- ]?key|signing[_\- ]?key"
+    r"|encryption[_\- ]?key"
     r"|auth(?:orization)?|bearer|credentials?|geheimnis|schl[üu]ssel|jeton|clave"
 )
 _ASSIGNED = Expression(

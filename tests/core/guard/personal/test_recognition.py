@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_no_text_and_empty_texts(recognizer: PersonalDataRecognizer) -> None:
 def test_findings_do_not_overlap_and_are_in_order(recognizer: PersonalDataRecognizer) -> None:
     examples = read_messages()
     for findings in recognizer.find([example.text for example in examples]):
-        assert all(before.end <= behind.start for before, behind in zip(findings, findings[1:], strict=False))
+        assert all(before.end <= behind.start for before, behind in pairwise(findings))
 
 
 @pytest.mark.parametrize("offset", range(-30, 31, 3))
