@@ -79,7 +79,7 @@ class AllowedLinks:
         read = _UNSEEN.sub("", _ESCAPE.sub(r"\1", html.unescape(target))).lower()
         scheme = _SCHEME.match(read)
         if scheme is None:
-            if read.startswith("www."):
+            if read.startswith("www"):
                 return self._allows_host(read)
             # A browser takes a backslash for a slash here.
             return _WITH_HOST.match(read) is None or self._allows_host(read.lstrip("/\\"))
@@ -88,6 +88,13 @@ class AllowedLinks:
         if scheme.group() not in {"http:", "https:"}:
             return scheme.group() == "tel:"
         return self._allows_host(read[scheme.end() :].lstrip("/\\"))
+
+    def allows_bare(self, address: str) -> bool:
+        """The same for an address in plain text, whose scheme may have run into the word before it."""
+        head, colon, rest = address.partition(":")
+        begin = head.lower().rfind("http")
+        address = f"{head[max(begin, 0) :]}{colon}{rest}"
+        return bool(_SCHEME.match(address.lower()) or address[:3].lower() == "www") and self.allows(address)
 
     def _allows_host(self, rest: str) -> bool:
         authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
@@ -228,7 +235,7 @@ class LinkStripper:
         def judged(match: re.Match[str]) -> str:
             whole = match.group()
             target = _trimmed(whole)
-            if _DRIVE.match(whole) or _SCHEME_ALONE.fullmatch(target) or self._allowed.allows(target):
+            if _DRIVE.match(whole) or _SCHEME_ALONE.fullmatch(target) or self._allowed.allows_bare(target):
                 return whole
             self.removed += 1
             return REMOVED + whole[len(target) :]
