@@ -58,7 +58,7 @@ def test_what_is_allowed_or_no_link_stays(text: str) -> None:
 
 
 @given(st.lists(st.sampled_from([text for text, _ in REFUSED] + KEPT), min_size=1, max_size=3), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_pieces_say_what_the_whole_says(texts: list[str], data: st.DataObject) -> None:
     whole = " ".join(texts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
@@ -68,7 +68,7 @@ def test_pieces_say_what_the_whole_says(texts: list[str], data: st.DataObject) -
 
 
 @given(st.text(alphabet="[]()<>!:/\\.\"' \nhtpsw&#x6;evil", max_size=400))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_whatever_is_written_no_address_is_left(text: str) -> None:
     shown, _ = strip_links(text.replace("e", "http://evil.example/?d=1"), ALLOWED)
     assert "://evil.example" not in shown
@@ -98,4 +98,4 @@ def test_time_is_linear_in_the_text(unit: str) -> None:
         return thread_time() - began
 
     # Sixteen times when quadratic.
-    assert min(seconds(120_000), seconds(120_000)) < 10 * max(seconds(30_000), 0.02)
+    assert min(seconds(60_000), seconds(60_000)) < 10 * max(seconds(15_000), 0.02)
