@@ -193,8 +193,10 @@ class Exchange:
         return wanted is not Action.BLOCK
 
     def _is_doubtful(self, call: ToolCall) -> bool:
-        """Whether only text from outside asks for this call: its name or a value stands there, and the caller says none
-        of it. A tool that reads is doubtful when it is handed an address that nobody allowed.
+        """Whether only text from outside asks for this call.
+
+        Its name or a value stands there, and the caller says none of it. A tool that reads is doubtful when it is
+        handed an address that nobody allowed.
         """
         try:
             arguments = loads_foreign(call.arguments or "{}")
@@ -231,9 +233,7 @@ class _Held:
         if any(word in self._held.lower() for word in self._stops):
             self.is_found, self._held = True, ""
             return ""
-        size = next(
-            (size for size in range(min(self._longest, len(self._held)), 0, -1) if self._ends_open(size)), 0
-        )
+        size = next((size for size in range(min(self._longest, len(self._held)), 0, -1) if self._ends_open(size)), 0)
         whole, self._held = self._held[: len(self._held) - size], self._held[len(self._held) - size :]
         return self._without(whole)
 

@@ -1,16 +1,17 @@
-r"""Takes links out of what a model wrote after it read untrusted text: a link or a picture can carry data to a stranger.
+r"""Takes links out of what a model wrote after it read untrusted text: they can carry data to a stranger.
 
-A picture sends a request when it is shown, a link when it is followed, and both carry whatever the text before them told
-the model to put there. What is removed: Markdown links, pictures and link definitions, HTML that loads or links,
+A picture sends a request when it is shown, a link when it is followed, and both carry whatever the text before them
+told the model to put there. What is removed: Markdown links, pictures and link definitions, HTML that loads or links,
 autolinks and bare addresses, unless the host is allowed or the caller wrote that very address. The words stay.
 
-Renderers disagree about Markdown, so this does not parse it: it looks for what every form of a link has, a target behind
-``](``, ``]:``, ``<`` or in plain text, and decides about the target as a browser would read it. Time is linear in the
-text. Code is no exception, since nothing says that the client shows it as code.
+Renderers disagree about Markdown, so this does not parse it: it looks for what every form of a link has, a target
+behind ``](``, ``]:``, ``<`` or in plain text, and decides about the target as a browser would read it. Time is linear in
+the text. Code is no exception, since nothing says that the client shows it as code.
 """
 
 import html
 import re
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,8 +60,9 @@ _OPEN_END = re.compile(r"\][ \t\n]{0,3}$")
 
 @dataclass(frozen=True)
 class AllowedLinks:
-    """What an answer may link to: `hosts` (``docs.example.com``, or ``*.example.com`` for all below it), and `addresses`,
-    each exactly as it stands there: one that the caller wrote carries nothing away.
+    """What an answer may link to: `hosts` (``docs.example.com``; ``*.example.com`` for all below it), and `addresses`.
+
+    Those count exactly as they stand there: one that the caller wrote carries nothing away.
     """
 
     hosts: frozenset[str] = frozenset()
@@ -117,9 +119,7 @@ def strip_links_of(value: Any, allowed: AllowedLinks) -> tuple[Any, int]:
     if isinstance(value, str):
         return strip_links(value, allowed)
     if isinstance(value, Mapping):
-        pairs = [
-            (strip_links(str(name), allowed), strip_links_of(item, allowed)) for name, item in value.items()
-        ]
+        pairs = [(strip_links(str(name), allowed), strip_links_of(item, allowed)) for name, item in value.items()]
         return {name[0]: item[0] for name, item in pairs}, sum(name[1] + item[1] for name, item in pairs)
     if isinstance(value, list | tuple):
         items = [strip_links_of(item, allowed) for item in value]
@@ -128,9 +128,11 @@ def strip_links_of(value: Any, allowed: AllowedLinks) -> tuple[Any, int]:
 
 
 class LinkStripper:
-    """The same for a text that comes in pieces: holds back as long as a link may be forming, at most 2,048 characters.
+    """The same for a text that comes in pieces.
 
-    However a text is cut into pieces, what is shown in the end is the same, as long as nothing in it is longer than that.
+    Holds back as long as a link may be forming, at most 2,048 characters.
+
+    However a text is cut into pieces, what is shown is the same, as long as nothing in it is longer than that.
     """
 
     def __init__(self, allowed: AllowedLinks) -> None:
@@ -260,7 +262,9 @@ def _decoded(match: re.Match[str]) -> str:
 def _target(text: str, at: int, *, closes: bool) -> tuple[int | None, str]:
     """Where the target that begins at `at` ends, its bracket included, and the target; None when it does not end."""
     limit = min(len(text), at + MAX_CONSTRUCT)
-    found = (_ANGLED if text[at : at + 64].lstrip().startswith("<") else _PLAIN_UNTIL_BRACKET if closes else _PLAIN).match(text, at, limit)
+    found = (
+        _ANGLED if text[at : at + 64].lstrip().startswith("<") else _PLAIN_UNTIL_BRACKET if closes else _PLAIN
+    ).match(text, at, limit)
     if found is None:
         return None, ""
     if not closes:
@@ -276,9 +280,7 @@ def _safe_cut(text: str) -> int:
     opened = _TAG_START.search(text, text.rfind(">", 0, cut) + 1, cut)
     if opened is not None:
         cut = opened.start()
-    last = None
-    for last in _TARGET.finditer(text, max(0, cut - MAX_CONSTRUCT - 8), cut):
-        pass
+    last = next(iter(deque(_TARGET.finditer(text, max(0, cut - MAX_CONSTRUCT - 8), cut), maxlen=1)), None)
     if last is not None:
         closes = last.group().endswith("(")
         end, target = _target(text[:cut], last.end(), closes=closes)

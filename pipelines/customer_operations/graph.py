@@ -38,9 +38,9 @@ from pipelines.customer_operations.policies.decisions import CURRENCY, Case, Dec
 from pipelines.customer_operations.policies.facts import Order
 from pipelines.customer_operations.policies.tables import load_policy, load_replies
 from pipelines.customer_operations.policy_quotes import quote_policy
+from pipelines.customer_operations.reading import read_so_far
 from pipelines.customer_operations.replies import describe, greeting, render, word
 from pipelines.customer_operations.schemas import ResolveInput, ResolveOutput
-from pipelines.customer_operations.reading import read_so_far
 from pipelines.customer_operations.understanding import PACKAGE, can_write, mentions, orders_named, understand
 
 _ALTERNATIVES = 3
@@ -200,7 +200,7 @@ class Resolve:
     def _decide(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         ctx.check()
         decision, request = self._require_request(state, self._decision(state))
-        drafted = self._proposed(ctx, decision) if state["asked"]["delivery"] == "draft" else []
+        drafted = self._proposed(ctx, state, decision) if state["asked"]["delivery"] == "draft" else []
         return {
             "decision": {
                 "code": decision.code,
@@ -254,7 +254,7 @@ class Resolve:
     def _is_sure_of_ticket(self, understood: Mapping[str, Any]) -> bool:
         return Decimal(str(understood["confidence"])) >= self._policy.ticket_confidence_min
 
-    def _proposed(self, ctx: JobContext, decision: Decision) -> list[dict[str, Any]]:
+    def _proposed(self, ctx: JobContext, state: ResolveState, decision: Decision) -> list[dict[str, Any]]:
         """The calls of a draft, which are shown and not made."""
         box = self._box(ctx, "decide", state)
         return [

@@ -58,7 +58,9 @@ class AnswerReader:
     `open_links` gives what takes links out of the model's own words; quotes are the documents' and stay whole.
     """
 
-    def __init__(self, passages: Sequence[Passage], open_links: Callable[[], LinkStripper | None] | None = None) -> None:
+    def __init__(
+        self, passages: Sequence[Passage], open_links: Callable[[], LinkStripper | None] | None = None
+    ) -> None:
         self._open_links = open_links
         self._links: LinkStripper | None = None
         self._passages = {passage.id: passage for passage in passages}

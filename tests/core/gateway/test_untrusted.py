@@ -7,7 +7,18 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from core.gateway.models import ChatRequest, Finish, Message, Passage, Question, Role, Text, ToolCall, ToolResult, ToolSpec
+from core.gateway.models import (
+    ChatRequest,
+    Finish,
+    Message,
+    Passage,
+    Question,
+    Role,
+    Text,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+)
 from core.gateway.service import Gateway, open_gateway
 from core.gateway.untrusted import Exchange, as_read
 from core.guard.policy import CombinedPolicy, GuardPolicy, Untrusted
