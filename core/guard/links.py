@@ -5,8 +5,8 @@ told the model to put there. What is removed: Markdown links, pictures and link 
 autolinks and bare addresses, unless the host is allowed or the caller wrote that very address. The words stay.
 
 Renderers disagree about Markdown, so this does not parse it: it looks for what every form of a link has, a target
-behind ``](``, ``]:``, ``<`` or in plain text, and decides about the target as a browser would read it. Time is linear in
-the text. Code is no exception, since nothing says that the client shows it as code.
+behind ``](``, ``]:``, ``<`` or in plain text, and decides about the target as a browser would read it. Time is linear
+in the text. Code is no exception, since nothing says that the client shows it as code.
 """
 
 import html
