@@ -65,8 +65,7 @@ class Door:
 
 @dataclass(slots=True)
 class Spent:
-    """What is remembered of one attempt: its arm, the requests that failed after every try, and whether a model has read
-    text from outside.
+    """What is remembered of one attempt: its arm, failed requests, and whether a model has read text from outside.
 
     Whoever repeats one of those gets the same error and pays nothing.
     """
@@ -92,7 +91,7 @@ class JobModels:
         return self._door.policy_of(self._ctx)
 
     def strip_links(self, text: str) -> str:
-        """`text`, which came from outside, as it may stand in an answer: without links to hosts that are not allowed."""
+        """`text`, which came from outside, as it may stand in an answer: without links that are not allowed."""
         policy = self.policy
         return strip_links(text, Heard((), (), ()).links(policy))[0] if policy.untrusted.links else text
 

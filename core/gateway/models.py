@@ -179,8 +179,8 @@ class ChatRequest:
     `tool_choice` is ``auto``, ``none``, ``required`` or the name of a tool. `output_schema` is a JSON Schema that the
     answer must obey; `output_strict` says whether the provider holds it to that, None: where it can. `options` are
     further parameters by their names in OpenAI's interface; a provider gets those that its own has. `render` belongs
-    to whoever asks: the prompt is theirs, the gateway holds none. `cleaned`: links that are not allowed are taken out of
-    the answer; who asks with False shows nothing of it, or cleans what is shown (`core.guard.links`).
+    to whoever asks: the prompt is theirs, the gateway holds none. `cleaned`: links that are not allowed are
+    taken out of the answer; who asks with False shows nothing of it, or cleans what is shown (`core.guard.links`).
     """
 
     messages: tuple[Message, ...]

@@ -193,8 +193,10 @@ class Exchange:
         return wanted is not Action.BLOCK
 
     def _is_doubtful(self, call: ToolCall) -> bool:
-        """Whether only text from outside asks for this call: its name or a value stands there, and the caller says none
-        of it. A tool that reads is doubtful when it is handed an address that nobody allowed.
+        """Whether only text from outside asks for this call.
+
+        Its name or a value stands there, and the caller says none of it. A tool that reads is doubtful when it is
+        handed an address that nobody allowed.
         """
         try:
             arguments = loads_foreign(call.arguments or "{}")

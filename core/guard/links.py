@@ -1,16 +1,17 @@
-r"""Takes links out of what a model wrote after it read untrusted text: a link or a picture can carry data to a stranger.
+r"""Takes links out of what a model wrote after it read untrusted text: they can carry data to a stranger.
 
-A picture sends a request when it is shown, a link when it is followed, and both carry whatever the text before them told
-the model to put there. What is removed: Markdown links, pictures and link definitions, HTML that loads or links,
+A picture sends a request when it is shown, a link when it is followed, and both carry whatever the text before them
+told the model to put there. What is removed: Markdown links, pictures and link definitions, HTML that loads or links,
 autolinks and bare addresses, unless the host is allowed or the caller wrote that very address. The words stay.
 
-Renderers disagree about Markdown, so this does not parse it: it looks for what every form of a link has, a target behind
-``](``, ``]:``, ``<`` or in plain text, and decides about the target as a browser would read it. Time is linear in the
-text. Code is no exception, since nothing says that the client shows it as code.
+Renderers disagree about Markdown, so this does not parse it: it looks for what every form of a link has, a target
+behind ``](``, ``]:``, ``<`` or in plain text, and decides about the target as a browser would read it. Time is linear
+in the text. Code is no exception, since nothing says that the client shows it as code.
 """
 
 import html
 import re
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,8 +60,9 @@ _OPEN_END = re.compile(r"\][ \t\n]{0,3}$")
 
 @dataclass(frozen=True)
 class AllowedLinks:
-    """What an answer may link to: `hosts` (``docs.example.com``, or ``*.example.com`` for all below it), and `addresses`,
-    each exactly as it stands there: one that the caller wrote carries nothing away.
+    """What an answer may link to: `hosts` (``docs.example.com``; ``*.example.com`` for all below it), and `addresses`.
+
+    Those count exactly as they stand there: one that the caller wrote carries nothing away.
     """
 
     hosts: frozenset[str] = frozenset()
@@ -79,7 +81,7 @@ class AllowedLinks:
         read = _UNSEEN.sub("", _ESCAPE.sub(r"\1", html.unescape(target))).lower()
         scheme = _SCHEME.match(read)
         if scheme is None:
-            if read.startswith("www."):
+            if read.startswith("www"):
                 return self._allows_host(read)
             # A browser takes a backslash for a slash here.
             return _WITH_HOST.match(read) is None or self._allows_host(read.lstrip("/\\"))
@@ -88,6 +90,13 @@ class AllowedLinks:
         if scheme.group() not in {"http:", "https:"}:
             return scheme.group() == "tel:"
         return self._allows_host(read[scheme.end() :].lstrip("/\\"))
+
+    def allows_bare(self, address: str) -> bool:
+        """The same for an address in plain text, whose scheme may have run into the word before it."""
+        head, colon, rest = address.partition(":")
+        begin = head.lower().rfind("http")
+        address = f"{head[max(begin, 0) :]}{colon}{rest}"
+        return bool(_SCHEME.match(address.lower()) or address[:3].lower() == "www") and self.allows(address)
 
     def _allows_host(self, rest: str) -> bool:
         authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
@@ -119,9 +128,11 @@ def strip_links_of(value: Any, allowed: AllowedLinks) -> tuple[Any, int]:
 
 
 class LinkStripper:
-    """The same for a text that comes in pieces: holds back as long as a link may be forming, at most 2,048 characters.
+    """The same for a text that comes in pieces.
 
-    However a text is cut into pieces, what is shown in the end is the same, as long as nothing in it is longer than that.
+    Holds back as long as a link may be forming, at most 2,048 characters.
+
+    However a text is cut into pieces, what is shown is the same, as long as nothing in it is longer than that.
     """
 
     def __init__(self, allowed: AllowedLinks) -> None:
@@ -226,7 +237,7 @@ class LinkStripper:
         def judged(match: re.Match[str]) -> str:
             whole = match.group()
             target = _trimmed(whole)
-            if _DRIVE.match(whole) or _SCHEME_ALONE.fullmatch(target) or self._allowed.allows(target):
+            if _DRIVE.match(whole) or _SCHEME_ALONE.fullmatch(target) or self._allowed.allows_bare(target):
                 return whole
             self.removed += 1
             return REMOVED + whole[len(target) :]
@@ -269,9 +280,7 @@ def _safe_cut(text: str) -> int:
     opened = _TAG_START.search(text, text.rfind(">", 0, cut) + 1, cut)
     if opened is not None:
         cut = opened.start()
-    last = None
-    for last in _TARGET.finditer(text, max(0, cut - MAX_CONSTRUCT - 8), cut):
-        pass
+    last = next(iter(deque(_TARGET.finditer(text, max(0, cut - MAX_CONSTRUCT - 8), cut), maxlen=1)), None)
     if last is not None:
         closes = last.group().endswith("(")
         end, target = _target(text[:cut], last.end(), closes=closes)

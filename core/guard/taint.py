@@ -61,7 +61,7 @@ class TaintTracker:
             self._vouched.add(text)
 
     def record(self, source: Source, answer: Any) -> None:
-        """What a system of record answered: its identifiers, numbers and dates are vouched for, its free text is not."""
+        """What a system of record answered: identifiers, numbers and dates are vouched for, free text is not."""
         for _, value in _leaves(answer):
             text = _text_of(value)
             if _IDENTIFIER.fullmatch(text):

@@ -37,6 +37,7 @@ Status = Literal["done", "refused", "unknown", "compensated", "proposed"]
 # A longer wait that a server asks for is spent in the queue.
 _WAIT_MAX_SECONDS = 3.0
 _BACKOFF_SECONDS = (0.2, 1.0, 3.0)
+_NO_LINKS = AllowedLinks()
 
 
 class Motive(StrEnum):
@@ -116,7 +117,7 @@ class ToolBox:
         history: Sequence[Mapping[str, Any]] = (),
         *,
         tracker: TaintTracker | None = None,
-        links: AllowedLinks | None = AllowedLinks(),
+        links: AllowedLinks | None = _NO_LINKS,
     ) -> None:
         self._ctx = ctx
         self._book = book

@@ -76,4 +76,7 @@ def _filled(example: Any, reply: str, fields: Mapping[str, Any]) -> Any:
         }
     if isinstance(example, list):
         return [_filled(value, reply, fields) for value in example]
+    if example is True:
+        # Nobody ordered it.
+        return False
     return reply if example == "text" and reply else example
