@@ -59,8 +59,15 @@ def test_what_a_model_wrote_is_marked_with_its_name_and_version(settings: Settin
         files = stored(settings, tenant, driven)
     mark = tenant.job(job_id).disclosure
     assert mark is not None
-    expected = (True, "Waybill", encode(JOB, job_id), "local/probe", "2026-01", SOURCE_TYPE)
-    assert tuple(value for name, value in mark.items() if name != "generated_at") == expected
+    assert mark == {
+        "ai_generated": True,
+        "generator": "Waybill",
+        "job_id": encode(JOB, job_id),
+        "model": "local/probe",
+        "model_version": "2026-01",
+        "generated_at": mark["generated_at"],
+        "digital_source_type": SOURCE_TYPE,
+    }
     assert tenant.events(job_id)[-1].data["disclosure"] == mark
     assert (files["before.md"], files["sent.md"]) == (b"# None wrote yet", b"# Theirs")
     _, matter, body = files["report.md"].decode().split("---\n", 2)
