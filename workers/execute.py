@@ -147,6 +147,7 @@ def succeed(ctx: AttemptContext, result: Mapping[str, Any], reference: str | Non
 
     Returns the kept event, unpublished. Raises `LeaseLost`.
     """
+    ctx.wait_settled()
     mark = ctx.disclosure.mark(result)
     disclosure = {} if mark is None else {"disclosure": mark.plain()}
     return ctx.end(

@@ -47,7 +47,7 @@ def document() -> bytes:
 
 
 def test_what_a_model_wrote_is_marked_with_its_name_and_version(settings: Settings, tenant: Tenant) -> None:
-    job_id = tenant.submit()
+    job_id = tenant.submit(capability="models.chat")
     with running(settings, job_id) as driven:
         driven.context.artifact("before.md", b"# None wrote yet", "text/markdown")
         call(driven, "local/probe", output_tokens=7)
@@ -59,8 +59,15 @@ def test_what_a_model_wrote_is_marked_with_its_name_and_version(settings: Settin
         files = stored(settings, tenant, driven)
     mark = tenant.job(job_id).disclosure
     assert mark is not None
-    expected = (True, "Waybill", encode(JOB, job_id), "local/probe", "2026-01", SOURCE_TYPE)
-    assert tuple(value for name, value in mark.items() if name != "generated_at") == expected
+    assert mark == {
+        "ai_generated": True,
+        "generator": "Waybill",
+        "job_id": encode(JOB, job_id),
+        "model": "local/probe",
+        "model_version": "2026-01",
+        "generated_at": mark["generated_at"],
+        "digital_source_type": SOURCE_TYPE,
+    }
     assert tenant.events(job_id)[-1].data["disclosure"] == mark
     assert (files["before.md"], files["sent.md"]) == (b"# None wrote yet", b"# Theirs")
     _, matter, body = files["report.md"].decode().split("---\n", 2)
@@ -81,7 +88,7 @@ def test_what_a_model_wrote_is_marked_with_its_name_and_version(settings: Settin
     ],
 )
 def test_what_no_model_wrote_is_not_marked(settings: Settings, tenant: Tenant, result: dict[str, str | None]) -> None:
-    job_id = tenant.submit()
+    job_id = tenant.submit(capability="models.chat")
     with running(settings, job_id) as driven:
         call(driven, "local/probe" if "model" in result else "local/extractive", output_tokens=7)
         driven.succeed(**result)
@@ -101,7 +108,7 @@ def test_an_agent_is_a_machine_without_a_model_too(settings: Settings, tenant: T
 
 
 def test_what_was_made_before_a_worker_was_lost_counts(settings: Settings, tenant: Tenant) -> None:
-    job_id = tenant.submit()
+    job_id = tenant.submit(capability="models.chat")
     with running(settings, job_id) as driven:
         call(driven, "local/probe", output_tokens=7)
         driven.context.wait_settled()

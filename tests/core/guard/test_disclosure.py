@@ -11,7 +11,7 @@ from core.kit.clock import utc_now
 
 _REPLIES = {
     "en": "Dear Ms Jones,\n\nWe are sorry that the parcel was late. We have refunded the charge to your card.",
-    "de": "Guten Tag Frau Weber,\n\nIhre Sendung ist leider verspätet. Wir haben Ihnen den Betrag auf die Karte erstattet.",
+    "de": "Guten Tag Frau Weber,\n\nIhre Sendung ist leider verspätet. Wir haben Ihnen den Betrag erstattet.",
     "fr": "Bonjour,\n\nNous sommes désolés pour le retard de votre colis. Le montant a été remboursé sur votre carte.",
     "nl": "Beste mevrouw Janssen,\n\nUw pakket is te laat. Wij hebben het bedrag op uw rekening teruggestort.",
     "es": "Estimada señora:\n\nLamentamos el retraso de su paquete. Hemos devuelto el importe a la tarjeta.",

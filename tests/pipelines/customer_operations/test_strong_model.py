@@ -8,12 +8,14 @@ import pytest
 from pydantic import SecretStr
 
 from core.gateway.service import Gateway, open_gateway
+from core.guard.disclosure import NOTICES
 from core.kit.settings import Settings
 from tests.factories.operations import Desk, FaultyClient, Killed, killed_once, letter
 from tests.factories.provider_simulator import Answer, Failure, LateScript, ProviderSimulator, Script, obey_schema
 
 OWED = "You know what you owe me."
 VAGUE = "VH-300001. You know what you owe me."
+NOTICE = f"\n\n{NOTICES['en']}"
 WORDED = "Dear Mila Janssen,\n\nVH-300001 reached you a day late. We paid back 24.30 EUR.\n\nKind regards"
 
 
@@ -51,7 +53,7 @@ def test_the_model_chooses_the_intent_and_words_the_reply(desk: Desk) -> None:
         output = desk.resolve(letter(VAGUE), gateway=gateway)
 
     assert (output.intent.name, output.intent.source) == ("refund_late_delivery", "model")
-    assert (output.reply, output.reply_source, output.model) == (WORDED, "model", "writer")
+    assert (output.reply, output.reply_source, output.model) == (f"{WORDED}{NOTICE}", "model", "writer")
     assert set(output.prompts) == {"understand", "reply"}
     assert desk.refunds("VH-300001") == ["24.30"]
     assert "<message>" in str(server.requests[0].body)
@@ -151,7 +153,7 @@ def test_a_model_that_hears_a_person_wanted_hands_over(desk: Desk) -> None:
 
     assert output.needs_human is not None
     assert output.needs_human.code == "person_wanted"
-    assert output.reply == "A colleague will write to you."
+    assert output.reply == f"A colleague will write to you.{NOTICE}"
     assert desk.refunds("VH-300001") == []
 
 
@@ -194,7 +196,7 @@ def test_the_model_is_paid_once_when_the_worker_is_killed_between_its_calls(desk
         output = desk.resolve(letter(VAGUE), ctx=ctx.next_attempt(), gateway=gateway)
 
     assert len(server.requests) == 2
-    assert output.reply == WORDED
+    assert output.reply == f"{WORDED}{NOTICE}"
     assert desk.refunds("VH-300001") == ["24.30"]
 
 
