@@ -280,6 +280,8 @@ def _extended(text: str, end: int, *, strict: bool = False) -> tuple[int, bool]:
         elif gap and postcode and is_bounded(rest, 0, postcode.end()):
             position += gap + postcode.end()
             confirmed, is_anchored, has_postcode = position, True, True
+        elif strict and rest[:1].islower() and "\n" not in text[position : position + gap]:
+            break
         elif gap and cities < _CITIES_MAX and (city := CITY.match_at_start(rest)):
             is_set_off = any(each in text[position : position + gap] for each in ",\n")
             is_town = rest[0].isupper() and (is_set_off or is_anchored) and not has_postcode

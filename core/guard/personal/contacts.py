@@ -48,6 +48,7 @@ def find_ip_addresses(text: str) -> Iterator[Candidate]:
 
 def _is_ip_address(value: str) -> bool:
     try:
-        return not ip_address(value).is_unspecified
+        address = ip_address(value)
     except ValueError:
         return False
+    return not (address.is_unspecified or address.is_loopback)

@@ -28,7 +28,10 @@ _KEYS = tuple(
         ("waybill", r"wb_live_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}"),
         ("jwt", r"eyJ[0-9A-Za-z_\-]{8,1000}\.[0-9A-Za-z_\-]{4,1000}\.?[0-9A-Za-z_\-]{0,1000}"),
         ("pem", r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"),
-        ("connection", r"[A-Za-z][A-Za-z0-9+.\-]{1,20}://[^\s:/@]{0,80}:[^\s/@]{1,200}@[^\s\"'<>,;)]{1,250}"),
+        (
+            "connection",
+            r"[A-Za-z][A-Za-z0-9+.\-]{1,20}://[^\s:/@]{0,80}:[^\s/@$<{*\[\x{2026}%][^\s/@]{1,200}@[^\s\"'<>,;)]{1,250}",
+        ),
     )
 )
 _PEM_END = Expression(r"-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----")

@@ -98,6 +98,10 @@ def test_found(kind: str, text: str, value: str) -> None:
         "batch 20251103143022 processed 999 of 1000 records",
         "it took 12 days down the road",
         "GB980780685",
+        "postgresql://owner:$password@server:5432/app",
+        "listens on 127.0.0.1",
+        "call it with release 2026.10.11549",
+        "at 15:48 UTC, schema 0027",
     ],
 )
 def test_not_found(text: str) -> None:
