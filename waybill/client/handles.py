@@ -180,6 +180,11 @@ class JobHandle:
         return self.record.root_id
 
     @property
+    def disclosure(self) -> dict[str, Any] | None:
+        """The mark of a result that a model or agent generated; None for any other."""
+        return self.record.disclosure
+
+    @property
     def is_shadow(self) -> bool:
         """Whether an experiment's shadow arm ran it, for nobody to see."""
         return self.record.is_shadow
