@@ -18,6 +18,7 @@ from core.guard.holdback import RedactingStream
 from core.guard.records import Action, Direction, Source
 from core.guard.values import texts_in
 from core.jobs.records import JobRecord
+from core.kit.data_classes import DataClass
 from core.kit.db import SingleStatement
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import JOB, encode
@@ -45,6 +46,9 @@ class Attempt(Protocol):
 
     def emit(self, event: str, data: Mapping[str, Any]) -> None:
         """Persist an event, then publish it."""
+
+    def raise_class(self, data_class: DataClass, because: str) -> None:
+        """Raise the class of the job's data."""
 
 
 class AttemptGuard:
@@ -83,6 +87,8 @@ class AttemptGuard:
                 attempt=job.attempt,
                 detail=facts,
             )
+        if findings.data_class is not None:
+            self._attempt.raise_class(findings.data_class, because="guard")
         refuse_blocked(findings)
 
     def value(self, value: Any) -> Any:

@@ -66,7 +66,7 @@ class RequestGuard:
             value = next(iter(spellings)) if len(spellings) == 1 else self._guard.pseudonyms.value(token)
             values[token] = min(spellings) if value is None else value
         changed = _changed(request, lambda source, text: new[source, text].text if (source, text) in new else text)
-        passages = {each.id: (each.text, new.get((Source.DOCUMENT, each.text))) for each in request.passages}
+        passages = {each.id: (each.text, new.get((each.source, each.text))) for each in request.passages}
         return Guarded(changed, values, passages)
 
     def texts(self, model: ResolvedModel, texts: Sequence[str]) -> list[str]:
@@ -186,8 +186,8 @@ def _changed_message(message: Message, change: Change) -> Message:
 def _changed_part(part: Part, source: Source, change: Change) -> Part:
     match part:
         case Passage():
-            document, section = change(Source.DOCUMENT, part.document), change(Source.DOCUMENT, part.section)
-            return replace(part, text=change(Source.DOCUMENT, part.text), document=document, section=section)
+            document, section = change(part.source, part.document), change(part.source, part.section)
+            return replace(part, text=change(part.source, part.text), document=document, section=section)
         case Text() | Question():
             return replace(part, text=change(source, part.text))
         case ToolResult():

@@ -24,6 +24,8 @@ def check(policy: GuardPolicy, path: str = "body.policy") -> None:
         raise _refused(f"{path}.classes", f"at most {CLASSES_MAX} kinds")
     for number, text in enumerate(policy.allow):
         check_text(text, f"{path}.allow.{number}")
+    for number, tool in enumerate(policy.untrusted.reading_tools):
+        check_text(tool, f"{path}.untrusted.reading_tools.{number}")
     for number, host in enumerate(policy.link_hosts):
         check_text(host, f"{path}.link_hosts.{number}")
     _check_terms(policy, path)

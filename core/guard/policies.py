@@ -42,7 +42,9 @@ class PolicyCache:
         known = self._combined.get(ids)
         if known is None:
             documents = [repository.document(executor, organization_id, each) for each in ids]
-            known = CombinedPolicy([self.floor, *(GuardPolicy.model_validate(each) for each in documents)])
+            policies = [GuardPolicy.model_validate(each) for each in documents]
+            # An organization that has put none is protected from text that gives orders, which needs no analyzer.
+            known = CombinedPolicy([self.floor, *(policies or [GuardPolicy()])])
             if len(self._combined) >= _POLICIES_MAX:
                 self._combined.clear()
             self._combined[ids] = known
