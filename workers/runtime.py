@@ -6,11 +6,13 @@ import socket
 import threading
 
 from core.capability import Manifest, Runner
+from core.guard.guard import Guard
 from core.jobs.live import LivePublisher
 from core.kit.db import Database
 from core.kit.logging import get_logger
 from core.kit.redis import connect
 from core.kit.settings import Settings, get_settings
+from pipelines._kit.resources import get_guard
 from pipelines.registry import manifests
 from workers.context import AttemptContext
 from workers.heartbeat import Heartbeat
@@ -22,13 +24,13 @@ _log = get_logger(__name__)
 class Runtime:
     """The process's resources. Use `get_runtime`; it makes one per process, also in children of a prefork pool."""
 
-    def __init__(self, settings: Settings, *, pool_size: int) -> None:
+    def __init__(self, settings: Settings, guard: Guard, *, pool_size: int) -> None:
         self.settings = settings
         self.worker_name = f"{socket.gethostname()}:{os.getpid()}"
         self.database = Database(settings, application_name="waybill-worker", pool_size=pool_size)
         self.redis = connect(settings)
         self.publisher = LivePublisher(self.redis, settings)
-        self.services = open_services(settings, self.database, self.publisher, self.redis)
+        self.services = open_services(settings, self.database, self.publisher, self.redis, guard=guard)
         self.payloads = self.services.jobs.payloads
         self._heartbeat = Heartbeat(self.database, self.redis, settings)
         self._heartbeat.start()
@@ -107,7 +109,7 @@ def get_runtime(pool_size: int = 12) -> Runtime:
     global _runtime, _runtime_pid  # noqa: PLW0603 - one per process is the point
     with _guard:
         if _runtime is None or _runtime_pid != os.getpid():
-            _runtime = Runtime(get_settings(), pool_size=pool_size)
+            _runtime = Runtime(get_settings(), get_guard(), pool_size=pool_size)
             _runtime_pid = os.getpid()
             threading.Thread(target=_watch_drain, args=(_runtime,), name="drain", daemon=True).start()
         return _runtime

@@ -53,4 +53,5 @@ def open_services(
         jobs=JobService(settings, blobs),
         files=FileService(settings, blobs),
         guard=guard,
+        disclosure=default_disclosure if guard is None else guard.disclosure_of,
     )

@@ -6,17 +6,20 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from core.guard.analyzer import Analyzer
+from core.guard.analyzer_client import open_analyzer
 from core.guard.holdback import RedactingStream
-from core.guard.policy import CombinedPolicy
+from core.guard.policies import PolicyCache
+from core.guard.policy import CombinedPolicy, Disclosure
 from core.guard.pseudonyms import PseudonymKeys, Pseudonyms
 from core.guard.records import Action, Decision, Direction, EntityKind, Findings, RedactionMode, Source
 from core.guard.rewriting import Rewritten, literals, rewrite
-from core.guard.screening import screen
+from core.guard.screening import AbsentAnalyzer, screen
 from core.guard.tokens import TOKEN, Token, token_of
 from core.guard.values import map_texts, texts_in
 from core.kit.db import Executor
 from core.kit.errors import CapabilityFailure, Outage, Unavailable
 from core.kit.metrics import observe_findings
+from core.kit.settings import Settings
 
 _KINDS = frozenset(EntityKind)
 
@@ -52,10 +55,19 @@ class Guard:
         assert job.executor is not None
         return self.policies.of(job.executor, job.organization_id, job.project_id)
 
+    def disclosure_of(self, executor: Executor, organization_id: UUID, project_id: UUID) -> Disclosure:
+        """What the organization and the project want said about machine-made text."""
+        return self.policies.of(executor, organization_id, project_id).disclosure
+
     def for_job(self, executor: Executor, *, organization_id: UUID, project_id: UUID, root_job_id: UUID) -> "JobGuard":
         """The guard of one attempt. Its tokens are those of the job tree below `root_job_id`."""
         pseudonyms = Pseudonyms(executor, self.keys, organization_id, root_job_id)
         return JobGuard(self, executor, organization_id, project_id, pseudonyms)
+
+
+def open_guard(settings: Settings) -> Guard:
+    """The guard of a process, opened after any fork. Nothing is read or asked before a job needs it."""
+    return Guard(PolicyCache(settings), open_analyzer(settings) or AbsentAnalyzer(), PseudonymKeys(settings))
 
 
 @dataclass(frozen=True, slots=True)

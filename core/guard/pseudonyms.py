@@ -7,6 +7,7 @@ first job, and a value can be erased from all maps of an organization before.
 import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cached_property
 from threading import Lock
 from uuid import UUID
 
@@ -32,11 +33,23 @@ _NUMBERS = frozenset(
 
 
 class PseudonymKeys:
-    """What seals values and finds them again. Safe in threads. Raises `core.kit.sealing.SealingKeyMissing`."""
+    """What seals values and finds them again, made when first used. Safe in threads.
+
+    Whatever needs a key raises `core.kit.sealing.SealingKeyMissing` where there is none.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self.sealer = Sealer(settings, _PURPOSE)
-        self.digests = KeyedDigest(settings, f"{_PURPOSE} digest")
+        self._settings = settings
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        """What seals values."""
+        return Sealer(self._settings, _PURPOSE)
+
+    @cached_property
+    def digests(self) -> KeyedDigest:
+        """What finds them again."""
+        return KeyedDigest(self._settings, f"{_PURPOSE} digest")
 
     def erase(self, session: Session, organization_id: UUID, value: str, actor: Actor) -> int:
         """Make the tokens of `value` restorable no more, in all job trees of the organization; returns how many.

@@ -1,14 +1,21 @@
-"""What the capabilities of one worker process share: the model gateway and the blob store, opened on first use."""
+"""What the jobs of one worker process share: guard, model gateway and blob store, opened on first use."""
 
 import os
 from functools import lru_cache
 from threading import Lock
 
 from core.gateway.service import Gateway, open_registered_gateway
+from core.guard.guard import Guard, open_guard
 from core.kit.blob import BlobStore, open_blob_store
 from core.kit.settings import get_settings
 
 _opening = Lock()
+
+
+def get_guard() -> Guard:
+    """The guard of this process, opened anew after a fork."""
+    with _opening:
+        return _open_guard(os.getpid())
 
 
 def get_gateway() -> Gateway:
@@ -24,8 +31,13 @@ def get_blob_store() -> BlobStore:
 
 
 @lru_cache(maxsize=1)
-def _open_gateway(_process_id: int) -> Gateway:
-    return open_registered_gateway(get_settings())
+def _open_guard(_process_id: int) -> Guard:
+    return open_guard(get_settings())
+
+
+@lru_cache(maxsize=1)
+def _open_gateway(process_id: int) -> Gateway:
+    return open_registered_gateway(get_settings(), guard=_open_guard(process_id))
 
 
 @lru_cache(maxsize=1)

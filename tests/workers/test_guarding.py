@@ -66,8 +66,7 @@ class Host:
 
 @contextmanager
 def host(settings: Settings, tenant: Tenant, guard: Guard, server: ProviderSimulator) -> Iterator[Host]:
-    runtime = Runtime(settings, pool_size=4)
-    runtime.services = replace(runtime.services, guard=guard)
+    runtime = Runtime(settings, guard, pool_size=4)
     with simulated(settings, main=server, guard=guard) as (gateway, _):
         runtime._runners[CHAT, manifests()[CHAT].graph_version] = Chat(gateway)
         try:
