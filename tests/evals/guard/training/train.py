@@ -24,7 +24,7 @@ from tests.evals.guard.training.regression import Matrix, fit
 from tests.evals.guard.training.variation import buried, framed, variants
 
 RIDGE = 1e-5
-FALSE_POSITIVES = 0.005
+FALSE_POSITIVES = 0.01
 CALIBRATION, PROSE_LIMIT = 400, 100_000
 # How much all texts of a source count together.
 IMPORTANCE = {"neuralchemy": 1.0, "slabs": 1.0, "own": 2.0, "variants": 1.0, "buried": 0.8, "prose": 1.5, "framed": 0.5}
