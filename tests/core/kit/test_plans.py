@@ -20,6 +20,7 @@ from core.jobs.records import Event, JobFilter
 from core.jobs.states import FAIL, SUCCEED, Transition
 from core.jobs.trail import actor_parameters
 from core.kit.clock import utc_now
+from core.kit.data_classes import DataClass
 from core.kit.settings import Settings
 from core.knowledge import retrieval
 from core.knowledge.records import NewChunk
@@ -106,7 +107,9 @@ class Life:
         call = CallIdentity(job_id, 1, 1)
         bound = Decimal("0.001")
         ledger.begin_call(single, call, bound_usd=bound, provider="local", model="m", version=None, step=None)
-        event = Event(job_id, last + 1, last, "cost.updated", 1, {}, utc_now())
+        classified = Event(job_id, last + 1, last, leases.CLASSIFIED, 1, {}, utc_now())
+        leases.classify(single, classified, DataClass.CONFIDENTIAL, "guard")
+        event = Event(job_id, last + 2, last + 1, "cost.updated", 1, {}, utc_now())
         if number % 2:
             settling.settle_call(single, call, Settlement(), {}, event)
         else:
@@ -114,7 +117,7 @@ class Life:
             ledger.settle_call(single, call, Settlement(), {})
         if number % 3:
             rule: Transition = SUCCEED if number % 3 == 1 else FAIL
-            end = Event(job_id, limit + 1, last + 1, f"job.{rule.target}", 1, {}, utc_now())
+            end = Event(job_id, limit + 1, last + 2, f"job.{rule.target}", 1, {}, utc_now())
             leases.end(single, rule, end, reason=None if rule is SUCCEED else "error")
             with self.database.tenant(tenant.principal.organization_id) as session:
                 leases.forget_checkpoints(session, job_id)
