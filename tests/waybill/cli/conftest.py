@@ -33,6 +33,7 @@ def alone(tmp_path: Path) -> Cli:
     cleared = (
         "WAYBILL_URL",
         "WAYBILL_API_KEY",
+        "WAYBILL_PSEUDONYM_KEY",
         "WAYBILL_SECRET_KEY",
         "WAYBILL_SIGNING_KEY",
         "DATABASE_URL",
