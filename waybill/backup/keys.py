@@ -72,10 +72,7 @@ def require(manifest: Manifest, settings: Settings) -> None:
             "WAYBILL_SECRET_KEY", missing, "set it, and WAYBILL_SECRET_KEYS_RETIRED, to what the backup was taken with"
         )
     held = {fingerprint(key) for key in _pseudonym_keys(settings)}
-    # What has sealed nothing is not needed.
-    missing = [
-        each.fingerprint for each in manifest.pseudonym_keys if each.sealed_values and each.fingerprint not in held
-    ]
+    missing = [each.fingerprint for each in manifest.pseudonym_keys if each.fingerprint not in held]
     if missing:
         raise _refusal(
             "WAYBILL_PSEUDONYM_KEY",
