@@ -9,7 +9,7 @@ import pytest
 
 from core.guard.policy import GuardPolicy, Rule
 from core.guard.records import Action, Direction
-from core.guard.service import GuardPolicyService
+from core.guard.service import GuardService
 from core.jobs.states import JobState, Reason
 from core.kit.settings import Settings
 from tests.factories.guard import ADDRESSES, analyzer, socket_below
@@ -54,7 +54,7 @@ def test_no_address_reaches_the_provider_and_jobs_wait_for_the_analyzer(
 ) -> None:
     principal = tenant.principal
     with tenant.database.tenant(principal.organization_id) as session:
-        GuardPolicyService(settings).put(session, principal, principal.project_id, POLICY)
+        GuardService(settings).put(session, principal, principal.project_id, POLICY)
     with TemporaryDirectory() as folder:
         url = socket_below(Path(folder))
         with crew(settings, tenant, tmp_path, url) as provider:
