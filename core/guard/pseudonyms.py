@@ -20,11 +20,12 @@ from core.guard.pseudonym_rows import Row, Sealed, Wanted
 from core.guard.records import EntityKind
 from core.guard.tokens import TOKEN, Token, token_of
 from core.kit.db import Executor
+from core.kit.errors import CapabilityFailure
 from core.kit.ids import ORGANIZATION, encode
-from core.kit.sealing import CannotOpen, KeyedDigest, Sealer
+from core.kit.sealing import CannotOpen, KeyedDigest, Sealer, SealingKeyMissing, pseudonym_keys
 from core.kit.settings import Settings
 
-_PURPOSE = "pseudonyms"
+SEALED_FOR = "pseudonyms"
 _DIGEST_CHARACTERS = 12
 # Written with or without blanks, dots and dashes they are the same number.
 _NUMBERS = frozenset(
@@ -44,12 +45,16 @@ class PseudonymKeys:
     @cached_property
     def sealer(self) -> Sealer:
         """What seals values."""
-        return Sealer(self._settings, _PURPOSE)
+        return Sealer(pseudonym_keys(self._settings), SEALED_FOR)
 
     @cached_property
     def digests(self) -> KeyedDigest:
         """What finds them again."""
-        return KeyedDigest(self._settings, f"{_PURPOSE} digest")
+        return KeyedDigest(pseudonym_keys(self._settings), f"{SEALED_FOR} digest")
+
+    def require(self) -> None:
+        """Raise `SealingKeyMissing` where there is no key."""
+        self.sealer, self.digests  # noqa: B018 - made, or refused
 
     def erase(self, session: Session, organization_id: UUID, value: str, actor: Actor) -> int:
         """Make the tokens of `value` restorable no more, in all job trees of the organization; returns how many.
@@ -72,7 +77,7 @@ class PseudonymKeys:
         return len(roots)
 
     def reseal(self, session: Session) -> int:
-        """Seal every value with the secret key of today, and file it under that key; needs `Database.system`.
+        """Seal every value with the pseudonym key of today, and file it under that key; needs `Database.system`.
 
         Returns how many. One that no key opens stays as it is: its token stays in texts.
         """
@@ -90,16 +95,31 @@ class PseudonymKeys:
 
 
 class Pseudonyms:
-    """The map of one job tree, for one attempt. Safe in threads; what was read once is remembered."""
+    """The map of one job tree, for one attempt. Safe in threads; what was read once is remembered.
+
+    Raises `CapabilityFailure` (``guard_key_missing``) where a value has to be named, found or opened without a key.
+    """
 
     def __init__(self, executor: Executor, keys: PseudonymKeys, organization_id: UUID, root_job_id: UUID) -> None:
         self._executor = executor
-        self._keys = keys
+        self._given = keys
         self._organization_id = organization_id
         self._root = root_job_id
         self._tokens: dict[tuple[str, str], Token] = {}
         self._values: dict[Token, str] = {}
         self._lock = Lock()
+
+    @property
+    def _keys(self) -> PseudonymKeys:
+        try:
+            self._given.require()
+        except SealingKeyMissing as missing:
+            raise CapabilityFailure(
+                "The policy replaces values by pseudonyms or hashes, and this worker has no key for them:"
+                f" {missing.detail}, the same for all workers and the API, and restart them.",
+                code=missing.code,
+            ) from None
+        return self._given
 
     def name(self, kind: str, value: str) -> str:
         """The token of a value, for example ``<PERSON_1>``. "Anna Schmidt" and "anna  schmidt" are the same person."""

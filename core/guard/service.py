@@ -17,7 +17,7 @@ from core.keys.principal import Principal
 from core.kit.db import Executor
 from core.kit.errors import NotFound
 from core.kit.ids import GUARD_REVIEW, ORGANIZATION, PROJECT, encode, new_id
-from core.kit.sealing import CannotOpen, Sealer
+from core.kit.sealing import CannotOpen, Sealer, secret_keys
 from core.kit.settings import Settings
 
 VALUE_MAX_CHARACTERS = 1_000
@@ -112,7 +112,7 @@ class GuardService:
                 changed = policy.model_copy(update={"allow": (*policy.allow, new.value)})
                 self.put(session, principal, project_id, changed)
         review_id = new_id()
-        box = Sealer(self._settings, _PURPOSE).seal(review_id, new.value.encode())
+        box = Sealer(secret_keys(self._settings), _PURPOSE).seal(review_id, new.value.encode())
         made = repository.add_review(session, principal, project_id, new, review_id, box)
         record(
             session,
@@ -136,7 +136,7 @@ class GuardService:
         if review.box is None:
             return None
         try:
-            return Sealer(self._settings, _PURPOSE).open(review.id, review.box).decode()
+            return Sealer(secret_keys(self._settings), _PURPOSE).open(review.id, review.box).decode()
         except CannotOpen:
             return None
 

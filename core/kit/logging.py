@@ -28,7 +28,18 @@ from core.kit.terminal import escape, neutralize
 
 MASK = "***"
 _SECRET_FIELDS = frozenset(
-    {"api_key", "authorization", "cookie", "password", "secret", "secret_key", "signing_key", "token", "x-api-key"}
+    {
+        "api_key",
+        "authorization",
+        "cookie",
+        "password",
+        "pseudonym_key",
+        "secret",
+        "secret_key",
+        "signing_key",
+        "token",
+        "x-api-key",
+    }
 )
 _PAYLOAD_FIELDS = frozenset({"body", "content", "input", "messages", "payload", "prompt", "result", "text"})
 _WITHHELD = "[withheld]"

@@ -30,15 +30,17 @@ class Process(StrEnum):
 
 
 _STORES = frozenset(("database_url", "redis_url", "azure_storage_connection_string"))
+_PSEUDONYMS = frozenset(("pseudonym_key", "pseudonym_keys_retired"))
 SECRETS: Mapping[Process, frozenset[str]] = {
-    Process.API: _STORES | {"secret_key", "secret_keys_retired", "signing_key"},
-    # What calls models and tools holds nothing that opens or signs anything.
-    Process.WORKER: _STORES | {"model_api_key", "web_search_key"},
+    Process.API: _STORES | _PSEUDONYMS | {"secret_key", "secret_keys_retired", "signing_key"},
+    # What calls models and tools holds nothing that signs anything, and opens only what it had to hide from them.
+    Process.WORKER: _STORES | _PSEUDONYMS | {"model_api_key", "web_search_key"},
     Process.DISPATCHER: _STORES | {"signing_key"},
     Process.DELIVERER: frozenset(("database_url", "secret_key", "secret_keys_retired")),
     Process.FLOWER: frozenset(("redis_url", "flower_password")),
     # It names the secret keys in the backup, and proves that they open what is sealed.
-    Process.BACKUP: frozenset(("database_url", "azure_storage_connection_string", "secret_key", "secret_keys_retired")),
+    Process.BACKUP: _PSEUDONYMS
+    | {"database_url", "azure_storage_connection_string", "secret_key", "secret_keys_retired"},
     # It reads the texts of every tenant, and has nothing to reach or to sign anything with.
     Process.GUARD: frozenset(),
 }

@@ -1,11 +1,13 @@
 """Secrets that must be read again later, encrypted before they are stored: AES-256-GCM (NIST SP 800-38D).
 
-The key is derived from ``WAYBILL_SECRET_KEY`` with HKDF-SHA256 (RFC 5869) and a word for the purpose, so that no two
-purposes share one. Each box is bound to its owner's id: copied to another row, it does not open.
+The key is derived from a secret of the installation, ``WAYBILL_SECRET_KEY`` or ``WAYBILL_PSEUDONYM_KEY``, with
+HKDF-SHA256 (RFC 5869) and a word for the purpose, so that no two purposes share one. Each box is bound to its owner's
+id: copied to another row, it does not open.
 """
 
 import hmac
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import SecretStr
 
 from core.kit.errors import Unavailable
 from core.kit.settings import Settings
@@ -21,11 +24,11 @@ _VERSION = b"\x01"
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _FINGERPRINT_BYTES = 16
-_SECRET_KEY_MIN_LENGTH = 32
+_SECRET_MIN_LENGTH = 32
 
 
 class SealingKeyMissing(Unavailable):
-    """Nothing can be sealed or opened without ``WAYBILL_SECRET_KEY``."""
+    """Nothing can be sealed or opened without the secret that the message names."""
 
     default_code = "secret_key_not_configured"
 
@@ -35,10 +38,10 @@ class CannotOpen(ValueError):
 
 
 class Sealer:
-    """Seals and opens boxes of one purpose. Safe in threads."""
+    """Seals and opens boxes of one purpose. Safe in threads. Of the `keys`, the first seals and all open."""
 
-    def __init__(self, settings: Settings, purpose: str) -> None:
-        self._ciphers = [_cipher(key, purpose) for key in _secrets(settings)]
+    def __init__(self, keys: Sequence[str], purpose: str) -> None:
+        self._ciphers = [_cipher(key, purpose) for key in keys]
 
     def seal(self, owner: UUID, plaintext: bytes) -> bytes:
         """A box: version byte, nonce of 12 random bytes, ciphertext with its tag."""
@@ -53,7 +56,7 @@ class Sealer:
         for cipher in self._ciphers:
             with suppress(InvalidTag, ValueError):
                 return cipher.decrypt(nonce, sealed, owner.bytes)
-        raise CannotOpen("sealed with another WAYBILL_SECRET_KEY, or damaged")
+        raise CannotOpen("sealed with another key, or damaged")
 
 
 class KeyedDigest:
@@ -62,8 +65,8 @@ class KeyedDigest:
     Each belongs to an owner, so that equal values of two owners have nothing in common. Safe in threads.
     """
 
-    def __init__(self, settings: Settings, purpose: str) -> None:
-        self._keys = [_derive(secret, purpose) for secret in _secrets(settings)]
+    def __init__(self, keys: Sequence[str], purpose: str) -> None:
+        self._keys = [_derive(key, purpose) for key in keys]
 
     def of(self, owner: UUID, value: bytes) -> bytes:
         """32 bytes, by the current key."""
@@ -79,12 +82,25 @@ def fingerprint(secret: str) -> str:
     return _derive(secret, "fingerprint")[:_FINGERPRINT_BYTES].hex()
 
 
-def _secrets(settings: Settings) -> list[str]:
-    """The current key and the retired ones. Raises `SealingKeyMissing`."""
-    secret = settings.secret_key.get_secret_value() if settings.secret_key else ""
-    if len(secret) < _SECRET_KEY_MIN_LENGTH:
-        raise SealingKeyMissing(f"set WAYBILL_SECRET_KEY to at least {_SECRET_KEY_MIN_LENGTH} random characters")
-    return [secret, *(key.get_secret_value() for key in settings.secret_keys_retired)]
+def secret_keys(settings: Settings) -> list[str]:
+    """The secret key and the retired ones. Raises `SealingKeyMissing`."""
+    return _usable(
+        "WAYBILL_SECRET_KEY", settings.secret_key, settings.secret_keys_retired, code=SealingKeyMissing.default_code
+    )
+
+
+def pseudonym_keys(settings: Settings) -> list[str]:
+    """The key of the guard's pseudonyms and the retired ones. Raises `SealingKeyMissing` (``guard_key_missing``)."""
+    return _usable(
+        "WAYBILL_PSEUDONYM_KEY", settings.pseudonym_key, settings.pseudonym_keys_retired, code="guard_key_missing"
+    )
+
+
+def _usable(variable: str, secret: SecretStr | None, retired: Sequence[SecretStr], *, code: str) -> list[str]:
+    key = secret.get_secret_value() if secret else ""
+    if len(key) < _SECRET_MIN_LENGTH:
+        raise SealingKeyMissing(f"set {variable} to at least {_SECRET_MIN_LENGTH} random characters", code=code)
+    return [key, *(each.get_secret_value() for each in retired)]
 
 
 def _keyed(key: bytes, owner: UUID, value: bytes) -> bytes:

@@ -133,6 +133,16 @@ class Settings(BaseSettings):
         description="JSON list of earlier secret keys, whose API keys and sealed secrets stay good; see"
         " [rotate secrets](../runbooks/rotate-secrets.md).",
     )
+    pseudonym_key: SecretStr | None = Field(
+        None,
+        description="At least 32 random characters; seals the values behind the guard's pseudonyms, for workers and"
+        " API. Needed where a policy pseudonymizes or hashes.",
+    )
+    pseudonym_keys_retired: list[SecretStr] = Field(
+        default_factory=list,
+        description="JSON list of earlier keys of the guard's pseudonyms, which still find and open what they sealed;"
+        " see [rotate secrets](../runbooks/rotate-secrets.md).",
+    )
     signing_key: SecretStr | None = Field(
         None, description="32 random bytes in base64: the Ed25519 key that signs audit seals and waybills."
     )

@@ -15,7 +15,7 @@ from core.kit.db import Database
 from core.kit.ids import MESSAGE, WEBHOOK_ENDPOINT, encode
 from core.kit.logging import get_logger
 from core.kit.metrics import WEBHOOK_ATTEMPTS
-from core.kit.sealing import CannotOpen, Sealer
+from core.kit.sealing import CannotOpen, Sealer, secret_keys
 from core.kit.settings import Settings
 from core.kit.telemetry import start_span
 from core.webhooks import queue
@@ -45,7 +45,7 @@ class Deliverer:
         self._settings = settings
         self._database = database
         self._spread = spread
-        self._sealer = Sealer(settings, SEALED_FOR)
+        self._sealer = Sealer(secret_keys(settings), SEALED_FOR)
         self._sender = Sender(settings, TargetPolicy(settings, resolver))
         self._threads = ThreadPoolExecutor(settings.webhook_concurrency, thread_name_prefix="webhook")
         self._counting = Lock()

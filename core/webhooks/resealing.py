@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from core.kit.sealing import Sealer
+from core.kit.sealing import Sealer, secret_keys
 from core.kit.settings import Settings
 from core.webhooks.signing import SEALED_FOR
 
@@ -18,7 +18,7 @@ def reseal(session: Session, settings: Settings) -> int:
 
     Raises `core.kit.sealing.CannotOpen` for one that neither this key nor a retired one opens; nothing is changed then.
     """
-    sealer = Sealer(settings, SEALED_FOR)
+    sealer = Sealer(secret_keys(settings), SEALED_FOR)
 
     def again(owner: UUID, box: bytes | None) -> bytes | None:
         return None if box is None else sealer.seal(owner, sealer.open(owner, box))

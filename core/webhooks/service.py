@@ -18,7 +18,7 @@ from core.keys.principal import Principal
 from core.kit.data_classes import DataClass
 from core.kit.db import Executor
 from core.kit.ids import MESSAGE, PROJECT, WEBHOOK_ENDPOINT, encode, new_id
-from core.kit.sealing import Sealer
+from core.kit.sealing import Sealer, secret_keys
 from core.kit.settings import Settings
 from core.webhooks import repository
 from core.webhooks.errors import (
@@ -152,7 +152,7 @@ class WebhookService:
         self, session: Session, principal: Principal, owner_id: UUID, overlap: timedelta
     ) -> tuple[str, Secret]:
         secret = generate_secret()
-        sealed = Sealer(self._settings, SEALED_FOR).seal(owner_id, secret)
+        sealed = Sealer(secret_keys(self._settings), SEALED_FOR).seal(owner_id, secret)
         stored = repository.rotate_secret(session, principal, owner_id, sealed, overlap.total_seconds())
         return show_secret(secret), stored
 

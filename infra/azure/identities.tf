@@ -8,7 +8,7 @@ locals {
   processes = {
     api = {
       accounts = ["waybill:waybill-api", "waybill:waybill-restore"] # a restore writes blobs, too
-      secrets  = ["waybill-api-database-url", "waybill-redis-url", "waybill-secret-key", "waybill-signing-key"]
+      secrets  = ["waybill-api-database-url", "waybill-redis-url", "waybill-pseudonym-key", "waybill-secret-key", "waybill-signing-key"]
       blobs    = "Contributor"
     }
     dispatcher = {
@@ -26,7 +26,7 @@ locals {
         ["waybill:waybill-worker"],
         [for pool in var.pools : "waybill:waybill-worker-${replace(pool, "_", "-")}"]
       )
-      secrets = concat(["waybill-worker-database-url", "waybill-redis-url"], tolist(var.worker_secrets))
+      secrets = concat(["waybill-worker-database-url", "waybill-redis-url", "waybill-pseudonym-key"], tolist(var.worker_secrets))
       blobs   = "Contributor"
     }
     flower = {
@@ -46,7 +46,7 @@ locals {
     }
     backup = {
       accounts = ["waybill:waybill-backup"]
-      secrets  = ["waybill-backup-database-url", "waybill-secret-key"]
+      secrets  = ["waybill-backup-database-url", "waybill-pseudonym-key", "waybill-secret-key"]
       blobs    = "Reader"
     }
   }

@@ -31,6 +31,7 @@ echo "redis://:$(cat valkey_password)@valkey:6379/0" | keep redis_url
 # Valkey itself needs only the hash of its password.
 echo "user default on #$(tr -d '\n' <valkey_password | sha256sum | cut -d ' ' -f 1) ~* &* +@all" | keep valkey.acl
 head -c 48 /dev/urandom | base64 -w 0 | keep secret_key
+head -c 48 /dev/urandom | base64 -w 0 | keep pseudonym_key
 head -c 32 /dev/urandom | base64 -w 0 | keep signing_key
 password | keep flower_password
 # The account that every Azurite has. Replace it by the connection string of a storage account of yours.

@@ -30,6 +30,7 @@ def module_settings(
         database_url=SecretStr(database_url),
         redis_url=SecretStr(shared_valkey.url if shared_valkey else os.environ["REDIS_URL"]),
         secret_key=SecretStr(secrets.token_urlsafe(32)),
+        pseudonym_key=SecretStr(secrets.token_urlsafe(32)),
         signing_key=SecretStr(generate_seed()),
         key_prefix=f"t{secrets.token_hex(4)}",
     )

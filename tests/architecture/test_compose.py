@@ -19,7 +19,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 _WORKERS = {name for name in SERVICES if name.startswith("worker-")}
 
 
-_OPTIONAL = {"secret_keys_retired", "model_api_key", "web_search_key"}
+_OPTIONAL = {"secret_keys_retired", "pseudonym_keys_retired", "model_api_key", "web_search_key"}
 
 
 def _process(service: str) -> Process | None:

@@ -27,7 +27,13 @@ from tests.chart.rendering import (
 from waybill.stack.plan import variable_of
 
 # Where identities of the cloud are used, or nothing was rotated, these stay away.
-_OPTIONAL = {"azure_storage_connection_string", "secret_keys_retired", "model_api_key", "web_search_key"}
+_OPTIONAL = {
+    "azure_storage_connection_string",
+    "model_api_key",
+    "pseudonym_keys_retired",
+    "secret_keys_retired",
+    "web_search_key",
+}
 _SECRETS = {process.value: {variable_of(name) for name in SECRETS[process] - _OPTIONAL} for process in Process}
 _SECRETS["migrate"] = {"DATABASE_URL", *(f"{login}.password" for login in LOGINS if login not in OPTIONAL_LOGINS)}
 _OPTIONAL_PASSWORDS = {f"{login}.password" for login in OPTIONAL_LOGINS}

@@ -16,7 +16,7 @@ _USER = 10001
 _PICTURE = ROOT / "docs" / "examples" / "multimodal" / "receipt.png"
 _MESSAGE = "The blue parcel weighs 17 kilograms.\n\nHow much does the blue parcel weigh?"
 _CHAT = {"model": "default", "messages": [{"role": "user", "content": _MESSAGE}]}
-_KEYS = ("secret_key", "signing_key")
+_KEYS = ("secret_key", "pseudonym_key", "signing_key")
 _END_SECONDS = 60.0
 
 

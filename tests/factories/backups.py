@@ -35,6 +35,7 @@ def command_line(settings: Settings, *, login: str | None = None, **environment:
     assert settings.database_url is not None
     assert settings.redis_url is not None
     assert settings.secret_key is not None
+    assert settings.pseudonym_key is not None
     assert settings.signing_key is not None
     address = settings.database_url.get_secret_value()
     return Cli(
@@ -44,6 +45,7 @@ def command_line(settings: Settings, *, login: str | None = None, **environment:
             "REDIS_URL": settings.redis_url.get_secret_value(),
             "WAYBILL_KEY_PREFIX": settings.key_prefix,
             "WAYBILL_SECRET_KEY": settings.secret_key.get_secret_value(),
+            "WAYBILL_PSEUDONYM_KEY": settings.pseudonym_key.get_secret_value(),
             "WAYBILL_SIGNING_KEY": settings.signing_key.get_secret_value(),
             **environment,
         }

@@ -10,11 +10,13 @@ from core.guard.detection import Detector
 from core.guard.records import EntityKind, Finding
 from core.kit.settings import Settings, get_settings
 from tests.factories.forking import fork
+from tests.factories.listed_analyzer import ListedAnalyzer
 from tests.factories.processes import ROOT, Process
 from workers.analyzer.child import Handler, handler_of
 
 _MODULE = "tests.factories.guard"
 _ENTRY = f"{_MODULE}:open_light"
+ADDRESSES = f"{_MODULE}:open_addresses"
 STAND_STILL, CRASH = "stand still", "crash"
 
 
@@ -38,6 +40,13 @@ class Digits:
         ]
 
 
+class Addresses:
+    """Finds e-mail addresses and telephone numbers."""
+
+    def find(self, texts: Sequence[str]) -> list[list[Finding]]:
+        return ListedAnalyzer().analyze(texts)
+
+
 class Orders:
     """Takes a text that begins with "ignore" for an injection."""
 
@@ -48,6 +57,11 @@ class Orders:
 def open_light() -> Handler:
     """What a child of the process below loads."""
     return handler_of(Detector(Digits(), Orders()))
+
+
+def open_addresses() -> Handler:
+    """Another that a child may load."""
+    return handler_of(Detector(Addresses(), Orders()))
 
 
 @contextmanager

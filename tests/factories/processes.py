@@ -51,6 +51,7 @@ def environment(settings: Settings, kind: Kind | None = None, **extra: str) -> d
     assert settings.database_url is not None
     assert settings.redis_url is not None
     assert settings.secret_key is not None
+    assert settings.pseudonym_key is not None
     address = settings.database_url.get_secret_value()
     # Dispatchers and sweeps would work on what other modules have left in it.
     assert SHARED not in address, "mark this module `own_database`: it starts processes"
@@ -71,7 +72,11 @@ def environment(settings: Settings, kind: Kind | None = None, **extra: str) -> d
         "PYTHONPATH": str(ROOT),
         "PYTHONWARNINGS": "default",
     }
-    secrets = {"REDIS_URL": settings.redis_url, "WAYBILL_SECRET_KEY": settings.secret_key}
+    secrets = {
+        "REDIS_URL": settings.redis_url,
+        "WAYBILL_SECRET_KEY": settings.secret_key,
+        "WAYBILL_PSEUDONYM_KEY": settings.pseudonym_key,
+    }
     for name, secret in secrets.items():
         if kind is None or name.removeprefix("WAYBILL_").lower() in SECRETS[kind]:
             values[name] = secret.get_secret_value()

@@ -225,6 +225,7 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
         database_url=SecretStr(database_url),
         redis_url=SecretStr(redis_url),
         secret_key=SecretStr(secrets.token_urlsafe(32)),
+        pseudonym_key=SecretStr(secrets.token_urlsafe(32)),
         signing_key=SecretStr(generate_seed()),
         key_prefix=f"t{secrets.token_hex(4)}",
         lease_seconds=3.0,

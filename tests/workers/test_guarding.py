@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +14,14 @@ from prometheus_client import REGISTRY
 from core.audit.actions import AuditAction
 from core.capability import ChildOutcome, JobSuspended
 from core.guard.guard import Guard
+from core.guard.policies import PolicyCache
 from core.guard.policy import GuardPolicy
+from core.guard.pseudonyms import PseudonymKeys
 from core.jobs import queue
 from core.jobs.live import FIELD, decode_event, stream_key
 from core.jobs.records import JobRecord
 from core.jobs.states import JobState, Reason
+from core.kit.db import Database
 from core.kit.ids import JOB, encode
 from core.kit.money import ZERO
 from core.kit.settings import Settings
@@ -29,7 +33,7 @@ from tests.factories.guarded import ANNA, BEN, BLOCKING, CORPUS, TO_CLIENT, TO_M
 from tests.factories.jobs import Tenant
 from tests.factories.listed_analyzer import ListedAnalyzer
 from tests.factories.provider_simulator import Answer, LateScript, ProviderSimulator, Recorded, Script
-from tests.factories.tenancy import audit_trail
+from tests.factories.tenancy import audit_trail, watch_single_statements
 from workers.execute import execute
 from workers.runtime import Runtime
 
@@ -44,6 +48,11 @@ class Host:
     def __init__(self, runtime: Runtime, tenant: Tenant) -> None:
         self._runtime = runtime
         self._tenant = tenant
+
+    @property
+    def database(self) -> Database:
+        """Its connections."""
+        return self._runtime.database
 
     def chat(self, *said: str) -> UUID:
         """A job that asks for an answer to a message."""
@@ -150,6 +159,34 @@ def test_an_analyzer_that_dies_in_mid_stream_leaks_nothing_and_the_job_resumes(
         resumed = worker.attempt(job_id)
         assert (resumed.state, resumed.attempts_spent, resumed.failures) == (JobState.SUCCEEDED, 1, 0)
         assert leaks(worker.shown(job_id)) == []
+
+
+def test_a_worker_without_the_key_fails_what_pseudonymizes_and_sends_nothing(
+    settings: Settings, tenant: Tenant
+) -> None:
+    guard = guard_of(settings.model_copy(update={"pseudonym_key": None}), TO_MODEL)
+    with ProviderSimulator(parrot) as server, host(settings, tenant, guard, server) as worker:
+        assert worker.attempt(worker.chat("nobody's name")).state is JobState.SUCCEEDED
+        job = worker.attempt(worker.chat(LETTER))
+        assert len(server.requests) == 1
+    assert (job.state, job.reason) == (JobState.FAILED, "guard_key_missing")
+    assert "WAYBILL_PSEUDONYM_KEY" in (job.error or {})["message"]
+
+
+def test_where_no_policy_wants_anything_a_job_costs_a_remembered_query(
+    settings: Settings, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analyzer, keyless = ListedAnalyzer(ANNA, BEN), settings.model_copy(update={"pseudonym_key": None})
+    guard = Guard(PolicyCache(settings), analyzer, PseudonymKeys(keyless))
+    with ProviderSimulator(parrot) as server, host(settings, tenant, guard, server) as worker:
+        job_ids = [worker.chat(LETTER) for _ in range(3)]
+        began = monotonic()
+        asked = watch_single_statements(worker.database, monkeypatch, "guard_")
+        assert {worker.attempt(each).state for each in job_ids} == {JobState.SUCCEEDED}
+        # What is in steady use is asked for again from 0.8 s on.
+        assert 1 <= len(asked) <= 1 + (monotonic() - began) / 0.8
+    assert {each for each in asked if "FROM guard_policies" not in each} == set()
+    assert analyzer.calls == []
 
 
 def test_events_questions_and_files_are_redacted_for_clients(

@@ -49,6 +49,7 @@ def back_up(
         with snapshot.take(url) as moment, tempfile.TemporaryFile("w+", encoding="utf-8") as spool:
             revision = moment.require_readable()
             secret_keys = keys.secret_keys(moment.connection, settings)
+            pseudonym_keys = keys.pseudonym_keys(moment.connection, settings)
             signing_keys = keys.signing_keys(moment.connection)
             progress(f"snapshot of {moment.taken_at:%Y-%m-%d %H:%M:%S %Z}, schema {revision}")
             rows = snapshot.count_rows(moment.connection)
@@ -75,6 +76,7 @@ def back_up(
                 update={"missing": missing, "removed_meanwhile": len(gone) - len(missing)},
             ),
             secret_keys=secret_keys,
+            pseudonym_keys=pseudonym_keys,
             signing_keys=signing_keys,
             parts={manifest.DUMP: dump, manifest.INDEX: manifest.digest_of(folder / manifest.INDEX)},
         )

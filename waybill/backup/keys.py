@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from pydantic import SecretStr
 
+from core.guard.pseudonyms import SEALED_FOR as PSEUDONYMS
 from core.kit.sealing import CannotOpen, Sealer, fingerprint
 from core.kit.settings import Settings
 from core.kit.signing import Keyring
@@ -20,6 +20,7 @@ _BOXES = """
 SELECT owner_id, sealed FROM webhook_secrets
 UNION ALL SELECT owner_id, previous FROM webhook_secrets WHERE previous IS NOT NULL
 """
+_PSEUDONYMS = "SELECT root_job_id, sealed FROM guard_pseudonyms WHERE sealed IS NOT NULL"
 _SIGNED = """
 SELECT key_id, count(*) FROM (SELECT key_id FROM audit_seals UNION ALL SELECT key_id FROM audit_retirements) AS signed
 GROUP BY key_id ORDER BY key_id
@@ -32,8 +33,28 @@ def secret_keys(connection: psycopg.Connection[Any], settings: Settings) -> list
     Raises `CliError` for a stored value that none of them opens: a backup that cannot be read again is none.
     """
     keys = _keys(settings)
-    sealers = {fingerprint(key): Sealer(_only(settings, key), SEALED_FOR) for key in keys}
+    sealers = {fingerprint(key): Sealer([key], SEALED_FOR) for key in keys}
     sealed = Counter(_opener(sealers, owner, box) for owner, box in connection.execute(_BOXES))
+    return [SecretKey(fingerprint=name, sealed_values=sealed[name]) for name in sealers]
+
+
+def pseudonym_keys(connection: psycopg.Connection[Any], settings: Settings) -> list[SecretKey]:
+    """The present key of pseudonyms and the retired ones, with what each has sealed; none where none is set.
+
+    Values that none of them opens are lost already, and are backed up as they are. Raises `CliError` where there are
+    values and no key is set.
+    """
+    sealers = {fingerprint(key): Sealer([key], PSEUDONYMS) for key in _pseudonym_keys(settings)}
+    sealed: Counter[str] = Counter()
+    with connection.cursor() as cursor:
+        for owner, box in cursor.stream(_PSEUDONYMS):
+            if not sealers:
+                raise CliError(
+                    "WAYBILL_PSEUDONYM_KEY is not set, and the backup has to name the key that pseudonyms need",
+                    remedy="give this command the key of the installation, as workers have it",
+                    code="pseudonym_key_not_configured",
+                )
+            sealed.update(name for name, sealer in sealers.items() if _opens(sealer, owner, box))
     return [SecretKey(fingerprint=name, sealed_values=sealed[name]) for name in sealers]
 
 
@@ -49,6 +70,14 @@ def require(manifest: Manifest, settings: Settings) -> None:
     if missing:
         raise _refusal(
             "WAYBILL_SECRET_KEY", missing, "set it, and WAYBILL_SECRET_KEYS_RETIRED, to what the backup was taken with"
+        )
+    held = {fingerprint(key) for key in _pseudonym_keys(settings)}
+    missing = [each.fingerprint for each in manifest.pseudonym_keys if each.fingerprint not in held]
+    if missing:
+        raise _refusal(
+            "WAYBILL_PSEUDONYM_KEY",
+            missing,
+            "set it, and WAYBILL_PSEUDONYM_KEYS_RETIRED, to what the backup was taken with",
         )
     keyring = Keyring.from_settings(settings)
     unknown = [each.key_id for each in manifest.signing_keys if each.key_id not in keyring]
@@ -70,23 +99,30 @@ def _keys(settings: Settings) -> Sequence[str]:
     return [key.get_secret_value() for key in (settings.secret_key, *settings.secret_keys_retired)]
 
 
-def _only(settings: Settings, key: str) -> Settings:
-    return settings.model_copy(update={"secret_key": SecretStr(key), "secret_keys_retired": []})
+def _pseudonym_keys(settings: Settings) -> Sequence[str]:
+    if settings.pseudonym_key is None:
+        return []
+    return [key.get_secret_value() for key in (settings.pseudonym_key, *settings.pseudonym_keys_retired)]
 
 
 def _opener(sealers: dict[str, Sealer], owner: UUID, box: bytes) -> str:
     for name, sealer in sealers.items():
-        try:
-            sealer.open(owner, box)
-        except CannotOpen:
-            continue
-        return name
+        if _opens(sealer, owner, box):
+            return name
     raise CliError(
         f"the webhook secret of {owner} was sealed with a key that is neither WAYBILL_SECRET_KEY nor a retired one",
         remedy="give this command the keys that API and deliverer have",
         code="cannot_open",
         exit_code=Exit.FAILED,
     )
+
+
+def _opens(sealer: Sealer, owner: UUID, box: bytes) -> bool:
+    try:
+        sealer.open(owner, box)
+    except CannotOpen:
+        return False
+    return True
 
 
 def _refusal(variable: str, names: Iterable[str], remedy: str) -> CliError:

@@ -37,7 +37,7 @@ class Blobs(_Strict):
 
 
 class SecretKey(_Strict):
-    """A value of WAYBILL_SECRET_KEY by its fingerprint, and how many stored values it has sealed."""
+    """A WAYBILL_SECRET_KEY or WAYBILL_PSEUDONYM_KEY by its fingerprint, and how many stored values it has sealed."""
 
     fingerprint: str
     sealed_values: int
@@ -61,6 +61,8 @@ class Manifest(_Strict):
     rows: dict[str, int]
     blobs: Blobs
     secret_keys: list[SecretKey]
+    # Earlier releases wrote none.
+    pseudonym_keys: list[SecretKey] = []
     signing_keys: list[SigningKey]
     parts: dict[str, Part]
 

@@ -164,14 +164,15 @@ def _installation() -> Iterator["Settings"]:
     from pydantic import SecretStr
 
     from waybill.cli.local import local_settings
-    from waybill.stack.home import SECRET_KEY_FILE, SIGNING_KEY_FILE, Home, running_stack
+    from waybill.stack.home import PSEUDONYM_KEY_FILE, SECRET_KEY_FILE, SIGNING_KEY_FILE, Home, running_stack
     from waybill.stack.leftovers import without_leftovers
 
     settings = local_settings()
     home = Home(settings.home)
     if running_stack(settings.home) is None:
         settings = without_leftovers(settings, home)
-    made = {"secret_key": home.find_secret(SECRET_KEY_FILE), "signing_key": home.find_secret(SIGNING_KEY_FILE)}
+    files = {"secret_key": SECRET_KEY_FILE, "pseudonym_key": PSEUDONYM_KEY_FILE, "signing_key": SIGNING_KEY_FILE}
+    made = {name: home.find_secret(file) for name, file in files.items()}
     yield settings.model_copy(
         update={name: SecretStr(value) for name, value in made.items() if value and getattr(settings, name) is None}
     )

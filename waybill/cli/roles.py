@@ -186,7 +186,7 @@ def migrate(
 
 
 def reseal(as_json: Json = False) -> None:
-    """Seal webhook secrets and pseudonyms again with the newest WAYBILL_SECRET_KEY, after the earlier was retired."""
+    """Seal webhook secrets and pseudonyms again with the newest keys, after earlier ones were retired."""
     from core.guard.pseudonyms import PseudonymKeys
     from core.kit.db import Database
     from core.kit.sealing import CannotOpen
@@ -198,7 +198,9 @@ def reseal(as_json: Json = False) -> None:
     try:
         with database.system() as session:
             count = seal_again(session, local_settings())
-            pseudonyms = PseudonymKeys(local_settings()).reseal(session)
+            # Where no policy needs the key there may be none, and nothing is sealed with it.
+            keys = PseudonymKeys(local_settings())
+            pseudonyms = keys.reseal(session) if local_settings().pseudonym_key is not None else 0
     except CannotOpen as error:
         raise CliError(
             f"a webhook secret does not open: {error}",
@@ -210,7 +212,7 @@ def reseal(as_json: Json = False) -> None:
     if as_json:
         output.document({"resealed": count, "pseudonyms": pseudonyms})
     else:
-        output.show(f"{count} webhook secrets and {pseudonyms} pseudonyms are sealed with the newest key")
+        output.show(f"{count} webhook secrets and {pseudonyms} pseudonyms are sealed with the newest keys")
 
 
 def _require_pool(pool: str) -> None:

@@ -20,6 +20,7 @@ from core.kit.settings import RUN_FILE
 from waybill.stack.errors import StackError
 
 SECRET_KEY_FILE = "secret.key"  # noqa: S105 - the name of the file
+PSEUDONYM_KEY_FILE = "pseudonym.key"
 SIGNING_KEY_FILE = "signing.key"
 _LOCK_FILE = "stack.lock"
 _PAUSE_SECONDS = 0.05

@@ -26,7 +26,7 @@ from core.kit.signing import generate_seed
 from waybill.stack import plan, sample_system
 from waybill.stack.child_secrets import ChildSecrets, give_passwords
 from waybill.stack.errors import StackError
-from waybill.stack.home import SECRET_KEY_FILE, SIGNING_KEY_FILE, Home
+from waybill.stack.home import PSEUDONYM_KEY_FILE, SECRET_KEY_FILE, SIGNING_KEY_FILE, Home
 from waybill.stack.interruption import Interruptions
 from waybill.stack.leftovers import without_leftovers
 from waybill.stack.plan import Plan, plan_children
@@ -41,6 +41,7 @@ _PREPARED_BY_US = (
     "database_url",
     "redis_url",
     "secret_key",
+    "pseudonym_key",
     "signing_key",
     "flower_password",
     "api_port",
@@ -275,6 +276,8 @@ class Stack:
         }
         if settings.secret_key is None:
             changes["secret_key"] = SecretStr(self._home.kept_secret(SECRET_KEY_FILE))
+        if settings.pseudonym_key is None:
+            changes["pseudonym_key"] = SecretStr(self._home.kept_secret(PSEUDONYM_KEY_FILE))
         if settings.signing_key is None:
             changes["signing_key"] = SecretStr(self._home.kept_secret(SIGNING_KEY_FILE, generate_seed))
         if self._guard and settings.guard_url is None:

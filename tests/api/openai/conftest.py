@@ -30,6 +30,7 @@ def stack(
         database_url=SecretStr(database_url),
         redis_url=SecretStr(valkey.url if valkey else os.environ["REDIS_URL"]),
         secret_key=SecretStr(secrets.token_urlsafe(32)),
+        pseudonym_key=SecretStr(secrets.token_urlsafe(32)),
         signing_key=SecretStr(generate_seed()),
         key_prefix=f"t{secrets.token_hex(4)}",
     )

@@ -15,6 +15,7 @@ from core.guard.pseudonyms import PseudonymKeys, Pseudonyms
 from core.guard.tokens import TOKEN, Token
 from core.jobs.retention.service import RetentionService
 from core.kit.blob import open_blob_store
+from core.kit.errors import CapabilityFailure
 from core.kit.ids import new_id
 from core.kit.settings import Settings
 from tests.factories.attempts import Attempt, worker_services
@@ -132,10 +133,10 @@ def test_an_erased_value_is_not_restored_and_its_number_never_given_again(
     assert "nna" not in str(erased)
 
 
-def test_a_new_secret_key_knows_what_the_old_one_has_sealed(settings: Settings, tenant: Tenant) -> None:
+def test_a_new_key_knows_what_the_old_one_has_sealed(settings: Settings, tenant: Tenant) -> None:
     root, organization = new_id(), tenant.principal.organization_id
-    old = settings.model_copy(update={"secret_key": SecretStr("o" * 40)})
-    both = settings.model_copy(update={"secret_keys_retired": [SecretStr("o" * 40)]})
+    old = settings.model_copy(update={"pseudonym_key": SecretStr("o" * 40)})
+    both = settings.model_copy(update={"pseudonym_keys_retired": [SecretStr("o" * 40)]})
     map_of(tenant, PseudonymKeys(old), root).name_all([("person", "Anna Schmidt"), ("phone", "+49 30 1234567")])
     names = map_of(tenant, PseudonymKeys(both), root)
     assert [names.name("person", each) for each in ("Ben Okafor", "anna schmidt")] == ["<PERSON_2>", "<PERSON_1>"]
@@ -145,6 +146,24 @@ def test_a_new_secret_key_knows_what_the_old_one_has_sealed(settings: Settings, 
     assert map_of(tenant, keys, root).restore("<PERSON_1>, <PHONE_1>") == "Anna Schmidt, +49 30 1234567"
     with tenant.database.tenant(organization) as session:
         assert keys.erase(session, organization, "Anna Schmidt", Actor("system")) == 1
+
+
+@pytest.mark.parametrize("key", [None, "too short"])
+def test_without_its_key_nothing_is_named_found_or_hashed(settings: Settings, tenant: Tenant, key: str | None) -> None:
+    root, value = new_id(), "Anna Schmidt"
+    map_of(tenant, PseudonymKeys(settings), root).name("person", value)
+    keyless = settings.model_copy(update={"pseudonym_key": key and SecretStr(key)})
+    names = map_of(tenant, PseudonymKeys(keyless), root)
+    assert names.restore("nobody's") == "nobody's"
+    for ask in (
+        lambda: names.name("person", value),
+        lambda: names.digest("person", value),
+        lambda: names.restore("<PERSON_1>"),
+    ):
+        with pytest.raises(CapabilityFailure, match="set WAYBILL_PSEUDONYM_KEY to at least 32") as refused:
+            ask()
+        assert (refused.value.code, refused.value.retryable) == ("guard_key_missing", False)
+        assert value not in refused.value.detail
 
 
 def test_the_map_is_deleted_with_the_payloads_of_the_trees_first_job(

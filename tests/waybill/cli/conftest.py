@@ -33,6 +33,7 @@ def alone(tmp_path: Path) -> Cli:
     cleared = (
         "WAYBILL_URL",
         "WAYBILL_API_KEY",
+        "WAYBILL_PSEUDONYM_KEY",
         "WAYBILL_SECRET_KEY",
         "WAYBILL_SIGNING_KEY",
         "DATABASE_URL",
@@ -47,6 +48,7 @@ def cli(api: RunningApi, tmp_path: Path) -> Cli:
     settings = api.settings
     assert settings.database_url is not None
     assert settings.secret_key is not None
+    assert settings.pseudonym_key is not None
     assert settings.signing_key is not None
     return Cli(
         {
@@ -55,6 +57,7 @@ def cli(api: RunningApi, tmp_path: Path) -> Cli:
             "WAYBILL_API_KEY": api.key.plaintext,
             "DATABASE_URL": settings.database_url.get_secret_value(),
             "WAYBILL_SECRET_KEY": settings.secret_key.get_secret_value(),
+            "WAYBILL_PSEUDONYM_KEY": settings.pseudonym_key.get_secret_value(),
             "WAYBILL_SIGNING_KEY": settings.signing_key.get_secret_value(),
         }
     )

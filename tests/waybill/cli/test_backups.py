@@ -19,6 +19,7 @@ from redis import Redis
 from sqlalchemy import text
 from typer.testing import Result
 
+from core.guard.pseudonyms import PseudonymKeys, Pseudonyms
 from core.kit.blob import open_blob_store
 from core.kit.ids import JOB, encode
 from core.kit.processes import BACKUP_LOGIN, LOGINS, address_of
@@ -51,13 +52,15 @@ def database_url(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def source(settings: Settings) -> Iterator[Tenant]:
-    """An installation with a large input, an artifact, a sealed webhook secret and a sealed trail."""
+    """An installation with a large input, an artifact, pseudonyms, a sealed webhook secret and a sealed trail."""
     tenant = new_tenant(settings)
     with tenant.database.tenant(tenant.principal.organization_id) as session:
         WebhookService(settings).create(session, tenant.principal, NewEndpoint("https://example.com/hook", events=()))
     job_id = tenant.submit(note="x" * 100_000)
     with attempt(settings, encode(JOB, job_id)) as driven:
         driven.context.artifact("report.txt", b"what was found", "text/plain")
+        names = Pseudonyms(driven.context.executor, PseudonymKeys(settings), tenant.principal.organization_id, job_id)
+        names.name_all([("person", "Anna Schmidt"), ("person", "Ben Okafor")])
         driven.succeed(said="done")
     for words in (("audit", "seal"), ("audit", "export")):
         assert command_line(settings)(*words).exit_code == 0
@@ -151,13 +154,15 @@ def test_what_comes_back_is_what_was_there(settings: Settings, source: Tenant, b
 
 def test_no_key_is_in_a_backup_and_only_its_owner_reads_it(settings: Settings, backup: Path) -> None:
     assert settings.secret_key is not None
+    assert settings.pseudonym_key is not None
     assert settings.signing_key is not None
     written = b"".join(path.read_bytes() for path in backup.rglob("*") if path.is_file())
-    for secret in (settings.secret_key, settings.signing_key):
+    for secret in (settings.secret_key, settings.pseudonym_key, settings.signing_key):
         assert secret.get_secret_value().encode() not in written
     assert backup.stat().st_mode & 0o077 == 0
     found = read_manifest(backup)
     assert [each.sealed_values for each in found.secret_keys] == [1]
+    assert [each.sealed_values for each in found.pseudonym_keys] == [2]
     assert [each.seals for each in found.signing_keys] == [1]
 
 
@@ -175,11 +180,29 @@ def test_a_restore_with_another_secret_key_is_refused(backup: Path, empty: Setti
     assert_untouched(empty)
 
 
+def test_a_restore_with_another_pseudonym_key_is_refused(backup: Path, empty: Settings) -> None:
+    other = settings_of(empty, pseudonym_key=SecretStr(secrets.token_urlsafe(32)))
+    error = refused(command_line(other)("restore", str(backup), "--json"), "wrong_key")
+    assert read_manifest(backup).pseudonym_keys[0].fingerprint in error["message"]
+    assert_untouched(empty)
+
+
+def test_a_backup_of_pseudonyms_needs_their_key(settings: Settings, source: Tenant, tmp_path: Path) -> None:
+    keyless = backup_command(settings)("backup", str(tmp_path / "backup"), "--json", WAYBILL_PSEUDONYM_KEY=None)
+    refused(keyless, "pseudonym_key_not_configured")
+    assert not list(tmp_path.glob("*backup*"))
+
+
 def test_a_key_that_was_retired_since_is_good_enough(backup: Path, empty: Settings) -> None:
     assert empty.secret_key is not None
-    retired = json.dumps([empty.secret_key.get_secret_value()])
-    newer = settings_of(empty, secret_key=SecretStr(secrets.token_urlsafe(32)))
-    result = command_line(newer, WAYBILL_SECRET_KEYS_RETIRED=retired)("restore", str(backup))
+    assert empty.pseudonym_key is not None
+    retired = {
+        "WAYBILL_SECRET_KEYS_RETIRED": json.dumps([empty.secret_key.get_secret_value()]),
+        "WAYBILL_PSEUDONYM_KEYS_RETIRED": json.dumps([empty.pseudonym_key.get_secret_value()]),
+    }
+    key = SecretStr(secrets.token_urlsafe(32))
+    newer = settings_of(empty, secret_key=key, pseudonym_key=key)
+    result = command_line(newer, **retired)("restore", str(backup))
     assert result.exit_code == 0, result.stderr
 
 

@@ -19,7 +19,13 @@ from core.kit.settings import Settings
 from core.kit.signing import generate_seed
 from tests.factories.services import PASSWORDS
 from waybill.stack.doctor import Check, run_checks
-from waybill.stack.doctor.machine import check_disk, check_python, check_secret_key, check_signing_key
+from waybill.stack.doctor.machine import (
+    check_disk,
+    check_pseudonym_key,
+    check_python,
+    check_secret_key,
+    check_signing_key,
+)
 from waybill.stack.doctor.postgres import check_clock, check_pooler, check_postgres, check_tls
 from waybill.stack.doctor.storage import check_storage
 from waybill.stack.postgres import free_port
@@ -121,6 +127,13 @@ def test_a_short_secret_key_is_refused(tmp_path: Path) -> None:
     assert check_secret_key(Settings(home=tmp_path, secret_key=SecretStr("x" * 32))).status == "ok"
     assert check_secret_key(Settings(home=tmp_path, secret_key=None)).status == "ok"
     assert check_secret_key(Settings(home=tmp_path, secret_key=None, environment="production")).status == "fail"
+
+
+def test_a_short_pseudonym_key_is_refused_and_none_is_a_warning(tmp_path: Path) -> None:
+    assert check_pseudonym_key(Settings(home=tmp_path, pseudonym_key=SecretStr("short"))).status == "fail"
+    assert check_pseudonym_key(Settings(home=tmp_path, pseudonym_key=SecretStr("x" * 32))).status == "ok"
+    assert check_pseudonym_key(Settings(home=tmp_path, pseudonym_key=None)).status == "ok"
+    assert check_pseudonym_key(Settings(home=tmp_path, pseudonym_key=None, environment="production")).status == "warn"
 
 
 @dataclass

@@ -94,6 +94,7 @@ def test_a_child_reads_the_settings_that_its_supervisor_has(tmp_path: Path) -> N
     settings = Settings(
         home=tmp_path,
         secret_key=SecretStr("s" * 40),
+        pseudonym_key=SecretStr("p" * 40),
         database_url=SecretStr("postgresql://u:p%40ss@db/waybill"),
         extra_capabilities=["a:b", "c:d"],
         drain_seconds=3.5,
@@ -107,7 +108,8 @@ def test_a_child_reads_the_settings_that_its_supervisor_has(tmp_path: Path) -> N
                 "import json; from core.kit.credentials import read_credential;"
                 "from core.kit.settings import Settings; s = Settings();"
                 "print(json.dumps([str(s.home), s.database_url.get_secret_value(), s.extra_capabilities,"
-                "s.drain_seconds, s.log_level, s.secret_key, read_credential('TOOL_TOKEN', s.secrets_dir, whose='')]))"
+                "s.drain_seconds, s.log_level, s.secret_key, s.pseudonym_key.get_secret_value(),"
+                "read_credential('TOOL_TOKEN', s.secrets_dir, whose='')]))"
             ),
         ],
         env=ChildSecrets(settings, {}).environment(child),
@@ -116,7 +118,8 @@ def test_a_child_reads_the_settings_that_its_supervisor_has(tmp_path: Path) -> N
         text=True,
     )
     # It holds no secret of another process. Readiness is read off the logs, so they are never quieter than info.
-    expected = [str(tmp_path), "postgresql://u:p%40ss@db/waybill", ["a:b", "c:d"], 3.5, "info", None, "t0ken"]
+    address = "postgresql://u:p%40ss@db/waybill"
+    expected = [str(tmp_path), address, ["a:b", "c:d"], 3.5, "info", None, "p" * 40, "t0ken"]
     assert json.loads(seen.stdout) == expected
 
 

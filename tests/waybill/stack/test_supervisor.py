@@ -133,7 +133,10 @@ def test_starts_tells_where_it_is_refuses_a_second_and_stops_at_ctrl_c(tmp_path:
             timeout=60,
         )
         assert json.loads(made.stdout)["organization_id"] == encode(ORGANIZATION, principal.organization_id)
-        assert all(stat.S_IMODE((home / name).stat().st_mode) == 0o600 for name in ("secret.key", "local-cli.key"))
+        assert all(
+            stat.S_IMODE((home / name).stat().st_mode) == 0o600
+            for name in ("secret.key", "pseudonym.key", "local-cli.key")
+        )
 
         with supervising(home, "sleeper") as second:
             second.ends_with(3)

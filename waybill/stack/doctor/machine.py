@@ -13,7 +13,7 @@ from core.kit.signing import Keyring, Signer, SigningKeyMissing
 from waybill.stack import postgres, valkey
 from waybill.stack.doctor.check import Check, fail, ok, one_line, warn
 from waybill.stack.errors import StackError
-from waybill.stack.home import SECRET_KEY_FILE, SIGNING_KEY_FILE
+from waybill.stack.home import PSEUDONYM_KEY_FILE, SECRET_KEY_FILE, SIGNING_KEY_FILE
 from waybill.stack.plan import is_free
 
 _PYTHON_FIRST, _PYTHON_AFTER = (3, 11), (3, 14)
@@ -35,6 +35,7 @@ def check_machine(settings: Settings, running: dict[str, Any] | None) -> list[Ch
         _port("API port", settings.api_host, settings.api_port, running, "WAYBILL_API_PORT"),
         _port("Flower port", "127.0.0.1", settings.flower_port, running, "WAYBILL_FLOWER_PORT"),
         check_secret_key(settings),
+        check_pseudonym_key(settings),
         check_signing_key(settings),
     ]
 
@@ -68,6 +69,21 @@ def check_secret_key(settings: Settings) -> Check:
         return ok(name, f"kept in {settings.home / SECRET_KEY_FILE} for `waybill up`")
     if settings.environment == "production":
         return fail(name, "not set", remedy)
+    return ok(name, "not set; `waybill up` makes one and keeps it")
+
+
+def check_pseudonym_key(settings: Settings) -> Check:
+    """Whether the key that seals the values behind pseudonyms is there and long enough."""
+    name, remedy = "pseudonym key", "set WAYBILL_PSEUDONYM_KEY to the output of: openssl rand -base64 48"
+    if settings.pseudonym_key is not None:
+        length = len(settings.pseudonym_key.get_secret_value())
+        if length < _SECRET_KEY_MIN_LENGTH:
+            return fail(name, f"{length} characters, fewer than {_SECRET_KEY_MIN_LENGTH}", remedy)
+        return ok(name, f"{length} characters")
+    if (settings.home / PSEUDONYM_KEY_FILE).exists():
+        return ok(name, f"kept in {settings.home / PSEUDONYM_KEY_FILE} for `waybill up`")
+    if settings.environment == "production":
+        return warn(name, "not set; jobs fail where a policy pseudonymizes or hashes", remedy)
     return ok(name, "not set; `waybill up` makes one and keeps it")
 
 
