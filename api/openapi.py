@@ -22,8 +22,8 @@ _PROBLEMS = {
     402: "A budget has no room for this (`budget_exhausted`; the members name the budget and its figures).",
     403: (
         "The key or role lacks a scope (`scope_missing`; the member `scope` names it), or may not do this here"
-        " (`capability_denied`, `scope_exceeded`, `not_a_member`, `project_archived`, `project_mismatch`); the class of the"
-        " data is above the key's clearance (`clearance_exceeded`); a quota is used up (`quota_exceeded`; the member"
+        " (`capability_denied`, `scope_exceeded`, `not_a_member`, `project_archived`, `project_mismatch`); the class of"
+        " the data is above the key's clearance (`clearance_exceeded`); a quota is used up (`quota_exceeded`; the member"
         " `limit` names it)."
     ),
     404: "There is no such thing in the key's project.",
