@@ -154,8 +154,8 @@ TEMPLATES: Mapping[TemplateName, GuardPolicy] = {
         rules=(
             Rule(kinds=(EntityKind.SECRET,), action=Action.REDACT, mode=RedactionMode.MASK),
             Rule(kinds=(EntityKind.INJECTION,), sources=(Source.INPUT,), action=Action.DETECT),
+            # No rule for everything: it would have the language model read each answer on its way to the client.
             Rule(kinds=PERSONAL, directions=(Direction.TO_MODEL,), action=Action.REDACT),
-            _DETECT_ALL,
         ),
         classes={EntityKind.SECRET: DataClass.RESTRICTED, EntityKind.CARD: DataClass.CONFIDENTIAL},
     ),

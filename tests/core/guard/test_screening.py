@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from core.guard.errors import GuardUnavailable
-from core.guard.policy import TEMPLATES, CombinedPolicy, Dictionary, GuardPolicy, Pattern, Rule
+from core.guard.policy import PERSONAL, TEMPLATES, CombinedPolicy, Dictionary, GuardPolicy, Pattern, Rule
 from core.guard.records import Action, Direction, EntityKind, Findings, RedactionMode, Source
 from core.guard.screening import AbsentAnalyzer, screen
 from core.guard.terms import MATCHES_MAX, TermFinder
@@ -81,6 +81,27 @@ def test_the_first_rule_for_a_kind_says_whether_it_is_wanted() -> None:
     assert wanted(off, secrets) == wanted(everything, source=Source.DOCUMENT) == frozenset()
     assert wanted(secrets, everything, least=Action.REDACT) == {"secret"}
     assert wanted(everything, secrets, least=Action.REDACT) == frozenset()
+
+
+def test_balanced_reads_answers_to_the_client_for_secrets_only() -> None:
+    wanted = TEMPLATES["balanced"].kinds_wanted
+    assert wanted(Direction.TO_CLIENT, Source.MODEL_OUTPUT) == wanted(Direction.TO_TOOL, Source.DOCUMENT) == {"secret"}
+    assert wanted(Direction.TO_CLIENT, Source.INPUT) == {"secret", "injection"}
+    assert wanted(Direction.TO_MODEL, Source.DOCUMENT) == {"secret", *PERSONAL}
+    assert wanted(Direction.TO_MODEL, Source.INPUT) == {"secret", "injection", *PERSONAL}
+
+
+def test_where_only_redaction_is_of_use_what_is_only_detected_is_not_wanted() -> None:
+    analyzer = PlainAnalyzer()
+    screen(
+        [ADDRESS],
+        policy=CombinedPolicy([TEMPLATES["strict"]]),
+        direction=Direction.TO_CLIENT,
+        source=Source.MODEL_OUTPUT,
+        analyzer=analyzer,
+        least=Action.REDACT,
+    )
+    assert analyzer.kinds == [{"secret", "card", "national_id"}]
 
 
 def test_words_of_the_tenants_own_need_no_analyzer() -> None:
