@@ -26,7 +26,7 @@ from core.guard.wire import (
     PATH,
     TEXTS_MAX,
     Malformed,
-    pack_texts,
+    pack_request,
     unpack_findings,
 )
 from core.kit.clock import utc_now
@@ -71,13 +71,13 @@ class AnalyzerClient(Analyzer):
         )
         self._remembered = _Remembered()
 
-    def analyze(self, texts: Sequence[str]) -> list[list[Finding]]:
+    def analyze(self, texts: Sequence[str], kinds: frozenset[str] | None = None) -> list[list[Finding]]:
         """See `Analyzer`. Long texts are analyzed in windows, many in several requests, each with its own time."""
         windows = [windows_of(len(text)) for text in texts]
         pieces = [
             text[window.start : window.end] for text, parts in zip(texts, windows, strict=True) for window in parts
         ]
-        found = iter(self._of_pieces(pieces))
+        found = iter(self._of_pieces(pieces, kinds))
         return [
             joined(len(text), parts, [next(found) for _ in parts]) for text, parts in zip(texts, windows, strict=True)
         ]
@@ -100,17 +100,17 @@ class AnalyzerClient(Analyzer):
     ) -> None:
         self.close()
 
-    def _of_pieces(self, pieces: Sequence[str]) -> list[list[Finding]]:
-        known = {piece: self._remembered.get(piece) for piece in pieces}
+    def _of_pieces(self, pieces: Sequence[str], kinds: frozenset[str] | None) -> list[list[Finding]]:
+        known = {piece: self._remembered.get(piece, kinds) for piece in pieces}
         for request in _requests([piece for piece, found in known.items() if found is None]):
-            for piece, found in zip(request, self._ask(request), strict=True):
+            for piece, found in zip(request, self._ask(request, kinds), strict=True):
                 known[piece] = found
-                self._remembered.add(piece, found)
+                self._remembered.add(piece, kinds, found)
         return [known[piece] or [] for piece in pieces]
 
-    def _ask(self, texts: Sequence[str]) -> list[list[Finding]]:
+    def _ask(self, texts: Sequence[str], kinds: frozenset[str] | None) -> list[list[Finding]]:
         try:
-            response = self._send("POST", PATH, pack_texts(texts), self._timeout_seconds)
+            response = self._send("POST", PATH, pack_request(texts, kinds), self._timeout_seconds)
             if response.status_code != httpx.codes.OK:
                 raise _unavailable("did not analyze a text", response)
             try:
@@ -149,33 +149,43 @@ class AnalyzerClient(Analyzer):
 
 
 class _Remembered:
-    """What was found in the texts that were asked for last. Safe in threads."""
+    """What was found in the texts that were asked for last. Safe in threads.
+
+    Of a text there is one result, the last, unless an earlier one is for more kinds: that serves fewer too.
+    """
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
-        self._found: OrderedDict[bytes, tuple[Finding, ...]] = OrderedDict()
+        self._found: OrderedDict[bytes, tuple[frozenset[str] | None, tuple[Finding, ...]]] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, text: str) -> list[Finding] | None:
+    def get(self, text: str, kinds: frozenset[str] | None) -> list[Finding] | None:
         digest = self._digest(text)
         with self._lock:
-            found = self._found.get(digest)
-            if found is None:
+            if digest not in self._found or not _covers(self._found[digest][0], kinds):
                 return None
             self._found.move_to_end(digest)
-        return list(found)
+            found = self._found[digest][1]
+        return [each for each in found if kinds is None or each.kind in kinds]
 
-    def add(self, text: str, found: Sequence[Finding]) -> None:
+    def add(self, text: str, kinds: frozenset[str] | None, found: Sequence[Finding]) -> None:
         if len(found) > _REMEMBERED_FINDINGS_MAX:
             return
         digest = self._digest(text)
         with self._lock:
-            self._found[digest] = tuple(found)
+            # Another thread may have asked for more meanwhile.
+            if digest not in self._found or not _covers(self._found[digest][0], kinds):
+                self._found[digest] = kinds, tuple(found)
+                self._found.move_to_end(digest)
             if len(self._found) > _REMEMBERED_MAX:
                 self._found.popitem(last=False)
 
     def _digest(self, text: str) -> bytes:
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=20).digest()
+
+
+def _covers(of: frozenset[str] | None, kinds: frozenset[str] | None) -> bool:
+    return of is None or (kinds is not None and kinds <= of)
 
 
 def _requests(pieces: Sequence[str]) -> Iterator[list[str]]:

@@ -7,13 +7,14 @@ from typing import Protocol
 from core.guard.records import EntityKind, Finding
 
 INJECTION_RECOGNIZER = "injection"
+_NOT_PERSONAL = frozenset({EntityKind.INJECTION})
 
 
 class PersonalData(Protocol):
     """Finds personal data and secrets in texts."""
 
-    def find(self, texts: Sequence[str]) -> list[list[Finding]]:
-        """The findings of each text, not overlapping."""
+    def find(self, texts: Sequence[str], kinds: frozenset[str] | None = None) -> list[list[Finding]]:
+        """The findings of each text, not overlapping; at least those of `kinds`, all when None."""
 
 
 class Injections(Protocol):
@@ -42,12 +43,20 @@ class Detector:
         self._injections = injections
         self._lock = Lock()
 
-    def analyze(self, texts: Sequence[str]) -> list[list[Finding]]:
+    def analyze(self, texts: Sequence[str], kinds: frozenset[str] | None = None) -> list[list[Finding]]:
         """See `core.guard.analyzer.Analyzer`. An injection is reported with any score above 0."""
+        found: list[list[Finding]] = [[] for _ in texts]
+        scores = [0.0] * len(texts)
         with self._lock:
-            found, scores = self._personal.find(texts), self._injections.score(texts)
+            if kinds is None or kinds - _NOT_PERSONAL:
+                found = self._personal.find(texts, kinds)
+            if kinds is None or EntityKind.INJECTION in kinds:
+                scores = self._injections.score(texts)
         return [
-            sorted([*_injection(text, score), *findings], key=lambda finding: (finding.start, -finding.end))
+            sorted(
+                (each for each in (*_injection(text, score), *findings) if kinds is None or each.kind in kinds),
+                key=lambda finding: (finding.start, -finding.end),
+            )
             for text, findings, score in zip(texts, found, scores, strict=True)
         ]
 

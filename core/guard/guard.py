@@ -96,7 +96,7 @@ class JobGuard:
 
     def strictest(self, direction: Direction, source: Source) -> Action:
         """The strictest action that a text of this source could meet at this border."""
-        return self._policy().needs_analyzer(direction, source)
+        return self._policy().strictest(direction, source)
 
     def screen(self, texts: Sequence[str], direction: Direction, source: Source) -> Findings:
         """What the texts hold, counted in the metrics. Whoever asks sees to what is to be blocked."""
@@ -161,7 +161,8 @@ class JobGuard:
         return RedactingStream(self._decide_on_stream, self._name)
 
     def _decide_on_stream(self, text: str) -> Sequence[Decision]:
-        findings = self._screen([text], Direction.TO_CLIENT, Source.MODEL_OUTPUT)
+        # A stream is screened several times over, and only what changes it is of use.
+        findings = self._screen([text], Direction.TO_CLIENT, Source.MODEL_OUTPUT, least=Action.REDACT)
         refuse_blocked(findings)
         # The place of an injection is the whole text, and a stream has no whole.
         return [each for each in findings.decisions if each.finding.kind != EntityKind.INJECTION]
@@ -200,11 +201,12 @@ class JobGuard:
             case RedactionMode.PSEUDONYMIZE:
                 return self.pseudonyms.name(kind, value)
 
-    def _screen(self, texts: Sequence[str], direction: Direction, source: Source) -> Findings:
+    def _screen(
+        self, texts: Sequence[str], direction: Direction, source: Source, least: Action = Action.DETECT
+    ) -> Findings:
+        policy, analyzer = self._policy(), self._guard.analyzer
         try:
-            return screen(
-                texts, policy=self._policy(), direction=direction, source=source, analyzer=self._guard.analyzer
-            )
+            return screen(texts, policy=policy, direction=direction, source=source, analyzer=analyzer, least=least)
         except Unavailable as error:
             raise CapabilityFailure(
                 "The guard analyzer does not answer, and the policy lets nothing pass that it has not seen.",

@@ -32,11 +32,11 @@ class Rule(BaseModel):
 
     def holds_for(self, kind: str, direction: Direction, source: Source) -> bool:
         """Whether it says something about such a finding."""
-        return (
-            (not self.kinds or kind in self.kinds)
-            and (not self.directions or direction in self.directions)
-            and (not self.sources or source in self.sources)
-        )
+        return (not self.kinds or kind in self.kinds) and self.holds_at(direction, source)
+
+    def holds_at(self, direction: Direction, source: Source) -> bool:
+        """Whether it says something about any finding at this border."""
+        return (not self.directions or direction in self.directions) and (not self.sources or source in self.sources)
 
 
 class Dictionary(BaseModel):
@@ -126,14 +126,24 @@ class GuardPolicy(BaseModel):
                 return rule.action, rule.mode
         return Action.OFF, RedactionMode.PSEUDONYMIZE
 
-    def needs_analyzer(self, direction: Direction, source: Source) -> Action:
+    def strictest(self, direction: Direction, source: Source) -> Action:
         """The strictest action that a finding at this border could have: off means nothing is looked for."""
-        possible = [
-            rule.action
-            for rule in self.rules
-            if (not rule.directions or direction in rule.directions) and (not rule.sources or source in rule.sources)
-        ]
+        possible = (rule.action for rule in self.rules if rule.holds_at(direction, source))
         return max(possible, key=lambda action: action.rank, default=Action.OFF)
+
+    def kinds_wanted(
+        self, direction: Direction, source: Source, least: Action = Action.DETECT
+    ) -> frozenset[str] | None:
+        """The built-in kinds whose findings could meet an action as strict as `least` at this border; None for all.
+
+        Kinds of dictionaries and patterns are not among them: what finds these needs no analyzer.
+        """
+        actions: dict[str, Action] = {}
+        for rule in self.rules:
+            if rule.holds_at(direction, source):
+                for kind in rule.kinds or EntityKind:
+                    actions.setdefault(kind, rule.action)
+        return _none_if_all(kind for kind in EntityKind if actions.get(kind, Action.OFF).rank >= least.rank)
 
 
 _DETECT_ALL = Rule(action=Action.DETECT)
@@ -144,8 +154,8 @@ TEMPLATES: Mapping[TemplateName, GuardPolicy] = {
         rules=(
             Rule(kinds=(EntityKind.SECRET,), action=Action.REDACT, mode=RedactionMode.MASK),
             Rule(kinds=(EntityKind.INJECTION,), sources=(Source.INPUT,), action=Action.DETECT),
+            # No rule for everything: it would have the language model read each answer on its way to the client.
             Rule(kinds=PERSONAL, directions=(Direction.TO_MODEL,), action=Action.REDACT),
-            _DETECT_ALL,
         ),
         classes={EntityKind.SECRET: DataClass.RESTRICTED, EntityKind.CARD: DataClass.CONFIDENTIAL},
     ),
@@ -178,13 +188,25 @@ class CombinedPolicy:
         decided = [policy.decide(kind, score, direction, source) for policy in self.policies]
         return max(decided, key=lambda each: each[0].rank, default=(Action.OFF, RedactionMode.PSEUDONYMIZE))
 
-    def needs_analyzer(self, direction: Direction, source: Source) -> Action:
-        """See `GuardPolicy.needs_analyzer`."""
+    def strictest(self, direction: Direction, source: Source) -> Action:
+        """See `GuardPolicy.strictest`."""
         return max(
-            (policy.needs_analyzer(direction, source) for policy in self.policies),
+            (policy.strictest(direction, source) for policy in self.policies),
             key=lambda action: action.rank,
             default=Action.OFF,
         )
+
+    def kinds_wanted(
+        self, direction: Direction, source: Source, least: Action = Action.DETECT
+    ) -> frozenset[str] | None:
+        """See `GuardPolicy.kinds_wanted`: those that any of the policies wants."""
+        wanted: set[str] = set()
+        for policy in self.policies:
+            of_policy = policy.kinds_wanted(direction, source, least)
+            if of_policy is None:
+                return None
+            wanted |= of_policy
+        return _none_if_all(wanted)
 
     @property
     def untrusted(self) -> Untrusted:
@@ -213,6 +235,11 @@ class CombinedPolicy:
             marks=_is_on(each.marks for each in said),
             text=next((each.text for each in reversed(said) if each.text), None),
         )
+
+
+def _none_if_all(kinds: Iterable[str]) -> frozenset[str] | None:
+    wanted = frozenset(kinds)
+    return None if len(wanted) == len(EntityKind) else wanted
 
 
 def _is_on(said: Iterable[bool | None]) -> bool:

@@ -16,22 +16,29 @@ _PREPARED: WeakKeyDictionary[CombinedPolicy, "_Prepared"] = WeakKeyDictionary()
 
 
 def screen(
-    texts: Sequence[str], *, policy: CombinedPolicy, direction: Direction, source: Source, analyzer: Analyzer
+    texts: Sequence[str],
+    *,
+    policy: CombinedPolicy,
+    direction: Direction,
+    source: Source,
+    analyzer: Analyzer,
+    least: Action = Action.DETECT,
 ) -> Findings:
     """What is found in `texts`, and what the policy wants done about it; a finding's `part` is the index of its text.
 
-    The analyzer is asked only where a finding could matter. Raises `core.kit.errors.Unavailable` when it does not
-    answer and the policy could redact or block here; where it can only detect, the findings are `incomplete`. Findings
-    may overlap: `core.guard.redaction` puts one thing in the place of those that do.
+    The analyzer is asked only for kinds whose findings could matter: could meet an action as strict as `least`. Raises
+    `core.kit.errors.Unavailable` when it does not answer and the policy could redact or block one of them here; where
+    it can only detect, the findings are `incomplete`. Findings may overlap: `core.guard.redaction` puts one thing in
+    the place of those that do.
     """
-    strictest = policy.needs_analyzer(direction, source)
+    kinds = policy.kinds_wanted(direction, source, least)
     found: list[tuple[Finding, DataClass | None]] = []
     incomplete = False
-    if strictest is not Action.OFF and any(texts):
+    if kinds != frozenset() and any(texts):
         try:
-            analyzed = analyzer.analyze(texts)
+            analyzed = analyzer.analyze(texts, kinds)
         except Unavailable:
-            if strictest.rank > Action.DETECT.rank:
+            if policy.kinds_wanted(direction, source, Action.REDACT) != frozenset():
                 raise
             incomplete = True
         else:
@@ -46,7 +53,7 @@ def screen(
 class AbsentAnalyzer(Analyzer):
     """Stands where no analyzer is configured: what needs one is refused."""
 
-    def analyze(self, texts: Sequence[str]) -> list[list[Finding]]:
+    def analyze(self, texts: Sequence[str], kinds: frozenset[str] | None = None) -> list[list[Finding]]:  # noqa: ARG002
         """Raise `GuardUnavailable`."""
         raise GuardUnavailable(f"no analyzer is configured, and {len(texts)} texts need one: set WAYBILL_GUARD_URL")
 

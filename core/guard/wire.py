@@ -1,7 +1,8 @@
 """What the guard's process and its callers say to each other, and within which bounds.
 
-``POST /analyze`` takes ``{"texts": [str, …]}`` and answers ``{"findings": [[finding, …], …]}``, one list a text. A
-finding is an object of `Finding`'s fields without `part`; places count code points.
+``POST /analyze`` takes ``{"texts": [str, …], "kinds": [str, …]}`` and answers ``{"findings": [[finding, …], …]}``, one
+list a text. Without ``kinds`` all are looked for. A finding is an object of `Finding`'s fields without `part`; places
+count code points.
 """
 
 import math
@@ -10,36 +11,45 @@ from typing import Any
 
 import orjson
 
-from core.guard.records import Finding
+from core.guard.records import EntityKind, Finding
 from core.kit.json_values import dumps
 
 PATH = "/analyze"
 TEXTS_MAX = 256
 CHARACTERS_MAX = 32_000
 # A code point is six bytes at most in JSON.
-BODY_MAX_BYTES = 6 * CHARACTERS_MAX + 16 * TEXTS_MAX
+BODY_MAX_BYTES = 6 * CHARACTERS_MAX + 16 * TEXTS_MAX + 1024
 ANSWER_MAX_BYTES = 16 * 1024 * 1024
+_KINDS = frozenset(EntityKind)
 
 
 class Malformed(ValueError):
     """What came is not what this protocol says; the message quotes nothing of it."""
 
 
-def pack_texts(texts: Sequence[str]) -> bytes:
+def pack_request(texts: Sequence[str], kinds: frozenset[str] | None = None) -> bytes:
     """The body of a request. U+0000 and lone surrogates, which cannot be sent, become others; places stay."""
-    return dumps({"texts": [text.encode("utf-8", "replace").decode().replace("\0", "\ufffd") for text in texts]})
+    sent = {"texts": [text.encode("utf-8", "replace").decode().replace("\0", "\ufffd") for text in texts]}
+    return dumps(sent if kinds is None else sent | {"kinds": sorted(kinds)})
 
 
-def unpack_texts(body: bytes) -> list[str]:
-    """The texts of a request. Raises `Malformed`, also for too many or too long ones."""
-    texts = _member(body, "texts")
+def unpack_request(body: bytes) -> tuple[list[str], frozenset[str] | None]:
+    """The texts of a request, and the kinds to look for, None for all.
+
+    Raises `Malformed`, also for too many or too long texts, and for a kind that is not built in.
+    """
+    request = _object(body, "texts", "kinds")
+    texts = _list(request["texts"])
+    kinds = _list(request["kinds"]) if "kinds" in request else None
     if not all(isinstance(text, str) for text in texts):
         raise Malformed("a text is not a string")
     if len(texts) > TEXTS_MAX:
         raise Malformed(f"more than {TEXTS_MAX} texts")
     if sum(map(len, texts)) > CHARACTERS_MAX:
         raise Malformed(f"more than {CHARACTERS_MAX} characters")
-    return texts
+    if kinds is not None and not all(isinstance(kind, str) and kind in _KINDS for kind in kinds):
+        raise Malformed("a kind that is not built in")
+    return texts, None if kinds is None else frozenset(kinds)
 
 
 def as_json(finding: Finding) -> dict[str, Any]:
@@ -55,7 +65,7 @@ def as_json(finding: Finding) -> dict[str, Any]:
 
 def unpack_findings(body: bytes, texts: Sequence[str]) -> list[list[Finding]]:
     """The findings of each of `texts`. Raises `Malformed`, also for one that lies outside its text."""
-    lists = _member(body, "findings")
+    lists = _list(_object(body, "findings")["findings"])
     if len(lists) != len(texts):
         raise Malformed("not one list of findings a text")
     return [[_finding(each, len(text)) for each in _list(found)] for found, text in zip(lists, texts, strict=True)]
@@ -74,14 +84,14 @@ def _finding(found: Any, length: int) -> Finding:
     raise Malformed("a finding that is none, or outside its text")
 
 
-def _member(body: bytes, name: str) -> list[Any]:
+def _object(body: bytes, required: str, optional: str | None = None) -> dict[str, Any]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise Malformed("not JSON") from None
-    if not isinstance(document, dict) or document.keys() != {name}:
-        raise Malformed(f"not an object with {name!r} alone")
-    return _list(document[name])
+    if not isinstance(document, dict) or not {required} <= document.keys() <= {required, optional}:
+        raise Malformed(f"not an object of {required!r}")
+    return document
 
 
 def _list(value: Any) -> list[Any]:

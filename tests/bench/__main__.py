@@ -32,7 +32,7 @@ _JOBS: dict[str, Benchmark] = {
 def main(names: list[str]) -> int:
     """Run the named benchmarks, or all; returns 0 also when a target is missed, which the table shows."""
     console = Console()
-    wanted = names or [*_JOBS, "retrieval", "audit", "entries", "backup"]
+    wanted = names or [*_JOBS, "retrieval", "audit", "entries", "guard", "backup"]
     rows: list[Row] = []
     if any(name in _JOBS for name in wanted):
         with servers() as systems, console.status("starting") as status:
@@ -56,6 +56,11 @@ def main(names: list[str]) -> int:
 
         with console.status("loading every pool"):
             rows += measure_entries()
+    if "guard" in wanted:
+        from tests.bench.guard import measure as measure_guard
+
+        with console.status("reading messages for kinds of findings"):
+            rows += measure_guard()
     if "backup" in wanted:
         from tests.bench.backups import run as measure_backup
 

@@ -23,7 +23,7 @@ STAND_STILL, CRASH = "stand still", "crash"
 class Digits:
     """Takes every digit for a phone number."""
 
-    def find(self, texts: Sequence[str]) -> list[list[Finding]]:
+    def find(self, texts: Sequence[str], kinds: frozenset[str] | None = None) -> list[list[Finding]]:  # noqa: ARG002
         for text in texts:
             if text.startswith("mark "):
                 Path(text.split()[1]).touch()
@@ -65,8 +65,8 @@ def open_addresses() -> Handler:
 
 
 @contextmanager
-def analyzer(settings: Settings, url: str, entry: str = _ENTRY) -> Iterator[Process]:
-    """The process, once its child has loaded `entry`; stopped at the end, or killed."""
+def analyzer(settings: Settings, url: str, entry: str | None = _ENTRY) -> Iterator[Process]:
+    """The process, once its child has loaded `entry`, None for the product's own; stopped at the end, or killed."""
     process = start_analyzer(settings, url, entry)
     try:
         process.wait_for("analyzer_child_ready")
@@ -78,7 +78,7 @@ def analyzer(settings: Settings, url: str, entry: str = _ENTRY) -> Iterator[Proc
             process.kill()
 
 
-def start_analyzer(settings: Settings, url: str, entry: str = _ENTRY) -> Process:
+def start_analyzer(settings: Settings, url: str, entry: str | None = _ENTRY) -> Process:
     """The process, not waited for."""
     log = settings.home / f"guard-{time.monotonic_ns()}.log"
     variables = {
@@ -89,7 +89,8 @@ def start_analyzer(settings: Settings, url: str, entry: str = _ENTRY) -> Process
         "WAYBILL_GUARD_PROCESSES": str(settings.guard_processes),
     }
     log.touch()
-    return Process(fork((_MODULE, url, entry), variables, ROOT, log), log)
+    arguments = ("waybill", "guard", "serve", "--listen", url) if entry is None else (_MODULE, url, entry)
+    return Process(fork(arguments, variables, ROOT, log), log)
 
 
 def socket_below(folder: Path) -> str:

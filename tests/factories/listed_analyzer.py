@@ -13,7 +13,10 @@ _SECRET = re.compile(r"\bsk-[A-Za-z0-9]{16,}\b")
 
 
 class ListedAnalyzer:
-    """Implements `core.guard.analyzer.Analyzer`. `calls` are the texts of every call, `kill` makes it unavailable."""
+    """Implements `core.guard.analyzer.Analyzer`. `calls` are the texts of every call, `kill` makes it unavailable.
+
+    `kinds` are those that were wanted of each call.
+    """
 
     def __init__(self, *names: str, dies_after: int | None = None) -> None:
         parts = "|".join(r"\s+".join(map(re.escape, name.split())) for name in sorted(names, key=len, reverse=True))
@@ -21,6 +24,7 @@ class ListedAnalyzer:
         self._dead = Event()
         self._dies_after = dies_after
         self.calls: list[tuple[str, ...]] = []
+        self.kinds: list[frozenset[str] | None] = []
 
     def kill(self) -> None:
         """Answer nothing from now on."""
@@ -31,12 +35,13 @@ class ListedAnalyzer:
         self._dies_after = None
         self._dead.clear()
 
-    def analyze(self, texts: Sequence[str]) -> list[list[Finding]]:
+    def analyze(self, texts: Sequence[str], kinds: frozenset[str] | None = None) -> list[list[Finding]]:
         """See `Analyzer.analyze`."""
         if self._dead.is_set() or (self._dies_after is not None and len(self.calls) >= self._dies_after):
             raise Unavailable("the guard analyzer does not answer", code="guard_unavailable")
         self.calls.append(tuple(texts))
-        return [self._found(text) for text in texts]
+        self.kinds.append(kinds)
+        return [[each for each in self._found(text) if kinds is None or each.kind in kinds] for text in texts]
 
     def _found(self, text: str) -> list[Finding]:
         found: list[Finding] = []

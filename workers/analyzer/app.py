@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.guard.wire import BODY_MAX_BYTES, PATH, Malformed, unpack_texts
+from core.guard.wire import BODY_MAX_BYTES, PATH, Malformed, unpack_request
 from core.kit.json_values import dumps
 from core.kit.metrics import GUARD_REQUESTS, exposition
 from workers.analyzer.batches import AnalysisFailed, Batches, Overloaded
@@ -54,8 +54,8 @@ async def _analyzed(request: Request, batches: Batches, timeout_seconds: float) 
             body = await _read(request)
             if len(body) > BODY_MAX_BYTES:
                 return "refused", _refused(413, "payload_too_large")
-            texts = unpack_texts(body)
-            findings = await asyncio.wrap_future(batches.submit(texts)) if texts else []
+            texts, kinds = unpack_request(body)
+            findings = await asyncio.wrap_future(batches.submit(texts, kinds)) if texts else []
     except (Malformed, ClientDisconnect) as error:
         return "refused", _refused(400, "bad_request", str(error))
     except Overloaded:

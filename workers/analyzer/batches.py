@@ -1,5 +1,7 @@
 """Requests in a queue, and the threads that hand them to sandboxed children, several small ones at a time.
 
+Those of a batch want the same kinds of findings.
+
 A child cannot be interrupted, and it may meet a text that makes it stand still or die. It is then killed, and each
 request of its batch is tried again by itself, so that such a text costs its own request and nobody else's.
 """
@@ -39,6 +41,7 @@ class AnalysisFailed(Exception):
 @dataclass(eq=False, slots=True)
 class _Request:
     texts: list[str]
+    kinds: frozenset[str] | None
     deadline: float
     answer: "Future[Answer]" = field(default_factory=Future)
     is_isolated: bool = False
@@ -99,9 +102,12 @@ class Batches:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, texts: list[str]) -> "Future[Answer]":
-        """What the recognizers find. Raises `Overloaded`; the future raises `AnalysisFailed` or `TimeoutError`."""
-        request = _Request(texts, monotonic() + self._timeout_seconds)
+    def submit(self, texts: list[str], kinds: frozenset[str] | None = None) -> "Future[Answer]":
+        """What the recognizers find of these kinds, None for all.
+
+        Raises `Overloaded`; the future raises `AnalysisFailed` or `TimeoutError`.
+        """
+        request = _Request(texts, kinds, monotonic() + self._timeout_seconds)
         with self._changed:
             if sum(each.characters for each in self._waiting) > _WAITING_CHARACTERS_MAX:
                 raise Overloaded
@@ -140,7 +146,7 @@ class Batches:
         """Have a child for this thread before anything waits for it: loading takes longer than a request may."""
         if len(self._pool.pids) < self._size:
             began = monotonic()
-            self._pool.call({"texts": []}, check=lambda: None)
+            self._pool.call({"texts": [], "kinds": None}, check=lambda: None)
             _log.info("analyzer_child_ready", seconds=round(monotonic() - began, 2))
         self._ready.set()
 
@@ -154,7 +160,7 @@ class Batches:
             while self._waiting:
                 request = self._waiting[0]
                 characters += request.characters
-                if batch and (request.is_isolated or characters > _BATCH_CHARACTERS):
+                if batch and (request.is_isolated or characters > _BATCH_CHARACTERS or request.kinds != batch[0].kinds):
                     break
                 self._waiting.popleft()
                 if not request.is_isolated and not request.answer.set_running_or_notify_cancel():
@@ -170,8 +176,10 @@ class Batches:
 
     def _analyze(self, batch: list[_Request]) -> None:
         texts = [text for request in batch for text in request.texts]
+        kinds = batch[0].kinds
+        task = {"texts": texts, "kinds": None if kinds is None else sorted(kinds)}
         try:
-            found: Answer = self._pool.call({"texts": texts}, check=lambda: None)["findings"]
+            found: Answer = self._pool.call(task, check=lambda: None)["findings"]
         except SandboxFailure as failure:
             self._ready.clear()
             self._give_up(batch, failure.reason)

@@ -15,10 +15,11 @@ def open_detector() -> Handler:
 
 
 def handler_of(detector: Detector) -> Handler:
-    """Takes ``{"texts": […]}`` and returns ``{"findings": [[…], …]}``."""
+    """Takes ``{"texts": […], "kinds": […] | null}`` and returns ``{"findings": [[…], …]}``."""
 
     def handle(task: Mapping[str, Any], _payload: bytes) -> dict[str, Any]:
-        found = detector.analyze(task["texts"])
+        kinds = task["kinds"]
+        found = detector.analyze(task["texts"], None if kinds is None else frozenset(kinds))
         return {"findings": [[as_json(finding) for finding in findings] for findings in found]}
 
     return handle

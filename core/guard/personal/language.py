@@ -20,6 +20,7 @@ _LABELS = {
     "FAC": (EntityKind.LOCATION, 0.55),
     "ORG": (EntityKind.ORGANIZATION, 0.55),
 }
+LANGUAGE_KINDS = frozenset(kind for kind, _ in _LABELS.values())
 _BATCH_SIZE = 64
 _TITLES = frozenset(
     {

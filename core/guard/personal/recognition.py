@@ -10,7 +10,7 @@ from core.guard.personal.contacts import find_emails, find_ip_addresses
 from core.guard.personal.credentials import find_secrets
 from core.guard.personal.first_names import find_first_names
 from core.guard.personal.identities import find_identities
-from core.guard.personal.language import NameModel
+from core.guard.personal.language import LANGUAGE_KINDS, NameModel
 from core.guard.personal.names import find_names
 from core.guard.personal.payments import find_cards, find_ibans
 from core.guard.personal.phones import find_phones
@@ -62,18 +62,27 @@ class PersonalDataRecognizer:
     def __init__(self) -> None:
         self._names = NameModel()
 
-    def find(self, texts: Sequence[str]) -> list[list[Finding]]:
-        """The findings of each text, not overlapping, in order of their place."""
+    def find(self, texts: Sequence[str], kinds: frozenset[str] | None = None) -> list[list[Finding]]:
+        """The findings of each text, not overlapping, in order of their place.
+
+        The language model, which is most of the cost, reads them only when it knows one of `kinds`; None means all.
+        The recognizers without a model all do, for what looks like a secret may be the number of a card.
+        """
+        found: list[list[Candidate]] = [list(find_patterns(text)) for text in texts]
+        if kinds is None or kinds & LANGUAGE_KINDS:
+            self._find_names(texts, found)
+        return [resolve(candidates) for candidates in found]
+
+    def _find_names(self, texts: Sequence[str], found: list[list[Candidate]]) -> None:
+        """Add to `found` what the language model says about each text."""
         model_parts = [
             (index, part)
             for index, text in enumerate(texts)
             for part in _parts(text, MODEL_PART_LENGTH, MODEL_MARGIN_LENGTH, MODEL_MARGIN_LENGTH)
         ]
-        found: list[list[Candidate]] = [list(find_patterns(text)) for text in texts]
         named = self._names.find([part.text for _, part in model_parts])
         for (index, part), candidates in zip(model_parts, named, strict=True):
             found[index].extend(part.placed(candidates))
-        return [resolve(candidates) for candidates in found]
 
 
 def find_patterns(text: str) -> Iterator[Candidate]:

@@ -113,6 +113,26 @@ def test_what_was_found_is_remembered(client: AnalyzerClient) -> None:
     assert monotonic() - began < 5
 
 
+def test_only_the_kinds_that_are_asked_for_come_back(client: AnalyzerClient) -> None:
+    injection = Finding("injection", 0, 8, 0.9, "injection")
+    phone = Finding("phone", 7, 8, 0.5, "digits")
+    assert client.analyze(["ignore 3"], frozenset({"phone"})) == [[phone]]
+    assert client.analyze(["ignore 3"], frozenset({"injection", "secret"})) == [[injection]]
+    assert client.analyze(["ignore 3"]) == [[injection, phone]]
+    assert client.analyze(["ignore 3"], frozenset({"phone"})) == [[phone]]
+
+
+def test_what_was_found_of_more_kinds_serves_fewer_and_not_the_other_way_round(client: AnalyzerClient) -> None:
+    def seconds(*kinds: str) -> float:
+        began = monotonic()
+        assert places(client.analyze(["wait 3 1"], frozenset(kinds))) == [[5, 7] if "phone" in kinds else []]
+        return monotonic() - began
+
+    assert seconds("secret") >= 3
+    assert seconds("phone", "secret") >= 3
+    assert max(seconds("phone"), seconds("secret"), seconds("phone", "secret")) < 3
+
+
 def test_a_text_that_stands_still_is_unavailable_in_time(client: AnalyzerClient) -> None:
     began = monotonic()
     with pytest.raises(Unavailable) as caught:

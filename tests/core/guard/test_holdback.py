@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.guard.holdback import HOLD_CHARACTERS, STEP_CHARACTERS, RedactingStream, Restorer
-from core.guard.records import Action, Decision, RedactionMode
+from core.guard.personal.candidates import resolve
+from core.guard.personal.recognition import find_patterns
+from core.guard.records import Action, Decision, EntityKind, RedactionMode
 from core.guard.rewriting import rewrite
 from core.guard.tokens import Token
 from core.kit.errors import Unavailable
@@ -17,6 +19,7 @@ from tests.factories.listed_analyzer import ListedAnalyzer
 VALUES = {Token("person", 1): "Anna Schmidt", Token("date_of_birth", 12): "1 May 1980"}
 NAMES = ("Anna Schmidt", "Ben Okafor")
 SECRETS = (*NAMES, "anna.schmidt@example.org", "+49 30 1234567", "sk-abcdefghijklmnop1234")
+KEYS = ("ghp_16C7e42F292c6912E7710c838347Ae178B4a", "password: kR7#vq2Lx9!tZ")
 ANALYZER = ListedAnalyzer(*NAMES)
 
 words = st.sampled_from(["the", "parcel", "left.", "On\n", "a<b", "<PERSON", "_1>", "<", ">", "2 < 3", *SECRETS])
@@ -81,6 +84,21 @@ def test_a_value_is_found_across_every_border_and_every_place_of_the_window(secr
             stream = RedactingStream(decide, name)
             shown = stream.feed(text[:cut]) + stream.feed(text[cut:]) + stream.end()
             assert shown == rewrite(text, decide(text), name).text
+
+
+@pytest.mark.parametrize("secret", KEYS)
+def test_a_key_is_found_across_every_border_by_the_recognizers_without_a_model(secret: str) -> None:
+    def decide_on_keys(text: str) -> list[Decision]:
+        found = [each for each in resolve(find_patterns(text)) if each.kind == EntityKind.SECRET]
+        return [Decision(each, Action.REDACT, RedactionMode.MASK) for each in found]
+
+    text = "word " * (HOLD_CHARACTERS // 5) + secret + " and so on" * 60
+    whole = rewrite(text, decide_on_keys(text), name).text
+    assert "<SECRET>" in whole
+    at = text.index(secret)
+    for cut in range(at, at + len(secret) + 1, 5):
+        stream = RedactingStream(decide_on_keys, name)
+        assert stream.feed(text[:cut]) + stream.feed(text[cut:]) + stream.end() == whole
 
 
 def test_no_more_is_held_than_the_longest_value_and_a_step() -> None:

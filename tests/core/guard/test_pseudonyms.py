@@ -1,6 +1,6 @@
 """The token map of a job tree: one token a value, agreed on in races, sealed, erasable, and deleted with its job."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from uuid import UUID
@@ -155,11 +155,12 @@ def test_without_its_key_nothing_is_named_found_or_hashed(settings: Settings, te
     keyless = settings.model_copy(update={"pseudonym_key": key and SecretStr(key)})
     names = map_of(tenant, PseudonymKeys(keyless), root)
     assert names.restore("nobody's") == "nobody's"
-    for ask in (
+    asked: list[Callable[[], str]] = [
         lambda: names.name("person", value),
         lambda: names.digest("person", value),
         lambda: names.restore("<PERSON_1>"),
-    ):
+    ]
+    for ask in asked:
         with pytest.raises(CapabilityFailure, match="set WAYBILL_PSEUDONYM_KEY to at least 32") as refused:
             ask()
         assert (refused.value.code, refused.value.retryable) == ("guard_key_missing", False)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from core.guard.errors import GuardUnavailable
-from core.guard.policy import TEMPLATES, CombinedPolicy, Dictionary, GuardPolicy, Pattern, Rule
+from core.guard.policy import PERSONAL, TEMPLATES, CombinedPolicy, Dictionary, GuardPolicy, Pattern, Rule
 from core.guard.records import Action, Direction, EntityKind, Findings, RedactionMode, Source
 from core.guard.screening import AbsentAnalyzer, screen
 from core.guard.terms import MATCHES_MAX, TermFinder
@@ -55,6 +55,67 @@ def test_without_an_analyzer_what_could_redact_is_refused_and_what_only_detects_
     )
     found = screened(words, texts=("the falcon project",), analyzer=AbsentAnalyzer())
     assert (found.incomplete, found.counts()) == (True, {"project_name": {"detect": 1}})
+
+
+def test_only_kinds_that_a_rule_could_act_on_here_are_wanted() -> None:
+    analyzer = PlainAnalyzer()
+    emails = GuardPolicy(rules=(Rule(kinds=("email", "badge"), action=Action.REDACT),))
+    secrets = GuardPolicy(rules=(Rule(kinds=("secret",), directions=(Direction.TO_CLIENT,), action=Action.BLOCK),))
+    assert screened(emails, secrets, analyzer=analyzer).action is Action.REDACT
+    screened(emails, secrets, direction=Direction.TO_CLIENT, analyzer=analyzer)
+    screened(secrets, TEMPLATES["observe"], analyzer=analyzer)
+    assert analyzer.kinds == [{"email"}, {"email", "secret"}, None]
+
+
+def test_the_first_rule_for_a_kind_says_whether_it_is_wanted() -> None:
+    off = Rule(kinds=("secret",), action=Action.OFF)
+    secrets = Rule(kinds=("secret",), action=Action.BLOCK, threshold=1.0)
+    everything = Rule(action=Action.DETECT, sources=(Source.INPUT,))
+
+    def wanted(*rules: Rule, source: Source = Source.INPUT, least: Action = Action.DETECT) -> frozenset[str] | None:
+        return GuardPolicy(rules=rules).kinds_wanted(Direction.TO_MODEL, source, least)
+
+    assert wanted(everything) is None
+    assert wanted(off, everything) == frozenset(EntityKind) - {"secret"}
+    assert wanted(everything, off) is None
+    assert wanted(off, secrets) == frozenset()
+    assert wanted(everything, source=Source.DOCUMENT) == frozenset()
+    assert wanted(secrets, everything, least=Action.REDACT) == frozenset({"secret"})
+    assert wanted(everything, secrets, least=Action.REDACT) == frozenset()
+
+
+def test_balanced_reads_answers_to_the_client_for_secrets_only() -> None:
+    def wanted(direction: Direction, source: Source) -> set[str]:
+        return set(TEMPLATES["balanced"].kinds_wanted(direction, source) or EntityKind)
+
+    assert wanted(Direction.TO_CLIENT, Source.MODEL_OUTPUT) == wanted(Direction.TO_TOOL, Source.DOCUMENT) == {"secret"}
+    assert wanted(Direction.TO_CLIENT, Source.INPUT) == {"secret", "injection"}
+    assert wanted(Direction.TO_MODEL, Source.DOCUMENT) == {"secret", *PERSONAL}
+    assert wanted(Direction.TO_MODEL, Source.INPUT) == {"secret", "injection", *PERSONAL}
+
+
+def test_where_only_redaction_is_of_use_what_is_only_detected_is_not_wanted() -> None:
+    analyzer = PlainAnalyzer()
+    screen(
+        [ADDRESS],
+        policy=CombinedPolicy([TEMPLATES["strict"]]),
+        direction=Direction.TO_CLIENT,
+        source=Source.MODEL_OUTPUT,
+        analyzer=analyzer,
+        least=Action.REDACT,
+    )
+    assert analyzer.kinds == [{"secret", "card", "national_id"}]
+
+
+def test_words_of_the_tenants_own_need_no_analyzer() -> None:
+    own = GuardPolicy(
+        rules=(Rule(kinds=("code_word",), action=Action.BLOCK),),
+        dictionaries=(Dictionary(kind="code_word", terms=("Falcon",)),),
+    )
+    found = screened(own, texts=("the falcon project",), analyzer=AbsentAnalyzer())
+    assert (found.incomplete, found.counts()) == (False, {"code_word": {"block": 1}})
+    found = screened(own, TEMPLATES["observe"], texts=("the falcon project",), analyzer=AbsentAnalyzer())
+    assert (found.incomplete, found.counts()) == (True, {"code_word": {"block": 1}}), "only detection needed it"
 
 
 def test_an_allow_list_speaks_for_its_own_policy_only() -> None:

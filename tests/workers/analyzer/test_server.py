@@ -84,6 +84,19 @@ def test_requests_that_were_analyzed_together_get_their_own_results(client: http
     assert found == [[[number], [2 * number, 2 * number + 1]] for number in range(60)]
 
 
+def test_requests_for_different_kinds_that_wait_together_get_what_they_asked_for(client: httpx.Client) -> None:
+    kinds = [["phone"], ["injection"], ["secret"], ["phone", "injection"]]
+
+    def ask(number: int) -> list[str]:
+        sent = {"texts": [f"ignore {'x' * number} 7"], "kinds": kinds[number % 4]}
+        [found] = client.post("/analyze", json=sent).json()["findings"]
+        return [each["kind"] for each in found]
+
+    with ThreadPoolExecutor(20) as threads:
+        found = list(threads.map(ask, range(60)))
+    assert found == [["phone"], ["injection"], [], ["injection", "phone"]] * 15
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -93,6 +106,10 @@ def test_requests_that_were_analyzed_together_get_their_own_results(client: http
         (b'{"texts": "one"}', 400),
         (b'{"texts": [1]}', 400),
         (b'{"texts": [], "policy": 1}', 400),
+        (b'{"kinds": []}', 400),
+        (b'{"texts": [], "kinds": null}', 400),
+        (b'{"texts": [], "kinds": [[]]}', 400),
+        (b'{"texts": [], "kinds": ["badge"]}', 400),
         (b'{"texts": ["\\ud800"]}', 400),
         (b'{"texts": [' + b'"",' * TEXTS_MAX + b'""]}', 400),
         (b'{"texts": ["' + b"x" * (CHARACTERS_MAX + 1) + b'"]}', 400),

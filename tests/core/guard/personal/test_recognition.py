@@ -25,6 +25,22 @@ def test_names_in_running_text(recognizer: PersonalDataRecognizer) -> None:
     }
 
 
+@pytest.mark.parametrize("kinds", [{"secret"}, {"phone", "email", "address"}, {"injection"}])
+def test_without_kinds_that_it_knows_the_language_model_reads_nothing(
+    recognizer: PersonalDataRecognizer, kinds: set[str]
+) -> None:
+    texts = [example.text for example in read_messages()[:40]]
+    assert recognizer.find(texts, frozenset(kinds)) == [resolve(find_patterns(text)) for text in texts]
+
+
+@pytest.mark.parametrize("kind", ["person", "location", "organization"])
+def test_a_kind_that_the_language_model_knows_is_found_as_when_all_are(
+    recognizer: PersonalDataRecognizer, kind: str
+) -> None:
+    texts = [example.text for example in read_messages()[:40]]
+    assert recognizer.find(texts, frozenset({kind, "secret"})) == recognizer.find(texts)
+
+
 def test_no_text_and_empty_texts(recognizer: PersonalDataRecognizer) -> None:
     assert recognizer.find([]) == []
     assert recognizer.find(["", " ", "\n"]) == [[], [], []]
