@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from api.answers import respond_json
 from api.deps import get_runtime
 from api.guard.schemas import Screening, ScreenTexts
-from api.openapi import problems
+from api.openapi import IDEMPOTENCY_KEY, problems
 from api.routing import caller, new_router, requires
 from core.guard.checks import check
 from core.guard.policy import TEMPLATES, CombinedPolicy
@@ -27,6 +27,7 @@ router = new_router("/v1/guard", "guard")
         " texts of one request. 503 when the analyzer does not answer and the policy could redact or block."
     ),
     responses={200: {"description": "What was found."}, **problems(400, 408, 409, 413, 415)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("guard:screen", organization_wide=True)
 async def screen_texts(request: Request, body: ScreenTexts) -> Response:

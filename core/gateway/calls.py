@@ -184,7 +184,7 @@ class JobModels:
                 yield model
             else:
                 refused.append(model)
-                _log.info("model_left_out", model=model.model, code="model_data_class")
+                _log.info("model_left_out", model=model.model, data_class=self._ctx.data_class.value)
         if not has_any:
             raise _class_refused(refused, self._ctx.data_class)
 

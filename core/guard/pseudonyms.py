@@ -117,7 +117,7 @@ class Pseudonyms:
             raise CapabilityFailure(
                 "The policy replaces values by pseudonyms or hashes, and this worker has no key for them:"
                 f" {missing.detail}, the same for all workers and the API, and restart them.",
-                code=missing.code,
+                code="guard_key_missing",
             ) from None
         return self._given
 
