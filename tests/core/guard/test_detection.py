@@ -57,4 +57,4 @@ def test_only_the_recognizers_of_what_is_wanted_run() -> None:
     assert detector.analyze(["5!"], frozenset({"phone", "person"})) == [[phone]]
     assert detector.analyze(["5!"], frozenset({"secret"})) == [[]]
     assert detector.analyze(["5!"], frozenset()) == [[]]
-    assert (digits.asked, shouting.asked) == ([{"phone", "person"}, {"secret"}], 1)
+    assert (digits.asked, shouting.asked) == ([frozenset({"phone", "person"}), frozenset({"secret"})], 1)
