@@ -23,8 +23,8 @@ _PROBLEMS = {
     403: (
         "The key or role lacks a scope (`scope_missing`; the member `scope` names it), or may not do this here"
         " (`capability_denied`, `scope_exceeded`, `not_a_member`, `project_archived`, `project_mismatch`); the class of"
-        " the data is above the key's clearance (`clearance_exceeded`); a quota is used up (`quota_exceeded`; the member"
-        " `limit` names it)."
+        " the data is above the key's clearance (`clearance_exceeded`); a quota is used up (`quota_exceeded`; the"
+        " member `limit` names it)."
     ),
     404: "There is no such thing in the key's project.",
     405: "The route exists, the method does not.",

@@ -19,7 +19,7 @@ ADDRESS = "Mail <ada@example.org>"
 
 @pytest.fixture
 def screening_api(api: RunningApi) -> Iterator[RunningApi]:
-    before, api.runtime.analyzer = api.runtime.analyzer, PlainAnalyzer()
+    before, api.runtime.analyzer = api.runtime.analyzer, PlainAnalyzer()  # type: ignore[assignment]
     yield api
     api.runtime.analyzer = before
 
@@ -89,7 +89,7 @@ def test_a_text_is_tried_by_the_policies_in_force_and_by_one_that_was_never_put(
 def test_the_operators_floor_holds_whatever_is_tried(settings: Settings) -> None:
     floored = settings.model_copy(update={"guard_template": "strict"})
     with running_api(floored) as api, api.client() as client:
-        api.runtime.analyzer = PlainAnalyzer()
+        api.runtime.analyzer = PlainAnalyzer()  # type: ignore[assignment]
         client.put(POLICY, json={"template": "off"}).raise_for_status()
         assert client.get(POLICY).json()["floor"] == "strict"
         for sent in ({}, {"template": "off"}, {"policy": {"allow": ["ada@example.org"]}}):

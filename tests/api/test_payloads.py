@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from core.guard.guard import open_guard
 from core.jobs import queue
 from core.kit.ids import JOB, decode
 from core.kit.settings import Settings
@@ -27,7 +28,7 @@ _VALUES = st.recursive(
 
 @pytest.fixture(scope="module")
 def runtime(module_settings: Settings) -> Iterator[Runtime]:
-    made = Runtime(module_settings, pool_size=4)
+    made = Runtime(module_settings, open_guard(module_settings), pool_size=4)
     yield made
     made.services.settlements.close()
     made.database.close()

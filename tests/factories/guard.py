@@ -43,7 +43,7 @@ class Digits:
 class Addresses:
     """Finds e-mail addresses and telephone numbers."""
 
-    def find(self, texts: Sequence[str]) -> list[list[Finding]]:
+    def find(self, texts: Sequence[str], kinds: frozenset[str] | None = None) -> list[list[Finding]]:  # noqa: ARG002
         return ListedAnalyzer().analyze(texts)
 
 

@@ -14,7 +14,7 @@ from waybill.cli.guard_policies import Direction, Source, Template
 
 @pytest.fixture(autouse=True)
 def analyzer(api: RunningApi) -> Iterator[None]:
-    before, api.runtime.analyzer = api.runtime.analyzer, PlainAnalyzer()
+    before, api.runtime.analyzer = api.runtime.analyzer, PlainAnalyzer()  # type: ignore[assignment]
     yield
     api.runtime.analyzer = before
 
