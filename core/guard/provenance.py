@@ -87,6 +87,7 @@ class Marks:
         """The marks as a model may repeat them, longest first."""
         return (
             f"<<data {self.key}>>\n",
+            f"\n<<end {self.key}>>",
             f"<<end {self.key}>>",
             f"<<data {self.key}>>",
             f"{self.key}| ",

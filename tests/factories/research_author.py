@@ -18,6 +18,8 @@ DRAFTS = (
     "A damaged parcel must be claimed within 14 calendar days of its delivery [2].",
 )
 _SOURCE = re.compile(r'<source number="(\d+)"[^>]*>\n(.*?)\n</source>', re.DOTALL)
+# What the gateway puts on text from outside, which a model reads past.
+_MARKS = re.compile(r"^(?:[0-9a-f]{8}\| |<<(?:data|end) [0-9a-f]{8}>>\n)", re.MULTILINE)
 _ROLES = ("Researcher", "Analyst", "Writer", "Reviewer")
 
 
@@ -92,4 +94,5 @@ class Author:
 
 def _text_of(body: Mapping[str, Any]) -> str:
     content = body["messages"][-1]["content"]
-    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    return _MARKS.sub("", text)
