@@ -37,9 +37,7 @@ class CreateKnowledgeBase(BaseModel):
 class UpdateKnowledgeBase(BaseModel):
     """What is to change; what is left out stays."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"data_class": "confidential"}], "minProperties": 1}
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"data_class": "confidential"}]})
 
     description: str | None = Field(None, max_length=2000)
     data_class: DataClass | None = Field(None, description=_CLASS)

@@ -11,6 +11,7 @@ import pytest
 from core.kit.settings import Settings
 from core.webhooks.targets import Target, TargetPolicy
 from tests.factories.api import RunningApi, running_api
+from tests.factories.plain_analyzer import PlainAnalyzer
 
 pytestmark = pytest.mark.heavy
 
@@ -34,7 +35,10 @@ def api(module_settings: Settings) -> Iterator[RunningApi]:
     with running_api(module_settings.model_copy(update={"api_wait_max_seconds": 1})) as running:
         # The examples name hosts of the public internet, which no test asks about.
         running.runtime.webhook_targets = _Answered(running.settings, lambda _host, _port: ("93.184.215.14",))
+        # Without an analyzer, screening is refused with 503, as it should be.
+        absent, running.runtime.analyzer = running.runtime.analyzer, PlainAnalyzer()  # type: ignore[assignment]
         yield running
+        running.runtime.analyzer = absent
 
 
 @pytest.mark.timeout(600)
