@@ -25,6 +25,12 @@ class PlainAnalyzer:
         self.kinds.append(kinds)
         return [[each for each in _findings(text) if kinds is None or each.kind in kinds] for text in texts]
 
+    def check(self) -> None:
+        """It is always there."""
+
+    def close(self) -> None:
+        """It holds nothing."""
+
 
 def _findings(text: str) -> list[Finding]:
     orders = [Finding(EntityKind.INJECTION, 0, len(text), 0.9, "plain")] if _ORDER in text.lower() else []
