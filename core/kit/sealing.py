@@ -84,19 +84,17 @@ def fingerprint(secret: str) -> str:
 
 def secret_keys(settings: Settings) -> list[str]:
     """The secret key and the retired ones. Raises `SealingKeyMissing`."""
-    return _usable(
-        "WAYBILL_SECRET_KEY", settings.secret_key, settings.secret_keys_retired, code=SealingKeyMissing.default_code
-    )
+    code = SealingKeyMissing.default_code
+    return _usable("WAYBILL_SECRET_KEY", settings.secret_key, settings.secret_keys_retired, code)
 
 
 def pseudonym_keys(settings: Settings) -> list[str]:
     """The key of the guard's pseudonyms and the retired ones. Raises `SealingKeyMissing` (``guard_key_missing``)."""
-    return _usable(
-        "WAYBILL_PSEUDONYM_KEY", settings.pseudonym_key, settings.pseudonym_keys_retired, code="guard_key_missing"
-    )
+    keys, retired = settings.pseudonym_key, settings.pseudonym_keys_retired
+    return _usable("WAYBILL_PSEUDONYM_KEY", keys, retired, "guard_key_missing")
 
 
-def _usable(variable: str, secret: SecretStr | None, retired: Sequence[SecretStr], *, code: str) -> list[str]:
+def _usable(variable: str, secret: SecretStr | None, retired: Sequence[SecretStr], code: str) -> list[str]:
     key = secret.get_secret_value() if secret else ""
     if len(key) < _SECRET_MIN_LENGTH:
         raise SealingKeyMissing(f"set {variable} to at least {_SECRET_MIN_LENGTH} random characters", code=code)
