@@ -20,7 +20,7 @@ from api.stream_guard import StreamGuard
 from api.streaming import LiveHub
 from core.batches.service import Batches
 from core.files.service import FileService
-from core.guard.analyzer_client import open_analyzer
+from core.guard.analyzer import open_analyzer
 from core.guard.policies import PolicyCache
 from core.guard.service import GuardService
 from core.jobs.live import LivePublisher

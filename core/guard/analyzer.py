@@ -1,9 +1,13 @@
 """What finds personal data and injections in texts. It runs in a process of its own, which several pools share."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from core.guard.records import Finding
+from core.kit.settings import Settings
+
+if TYPE_CHECKING:
+    from core.guard.analyzer_client import AnalyzerClient
 
 
 class Analyzer(Protocol):
@@ -16,3 +20,12 @@ class Analyzer(Protocol):
         organizations, which take a language model. Raises `core.kit.errors.Unavailable` when the analyzer does not
         answer in time.
         """
+
+
+def open_analyzer(settings: Settings) -> "AnalyzerClient | None":
+    """The analyzer at `guard_url`; None when it is not set, and then no HTTP client is imported."""
+    if settings.guard_url is None:
+        return None
+    from core.guard.analyzer_client import AnalyzerClient
+
+    return AnalyzerClient(settings.guard_url, timeout_seconds=settings.guard_timeout_seconds)

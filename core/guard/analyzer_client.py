@@ -33,7 +33,6 @@ from core.kit.clock import utc_now
 from core.kit.errors import Unavailable
 from core.kit.metrics import GUARD_UNAVAILABLE
 from core.kit.retry_after import retry_after_seconds
-from core.kit.settings import Settings
 
 DEPENDENCY = "guard"
 _CONNECT_SECONDS = 1.0
@@ -46,13 +45,6 @@ _REMEMBERED_MAX = 10_000
 # A text with more findings is not remembered: memory stays bounded by the number of texts.
 _REMEMBERED_FINDINGS_MAX = 100
 _UNIX = "unix://"
-
-
-def open_analyzer(settings: Settings) -> "AnalyzerClient | None":
-    """The analyzer at `guard_url`; None when it is not set."""
-    if settings.guard_url is None:
-        return None
-    return AnalyzerClient(settings.guard_url, timeout_seconds=settings.guard_timeout_seconds)
 
 
 class AnalyzerClient(Analyzer):

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import UUID
 
-from core.guard.analyzer import Analyzer
-from core.guard.analyzer_client import open_analyzer
+from core.guard.analyzer import Analyzer, open_analyzer
 from core.guard.holdback import RedactingStream
 from core.guard.policies import PolicyCache
 from core.guard.policy import CombinedPolicy, Disclosure

@@ -169,7 +169,7 @@ def test_interrupted_then_whole_then_again_beside_a_running_stack(tmp_path: Path
         assert "already running" in second.stderr
         assert shown_secrets(home) == []
         held = sorted(path.name for path in (home / "secrets" / "worker-knowledge").iterdir())
-        assert held == ["DATABASE_URL", "REDIS_URL", "WAYBILL_SAMPLE_SYSTEM_TOKEN"]
+        assert held == ["DATABASE_URL", "REDIS_URL", "WAYBILL_PSEUDONYM_KEY", "WAYBILL_SAMPLE_SYSTEM_TOKEN"]
         again = demo(home, "--json")
         assert again.returncode == 0, again.stderr
         report = json.loads(again.stdout)

@@ -68,7 +68,7 @@ class Tenant:
         single = self.database.single_tenant(self.principal.organization_id)
         return self.service.events(single, self.principal.organization_id, job_id, after=0)
 
-    def wait(self, *job_ids: UUID, timeout_seconds: float = 30) -> list[JobRecord]:
+    def wait(self, *job_ids: UUID, timeout_seconds: float = 90) -> list[JobRecord]:
         """Wait until these jobs, or all submitted ones, have ended."""
         wanted = list(job_ids) or self.submitted
         wait_until(
@@ -86,7 +86,7 @@ class Tenant:
                 ).scalar_one()
             )
 
-    def wait_for_state(self, job_id: UUID, state: JobState, timeout_seconds: float = 30) -> JobRecord:
+    def wait_for_state(self, job_id: UUID, state: JobState, timeout_seconds: float = 90) -> JobRecord:
         """Wait until the job is in `state`."""
         wait_until(lambda: self.job(job_id).state is state, timeout_seconds=timeout_seconds, what=f"state {state}")
         return self.job(job_id)

@@ -14,7 +14,8 @@ from time import monotonic, sleep
 import psutil
 import pytest
 
-from core.guard.analyzer_client import AnalyzerClient, open_analyzer
+from core.guard.analyzer import open_analyzer
+from core.guard.analyzer_client import AnalyzerClient
 from core.guard.records import Finding
 from core.guard.windows import WINDOW_CHARACTERS
 from core.guard.wire import CHARACTERS_MAX, TEXTS_MAX

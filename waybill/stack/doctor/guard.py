@@ -1,6 +1,6 @@
 """The guard's analyzer: whether it answers, where one is named."""
 
-from core.guard.analyzer_client import open_analyzer
+from core.guard.analyzer import open_analyzer
 from core.kit.errors import Unavailable
 from core.kit.settings import Settings
 from waybill.stack.doctor.check import Check, fail, ok
