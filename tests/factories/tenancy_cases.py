@@ -158,6 +158,7 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
         Case({"template": "observe"}, creates=True),
         Case({"template": "off"}, query={"project_id": "{project_id}"}),
     ),
+    ("POST", "/v1/guard/erasures"): (Case({"value": NAME}, creates=True),),
     ("POST", "/v1/guard/screen"): (Case({"text": NAME}, creates=True),),
     ("POST", "/v1/guard/reviews"): (
         Case({"kind": "person", "value": NAME, "verdict": "correct"}, creates=True),
