@@ -60,7 +60,8 @@ class RetentionService:
         than payloads, and for a class without a number of days.
         """
         if days is not None and not 1 <= days <= DAYS_MAX:
-            raise _refusal("body.days", "out_of_range", f"a whole number from 1 to {DAYS_MAX}, or null for ever")
+            message = f"a whole number from 1 to {DAYS_MAX}, or null for ever"
+            raise Unprocessable(message, errors=[{"path": "body.days", "code": "out_of_range", "message": message}])
         whose = principal.project_id if for_project else None
         if data_class is None:
             repository.set_policy(session, principal.organization_id, whose, kind, days)
@@ -68,7 +69,9 @@ class RetentionService:
             _require_payloads(kind, "body.data_class")
             if days is None:
                 message = "a clock for a data_class can only shorten: give whole days, or remove the clock"
-                raise _refusal("body.days", "days_required", message)
+                raise Unprocessable(
+                    message, errors=[{"path": "body.days", "code": "days_required", "message": message}]
+                )
             set_class_policy(session, principal.organization_id, whose, data_class, days)
         facts = {"kind": kind, "days": days, **_named(data_class)}
         self._record(session, principal, AuditAction.RETENTION_SET, whose, facts)
@@ -149,8 +152,4 @@ def _named(data_class: DataClass | None) -> dict[str, DataClass]:
 def _require_payloads(kind: Kind, path: str) -> None:
     if kind is not Kind.PAYLOADS:
         message = f"{kind} has no clocks by class: leave data_class out, or name the kind payloads"
-        raise _refusal(path, "only_payloads", message)
-
-
-def _refusal(path: str, code: str, message: str) -> Unprocessable:
-    return Unprocessable(message, errors=[{"path": path, "code": code, "message": message}])
+        raise Unprocessable(message, errors=[{"path": path, "code": "only_payloads", "message": message}])

@@ -33,6 +33,13 @@ def tenant(settings: Settings) -> Iterator[Tenant]:
     made.close()
 
 
+@pytest.fixture
+def neighbor(settings: Settings) -> Iterator[Tenant]:
+    made = new_tenant(settings)
+    yield made
+    made.close()
+
+
 def test_lines_and_file_go_and_counts_stay(tenant: Tenant, settings: Settings) -> None:
     blobs, batches = open_blob_store(settings), Batches(tenant.service)
     files = FileService(settings, blobs)
@@ -87,9 +94,8 @@ def cancelled_batch(tenant: Tenant, settings: Settings, *, days_ago: int, data_c
     return made.id
 
 
-def test_results_of_a_class_go_by_its_clock(tenant: Tenant, settings: Settings) -> None:
+def test_results_of_a_class_go_by_its_clock(tenant: Tenant, neighbor: Tenant, settings: Settings) -> None:
     batches, organization_id = Batches(tenant.service), tenant.principal.organization_id
-    neighbor = new_tenant(settings)
     with tenant.database.tenant(organization_id) as session:
         RetentionService(settings).set(
             session, tenant.principal, Kind.PAYLOADS, 7, for_project=True, data_class=DataClass.CONFIDENTIAL
@@ -106,4 +112,3 @@ def test_results_of_a_class_go_by_its_clock(tenant: Tenant, settings: Settings) 
     for whose, batch_id in kept:
         single = whose.database.single_tenant(whose.principal.organization_id)
         assert Batches(whose.service).get(single, whose.principal, batch_id).payload_erased_at is None
-    neighbor.close()

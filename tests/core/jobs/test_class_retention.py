@@ -47,15 +47,20 @@ def service(settings: Settings) -> RetentionService:
     return RetentionService(settings)
 
 
-def beside(settings: Settings, tenant: Tenant) -> Tenant:
-    """Another project of the same organization."""
+@pytest.fixture
+def others(settings: Settings, tenant: Tenant) -> Iterator[tuple[Tenant, Tenant]]:
+    """Another project of the same organization, and another organization."""
     project_id, organization_id = new_id(), tenant.principal.organization_id
     with tenant.database.system() as session:
         session.execute(
             text("INSERT INTO projects (id, organization_id, name) VALUES (:id, :organization, 'beside')"),
             {"id": project_id, "organization": organization_id},
         )
-    return tenant_of(settings, Principal(organization_id, project_id, None, frozenset()))
+    project = tenant_of(settings, Principal(organization_id, project_id, None, frozenset()))
+    organization = new_tenant(settings)
+    yield project, organization
+    project.close()
+    organization.close()
 
 
 def ended_job(tenant: Tenant, data_class: DataClass, *, days_ago: float) -> UUID:
@@ -107,21 +112,21 @@ def blanked(tenant: Tenant, jobs: dict[str, UUID]) -> set[str]:
 
 
 def test_a_class_and_above_go_after_its_days_and_nothing_else(
-    settings: Settings, tenant: Tenant, service: RetentionService, blobs: BlobStore
+    settings: Settings,
+    tenant: Tenant,
+    others: tuple[Tenant, Tenant],
+    service: RetentionService,
+    blobs: BlobStore,
 ) -> None:
-    other_project, other_organization = beside(settings, tenant), new_tenant(settings)
     set_days(tenant, service, 10, CONFIDENTIAL)
     jobs = {f"{each} {days}": ended_job(tenant, each, days_ago=days) for each in DataClass for days in (9, 11, 91)}
-    theirs = {"restricted": ended_job(other_project, RESTRICTED, days_ago=11)}
-    foreign = {"restricted": ended_job(other_organization, RESTRICTED, days_ago=11)}
+    theirs = [{"restricted": ended_job(other, RESTRICTED, days_ago=11)} for other in others]
     run = run_once(tenant.database, blobs, settings, None)
     due = {"public 91", "internal 91", "confidential 11", "confidential 91", "restricted 11", "restricted 91"}
     assert blanked(tenant, jobs) == due
     assert run.blanked == {tenant.principal.organization_id: len(due)}
-    assert blanked(other_project, theirs) == blanked(other_organization, foreign) == set()
+    assert [blanked(other, jobs) for other, jobs in zip(others, theirs, strict=True)] == [set(), set()]
     assert run_once(tenant.database, blobs, settings, None).blanked == {}
-    other_project.close()
-    other_organization.close()
 
 
 def test_the_shortest_clock_wins(
@@ -150,21 +155,25 @@ def test_a_class_is_blanked_where_all_other_payloads_stay_for_ever(
 
 
 def test_a_projects_clock_takes_the_place_of_its_organizations_for_the_same_class_only(
-    settings: Settings, tenant: Tenant, service: RetentionService, blobs: BlobStore
+    settings: Settings,
+    tenant: Tenant,
+    others: tuple[Tenant, Tenant],
+    service: RetentionService,
+    blobs: BlobStore,
 ) -> None:
-    other_project = beside(settings, tenant)
+    other_project, other_organization = others
     set_days(tenant, service, 10, CONFIDENTIAL, for_project=False)
     set_days(tenant, service, 5, RESTRICTED, for_project=False)
     set_days(tenant, service, 30, CONFIDENTIAL)
-    mine, theirs = (
+    mine, theirs, foreign = (
         {f"{each} {days}": ended_job(whose, each, days_ago=days) for each in DataClass for days in (6, 11, 31)}
-        for whose in (tenant, other_project)
+        for whose in (tenant, other_project, other_organization)
     )
     run_once(tenant.database, blobs, settings, None)
     restricted = {"restricted 6", "restricted 11", "restricted 31"}
     assert blanked(tenant, mine) == {"confidential 31", *restricted}
     assert blanked(other_project, theirs) == {"confidential 11", "confidential 31", *restricted}
-    other_project.close()
+    assert blanked(other_organization, foreign) == set()
 
 
 def test_the_class_counts_that_a_job_has_when_the_run_looks(
