@@ -20,7 +20,9 @@ from core.kit.errors import Unavailable
 # From 1.29 on, Linux builds report to Microsoft unless this is set, and keep a device id below ~/.cache.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-from onnxruntime import InferenceSession, OrtValue, SessionOptions
+from onnxruntime import InferenceSession, SessionOptions
+
+from core.gateway.embeddings.tuning import with_weights
 
 NAME = "local/all-MiniLM-L6-v2-int8"
 DIMENSIONS = 384
@@ -45,16 +47,8 @@ class MiniLM:
         options.inter_op_num_threads = 1
         # Spinning threads burn a core between calls, which on a shared machine is taken from Postgres.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._tuned = {name: OrtValue.ortvalue_from_numpy(weights) for name, weights in (tuned or {}).items()}
-        for name, weights in self._tuned.items():
-            options.add_initializer(name, weights)
-        self._session = InferenceSession(
-            str(model_file()),
-            options,
-            providers=["CPUExecutionProvider"],
-            # Folded before initializers are replaced, it would keep the weights of the file.
-            disabled_optimizers=["ConstantFolding"] if tuned else None,
-        )
+        model = with_weights(model_file(), tuned) if tuned else str(model_file())
+        self._session = InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._tokenizer = load_tokenizer()
         self._counter = load_tokenizer()
         self._counter.no_truncation()

@@ -2,12 +2,16 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from onnxruntime import InferenceSession, OrtValue, SessionOptions
 
-from core.gateway.embeddings.minilm import DIMENSIONS, MiniLM, _installed_file, load_minilm
+from core.gateway.embeddings.minilm import DIMENSIONS, MiniLM, _installed_file, load_minilm, model_file
+from core.gateway.embeddings.tuning import with_weights
 from core.kit.errors import Unavailable
 
 SENTENCES = [
@@ -105,3 +109,33 @@ def test_embedding_keeps_nothing_in_the_home_folder(tmp_path: Path) -> None:
     plain = {"PATH": os.defpath, "HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[3], env=plain, check=True)
     assert list(tmp_path.rglob("*")) == []
+
+
+def stored_weights() -> dict[str, NDArray[np.generic]]:
+    """Those of the request reader, which are for this model."""
+    with (
+        files("pipelines.customer_operations.consent").joinpath("requests.npz").open("rb") as file,
+        np.load(file) as all_,
+    ):
+        return {name: all_[name] for name in all_.files if not name.startswith(("asks_", "manners_"))}
+
+
+def test_weights_in_the_file_compute_what_weights_in_the_session_do() -> None:
+    texts, weights = ["Please cancel it.", "Thank you for the quick answer, and have a nice day."], stored_weights()
+    options = SessionOptions()
+    given = {name: OrtValue.ortvalue_from_numpy(each) for name, each in weights.items()}
+    for name, each in given.items():
+        options.add_initializer(name, each)
+    tuned, slow = MiniLM(tuned=weights), MiniLM()
+    plain = slow.features(texts)[0]
+    slow._session = InferenceSession(str(model_file()), options, disabled_optimizers=["ConstantFolding"])
+    assert np.abs(tuned.features(texts)[0] - slow.features(texts)[0]).max() < 1e-4
+    assert np.abs(tuned.features(texts)[0] - plain).max() > 1
+
+
+def test_weights_that_are_not_the_models_are_refused() -> None:
+    with pytest.raises(ValueError, match="no weights called nothing"):
+        with_weights(model_file(), {"nothing": np.zeros(3)})
+    name, each = next(iter(stored_weights().items()))
+    with pytest.raises(ValueError, match=f"{name} has {each.nbytes} bytes"):
+        with_weights(model_file(), {name: each.ravel()[1:]})
