@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
+from traceback import format_exception, format_tb
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from core.audit.record import Actor, record
 from core.capability import ChildOutcome
 from core.guard.guard import Guard, JobGuard, refuse_blocked
 from core.guard.holdback import RedactingStream
-from core.guard.records import Action, Direction, Source
+from core.guard.records import Action, Direction, RedactionMode, Source
 from core.guard.values import texts_in
 from core.jobs.records import JobRecord
 from core.kit.data_classes import DataClass
@@ -109,6 +110,17 @@ class AttemptGuard:
             return str(self.value(text))
         except CapabilityFailure as refusal:
             return f"the reason was withheld ({refusal.code})"
+
+    def traceback(self, error: BaseException) -> str:
+        """How `error` came about, for the worker's log: its text may quote what the job holds. Does not raise."""
+        if self._guard is None:
+            return "".join(format_exception(error))
+        try:
+            told = [(Source.MODEL_OUTPUT, "".join(format_exception(error)))]
+            return self._guard.redact(told, Direction.TO_CLIENT, mode=RedactionMode.MASK).texts[0].text
+        except Exception as refusal:  # noqa: BLE001 - the crash is what has to be logged
+            withheld = f"{type(error).__name__}: its text was withheld ({type(refusal).__name__})\n"
+            return "".join((*format_tb(error.__traceback__), withheld))
 
     def outcomes(self, outcomes: Sequence[ChildOutcome]) -> list[ChildOutcome]:
         """How children ended, with real values again where their results were redacted for clients."""

@@ -14,7 +14,7 @@ import httpx
 from core.guard.service import GuardService
 from core.kit.settings import Settings
 from tests.factories.api import issue_key, principal_of
-from tests.factories.guard import IDENTIFIERS, analyzer, socket_below
+from tests.factories.guard import IDENTIFIERS, socket_below, start_analyzer
 from tests.factories.identifiers import LETTER, POLICY
 from tests.factories.jobs import Tenant, tenant_of
 from tests.factories.processes import Process, start
@@ -27,7 +27,9 @@ from tests.factories.webhooks import LOOPBACK
 from waybill.stack.postgres import free_port
 
 ENDED = frozenset({"succeeded", "failed", "cancelled", "expired", "rejected"})
-_FLOWER_PASSWORD = "of-the-tests"  # noqa: S105 - of a process that ends with the tests
+# What a message begins with that is answered slowly.
+SLOWLY = "Slowly:"
+_FLOWER_PASSWORD = "of-the-tests"
 
 
 def parrot(recorded: Recorded) -> Script:
@@ -35,6 +37,9 @@ def parrot(recorded: Recorded) -> Script:
     content = recorded.body["messages"][-1]["content"]
     told = content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
     said = f"{told} {LETTER}"
+    if told.startswith(SLOWLY):
+        # Long enough to be stopped in its middle.
+        return Answer(*[f"{LETTER} "] * 100, delta_seconds=0.05)
     if recorded.body.get("tools"):
         return Answer(tool_calls=(ToolUse("write_letter", {"text": said}),))
     if recorded.body.get("response_format"):
@@ -53,7 +58,7 @@ class GuardedStack:
     receiver: WebhookReceiver
     collector: Collector
     processes: dict[str, Process]
-    analyzer_log: Path
+    analyzer_url: str
     flower_url: str
 
     def submit(self, capability: str, **given: Any) -> str:
@@ -110,8 +115,12 @@ class GuardedStack:
 
     def logs(self) -> dict[str, str]:
         """What each process has logged."""
-        written = {name: process.output() for name, process in self.processes.items()}
-        return {**written, "analyzer": self.analyzer_log.read_text(encoding="utf-8")}
+        return {name: process.output() for name, process in self.processes.items()}
+
+    def start_analyzer(self) -> None:
+        """An analyzer in the place of one that was killed."""
+        self.processes["analyzer"] = start_analyzer(self.settings, self.analyzer_url, IDENTIFIERS)
+        self.processes["analyzer"].wait_for("analyzer_child_ready")
 
     def _made(self, path: str, body: dict[str, Any]) -> str:
         answer = self.client.post(path, json=body)
@@ -138,7 +147,6 @@ def guarded_stack(settings: Settings, *pools: str) -> Iterator[GuardedStack]:
         with tenant.database.tenant(key.organization_id) as session:
             GuardService(settings).put(session, tenant.principal, key.project_id, POLICY)
         url = socket_below(folder)
-        guard = stack.enter_context(analyzer(settings, url, IDENTIFIERS))
         shared = {
             "WAYBILL_DEPLOYMENTS_FILE": str(file),
             "WAYBILL_GUARD_URL": url,
@@ -150,8 +158,9 @@ def guarded_stack(settings: Settings, *pools: str) -> Iterator[GuardedStack]:
         headers = {"Authorization": f"Bearer {key.plaintext}"}
         client = stack.enter_context(httpx.Client(base_url=addresses[0], headers=headers, timeout=60, trust_env=False))
         made = GuardedStack(
-            settings, tenant, client, provider, receiver, collector, processes, guard.log, flower_url=addresses[1]
+            settings, tenant, client, provider, receiver, collector, processes, url, flower_url=addresses[1]
         )
+        made.start_analyzer()
         _wait_for_all(made, pools)
         client.post("/v1/webhook-secret/rotate").raise_for_status()
         yield made

@@ -12,8 +12,9 @@ from pydantic import SecretStr
 
 from core.kit.settings import Settings
 from core.kit.signing import generate_seed
-from tests.factories.guarded_stack import GuardedStack, guarded_stack
+from tests.factories.guarded_stack import SLOWLY, GuardedStack, guarded_stack
 from tests.factories.identifiers import IDENTIFIERS, LETTER, RECORDING, SPOKEN, draw, leaked
+from tests.factories.sse import Stream
 from tests.factories.waiting import wait_until
 from waybill.stack.valkey import EmbeddedValkey
 
@@ -22,10 +23,11 @@ pytestmark = [
     pytest.mark.heavy,
     pytest.mark.timeout(400),
     pytest.mark.xdist_group("identifiers"),
-    pytest.mark.survive("P9"),
 ]
 Way = Callable[[GuardedStack], str]
 ASKED = {"role": "user", "content": f"Write to them all: {LETTER}"}
+# What names no one: the model knows them by itself, and nothing of its answer is restored.
+UNASKED = {"role": "user", "content": "Write to them all."}
 TOOL = {"name": "write_letter", "parameters": {"type": "object", "properties": {"text": {"type": "string"}}}}
 SCHEMA = {"type": "object", "properties": {"answer": {"type": "string"}}}
 # What a model's tool was answered, with the letters of JSON that need no escape escaped.
@@ -74,7 +76,7 @@ def sse_of_json(stack: GuardedStack) -> str:
 
 
 def tool_arguments(stack: GuardedStack) -> str:
-    return stack.told(stack.chat(ASKED, tools=[TOOL]))
+    return "\n".join(stack.told(stack.chat(asked, tools=[TOOL])) for asked in (ASKED, UNASKED))
 
 
 def tool_outputs(stack: GuardedStack) -> str:
@@ -169,6 +171,17 @@ def response(*, stream: bool) -> Way:
     return way
 
 
+def openai_batch(stack: GuardedStack) -> str:
+    body = {"model": "default", "messages": [ASKED]}
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    with openai(stack) as client:
+        given = client.files.create(file=("requests.jsonl", json.dumps(line).encode()), purpose="batch").id
+        made = client.batches.create(input_file_id=given, endpoint="/v1/chat/completions", completion_window="24h")
+        ended = lambda: client.batches.retrieve(made.id).output_file_id  # noqa: E731
+        wait_until(lambda: ended() is not None, timeout_seconds=60, what="the batch", pause_seconds=0.2)
+        return client.files.content(ended() or "").text
+
+
 WAYS: dict[str, Way] = {
     "JSON": json_answer,
     "SSE": sse,
@@ -193,6 +206,7 @@ WAYS: dict[str, Way] = {
     "OpenAI tools streamed": completion(stream=True, tools=[{"type": "function", "function": TOOL}]),
     "OpenAI JSON": completion(stream=False, response_format={"type": "json_object"}),
     "OpenAI JSON streamed": completion(stream=True, response_format={"type": "json_object"}),
+    "OpenAI batch": openai_batch,
     "OpenAI response": response(stream=False),
     "OpenAI response streamed": response(stream=True),
 }
@@ -200,6 +214,7 @@ WAYS: dict[str, Way] = {
 _SILENT = {"child results"}
 
 
+@pytest.mark.survive("P9")
 @pytest.mark.parametrize("way", WAYS)
 def test_no_identifier_is_shown_on_this_way(stack: GuardedStack, way: str) -> None:
     before = len(stack.provider.requests)
@@ -212,6 +227,7 @@ def test_no_identifier_is_shown_on_this_way(stack: GuardedStack, way: str) -> No
     assert leaked(*sent) == []
 
 
+@pytest.mark.survive("P9")
 def test_no_identifier_is_in_the_events_of_the_project(stack: GuardedStack) -> None:
     stack.wait(stack.chat(ASKED))
     shown: list[str] = []
@@ -223,21 +239,46 @@ def test_no_identifier_is_in_the_events_of_the_project(stack: GuardedStack) -> N
     assert leaked(*shown) == []
 
 
+@pytest.mark.survive("P9")
 def test_no_identifier_is_in_traces_logs_or_flower(stack: GuardedStack) -> None:
     crashed = stack.submit("probe.echo", value=f"Found: {LETTER}", where="crash")
     failed = stack.told(crashed)
     assert leaked(failed) == []
     stack.wait(stack.chat(ASKED))
-    job = crashed.rpartition("/")[2]
     logs = stack.logs()
-    assert {name: leaked(written) for name, written in logs.items()} == dict.fromkeys(logs, [])
+    assert {name: leaked(written) for name, written in logs.items()} == {name: [] for name in logs}
     assert "job_attempt_crashed" in logs["probe"]
     assert all(logs.values()), "a process without a log would prove nothing"
-    wait_until(lambda: "chat" in {span.name.partition(" ")[0] for span in stack.collector.spans}, timeout_seconds=30, what="spans")
+    wait_until(
+        lambda: "chat" in {span.name.partition(" ")[0] for span in stack.collector.spans},
+        timeout_seconds=30,
+        what="spans",
+    )
     assert leaked(stack.collector.text) == []
     wait_until(lambda: "run_job" in stack.flower("/api/tasks"), timeout_seconds=30, what="Flower to see tasks")
     assert leaked(stack.flower("/api/tasks"), stack.flower("/tasks"), stack.flower("/api/workers")) == []
-    assert job
+
+
+@pytest.mark.survive("S3")
+def test_an_analyzer_that_is_killed_in_mid_stream_leaks_nothing_and_the_job_resumes(stack: GuardedStack) -> None:
+    before = len(stack.provider.requests)
+    path = stack.chat({"role": "user", "content": f"{SLOWLY} {LETTER}"})
+    stream = Stream(stack.client, f"{path}/events")
+    stream.wait_for("message.delta", 2, timeout_seconds=60)
+    stack.processes["analyzer"].kill()
+    stream.wait_for("job.queued", 2, timeout_seconds=60)
+    queued = json.loads(stack.get(path))
+    assert (queued["reason"], queued["error"]["dependency"]) == ("dependency_unavailable", "guard analyzer")
+    assert leaked(json.dumps(queued)) == []
+    stack.start_analyzer()
+    shown = stack.told(path)
+    stream.wait_for_end(60)
+    job = json.loads(shown.splitlines()[0])
+    assert (job["state"], job["attempt"], job["error"]) == ("succeeded", 1, None)
+    assert stream.text == job["result"]["text"]
+    assert stream.text.count("<PERSON_1>") == 100
+    assert leaked(shown, json.dumps(stream.events)) == []
+    assert leaked(*(json.dumps(request.body) for request in stack.provider.requests[before:])) == []
 
 
 def test_the_corpus_leaks_where_it_is_looked_for() -> None:
