@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from traceback import format_exception, format_tb
+from traceback import format_exception
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from core.kit.data_classes import DataClass
 from core.kit.db import SingleStatement
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import JOB, encode
+from core.kit.logging import without_text
 
 FINDINGS = "guard.findings"
 # Events that hold codes and names of steps.
@@ -118,9 +119,8 @@ class AttemptGuard:
         try:
             told = [(Source.MODEL_OUTPUT, "".join(format_exception(error)))]
             return self._guard.redact(told, Direction.TO_CLIENT, mode=RedactionMode.MASK).texts[0].text
-        except Exception as refusal:  # noqa: BLE001 - the crash is what has to be logged
-            withheld = f"{type(error).__name__}: its text was withheld ({type(refusal).__name__})\n"
-            return "".join((*format_tb(error.__traceback__), withheld))
+        except Exception:  # noqa: BLE001 - the crash is what has to be logged
+            return without_text(error)
 
     def outcomes(self, outcomes: Sequence[ChildOutcome]) -> list[ChildOutcome]:
         """How children ended, with real values again where their results were redacted for clients."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from signal import SIGTERM
 from tempfile import TemporaryDirectory
@@ -187,7 +188,7 @@ def _wait_for_all(stack: GuardedStack, pools: Sequence[str]) -> None:
     for name in ("dispatcher", *pools):
         stack.processes[name].wait_for('"pool":"models"' if name == "dispatcher" else "worker_ready")
     for name, url in (("api", f"{stack.client.base_url}/readyz"), ("flower", f"{stack.flower_url}/healthcheck")):
-        wait_until(lambda url=url: _answers(url), timeout_seconds=60, what=f"the {name} to answer", pause_seconds=0.1)
+        wait_until(partial(_answers, url), timeout_seconds=60, what=f"the {name} to answer", pause_seconds=0.1)
 
 
 def _answers(url: str) -> bool:

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import UUID
 
 import pytest
 from openai import DefaultHttpxClient, OpenAI
 from pydantic import SecretStr
 
+from core.kit.ids import JOB, encode
 from core.kit.settings import Settings
 from core.kit.signing import generate_seed
 from tests.factories.guarded_stack import SLOWLY, GuardedStack, guarded_stack
@@ -25,9 +27,9 @@ pytestmark = [
     pytest.mark.xdist_group("identifiers"),
 ]
 Way = Callable[[GuardedStack], str]
-ASKED = {"role": "user", "content": f"Write to them all: {LETTER}"}
+ASKED: Any = {"role": "user", "content": f"Write to them all: {LETTER}"}
 # What names no one: the model knows them by itself, and nothing of its answer is restored.
-UNASKED = {"role": "user", "content": "Write to them all."}
+UNASKED: Any = {"role": "user", "content": "Write to them all."}
 TOOL = {"name": "write_letter", "parameters": {"type": "object", "properties": {"text": {"type": "string"}}}}
 SCHEMA = {"type": "object", "properties": {"answer": {"type": "string"}}}
 # What a model's tool was answered, with the letters of JSON that need no escape escaped.
@@ -89,8 +91,7 @@ def child_jobs(stack: GuardedStack) -> str:
     asked = {"model": "default", "messages": [ASKED]}
     shown = stack.told(stack.submit("probe.fan", children=[{"capability": "models.chat", "payload": asked}]))
     [child] = json.loads(shown.splitlines()[0])["result"]["outcomes"]
-    assert child["state"] == "succeeded"
-    return shown
+    return "\n".join((shown, stack.told(f"/v1/jobs/{encode(JOB, UUID(child['job_id']))}")))
 
 
 def webhooks(stack: GuardedStack) -> str:
@@ -101,6 +102,18 @@ def webhooks(stack: GuardedStack) -> str:
         return [each.body.decode() for each in tuple(stack.receiver.received) if job in each.body.decode()]
 
     wait_until(lambda: "job.succeeded" in str(bodies()), timeout_seconds=60, what="the webhook")
+    return "\n".join(bodies())
+
+
+def webhooks_of_errors(stack: GuardedStack) -> str:
+    paths = [stack.submit("probe.echo", value=LETTER, where=where) for where in ("failure", "question")]
+
+    def bodies() -> list[str]:
+        received = [each.body.decode() for each in tuple(stack.receiver.received)]
+        return [body for path in paths for body in received if path.rpartition("/")[2] in body]
+
+    wait_until(lambda: "job.failed" in str(bodies()), timeout_seconds=60, what="the webhook of the error")
+    wait_until(lambda: "job.waiting" in str(bodies()), timeout_seconds=60, what="the webhook of the question")
     return "\n".join(bodies())
 
 
@@ -191,6 +204,7 @@ WAYS: dict[str, Way] = {
     "child jobs": child_jobs,
     "child results": echoed("child"),
     "webhooks": webhooks,
+    "webhooks of errors": webhooks_of_errors,
     "batch files": batch_files,
     "artifacts": artifacts,
     "events": echoed("event"),
@@ -229,13 +243,15 @@ def test_no_identifier_is_shown_on_this_way(stack: GuardedStack, way: str) -> No
 
 @pytest.mark.survive("P9")
 def test_no_identifier_is_in_the_events_of_the_project(stack: GuardedStack) -> None:
-    stack.wait(stack.chat(ASKED))
+    path = stack.submit("probe.echo", value=f"Found: {LETTER}", where="event")
+    stack.wait(path)
     shown: list[str] = []
     with stack.client.stream("GET", "/v1/events", headers={"Last-Event-ID": "0"}) as answer:
         for line in answer.iter_lines():
             shown.append(line)
-            if "job.succeeded" in line:
+            if "job.succeeded" in line and path.rpartition("/")[2] in line:
                 break
+    assert "<PERSON_" in "".join(shown)
     assert leaked(*shown) == []
 
 

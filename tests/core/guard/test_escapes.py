@@ -31,7 +31,7 @@ def redacted(text: str, policy: GuardPolicy = POLICY) -> str:
         policy=combined,
         direction=Direction.TO_CLIENT,
         source=Source.MODEL_OUTPUT,
-        analyzer=Analyzer(),  # type: ignore[arg-type]
+        analyzer=Analyzer(),
     )
     return rewrite(text, found.decisions, lambda kind, _value, _mode: f"<{kind.upper()}>").text
 
@@ -105,6 +105,6 @@ def test_what_is_found_in_both_is_found_once() -> None:
         policy=policy,
         direction=Direction.TO_CLIENT,
         source=Source.MODEL_OUTPUT,
-        analyzer=Analyzer(),  # type: ignore[arg-type]
+        analyzer=Analyzer(),
     )
     assert found.counts() == {kind: {"detect": 1} for kind in IDENTIFIERS}

@@ -157,7 +157,7 @@ def decide_on_escaped(text: str) -> list[Decision]:
         policy=policy,
         direction=Direction.TO_CLIENT,
         source=Source.MODEL_OUTPUT,
-        analyzer=LONG_ANALYZER,  # type: ignore[arg-type]
+        analyzer=LONG_ANALYZER,
     )
     return list(found.decisions)
 
