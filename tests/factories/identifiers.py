@@ -5,8 +5,6 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
-
 from core.guard.policy import GuardPolicy, Rule
 from core.guard.records import Action, EntityKind, Finding, RedactionMode
 
@@ -19,7 +17,6 @@ IDENTIFIERS = {
     EntityKind.ADDRESS: "Königsallee 12, Düsseldorf",
     EntityKind.SECRET: "sk-Q7wE9rT5yU3iO1pA8sD6",
 }
-# Half a value is none: the digits of a card number that a cut leaves say whose it is.
 LETTER = "; ".join(f"{kind} {value}" for kind, value in IDENTIFIERS.items())
 # What the recording says, among other things.
 RECORDING = Path(__file__).parents[1] / "evals" / "multimodal" / "clips" / "train.ogg"
@@ -64,6 +61,9 @@ def leaked(*shown: str) -> list[str]:
 
 def draw(path: Path) -> None:
     """A picture of the corpus in print, a line each."""
+    # Analyzers import this module, and draw nothing.
+    from PIL import Image, ImageDraw, ImageFont
+
     image = Image.new("RGB", (1400, 100 + 90 * len(IDENTIFIERS)), "white")
     pen, font = ImageDraw.Draw(image), ImageFont.load_default(size=40)
     for number, (kind, value) in enumerate(IDENTIFIERS.items()):

@@ -1,6 +1,8 @@
 """One corpus of identifiers on every way through the product, as processes: it is shown on none of them."""
 
 import json
+import os
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,22 +39,31 @@ TOOL_OUTPUT = json.dumps({"found": LETTER})
 
 
 @pytest.fixture(scope="module")
-def stack(postgres_url: str, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedStack]:
-    """One for all ways; with a Valkey of its own, as tests of other modules empty theirs."""
-    valkey = EmbeddedValkey(tmp_path_factory.mktemp("valkey"))
+def redis_address(shared_valkey: EmbeddedValkey | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Valkey of this module's own: other tests empty and stop the one that they share."""
+    if shared_valkey is None:
+        yield os.environ["REDIS_URL"]
+        return
+    valkey = EmbeddedValkey(tmp_path_factory.mktemp("identifiers-valkey"))
     valkey.start()
+    yield valkey.url
+    valkey.stop()
+
+
+@pytest.fixture(scope="module")
+def stack(database_url: str, redis_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedStack]:
+    """One stack for all ways: starting it takes longer than they do."""
     settings = Settings(
         home=tmp_path_factory.mktemp("home"),
         database_url=SecretStr(database_url),
-        redis_url=SecretStr(valkey.url),
-        secret_key=SecretStr("a secret of these tests, long enough to be one"),
-        pseudonym_key=SecretStr("a pseudonym key of these tests, long enough to be one"),
+        redis_url=SecretStr(redis_address),
+        secret_key=SecretStr(secrets.token_urlsafe(32)),
+        pseudonym_key=SecretStr(secrets.token_urlsafe(32)),
         signing_key=SecretStr(generate_seed()),
-        key_prefix="identifiers",
+        key_prefix=f"t{secrets.token_hex(4)}",
     )
     with guarded_stack(settings, "models", "probe", "multimodal") as opened:
         yield opened
-    valkey.stop()
 
 
 def echoed(where: str, state: str = "succeeded") -> Way:
@@ -190,9 +201,13 @@ def openai_batch(stack: GuardedStack) -> str:
     with openai(stack) as client:
         given = client.files.create(file=("requests.jsonl", json.dumps(line).encode()), purpose="batch").id
         made = client.batches.create(input_file_id=given, endpoint="/v1/chat/completions", completion_window="24h")
-        ended = lambda: client.batches.retrieve(made.id).output_file_id  # noqa: E731
-        wait_until(lambda: ended() is not None, timeout_seconds=60, what="the batch", pause_seconds=0.2)
-        return client.files.content(ended() or "").text
+        wait_until(
+            lambda: client.batches.retrieve(made.id).status == "completed",
+            timeout_seconds=60,
+            what="the batch",
+            pause_seconds=0.2,
+        )
+        return client.files.content(client.batches.retrieve(made.id).output_file_id or "").text
 
 
 WAYS: dict[str, Way] = {
