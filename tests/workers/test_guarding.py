@@ -227,14 +227,13 @@ def test_a_parent_reads_real_values_in_results_that_clients_see_redacted(setting
 
 
 def test_a_crash_is_logged_without_what_clients_may_not_see(settings: Settings, tenant: Tenant) -> None:
-    job_id = tenant.submit()
     crash = RuntimeError(f"no such person: {ANNA}")
     crash.__cause__ = KeyError(CORPUS[2])
     analyzer = ListedAnalyzer(ANNA, BEN)
     with worker_services(settings) as services:
 
         def logged(guard: Guard | None) -> str:
-            return Attempt(replace(services, guard=guard), job_id).context.guard.traceback(crash)
+            return Attempt(replace(services, guard=guard), tenant.submit()).context.guard.traceback(crash)
 
         assert leaks(logged(None)) == [ANNA, CORPUS[2]], "where there is no guard, nothing is withheld"
         assert "RuntimeError: no such person: <PERSON>" in logged(guard_of(settings, ALL, analyzer))
