@@ -22,6 +22,7 @@ from core.batches.service import Batches
 from core.files.service import FileService
 from core.guard.analyzer import open_analyzer
 from core.guard.policies import PolicyCache
+from core.guard.pseudonyms import PseudonymKeys
 from core.guard.service import GuardService
 from core.jobs.live import LivePublisher
 from core.jobs.retention.service import RetentionService
@@ -74,6 +75,7 @@ class Runtime:
         self.retention = RetentionService(settings)
         self.guard = GuardService(settings)
         self.guard_policies = PolicyCache(settings)
+        self.pseudonyms = PseudonymKeys(settings)
         self.rates = RateGate(settings)
         self.jobs = JobService(settings, self.blobs, self.limit_book)
         self.files = FileService(settings, self.blobs)

@@ -309,6 +309,8 @@ FIELDS: dict[str, str] = {
     "key_required": "the job has asked more than one question: name the one you answer",
     "limit_above_ceiling": "a value up to the operator's own, which `message` names",
     "limit_value_invalid": "a whole number, or US dollars as text for `cost_per_…`",
+    "days_required": "whole days: what is kept for ever needs no retention of a data class",
+    "only_payloads": "leave `data_class` out, or name the kind `payloads`",
     "out_of_range": "a number within the bounds that `message` names",
     "scope_missing": "a key or role that holds the scope which the input needs",
     "provider_unknown": "a provider that `message` lists: of the price book, of a deployment, or of a model",

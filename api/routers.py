@@ -14,6 +14,7 @@ from api.experiments import results as experiment_results
 from api.experiments import routes as experiments
 from api.files import routes as files
 from api.files import uploads as file_uploads
+from api.guard import erasures as guard_erasures
 from api.guard import reviews as guard_reviews
 from api.guard import routes as guard
 from api.guard import screening as guard_screening
@@ -76,6 +77,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     guard.router,
     guard_screening.router,
     guard_reviews.router,
+    guard_erasures.router,
     prices.router,
     models.router,
     stages.router,

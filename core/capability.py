@@ -5,7 +5,7 @@ function ``build() -> Runner``. A worker loads the entry, validates the job's in
 ``runner.run(ctx, input)``; what it returns is validated against `Manifest.output` and becomes the job's result.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -297,6 +297,15 @@ class JobContext(Protocol):
         self, key: str, capability: str, payload: Mapping[str, Any], *, max_cost_usd: Decimal | None = None
     ) -> ChildOutcome:
         """`call_all` of one."""
+
+    def for_tool(
+        self, arguments: Mapping[str, Any], *, keeps: Collection[str] = ()
+    ) -> tuple[Mapping[str, Any], Callable[[Any], Any]]:
+        """What a system outside may get of `arguments`, and what puts the values again into its answer.
+
+        The guard's policy decides at the border ``to_tool``; values of the kinds `keeps` go as they are, unless they
+        are blocked. Raises `CapabilityFailure`: ``guard_blocked``, ``guard_unavailable``, ``guard_key_missing``.
+        """
 
     def with_notice(self, reply: str) -> str:
         """`reply`, which a person gets, with a last sentence that says a machine wrote it, where the policy wants it.

@@ -1,7 +1,7 @@
 """The running attempt: what a capability may do, and where its events, usage and checkpoints go."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from decimal import Decimal
@@ -274,6 +274,12 @@ class AttemptContext:
     ) -> ChildOutcome:
         """`call_all` of one."""
         return self.call_all([ChildCall(key, capability, payload, max_cost_usd)])[0]
+
+    def for_tool(
+        self, arguments: Mapping[str, Any], *, keeps: Collection[str] = ()
+    ) -> tuple[Mapping[str, Any], Callable[[Any], Any]]:
+        """See `core.capability.JobContext.for_tool`."""
+        return self.guard.for_tool(arguments, keeps)
 
     def with_notice(self, reply: str) -> str:
         """See `core.capability.JobContext.with_notice`."""

@@ -3,29 +3,28 @@
 Capabilities work on real values. What they stream, emit, ask, leave behind and return passes here on its way out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from traceback import format_exception
 from typing import Any, Protocol
 from uuid import UUID
 
-from core.audit.actions import AuditAction
-from core.audit.record import Actor, record
 from core.capability import ChildOutcome
+from core.guard import reporting
 from core.guard.guard import Guard, JobGuard, refuse_blocked
-from core.guard.holdback import RedactingStream
+from core.guard.holdback import RedactingStream, Restorer
 from core.guard.records import Action, Direction, RedactionMode, Source
-from core.guard.values import texts_in
+from core.guard.reporting import FINDINGS, FindingsReport
+from core.guard.tokens import Token
+from core.guard.values import map_texts, texts_in
 from core.jobs.records import JobRecord
-from core.kit.data_classes import DataClass
 from core.kit.db import SingleStatement
 from core.kit.errors import CapabilityFailure
-from core.kit.ids import JOB, encode
 from core.kit.logging import without_text
 
-FINDINGS = "guard.findings"
 # Events that hold codes and names of steps.
 _WITHOUT_TEXT = frozenset({FINDINGS, "step.started", "step.finished"})
 _TEXTUAL = ("text/", "application/json", "application/xml", "application/yaml", "application/x-ndjson")
@@ -33,24 +32,15 @@ _TEXTUAL = ("text/", "application/json", "application/xml", "application/yaml", 
 _PIECE = 32_768
 
 
-class Attempt(Protocol):
+class Attempt(reporting.Attempt, Protocol):
     """What the guard needs of an attempt."""
 
     job: JobRecord
-    organization_id: UUID
-    project_id: UUID
-    attempt: int
     root_id: UUID
 
     @property
     def executor(self) -> SingleStatement:
         """Single statements as the job's tenant."""
-
-    def emit(self, event: str, data: Mapping[str, Any]) -> None:
-        """Persist an event, then publish it."""
-
-    def raise_class(self, data_class: DataClass, because: str) -> None:
-        """Raise the class of the job's data."""
 
 
 class AttemptGuard:
@@ -58,6 +48,7 @@ class AttemptGuard:
 
     def __init__(self, guard: Guard | None, attempt: Attempt) -> None:
         self._attempt = attempt
+        self._report = FindingsReport(attempt)
         self._guard: JobGuard | None = None
         if guard is not None:
             self._guard = guard.for_job(
@@ -65,6 +56,7 @@ class AttemptGuard:
                 organization_id=attempt.organization_id,
                 project_id=attempt.project_id,
                 root_job_id=attempt.root_id,
+                report=self._report,
             )
         # The text that a job streams is one text, whatever happens in between.
         self._stream: RedactingStream | None = None
@@ -77,20 +69,8 @@ class AttemptGuard:
             return
         findings = guard.screen(texts_in(given), Direction.TO_MODEL, Source.INPUT)
         if (findings.decisions or findings.incomplete) and job.attempts_spent <= 1:
-            facts = {"source": Source.INPUT, "findings": findings.counts(), "incomplete": findings.incomplete}
-            self._attempt.emit(FINDINGS, facts)
-            record(
-                self._attempt.executor,
-                job.organization_id,
-                job.project_id,
-                AuditAction.GUARD_FIND,
-                subject_id=encode(JOB, job.id),
-                actor=Actor("worker"),
-                attempt=job.attempt,
-                detail=facts,
-            )
-        if findings.data_class is not None:
-            self._attempt.raise_class(findings.data_class, because="guard")
+            self._report.say(Source.INPUT, findings)
+        self._report(Source.INPUT, findings)
         refuse_blocked(findings)
 
     def value(self, value: Any) -> Any:
@@ -121,6 +101,15 @@ class AttemptGuard:
             return self._guard.redact(told, Direction.TO_CLIENT, mode=RedactionMode.MASK).texts[0].text
         except Exception:  # noqa: BLE001 - the crash is what has to be logged
             return without_text(error)
+
+    def for_tool(
+        self, arguments: Mapping[str, Any], keeps: Collection[str]
+    ) -> tuple[Mapping[str, Any], Callable[[Any], Any]]:
+        """What a tool may get of the arguments, and what puts the values again into its answer."""
+        if self._guard is None:
+            return arguments, _same
+        sent, values = self._guard.for_tool(arguments, keeps)
+        return sent, partial(_restored, values) if values else _same
 
     def outcomes(self, outcomes: Sequence[ChildOutcome]) -> list[ChildOutcome]:
         """How children ended, with real values again where their results were redacted for clients."""
@@ -157,6 +146,18 @@ class AttemptGuard:
         """What is left of the text, once the job has come to its end. What a job holds that breaks off is dropped."""
         with self._streaming:
             return "" if self._stream is None else self._stream.end()
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _restored(values: Mapping[Token, str], value: Any) -> Any:
+    def restore(text: str) -> str:
+        restorer = Restorer(values.get)
+        return restorer.feed(text) + restorer.end()
+
+    return map_texts(value, restore)
 
 
 def _redacts(guard: JobGuard) -> bool:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from pydantic.config import JsonDict
 
 from core.guard.policy import GuardPolicy, TemplateName
-from core.guard.records import Action, Direction, RedactionMode, Source
+from core.guard.records import Action, Direction, KindName, RedactionMode, Source
 from core.guard.service import VALUE_MAX_CHARACTERS, counts_of, template_of
 from core.guard.stored import PolicyVersion, Review, Verdict
 from core.kit.clock import isoformat
@@ -20,7 +20,6 @@ TEXTS_MAX = 50
 SCREENED_MAX_CHARACTERS = 200_000
 VERSION_MAX = 2**31 - 1
 Text = Annotated[str, StringConstraints(max_length=TEXT_MAX_CHARACTERS)]
-_KIND_PATTERN = r"^[a-z][a-z0-9_]{0,39}$"
 _POLICY_EXAMPLE: JsonDict = {
     "rules": [
         {"kinds": ["secret"], "action": "block"},
@@ -185,7 +184,7 @@ class CreateReview(BaseModel):
         json_schema_extra={"examples": [{"kind": "person", "value": "Acme Support", "verdict": "false_positive"}]},
     )
 
-    kind: str = Field(pattern=_KIND_PATTERN, description="The kind of the finding.")
+    kind: KindName = Field(description="The kind of the finding.")
     value: str = Field(
         min_length=1, max_length=VALUE_MAX_CHARACTERS, description="The text that was found. Stored encrypted."
     )
@@ -266,3 +265,20 @@ def _version(found: PolicyVersion) -> dict[str, Any]:
         "created_at": None if found.created_at is None else isoformat(found.created_at),
         "created_by": found.created_by,
     }
+
+
+class EraseValue(BaseModel):
+    """A request to erase a value from the maps of pseudonyms."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"value": "Anna Schmidt"}]})
+
+    value: Annotated[str, StringConstraints(min_length=1, max_length=VALUE_MAX_CHARACTERS)] = Field(
+        description="A name, an address, a number: the whole value. Case and white space do not matter, nor do blanks,"
+        " dots and dashes in a number."
+    )
+
+
+class PseudonymErasure(BaseModel):
+    """What an erasure did."""
+
+    erased_pseudonyms: int = Field(description="How many tokens have become unreadable, in all trees of jobs.")

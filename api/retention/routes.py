@@ -10,6 +10,7 @@ from api.openapi import problems
 from api.retention.schemas import Retention, SetRetention, to_wire
 from api.routing import caller, new_router, requires
 from core.jobs.retention.records import Clock, Kind
+from core.kit.data_classes import DataClass
 
 router = new_router("/v1/retention", "retention")
 
@@ -18,6 +19,9 @@ _Kind = Annotated[
     Query(description="Which kind of data."),
 ]
 _Scope = Annotated[Literal["organization", "project"], Query(description="Whose clock to remove.")]
+_DataClass = Annotated[
+    DataClass | None, Query(description="The clock for payloads of this class and above; without it, that of the kind.")
+]
 _NOW = "The project's clocks as they are now."
 
 
@@ -44,7 +48,9 @@ def _read(request: Request) -> list[Clock]:
     summary="Set how long a kind of data is kept",
     description=(
         "In force from the dispatcher's next run on, within the hour. Payloads of ended jobs are then blanked, which"
-        " cannot be undone. Everything else goes a month at a time, when every project's clock has run out."
+        " cannot be undone. Everything else goes a month at a time, when every project's clock has run out. With a"
+        " `data_class`, payloads of jobs of that class and above go after so many days, unless another clock ends"
+        " earlier; a project's takes the place of its organization's for the same class."
     ),
     responses={200: {"description": _NOW}, **problems(400, 408, 413, 415)},
 )
@@ -57,7 +63,14 @@ async def set_retention(request: Request, body: SetRetention) -> Response:
 def _set(request: Request, body: SetRetention) -> list[Clock]:
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
-        return runtime.retention.set(session, principal, body.kind, body.days, for_project=body.scope == "project")
+        return runtime.retention.set(
+            session,
+            principal,
+            body.kind,
+            body.days,
+            for_project=body.scope == "project",
+            data_class=body.data_class,
+        )
 
 
 @router.delete(
@@ -68,12 +81,14 @@ def _set(request: Request, body: SetRetention) -> list[Clock]:
     responses={200: {"description": _NOW}, **problems(404)},
 )
 @requires("retention:write")
-async def remove_retention(request: Request, kind: _Kind, scope: _Scope = "project") -> Response:
+async def remove_retention(
+    request: Request, kind: _Kind, scope: _Scope = "project", data_class: _DataClass = None
+) -> Response:
     """Remove one clock."""
-    return respond_json(to_wire(await get_runtime(request).in_thread(_remove, request, kind, scope)))
+    return respond_json(to_wire(await get_runtime(request).in_thread(_remove, request, kind, scope, data_class)))
 
 
-def _remove(request: Request, kind: Kind, scope: str) -> list[Clock]:
+def _remove(request: Request, kind: Kind, scope: str, data_class: DataClass | None) -> list[Clock]:
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
-        return runtime.retention.remove(session, principal, kind, for_project=scope == "project")
+        return runtime.retention.remove(session, principal, kind, for_project=scope == "project", data_class=data_class)

@@ -1,4 +1,4 @@
-"""Takes the results of batches away when their jobs' payloads go: by the payload clock of their project."""
+"""Takes the results of batches away when their jobs' payloads go: by the clocks for payloads of their project."""
 
 from uuid import UUID
 
@@ -12,14 +12,17 @@ from core.kit.settings import Settings
 
 _AT_ONCE = 50
 
+# The result file has the highest class of the lines. Without one nothing of a payload is left.
 _DUE = text("""
 SELECT batch.id, batch.project_id, batch.results_file_id
-FROM retention_clocks('payloads', CAST(:default_days AS int)) AS clock
+FROM retention_payload_clocks(CAST(:default_days AS int)) AS clock
 CROSS JOIN LATERAL (
-  SELECT id, project_id, results_file_id FROM batches
-  WHERE project_id = clock.project_id AND finished_at IS NOT NULL AND payload_erased_at IS NULL
+  SELECT batches.id, batches.project_id, results_file_id
+  FROM batches LEFT JOIN files AS results ON results.id = results_file_id
+  WHERE batches.project_id = clock.project_id AND finished_at IS NOT NULL AND payload_erased_at IS NULL
     AND finished_at < now() - make_interval(days => clock.days)
-  ORDER BY finished_at LIMIT :most FOR UPDATE SKIP LOCKED
+    AND coalesce(results.data_class, 'public') = ANY(clock.data_classes)
+  ORDER BY finished_at LIMIT :most FOR UPDATE OF batches SKIP LOCKED
 ) AS batch
 WHERE clock.days IS NOT NULL LIMIT :most
 """)

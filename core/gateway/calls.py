@@ -26,7 +26,6 @@ from core.guard.guard import Guard
 from core.guard.links import LinkStripper, strip_links
 from core.guard.policy import CombinedPolicy
 from core.kit.clock import utc_now
-from core.kit.data_classes import DataClass
 from core.kit.errors import CapabilityFailure, Outage
 from core.kit.logging import get_logger
 from core.registry.experiments.book import ExperimentBook
@@ -42,6 +41,8 @@ if TYPE_CHECKING:
 
 # Refusals that say something about the deployment and nothing about the request: another may answer it.
 _OURS = frozenset({"provider_key_refused", "provider_quota_exhausted", "provider_model_unknown"})
+# A model that may be asked, and what it may read of the request.
+Choice = tuple[ResolvedModel, Guarded]
 _log = get_logger(__name__)
 
 
@@ -134,8 +135,8 @@ class JobModels:
 
         Where the job's class is above a model's ceiling, the next in the fallback chain is asked. Raises
         `CapabilityFailure`: ``model_unknown``, ``model_lacks_ability``, and ``model_data_class`` when none of them may
-        see it; while iterating, `core.gateway.errors.GatewayError` once tries and fallbacks are used up, and what
-        `JobContext.call_model`, `JobContext.check` and `RequestGuard.chat` raise.
+        see it, and as `RequestGuard.chat`; while iterating, `core.gateway.errors.GatewayError` once tries and fallbacks
+        are used up, and what `JobContext.call_model` and `JobContext.check` raise.
         """
         first = self.resolve(name)
         require_abilities(first, request)
@@ -154,9 +155,10 @@ class JobModels:
         elsewhere. Raises `core.gateway.errors.GatewayError` for what a provider could not do, and as `RequestGuard`.
         """
         model = self.resolve(name)
-        if not may_see(model, self._ctx.data_class):
-            raise _class_refused([model], self._ctx.data_class)
         door, texts = self._door, self._spent.guard.texts(model, texts)
+        # Asked when the texts have been looked through, which may raise the class.
+        if not self._may_see(model):
+            raise self._refused([model])
         reached = door.deployments.reach_embedder(model)
         if reached.local is not None:
             return embed_locally(self._ctx, model, reached.local, texts, on_progress)
@@ -164,11 +166,13 @@ class JobModels:
             self._ctx, model, reached, texts, on_progress, breakers=door.breakers, backoff=door.backoff
         )
 
-    def _chain(self, first: ResolvedModel, request: ChatRequest) -> Iterator[ResolvedModel]:
-        """The model and its fallbacks, each once; those that cannot or may not answer this are left out.
+    def _chain(self, first: ResolvedModel, request: ChatRequest) -> Iterator[Choice]:
+        """The model and its fallbacks, each once, with what they may read; who cannot or may not answer is left out.
 
-        Raises `CapabilityFailure` (``model_data_class``) when none of them may see what the job holds.
+        Raises `CapabilityFailure` (``model_data_class``) when none of them may see what the job holds, and as
+        `RequestGuard.chat`.
         """
+        guarded: dict[bool, Guarded] = {}
         refused: list[ResolvedModel] = []
         has_any = False
         for model in self._named(first):
@@ -178,15 +182,32 @@ class JobModels:
                 except CapabilityFailure as refusal:
                     _log.info("fallback_left_out", model=model.model, code=refusal.code)
                     continue
-            # Asked when its turn comes: the class may have risen since the call began.
-            if may_see(model, self._ctx.data_class):
+            is_local = model.provider == LOCAL
+            # Asked when its turn comes, and when the text was looked through, which may raise the class.
+            if self._may_see(model) and is_local not in guarded:
+                guarded[is_local] = self._spent.guard.chat(model, request)
+            if self._may_see(model):
                 has_any = True
-                yield model
+                yield model, guarded[is_local]
             else:
                 refused.append(model)
                 _log.info("model_left_out", model=model.model, data_class=self._ctx.data_class.value)
         if not has_any:
-            raise _class_refused(refused, self._ctx.data_class)
+            raise self._refused(refused)
+
+    def _may_see(self, model: ResolvedModel) -> bool:
+        data_class = self._ctx.data_class
+        return may_see(model, data_class, self.policy.regions(data_class))
+
+    def _refused(self, models: Sequence[ResolvedModel]) -> CapabilityFailure:
+        data_class = self._ctx.data_class
+        regions = self.policy.regions(data_class)
+        ceilings = ", ".join(f"{model.model} up to {model.data_class_ceiling}{_place(model)}" for model in models)
+        within = "" if regions is None else f"; it may go to {', '.join(sorted(regions)) or 'no region'} only"
+        return CapabilityFailure(
+            f"this job's data is {data_class}, and no model that it may ask may see that: {ceilings}{within}",
+            code="model_data_class",
+        )
 
     def _named(self, first: ResolvedModel) -> Iterator[ResolvedModel]:
         seen = {first.model}
@@ -201,16 +222,20 @@ class RoutedStream:
     """A `ChatStream` over as many attempts as it takes. `model` is the one that answers, once it has begun to."""
 
     def __init__(
-        self, door: Door, ctx: JobContext, spent: Spent, chain: Iterator[ResolvedModel], request: ChatRequest
+        self,
+        door: Door,
+        ctx: JobContext,
+        spent: Spent,
+        chain: Iterator[tuple[ResolvedModel, Guarded]],
+        request: ChatRequest,
     ) -> None:
         self._door = door
         self._ctx = ctx
         self._spent = spent
         self._chain = chain
-        self.model = next(chain)
+        # What the model that is asked may read of the request.
+        self.model, self._guarded = next(chain)
         self._request = request
-        # What the model that is asked may read of it, by whether the model is embedded.
-        self._guarded: dict[bool, Guarded] = {}
         self._current: ChatStream | None = None
         self._cached: CachedAnswer | None = None
         self._has_begun = False
@@ -287,7 +312,7 @@ class RoutedStream:
         first = self.model
         digest = None
         if self._keeps:
-            digest = f"{digest_of(first, self._asked_of(first).request)}:{_digest(self._policy)}"
+            digest = f"{digest_of(first, self._guarded.request)}:{_digest(self._policy)}"
         if digest is not None and self._door.cache is not None:
             self._cached = self._door.cache.get(self._ctx.project_id, digest)
         if self._cached is not None:
@@ -297,29 +322,22 @@ class RoutedStream:
         for chunk in self._answer():
             if digest is not None:
                 chunks.append(chunk)
-            yield from self._asked_of(self.model).restored(chunk)
-        yield from self._asked_of(self.model).rest()
+            yield from self._guarded.restored(chunk)
+        yield from self._guarded.rest()
         # Only what the model itself said to its end: neither a fallback's answer nor a piece of one.
         whole = self.finish in {Finish.STOP, Finish.NO_ANSWER} and self.model is first
         if digest is not None and self._door.cache is not None and whole and self.finish is not None and self._keeps:
             answer = CachedAnswer(tuple(chunks), self.finish, self.model_reported)
             self._door.cache.put(self._ctx.project_id, digest, answer)
 
-    def _asked_of(self, model: ResolvedModel) -> Guarded:
-        is_local = model.provider == LOCAL
-        if is_local not in self._guarded:
-            self._guarded[is_local] = self._spent.guard.chat(model, self._request)
-        return self._guarded[is_local]
-
     def _replay(self, answer: CachedAnswer) -> Generator[Chunk, None, None]:
         with call_span("chat", self.model) as span, self._ctx.call_model(ref_of(self.model), {}) as call:
             call.report(ModelUsage(self.model.price_model, {}, reason="cache"))
             span.set_attribute("waybill.cache.hit", value=True)
-            asked = self._asked_of(self.model)
             for chunk in answer.chunks:
                 self._ctx.check()
-                yield from asked.restored(chunk)
-            yield from asked.rest()
+                yield from self._guarded.restored(chunk)
+            yield from self._guarded.rest()
 
     def _answer(self) -> Generator[Chunk, None, None]:
         """The first answer of the chain. Raises the last error when none has begun."""
@@ -327,9 +345,8 @@ class RoutedStream:
         failed: GatewayError | None = None
         if self._spent.errors and (failed := self._spent.errors.get(digest_of(first, self._request))):
             raise failed
-        models = self._models()
-        for model in models:
-            self.model = model
+        for model, guarded in self._models():
+            self.model, self._guarded = model, guarded
             try:
                 yield from self._tries(model)
             except GatewayError as error:
@@ -349,8 +366,8 @@ class RoutedStream:
             self._spent.errors[digest_of(first, self._request)] = failed
         raise failed
 
-    def _models(self) -> Iterator[ResolvedModel]:
-        yield self.model
+    def _models(self) -> Iterator[Choice]:
+        yield self.model, self._guarded
         yield from self._chain
 
     def _tries(self, model: ResolvedModel) -> Generator[Chunk, None, None]:
@@ -384,7 +401,7 @@ class RoutedStream:
 
     def _attempt(self, model: ResolvedModel, reached: Reached) -> Generator[Chunk, None, None]:
         """One request to the provider, with a ledger call of its own."""
-        provider, request, exchange = reached.provider, within(model, self._asked_of(model).request), None
+        provider, request, exchange = reached.provider, within(model, self._guarded.request), None
         if Ability.WRITES in provider.abilities:
             exchange = self._exchange = Exchange(request, self._policy, has_read=self._spent.has_read)
             self._spent.has_read = self._spent.has_read or exchange.has_data
@@ -457,9 +474,5 @@ def require_abilities(model: ResolvedModel, request: ChatRequest) -> None:
         )
 
 
-def _class_refused(models: Sequence[ResolvedModel], data_class: DataClass) -> CapabilityFailure:
-    ceilings = ", ".join(f"{model.model} up to {model.data_class_ceiling}" for model in models)
-    return CapabilityFailure(
-        f"this job's data is {data_class}, and no model that it may ask may see that: {ceilings}",
-        code="model_data_class",
-    )
+def _place(model: ResolvedModel) -> str:
+    return f" in {', '.join(model.regions)}" if model.regions else ""

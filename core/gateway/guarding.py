@@ -60,14 +60,9 @@ class RequestGuard:
         new = {pair: text for pair, text in zip(texts, redacted.texts, strict=True) if text.edits}
         if not new:
             return Guarded(request)
-        values: dict[Token, str] = {}
-        for token, spellings in redacted.spellings.items():
-            # As it is written here, so that quotes stay word for word; where it is written twice, as it was first.
-            value = next(iter(spellings)) if len(spellings) == 1 else self._guard.pseudonyms.value(token)
-            values[token] = min(spellings) if value is None else value
         changed = _changed(request, lambda source, text: new[source, text].text if (source, text) in new else text)
         passages = {each.id: (each.text, new.get((each.source, each.text))) for each in request.passages}
-        return Guarded(changed, values, passages)
+        return Guarded(changed, self._guard.values_of(redacted), passages)
 
     def texts(self, model: ResolvedModel, texts: Sequence[str]) -> list[str]:
         """Texts that `model` is to turn into vectors, from documents or asked for. Raises as `JobGuard`.

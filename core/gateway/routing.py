@@ -124,12 +124,18 @@ class BuiltInCatalogue:
         return found
 
 
-def may_see(model: ResolvedModel, data_class: str) -> bool:
-    """Whether data of this class may go to the model. What is not one of the four classes may go nowhere."""
+def may_see(model: ResolvedModel, data_class: str, regions: frozenset[str] | None = None) -> bool:
+    """Whether data of this class may go to the model. What is not one of the four classes may go nowhere.
+
+    Where `regions` are given, a model that is not embedded must be known to run in these and in no other.
+    """
     try:
-        return DataClass(data_class).is_within(DataClass(model.data_class_ceiling))
+        is_within = DataClass(data_class).is_within(DataClass(model.data_class_ceiling))
     except ValueError:
         return False
+    if regions is None or model.provider == LOCAL:
+        return is_within
+    return is_within and bool(model.regions) and regions.issuperset(model.regions)
 
 
 def _configured(name: str) -> ResolvedModel:

@@ -14,6 +14,7 @@ from core.gateway.resilience.breaker import Breakers
 from core.gateway.routing import BuiltInCatalogue, Catalogue, Deployments
 from core.gateway.untrusted import PolicyOf, standard_policy
 from core.guard.guard import Guard
+from core.guard.reporting import FindingsReport
 from core.kit.settings import Settings
 from core.registry.catalogue.catalogue import ModelCatalogue
 from core.registry.deployments import DeploymentBook, read_deployments
@@ -26,7 +27,7 @@ class Gateway:
 
     `catalogue`, `experiments` and `prompts` are the registry's; without them names mean what the settings say, and
     nothing is read from the database: so evaluations run. `guard` is what text to and from models passes, if anything,
-    and `policy_of` says what holds for text from outside.
+    and `policy_of` says what holds for text from outside: what the guard says, unless it is given.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Gateway:
         breakers: Breakers | None = None,
         backoff: Backoff | None = None,
         guard: Guard | None = None,
-        policy_of: PolicyOf = standard_policy,
+        policy_of: PolicyOf | None = None,
     ) -> None:
         self._embedding_threads = embedding_threads
         self._deployments = deployments or OpenedDeployments(book or read_deployments(settings), self.embedder)
@@ -57,7 +58,7 @@ class Gateway:
             backoff=backoff or Backoff(),
             cache=_open_cache(settings),
             guard=guard,
-            policy_of=policy_of,
+            policy_of=policy_of or (standard_policy if guard is None else guard.policy_of),
         )
 
     def for_job(self, ctx: JobContext) -> JobModels:
@@ -80,7 +81,11 @@ class Gateway:
             raise TypeError("a guarded gateway serves jobs that have a database")
         return RequestGuard(
             guard.for_job(
-                executor, organization_id=ctx.organization_id, project_id=ctx.project_id, root_job_id=ctx.root_id
+                executor,
+                organization_id=ctx.organization_id,
+                project_id=ctx.project_id,
+                root_job_id=ctx.root_id,
+                report=FindingsReport(ctx),
             )
         )
 
@@ -118,7 +123,6 @@ def open_registered_gateway(settings: Settings, *, guard: Guard | None = None) -
         experiments=ExperimentBook(),
         prompts=PromptBook(),
         guard=guard,
-        policy_of=standard_policy if guard is None else guard.policy_of,
     )
 
 

@@ -1,6 +1,6 @@
 """What one attempt of a job lets pass: screening, redaction and restoring at every border that its text crosses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import UUID
@@ -20,6 +20,8 @@ from core.kit.errors import CapabilityFailure, Outage, Unavailable
 from core.kit.metrics import observe_findings
 from core.kit.settings import Settings
 
+# Gets what was found in texts of a source, whatever the policy does about it.
+Report = Callable[[Source, Findings], None]
 _KINDS = frozenset(EntityKind)
 
 
@@ -58,10 +60,12 @@ class Guard:
         """What the organization and the project want said about machine-made text."""
         return self.policies.of(executor, organization_id, project_id).disclosure
 
-    def for_job(self, executor: Executor, *, organization_id: UUID, project_id: UUID, root_job_id: UUID) -> "JobGuard":
+    def for_job(
+        self, executor: Executor, *, organization_id: UUID, project_id: UUID, root_job_id: UUID, report: Report
+    ) -> "JobGuard":
         """The guard of one attempt. Its tokens are those of the job tree below `root_job_id`."""
         pseudonyms = Pseudonyms(executor, self.keys, organization_id, root_job_id)
-        return JobGuard(self, executor, organization_id, project_id, pseudonyms)
+        return JobGuard(self, executor, organization_id, project_id, pseudonyms=pseudonyms, report=report)
 
 
 def open_guard(settings: Settings) -> Guard:
@@ -85,12 +89,20 @@ class JobGuard:
     """
 
     def __init__(
-        self, guard: Guard, executor: Executor, organization_id: UUID, project_id: UUID, pseudonyms: Pseudonyms
+        self,
+        guard: Guard,
+        executor: Executor,
+        organization_id: UUID,
+        project_id: UUID,
+        *,
+        pseudonyms: Pseudonyms,
+        report: Report,
     ) -> None:
         self._guard = guard
         self._executor = executor
         self._organization_id = organization_id
         self._project_id = project_id
+        self._report = report
         self.pseudonyms = pseudonyms
 
     def strictest(self, direction: Direction, source: Source) -> Action:
@@ -114,27 +126,30 @@ class JobGuard:
         mode: RedactionMode | None = None,
         escapes: bool = False,
         blocks_only: bool = False,
+        keeps: Collection[str] = (),
     ) -> Redacted:
-        """The texts as they may cross the border, in their order.
+        """The texts as they may cross the border, in their order. What is found in them is reported.
 
         `mode` takes the place of pseudonyms, where no text comes back. Where it does, as from a model, what looks like
         a token gets one of its own; with `escapes` even beside no other. `blocks_only`: where only ``block`` guards.
+        Values of the kinds `keeps` stay, unless they are blocked.
         """
-        least = Action.BLOCK if blocks_only else Action.REDACT
+        least = Action.BLOCK if blocks_only else Action.DETECT
         decisions: list[list[Decision]] = [[] for _ in texts]
         for source in dict.fromkeys(source for source, _ in texts):
             if self.strictest(direction, source).rank < least.rank:
                 continue
             places = [place for place, (whose, text) in enumerate(texts) if whose is source and text]
             findings = self.screen([texts[place][1] for place in places], direction, source)
+            self._report(source, findings)
             refuse_blocked(findings)
             for each in findings.decisions:
-                if each.action is Action.REDACT and not blocks_only:
+                if each.action is Action.REDACT and not blocks_only and each.finding.kind not in keeps:
                     decisions[places[each.finding.part]].append(each)
         if mode is not None:
             decisions = [[replace(each, mode=_instead(each.mode, mode)) for each in group] for group in decisions]
         is_named = any(each.mode is RedactionMode.PSEUDONYMIZE for group in decisions for each in group)
-        if escapes or (is_named and direction is Direction.TO_MODEL):
+        if escapes or (is_named and direction is not Direction.TO_CLIENT):
             decisions = [group + literals(text) for group, (_, text) in zip(decisions, texts, strict=True)]
         return self._rewritten([text for _, text in texts], decisions)
 
@@ -146,6 +161,28 @@ class JobGuard:
         redacted = self.redact([(source, text) for text in texts], direction, escapes=escapes)
         changed = {text: new.text for text, new in zip(texts, redacted.texts, strict=True) if new.edits}
         return map_texts(value, lambda text: changed.get(text, text)) if changed else value
+
+    def for_tool(self, arguments: Mapping[str, Any], keeps: Collection[str]) -> tuple[Any, Mapping[Token, str]]:
+        """The arguments as a tool may get them, and what the tokens in them stand for. `keeps` as in `redact`."""
+        if self.strictest(Direction.TO_TOOL, Source.MODEL_OUTPUT) is Action.OFF:
+            return arguments, {}
+        texts = texts_in(arguments)
+        redacted = self.redact([(Source.MODEL_OUTPUT, text) for text in texts], Direction.TO_TOOL, keeps=keeps)
+        changed = {text: new.text for text, new in zip(texts, redacted.texts, strict=True) if new.edits}
+        if not changed:
+            return arguments, {}
+        return map_texts(arguments, lambda text: changed.get(text, text)), self.values_of(redacted)
+
+    def values_of(self, redacted: Redacted) -> dict[Token, str]:
+        """What stands behind the tokens of a redaction, for what comes back.
+
+        As it was written there, so that quotes stay word for word; where it was written twice, as it was first.
+        """
+        values: dict[Token, str] = {}
+        for token, spellings in redacted.spellings.items():
+            value = next(iter(spellings)) if len(spellings) == 1 else self.pseudonyms.value(token)
+            values[token] = min(spellings) if value is None else value
+        return values
 
     def restore_value(self, value: Any) -> Any:
         """A JSON value with the real values in the place of the tree's tokens."""

@@ -1,14 +1,15 @@
 """What an organization and its projects want done: a document of rules, versioned and audited as a whole."""
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from core.guard.records import Action, Direction, EntityKind, RedactionMode, Source
+from core.guard.records import Action, Direction, EntityKind, KindName, RedactionMode, Source
 from core.kit.data_classes import DataClass
 
 TemplateName = Literal["off", "observe", "balanced", "strict"]
+RegionName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 DEFAULT_THRESHOLD = 0.5
 # Everything but the two that ordinary business text is full of.
 PERSONAL = tuple(
@@ -44,7 +45,7 @@ class Dictionary(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    kind: KindName
     terms: tuple[str, ...] = Field(min_length=1, max_length=10_000)
     data_class: DataClass | None = None
 
@@ -54,7 +55,7 @@ class Pattern(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    kind: KindName
     expression: str = Field(min_length=1, max_length=500)
     score: float = Field(0.8, ge=0, le=1)
     data_class: DataClass | None = None
@@ -112,6 +113,10 @@ class GuardPolicy(BaseModel):
     patterns: tuple[Pattern, ...] = Field((), max_length=100)
     classes: Mapping[str, DataClass] = Field(
         default_factory=dict, description="The class of whatever holds a finding of this kind."
+    )
+    regions: Mapping[DataClass, tuple[RegionName, ...]] = Field(
+        default_factory=dict,
+        description="Where models outside of this installation may run that see data of this class or a higher one.",
     )
     link_hosts: tuple[str, ...] = Field((), max_length=1000, description="Hosts that an answer may link to.")
     untrusted: Untrusted = Untrusted()
@@ -220,6 +225,16 @@ class CombinedPolicy:
             tool_calls=max((one.tool_calls for one in each), key=lambda action: action.rank, default=Action.OFF),
             reading_tools=tuple(name for one in each for name in one.reading_tools),
         )
+
+    def regions(self, data_class: DataClass) -> frozenset[str] | None:
+        """The regions in which all policies let models see data of this class; None for anywhere."""
+        said = [
+            frozenset(regions)
+            for policy in self.policies
+            for least, regions in policy.regions.items()
+            if least.is_within(data_class)
+        ]
+        return frozenset.intersection(*said) if said else None
 
     @property
     def link_hosts(self) -> frozenset[str]:

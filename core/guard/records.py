@@ -3,8 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import StringConstraints
 
 from core.registry.data_classes import DataClass
+
+# What a kind may be called, one of `EntityKind` or of a tenant's own.
+KindName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
 class Source(StrEnum):

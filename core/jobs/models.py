@@ -50,8 +50,9 @@ class Job(Base):
         Index("jobs_project", "project_id", "id"),
         Index("jobs_batch", "batch_id", "id", postgresql_where=text("batch_id IS NOT NULL")),
         Index(
-            "jobs_with_payload",
+            "jobs_with_payload_of_class",
             "project_id",
+            "data_class",
             "id",
             postgresql_where=text("finished_at IS NOT NULL AND payload_erased_at IS NULL"),
         ),

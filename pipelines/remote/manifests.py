@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from core.capability import Manifest
+from core.guard.records import KindName
 from core.keys.scopes import SCOPES
 from core.kit.credentials import is_name
 from core.kit.errors import Unavailable
@@ -43,7 +44,8 @@ Path_ = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
 class Remote:
     """How one service is called. `body` maps members of the request to paths such as ``input.text``; None: the input.
 
-    `result` is the path of the result in the answer; None: all of it. Printing one shows no address.
+    `result` is the path of the result in the answer; None: all of it. Values of the kinds `receives` reach it as they
+    are, where the guard's policy redacts what goes to tools. Printing one shows no address.
     """
 
     id: str
@@ -56,6 +58,7 @@ class Remote:
     max_tries: int
     body: Mapping[str, str] | None
     result: str | None
+    receives: frozenset[str] = frozenset()
 
 
 class _Entry(BaseModel):
@@ -84,6 +87,7 @@ class _Entry(BaseModel):
     written_by: Literal["machine", "nobody"] = "machine"
     body: dict[str, Path_] | None = None
     result: Path_ | None = None
+    receives: frozenset[KindName] = frozenset()
 
     @field_validator("credential")
     @classmethod
@@ -158,6 +162,7 @@ def _read(path: Path, secrets_dir: Path | None) -> tuple[tuple[Manifest, Remote]
             max_tries=entry.max_tries,
             body=entry.body,
             result=entry.result,
+            receives=entry.receives,
         )
         found.append((manifest, remote))
     return tuple(found)

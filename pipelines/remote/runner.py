@@ -44,7 +44,7 @@ class RemoteRunner:
 
     def run(self, ctx: JobContext, payload: BaseModel) -> BaseModel:
         """Call the service, and wait for what it accepted. Raises `CapabilityFailure`: ``remote_…``."""
-        given = payload.model_dump(mode="json")
+        given, restored = ctx.for_tool(payload.model_dump(mode="json"), keeps=self._remote.receives)
         with ctx.step("call"):
             status, answer, headers = self._ask(ctx, "POST", self._remote.url, self._body(ctx, given))
         if status == _ACCEPTED:
@@ -58,9 +58,9 @@ class RemoteRunner:
         found = pick(answer, self._remote.result) if self._remote.result else answer
         if not isinstance(found, dict):
             raise CapabilityFailure("the service's answer holds no object as its result", code="remote_bad_answer")
-        return Result.model_validate(found)
+        return Result.model_validate(restored(found))
 
-    def _body(self, ctx: JobContext, given: dict[str, Any]) -> Any:
+    def _body(self, ctx: JobContext, given: Mapping[str, Any]) -> Any:
         if self._remote.body is None:
             return given
         known = {

@@ -68,7 +68,7 @@ class Gathering:
         told = []
         for number, part in enumerate(state["plan"]):
             ctx.check()
-            hits, error = self._ask(part, state["passages"])
+            hits, error = self._ask(ctx, part, state["passages"])
             found: list[Found] = [{"kind": "web", "title": hit.title, "text": hit.text, "url": hit.url} for hit in hits]
             candidates[number] += _collect(sources, found)
             told.append(
@@ -84,10 +84,11 @@ class Gathering:
         ctx.emit("research.searched_web", {"searches": len(told), "sources": len(sources), "failed": _failed(told)})
         return {"sources": sources, "candidates": candidates, "searches": [*state["searches"], *told]}
 
-    def _ask(self, part: Part, limit: int) -> tuple[list[WebHit], str | None]:
+    def _ask(self, ctx: JobContext, part: Part, limit: int) -> tuple[list[WebHit], str | None]:
         assert self._web is not None
+        shown, _ = ctx.for_tool({"query": part["query"]})
         try:
-            return self._web.search(part["query"], limit), None
+            return self._web.search(shown["query"], limit), None
         except WebSearchFailed as failure:
             return [], failure.code
 

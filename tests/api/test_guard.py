@@ -7,7 +7,9 @@ import httpx
 import pytest
 
 from core.guard.policy import TEMPLATES
-from core.kit.ids import PROJECT, encode
+from core.guard.pseudonyms import Pseudonyms
+from core.keys.service import IssuedKey
+from core.kit.ids import PROJECT, encode, new_id
 from core.kit.settings import Settings
 from tests.factories.api import RunningApi, issue_key, running_api
 from tests.factories.plain_analyzer import PlainAnalyzer
@@ -134,6 +136,31 @@ def test_a_false_positive_is_reported_by_a_developer_and_allowed_by_an_admin(scr
         right = client.get("/v1/guard/reviews", params={"verdict": "correct"}).json()["data"]
         assert [each["verdict"] for each in right] == ["correct"]
     assert "ada@" not in str(audit_trail(settings, admin.organization_id))
+
+
+def test_the_pseudonyms_of_a_value_are_erased_once_and_on_record(api: RunningApi) -> None:
+    key, other = issue_key(api.settings, organization="forgetful"), issue_key(api.settings, organization="mindful")
+    roots = {key.organization_id: new_id(), other.organization_id: new_id()}
+
+    def names(whose: IssuedKey) -> Pseudonyms:
+        executor = api.runtime.database.single_tenant(whose.organization_id)
+        organization_id = whose.organization_id
+        return Pseudonyms(executor, api.runtime.pseudonyms, organization_id, roots[organization_id])
+
+    for whose in (key, other):
+        assert names(whose).name("person", "Anna Schmidt") == "<PERSON_1>"
+    with api.client(key) as client:
+        once = {"Idempotency-Key": "once"}
+        done = client.post("/v1/guard/erasures", json={"value": "anna  SCHMIDT"}, headers=once)
+        assert (done.status_code, done.json()) == (200, {"erased_pseudonyms": 1}), done.text
+        assert client.post("/v1/guard/erasures", json={"value": "anna  SCHMIDT"}, headers=once).json() == done.json()
+        assert client.post("/v1/guard/erasures", json={"value": "Anna Schmidt"}).json() == {"erased_pseudonyms": 0}
+        assert client.post("/v1/guard/erasures", json={"value": ""}).status_code == 422
+    assert names(key).restore("<PERSON_1>") == "<PERSON_1>"
+    assert names(other).restore("<PERSON_1>") == "Anna Schmidt"
+    trail = [row for row in audit_trail(api.settings, key.organization_id) if "pseudonym" in row["action"]]
+    assert [row["detail"]["pseudonyms"] for row in trail] == [1, 0]
+    assert "nna" not in str(trail)
 
 
 @pytest.mark.parametrize(

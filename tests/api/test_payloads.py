@@ -71,7 +71,7 @@ def read(client: httpx.Client, job_id: str) -> dict[str, Any]:
 @example(value=-(2**63) - 1)
 @example(value="\\u0000 is six characters")
 @example(value={str(number): number for number in range(300)})
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_json_comes_back_as_it_was_sent(run: Run, value: Any) -> None:
     job = run(value=value)
     assert job["state"] == "succeeded", job
@@ -81,7 +81,7 @@ def test_any_json_comes_back_as_it_was_sent(run: Run, value: Any) -> None:
 
 @given(value=_VALUES)
 @example(value={"z": 6.02214076e23, "a": 2**80})
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_json_in_an_event_can_be_read(client: httpx.Client, run: Run, value: Any) -> None:
     job = run(value=value, where="event")
     assert job["state"] == "succeeded", job

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import gateway, jobs, money, pools
+from tests.bench import gateway, guarded, jobs, money, pools
 from tests.bench.rows import Row
 from tests.bench.system import servers
 from tests.factories.processes import ROOT
@@ -25,6 +25,7 @@ _JOBS: dict[str, Benchmark] = {
     "growth": jobs.growth,
     "gateway": lambda systems, _: gateway.run(systems.settings),
     "money": money.run,
+    "guarded": guarded.run,
     "pools": lambda systems, _: pools.run(systems),
 }
 

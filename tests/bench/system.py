@@ -61,6 +61,7 @@ def servers() -> Iterator[Systems]:
             database_url=SecretStr(postgres.url),
             redis_url=SecretStr(valkey.url),
             secret_key=SecretStr(secrets.token_urlsafe(32)),
+            pseudonym_key=SecretStr(secrets.token_urlsafe(32)),
             project_max_concurrent_jobs=1000,
             log_level="warning",
         )

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+from core.guard.guard import Guard
 from core.jobs import leases, queue
 from core.jobs.live import LivePublisher
 from core.jobs.records import Event
@@ -73,11 +74,11 @@ class Attempt:
 
 
 @contextmanager
-def worker_services(settings: Settings, *, pool_size: int = 2) -> Iterator[Services]:
+def worker_services(settings: Settings, *, pool_size: int = 2, guard: Guard | None = None) -> Iterator[Services]:
     """What the attempts of one worker process share."""
     database = Database(settings, application_name="test-attempt", pool_size=pool_size)
     redis = connect(settings)
-    services = open_services(settings, database, LivePublisher(redis, settings), redis)
+    services = open_services(settings, database, LivePublisher(redis, settings), redis, guard=guard)
     try:
         yield services
     finally:
@@ -87,7 +88,7 @@ def worker_services(settings: Settings, *, pool_size: int = 2) -> Iterator[Servi
 
 
 @contextmanager
-def attempt(settings: Settings, job_id: str) -> Iterator[Attempt]:
+def attempt(settings: Settings, job_id: str, *, guard: Guard | None = None) -> Iterator[Attempt]:
     """Claim the job with the API id `job_id` and drive it, with services of its own."""
-    with worker_services(settings) as services:
+    with worker_services(settings, guard=guard) as services:
         yield Attempt(services, decode(JOB, job_id))

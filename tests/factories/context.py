@@ -1,7 +1,7 @@
 """A `JobContext` in memory: records what a capability does, and interrupts it where a test wants."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -191,6 +191,14 @@ class RecordingContext:
 
     def progress(self, done: int, total: int, message: str = "") -> None:
         self.emit("progress.updated", {"done": done, "total": total, "message": message})
+
+    def for_tool(
+        self,
+        arguments: Mapping[str, Any],
+        *,
+        keeps: Collection[str] = (),  # noqa: ARG002 - nothing is redacted
+    ) -> tuple[Mapping[str, Any], Callable[[Any], Any]]:
+        return arguments, lambda answer: answer
 
     def delta(self, text: str) -> None:
         self.check()

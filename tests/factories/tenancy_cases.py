@@ -158,6 +158,7 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
         Case({"template": "observe"}, creates=True),
         Case({"template": "off"}, query={"project_id": "{project_id}"}),
     ),
+    ("POST", "/v1/guard/erasures"): (Case({"value": NAME}, creates=True),),
     ("POST", "/v1/guard/screen"): (Case({"text": NAME}, creates=True),),
     ("POST", "/v1/guard/reviews"): (
         Case({"kind": "person", "value": NAME, "verdict": "correct"}, creates=True),
@@ -172,8 +173,14 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/v1/budgets/{budget_id}/archive"): (Case(),),
     ("PUT", "/v1/limits/{scope}/{kind}"): (Case({"value": 5}),),
     ("DELETE", "/v1/limits/{scope}/{kind}"): (Case(),),
-    ("PUT", "/v1/retention"): (Case({"kind": "payloads", "days": 30}, creates=True),),
-    ("DELETE", "/v1/retention"): (Case(query={"kind": "payloads"}, creates=True),),
+    ("PUT", "/v1/retention"): (
+        Case({"kind": "payloads", "days": 30}, creates=True),
+        Case({"kind": "payloads", "days": 7, "data_class": "restricted"}, creates=True),
+    ),
+    ("DELETE", "/v1/retention"): (
+        Case(query={"kind": "payloads"}, creates=True),
+        Case(query={"kind": "payloads", "data_class": "restricted"}, creates=True),
+    ),
     ("POST", "/v1/audit/erasures"): (Case({"data_subject": NAME}, creates=True),),
     ("GET", "/v1/prices/history"): (Case(query={"provider": "local", "model": "*"}),),
     ("POST", "/v1/prices"): (

@@ -1,4 +1,4 @@
-"""``waybill guard policy`` and ``waybill guard test``: policies of the guard, and trying them."""
+"""``waybill guard policy``, ``test`` and ``erase``: policies of the guard, trying them, and forgetting values."""
 
 import json
 import sys
@@ -127,6 +127,27 @@ def register(app: typer.Typer) -> None:
     """Add the commands to ``waybill guard``."""
     app.add_typer(policy_app, name="policy")
     app.command("test", epilog=EPILOG)(try_text)
+    app.command(epilog=EPILOG)(erase)
+
+
+def erase(
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="The whole value, or - to read it from stdin.")],
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Make the pseudonyms of a value unreadable in all jobs, for good.
+
+    Example: waybill guard erase "Anna Schmidt"
+    """
+    output = Output(as_json=as_json)
+    given = sys.stdin.read().strip() if value == "-" else value
+    with connect(url, api_key) as client:
+        erased = client.guard.erase(given)
+    if as_json:
+        output.document({"erased_pseudonyms": erased})
+    else:
+        output.show(f"erased {erased} pseudonyms")
 
 
 def try_text(

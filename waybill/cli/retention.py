@@ -7,7 +7,7 @@ import typer
 
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG
-from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.options import ApiKey, ClassName, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ What = Annotated[
     Kind, typer.Argument(metavar="KIND", help="payloads, events, jobs, ledger or audit.", show_default=False)
 ]
 ForAll = Annotated[bool, typer.Option("--organization", help="For every project that has set nothing of its own.")]
+OfClass = Annotated[
+    ClassName | None,
+    typer.Option("--data-class", show_default=False, help="Only payloads of jobs of this class and above."),
+]
 
 
 @app.command(epilog=EPILOG)
@@ -48,19 +52,23 @@ def set_clock(
     kind: What,
     days: Annotated[str, typer.Argument(metavar="DAYS", help="Whole days, or: forever.")],
     organization: ForAll = False,
+    data_class: OfClass = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
     """Set how long a kind of data is kept. What is past it goes within the hour, and does not come back.
 
-    Example: waybill retention set payloads 30
+    Of all clocks that hold for a job the shortest wins: one for a data class only shortens.
+
+    Example: waybill retention set payloads 7 --data-class restricted
     """
     if days != "forever" and not (days.isascii() and days.isdigit()):
         raise typer.BadParameter("a whole number of days, or: forever", param_hint="DAYS")
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
-        found = client.retention.set(kind, None if days == "forever" else int(days), _scope(organization))
+        number = None if days == "forever" else int(days)
+        found = client.retention.set(kind, number, _scope(organization), data_class=data_class)
     _show(output, found)
 
 
@@ -68,6 +76,7 @@ def set_clock(
 def reset(
     kind: What,
     organization: ForAll = False,
+    data_class: OfClass = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -75,7 +84,7 @@ def reset(
     """Remove this project's clock, or the organization's, so that the next wider one counts again."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
-        found = client.retention.remove(kind, _scope(organization))
+        found = client.retention.remove(kind, _scope(organization), data_class=data_class)
     _show(output, found)
 
 
@@ -89,7 +98,8 @@ def _show(output: Output, clocks: "Sequence[Clock]") -> None:
     if output.as_json:
         output.document({"data": [each.as_json() for each in clocks]})
         return
-    made = table("KIND", "KEPT", "SET BY")
+    made = table("KIND", "DATA CLASS", "KEPT", "SET BY")
     for clock in clocks:
-        made.add_row(clock.kind, "for ever" if clock.days is None else f"{clock.days} days", clock.source)
+        kept = "for ever" if clock.days is None else f"{clock.days} days"
+        made.add_row(clock.kind, f"{clock.data_class} and above" if clock.data_class else "", kept, clock.source)
     output.show(made)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
+from core.kit.data_classes import DataClass
 from core.kit.settings import Settings
 
 DAYS_MAX = 36_500
@@ -35,12 +36,26 @@ PARTITIONED = {
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """How long a project keeps one kind of data, and who said so; no number of days means for ever."""
+    """How long a project keeps one kind of data, and who said so; no number of days means for ever.
+
+    With a `data_class` it holds for payloads of jobs of that class and above, and only where it is the shortest.
+    """
 
     kind: Kind
     days: int | None
     source: Source
     set_at: datetime | None = None
+    data_class: DataClass | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DuePayload:
+    """An ended job whose payload is past its clock, and whether blobs may belong to it."""
+
+    job_id: UUID
+    organization_id: UUID
+    data_class: DataClass
+    may_have_blobs: bool
 
 
 @dataclass(slots=True)

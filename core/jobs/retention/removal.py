@@ -30,7 +30,7 @@ def run_once(
     batch: int = BATCH,
     batches: int = BATCHES_MOST,
 ) -> Run:
-    """Blank payloads past their project's clock, at most `batches` of `batch` jobs; drop partitions past every clock.
+    """Blank payloads past their shortest clock, at most `batches` of `batch` jobs; drop partitions past every clock.
 
     Every batch and every partition is a transaction of its own, with an audit record, so a run can be killed anywhere
     and the next one goes on. `Run.is_complete` is False when there was more to blank. Without a `signer` nothing of
@@ -57,13 +57,14 @@ def _blank_batch(database: Database, blobs: BlobStore, settings: Settings, most:
         due = repository.due_payloads(session, default_days(settings)[Kind.PAYLOADS], most)
         # The blobs go first. Killed in between, the rows still say that there is something to blank, and the next run
         # finds them; the other way round, a prompt that nothing points to any more would stay for ever.
-        for job_id, _, may_have_blobs in due:
-            if may_have_blobs:
-                blobs.delete_prefix(f"jobs/{job_id}/")
+        for each in due:
+            if each.may_have_blobs:
+                blobs.delete_prefix(f"jobs/{each.job_id}/")
         if due:
-            repository.blank(session, [job_id for job_id, _, _ in due])
-        counts = Counter(organization_id for _, organization_id, _ in due)
+            repository.blank(session, [each.job_id for each in due])
+        counts = Counter(each.organization_id for each in due)
         for organization_id, jobs in counts.items():
+            classes = Counter(each.data_class.value for each in due if each.organization_id == organization_id)
             record(
                 session,
                 organization_id,
@@ -71,7 +72,7 @@ def _blank_batch(database: Database, blobs: BlobStore, settings: Settings, most:
                 AuditAction.RETENTION_RUN,
                 subject_id=encode(ORGANIZATION, organization_id),
                 actor=Actor("dispatcher"),
-                detail={"kind": Kind.PAYLOADS, "jobs": jobs},
+                detail={"kind": Kind.PAYLOADS, "jobs": jobs, "data_classes": dict(classes)},
             )
     return counts
 

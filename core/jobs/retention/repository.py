@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from core.jobs.retention.records import Kind
+from core.jobs.retention.records import DuePayload, Kind
+from core.kit.data_classes import DataClass
 from core.kit.db import Executor
 
 _LOCK = text("SELECT pg_try_advisory_xact_lock(7201952)")
@@ -26,17 +27,19 @@ _REMOVE = text(
     " AND project_id IS NOT DISTINCT FROM CAST(:project AS uuid)"
 )
 
-# Ids begin with the time of submission, which is before the end: the index narrows, `finished_at` decides.
+# Ids begin with the time of submission, which is before the end: the index narrows, `finished_at` decides. The order is
+# the index's: by id alone, Postgres reads all jobs of a project to find the few whose class has a shorter clock.
 _DUE = text("""
-SELECT job.id, clock.organization_id, job.input_ref IS NOT NULL OR job.result_ref IS NOT NULL OR job.attempt > 0
-  AS may_have_blobs
-FROM retention_clocks('payloads', CAST(:default_days AS int)) AS clock
+SELECT job.id, clock.organization_id, job.data_class,
+  job.input_ref IS NOT NULL OR job.result_ref IS NOT NULL OR job.attempt > 0 AS may_have_blobs
+FROM retention_payload_clocks(CAST(:default_days AS int)) AS clock
 CROSS JOIN LATERAL (
-  SELECT id, input_ref, result_ref, attempt FROM jobs
-  WHERE project_id = clock.project_id AND finished_at IS NOT NULL AND payload_erased_at IS NULL
+  SELECT id, data_class, input_ref, result_ref, attempt FROM jobs
+  WHERE project_id = clock.project_id AND data_class = ANY(clock.data_classes)
+    AND finished_at IS NOT NULL AND payload_erased_at IS NULL
     AND id < uuid7_floor(now() - make_interval(days => clock.days))
     AND finished_at < now() - make_interval(days => clock.days)
-  ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED
+  ORDER BY data_class, id LIMIT :most FOR UPDATE SKIP LOCKED
 ) AS job
 WHERE clock.days IS NOT NULL LIMIT :most
 """)
@@ -109,10 +112,10 @@ def remove_policy(session: Session, organization_id: UUID, project_id: UUID | No
     return bool(found.rowcount)  # type: ignore[attr-defined]
 
 
-def due_payloads(session: Session, default_days: int | None, most: int) -> list[tuple[UUID, UUID, bool]]:
-    """Ended jobs past their project's clock, locked: id, organisation, and whether blobs may belong to it."""
+def due_payloads(session: Session, default_days: int | None, most: int) -> list[DuePayload]:
+    """Ended jobs past the shortest clock that holds for them, at most so many, locked."""
     rows = session.execute(_DUE, {"default_days": default_days, "most": most})
-    return [(row.id, row.organization_id, row.may_have_blobs) for row in rows]
+    return [DuePayload(row.id, row.organization_id, DataClass(row.data_class), row.may_have_blobs) for row in rows]
 
 
 def blank(session: Session, ids: list[UUID]) -> None:

@@ -8,9 +8,11 @@ from sqlalchemy.orm import Session
 from core.audit.actions import AuditAction
 from core.audit.record import record
 from core.jobs.retention import repository
-from core.jobs.retention.records import DAYS_MAX, Clock, Kind, default_days
+from core.jobs.retention.class_policies import class_policies, remove_class_policy, set_class_policy
+from core.jobs.retention.records import DAYS_MAX, Clock, Kind, Source, default_days
 from core.keys.principal import Principal
 from core.kit.blob import BlobStore
+from core.kit.data_classes import DataClass
 from core.kit.db import Executor
 from core.kit.errors import NotFound, Unprocessable
 from core.kit.ids import JOB, ORGANIZATION, PROJECT, encode
@@ -24,42 +26,81 @@ class RetentionService:
         self._defaults = default_days(settings)
 
     def clocks(self, session: Executor, principal: Principal) -> list[Clock]:
-        """The clock of every kind of data of the caller's project, and who set it."""
+        """The clock of every kind of data of the caller's project, and who set it; then those for a class."""
         found: Mapping[tuple[str, UUID | None], Clock] = {
-            (row.kind, row.project_id): Clock(
-                Kind(row.kind), row.days, "organization" if row.project_id is None else "project", row.set_at
-            )
+            (row.kind, row.project_id): Clock(Kind(row.kind), row.days, _source(row.project_id), row.set_at)
             for row in repository.policies(session, principal.organization_id, principal.project_id)
         }
-        return [
+        of_kinds = [
             found.get((kind, principal.project_id))
             or found.get((kind, None))
             or Clock(kind, self._defaults[kind], "installation")
             for kind in Kind
         ]
+        of_classes = [
+            Clock(Kind.PAYLOADS, row.days, _source(row.project_id), row.set_at, DataClass(row.data_class))
+            for row in class_policies(session, principal.organization_id, principal.project_id)
+        ]
+        return of_kinds + of_classes
 
     def set(
-        self, session: Session, principal: Principal, kind: Kind, days: int | None, *, for_project: bool
+        self,
+        session: Session,
+        principal: Principal,
+        kind: Kind,
+        days: int | None,
+        *,
+        for_project: bool,
+        data_class: DataClass | None = None,
     ) -> list[Clock]:
-        """Set how many days the organisation, or the caller's project, keeps a kind of data; None is for ever.
+        """Set how many days the organization, or the caller's project, keeps a kind of data; None is for ever.
 
-        In force from the next run on. Raises `Unprocessable` for a number of days that is out of range.
+        With a `data_class`, how many days at most it keeps payloads of jobs of that class and above. In force from the
+        next run on. Raises `Unprocessable` for a number of days that is out of range, for a class with another kind
+        than payloads, and for a class without a number of days.
         """
         if days is not None and not 1 <= days <= DAYS_MAX:
             message = f"a whole number from 1 to {DAYS_MAX}, or null for ever"
             raise Unprocessable(message, errors=[{"path": "body.days", "code": "out_of_range", "message": message}])
         whose = principal.project_id if for_project else None
-        repository.set_policy(session, principal.organization_id, whose, kind, days)
-        self._record(session, principal, AuditAction.RETENTION_SET, whose, {"kind": kind, "days": days})
+        if data_class is None:
+            repository.set_policy(session, principal.organization_id, whose, kind, days)
+        else:
+            _require_payloads(kind, "body.data_class")
+            if days is None:
+                message = "a clock for a data_class can only shorten: give whole days, or remove the clock"
+                raise Unprocessable(
+                    message, errors=[{"path": "body.days", "code": "days_required", "message": message}]
+                )
+            set_class_policy(session, principal.organization_id, whose, data_class, days)
+        facts = {"kind": kind, "days": days, **_named(data_class)}
+        self._record(session, principal, AuditAction.RETENTION_SET, whose, facts)
         return self.clocks(session, principal)
 
-    def remove(self, session: Session, principal: Principal, kind: Kind, *, for_project: bool) -> list[Clock]:
-        """Let the next wider clock count again. Raises `NotFound` when none is set."""
+    def remove(
+        self,
+        session: Session,
+        principal: Principal,
+        kind: Kind,
+        *,
+        for_project: bool,
+        data_class: DataClass | None = None,
+    ) -> list[Clock]:
+        """Let the next wider clock count again.
+
+        Raises `NotFound` when none is set, and `Unprocessable` for a class with another kind than payloads.
+        """
         whose = principal.project_id if for_project else None
-        if not repository.remove_policy(session, principal.organization_id, whose, kind):
+        if data_class is None:
+            is_removed = repository.remove_policy(session, principal.organization_id, whose, kind)
+        else:
+            _require_payloads(kind, "query.data_class")
+            is_removed = remove_class_policy(session, principal.organization_id, whose, data_class)
+        if not is_removed:
             scope = "this project" if for_project else "the organization"
-            raise NotFound(f"{scope} has set no retention of {kind}", code="retention_not_set")
-        self._record(session, principal, AuditAction.RETENTION_REMOVE, whose, {"kind": kind})
+            which = kind if data_class is None else f"{kind} of class {data_class} and above"
+            raise NotFound(f"{scope} has set no retention of {which}", code="retention_not_set")
+        self._record(session, principal, AuditAction.RETENTION_REMOVE, whose, {"kind": kind, **_named(data_class)})
         return self.clocks(session, principal)
 
     def erase(self, session: Session, principal: Principal, blobs: BlobStore, job_id: UUID) -> None:
@@ -98,3 +139,17 @@ class RetentionService:
             actor=principal.actor,
             detail=facts,
         )
+
+
+def _source(project_id: UUID | None) -> Source:
+    return "organization" if project_id is None else "project"
+
+
+def _named(data_class: DataClass | None) -> dict[str, DataClass]:
+    return {} if data_class is None else {"data_class": data_class}
+
+
+def _require_payloads(kind: Kind, path: str) -> None:
+    if kind is not Kind.PAYLOADS:
+        message = f"{kind} has no clocks by class: leave data_class out, or name the kind payloads"
+        raise Unprocessable(message, errors=[{"path": path, "code": "only_payloads", "message": message}])

@@ -268,7 +268,11 @@ class ToolBox:
         amount: Decimal | None,
         approval: Approval | None,
     ) -> ToolOutcome:
-        sent = {policy.arguments.get(name, name): value for name, value in arguments.items() if value is not None}
+        if policy.data_class is not None:
+            self._ctx.raise_class(policy.data_class, because=f"tool {policy.tool}")
+        given = {policy.arguments.get(name, name): value for name, value in arguments.items() if value is not None}
+        shown, restored = self._ctx.for_tool(given, keeps=policy.receives)
+        sent = dict(shown)
         digest = _digest(sent)
         if policy.idempotency_argument is not None:
             sent[policy.idempotency_argument] = f"{encode(JOB, self._ctx.job_id)}:{self._step}:{call}"
@@ -285,7 +289,7 @@ class ToolBox:
             self._audit(digest, "called", described)
         began = perf_counter()
         try:
-            outcome = ToolOutcome(**described, **self._answer(policy, sent))
+            outcome = ToolOutcome(**described, **restored(self._answer(policy, sent)))
         except CapabilityFailure as failure:
             self._audit(digest, "failed", described, code=failure.code)
             raise

@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 from core.kit.credentials import read_credential
+from core.kit.data_classes import DataClass
 
 
 class Effect(StrEnum):
@@ -44,6 +45,8 @@ class ToolPolicy:
     Capabilities ask for an `operation`; `arguments` and `results` translate their names into the tool's: an argument's
     name, or the dotted path of a value in the tool's answer. Amounts are in `currency`. Of a `money` tool, amounts
     above `approval_above` need a person; `approval_of_project` narrows or widens that for single projects.
+    Values of the kinds `receives` reach it as they are, where the guard's policy redacts what goes to tools. A job that
+    calls it has data of `data_class`.
     """
 
     tool: str
@@ -61,6 +64,8 @@ class ToolPolicy:
     approval_of_project: Mapping[UUID, Decimal] = field(default_factory=dict)
     compensation: str | None = None
     compensation_arguments: Mapping[str, str] = field(default_factory=dict)
+    receives: frozenset[str] = frozenset()
+    data_class: DataClass | None = None
 
     def approval_threshold(self, project_id: UUID) -> Decimal:
         """The amount above which a person is asked in this project."""

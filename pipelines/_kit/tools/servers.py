@@ -15,7 +15,9 @@ from uuid import UUID
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.functional_validators import BeforeValidator, model_validator
 
+from core.guard.records import KindName
 from core.kit.credentials import is_name
+from core.kit.data_classes import DataClass
 from core.kit.errors import Unavailable
 from core.kit.ids import PROJECT, decode
 from core.kit.settings import Settings
@@ -56,6 +58,8 @@ class _Tool(BaseModel):
     approval_of_project: dict[_Project, _Amount] = Field(default_factory=dict)
     compensation: _Name | None = None
     compensation_arguments: _Names = Field(default_factory=dict)
+    receives: list[KindName] = Field(default_factory=list)
+    data_class: DataClass | None = None
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -174,6 +178,8 @@ def _policy(server: ToolServer, tool: _Tool) -> ToolPolicy:
         approval_of_project=tool.approval_of_project,
         compensation=tool.compensation,
         compensation_arguments=tool.compensation_arguments,
+        receives=frozenset(tool.receives),
+        data_class=tool.data_class,
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,10 @@ from core.gateway.models import (
 from core.gateway.routing import CHAT
 from core.gateway.service import Gateway, open_gateway, open_registered_gateway
 from core.guard.policy import GuardPolicy, Rule
-from core.guard.records import Action, Direction
+from core.guard.records import Action, Direction, EntityKind
 from core.guard.rewriting import Edit, Rewritten
 from core.guard.tokens import TOKEN, Token
+from core.kit.data_classes import DataClass
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import JOB, encode
 from core.kit.settings import Settings
@@ -162,6 +164,72 @@ def test_what_is_blocked_or_cannot_be_screened_is_not_asked(settings: Settings, 
     assert "phone" in blocked.value.detail
     assert unavailable.value.outage is not None
     assert unavailable.value.outage.dependency == "guard analyzer"
+
+
+CLASSIFYING = GuardPolicy(
+    rules=(Rule(kinds=("email",), action=Action.DETECT),), classes={EntityKind.EMAIL: DataClass.CONFIDENTIAL}
+)
+
+
+def asking_about(text: str) -> ChatRequest:
+    return ChatRequest.of_parts((Passage("p", text, "letter.txt"), Question("What does it say?")))
+
+
+def test_what_a_document_holds_raises_the_class_and_another_model_is_asked(settings: Settings, tenant: Tenant) -> None:
+    with (
+        ProviderSimulator(Answer("main")) as main,
+        ProviderSimulator(Answer("other")) as other,
+        simulated(settings, main=main, other=other, guard=guard_of(settings, CLASSIFYING)) as (gateway, simulators),
+        attempt(settings, encode(JOB, tenant.submit())) as driven,
+    ):
+        simulators.models["main"] = replace(
+            simulators.models["main"], data_class_ceiling="internal", fallbacks=("other",)
+        )
+        assert ask(gateway, driven, asking_about("It rains."))[0] == "main"
+        assert driven.context.data_class == "internal"
+        for _ in range(2):
+            assert ask(gateway, driven, asking_about(f"{CORPUS[2]} wrote it."))[0] == "other"
+        assert driven.context.data_class is DataClass.CONFIDENTIAL
+        simulators.models["main"] = replace(simulators.models["main"], fallbacks=())
+        with pytest.raises(CapabilityFailure) as refused:
+            ask(gateway, driven, asking_about("It rains."))
+        assert refused.value.code == "model_data_class"
+        assert len(main.requests) == 1
+        events = tenant.events(driven.context.job_id)
+    [found] = [event.data for event in events if event.type == "guard.findings"]
+    assert found == {"source": "document", "findings": {"email": {"detect": 1}}, "incomplete": False}
+    [raised] = [event.data for event in events if event.type == "job.classified"]
+    assert (raised["data_class"], raised["because"]) == ("confidential", "guard")
+
+
+def test_a_class_goes_only_to_models_in_its_regions(settings: Settings, tenant: Tenant) -> None:
+    policy = GuardPolicy(
+        regions={
+            DataClass.INTERNAL: ("westeurope", "northeurope"),
+            DataClass.CONFIDENTIAL: ("northeurope", "norwayeast"),
+        }
+    )
+    with (
+        ProviderSimulator(Answer("Fine.")) as main,
+        simulated(settings, main=main, guard=guard_of(settings, policy)) as (gateway, simulators),
+        attempt(settings, encode(JOB, tenant.submit())) as driven,
+    ):
+
+        def answer_or_code(*regions: str) -> str:
+            simulators.models["main"] = replace(simulators.models["main"], regions=regions)
+            try:
+                return ask(gateway, driven, asking_about("It rains."))[0]
+            except CapabilityFailure as refusal:
+                return refusal.code if "northeurope" in refusal.detail else refusal.detail
+
+        for within in ("westeurope", "westeurope northeurope"):
+            assert answer_or_code(*within.split()) == "Fine."
+        for beyond in ("", "eastus", "westeurope eastus"):
+            assert answer_or_code(*beyond.split()) == "model_data_class"
+        driven.context.raise_class(DataClass.CONFIDENTIAL, "card")
+        said = [answer_or_code(region) for region in ("northeurope", "westeurope", "norwayeast")]
+        assert said == ["Fine.", "model_data_class", "model_data_class"]
+    assert len(main.requests) == 3
 
 
 def test_an_embedded_model_reads_values_unless_they_are_blocked(settings: Settings, tenant: Tenant) -> None:

@@ -61,7 +61,7 @@ def test_nothing_is_held_back_that_cannot_become_a_token() -> None:
 
 
 @given(texts, st.lists(st.integers(0, 10_000), max_size=12))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_restoring_a_stream_is_restoring_the_text(text: str, cuts: list[int]) -> None:
     whole = Restorer(VALUES.get)
     restorer = Restorer(VALUES.get)
@@ -70,7 +70,7 @@ def test_restoring_a_stream_is_restoring_the_text(text: str, cuts: list[int]) ->
 
 
 @given(texts, st.lists(st.integers(0, 10_000), max_size=40))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_redacting_a_stream_is_redacting_the_text(text: str, cuts: list[int]) -> None:
     stream = RedactingStream(decide, name)
     shown = "".join(map(stream.feed, pieces_of(text, cuts))) + stream.end()

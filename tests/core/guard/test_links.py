@@ -58,7 +58,7 @@ def test_what_is_allowed_or_no_link_stays(text: str) -> None:
 
 
 @given(st.lists(st.sampled_from([text for text, _ in REFUSED] + KEPT), min_size=1, max_size=3), st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_pieces_say_what_the_whole_says(texts: list[str], data: st.DataObject) -> None:
     whole = " ".join(texts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
@@ -68,7 +68,7 @@ def test_pieces_say_what_the_whole_says(texts: list[str], data: st.DataObject) -
 
 
 @given(st.text(alphabet="[]()<>!:/\\.\"' \nhtpsw&#x6;evil", max_size=400))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_whatever_is_written_no_address_is_left(text: str) -> None:
     shown, _ = strip_links(text.replace("e", "http://evil.example/?d=1"), ALLOWED)
     assert "://evil.example" not in shown

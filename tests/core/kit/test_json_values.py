@@ -22,7 +22,7 @@ ANYTHING = st.recursive(
 
 
 @given(ANYTHING)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_what_is_written_can_be_read_by_everybody(value: Any) -> None:
     try:
         body = dumps(value)

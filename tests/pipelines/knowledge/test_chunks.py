@@ -41,7 +41,7 @@ def build(blocks: list[tuple[object, ...]]) -> Document:
     return builder.build(fallback_title="Untitled")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(BLOCKS, st.sampled_from([SMALL, DEFAULT_SIZES]))
 def test_chunks_are_slices_that_cover_the_text_and_cross_nothing(
     blocks: list[tuple[object, ...]], sizes: ChunkSizes
@@ -70,7 +70,7 @@ def test_chunks_are_slices_that_cover_the_text_and_cross_nothing(
     assert bool(chunks) == bool(document.blocks)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(BLOCKS)
 def test_documents_hold_only_text_and_their_spans_fit(blocks: list[tuple[object, ...]]) -> None:
     document = build(blocks)

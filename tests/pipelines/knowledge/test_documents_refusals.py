@@ -142,7 +142,7 @@ def reader() -> Iterator[IsolatedReader]:
         yield opened
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_spoiled_files_are_read_or_refused_and_nothing_else(data: st.DataObject) -> None:
     source = bytearray(data.draw(st.sampled_from(CORPUS), label="file").read_bytes())

@@ -67,3 +67,8 @@ def test_a_text_or_a_file_is_tried_and_shown_with_its_findings(cli: Cli, tmp_pat
     assert "restricted" in cli("guard", "test", str(file), "--policy", str(own)).stderr
     assert "nothing found" in cli("guard", "test", "Mail ada@example.org", "--direction", "to_tool").stdout
     assert cli("guard", "test", "x", "--policy", str(own), "--template", "off").exit_code == 2
+
+
+def test_a_value_is_erased_by_argument_or_from_stdin(cli: Cli) -> None:
+    assert cli("guard", "erase", "Anna Schmidt").stdout == "erased 0 pseudonyms\n"
+    assert json.loads(cli("guard", "erase", "-", "--json", stdin="Anna Schmidt\n").stdout) == {"erased_pseudonyms": 0}

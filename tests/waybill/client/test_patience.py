@@ -67,6 +67,7 @@ POSTS: dict[str, Callable[[Any], Any]] = {
     "budget": lambda client: client.budgets.create({"name": "month"}),
     "price": lambda client: client.prices.set("p", "m", "input", "0.1"),
     "erasure": lambda client: client.audit.erase("somebody"),
+    "pseudonyms": lambda client: client.guard.erase("Ada"),
 }
 
 

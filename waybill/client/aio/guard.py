@@ -13,6 +13,7 @@ from waybill.client.models import (
     GuardTemplate,
     GuardTemplates,
     Page,
+    PseudonymErasure,
 )
 
 _GUARD = "/v1/guard"
@@ -81,3 +82,11 @@ class AsyncGuard(AsyncEndpoints):
         """One page of what was said about findings, newest first."""
         params = given(verdict=verdict, limit=limit, cursor=cursor)
         return await self._get(Page[GuardReview], f"{_GUARD}/reviews", params)
+
+    async def erase(self, value: str) -> int:
+        """Make the pseudonyms of a value unreadable in all jobs of the organization; returns how many there were.
+
+        Raises `ServerProblem` (503) where the API has no key of pseudonyms.
+        """
+        done = await self._post(PseudonymErasure, f"{_GUARD}/erasures", {"value": value})
+        return done.erased_pseudonyms

@@ -1,6 +1,7 @@
 """Retention: how long a project keeps what."""
 
 from waybill.client.aio.endpoints import AsyncEndpoints
+from waybill.client.bodies import given
 from waybill.client.models import Clock, Clocks, Scope
 
 _RETENTION = "/v1/retention"
@@ -10,16 +11,25 @@ class AsyncRetention(AsyncEndpoints):
     """``/v1/retention``."""
 
     async def clocks(self) -> list[Clock]:
-        """The clock of every kind of data of this project."""
+        """The clock of every kind of data of this project, then those that are set for a data class."""
         found = await self._get(Clocks, _RETENTION)
         return found.data
 
-    async def set(self, kind: str, days: int | None, scope: Scope = "project") -> list[Clock]:
-        """Set a clock; None is for ever. Returns all clocks as they are now."""
-        found = await self._put(Clocks, _RETENTION, {"kind": kind, "days": days, "scope": scope})
+    async def set(
+        self, kind: str, days: int | None, scope: Scope = "project", *, data_class: str | None = None
+    ) -> list[Clock]:
+        """Set a clock; None is for ever. Returns all clocks as they are now.
+
+        With a `data_class`, payloads of jobs of that class and above go after so many days, if not earlier.
+        """
+        body = {"kind": kind, "days": days, "scope": scope, **given(data_class=data_class)}
+        found = await self._put(Clocks, _RETENTION, body)
         return found.data
 
-    async def remove(self, kind: str, scope: Scope = "project") -> list[Clock]:
-        """Remove a clock. Returns all clocks as they are now. Raises `NotFound` when none is set."""
-        found = await self._delete(Clocks, _RETENTION, {"kind": kind, "scope": scope})
+    async def remove(self, kind: str, scope: Scope = "project", *, data_class: str | None = None) -> list[Clock]:
+        """Remove a clock, or the one for a `data_class`. Returns all clocks as they are now.
+
+        Raises `NotFound` when none is set.
+        """
+        found = await self._delete(Clocks, _RETENTION, {"kind": kind, "scope": scope, **given(data_class=data_class)})
         return found.data

@@ -30,6 +30,7 @@ from waybill.client.models.guard import (
     GuardScreening,
     GuardTemplate,
     GuardTemplates,
+    PseudonymErasure,
     ScreenedText,
 )
 from waybill.client.models.jobs import (
@@ -112,6 +113,7 @@ __all__ = [
     "Project",
     "ProjectEvent",
     "Prompt",
+    "PseudonymErasure",
     "Question",
     "ResolvedModel",
     "Resource",

@@ -79,3 +79,9 @@ class GuardReview(Resource):
     allowed: bool = False
     reviewed_by: str | None = None
     created_at: datetime
+
+
+class PseudonymErasure(Resource):
+    """How many pseudonyms of a value have become unreadable."""
+
+    erased_pseudonyms: int

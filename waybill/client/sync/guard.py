@@ -14,6 +14,7 @@ from waybill.client.models import (
     GuardTemplate,
     GuardTemplates,
     Page,
+    PseudonymErasure,
 )
 from waybill.client.sync.endpoints import Endpoints
 
@@ -79,3 +80,11 @@ class Guard(Endpoints):
         """One page of what was said about findings, newest first."""
         params = given(verdict=verdict, limit=limit, cursor=cursor)
         return self._get(Page[GuardReview], f"{_GUARD}/reviews", params)
+
+    def erase(self, value: str) -> int:
+        """Make the pseudonyms of a value unreadable in all jobs of the organization; returns how many there were.
+
+        Raises `ServerProblem` (503) where the API has no key of pseudonyms.
+        """
+        done = self._post(PseudonymErasure, f"{_GUARD}/erasures", {"value": value})
+        return done.erased_pseudonyms

@@ -343,7 +343,7 @@ _PRICES = st.decimals(min_value=0, max_value=1, places=15)
 _COUNTS = st.integers(min_value=0, max_value=10**7)
 
 
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 @given(st.lists(_PRICES, min_size=5, max_size=5), st.lists(_COUNTS, min_size=5, max_size=5))
 def test_no_call_costs_more_than_its_bound(
     database: Database, hypothesis_principal: Principal, prices: list[Decimal], counts: list[int]

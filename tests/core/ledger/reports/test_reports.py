@@ -131,7 +131,7 @@ GROUPINGS = st.lists(
 SECONDS = st.integers(min_value=-(70 * 24 * 3600), max_value=40 * 24 * 3600)
 
 
-@hypothesis_settings(max_examples=25, deadline=None)
+@hypothesis_settings(max_examples=25)
 @given(GROUPINGS, SECONDS, SECONDS, st.sampled_from([None, 0, 1, 2]))
 def test_any_grouping_of_any_window_adds_up_to_the_ledger(
     tenant: Tenant, words: list[str], one: int, other: int, project: int | None
