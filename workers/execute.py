@@ -112,7 +112,7 @@ def _attempt(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
     except Exception as error:
         if isinstance(error, LeaseLost) or is_unavailable(error):
             raise
-        _log.exception("job_end_not_stored")
+        _log.error("job_end_not_stored", exception=ctx.guard.traceback(error))
         return _not_stored(ctx, error)
 
 
@@ -136,7 +136,7 @@ def _run_to_end(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
     except Exception as error:
         if is_unavailable(error):
             raise
-        _log.exception("job_attempt_crashed")
+        _log.error("job_attempt_crashed", exception=ctx.guard.traceback(error))
         return _not_stored(ctx, error) if is_refused_value(error) else _crashed(ctx, error)
     reference = runtime.payloads.put(ctx.job_id, f"result-{ctx.attempt}", result)
     return succeed(ctx, result, reference)

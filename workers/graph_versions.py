@@ -55,7 +55,8 @@ def _migrate(manifest: Manifest, runner: Runner, ctx: AttemptContext, begun: int
     except Exception as error:
         if is_unavailable(error):
             raise
-        _log.exception("graph_not_migrated", begun=begun, graph_version=manifest.graph_version)
+        shown = ctx.guard.traceback(error)
+        _log.error("graph_not_migrated", begun=begun, graph_version=manifest.graph_version, exception=shown)
         kind = type(error).__name__
         told = f"Graph version {begun} of {manifest.id} could not be migrated to {manifest.graph_version} ({kind})"
         outage = _outage(ctx, f"release that can resume graph version {begun} of {manifest.id}")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
+from traceback import format_exception
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -15,13 +16,14 @@ from core.capability import ChildOutcome
 from core.guard import reporting
 from core.guard.guard import Guard, JobGuard, refuse_blocked
 from core.guard.holdback import RedactingStream, Restorer
-from core.guard.records import Action, Direction, Source
+from core.guard.records import Action, Direction, RedactionMode, Source
 from core.guard.reporting import FINDINGS, FindingsReport
 from core.guard.tokens import Token
 from core.guard.values import map_texts, texts_in
 from core.jobs.records import JobRecord
 from core.kit.db import SingleStatement
 from core.kit.errors import CapabilityFailure
+from core.kit.logging import without_text
 
 # Events that hold codes and names of steps.
 _WITHOUT_TEXT = frozenset({FINDINGS, "step.started", "step.finished"})
@@ -89,6 +91,16 @@ class AttemptGuard:
             return str(self.value(text))
         except CapabilityFailure as refusal:
             return f"the reason was withheld ({refusal.code})"
+
+    def traceback(self, error: BaseException) -> str:
+        """How `error` came about, for the worker's log: its text may quote what the job holds. Does not raise."""
+        if self._guard is None:
+            return "".join(format_exception(error))
+        try:
+            told = [(Source.MODEL_OUTPUT, "".join(format_exception(error)))]
+            return self._guard.redact(told, Direction.TO_CLIENT, mode=RedactionMode.MASK).texts[0].text
+        except Exception:  # noqa: BLE001 - the crash is what has to be logged
+            return without_text(error)
 
     def for_tool(
         self, arguments: Mapping[str, Any], keeps: Collection[str]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from core.guard.escapes import ESCAPED_CHARACTERS
 from core.guard.records import Action, Decision
 from core.guard.redaction import Namer, redact
 from core.guard.rewriting import clipped, clusters
@@ -93,7 +94,10 @@ class RedactingStream:
         self._skip_rest()
         if len(self._held) < self._due:
             return ""
-        released = self._release(self._boundary(len(self._held) - self._hold))
+        free = len(self._held) - self._longest()
+        if free < STEP_CHARACTERS:
+            return ""
+        released = self._release(self._boundary(free))
         self._due = len(self._held) + STEP_CHARACTERS
         return released
 
@@ -105,6 +109,10 @@ class RedactingStream:
         """The stream has broken off: nothing more comes out of it."""
         self._is_broken = True
         self._held = ""
+
+    def _longest(self) -> int:
+        """How long a value can be that is still forming: longer as written than as meant where JSON escapes letters."""
+        return self._hold * ESCAPED_CHARACTERS if "\\u" in self._held else self._hold
 
     def _boundary(self, free: int) -> int:
         """The last white space in the first `free` characters: 0 when there is none, so that no word is cut."""
@@ -140,7 +148,7 @@ class RedactingStream:
             out += (self._held[at:begins], redact(self._held[begins:ends], inside, self._name))
             at = ends
         out.append(self._held[at:end])
-        self._context = (self._context + self._held[:end])[-self._hold :]
+        self._context = (self._context + self._held[:end])[-self._longest() :]
         self._held = self._held[end:]
         self._is_rest = any(value.start < start + end < value.end for value in values)
         self._skip_rest()

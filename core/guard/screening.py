@@ -1,17 +1,20 @@
 """What a policy says about texts that are about to cross a border: what is found in them, and what is done about it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 from core.guard.analyzer import Analyzer
 from core.guard.errors import GuardUnavailable
+from core.guard.escapes import Unescaped, unescape
 from core.guard.policy import CombinedPolicy, GuardPolicy
 from core.guard.records import Action, Decision, Direction, Finding, Findings, RedactionMode, Source
 from core.guard.terms import TermFinder
 from core.kit.errors import Unavailable
 from core.registry.data_classes import DataClass
 
+# A finding, and the class that it gives to what holds it.
+_Found = tuple[Finding, DataClass | None]
 _PREPARED: WeakKeyDictionary[CombinedPolicy, "_Prepared"] = WeakKeyDictionary()
 
 
@@ -29,14 +32,16 @@ def screen(
     The analyzer is asked only for kinds whose findings could matter: could meet an action as strict as `least`. Raises
     `core.kit.errors.Unavailable` when it does not answer and the policy could redact or block one of them here; where
     it can only detect, the findings are `incomplete`. Findings may overlap: `core.guard.redaction` puts one thing in
-    the place of those that do.
+    the place of those that do. A text whose letters JSON has escaped is read both as it is written and as it is meant.
     """
     kinds = policy.kinds_wanted(direction, source, least)
-    found: list[tuple[Finding, DataClass | None]] = []
+    found: list[_Found] = []
     incomplete = False
+    meant = {len(texts) + at: each for at, each in enumerate(_meant(texts))}
+    read = [*texts, *(each.text for _, each in meant.values())]
     if kinds != frozenset() and any(texts):
         try:
-            analyzed = analyzer.analyze(texts, kinds)
+            analyzed = analyzer.analyze(read, kinds)
         except Unavailable:
             if policy.kinds_wanted(direction, source, Action.REDACT) != frozenset():
                 raise
@@ -44,10 +49,34 @@ def screen(
         else:
             found += [(replace(each, part=part), None) for part, of_text in enumerate(analyzed) for each in of_text]
     prepared = _prepare(policy)
-    for part, text in enumerate(texts):
+    for part, text in enumerate(read):
         for finder in prepared.finders:
             found += finder.find(text, part)
+    if meant:
+        found = _as_written(found, meant)
     return prepared.decide(found, texts, direction, source, incomplete=incomplete)
+
+
+def _meant(texts: Sequence[str]) -> Iterator[tuple[int, Unescaped]]:
+    """The texts that hold escapes, by their index, as they are meant."""
+    for part, text in enumerate(texts):
+        said = unescape(text)
+        if said is not None:
+            yield part, said
+
+
+def _as_written(found: Iterable[_Found], meant: Mapping[int, tuple[int, Unescaped]]) -> list[_Found]:
+    """What was found in texts as they are meant, at its place in them as they are written; once when found in both."""
+    kept: dict[tuple[int, str, int, int], _Found] = {}
+    for finding, given in found:
+        if finding.part in meant:
+            part, said = meant[finding.part]
+            start, end = said.original(finding.start, finding.end)
+            finding = replace(finding, part=part, start=start, end=end)  # noqa: PLW2901 - the same, elsewhere
+        place = (finding.part, finding.kind, finding.start, finding.end)
+        if place not in kept or kept[place][0].score < finding.score:
+            kept[place] = (finding, given)
+    return list(kept.values())
 
 
 class AbsentAnalyzer(Analyzer):
@@ -69,7 +98,7 @@ class _Prepared:
 
     def decide(
         self,
-        found: Iterable[tuple[Finding, DataClass | None]],
+        found: Iterable[_Found],
         texts: Sequence[str],
         direction: Direction,
         source: Source,
@@ -79,12 +108,12 @@ class _Prepared:
         decisions: list[Decision] = []
         classes: list[DataClass] = []
         for finding, given in found:
-            value = _plain(texts[finding.part][finding.start : finding.end])
+            values = _spellings(texts[finding.part][finding.start : finding.end])
             action, mode = Action.OFF, RedactionMode.PSEUDONYMIZE
             is_allowed = True
             for policy, allowed in self._policies:
                 # Each policy's allow-list speaks for that policy only: a project's does not relax its organization's.
-                if value in allowed:
+                if not allowed.isdisjoint(values):
                     continue
                 is_allowed = False
                 wanted = policy.decide(finding.kind, finding.score, direction, source)
@@ -106,6 +135,11 @@ def _prepare(policy: CombinedPolicy) -> _Prepared:
     if prepared is None:
         prepared = _PREPARED[policy] = _Prepared(policy.policies)
     return prepared
+
+
+def _spellings(text: str) -> list[str]:
+    said = unescape(text)
+    return [_plain(text)] if said is None else [_plain(text), _plain(said.text)]
 
 
 def _plain(text: str) -> str:

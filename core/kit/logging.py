@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from traceback import format_tb
 from typing import Any, cast
 
 import orjson
@@ -120,6 +121,11 @@ def configure_logging(settings: Settings, *, service: str, hold_seconds: float =
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """A logger whose lines carry ``logger=name``; pass ``__name__``."""
     return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger(name))
+
+
+def without_text(error: BaseException) -> str:
+    """The traceback of `error` without the text of any exception: that may quote what was being read."""
+    return "".join((*format_tb(error.__traceback__), f"{type(error).__name__}: {_WITHHELD}\n"))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from core.gateway.routing import EMBEDDING
 from core.kit.blob import BlobNotFound, BlobStore
 from core.kit.errors import CapabilityFailure, NotFound
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, decode, encode
-from core.kit.logging import get_logger
+from core.kit.logging import get_logger, without_text
 from core.kit.telemetry import span
 from core.knowledge.records import DocumentRecord, NewChunk
 from core.knowledge.service import KnowledgeService
@@ -110,7 +110,9 @@ class Intake:
             return read, split_document(read)
         except Exception as error:
             # The text of a strange file must not take its neighbours with it.
-            _log.exception("document_split_failed", document_id=encode(DOCUMENT, document.id))
+            _log.error(
+                "document_split_failed", document_id=encode(DOCUMENT, document.id), exception=without_text(error)
+            )
             raise UnreadableDocument("The text of this file cannot be divided.", code="document_corrupt") from error
 
     def _store(

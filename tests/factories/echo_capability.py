@@ -6,8 +6,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from core.capability import ChildCall, JobContext, Manifest, StoredCheckpoint
+from core.kit.errors import CapabilityFailure
 
-Where = Literal["result", "event", "checkpoint", "question", "child", "delta"]
+Where = Literal["result", "event", "checkpoint", "question", "child", "delta", "artifact", "failure", "crash"]
 
 
 class EchoInput(BaseModel):
@@ -58,6 +59,13 @@ class Echo:
                 ctx.ask("well", question, {"type": "object"}, details={"value": value})
             case "child":
                 ctx.call_all([ChildCall("echo", "probe.echo", {"value": value})])
+            case "artifact":
+                ctx.artifact("echo.json", json.dumps({"value": value}).encode(), "application/json")
+                ctx.artifact("echo.txt", str(value).encode(), "text/plain")
+            case "failure":
+                raise CapabilityFailure(str(value), code="echo_failed", retryable=False)
+            case "crash":
+                raise RuntimeError(value)
             case "result":
                 return EchoOutput.model_construct(value=value)
         return EchoOutput(value="done")

@@ -10,6 +10,7 @@ from core.guard.detection import Detector
 from core.guard.records import EntityKind, Finding
 from core.kit.settings import Settings, get_settings
 from tests.factories.forking import fork
+from tests.factories.identifiers import Listed
 from tests.factories.listed_analyzer import ListedAnalyzer
 from tests.factories.processes import ROOT, Process
 from workers.analyzer.child import Handler, handler_of
@@ -17,6 +18,7 @@ from workers.analyzer.child import Handler, handler_of
 _MODULE = "tests.factories.guard"
 _ENTRY = f"{_MODULE}:open_light"
 ADDRESSES = f"{_MODULE}:open_addresses"
+IDENTIFIERS = f"{_MODULE}:open_identifiers"
 STAND_STILL, CRASH = "stand still", "crash"
 
 
@@ -62,6 +64,11 @@ def open_light() -> Handler:
 def open_addresses() -> Handler:
     """Another that a child may load."""
     return handler_of(Detector(Addresses(), Orders()))
+
+
+def open_identifiers() -> Handler:
+    """One that knows `tests.factories.identifiers`."""
+    return handler_of(Detector(Listed(), Orders()))
 
 
 @contextmanager

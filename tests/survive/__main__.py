@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 _APART_SECONDS = 900
@@ -40,10 +41,10 @@ class Collector:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep the marked tests only, in the order of their rows."""
         self._say = config.get_terminal_writer().line
-        marked = [(mark.args[0], item) for item in items for mark in item.iter_markers("survive")]
-        marked.sort(key=lambda pair: (pair[0][0], int(pair[0][1:])))
+        marked = [(mark.args, item) for item in items for mark in item.iter_markers("survive")]
+        marked.sort(key=lambda pair: (pair[0][0][0], int(pair[0][0][1:])))
         kept: dict[str, pytest.Item] = {}
-        for row, item in marked:
+        for rows, item in marked:
             slow = item.get_closest_marker("slow")
             if slow is not None:
                 self._long[item.nodeid] = slow.args[0]
@@ -51,7 +52,7 @@ class Collector:
                     self.apart.append(item.originalname if isinstance(item, pytest.Function) else item.name)
                     continue
             kept[item.nodeid] = item
-            self.provoked[item.nodeid] = Provoked(row, item.name.removeprefix("test_").replace("_", " "))
+            self.provoked[item.nodeid] = Provoked(", ".join(rows), item.name.removeprefix("test_").replace("_", " "))
         items[:] = kept.values()
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -85,7 +86,7 @@ def main(arguments: list[str]) -> int:
         table.add_column(heading, justify="right" if heading == "seconds" else "left")
     for entry in collector.provoked.values():
         outcome = _OUTCOMES.get(entry.outcome, entry.outcome)
-        table.add_row(entry.row, entry.name, outcome, f"{entry.seconds:.1f}", "; ".join(entry.figures))
+        table.add_row(entry.row, escape(entry.name), outcome, f"{entry.seconds:.1f}", "; ".join(entry.figures))
     console = Console(width=180 if not sys.stdout.isatty() else None)
     console.print(table)
     for name in collector.apart:

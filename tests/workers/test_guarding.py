@@ -224,3 +224,21 @@ def test_a_parent_reads_real_values_in_results_that_clients_see_redacted(setting
         outcome = ChildOutcome("c", child, "succeeded", shown, None, ZERO)
         [read] = Attempt(guarded, root).context.guard.outcomes([outcome])
     assert read.result == result
+
+
+def test_a_crash_is_logged_without_what_clients_may_not_see(settings: Settings, tenant: Tenant) -> None:
+    crash = RuntimeError(f"no such person: {ANNA}")
+    crash.__cause__ = KeyError(CORPUS[2])
+    analyzer = ListedAnalyzer(ANNA, BEN)
+    with worker_services(settings) as services:
+
+        def logged(guard: Guard | None) -> str:
+            return Attempt(replace(services, guard=guard), tenant.submit()).context.guard.traceback(crash)
+
+        assert leaks(logged(None)) == [ANNA, CORPUS[2]], "where there is no guard, nothing is withheld"
+        assert "RuntimeError: no such person: <PERSON>" in logged(guard_of(settings, ALL, analyzer))
+        assert leaks(logged(guard_of(settings, ALL, analyzer))) == []
+        analyzer.kill()
+        for guard in (guard_of(settings, ALL, analyzer), guard_of(settings, BLOCKING, analyzer)):
+            assert "RuntimeError: [withheld]" in logged(guard)
+            assert leaks(logged(guard)) == []

@@ -1,5 +1,6 @@
 """Streams that hold back: whatever the pieces are, what comes out is what the whole text gives, and nothing raw."""
 
+import json
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 from core.guard.holdback import HOLD_CHARACTERS, STEP_CHARACTERS, RedactingStream, Restorer
 from core.guard.personal.candidates import resolve
 from core.guard.personal.recognition import find_patterns
-from core.guard.records import Action, Decision, EntityKind, RedactionMode
+from core.guard.policy import CombinedPolicy, GuardPolicy, Rule
+from core.guard.records import Action, Decision, Direction, EntityKind, RedactionMode, Source
 from core.guard.rewriting import rewrite
+from core.guard.screening import screen
 from core.guard.tokens import Token
 from core.kit.errors import Unavailable
 from tests.factories.listed_analyzer import ListedAnalyzer
@@ -140,3 +143,32 @@ def test_a_stream_that_breaks_off_gives_nothing_more() -> None:
     assert stream.feed("Anna Schmidt") == ""
     stream.drop()
     assert stream.end() == ""
+
+
+# Letters that JSON writes with six characters each: such a value is longer than what a stream holds otherwise.
+LONG = "Аннамария-Елизавета Константинопольская-Преображенская из Нижнего Новгорода"
+LONG_ANALYZER = ListedAnalyzer(*NAMES, LONG)
+
+
+def decide_on_escaped(text: str) -> list[Decision]:
+    policy = CombinedPolicy([GuardPolicy(rules=(Rule(action=Action.REDACT, mode=RedactionMode.MASK),))])
+    found = screen(
+        [text],
+        policy=policy,
+        direction=Direction.TO_CLIENT,
+        source=Source.MODEL_OUTPUT,
+        analyzer=LONG_ANALYZER,
+    )
+    return list(found.decisions)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from(["the", "parcel,", "ё", LONG, *NAMES]), max_size=40).map(" ".join), st.integers(1, 400))
+def test_a_stream_of_escaped_json_comes_out_as_the_whole_would(text: str, size: int) -> None:
+    written = json.dumps({"answer": text})
+    stream = RedactingStream(decide_on_escaped, name)
+    pieces = [written[at : at + size] for at in range(0, len(written), size)]
+    out = "".join(map(stream.feed, pieces)) + stream.end()
+    assert out == rewrite(written, decide_on_escaped(written), name).text
+    shown = json.loads(out)["answer"]
+    assert not [value for value in (*NAMES, LONG) if value in shown]
