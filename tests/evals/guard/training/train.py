@@ -27,8 +27,8 @@ RIDGE = 1e-5
 FALSE_POSITIVES = 0.01
 CALIBRATION, PROSE_LIMIT = 400, 100_000
 # How much all texts of a source count together.
-IMPORTANCE = {"neuralchemy": 1.0, "slabs": 1.0, "own": 5.0, "variants": 1.0, "buried": 0.8, "prose": 1.5, "framed": 0.5}
-VARIANTS, BURIED, FRAMED, PROSE = 2, 1500, 400, 700
+IMPORTANCE = {"neuralchemy": 1.0, "slabs": 1.0, "own": 5.0, "variants": 1.0, "buried": 0.8, "prose": 2.5, "framed": 0.5}
+VARIANTS, BURIED, FRAMED, PROSE = 2, 1500, 400, 2000
 MAX_PUBLIC = 6000
 
 
