@@ -19,9 +19,10 @@ from core.guard.injection import model as shipped
 from core.guard.injection.features import WIDTH, Row, row_of, windows
 from core.guard.injection.model import WEIGHTS, Model
 from core.guard.injection.normalize import fold, plain
-from tests.evals.guard.sets import Sample, distinct, read_own, read_prose, read_public, without_near
+from tests.evals.guard.sets import distinct, read_own, read_prose, read_public, without_near
 from tests.evals.guard.training.regression import Matrix, fit
 from tests.evals.guard.training.variation import buried, framed, variants
+from waybill.evals.guard.injections import Sample
 
 RIDGE = 1e-5
 FALSE_POSITIVES = 0.01
