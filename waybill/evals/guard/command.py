@@ -27,7 +27,7 @@ def guard(
 ) -> None:
     """Measure what the guard finds, and finds wrongly, in labeled texts: personal data, secrets and injections.
 
-    Works without a server, and prints no value of a text. 2,000 short texts take about half a minute.
+    Works without a server, and prints no value of a text. 2,000 short texts take some ten seconds on two cores.
     """
     # The recognizers need numpy, and a language model with its libraries.
     from waybill.evals.files import UnreadableData
