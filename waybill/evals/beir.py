@@ -8,13 +8,8 @@ import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import orjson
-
-
-class UnreadableData(ValueError):
-    """The folder is not a data set in the BEIR layout; says which file and line."""
+from waybill.evals.files import UnreadableData, read_lines, read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,40 +26,27 @@ class DataSet:
 
 
 def load(folder: Path) -> DataSet:
-    """Read `folder`. Raises `UnreadableData`."""
+    """Read `folder`. Raises `waybill.evals.files.UnreadableData`."""
     documents = {
-        str(line["_id"]): f"{line.get('title') or ''}\n{line.get('text') or ''}".strip()
-        for line in _lines(folder / "corpus.jsonl", "_id")
+        str(line.values["_id"]): f"{line.values.get('title') or ''}\n{line.values.get('text') or ''}".strip()
+        for line in read_lines(folder / "corpus.jsonl", "_id")
     }
     grades: dict[str, dict[str, int]] = {}
     for query, document, grade in _judgements(folder / "qrels" / "test.tsv"):
         grades.setdefault(query, {})[document] = grade
     judged = {query: given for query, given in grades.items() if any(grade > 0 for grade in given.values())}
     queries = {
-        str(line["_id"]): str(line["text"])
-        for line in _lines(folder / "queries.jsonl", "_id", "text")
-        if str(line["_id"]) in judged
+        str(line.values["_id"]): str(line.values["text"])
+        for line in read_lines(folder / "queries.jsonl", "_id", "text")
+        if str(line.values["_id"]) in judged
     }
     if not documents or not queries:
         raise UnreadableData(f"{folder} has no documents or no judged queries")
     return DataSet(folder.resolve().name, documents, queries, {query: judged[query] for query in queries})
 
 
-def _lines(path: Path, *required: str) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(_read(path).splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            found = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise UnreadableData(f"{path}, line {number}: {error}") from error
-        if not isinstance(found, dict) or any(name not in found for name in required):
-            raise UnreadableData(f"{path}, line {number}: expected an object with {' and '.join(required)}")
-        yield found
-
-
 def _judgements(path: Path) -> Iterator[tuple[str, str, int]]:
-    rows = csv.reader(_read(path).splitlines(), delimiter="\t")
+    rows = csv.reader(read_text(path).splitlines(), delimiter="\t")
     next(rows, None)
     for number, row in enumerate(rows, start=2):
         try:
@@ -72,10 +54,3 @@ def _judgements(path: Path) -> Iterator[tuple[str, str, int]]:
             yield query, document, int(grade)
         except ValueError as error:
             raise UnreadableData(f"{path}, line {number}: expected query, document and grade") from error
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableData(f"cannot read {path}: {error}") from error

@@ -9,6 +9,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from waybill.cli.output import Output, open_console
+from waybill.evals.guard.command import guard
 
 if TYPE_CHECKING:
     from waybill.evals.intents import Report as IntentsReport
@@ -39,7 +40,7 @@ def retrieval(
     """
     # A model runtime and half the core stand behind these two.
     from core.gateway.embeddings.minilm import load_minilm
-    from waybill.evals.beir import UnreadableData
+    from waybill.evals.files import UnreadableData
     from waybill.evals.retrieval import run_retrieval_eval
 
     output = Output(as_json=as_json)
@@ -82,7 +83,7 @@ def intents(
     and 4 GB on two cores.
     """
     from core.gateway.embeddings.minilm import load_minilm
-    from waybill.evals.beir import UnreadableData
+    from waybill.evals.files import UnreadableData
     from waybill.evals.intents import run_intents_eval
 
     output = Output(as_json=as_json)
@@ -101,6 +102,9 @@ def intents(
         output.document(report.as_json())
     else:
         output.show(*_intents_tables(report))
+
+
+app.command()(guard)
 
 
 def _intents_tables(report: "IntentsReport") -> tuple[Table, Table]:

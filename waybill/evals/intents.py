@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.customer_operations.intents.classifier import IntentClassifier
-from waybill.evals.beir import UnreadableData
+from waybill.evals.files import UnreadableData
 from waybill.evals.metrics import Mean, bootstrap_mean
 
 Progress = Callable[[str, int, int], None]
@@ -72,7 +72,7 @@ def run_intents_eval(
     """Learn from the training half of folder `data`, guess the test half, and compare.
 
     `cache` is a folder that keeps embeddings between runs, under the digest of model and texts. `progress` is told
-    (what, done, total). Raises `waybill.evals.beir.UnreadableData`.
+    (what, done, total). Raises `waybill.evals.files.UnreadableData`.
     """
     tell = progress or _silently
     learned, asked = _read(data / "train.csv"), _read(data / "test.csv")

@@ -84,7 +84,7 @@ def run_retrieval_eval(
 ) -> Report:
     """Store the data set of folder `data` in a temporary knowledge base, ask all its queries, and score the answers.
 
-    `progress` is told (what, done, total). Nothing stays in the database. Raises `waybill.evals.beir.UnreadableData`.
+    `progress` is told (what, done, total). Nothing stays in the database. Raises `waybill.evals.files.UnreadableData`.
     """
     tell = progress or _silently
     data_set = load(data)

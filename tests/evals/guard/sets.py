@@ -5,7 +5,6 @@ import random
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.guard.injection.normalize import fold, plain
 from tests.evals.guard.training import FOLDER
+from waybill.evals.guard.injections import Sample, read_samples
 
 HELD = FOLDER.parent / "held"
 PUBLIC = ("neuralchemy", "slabs")
@@ -21,15 +21,6 @@ MIN_PARAGRAPH_CHARS = 60
 NEAR = 0.6
 _SHINGLE_CHARS = 5
 _HASHES, _BANDS = 64, 32
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A text, whether it is an attack, and the set and theme that it is of."""
-
-    text: str
-    is_attack: bool
-    source: str
 
 
 def read_own(*, held: bool) -> list[Sample]:
@@ -49,14 +40,15 @@ def read_own(*, held: bool) -> list[Sample]:
 def read_public(data: Path, split: str) -> list[Sample]:
     """The sets below ``guard/injection``; `split` is ``train`` or ``test``."""
     return [
-        Sample(row["text"], row["label"] == 1, name)
-        for name in PUBLIC
-        for row in map(json.loads, (data / "guard/injection" / f"{name}-{split}.jsonl").read_text("utf-8").splitlines())
+        sample for name in PUBLIC for sample in read_samples(data / "guard/injection" / f"{name}-{split}.jsonl", name)
     ]
 
 
 def read_prose(data: Path, limit: int) -> list[Sample]:
-    """Ordinary text that others wrote, at most `limit` of a kind: paragraphs, synthetic letters, support messages."""
+    """Ordinary text that others wrote, at most `limit` of a kind: paragraphs, synthetic letters, support messages.
+
+    Of the messages, which differ most, three times as many.
+    """
     root = FOLDER.parents[3]
     messages = map(json.loads, (root / SUPPORT_MESSAGES).read_text("utf-8").splitlines())
     kinds = {
@@ -75,7 +67,7 @@ def read_prose(data: Path, limit: int) -> list[Sample]:
     return [
         Sample(text, False, f"prose-{kind}")
         for kind, texts in kinds.items()
-        for text in chance.sample(texts, min(limit, len(texts)))
+        for text in chance.sample(texts, min(3 * limit if kind == "messages" else limit, len(texts)))
     ]
 
 

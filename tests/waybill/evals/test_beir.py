@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from waybill.evals.beir import UnreadableData, load
+from waybill.evals.beir import load
+from waybill.evals.files import UnreadableData
 
 
 def write(folder: Path, *, corpus: str, queries: str, qrels: str) -> Path:

@@ -6,7 +6,7 @@ import pytest
 
 from core.gateway.embeddings.minilm import load_minilm
 from pipelines.customer_operations.intents.examples import load_examples
-from waybill.evals.beir import UnreadableData
+from waybill.evals.files import UnreadableData
 from waybill.evals.intents import calibration_error, covered, run_intents_eval
 
 

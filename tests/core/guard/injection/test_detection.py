@@ -10,7 +10,8 @@ from core.guard.injection.features import WIDTH
 from core.guard.injection.model import WEIGHTS, Model
 from core.guard.injection.normalize import fold
 from core.guard.injection.rules import FORMS, forms_in
-from tests.evals.guard.sets import Sample, without_near
+from tests.evals.guard.sets import without_near
+from waybill.evals.guard.injections import Sample
 
 MAX_WEIGHTS_BYTES = 2 * 1024 * 1024
 ATTACKS = [

@@ -9,7 +9,8 @@ import pytest
 from core.guard.personal.candidates import resolve
 from core.guard.personal.recognition import PART_LENGTH, PersonalDataRecognizer, find_patterns
 from core.guard.records import EntityKind
-from tests.evals.guard.personal import COVERED_MARK, MARKS, read_messages, score_of
+from tests.evals.guard.personal import COVERED_MARK, MARKS, read_messages
+from waybill.evals.guard.scores import score_of
 
 SIZE = 16_000
 RATIO_MAX = 8.0  # of a text four times as long: 4 when linear, 16 when quadratic

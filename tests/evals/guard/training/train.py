@@ -19,16 +19,17 @@ from core.guard.injection import model as shipped
 from core.guard.injection.features import WIDTH, Row, row_of, windows
 from core.guard.injection.model import WEIGHTS, Model
 from core.guard.injection.normalize import fold, plain
-from tests.evals.guard.sets import Sample, distinct, read_own, read_prose, read_public, without_near
+from tests.evals.guard.sets import distinct, read_own, read_prose, read_public, without_near
 from tests.evals.guard.training.regression import Matrix, fit
 from tests.evals.guard.training.variation import buried, framed, variants
+from waybill.evals.guard.injections import Sample
 
 RIDGE = 1e-5
 FALSE_POSITIVES = 0.01
 CALIBRATION, PROSE_LIMIT = 400, 100_000
 # How much all texts of a source count together.
-IMPORTANCE = {"neuralchemy": 1.0, "slabs": 1.0, "own": 5.0, "variants": 1.0, "buried": 0.8, "prose": 2.5, "framed": 0.5}
-VARIANTS, BURIED, FRAMED, PROSE = 2, 1500, 400, 2000
+IMPORTANCE = {"neuralchemy": 1.0, "slabs": 1.0, "own": 5.0, "variants": 1.0, "buried": 0.8, "prose": 2.0, "framed": 0.5}
+VARIANTS, BURIED, FRAMED, PROSE = 2, 1500, 400, 700
 MAX_PUBLIC = 6000
 
 

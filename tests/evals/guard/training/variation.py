@@ -5,8 +5,8 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from tests.evals.guard.sets import Sample
 from tests.evals.guard.training import FOLDER
+from waybill.evals.guard.injections import Sample
 
 # One of each group may stand for another, in attacks as in harmless texts: the words themselves prove nothing.
 GROUPS = (
