@@ -25,7 +25,7 @@ from tests.evals.guard.training.variation import buried, framed, variants
 from waybill.evals.guard.injections import Sample
 
 RIDGE = 1e-5
-FALSE_POSITIVES = 0.01
+FALSE_POSITIVES = 0.015
 CALIBRATION, PROSE_LIMIT = 400, 100_000
 # How much all texts of a source count together.
 IMPORTANCE = {"neuralchemy": 1.0, "slabs": 1.0, "own": 5.0, "variants": 1.0, "buried": 0.8, "prose": 2.0, "framed": 0.5}
