@@ -48,7 +48,7 @@ class AttemptDisclosure:
         return with_notice(reply, self._policy())
 
     def mark(self, result: Mapping[str, Any] | None = None) -> Mark | None:
-        """The mark of what the job has made by now; None when nobody generated it, or the policy wants none.
+        """The mark of what the job has made by now; None when it was not generated, or the policy wants none.
 
         A `result` that names its `model` knows best what wrote it: that of a call may have been discarded.
         """

@@ -97,8 +97,8 @@ class AttemptGuard:
         if self._guard is None:
             return "".join(format_exception(error))
         try:
-            told = [(Source.MODEL_OUTPUT, "".join(format_exception(error)))]
-            return self._guard.redact(told, Direction.TO_CLIENT, mode=RedactionMode.MASK).texts[0].text
+            texts = [(Source.MODEL_OUTPUT, "".join(format_exception(error)))]
+            return self._guard.redact(texts, Direction.TO_CLIENT, mode=RedactionMode.MASK).texts[0].text
         except Exception:  # noqa: BLE001 - the crash is what has to be logged
             return without_text(error)
 

@@ -87,8 +87,8 @@ def _png(content: bytes, mark: Mark) -> bytes | None:
         return None
     # Not compressed, of no language, without a translated keyword.
     data = b"iTXt" + _PNG_XMP + b"\0\0\0\0" + packet
-    told = struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
-    return b"".join([_PNG, chunks[0], told, *chunks[1:], content[at:]])
+    chunk = struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
+    return b"".join([_PNG, chunks[0], chunk, *chunks[1:], content[at:]])
 
 
 def _jpeg(content: bytes, mark: Mark) -> bytes | None:
@@ -109,10 +109,10 @@ def _jpeg(content: bytes, mark: Mark) -> bytes | None:
     size = 2 + len(_JPEG_XMP) + len(packet or b"")
     if packet is None or not segments or size > _JPEG_SEGMENT_MAX_BYTES:
         return None
-    told = b"\xff\xe1" + struct.pack(">H", size) + _JPEG_XMP + packet
+    packed = b"\xff\xe1" + struct.pack(">H", size) + _JPEG_XMP + packet
     # JFIF and Exif come first.
     first = next((index for index, each in enumerate(segments) if each[1] not in _JPEG_APPLICATIONS), len(segments))
-    return b"".join([_JPEG, *segments[:first], told, *segments[first:], content[at:]])
+    return b"".join([_JPEG, *segments[:first], packed, *segments[first:], content[at:]])
 
 
 _WRITERS: dict[str, Callable[[bytes, Mark], bytes | None]] = {

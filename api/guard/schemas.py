@@ -82,7 +82,7 @@ class Policy(_Version):
     scope: Literal["organization", "project"]
     project_id: str | None = Field(description="Null for the organization's.")
     policy: GuardPolicy
-    floor: TemplateName = Field(description="The operator's template, which holds for everybody.")
+    floor: TemplateName = Field(description="The operator's template, which holds for every tenant.")
 
 
 class PolicyVersionSummary(_Version):
@@ -206,7 +206,7 @@ class CreateReview(BaseModel):
 
 
 class ReviewShown(BaseModel):
-    """What somebody said about a finding."""
+    """What a person said about a finding."""
 
     id: str
     project_id: str | None

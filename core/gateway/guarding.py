@@ -33,13 +33,13 @@ from core.kit.json_values import dumps, loads
 from core.registry.records import ResolvedModel
 
 Change = Callable[[Source, str], str]
-# Words of JSON Schema and of providers, which are nobody's text.
+# Words of JSON Schema and of providers, which hold no text of a person.
 _GRAMMAR = frozenset({"type", "$ref", "$id", "$schema", "format", "pattern", "required"})
 _OF_ROLE = {Role.ASSISTANT: Source.MODEL_OUTPUT, Role.TOOL: Source.TOOL_OUTPUT}
 
 
 class RequestGuard:
-    """The guard at the door to models, for one attempt. Without a `guard` everything passes as it is."""
+    """The guard between a job and its models, for one attempt. Without a `guard` everything passes as it is."""
 
     def __init__(self, guard: JobGuard | None) -> None:
         self._guard = guard
@@ -150,7 +150,7 @@ class Guarded:
 
 
 def _changed(request: ChatRequest, change: Change) -> ChatRequest:
-    """The request with `change` applied to everything of it that a model reads and that is somebody's text."""
+    """The request with `change` applied to everything of it that a model reads and that a person may have written."""
 
     def value(whole: Any, source: Source = Source.INPUT) -> Any:
         return map_texts(whole, lambda text: change(source, text), but=_GRAMMAR)

@@ -45,7 +45,7 @@ _STEM_CHARACTERS = 5
 
 
 def standard_policy(_ctx: JobContext) -> CombinedPolicy:
-    """What holds where nobody says otherwise: marks, links, canaries and effects; calls of tools are reported."""
+    """What holds by default: marks, links, canaries and effects; calls of tools are reported."""
     return _STANDARD
 
 
@@ -196,7 +196,7 @@ class Exchange:
         """Whether only text from outside asks for this call.
 
         Its name or a value stands there, and the caller says none of it. A tool that reads is doubtful when it is
-        handed an address that nobody allowed.
+        handed an address that is not allowed.
         """
         try:
             arguments = loads_foreign(call.arguments or "{}")

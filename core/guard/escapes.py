@@ -1,6 +1,6 @@
 r"""What a text says whose letters JSON has escaped, ``Zo\u00eb`` for Zoë, and where in the text it stands.
 
-Whoever reads JSON reads the letters, so a recognizer has to read them too.
+A reader of JSON sees the letters, so a recognizer has to see them too.
 """
 
 import re

@@ -110,7 +110,7 @@ class JobGuard:
         return self._policy().strictest(direction, source)
 
     def screen(self, texts: Sequence[str], direction: Direction, source: Source) -> Findings:
-        """What the texts hold, counted in the metrics. Whoever asks sees to what is to be blocked."""
+        """What the texts hold, counted in the metrics. Blocking is left to the caller."""
         findings = self._screen(texts, direction, source)
         observe_findings(
             (each.finding.kind if each.finding.kind in _KINDS else "custom", each.action.value)

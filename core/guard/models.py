@@ -46,7 +46,7 @@ class GuardPolicyVersion(Base):
 
 
 class GuardReview(Base):
-    """What somebody said about a finding. `value` is sealed for the row, and null once the job's payloads are gone."""
+    """What a person said about a finding. `value` is sealed for the row, and null once the job's payloads are gone."""
 
     __tablename__ = "guard_reviews"
     __table_args__ = (

@@ -258,5 +258,5 @@ def _none_if_all(kinds: Iterable[str]) -> frozenset[str] | None:
 
 
 def _is_on(said: Iterable[bool | None]) -> bool:
-    told = [each for each in said if each is not None]
-    return any(told) or not told
+    given = [each for each in said if each is not None]
+    return any(given) or not given

@@ -1,4 +1,4 @@
-"""Text that came from outside, told apart from what the caller and the operator say.
+"""Text that came from outside, kept apart from what the caller and the operator say.
 
 Passages and tool results are typed, and the gateway knows that they are data. Where such text stands within a prompt
 that is one string, as agent frameworks make them, `as_data` says which part of it is. Before a model reads a request,

@@ -29,7 +29,7 @@ def redact(text: str, decisions: Iterable[Decision], name: Namer) -> str:
 class Names:
     """Names for values of one text or of several that belong together: the same value of a kind has the same name.
 
-    They are forgotten with this object, and nobody can get back to a value from them.
+    They are forgotten with this object, and no value can be had back from them.
     """
 
     def __init__(self) -> None:

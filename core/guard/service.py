@@ -142,7 +142,7 @@ class GuardService:
 
 
 def counts_of(policy: GuardPolicy) -> dict[str, int]:
-    """How much there is in a policy: all that is told about a tenant's own words where they must not stand."""
+    """How much there is in a policy: what is said of a tenant's own words where they must not stand."""
     return {
         "rules": len(policy.rules),
         "allow": len(policy.allow),

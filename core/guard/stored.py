@@ -26,7 +26,7 @@ class PolicyVersion:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What somebody said about a finding. `box` holds the text that it was about, sealed; None once it is erased."""
+    """What a person said about a finding. `box` holds the text that it was about, sealed; None once it is erased."""
 
     id: UUID
     project_id: UUID | None

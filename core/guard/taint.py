@@ -1,4 +1,4 @@
-"""Which values of a call came from text that nobody vouches for."""
+"""Which values of a call came from text that no trusted source holds."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ from core.guard.records import Source
 # A run of this many characters that an argument shares with such a text was copied. Half of it is what is stored.
 SHARED_CHARACTERS = 24
 _BLOCK = SHARED_CHARACTERS // 2
-# Beyond this much text nothing is remembered, and what nobody vouches for counts as tainted.
+# Beyond this much text nothing is remembered, and what no trusted source holds counts as tainted.
 _MAX_CHARACTERS = 2_000_000
 _MAX_ARGUMENT_CHARACTERS = 20_000
 _DEPTH_MAX = 32
@@ -19,7 +19,7 @@ _UNSEEN = re.compile(r"[\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
 _WORD = re.compile(r"\w+(?:[.,@'/:+-]\w+)*")
 _IDENTIFIER = re.compile(r"[\w.@:/+-]{1,100}")
 _SEPARATORS = re.compile(r"[\s._/:+-]+")
-# Of a word within a text: it names somebody or something.
+# Of a word within a text: it names a person or a thing.
 _TELLING = re.compile(r"[\d@]")
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*")
 

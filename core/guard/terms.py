@@ -10,7 +10,7 @@ from core.registry.data_classes import DataClass
 
 DICTIONARY, PATTERN = "dictionary", "pattern"
 TERM_MAX_WORDS = 24
-# Further matches of an expression in one text are not told apart: the rest of the text becomes one finding. It bounds
+# Further matches of an expression in one text are not looked for: the rest of the text becomes one finding. It bounds
 # what an expression that looks far ahead costs, which is a pass over the text for each match.
 MATCHES_MAX = 1_000
 # RE2's programs and caches are bounded per expression: a policy may bring a hundred.

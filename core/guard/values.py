@@ -6,7 +6,7 @@ from typing import Any
 
 # A field's name in a schema of ours is no text of anybody's.
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,63}")
-# Shorter numbers identify nobody.
+# Shorter numbers identify no person.
 _DIGITS_MIN = 8
 
 
@@ -14,7 +14,7 @@ def map_texts(value: Any, change: Callable[[str], str], *, but: frozenset[str] =
     """A copy of a JSON value in which `change` was applied to every text, long integers and odd names included.
 
     What stands under the names `but` stays as it is. An integer that `change` changes becomes a text. Two names that
-    become one are told apart by a number.
+    become one are distinguished by a number.
     """
     if isinstance(value, str):
         return change(value)

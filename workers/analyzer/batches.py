@@ -3,7 +3,7 @@
 Those of a batch want the same kinds of findings.
 
 A child cannot be interrupted, and it may meet a text that makes it stand still or die. It is then killed, and each
-request of its batch is tried again by itself, so that such a text costs its own request and nobody else's.
+request of its batch is tried again by itself, so that such a text costs its own request and no other.
 """
 
 from collections import deque

@@ -1,4 +1,4 @@
-"""Phone numbers of all countries, told from other numbers by their form, their validity and the words around them."""
+"""Phone numbers of all countries, known among other numbers by form, validity and the words around them."""
 
 from collections.abc import Iterator
 
