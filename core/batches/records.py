@@ -189,5 +189,6 @@ class LineResult:
     is_priced: bool
     result: dict[str, Any] | None
     result_ref: str | None
+    disclosure: dict[str, Any] | None
     error: dict[str, Any] | None
     data_class: DataClass

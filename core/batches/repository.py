@@ -108,7 +108,7 @@ SELECT line.custom_id, line.line, CASE
   CASE WHEN line.state = 'live' THEN jobs.cost_usd + coalesce(below_usd, 0) ELSE line.cost_usd END AS spent_usd,
   CASE WHEN line.state = 'live' THEN usage_is_priced(jobs.usage) AND coalesce(below_priced, true)
     ELSE line.priced END AS is_priced,
-  jobs.result, jobs.result_ref, coalesce(jobs.data_class, 'public') AS data_class,
+  jobs.result, jobs.result_ref, jobs.disclosure, coalesce(jobs.data_class, 'public') AS data_class,
   coalesce(line.error, jobs.error, jsonb_build_object('code', jobs.reason, 'message', 'the job has ended so')) AS why
 FROM batch_lines AS line LEFT JOIN jobs ON jobs.id = line.job_id
 LEFT JOIN LATERAL (SELECT * FROM jobs_costs_below(jobs.id) WHERE line.state = 'live'
@@ -260,6 +260,7 @@ def results(executor: Executor, principal: Principal, batch_id: UUID, after: int
                 row.is_priced,
                 row.result,
                 row.result_ref,
+                row.disclosure,
                 error,
                 DataClass(row.data_class),
             )

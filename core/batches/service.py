@@ -120,7 +120,10 @@ class Batches:
             require_cleared(principal, repository.highest_class(executor, principal, batch.id), "a line of this batch")
 
     def render(self, results: Sequence[LineResult]) -> Iterator[bytes]:
-        """Results as JSON lines: ``custom_id``, ``line``, ``status``, ``result`` or ``error``, ``job_id``, cost."""
+        """Results as JSON lines: ``custom_id``, ``line``, ``status``, ``result`` or ``error``, ``job_id``, cost.
+
+        A result that was generated has its mark beside it, ``disclosure``.
+        """
         for each in results:
             shown = {
                 "custom_id": each.custom_id,
@@ -132,6 +135,8 @@ class Batches:
             }
             if each.state is LineState.SUCCEEDED:
                 shown["result"] = self._result(each)
+                if each.disclosure is not None:
+                    shown["disclosure"] = each.disclosure
             else:
                 shown["error"] = each.error
             yield dumps(shown) + b"\n"

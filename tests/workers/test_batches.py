@@ -243,12 +243,17 @@ def test_a_cancelled_batch_starts_nothing_more_and_keeps_what_is_done(house: Hou
         )
         assert [each["line"] for each in house.results(batch)] == [1, 2]
         assert [each["line"] for each in house.results(batch, after=1)] == [2]
+        # As if a model had written the second.
+        marked = "UPDATE jobs SET disclosure = '{\"ai_generated\": true}' WHERE input ->> 'note' = '2' RETURNING id"
+        assert len(house.sql(marked)) == 1
         for _ in range(2):
             asked = house.client.post(batch["links"]["cancel"])
             assert asked.json()["state"] in {"cancelling", "finalizing", "cancelled"}, asked.text
         ended = house.wait(batch)
     assert (ended["state"], ended["counts"]["succeeded"], ended["counts"]["cancelled"]) == ("cancelled", 2, 18)
-    assert [each["status"] for each in house.results(ended)] == ["succeeded"] * 2 + ["cancelled"] * 18
+    results = house.results(ended)
+    assert [each["status"] for each in results] == ["succeeded"] * 2 + ["cancelled"] * 18
+    assert [each.get("disclosure") for each in results] == [None, {"ai_generated": True}] + [None] * 18
 
 
 def test_lines_that_are_late_expire_with_their_batch(house: House, settings: Settings) -> None:

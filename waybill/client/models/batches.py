@@ -75,4 +75,5 @@ class LineResult(Resource):
     cost_usd: Decimal | None
     priced: bool = True
     result: dict[str, Any] | None = None
+    disclosure: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
