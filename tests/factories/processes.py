@@ -51,7 +51,6 @@ def environment(settings: Settings, kind: Kind | None = None, **extra: str) -> d
     assert settings.database_url is not None
     assert settings.redis_url is not None
     assert settings.secret_key is not None
-    assert settings.pseudonym_key is not None
     address = settings.database_url.get_secret_value()
     # Dispatchers and sweeps would work on what other modules have left in it.
     assert SHARED not in address, "mark this module `own_database`: it starts processes"
@@ -78,7 +77,7 @@ def environment(settings: Settings, kind: Kind | None = None, **extra: str) -> d
         "WAYBILL_PSEUDONYM_KEY": settings.pseudonym_key,
     }
     for name, secret in secrets.items():
-        if kind is None or name.removeprefix("WAYBILL_").lower() in SECRETS[kind]:
+        if secret is not None and (kind is None or name.removeprefix("WAYBILL_").lower() in SECRETS[kind]):
             values[name] = secret.get_secret_value()
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_") and name not in secrets
