@@ -122,8 +122,8 @@ def test_each_costs_in_proportion_to_the_text(piece: str) -> None:
         resolve(find_patterns(text))
         return time.thread_time() - begun
 
-    short, long = seconds(SIZE), seconds(4 * SIZE)
-    assert long <= RATIO_MAX * short or long < 0.05
+    # What is not linear is so each time; a busy machine is slow at times.
+    assert any((long := seconds(4 * SIZE)) < 0.05 or long <= RATIO_MAX * seconds(SIZE) for _ in range(3))
 
 
 def test_a_long_text_is_read_in_proportion_by_the_model_too(recognizer: PersonalDataRecognizer) -> None:
@@ -133,8 +133,7 @@ def test_a_long_text_is_read_in_proportion_by_the_model_too(recognizer: Personal
         recognizer.find([text])
         return time.process_time() - begun
 
-    short, long = seconds(SIZE // 2), seconds(2 * SIZE)
-    assert long <= RATIO_MAX * short
+    assert any(seconds(2 * SIZE) <= RATIO_MAX * seconds(SIZE // 2) for _ in range(3))
 
 
 def test_the_messages_of_several_countries_reach_their_marks(recognizer: PersonalDataRecognizer) -> None:
