@@ -45,14 +45,15 @@ def watching(word: bytes, pid: int, folders: Sequence[Path]) -> Iterator[Watched
 
 
 def open_for_writing(pid: int) -> Iterator[Path]:
-    """Files with a name that the process holds open for writing."""
+    """Files with a name that the process holds open for writing; the kernel's own, below /proc, are none."""
     with suppress(OSError):
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(OSError):
                 target = descriptor.readlink()
                 about = Path(f"/proc/{pid}/fdinfo/{descriptor.name}").read_text(encoding="ascii")
                 flags = int(about.partition("flags:")[2].split()[0], 8)
-                if flags & (os.O_WRONLY | os.O_RDWR) and stat.S_ISREG(target.stat().st_mode):
+                is_file = stat.S_ISREG(target.stat().st_mode) and not target.is_relative_to("/proc")
+                if flags & (os.O_WRONLY | os.O_RDWR) and is_file:
                     yield target
 
 
