@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
 # Texts to unit vectors, a row each. Raises `core.kit.errors.Unavailable` where there is no model.
 Embed = Callable[[Sequence[str]], "NDArray[np.float32]"]
-PIECE_MAX_CHARACTERS = 1_000
+# As long as what one says about one thing: in larger pieces it is lost among the rest (docs/reference/guard.md).
+PIECE_MAX_CHARACTERS = 250
+# What is shorter, such as a heading, is joined with what follows.
+_PIECE_MIN_CHARACTERS = 100
 # Of one text. It bounds what a text costs; what comes after these is not compared.
-PIECES_MAX = 64
+PIECES_MAX = 256
+_SENTENCE_ENDS = (". ", "? ", "! ", "\n")
 _POLICIES_MAX = 100
 _TEXTS_MAX = 20_000
 Key = TypeVar("Key")
@@ -109,15 +113,18 @@ class ExampleClasses:
                 memory.popitem(last=False)
 
     def _vectors(self, pieces: Sequence[str]) -> "NDArray[np.float32]":
+        if self._embed is None:
+            raise _missing("this process has no embedding model")
         try:
-            if self._embed is None:
-                raise Unavailable("this process has no embedding model")
             return self._embed(pieces)
         except Unavailable as error:
-            raise CapabilityFailure(
-                f"the guard's policy has examples, and texts cannot be compared with them: {error.detail}",
-                code="guard_model_missing",
-            ) from None
+            raise _missing(error.detail) from None
+
+
+def _missing(reason: str) -> CapabilityFailure:
+    return CapabilityFailure(
+        f"the guard's policy has examples, and texts cannot be compared with them: {reason}", code="guard_model_missing"
+    )
 
 
 def highest(classes: Iterable[DataClass | None]) -> DataClass | None:
@@ -128,7 +135,7 @@ def highest(classes: Iterable[DataClass | None]) -> DataClass | None:
 def pieces_of(text: str) -> list[str]:
     """What of a text, which is not only white space, is compared: its first pieces, at least one.
 
-    Each holds whole paragraphs, as many as fit; a longer paragraph is cut, at white space where there is some.
+    Paragraphs, the short ones with what follows, and parts of those that are longer than a piece.
     """
     safe = text.encode(errors="replace").decode()
     return list(islice(_joined(_cut(safe)), PIECES_MAX))
@@ -137,10 +144,11 @@ def pieces_of(text: str) -> list[str]:
 def _joined(parts: Iterable[str]) -> Iterator[str]:
     joined = ""
     for part in parts:
-        if joined and len(joined) + len(part) + 2 > PIECE_MAX_CHARACTERS:
+        is_short = len(joined) < _PIECE_MIN_CHARACTERS and len(joined) + len(part) < PIECE_MAX_CHARACTERS
+        if joined and not is_short:
             yield joined
             joined = ""
-        joined += f"\n\n{part}" if joined else part
+        joined += f"\n{part}" if joined else part
     if joined:
         yield joined
 
@@ -150,13 +158,18 @@ def _cut(text: str) -> Iterator[str]:
     for paragraph in _paragraphs(text):
         at = 0
         while len(paragraph) - at > PIECE_MAX_CHARACTERS:
-            end = at + PIECE_MAX_CHARACTERS
-            space = paragraph.rfind(" ", at + PIECE_MAX_CHARACTERS // 2, end)
-            end = end if space < 0 else space
-            yield paragraph[at:end]
+            end = _end(paragraph, at + PIECE_MAX_CHARACTERS)
+            yield paragraph[at:end].strip()
             at = end
         if rest := paragraph[at:].strip():
             yield rest
+
+
+def _end(paragraph: str, most: int) -> int:
+    """Where a part ends that ends before `most`: with a sentence or a word, unless these are very long."""
+    half = most - PIECE_MAX_CHARACTERS // 2
+    ends = [paragraph.rfind(mark, half, most) + len(mark) for mark in _SENTENCE_ENDS if mark in paragraph[half:most]]
+    return max(ends, default=paragraph.rfind(" ", half, most) + 1 or most)
 
 
 def _paragraphs(text: str) -> Iterator[str]:

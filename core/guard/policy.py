@@ -11,7 +11,7 @@ from core.kit.data_classes import DataClass
 TemplateName = Literal["off", "observe", "balanced", "strict"]
 RegionName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 DEFAULT_THRESHOLD = 0.5
-DEFAULT_SIMILARITY = 0.6
+DEFAULT_SIMILARITY = 0.55
 EXAMPLES_MAX, EXAMPLE_MAX_CHARACTERS = 200, 2_000
 # Everything but the two that ordinary business text is full of.
 PERSONAL = tuple(
@@ -123,7 +123,9 @@ class GuardPolicy(BaseModel):
     dictionaries: tuple[Dictionary, ...] = Field((), max_length=50)
     patterns: tuple[Pattern, ...] = Field((), max_length=100)
     examples: tuple[Example, ...] = Field(
-        (), max_length=EXAMPLES_MAX, description="Texts that give their class to texts that jobs read and that are like them."
+        (),
+        max_length=EXAMPLES_MAX,
+        description="Texts whose class is given to what jobs read that is like them.",
     )
     example_similarity: float = Field(
         DEFAULT_SIMILARITY, ge=0, le=1, description="How like: the least cosine of the vectors of both texts."

@@ -193,7 +193,11 @@ def test_the_pseudonyms_of_a_value_are_erased_once_and_on_record(api: RunningApi
         ("policy", {"policy": {"disclosures": {}}}, "body.policy.disclosures"),
         ("policy", {"policy": {"examples": [{**EXAMPLE, "text": " \n"}]}}, "body.policy.examples.0.text"),
         ("policy", {"policy": {"examples": [{**EXAMPLE, "text": "x" * 2_001}]}}, "body.policy.examples.0.text"),
-        ("policy", {"policy": {"examples": [{**EXAMPLE, "data_class": "secret"}]}}, "body.policy.examples.0.data_class"),
+        (
+            "policy",
+            {"policy": {"examples": [{**EXAMPLE, "data_class": "secret"}]}},
+            "body.policy.examples.0.data_class",
+        ),
         ("policy", {"policy": {"examples": [EXAMPLE] * 201}}, "body.policy.examples"),
         ("policy", {"policy": {"example_similarity": 1.1}}, "body.policy.example_similarity"),
         ("screen", {"text": []}, "body.text.list[constrained-str]"),

@@ -223,12 +223,12 @@ def classed(settings: Settings, tenant: Tenant, request: ChatRequest) -> tuple[s
         )
         said = ask(gateway, driven, request)[0]
         events = tenant.events(driven.context.job_id)
-        because = [f"{event.type} {event.data.get('because')}" for event in events if "started" not in event.type]
+        because = [event.data["because"] for event in events if event.type == "job.classified"]
         return said, driven.context.data_class, because
 
 
 def test_what_is_like_an_example_raises_the_class_before_a_model_is_chosen(settings: Settings, tenant: Tenant) -> None:
-    raised = ("other", "confidential", ["job.classified guard"])
+    raised = ("other", "confidential", ["guard"])
     assert classed(settings, tenant, asking_about(f"Minutes.\n\n{NEXT_BID}")) == raised
     assert classed(settings, tenant, ChatRequest.of_parts((Question(NEXT_BID),))) == raised
     tool_output = Message(Role.TOOL, (ToolResult("c", json.dumps({"note": NEXT_BID})),))
@@ -240,9 +240,7 @@ def test_what_is_like_an_example_raises_the_class_before_a_model_is_chosen(setti
 
 
 def test_before_an_embedded_model_only_the_input_is_compared_with_examples(settings: Settings, tenant: Tenant) -> None:
-    gateway = Gateway(
-        Settings(model_base_url=None), guard=guard_of(settings, BY_EXAMPLE, embed=load_minilm().embed)
-    )
+    gateway = Gateway(Settings(model_base_url=None), guard=guard_of(settings, BY_EXAMPLE, embed=load_minilm().embed))
     with attempt(settings, encode(JOB, tenant.submit())) as driven:
         ask(gateway, driven, asking_about(NEXT_BID))
         gateway.for_job(driven.context).embed("embedding", [NEXT_BID])
@@ -262,9 +260,11 @@ def test_texts_for_vectors_are_compared_with_examples_on_their_way_over_the_netw
         with attempt(settings, encode(JOB, tenant.submit())) as driven:
             gateway.for_job(driven.context).embed("vectors", [COUNTER_EXAMPLE])
             assert driven.context.data_class == "internal"
-            gateway.for_job(driven.context).embed("vectors", [COUNTER_EXAMPLE, NEXT_BID])
-            assert driven.context.data_class == "confidential"
+            with pytest.raises(CapabilityFailure) as refused:
+                gateway.for_job(driven.context).embed("vectors", [COUNTER_EXAMPLE, NEXT_BID])
+            assert (refused.value.code, driven.context.data_class) == ("model_data_class", "confidential")
         gateway.close()
+        assert [request.body["input"] for request in server.requests] == [[COUNTER_EXAMPLE]]
 
 
 def test_a_class_goes_only_to_models_in_its_regions(settings: Settings, tenant: Tenant) -> None:

@@ -14,7 +14,7 @@ from core.kit.errors import CapabilityFailure, Unavailable
 from tests.evals.guard import classes as evaluation
 
 BID, ILLNESS = "we bid for the company", "she is ill and in treatment"
-FILLER = "the parcel left the depot on monday " * 20
+FILLER = "the parcel left the depot on monday " * 5
 
 
 class Words:
@@ -87,21 +87,25 @@ def test_all_of_a_long_text_is_compared_up_to_a_bound() -> None:
     classes, policy = ExampleClasses(Words().embed), combined(policy_of(restricted=BID))
     ahead = "\n\n".join([FILLER] * 10)
     assert classes.highest(policy, [f"{ahead}\n\n{BID}\n\n{ahead}"]) is DataClass.RESTRICTED
+    assert classes.highest(policy, [f"{ahead} {BID}. {ahead}"]) is None, "but not where nothing sets it apart"
     assert classes.highest(policy, [ahead]) is None
     within, beyond = ("\n\n".join([FILLER] * many) for many in (PIECES_MAX - 1, PIECES_MAX))
-    assert classes.highest(policy, [f"{within}\n\n{BID} {BID} " + "we bid " * 60]) is DataClass.RESTRICTED
-    assert classes.highest(policy, [f"{beyond}\n\n{BID} {BID} " + "we bid " * 60]) is None
+    assert classes.highest(policy, [f"{within}\n\n{BID}"]) is DataClass.RESTRICTED
+    assert classes.highest(policy, [f"{beyond}\n\n{BID}"]) is None
     long = GuardPolicy(examples=(Example(text=f"{FILLER}\n\n{FILLER}\n\n{BID}", data_class=DataClass.RESTRICTED),))
     assert classes.highest(combined(long), [BID]) is DataClass.RESTRICTED, "and all of an example"
 
 
-def test_pieces_hold_whole_paragraphs_as_many_as_fit() -> None:
-    assert pieces_of("a\r\n\r\nb\nc\n \n\n\nd") == ["a\n\nb\nc\n\nd"]
-    first, second, third = "a" * 600, "b" * 398, "c" * 1
-    assert pieces_of(f"{first}\n\n{second}\n\n{third}") == [f"{first}\n\n{second}", third]
-    assert pieces_of("x" * 2_500) == ["x" * 1_000, "x" * 1_000, "x" * 500]
-    cut = pieces_of("word " * 10_000 + "\ud800")
-    assert (len(cut), max(map(len, cut)) <= PIECE_MAX_CHARACTERS, {*" ".join(cut).split()}) == (51, True, {"word", "?"})
+def test_pieces_are_paragraphs_the_short_ones_joined_and_the_long_ones_cut() -> None:
+    assert pieces_of("a\r\n\r\nb\nc\n \n\n\nd") == ["a\nb\nc\nd"]
+    first, second = "a" * 99, "b" * 120
+    assert pieces_of(f"{first}\n\n{second}\n\nc") == [f"{first}\n{second}", "c"]
+    assert pieces_of(f"{second}\n\n{first}\n\nc") == [second, f"{first}\nc"]
+    assert pieces_of("x" * 600) == ["x" * 250, "x" * 250, "x" * 100]
+    assert pieces_of(f"{first} {first}. {first} {second}") == [f"{first} {first}.", f"{first} {second}"]
+    cut = pieces_of("word " * 1_000 + "\ud800")
+    assert max(map(len, cut)) <= PIECE_MAX_CHARACTERS
+    assert " ".join(cut).split() == ["word"] * 1_000 + ["?"]
     assert len(pieces_of("word " * 100_000)) == PIECES_MAX
 
 
@@ -119,10 +123,6 @@ def test_without_a_model_nothing_passes_that_has_to_be_compared() -> None:
 def test_the_default_meets_the_marks_of_the_evaluation() -> None:
     examples, sets = evaluation.read()
     assert not {each.text for each in examples} & {text for texts in sets.values() for text in texts}
-    classes = ExampleClasses(load_minilm().embed)
-
-    def share(name: str) -> float:
-        return len(evaluation.raised(classes, examples, sets[name], DEFAULT_SIMILARITY)) / len(sets[name])
-
-    assert share("like") >= evaluation.MIN_RECALL
-    assert share("near") <= evaluation.MAX_FALSE
+    embed = load_minilm().embed
+    found = {name: evaluation.raised(examples, texts, DEFAULT_SIMILARITY, embed) for name, texts in sets.items()}
+    assert evaluation.is_within({name: len(found[name]) / len(texts) for name, texts in sets.items()})
