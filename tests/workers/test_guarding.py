@@ -203,9 +203,9 @@ def test_an_input_is_compared_before_anything_is_done_with_it(settings: Settings
     with worker_services(settings) as services:
         ctx = Attempt(replace(services, guard=guard), tenant.submit()).context
         ctx.guard.screen_input({"notes": ["The van is in May."]})
-        assert ctx.data_class is DataClass.INTERNAL
+        assert ctx.data_class == "internal"
         ctx.guard.screen_input({"notes": ["The van is in May.", "The doctor says she stays ill until June."]})
-        assert ctx.data_class is DataClass.CONFIDENTIAL
+        assert ctx.data_class == "confidential"
 
 
 def test_the_guard_of_workers_loads_the_model_for_a_policy_with_examples() -> None:

@@ -1,8 +1,8 @@
 """``python -m tests.evals.guard.classes``: which texts get the class of a policy's examples, and which get it wrongly.
 
-The examples are 20 texts on five topics. ``version``: another case in the same matter, in other words, by itself and in
-the midst of a document. ``topic``: the same topic, and another text. ``near``: words of the topic, nothing to protect.
-``corpus``: the paragraphs of the samples.
+The examples are 20 texts on five topics. ``version``: another case of the same form, in much the same terms; by
+itself, as a paragraph of a document, and in a document without paragraphs (``run on``). ``topic``: the same topic, and another
+text. ``near``: words of the topic, nothing to protect. ``corpus``: the paragraphs of the samples.
 """
 
 import json
@@ -35,7 +35,15 @@ def read() -> tuple[tuple[Example, ...], Sets]:
     )
     corpus = [part for path in sorted(CORPUS.glob("*/*.md")) for part in paragraphs(path)]
     amid = list(_amid(version, corpus))
-    return examples, {"version": version, "in a document": amid, "topic": topic, "near": near, "corpus": corpus}
+    run_on = [" ".join(text.split()) for text in amid]
+    return examples, {
+        "version": version,
+        "in a document": amid,
+        "run on": run_on,
+        "topic": topic,
+        "near": near,
+        "corpus": corpus,
+    }
 
 
 def _amid(texts: Sequence[str], corpus: Sequence[str]) -> Iterator[str]:
