@@ -1,8 +1,8 @@
 """``python -m tests.evals.guard.classes``: which texts get the class of a policy's examples, and which get it wrongly.
 
-The examples are 20 texts on five topics. ``version``: another case of the same form, in much the same terms; by
-itself, as a paragraph of a document, and in a document without paragraphs (``run on``). ``topic``: the same topic, and another
-text. ``near``: words of the topic, nothing to protect. ``corpus``: the paragraphs of the samples.
+The examples are 20 texts on five topics. ``version``: another case of the same form, in much the same terms: by itself,
+as a paragraph of a document, and in one without paragraphs (``run on``). ``topic``: the same topic, and another text.
+``near``: words of the topic, nothing to protect. ``corpus``: the paragraphs of the samples.
 """
 
 import json
