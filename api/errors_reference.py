@@ -372,6 +372,7 @@ FAILURES: dict[str, str] = {
     "file_wrong_type": "the file's content is not what its media type says",
     "guard_blocked": "the text holds what the guard's policy lets pass nowhere; the message names its kinds",
     "guard_key_missing": "the policy needs a key, and the worker has none: the operator sets `WAYBILL_PSEUDONYM_KEY`",
+    "guard_model_missing": "the policy has examples, and the worker has no embedding model: the operator installs it",
     "guard_unavailable": "the guard's analyzer does not answer, and the policy needs it; the job waits for it",
     "image_malformed": "a picture that is not valid base64",
     "image_not_inline": "a picture must be given as its bytes",

@@ -65,7 +65,7 @@ class AttemptGuard:
     def screen_input(self, given: Any) -> None:
         """Look at all text of the job's input, before anything is done with it; report what was found, once a job."""
         guard, job = self._guard, self._attempt.job
-        if guard is None or guard.strictest(Direction.TO_MODEL, Source.INPUT) is Action.OFF:
+        if guard is None or not guard.looks_at(Direction.TO_MODEL, Source.INPUT):
             return
         findings = guard.screen(texts_in(given), Direction.TO_MODEL, Source.INPUT)
         if (findings.decisions or findings.incomplete) and job.attempts_spent <= 1:

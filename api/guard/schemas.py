@@ -29,6 +29,7 @@ _POLICY_EXAMPLE: JsonDict = {
     "allow": ["Acme Support"],
     "dictionaries": [{"kind": "code_word", "terms": ["Project Falcon"], "data_class": "restricted"}],
     "patterns": [{"kind": "badge", "expression": "\\bB-[0-9]{6}\\b"}],
+    "examples": [{"text": "We offer the owners 48 million for the company.", "data_class": "restricted"}],
 }
 
 
@@ -92,6 +93,7 @@ class PolicyVersionSummary(_Version):
     allow: int
     terms: int
     patterns: int
+    examples: int
     classes: int
     link_hosts: int
 

@@ -24,7 +24,8 @@ router = new_router("/v1/guard", "guard")
     summary="Try texts against a guard policy",
     description=(
         "By the policies in force for your project, or by one that you send. The same value has the same name in all"
-        " texts of one request. 503 when the analyzer does not answer and the policy could redact or block."
+        " texts of one request. Examples of the policy are not compared: only jobs do that. 503 when the analyzer does"
+        " not answer and the policy could redact or block."
     ),
     responses={200: {"description": "What was found."}, **problems(400, 408, 409, 413, 415)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},

@@ -56,7 +56,8 @@ class RequestGuard:
 
         _changed(request, read)
         is_local = model.provider == LOCAL
-        redacted = self._guard.redact(list(texts), Direction.TO_MODEL, blocks_only=is_local)
+        compares = (Source.INPUT,) if is_local else tuple(Source)
+        redacted = self._guard.redact(list(texts), Direction.TO_MODEL, blocks_only=is_local, compares=compares)
         new = {pair: text for pair, text in zip(texts, redacted.texts, strict=True) if text.edits}
         if not new:
             return Guarded(request)
@@ -72,12 +73,15 @@ class RequestGuard:
         if self._guard is None:
             return list(texts)
         safe = list(texts)
+        is_local = model.provider == LOCAL
         for source in (Source.DOCUMENT, Source.INPUT):
             redacted = self._guard.redact(
                 [(source, text) for text in safe],
                 Direction.TO_MODEL,
                 mode=RedactionMode.MASK,
-                blocks_only=model.provider == LOCAL,
+                blocks_only=is_local,
+                # Once, as they came; and what a model in this process is given may be a document.
+                compares=() if is_local or source is Source.INPUT else (source,),
             )
             safe = [each.text for each in redacted.texts]
         return safe

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from core.guard.analyzer import Analyzer, open_analyzer
+from core.guard.examples import Embed, ExampleClasses, highest
 from core.guard.holdback import RedactingStream
 from core.guard.policies import PolicyCache
 from core.guard.policy import CombinedPolicy, Disclosure
@@ -23,6 +24,8 @@ from core.kit.settings import Settings
 # Gets what was found in texts of a source, whatever the policy does about it.
 Report = Callable[[Source, Findings], None]
 _KINDS = frozenset(EntityKind)
+# What models read and did not write.
+_READ = frozenset(Source) - {Source.MODEL_OUTPUT}
 
 
 class Policies(Protocol):
@@ -50,6 +53,7 @@ class Guard:
     policies: Policies
     analyzer: Analyzer
     keys: PseudonymKeys
+    examples: ExampleClasses = field(default_factory=ExampleClasses)
 
     def policy_of(self, job: "OfProject") -> CombinedPolicy:
         """What the job's organization and project want."""
@@ -68,9 +72,13 @@ class Guard:
         return JobGuard(self, executor, organization_id, project_id, pseudonyms=pseudonyms, report=report)
 
 
-def open_guard(settings: Settings) -> Guard:
-    """The guard of a process, opened after any fork. Nothing is read or asked before a job needs it."""
-    return Guard(PolicyCache(settings), open_analyzer(settings) or AbsentAnalyzer(), PseudonymKeys(settings))
+def open_guard(settings: Settings, embed: Embed | None = None) -> Guard:
+    """The guard of a process, opened after any fork. Nothing is read, asked or loaded before a job needs it.
+
+    `embed` turns texts into unit vectors; without it, jobs whose policy has examples fail.
+    """
+    analyzer = open_analyzer(settings) or AbsentAnalyzer()
+    return Guard(PolicyCache(settings), analyzer, PseudonymKeys(settings), ExampleClasses(embed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,8 @@ class JobGuard:
     """The guard of one attempt. Safe in threads.
 
     What it does raises `CapabilityFailure`: ``guard_blocked``, which names kinds and no values; ``guard_unavailable``,
-    an outage, when the analyzer does not answer where the policy could redact or block.
+    an outage, when the analyzer does not answer where the policy could redact or block; ``guard_model_missing`` where
+    texts are to be compared with examples and there is no embedding model.
     """
 
     def __init__(
@@ -109,14 +118,33 @@ class JobGuard:
         """The strictest action that a text of this source could meet at this border."""
         return self._policy().strictest(direction, source)
 
+    def looks_at(self, direction: Direction, source: Source) -> bool:
+        """Whether anything is looked for in such texts, or they are compared with examples."""
+        return self.strictest(direction, source) is not Action.OFF or self._compares(direction, source)
+
     def screen(self, texts: Sequence[str], direction: Direction, source: Source) -> Findings:
-        """What the texts hold, counted in the metrics. Blocking is left to the caller."""
+        """What the texts hold, counted in the metrics, and their class. Blocking is left to the caller."""
+        findings = Findings(texts=texts)
+        if self.strictest(direction, source) is not Action.OFF:
+            findings = self._found(texts, direction, source)
+        return self._classified(findings) if self._compares(direction, source) else findings
+
+    def _found(self, texts: Sequence[str], direction: Direction, source: Source) -> Findings:
         findings = self._screen(texts, direction, source)
         observe_findings(
             (each.finding.kind if each.finding.kind in _KINDS else "custom", each.action.value)
             for each in findings.decisions
         )
         return findings
+
+    def _compares(self, direction: Direction, source: Source) -> bool:
+        """Whether such texts are compared with examples: what models read, but not what they wrote."""
+        is_read = direction is Direction.TO_MODEL and source in _READ
+        return is_read and any(each.examples for each in self._policy().policies)
+
+    def _classified(self, findings: Findings) -> Findings:
+        given = self._guard.examples.highest(self._policy(), findings.texts)
+        return replace(findings, data_class=highest((findings.data_class, given)))
 
     def redact(
         self,
@@ -126,21 +154,29 @@ class JobGuard:
         mode: RedactionMode | None = None,
         escapes: bool = False,
         blocks_only: bool = False,
+        compares: Collection[Source] = _READ,
         keeps: Collection[str] = (),
     ) -> Redacted:
         """The texts as they may cross the border, in their order. What is found in them is reported.
 
         `mode` takes the place of pseudonyms, where no text comes back. Where it does, as from a model, what looks like
         a token gets one of its own; with `escapes` even beside no other. `blocks_only`: where only ``block`` guards.
-        Values of the kinds `keeps` stay, unless they are blocked.
+        Texts from the sources `compares` are compared with examples. Values of the kinds `keeps` stay, unless they are
+        blocked.
         """
         least = Action.BLOCK if blocks_only else Action.DETECT
         decisions: list[list[Decision]] = [[] for _ in texts]
         for source in dict.fromkeys(source for source, _ in texts):
-            if self.strictest(direction, source).rank < least.rank:
+            is_screened = self.strictest(direction, source).rank >= least.rank
+            is_compared = source in compares and self._compares(direction, source)
+            if not is_screened and not is_compared:
                 continue
             places = [place for place, (whose, text) in enumerate(texts) if whose is source and text]
-            findings = self.screen([texts[place][1] for place in places], direction, source)
+            findings = Findings(texts=[texts[place][1] for place in places])
+            if is_screened:
+                findings = self._found(findings.texts, direction, source)
+            if is_compared:
+                findings = self._classified(findings)
             self._report(source, findings)
             refuse_blocked(findings)
             for each in findings.decisions:

@@ -11,6 +11,8 @@ from core.kit.data_classes import DataClass
 TemplateName = Literal["off", "observe", "balanced", "strict"]
 RegionName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 DEFAULT_THRESHOLD = 0.5
+DEFAULT_SIMILARITY = 0.55
+EXAMPLES_MAX, EXAMPLE_MAX_CHARACTERS = 200, 2_000
 # Everything but the two that ordinary business text is full of.
 PERSONAL = tuple(
     kind
@@ -59,6 +61,15 @@ class Pattern(BaseModel):
     expression: str = Field(min_length=1, max_length=500)
     score: float = Field(0.8, ge=0, le=1)
     data_class: DataClass | None = None
+
+
+class Example(BaseModel):
+    """A text of the tenant's own, and the class of whatever is as similar to it as the policy says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str = Field(min_length=1, max_length=EXAMPLE_MAX_CHARACTERS, pattern=r"\S")
+    data_class: DataClass
 
 
 class Disclosure(BaseModel):
@@ -111,6 +122,14 @@ class GuardPolicy(BaseModel):
     allow: tuple[str, ...] = Field((), max_length=10_000, description="Texts that are no finding, in any case.")
     dictionaries: tuple[Dictionary, ...] = Field((), max_length=50)
     patterns: tuple[Pattern, ...] = Field((), max_length=100)
+    examples: tuple[Example, ...] = Field(
+        (),
+        max_length=EXAMPLES_MAX,
+        description="Texts whose class is given to what jobs read that is like them.",
+    )
+    example_similarity: float = Field(
+        DEFAULT_SIMILARITY, ge=0, le=1, description="How like: the least cosine of the vectors of both texts."
+    )
     classes: Mapping[str, DataClass] = Field(
         default_factory=dict, description="The class of whatever holds a finding of this kind."
     )

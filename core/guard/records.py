@@ -108,7 +108,8 @@ class Decision:
 class Findings:
     """What was decided about some texts. `incomplete`: the analyzer did not answer, and the policy only detects.
 
-    `data_class` is the highest that the policy gives to what was found; None when it gives none.
+    `data_class` is the highest that the policy gives to what was found, or to what its examples are like; None when it
+    gives none.
     """
 
     decisions: tuple[Decision, ...] = ()

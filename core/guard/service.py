@@ -148,6 +148,7 @@ def counts_of(policy: GuardPolicy) -> dict[str, int]:
         "allow": len(policy.allow),
         "terms": sum(len(each.terms) for each in policy.dictionaries),
         "patterns": len(policy.patterns),
+        "examples": len(policy.examples),
         "classes": len(policy.classes),
         "link_hosts": len(policy.link_hosts),
     }

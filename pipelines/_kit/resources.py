@@ -1,13 +1,19 @@
 """What the jobs of one worker process share: guard, model gateway and blob store, opened on first use."""
 
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from core.gateway.service import Gateway, open_registered_gateway
 from core.guard.guard import Guard, open_guard
 from core.kit.blob import BlobStore, open_blob_store
 from core.kit.settings import get_settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _opening = Lock()
 
@@ -32,7 +38,14 @@ def get_blob_store() -> BlobStore:
 
 @lru_cache(maxsize=1)
 def _open_guard(_process_id: int) -> Guard:
-    return open_guard(get_settings())
+    return open_guard(get_settings(), _embed)
+
+
+def _embed(texts: Sequence[str]) -> "NDArray[np.float32]":
+    """The embedded model, which is loaded at the first call."""
+    from core.gateway.embeddings.minilm import load_minilm
+
+    return load_minilm().embed(texts)
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ from tests.factories.tenancy import audit_trail
 
 POLICY = "/v1/guard/policy"
 ADDRESS = "Mail <ada@example.org>"
+EXAMPLE = {"text": "We bid for the company.", "data_class": "restricted"}
 
 
 @pytest.fixture
@@ -55,6 +56,21 @@ def test_policies_are_put_version_by_version_for_the_organization_and_for_a_proj
     records = [row for row in audit_trail(api.settings, key.organization_id) if ":guard_policy:" in row["action"]]
     assert [(each["detail"]["version"], each["detail"]["allow"]) for each in records] == [(1, 0), (2, 1), (1, 0)]
     assert "Acme" not in str(records)
+
+
+def test_examples_are_put_and_counted_and_a_text_that_is_tried_is_not_compared_with_them(
+    screening_api: RunningApi,
+) -> None:
+    key = issue_key(screening_api.settings, organization="exemplary")
+    with screening_api.client(key) as client:
+        made = client.put(POLICY, json={"policy": {"examples": [EXAMPLE], "example_similarity": 0.7}})
+        assert made.status_code == 200, made.text
+        assert (made.json()["policy"]["examples"], made.json()["policy"]["example_similarity"]) == ([EXAMPLE], 0.7)
+        assert client.get(f"{POLICY}/versions").json()["data"][0]["examples"] == 1
+        tried = client.post("/v1/guard/screen", json={"text": EXAMPLE["text"]}).json()
+        assert (tried["action"], tried["data_class"]) == ("off", None)
+    [record] = [row for row in audit_trail(screening_api.settings, key.organization_id) if "policy" in row["action"]]
+    assert (record["detail"]["examples"], "company" in str(record)) == (1, False)
 
 
 def test_a_text_is_tried_by_the_policies_in_force_and_by_one_that_was_never_put(screening_api: RunningApi) -> None:
@@ -175,6 +191,15 @@ def test_the_pseudonyms_of_a_value_are_erased_once_and_on_record(api: RunningApi
         ),
         ("policy", {"policy": {"rules": [{"action": "delete"}]}}, "body.policy.rules.0.action"),
         ("policy", {"policy": {"disclosures": {}}}, "body.policy.disclosures"),
+        ("policy", {"policy": {"examples": [{**EXAMPLE, "text": " \n"}]}}, "body.policy.examples.0.text"),
+        ("policy", {"policy": {"examples": [{**EXAMPLE, "text": "x" * 2_001}]}}, "body.policy.examples.0.text"),
+        (
+            "policy",
+            {"policy": {"examples": [{**EXAMPLE, "data_class": "secret"}]}},
+            "body.policy.examples.0.data_class",
+        ),
+        ("policy", {"policy": {"examples": [EXAMPLE] * 201}}, "body.policy.examples"),
+        ("policy", {"policy": {"example_similarity": 1.1}}, "body.policy.example_similarity"),
         ("screen", {"text": []}, "body.text.list[constrained-str]"),
         ("screen", {"text": ["x" * 70_000] * 3}, "body"),
         ("screen", {"text": "a", "policy": {"allow": [""]}}, "body.policy.allow.0"),

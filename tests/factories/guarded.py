@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from core.guard.examples import Embed, ExampleClasses
 from core.guard.guard import Guard
 from core.guard.policy import CombinedPolicy, GuardPolicy, Rule
 from core.guard.pseudonyms import PseudonymKeys
@@ -35,9 +36,12 @@ class OnePolicy:
         return CombinedPolicy([self.policy])
 
 
-def guard_of(settings: Settings, policy: GuardPolicy, analyzer: ListedAnalyzer | None = None) -> Guard:
-    """A guard that knows the names of the corpus."""
-    return Guard(OnePolicy(policy), analyzer or ListedAnalyzer(ANNA, BEN), PseudonymKeys(settings))
+def guard_of(
+    settings: Settings, policy: GuardPolicy, analyzer: ListedAnalyzer | None = None, embed: Embed | None = None
+) -> Guard:
+    """A guard that knows the names of the corpus, and turns texts into vectors by `embed`."""
+    known = analyzer or ListedAnalyzer(ANNA, BEN)
+    return Guard(OnePolicy(policy), known, PseudonymKeys(settings), ExampleClasses(embed))
 
 
 def leaks(sent: Any, corpus: tuple[str, ...] = CORPUS) -> list[str]:

@@ -1,5 +1,7 @@
 """What the guard does around an attempt: it looks at the input, and lets clients see what the policy lets them see."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,14 +15,16 @@ from prometheus_client import REGISTRY
 
 from core.audit.actions import AuditAction
 from core.capability import ChildOutcome, JobSuspended
+from core.gateway.embeddings.minilm import load_minilm
 from core.guard.guard import Guard
 from core.guard.policies import PolicyCache
-from core.guard.policy import GuardPolicy
+from core.guard.policy import Example, GuardPolicy
 from core.guard.pseudonyms import PseudonymKeys
 from core.jobs import queue
 from core.jobs.live import FIELD, decode_event, stream_key
 from core.jobs.records import JobRecord
 from core.jobs.states import JobState, Reason
+from core.kit.data_classes import DataClass
 from core.kit.db import Database
 from core.kit.ids import JOB, encode
 from core.kit.money import ZERO
@@ -32,6 +36,7 @@ from tests.factories.calls import simulated
 from tests.factories.guarded import ANNA, BEN, BLOCKING, CORPUS, TO_CLIENT, TO_MODEL, guard_of, leaks
 from tests.factories.jobs import Tenant
 from tests.factories.listed_analyzer import ListedAnalyzer
+from tests.factories.processes import ROOT
 from tests.factories.provider_simulator import Answer, LateScript, ProviderSimulator, Recorded, Script
 from tests.factories.tenancy import audit_trail, watch_single_statements
 from workers.execute import execute
@@ -171,6 +176,58 @@ def test_a_worker_without_the_key_fails_what_pseudonymizes_and_sends_nothing(
         assert len(server.requests) == 1
     assert (job.state, job.reason) == (JobState.FAILED, "guard_key_missing")
     assert "WAYBILL_PSEUDONYM_KEY" in (job.error or {})["message"]
+
+
+BY_EXAMPLE = GuardPolicy(
+    examples=(Example(text="Her doctor says that she will be ill until May.", data_class=DataClass.CONFIDENTIAL),)
+)
+
+
+def test_an_input_that_is_like_an_example_raises_the_class_and_is_no_finding(
+    settings: Settings, tenant: Tenant
+) -> None:
+    guard = guard_of(settings, BY_EXAMPLE, embed=load_minilm().embed)
+    with ProviderSimulator(parrot) as server, host(settings, tenant, guard, server) as worker:
+        ill, well = (worker.chat(text) for text in ("The doctor says she stays ill until June.", "The van is in May."))
+        assert {worker.attempt(each).state for each in (ill, well)} == {JobState.SUCCEEDED}
+    assert [tenant.job(each).data_class for each in (ill, well)] == ["confidential", "internal"]
+    types = [event.type for event in tenant.events(ill)]
+    [raised] = [event.data for event in tenant.events(ill) if event.type == "job.classified"]
+    assert (raised["data_class"], raised["because"]) == ("confidential", "guard")
+    assert "guard.findings" not in types
+    assert (tenant.result(ill) or {})["text"] == "The doctor says she stays ill until June."
+
+
+def test_an_input_is_compared_before_anything_is_done_with_it(settings: Settings, tenant: Tenant) -> None:
+    guard = guard_of(settings, BY_EXAMPLE, embed=load_minilm().embed)
+    with worker_services(settings) as services:
+        ctx = Attempt(replace(services, guard=guard), tenant.submit()).context
+        ctx.guard.screen_input({"notes": ["The van is in May."]})
+        assert ctx.data_class == "internal"
+        ctx.guard.screen_input({"notes": ["The van is in May.", "The doctor says she stays ill until June."]})
+        assert ctx.data_class == "confidential"
+
+
+def test_the_guard_of_workers_loads_the_model_for_a_policy_with_examples() -> None:
+    code = (
+        "import sys; from core.guard.policy import CombinedPolicy as C, GuardPolicy as P\n"
+        "from pipelines._kit.resources import get_guard\n"
+        "classes = get_guard().examples\n"
+        "said = [classes.highest(C([P()]), ['ill until May']), 'onnxruntime' in sys.modules]\n"
+        "policy = C([P(examples=({'text': 'ill until May', 'data_class': 'restricted'},))])\n"
+        "print(*said, classes.highest(policy, ['ill until June']), 'onnxruntime' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["None", "False", "restricted", "True"], done.stderr
+
+
+def test_a_worker_without_a_model_fails_what_has_to_be_compared_and_sends_nothing(
+    settings: Settings, tenant: Tenant
+) -> None:
+    with ProviderSimulator(parrot) as server, host(settings, tenant, guard_of(settings, BY_EXAMPLE), server) as worker:
+        job = worker.attempt(worker.chat("Hello"))
+        assert len(server.requests) == 0
+    assert (job.state, job.reason) == (JobState.FAILED, "guard_model_missing")
 
 
 def test_where_no_policy_wants_anything_a_job_costs_a_remembered_query(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.gateway.embeddings.minilm import load_minilm
 from core.gateway.guarding import Guarded
 from core.gateway.models import (
     ChatRequest,
@@ -23,7 +24,7 @@ from core.gateway.models import (
 )
 from core.gateway.routing import CHAT
 from core.gateway.service import Gateway, open_gateway, open_registered_gateway
-from core.guard.policy import GuardPolicy, Rule
+from core.guard.policy import Example, GuardPolicy, Rule
 from core.guard.records import Action, Direction, EntityKind
 from core.guard.rewriting import Edit, Rewritten
 from core.guard.tokens import TOKEN, Token
@@ -200,6 +201,70 @@ def test_what_a_document_holds_raises_the_class_and_another_model_is_asked(setti
     assert found == {"source": "document", "findings": {"email": {"detect": 1}}, "incomplete": False}
     [raised] = [event.data for event in events if event.type == "job.classified"]
     assert (raised["data_class"], raised["because"]) == ("confidential", "guard")
+
+
+BID = "We offer the owners 48 million euros for all shares of the company, subject to due diligence."
+NEXT_BID = "The shareholders were offered 51 million for the whole firm; due diligence begins in May."
+COUNTER_EXAMPLE = "The firm has delivered 51 million parcels since May, and its owners thank all drivers."
+BY_EXAMPLE = GuardPolicy(examples=(Example(text=BID, data_class=DataClass.CONFIDENTIAL),))
+
+
+def classed(settings: Settings, tenant: Tenant, request: ChatRequest) -> tuple[str, str, list[str]]:
+    """Who answered where the first model may see what is internal; the job's class, and what its events say."""
+    guard = guard_of(settings, BY_EXAMPLE, embed=load_minilm().embed)
+    with (
+        ProviderSimulator(Answer("main")) as main,
+        ProviderSimulator(Answer("other")) as other,
+        simulated(settings, main=main, other=other, guard=guard) as (gateway, simulators),
+        attempt(settings, encode(JOB, tenant.submit())) as driven,
+    ):
+        simulators.models["main"] = replace(
+            simulators.models["main"], data_class_ceiling="internal", fallbacks=("other",)
+        )
+        said = ask(gateway, driven, request)[0]
+        events = tenant.events(driven.context.job_id)
+        because = [event.data["because"] for event in events if event.type == "job.classified"]
+        return said, driven.context.data_class, because
+
+
+def test_what_is_like_an_example_raises_the_class_before_a_model_is_chosen(settings: Settings, tenant: Tenant) -> None:
+    raised = ("other", "confidential", ["guard"])
+    assert classed(settings, tenant, asking_about(f"Minutes.\n\n{NEXT_BID}")) == raised
+    assert classed(settings, tenant, ChatRequest.of_parts((Question(NEXT_BID),))) == raised
+    tool_output = Message(Role.TOOL, (ToolResult("c", json.dumps({"note": NEXT_BID})),))
+    assert classed(settings, tenant, ChatRequest(messages=(tool_output,))) == raised
+    for harmless in (asking_about(COUNTER_EXAMPLE), ChatRequest.of_parts((Question(COUNTER_EXAMPLE),))):
+        assert classed(settings, tenant, harmless) == ("main", "internal", [])
+    written = Message(Role.ASSISTANT, (Text(NEXT_BID),))
+    assert classed(settings, tenant, ChatRequest(messages=(written,))) == ("main", "internal", [])
+
+
+def test_before_an_embedded_model_only_the_input_is_compared_with_examples(settings: Settings, tenant: Tenant) -> None:
+    gateway = Gateway(Settings(model_base_url=None), guard=guard_of(settings, BY_EXAMPLE, embed=load_minilm().embed))
+    with attempt(settings, encode(JOB, tenant.submit())) as driven:
+        ask(gateway, driven, asking_about(NEXT_BID))
+        gateway.for_job(driven.context).embed("embedding", [NEXT_BID])
+        assert driven.context.data_class == "internal"
+        ask(gateway, driven, ChatRequest.of_parts((Passage("p", "It rains.", "d"), Question(NEXT_BID))))
+        assert driven.context.data_class == "confidential"
+    gateway.close()
+
+
+def test_texts_for_vectors_are_compared_with_examples_on_their_way_over_the_network(
+    settings: Settings, tenant: Tenant, tmp_path: Path
+) -> None:
+    with ProviderSimulator() as server:
+        own = settings.model_copy(update={"deployments_file": write_deployments(tmp_path, there=server)})
+        Registrar(own, tenant).model("vectors", {"deployment": "there", "abilities": ()})
+        gateway = open_registered_gateway(own, guard=guard_of(settings, BY_EXAMPLE, embed=load_minilm().embed))
+        with attempt(settings, encode(JOB, tenant.submit())) as driven:
+            gateway.for_job(driven.context).embed("vectors", [COUNTER_EXAMPLE])
+            assert driven.context.data_class == "internal"
+            with pytest.raises(CapabilityFailure) as refused:
+                gateway.for_job(driven.context).embed("vectors", [COUNTER_EXAMPLE, NEXT_BID])
+            assert (refused.value.code, driven.context.data_class) == ("model_data_class", "confidential")
+        gateway.close()
+        assert [request.body["input"] for request in server.requests] == [[COUNTER_EXAMPLE]]
 
 
 def test_a_class_goes_only_to_models_in_its_regions(settings: Settings, tenant: Tenant) -> None:

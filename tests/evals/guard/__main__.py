@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.evals.guard import injection, personal
+from tests.evals.guard import classes, injection, personal
 
 if __name__ == "__main__":
-    sys.exit(max(personal.main(), injection.main()))
+    sys.exit(max(personal.main(), injection.main(), classes.main()))
