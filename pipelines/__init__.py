@@ -1,10 +1,1 @@
-"""The capabilities. Adding one is a folder and a line in `CAPABILITIES`."""
-
-from core.capability import Manifest
-from pipelines.customer_operations.manifest import RESOLVE
-from pipelines.knowledge.manifest import INGEST, SEARCH
-from pipelines.models.manifest import CHAT, EMBED
-from pipelines.multimodal.manifest import UNDERSTAND
-from pipelines.research.manifest import REPORT
-
-CAPABILITIES: tuple[Manifest, ...] = (SEARCH, INGEST, RESOLVE, UNDERSTAND, REPORT, CHAT, EMBED)
+"""What capabilities run. Empty, since a child that only opens a file imports it, too: see `capabilities`."""

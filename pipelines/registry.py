@@ -14,7 +14,7 @@ ENTRY_POINT_GROUP = "waybill.capabilities"
 @lru_cache(maxsize=1)
 def manifests() -> dict[str, Manifest]:
     """Manifests by capability id. Raises ValueError when two claim the same id."""
-    from pipelines import CAPABILITIES
+    from pipelines.capabilities import CAPABILITIES
 
     found = list(CAPABILITIES)
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):

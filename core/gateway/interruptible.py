@@ -17,6 +17,7 @@ import httpcore
 import httpx
 
 from core.kit.names import NamedBackend, install
+from core.kit.trust import authorities
 
 if TYPE_CHECKING:
     import httpx2
@@ -43,6 +44,7 @@ def open_client(timeout_seconds: float) -> httpx.Client:
     """A client with bounded waits and no redirects. Connecting to an address, up to five seconds, asks nobody."""
     client = httpx.Client(
         timeout=httpx.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
+        verify=authorities(by_environment=True),
         # A redirect would carry the key and the prompt to a host that nobody configured.
         follow_redirects=False,
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS),

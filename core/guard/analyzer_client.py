@@ -33,6 +33,7 @@ from core.kit.clock import utc_now
 from core.kit.errors import Unavailable
 from core.kit.metrics import GUARD_UNAVAILABLE
 from core.kit.retry_after import retry_after_seconds
+from core.kit.trust import authorities
 
 DEPENDENCY = "guard"
 _CONNECT_SECONDS = 1.0
@@ -57,7 +58,10 @@ class AnalyzerClient(Analyzer):
         self._client = httpx.Client(
             base_url="http://guard" if is_local else url,
             transport=httpx.HTTPTransport(
-                uds=url.removeprefix(_UNIX) if is_local else None, limits=limits, trust_env=False
+                verify=authorities(by_environment=False),
+                uds=url.removeprefix(_UNIX) if is_local else None,
+                limits=limits,
+                trust_env=False,
             ),
             trust_env=False,
         )

@@ -19,6 +19,7 @@ from core.keys.errors import IdentityProviderUnavailable, TokenInvalid
 from core.kit.issuers import is_loopback, is_secure_url
 from core.kit.logging import get_logger
 from core.kit.names import NamedBackend, install
+from core.kit.trust import authorities
 
 # Keys that could not be refreshed are trusted this long: a key that the issuer withdrew must not live for ever here.
 STALE_MAX_SECONDS = 24 * 3600.0
@@ -103,7 +104,12 @@ class KeySet:
         until = monotonic() + self._timeout_seconds
         # A proxy from the environment cannot reach this machine's own loopback.
         through_proxy = not is_loopback(urlsplit(self._issuer).hostname or "")
-        with httpx.Client(timeout=self._timeout_seconds, trust_env=through_proxy, follow_redirects=False) as client:
+        with httpx.Client(
+            timeout=self._timeout_seconds,
+            verify=authorities(by_environment=through_proxy),
+            trust_env=through_proxy,
+            follow_redirects=False,
+        ) as client:
             install(client, NamedBackend(httpcore))
             configuration = _read(client, f"{self._issuer.rstrip('/')}/.well-known/openid-configuration", until)
             if configuration.get("issuer") != self._issuer:

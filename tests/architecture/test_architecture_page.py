@@ -3,7 +3,7 @@
 import re
 
 from core.kit.processes import LOGINS, Process
-from pipelines import CAPABILITIES
+from pipelines.capabilities import CAPABILITIES
 from tests.factories.processes import ROOT
 from workers.pools import get_pool
 

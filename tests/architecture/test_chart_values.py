@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-from pipelines import CAPABILITIES
+from pipelines.capabilities import CAPABILITIES
 from tests.factories.processes import ROOT
 from workers.pools import get_pool
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from core.kit.processes import SECRETS, Process
-from pipelines import CAPABILITIES
+from pipelines.capabilities import CAPABILITIES
 from tests.containers.images import name_of
 from tests.factories.processes import ROOT
 

@@ -5,6 +5,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
+from functools import cache
 from http import HTTPStatus
 
 import api
@@ -25,8 +26,16 @@ COMPOSED = re.compile(r"(job|base|document|project|key|member|budget|organizatio
 
 def trees(*folders: str) -> Iterator[ast.AST]:
     for folder in folders:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            yield from ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        yield from _nodes(folder)
+
+
+@cache
+def _nodes(folder: str) -> list[ast.AST]:
+    return [
+        node
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    ]
 
 
 def classes() -> set[type[WaybillError]]:

@@ -8,8 +8,8 @@ from langgraph.graph import END, START
 from pydantic import BaseModel
 
 from core.capability import Manifest
-from pipelines import CAPABILITIES
 from pipelines._kit.graph import GraphRunner, add_step, new_graph
+from pipelines.capabilities import CAPABILITIES
 from tests.factories.graph_shapes import RECORDED, Shape, difference, read, shape_of, shapes_of
 
 RECORD = "python -m tests.factories.graph_shapes"

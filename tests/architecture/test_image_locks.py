@@ -7,7 +7,7 @@ from importlib.metadata import requires
 import pytest
 from packaging.requirements import Requirement
 
-from pipelines import CAPABILITIES
+from pipelines.capabilities import CAPABILITIES
 from tests.factories.processes import ROOT
 
 _FOLDER = ROOT / "infra" / "images"

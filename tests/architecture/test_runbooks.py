@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,23 @@ def _mentions(page: Path) -> list[str]:
     return re.findall(r"`(waybill [^`]+)`", text)
 
 
+@cache
+def _top() -> Any:
+    return typer.main.get_command(app)
+
+
+@cache
+def _sources() -> str:
+    folders = ("api", "core", "pipelines", "workers")
+    return "".join(path.read_text(encoding="utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
 def _parse(line: str) -> None:
     """Parse a ``waybill`` line as the command line would, but for what the shell takes. Raises UsageError."""
     words = shlex.split(line)
     words = words[words.index("waybill") + 1 :]
     words = words[: next((place for place, word in enumerate(words) if word in _SHELL), len(words))]
-    command: Any = typer.main.get_command(app)
+    command = _top()
     context = command.context_class(command, info_name="waybill")
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
         name = words.pop(0)
@@ -99,13 +111,8 @@ def test_every_query_runs_on_the_present_schema(page: Path, settings: Settings) 
 
 @pytest.mark.parametrize("page", PAGES, ids=_named)
 def test_every_log_line_is_one_that_the_product_writes(page: Path) -> None:
-    sources = [
-        path.read_text(encoding="utf-8")
-        for folder in ("api", "core", "pipelines", "workers")
-        for path in (ROOT / folder).rglob("*.py")
-    ]
     for event in set(re.findall(r'"event":"(\w+)"', page.read_text(encoding="utf-8"))):
-        assert any(f'"{event}"' in source for source in sources), event
+        assert f'"{event}"' in _sources(), event
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.stem not in _PROCEDURES], ids=_named)

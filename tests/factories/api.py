@@ -20,6 +20,7 @@ from core.kit.data_classes import DataClass
 from core.kit.db import Database
 from core.kit.ids import KEY, encode
 from core.kit.settings import Settings, get_settings
+from core.kit.trust import authorities
 from pipelines.registry import manifests
 from tests.factories.waiting import wait_until
 
@@ -116,7 +117,13 @@ class RunningApi:
         """A client that sends `key`, or the API's first key; the empty string sends none."""
         plaintext = key if isinstance(key, str) else (key or self.key).plaintext
         headers = {"Authorization": f"Bearer {plaintext}"} if plaintext else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=timeout_seconds, trust_env=False)
+        return httpx.Client(
+            base_url=self.url,
+            headers=headers,
+            timeout=timeout_seconds,
+            verify=authorities(by_environment=False),
+            trust_env=False,
+        )
 
     def stop(self) -> None:
         """Stop as SIGTERM would."""

@@ -3,7 +3,7 @@
 import os
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +23,8 @@ class Watched:
 
 
 @contextmanager
-def watching(word: bytes, pid: int, folders: Sequence[Path]) -> Iterator[Watched]:
-    """Look again and again at the process `pid` and at those below it, and through `folders`."""
+def watching(word: bytes, pid: int, folders: Sequence[Path], *, allowed: Collection[Path] = ()) -> Iterator[Watched]:
+    """Look again and again at the process `pid` and at those below it, and through `folders` but those `allowed`."""
     seen, ended = Watched(), threading.Event()
 
     def look() -> None:
@@ -33,7 +33,7 @@ def watching(word: bytes, pid: int, folders: Sequence[Path]) -> Iterator[Watched
                 top = psutil.Process(pid)
                 for process in (top, *top.children(recursive=True)):
                     seen.written.update(open_for_writing(process.pid))
-            seen.found.update(holding(word, folders))
+            seen.found.update(holding(word, folders, allowed))
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
@@ -45,28 +45,33 @@ def watching(word: bytes, pid: int, folders: Sequence[Path]) -> Iterator[Watched
 
 
 def open_for_writing(pid: int) -> Iterator[Path]:
-    """Files with a name that the process holds open for writing; the kernel's own, below /proc, are none."""
+    """Files on disk with a name that the process holds open for writing."""
     with suppress(OSError):
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(OSError):
                 target = descriptor.readlink()
                 about = Path(f"/proc/{pid}/fdinfo/{descriptor.name}").read_text(encoding="ascii")
                 flags = int(about.partition("flags:")[2].split()[0], 8)
-                is_file = stat.S_ISREG(target.stat().st_mode) and not target.is_relative_to("/proc")
-                if flags & (os.O_WRONLY | os.O_RDWR) and is_file:
+                if (
+                    flags & (os.O_WRONLY | os.O_RDWR)
+                    and stat.S_ISREG(target.stat().st_mode)
+                    and not target.is_relative_to("/proc")
+                ):
                     yield target
 
 
-def files_below(folders: Sequence[Path]) -> Iterator[Path]:
-    """Every file below the folders, whatever goes away meanwhile."""
+def files_below(folders: Sequence[Path], allowed: Collection[Path] = ()) -> Iterator[Path]:
+    """Every file below the folders, whatever goes away meanwhile; not what is below those `allowed`."""
+    left_out = {str(folder) for folder in allowed}
     for folder in folders:
-        for parent, _, names in os.walk(folder):
+        for parent, inner, names in os.walk(folder):
+            inner[:] = [name for name in inner if f"{parent}/{name}" not in left_out]
             yield from (Path(parent) / name for name in names)
 
 
-def holding(word: bytes, folders: Sequence[Path]) -> Iterator[Path]:
+def holding(word: bytes, folders: Sequence[Path], allowed: Collection[Path] = ()) -> Iterator[Path]:
     """The files below the folders that contain the word, in their names or in their first 8 MB."""
-    for path in files_below(folders):
+    for path in files_below(folders, allowed):
         with suppress(OSError):
             if word in os.fsencode(path):
                 yield path

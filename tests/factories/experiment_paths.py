@@ -84,8 +84,8 @@ def value_paths(chance: np.random.Generator, draw: str, shape: float, *, runs: i
 
 def critical_values(units: Array, horizon: float, alpha: float) -> Array:
     """The product's boundary for each number of units."""
-    known = {n: critical_value(n, horizon, alpha) for n in np.unique(units)}
-    return np.array([known[n] for n in units.ravel()]).reshape(units.shape)
+    numbers, places = np.unique(units, return_inverse=True)
+    return np.array([critical_value(number, horizon, alpha) for number in numbers])[places].reshape(units.shape)
 
 
 def rejections(

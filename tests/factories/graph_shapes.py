@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from core.capability import Manifest
-from pipelines import CAPABILITIES
 from pipelines._kit.graph import GraphRunner
+from pipelines.capabilities import CAPABILITIES
 from tests.factories.processes import ROOT
 
 RECORDED = ROOT / "tests/architecture/graph_shapes.json"

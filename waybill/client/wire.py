@@ -1,8 +1,10 @@
 """HTTP as this client speaks it, apart from sending it: headers, honest errors, and what may be asked again."""
 
 import re
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from ipaddress import ip_address
 from typing import Any, TypeVar
 
@@ -75,6 +77,12 @@ def headers_of(api_key: str | None, project: str | None) -> dict[str, str]:
     if project:
         headers["Waybill-Project"] = project
     return headers
+
+
+@cache
+def authorities(*, by_environment: bool) -> ssl.SSLContext:
+    """The certificate authorities that httpx trusts, read once a process: it takes longer than a request."""
+    return httpx.create_ssl_context(trust_env=by_environment)
 
 
 def is_loopback(host: str) -> bool:

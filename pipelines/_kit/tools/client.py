@@ -15,6 +15,7 @@ from core.kit.clock import utc_now
 from core.kit.errors import OUTAGE_STATUSES, Unavailable, Unstorable
 from core.kit.json_values import clean, clean_text, loads_foreign
 from core.kit.retry_after import retry_after_seconds
+from core.kit.trust import authorities
 from pipelines._kit.tools.loop import LoopThread
 from pipelines._kit.tools.policies import ToolServer
 
@@ -116,7 +117,14 @@ def _open_client(
     headers: dict[str, str] | None = None, timeout: httpx.Timeout | None = None, auth: httpx.Auth | None = None
 ) -> httpx.AsyncClient:
     # A proxy that happens to stand in the environment would see the token; a redirect could take it elsewhere.
-    return httpx.AsyncClient(headers=headers, timeout=timeout, auth=auth, trust_env=False, follow_redirects=False)
+    return httpx.AsyncClient(
+        headers=headers,
+        timeout=timeout,
+        auth=auth,
+        verify=authorities(by_environment=False),
+        trust_env=False,
+        follow_redirects=False,
+    )
 
 
 def _read_answer(server: ToolServer, answer: CallToolResult) -> dict[str, Any]:

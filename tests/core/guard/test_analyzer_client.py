@@ -21,7 +21,8 @@ from core.guard.windows import WINDOW_CHARACTERS
 from core.guard.wire import CHARACTERS_MAX, TEXTS_MAX
 from core.kit.errors import Unavailable
 from core.kit.settings import Settings
-from tests.factories.guard import CRASH, STAND_STILL, analyzer, socket_below, start_analyzer
+from tests.factories.guard import analyzer, socket_below, start_analyzer
+from tests.factories.guard_child import CRASH, STAND_STILL
 from tests.factories.processes import Process
 from tests.factories.waiting import wait_until
 

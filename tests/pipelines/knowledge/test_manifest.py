@@ -5,7 +5,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from core.capability import Manifest
-from pipelines import CAPABILITIES
+from pipelines.capabilities import CAPABILITIES
 
 
 def objects(schema: Any) -> list[dict[str, Any]]:

@@ -1,12 +1,17 @@
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.testing
 from typer.testing import CliRunner, Result
 
 from core.kit.settings import get_settings
 from tests.factories.api import RunningApi
 from waybill.cli.main import app
+
+# Each invocation would build the tree of all commands anew, which takes longer than most of them.
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

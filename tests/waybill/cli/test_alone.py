@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,7 @@ def test_the_docs_list_every_exit_code() -> None:
     assert all(f"{code.value} " in EPILOG for code in Exit)
 
 
+@cache
 def commands() -> dict[str, typer.core.TyperCommand]:
     found: dict[str, typer.core.TyperCommand] = {}
 

@@ -8,7 +8,7 @@ import yaml
 from api.streaming import _POOL_SIZE
 from core.jobs.fairness import HORIZON_SECONDS
 from core.kit.settings import Settings
-from pipelines import CAPABILITIES
+from pipelines.capabilities import CAPABILITIES
 from tests.bench import capacity_page
 from tests.factories.processes import ROOT
 from tests.waybill.cli.conftest import Cli

@@ -15,7 +15,8 @@ import pytest
 
 from core.guard.wire import BODY_MAX_BYTES, CHARACTERS_MAX, TEXTS_MAX
 from core.kit.settings import Settings
-from tests.factories.guard import CRASH, STAND_STILL, analyzer, socket_below, start_analyzer
+from tests.factories.guard import analyzer, socket_below, start_analyzer
+from tests.factories.guard_child import CRASH, STAND_STILL
 from tests.factories.processes import Process
 from tests.factories.waiting import wait_until
 

@@ -17,6 +17,7 @@ from waybill.client.wire import (
     LIMITS,
     Call,
     Patience,
+    authorities,
     base_url,
     delay_seconds,
     headers_of,
@@ -48,7 +49,10 @@ class AsyncTransport:
         self.patience = patience or Patience()
         base = base_url(self.url)
         # A proxy from the environment cannot reach this machine's own loopback.
-        self._http = http_client or httpx.AsyncClient(limits=LIMITS, trust_env=not is_loopback(base.host))
+        by_environment = not is_loopback(base.host)
+        self._http = http_client or httpx.AsyncClient(
+            verify=authorities(by_environment=by_environment), limits=LIMITS, trust_env=by_environment
+        )
         self._http.base_url = base
         self._http.headers.update(headers_of(api_key, project))
 

@@ -19,6 +19,7 @@ from waybill.client.wire import (
     LIMITS,
     Call,
     Patience,
+    authorities,
     base_url,
     delay_seconds,
     headers_of,
@@ -50,7 +51,10 @@ class Transport:
         self.patience = patience or Patience()
         base = base_url(self.url)
         # A proxy from the environment cannot reach this machine's own loopback.
-        self._http = http_client or httpx.Client(limits=LIMITS, trust_env=not is_loopback(base.host))
+        by_environment = not is_loopback(base.host)
+        self._http = http_client or httpx.Client(
+            verify=authorities(by_environment=by_environment), limits=LIMITS, trust_env=by_environment
+        )
         self._http.base_url = base
         self._http.headers.update(headers_of(api_key, project))
 

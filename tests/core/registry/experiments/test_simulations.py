@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -223,16 +224,17 @@ def test_a_trend_during_the_ramp_is_no_difference_between_arms() -> None:
 
 def test_a_sample_ratio_mismatch_is_found_and_seldom_imagined(record_property: Note) -> None:
     chance = np.random.default_rng(20261133)
+    weights = {"new": 0.5, "old": 0.5}
+
+    @cache
+    def is_alarm(new: int, units: int) -> bool:
+        return mismatch.p_value([Allocation(weights, {"new": new, "old": units - new})]) <= mismatch.ALPHA
 
     def found(share: float, runs: int, looks: int) -> float:
         taken = chance.binomial(100, share, (runs, looks)).cumsum(1)
-        weights = {"new": 0.5, "old": 0.5}
-        alarms = 0
-        for path in taken:
-            alarms += any(
-                mismatch.p_value([Allocation(weights, {"new": int(n), "old": 100 * look - int(n)})]) <= mismatch.ALPHA
-                for look, n in enumerate(path, start=1)
-            )
+        alarms = sum(
+            any(is_alarm(new, 100 * look) for look, new in enumerate(path, start=1)) for path in taken.tolist()
+        )
         return alarms / runs
 
     imagined = found(0.5, 1000, 100)
