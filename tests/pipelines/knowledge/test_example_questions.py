@@ -38,7 +38,7 @@ def shown() -> set[str]:
     found = {LIVE_QUESTION, *OTHER_QUESTIONS}
     found |= {example["query"] for example in SEARCH_EXAMPLES if example.get("mode") != "passages"}
     for page in pages:
-        if ".venv" in page.parts:
+        if {".venv", "build"} & set(page.parts):
             continue
         for command, query, several in _ASKED.findall(page.read_text(encoding="utf-8")):
             found.update(_QUOTED.findall(several) if several else [command or query])
