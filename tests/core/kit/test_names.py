@@ -17,6 +17,7 @@ from core.gateway.interruptible import asking, open_client, open_client2
 from core.keys.errors import IdentityProviderUnavailable
 from core.keys.jwks import KeySet
 from core.kit.names import LOOKUPS, Lookups, NamedBackend, NameTimeout, install
+from tests.factories.waiting import wait_until
 
 ANSWERED = "192.0.2.7"
 
@@ -44,6 +45,8 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
     monkeypatch.setattr(socket, "getaddrinfo", made.getaddrinfo)
     yield made
     made.ended.set()
+    # The process's lookups are shared: who asks for a name that is still looked up would get what ends here.
+    wait_until(lambda: not LOOKUPS._running, timeout_seconds=10, what="the lookups to end")
 
 
 def test_an_answer_a_refusal_and_silence(resolver: Resolver) -> None:
