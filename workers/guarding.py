@@ -86,7 +86,10 @@ class AttemptGuard:
         return data if self._guard is None or event in _WITHOUT_TEXT else dict(self.value(dict(data)))
 
     def message(self, text: str) -> str:
-        """A sentence that says why the job failed. Does not raise: what cannot be screened is left out."""
+        """A sentence that says why the job failed. What cannot be screened is left out.
+
+        Raises `LeaseLost` alone, when what it holds raises the job's class.
+        """
         try:
             return str(self.value(text))
         except CapabilityFailure as refusal:
