@@ -31,6 +31,7 @@ WEBHOOK_ENDPOINT = "whe"
 MESSAGE = "msg"
 BATCH = "batch"
 GUARD_REVIEW = "grev"
+QUALITY_ALERT = "qal"
 # What kind of thing a field names that is called so, in logs and traces.
 FIELDS = {
     "job_id": JOB,
@@ -59,6 +60,7 @@ FIELDS = {
     "delivery_id": MESSAGE,
     "batch_id": BATCH,
     "review_id": GUARD_REVIEW,
+    "alert_id": QUALITY_ALERT,
 }
 
 

@@ -67,6 +67,12 @@ INVARIANT_VIOLATIONS = Gauge(
     "What does not agree between balances, reservations, ledger and audit trail, at the last check.",
     multiprocess_mode="max",
 )
+QUALITY_ALERTS_OPEN = Gauge(
+    "waybill_quality_alerts_open",
+    "Quality alerts that nobody has acknowledged or closed, over all organizations, at the last look.",
+    ("capability", "signal"),
+    multiprocess_mode="mostrecent",
+)
 QUEUE_DEPTH = Gauge(
     "waybill_queue_depth", "Jobs not ended, per pool and state.", ("pool", "state"), multiprocess_mode="mostrecent"
 )

@@ -46,6 +46,8 @@ PARTITION_PREFIXES = tuple(
         "audit_records",
         "webhook_deliveries",
         "webhook_attempts",
+        "quality_signals",
+        "quality_inputs",
     )
     for suffix in ("default", "20")
 )
