@@ -91,6 +91,8 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("document_not_found", "no such document in the project", _ID),
         ("file_not_found", "no such file in the project, or it has expired", _ID),
         ("upload_not_found", "no such upload in the project that goes on", "begin a new one"),
+        ("quality_annotation_not_found", "nobody chose the job to be labeled", "`waybill quality choose`"),
+        ("quality_alert_not_found", "no such alert in the organization", _ID),
         ("experiment_not_found", "no such experiment in the organization", _ID),
         ("job_not_found", "no such job in the project", _ID),
         (
@@ -132,6 +134,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("audit_record_not_sealed", "the record was written a moment ago", "again in a few seconds"),
         ("budget_archived", "it was archived and cannot be changed", "create a new one"),
         ("budget_name_taken", "there is a budget of that name", "another name"),
+        ("quality_alert_not_open", "the alert is closed, or was acknowledged", "read the alert"),
         ("champion_changed", "the champion is not the one that was named; `champion` says which", "look, then decide"),
         ("champion_in_use", "a champion cannot be retired", "promote another version first"),
         ("conflict", "not in this state", "see `detail`"),

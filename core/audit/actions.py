@@ -78,6 +78,8 @@ class AuditAction(StrEnum):
     FEEDBACK_GIVE = "api:job:rate"
     QUALITY_ALERT = "dispatcher:quality:alert"
     QUALITY_ACKNOWLEDGE = "api:quality_alert:acknowledge"
+    QUALITY_CHOOSE = "api:quality_annotation:create"
+    QUALITY_LABEL = "api:job:label"
     QUALITY_CLOSE = "api:quality_alert:close"
     RETENTION_RUN = "dispatcher:retention:run"
     WEBHOOK_ENDPOINT_CREATE = "api:webhook_endpoint:create"

@@ -28,7 +28,8 @@ SELECT jobs.id, jobs.organization_id, jobs.project_id, jobs.capability, jobs.sta
   jobs.result_ref, jobs.payload_erased_at IS NOT NULL AS is_erased,
   coalesce(jobs.shadow_arm_id, exposure.arm_id) AS arm_id, call.model, call.model_version,
   coalesce(story.tools_called, 0) AS tools_called, coalesce(story.tools_finished, 0) AS tools_finished,
-  coalesce(story.has_findings, false) AS has_findings, coalesce(asked.answers, '[]') AS answers, rated.score
+  coalesce(story.has_findings, false) AS has_findings, coalesce(asked.answers, '[]') AS answers, rated.score,
+  labeled.good
 FROM jobs
 LEFT JOIN LATERAL (
   SELECT arm_id FROM experiment_exposures AS exposed
@@ -56,6 +57,10 @@ LEFT JOIN LATERAL (
   SELECT avg(score)::float8 AS score FROM job_feedback AS feedback
   WHERE feedback.job_id = jobs.id AND feedback.organization_id = jobs.organization_id
 ) AS rated ON true
+LEFT JOIN LATERAL (
+  SELECT avg((verdict = 'good')::int)::float8 AS good FROM quality_labels AS label
+  WHERE label.job_id = jobs.id AND label.organization_id = jobs.organization_id AND verdict <> 'unsure'
+) AS labeled ON true
 WHERE jobs.id = ANY(CAST(:ids AS uuid[])) AND jobs.finished_at IS NOT NULL
 """)
 
@@ -104,4 +109,5 @@ def _to_job(row: Row[Any], read: Read) -> EndedJob:
         has_findings=row.has_findings,
         answers=row.answers,
         feedback=row.score,
+        labeled_good=row.good,
     )

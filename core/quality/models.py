@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Float, Index, LargeBinary, SmallInteger, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, TEXT, TIMESTAMP
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -58,7 +58,7 @@ class QualityInput(Base):
 
     __tablename__ = "quality_inputs"
     __table_args__ = (
-        CheckConstraint("octet_length(words) = 256", name="quality_inputs_words"),
+        CheckConstraint("octet_length(words) = 512", name="quality_inputs_words"),
         Index("quality_inputs_series", "organization_id", "capability", "ended_at", "job_id"),
         {"postgresql_partition_by": "RANGE (job_id)"},
     )
@@ -160,3 +160,53 @@ class QualityAlert(Base):
     closed_by: Mapped[str | None] = mapped_column(TEXT)
     closed_at: Mapped[datetime | None] = mapped_column(_TIME)
     reason: Mapped[str | None] = mapped_column(TEXT)
+
+
+class QualityAnnotation(Base):
+    """A job that people are asked to label; it leaves the queue with its last wanted label."""
+
+    __tablename__ = "quality_annotations"
+    __table_args__ = (
+        CheckConstraint("how IN ('random', 'uncertain', 'named')", name="quality_annotations_how"),
+        CheckConstraint("labels_wanted BETWEEN 1 AND 5", name="quality_annotations_wanted"),
+        CheckConstraint("labels >= 0", name="quality_annotations_labels"),
+        Index(
+            "quality_annotations_open",
+            "project_id",
+            "created_at",
+            "job_id",
+            postgresql_where=text("labels < labels_wanted"),
+        ),
+        Index("quality_annotations_of_project", "project_id", "created_at", "job_id"),
+    )
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    organization_id: Mapped[UUID]
+    project_id: Mapped[UUID]
+    capability: Mapped[str] = mapped_column(TEXT)
+    how: Mapped[str] = mapped_column(TEXT)
+    labels_wanted: Mapped[int] = mapped_column(SmallInteger)
+    labels: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    created_by: Mapped[str | None] = mapped_column(TEXT)
+    created_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
+
+
+class QualityLabel(Base):
+    """What one person or key said of a result. What should have been, and the note, go with the payload."""
+
+    __tablename__ = "quality_labels"
+    __table_args__ = (
+        CheckConstraint("verdict IN ('good', 'bad', 'unsure')", name="quality_labels_verdict"),
+        CheckConstraint("length(note) <= 4000", name="quality_labels_note"),
+        Index("quality_labels_of_project", "project_id", "capability", "labeled_at"),
+    )
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    labeler: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    organization_id: Mapped[UUID]
+    project_id: Mapped[UUID]
+    capability: Mapped[str] = mapped_column(TEXT)
+    verdict: Mapped[str] = mapped_column(TEXT)
+    expected: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    note: Mapped[str | None] = mapped_column(TEXT)
+    labeled_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)

@@ -19,7 +19,7 @@ from core.kit.json_values import dumps
 from core.quality.records import Context, EndedJob
 from core.quality.signals import Signal, Value
 
-BUCKETS = 256
+BUCKETS = 512
 _TEXTS = ("answer", "markdown", "reply", "text")
 # So much of an input is read for its words; what follows hardly changes their shares.
 _CHARACTERS_MAX = 20_000
@@ -57,6 +57,8 @@ def values_of(job: EndedJob) -> list[Value]:
     ]
     if job.feedback is not None:
         found.append(Value(Signal.FEEDBACK, job.feedback))
+    if job.labeled_good is not None:
+        found.append(Value(Signal.LABELED_GOOD, job.labeled_good))
     if job.input is not None:
         found.append(Value(Signal.INPUT_LENGTH, float(sum(map(len, texts_in(job.input))))))
     if job.state is JobState.SUCCEEDED:

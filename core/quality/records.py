@@ -60,3 +60,4 @@ class EndedJob:
     has_findings: bool
     answers: Sequence[Any]
     feedback: float | None
+    labeled_good: float | None

@@ -12,10 +12,16 @@ import psycopg
 from core.jobs.service import PayloadStore
 from core.kit.blob import open_blob_store
 from core.kit.db import Database
-from core.kit.ids import new_id
+from core.kit.ids import QUALITY_ALERT, encode, new_id
 from core.kit.settings import Settings
+from core.quality import streams
+from core.quality.alerts import repository as alerts
+from core.quality.alerts.records import Direction, NewAlert
 from core.quality.collection import Collected, collect_once
 from core.quality.detection import Raised
+from core.quality.signals import Signal
+from core.quality.statistics.stream import Stream
+from core.quality.streams import Key
 from tests.factories.waiting import wait_until
 
 SEARCH = "knowledge.search"
@@ -97,6 +103,36 @@ def write_ended(database_url: str, organization_id: UUID, project_id: UUID, jobs
                         ),
                     )
     return [each.id for each in written]
+
+
+def write_alert(settings: Settings, organization_id: UUID, *, version: str = "") -> str:
+    """An open alert about quotes of `knowledge.search`, with the stream that it is about; returns its id."""
+    database = Database(settings, application_name="test-quality", pool_size=1)
+    stream = Stream()
+    stream.recent.count, stream.recent.total = 400, 300.0
+    new = NewAlert(
+        organization_id=organization_id,
+        capability=SEARCH,
+        model_version=version,
+        signal=Signal.QUOTES_VERIFIED,
+        direction=Direction.LOWER,
+        is_worse=True,
+        baseline_version="local/old",
+        baseline_mean=0.9,
+        baseline_jobs=1000,
+        observed_mean=0.7,
+        observed_jobs=120,
+        evidence=8.5,
+        threshold=7.6,
+        began_at=datetime(2026, 11, 3, 10, 30, tzinfo=UTC),
+        job_ids=[new_id() for _ in range(10)],
+    )
+    with database.system() as session:
+        streams.save(session, {Key(organization_id, SEARCH, new.signal, version): stream.as_json()})
+        made = alerts.insert(session, new)
+    database.close()
+    assert made is not None
+    return encode(QUALITY_ALERT, made)
 
 
 class Collector:

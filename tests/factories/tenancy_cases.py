@@ -19,6 +19,7 @@ from core.kit.ids import (
     MODEL,
     PROJECT,
     PROMPT,
+    QUALITY_ALERT,
     UPLOAD,
     WEBHOOK_ENDPOINT,
 )
@@ -49,6 +50,7 @@ PREFIXES = {
     "endpoint_id": WEBHOOK_ENDPOINT,
     "delivery_id": MESSAGE,
     "response_id": "resp",
+    "alert_id": QUALITY_ALERT,
     "scope": PROJECT,
 }
 # A word in a path that is no id: what is limited.
@@ -123,6 +125,10 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/v1/experiments/{experiment_id}/rollback"): (Case({}),),
     ("POST", "/v1/experiments/{experiment_id}/promote"): (Case({"arm": "new"}),),
     ("PUT", "/v1/experiments/{experiment_id}/weights"): (Case({"share": 0.5}),),
+    ("POST", "/v1/quality/alerts/{alert_id}/acknowledge"): (Case(),),
+    ("POST", "/v1/quality/alerts/{alert_id}/close"): (Case({}),),
+    ("POST", "/v1/quality/annotations"): (Case({"how": "named", "job_ids": ["{job_id}"]}),),
+    ("POST", "/v1/quality/annotations/{job_id}/labels"): (Case({"verdict": "bad", "note": "mine"}),),
     ("GET", "/v1/jobs/{job_id}/artifacts/{name}"): (Case(),),
     ("POST", "/v1/files"): (Case(content=b"text", query={"name": "a.txt"}, creates=True),),
     ("PATCH", "/v1/files/{file_id}"): (Case({"data_class": "public"}),),

@@ -20,12 +20,14 @@ from waybill.cli import (
     jobs,
     keys,
     knowledge,
+    labels,
     limits,
     members,
     models,
     prices,
     projects,
     prompts,
+    quality,
     questions,
     receipts,
     retention,
@@ -68,6 +70,7 @@ app.add_typer(prices.app, name="prices", rich_help_panel=_USE)
 app.add_typer(models.app, name="models", rich_help_panel=_USE)
 app.add_typer(prompts.app, name="prompts", rich_help_panel=_USE)
 app.add_typer(experiments.app, name="experiments", rich_help_panel=_USE)
+app.add_typer(quality.app, name="quality", rich_help_panel=_USE)
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel=_USE)
 app.add_typer(keys.app, name="keys", rich_help_panel=_USE)
 app.add_typer(projects.app, name="projects", rich_help_panel=_USE)
@@ -75,6 +78,7 @@ app.add_typer(members.app, name="members", rich_help_panel=_USE)
 app.add_typer(audit.app, name="audit", rich_help_panel=_USE)
 app.add_typer(guard.app, name="guard", rich_help_panel=_PART)
 questions.register(jobs.app)
+labels.register(quality.app)
 artifacts.register(jobs.app)
 receipts.register(app, jobs.app, rich_help_panel=_USE)
 smoke.register(app, rich_help_panel=_USE)

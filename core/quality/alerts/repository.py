@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from core.jobs.repository import dump
 from core.kit.db import Executor
 from core.kit.ids import new_id
 from core.quality.alerts.records import Alert, AlertState, Direction, NewAlert
@@ -118,7 +119,7 @@ def close(session: Session, organization_id: UUID, alert_id: UUID, actor: str | 
     return session.execute(_CLOSE, values).one_or_none() is not None
 
 
-def restart_stream(session: Session, alert: Alert, state: str) -> None:
+def restart_stream(session: Session, alert: Alert, state: dict[str, Any]) -> None:
     """Put a new state in the place of that of the alert's stream."""
     session.execute(
         _RESTART,
@@ -127,7 +128,7 @@ def restart_stream(session: Session, alert: Alert, state: str) -> None:
             "capability": alert.capability,
             "signal": alert.signal.value,
             "model_version": alert.model_version,
-            "state": state,
+            "state": dump(state),
         },
     )
 

@@ -37,7 +37,7 @@ CREATE TABLE quality_inputs (
   job_id uuid NOT NULL,
   organization_id uuid NOT NULL,
   capability text NOT NULL,
-  words bytea NOT NULL CONSTRAINT quality_inputs_words CHECK (octet_length(words) = 256),
+  words bytea NOT NULL CONSTRAINT quality_inputs_words CHECK (octet_length(words) = 512),
   ended_at timestamptz NOT NULL,
   PRIMARY KEY (job_id)
 ) PARTITION BY RANGE (job_id);
@@ -138,3 +138,36 @@ BEGIN
 END $$;
 CREATE TRIGGER quality_alert_announce AFTER INSERT ON quality_alerts FOR EACH ROW
   EXECUTE FUNCTION quality_alert_announce();
+
+-- Jobs that people are asked to label, and what they say. A job leaves the queue with its last wanted label.
+CREATE TABLE quality_annotations (
+  job_id uuid PRIMARY KEY,
+  organization_id uuid NOT NULL,
+  project_id uuid NOT NULL,
+  capability text NOT NULL,
+  how text NOT NULL CONSTRAINT quality_annotations_how CHECK (how IN ('random', 'uncertain', 'named')),
+  labels_wanted smallint NOT NULL CONSTRAINT quality_annotations_wanted CHECK (labels_wanted BETWEEN 1 AND 5),
+  labels smallint NOT NULL DEFAULT 0 CONSTRAINT quality_annotations_labels CHECK (labels >= 0),
+  created_by text,
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX quality_annotations_open ON quality_annotations (project_id, created_at, job_id) WHERE labels < labels_wanted;
+CREATE INDEX quality_annotations_of_project ON quality_annotations (project_id, created_at, job_id);
+
+CREATE TABLE quality_labels (
+  job_id uuid NOT NULL,
+  labeler text NOT NULL,
+  organization_id uuid NOT NULL,
+  project_id uuid NOT NULL,
+  capability text NOT NULL,
+  verdict text NOT NULL CONSTRAINT quality_labels_verdict CHECK (verdict IN ('good', 'bad', 'unsure')),
+  -- As it came: it is a payload, and goes with the job's.
+  expected json,
+  note text CONSTRAINT quality_labels_note CHECK (length(note) <= 4000),
+  labeled_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (job_id, labeler)
+);
+CREATE INDEX quality_labels_of_project ON quality_labels (project_id, capability, labeled_at);
+
+CREATE TRIGGER quality_note_label AFTER INSERT OR UPDATE OF verdict ON quality_labels FOR EACH ROW
+  EXECUTE FUNCTION quality_note_feedback();

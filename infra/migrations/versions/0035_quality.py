@@ -13,7 +13,15 @@ depends_on = None
 
 _SQL = Path(__file__).parents[1] / "sql" / "quality.sql"
 _PARTITIONED = ("quality_signals", "quality_inputs")
-_TABLES = (*_PARTITIONED, "quality_hours", "quality_pending", "quality_streams", "quality_alerts")
+_TABLES = (
+    *_PARTITIONED,
+    "quality_hours",
+    "quality_pending",
+    "quality_streams",
+    "quality_alerts",
+    "quality_annotations",
+    "quality_labels",
+)
 
 
 def upgrade() -> None:

@@ -148,6 +148,6 @@ def test_drift_of_words_is_found_and_names_the_unlikeliest_inputs() -> None:
 def test_no_word_can_be_read_from_what_is_stored() -> None:
     stored = words_of({"query": "secret parcel secret", "knowledge_base": "kb_x"})
     assert stored is not None
-    assert len(stored) == 256
+    assert len(stored) == 512
     assert sorted(value for value in stored if value) == [147, 208]
     assert words_of({"query": "?!", "knowledge_base": "kb_x"}) is None

@@ -20,6 +20,7 @@ from waybill.client.aio.jobs import AsyncJobs
 from waybill.client.aio.knowledge import AsyncKnowledgeBases
 from waybill.client.aio.limits import AsyncLimits
 from waybill.client.aio.prices import AsyncPrices
+from waybill.client.aio.quality import AsyncQuality
 from waybill.client.aio.registry import AsyncAliases, AsyncModels, AsyncPrompts
 from waybill.client.aio.retention import AsyncRetention
 from waybill.client.aio.tenancy import AsyncKeys, AsyncMembers, AsyncProjects
@@ -95,6 +96,7 @@ class AsyncWaybillClient:
         self.aliases = AsyncAliases(transport)
         self.prompts = AsyncPrompts(transport)
         self.experiments = AsyncExperiments(transport)
+        self.quality = AsyncQuality(transport)
         self.webhooks = AsyncWebhooks(transport)
         self.audit = AsyncAudit(transport)
 

@@ -47,6 +47,20 @@ from waybill.client.models.jobs import (
 from waybill.client.models.knowledge import Document, KnowledgeBase
 from waybill.client.models.limits import Limit
 from waybill.client.models.prices import Price
+from waybill.client.models.quality import (
+    Agreement,
+    Annotation,
+    AnnotationCase,
+    ChosenJobs,
+    Label,
+    QualityAlert,
+    QualityLevel,
+    QualityLine,
+    QualityPoint,
+    QualityReport,
+    QualitySeries,
+    QualitySummary,
+)
 from waybill.client.models.registry import Alias, Deployment, Model, ModelVersion, Prompt, ResolvedModel, StageChange
 from waybill.client.models.retention import Clock, Clocks, Scope
 from waybill.client.models.tenancy import Key, Member, Organization, Project
@@ -57,7 +71,10 @@ __all__ = [
     "FINAL_EVENTS",
     "GAP",
     "TERMINAL_STATES",
+    "Agreement",
     "Alias",
+    "Annotation",
+    "AnnotationCase",
     "Arm",
     "ArmResults",
     "Artifact",
@@ -69,6 +86,7 @@ __all__ = [
     "Budget",
     "BudgetAlert",
     "Capability",
+    "ChosenJobs",
     "Clock",
     "Clocks",
     "Comparison",
@@ -97,6 +115,7 @@ __all__ = [
     "JobTree",
     "Key",
     "KnowledgeBase",
+    "Label",
     "LedgerLine",
     "Limit",
     "LineResult",
@@ -114,6 +133,13 @@ __all__ = [
     "ProjectEvent",
     "Prompt",
     "PseudonymErasure",
+    "QualityAlert",
+    "QualityLevel",
+    "QualityLine",
+    "QualityPoint",
+    "QualityReport",
+    "QualitySeries",
+    "QualitySummary",
     "Question",
     "ResolvedModel",
     "Resource",
