@@ -9,6 +9,7 @@ Results are read by the names of their fields, so that a capability of your own 
 import hashlib
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -75,16 +76,20 @@ def words_of(payload: Mapping[str, Any]) -> bytes | None:
     A word counts in the bucket of its hash, so that no word can be read from it. As roots, the vectors have length 1,
     and their distance is that of Hellinger.
     """
-    counts = [0] * BUCKETS
+    counts: Counter[int] = Counter()
     left = _CHARACTERS_MAX
     for text in texts_in(payload):
-        for word in _WORD.findall(text[:left].lower()):
-            counts[zlib.crc32(word.encode()) % BUCKETS] += 1
+        counts.update(zlib.crc32(word.encode()) % BUCKETS for word in _WORD.findall(text[:left].lower()))
         left -= len(text)
         if left <= 0:
             break
-    total = sum(counts)
-    return bytes(round(255 * (count / total) ** 0.5) for count in counts) if total else None
+    total = counts.total()
+    if not total:
+        return None
+    histogram = bytearray(BUCKETS)
+    for bucket, count in counts.items():
+        histogram[bucket] = round(255 * (count / total) ** 0.5)
+    return bytes(histogram)
 
 
 def texts_in(value: Any) -> Iterator[str]:

@@ -12,12 +12,25 @@ from sqlalchemy.orm import Session
 from core.quality.records import Context
 from core.quality.signals import Signal, Value
 
-_INSERT = text("""
-INSERT INTO quality_signals (job_id, signal, organization_id, project_id, capability, model_version, prompt_version,
-  arm_id, is_shadow, numerator, denominator, ended_at)
-VALUES (:job_id, :signal, :organization_id, :project_id, :capability, :model_version, :prompt_version, :arm_id,
-  :is_shadow, :numerator, :denominator, :ended_at)
-""")
+_TYPES = {
+    "job_id": "uuid",
+    "signal": "text",
+    "organization_id": "uuid",
+    "project_id": "uuid",
+    "capability": "text",
+    "model_version": "text",
+    "prompt_version": "text",
+    "arm_id": "uuid",
+    "is_shadow": "boolean",
+    "numerator": "float8",
+    "denominator": "float8",
+    "ended_at": "timestamptz",
+}
+# Columns as arrays: one statement for some thousand rows, which takes a fraction of the time of as many statements.
+_INSERT = text(
+    f"INSERT INTO quality_signals ({', '.join(_TYPES)}) SELECT * FROM"
+    f" unnest({', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _TYPES.items())})"
+)
 _REMOVE = text("""
 DELETE FROM quality_signals WHERE job_id = ANY(CAST(:ids AS uuid[])) AND signal = ANY(CAST(:signals AS text[]))
 RETURNING job_id, organization_id, project_id, capability, model_version, prompt_version, arm_id, is_shadow, ended_at,
@@ -59,7 +72,8 @@ def insert(session: Session, measured: Sequence[Measured]) -> None:
     """Write signals of jobs that have none of these, and add them to the sums of their hours."""
     if not measured:
         return
-    session.execute(_INSERT, [_to_row(each) for each in measured])
+    rows = [_to_row(each) for each in measured]
+    session.execute(_INSERT, {name: [row[name] for row in rows] for name in _TYPES})
     add_to_hours(session, ((each, 1) for each in measured))
 
 

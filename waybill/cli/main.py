@@ -30,6 +30,7 @@ from waybill.cli import (
     quality,
     questions,
     receipts,
+    regression,
     retention,
     roles,
     sample_system,
@@ -79,6 +80,7 @@ app.add_typer(audit.app, name="audit", rich_help_panel=_USE)
 app.add_typer(guard.app, name="guard", rich_help_panel=_PART)
 questions.register(jobs.app)
 labels.register(quality.app)
+regression.register(quality.app)
 artifacts.register(jobs.app)
 receipts.register(app, jobs.app, rich_help_panel=_USE)
 smoke.register(app, rich_help_panel=_USE)
