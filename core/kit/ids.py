@@ -32,6 +32,7 @@ MESSAGE = "msg"
 BATCH = "batch"
 GUARD_REVIEW = "grev"
 QUALITY_ALERT = "qal"
+QUALITY_RUN = "qrun"
 # What kind of thing a field names that is called so, in logs and traces.
 FIELDS = {
     "job_id": JOB,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from core.audit.actions import AuditAction
 from core.audit.record import Actor, record
 from core.kit.ids import QUALITY_ALERT, encode
-from core.quality import streams
+from core.quality import drifting, streams
 from core.quality.alerts import repository as alerts
 from core.quality.alerts.records import Direction, NewAlert
 from core.quality.records import Context
@@ -74,9 +74,6 @@ def look_for_drift(session: Session, contexts: Iterable[Context], now: datetime)
             fresh.add(key)
     if not counts:
         return []
-    # Only what has words to compare needs numpy, and the API has none.
-    from core.quality import drifting
-
     states, alerted = streams.load(session, counts), streams.alerted(session, counts)
     raised: list[Raised] = []
     saved: dict[Key, dict[str, Any]] = {}

@@ -210,3 +210,49 @@ class QualityLabel(Base):
     expected: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     note: Mapped[str | None] = mapped_column(TEXT)
     labeled_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
+
+
+class QualityRun(Base):
+    """What came of running a data set at one model version: how many cases were as expected."""
+
+    __tablename__ = "quality_runs"
+    __table_args__ = (
+        CheckConstraint("length(dataset) BETWEEN 1 AND 200", name="quality_runs_dataset"),
+        CheckConstraint("dataset_digest ~ '^sha256:[0-9a-f]{64}$'", name="quality_runs_digest"),
+        CheckConstraint("0 <= passed AND passed <= checked AND checked <= cases", name="quality_runs_counts"),
+        Index("quality_runs_once", "batch_id", "dataset_digest", unique=True),
+        Index("quality_runs_of_version", "organization_id", "model_version", "dataset", "recorded_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    organization_id: Mapped[UUID]
+    project_id: Mapped[UUID]
+    batch_id: Mapped[UUID]
+    dataset: Mapped[str] = mapped_column(TEXT)
+    dataset_digest: Mapped[str] = mapped_column(TEXT)
+    model_version: Mapped[str] = mapped_column(TEXT)
+    cases: Mapped[int]
+    checked: Mapped[int]
+    passed: Mapped[int]
+    recorded_by: Mapped[str | None] = mapped_column(TEXT)
+    recorded_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
+
+
+class QualityGate(Base):
+    """What a version of a model has to show before it is promoted."""
+
+    __tablename__ = "quality_gates"
+    __table_args__ = (
+        CheckConstraint("length(dataset) BETWEEN 1 AND 200", name="quality_gates_dataset"),
+        CheckConstraint("min_share BETWEEN 0 AND 1", name="quality_gates_share"),
+        CheckConstraint("min_cases >= 1", name="quality_gates_cases"),
+        Index("quality_gates_of_organization", "organization_id", "model_id"),
+    )
+
+    model_id: Mapped[UUID] = mapped_column(primary_key=True)
+    organization_id: Mapped[UUID]
+    dataset: Mapped[str] = mapped_column(TEXT)
+    min_share: Mapped[float] = mapped_column(_FLOAT)
+    min_cases: Mapped[int]
+    set_by: Mapped[str | None] = mapped_column(TEXT)
+    set_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)

@@ -127,6 +127,19 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("PUT", "/v1/experiments/{experiment_id}/weights"): (Case({"share": 0.5}),),
     ("POST", "/v1/quality/alerts/{alert_id}/acknowledge"): (Case(),),
     ("POST", "/v1/quality/alerts/{alert_id}/close"): (Case({}),),
+    ("POST", "/v1/quality/runs"): (
+        Case(
+            {
+                "batch_id": "{batch_id}",
+                "dataset": NAME,
+                "dataset_digest": f"sha256:{'0' * 64}",
+                "checked": 0,
+                "passed": 0,
+            }
+        ),
+    ),
+    ("PUT", "/v1/quality/gates/{model_id}"): (Case({"dataset": NAME, "min_share": 0.9}),),
+    ("DELETE", "/v1/quality/gates/{model_id}"): (Case(),),
     ("POST", "/v1/quality/annotations"): (Case({"how": "named", "job_ids": ["{job_id}"]}),),
     ("POST", "/v1/quality/annotations/{job_id}/labels"): (Case({"verdict": "bad", "note": "mine"}),),
     ("GET", "/v1/jobs/{job_id}/artifacts/{name}"): (Case(),),

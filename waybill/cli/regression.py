@@ -1,5 +1,6 @@
-"""``waybill quality dataset|run|diff``: run known cases again, and compare."""
+"""``waybill quality dataset|run|diff|gate|gates``: run known cases again, compare, and let no worse version pass."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,7 +28,7 @@ DataSet = Annotated[
 
 def register(quality: typer.Typer) -> None:
     """Add the commands to `waybill quality`."""
-    for command in (dataset, run, diff):
+    for command in (dataset, run, diff, gate, gates):
         quality.command(epilog=EPILOG)(command)
 
 
@@ -73,6 +74,12 @@ def run(
     min_share: Annotated[
         float, typer.Option("--min-share", min=0, max=1, help="Exit with 1 when fewer of the checked cases pass.")
     ] = 0.0,
+    record: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", show_default=False, help="Record the run for gates, under this name of a data set."
+        ),
+    ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -86,11 +93,17 @@ def run(
     output = Output(as_json=as_json)
     wanted = _read(cases)
     with connect(url, api_key) as client:
-        outcomes = _carry_out(client, output, wanted, model, max_cost, max_line_cost)
-    if file is not None:
-        write_lines(file, (_line(each) for each in outcomes))
-    checked = [each for each in outcomes if each.passed is not None]
-    passed = sum(bool(each.passed) for each in checked)
+        batch_id, outcomes = _carry_out(client, output, wanted, model, max_cost, max_line_cost)
+        if file is not None:
+            write_lines(file, (_line(each) for each in outcomes))
+        checked = [each for each in outcomes if each.passed is not None]
+        passed = sum(bool(each.passed) for each in checked)
+        if record is not None:
+            digest = f"sha256:{hashlib.sha256(cases.read_bytes()).hexdigest()}"
+            made = client.quality.record_run(
+                batch_id, dataset=record, dataset_digest=digest, checked=len(checked), passed=passed
+            )
+            output.note(f"{made.id}: recorded for {made.model_version}", style="dim")
     share = passed / len(checked) if checked else None
     if as_json:
         output.document({"cases": len(outcomes), "checked": len(checked), "passed": passed, "share": share})
@@ -152,6 +165,58 @@ def diff(
         raise typer.Exit(Exit.FAILED)
 
 
+def gate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Its id: mdl_….", show_default=False)],
+    dataset_name: Annotated[
+        str | None, typer.Option("--dataset", metavar="NAME", show_default=False, help="What runs are recorded under.")
+    ] = None,
+    min_share: Annotated[
+        float, typer.Option("--min-share", min=0, max=1, help="The share of the checked cases that must pass.")
+    ] = 0.9,
+    min_cases: Annotated[int, typer.Option("--min-cases", min=1, help="How many cases must be checked.")] = 1,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the gate away.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Let a model promote only versions whose last recorded run is good enough. Rollbacks are never gated.
+
+    Example: waybill quality gate mdl_01k… --dataset golden --min-share 0.9 --min-cases 50
+    """
+    output = Output(as_json=as_json)
+    if remove == (dataset_name is not None):
+        raise CliError("name a data set with --dataset, or say --remove", exit_code=Exit.USAGE)
+    with connect(url, api_key) as client:
+        if dataset_name is None:
+            client.quality.remove_gate(model)
+            output.note(f"{model} promotes any version again")
+            return
+        made = client.quality.set_gate(model, dataset=dataset_name, min_share=min_share, min_cases=min_cases)
+    if as_json:
+        output.document(made.as_json())
+    else:
+        output.show(f"{made.model_id} promotes versions that pass {made.min_share:.0%} of {made.dataset}")
+
+
+def gates(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """List the gates of the organization's models."""
+    from waybill.cli.tables import moment, table
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        found = client.quality.gates()
+    if as_json:
+        output.document({"data": [each.as_json() for each in found]})
+        return
+    if not found:
+        output.note("no gates; set one with: waybill quality gate MODEL --dataset NAME")
+        return
+    made = table("MODEL", "DATASET", "MIN SHARE", "MIN CASES", "SET")
+    for each in found:
+        made.add_row(each.model_id, each.dataset, f"{each.min_share:.1%}", str(each.min_cases), moment(each.set_at))
+    output.show(made)
+
+
 def _labeled(client: "WaybillClient", capability: str) -> Iterator[Mapping[str, Any]]:
     cursor: str | None = None
     while True:
@@ -200,7 +265,7 @@ def _carry_out(
     model: str | None,
     max_cost: str | None,
     max_line_cost: str | None,
-) -> "list[Outcome]":
+) -> "tuple[str, list[Outcome]]":
     if len(cases) > _CASES_MAX:
         raise CliError(f"{len(cases):,} cases are too many for one run; at most {_CASES_MAX:,}", exit_code=Exit.USAGE)
     lines = [
@@ -221,7 +286,7 @@ def _carry_out(
     output.note(f"{batch.id}; Ctrl-C leaves it running", style="dim")
     client.batches.wait(batch.id)
     by_name = {each.custom_id: each for each in client.batches.results(batch.id)}
-    return [_outcome(case, by_name.get(case.custom_id)) for case in cases]
+    return batch.id, [_outcome(case, by_name.get(case.custom_id)) for case in cases]
 
 
 def _outcome(case: "Case", line: "LineResult | None") -> "Outcome":

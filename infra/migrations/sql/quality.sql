@@ -171,3 +171,33 @@ CREATE INDEX quality_labels_of_project ON quality_labels (project_id, capability
 
 CREATE TRIGGER quality_note_label AFTER INSERT OR UPDATE OF verdict ON quality_labels FOR EACH ROW
   EXECUTE FUNCTION quality_note_feedback();
+
+-- What came of running a data set at one model version, and the gates that promotions of a model have to pass.
+CREATE TABLE quality_runs (
+  id uuid PRIMARY KEY,
+  organization_id uuid NOT NULL,
+  project_id uuid NOT NULL,
+  batch_id uuid NOT NULL,
+  dataset text NOT NULL CONSTRAINT quality_runs_dataset CHECK (length(dataset) BETWEEN 1 AND 200),
+  dataset_digest text NOT NULL CONSTRAINT quality_runs_digest CHECK (dataset_digest ~ '^sha256:[0-9a-f]{64}$'),
+  model_version text NOT NULL,
+  cases int NOT NULL,
+  checked int NOT NULL,
+  passed int NOT NULL,
+  recorded_by text,
+  recorded_at timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT quality_runs_counts CHECK (0 <= passed AND passed <= checked AND checked <= cases)
+);
+CREATE UNIQUE INDEX quality_runs_once ON quality_runs (batch_id, dataset_digest);
+CREATE INDEX quality_runs_of_version ON quality_runs (organization_id, model_version, dataset, recorded_at);
+
+CREATE TABLE quality_gates (
+  model_id uuid PRIMARY KEY,
+  organization_id uuid NOT NULL,
+  dataset text NOT NULL CONSTRAINT quality_gates_dataset CHECK (length(dataset) BETWEEN 1 AND 200),
+  min_share float8 NOT NULL CONSTRAINT quality_gates_share CHECK (min_share BETWEEN 0 AND 1),
+  min_cases int NOT NULL CONSTRAINT quality_gates_cases CHECK (min_cases >= 1),
+  set_by text,
+  set_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX quality_gates_of_organization ON quality_gates (organization_id, model_id);

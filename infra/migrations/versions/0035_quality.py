@@ -21,6 +21,8 @@ _TABLES = (
     "quality_alerts",
     "quality_annotations",
     "quality_labels",
+    "quality_runs",
+    "quality_gates",
 )
 
 

@@ -3,7 +3,6 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import Result
@@ -11,11 +10,12 @@ from typer.testing import Result
 from core.batches.feeding import feed_once
 from core.batches.outcome import finish_once
 from core.batches.service import Batches
+from core.keys.principal import Principal
 from core.kit.blob import open_blob_store
 from core.kit.db import Database
 from core.kit.ids import JOB, encode
 from pipelines.registry import manifests
-from tests.factories.api import RunningApi
+from tests.factories.api import RunningApi, principal_of
 from tests.factories.attempts import attempt
 from tests.factories.quality import Ended, write_ended
 from tests.factories.waiting import wait_until
@@ -52,9 +52,7 @@ def answered(api: RunningApi, cli: Cli, answers: dict[str, str], *arguments: str
     return command.result()
 
 
-def _principal(api: RunningApi) -> Any:
-    from tests.factories.api import principal_of
-
+def _principal(api: RunningApi) -> Principal:
     return principal_of(api.key)
 
 
@@ -88,6 +86,11 @@ def test_labels_become_cases_that_are_run_and_compared(
     assert "1 of 3 checked cases passed" in done.stdout
     assert "33.3%" in done.stderr
 
+    # The probe asks no model, so that there is no version to record the run for.
+    done = answered(api, cli, good, str(golden), "--record", "golden")
+    assert done.exit_code != 0
+    assert "one model version" in done.stderr
+
     compared = cli("quality", "diff", str(first), str(second))
     assert compared.exit_code == 1
     assert "3 cases: 1 identical, 0 gained, 1 lost" in compared.stdout
@@ -103,3 +106,15 @@ def test_a_file_that_is_no_data_set_is_refused(cli: Cli, tmp_path: Path, line: s
     refused = cli("quality", "run", str(file))
     assert refused.exit_code == 2
     assert "cases.jsonl" in refused.stderr
+
+
+def test_a_models_gate_is_set_listed_and_removed(cli: Cli, api: RunningApi) -> None:
+    with api.client() as client:
+        model = client.post("/v1/models", json={"name": "answers"}).json()["id"]
+    assert "no gates" in cli("quality", "gates").stderr
+    made = cli("quality", "gate", model, "--dataset", "golden", "--min-share", "0.8", "--min-cases", "5")
+    assert (made.exit_code, "80% of golden" in made.stdout) == (0, True), made.output
+    assert "80.0%" in cli("quality", "gates").stdout
+    assert cli("quality", "gate", model).exit_code == 2
+    assert cli("quality", "gate", model, "--remove").exit_code == 0
+    assert cli("quality", "gate", model, "--remove").exit_code != 0

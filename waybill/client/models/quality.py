@@ -146,3 +146,29 @@ class Agreement(Resource):
     kappa: float | None
     low: float | None
     high: float | None
+
+
+class QualityRun(Resource):
+    """What came of running a data set at one model version."""
+
+    id: str
+    batch_id: str
+    dataset: str
+    dataset_digest: str
+    model_version: str
+    cases: int
+    checked: int
+    passed: int
+    recorded_by: str | None = None
+    recorded_at: datetime
+
+
+class QualityGate(Resource):
+    """What the last run of a version must show before the version is promoted."""
+
+    model_id: str
+    dataset: str
+    min_share: float
+    min_cases: int
+    set_by: str | None = None
+    set_at: datetime

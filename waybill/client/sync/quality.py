@@ -14,7 +14,9 @@ from waybill.client.models import (
     Label,
     Page,
     QualityAlert,
+    QualityGate,
     QualityReport,
+    QualityRun,
     QualitySeries,
 )
 from waybill.client.sync.endpoints import Endpoints
@@ -131,6 +133,29 @@ class Quality(Endpoints):
         """Of each two labelers with jobs in common: how far they agree."""
         query = given(capability=capability, days=days)
         return (self._get(Page[Agreement], f"{_ANNOTATIONS}/agreement", query)).data
+
+    def record_run(self, batch_id: str, *, dataset: str, dataset_digest: str, checked: int, passed: int) -> QualityRun:
+        """Record what came of a batch that ran a data set. Raises `Conflict` when the batch is not of one version."""
+        body = given(batch_id=batch_id, dataset=dataset, dataset_digest=dataset_digest, checked=checked, passed=passed)
+        return self._post(QualityRun, f"{_QUALITY}/runs", body)
+
+    def runs(self, *, model_version: str | None = None, limit: int = 50, cursor: str | None = None) -> Page[QualityRun]:
+        """One page of the project's recorded runs, newest first."""
+        query = given(model_version=model_version, limit=limit, cursor=cursor)
+        return self._get(Page[QualityRun], f"{_QUALITY}/runs", query)
+
+    def gates(self) -> list[QualityGate]:
+        """The gates of the organization's models."""
+        return (self._get(Page[QualityGate], f"{_QUALITY}/gates")).data
+
+    def set_gate(self, model_id: str, *, dataset: str, min_share: float, min_cases: int | None = None) -> QualityGate:
+        """Let a model promote only versions whose last run of the data set is that good."""
+        body = given(dataset=dataset, min_share=min_share, min_cases=min_cases)
+        return self._put(QualityGate, f"{_QUALITY}/gates/{model_id}", body)
+
+    def remove_gate(self, model_id: str) -> None:
+        """Let a model promote any version again. Raises `NotFound`."""
+        self._transport.delete(f"{_QUALITY}/gates/{model_id}")
 
 
 def _query(  # noqa: PLR0917 - a request's filters
