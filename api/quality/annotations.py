@@ -109,6 +109,9 @@ class GiveLabel(BaseModel):
     note: str | None = Field(
         None, min_length=1, max_length=NOTE_MAX, description="In your own words; kept as long as the job's payload."
     )
+    is_judge: bool = Field(
+        False, description="A model says so: it is a signal of its own, and does not count in the queue."
+    )
 
 
 class LabelItem(BaseModel):
@@ -116,6 +119,7 @@ class LabelItem(BaseModel):
 
     job_id: str
     labeler: str = Field(description="The key or person, as audit records name them.")
+    is_judge: bool
     verdict: Verdict
     expected: dict[str, Any] | None
     note: str | None
@@ -195,27 +199,39 @@ def _choose(request: Request, wanted: Sample, identity: IdempotentRequest | None
     responses={200: {"description": "A page, newest jobs first."}, **problems()},
 )
 @requires("quality:read")
-async def list_annotations(
+async def list_annotations(  # noqa: PLR0917 - the framework passes them by name
     request: Request,
     capability: Capability = None,
-    is_open: Annotated[
-        bool, Query(alias="open", description="Only those that want a label, and have none of the caller's.")
-    ] = True,
+    is_open: Annotated[bool, Query(alias="open", description="Only those that want more labels.")] = True,
+    is_unlabeled: Annotated[
+        bool | None,
+        Query(alias="unlabeled", description="Only those without a label of the caller's. Default: as `open`."),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Jobs on a page.")] = 50,
     cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
 ) -> Response:
     """A page of the queue."""
     before = cursors.decode(cursor) if cursor is not None else None
-    found = await get_runtime(request).in_thread(_list, request, capability, is_open, before, limit + 1)
+    found = await get_runtime(request).in_thread(
+        _list, request, capability, is_open, is_open if is_unlabeled is None else is_unlabeled, before, limit + 1
+    )
     following = cursors.encode(found[limit - 1].job_id) if len(found) > limit else None
     return respond_json({"data": [_annotation(each) for each in found[:limit]], "next_cursor": following})
 
 
-def _list(request: Request, capability: str | None, is_open: bool, before: UUID | None, limit: int) -> list[Annotation]:
+def _list(  # noqa: PLR0917 - one page
+    request: Request, capability: str | None, is_open: bool, is_unlabeled: bool, before: UUID | None, limit: int
+) -> list[Annotation]:
     runtime, principal = get_runtime(request), caller(request)
     session = runtime.database.single_tenant(principal.organization_id)
     return runtime.annotations.list(
-        session, principal, capability=capability, is_open=is_open, cursor=before, limit=limit
+        session,
+        principal,
+        capability=capability,
+        is_open=is_open,
+        is_unlabeled=is_unlabeled,
+        cursor=before,
+        limit=limit,
     )
 
 
@@ -303,7 +319,9 @@ def _give(request: Request, job_id: UUID, body: GiveLabel, identity: IdempotentR
     runtime, principal = get_runtime(request), caller(request)
 
     def produce(session: Session) -> Answer:
-        made = runtime.annotations.label(session, principal, job_id, body.verdict, body.expected, body.note)
+        made = runtime.annotations.label(
+            session, principal, job_id, body.verdict, body.expected, body.note, is_judge=body.is_judge
+        )
         return Answer(200, dumps(_label(made)))
 
     return carry_out(request, identity, produce)
@@ -324,6 +342,7 @@ def _label(each: Label) -> dict[str, Any]:
     return {
         "job_id": encode(JOB, each.job_id),
         "labeler": each.labeler,
+        "is_judge": each.is_judge,
         "verdict": each.verdict.value,
         "expected": each.expected,
         "note": each.note,

@@ -29,7 +29,7 @@ SELECT jobs.id, jobs.organization_id, jobs.project_id, jobs.capability, jobs.sta
   coalesce(jobs.shadow_arm_id, exposure.arm_id) AS arm_id, call.model, call.model_version,
   coalesce(story.tools_called, 0) AS tools_called, coalesce(story.tools_finished, 0) AS tools_finished,
   coalesce(story.has_findings, false) AS has_findings, coalesce(asked.answers, '[]') AS answers, rated.score,
-  labeled.good
+  labeled.good, labeled.judged
 FROM jobs
 LEFT JOIN LATERAL (
   SELECT arm_id FROM experiment_exposures AS exposed
@@ -58,7 +58,9 @@ LEFT JOIN LATERAL (
   WHERE feedback.job_id = jobs.id AND feedback.organization_id = jobs.organization_id
 ) AS rated ON true
 LEFT JOIN LATERAL (
-  SELECT avg((verdict = 'good')::int)::float8 AS good FROM quality_labels AS label
+  SELECT avg((verdict = 'good')::int) FILTER (WHERE NOT is_judge)::float8 AS good,
+    avg((verdict = 'good')::int) FILTER (WHERE is_judge)::float8 AS judged
+  FROM quality_labels AS label
   WHERE label.job_id = jobs.id AND label.organization_id = jobs.organization_id AND verdict <> 'unsure'
 ) AS labeled ON true
 WHERE jobs.id = ANY(CAST(:ids AS uuid[])) AND jobs.finished_at IS NOT NULL
@@ -110,4 +112,5 @@ def _to_job(row: Row[Any], read: Read) -> EndedJob:
         answers=row.answers,
         feedback=row.score,
         labeled_good=row.good,
+        judged_good=row.judged,
     )

@@ -10,7 +10,7 @@ from core.quality import repository
 from core.quality.repository import Measured
 from core.quality.signals import Signal, Value
 
-_SIGNALS = (Signal.FEEDBACK, Signal.LABELED_GOOD)
+_SIGNALS = (Signal.FEEDBACK, Signal.LABELED_GOOD, Signal.JUDGED_GOOD)
 # A row that is being noted at this moment is left for the next round: its rating is not committed yet.
 _TAKE = text("""
 DELETE FROM quality_pending WHERE job_id IN (
@@ -21,8 +21,8 @@ _RATINGS = text("""
 SELECT job_id, 'feedback' AS signal, avg(score)::float8 AS score FROM job_feedback
 WHERE job_id = ANY(CAST(:ids AS uuid[])) GROUP BY job_id
 UNION ALL
-SELECT job_id, 'labeled_good', avg((verdict = 'good')::int)::float8 FROM quality_labels
-WHERE job_id = ANY(CAST(:ids AS uuid[])) AND verdict <> 'unsure' GROUP BY job_id
+SELECT job_id, CASE WHEN is_judge THEN 'judged_good' ELSE 'labeled_good' END, avg((verdict = 'good')::int)::float8
+FROM quality_labels WHERE job_id = ANY(CAST(:ids AS uuid[])) AND verdict <> 'unsure' GROUP BY job_id, is_judge
 ORDER BY job_id, signal
 """)
 

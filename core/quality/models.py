@@ -206,6 +206,7 @@ class QualityLabel(Base):
     organization_id: Mapped[UUID]
     project_id: Mapped[UUID]
     capability: Mapped[str] = mapped_column(TEXT)
+    is_judge: Mapped[bool]
     verdict: Mapped[str] = mapped_column(TEXT)
     expected: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     note: Mapped[str | None] = mapped_column(TEXT)

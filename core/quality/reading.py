@@ -60,6 +60,8 @@ def values_of(job: EndedJob) -> list[Value]:
         found.append(Value(Signal.FEEDBACK, job.feedback))
     if job.labeled_good is not None:
         found.append(Value(Signal.LABELED_GOOD, job.labeled_good))
+    if job.judged_good is not None:
+        found.append(Value(Signal.JUDGED_GOOD, job.judged_good))
     if job.input is not None:
         found.append(Value(Signal.INPUT_LENGTH, float(sum(map(len, texts_in(job.input))))))
     if job.state is JobState.SUCCEEDED:

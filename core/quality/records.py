@@ -61,3 +61,4 @@ class EndedJob:
     answers: Sequence[Any]
     feedback: float | None
     labeled_good: float | None
+    judged_good: float | None

@@ -27,6 +27,7 @@ class Signal(StrEnum):
     HUMAN_REFUSED = "human_refused"
     FEEDBACK = "feedback"
     LABELED_GOOD = "labeled_good"
+    JUDGED_GOOD = "judged_good"
     RUN_SECONDS = "run_seconds"
     RESULT_LENGTH = "result_length"
     INPUT_LENGTH = "input_length"
@@ -89,7 +90,10 @@ DEFINITIONS: Mapping[Signal, Definition] = {
     Signal.HUMAN_CORRECTED: _rate(_HIGHER, "Of these, those given with changes.", is_watched=False),
     Signal.HUMAN_REFUSED: _rate(_HIGHER, "Of these, those refused.", is_watched=False),
     Signal.FEEDBACK: Definition(Kind.SCORE, _LOWER, "The mean of the ratings that people and applications gave."),
-    Signal.LABELED_GOOD: Definition(Kind.SCORE, _LOWER, "The share of the labels that call the result good."),
+    Signal.LABELED_GOOD: Definition(Kind.SCORE, _LOWER, "The share of people's labels that call the result good."),
+    Signal.JUDGED_GOOD: Definition(
+        Kind.SCORE, _LOWER, "The share of judging models that call the result good.", is_watched=False
+    ),
     Signal.RUN_SECONDS: Definition(
         Kind.MEAN, _HIGHER, "From the first attempt's start to the end, waiting included.", "seconds", is_watched=False
     ),

@@ -18,6 +18,7 @@ from waybill.cli import (
     files,
     guard,
     jobs,
+    judging,
     keys,
     knowledge,
     labels,
@@ -81,6 +82,7 @@ app.add_typer(guard.app, name="guard", rich_help_panel=_PART)
 questions.register(jobs.app)
 labels.register(quality.app)
 regression.register(quality.app)
+judging.register(quality.app)
 artifacts.register(jobs.app)
 receipts.register(app, jobs.app, rich_help_panel=_USE)
 smoke.register(app, rich_help_panel=_USE)

@@ -240,12 +240,13 @@ def _labeled(client: "WaybillClient", capability: str) -> Iterator[Mapping[str, 
 
 
 def _expected(labels: "list[Label]") -> tuple[dict[str, Any] | None, str] | None:
-    """What the last label that says so expects, and the verdict that all share; None for a case of no use."""
-    verdicts = {label.verdict for label in labels} - {"unsure"}
+    """What the last person that says so expects, and the verdict that all share; None for a case of no use."""
+    people = [label for label in labels if not label.is_judge]
+    verdicts = {label.verdict for label in people} - {"unsure"}
     if len(verdicts) != 1:
         return None
     verdict = verdicts.pop()
-    expected = next((label.expected for label in reversed(labels) if label.expected is not None), None)
+    expected = next((label.expected for label in reversed(people) if label.expected is not None), None)
     return None if verdict == "bad" and expected is None else (expected, verdict)
 
 

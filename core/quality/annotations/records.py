@@ -29,10 +29,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What one person or key said. `expected` is what the result should have been; both go with the job's payload."""
+    """What one person or key said; with `is_judge`, a model.
+
+    `expected` is what the result should have been. It goes with the job's payload, and so does the note.
+    """
 
     job_id: UUID
     labeler: str
+    is_judge: bool
     verdict: Verdict
     expected: dict[str, Any] | None
     note: str | None

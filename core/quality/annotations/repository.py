@@ -62,28 +62,32 @@ _LIST = text(f"""
 WHERE organization_id = :organization_id AND project_id = :project_id
   AND (CAST(:capability AS text) IS NULL OR capability = CAST(:capability AS text))
   AND (CAST(:capabilities AS text[]) IS NULL OR capability = ANY(CAST(:capabilities AS text[])))
-  AND (NOT CAST(:is_open AS boolean) OR (labels < labels_wanted AND NOT EXISTS (
+  AND (NOT CAST(:is_open AS boolean) OR labels < labels_wanted)
+  AND (NOT CAST(:is_unlabeled AS boolean) OR NOT EXISTS (
     SELECT FROM quality_labels AS mine
-    WHERE mine.job_id = quality_annotations.job_id AND mine.labeler = :labeler)))
+    WHERE mine.job_id = quality_annotations.job_id AND mine.labeler = :labeler))
   AND (CAST(:cursor AS uuid) IS NULL OR job_id < CAST(:cursor AS uuid))
 ORDER BY job_id DESC LIMIT :limit
 """)
 _GET = text(f"{_ANNOTATION} WHERE organization_id = :organization_id AND project_id = :project_id AND job_id = :job_id")
 _LABEL = text("""
-INSERT INTO quality_labels (job_id, labeler, organization_id, project_id, capability, verdict, expected, note)
-VALUES (:job_id, :labeler, :organization_id, :project_id, :capability, :verdict, CAST(:expected AS json), :note)
-ON CONFLICT (job_id, labeler) DO UPDATE SET verdict = excluded.verdict, expected = excluded.expected,
-  note = excluded.note, labeled_at = now()
+INSERT INTO quality_labels (job_id, labeler, organization_id, project_id, capability, is_judge, verdict, expected,
+  note)
+VALUES (:job_id, :labeler, :organization_id, :project_id, :capability, :is_judge, :verdict, CAST(:expected AS json),
+  :note)
+ON CONFLICT (job_id, labeler) DO UPDATE SET is_judge = excluded.is_judge, verdict = excluded.verdict,
+  expected = excluded.expected, note = excluded.note, labeled_at = now()
 WHERE quality_labels.organization_id = :organization_id AND quality_labels.project_id = :project_id
-RETURNING job_id, labeler, verdict, expected, note, labeled_at
+RETURNING job_id, labeler, is_judge, verdict, expected, note, labeled_at
 """)
-# Counted anew, so that a label that is given again counts once.
+# Counted anew, so that a label that is given again counts once; what judges say is wanted by no queue.
 _COUNT = text("""
-UPDATE quality_annotations SET labels = (SELECT count(*) FROM quality_labels WHERE job_id = :job_id)
+UPDATE quality_annotations SET labels = (
+  SELECT count(*) FROM quality_labels WHERE job_id = :job_id AND NOT is_judge)
 WHERE job_id = :job_id AND organization_id = :organization_id
 """)
 _LABELS = text("""
-SELECT job_id, labeler, verdict, expected, note, labeled_at FROM quality_labels
+SELECT job_id, labeler, is_judge, verdict, expected, note, labeled_at FROM quality_labels
 WHERE organization_id = :organization_id AND project_id = :project_id AND job_id = :job_id ORDER BY labeled_at
 """)
 _PAIRS = text("""
@@ -132,16 +136,18 @@ def list_annotations(
     capability: str | None,
     labeler: str,
     is_open: bool,
+    is_unlabeled: bool,
     cursor: UUID | None,
     limit: int,
 ) -> list[Annotation]:
-    """The project's annotations, newest jobs first; with `is_open`, those that want a label of `labeler`."""
+    """The project's annotations, newest jobs first; those that want labels, or that `labeler` has not labeled."""
     parameters = {
         **_scope(principal),
         "capability": capability,
         "capabilities": _capabilities(principal),
         "labeler": labeler,
         "is_open": is_open,
+        "is_unlabeled": is_unlabeled,
         "cursor": cursor,
         "limit": limit,
     }
@@ -160,6 +166,7 @@ def put_label(  # noqa: PLR0917 - one row
     job_id: UUID,
     capability: str,
     labeler: str,
+    is_judge: bool,
     verdict: Verdict,
     expected: dict[str, Any] | None,
     note: str | None,
@@ -170,6 +177,7 @@ def put_label(  # noqa: PLR0917 - one row
         "job_id": job_id,
         "capability": capability,
         "labeler": labeler,
+        "is_judge": is_judge,
         "verdict": verdict.value,
         "expected": None if expected is None else dump(expected),
         "note": note,
@@ -210,4 +218,4 @@ def _to_annotation(row: Row[Any]) -> Annotation:
 
 
 def _to_label(row: Row[Any]) -> Label:
-    return Label(row.job_id, row.labeler, Verdict(row.verdict), row.expected, row.note, row.labeled_at)
+    return Label(row.job_id, row.labeler, row.is_judge, Verdict(row.verdict), row.expected, row.note, row.labeled_at)

@@ -71,16 +71,18 @@ class Annotations:
         *,
         capability: str | None,
         is_open: bool,
+        is_unlabeled: bool,
         cursor: UUID | None,
         limit: int,
     ) -> list[Annotation]:
-        """A page of the queue; with `is_open`, of what the caller has not labeled and wants a label."""
+        """A page of the queue: of what wants labels, or of what the caller has not labeled."""
         return repository.list_annotations(
             session,
             principal,
             capability=capability,
             labeler=labeler_of(principal),
             is_open=is_open,
+            is_unlabeled=is_unlabeled,
             cursor=cursor,
             limit=limit,
         )
@@ -106,6 +108,8 @@ class Annotations:
         verdict: Verdict,
         expected: dict[str, Any] | None,
         note: str | None,
+        *,
+        is_judge: bool = False,
     ) -> Label:
         """Say what a result is like; the caller's earlier label of it is replaced.
 
@@ -115,7 +119,7 @@ class Annotations:
         job = self._ended(session, principal, job_id)
         repository.add_named(session, principal, job_id, job.capability, 1)
         made = repository.put_label(
-            session, principal, job_id, job.capability, labeler_of(principal), verdict, expected, note
+            session, principal, job_id, job.capability, labeler_of(principal), is_judge, verdict, expected, note
         )
         record(
             session,
@@ -124,7 +128,12 @@ class Annotations:
             AuditAction.QUALITY_LABEL,
             subject_id=encode(JOB, job_id),
             actor=principal.actor,
-            detail={"verdict": verdict.value, "has_expected": expected is not None, "has_note": note is not None},
+            detail={
+                "verdict": verdict.value,
+                "is_judge": is_judge,
+                "has_expected": expected is not None,
+                "has_note": note is not None,
+            },
         )
         return replace(made, expected=expected)
 

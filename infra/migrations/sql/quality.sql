@@ -160,6 +160,8 @@ CREATE TABLE quality_labels (
   organization_id uuid NOT NULL,
   project_id uuid NOT NULL,
   capability text NOT NULL,
+  -- Said by a model that judges. Such labels are wanted by nobody's queue, and are a signal of their own.
+  is_judge boolean NOT NULL,
   verdict text NOT NULL CONSTRAINT quality_labels_verdict CHECK (verdict IN ('good', 'bad', 'unsure')),
   -- As it came: it is a payload, and goes with the job's.
   expected json,

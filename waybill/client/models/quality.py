@@ -131,6 +131,7 @@ class Label(Resource):
 
     job_id: str
     labeler: str
+    is_judge: bool = False
     verdict: str
     expected: dict[str, Any] | None = None
     note: str | None = None

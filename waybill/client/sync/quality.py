@@ -107,11 +107,17 @@ class Quality(Endpoints):
         *,
         capability: str | None = None,
         is_open: bool = True,
+        is_unlabeled: bool | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Annotation]:
-        """One page of the annotation queue, newest jobs first; with `is_open`, what wants a label of this key."""
-        query = given(capability=capability, limit=limit, cursor=cursor) | {"open": "true" if is_open else "false"}
+        """One page of the annotation queue, newest jobs first: what wants labels, and has none of this key.
+
+        Without `is_open`, also what has its labels; `is_unlabeled` decides about those of this key.
+        """
+        unlabeled = is_open if is_unlabeled is None else is_unlabeled
+        flags = {"open": str(is_open).lower(), "unlabeled": str(unlabeled).lower()}
+        query = given(capability=capability, limit=limit, cursor=cursor) | flags
         return self._get(Page[Annotation], _ANNOTATIONS, query)
 
     def annotation(self, job_id: str) -> AnnotationCase:
@@ -119,10 +125,24 @@ class Quality(Endpoints):
         return self._get(AnnotationCase, f"{_ANNOTATIONS}/{job_id}")
 
     def label(
-        self, job_id: str, verdict: str, *, expected: Mapping[str, Any] | None = None, note: str | None = None
+        self,
+        job_id: str,
+        verdict: str,
+        *,
+        expected: Mapping[str, Any] | None = None,
+        note: str | None = None,
+        is_judge: bool | None = None,
     ) -> Label:
-        """Say what a job's result is like: ``good``, ``bad`` or ``unsure``, and what it should have held."""
-        body = given(verdict=verdict, expected=dict(expected) if expected is not None else None, note=note)
+        """Say what a job's result is like: ``good``, ``bad`` or ``unsure``, and what it should have held.
+
+        `is_judge`: a model says so.
+        """
+        body = given(
+            verdict=verdict,
+            expected=dict(expected) if expected is not None else None,
+            note=note,
+            is_judge=is_judge,
+        )
         return self._post(Label, f"{_ANNOTATIONS}/{job_id}/labels", body)
 
     def labels(self, job_id: str) -> list[Label]:
