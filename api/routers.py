@@ -30,6 +30,7 @@ from api.knowledge_bases import documents
 from api.knowledge_bases import routes as knowledge_bases
 from api.limits import routes as limits
 from api.members import routes as members
+from api.metrics import routes as metrics
 from api.models import aliases, stages
 from api.models import routes as models
 from api.openai import embeddings as openai_embeddings
@@ -89,6 +90,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     webhook_endpoints.router,
     webhook_deliveries.router,
     webhook_secret.router,
+    metrics.router,
     usage.router,
     costs.router,
     audit.router,

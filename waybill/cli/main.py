@@ -33,6 +33,7 @@ from waybill.cli import (
     sample_system,
     smoke,
     stack,
+    top,
     webhooks,
 )
 from waybill.cli.exits import EPILOG, EPILOG_ROOT
@@ -77,6 +78,7 @@ app.add_typer(guard.app, name="guard", rich_help_panel=_PART)
 questions.register(jobs.app)
 artifacts.register(jobs.app)
 receipts.register(app, jobs.app, rich_help_panel=_USE)
+top.register(app, rich_help_panel=_USE)
 smoke.register(app, rich_help_panel=_USE)
 backups.register(app)
 roles.register(app)

@@ -46,6 +46,7 @@ from waybill.client.models.jobs import (
 )
 from waybill.client.models.knowledge import Document, KnowledgeBase
 from waybill.client.models.limits import Limit
+from waybill.client.models.metrics import BacklogLine, Measures, MetricsLine, MetricsPoint, MetricsReport, Quantiles
 from waybill.client.models.prices import Price
 from waybill.client.models.registry import Alias, Deployment, Model, ModelVersion, Prompt, ResolvedModel, StageChange
 from waybill.client.models.retention import Clock, Clocks, Scope
@@ -62,6 +63,7 @@ __all__ = [
     "ArmResults",
     "Artifact",
     "AuditRecord",
+    "BacklogLine",
     "Balance",
     "Batch",
     "BatchCounts",
@@ -100,7 +102,11 @@ __all__ = [
     "LedgerLine",
     "Limit",
     "LineResult",
+    "Measures",
     "Member",
+    "MetricsLine",
+    "MetricsPoint",
+    "MetricsReport",
     "Mismatch",
     "Model",
     "ModelVersion",
@@ -114,6 +120,7 @@ __all__ = [
     "ProjectEvent",
     "Prompt",
     "PseudonymErasure",
+    "Quantiles",
     "Question",
     "ResolvedModel",
     "Resource",

@@ -22,6 +22,7 @@ from waybill.client.sync.guard import Guard
 from waybill.client.sync.jobs import Jobs
 from waybill.client.sync.knowledge import KnowledgeBases
 from waybill.client.sync.limits import Limits
+from waybill.client.sync.metrics import Metrics
 from waybill.client.sync.prices import Prices
 from waybill.client.sync.registry import Aliases, Models, Prompts
 from waybill.client.sync.retention import Retention
@@ -92,6 +93,7 @@ class WaybillClient:
         self.guard = Guard(transport)
         self.files = Files(transport)
         self.costs = Costs(transport)
+        self.metrics = Metrics(transport)
         self.prices = Prices(transport)
         self.models = Models(transport)
         self.aliases = Aliases(transport)
