@@ -11,7 +11,7 @@ from core.kit.clock import isoformat
 from core.kit.ids import KEY, PROJECT, encode
 from core.kit.money import format_cost
 from core.rollups.repository import OF_CALLS_ONLY, Dimension, Figures, Place, Selection, Waiting, columns_of
-from core.rollups.sketch import SECONDS_FLOOR, Sketch, quantile
+from core.rollups.sketch import SECONDS, Sketch
 
 _SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 _PREFIXES = {"project_id": PROJECT, "key_id": KEY}
@@ -167,7 +167,7 @@ def _measures(figures: Figures, *, of_jobs: bool) -> dict[str, Any]:
 
 
 def _quantiles(sketch: Sketch) -> dict[str, float | None]:
-    found = {name: quantile(sketch, share, SECONDS_FLOOR) for name, share in _SHARES.items()}
+    found = {name: SECONDS.quantile(sketch, share) for name, share in _SHARES.items()}
     # More digits than the sketch is accurate would promise what it does not hold.
     return {name: None if value is None else float(f"{value:.3g}") for name, value in found.items()}
 

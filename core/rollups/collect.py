@@ -8,7 +8,7 @@ from uuid import UUID
 from core.kit.db import Database
 from core.rollups import sources, writing
 from core.rollups.records import CallGroup, CallSums, EndedJob, Grain, JobSums, SettledCall
-from core.rollups.sketch import SECONDS_FLOOR, USD_FLOOR, bucket_of
+from core.rollups.sketch import SECONDS, USD
 
 KEPT_DAYS = 90
 JOBS_AT_ONCE = 1000
@@ -80,9 +80,9 @@ def sum_jobs(jobs: Iterable[EndedJob]) -> dict[JobKey, JobSums]:
             total.outages += job.outages
             total.cost_usd += job.cost_usd
             if job.waited is not None:
-                total.wait[bucket_of(job.waited, SECONDS_FLOOR)] += 1
+                total.wait[SECONDS.bucket_of(job.waited)] += 1
             if job.ran is not None:
-                total.duration[bucket_of(job.ran, SECONDS_FLOOR)] += 1
+                total.duration[SECONDS.bucket_of(job.ran)] += 1
     return sums
 
 
@@ -102,7 +102,7 @@ def sum_calls(calls: Iterable[SettledCall]) -> dict[CallKey, CallSums]:
             total.quantities.update(call.quantities)
             # How long a lost call took is how long it took to notice.
             if call.seconds is not None and not call.is_lost:
-                total.duration[bucket_of(max(0.0, call.seconds), SECONDS_FLOOR)] += 1
+                total.duration[SECONDS.bucket_of(max(0.0, call.seconds))] += 1
     return sums
 
 
@@ -118,7 +118,7 @@ def sum_costs(jobs: Iterable[EndedJob]) -> dict[CostKey, dict[int, int]]:
         day = floor_to(Grain.DAY, job.finished_at)
         band = size_band(job.size_bytes)
         key = (day, job.organization_id, job.project_id, job.capability, job.model, band)
-        sums[key][bucket_of(float(job.tree_usd), USD_FLOOR)] += 1
+        sums[key][USD.bucket_of(float(job.tree_usd))] += 1
     return sums
 
 

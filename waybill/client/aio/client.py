@@ -15,6 +15,7 @@ from waybill.client.aio.costs import AsyncCosts
 from waybill.client.aio.events import AsyncEvents
 from waybill.client.aio.experiments import AsyncExperiments
 from waybill.client.aio.files import AsyncFiles
+from waybill.client.aio.forecasts import AsyncBacktests, AsyncQuotes
 from waybill.client.aio.guard import AsyncGuard
 from waybill.client.aio.jobs import AsyncJobs
 from waybill.client.aio.knowledge import AsyncKnowledgeBases
@@ -92,6 +93,8 @@ class AsyncWaybillClient:
         self.files = AsyncFiles(transport)
         self.costs = AsyncCosts(transport)
         self.metrics = AsyncMetrics(transport)
+        self.quotes = AsyncQuotes(transport)
+        self.backtests = AsyncBacktests(transport)
         self.prices = AsyncPrices(transport)
         self.models = AsyncModels(transport)
         self.aliases = AsyncAliases(transport)

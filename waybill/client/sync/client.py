@@ -18,6 +18,7 @@ from waybill.client.sync.costs import Costs
 from waybill.client.sync.events import Events
 from waybill.client.sync.experiments import Experiments
 from waybill.client.sync.files import Files
+from waybill.client.sync.forecasts import Backtests, Quotes
 from waybill.client.sync.guard import Guard
 from waybill.client.sync.jobs import Jobs
 from waybill.client.sync.knowledge import KnowledgeBases
@@ -94,6 +95,8 @@ class WaybillClient:
         self.files = Files(transport)
         self.costs = Costs(transport)
         self.metrics = Metrics(transport)
+        self.quotes = Quotes(transport)
+        self.backtests = Backtests(transport)
         self.prices = Prices(transport)
         self.models = Models(transport)
         self.aliases = Aliases(transport)
