@@ -16,7 +16,7 @@ from core.kit.clock import utc_now
 from core.rollups import repository
 from core.rollups.collect import KEPT_DAYS, floor_to
 from core.rollups.records import Grain
-from core.rollups.repository import Dimension, Figures, Selection
+from core.rollups.repository import Dimension, Selection
 
 router = new_router("/v1/metrics", "metrics")
 
@@ -63,15 +63,15 @@ async def read_metrics(  # noqa: PLR0917 - the framework passes them by name
 
 def _read(runtime: Runtime, selection: Selection, dimension: Dimension | None) -> dict[str, Any]:
     single = runtime.database.single_tenant(selection.reach.organization_id)
-    totals = repository.read(single, selection, None, series=False)
-    groups = repository.read(single, selection, dimension, series=False) if dimension else {}
-    series = repository.read(single, selection, dimension, series=True)
+    series = repository.read(single, selection, dimension)
+    # Calls by model or key say nothing of jobs.
+    whole = repository.read(single, selection, None) if dimension in repository.OF_CALLS_ONLY else series
     return to_metrics(
         selection,
         dimension,
         as_of=repository.as_of(single),
-        total=next(iter(totals.values()), Figures.empty()),
-        groups=groups,
+        total=repository.total(whole),
+        groups=repository.by_group(series) if dimension else {},
         series=series,
         backlog=repository.backlog(single, selection.reach),
     )

@@ -106,7 +106,7 @@ def to_metrics(
     *,
     as_of: datetime,
     total: Figures,
-    groups: Mapping[Place, Figures],
+    groups: Mapping[tuple[Any, ...], Figures],
     series: Mapping[Place, Figures],
     backlog: Iterable[Waiting],
 ) -> dict[str, Any]:
@@ -121,16 +121,18 @@ def to_metrics(
         "as_of": isoformat(as_of),
         "total": _measures(total, of_jobs=True),
         "data": [
-            {"group": _group(names, place[0]), **_measures(figures, of_jobs=of_jobs)}
-            for place, figures in sorted(groups.items(), key=_rank)
+            {"group": _group(names, values), **_measures(figures, of_jobs=of_jobs)}
+            for values, figures in sorted(groups.items(), key=lambda item: _rank(*item))
         ],
         "series": [
             {
-                "at": isoformat(place[1]) if place[1] else None,
-                "group": _group(names, place[0]),
+                "at": isoformat(at),
+                "group": _group(names, values),
                 **_measures(figures, of_jobs=of_jobs),
             }
-            for place, figures in sorted(series.items(), key=lambda item: (item[0][1], _rank(item)))
+            for (values, at), figures in sorted(
+                series.items(), key=lambda item: (item[0][1], _rank(item[0][0], item[1]))
+            )
         ],
         "backlog": [
             {
@@ -182,6 +184,5 @@ def _text(name: str, value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _rank(item: tuple[Place, Figures]) -> tuple[Any, ...]:
-    (values, _), figures = item
+def _rank(values: tuple[Any, ...], figures: Figures) -> tuple[Any, ...]:
     return (-figures.amount_usd, -sum(figures.jobs.values()), tuple(str(value) for value in values))

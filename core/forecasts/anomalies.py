@@ -18,6 +18,7 @@ from sqlalchemy import text
 from core.kit.db import Executor
 from core.kit.money import to_money
 from core.ledger.reports.records import Reach, Window
+from core.rollups.records import ALL_PROJECTS
 
 SCORE_MIN = 6.0
 # Below it, and below one and a half times the dearest hour before, an hour is not worth a look.
@@ -34,7 +35,7 @@ _LEAST_DEVIATION = 0.1
 _HOURS = text("""
 SELECT bucket, key_id, project_id, capability, provider, model, sum(amount_usd) AS amount_usd FROM call_rollups
 WHERE organization_id = :organization_id AND grain = 'hour' AND bucket >= :since AND bucket < :ends
-  AND (CAST(:project_id AS uuid) IS NULL OR project_id = :project_id)
+  AND project_id <> :all_projects AND (CAST(:project_id AS uuid) IS NULL OR project_id = :project_id)
 GROUP BY 1, 2, 3, 4, 5, 6
 """)
 
@@ -91,6 +92,7 @@ def anomalies(executor: Executor, reach: Reach, window: Window) -> list[Anomaly]
         {
             "organization_id": reach.organization_id,
             "project_id": reach.project_id,
+            "all_projects": ALL_PROJECTS,
             "since": window.begins - BEFORE,
             "ends": window.ends,
         },

@@ -20,6 +20,7 @@ from sqlalchemy import text
 from core.kit.db import Executor
 from core.kit.money import to_money
 from core.ledger.records import Budget
+from core.rollups.records import ALL_PROJECTS
 
 DRAWS = 400
 PAST_DAYS = 28
@@ -31,8 +32,8 @@ _DAY = 24
 _HORIZON = timedelta(days=90)
 _HOURS = text("""
 SELECT bucket, sum(amount_usd) AS amount_usd FROM call_rollups
-WHERE organization_id = :organization_id AND grain = 'hour' AND bucket >= :since
-  AND CASE :scope WHEN 'project' THEN project_id = :scope_id WHEN 'key' THEN key_id = :scope_id ELSE true END
+WHERE organization_id = :organization_id AND grain = 'hour' AND bucket >= :since AND project_id = :project_id
+  AND (CAST(:key_id AS uuid) IS NULL OR key_id = :key_id)
 GROUP BY bucket
 """)
 _NOW = text("SELECT now()")
@@ -72,8 +73,8 @@ def forecast(executor: Executor, budget: Budget) -> Forecast:
     since = _floor(now) - timedelta(days=PAST_DAYS)
     values: dict[str, Any] = {
         "organization_id": budget.organization_id,
-        "scope": budget.scope,
-        "scope_id": budget.scope_id,
+        "project_id": budget.scope_id if budget.scope == "project" else ALL_PROJECTS,
+        "key_id": budget.scope_id if budget.scope == "key" else None,
         "since": since,
     }
     spent = {row.bucket: float(row.amount_usd) for row in executor.execute(_HOURS, values)}

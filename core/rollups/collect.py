@@ -2,18 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import product
 from uuid import UUID
 
+from core.jobs.states import JobState
 from core.kit.db import Database
 from core.rollups import sources, writing
-from core.rollups.records import CallGroup, CallSums, EndedJob, Grain, JobSums, SettledCall
+from core.rollups.records import ALL_PROJECTS, CallGroup, CallSums, EndedJob, Grain, JobSums, SettledCall
 from core.rollups.sketch import SECONDS, USD
 
 KEPT_DAYS = 90
 JOBS_AT_ONCE = 1000
 # What a quote is for: a job that was cancelled or refused says little of what the next one costs.
-_QUOTED = frozenset({"succeeded", "failed"})
+_QUOTED = frozenset({JobState.SUCCEEDED, JobState.FAILED})
 
 
 def collect_once(database: Database, *, most: int = JOBS_AT_ONCE) -> int:
@@ -67,31 +70,36 @@ CostKey = tuple[datetime, UUID, UUID, str, str, int]
 
 
 def sum_jobs(jobs: Iterable[EndedJob]) -> dict[JobKey, JobSums]:
-    """By grain, bucket of its end, organization, project, capability and state. Shadow jobs are left out."""
+    """By grain, bucket of its end, organization, project, capability and state. Shadow jobs are left out.
+
+    Each counts twice: for its project, and for `ALL_PROJECTS`.
+    """
     sums: dict[JobKey, JobSums] = defaultdict(JobSums)
     for job in jobs:
         if job.is_shadow:
             continue
-        for grain in Grain:
+        for grain, project_id in product(Grain, (job.project_id, ALL_PROJECTS)):
             moment = floor_to(grain, job.finished_at)
-            total = sums[grain, moment, job.organization_id, job.project_id, job.capability, job.state]
+            total = sums[grain, moment, job.organization_id, project_id, job.capability, job.state]
             total.jobs += 1
             total.failures += job.failures
             total.outages += job.outages
             total.cost_usd += job.cost_usd
             if job.waited is not None:
                 total.wait[SECONDS.bucket_of(job.waited)] += 1
-            if job.ran is not None:
+            # What failed quickly was not fast.
+            if job.ran is not None and job.state == JobState.SUCCEEDED:
                 total.duration[SECONDS.bucket_of(job.ran)] += 1
     return sums
 
 
 def sum_calls(calls: Iterable[SettledCall]) -> dict[CallKey, CallSums]:
-    """By grain, bucket of the settlement, and group."""
+    """By grain, bucket of the settlement, and group; twice, as `sum_jobs`."""
     sums: dict[CallKey, CallSums] = defaultdict(CallSums)
     for call in calls:
-        for grain in Grain:
-            total = sums[grain, floor_to(grain, call.settled_at), call.group]
+        whole = replace(call.group, project_id=ALL_PROJECTS)
+        for grain, group in product(Grain, (call.group, whole)):
+            total = sums[grain, floor_to(grain, call.settled_at), group]
             total.amount_usd += call.amount_usd
             if call.is_correction:
                 continue

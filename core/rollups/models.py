@@ -42,7 +42,10 @@ class RollupPending(Base):
 
 
 class JobRollup(Base):
-    """Jobs that ended within a bucket. `wait` and `duration` are sketches of seconds (`core.rollups.sketch`)."""
+    """Jobs that ended within a bucket, of a project or (`ALL_PROJECTS`) of the organization.
+
+    `wait` and `duration` are sketches of seconds (`core.rollups.sketch`).
+    """
 
     __tablename__ = "job_rollups"
     __table_args__ = (
@@ -52,8 +55,8 @@ class JobRollup(Base):
 
     organization_id: Mapped[UUID] = mapped_column(primary_key=True)
     grain: Mapped[str] = mapped_column(TEXT, primary_key=True)
-    bucket: Mapped[datetime] = mapped_column(_TIME, primary_key=True)
     project_id: Mapped[UUID] = mapped_column(primary_key=True)
+    bucket: Mapped[datetime] = mapped_column(_TIME, primary_key=True)
     capability: Mapped[str] = mapped_column(TEXT, primary_key=True)
     state: Mapped[str] = mapped_column(TEXT, primary_key=True)
     jobs: Mapped[int] = mapped_column(BigInteger)
@@ -65,7 +68,10 @@ class JobRollup(Base):
 
 
 class CallRollup(Base):
-    """Model calls settled within a bucket, of jobs that have ended. `duration` is a sketch of seconds."""
+    """Model calls settled within a bucket, of jobs that have ended; of a project or of the organization.
+
+    `duration` is a sketch of seconds.
+    """
 
     __tablename__ = "call_rollups"
     __table_args__ = (
@@ -74,8 +80,8 @@ class CallRollup(Base):
             "call_rollups_once",
             "organization_id",
             "grain",
-            "bucket",
             "project_id",
+            "bucket",
             "key_id",
             "capability",
             "provider",

@@ -9,6 +9,9 @@ from uuid import UUID
 
 from core.kit.money import ZERO
 
+# Stands for all projects of an organization in a sum.
+ALL_PROJECTS = UUID(int=0)
+
 
 class Grain(StrEnum):
     """How long a bucket is."""
@@ -75,7 +78,7 @@ class SettledCall:
 
 @dataclass(slots=True)
 class JobSums:
-    """What the jobs of a group add up to; `wait` and `duration` are sketches of seconds."""
+    """What the jobs of a group add up to; `wait`, and `duration` of those that succeeded, are sketches of seconds."""
 
     jobs: int = 0
     failures: int = 0

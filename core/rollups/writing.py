@@ -14,7 +14,7 @@ INSERT INTO job_rollups AS stored (grain, bucket, organization_id, project_id, c
 SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS added (grain text, bucket timestamptz, organization_id uuid,
   project_id uuid, capability text, state text, jobs bigint, failures bigint, outages bigint, cost_usd numeric,
   wait jsonb, duration jsonb)
-ON CONFLICT (organization_id, grain, bucket, project_id, capability, state) DO UPDATE SET
+ON CONFLICT (organization_id, grain, project_id, bucket, capability, state) DO UPDATE SET
   jobs = stored.jobs + excluded.jobs, failures = stored.failures + excluded.failures,
   outages = stored.outages + excluded.outages, cost_usd = stored.cost_usd + excluded.cost_usd,
   wait = rollup_add(stored.wait, excluded.wait), duration = rollup_add(stored.duration, excluded.duration)
@@ -26,7 +26,7 @@ SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS added (grain text, buc
   project_id uuid, key_id uuid, capability text, provider text, model text, model_version text, calls bigint,
   estimated_calls bigint, lost_calls bigint, unpriced_calls bigint, amount_usd numeric, quantities jsonb,
   duration jsonb)
-ON CONFLICT (organization_id, grain, bucket, project_id, key_id, capability, provider, model, model_version)
+ON CONFLICT (organization_id, grain, project_id, bucket, key_id, capability, provider, model, model_version)
 DO UPDATE SET
   calls = stored.calls + excluded.calls, estimated_calls = stored.estimated_calls + excluded.estimated_calls,
   lost_calls = stored.lost_calls + excluded.lost_calls,

@@ -6,12 +6,16 @@ from decimal import Decimal
 from uuid import UUID
 
 from core.kit.db import Database
-from core.kit.ids import new_id
+from core.kit.ids import JOB, encode, new_id
 from core.kit.money import ZERO
 from core.kit.settings import Settings
+from core.ledger import service as ledger
+from core.ledger.records import CallIdentity, Settlement, Unit
 from core.rollups import writing
 from core.rollups.collect import sum_calls, sum_costs, sum_jobs
 from core.rollups.records import CallGroup, EndedJob, SettledCall
+from tests.factories.attempts import attempt
+from tests.factories.jobs import Tenant
 
 
 def ended(organization_id: UUID, project_id: UUID, at: datetime, **given: object) -> EndedJob:
@@ -71,3 +75,16 @@ def add(settings: Settings, jobs: Sequence[EndedJob] = (), calls: Iterable[Settl
 def every(step: timedelta, begins: datetime, count: int) -> list[datetime]:
     """`count` moments from `begins` on, `step` apart."""
     return [begins + step * number for number in range(count)]
+
+
+def spend(settings: Settings, tenant: Tenant, *, cap: str, amount: str) -> None:
+    """A job that sets `cap` aside, calls one model for `amount` and succeeds, through the ledger itself."""
+    job_id = tenant.submit(max_cost_usd=Decimal(cap), reserve_usd=Decimal(cap))
+    with attempt(settings, encode(JOB, job_id)) as driven:
+        single = tenant.database.single_tenant(tenant.principal.organization_id)
+        call = CallIdentity(job_id, 1, 1)
+        ledger.begin_call(single, call, bound_usd=Decimal(amount), provider="p", model="m", version=None, step=None)
+        priced = {Unit.INPUT_TOKENS: Decimal(amount)}
+        settlement = Settlement(amount_usd=Decimal(amount), quantities={Unit.INPUT_TOKENS: 100}, amounts=priced)
+        ledger.settle_call(single, call, settlement, {"model": "m", "cost_usd": amount, "priced": True})
+        driven.succeed(done=True)

@@ -169,6 +169,25 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
         Case({"name": "theirs", "limit_usd": "5", "scope": "project", "scope_id": "{project_id}"}),
         Case({"name": "theirs", "limit_usd": "5", "scope": "key", "scope_id": "{key_id}"}),
     ),
+    ("POST", "/v1/quotes"): (Case({"capability": "probe.act", "input": {"act": "noop"}}, creates=True),),
+    ("POST", "/v1/backtests/budget"): (
+        Case({"limit_usd": "5"}, creates=True),
+        Case({"limit_usd": "5", "scope": "project", "scope_id": "{project_id}"}, creates=True),
+        Case({"limit_usd": "5", "scope": "key", "scope_id": "{key_id}"}, creates=True),
+    ),
+    ("POST", "/v1/backtests/limit"): (
+        Case({"requests_per_minute": 5}, creates=True),
+        Case({"requests_per_minute": 5, "scope": "project", "scope_id": "{project_id}"}, creates=True),
+    ),
+    ("POST", "/v1/backtests/prices"): (
+        Case(
+            {
+                "project_id": "{project_id}",
+                "prices": [{"provider": "p", "model": "*", "unit": "input_tokens", "usd_per_unit": "1"}],
+            },
+            creates=True,
+        ),
+    ),
     ("PATCH", "/v1/budgets/{budget_id}"): (Case({"limit_usd": "1"}),),
     ("POST", "/v1/budgets/{budget_id}/archive"): (Case(),),
     ("PUT", "/v1/limits/{scope}/{kind}"): (Case({"value": 5}),),

@@ -40,6 +40,8 @@ CREATE FUNCTION rollup_add(one jsonb, other jsonb) RETURNS jsonb LANGUAGE sql IM
     GROUP BY key) AS added
 $$;
 
+-- Every sum is kept twice: for its project, and under the project of zeros for the whole organization, so that an
+-- overview of many projects reads as little as that of one.
 CREATE TABLE job_rollups (
   grain text NOT NULL CONSTRAINT job_rollups_grain CHECK (grain IN ('minute', 'hour', 'day')),
   bucket timestamptz NOT NULL,
@@ -53,7 +55,7 @@ CREATE TABLE job_rollups (
   cost_usd numeric(18, 9) NOT NULL,
   wait jsonb NOT NULL,
   duration jsonb NOT NULL,
-  PRIMARY KEY (organization_id, grain, bucket, project_id, capability, state)
+  PRIMARY KEY (organization_id, grain, project_id, bucket, capability, state)
 ) PARTITION BY RANGE (bucket);
 
 CREATE TABLE call_rollups (
@@ -75,7 +77,7 @@ CREATE TABLE call_rollups (
   duration jsonb NOT NULL
 ) PARTITION BY RANGE (bucket);
 CREATE UNIQUE INDEX call_rollups_once ON call_rollups
-  (organization_id, grain, bucket, project_id, key_id, capability, provider, model, model_version) NULLS NOT DISTINCT;
+  (organization_id, grain, project_id, bucket, key_id, capability, provider, model, model_version) NULLS NOT DISTINCT;
 
 -- What jobs with inputs of a size cost, by the model that most of the money went to; for quotes.
 CREATE TABLE job_cost_rollups (

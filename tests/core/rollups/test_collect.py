@@ -81,7 +81,7 @@ def figures(
     reach = Reach(tenant.principal.organization_id, None)
     selection = Selection(reach, grain, now - timedelta(days=2), now + timedelta(days=1))
     single = tenant.database.single_tenant(reach.organization_id)
-    return {place[0]: found for place, found in repository.read(single, selection, dimension, series=False).items()}
+    return repository.by_group(repository.read(single, selection, dimension))
 
 
 @pytest.mark.parametrize("grain", Grain)

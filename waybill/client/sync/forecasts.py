@@ -71,5 +71,5 @@ class Backtests(Endpoints):
         ends: str | None = None,
     ) -> PriceBacktest:
         """What those jobs would have been charged at other `prices` (provider, model, unit, usd_per_unit)."""
-        body = given(prices=[dict(price) for price in prices], project_id=project_id, **{"from": begins, "to": ends})
+        body = given(prices=list(prices), project_id=project_id, **{"from": begins, "to": ends})
         return self._post(PriceBacktest, "/v1/backtests/prices", body)
