@@ -323,6 +323,7 @@ FIELDS: dict[str, str] = {
     "version_invalid": "what the message says; every fault of a version is named at once",
     "project_required": "name the project",
     "report_too_large": "a shorter time, or fewer groups",
+    "scope_mismatch": "a project or key exactly where the scope is one",
     "scope_unknown": "one of the [scopes](scopes.md)",
     "too_many_points": "a longer interval, or a shorter time",
     "window_empty": "`from` before `to`",

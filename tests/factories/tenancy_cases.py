@@ -22,6 +22,7 @@ from core.kit.ids import (
     UPLOAD,
     WEBHOOK_ENDPOINT,
 )
+from tests.factories.charges import month_start
 
 ISSUER = "https://login.example/v2.0"
 # Marks the victim's data, so that a leak of any of it is found in an answer.
@@ -51,6 +52,8 @@ PREFIXES = {
     "response_id": "resp",
     "scope": PROJECT,
 }
+# A time that has passed, so that asking twice says the same.
+_A_DAY = {"from": f"{month_start():%Y-%m-%d}", "to": f"{month_start():%Y-%m-02}"}
 # A word in a path that is no id: what is limited.
 KIND = "jobs_per_day"
 # Documents that are the same for every tenant.
@@ -244,5 +247,7 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
         Case({"input_file_id": "{file_id}", "endpoint": "/v1/responses", "completion_window": "24h"}),
     ),
     ("POST", "/openai/v1/batches/{batch_id}/cancel"): (Case(),),
+    ("GET", "/v1/metrics"): (Case(query=_A_DAY),),
+    ("GET", "/v1/costs/anomalies"): (Case(query=_A_DAY),),
     ("GET", "/v1/costs/statement"): (Case(query={"month": "2026-10", "project": "{project_id}"}),),
 }
