@@ -16,6 +16,7 @@ from core.ledger.prices import models as _prices
 from core.limits import models as _limits
 from core.registry import models as _registry
 from core.registry.experiments import models as _experiments
+from core.rollups import models as _rollups
 from core.webhooks import models as _webhooks
 
 metadata = Base.metadata
@@ -35,6 +36,7 @@ __all__ = [
     "_pseudonyms",
     "_registry",
     "_retention",
+    "_rollups",
     "_suspension",
     "_webhooks",
     "metadata",

@@ -196,6 +196,7 @@ class Dispatcher:
             "experiments": chores.guard_forever,
             "shadows": chores.shadow_forever,
             "batches": chores.batch_forever,
+            "rollups": chores.roll_up_forever,
             "housekeeping": chores.keep_house_forever,
         }
         for name, duty in duties.items():

@@ -33,7 +33,7 @@ _JOBS: dict[str, Benchmark] = {
 def main(names: list[str]) -> int:
     """Run the named benchmarks, or all; returns 0 also when a target is missed, which the table shows."""
     console = Console()
-    wanted = names or [*_JOBS, "retrieval", "audit", "entries", "guard", "backup"]
+    wanted = names or [*_JOBS, "retrieval", "audit", "entries", "guard", "backup", "rollups"]
     rows: list[Row] = []
     if any(name in _JOBS for name in wanted):
         with servers() as systems, console.status("starting") as status:
@@ -67,6 +67,11 @@ def main(names: list[str]) -> int:
 
         with console.status("a backup and its restore"):
             rows += measure_backup()
+    if "rollups" in wanted:
+        from tests.bench.rollups import run as measure_rollups
+
+        with console.status("roll-ups of ten million jobs"):
+            rows += measure_rollups()
     _draw(console, rows)
     _write(ROOT / "build" / "bench.json", rows)
     return 0

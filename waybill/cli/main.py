@@ -7,6 +7,7 @@ import typer
 from waybill.cli import (
     artifacts,
     audit,
+    backtests,
     backups,
     batches,
     budgets,
@@ -27,12 +28,14 @@ from waybill.cli import (
     projects,
     prompts,
     questions,
+    quotes,
     receipts,
     retention,
     roles,
     sample_system,
     smoke,
     stack,
+    top,
     webhooks,
 )
 from waybill.cli.exits import EPILOG, EPILOG_ROOT
@@ -64,6 +67,7 @@ app.add_typer(limits.app, name="limits", rich_help_panel=_USE)
 app.add_typer(retention.app, name="retention", rich_help_panel=_USE)
 app.add_typer(guard.app, name="guard", rich_help_panel=_USE)
 app.add_typer(costs.app, name="costs", rich_help_panel=_USE)
+app.add_typer(backtests.app, name="backtest", rich_help_panel=_USE)
 app.add_typer(prices.app, name="prices", rich_help_panel=_USE)
 app.add_typer(models.app, name="models", rich_help_panel=_USE)
 app.add_typer(prompts.app, name="prompts", rich_help_panel=_USE)
@@ -77,6 +81,8 @@ app.add_typer(guard.app, name="guard", rich_help_panel=_PART)
 questions.register(jobs.app)
 artifacts.register(jobs.app)
 receipts.register(app, jobs.app, rich_help_panel=_USE)
+quotes.register(app, rich_help_panel=_USE)
+top.register(app, rich_help_panel=_USE)
 smoke.register(app, rich_help_panel=_USE)
 backups.register(app)
 roles.register(app)
