@@ -226,7 +226,18 @@ class Settings(BaseSettings):
     )
     flower_port: int = Field(5555, ge=0, le=65535, description="Port of Flower, on loopback.")
     flower_password: SecretStr | None = Field(None, description="Password of Flower's user `waybill`.")
-    metrics_port: int = Field(0, ge=0, le=65535, description="Metrics of dispatcher and workers; 0 turns it off.")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port of the metrics of dispatcher, deliverer, guard and workers; 0 turns it off. The API serves"
+        " its own at `/metrics`. See [metrics](metrics.md).",
+    )
+    metrics_organizations: list[OrganizationId] = Field(
+        default_factory=list,
+        description="JSON list of organizations whose spend, attempts and headroom are counted in the metrics by their"
+        " ids; no other tenant is named there.",
+    )
 
     lease_seconds: float = Field(15.0, gt=0, description="A running job whose lease is older is given to another.")
     heartbeat_seconds: float = Field(5.0, gt=0, description="How often a worker extends its leases.")

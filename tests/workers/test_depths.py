@@ -37,7 +37,7 @@ def dispatcher(settings: Settings) -> Iterator[Dispatcher]:
 def test_a_dispatcher_reports_the_queues_while_it_owns_them(dispatcher: Dispatcher, tenant: Tenant) -> None:
     tenant.submit()
     dispatcher._own_pools()
-    dispatcher._keep_house()
+    dispatcher._statistics.read()
     assert reported() >= 1
     dispatcher._disown()
     assert reported() == 0

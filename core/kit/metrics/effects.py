@@ -1,12 +1,13 @@
 """What leaves Waybill besides model calls: calls of tools, and webhooks."""
 
-from core.kit.metrics.families import REQUEST_SECONDS, counter, gauge, histogram
+from core.kit.metrics.families import REQUEST_SECONDS, counter, exemplar, gauge, histogram
 
 _DELIVERY_SECONDS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 21600.0, 86400.0)
 
 TOOL_CALLS = counter(
     "waybill_tool_calls",
-    "Calls of tools, tries not counted, by how they ended: done, refused, failed, unknown, or denied by policy.",
+    "Calls of tools, further tries left out, by how they ended: done, refused, failed, or unknown (cut"
+    " off, or the server did not say).",
     ("server", "tool", "outcome"),
     by=("worker",),
 )
@@ -46,7 +47,7 @@ WEBHOOK_ENDPOINTS_DISABLED = counter(
 )
 WEBHOOK_BACKLOG = gauge(
     "waybill_webhook_backlog",
-    "Deliveries that are pending, by whether they are due or wait for their next try.",
+    "Pending deliveries, by state: due, later (under way, or waiting for the next try), or paused with their endpoint.",
     ("state",),
     by=("dispatcher",),
     mode="mostrecent",
@@ -57,3 +58,19 @@ WEBHOOK_OLDEST_DUE = gauge(
     by=("dispatcher",),
     mode="mostrecent",
 )
+
+
+def observe_tool_call(server: str, tool: str, outcome: str, seconds: float) -> None:
+    """Record a call of a tool, both names the operator's."""
+    TOOL_CALLS.labels(server, tool, outcome).inc()
+    TOOL_CALL_DURATION.labels(server, tool).observe(seconds, exemplar())
+
+
+def observe_webhook(
+    error: str | None, seconds: float, since_made_seconds: float, linked: dict[str, str] | None
+) -> None:
+    """Record an attempt to deliver that took `seconds`, with the error's name or None; `linked` is its exemplar."""
+    WEBHOOK_ATTEMPTS.labels(error or "delivered").inc()
+    WEBHOOK_ATTEMPT_DURATION.labels("failed" if error else "delivered").observe(seconds, linked)
+    if error is None:
+        WEBHOOK_DELIVERY.observe(max(0.0, since_made_seconds))

@@ -9,13 +9,18 @@ from threading import Thread
 from wsgiref.simple_server import WSGIServer
 
 import prometheus_client
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 
-def exposition() -> tuple[bytes, str]:
-    """The metrics in Prometheus' text format, and its content type; of all processes when they share a folder."""
-    return generate_latest(_registry()), CONTENT_TYPE_LATEST
+def exposition(accept: str = "") -> tuple[bytes, str]:
+    """The metrics and their content type; of all processes when they share a folder.
+
+    `accept` is the scraper's header: OpenMetrics for who names it, with exemplars, else Prometheus' text format.
+    """
+    encode, content_type = choose_encoder(accept)
+    return encode(_registry()), content_type
 
 
 def serve_metrics(port: int, host: str = "0.0.0.0") -> tuple[WSGIServer, Thread]:  # noqa: S104 - scraped from outside

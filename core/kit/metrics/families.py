@@ -4,13 +4,14 @@ Labels are bounded. A tenant's id is never one, except for the organizations tha
 (`core.kit.metrics.money`). A value that somebody else chooses, such as a step's name, goes through `bounded`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Literal
 
 import prometheus_client
 from opentelemetry import trace
+from opentelemetry.trace import SpanContext
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.registry import Collector
 
@@ -77,7 +78,11 @@ def histogram(
 
 def exemplar() -> dict[str, str] | None:
     """What links an observation to the trace that this code runs in; None outside any trace, and in one not sampled."""
-    context = trace.get_current_span().get_span_context()
+    return exemplar_of(trace.get_current_span().get_span_context())
+
+
+def exemplar_of(context: SpanContext) -> dict[str, str] | None:
+    """The same for the trace of a span that is not the current one."""
     if not context.is_valid or not context.trace_flags.sampled:
         return None
     return {"trace_id": f"{context.trace_id:032x}"}
@@ -100,3 +105,21 @@ class BoundedLabel:
                 return OTHER
             self._seen.add(value)
             return value
+
+
+class Snapshot:
+    """A gauge that is set as a whole: what was reported before and is missing now is 0."""
+
+    def __init__(self, made: Gauge) -> None:
+        self._gauge = made
+        self._seen: set[tuple[str, ...]] = set()
+
+    def set(self, values: Iterable[tuple[tuple[str, ...], float]]) -> None:
+        """Set what the gauge shows, by its labels' values."""
+        missing = set(self._seen)
+        for labels, value in values:
+            missing.discard(labels)
+            self._seen.add(labels)
+            self._gauge.labels(*labels).set(value)
+        for labels in missing:
+            self._gauge.labels(*labels).set(0)

@@ -49,3 +49,9 @@ def observe_findings(found: Iterable[tuple[str, str]]) -> None:
     """Count findings of the guard, each by a kind of a closed list and an action."""
     for kind, action in found:
         GUARD_FINDINGS.labels(kind, action).inc()
+
+
+def observe_verdict(direction: str, source: str, verdict: str, seconds: float) -> None:
+    """Record a screening of some texts, and how long it took for who asked."""
+    GUARD_VERDICTS.labels(direction, source, verdict).inc()
+    GUARD_SCREEN_DURATION.labels(direction).observe(seconds)

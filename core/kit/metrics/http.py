@@ -16,7 +16,12 @@ HTTP_DURATION = histogram(
     buckets=REQUEST_SECONDS,
     exemplars=True,
 )
-JOBS_SUBMITTED = counter("waybill_jobs_submitted", "Jobs accepted by this API process.", ("capability",), by=("api",))
+JOBS_SUBMITTED = counter(
+    "waybill_jobs_submitted",
+    "Jobs accepted by this process: requests, and the dispatcher's lines of batches. Child jobs are left out.",
+    ("capability",),
+    by=("api", "dispatcher"),
+)
 SUBMISSIONS_REPLAYED = counter(
     "waybill_submissions_replayed",
     "Submissions answered with the job that their Idempotency-Key had made before.",

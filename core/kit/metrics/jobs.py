@@ -167,7 +167,7 @@ def observe_finished_job(job: _Job, event_type: str, seconds: float, reason: str
     ``job.queued`` counts as outcome ``requeued``: the attempt ended, and another one follows. `reason` is the error's
     code, or why it ended otherwise.
     """
-    outcome = _outcome(event_type)
+    outcome = outcome_of(event_type)
     JOB_ATTEMPT_DURATION.labels(job.capability, outcome).observe(seconds, exemplar())
     if reason is not None:
         ATTEMPTS_ENDED.labels(job.capability, outcome, _reasons.of(reason)).inc()
@@ -180,7 +180,7 @@ def observe_step(capability: str, step: str, outcome: str, seconds: float) -> No
 
 def observe_swept(pool: str, event_type: str, reason: str) -> None:
     """Count a job that the dispatcher moved on."""
-    SWEPT_JOBS.labels(pool, _outcome(event_type), _reasons.of(reason)).inc()
+    SWEPT_JOBS.labels(pool, outcome_of(event_type), _reasons.of(reason)).inc()
 
 
 def observe_depths(depths: Iterable[_Depth]) -> None:
@@ -203,6 +203,7 @@ def _set_depth(labels: tuple[str, str], jobs: int, wait_seconds: float) -> None:
         POOL_SLOTS_BUSY.labels(pool).set(jobs)
 
 
-def _outcome(event_type: str) -> str:
+def outcome_of(event_type: str) -> str:
+    """What the event that ends an attempt says of it; ``requeued`` for ``job.queued``."""
     outcome = event_type.removeprefix("job.")
     return "requeued" if outcome == "queued" else outcome

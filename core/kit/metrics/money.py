@@ -3,8 +3,14 @@
 The ledger is exact and these are floating-point numbers: bill by the ledger, watch with these.
 """
 
-from core.kit.metrics.families import counter, gauge
-from core.kit.metrics.models import MODEL_LABELS
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from uuid import UUID
+
+from core.kit.ids import ORGANIZATION, encode
+from core.kit.metrics.families import BoundedLabel, counter, gauge
+from core.kit.metrics.jobs import outcome_of
+from core.kit.metrics.models import MODEL_LABELS, ModelLabels
 
 TOKENS = counter(
     "waybill_tokens",
@@ -72,3 +78,43 @@ INVARIANT_VIOLATIONS = gauge(
     by=("dispatcher",),
     mode="max",
 )
+
+
+_kinds = BoundedLabel()
+_named: dict[UUID, str] = {}
+
+
+def name_organizations(organizations: Iterable[UUID]) -> None:
+    """Count these organizations by their ids, from now on, and no other."""
+    _named.clear()
+    _named.update((each, encode(ORGANIZATION, each)) for each in organizations)
+
+
+def name_of(organization_id: UUID) -> str | None:
+    """The label of an organization that the operator named; None for any other."""
+    return _named.get(organization_id)
+
+
+def observe_spend(
+    organization_id: UUID,
+    capability: str,
+    model: ModelLabels,
+    quantities: Mapping[str, int],
+    amount_usd: Decimal,
+    *,
+    is_priced: bool,
+) -> None:
+    """Count what a settled call consumed and cost."""
+    for kind, amount in quantities.items():
+        TOKENS.labels(capability, *model, _kinds.of(kind)).inc(amount)
+    SPEND.labels(capability, *model).inc(float(amount_usd))
+    if not is_priced:
+        UNPRICED_CALLS.labels(model.provider, model.model).inc()
+    if (named := _named.get(organization_id)) is not None:
+        ORGANIZATION_SPEND.labels(named, capability).inc(float(amount_usd))
+
+
+def observe_attempt_of(organization_id: UUID, capability: str, event_type: str) -> None:
+    """Count an attempt that ended with the event `event_type`, if its organization is one of the named."""
+    if (named := _named.get(organization_id)) is not None:
+        ORGANIZATION_ATTEMPTS.labels(named, capability, outcome_of(event_type)).inc()

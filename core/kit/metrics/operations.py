@@ -16,7 +16,7 @@ DATABASE_CONNECTIONS_BUSY = gauge(
 )
 DATABASE_WAIT = histogram(
     "waybill_database_wait_seconds",
-    "How long work waited for a connection to Postgres, by whether it got one; what found one free is left out.",
+    "How long work waited for a connection to Postgres, served or timed_out; what found one free is left out.",
     ("outcome",),
     by=("api", "dispatcher", "deliverer", "worker"),
     buckets=WAIT_SECONDS,
