@@ -360,7 +360,7 @@ def main(settings: Settings) -> None:
     configure_tracing(settings, service="dispatcher")
     name_organizations(settings.metrics_organizations)
     if settings.metrics_port:
-        serve_metrics(settings.metrics_port)
+        serve_metrics(settings.metrics_port, settings.metrics_host)
     dispatcher = Dispatcher(settings, pools())
     on_termination(dispatcher.stop)
     _log.info("dispatcher_started", pools=list(pools()))

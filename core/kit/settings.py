@@ -233,6 +233,7 @@ class Settings(BaseSettings):
         description="Port of the metrics of dispatcher, deliverer, guard and workers; 0 turns it off. The API serves"
         " its own at `/metrics`. See [metrics](metrics.md).",
     )
+    metrics_host: str = Field("0.0.0.0", description="Address on which that port listens.")  # noqa: S104 - scraped
     metrics_organizations: list[OrganizationId] = Field(
         default_factory=list,
         description="JSON list of organizations whose spend, attempts and headroom are counted in the metrics by their"

@@ -101,11 +101,14 @@ def _welcome(running: "Running", output: Output) -> None:
                 "flower_url": running.flower_url,
                 "home": str(running.home),
                 "logs": str(running.logs),
+                "metrics": running.metrics,
+                "prometheus_targets": str(running.targets),
             }
         )
         return
     output.show(*addresses(running.url, running.flower_url, running.flower_password))
-    output.show(f"Logs    {running.logs}", "")
+    output.show(f"Logs    {running.logs}")
+    output.show(f"Metrics {running.targets} tells Prometheus where", "")
     output.show("In another terminal: waybill kb create NAME, waybill kb ingest NAME FOLDER, waybill jobs submit …")
     output.note("Ctrl-C stops everything", style="dim")
 
