@@ -386,6 +386,12 @@ class Settings(BaseSettings):
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe lines to write.")
+    log_repeats_per_minute: int = Field(
+        20,
+        ge=0,
+        description="How often a minute the same warning or error is written; further ones are counted, and one line"
+        " says how many there were. 0 writes all. See [logs](logs.md).",
+    )
     log_format: Literal["json", "console"] = Field("json", description="`console` is for people.")
 
     url: str | None = Field(None, description="Where the command line finds the API.")
