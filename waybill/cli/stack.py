@@ -11,7 +11,7 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from waybill.stack.supervisor import Running
 
-_PANEL = "Everything on this machine"
+PANEL = "Everything on this machine"
 
 ApiPort = Annotated[
     int | None,
@@ -34,9 +34,9 @@ NoFlower = Annotated[bool, typer.Option("--no-flower", help="Leave out Flower, t
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root command."""
-    app.command(epilog=EPILOG, rich_help_panel=_PANEL)(demo)
-    app.command(epilog=EPILOG, rich_help_panel=_PANEL)(up)
-    app.command(epilog=EPILOG, rich_help_panel=_PANEL)(doctor)
+    app.command(epilog=EPILOG, rich_help_panel=PANEL)(demo)
+    app.command(epilog=EPILOG, rich_help_panel=PANEL)(up)
+    app.command(epilog=EPILOG, rich_help_panel=PANEL)(doctor)
 
 
 def up(port: ApiPort = None, no_flower: NoFlower = False, guard: Guard = False, as_json: Json = False) -> None:
