@@ -287,12 +287,17 @@ def test_a_crash_is_logged_without_what_clients_may_not_see(settings: Settings, 
     crash = RuntimeError(f"no such person: {ANNA}")
     crash.__cause__ = KeyError(CORPUS[2])
     analyzer = ListedAnalyzer(ANNA, BEN)
-    with worker_services(settings) as services:
+    with worker_services(settings.model_copy(update={"log_exception_text": True})) as services:
 
-        def logged(guard: Guard | None) -> str:
-            return Attempt(replace(services, guard=guard), tenant.submit()).context.guard.traceback(crash)
+        def logged(guard: Guard | None, *, wants_text: bool = True) -> str:
+            given = services.settings.model_copy(update={"log_exception_text": wants_text})
+            of_guard = replace(services, guard=guard, settings=given)
+            return Attempt(of_guard, tenant.submit()).context.guard.traceback(crash)
 
-        assert leaks(logged(None)) == [ANNA, CORPUS[2]], "where there is no guard, nothing is withheld"
+        for guard in (None, guard_of(settings, ALL, analyzer)):
+            assert leaks(logged(guard, wants_text=False)) == []
+            assert "KeyError: [withheld]\n\nRuntimeError: [withheld]\n" in logged(guard, wants_text=False)
+        assert leaks(logged(None)) == [ANNA, CORPUS[2]], "the operator wants it, and there is no guard"
         assert "RuntimeError: no such person: <PERSON>" in logged(guard_of(settings, ALL, analyzer))
         assert leaks(logged(guard_of(settings, ALL, analyzer))) == []
         analyzer.kill()
