@@ -104,6 +104,8 @@ def counted(kind: str, action: str) -> float:
 @pytest.mark.survive("P9", "S3")
 def test_the_provider_reads_tokens_and_the_client_names(settings: Settings, tenant: Tenant) -> None:
     before = counted("person", "redact")
+    verdict = {"direction": "to_model", "source": "input", "verdict": "redacted"}
+    redacted = REGISTRY.get_sample_value("waybill_guard_verdicts_total", verdict) or 0.0
     guard = guard_of(settings, TO_MODEL)
     with ProviderSimulator(parrot) as server, host(settings, tenant, guard, server) as worker:
         job_id = worker.chat(LETTER)
@@ -119,6 +121,7 @@ def test_the_provider_reads_tokens_and_the_client_names(settings: Settings, tena
     [audited] = [row for row in audit_trail(settings, job.organization_id) if row["action"] == AuditAction.GUARD_FIND]
     assert (audited["subject_id"], audited["detail"]["findings"]) == (encode(JOB, job_id), counts)
     assert counted("person", "redact") == before + 80, "of the input, and of the request"
+    assert REGISTRY.get_sample_value("waybill_guard_verdicts_total", verdict) == redacted + 2
 
 
 @pytest.mark.survive("P9", "S3")
