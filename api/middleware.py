@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api import problem
 from core.kit.logging import get_logger
 from core.kit.metrics import HTTP_DURATION, HTTP_REQUESTS
+from core.kit.metrics.families import exemplar
 from core.kit.telemetry import start_span
 
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -102,7 +103,7 @@ class _Exchange:
         method = self._scope["method"] if self._scope["method"] in _METHODS else "OTHER"
         HTTP_REQUESTS.labels(method, route, f"{self._status // 100}xx").inc()
         if not self._is_stream:
-            HTTP_DURATION.labels(method, route).observe(seconds)
+            HTTP_DURATION.labels(method, route).observe(seconds, exemplar())
         log = _log.debug if route in _QUIET else _log.info
         fields: dict[str, Any] = {}
         principal = self._scope.get("state", {}).get("principal")

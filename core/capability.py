@@ -25,6 +25,7 @@ from core.kit.money import ZERO
 
 if TYPE_CHECKING:
     from core.kit.db import Executor
+    from core.kit.metrics.models import ModelLabels
 
 
 class JobInterrupted(BaseException):
@@ -115,11 +116,15 @@ class ModelUsage:
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """A model as the ledger names it: `provider` and `name` as in the price book, `version` of the registry."""
+    """A model as the ledger names it: `provider` and `name` as in the price book, `version` of the registry.
+
+    `labels` is how metrics name it: provider, deployment, model and the version's number.
+    """
 
     provider: str
     name: str
     version: str | None = None
+    labels: "ModelLabels | None" = field(default=None, compare=False)
 
 
 class ModelCall(Protocol):

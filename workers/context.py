@@ -21,6 +21,7 @@ from core.capability import (
     ChildOutcome,
     JobCancelled,
     JobInterrupted,
+    JobSuspended,
     LeaseLost,
     ModelCall,
     ModelRef,
@@ -40,6 +41,7 @@ from core.kit.data_classes import DataClass
 from core.kit.db import SingleStatement
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import FILE, decode
+from core.kit.metrics import observe_step
 from core.kit.telemetry import span
 from core.ledger import service as ledger
 from core.ledger.records import CallIdentity, Settlement
@@ -98,7 +100,7 @@ class AttemptContext:
         self._publisher = services.publisher
         self._settlements = Settlements(services.settlements)
         self._meter = Meter(job, services.database, services.prices, self._settlements, services.notes)
-        self.guard = AttemptGuard(services.guard, self)
+        self.guard = AttemptGuard(services.guard, self, logs_text=services.settings.log_exception_text)
         self._deltas_lock = threading.Lock()
         self.disclosure = AttemptDisclosure(job, self._single, services.disclosure)
         self._checkpoints = self._open_checkpoints(FIRST_GRAPH)
@@ -195,11 +197,20 @@ class AttemptContext:
         self.emit("step.started", {"step": name})
         began = perf_counter()
         entered = _step.set(name)
+        outcome = "failed"
         try:
             with span(f"step {name}", attributes={"waybill.step": name}):
                 yield
+            outcome = "succeeded"
+        except JobSuspended:
+            outcome = "suspended"
+            raise
+        except JobInterrupted:
+            outcome = "interrupted"
+            raise
         finally:
             _step.reset(entered)
+            observe_step(self.capability, name, outcome, perf_counter() - began)
         self.check()
         milliseconds = round((perf_counter() - began) * 1000, 1)
         self.emit("step.finished", {"step": name, "duration_ms": milliseconds})

@@ -15,6 +15,8 @@ from core.kit.db import Database
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import JOB, encode
 from core.kit.logging import get_logger
+from core.kit.metrics.models import ModelLabels
+from core.kit.metrics.money import observe_spend
 from core.kit.money import format_money
 from core.ledger import service as ledger
 from core.ledger.errors import BudgetExhausted
@@ -104,7 +106,7 @@ class Meter:
         except BudgetExhausted as refusal:
             self._record(refusal, identity, model)
             if refusal.on_exhaustion == "pause":
-                _log.info("job_waits_for_budget", budget=refusal.extra.get("name"))
+                _log.info("job_waits_for_budget", budget_id=refusal.extra.get("budget"))
                 # Waiting, the job gives back what it still holds: to go on, it will need all of the call's bound.
                 wanted_usd = format_money(most.amount_usd)
                 why = {"code": refusal.code, "message": refusal.detail, "wanted_usd": wanted_usd}
@@ -114,8 +116,10 @@ class Meter:
 
         def write() -> None:
             used = opened.usage or ModelUsage(model, bound, estimated=True)
-            settle(identity, *self._settlement(identity, provider, used, was_reported=opened.usage is not None))
+            settlement, line = self._settlement(identity, provider, used, was_reported=opened.usage is not None)
+            settle(identity, settlement, line)
             opened.close()
+            self._count(ref, settlement)
 
         try:
             yield opened
@@ -123,6 +127,17 @@ class Meter:
             write()
             raise
         self._settlements.write_behind(write)
+
+    def _count(self, ref: ModelRef, settlement: Settlement) -> None:
+        job = self._job
+        observe_spend(
+            job.organization_id,
+            job.capability,
+            ref.labels or ModelLabels.of(ref.provider, ref.provider, ref.name, None),
+            {unit.value: amount for unit, amount in settlement.quantities.items()},
+            settlement.amount_usd,
+            is_priced=settlement.quantities.keys() <= settlement.amounts.keys(),
+        )
 
     def _require_unbounded(self, provider: str, model: str) -> None:
         """A call of unknown price would count as nothing under a limit that is never to be passed."""

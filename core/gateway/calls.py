@@ -13,8 +13,8 @@ from uuid import UUID
 from core.capability import JobContext, ModelUsage
 from core.gateway.arms import AttemptArms
 from core.gateway.cache import CachedAnswer, ResponseCache, digest_of
-from core.gateway.embedding_calls import embed_locally, embed_remotely, ref_of
-from core.gateway.errors import GatewayError, ProviderTimeout, ProviderUnavailable, was_turned_away
+from core.gateway.embedding_calls import embed_locally, embed_remotely, labels_of, ref_of
+from core.gateway.errors import GatewayError, ProviderTimeout, ProviderUnavailable, cause_of_rest, was_turned_away
 from core.gateway.guarding import Guarded, RequestGuard
 from core.gateway.models import Ability, ChatRequest, ChatStream, Chunk, Finish, Usage
 from core.gateway.resilience.backoff import Backoff, wait
@@ -28,6 +28,7 @@ from core.guard.policy import CombinedPolicy
 from core.kit.clock import utc_now
 from core.kit.errors import CapabilityFailure, Outage
 from core.kit.logging import get_logger
+from core.kit.metrics.models import measured, observe_cached, observe_fallback, observe_rest
 from core.registry.experiments.book import ExperimentBook
 from core.registry.prompts.book import PromptBook
 from core.registry.prompts.records import ChosenPrompt
@@ -334,6 +335,7 @@ class RoutedStream:
         with call_span("chat", self.model) as span, self._ctx.call_model(ref_of(self.model), {}) as call:
             call.report(ModelUsage(self.model.price_model, {}, reason="cache"))
             span.set_attribute("waybill.cache.hit", value=True)
+            observe_cached(labels_of(self.model))
             for chunk in answer.chunks:
                 self._ctx.check()
                 yield from self._guarded.restored(chunk)
@@ -343,16 +345,20 @@ class RoutedStream:
         """The first answer of the chain. Raises the last error when none has begun."""
         first = self.model
         failed: GatewayError | None = None
+        given_up: tuple[str, str] | None = None
         if self._spent.errors and (failed := self._spent.errors.get(digest_of(first, self._request))):
             raise failed
         for model, guarded in self._models():
             self.model, self._guarded = model, guarded
+            if given_up is not None:
+                observe_fallback(*given_up)
             try:
                 yield from self._tries(model)
             except GatewayError as error:
                 if self._has_begun or not (error.retryable or error.code in _OURS):
                     raise
                 _log.info("model_gave_up", model=model.model, code=error.code)
+                given_up = (model.deployment, error.code)
                 if error.is_outage:
                     error.outage = Outage(f"model deployment {model.deployment}", error.retry_after_seconds)
                 # While any model of the chain is unavailable, a later attempt may succeed.
@@ -385,6 +391,7 @@ class RoutedStream:
                 pause = None if self._has_begun or not error.retryable else self._pause(number, most, error)
                 if pause is None:
                     raise
+                observe_rest(model.deployment, "chat", cause_of_rest(error), pause)
             else:
                 return
             wait(pause, self._ctx.check)
@@ -408,12 +415,18 @@ class RoutedStream:
             request = exchange.request
         else:
             request = as_read(request, None, None)
-        with call_span("chat", model) as span, self._ctx.call_model(ref_of(model), provider.bound(request)) as call:
+        with (
+            call_span("chat", model) as span,
+            self._ctx.call_model(ref_of(model), provider.bound(request)) as call,
+            measured("chat", labels_of(model)) as timing,
+        ):
 
             def check() -> None:
                 # Before the job is asked: what ends the call here is metered with what has come.
-                if model.provider != LOCAL and stream.has_begun:
-                    call.note(lambda: stream.usage.to_model_usage().quantities)
+                if stream.has_begun:
+                    timing.begin()
+                    if model.provider != LOCAL:
+                        call.note(lambda: stream.usage.to_model_usage().quantities)
                 self._ctx.check()
 
             stream = self._current = provider.stream(request, check=check)
@@ -421,6 +434,7 @@ class RoutedStream:
             try:
                 for chunk in stream if exchange is None else filtered(exchange, self._begun(stream)):
                     self._has_begun = True
+                    timing.begin()
                     yield chunk
             except GatewayError as error:
                 refused = error
@@ -433,6 +447,7 @@ class RoutedStream:
                 used = stream.usage
                 if refused is not None and not stream.has_begun and was_turned_away(refused):
                     used = Usage(used.model, 0, 0)
+                timing.output_tokens = used.output_tokens
                 usage = used.to_model_usage()
                 call.report(ModelUsage(model.price_model, usage.quantities, usage.estimated))
                 span.ended(stream, used)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from core.guard.tokens import TOKEN, Token, token_of
 from core.guard.values import map_texts, texts_in
 from core.kit.db import Executor
 from core.kit.errors import CapabilityFailure, Outage, Unavailable
-from core.kit.metrics import observe_findings
+from core.kit.metrics.guard import observe_findings, observe_verdict
 from core.kit.settings import Settings
 
 # Gets what was found in texts of a source, whatever the policy does about it.
@@ -277,14 +278,18 @@ class JobGuard:
         self, texts: Sequence[str], direction: Direction, source: Source, least: Action = Action.DETECT
     ) -> Findings:
         policy, analyzer = self._policy(), self._guard.analyzer
+        began = perf_counter()
         try:
-            return screen(texts, policy=policy, direction=direction, source=source, analyzer=analyzer, least=least)
+            findings = screen(texts, policy=policy, direction=direction, source=source, analyzer=analyzer, least=least)
         except Unavailable as error:
+            observe_verdict(direction, source, "unavailable", perf_counter() - began)
             raise CapabilityFailure(
                 "The guard analyzer does not answer, and the policy lets nothing pass that it has not seen.",
                 code="guard_unavailable",
                 outage=Outage("guard analyzer", error.retry_after_seconds),
             ) from None
+        observe_verdict(direction, source, _verdict_of(findings), perf_counter() - began)
+        return findings
 
     def _policy(self) -> CombinedPolicy:
         return self._guard.policies.of(self._executor, self._organization_id, self._project_id)
@@ -297,6 +302,14 @@ def refuse_blocked(findings: Findings) -> None:
         raise CapabilityFailure(
             f"the guard's policy lets no text pass that holds: {', '.join(kinds)}", code="guard_blocked"
         )
+
+
+def _verdict_of(findings: Findings) -> str:
+    """What metrics call it: the strictest of what was decided."""
+    if findings.incomplete:
+        return "incomplete"
+    strictest = max((each.action for each in findings.decisions), key=lambda action: action.rank, default=Action.OFF)
+    return {Action.BLOCK: "blocked", Action.REDACT: "redacted", Action.DETECT: "detected"}.get(strictest, "clean")
 
 
 def _instead(mode: RedactionMode, other: RedactionMode) -> RedactionMode:

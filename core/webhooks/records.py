@@ -175,3 +175,13 @@ class Held:
     def owner_id(self) -> UUID:
         """Whose secret signs: the endpoint's, or the project's for a receiver that a job named."""
         return self.endpoint_id or self.project_id
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Pending deliveries: due, waiting for their next try or under way, or held back by a paused endpoint."""
+
+    due: int
+    later: int
+    paused: int
+    oldest_due_seconds: float

@@ -22,6 +22,7 @@ from waybill.cli import (
     keys,
     knowledge,
     limits,
+    logs,
     members,
     models,
     prices,
@@ -56,6 +57,7 @@ app = typer.Typer(
 )
 
 stack.register(app)
+logs.register(app, rich_help_panel=stack.PANEL)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_USE)
 app.add_typer(batches.app, name="batches", rich_help_panel=_USE)
 app.add_typer(events.app, name="events", rich_help_panel=_USE)

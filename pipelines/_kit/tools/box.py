@@ -28,6 +28,7 @@ from core.guard.taint import Taint, TaintTracker
 from core.kit.errors import CapabilityFailure, Outage
 from core.kit.ids import JOB, encode
 from core.kit.json_values import clean
+from core.kit.metrics.effects import observe_tool_call
 from core.kit.telemetry import span
 from pipelines._kit.tools.client import ToolError, ToolRefusal
 from pipelines._kit.tools.policies import Effect, ToolPolicy, ToolServer
@@ -291,12 +292,15 @@ class ToolBox:
         try:
             outcome = ToolOutcome(**described, **restored(self._answer(policy, sent)))
         except CapabilityFailure as failure:
+            observe_tool_call(policy.server.name, policy.tool, "failed", perf_counter() - began)
             self._audit(digest, "failed", described, code=failure.code)
             raise
         except BaseException:
             # Cancelled or cut off in the middle: that it may have happened must be on record.
+            observe_tool_call(policy.server.name, policy.tool, "unknown", perf_counter() - began)
             self._audit(digest, "unknown", described)
             raise
+        observe_tool_call(policy.server.name, policy.tool, outcome.status, perf_counter() - began)
         self._audit(digest, outcome.status, described, code=outcome.code)
         finished = {"status": outcome.status, "duration_ms": round((perf_counter() - began) * 1000, 1)}
         self._ctx.emit("tool.finished", {**told, **finished, **({"code": outcome.code} if outcome.code else {})})
