@@ -12,9 +12,10 @@ from opentelemetry.trace import SpanKind, StatusCode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problem
+from core.kit.job_traces import TraceScope
 from core.kit.logging import get_logger
 from core.kit.metrics import HTTP_DURATION, HTTP_REQUESTS
-from core.kit.telemetry import start_span
+from core.kit.telemetry import is_exporting, start_span
 
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
@@ -69,11 +70,20 @@ class _Exchange:
             span.update_name(f"{scope['method']} {route}")
             span.set_attribute("http.route", route)
             span.set_attribute("http.response.status_code", self._status)
+            if (scope_of_caller := self._scope_of_caller()) is not None:
+                # Who calls is what the key says, whatever baggage came along.
+                span.set_attributes(scope_of_caller.attributes)
             if self._status >= _SERVER_ERROR:
                 span.set_status(StatusCode.ERROR)
             self._record(route, seconds)
             otel_context.detach(token)
             span.end()
+
+    def _scope_of_caller(self) -> TraceScope | None:
+        principal = self._scope.get("state", {}).get("principal")
+        if principal is None or not is_exporting():
+            return None
+        return TraceScope(principal.organization_id, principal.project_id if principal.has_project else None)
 
     async def _serve(self, app: ASGIApp, receive: Receive) -> None:
         try:

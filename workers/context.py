@@ -40,7 +40,6 @@ from core.kit.data_classes import DataClass
 from core.kit.db import SingleStatement
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import FILE, decode
-from core.kit.telemetry import span
 from core.ledger import service as ledger
 from core.ledger.records import CallIdentity, Settlement
 from workers import asking, calling
@@ -49,6 +48,7 @@ from workers.guarding import AttemptGuard
 from workers.metering import Meter
 from workers.services import Services
 from workers.settlements import Settlements
+from workers.tracing import AttemptTrace
 
 # The label of a job that names the client's own user.
 END_USER = "end_user"
@@ -100,6 +100,7 @@ class AttemptContext:
         self._meter = Meter(job, services.database, services.prices, self._settlements, services.notes)
         self.guard = AttemptGuard(services.guard, self)
         self._deltas_lock = threading.Lock()
+        self.trace = AttemptTrace(job)
         self.disclosure = AttemptDisclosure(job, self._single, services.disclosure)
         self._checkpoints = self._open_checkpoints(FIRST_GRAPH)
         self._event_id = claim.event_id
@@ -192,17 +193,18 @@ class AttemptContext:
     def step(self, name: str) -> Iterator[None]:
         """A named unit of work with its events and its span."""
         self.check()
-        self.emit("step.started", {"step": name})
+        begun = self._emit("step.started", {"step": name})
         began = perf_counter()
-        entered = _step.set(name)
-        try:
-            with span(f"step {name}", attributes={"waybill.step": name}):
+        # The step is over when that it is has been written: who loses the lease before has not finished it.
+        with self.trace.step(name, begun.id):
+            entered = _step.set(name)
+            try:
                 yield
-        finally:
-            _step.reset(entered)
-        self.check()
-        milliseconds = round((perf_counter() - began) * 1000, 1)
-        self.emit("step.finished", {"step": name, "duration_ms": milliseconds})
+            finally:
+                _step.reset(entered)
+            self.check()
+            milliseconds = round((perf_counter() - began) * 1000, 1)
+            self.emit("step.finished", {"step": name, "duration_ms": milliseconds})
 
     def progress(self, done: int, total: int, message: str = "") -> None:
         """Emit ``progress.updated``."""
@@ -231,6 +233,9 @@ class AttemptContext:
 
     def emit(self, event: str, data: Mapping[str, Any]) -> None:
         """Keep an event, then publish it. Raises `LeaseLost` when the fence refuses it."""
+        self._emit(event, data)
+
+    def _emit(self, event: str, data: Mapping[str, Any]) -> Event:
         data = self.guard.event(event, data)
         self.wait_settled()
         with self._events_lock:
@@ -238,6 +243,7 @@ class AttemptContext:
             leases.keep_events(self._single, self.job_id, self.attempt, [kept])
             self._previous = kept.id
             self._publisher.publish([kept])
+        return kept
 
     @contextmanager
     def call_model(self, model: str | ModelRef, bound: Mapping[str, int]) -> Iterator[ModelCall]:

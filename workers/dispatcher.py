@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from core.jobs import queue
 from core.jobs.fairness import HORIZON_SECONDS, FairShare, Lookahead
 from core.jobs.live import LivePublisher, hint_channel
+from core.jobs.traces import write_dispatched, write_swept
 from core.kit.db import NOTICE_LOSS, STAY_OPEN, Database, is_unavailable, prepare_threshold
 from core.kit.logging import configure_logging, get_logger
 from core.kit.metrics import DISPATCHED_JOBS, POOL_ROUND, POOL_SLOTS, observe_depths, serve_metrics
@@ -30,6 +31,7 @@ from core.ledger import service as ledger
 from core.ledger.notes import CallNotes
 from core.ledger.prices.book import PriceBook
 from core.limits.repository import forget_usage
+from pipelines.registry import version_of
 from workers.broker import Broker, BrokerUnavailable
 from workers.chores import Chores
 from workers.pools import get_pool
@@ -97,6 +99,7 @@ class PoolDispatcher:
                 queue.unmark_dispatched(session, ordered)
             raise
         DISPATCHED_JOBS.labels(self.pool).inc(len(ordered))
+        write_dispatched(self._database.single_system(), ordered)
         return len(ordered)
 
     @property
@@ -118,6 +121,7 @@ class PoolDispatcher:
             self._publisher.control(job_id)
         if events:
             self._publisher.publish(events)
+            write_swept(self._database.single_system(), events, version_of)
             _log.info("jobs_swept", pool=self.pool, events=[event.type for event in events][:20], count=len(events))
 
     def reconcile(self) -> None:

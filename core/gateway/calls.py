@@ -13,6 +13,7 @@ from uuid import UUID
 from core.capability import JobContext, ModelUsage
 from core.gateway.arms import AttemptArms
 from core.gateway.cache import CachedAnswer, ResponseCache, digest_of
+from core.gateway.content import ContentCapture
 from core.gateway.embedding_calls import embed_locally, embed_remotely, ref_of
 from core.gateway.errors import GatewayError, ProviderTimeout, ProviderUnavailable, was_turned_away
 from core.gateway.guarding import Guarded, RequestGuard
@@ -20,14 +21,17 @@ from core.gateway.models import Ability, ChatRequest, ChatStream, Chunk, Finish,
 from core.gateway.resilience.backoff import Backoff, wait
 from core.gateway.resilience.breaker import Breakers
 from core.gateway.routing import LOCAL, Catalogue, Deployments, Reached, may_see
-from core.gateway.spans import call_span
+from core.gateway.spans import CallSpan, call_span, request_attributes
 from core.gateway.untrusted import Exchange, Heard, PolicyOf, as_read, filtered, report, standard_policy
 from core.guard.guard import Guard
 from core.guard.links import LinkStripper, strip_links
 from core.guard.policy import CombinedPolicy
+from core.kit import semconv
 from core.kit.clock import utc_now
 from core.kit.errors import CapabilityFailure, Outage
 from core.kit.logging import get_logger
+from core.kit.semconv import Operation
+from core.kit.telemetry import is_exporting
 from core.registry.experiments.book import ExperimentBook
 from core.registry.prompts.book import PromptBook
 from core.registry.prompts.records import ChosenPrompt
@@ -62,6 +66,8 @@ class Door:
     cache: ResponseCache | None
     guard: Guard | None = None
     policy_of: PolicyOf = standard_policy
+    # What spans show of messages; None: nothing.
+    content: ContentCapture | None = None
 
 
 @dataclass(slots=True)
@@ -331,9 +337,10 @@ class RoutedStream:
             self._door.cache.put(self._ctx.project_id, digest, answer)
 
     def _replay(self, answer: CachedAnswer) -> Generator[Chunk, None, None]:
-        with call_span("chat", self.model) as span, self._ctx.call_model(ref_of(self.model), {}) as call:
+        with call_span(Operation.CHAT, self.model) as span, self._ctx.call_model(ref_of(self.model), {}) as call:
+            span.settles_with(call)
             call.report(ModelUsage(self.model.price_model, {}, reason="cache"))
-            span.set_attribute("waybill.cache.hit", value=True)
+            span.set_attribute(semconv.CACHE_HIT, value=True)
             for chunk in answer.chunks:
                 self._ctx.check()
                 yield from self._guarded.restored(chunk)
@@ -408,7 +415,13 @@ class RoutedStream:
             request = exchange.request
         else:
             request = as_read(request, None, None)
-        with call_span("chat", model) as span, self._ctx.call_model(ref_of(model), provider.bound(request)) as call:
+        with (
+            call_span(Operation.CHAT, model, reached.address) as span,
+            self._ctx.call_model(ref_of(model), provider.bound(request)) as call,
+        ):
+            span.settles_with(call)
+            span.set_attributes(request_attributes(request))
+            heard: list[Chunk] = []
 
             def check() -> None:
                 # Before the job is asked: what ends the call here is metered with what has come.
@@ -420,6 +433,10 @@ class RoutedStream:
             refused: GatewayError | None = None
             try:
                 for chunk in stream if exchange is None else filtered(exchange, self._begun(stream)):
+                    if not heard:
+                        span.first_chunk()
+                    if not heard or self._door.content is not None:
+                        heard.append(chunk)
                     self._has_begun = True
                     yield chunk
             except GatewayError as error:
@@ -435,9 +452,22 @@ class RoutedStream:
                     used = Usage(used.model, 0, 0)
                 usage = used.to_model_usage()
                 call.report(ModelUsage(model.price_model, usage.quantities, usage.estimated))
-                span.ended(stream, used)
+                span.used(usage)
+                span.answered(stream)
+                self._show(span, model, request, heard, stream.finish)
         if exchange is not None and exchange.counts:
             report(self._ctx, exchange.counts)
+
+    def _show(
+        self, span: CallSpan, model: ResolvedModel, request: ChatRequest, heard: Sequence[Chunk], finish: Finish | None
+    ) -> None:
+        """Attach what was asked and said, where the operator wants it. What goes over a network is redacted already."""
+        content = self._door.content
+        if content is None or not is_exporting():
+            return
+        mask = self._spent.guard.masked
+        mask_request = mask if model.provider == LOCAL else None
+        span.set_attributes(content.attributes(request, heard, finish, mask_request=mask_request, mask_answer=mask))
 
     def _begun(self, stream: ChatStream) -> Iterator[Chunk]:
         for chunk in stream:

@@ -17,17 +17,21 @@ from typing import Any
 import pipelines._kit.crewai_home  # noqa: F401
 
 # isort: split
-from crewai import Crew
+from crewai import Agent, Crew, Task
 from crewai.events.types.llm_events import LLMCallType
 from crewai.llms.base_llm import BaseLLM, llm_call_context
+from crewai.tools.base_tool import BaseTool
 from crewai.utilities.task_output_storage_handler import TaskOutputStorageHandler
 from crewai_core.lock_store import set_lock_backend
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from core.capability import JobInterrupted
 from core.gateway.models import ChatRequest, Message, Part, Role, Text, ToolCall, ToolResult
+from core.kit import semconv
 from core.kit.errors import CapabilityFailure
 from core.kit.json_values import loads_foreign
+from core.kit.semconv import Operation
+from core.kit.telemetry import span
 from pipelines._kit.job_models import JobModels
 from pipelines._kit.tool_format import read_content, read_tool_choice, read_tools
 
@@ -73,6 +77,27 @@ class JobCrew(Crew):
     """A crew that writes nothing to disk."""
 
     _task_output_handler: TaskOutputStorageHandler = PrivateAttr(default_factory=_KeepsNothing)
+
+
+class JobAgent(Agent):
+    """An agent whose every task is a span, below which its model calls stand.
+
+    CrewAI's events would say the same from other threads, where nothing can stand below them.
+    """
+
+    def execute_task(self, task: Task, context: str | None = None, tools: list[BaseTool] | None = None) -> Any:
+        """Carry out a task."""
+        # As it was written: what a crew's inputs fill into it belongs to the job.
+        role = self._original_role or self.role
+        with span(
+            f"{Operation.INVOKE_AGENT} {role}",
+            attributes={
+                semconv.OPERATION: Operation.INVOKE_AGENT.value,
+                semconv.PROVIDER: semconv.OURS,
+                semconv.AGENT_NAME: role,
+            },
+        ):
+            return super().execute_task(task, context, tools)
 
 
 class CallFailed(JobInterrupted):
@@ -176,6 +201,20 @@ class GatewayLLM(BaseLLM):
 
     def _run_tool(self, call: Mapping[str, Any], functions: dict[str, Any], from_task: Any, from_agent: Any) -> Any:
         function = call["function"]
+        with span(
+            f"{Operation.EXECUTE_TOOL} {function['name']}",
+            attributes={
+                semconv.OPERATION: Operation.EXECUTE_TOOL.value,
+                semconv.TOOL_NAME: function["name"],
+                semconv.TOOL_CALL_ID: call["id"],
+                semconv.TOOL_TYPE: "function",
+            },
+        ):
+            return self._run_function(function, functions, from_task, from_agent)
+
+    def _run_function(
+        self, function: Mapping[str, Any], functions: dict[str, Any], from_task: Any, from_agent: Any
+    ) -> Any:
         return self._handle_tool_execution(
             function_name=function["name"],
             function_args=loads_foreign(function["arguments"] or "{}"),
@@ -212,7 +251,14 @@ def run_crew(crew: JobCrew, inputs: Mapping[str, Any] | None = None) -> Any:
     if not isinstance(crew, JobCrew):
         raise TypeError("make this crew with pipelines._kit.crewai_model.JobCrew: crewai.Crew writes payloads to disk")
     try:
-        return crew.kickoff(inputs=dict(inputs or {}))
+        with span(
+            f"{Operation.INVOKE_WORKFLOW} {crew.name}",
+            attributes={
+                semconv.OPERATION: Operation.INVOKE_WORKFLOW.value,
+                semconv.WORKFLOW_NAME: crew.name or "crew",
+            },
+        ):
+            return crew.kickoff(inputs=dict(inputs or {}))
     except CallFailed as failed:
         failure = failed.failure
     raise failure
