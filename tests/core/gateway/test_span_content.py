@@ -71,7 +71,7 @@ def test_what_went_over_the_network_is_shown_if_wanted_and_holds_tokens(
     assert [part["type"] for part in asked[1]["parts"]] == ["text", "tool_call"]
     assert asked[2]["parts"][0]["type"] == "tool_call_response"
     [answer] = json.loads(told["gen_ai.output.messages"])
-    assert (answer["role"], answer["finish_reason"]) == ("assistant", "tool_calls")
+    assert (answer["role"], answer["finish_reason"]) == ("assistant", "stop")
     assert "PERSON_1" in answer["parts"][0]["content"]
     assert answer["parts"][1]["name"] == "find"
 

@@ -69,7 +69,7 @@ def test_every_attempt_has_a_span_that_says_what_it_cost_and_not_what_was_said(
         "output_tokens": 30,
         "reasoning.output_tokens": 20,
     }
-    assert 0 < told["gen_ai.response.time_to_first_chunk"] * 1e9 <= answered.end_time_unix_nano
+    assert 0 < float(str(told["gen_ai.response.time_to_first_chunk"])) < 60
     assert told["gen_ai.request.stream"] is True
     lines = caller.settled(caller.job_ids[0])
     assert [told_of(failed), told_of(answered)] == [float(line.amount_usd) for line in lines]
