@@ -18,11 +18,14 @@ import pipelines._kit.crewai_home  # noqa: F401
 
 # isort: split
 from crewai import Agent, Crew, Task
+from crewai.events.event_bus import crewai_event_bus
 from crewai.events.types.llm_events import LLMCallType
+from crewai.events.types.tool_usage_events import ToolUsageFinishedEvent
 from crewai.llms.base_llm import BaseLLM, llm_call_context
 from crewai.tools.base_tool import BaseTool
 from crewai.utilities.task_output_storage_handler import TaskOutputStorageHandler
 from crewai_core.lock_store import set_lock_backend
+from opentelemetry import trace
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from core.capability import JobInterrupted
@@ -31,7 +34,7 @@ from core.kit import semconv
 from core.kit.errors import CapabilityFailure
 from core.kit.json_values import loads_foreign
 from core.kit.semconv import Operation
-from core.kit.telemetry import span
+from core.kit.telemetry import record_span, span
 from pipelines._kit.job_models import JobModels
 from pipelines._kit.tool_format import read_content, read_tool_choice, read_tools
 
@@ -77,6 +80,23 @@ class JobCrew(Crew):
     """A crew that writes nothing to disk."""
 
     _task_output_handler: TaskOutputStorageHandler = PrivateAttr(default_factory=_KeepsNothing)
+
+
+@crewai_event_bus.on(ToolUsageFinishedEvent)
+def _write_tool_span(_: Any, event: ToolUsageFinishedEvent) -> None:
+    """A span of a tool that an agent has used, below the agent's, in whose context this runs."""
+    record_span(
+        f"{Operation.EXECUTE_TOOL} {event.tool_name}",
+        parent=trace.get_current_span().get_span_context(),
+        attributes={
+            semconv.OPERATION: Operation.EXECUTE_TOOL.value,
+            semconv.TOOL_NAME: event.tool_name,
+            semconv.TOOL_TYPE: "function",
+        },
+        began=event.started_at,
+        ended=event.finished_at,
+        error=None if event.failure is None else "tool_failed",
+    )
 
 
 class JobAgent(Agent):
@@ -201,20 +221,6 @@ class GatewayLLM(BaseLLM):
 
     def _run_tool(self, call: Mapping[str, Any], functions: dict[str, Any], from_task: Any, from_agent: Any) -> Any:
         function = call["function"]
-        with span(
-            f"{Operation.EXECUTE_TOOL} {function['name']}",
-            attributes={
-                semconv.OPERATION: Operation.EXECUTE_TOOL.value,
-                semconv.TOOL_NAME: function["name"],
-                semconv.TOOL_CALL_ID: call["id"],
-                semconv.TOOL_TYPE: "function",
-            },
-        ):
-            return self._run_function(function, functions, from_task, from_agent)
-
-    def _run_function(
-        self, function: Mapping[str, Any], functions: dict[str, Any], from_task: Any, from_agent: Any
-    ) -> Any:
         return self._handle_tool_execution(
             function_name=function["name"],
             function_args=loads_foreign(function["arguments"] or "{}"),

@@ -22,6 +22,7 @@ from pipelines.registry import version_of
 from tests.factories.api import principal_of, probe_capabilities, running_api
 from tests.factories.jobs import Tenant, tenant_of
 from tests.factories.trace_collector import Collector, attributes_of, collecting
+from tests.factories.trace_reference import check_spans
 from tests.factories.trace_tree import Tree
 from tests.factories.waiting import wait_until
 from tests.factories.webhook_receiver import WebhookReceiver
@@ -153,6 +154,7 @@ def test_a_job_is_one_tree_from_the_request_to_the_webhook(settings: Settings, c
     rating = tree.one("feedback")
     assert (rating.parent_span_id, rating.events[0].name) == (job.span_id, "gen_ai.evaluation.result")
 
+    check_spans(tree.spans.values())
     whose = {
         "waybill.organization.id": encode(ORGANIZATION, stored.organization_id),
         "waybill.project.id": encode(PROJECT, stored.project_id),
@@ -230,6 +232,7 @@ def test_what_a_lost_worker_could_not_write_is_written_by_the_process_that_finds
     telemetry.shutdown_tracing()
     tree = Tree(collector.spans)
     check_recovered(tree)
+    check_spans(span for span in tree.spans.values() if span.name.startswith(("attempt", "step", "invoke_agent probe")))
     assert tree.path(tree.one("chat of an agent"))[2:] == ["step write", "invoke_agent writer", "chat of an agent"]
     written = [span.name for span in collector.spans]
     assert (written.count("attempt 1"), written.count("step write")) == (1, 1), "who lost the lease writes neither"

@@ -21,6 +21,7 @@ from tests.factories.guarded import ANNA, CORPUS, TO_MODEL, guard_of, leaks
 from tests.factories.jobs import Tenant, new_tenant
 from tests.factories.provider_simulator import ProviderSimulator
 from tests.factories.trace_collector import Collector, attributes_of, collecting
+from tests.factories.trace_reference import check_spans
 
 
 @pytest.fixture
@@ -43,6 +44,7 @@ def shown(collector: Collector) -> dict[str, Any]:
     """The attributes of the only model call."""
     telemetry.shutdown_tracing()
     (span,) = [span for span in collector.spans if span.name.startswith("chat ")]
+    check_spans([span])
     return attributes_of(span)
 
 

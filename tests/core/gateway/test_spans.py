@@ -13,6 +13,7 @@ from tests.factories.calls import Caller, asked, simulated
 from tests.factories.jobs import new_tenant
 from tests.factories.provider_simulator import Answer, Failure, ProviderSimulator, Tokens
 from tests.factories.trace_collector import Collector, attributes_of, collecting
+from tests.factories.trace_reference import check_spans
 
 CLIENT = 3
 USED = Tokens(100, 30, cached=60, reasoning=20)
@@ -71,6 +72,10 @@ def test_every_attempt_has_a_span_that_says_what_it_cost_and_not_what_was_said(
     }
     assert 0 < float(str(told["gen_ai.response.time_to_first_chunk"])) < 60
     assert told["gen_ai.request.stream"] is True
+    check_spans([failed, answered])
+    # Whose work it is, and which trace it belongs to, is none of a provider's business.
+    sent = {name.lower() for request in provider.requests for name in request.headers}
+    assert not {"traceparent", "baggage", "tracestate"} & sent
     lines = caller.settled(caller.job_ids[0])
     assert [told_of(failed), told_of(answered)] == [float(line.amount_usd) for line in lines]
     assert told_of(answered) > 0
