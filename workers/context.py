@@ -40,6 +40,7 @@ from core.kit.data_classes import DataClass
 from core.kit.db import SingleStatement
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import FILE, decode
+from core.kit.telemetry import is_exporting
 from core.ledger import service as ledger
 from core.ledger.records import CallIdentity, Settlement
 from workers import asking, calling
@@ -398,10 +399,10 @@ class AttemptContext:
             event = self._next_event(event_type, data, kept=True)
             if event.is_final and (self._checkpoints.written or self.attempt > 1):
                 with self._open_transaction() as session:
-                    leases.end(session, rule, event, **outcome)
+                    self.trace.ended = leases.end(session, rule, event, with_usage=is_exporting(), **outcome)
                     leases.forget_checkpoints(session, self.job_id)
             else:
-                leases.end(self._single, rule, event, **outcome)
+                self.trace.ended = leases.end(self._single, rule, event, with_usage=is_exporting(), **outcome)
             return event
 
     def publish(self, events: Sequence[Event], *, hint: str | None = None) -> None:

@@ -86,7 +86,7 @@ class PoolDispatcher:
                 limits=concurrency.limits,
                 default_limit=self._settings.project_max_concurrent_jobs,
             )
-            marked = set(queue.mark_dispatched(session, chosen)) if chosen else set()
+            marked = {job.id: job for job in queue.mark(session, chosen)} if chosen else {}
         ordered = [job_id for job_id in chosen if job_id in marked]
         self._lookahead.observe(len(ordered), monotonic())
         if not ordered:
@@ -99,7 +99,7 @@ class PoolDispatcher:
                 queue.unmark_dispatched(session, ordered)
             raise
         DISPATCHED_JOBS.labels(self.pool).inc(len(ordered))
-        write_dispatched(self._database.single_system(), ordered)
+        write_dispatched(marked.values())
         return len(ordered)
 
     @property

@@ -83,7 +83,7 @@ def _run(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> None:
         return
     ctx.publish([event], hint=job.pool)
     _announce(runtime, ctx, event)
-    ctx.trace.end(event, ctx.executor)
+    ctx.trace.end(event)
     seconds = perf_counter() - began
     observe_finished_job(job, event.type, seconds)
     _log.info("job_attempt_ended", outcome=event.type, duration_seconds=round(seconds, 4))

@@ -7,10 +7,9 @@ from uuid import UUID
 from opentelemetry.trace import Span, SpanKind
 
 from core.capability import JobSuspended, LeaseLost
-from core.jobs.records import Event, JobRecord
-from core.jobs.traces import write_ended
+from core.jobs.records import Ended, Event, JobRecord
+from core.jobs.traces import write_end
 from core.kit import semconv
-from core.kit.db import Executor
 from core.kit.job_traces import JobTrace, TraceScope, traced_for
 from core.kit.telemetry import Attributes, Value, inside, mark_failed, start_span
 from pipelines.registry import version_of
@@ -28,6 +27,8 @@ class AttemptTrace:
         self._place = JobTrace(job.id, job.traceparent)
         self._evaluations: list[tuple[str, Attributes]] = []
         self._span: Span | None = None
+        # What the job has become, once the attempt's end is stored.
+        self.ended: Ended | None = None
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -58,7 +59,7 @@ class AttemptTrace:
             shown[semconv.EVALUATION_LABEL] = label
         self._evaluations.append((semconv.EVALUATION_EVENT, shown))
 
-    def end(self, event: Event, executor: Executor) -> None:
+    def end(self, event: Event) -> None:
         """The attempt ended with `event`; when its job has too, the job's span is written."""
         span = self._span
         if span is None:
@@ -68,8 +69,8 @@ class AttemptTrace:
         if isinstance(error, Mapping) and event.type != "job.waiting":
             mark_failed(span, str(error.get("code", event.type)))
         span.end()
-        if event.is_final:
-            write_ended(executor, [self._job.id], version_of, self._evaluations)
+        if self.ended is not None and event.is_final:
+            write_end(self._job, self.ended, version_of, self._evaluations)
 
     @contextmanager
     def step(self, name: str, event_id: int) -> Iterator[None]:

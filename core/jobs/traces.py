@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from opentelemetry import trace
@@ -17,7 +17,8 @@ from opentelemetry.trace import SpanKind
 from sqlalchemy import text
 
 from core.capability import ModelUsage
-from core.jobs.records import FINAL_EVENTS, Event
+from core.jobs.queue import DispatchedJob
+from core.jobs.records import FINAL_EVENTS, Ended, Event, JobRecord
 from core.kit import semconv
 from core.kit.clock import utc_now
 from core.kit.db import Executor
@@ -30,14 +31,14 @@ from core.kit.telemetry import ROOT, Attributes, Value, is_exporting, record_spa
 
 _log = get_logger(__name__)
 # What an attempt finished so long before its last event had been sent when its worker was lost.
-_SENT_AFTER = timedelta(seconds=2)
+_SENT_AFTER = timedelta(seconds=3)
 _STEPS = ("step.started", "step.finished")
 # After these an attempt is over.
 _ENDS = FINAL_EVENTS | {"job.queued", "job.waiting"}
 
 _FACTS = text("""
-SELECT id, organization_id, project_id, capability, pool, parent_id, traceparent, attempt, state::text AS state, reason,
-  created_at, run_at, finished_at, metadata, usage, cost_usd
+SELECT id, organization_id, project_id, capability, parent_id, traceparent, attempt, state::text AS state, reason,
+  created_at, finished_at, metadata, usage, cost_usd
 FROM jobs WHERE id = ANY(CAST(:ids AS uuid[]))
 """)
 _EVENTS = text("""
@@ -57,18 +58,36 @@ class JobFacts:
     organization_id: UUID
     project_id: UUID
     capability: str
-    pool: str
     parent_id: UUID | None
     traceparent: str | None
     attempt: int
     state: str
     reason: str | None
     created_at: datetime
-    run_at: datetime
     finished_at: datetime | None
     metadata: Mapping[str, Any]
     usage: Sequence[Mapping[str, Any]]
     cost_usd: Any
+
+    @classmethod
+    def of(cls, job: JobRecord, ended: Ended) -> Self:
+        """A job as its last attempt has left it."""
+        return cls(
+            id=job.id,
+            organization_id=job.organization_id,
+            project_id=job.project_id,
+            capability=job.capability,
+            parent_id=job.parent_id,
+            traceparent=job.traceparent,
+            attempt=job.attempt,
+            state=ended.state.value,
+            reason=ended.reason,
+            created_at=job.created_at,
+            finished_at=ended.finished_at,
+            metadata=job.metadata,
+            usage=ended.usage,
+            cost_usd=ended.cost_usd,
+        )
 
     @property
     def trace(self) -> JobTrace:
@@ -87,35 +106,37 @@ def facts_of(executor: Executor, job_ids: Iterable[UUID]) -> dict[UUID, JobFacts
     return {row.id: JobFacts(*tuple(row)) for row in rows}
 
 
-def write_dispatched(executor: Executor, job_ids: Sequence[UUID]) -> None:
+def write_dispatched(jobs: Iterable[DispatchedJob]) -> None:
     """A span for each job that was handed to the broker, from when it was due."""
     if not is_exporting():
         return
-    with _at_most_lost():
-        for job in facts_of(executor, job_ids).values():
-            with traced_for(job.scope):
-                record_span(
-                    f"dispatch {job.pool}",
-                    parent=job.trace.context,
-                    kind=SpanKind.PRODUCER,
-                    attributes={semconv.DESTINATION: job.pool},
-                    began=job.run_at,
-                )
+    for job in jobs:
+        with traced_for(TraceScope(job.organization_id, job.project_id, job.capability, job.id)):
+            record_span(
+                f"dispatch {job.pool}",
+                parent=JobTrace(job.id, job.traceparent).context,
+                kind=SpanKind.PRODUCER,
+                attributes={semconv.DESTINATION: job.pool},
+                began=job.run_at,
+            )
 
 
-def write_ended(
-    executor: Executor,
-    job_ids: Sequence[UUID],
-    version_of: VersionOf,
-    evaluations: Sequence[tuple[str, Attributes]] = (),
+def write_end(
+    job: JobRecord, ended: Ended, version_of: VersionOf, evaluations: Sequence[tuple[str, Attributes]] = ()
 ) -> None:
+    """The span of a job whose last attempt has ended it; `job` as it was claimed."""
+    if is_exporting():
+        _write_job(JobFacts.of(job, ended), version_of, evaluations)
+
+
+def write_ended(executor: Executor, job_ids: Sequence[UUID], version_of: VersionOf) -> None:
     """The spans of jobs that have ended; those of `job_ids` that have not get none. Nothing where none is exported."""
     if not is_exporting():
         return
     with _at_most_lost():
         for job in facts_of(executor, job_ids).values():
             if job.finished_at is not None:
-                _write_job(job, version_of, evaluations)
+                _write_job(job, version_of)
 
 
 def write_feedback(executor: Executor, job_id: UUID, score: float) -> None:

@@ -38,8 +38,8 @@ Attributes = Mapping[str, Value]
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _EXPORT_TIMEOUT_SECONDS = 2.0
-# What a killed process has not sent is lost: little, if it sends often.
-_EXPORT_EVERY_MILLISECONDS = 200
+# What a killed process has not sent is lost: less than with the five seconds of the SDK.
+_EXPORT_EVERY_MILLISECONDS = 1000
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 ROOT = INVALID_SPAN_CONTEXT
 # The ids of the span that is being started, where they are not to be random.

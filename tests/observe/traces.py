@@ -24,7 +24,7 @@ from waybill.stack.supervisor import Stack
 
 _CALLS = frozenset({semconv.Operation.CHAT, semconv.Operation.EMBEDDINGS})
 _QUANTUM = Decimal("1e-9")
-# Spans are sent after a fifth of a second, and a webhook soon after a job's end.
+# Spans are sent within a second, and a webhook soon after a job's end.
 _SETTLED_SECONDS = 60.0
 
 

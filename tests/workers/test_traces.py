@@ -69,9 +69,9 @@ def worker(settings: Settings) -> Iterator[Runtime]:
 def run(runtime: Runtime, tenant: Tenant, *job_ids: UUID) -> None:
     """Dispatch and execute, as the dispatcher and a worker would."""
     with tenant.database.system() as session:
-        marked = queue.mark_dispatched(session, job_ids)
-    assert set(marked) == set(job_ids)
-    write_dispatched(tenant.database.single_system(), job_ids)
+        marked = queue.mark(session, job_ids)
+    assert {job.id for job in marked} == set(job_ids)
+    write_dispatched(marked)
     for job_id in job_ids:
         execute(runtime, job_id)
 
