@@ -12,6 +12,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problem
+from core.kit import semconv
 from core.kit.job_traces import TraceScope
 from core.kit.logging import get_logger
 from core.kit.metrics import HTTP_DURATION, HTTP_REQUESTS
@@ -57,8 +58,10 @@ class _Exchange:
         span = start_span(
             scope["method"],
             traceparent=_header(scope, b"traceparent"),
-            attributes={"http.request.method": scope["method"], "url.path": scope["path"]},
+            attributes={semconv.HTTP_METHOD: scope["method"], semconv.URL_PATH: scope["path"]},
             kind=SpanKind.SERVER,
+            # Probes and scrapes come every few seconds, and are no part of anything.
+            is_recorded=scope["path"] not in _QUIET,
         )
         self._trace_id = trace.format_trace_id(span.get_span_context().trace_id).encode()
         token = otel_context.attach(trace.set_span_in_context(span))
@@ -68,8 +71,8 @@ class _Exchange:
             route = _route(scope)
             seconds = perf_counter() - began
             span.update_name(f"{scope['method']} {route}")
-            span.set_attribute("http.route", route)
-            span.set_attribute("http.response.status_code", self._status)
+            span.set_attribute(semconv.HTTP_ROUTE, route)
+            span.set_attribute(semconv.HTTP_STATUS, self._status)
             if (scope_of_caller := self._scope_of_caller()) is not None:
                 # Who calls is what the key says, whatever baggage came along.
                 span.set_attributes(scope_of_caller.attributes)

@@ -57,7 +57,13 @@ EVALUATION_LABEL = "gen_ai.evaluation.score.label"
 ERROR_TYPE = "error.type"
 SERVER_ADDRESS = "server.address"
 SERVER_PORT = "server.port"
-DESTINATION = "messaging.destination.name"  # this one is of stability development
+HTTP_METHOD = "http.request.method"
+HTTP_RESENDS = "http.request.resend_count"
+HTTP_ROUTE = "http.route"
+HTTP_STATUS = "http.response.status_code"
+URL_PATH = "url.path"
+# This one is of stability development.
+DESTINATION = "messaging.destination.name"
 
 ORGANIZATION_ID = "waybill.organization.id"
 PROJECT_ID = "waybill.project.id"
@@ -80,6 +86,8 @@ USAGE_ESTIMATED = "waybill.usage.estimated"
 CONTENT_TRUNCATED = "waybill.content.truncated"
 CONTENT_WITHHELD = "waybill.content.withheld"
 TOOL_SERVER = "waybill.tool.server"
+CHUNKS = "waybill.chunks"
+MESSAGE_ID = "waybill.webhook.message_id"
 # The span was written by another process than the one that did the work, which was lost.
 REBUILT = "waybill.rebuilt"
 

@@ -132,14 +132,15 @@ def start_span(
     kind: SpanKind = SpanKind.INTERNAL,
     links: Sequence[SpanContext] = (),
     start_nanoseconds: int | None = None,
+    is_recorded: bool = True,
 ) -> Span:
     """A started span below `parent` or `traceparent`, else below the current one, *not* made current; the caller ends.
 
     Below `ROOT` it is the first of its trace. `identity` gives the span its ids. The span says whose work it is
-    (`core.kit.job_traces.traced_for`).
+    (`core.kit.job_traces.traced_for`). One that is not `is_recorded` has ids, and is not exported.
     """
     above = parent or parse_traceparent(traceparent)
-    if _Tracing.tracer is None:
+    if _Tracing.tracer is None or not is_recorded:
         return NonRecordingSpan(identity or _below(above or trace.get_current_span().get_span_context()))
     scope = current_scope()
     if scope is not None:

@@ -115,7 +115,7 @@ class Deliverer:
                 sent["traceparent"] = format_traceparent(span.get_span_context())
             outcome = self._sender.send(held.url, sent, held.body)
             if outcome.status is not None:
-                span.set_attribute("http.response.status_code", outcome.status)
+                span.set_attribute(semconv.HTTP_STATUS, outcome.status)
             if outcome.error is not None:
                 mark_failed(span, outcome.error)
         return outcome
@@ -132,10 +132,10 @@ class Deliverer:
                 traceparent=held.traceparent,
                 kind=SpanKind.CLIENT,
                 attributes={
-                    "http.request.method": "POST",
+                    semconv.HTTP_METHOD: "POST",
                     semconv.SERVER_ADDRESS: urlsplit(held.url).hostname or "",
-                    "http.request.resend_count": held.attempt - 1,
-                    "waybill.webhook.message_id": message_id,
+                    semconv.HTTP_RESENDS: held.attempt - 1,
+                    semconv.MESSAGE_ID: message_id,
                 },
             )
         try:

@@ -96,7 +96,7 @@ class RemoteRunner:
         """One request, tried again while it may pass. Every try carries the job's identity, so it acts once."""
         failures = 0
         # The host alone: the path is the operator's.
-        seen = {"http.request.method": method, semconv.SERVER_ADDRESS: urlsplit(url).hostname or ""}
+        seen = {semconv.HTTP_METHOD: method, semconv.SERVER_ADDRESS: urlsplit(url).hostname or ""}
         while True:
             ctx.check()
             try:

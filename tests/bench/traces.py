@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from copy import copy
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from time import perf_counter
 
 import httpx
+import psutil
 from sqlalchemy import text
 
 from core.kit import telemetry
@@ -24,11 +26,12 @@ from tests.bench.jobs import accepted
 from tests.bench.load import Target, closed_loop
 from tests.bench.rows import Row, compared
 from tests.bench.system import WORKER_SLOTS, Systems
-from tests.factories.processes import running, start
+from tests.factories.processes import Process, running, start
 from tests.factories.waiting import wait_until
 from waybill.stack.postgres import free_port
 
 _PIECE, _SPANS, _ROUNDS, _JOBS, _CLIENTS = 500, 20_000, 5, 800, 10
+_NAMES = ("submit", "p95", "submit_cpu", "jobs", "job_cpu")
 Found = dict[str, list[float]]
 _ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
@@ -43,14 +46,16 @@ def run(systems: Systems, say: Callable[[str], None]) -> list[Row]:
         }
         with _api(systems, {}) as off, _api(systems, {_ENDPOINT: url}) as on:
             for number in range(_ROUNDS):
-                for side, target, extra in (("off", off, {}), ("on", on, {_ENDPOINT: url})):
+                for side, api, extra in (("off", off, {}), ("on", on, {_ENDPOINT: url})):
                     say(f"submits and jobs, exporting {side}, round {number + 1} of {_ROUNDS}")
-                    _round(systems, target, extra, sides[side])
+                    _round(systems, api, extra, sides[side])
     on_side, off_side = sides["on"], sides["off"]
     return [
         *rows,
         compared("submit_p50_exporting", "ms", on_side["submit"], off_side["submit"], at_most=1.05),
         compared("submit_p95_exporting", "ms", on_side["p95"], off_side["p95"]),
+        compared("submit_processor_time_exporting", "ms", on_side["submit_cpu"], off_side["submit_cpu"], at_most=1.05),
+        compared("noop_processor_time_exporting", "ms", on_side["job_cpu"], off_side["job_cpu"], at_most=1.05),
         compared("end_to_end_noop_exporting", "jobs/s", on_side["jobs"], off_side["jobs"], at_least=1 / 1.05),
     ]
 
@@ -91,44 +96,63 @@ def _microseconds() -> float:
         return (perf_counter() - began) / _SPANS * 1e6
 
 
-def _round(systems: Systems, target: Target, extra: dict[str, str], found: Found) -> None:
-    closed_loop(target, clients=_CLIENTS, requests=100)
-    submitted = accepted(closed_loop(target, clients=_CLIENTS, requests=_JOBS))
+def _round(systems: Systems, api: "_Api", extra: dict[str, str], found: Found) -> None:
+    closed_loop(api.target, clients=_CLIENTS, requests=100)
+    before = _busy(api.process)
+    submitted = accepted(closed_loop(api.target, clients=_CLIENTS, requests=_JOBS))
+    found["submit_cpu"].append((_busy(api.process) - before) / _JOBS * 1000)
     found["submit"].append(submitted.quantile(0.5) * 1000)
     found["p95"].append(submitted.quantile(0.95) * 1000)
     _empty(systems)
-    with _workers(systems, extra):
-        closed_loop(target, clients=_CLIENTS, requests=50)
+    with _workers(systems, extra) as workers:
+        closed_loop(api.target, clients=_CLIENTS, requests=50)
         wait_until(lambda: _open_jobs(systems) == 0, timeout_seconds=120, what="warm-up")
-        began = perf_counter()
-        closed_loop(target, clients=_CLIENTS, requests=_JOBS)
+        busy = [api.process, *workers]
+        before, began = sum(map(_busy, busy)), perf_counter()
+        closed_loop(api.target, clients=_CLIENTS, requests=_JOBS)
         wait_until(lambda: _open_jobs(systems) == 0, timeout_seconds=240, what="the jobs")
         found["jobs"].append(_JOBS / (perf_counter() - began))
+        found["job_cpu"].append((sum(map(_busy, busy)) - before) / _JOBS * 1000)
     _empty(systems)
 
 
+@dataclass(frozen=True)
+class _Api:
+    """A running API and where it is asked."""
+
+    process: Process
+    target: Target
+
+
+def _busy(process: Process) -> float:
+    """Seconds of processor time that the process and its children have used: other load on the machine is not in it."""
+    root = psutil.Process(process.pid)
+    return sum(sum(each.cpu_times()[:2]) for each in [root, *root.children(recursive=True)])
+
+
 @contextmanager
-def _api(systems: Systems, extra: dict[str, str]) -> Iterator[Target]:
+def _api(systems: Systems, extra: dict[str, str]) -> Iterator[_Api]:
     port = free_port()
     process = start(systems.settings, "api", WAYBILL_API_PORT=str(port), WAYBILL_LOG_LEVEL="warning", **extra)
     try:
         wait_until(lambda: _answers(port), timeout_seconds=60, what="the API")
         target = copy(systems.ours)
         target.port = port
-        yield target
+        yield _Api(process, target)
     finally:
         process.kill()
 
 
 @contextmanager
-def _workers(systems: Systems, extra: dict[str, str]) -> Iterator[None]:
+def _workers(systems: Systems, extra: dict[str, str]) -> Iterator[list[Process]]:
     with ExitStack() as stack:
         dispatcher = {"WAYBILL_LOG_LEVEL": "info", **extra}
-        stack.enter_context(running(systems.settings, "workers", "dispatcher", until='"pool":"probe"', **dispatcher))
+        arguments: tuple[str, ...] = ("workers", "dispatcher")
+        ours = [stack.enter_context(running(systems.settings, *arguments, until='"pool":"probe"', **dispatcher))]
         for _ in range(os.cpu_count() or 2):
             arguments = ("workers", "worker", "probe", str(WORKER_SLOTS))
-            stack.enter_context(running(systems.settings, *arguments, until="worker_ready", **extra))
-        yield
+            ours.append(stack.enter_context(running(systems.settings, *arguments, until="worker_ready", **extra)))
+        yield ours
 
 
 def _open_jobs(systems: Systems) -> int:

@@ -23,6 +23,7 @@ from waybill.client import Job
 from waybill.stack.supervisor import Stack
 
 _CALLS = frozenset({semconv.Operation.CHAT, semconv.Operation.EMBEDDINGS})
+_WHOSE = frozenset({semconv.ORGANIZATION_ID, semconv.PROJECT_ID, semconv.JOB_ID})
 _QUANTUM = Decimal("1e-9")
 # Spans are sent within a second, and a webhook soon after a job's end.
 _SETTLED_SECONDS = 60.0
@@ -108,6 +109,9 @@ def _faults(spans: Mapping[str, Seen], job: Job) -> Iterator[str]:
             yield "its webhook is not below it"
     if not any(each.name == "webhook POST" and each.job_id == job.id for each in trace.values()):
         yield "its webhook is not in the tree"
+    nameless = [each.name for each in trace.values() if not each.attributes.keys() >= _WHOSE]
+    if nameless:
+        yield f"does not say whose it is: {nameless}"
     yield from _wrong_places(trace, job, own)
     yield from _wrong_costs(trace, job, own)
 

@@ -97,6 +97,7 @@ def run_everything(settings: Settings, receiver: WebhookReceiver) -> JobRecord:
     with running_api(settings) as api, api.client() as client, worker(settings) as runtime:
         tenant = tenant_of(settings, principal_of(api.key))
         client.post("/v1/webhook-secret/rotate").raise_for_status()
+        client.get("/healthz").raise_for_status()
         body = {
             "capability": "probe.fan",
             "input": {"children": children},
@@ -163,6 +164,7 @@ def test_a_job_is_one_tree_from_the_request_to_the_webhook(settings: Settings, c
         shown = attributes_of(span)
         assert whose.items() <= shown.items(), span.name
         assert str(shown["waybill.job.id"]).startswith("job_"), span.name
+    assert "GET /healthz" not in names_of(collector)
     assert SECRET not in collector.text
     assert "org_other" not in collector.text
 
