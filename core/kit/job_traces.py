@@ -84,10 +84,6 @@ class JobTrace:
         """The span of a step of attempt `number` that began with the event `event_id`."""
         return self._below("step", number, event_id)
 
-    def call(self, number: int, call: int) -> SpanContext:
-        """The span of model call `call` of attempt `number`."""
-        return self._below("call", number, call)
-
     def of(self, job_id: UUID) -> SpanContext:
         """The span of another job of the same trace."""
         return replace(self, job_id=job_id, traceparent=self._any_below).context

@@ -41,9 +41,7 @@ def run(systems: Systems, say: Callable[[str], None]) -> list[Row]:
     with _receiver() as url:
         say("a span by itself")
         rows = _spans(systems, url)
-        sides: dict[str, dict[str, list[float]]] = {
-            side: {"submit": [], "p95": [], "jobs": []} for side in ("off", "on")
-        }
+        sides: dict[str, Found] = {side: {name: [] for name in _NAMES} for side in ("off", "on")}
         with _api(systems, {}) as off, _api(systems, {_ENDPOINT: url}) as on:
             for number in range(_ROUNDS):
                 for side, api, extra in (("off", off, {}), ("on", on, {_ENDPOINT: url})):
@@ -135,7 +133,7 @@ def _api(systems: Systems, extra: dict[str, str]) -> Iterator[_Api]:
     port = free_port()
     process = start(systems.settings, "api", WAYBILL_API_PORT=str(port), WAYBILL_LOG_LEVEL="warning", **extra)
     try:
-        wait_until(lambda: _answers(port), timeout_seconds=60, what="the API")
+        wait_until(lambda: _answers(port), timeout_seconds=180, what="the API")
         target = copy(systems.ours)
         target.port = port
         yield _Api(process, target)
