@@ -80,7 +80,8 @@ WHERE kind = 'concurrent_jobs'
 
 _MARK = text(
     "UPDATE jobs SET dispatched_at = now()"
-    f" WHERE id = ANY(CAST(:ids AS uuid[])) AND {STATE_OF_NAMED} = 'queued' AND dispatched_at IS NULL RETURNING id"
+    f" WHERE id = ANY(CAST(:ids AS uuid[])) AND {STATE_OF_NAMED} = 'queued' AND dispatched_at IS NULL"
+    " RETURNING id, organization_id, project_id, capability, pool, traceparent, run_at"
 )
 _UNMARK = text(
     "UPDATE jobs SET dispatched_at = NULL"
@@ -279,6 +280,19 @@ class DueJob:
 
 
 @dataclass(frozen=True, slots=True)
+class DispatchedJob:
+    """A job that was handed to the broker, with what its trace says of that."""
+
+    id: UUID
+    organization_id: UUID
+    project_id: UUID
+    capability: str
+    pool: str
+    traceparent: str | None
+    run_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class InFlight:
     """Jobs that are dispatched or running: by pool, and by the id of each organisation, project and key."""
 
@@ -350,9 +364,14 @@ def concurrency(session: Session) -> Concurrency:
     return Concurrency(limits, project_of_key)
 
 
-def mark_dispatched(session: Session, ids: Sequence[UUID]) -> list[UUID]:
+def mark(session: Session, ids: Sequence[UUID]) -> list[DispatchedJob]:
     """Mark due jobs as handed to the broker; returns those that still were due."""
-    return list(session.execute(_MARK, {"ids": sorted(ids)}).scalars())
+    return [DispatchedJob(*tuple(row)) for row in session.execute(_MARK, {"ids": sorted(ids)})]
+
+
+def mark_dispatched(session: Session, ids: Sequence[UUID]) -> list[UUID]:
+    """`mark`; returns ids."""
+    return [job.id for job in mark(session, ids)]
 
 
 def unmark_dispatched(session: Session, ids: Sequence[UUID]) -> int:
