@@ -306,6 +306,7 @@ def test_a_collector_that_is_away_costs_nothing_but_its_lines(
     # Nothing listens there, and nothing waits for it.
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://127.0.0.1:9/v1/logs")
     before = dropped()
+    configured()
     export = LogExport("test", "test")
     export._thread = threading.current_thread()  # no thread takes anything from the queue
     for number in range(QUEUE_MAX + 10):
@@ -315,7 +316,10 @@ def test_a_collector_that_is_away_costs_nothing_but_its_lines(
     assert dropped() > before + 10
     export.put({"event": "about itself", "level": "error", "logger": "opentelemetry.exporter"})
     assert all(event["event"] == "line" for _, event in export._queue)
-    capsys.readouterr()
+    [said] = [line for line in lines(capsys) if "export" in line["event"]]
+    assert (said["event"], said["level"]) == ("logs_not_exported", "warning")
+    assert said["count"] > 0
+    assert "logs batch" in said["reason"]
 
 
 def test_exporting_can_be_turned_off_beside_traces(monkeypatch: pytest.MonkeyPatch) -> None:
