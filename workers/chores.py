@@ -137,7 +137,8 @@ class Chores:
                 if monotonic() >= partitions_due:
                     collect.keep_partitions(self._database)
                     partitions_due = monotonic() + _PARTITION_SECONDS
-                added = collect.collect_once(self._database)
+                with _timed("rollups"):
+                    added = collect.collect_once(self._database)
                 if monotonic() >= backlog_due:
                     collect.count_backlog(self._database)
                     backlog_due = monotonic() + _BACKLOG_SECONDS
