@@ -66,6 +66,23 @@ SELECT pool FROM unnest(CAST(:pools AS text[])) AS pool
 WHERE (SELECT true FROM jobs WHERE jobs.pool = pool.pool AND {DUE} LIMIT 1)
 """)
 
+# One probe of an index per pool and reason to sweep it; without one of these, none of the statements of a sweep finds a
+# job. Passed deadlines and questions are few, whatever their pools.
+_POOLS_TO_SWEEP = text(
+    "SELECT pool FROM unnest(CAST(:pools AS text[])) AS pool WHERE "
+    + " OR ".join(
+        f"(SELECT true FROM jobs WHERE jobs.pool = pool.pool AND {condition} LIMIT 1)"
+        for condition in (
+            f"({IN_FLIGHT})",
+            "cancel_requested_at IS NOT NULL AND state IN ('queued', 'running')",
+            f"state = 'waiting' AND reason = '{Reason.BUDGET}'",
+            f"parent_id IS NOT NULL AND {ACTIVE}",
+            f"{ACTIVE} AND deadline_at < now()",
+        )
+    )
+    + f" OR (SELECT true FROM job_questions WHERE {OPEN_QUESTION} AND due_at <= now() LIMIT 1)"
+)
+
 # As many rows as there are workers to hold them, and a little more; the index alone answers.
 _IN_FLIGHT = text(f"""
 SELECT pool, organization_id, project_id, key_id, count(*) AS jobs FROM jobs WHERE {IN_FLIGHT}
@@ -330,6 +347,11 @@ def lock(session: Session) -> None:
 def pools_with_due(executor: Executor, pools: Collection[str]) -> set[str]:
     """Those of `pools` that hold jobs to dispatch, now or later."""
     return set(executor.execute(_POOLS_WITH_DUE, {"pools": sorted(pools)}).scalars())
+
+
+def pools_to_sweep(executor: Executor, pools: Collection[str]) -> set[str]:
+    """Those of `pools` in which `sweep`, `stop_orphans` or `unclaimed` may find something."""
+    return set(executor.execute(_POOLS_TO_SWEEP, {"pools": sorted(pools)}).scalars())
 
 
 def due(
