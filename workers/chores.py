@@ -166,7 +166,9 @@ class Chores:
             _log.error(
                 "invariant_violated",
                 invariant=violation.invariant,
-                subject=violation.subject,
+                # For SQL, as the runbook has it: a balance has no id outside of the database.
+                subject=str(violation.subject),
+                job_id=None if violation.is_of_balance else violation.subject,
                 expected=str(violation.expected),
                 found=str(violation.found),
                 runbook="docs/runbooks/invariant-violated.md",

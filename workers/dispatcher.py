@@ -53,6 +53,8 @@ _CONCURRENCY_SECONDS = 1.0
 _PACE_SECONDS = 0.01
 _PACE_UNDER_LOAD_SECONDS = HORIZON_SECONDS / 2
 _LOAD_LOOKAHEAD_JOBS = 3
+# Of a sweep, so many jobs have a line of their own in the log.
+_SWEPT_SHOWN = 50
 _log = get_logger(__name__)
 
 
@@ -128,9 +130,13 @@ class PoolDispatcher:
             self._publisher.control(job_id)
         if events:
             self._publisher.publish(events)
-            for event in events:
-                observe_swept(self.pool, event.type, str(event.data.get("reason") or event.data.get("resumed")))
-            _log.info("jobs_swept", pool=self.pool, events=[event.type for event in events][:20], count=len(events))
+            for number, event in enumerate(events):
+                reason = str(event.data.get("reason") or event.data.get("resumed"))
+                observe_swept(self.pool, event.type, reason)
+                if number < _SWEPT_SHOWN:
+                    _log.info("job_swept", pool=self.pool, job_id=event.job_id, outcome=event.type, reason=reason)
+            if len(events) > _SWEPT_SHOWN:
+                _log.info("jobs_swept", pool=self.pool, count=len(events), shown=_SWEPT_SHOWN)
 
     def reconcile(self) -> None:
         """Make jobs due again whose message is nowhere to be found."""
@@ -360,7 +366,7 @@ def main(settings: Settings) -> None:
     configure_tracing(settings, service="dispatcher")
     name_organizations(settings.metrics_organizations)
     if settings.metrics_port:
-        serve_metrics(settings.metrics_port)
+        serve_metrics(settings.metrics_port, settings.metrics_host)
     dispatcher = Dispatcher(settings, pools())
     on_termination(dispatcher.stop)
     _log.info("dispatcher_started", pools=list(pools()))

@@ -106,7 +106,7 @@ class Meter:
         except BudgetExhausted as refusal:
             self._record(refusal, identity, model)
             if refusal.on_exhaustion == "pause":
-                _log.info("job_waits_for_budget", budget=refusal.extra.get("name"))
+                _log.info("job_waits_for_budget", budget_id=refusal.extra.get("budget"))
                 # Waiting, the job gives back what it still holds: to go on, it will need all of the call's bound.
                 wanted_usd = format_money(most.amount_usd)
                 why = {"code": refusal.code, "message": refusal.detail, "wanted_usd": wanted_usd}

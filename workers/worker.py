@@ -114,7 +114,7 @@ def main(
     name_organizations(settings.metrics_organizations)
     WORKER_SLOTS.labels(pool.name).set(pool.concurrency)
     WORKER_SLOTS_BUSY.labels(pool.name).set(0)
-    metrics = serve_metrics(settings.metrics_port) if settings.metrics_port else None
+    metrics = serve_metrics(settings.metrics_port, settings.metrics_host) if settings.metrics_port else None
     presence = Presence(pool, settings)
     retiring = threading.Event()
 

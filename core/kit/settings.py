@@ -233,6 +233,7 @@ class Settings(BaseSettings):
         description="Port of the metrics of dispatcher, deliverer, guard and workers; 0 turns it off. The API serves"
         " its own at `/metrics`. See [metrics](metrics.md).",
     )
+    metrics_host: str = Field("0.0.0.0", description="Address on which that port listens.")  # noqa: S104 - scraped
     metrics_organizations: list[OrganizationId] = Field(
         default_factory=list,
         description="JSON list of organizations whose spend, attempts and headroom are counted in the metrics by their"
@@ -385,6 +386,12 @@ class Settings(BaseSettings):
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe lines to write.")
+    log_repeats_per_minute: int = Field(
+        20,
+        ge=0,
+        description="How often a minute the same warning or error is written; further ones are counted, and one line"
+        " says how many there were. 0 writes all. See [logs](logs.md).",
+    )
     log_format: Literal["json", "console"] = Field("json", description="`console` is for people.")
 
     url: str | None = Field(None, description="Where the command line finds the API.")

@@ -7,7 +7,7 @@ from datetime import timedelta
 from threading import Event, Lock
 from urllib.parse import urlsplit
 
-from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace import Span, SpanKind, StatusCode, format_trace_id
 
 from core.audit.actions import AuditAction
 from core.audit.record import Actor, record
@@ -146,7 +146,18 @@ class Deliverer:
         self._count(held, outcome)
         offset = self.offset_seconds
         single = self._database.single_system()
+        remote = parse_traceparent(held.traceparent)
+        traced = {} if remote is None else {"trace_id": format_trace_id(remote.trace_id)}
+        message_id = encode(MESSAGE, held.id)
         if outcome.error is None:
+            _log.info(
+                "webhook_delivered",
+                message_id=message_id,
+                attempt=held.attempt,
+                status=outcome.status,
+                latency_ms=outcome.latency_ms,
+                **traced,
+            )
             queue.delivered(single, held, outcome, is_slow=outcome.latency_ms > _SLOW_MS, offset_seconds=offset)
             return
         asked = parse_retry_after(outcome.retry_after, held.began_at)
@@ -155,11 +166,12 @@ class Deliverer:
         queue.failed(single, held, outcome, delay, offset_seconds=offset)
         _log.info(
             "webhook_attempt_failed",
-            message_id=encode(MESSAGE, held.id),
+            message_id=message_id,
             attempt=held.attempt,
             error=outcome.error,
             status=outcome.status,
             next_in_seconds=None if delay is None else round(delay.total_seconds(), 1),
+            **traced,
         )
         if held.endpoint_id is not None:
             self._disable(held, DisabledReason.GONE if is_gone else DisabledReason.FAILING)

@@ -21,6 +21,7 @@ from waybill.cli import (
     keys,
     knowledge,
     limits,
+    logs,
     members,
     models,
     prices,
@@ -53,6 +54,7 @@ app = typer.Typer(
 )
 
 stack.register(app)
+logs.register(app, rich_help_panel=stack.PANEL)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_USE)
 app.add_typer(batches.app, name="batches", rich_help_panel=_USE)
 app.add_typer(events.app, name="events", rich_help_panel=_USE)

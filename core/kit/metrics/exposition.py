@@ -23,7 +23,7 @@ def exposition(accept: str = "") -> tuple[bytes, str]:
     return encode(_registry()), content_type
 
 
-def serve_metrics(port: int, host: str = "0.0.0.0") -> tuple[WSGIServer, Thread]:  # noqa: S104 - scraped from outside
+def serve_metrics(port: int, host: str) -> tuple[WSGIServer, Thread]:
     """Answer ``GET /metrics`` on `port` from a daemon thread; returns both. Raises OSError when the port is taken."""
     return prometheus_client.start_http_server(port, addr=host, registry=_registry())
 

@@ -4,6 +4,7 @@ Labels are bounded. A tenant's id is never one, except for the organizations tha
 (`core.kit.metrics.money`). A value that somebody else chooses, such as a step's name, goes through `bounded`.
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -33,8 +34,12 @@ JOB_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A metric and the processes that count it. `name` is as Prometheus shows it, without a histogram's suffixes."""
+    """A metric and the processes that count it. `name` is as Prometheus shows it, without a histogram's suffixes.
 
+    `theme` is the module that defines it.
+    """
+
+    theme: str
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     labels: tuple[str, ...]
@@ -50,14 +55,16 @@ FAMILIES: list[Family] = []
 def counter(name: str, text: str, labels: Sequence[str] = (), *, by: tuple[Process, ...]) -> Counter:
     """A counter `name`, whose series ends in ``_total``, that the processes `by` count."""
     made = Counter(name, text, tuple(labels))
-    FAMILIES.append(Family(f"{name}_total", "counter", tuple(labels), text, by, exemplars=False, collector=made))
+    FAMILIES.append(
+        Family(_theme(), f"{name}_total", "counter", tuple(labels), text, by, exemplars=False, collector=made)
+    )
     return made
 
 
 def gauge(name: str, text: str, labels: Sequence[str] = (), *, by: tuple[Process, ...], mode: Mode) -> Gauge:
     """A gauge `name`; `mode` is what becomes of it where processes share a folder."""
     made = Gauge(name, text, tuple(labels), multiprocess_mode=mode)
-    FAMILIES.append(Family(name, "gauge", tuple(labels), text, by, exemplars=False, collector=made))
+    FAMILIES.append(Family(_theme(), name, "gauge", tuple(labels), text, by, exemplars=False, collector=made))
     return made
 
 
@@ -72,8 +79,12 @@ def histogram(
 ) -> Histogram:
     """A histogram `name`; `exemplars` says whether its observations carry the trace's id, as `exemplar` gives it."""
     made = Histogram(name, text, tuple(labels), buckets=tuple(buckets))
-    FAMILIES.append(Family(name, "histogram", tuple(labels), text, by, exemplars=exemplars, collector=made))
+    FAMILIES.append(Family(_theme(), name, "histogram", tuple(labels), text, by, exemplars=exemplars, collector=made))
     return made
+
+
+def _theme() -> str:
+    return str(sys._getframe(2).f_globals["__name__"]).rpartition(".")[2]  # noqa: SLF001 - who defines it
 
 
 def exemplar() -> dict[str, str] | None:

@@ -66,6 +66,7 @@ LOG_LINES_SUPPRESSED = counter(
 )
 LOG_EXPORT_DROPPED = counter(
     "waybill_log_export_dropped",
-    "Log records that were not exported over OTLP, because the queue was full; they are on standard error.",
+    "Log records that were not exported over OTLP, because the queue was full or the collector did not take them; they"
+    " are on standard error.",
     by=EVERY,
 )
