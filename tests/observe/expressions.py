@@ -16,8 +16,8 @@ from tests.observe.shortening import shorten_query
 _WINDOW = "60s"
 _POOL = "probe"
 
-# Series that a healthy stack has nothing to say of, and why. A query that asks for one of them, and returns nothing, is
-# no fault; what returns data all the same is a mistake in this list.
+# Series that a healthy stack has nothing to say of, and why: a query that asks for one of them may return nothing. An
+# entry that no query needs is a mistake.
 QUIET = {
     "waybill_guard_": "the guard is not started: it takes 300 MB, and its policy would change every job",
     "waybill_organization_": "the operator has named no organization (WAYBILL_METRICS_ORGANIZATIONS)",
@@ -32,10 +32,13 @@ QUIET = {
     "waybill_model_breaker_state": "no breaker has moved",
     "waybill_tool_calls_total": "all tools did what they were asked",
     "ALERTS": "nothing fires",
-    "kube_": "kube-state-metrics is Kubernetes'",
+    "waybill_unpriced_calls_total": "everything has a price",
 }
 # Selections that ask for what goes wrong.
 _FAULTY = re.compile(r'outcome="failed"|outcome!="succeeded"|outcome!~"ok\|cached|status="5xx"|reason=~"|> 1000|> 0$')
+
+
+FAULTY = "asks for what goes wrong"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +64,22 @@ def asked() -> Iterator[Asked]:
                         yield Asked(f"{rule['alert']} asks for {name}", name)
 
 
-def reason_of(expr: str) -> str | None:
-    """Why a healthy stack may return nothing for a query; None if it should."""
+def excuse_of(expr: str) -> str | None:
+    """The entry of `QUIET` that lets a query return nothing, or that it asks for what goes wrong; None: it may not."""
     if _FAULTY.search(expr):
-        return "asks for what goes wrong"
-    return next((reason for name, reason in QUIET.items() if name in expr), None)
+        return FAULTY
+    return next((name for name in QUIET if name in expr), None)
 
 
 def check(monitoring: Monitoring) -> tuple[int, dict[str, str], list[str]]:
-    """How many queries return data, those that are quiet and why, and those that should have returned data."""
-    full, quiet, missing = 0, {}, []
+    """How many queries return data, the excuses of those that do not, and what is wrong: no data, or no such need."""
+    full, quiet, wrong = 0, {}, []
     for each in asked():
         if monitoring.query(each.expr):
             full += 1
-        elif (reason := reason_of(each.expr)) is not None:
-            quiet[each.where] = reason
+        elif (excuse := excuse_of(each.expr)) is not None:
+            quiet[each.where] = excuse
         else:
-            missing.append(f"{each.where}: {each.expr}")
-    return full, quiet, missing
+            wrong.append(f"{each.where}: {each.expr}")
+    wrong += [f"{name} is said to be quiet, and is not" for name in QUIET.keys() - set(quiet.values())]
+    return full, quiet, wrong

@@ -173,11 +173,7 @@ def _wrong_balance(stack: Stack) -> Iterator[None]:
 def _frozen_valkey(stack: Stack) -> Iterator[None]:
     with stack.frozen("valkey-server"), ExitStack() as many:
         for _ in range(8):
-            many.enter_context(
-                repeated(
-                    lambda: stack.submit("models.embed", {"model": "embedding", "texts": ["a van"]}), every_seconds=0.1
-                )
-            )
+            many.enter_context(repeated(stack.embed, every_seconds=0.1))
         yield
 
 

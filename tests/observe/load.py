@@ -35,8 +35,9 @@ def prepare(stack: Stack) -> None:
     for unit in ("input_tokens", "output_tokens"):
         price = {"provider": "openai-compatible", "model": MODEL, "unit": unit, "usd_per_unit": "0.0001"}
         stack.http.post("/v1/prices", json=price).raise_for_status()
-    budget = {"name": "observed", "period": "day", "limit_usd": "1000", "scope": "organization"}
-    post("/v1/budgets", json=budget).raise_for_status()
+    for name, is_hard in (("stops", True), ("warns", False)):
+        budget = {"name": name, "period": "day", "limit_usd": "1000", "scope": "organization", "hard": is_hard}
+        post("/v1/budgets", json=budget).raise_for_status()
 
 
 def run_demo(stack: Stack) -> str:
@@ -68,7 +69,7 @@ def run_rounds(stack: Stack) -> str:
                 stack.probe("fail", retryable=False),
                 stack.probe("ask", model=MODEL, note="Hello?"),
                 stack.submit("models.chat", {"model": MODEL, "messages": [{"role": "user", "content": "Hello?"}]}),
-                stack.submit("models.embed", {"model": "embedding", "texts": ["a parcel", "a van"]}),
+                stack.embed(),
             ]
             read_stream(stack, jobs[1])
             for job in jobs:
@@ -109,7 +110,7 @@ def hum(stack: Stack) -> Iterator[None]:
     """What goes on in every installation: requests that are answered, and a job a second of another pool."""
     with repeated(
         lambda: (
-            stack.submit("models.embed", {"model": "embedding", "texts": ["a parcel"]}),
+            stack.embed(),
             stack.http.get("/v1/jobs"),
         )
     ):

