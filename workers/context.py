@@ -100,7 +100,7 @@ class AttemptContext:
         self._publisher = services.publisher
         self._settlements = Settlements(services.settlements)
         self._meter = Meter(job, services.database, services.prices, self._settlements, services.notes)
-        self.guard = AttemptGuard(services.guard, self)
+        self.guard = AttemptGuard(services.guard, self, logs_text=services.settings.log_exception_text)
         self._deltas_lock = threading.Lock()
         self.disclosure = AttemptDisclosure(job, self._single, services.disclosure)
         self._checkpoints = self._open_checkpoints(FIRST_GRAPH)

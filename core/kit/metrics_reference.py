@@ -26,7 +26,7 @@ Every process of Waybill counts what it does, and answers `GET /metrics` with it
 ## Where they are
 
 * **`waybill up`**: the API answers on its own port, and every other process on a port of its own on loopback, which
-  `waybill status` names. There is nothing to turn on; give Prometheus the file `prometheus-targets.json` in
+  `waybill up --json` names. There is nothing to turn on; give Prometheus the file `prometheus-targets.json` in
   `WAYBILL_HOME`.
 * **Compose**: the API's port 8080, and 9100 of every other container, in the network `metrics`. With
   `--profile observe` a Prometheus comes along that scrapes them.

@@ -392,6 +392,11 @@ class Settings(BaseSettings):
         description="How often a minute the same warning or error is written; further ones are counted, and one line"
         " says how many there were. 0 writes all. See [logs](logs.md).",
     )
+    log_exception_text: bool = Field(
+        default=False,
+        description="Write into the worker's log what exceptions of capabilities say, redacted by the guard where there"
+        " is one. They may quote what a job carries: for development.",
+    )
     log_format: Literal["json", "console"] = Field("json", description="`console` is for people.")
 
     url: str | None = Field(None, description="Where the command line finds the API.")

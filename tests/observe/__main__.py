@@ -111,6 +111,7 @@ def _exemplars(monitoring: Monitoring) -> str:
 
 def _inject(stack: Stack, fault: Fault, folder: Path) -> str:
     """Look at a healthy stack for a while, break it, and see who is notified of what."""
+    stack.clear()
     time.sleep(_SETTLES_SECONDS)
     with load.hum(stack), running_monitoring(folder, stack.targets) as monitoring:
         _stays(monitoring, set(), _QUIET_SECONDS, "before the fault")

@@ -14,8 +14,6 @@ from tests.factories.webhook_receiver import Reply, WebhookReceiver
 from tests.observe.load import read_stream, repeated
 from tests.observe.stack import MODEL, Stack
 
-_SLOTS = 8
-
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -59,25 +57,21 @@ def _frozen_pool(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def _full_pool(stack: Stack) -> Iterator[None]:
-    jobs = [stack.probe("sleep", seconds=300) for _ in range(_SLOTS)]
-    jobs.append(stack.probe())
-    try:
-        yield
-    finally:
-        for job in jobs:
-            stack.http.post(f"/v1/jobs/{job}/cancel")
+    for _ in range(stack.slots("probe")):
+        stack.probe("sleep", seconds=300)
+    stack.probe()
+    yield
 
 
 @contextmanager
 def _late_starts(stack: Stack) -> Iterator[None]:
-    """Jobs that wait for twelve seconds: longer than the objective allows, and not as long as to be found waiting."""
+    """Jobs that wait for eleven seconds: longer than the objective allows, and not as long as to be found waiting."""
 
     def fill() -> None:
-        for _ in range(_SLOTS):
-            stack.probe("sleep", seconds=12)
-        for _ in range(10 * _SLOTS):
-            stack.probe()
-        time.sleep(14)
+        for _ in range(stack.slots("probe")):
+            stack.probe("sleep", seconds=11)
+        late = [stack.probe() for _ in range(5 * stack.slots("probe"))]
+        stack.http.get(f"/v1/jobs/{late[-1]}", params={"wait": 25})
 
     with repeated(fill, every_seconds=0.1):
         yield
@@ -145,14 +139,11 @@ def _crashing_jobs(stack: Stack) -> Iterator[None]:
 @contextmanager
 def _provider_503(stack: Stack) -> Iterator[None]:
     usual, stack.mood.usual = stack.mood.usual, Failure(status=503)
-    jobs: list[str] = []
     try:
-        with repeated(lambda: jobs.append(stack.probe("ask", model=MODEL, note="Hello?")), every_seconds=0.5):
+        with repeated(lambda: stack.probe("ask", model=MODEL, note="Hello?"), every_seconds=0.5):
             yield
     finally:
         stack.mood.usual = usual
-        for job in jobs:
-            stack.http.post(f"/v1/jobs/{job}/cancel")
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,6 +26,7 @@ CAPABILITIES = (PROBE,)
 _WELL = Answer("All", " is", " well", ".", delta_seconds=0.05)
 MODEL = "writer"
 _STOP_SECONDS = 180.0
+_CLEAR_SECONDS = 120.0
 _OURS = ("DATABASE_URL", "REDIS_URL")
 
 
@@ -77,6 +80,25 @@ class Stack:
     def embed(self) -> str:
         """A job of the pool `models` that costs little."""
         return self.submit("models.embed", {"model": "embedding", "texts": ["a parcel", "a van"]})
+
+    def slots(self, pool: str) -> int:
+        """How many jobs a pool runs at once."""
+        shown = httpx.get(f"http://{self.metrics[f'worker-{pool}']}/metrics", timeout=30).text
+        [slots] = re.findall(rf'^waybill_worker_slots{{pool="{pool}"}} ([\d.]+)$', shown, flags=re.MULTILINE)
+        return int(float(slots))
+
+    def clear(self) -> None:
+        """Cancel what has not ended, and wait until nothing is left."""
+        until = time.monotonic() + _CLEAR_SECONDS
+        while time.monotonic() < until:
+            found = self.http.get("/v1/jobs", params={"state": ["queued", "running", "waiting"], "limit": 200})
+            jobs = found.raise_for_status().json()["data"]
+            if not jobs:
+                return
+            for job in jobs:
+                self.http.post(f"/v1/jobs/{job['id']}/cancel")
+            time.sleep(1)
+        raise AssertionError("jobs of the fault before do not end")
 
     def owner(self) -> "psycopg.Connection[Any]":
         """A connection of who owns the tables."""

@@ -57,8 +57,15 @@ def scrub(text: str) -> str:
 
 
 def without_text(error: BaseException) -> str:
-    """The traceback of `error` without the text of any exception: that may quote what was being read."""
-    return "".join((*format_tb(error.__traceback__), f"{type(error).__name__}: {_WITHHELD}\n"))
+    """The traceback of `error` and of what caused it, without the text of any: that may quote what was being read."""
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in chain:
+        chain.append(current)
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return "\n".join(
+        "".join((*format_tb(each.__traceback__), f"{type(each).__name__}: {_WITHHELD}\n")) for each in reversed(chain)
+    )
 
 
 def withhold(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -6,8 +6,8 @@ _DELIVERY_SECONDS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3
 
 TOOL_CALLS = counter(
     "waybill_tool_calls",
-    "Calls of tools, further tries left out, by how they ended: done, refused, failed, or unknown (cut"
-    " off, or the server did not say).",
+    "Calls of tools and web searches (server web_search), further tries left out, by how they ended: done, refused,"
+    " failed, or unknown (cut off, or the server did not say).",
     ("server", "tool", "outcome"),
     by=("worker",),
 )
