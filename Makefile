@@ -22,7 +22,7 @@ COMPOSE ?= docker compose
 REVISION := $(shell git -C $(ROOT) rev-parse --short HEAD 2>/dev/null || echo unknown)
 TAG ?= latest
 
-.PHONY: help setup lock demo up images compose-up compose-test test quick test-pgbouncer test-tls survive compat chaos bench evals outside \
+.PHONY: help setup lock demo up images compose-up compose-test test quick test-pgbouncer test-tls survive compat observe-test chaos bench evals outside \
 	observe-traces observe-lock \
 	chart-test kube-test azure-test azure-lock lint types contracts check format clean
 
@@ -93,6 +93,9 @@ survive: $(STAMP) ## Run the list of failures to survive in its long form and pr
 	@cd $(ROOT) && $(BIN)/python -m tests.survive $(ARGS)
 
 chaos: survive ## The same as survive
+
+observe-test: $(STAMP) ## Run every query of the dashboards, break what alerts are for (Debian: prometheus prometheus-alertmanager)
+	@cd $(ROOT) && $(BIN)/python -m tests.observe $(ARGS)
 
 compat: $(STAMP) ## Upgrade from the release before under load: it runs on the newer schema, and loses no job (ARGS=REVISION)
 	@cd $(ROOT) && $(BIN)/python -m tests.compat $(ARGS)
