@@ -204,6 +204,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("upload_too_long", "more bytes than the upload was announced with", "announce the file's true size"),
         ("capability_unknown", "no such capability", "`GET /v1/capabilities`"),
         ("document_empty", "the upload has no bytes", "upload the file's content"),
+        ("history_too_long", "more jobs or ledger lines than a backtest replays", "a shorter time"),
         ("idempotency_key_reused", "the key was used for another request", "a fresh key"),
         ("invalid_blob_key", "not a name that the blob store takes", "letters, digits, `-`, `_`, `.` and `/`"),
         ("invalid_name", "not a name that may be given", "see `detail`"),
@@ -314,6 +315,7 @@ FIELDS: dict[str, str] = {
     "capability_unknown": "no such capability",
     "experiment_invalid": "an experiment that can be run; `message` says what is wrong",
     "feedback_invalid": "a score from 0 to 1, and a comment that is not too long",
+    "history_too_long": "a shorter time",
     "guard_policy_invalid": "a policy that can be applied; `message` says what is wrong",
     "invalid_cursor": "pass `next_cursor` of the page before, unchanged",
     "invalid_event_id": "`Last-Event-ID` is the id of an event of this job",
@@ -336,8 +338,11 @@ FIELDS: dict[str, str] = {
     "version_invalid": "what the message says; every fault of a version is named at once",
     "project_required": "name the project",
     "report_too_large": "a shorter time, or fewer groups",
+    "scope_mismatch": "a project or key exactly where the scope is one",
     "scope_unknown": "one of the [scopes](scopes.md)",
+    "too_many_points": "a longer interval, or a shorter time",
     "window_empty": "`from` before `to`",
+    "window_invalid": "`from` before `to`, by no more days than `message` says",
 }
 
 # How a job ended or why it waits: `reason`, and `error.code` of one that failed.

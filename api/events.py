@@ -14,11 +14,12 @@ from api.streaming import Frame, LiveHub, Signal, Stoppable, Subscription, first
 from core.jobs.leases import CLASSIFIED
 from core.keys.clearance import is_cleared
 from core.keys.principal import Principal
+from core.kit.clock import utc_now
 from core.kit.data_classes import DataClass
 from core.kit.errors import Unavailable
 from core.kit.json_values import loads
 from core.kit.logging import get_logger
-from core.kit.metrics import SSE_STREAMS_OPEN
+from core.kit.metrics import SSE_STREAMS_OPEN, STREAM_CATCH_UPS, STREAM_LAG
 
 _POLL_SECONDS = 1.0
 _RECHECK_SECONDS = 5.0
@@ -133,6 +134,7 @@ class EventStream(LiveStream):
             return await self._catch_up(send, item)
         if item.id == self._last + 1:
             await self._write_frames(send, [item])
+            STREAM_LAG.observe(max(0.0, (utc_now() - item.made_at).total_seconds()))
         return item.is_final
 
     async def _next(self, send: Send, subscription: Subscription) -> Frame | Signal | None:
@@ -146,6 +148,7 @@ class EventStream(LiveStream):
 
     async def _catch_up(self, send: Send, item: Frame | Signal | None) -> bool:
         """Send what was missed, then `item` if it is still news; whether the stream is at its end."""
+        STREAM_CATCH_UPS.inc()
         try:
             caught_up = await self._hub.catch_up(self._principal.organization_id, self._job_id, self._last)
         except Unavailable:

@@ -85,14 +85,20 @@ async def readyz(request: Request) -> Response:
     response_class=Response,
     summary="Metrics for Prometheus",
     responses={
-        200: {"description": "Prometheus' text format.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        200: {
+            "description": "Prometheus' text format, or OpenMetrics for who accepts it.",
+            "content": {
+                "text/plain": {"schema": {"type": "string"}},
+                "application/openmetrics-text": {"schema": {"type": "string"}},
+            },
+        },
         **problems(scope=False),
     },
 )
 @public
-async def metrics() -> Response:
+async def metrics(request: Request) -> Response:
     """Everything this process, or the processes that share a folder with it, counted."""
-    body, content_type = exposition()
+    body, content_type = exposition(request.headers.get("accept", ""))
     return Response(body, headers={"content-type": content_type, "cache-control": "no-store"})
 
 

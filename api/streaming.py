@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 from time import monotonic
 from typing import Any, Literal, Protocol, cast
@@ -65,6 +66,7 @@ class Frame:
     type: str
     is_final: bool
     body: bytes
+    made_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def to_frame(event: Event) -> Frame:
         }
     )
     body = b"id: %d\nevent: %s\ndata: %s\n\n" % (event.id, event.type.encode(), data)
-    return Frame(event.id, event.type, event.is_final, body)
+    return Frame(event.id, event.type, event.is_final, body, event.created_at)
 
 
 class Subscription:

@@ -25,6 +25,7 @@ from core.kit.money import ZERO
 
 if TYPE_CHECKING:
     from core.kit.db import Executor
+    from core.kit.metrics.models import ModelLabels
 
 
 class JobInterrupted(BaseException):
@@ -115,11 +116,15 @@ class ModelUsage:
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """A model as the ledger names it: `provider` and `name` as in the price book, `version` of the registry."""
+    """A model as the ledger names it: `provider` and `name` as in the price book, `version` of the registry.
+
+    `labels` is how metrics name it: provider, deployment, model and the version's number.
+    """
 
     provider: str
     name: str
     version: str | None = None
+    labels: "ModelLabels | None" = field(default=None, compare=False)
 
 
 class ModelCall(Protocol):
@@ -127,6 +132,12 @@ class ModelCall(Protocol):
 
     def report(self, usage: ModelUsage) -> None:
         """Say what was consumed up to now; the last report counts. A call that reports nothing costs its bound."""
+
+    def when_settled(self, hear: Callable[[Decimal | None], None]) -> None:
+        """Have `hear` called once with what the ledger settled in USD; None for a model without a price, or no line.
+
+        From any thread, after the block that opened the call, or at its end.
+        """
 
     def note(self, count: Callable[[], Mapping[str, int]]) -> None:
         """More was consumed, and `count` knows how much by now, by kind; it may be asked later, from another thread.

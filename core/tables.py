@@ -17,6 +17,7 @@ from core.limits import models as _limits
 from core.quality import models as _quality
 from core.registry import models as _registry
 from core.registry.experiments import models as _experiments
+from core.rollups import models as _rollups
 from core.webhooks import models as _webhooks
 
 metadata = Base.metadata
@@ -37,6 +38,7 @@ __all__ = [
     "_quality",
     "_registry",
     "_retention",
+    "_rollups",
     "_suspension",
     "_webhooks",
     "metadata",

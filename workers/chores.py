@@ -6,7 +6,8 @@ dispatched. Several dispatchers may do them at once: each excludes its like by a
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from uuid import UUID
@@ -27,12 +28,13 @@ from core.kit.blob import BlobStore, open_blob_store
 from core.kit.db import Database, is_unavailable
 from core.kit.ids import EXPERIMENT, encode
 from core.kit.logging import get_logger
-from core.kit.metrics import INVARIANT_VIOLATIONS
+from core.kit.metrics import INVARIANT_VIOLATIONS, TASK_DURATION
 from core.kit.settings import Settings
 from core.kit.signing import Keyring, Signer
 from core.ledger.invariants import check_invariants
 from core.registry.experiments.guard import EVERY_SECONDS as GUARD_SECONDS
 from core.registry.experiments.guard import guard_once
+from core.rollups import collect
 from workers import shadows
 from workers.batches import BatchKeeper
 from workers.quality import QualityCollector
@@ -41,6 +43,9 @@ _SEAL_SECONDS = 1.0
 _EXPORT_SECONDS = 60.0
 _SHADOW_SECONDS = 2.0
 _BATCH_SECONDS = 0.5
+_ROLLUP_SECONDS = 5.0
+_BACKLOG_SECONDS = 15.0
+_PARTITION_SECONDS = 3600.0
 _QUALITY_SECONDS = 2.0
 _IDLE_SECONDS = 1.0
 _VERIFIED_AT_ONCE = 50_000
@@ -83,7 +88,8 @@ class Chores:
         while not stop.is_set():
             sealed = 0
             try:
-                sealed = seal_once(self._database, self._signer)
+                with _timed("sealing"):
+                    sealed = seal_once(self._database, self._signer)
             except Exception as error:  # noqa: BLE001 - whatever one batch died of, the next one must come
                 _tell("sealing", error)
             stop.wait(_SEAL_SECONDS if sealed < SEALED_AT_ONCE else 0.0)
@@ -95,7 +101,8 @@ class Chores:
         """
         while not stop.wait(GUARD_SECONDS):
             try:
-                self.guard_experiments()
+                with _timed("experiments"):
+                    self.guard_experiments()
             except Exception as error:  # noqa: BLE001 - the next look must come
                 _tell("experiments", error)
 
@@ -103,9 +110,10 @@ class Chores:
         """Run again what shadow arms are to answer too, until `stop`."""
         while not stop.wait(_SHADOW_SECONDS):
             try:
-                while shadows.run_once(self._database, JobService(self._settings, self._open_blobs())):
-                    if stop.is_set():
-                        break
+                with _timed("shadows"):
+                    while shadows.run_once(self._database, JobService(self._settings, self._open_blobs())):
+                        if stop.is_set():
+                            break
             except Exception as error:  # noqa: BLE001 - the next round must come
                 _tell("shadows", error)
 
@@ -116,10 +124,29 @@ class Chores:
             moved = 0
             try:
                 keeper = keeper or BatchKeeper(self._settings, self._database, self._open_blobs(), self._publisher)
-                moved = keeper.run_once()
+                with _timed("batches"):
+                    moved = keeper.run_once()
             except Exception as error:  # noqa: BLE001 - the next round must come
                 _tell("batches", error)
             stop.wait(0.0 if moved else _BATCH_SECONDS)
+
+    def roll_up_forever(self, stop: threading.Event) -> None:
+        """Add up what has ended (`core.rollups`), every few seconds, until `stop`."""
+        backlog_due = partitions_due = monotonic()
+        while not stop.is_set():
+            added = 0
+            try:
+                if monotonic() >= partitions_due:
+                    collect.keep_partitions(self._database)
+                    partitions_due = monotonic() + _PARTITION_SECONDS
+                with _timed("rollups"):
+                    added = collect.collect_once(self._database)
+                if monotonic() >= backlog_due:
+                    collect.count_backlog(self._database)
+                    backlog_due = monotonic() + _BACKLOG_SECONDS
+            except Exception as error:  # noqa: BLE001 - the next round must come
+                _tell("rollups", error)
+            stop.wait(0.0 if added >= collect.JOBS_AT_ONCE else _ROLLUP_SECONDS)
 
     def watch_quality_forever(self, stop: threading.Event) -> None:
         """Collect signals of jobs that have ended, and look for versions that answer worse, until `stop`."""
@@ -128,7 +155,8 @@ class Chores:
             is_more = False
             try:
                 collector = collector or QualityCollector(self._settings, self._database, self._open_blobs())
-                is_more = collector.run_once()
+                with _timed("quality"):
+                    is_more = collector.run_once()
             except Exception as error:  # noqa: BLE001 - the next round must come
                 _tell("quality", error)
             stop.wait(0.0 if is_more else _QUALITY_SECONDS)
@@ -152,7 +180,8 @@ class Chores:
                 if monotonic() < chore.due or stop.is_set():
                     continue
                 try:
-                    chore.do()
+                    with _timed(chore.name):
+                        chore.do()
                 except Exception as error:  # noqa: BLE001 - the other duties, and the next round, must come
                     _tell(chore.name, error)
                 chore.due = monotonic() + chore.every_seconds
@@ -174,7 +203,9 @@ class Chores:
             _log.error(
                 "invariant_violated",
                 invariant=violation.invariant,
-                subject=violation.subject,
+                # For SQL, as the runbook has it: a balance has no id outside of the database.
+                subject=str(violation.subject),
+                job_id=None if violation.is_of_balance else violation.subject,
                 expected=str(violation.expected),
                 found=str(violation.found),
                 runbook="docs/runbooks/invariant-violated.md",
@@ -250,6 +281,19 @@ class Chores:
         if self._blobs is None:
             self._blobs = open_blob_store(self._settings)
         return self._blobs
+
+
+@contextmanager
+def _timed(task: str) -> Iterator[None]:
+    """Record how long a task took and how it ended."""
+    began, outcome = monotonic(), "succeeded"
+    try:
+        yield
+    except Exception as error:
+        outcome = "postgres_unavailable" if is_unavailable(error) else "failed"
+        raise
+    finally:
+        TASK_DURATION.labels(task, outcome).observe(monotonic() - began)
 
 
 def _tell(what: str, error: Exception) -> None:

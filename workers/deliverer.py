@@ -74,7 +74,7 @@ def main(settings: Settings) -> None:
     wait_for_schema(settings)
     configure_tracing(settings, service="deliverer")
     if settings.metrics_port:
-        serve_metrics(settings.metrics_port)
+        serve_metrics(settings.metrics_port, settings.metrics_host)
     loop = DeliveryLoop(settings)
     on_termination(loop.stop)
     _log.info("deliverer_started", concurrency=settings.webhook_concurrency)

@@ -17,9 +17,19 @@ from sqlalchemy.orm import Session
 from core.jobs import queue
 from core.jobs.fairness import HORIZON_SECONDS, FairShare, Lookahead
 from core.jobs.live import LivePublisher, hint_channel
+from core.jobs.traces import write_dispatched, write_swept
 from core.kit.db import NOTICE_LOSS, STAY_OPEN, Database, is_unavailable, prepare_threshold
 from core.kit.logging import configure_logging, get_logger
-from core.kit.metrics import DISPATCHED_JOBS, POOL_ROUND, POOL_SLOTS, observe_depths, serve_metrics
+from core.kit.metrics import (
+    DISPATCHED_JOBS,
+    MESSAGES_LOST,
+    POOL_ROUND,
+    POOL_SLOTS,
+    SWEPT_CALLS,
+    observe_swept,
+    serve_metrics,
+)
+from core.kit.metrics.money import name_organizations
 from core.kit.redis import connect
 from core.kit.settings import Settings
 from core.kit.signing import Signer
@@ -30,9 +40,11 @@ from core.ledger import service as ledger
 from core.ledger.notes import CallNotes
 from core.ledger.prices.book import PriceBook
 from core.limits.repository import forget_usage
+from pipelines.registry import version_of
 from workers.broker import Broker, BrokerUnavailable
 from workers.chores import Chores
 from workers.pools import get_pool
+from workers.statistics import Statistics
 
 _LOCK_SPACE = 7_201_948
 _HOUSEKEEPING_SECONDS = 60.0
@@ -43,6 +55,8 @@ _CONCURRENCY_SECONDS = 1.0
 _PACE_SECONDS = 0.01
 _PACE_UNDER_LOAD_SECONDS = HORIZON_SECONDS / 2
 _LOAD_LOOKAHEAD_JOBS = 3
+# Of a sweep, so many jobs have a line of their own in the log.
+_SWEPT_SHOWN = 50
 _log = get_logger(__name__)
 
 
@@ -84,7 +98,7 @@ class PoolDispatcher:
                 limits=concurrency.limits,
                 default_limit=self._settings.project_max_concurrent_jobs,
             )
-            marked = set(queue.mark_dispatched(session, chosen)) if chosen else set()
+            marked = {job.id: job for job in queue.mark(session, chosen)} if chosen else {}
         ordered = [job_id for job_id in chosen if job_id in marked]
         self._lookahead.observe(len(ordered), monotonic())
         if not ordered:
@@ -97,6 +111,7 @@ class PoolDispatcher:
                 queue.unmark_dispatched(session, ordered)
             raise
         DISPATCHED_JOBS.labels(self.pool).inc(len(ordered))
+        write_dispatched(marked.values())
         return len(ordered)
 
     @property
@@ -118,7 +133,14 @@ class PoolDispatcher:
             self._publisher.control(job_id)
         if events:
             self._publisher.publish(events)
-            _log.info("jobs_swept", pool=self.pool, events=[event.type for event in events][:20], count=len(events))
+            write_swept(self._database.single_system(), events, version_of)
+            for number, event in enumerate(events):
+                reason = str(event.data.get("reason") or event.data.get("resumed"))
+                observe_swept(self.pool, event.type, reason)
+                if number < _SWEPT_SHOWN:
+                    _log.info("job_swept", pool=self.pool, job_id=event.job_id, outcome=event.type, reason=reason)
+            if len(events) > _SWEPT_SHOWN:
+                _log.info("jobs_swept", pool=self.pool, count=len(events), shown=_SWEPT_SHOWN)
 
     def reconcile(self) -> None:
         """Make jobs due again whose message is nowhere to be found."""
@@ -130,6 +152,7 @@ class PoolDispatcher:
         if missing:
             with self._database.system() as session:
                 count = queue.unmark_dispatched(session, missing)
+            MESSAGES_LOST.labels(self.pool).inc(count)
             _log.warning("messages_missing", pool=self.pool, count=count)
 
     def forget_dispatches(self) -> None:
@@ -138,6 +161,7 @@ class PoolDispatcher:
             count = queue.unmark_pool(session, self.pool)
         # A new or emptied broker that held nothing of ours has lost nothing.
         if count:
+            MESSAGES_LOST.labels(self.pool).inc(count)
             _log.warning("broker_lost_data", pool=self.pool, count=count)
 
     def _read_concurrency(self, session: Session) -> queue.Concurrency:
@@ -173,11 +197,14 @@ class Dispatcher:
         }
         # A key that is none must stop the start, not a thread that nobody watches.
         self._signer = Signer.from_settings(settings) if settings.signing_key is not None else None
+        self._statistics = Statistics(settings, self._database)
         self._owned: set[str] = set()
         self._owner: psycopg.Connection[tuple[object, ...]] | None = None
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._quiet_until = 0.0
+        # Who owns it reports what is everybody's.
+        self._first_pool = min(pools, default="")
         for pool in pools:
             POOL_ROUND.labels(pool).set(0)
             POOL_SLOTS.labels(pool).set(0)
@@ -196,11 +223,18 @@ class Dispatcher:
             "experiments": chores.guard_forever,
             "shadows": chores.shadow_forever,
             "batches": chores.batch_forever,
+            "rollups": chores.roll_up_forever,
             "quality": chores.watch_quality_forever,
             "housekeeping": chores.keep_house_forever,
         }
         for name, duty in duties.items():
             threading.Thread(target=duty, args=(self._stop,), name=name, daemon=True).start()
+        threading.Thread(
+            target=self._statistics.read_forever,
+            args=(self._stop, lambda: self._first_pool in self._owned),
+            name="statistics",
+            daemon=True,
+        ).start()
         next_sweep = next_housekeeping = 0.0
         while not self._stop.is_set():
             try:
@@ -254,20 +288,23 @@ class Dispatcher:
         return moved
 
     def _sweep(self) -> None:
-        for pool in self._owned:
+        # Most pools are idle, and to find nothing in one takes a dozen round trips.
+        busy = queue.pools_to_sweep(self._database.single_system(), self._owned) if self._owned else set()
+        for pool in busy:
             self._pools[pool].sweep()
         if self._owned:
-            ledger.sweep(
+            settled = ledger.sweep(
                 self._database,
                 grace_seconds=self._settings.lease_seconds,
                 notes=self._call_notes,
                 prices=self._prices,
             )
+            SWEPT_CALLS.inc(settled)
         try:
             if self._owned and self._broker.lost_its_data():
                 for pool in self._owned:
                     self._pools[pool].forget_dispatches()
-            for pool in self._owned:
+            for pool in busy:
                 self._pools[pool].reconcile()
         except BrokerUnavailable as error:
             _log.warning("dispatcher_waits_for_redis", error=str(error))
@@ -278,7 +315,6 @@ class Dispatcher:
             queue.ensure_partitions(session)
             queue.forget_idempotency_keys(session)
             forget_usage(session)
-            observe_depths(queue.depths(session))
 
     def _own_pools(self) -> None:
         """Take the lock of every pool nobody owns; notice when our own connection is gone."""
@@ -311,8 +347,7 @@ class Dispatcher:
         self._owned.clear()
         for pool in self._pools:
             POOL_SLOTS.labels(pool).set(0)
-        # The next owner reports the queues; ours would stand still.
-        observe_depths(())
+        self._statistics.clear()
         if self._owner is not None:
             self._owner.close()
             self._owner = None
@@ -337,8 +372,9 @@ def main(settings: Settings) -> None:
     configure_logging(settings, service="dispatcher")
     wait_for_schema(settings)
     configure_tracing(settings, service="dispatcher")
+    name_organizations(settings.metrics_organizations)
     if settings.metrics_port:
-        serve_metrics(settings.metrics_port)
+        serve_metrics(settings.metrics_port, settings.metrics_host)
     dispatcher = Dispatcher(settings, pools())
     on_termination(dispatcher.stop)
     _log.info("dispatcher_started", pools=list(pools()))

@@ -24,13 +24,14 @@ from core.kit.errors import CapabilityFailure, Outage, Unavailable, Unstorable
 from core.kit.ids import JOB, encode
 from core.kit.json_values import clean
 from core.kit.logging import bound_log_context, get_logger
-from core.kit.metrics import observe_finished_job, observe_started_job
-from core.kit.telemetry import span
+from core.kit.metrics import DUPLICATES_REFUSED, LEASES_LOST, observe_finished_job, observe_started_job
+from core.kit.metrics.money import observe_attempt_of
 from pipelines.registry import manifests
 from workers.alone import run_alone
 from workers.context import AttemptContext, CallerGone, WorkerStopping
 from workers.graph_versions import choose_runner, unknown_capability
 from workers.runtime import Runtime
+from workers.scores import scores_of
 
 _BACKOFF_MOST_SECONDS = 60.0
 # The first wait for a dependency that does not say how long it will be unavailable; it doubles with every one.
@@ -55,6 +56,7 @@ def execute(runtime: Runtime, job_id: UUID, *, alone: bool = False) -> None:
         if pool is not None:
             run_alone(job_id, pool)
             return
+        DUPLICATES_REFUSED.labels(runtime.pool).inc()
         _log.debug("job_not_claimed", job_id=encode(JOB, job_id))
         return
     job = claim.job
@@ -62,11 +64,7 @@ def execute(runtime: Runtime, job_id: UUID, *, alone: bool = False) -> None:
     runtime.hold(ctx)
     try:
         with (
-            span(
-                f"job {job.capability}",
-                traceparent=job.traceparent,
-                attributes={"waybill.job.id": encode(JOB, job.id), "waybill.job.attempt": job.attempt},
-            ),
+            ctx.trace.running(),
             bound_log_context(job_id=encode(JOB, job.id), project_id=str(job.project_id), attempt=job.attempt),
         ):
             _run(runtime, claim, ctx)
@@ -83,13 +81,23 @@ def _run(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> None:
     try:
         event = _attempt(runtime, claim, ctx)
     except LeaseLost:
+        LEASES_LOST.labels(job.capability).inc()
         _log.warning("job_lease_lost")
         return
     ctx.publish([event], hint=job.pool)
     _announce(runtime, ctx, event)
+    ctx.trace.end(event)
     seconds = perf_counter() - began
-    observe_finished_job(job, event.type, seconds)
+    observe_finished_job(job, event.type, seconds, _reason_of(event))
+    observe_attempt_of(job.organization_id, job.capability, event.type)
     _log.info("job_attempt_ended", outcome=event.type, duration_seconds=round(seconds, 4))
+
+
+def _reason_of(event: Event) -> str | None:
+    """The error's code, or why the attempt ended without a result."""
+    error = event.data.get("error") or {}
+    reason = error.get("code") or event.data.get("reason")
+    return None if reason is None else str(reason)
 
 
 def _announce(runtime: Runtime, ctx: AttemptContext, event: Event) -> None:
@@ -179,6 +187,8 @@ def _call(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> dict[str, Any]
     ctx.guard.screen_input(given)
     result = _validated(manifest, runner.run(ctx, payload))
     ctx.end_deltas()
+    for name, score in scores_of(result):
+        ctx.trace.evaluate(name, score)
     shown: dict[str, Any] = ctx.guard.value(result)
     return shown
 

@@ -46,8 +46,9 @@ class Attempt(reporting.Attempt, Protocol):
 class AttemptGuard:
     """Without a `guard` everything passes as it is. Safe in threads. Raises as `core.guard.guard.JobGuard`."""
 
-    def __init__(self, guard: Guard | None, attempt: Attempt) -> None:
+    def __init__(self, guard: Guard | None, attempt: Attempt, *, logs_text: bool = False) -> None:
         self._attempt = attempt
+        self._logs_text = logs_text
         self._report = FindingsReport(attempt)
         self._guard: JobGuard | None = None
         if guard is not None:
@@ -96,7 +97,12 @@ class AttemptGuard:
             return f"the reason was withheld ({refusal.code})"
 
     def traceback(self, error: BaseException) -> str:
-        """How `error` came about, for the worker's log: its text may quote what the job holds. Does not raise."""
+        """How `error` came about, for the worker's log. Does not raise.
+
+        Its text may quote what the job holds: it is there only where the operator wants it, and then redacted.
+        """
+        if not self._logs_text:
+            return without_text(error)
         if self._guard is None:
             return "".join(format_exception(error))
         try:

@@ -59,7 +59,7 @@ class Lifespan:
 
     def _end(self, cause: Cause, memory_mb: float) -> None:
         self._is_retired = True
-        _log.warning(
-            "worker_retires", pool=self._pool.name, cause=cause, memory_mb=round(memory_mb), jobs_taken=self._jobs
-        )
+        # One that has run its number of jobs is as it should be.
+        log = _log.warning if cause == "memory" else _log.info
+        log("worker_retires", pool=self._pool.name, cause=cause, memory_mb=round(memory_mb), jobs_taken=self._jobs)
         self._retire(cause)

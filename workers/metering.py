@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 from core.audit.actions import AuditAction
@@ -15,6 +16,8 @@ from core.kit.db import Database
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import JOB, encode
 from core.kit.logging import get_logger
+from core.kit.metrics.models import ModelLabels
+from core.kit.metrics.money import observe_spend
 from core.kit.money import format_money
 from core.ledger import service as ledger
 from core.ledger.errors import BudgetExhausted
@@ -35,12 +38,17 @@ class OpenCall:
 
     def __init__(self, identity: CallIdentity, notes: NoteTaker | None) -> None:
         self.usage: ModelUsage | None = None
+        self._hear: Callable[[Decimal | None], None] | None = None
         self._identity = identity
         self._notes = notes
 
     def report(self, usage: ModelUsage) -> None:
         """Remember what was consumed up to now."""
         self.usage = usage
+
+    def when_settled(self, hear: Callable[[Decimal | None], None]) -> None:
+        """See `core.capability.ModelCall.when_settled`."""
+        self._hear = hear
 
     def note(self, count: Callable[[], Mapping[str, int]]) -> None:
         """Have it written down beside this process."""
@@ -51,6 +59,11 @@ class OpenCall:
         """The call was settled."""
         if self._notes is not None:
             self._notes.settle(self._identity)
+
+    def announce(self, cost_usd: Decimal | None) -> None:
+        """Say what it cost, if it is known."""
+        if self._hear is not None:
+            self._hear(cost_usd)
 
 
 class Meter:
@@ -104,7 +117,7 @@ class Meter:
         except BudgetExhausted as refusal:
             self._record(refusal, identity, model)
             if refusal.on_exhaustion == "pause":
-                _log.info("job_waits_for_budget", budget=refusal.extra.get("name"))
+                _log.info("job_waits_for_budget", budget_id=refusal.extra.get("budget"))
                 # Waiting, the job gives back what it still holds: to go on, it will need all of the call's bound.
                 wanted_usd = format_money(most.amount_usd)
                 why = {"code": refusal.code, "message": refusal.detail, "wanted_usd": wanted_usd}
@@ -114,8 +127,15 @@ class Meter:
 
         def write() -> None:
             used = opened.usage or ModelUsage(model, bound, estimated=True)
-            settle(identity, *self._settlement(identity, provider, used, was_reported=opened.usage is not None))
-            opened.close()
+            cost_usd = None
+            try:
+                settlement, line = self._settlement(identity, provider, used, was_reported=opened.usage is not None)
+                settle(identity, settlement, line)
+                cost_usd = settlement.amount_usd if line["priced"] else None
+                opened.close()
+            finally:
+                opened.announce(cost_usd)
+            self._count(ref, settlement)
 
         try:
             yield opened
@@ -123,6 +143,17 @@ class Meter:
             write()
             raise
         self._settlements.write_behind(write)
+
+    def _count(self, ref: ModelRef, settlement: Settlement) -> None:
+        job = self._job
+        observe_spend(
+            job.organization_id,
+            job.capability,
+            ref.labels or ModelLabels.of(ref.provider, ref.provider, ref.name, None),
+            {unit.value: amount for unit, amount in settlement.quantities.items()},
+            settlement.amount_usd,
+            is_priced=settlement.quantities.keys() <= settlement.amounts.keys(),
+        )
 
     def _require_unbounded(self, provider: str, model: str) -> None:
         """A call of unknown price would count as nothing under a limit that is never to be passed."""

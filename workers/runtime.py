@@ -10,6 +10,7 @@ from core.guard.guard import Guard
 from core.jobs.live import LivePublisher
 from core.kit.db import Database
 from core.kit.logging import get_logger
+from core.kit.metrics import WORKER_SLOTS_BUSY
 from core.kit.redis import connect
 from core.kit.settings import Settings, get_settings
 from pipelines._kit.resources import get_guard
@@ -27,6 +28,8 @@ class Runtime:
     def __init__(self, settings: Settings, guard: Guard, *, pool_size: int) -> None:
         self.settings = settings
         self.worker_name = f"{socket.gethostname()}:{os.getpid()}"
+        # Whose messages this process takes; empty in a child that runs one job.
+        self.pool = ""
         self.database = Database(settings, application_name="waybill-worker", pool_size=pool_size)
         self.redis = connect(settings)
         self.publisher = LivePublisher(self.redis, settings)
@@ -43,6 +46,7 @@ class Runtime:
         """Keep the attempt's lease until `release`."""
         with self._lock:
             self._held.add(ctx)
+        WORKER_SLOTS_BUSY.labels(ctx.job.pool).inc()
         self._heartbeat.hold(ctx)
         if drain.is_due():
             ctx.ask_to_stop()
@@ -52,6 +56,7 @@ class Runtime:
         self._heartbeat.release(ctx)
         with self._lock:
             self._held.discard(ctx)
+        WORKER_SLOTS_BUSY.labels(ctx.job.pool).dec()
 
     def ask_all_to_stop(self) -> None:
         """Ask every running attempt to return its job to the queue at its next check."""
@@ -71,6 +76,7 @@ class Runtime:
 
     def warm(self, pool: str) -> None:
         """Load every capability of the pool, in the background: the first job of a process need not wait for it."""
+        self.pool = pool
         threading.Thread(target=self._load_all, args=(pool,), name="warm", daemon=True).start()
 
     def _load_all(self, pool: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from time import monotonic
 from types import FrameType
 
-from core.kit.logging import configure_logging, get_logger
+from core.kit.logging import configure_logging, get_logger, shutdown_logging
 from core.kit.parentage import end_with_parent
 from core.kit.settings import Settings
 from workers.lifespan import EXIT_TOO_LARGE
@@ -172,6 +172,7 @@ def _become_worker(supervisor: Supervisor, parent: int, writing: int) -> None:
         import logging
         import sys
 
+        shutdown_logging()
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -180,5 +181,6 @@ def _become_worker(supervisor: Supervisor, parent: int, writing: int) -> None:
 
 def main(settings: Settings, pool: str, concurrency: int | None = None) -> int:
     """Run a supervised worker of `pool` until SIGTERM or SIGINT; returns the process's exit code."""
-    configure_logging(settings, service=f"worker-{pool}-supervisor")
+    # It has no threads, so that it may fork at any time.
+    configure_logging(settings, service=f"worker-{pool}-supervisor", exports=False)
     return Supervisor(settings, pool, concurrency).run()

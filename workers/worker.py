@@ -16,7 +16,8 @@ from celery.worker import state
 
 from core.kit import scratch
 from core.kit.logging import configure_logging, get_logger
-from core.kit.metrics import serve_metrics
+from core.kit.metrics import WORKER_SLOTS, WORKER_SLOTS_BUSY, serve_metrics
+from core.kit.metrics.money import name_organizations
 from core.kit.redis import connect
 from core.kit.settings import Settings
 from core.kit.startup import wait_for_schema
@@ -110,7 +111,10 @@ def main(
     configure_tracing(settings, service=f"worker-{pool.name}")
     # What a worker that was killed left of the files of its jobs.
     scratch.sweep()
-    metrics = serve_metrics(settings.metrics_port) if settings.metrics_port else None
+    name_organizations(settings.metrics_organizations)
+    WORKER_SLOTS.labels(pool.name).set(pool.concurrency)
+    WORKER_SLOTS_BUSY.labels(pool.name).set(0)
+    metrics = serve_metrics(settings.metrics_port, settings.metrics_host) if settings.metrics_port else None
     presence = Presence(pool, settings)
     retiring = threading.Event()
 

@@ -31,6 +31,7 @@ from core.keys.principal import Principal
 from core.kit.errors import Gone
 from core.kit.ids import JOB, encode
 from core.kit.json_values import dumps
+from core.kit.metrics import SUBMISSIONS_REPLAYED
 from core.kit.telemetry import current_traceparent
 
 router = new_router("/v1/jobs", "jobs")
@@ -129,6 +130,8 @@ def _submit(request: Request, new: NewJob, identity: IdempotentRequest | None) -
         answer = produce(runtime.database.single_tenant(principal.organization_id))
     else:
         answer = carry_out(request, identity, produce)
+        if answer.is_replayed:
+            SUBMISSIONS_REPLAYED.inc()
     for job in made:
         announce_submitted(runtime, job)
     return answer

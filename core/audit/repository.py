@@ -23,6 +23,10 @@ _INBOX = text(
     "SELECT organization_id, NULL::bigint, id, project_id, recorded_at, action, subject_id, actor_kind, actor_id,"
     " attempt, payload_digest, detail::text, NULL::bytea, NULL::uuid FROM audit_inbox ORDER BY id LIMIT :most"
 )
+_BACKLOG = text("""
+SELECT (SELECT count(*) FROM (SELECT FROM audit_inbox LIMIT 100000) AS waiting) AS records,
+  coalesce(extract(epoch FROM now() - (SELECT recorded_at FROM audit_inbox ORDER BY id LIMIT 1)), 0) AS age_seconds
+""")
 # The rows move inside Postgres: what is sealed is what was written, whatever this process made of it.
 _MOVE = text("""
 WITH placed AS (
@@ -351,3 +355,9 @@ def _record(row: Row[Any]) -> Record:
 
 def _seal(row: Row[Any]) -> Seal:
     return Seal(*tuple(row))
+
+
+def backlog(session: Executor) -> tuple[int, float]:
+    """How many records wait for their seal, counted up to 100,000, and the age of the oldest in seconds."""
+    row = session.execute(_BACKLOG, {}).one()
+    return int(row.records), max(0.0, float(row.age_seconds))

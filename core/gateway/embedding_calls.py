@@ -8,13 +8,16 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from core.capability import JobContext, ModelRef, ModelUsage
-from core.gateway.errors import GatewayError, ProviderTimeout, was_turned_away
+from core.gateway.errors import GatewayError, ProviderTimeout, cause_of_rest, was_turned_away
 from core.gateway.models import Embedder
 from core.gateway.resilience.backoff import Backoff, wait
 from core.gateway.resilience.breaker import Breakers
-from core.gateway.routing import ReachedEmbedder, RemoteEmbedder
+from core.gateway.routing import Address, ReachedEmbedder, RemoteEmbedder
 from core.gateway.spans import call_span
+from core.kit import semconv
 from core.kit.errors import Outage
+from core.kit.metrics.models import ModelLabels, measured, observe_rest
+from core.kit.semconv import Operation
 from core.registry.records import ResolvedModel
 
 if TYPE_CHECKING:
@@ -40,9 +43,12 @@ def embed_locally(
     tokens = [embedder.count_tokens(text) for text in texts]
     vectors: list[NDArray[np.float32]] = []
     with (
-        call_span("embeddings", model) as span,
+        call_span(Operation.EMBEDDINGS, model) as span,
         ctx.call_model(ref_of(model), {"embedding_tokens": sum(tokens)}) as call,
+        measured("embeddings", labels_of(model)),
     ):
+        span.settles_with(call)
+        span.set_attribute(semconv.DIMENSIONS, embedder.dimensions)
         call.report(ModelUsage(model.price_model, {"embedding_tokens": 0}))
         for begin in range(0, len(texts), _LOCAL_BATCH):
             ctx.check()
@@ -51,7 +57,7 @@ def embed_locally(
             call.report(ModelUsage(model.price_model, {"embedding_tokens": sum(tokens[:done])}))
             if on_progress is not None:
                 on_progress(done, len(texts))
-        span.set_attribute("gen_ai.usage.input_tokens", sum(tokens))
+        span.set_attribute(semconv.INPUT_TOKENS, sum(tokens))
     return np.concatenate(vectors)
 
 
@@ -81,7 +87,7 @@ def embed_remotely(
         for number in count(1):
             try:
                 with breakers.guard(model.deployment, "embeddings"):
-                    vectors.append(_ask(ctx, model, reached.remote, batch))
+                    vectors.append(_ask(ctx, model, reached.remote, batch, reached.address))
                 break
             except GatewayError as error:
                 is_patient = error.retryable and not isinstance(error, ProviderTimeout) and number < most
@@ -90,6 +96,7 @@ def embed_remotely(
                     if error.is_outage:
                         error.outage = Outage(f"model deployment {model.deployment}", error.retry_after_seconds)
                     raise
+                observe_rest(model.deployment, "embeddings", cause_of_rest(error), pause)
             wait(pause, ctx.check)
         if on_progress is not None:
             on_progress(begin + len(batch), len(texts))
@@ -99,18 +106,31 @@ def embed_remotely(
 def ref_of(model: ResolvedModel) -> ModelRef:
     """The model as the ledger names it."""
     version = None if model.version_id is None else str(model.version_id)
-    return ModelRef(model.price_provider, model.price_model, version)
+    return ModelRef(model.price_provider, model.price_model, version, labels_of(model))
 
 
-def _ask(ctx: JobContext, model: ResolvedModel, remote: RemoteEmbedder, texts: Sequence[str]) -> "NDArray[np.float32]":
-    with call_span("embeddings", model) as span, ctx.call_model(ref_of(model), remote.bound(texts)) as call:
+def labels_of(model: ResolvedModel) -> ModelLabels:
+    """The model as metrics name it."""
+    return ModelLabels.of(model.provider, model.deployment, model.model, model.version)
+
+
+def _ask(
+    ctx: JobContext, model: ResolvedModel, remote: RemoteEmbedder, texts: Sequence[str], address: Address | None
+) -> "NDArray[np.float32]":
+    with (
+        call_span(Operation.EMBEDDINGS, model, address) as span,
+        ctx.call_model(ref_of(model), remote.bound(texts)) as call,
+    ):
+        span.settles_with(call)
         try:
-            embedded = remote.embed(texts, check=ctx.check)
+            with measured("embeddings", labels_of(model)):
+                embedded = remote.embed(texts, check=ctx.check)
         except GatewayError as error:
             if was_turned_away(error):
                 call.report(ModelUsage(model.price_model, {"embedding_tokens": 0}))
             raise
         usage = embedded.usage
         call.report(ModelUsage(model.price_model, usage.quantities, usage.estimated))
-        span.set_attribute("gen_ai.usage.input_tokens", usage.input_tokens)
+        span.used(usage)
+        span.set_attribute(semconv.DIMENSIONS, int(embedded.vectors.shape[1]))
         return embedded.vectors

@@ -72,3 +72,8 @@ class InvalidRequest(GatewayError):
 def was_turned_away(error: GatewayError) -> bool:
     """Whether the provider never began to work, so that it bills nothing: an error status, or no connection."""
     return isinstance(error, ProviderRefused | ProviderUnavailable) and not error.may_be_billed
+
+
+def cause_of_rest(error: GatewayError) -> str:
+    """Why a call waits before it is tried again, as metrics name it."""
+    return "backoff" if error.retry_after_seconds is None else "retry_after"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from core.guard.tokens import TOKEN, Token, token_of
 from core.guard.values import map_texts, texts_in
 from core.kit.db import Executor
 from core.kit.errors import CapabilityFailure, Outage, Unavailable
-from core.kit.metrics import observe_findings
+from core.kit.metrics.guard import observe_findings, observe_verdict
 from core.kit.settings import Settings
 
 # Gets what was found in texts of a source, whatever the policy does about it.
@@ -26,6 +27,12 @@ Report = Callable[[Source, Findings], None]
 _KINDS = frozenset(EntityKind)
 # What models read and did not write.
 _READ = frozenset(Source) - {Source.MODEL_OUTPUT}
+# The borders that say what is not for everyone's eyes.
+_SEEN = (
+    (Direction.TO_MODEL, Source.INPUT),
+    (Direction.TO_MODEL, Source.DOCUMENT),
+    (Direction.TO_CLIENT, Source.MODEL_OUTPUT),
+)
 
 
 class Policies(Protocol):
@@ -189,6 +196,21 @@ class JobGuard:
             decisions = [group + literals(text) for group, (_, text) in zip(decisions, texts, strict=True)]
         return self._rewritten([text for _, text in texts], decisions)
 
+    def masked(self, texts: Sequence[str]) -> list[str]:
+        """The texts with a kind in the place of everything that is redacted or blocked for models or clients.
+
+        For who looks on, such as a trace's reader: nothing is reported, named or refused.
+        """
+        for direction, source in _SEEN:
+            if self.strictest(direction, source).rank < Action.REDACT.rank:
+                continue
+            found = self._screen(texts, direction, source, least=Action.REDACT)
+            decisions: list[list[Decision]] = [[] for _ in texts]
+            for each in found.decisions:
+                decisions[each.finding.part].append(replace(each, mode=RedactionMode.MASK))
+            texts = [each.text for each in self._rewritten(texts, decisions).texts]
+        return list(texts)
+
     def redact_value(self, value: Any, direction: Direction, source: Source, *, escapes: bool = False) -> Any:
         """A JSON value as it may cross the border; the same object when nothing of it is redacted."""
         if self.strictest(direction, source).rank < Action.REDACT.rank:
@@ -277,14 +299,18 @@ class JobGuard:
         self, texts: Sequence[str], direction: Direction, source: Source, least: Action = Action.DETECT
     ) -> Findings:
         policy, analyzer = self._policy(), self._guard.analyzer
+        began = perf_counter()
         try:
-            return screen(texts, policy=policy, direction=direction, source=source, analyzer=analyzer, least=least)
+            findings = screen(texts, policy=policy, direction=direction, source=source, analyzer=analyzer, least=least)
         except Unavailable as error:
+            observe_verdict(direction, source, "unavailable", perf_counter() - began)
             raise CapabilityFailure(
                 "The guard analyzer does not answer, and the policy lets nothing pass that it has not seen.",
                 code="guard_unavailable",
                 outage=Outage("guard analyzer", error.retry_after_seconds),
             ) from None
+        observe_verdict(direction, source, _verdict_of(findings), perf_counter() - began)
+        return findings
 
     def _policy(self) -> CombinedPolicy:
         return self._guard.policies.of(self._executor, self._organization_id, self._project_id)
@@ -297,6 +323,14 @@ def refuse_blocked(findings: Findings) -> None:
         raise CapabilityFailure(
             f"the guard's policy lets no text pass that holds: {', '.join(kinds)}", code="guard_blocked"
         )
+
+
+def _verdict_of(findings: Findings) -> str:
+    """What metrics call it: the strictest of what was decided."""
+    if findings.incomplete:
+        return "incomplete"
+    strictest = max((each.action for each in findings.decisions), key=lambda action: action.rank, default=Action.OFF)
+    return {Action.BLOCK: "blocked", Action.REDACT: "redacted", Action.DETECT: "detected"}.get(strictest, "clean")
 
 
 def _instead(mode: RedactionMode, other: RedactionMode) -> RedactionMode:

@@ -29,6 +29,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from core.kit.data_classes import DataClass
 from core.kit.errors import Unavailable
 from core.kit.logging import get_logger
+from core.kit.metrics import DATABASE_CONNECTIONS_BUSY, DATABASE_CONNECTIONS_MAX, DATABASE_WAIT
 from core.kit.settings import Settings
 from core.kit.turns import Turns
 
@@ -124,7 +125,9 @@ class Database:
         size = pool_size or settings.database_pool_size
         # SQLAlchemy's pool serves whoever asks at the right moment: under load, a thread could wait for seconds while
         # others came and went. So nobody gets to the pool before it is their turn, and nobody waits inside it.
-        self._turns = Turns(size, settings.database_connect_timeout_seconds)
+        self._turns = Turns(size, settings.database_connect_timeout_seconds, waited=_observe_wait)
+        self._size = size
+        DATABASE_CONNECTIONS_MAX.inc(size)
         self._background: ThreadPoolExecutor | None = None
         self._background_lock = Lock()
         self._is_closed = False
@@ -161,12 +164,21 @@ class Database:
     @contextmanager
     def _transaction(self, role: str, organization: str) -> Iterator[Session]:
         with (
-            self._turns.turn(),
+            self._turn(),
             Session(self.engine, autoflush=False, expire_on_commit=False) as session,
             session.begin(),
         ):
             session.execute(_ASSUME, {"role": role, "organization": organization, "timeout": self._timeout_ms})
             yield session
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with self._turns.turn():
+            DATABASE_CONNECTIONS_BUSY.inc()
+            try:
+                yield
+            finally:
+                DATABASE_CONNECTIONS_BUSY.dec()
 
     def single_tenant(self, organization_id: UUID) -> "SingleStatement":
         """Executes statements as the organisation, each in a transaction and a round trip of its own."""
@@ -181,7 +193,7 @@ class Database:
 
         A step that Postgres refuses ends the transaction: nothing is kept, and its error is raised.
         """
-        with self._turns.turn():
+        with self._turn():
             return self._run_together(role, organization, steps)
 
     def _run_together(self, role: str, organization: str, steps: Sequence[Step]) -> list[Result[Any]]:
@@ -219,6 +231,8 @@ class Database:
     def close(self) -> None:
         """Finish the background task that runs, drop the others, and close connections, those in use as they return."""
         with self._background_lock:
+            if not self._is_closed:
+                DATABASE_CONNECTIONS_MAX.dec(self._size)
             background, self._background, self._is_closed = self._background, None, True
         if background is not None:
             background.shutdown(cancel_futures=True)
@@ -277,6 +291,10 @@ def _attempt(task: Callable[[], None]) -> None:
         task()
     except Exception as error:  # noqa: BLE001 - nobody waits for it; whoever needs the outcome asks again
         _log.warning("background_query_failed", error=type(error).__name__)
+
+
+def _observe_wait(seconds: float, has_place: bool) -> None:
+    DATABASE_WAIT.labels("served" if has_place else "timed_out").observe(seconds)
 
 
 def _fetched(cursor: psycopg.Cursor[Any]) -> Result[Any]:

@@ -1,5 +1,6 @@
 """Identifiers: UUIDv7 in Postgres, prefixed base32 in the API (the TypeID form, github.com/jetify-com/typeid 0.3)."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -68,6 +69,11 @@ FIELDS = {
 def new_id() -> UUID:
     """A fresh UUIDv7: sortable by creation time to the millisecond (RFC 9562, section 5.7)."""
     return uuid7()
+
+
+def made_at(value: UUID) -> datetime:
+    """When a UUID of version 7 was made, to the millisecond (RFC 9562, section 5.7)."""
+    return datetime.fromtimestamp((value.int >> 80) / 1000, UTC)
 
 
 def encode(prefix: str, value: UUID) -> str:

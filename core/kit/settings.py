@@ -226,7 +226,19 @@ class Settings(BaseSettings):
     )
     flower_port: int = Field(5555, ge=0, le=65535, description="Port of Flower, on loopback.")
     flower_password: SecretStr | None = Field(None, description="Password of Flower's user `waybill`.")
-    metrics_port: int = Field(0, ge=0, le=65535, description="Metrics of dispatcher and workers; 0 turns it off.")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port of the metrics of dispatcher, deliverer, guard and workers; 0 turns it off. The API serves"
+        " its own at `/metrics`. See [metrics](metrics.md).",
+    )
+    metrics_host: str = Field("0.0.0.0", description="Address on which that port listens.")  # noqa: S104 - scraped
+    metrics_organizations: list[OrganizationId] = Field(
+        default_factory=list,
+        description="JSON list of organizations whose spend, attempts and headroom are counted in the metrics by their"
+        " ids; no other tenant is named there.",
+    )
 
     lease_seconds: float = Field(15.0, gt=0, description="A running job whose lease is older is given to another.")
     heartbeat_seconds: float = Field(5.0, gt=0, description="How often a worker extends its leases.")
@@ -374,7 +386,27 @@ class Settings(BaseSettings):
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe lines to write.")
+    log_repeats_per_minute: int = Field(
+        20,
+        ge=0,
+        description="How often a minute the same warning or error is written; further ones are counted, and one line"
+        " says how many there were. 0 writes all. See [logs](logs.md).",
+    )
+    log_exception_text: bool = Field(
+        default=False,
+        description="Write into the worker's log what exceptions of capabilities say, redacted by the guard where there"
+        " is one. They may quote what a job carries: for development.",
+    )
     log_format: Literal["json", "console"] = Field("json", description="`console` is for people.")
+
+    trace_content: bool = Field(
+        False,
+        description="Attach the messages of model calls to their spans, redacted as the guard's policy says; see"
+        " [traces](traces.md#content).",
+    )
+    trace_content_max_bytes: int = Field(
+        16 * 1024, ge=256, le=1024 * 1024, description="Largest attribute of a span that holds messages."
+    )
 
     url: str | None = Field(None, description="Where the command line finds the API.")
     api_key: SecretStr | None = Field(None, description="The key, or the identity provider's token, that it uses.")

@@ -2,8 +2,9 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -11,9 +12,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 class Turns:
     """Admits `places` threads at a time, in the order in which they came; `threading.Semaphore` promises no order."""
 
-    def __init__(self, places: int, timeout_seconds: float) -> None:
+    def __init__(
+        self, places: int, timeout_seconds: float, *, waited: Callable[[float, bool], None] = lambda _, __: None
+    ) -> None:
+        """`waited` gets the seconds of each wait, and whether a place came free in time."""
         self._free = places
         self._timeout_seconds = timeout_seconds
+        self._waited = waited
         self._waiting: deque[threading.Lock] = deque()
         self._lock = threading.Lock()
 
@@ -35,13 +40,16 @@ class Turns:
             mine = threading.Lock()
             mine.acquire()
             self._waiting.append(mine)
-        if mine.acquire(timeout=self._timeout_seconds):
-            return True
-        with self._lock:
-            if mine in self._waiting:
-                self._waiting.remove(mine)
-                return False
-        return True  # the place was handed over just when the time ran out
+        began = monotonic()
+        has_place = mine.acquire(timeout=self._timeout_seconds)
+        if not has_place:
+            with self._lock:
+                if mine in self._waiting:
+                    self._waiting.remove(mine)
+                else:
+                    has_place = True  # it was handed over just when the time ran out
+        self._waited(monotonic() - began, has_place)
+        return has_place
 
     def _release(self) -> None:
         with self._lock:

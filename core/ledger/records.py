@@ -160,9 +160,13 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """An invariant that does not hold: which one, of what, and the two figures that should agree."""
+    """An invariant that does not hold: which one, of which row, and the two figures that should agree.
+
+    The row is a job's, or a reservation's that has the id of its job, unless `is_of_balance`.
+    """
 
     invariant: str
-    subject: str
+    subject: UUID
     expected: Any
     found: Any
+    is_of_balance: bool = False

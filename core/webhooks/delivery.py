@@ -7,17 +7,22 @@ from datetime import timedelta
 from threading import Event, Lock
 from urllib.parse import urlsplit
 
-from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace import Span, SpanKind, format_trace_id
 
 from core.audit.actions import AuditAction
 from core.audit.record import Actor, record
+from core.kit import semconv
 from core.kit.db import Database
-from core.kit.ids import MESSAGE, WEBHOOK_ENDPOINT, encode
+from core.kit.ids import MESSAGE, WEBHOOK_ENDPOINT, encode, made_at
+from core.kit.job_traces import JobTrace, TraceScope, traced_for
 from core.kit.logging import get_logger
-from core.kit.metrics import WEBHOOK_ATTEMPTS
+from core.kit.metrics import WEBHOOK_ENDPOINTS_DISABLED, WEBHOOKS_UNDER_WAY
+from core.kit.metrics.effects import observe_webhook
+from core.kit.metrics.families import exemplar_of
 from core.kit.sealing import CannotOpen, Sealer, secret_keys
 from core.kit.settings import Settings
-from core.kit.telemetry import start_span
+from core.kit.telemetry import mark_failed, start_span
+from core.kit.trace_context import format_traceparent, parse_traceparent
 from core.webhooks import queue
 from core.webhooks.records import DisabledReason, Held
 from core.webhooks.schedule import Jitter, jitter, next_delay, parse_retry_after
@@ -72,6 +77,7 @@ class Deliverer:
             )
         with self._counting:
             self._under_way += len(taken)
+            WEBHOOKS_UNDER_WAY.inc(len(taken))
             self._weak_under_way += sum(is_weak for _, is_weak in taken)
         for held, is_weak in taken:
             self._threads.submit(self._carry_out, held, is_weak)
@@ -94,6 +100,7 @@ class Deliverer:
         finally:
             with self._counting:
                 self._under_way -= 1
+                WEBHOOKS_UNDER_WAY.dec()
                 self._weak_under_way -= is_weak
             self.freed.set()
 
@@ -107,42 +114,55 @@ class Deliverer:
             return Outcome(0, error="secret_missing")
         message_id = encode(MESSAGE, held.id)
         sent = {**headers(secrets, message_id, held.began_at, held.body), "content-type": "application/json"}
-        if held.traceparent is not None:
-            sent["traceparent"] = held.traceparent
         with self._spanned(held, message_id) as span:
+            if held.traceparent is not None:
+                sent["traceparent"] = format_traceparent(span.get_span_context())
             outcome = self._sender.send(held.url, sent, held.body)
             if outcome.status is not None:
-                span.set_attribute("http.response.status_code", outcome.status)
+                span.set_attribute(semconv.HTTP_STATUS, outcome.status)
             if outcome.error is not None:
-                span.set_attribute("error.type", outcome.error)
-                span.set_status(StatusCode.ERROR)
+                mark_failed(span, outcome.error)
         return outcome
 
     @staticmethod
     @contextmanager
     def _spanned(held: Held, message_id: str) -> Iterator[Span]:
-        """A span of the attempt, in the job's trace. The receiver's host is shown, never the rest of its URL."""
-        span = start_span(
-            "webhook POST",
-            traceparent=held.traceparent,
-            kind=SpanKind.CLIENT,
-            attributes={
-                "http.request.method": "POST",
-                "server.address": urlsplit(held.url).hostname or "",
-                "http.request.resend_count": held.attempt - 1,
-                "waybill.webhook.message_id": message_id,
-            },
-        )
+        """A span of the attempt, below the job's. The receiver's host is shown, never the rest of its URL."""
+        job = None if held.job_id is None else JobTrace(held.job_id, held.traceparent)
+        with traced_for(TraceScope(held.organization_id, held.project_id, job_id=held.job_id)):
+            span = start_span(
+                "webhook POST",
+                parent=None if job is None else job.context,
+                traceparent=held.traceparent,
+                kind=SpanKind.CLIENT,
+                attributes={
+                    semconv.HTTP_METHOD: "POST",
+                    semconv.SERVER_ADDRESS: urlsplit(held.url).hostname or "",
+                    semconv.HTTP_RESENDS: held.attempt - 1,
+                    semconv.MESSAGE_ID: message_id,
+                },
+            )
         try:
             yield span
         finally:
             span.end()
 
     def _settle(self, held: Held, outcome: Outcome) -> None:
-        WEBHOOK_ATTEMPTS.labels(outcome.error or "delivered").inc()
+        self._count(held, outcome)
         offset = self.offset_seconds
         single = self._database.single_system()
+        remote = parse_traceparent(held.traceparent)
+        traced = {} if remote is None else {"trace_id": format_trace_id(remote.trace_id)}
+        message_id = encode(MESSAGE, held.id)
         if outcome.error is None:
+            _log.info(
+                "webhook_delivered",
+                message_id=message_id,
+                attempt=held.attempt,
+                status=outcome.status,
+                latency_ms=outcome.latency_ms,
+                **traced,
+            )
             queue.delivered(single, held, outcome, is_slow=outcome.latency_ms > _SLOW_MS, offset_seconds=offset)
             return
         asked = parse_retry_after(outcome.retry_after, held.began_at)
@@ -151,14 +171,26 @@ class Deliverer:
         queue.failed(single, held, outcome, delay, offset_seconds=offset)
         _log.info(
             "webhook_attempt_failed",
-            message_id=encode(MESSAGE, held.id),
+            message_id=message_id,
             attempt=held.attempt,
             error=outcome.error,
             status=outcome.status,
             next_in_seconds=None if delay is None else round(delay.total_seconds(), 1),
+            **traced,
         )
         if held.endpoint_id is not None:
             self._disable(held, DisabledReason.GONE if is_gone else DisabledReason.FAILING)
+
+    @staticmethod
+    def _count(held: Held, outcome: Outcome) -> None:
+        remote = parse_traceparent(held.traceparent)
+        seconds = outcome.latency_ms / 1000
+        observe_webhook(
+            outcome.error,
+            seconds,
+            (held.began_at - made_at(held.id)).total_seconds() + seconds,
+            None if remote is None else exemplar_of(remote),
+        )
 
     def _disable(self, held: Held, reason: DisabledReason) -> None:
         if held.endpoint_id is None:
@@ -188,4 +220,5 @@ class Deliverer:
                 actor=Actor("system"),
                 detail={"reason": reason.value},
             )
+        WEBHOOK_ENDPOINTS_DISABLED.labels(reason.value).inc()
         _log.warning("webhook_endpoint_disabled", endpoint_id=subject, reason=reason.value)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from core.kit.db import Executor
 from core.webhooks.models import HELD, PENDING
-from core.webhooks.records import Held
+from core.webhooks.records import Backlog, Held
 from core.webhooks.sending import Outcome
 
 # One taker at a time, so that what an endpoint has under way is counted exactly, over all processes.
@@ -56,12 +56,26 @@ WITH RECURSIVE heads AS (
 )
 SELECT taken.id, taken.organization_id, taken.project_id, taken.endpoint_id, coalesce(taken.url, endpoint.url) AS url,
   taken.lane, taken.event, taken.body, taken.attempts, taken.failures, endpoint.failing_since, {_NOW} AS began_at,
-  taken.traceparent, secret.sealed, CASE WHEN secret.previous_until > {_NOW} THEN secret.previous END AS previous,
+  taken.traceparent, taken.job_id, secret.sealed,
+  CASE WHEN secret.previous_until > {_NOW} THEN secret.previous END AS previous,
   coalesce(endpoint.is_slow OR endpoint.failing_since IS NOT NULL,
     taken.endpoint_id IS NULL AND taken.failures > 0) AS is_weak
 FROM taken LEFT JOIN webhook_endpoints AS endpoint ON endpoint.id = taken.endpoint_id
 LEFT JOIN webhook_secrets AS secret ON secret.owner_id = coalesce(taken.endpoint_id, taken.project_id)
 ORDER BY taken.next_attempt_at, taken.id
+""")
+
+# What a paused endpoint holds is not late. What is held is under way until its lease ends.
+_BACKLOG = text(f"""
+SELECT count(*) FILTER (WHERE is_active AND next_attempt_at <= now()) AS due,
+  count(*) FILTER (WHERE is_active AND next_attempt_at > now()) AS later,
+  count(*) FILTER (WHERE NOT is_active) AS paused,
+  coalesce(extract(epoch FROM now() - min(next_attempt_at) FILTER (WHERE is_active AND next_attempt_at <= now())), 0)
+    AS oldest_due_seconds
+FROM (
+  SELECT delivery.next_attempt_at, coalesce(endpoint.state, 'active') = 'active' AS is_active
+  FROM webhook_deliveries AS delivery LEFT JOIN webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
+  WHERE delivery.{PENDING}) AS pending
 """)
 
 # The attempt is recorded whoever holds the delivery by now: it was made.
@@ -189,3 +203,9 @@ def _facts(held: Held, outcome: Outcome, offset_seconds: float) -> dict[str, obj
         "error": outcome.error,
         "offset_seconds": offset_seconds,
     }
+
+
+def backlog(session: Executor) -> Backlog:
+    """What is pending, over all organizations. Reads what is pending, and nothing else."""
+    row = session.execute(_BACKLOG, {}).one()
+    return Backlog(row.due, row.later, row.paused, float(row.oldest_due_seconds))

@@ -168,6 +168,7 @@ class Held:
     failing_since: datetime | None
     began_at: datetime
     traceparent: str | None
+    job_id: UUID | None
     sealed: bytes | None = field(repr=False)
     previous: bytes | None = field(repr=False)
 
@@ -175,3 +176,13 @@ class Held:
     def owner_id(self) -> UUID:
         """Whose secret signs: the endpoint's, or the project's for a receiver that a job named."""
         return self.endpoint_id or self.project_id
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Pending deliveries: due, waiting for their next try or under way, or held back by a paused endpoint."""
+
+    due: int
+    later: int
+    paused: int
+    oldest_due_seconds: float

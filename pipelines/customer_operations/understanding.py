@@ -204,7 +204,7 @@ def ask_json(
         with models.chat(CHAT, request) as stream:
             answer = "".join(chunk.text for chunk in stream)
     except CapabilityFailure as failure:
-        _log.warning("model_left_out", code=failure.code)
+        _log.info("model_left_out", code=failure.code)
         return None
     try:
         return kind.model_validate(loads_foreign(answer))

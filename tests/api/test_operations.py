@@ -95,6 +95,13 @@ def test_metrics_have_bounded_labels(api: RunningApi, client: httpx.Client) -> N
     assert 'waybill_http_request_duration_seconds_bucket{le="0.1",method="POST",route="/v1/jobs"}' in text
 
 
+def test_a_scraper_may_ask_for_openmetrics(client: httpx.Client) -> None:
+    answer = client.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert answer.text.endswith("# EOF\n")
+    assert client.get("/metrics").headers["content-type"].startswith("text/plain")
+
+
 def test_the_documentation_loads_nothing_from_elsewhere(api: RunningApi) -> None:
     with api.client("") as client:
         page = client.get("/docs")

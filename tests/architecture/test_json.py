@@ -14,7 +14,7 @@ OWN_RULES = {
     "core/gateway": "ASCII for a provider's wire, for counting, or for a digest",
     "core/kit/canonical.py": "the canonical form",
     "core/kit/json_values.py": "the module itself",
-    "core/kit/logging.py": "lines of a log, in any case",
+    "core/kit/logging/__init__.py": "lines of a log, in any case",
     "core/kit/settings_reference.py": "a page of the documentation",
     "api/problem.py": "problem documents",
 }

@@ -9,13 +9,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import httpx
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from core.kit.metrics import FAMILIES
 from tests.factories.processes import ROOT
 from tests.factories.waiting import wait_until
 
@@ -76,6 +81,29 @@ def demo(home: Path, *arguments: str, cwd: Path = ROOT) -> "subprocess.Completed
         check=False,
         timeout=600,
     )
+
+
+def scrape(targets: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """By process, the sum of each series that has counted anything."""
+    found: dict[str, dict[str, float]] = {}
+    for target in targets:
+        [address] = target["targets"]
+        text = httpx.get(f"http://{address}/metrics", trust_env=False).text
+        sums: defaultdict[str, float] = defaultdict(float)
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                sums[sample.name] += sample.value
+        found[target["labels"]["instance"]] = {name: value for name, value in sums.items() if value}
+    return found
+
+
+def assert_counted_where_it_is_said(metrics: Mapping[str, Mapping[str, float]]) -> None:
+    """What the reference says of who counts what."""
+    said = {f"{family.name}{end}": family for family in FAMILIES for end in ("", "_count", "_sum", "_bucket")}
+    for instance, sums in metrics.items():
+        process = "worker" if instance.startswith("worker-") else instance
+        strange = {name for name in sums if name in said and process not in said[name].processes}
+        assert strange == set(), f"{instance} counts what it should not"
 
 
 class Terminal:
@@ -173,6 +201,15 @@ def test_interrupted_then_whole_then_again_beside_a_running_stack(tmp_path: Path
         again = demo(home, "--json")
         assert again.returncode == 0, again.stderr
         report = json.loads(again.stdout)
+        metrics = scrape(json.loads((home / "prometheus-targets.json").read_text(encoding="utf-8")))
+        story = subprocess.run(
+            [sys.executable, "-m", "waybill", "logs", "--job", report["live"]["id"], "--json"],
+            env={**environment(home), "PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert f"{report['docs_url']}\r\n".encode() in up.shown
         assert up.process.poll() is None
     finally:
@@ -180,6 +217,19 @@ def test_interrupted_then_whole_then_again_beside_a_running_stack(tmp_path: Path
         assert up.wait(60) == 0
     nothing_left(home)
     assert (len(report["ingest"]["unchanged"]), report["ingest"]["uploaded"]) == (24, [])
+    assert not (home / "prometheus-targets.json").exists()
+    assert_counted_where_it_is_said(metrics)
+    assert metrics["worker-knowledge"]["waybill_spend_usd_total"] > 0
+    assert metrics["worker-customer_operations"]["waybill_tool_calls_total"] > 0
+    assert metrics["worker-research"]["waybill_job_step_duration_seconds_count"] > 0
+    assert metrics["api"]["waybill_stream_lag_seconds_count"] > 0
+    assert metrics["dispatcher"]["waybill_pool_slots"] == sum(
+        count for each in metrics.values() for name, count in each.items() if name == "waybill_worker_slots"
+    )
+    lines = [json.loads(line) for line in story.stdout.splitlines()]
+    assert [line["timestamp"] for line in lines] == sorted(line["timestamp"] for line in lines)
+    assert {"http_request", "job_started", "job_attempt_ended"} <= {line["event"] for line in lines}
+    assert {"api", "worker-knowledge"} <= {line["service"] for line in lines}
     citation = report["live"]["result"]["citations"][0]
     assert citation["quote"] in next(
         passage["text"] for passage in report["live"]["result"]["passages"] if passage["id"] == citation["passage"]

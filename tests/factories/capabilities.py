@@ -74,7 +74,7 @@ class Probe:
             case "fail":
                 raise CapabilityFailure("asked to fail", code="asked_to_fail", retryable=payload.retryable)
             case "crash":
-                raise RuntimeError("a secret that must not leave the worker: hunter2")
+                raise RuntimeError(f"a secret that must not leave the worker: hunter2 {payload.note}")
             case "die":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "exit":

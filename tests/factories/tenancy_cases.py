@@ -23,6 +23,7 @@ from core.kit.ids import (
     UPLOAD,
     WEBHOOK_ENDPOINT,
 )
+from tests.factories.charges import month_start
 
 ISSUER = "https://login.example/v2.0"
 # Marks the victim's data, so that a leak of any of it is found in an answer.
@@ -53,6 +54,8 @@ PREFIXES = {
     "alert_id": QUALITY_ALERT,
     "scope": PROJECT,
 }
+# A time that has passed, so that asking twice says the same.
+_A_DAY = {"from": f"{month_start():%Y-%m-%d}", "to": f"{month_start():%Y-%m-02}"}
 # A word in a path that is no id: what is limited.
 KIND = "jobs_per_day"
 # Documents that are the same for every tenant.
@@ -188,6 +191,25 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
         Case({"name": "theirs", "limit_usd": "5", "scope": "project", "scope_id": "{project_id}"}),
         Case({"name": "theirs", "limit_usd": "5", "scope": "key", "scope_id": "{key_id}"}),
     ),
+    ("POST", "/v1/quotes"): (Case({"capability": "probe.act", "input": {"act": "noop"}}, creates=True),),
+    ("POST", "/v1/backtests/budget"): (
+        Case({"limit_usd": "5"}, creates=True),
+        Case({"limit_usd": "5", "scope": "project", "scope_id": "{project_id}"}, creates=True),
+        Case({"limit_usd": "5", "scope": "key", "scope_id": "{key_id}"}, creates=True),
+    ),
+    ("POST", "/v1/backtests/limit"): (
+        Case({"requests_per_minute": 5}, creates=True),
+        Case({"requests_per_minute": 5, "scope": "project", "scope_id": "{project_id}"}, creates=True),
+    ),
+    ("POST", "/v1/backtests/prices"): (
+        Case(
+            {
+                "project_id": "{project_id}",
+                "prices": [{"provider": "p", "model": "*", "unit": "input_tokens", "usd_per_unit": "1"}],
+            },
+            creates=True,
+        ),
+    ),
     ("PATCH", "/v1/budgets/{budget_id}"): (Case({"limit_usd": "1"}),),
     ("POST", "/v1/budgets/{budget_id}/archive"): (Case(),),
     ("PUT", "/v1/limits/{scope}/{kind}"): (Case({"value": 5}),),
@@ -244,5 +266,7 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
         Case({"input_file_id": "{file_id}", "endpoint": "/v1/responses", "completion_window": "24h"}),
     ),
     ("POST", "/openai/v1/batches/{batch_id}/cancel"): (Case(),),
+    ("GET", "/v1/metrics"): (Case(query=_A_DAY),),
+    ("GET", "/v1/costs/anomalies"): (Case(query=_A_DAY),),
     ("GET", "/v1/costs/statement"): (Case(query={"month": "2026-10", "project": "{project_id}"}),),
 }

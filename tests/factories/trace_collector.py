@@ -1,4 +1,4 @@
-"""A collector of traces: speaks OTLP over HTTP, as the one that an operator runs."""
+"""A collector of traces and logs: speaks OTLP over HTTP, as the one that an operator runs."""
 
 import gzip
 import threading
@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
@@ -15,6 +17,7 @@ class Collector(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         self.requests: list[ExportTraceServiceRequest] = []
+        self.log_requests: list[ExportLogsServiceRequest] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -22,7 +25,10 @@ class Collector(ThreadingHTTPServer):
                 body = self.rfile.read(int(self.headers["content-length"]))
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
-                outer.requests.append(ExportTraceServiceRequest.FromString(body))
+                if self.path == "/v1/logs":
+                    outer.log_requests.append(ExportLogsServiceRequest.FromString(body))
+                else:
+                    outer.requests.append(ExportTraceServiceRequest.FromString(body))
                 self.send_response(200)
                 self.send_header("content-type", "application/x-protobuf")
                 self.send_header("content-length", "0")
@@ -50,9 +56,20 @@ class Collector(ThreadingHTTPServer):
         ]
 
     @property
+    def log_records(self) -> list[LogRecord]:
+        """Every log record that came, in the order in which it was sent."""
+        return [
+            record
+            for request in self.log_requests
+            for resource in request.resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ]
+
+    @property
     def text(self) -> str:
         """All that came, as text: to look for what must not be there."""
-        return "".join(str(request) for request in self.requests)
+        return "".join(str(request) for request in (*self.requests, *self.log_requests))
 
 
 @contextmanager
@@ -69,8 +86,8 @@ def collecting() -> Iterator[Collector]:
         thread.join()
 
 
-def attributes_of(span: Span) -> dict[str, object]:
-    """A span's attributes by name, as plain values."""
+def attributes_of(span: Span | LogRecord) -> dict[str, object]:
+    """A span's or a log record's attributes by name, as plain values."""
     found: dict[str, object] = {}
     for entry in span.attributes:
         kind = entry.value.WhichOneof("value")

@@ -104,6 +104,8 @@ def counted(kind: str, action: str) -> float:
 @pytest.mark.survive("P9", "S3")
 def test_the_provider_reads_tokens_and_the_client_names(settings: Settings, tenant: Tenant) -> None:
     before = counted("person", "redact")
+    verdict = {"direction": "to_model", "source": "input", "verdict": "redacted"}
+    redacted = REGISTRY.get_sample_value("waybill_guard_verdicts_total", verdict) or 0.0
     guard = guard_of(settings, TO_MODEL)
     with ProviderSimulator(parrot) as server, host(settings, tenant, guard, server) as worker:
         job_id = worker.chat(LETTER)
@@ -119,6 +121,7 @@ def test_the_provider_reads_tokens_and_the_client_names(settings: Settings, tena
     [audited] = [row for row in audit_trail(settings, job.organization_id) if row["action"] == AuditAction.GUARD_FIND]
     assert (audited["subject_id"], audited["detail"]["findings"]) == (encode(JOB, job_id), counts)
     assert counted("person", "redact") == before + 80, "of the input, and of the request"
+    assert REGISTRY.get_sample_value("waybill_guard_verdicts_total", verdict) == redacted + 2
 
 
 @pytest.mark.survive("P9", "S3")
@@ -287,12 +290,17 @@ def test_a_crash_is_logged_without_what_clients_may_not_see(settings: Settings, 
     crash = RuntimeError(f"no such person: {ANNA}")
     crash.__cause__ = KeyError(CORPUS[2])
     analyzer = ListedAnalyzer(ANNA, BEN)
-    with worker_services(settings) as services:
+    with worker_services(settings.model_copy(update={"log_exception_text": True})) as services:
 
-        def logged(guard: Guard | None) -> str:
-            return Attempt(replace(services, guard=guard), tenant.submit()).context.guard.traceback(crash)
+        def logged(guard: Guard | None, *, wants_text: bool = True) -> str:
+            given = services.settings.model_copy(update={"log_exception_text": wants_text})
+            of_guard = replace(services, guard=guard, settings=given)
+            return Attempt(of_guard, tenant.submit()).context.guard.traceback(crash)
 
-        assert leaks(logged(None)) == [ANNA, CORPUS[2]], "where there is no guard, nothing is withheld"
+        for guard in (None, guard_of(settings, ALL, analyzer)):
+            assert leaks(logged(guard, wants_text=False)) == []
+            assert "KeyError: [withheld]\n\nRuntimeError: [withheld]\n" in logged(guard, wants_text=False)
+        assert leaks(logged(None)) == [ANNA, CORPUS[2]], "the operator wants it, and there is no guard"
         assert "RuntimeError: no such person: <PERSON>" in logged(guard_of(settings, ALL, analyzer))
         assert leaks(logged(guard_of(settings, ALL, analyzer))) == []
         analyzer.kill()

@@ -17,7 +17,7 @@ def local_settings() -> "Settings":
 
     settings = get_settings()
     quiet = settings.model_copy(update={"log_level": "warning", "log_format": "console"})
-    configure_logging(quiet, service="command-line")
+    configure_logging(quiet, service="command-line", exports=False)
     return settings
 
 

@@ -7,6 +7,7 @@ import typer
 from waybill.cli import (
     artifacts,
     audit,
+    backtests,
     backups,
     batches,
     budgets,
@@ -23,6 +24,7 @@ from waybill.cli import (
     knowledge,
     labels,
     limits,
+    logs,
     members,
     models,
     prices,
@@ -30,6 +32,7 @@ from waybill.cli import (
     prompts,
     quality,
     questions,
+    quotes,
     receipts,
     regression,
     retention,
@@ -37,6 +40,7 @@ from waybill.cli import (
     sample_system,
     smoke,
     stack,
+    top,
     webhooks,
 )
 from waybill.cli.exits import EPILOG, EPILOG_ROOT
@@ -57,6 +61,7 @@ app = typer.Typer(
 )
 
 stack.register(app)
+logs.register(app, rich_help_panel=stack.PANEL)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_USE)
 app.add_typer(batches.app, name="batches", rich_help_panel=_USE)
 app.add_typer(events.app, name="events", rich_help_panel=_USE)
@@ -68,6 +73,7 @@ app.add_typer(limits.app, name="limits", rich_help_panel=_USE)
 app.add_typer(retention.app, name="retention", rich_help_panel=_USE)
 app.add_typer(guard.app, name="guard", rich_help_panel=_USE)
 app.add_typer(costs.app, name="costs", rich_help_panel=_USE)
+app.add_typer(backtests.app, name="backtest", rich_help_panel=_USE)
 app.add_typer(prices.app, name="prices", rich_help_panel=_USE)
 app.add_typer(models.app, name="models", rich_help_panel=_USE)
 app.add_typer(prompts.app, name="prompts", rich_help_panel=_USE)
@@ -85,6 +91,8 @@ regression.register(quality.app)
 judging.register(quality.app)
 artifacts.register(jobs.app)
 receipts.register(app, jobs.app, rich_help_panel=_USE)
+quotes.register(app, rich_help_panel=_USE)
+top.register(app, rich_help_panel=_USE)
 smoke.register(app, rich_help_panel=_USE)
 backups.register(app)
 roles.register(app)

@@ -11,7 +11,7 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from waybill.stack.supervisor import Running
 
-_PANEL = "Everything on this machine"
+PANEL = "Everything on this machine"
 
 ApiPort = Annotated[
     int | None,
@@ -34,9 +34,9 @@ NoFlower = Annotated[bool, typer.Option("--no-flower", help="Leave out Flower, t
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root command."""
-    app.command(epilog=EPILOG, rich_help_panel=_PANEL)(demo)
-    app.command(epilog=EPILOG, rich_help_panel=_PANEL)(up)
-    app.command(epilog=EPILOG, rich_help_panel=_PANEL)(doctor)
+    app.command(epilog=EPILOG, rich_help_panel=PANEL)(demo)
+    app.command(epilog=EPILOG, rich_help_panel=PANEL)(up)
+    app.command(epilog=EPILOG, rich_help_panel=PANEL)(doctor)
 
 
 def up(port: ApiPort = None, no_flower: NoFlower = False, guard: Guard = False, as_json: Json = False) -> None:
@@ -101,11 +101,14 @@ def _welcome(running: "Running", output: Output) -> None:
                 "flower_url": running.flower_url,
                 "home": str(running.home),
                 "logs": str(running.logs),
+                "metrics": running.metrics,
+                "prometheus_targets": str(running.targets),
             }
         )
         return
     output.show(*addresses(running.url, running.flower_url, running.flower_password))
-    output.show(f"Logs    {running.logs}", "")
+    output.show(f"Logs    {running.logs}")
+    output.show(f"Metrics {running.targets} tells Prometheus where", "")
     output.show("In another terminal: waybill kb create NAME, waybill kb ingest NAME FOLDER, waybill jobs submit …")
     output.note("Ctrl-C stops everything", style="dim")
 

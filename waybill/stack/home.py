@@ -110,7 +110,11 @@ class Home:
 
     def keep_secret(self, name: str, value: str) -> None:
         """Replace the secret of that name."""
-        _write_private(self.folder / name, value)
+        self.write(name, value)
+
+    def write(self, name: str, text: str) -> None:
+        """Replace the file of that name. Atomic: a reader sees the old text or the new one."""
+        _write_private(self.folder / name, text)
 
     def find_secret(self, name: str) -> str | None:
         """The secret of that name, None when there is none yet."""

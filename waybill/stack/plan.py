@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import AliasChoices, SecretStr
@@ -17,6 +18,7 @@ from core.kit.settings import Settings
 from waybill.stack.errors import StackError
 from waybill.stack.postgres import free_port
 from waybill.stack.sample_system import attached_port, token_of
+from waybill.stack.scraping import LOOPBACK, metrics_environment, metrics_ports
 
 _PROBE_TIMEOUT_SECONDS = 2.0
 _OK = 200
@@ -94,6 +96,8 @@ class Child:
     environment: dict[str, str] = field(default_factory=dict)
     process: Process | None = None
     secrets: dict[str, str] = field(default_factory=dict)
+    # Where it shows its metrics, as host:port.
+    metrics: str | None = None
 
 
 Plan = Callable[[Settings, bool], Sequence[Child]]
@@ -104,15 +108,20 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
     from pipelines.registry import pools
 
     names = pools()
-    metrics = settings.metrics_port
+    ports = metrics_ports(settings)
+    dispatcher = next(ports)
+    workers = [next(ports) for _ in names]
+    deliverer, guard = next(ports), next(ports)
+    host = reachable_host(settings.api_host)
     children = [
         Child(
             "api",
             _waybill("api"),
-            Answers(reachable_host(settings.api_host), settings.api_port, "/readyz"),
+            Answers(host, settings.api_port, "/readyz"),
             tier=0,
             grace_seconds=20.0,
             process=Process.API,
+            metrics=f"[{host}]:{settings.api_port}" if ":" in host else f"{host}:{settings.api_port}",
         ),
         # It says once per pool that it owns it.
         Child(
@@ -120,8 +129,9 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
             _waybill("dispatcher"),
             Logged("pool_owned", times=len(names)),
             tier=1,
-            environment={"WAYBILL_METRICS_PORT": str(metrics)},
+            environment=metrics_environment(dispatcher),
             process=Process.DISPATCHER,
+            metrics=f"{LOOPBACK}:{dispatcher}",
         ),
     ]
     children.append(
@@ -131,9 +141,9 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
             Logged("deliverer_started"),
             tier=1,
             grace_seconds=settings.webhook_timeout_seconds + 5.0,
-            # Of the ports for metrics it has the one after the workers'.
-            environment={"WAYBILL_METRICS_PORT": str(metrics and metrics + 1 + len(names))},
+            environment=metrics_environment(deliverer),
             process=Process.DELIVERER,
+            metrics=f"{LOOPBACK}:{deliverer}",
         )
     )
     if settings.guard_url == own_guard_url(settings):
@@ -144,8 +154,9 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
                 Logged("analyzer_child_ready"),
                 tier=1,
                 grace_seconds=settings.guard_timeout_seconds + 5.0,
-                environment={"WAYBILL_METRICS_PORT": str(metrics and metrics + 2 + len(names))},
+                environment=metrics_environment(guard),
                 process=Process.GUARD,
+                metrics=f"{LOOPBACK}:{guard}",
             )
         )
     children += [
@@ -156,10 +167,11 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
             tier=2,
             grace_seconds=settings.drain_seconds + 10.0,
             # One port cannot be shared: the dispatcher has the configured one, each worker one of those after it.
-            environment={"WAYBILL_METRICS_PORT": str(metrics and metrics + 1 + index)},
+            environment=metrics_environment(port, shared=_shared_folder(settings, pool)),
             process=Process.WORKER,
+            metrics=f"{LOOPBACK}:{port}",
         )
-        for index, pool in enumerate(names)
+        for pool, port in zip(names, workers, strict=True)
     ]
     sample_port = attached_port(settings)
     if sample_port is not None:
@@ -190,6 +202,13 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
             )
         )
     return children
+
+
+def _shared_folder(settings: Settings, pool: str) -> Path | None:
+    """Where a worker counts together with its children, if it has any."""
+    from workers.pools import get_pool
+
+    return settings.home.absolute() / "metrics" / pool if get_pool(pool).kind == "prefork" else None
 
 
 def own_guard_url(settings: Settings) -> str:

@@ -32,6 +32,7 @@ from waybill.stack.leftovers import without_leftovers
 from waybill.stack.plan import Plan, plan_children
 from waybill.stack.postgres import EmbeddedPostgres
 from waybill.stack.process import ChildProcess, Crashes, Patience
+from waybill.stack.scraping import TARGETS_FILE, metrics_addresses, prepare_shared, render_targets
 from waybill.stack.valkey import EmbeddedValkey
 
 _TICK_SECONDS = 0.05
@@ -71,6 +72,9 @@ class Running:
     flower_password: str
     home: Path
     logs: Path
+    # Where each process shows its metrics, as host:port by its name, and the file that tells Prometheus.
+    metrics: dict[str, str]
+    targets: Path
 
 
 class _Server(Protocol):
@@ -200,6 +204,7 @@ class Stack:
             for part in self._parts:
                 last.callback(self._stop_server, part)
             self._home.remove_run_file()
+            (self._home.folder / TARGETS_FILE).unlink(missing_ok=True)
             self._stop_children()
             if self._secrets is not None:
                 self._secrets.remove()
@@ -233,6 +238,8 @@ class Stack:
         if self._flower and not with_flower:
             self._say("changed", "flower", "not installed (pip install 'waybill[stack]'); going on without it")
         self._start_children(settings, with_flower)
+        started = [process.child for process in self._children]
+        self._home.write(TARGETS_FILE, render_targets(started))
         self._home.write_run_file(_run_file(settings, key))
         assert settings.flower_password is not None
         return Running(
@@ -243,6 +250,8 @@ class Stack:
             flower_password=settings.flower_password.get_secret_value(),
             home=self._home.folder,
             logs=self._home.logs,
+            metrics=metrics_addresses(started),
+            targets=self._home.folder / TARGETS_FILE,
         )
 
     def _start_server(self, name: str, server: _Server, when_orphaned: signal.Signals) -> _Part:
@@ -333,7 +342,9 @@ class Stack:
         # On somebody else's Postgres everything goes by the login that was given.
         is_ours = any(part.name == "postgres" for part in self._parts)
         self._secrets = ChildSecrets(settings, give_passwords(self._home, settings) if is_ours else {})
-        for child in self._plan(settings, with_flower):
+        children = self._plan(settings, with_flower)
+        prepare_shared(children)
+        for child in children:
             self._require_no_interruption()
             process = ChildProcess(
                 child,

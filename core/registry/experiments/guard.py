@@ -1,6 +1,5 @@
 """The guard: evaluates running experiments, and carries out what the evidence says, without a person."""
 
-import logging
 from dataclasses import dataclass
 from time import monotonic
 
@@ -8,11 +7,12 @@ from sqlalchemy.orm import Session
 
 from core.audit.actions import AuditAction
 from core.audit.record import Actor
+from core.kit.logging import get_logger
 from core.registry.experiments import canary, outcomes, repository, results, service
 from core.registry.experiments.canary import Action, Clock, Decision
 from core.registry.experiments.definition import Experiment, State
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 EVERY_SECONDS = 5.0
 # An evaluation reads every exposure; it may take up this part of the time.
@@ -50,7 +50,7 @@ def guard_once(session: Session, *, every_seconds: float = EVERY_SECONDS) -> lis
             if decision.action is not Action.WAIT:
                 acted.append(Acted(experiment, decision))
         except Exception:  # noqa: BLE001 - whatever is wrong with this one, the others need their guard
-            _log.exception("experiment.guard_failed", extra={"experiment_id": str(experiment.id)})
+            _log.exception("experiment_not_judged", experiment_id=experiment.id)
         repository.postpone(session, experiment, max(every_seconds, (monotonic() - began) / _SHARE_OF_TIME))
     return acted
 

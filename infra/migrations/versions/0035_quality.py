@@ -7,7 +7,7 @@ from alembic import op
 from infra.migrations.support import fence_tenant, partition_by_month
 
 revision = "0035"
-down_revision = "0033"
+down_revision = "0034"
 branch_labels = None
 depends_on = None
 

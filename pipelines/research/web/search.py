@@ -5,6 +5,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ import httpx
 
 from core.kit.errors import CapabilityFailure
 from core.kit.json_values import loads_foreign
+from core.kit.metrics.effects import observe_tool_call
 from core.kit.names import NamedBackend, install
 
 _BODY_MAX_BYTES = 2 * 1024 * 1024
@@ -76,6 +78,15 @@ class WebClient:
         self._client.close()
 
     def _ask(self, request: httpx.Request) -> Any:
+        began, outcome = perf_counter(), "failed"
+        try:
+            answer = self._fetch(request)
+            outcome = "done"
+            return answer
+        finally:
+            observe_tool_call("web_search", "search", outcome, perf_counter() - began)
+
+    def _fetch(self, request: httpx.Request) -> Any:
         try:
             response = self._client.send(request, stream=True)
             try:

@@ -2,6 +2,7 @@ import gc
 import warnings
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -39,3 +40,19 @@ def test_a_server_that_takes_no_writes_is_unavailable(settings: Settings) -> Non
         assert not is_unavailable(failure(database, "DELETE FROM no_such_table"))
     finally:
         database.close()
+
+
+def test_connections_in_use_are_shown(settings: Settings) -> None:
+    def shown(name: str) -> float:
+        return REGISTRY.get_sample_value(f"waybill_database_connections_{name}") or 0.0
+
+    most, busy = shown("max"), shown("busy")
+    database = Database(settings, application_name="test", pool_size=3)
+    assert shown("max") == most + 3
+    with database.system():
+        assert shown("busy") == busy + 1
+    database.single_system().execute(text("SELECT 1"), {})
+    assert shown("busy") == busy
+    database.close()
+    database.close()
+    assert shown("max") == most

@@ -2,16 +2,21 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from core.kit.ids import JOB, PROJECT, encode, new_id
-from core.kit.logging import bound_log_context, configure_logging, get_logger, scrub
+from core.kit.logging import SCHEMA, bound_log_context, configure_logging, get_logger, scrub, shutdown_logging
+from core.kit.logging.export import QUEUE_MAX, LogExport, is_wanted
+from core.kit.logging.repeats import WINDOW_SECONDS, Key, Repeats
 from core.kit.settings import Settings
 from core.kit.telemetry import span
+from tests.factories.trace_collector import attributes_of, collecting
 from tests.factories.waiting import wait_until
 
 
@@ -41,7 +46,9 @@ def test_a_line_is_json_with_its_fields_and_context(capsys: pytest.CaptureFixtur
     assert inside["event"] == "thing_happened"
     assert (inside["service"], inside["logger"], inside["level"]) == ("test", "some.module", "info")
     assert (inside["job_id"], inside["project_id"], inside["count"]) == ("job_1", "prj_1", 3)
+    assert inside["schema"] == SCHEMA
     assert len(inside["trace_id"]) == 32
+    assert len(inside["span_id"]) == 16
     assert inside["timestamp"].endswith("Z")
     assert "job_id" not in outside
     assert "trace_id" not in outside
@@ -154,7 +161,7 @@ def test_held_lines_are_written_together_and_in_order_and_urgent_ones_at_once(
 
 
 def test_no_line_is_lost_or_torn_between_threads(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging(Settings(), service="test", hold_seconds=0.01)
+    configure_logging(Settings(log_repeats_per_minute=0), service="test", hold_seconds=0.01)
 
     def write(thread: int) -> None:
         for number in range(200):
@@ -190,3 +197,145 @@ def test_long_text_is_cut_before_it_is_scrubbed_and_shows_no_half_of_a_secret(te
     assert "hunter2" not in cut
     assert cut.endswith("more characters]")
     assert len(scrub("password=hunter2 " * 100_000)) < 20_000
+
+
+class Clock:
+    """Moved by the test."""
+
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_flood_is_counted_and_one_line_says_how_often_it_came() -> None:
+    clock = Clock()
+    told: list[tuple[str, int]] = []
+    repeats = Repeats(lambda key, count: told.append((key.event, count)), clock=clock)
+    repeats.begin(3)
+    flood, other = Key("warning", "x", "live_publish_failed"), Key("warning", "x", "start_waits")
+    assert [repeats.admits(flood) for _ in range(5)] == [True, True, True, False, False]
+    assert repeats.admits(other), "only the same line is a repeat"
+    clock.now += WINDOW_SECONDS
+    assert repeats.admits(flood)
+    assert told == [("live_publish_failed", 2)]
+    repeats.flush()
+    assert len(told) == 1, "nothing was suppressed since"
+    assert [repeats.admits(flood) for _ in range(4)] == [True, True, True, False]
+    repeats.flush()
+    assert told[1:] == [("live_publish_failed", 1)]
+
+
+def test_what_was_suppressed_is_said_although_nothing_like_it_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.kit.logging.repeats.WINDOW_SECONDS", 1.0)
+    told: list[int] = []
+    repeats = Repeats(lambda _key, count: told.append(count))
+    repeats.begin(1)
+    admitted = [repeats.admits(Key("warning", "x", "late")) for _ in range(100)]
+    assert not all(admitted)
+    wait_until(
+        lambda: sum(told) == admitted.count(False), timeout_seconds=30, what="the line that stands for the others"
+    )
+
+
+def test_keys_that_never_come_again_do_not_fill_the_memory() -> None:
+    repeats = Repeats(lambda _key, _count: None)
+    repeats.begin(1)
+    for number in range(5_000):
+        assert repeats.admits(Key("warning", "x", f"event_{number}"))
+    assert len(repeats._windows) <= 1_000
+
+
+def test_what_is_the_same_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configured(log_repeats_per_minute=1)
+    log = get_logger("x")
+    jobs = [new_id() for _ in range(3)]
+    for number, job in enumerate(jobs):
+        with bound_log_context(job_id=job):
+            # An outage in three jobs is one outage; a job that crashes has a line of its own.
+            log.warning("publish_failed", error="ConnectionError", number=number)
+            log.error("job_crashed", error="ValueError")
+            log.info("job_ended")
+    log.warning("publish_failed", error="TimeoutError")
+    for number in range(3):
+        logging.getLogger("y").warning("task %s is late", number)
+    shutdown_logging()
+    found = lines(capsys)
+    written = [(each["event"], each.get("error")) for each in found if "repeated" not in each]
+    assert written.count(("publish_failed", "ConnectionError")) == 1
+    assert written.count(("publish_failed", "TimeoutError")) == 1
+    assert written.count(("job_crashed", "ValueError")) == 3
+    assert written.count(("job_ended", None)) == 3
+    assert written.count(("task 0 is late", None)) == 1
+    summaries = {each["event"]: each for each in found if "repeated" in each}
+    outage = {"repeated": 2, "error": "ConnectionError", "level": "warning"}
+    assert summaries["publish_failed"].items() >= outage.items()
+    assert summaries["task %s is late"].items() >= {"repeated": 2, "logger": "y", "seconds": 60}.items()
+    assert len(summaries) == 2
+
+
+def test_lines_are_exported_as_they_are_written(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        configured(log_repeats_per_minute=1)
+        try:
+            job = new_id()
+            with span("work"), bound_log_context(job_id=job):
+                get_logger("x").info("ran", password="hunter2", url="redis://:hunter2@h", number=2**70, odd="\ud800")
+                get_logger("x").error("failed", exc_info=ValueError("input_value='hunter2'"))
+            for _ in range(3):
+                get_logger("x").warning("again", error="Timeout")
+            shutdown_logging()
+        finally:
+            monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT")
+            configured()
+    written = [line for line in lines(capsys) if line["event"] in {"ran", "failed", "again"}]
+    sent = collector.log_records
+    assert [(record.body.string_value, record.severity_text) for record in sent] == [
+        ("ran", "INFO"),
+        ("failed", "ERROR"),
+        ("again", "WARNING"),
+        ("again", "WARNING"),
+    ]
+    ran = attributes_of(sent[0])
+    assert ran["job_id"] == encode(JOB, job) == written[0]["job_id"]
+    assert (ran["password"], ran["number"], ran["schema"]) == ("***", str(2**70), SCHEMA)
+    assert sent[0].trace_id.hex() == written[0]["trace_id"]
+    assert sent[0].span_id.hex() == written[0]["span_id"]
+    assert attributes_of(sent[3])["repeated"] == 2
+    assert "hunter2" not in collector.text
+    assert "waybill-test" in collector.text
+
+
+def test_a_collector_that_is_away_costs_nothing_but_its_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dropped() -> float:
+        return REGISTRY.get_sample_value("waybill_log_export_dropped_total") or 0.0
+
+    # Nothing listens there, and nothing waits for it.
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://127.0.0.1:9/v1/logs")
+    before = dropped()
+    configured()
+    export = LogExport("test", "test")
+    export._thread = threading.current_thread()  # no thread takes anything from the queue
+    for number in range(QUEUE_MAX + 10):
+        export.put({"event": "line", "level": "info", "logger": "x", "number": number})
+    assert dropped() == before + 10
+    assert export._send() is False
+    assert dropped() > before + 10
+    export.put({"event": "about itself", "level": "error", "logger": "opentelemetry.exporter"})
+    assert all(event["event"] == "line" for _, event in export._queue)
+    [said] = [line for line in lines(capsys) if "export" in line["event"]]
+    assert (said["event"], said["level"]) == ("logs_not_exported", "warning")
+    assert said["count"] > 0
+    assert "logs batch" in said["reason"]
+
+
+def test_exporting_can_be_turned_off_beside_traces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    assert is_wanted()
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
+    assert not is_wanted()

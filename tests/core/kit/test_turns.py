@@ -52,13 +52,17 @@ def test_as_many_as_there_are_places_are_in_at_once() -> None:
 
 
 def test_who_waits_too_long_is_told_so_and_takes_no_place_away() -> None:
-    turns = Turns(1, timeout_seconds=0.05)
+    waits: list[tuple[float, bool]] = []
+    turns = Turns(1, timeout_seconds=0.05, waited=lambda seconds, served: waits.append((seconds, served)))
     with turns.turn():
         with pytest.raises(PoolTimeout, match=r"within 0\.05 s"), turns.turn():
             pass
         assert not turns._waiting
     with turns.turn():
         pass
+    [(seconds, served)] = waits
+    assert seconds >= 0.05
+    assert not served
 
 
 def test_a_place_comes_back_when_its_block_raises() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from pydantic import SecretStr, ValidationError
 
 from core.kit.settings import Settings
@@ -50,10 +51,13 @@ def opened(service: SearchService, provider: str, **more: Any) -> WebSearch:
 
 @pytest.mark.parametrize("provider", ["searxng", "tavily", "bing"])
 def test_results_come_back_as_plain_text(tmp_path: Path, provider: str) -> None:
+    counted = {"server": "web_search", "tool": "search", "outcome": "done"}
+    before = REGISTRY.get_sample_value("waybill_tool_calls_total", counted) or 0.0
     with search_service(tmp_path, lambda _: (200, answer_as(provider))) as service:
         web = opened(service, provider)
         assert web.search("cover & claims", 2) == HITS
         web.close()
+    assert REGISTRY.get_sample_value("waybill_tool_calls_total", counted) == before + 1
     [asked] = service.asked
     assert asked.parameters["query" if provider == "tavily" else "q"] == "cover & claims"
     assert "k3y" in asked.headers["ocp-apim-subscription-key" if provider == "bing" else "authorization"]

@@ -17,6 +17,7 @@ from waybill.stack.child_secrets import ChildSecrets
 from waybill.stack.errors import StackError
 from waybill.stack.plan import Answers, Child, Logged, choose_port, is_free, own_guard_url, plan_children, url_of
 from waybill.stack.postgres import free_port
+from waybill.stack.scraping import metrics_addresses, metrics_environment, prepare_shared, render_targets
 
 
 @pytest.fixture
@@ -64,6 +65,39 @@ def test_the_product_is_an_api_a_dispatcher_a_deliverer_a_worker_per_pool_and_fl
     assert len(set(every)) == len(pools()) + 2
     assert [child.name for child in plan_children(settings, False)] == [name for name in children if name != "flower"]
     assert sorted(children.values(), key=lambda child: child.tier) == list(children.values())
+
+
+def test_every_process_shows_its_metrics_on_loopback_without_being_asked(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, api_port=8123)
+    settings = settings.model_copy(update={"guard_url": own_guard_url(settings)})
+    children = plan_children(settings, True)
+    addresses = metrics_addresses(children)
+    assert addresses.keys() == {child.name for child in children} - {"flower"}
+    assert addresses["api"] == "127.0.0.1:8123"
+    assert len(set(addresses.values())) == len(addresses)
+    for child in children:
+        if child.name not in {"api", "flower"}:
+            host, port = addresses[child.name].split(":")
+            assert (host, port) == (
+                child.environment["WAYBILL_METRICS_HOST"],
+                child.environment["WAYBILL_METRICS_PORT"],
+            )
+            assert 0 < int(port) < 32_768, "an outgoing connection may take it"
+    found = {each["labels"]["instance"]: each for each in json.loads(render_targets(children))}
+    assert found.keys() == addresses.keys()
+    assert found["worker-models"] == {
+        "targets": [addresses["worker-models"]],
+        "labels": {"instance": "worker-models", "process": "worker", "pool": "models"},
+    }
+    assert "pool" not in found["dispatcher"]["labels"]
+
+
+def test_processes_that_count_together_begin_with_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "metrics" / "pool"
+    folder.mkdir(parents=True)
+    (folder / "counter_1.db").write_text("of an earlier stack", encoding="utf-8")
+    prepare_shared([Child("one", (), Logged(""), environment=metrics_environment(20_000, shared=folder))])
+    assert list(folder.iterdir()) == []
 
 
 def test_the_guard_is_a_part_where_its_socket_is_the_stacks_own(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from waybill.client.aio.costs import AsyncCosts
 from waybill.client.aio.events import AsyncEvents
 from waybill.client.aio.experiments import AsyncExperiments
 from waybill.client.aio.files import AsyncFiles
+from waybill.client.aio.forecasts import AsyncBacktests, AsyncQuotes
 from waybill.client.aio.guard import AsyncGuard
 from waybill.client.aio.jobs import AsyncJobs
 from waybill.client.aio.knowledge import AsyncKnowledgeBases
 from waybill.client.aio.limits import AsyncLimits
+from waybill.client.aio.metrics import AsyncMetrics
 from waybill.client.aio.prices import AsyncPrices
 from waybill.client.aio.quality import AsyncQuality
 from waybill.client.aio.registry import AsyncAliases, AsyncModels, AsyncPrompts
@@ -91,6 +93,9 @@ class AsyncWaybillClient:
         self.guard = AsyncGuard(transport)
         self.files = AsyncFiles(transport)
         self.costs = AsyncCosts(transport)
+        self.metrics = AsyncMetrics(transport)
+        self.quotes = AsyncQuotes(transport)
+        self.backtests = AsyncBacktests(transport)
         self.prices = AsyncPrices(transport)
         self.models = AsyncModels(transport)
         self.aliases = AsyncAliases(transport)

@@ -1,0 +1,76 @@
+"""What leaves Waybill besides model calls: calls of tools, and webhooks."""
+
+from core.kit.metrics.families import REQUEST_SECONDS, counter, exemplar, gauge, histogram
+
+_DELIVERY_SECONDS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 21600.0, 86400.0)
+
+TOOL_CALLS = counter(
+    "waybill_tool_calls",
+    "Calls of tools and web searches (server web_search), further tries left out, by how they ended: done, refused,"
+    " failed, or unknown (cut off, or the server did not say).",
+    ("server", "tool", "outcome"),
+    by=("worker",),
+)
+TOOL_CALL_DURATION = histogram(
+    "waybill_tool_call_duration_seconds",
+    "How long calls of tools took, pauses and further tries included.",
+    ("server", "tool"),
+    by=("worker",),
+    buckets=REQUEST_SECONDS,
+    exemplars=True,
+)
+WEBHOOK_ATTEMPTS = counter(
+    "waybill_webhook_attempts",
+    "Attempts to deliver a webhook, by what came of them.",
+    ("outcome",),
+    by=("deliverer",),
+)
+WEBHOOK_ATTEMPT_DURATION = histogram(
+    "waybill_webhook_attempt_duration_seconds",
+    "How long attempts to deliver a webhook took, by whether the receiver took it: delivered or failed.",
+    ("outcome",),
+    by=("deliverer",),
+    buckets=REQUEST_SECONDS,
+    exemplars=True,
+)
+WEBHOOK_DELIVERY = histogram(
+    "waybill_webhook_delivery_seconds",
+    "From the making of a message to the receiver's taking it, failed attempts and pauses between them included.",
+    by=("deliverer",),
+    buckets=_DELIVERY_SECONDS,
+)
+WEBHOOKS_UNDER_WAY = gauge(
+    "waybill_webhooks_under_way", "Attempts to deliver that run now.", by=("deliverer",), mode="livesum"
+)
+WEBHOOK_ENDPOINTS_DISABLED = counter(
+    "waybill_webhook_endpoints_disabled", "Endpoints that were disabled, by why.", ("reason",), by=("deliverer",)
+)
+WEBHOOK_BACKLOG = gauge(
+    "waybill_webhook_backlog",
+    "Pending deliveries, by state: due, later (under way, or waiting for the next try), or paused with their endpoint.",
+    ("state",),
+    by=("dispatcher",),
+    mode="mostrecent",
+)
+WEBHOOK_OLDEST_DUE = gauge(
+    "waybill_webhook_oldest_due_seconds",
+    "How long the oldest due delivery has been due; 0 when none is.",
+    by=("dispatcher",),
+    mode="mostrecent",
+)
+
+
+def observe_tool_call(server: str, tool: str, outcome: str, seconds: float) -> None:
+    """Record a call of a tool, both names the operator's."""
+    TOOL_CALLS.labels(server, tool, outcome).inc()
+    TOOL_CALL_DURATION.labels(server, tool).observe(seconds, exemplar())
+
+
+def observe_webhook(
+    error: str | None, seconds: float, since_made_seconds: float, linked: dict[str, str] | None
+) -> None:
+    """Record an attempt to deliver that took `seconds`, with the error's name or None; `linked` is its exemplar."""
+    WEBHOOK_ATTEMPTS.labels(error or "delivered").inc()
+    WEBHOOK_ATTEMPT_DURATION.labels("failed" if error else "delivered").observe(seconds, linked)
+    if error is None:
+        WEBHOOK_DELIVERY.observe(max(0.0, since_made_seconds))

@@ -1,0 +1,57 @@
+"""What the guard finds and decides, in the processes that ask it, and the analyzer's own work."""
+
+from collections.abc import Iterable
+
+from core.kit.metrics.families import REQUEST_SECONDS, counter, histogram
+
+GUARD_FINDINGS = counter(
+    "waybill_guard_findings",
+    "What the guard found in texts, by kind and by what the policy did about it; a tenant's own kinds are custom.",
+    ("kind", "action"),
+    by=("api", "worker"),
+)
+GUARD_VERDICTS = counter(
+    "waybill_guard_verdicts",
+    "Screenings by border, source of the text and verdict: clean, detected, redacted, blocked, incomplete (let pass"
+    " unseen, since the policy only detects) or unavailable (not let pass).",
+    ("direction", "source", "verdict"),
+    by=("api", "worker"),
+)
+GUARD_SCREEN_DURATION = histogram(
+    "waybill_guard_screen_duration_seconds",
+    "How long a screening took for the process that asked for it, by border.",
+    ("direction",),
+    by=("api", "worker"),
+    buckets=REQUEST_SECONDS,
+)
+GUARD_UNAVAILABLE = counter(
+    "waybill_guard_unavailable",
+    "Analyses that this process asked for and did not get.",
+    by=("api", "worker"),
+)
+GUARD_REQUESTS = histogram(
+    "waybill_guard_request_duration_seconds",
+    "How long the analyzer took for requests, by how they ended: answered, refused, overloaded or late.",
+    ("outcome",),
+    by=("guard",),
+    buckets=REQUEST_SECONDS,
+)
+GUARD_CHARACTERS = counter("waybill_guard_characters", "Characters that the analyzer has analyzed.", by=("guard",))
+GUARD_CHILDREN_LOST = counter(
+    "waybill_guard_children_lost",
+    "Children of the analyzer that were ended over what they analyzed, by why.",
+    ("cause",),
+    by=("guard",),
+)
+
+
+def observe_findings(found: Iterable[tuple[str, str]]) -> None:
+    """Count findings of the guard, each by a kind of a closed list and an action."""
+    for kind, action in found:
+        GUARD_FINDINGS.labels(kind, action).inc()
+
+
+def observe_verdict(direction: str, source: str, verdict: str, seconds: float) -> None:
+    """Record a screening of some texts, and how long it took for who asked."""
+    GUARD_VERDICTS.labels(direction, source, verdict).inc()
+    GUARD_SCREEN_DURATION.labels(direction).observe(seconds)

@@ -1,0 +1,126 @@
+"""Tokens and money, as the ledger settles them, and what budgets have left.
+
+The ledger is exact and these are floating-point numbers: bill by the ledger, watch with these.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from uuid import UUID
+
+from core.kit.ids import ORGANIZATION, encode
+from core.kit.metrics.families import BoundedLabel, counter, gauge
+from core.kit.metrics.jobs import outcome_of
+from core.kit.metrics.models import MODEL_LABELS, ModelLabels
+
+TOKENS = counter(
+    "waybill_tokens",
+    "Tokens and other units of settled calls, by kind. A token counts in exactly one kind.",
+    ("capability", *MODEL_LABELS, "kind"),
+    by=("worker",),
+)
+SPEND = counter(
+    "waybill_spend_usd",
+    "US dollars of settled calls. What the dispatcher settles for a lost worker is in waybill_swept_calls_total.",
+    ("capability", *MODEL_LABELS),
+    by=("worker",),
+)
+UNPRICED_CALLS = counter(
+    "waybill_unpriced_calls",
+    "Settled calls of which something had no price, and so no part in their amount.",
+    ("provider", "model"),
+    by=("worker",),
+)
+SWEPT_CALLS = counter(
+    "waybill_swept_calls",
+    "Calls of lost workers that the dispatcher settled.",
+    by=("dispatcher",),
+)
+ORGANIZATION_SPEND = counter(
+    "waybill_organization_spend_usd",
+    "US dollars of settled calls of the organizations that WAYBILL_METRICS_ORGANIZATIONS names.",
+    ("organization", "capability"),
+    by=("worker",),
+)
+ORGANIZATION_ATTEMPTS = counter(
+    "waybill_organization_job_attempts",
+    "Attempts that ended, of jobs of the organizations that WAYBILL_METRICS_ORGANIZATIONS names.",
+    ("organization", "capability", "outcome"),
+    by=("worker",),
+)
+BUDGETS = gauge(
+    "waybill_budgets",
+    "Budgets in force by what is left in their period: exhausted, under_20 or under_50 percent, or ample; hard ones"
+    " stop jobs.",
+    ("band", "hard"),
+    by=("dispatcher",),
+    mode="mostrecent",
+)
+BUDGETS_EXHAUSTING_SOON = gauge(
+    "waybill_budgets_exhausting_soon",
+    "Budgets in force that are not exhausted, and are forecast to be within 24 hours.",
+    by=("dispatcher",),
+    mode="mostrecent",
+)
+ORGANIZATION_HEADROOM = gauge(
+    "waybill_organization_budget_headroom_ratio",
+    "The least that any budget of the organization has left, as a share of its limit, 0 to 1; of the organizations that"
+    " WAYBILL_METRICS_ORGANIZATIONS names.",
+    ("organization",),
+    by=("dispatcher",),
+    mode="mostrecent",
+)
+RESERVATIONS_OPEN = gauge(
+    "waybill_reservations_open", "Job trees for which money is set aside.", by=("dispatcher",), mode="mostrecent"
+)
+RESERVED = gauge(
+    "waybill_reserved_usd",
+    "US dollars that are set aside for open job trees and not settled.",
+    by=("dispatcher",),
+    mode="mostrecent",
+)
+INVARIANT_VIOLATIONS = gauge(
+    "waybill_invariant_violations",
+    "What does not agree between balances, reservations, ledger and audit trail, at the last check.",
+    by=("dispatcher",),
+    mode="max",
+)
+
+
+_kinds = BoundedLabel()
+_named: dict[UUID, str] = {}
+
+
+def name_organizations(organizations: Iterable[UUID]) -> None:
+    """Count these organizations by their ids, from now on, and no other."""
+    _named.clear()
+    _named.update((each, encode(ORGANIZATION, each)) for each in organizations)
+
+
+def name_of(organization_id: UUID) -> str | None:
+    """The label of an organization that the operator named; None for any other."""
+    return _named.get(organization_id)
+
+
+def observe_spend(
+    organization_id: UUID,
+    capability: str,
+    model: ModelLabels,
+    quantities: Mapping[str, int],
+    amount_usd: Decimal,
+    *,
+    is_priced: bool,
+) -> None:
+    """Count what a settled call consumed and cost."""
+    for kind, amount in quantities.items():
+        TOKENS.labels(capability, *model, _kinds.of(kind)).inc(amount)
+    SPEND.labels(capability, *model).inc(float(amount_usd))
+    if not is_priced:
+        UNPRICED_CALLS.labels(model.provider, model.model).inc()
+    if (named := _named.get(organization_id)) is not None:
+        ORGANIZATION_SPEND.labels(named, capability).inc(float(amount_usd))
+
+
+def observe_attempt_of(organization_id: UUID, capability: str, event_type: str) -> None:
+    """Count an attempt that ended with the event `event_type`, if its organization is one of the named."""
+    if (named := _named.get(organization_id)) is not None:
+        ORGANIZATION_ATTEMPTS.labels(named, capability, outcome_of(event_type)).inc()
