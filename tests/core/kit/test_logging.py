@@ -226,6 +226,16 @@ def test_a_flood_is_counted_and_one_line_says_how_often_it_came() -> None:
     assert told[1:] == [("live_publish_failed", 1)]
 
 
+def test_what_was_suppressed_is_said_although_nothing_like_it_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.kit.logging.repeats.WINDOW_SECONDS", 1.0)
+    told: list[int] = []
+    repeats = Repeats(lambda _key, count: told.append(count))
+    repeats.begin(1)
+    admitted = [repeats.admits(Key("warning", "x", "late")) for _ in range(100)]
+    assert not all(admitted)
+    wait_until(lambda: sum(told) == admitted.count(False), timeout_seconds=30, what="the summary")
+
+
 def test_keys_that_never_come_again_do_not_fill_the_memory() -> None:
     repeats = Repeats(lambda _key, _count: None)
     repeats.begin(1)
