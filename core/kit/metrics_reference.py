@@ -5,7 +5,7 @@ from importlib import import_module
 
 from core.kit.metrics.families import EVERY, FAMILIES, VALUES_MAX, Family
 
-_THEMES = ("http", "jobs", "models", "money", "effects", "guard", "operations")
+_THEMES = ("http", "jobs", "models", "money", "effects", "guard", "quality", "operations")
 _TITLES = {
     "http": "Requests and streams",
     "jobs": "Jobs, queues and pools",
@@ -13,6 +13,7 @@ _TITLES = {
     "money": "Tokens and money",
     "effects": "Tools and webhooks",
     "guard": "Guard",
+    "quality": "Quality",
     "operations": "The platform itself",
 }
 _UNITS = {"_seconds": "seconds", "_bytes": "bytes", "_usd": "US dollars", "_ratio": "ratio"}
@@ -40,6 +41,7 @@ it inside: the Caddyfile and the routes of the chart do not publish it.
 # prometheus.yml for `waybill up`
 scrape_configs:
   - job_name: waybill
+    honor_labels: true
     file_sd_configs: [{{files: [/home/you/.local/share/waybill/prometheus-targets.json]}}]
 ```
 

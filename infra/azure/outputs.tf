@@ -121,3 +121,8 @@ output "deployer" {
     }
   }
 }
+
+output "rule_groups" {
+  description = "How many rules each Prometheus rule group has; Azure takes at most 20."
+  value       = { for name, rules in local.rule_groups : name => length(rules) }
+}

@@ -172,6 +172,21 @@ variable "budget_start" {
   type        = string
 }
 
+variable "alert_emails" {
+  description = "Who is notified of alerts; more kinds of receivers are added to the action group."
+  type        = list(string)
+}
+
+variable "runbooks_url" {
+  description = "Where your people read docs/runbooks, with the slash at the end."
+  type        = string
+  default     = "docs/runbooks/"
+  validation {
+    condition     = endswith(var.runbooks_url, "/")
+    error_message = "The address of the runbooks ends with a slash."
+  }
+}
+
 variable "budget_emails" {
   description = "Who hears of costs."
   type        = list(string)

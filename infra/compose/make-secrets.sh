@@ -34,6 +34,7 @@ head -c 48 /dev/urandom | base64 -w 0 | keep secret_key
 head -c 48 /dev/urandom | base64 -w 0 | keep pseudonym_key
 head -c 32 /dev/urandom | base64 -w 0 | keep signing_key
 password | keep flower_password
+password | keep grafana_password
 # The account that every Azurite has. Replace it by the connection string of a storage account of yours.
 echo "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;\
 AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;\

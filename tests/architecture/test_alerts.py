@@ -1,4 +1,4 @@
-"""There is one file of alerts, which chart and compose share: what it asks for is exported, and each has a runbook."""
+"""Alerts and recordings, which chart and compose share: what they ask for is exported, and each alert has a runbook."""
 
 import re
 import shutil
@@ -8,18 +8,22 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import REGISTRY
 
-import core.kit.metrics  # noqa: F401 - registers what the product counts
+from infra.prometheus import reference, rules
+from infra.prometheus.objectives import FAST, OBJECTIVES, PLATFORM_FAULTS, SLOW
 from tests.factories.processes import ROOT
+from tests.factories.queries import faults_of, series_of
 
-ALERTS = ROOT / "infra" / "helm" / "waybill" / "files" / "alerts.yaml"
 _PROMETHEUS = ROOT / "infra" / "prometheus"
-_RULES: list[dict[str, Any]] = [
-    rule for group in yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"] for rule in group["rules"]
-]
-_SERIES = re.compile(r"\b(?P<name>waybill_\w+)(?:{(?P<labels>[^}]*)})?")
-_GROUPING = re.compile(r"\bby \(([\w, ]+)\)")
+_FILES = (rules.ALERTS, rules.RULES)
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"] for rule in group["rules"]]
+
+
+_ALL = [rule for file in _FILES for rule in _read(file)]
+_RULES = [rule for rule in _ALL if "alert" in rule]
 # Prometheus' own, and those of kube-state-metrics that its documentation calls stable.
 _OTHERS = {
     "up",
@@ -29,22 +33,13 @@ _OTHERS = {
     "kube_cronjob_status_last_schedule_time",
     "kube_cronjob_status_last_successful_time",
 }
+_TESTS = ("rules_test.yml", "slos_test.yml")
 _promtool = shutil.which("promtool")
-
-
-def _exported() -> dict[str, set[str]]:
-    """The labels of every series that the product exports, whether or not it has counted anything yet."""
-    found: dict[str, set[str]] = {}
-    for collector in set(REGISTRY._collector_to_names):
-        for name in REGISTRY._collector_to_names[collector]:
-            labels = set(getattr(collector, "_labelnames", ()))
-            found[name] = labels | {"le"} if name.endswith("_bucket") else labels
-    return found
 
 
 @pytest.mark.parametrize("rule", _RULES, ids=lambda rule: rule["alert"])
 def test_an_alert_says_how_urgent_it_is_and_what_to_do(rule: dict[str, Any]) -> None:
-    assert rule["labels"].keys() == {"severity"}
+    assert rule["labels"].keys() <= {"severity", "slo"}
     assert rule["labels"]["severity"] in {"page", "ticket"}
     assert rule["annotations"].keys() == {"summary", "runbook_url"}
     runbook = ROOT / rule["annotations"]["runbook_url"]
@@ -52,22 +47,45 @@ def test_an_alert_says_how_urgent_it_is_and_what_to_do(rule: dict[str, Any]) -> 
     assert rule["alert"] in runbook.read_text(encoding="utf-8"), f"{runbook.name} does not name its alert"
 
 
-@pytest.mark.parametrize("rule", _RULES, ids=lambda rule: rule["alert"])
-def test_an_alert_asks_for_series_and_labels_that_are_exported(rule: dict[str, Any]) -> None:
-    exported = _exported()
-    asked = list(_SERIES.finditer(rule["expr"]))
-    if not asked:
+@pytest.mark.parametrize("rule", _ALL, ids=lambda rule: rule.get("alert") or rule["record"])
+def test_a_rule_asks_for_series_and_labels_that_are_exported(rule: dict[str, Any]) -> None:
+    assert not faults_of(rule["expr"])
+    if not series_of(rule["expr"]) and rule.get("record") != "waybill_slo:target:ratio":
         foreign = set(re.findall(r"\b(\w+)\{", rule["expr"]))
         assert foreign
         assert foreign <= _OTHERS, "asks for nothing of the product's"
-        return
-    grouped = {label.strip() for found in _GROUPING.findall(rule["expr"]) for label in found.split(",")}
-    for series in asked:
-        name = series["name"]
-        assert name in exported, f"{name} is not exported"
-        selected = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", series["labels"] or ""))
-        assert selected <= exported[name], f"{name} has no such labels: {selected - exported[name]}"
-        assert grouped <= exported[name], f"{name} has no such labels: {grouped - exported[name]}"
+
+
+def test_a_query_for_what_is_not_exported_is_found() -> None:
+    assert faults_of('sum by (pool) (rate(waybill_http_requests_total{state="5xx"}[5m])) / waybill_requests_total') == [
+        "waybill_http_requests_total has no label pool",
+        "waybill_http_requests_total has no label state",
+        "waybill_requests_total is neither exported nor recorded",
+    ]
+
+
+def test_rules_and_page_are_what_the_objectives_make() -> None:
+    assert rules.RULES.read_text(encoding="utf-8") == rules.render(rules.groups()), "python -m infra.prometheus"
+    assert reference.PAGE.read_text(encoding="utf-8") == reference.render(), "python -m infra.prometheus"
+
+
+def test_an_objective_can_burn_as_fast_as_its_alerts_ask() -> None:
+    for objective in OBJECTIVES:
+        assert all(window.burn_rate * objective.budget < 1 for window in (*FAST, *SLOW)), objective.name
+    errors = (ROOT / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
+    assert not [code for code in PLATFORM_FAULTS if f"`{code}`" not in errors]
+
+
+@pytest.mark.parametrize("name", sorted(rule["alert"] for rule in _RULES))
+def test_an_alert_is_tested_to_fire_and_not_to(name: str) -> None:
+    found = [
+        bool(check["exp_alerts"])
+        for file in _TESTS
+        for test in yaml.safe_load((_PROMETHEUS / file).read_text(encoding="utf-8"))["tests"]
+        for check in test["alert_rule_test"]
+        if check["alertname"] == name
+    ]
+    assert set(found) == {True, False}
 
 
 def test_the_index_names_every_alert_with_its_runbook() -> None:
@@ -76,10 +94,11 @@ def test_the_index_names_every_alert_with_its_runbook() -> None:
     assert listed == {rule["alert"]: Path(rule["annotations"]["runbook_url"]).name for rule in _RULES}
 
 
-def test_compose_and_the_tests_of_the_rules_read_the_charts_file() -> None:
-    for file in ("prometheus.yml", "rules_test.yml"):
-        [named] = yaml.safe_load((_PROMETHEUS / file).read_text(encoding="utf-8"))["rule_files"]
-        assert (_PROMETHEUS / named).resolve() == ALERTS
+def test_compose_and_the_tests_of_the_rules_read_the_charts_files() -> None:
+    for file in ("prometheus.yml", *_TESTS):
+        named = yaml.safe_load((_PROMETHEUS / file).read_text(encoding="utf-8"))["rule_files"]
+        assert {(_PROMETHEUS / each).resolve() for each in named} <= set(_FILES)
+        assert len(named) == (2 if file == "prometheus.yml" else 1)
     service = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]["prometheus"]
     mounted = {source: Path(target) for source, target, *_ in (each.split(":") for each in service["volumes"])}
     folder = mounted["./infra/prometheus"]
@@ -91,11 +110,11 @@ def test_compose_and_the_tests_of_the_rules_read_the_charts_file() -> None:
 @pytest.mark.parametrize(
     "check",
     [
-        ("check", "rules", ALERTS),
+        *(("check", "rules", file) for file in _FILES),
         ("check", "config", _PROMETHEUS / "prometheus.yml"),
-        ("test", "rules", "rules_test.yml"),
+        *(("test", "rules", file) for file in _TESTS),
     ],
-    ids=lambda check: " ".join(check[:2]),
+    ids=lambda check: f"{check[0]} {Path(check[2]).name}",
 )
 def test_promtool_agrees(check: tuple[str, ...]) -> None:
     assert _promtool is not None

@@ -16,6 +16,7 @@ import yaml  # type: ignore[import-untyped, unused-ignore]
 ENVIRONMENTS = ("dev", "prod")
 _BLOCK = re.compile(r"^(?:resource|data|provider|terraform)\b[^\n]*\{(?:}|\n.*?^})\n", re.MULTILINE | re.DOTALL)
 _ATTRIBUTE = re.compile(r"\b(?:data\.)?azurerm_\w+\.\w+(?:\[[^\]]+\])?(?:\.\w+|\[\d+\])+")
+_RULES_MAX = 20  # Azure takes no more in a group
 _CHECKOV_LEAST = 50  # checks that must have passed: fewer, and checkov read something else than our files
 
 
@@ -35,6 +36,8 @@ def terraform_values(root: Path) -> list[str]:
     for environment in ENVIRONMENTS:
         outputs, errors = _outputs(root, environment)
         problems += [f"{environment}.tfvars: {line}" for line in errors]
+        groups: dict[str, int] = outputs.get("rule_groups", {})
+        problems += [f"{name}: {count} rules" for name, count in groups.items() if count > _RULES_MAX]
         for name in ("gateway_manifest", "backups_manifest"):
             manifests = list(yaml.safe_load_all(outputs.get(name, "")))
             problems += [f"{name}: no object: {each}" for each in manifests if not {"kind", "metadata"} <= set(each)]
@@ -99,25 +102,29 @@ def workflows(root: Path) -> list[str]:
     return problems
 
 
-def _terraform(*arguments: str, folder: str | None = None) -> subprocess.CompletedProcess[str]:
+def _terraform(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     program = shutil.which("terraform")
     if program is None:
         raise NotHere("no terraform on this machine")
     return subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
-def _outputs(root: Path, environment: str) -> tuple[dict[str, str], list[str]]:
+def _outputs(root: Path, environment: str) -> tuple[dict[str, Any], list[str]]:
     """The outputs under an environment's values, and Terraform's errors.
 
     A copy without resources is planned, in which each of their attributes is a constant: that needs neither the
     provider nor a network, and Terraform evaluates all the rest.
     """
     infra = root / "infra" / "azure"
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as copy:
+        folder = Path(copy) / "azure"
+        folder.mkdir()
         for path in infra.glob("*.tf"):
             text = _ATTRIBUTE.sub(_constant, _BLOCK.sub("", path.read_text("utf-8")))
-            (Path(folder) / path.name).write_text(text, encoding="utf-8")
-        shutil.copytree(infra / "templates", Path(folder) / "templates")
+            (folder / path.name).write_text(text, encoding="utf-8")
+        shutil.copytree(infra / "templates", folder / "templates")
+        # The rules, which it reads from the chart.
+        shutil.copytree(root / "infra" / "helm" / "waybill" / "files", folder.parent / "helm" / "waybill" / "files")
         _terraform("init", "-backend=false", "-input=false", folder=folder)
         values = [f"-var-file={infra / name}" for name in ("company.auto.tfvars.example", f"{environment}.tfvars")]
         done = _terraform("plan", "-input=false", "-no-color", "-out=plan", *values, folder=folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import gateway, guarded, jobs, money, pools
+from tests.bench import gateway, guarded, jobs, money, pools, traces
 from tests.bench.rows import Row
 from tests.bench.system import servers
 from tests.factories.processes import ROOT
@@ -26,6 +26,7 @@ _JOBS: dict[str, Benchmark] = {
     "gateway": lambda systems, _: gateway.run(systems.settings),
     "money": money.run,
     "guarded": guarded.run,
+    "traces": traces.run,
     "pools": lambda systems, _: pools.run(systems),
 }
 

@@ -1,7 +1,8 @@
 """What stands around the pods: who reaches whom, what selects what, scaling, disruption, the route and the hooks."""
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -365,15 +366,39 @@ def test_what_is_pinned_by_digest_runs_by_it() -> None:
     assert container(workloads(manifests)["api"])["image"] == f"registry.internal.example/waybill-api@{digest}"
 
 
+def _names(groups: Iterable[Manifest]) -> list[str]:
+    return [rule.get("alert") or rule["record"] for group in groups for rule in group["rules"]]
+
+
 def test_each_alert_names_its_runbook_where_the_operators_read_it() -> None:
     base = "https://wiki.example.com/waybill/"
     manifests = render(_BY_NAME["production"], "--set", f"monitoring.runbooks={base}")
-    [made] = of_kind(manifests, "PrometheusRule")
-    rules = [rule for group in made["spec"]["groups"] for rule in group["rules"]]
-    source = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text(encoding="utf-8"))
-    assert [rule["alert"] for rule in rules] == [rule["alert"] for each in source["groups"] for rule in each["rules"]]
-    for rule in rules:
+    groups = [group for made in of_kind(manifests, "PrometheusRule") for group in made["spec"]["groups"]]
+    sources = [
+        yaml.safe_load((CHART / "files" / name).read_text(encoding="utf-8")) for name in ("alerts.yaml", "rules.yaml")
+    ]
+    assert _names(groups) == _names([group for source in sources for group in source["groups"]])
+    alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
+    for rule in alerts:
         assert re.fullmatch(re.escape(base) + r"[\w-]+\.md", rule["annotations"]["runbook_url"])
     [monitor] = of_kind(manifests, "PodMonitor")
     api = labels(named(manifests, "Deployment", "waybill-api"))
     assert api[monitor["spec"]["jobLabel"]] == "waybill"
+
+
+def test_grafanas_sidecar_finds_each_dashboard() -> None:
+    base = "https://wiki.example.com/waybill/"
+    manifests = render(_BY_NAME["production"], "--set", f"monitoring.runbooks={base}")
+    made = [each for each in of_kind(manifests, "ConfigMap") if "grafana_dashboard" in each["metadata"]["labels"]]
+    files = {file.name: file for file in (CHART / "files" / "dashboards").glob("*.json")}
+    assert {name for each in made for name in each["data"]} == files.keys()
+    for each in made:
+        [(name, content)] = each["data"].items()
+        assert each["metadata"]["annotations"] == {"grafana_folder": "Waybill"}
+        wanted = files[name].read_text(encoding="utf-8").replace("docs/runbooks/", base)
+        assert json.loads(content) == json.loads(wanted)
+    assert not [
+        each
+        for each in of_kind(render(_BY_NAME["minimal"]), "ConfigMap")
+        if "grafana_dashboard" in each["metadata"]["labels"]
+    ]

@@ -132,7 +132,7 @@ def _running(is_kept: bool) -> Iterator[tuple[Project, str]]:
 
 
 def _up(project: Project, url: str) -> str:
-    project.compose("up", "--detach", "--no-build")
+    project.compose("up", "--detach", "--no-build", *images.services())
     seconds = wait_until_ready(url)
     return f"{len(project.containers())} containers; ready through the proxy {seconds:.1f} s after they were started"
 

@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.kit.processes import Process
 from core.kit.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def metrics_addresses(children: Sequence["Child"]) -> dict[str, str]:
 def targets(children: Sequence["Child"]) -> list[dict[str, Any]]:
     """The processes as Prometheus reads them from a file (its ``file_sd_config``), with the labels of compose.yaml."""
     return [
-        {"targets": [child.metrics], "labels": {"instance": child.name, "process": child.process.value}}
+        {"targets": [child.metrics], "labels": _labels(child.name, child.process)}
         for child in children
         if child.metrics is not None and child.process is not None
     ]
@@ -66,3 +67,8 @@ def targets(children: Sequence["Child"]) -> list[dict[str, Any]]:
 def render_targets(children: Sequence["Child"]) -> str:
     """The text of the file."""
     return json.dumps(targets(children), indent=1) + "\n"
+
+
+def _labels(name: str, process: Process) -> dict[str, str]:
+    pool = {"pool": name.removeprefix("worker-")} if process is Process.WORKER else {}
+    return {"instance": name, "process": process.value, **pool}

@@ -74,6 +74,7 @@ from core.kit.metrics.models import (
 )
 from core.kit.metrics.money import (
     BUDGETS,
+    BUDGETS_EXHAUSTING_SOON,
     INVARIANT_VIOLATIONS,
     ORGANIZATION_ATTEMPTS,
     ORGANIZATION_HEADROOM,
@@ -100,12 +101,14 @@ from core.kit.metrics.operations import (
     TABLE_ROWS,
     TASK_DURATION,
 )
+from core.kit.metrics.quality import QUALITY_ALERTS_OPEN
 
 __all__ = [
     "ATTEMPTS_ENDED",
     "AUDIT_INBOX",
     "AUDIT_OLDEST_UNSEALED",
     "BUDGETS",
+    "BUDGETS_EXHAUSTING_SOON",
     "DATABASE_CONNECTIONS_BUSY",
     "DATABASE_CONNECTIONS_MAX",
     "DATABASE_WAIT",
@@ -145,6 +148,7 @@ __all__ = [
     "POOL_ROUND",
     "POOL_SLOTS",
     "POOL_SLOTS_BUSY",
+    "QUALITY_ALERTS_OPEN",
     "QUEUE_DEPTH",
     "QUEUE_OLDEST_WAIT",
     "RESERVATIONS_OPEN",

@@ -55,6 +55,12 @@ BUDGETS = gauge(
     by=("dispatcher",),
     mode="mostrecent",
 )
+BUDGETS_EXHAUSTING_SOON = gauge(
+    "waybill_budgets_exhausting_soon",
+    "Budgets in force that are not exhausted, and are forecast to be within 24 hours.",
+    by=("dispatcher",),
+    mode="mostrecent",
+)
 ORGANIZATION_HEADROOM = gauge(
     "waybill_organization_budget_headroom_ratio",
     "The least that any budget of the organization has left, as a share of its limit, 0 to 1; of the organizations that"

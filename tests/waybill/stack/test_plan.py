@@ -87,8 +87,9 @@ def test_every_process_shows_its_metrics_on_loopback_without_being_asked(tmp_pat
     assert found.keys() == addresses.keys()
     assert found["worker-models"] == {
         "targets": [addresses["worker-models"]],
-        "labels": {"instance": "worker-models", "process": "worker"},
+        "labels": {"instance": "worker-models", "process": "worker", "pool": "models"},
     }
+    assert "pool" not in found["dispatcher"]["labels"]
 
 
 def test_processes_that_count_together_begin_with_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Checks against observability backends that this repository does not depend on: ``make observe-traces``."""
