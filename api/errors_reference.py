@@ -91,6 +91,9 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("document_not_found", "no such document in the project", _ID),
         ("file_not_found", "no such file in the project, or it has expired", _ID),
         ("upload_not_found", "no such upload in the project that goes on", "begin a new one"),
+        ("quality_annotation_not_found", "nobody chose the job to be labeled", "`waybill quality choose`"),
+        ("quality_gate_not_found", "the model has no gate", "`waybill quality gates`"),
+        ("quality_alert_not_found", "no such alert in the organization", _ID),
         ("experiment_not_found", "no such experiment in the organization", _ID),
         ("job_not_found", "no such job in the project", _ID),
         (
@@ -132,6 +135,17 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("audit_record_not_sealed", "the record was written a moment ago", "again in a few seconds"),
         ("budget_archived", "it was archived and cannot be changed", "create a new one"),
         ("budget_name_taken", "there is a budget of that name", "another name"),
+        (
+            "quality_gate_not_passed",
+            "no run of the version shows what the model's gate asks for",
+            "[gate a promotion](../howto/gate-a-promotion.md)",
+        ),
+        (
+            "quality_run_not_recordable",
+            "the batch goes on, was recorded, or used not just one version",
+            "`detail` says which",
+        ),
+        ("quality_alert_not_open", "the alert is closed, or was acknowledged", "read the alert"),
         ("champion_changed", "the champion is not the one that was named; `champion` says which", "look, then decide"),
         ("champion_in_use", "a champion cannot be retired", "promote another version first"),
         ("conflict", "not in this state", "see `detail`"),
@@ -282,6 +296,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
 FIELDS: dict[str, str] = {
     "file_name": "a file name of 1 to 255 printable characters, without a folder",
     "alias_invalid": "a capability of the form `<folder>.<verb>`",
+    "counts_impossible": "no more cases than the batch has, and no more passed than succeeded",
     "below_zero": "take away at most what the call cost",
     "answer_invalid": "an answer that matches the question's JSON Schema",
     "capability_denied": "another capability, or a key that is for it and holds its scopes",

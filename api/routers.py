@@ -47,6 +47,10 @@ from api.prices import routes as prices
 from api.project_events import routes as project_events
 from api.projects import routes as projects
 from api.prompts import routes as prompts
+from api.quality import alerts as quality_alerts
+from api.quality import annotations as quality_annotations
+from api.quality import gates as quality_gates
+from api.quality import routes as quality
 from api.quotes import routes as quotes
 from api.retention import routes as retention
 from api.usage import routes as usage
@@ -92,6 +96,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     prompts.router,
     experiments.router,
     experiment_results.router,
+    quality.router,
+    quality_alerts.router,
+    quality_annotations.router,
+    quality_gates.router,
     webhook_endpoints.router,
     webhook_deliveries.router,
     webhook_secret.router,

@@ -224,6 +224,7 @@ class Dispatcher:
             "shadows": chores.shadow_forever,
             "batches": chores.batch_forever,
             "rollups": chores.roll_up_forever,
+            "quality": chores.watch_quality_forever,
             "housekeeping": chores.keep_house_forever,
         }
         for name, duty in duties.items():

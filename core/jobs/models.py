@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, SmallInt
 from sqlalchemy.dialects.postgresql import ARRAY, ENUM, JSON, JSONB, NUMERIC, TEXT, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.jobs.conditions import ACTIVE, DUE, IN_FLIGHT
+from core.jobs.conditions import ACTIVE, DUE, ENDED_EVENT, IN_FLIGHT
 from core.jobs.states import JobState
 from core.kit.data_classes import DataClass
 from core.kit.db import DATA_CLASS, Base
@@ -139,6 +139,7 @@ class JobEvent(Base):
     __tablename__ = "job_events"
     __table_args__ = (
         Index("job_events_order", "organization_id", "position", "job_id", "id"),
+        Index("job_events_ended", "position", "job_id", "id", postgresql_where=text(ENDED_EVENT)),
         {"postgresql_partition_by": "RANGE (job_id)"},
     )
 

@@ -19,6 +19,7 @@ from core.kit.ids import (
     MODEL,
     PROJECT,
     PROMPT,
+    QUALITY_ALERT,
     UPLOAD,
     WEBHOOK_ENDPOINT,
 )
@@ -50,6 +51,7 @@ PREFIXES = {
     "endpoint_id": WEBHOOK_ENDPOINT,
     "delivery_id": MESSAGE,
     "response_id": "resp",
+    "alert_id": QUALITY_ALERT,
     "scope": PROJECT,
 }
 # A time that has passed, so that asking twice says the same.
@@ -126,6 +128,23 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/v1/experiments/{experiment_id}/rollback"): (Case({}),),
     ("POST", "/v1/experiments/{experiment_id}/promote"): (Case({"arm": "new"}),),
     ("PUT", "/v1/experiments/{experiment_id}/weights"): (Case({"share": 0.5}),),
+    ("POST", "/v1/quality/alerts/{alert_id}/acknowledge"): (Case(),),
+    ("POST", "/v1/quality/alerts/{alert_id}/close"): (Case({}),),
+    ("POST", "/v1/quality/runs"): (
+        Case(
+            {
+                "batch_id": "{batch_id}",
+                "dataset": NAME,
+                "dataset_digest": f"sha256:{'0' * 64}",
+                "checked": 0,
+                "passed": 0,
+            }
+        ),
+    ),
+    ("PUT", "/v1/quality/gates/{model_id}"): (Case({"dataset": NAME, "min_share": 0.9}),),
+    ("DELETE", "/v1/quality/gates/{model_id}"): (Case(),),
+    ("POST", "/v1/quality/annotations"): (Case({"how": "named", "job_ids": ["{job_id}"]}),),
+    ("POST", "/v1/quality/annotations/{job_id}/labels"): (Case({"verdict": "bad", "note": "mine"}),),
     ("GET", "/v1/jobs/{job_id}/artifacts/{name}"): (Case(),),
     ("POST", "/v1/files"): (Case(content=b"text", query={"name": "a.txt"}, creates=True),),
     ("PATCH", "/v1/files/{file_id}"): (Case({"data_class": "public"}),),

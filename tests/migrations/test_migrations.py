@@ -49,6 +49,8 @@ PARTITION_PREFIXES = tuple(
         "job_rollups",
         "call_rollups",
         "job_cost_rollups",
+        "quality_signals",
+        "quality_inputs",
     )
     for suffix in ("default", "20")
 )

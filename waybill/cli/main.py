@@ -19,8 +19,10 @@ from waybill.cli import (
     files,
     guard,
     jobs,
+    judging,
     keys,
     knowledge,
+    labels,
     limits,
     logs,
     members,
@@ -28,9 +30,11 @@ from waybill.cli import (
     prices,
     projects,
     prompts,
+    quality,
     questions,
     quotes,
     receipts,
+    regression,
     retention,
     roles,
     sample_system,
@@ -74,6 +78,7 @@ app.add_typer(prices.app, name="prices", rich_help_panel=_USE)
 app.add_typer(models.app, name="models", rich_help_panel=_USE)
 app.add_typer(prompts.app, name="prompts", rich_help_panel=_USE)
 app.add_typer(experiments.app, name="experiments", rich_help_panel=_USE)
+app.add_typer(quality.app, name="quality", rich_help_panel=_USE)
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel=_USE)
 app.add_typer(keys.app, name="keys", rich_help_panel=_USE)
 app.add_typer(projects.app, name="projects", rich_help_panel=_USE)
@@ -81,6 +86,9 @@ app.add_typer(members.app, name="members", rich_help_panel=_USE)
 app.add_typer(audit.app, name="audit", rich_help_panel=_USE)
 app.add_typer(guard.app, name="guard", rich_help_panel=_PART)
 questions.register(jobs.app)
+labels.register(quality.app)
+regression.register(quality.app)
+judging.register(quality.app)
 artifacts.register(jobs.app)
 receipts.register(app, jobs.app, rich_help_panel=_USE)
 quotes.register(app, rich_help_panel=_USE)

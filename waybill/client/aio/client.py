@@ -22,6 +22,7 @@ from waybill.client.aio.knowledge import AsyncKnowledgeBases
 from waybill.client.aio.limits import AsyncLimits
 from waybill.client.aio.metrics import AsyncMetrics
 from waybill.client.aio.prices import AsyncPrices
+from waybill.client.aio.quality import AsyncQuality
 from waybill.client.aio.registry import AsyncAliases, AsyncModels, AsyncPrompts
 from waybill.client.aio.retention import AsyncRetention
 from waybill.client.aio.tenancy import AsyncKeys, AsyncMembers, AsyncProjects
@@ -100,6 +101,7 @@ class AsyncWaybillClient:
         self.aliases = AsyncAliases(transport)
         self.prompts = AsyncPrompts(transport)
         self.experiments = AsyncExperiments(transport)
+        self.quality = AsyncQuality(transport)
         self.webhooks = AsyncWebhooks(transport)
         self.audit = AsyncAudit(transport)
 

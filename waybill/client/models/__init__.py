@@ -61,6 +61,22 @@ from waybill.client.models.knowledge import Document, KnowledgeBase
 from waybill.client.models.limits import Limit
 from waybill.client.models.metrics import BacklogLine, Measures, MetricsLine, MetricsPoint, MetricsReport, Quantiles
 from waybill.client.models.prices import Price
+from waybill.client.models.quality import (
+    Agreement,
+    Annotation,
+    AnnotationCase,
+    ChosenJobs,
+    Label,
+    QualityAlert,
+    QualityGate,
+    QualityLevel,
+    QualityLine,
+    QualityPoint,
+    QualityReport,
+    QualityRun,
+    QualitySeries,
+    QualitySummary,
+)
 from waybill.client.models.registry import Alias, Deployment, Model, ModelVersion, Prompt, ResolvedModel, StageChange
 from waybill.client.models.retention import Clock, Clocks, Scope
 from waybill.client.models.tenancy import Key, Member, Organization, Project
@@ -71,8 +87,11 @@ __all__ = [
     "FINAL_EVENTS",
     "GAP",
     "TERMINAL_STATES",
+    "Agreement",
     "Alias",
     "Amounts",
+    "Annotation",
+    "AnnotationCase",
     "Arm",
     "ArmResults",
     "Artifact",
@@ -87,6 +106,7 @@ __all__ = [
     "BudgetBacktest",
     "BudgetForecast",
     "Capability",
+    "ChosenJobs",
     "Clock",
     "Clocks",
     "Comparison",
@@ -118,6 +138,7 @@ __all__ = [
     "JobTree",
     "Key",
     "KnowledgeBase",
+    "Label",
     "LedgerLine",
     "Limit",
     "LimitBacktest",
@@ -142,6 +163,15 @@ __all__ = [
     "ProjectEvent",
     "Prompt",
     "PseudonymErasure",
+    "QualityAlert",
+    "QualityGate",
+    "QualityLevel",
+    "QualityLine",
+    "QualityPoint",
+    "QualityReport",
+    "QualityRun",
+    "QualitySeries",
+    "QualitySummary",
     "Quantiles",
     "Question",
     "Quote",

@@ -25,6 +25,7 @@ from waybill.client.sync.knowledge import KnowledgeBases
 from waybill.client.sync.limits import Limits
 from waybill.client.sync.metrics import Metrics
 from waybill.client.sync.prices import Prices
+from waybill.client.sync.quality import Quality
 from waybill.client.sync.registry import Aliases, Models, Prompts
 from waybill.client.sync.retention import Retention
 from waybill.client.sync.tenancy import Keys, Members, Projects
@@ -102,6 +103,7 @@ class WaybillClient:
         self.aliases = Aliases(transport)
         self.prompts = Prompts(transport)
         self.experiments = Experiments(transport)
+        self.quality = Quality(transport)
         self.webhooks = Webhooks(transport)
         self.audit = Audit(transport)
 
