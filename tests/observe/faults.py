@@ -162,9 +162,7 @@ def _wrong_balance(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def _frozen_valkey(stack: Stack) -> Iterator[None]:
-    with stack.frozen("valkey-server"), ExitStack() as many:
-        for _ in range(8):
-            many.enter_context(repeated(stack.embed, every_seconds=0.1))
+    with stack.frozen("valkey-server"), repeated(stack.embed, every_seconds=0.3):
         yield
 
 
