@@ -79,16 +79,16 @@ def _late_starts(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def _broken_table(stack: Stack, privilege: str, table: str, method: str, path: str) -> Iterator[None]:
-    """The API's login may not do what a route needs: answers with 500."""
+    """The role of requests may not do what a route needs, which answers with 500."""
     with stack.owner() as owner:
-        owner.execute(f"REVOKE {privilege} ON {table} FROM waybill_api")
+        owner.execute(f"REVOKE {privilege} ON {table} FROM waybill_app")
     body = {"capability": "probe.act", "input": {}} if method == "POST" else None
     try:
         with repeated(lambda: stack.http.request(method, path, json=body), every_seconds=0.1):
             yield
     finally:
         with stack.owner() as owner:
-            owner.execute(f"GRANT {privilege} ON {table} TO waybill_api")
+            owner.execute(f"GRANT {privilege} ON {table} TO waybill_app")
 
 
 @contextmanager
@@ -162,9 +162,7 @@ def _wrong_balance(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def _frozen_valkey(stack: Stack) -> Iterator[None]:
-    with stack.frozen("valkey-server"), ExitStack() as many:
-        for _ in range(8):
-            many.enter_context(repeated(stack.embed, every_seconds=0.1))
+    with stack.frozen("valkey-server"), repeated(stack.embed, every_seconds=0.3):
         yield
 
 

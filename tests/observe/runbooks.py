@@ -90,7 +90,7 @@ class _Tools:
         return subprocess.run(
             ["bash", "-c", line],
             env=variables,
-            cwd=ROOT,
+            cwd=stack.home / "logs",
             capture_output=True,
             text=True,
             check=False,
