@@ -9,8 +9,8 @@ from tests.factories.processes import ROOT
 # What a label may be; a new one is added here by whoever has made sure that its values are few.
 _BOUNDED = {
     "action", "band", "capability", "cause", "code", "deployment", "direction", "hard", "kind", "level", "method",
-    "model", "operation", "outcome", "pool", "provider", "reason", "route", "server", "signal", "source", "state", "status",
-    "step", "table", "task", "tool", "verdict", "version",
+    "model", "operation", "outcome", "pool", "provider", "reason", "route", "server", "signal", "source", "state",
+    "status", "step", "table", "task", "tool", "verdict", "version",
 }  # fmt: skip
 # The operator says which organizations.
 _NAMED = re.compile(r"waybill_organization_")
