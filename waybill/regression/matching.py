@@ -65,8 +65,17 @@ def _is_same(wanted: Any, found: Any) -> bool:
 def _has_words(wanted: str, found: Any) -> bool:
     if not isinstance(found, str):
         return False
-    words = re.escape(_plain(wanted))
-    return re.search(rf"(?<!\w){words}(?!\w)", _plain(found)) is not None
+    words, text = _plain(wanted), _plain(found)
+    place = text.find(words)
+    while place >= 0:
+        if not (_is_in_word(text[place - 1 : place]) or _is_in_word(text[place + len(words) : place + len(words) + 1])):
+            return True
+        place = text.find(words, place + 1)
+    return False
+
+
+def _is_in_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def _plain(text: str) -> str:
