@@ -12,6 +12,8 @@ from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from rich.console import RenderableType
 
     from waybill.client import WaybillClient
@@ -144,7 +146,7 @@ def _short(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"  # noqa: PLR2004
 
 
-def _usd(amount: object, calls: int) -> str:
+def _usd(amount: "Decimal | None", calls: int) -> str:
     if amount is None:
         return "not priced" if calls else "-"
-    return f"${amount:,.4f}"
+    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.6f}"

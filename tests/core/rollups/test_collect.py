@@ -188,3 +188,22 @@ def test_partitions_past_ninety_days_go_and_those_to_come_are_made(tenant: Tenan
     assert f"job_rollups_{now:%Y%m}" in names
     assert f"job_rollups_{(floor_to(Grain.DAY, now).replace(day=1) + timedelta(days=40)):%Y%m}" in names
     assert f"job_rollups_{(now - timedelta(days=125)):%Y%m}" not in names
+
+
+def test_nothing_that_a_job_carries_is_in_roll_ups(settings: Settings, tenant: Tenant, caller: Caller) -> None:
+    canary = "4929 1234 5678 9012 jane@canary.example"
+    job_id = tenant.submit(text=canary, metadata={"end_user": canary})
+    with attempt(settings, encode(JOB, job_id)) as driven:
+        with driven.context.call_model(MODEL, {"input_tokens": 200}) as call:
+            call.report(ModelUsage("gauge", {"input_tokens": 100}))
+        driven.context.wait_settled()
+        driven.succeed(answer=canary)
+    collect(tenant)
+    with tenant.database.tenant(tenant.principal.organization_id) as session:
+        stored = [
+            str(row)
+            for table in ("job_rollups", "call_rollups", "job_cost_rollups", "job_backlog")
+            for row in session.execute(text(f"SELECT * FROM {table}"))
+        ]
+    assert len(stored) > 10
+    assert not [row for row in stored if "canary" in row or "4929" in row]
