@@ -4,7 +4,7 @@ A job's span is written when the job has ended, by the process that ended it; th
 lost are written by the process that found it lost, from the events that the attempt kept.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ from core.kit.semconv import Operation
 from core.kit.telemetry import ROOT, Attributes, Value, is_exporting, record_span
 
 _log = get_logger(__name__)
-# What an attempt finished so long before its last event had been sent when its worker was lost.
-_SENT_AFTER = timedelta(seconds=3)
+# What ended so long before the last event of a lost attempt had been sent: a collector may be slow for a while.
+_SENT_AFTER = timedelta(seconds=10)
 _STEPS = ("step.started", "step.finished")
 # After these an attempt is over.
 _ENDS = FINAL_EVENTS | {"job.queued", "job.waiting"}
@@ -234,42 +234,77 @@ def _write_job(job: JobFacts, version_of: VersionOf, evaluations: Sequence[tuple
 
 
 def _write_lost_attempt(job: JobFacts, event: Event, before: Sequence[Event]) -> None:
-    """The attempt that ran until `event`, if one did; `before` are the job's earlier events."""
-    begun = next((each for each in reversed(before) if each.type == "job.started"), None)
-    if begun is None or any(each.id > begun.id and each.type in _ENDS for each in before):
+    """The attempt that ran until `event`, if one did; `before` are the job's earlier events.
+
+    With what of the job its process had finished last, and may not have sent.
+    """
+    attempts = list(_attempts(before))
+    if not attempts or attempts[-1].end is not None:
         return
-    own = [each for each in before if each.id > begun.id]
-    reason = str(event.data.get("reason", event.type))
-    scope = TraceScope(job.organization_id, job.project_id, job.capability, job.id, begun.attempt)
-    with traced_for(scope):
+    lost = attempts[-1]
+    sent = max(each.created_at for each in (lost.begun, *lost.events)) - _SENT_AFTER
+    for attempt in attempts:
+        end = attempt.end or event
+        if end.created_at >= sent:
+            _write_attempt(job, attempt, end, sent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """An attempt's events; `end` is None for one that was lost."""
+
+    begun: Event
+    events: Sequence[Event]
+    end: Event | None
+
+
+def _attempts(events: Sequence[Event]) -> Iterator[_Attempt]:
+    places = [place for place, each in enumerate(events) if each.type == "job.started"]
+    for place, after in zip(places, [*places[1:], len(events)], strict=True):
+        own = events[place + 1 : after]
+        yield _Attempt(events[place], own, next((each for each in own if each.type in _ENDS), None))
+
+
+def _write_attempt(job: JobFacts, attempt: _Attempt, end: Event, sent: datetime) -> None:
+    number = attempt.begun.attempt
+    problem = end.data.get("error")
+    error = str(problem["code"]) if isinstance(problem, Mapping) and "code" in problem else None
+    if attempt.end is None:
+        error = str(end.data.get("reason", end.type))
+    with traced_for(TraceScope(job.organization_id, job.project_id, job.capability, job.id, number)):
         record_span(
-            f"attempt {begun.attempt}",
+            f"attempt {number}",
             parent=job.trace.context,
-            identity=job.trace.attempt(begun.attempt),
+            identity=job.trace.attempt(number),
             kind=SpanKind.CONSUMER,
-            attributes={semconv.OUTCOME: event.type, semconv.REBUILT: True},
-            links=[job.trace.attempt(begun.attempt - 1)] if begun.attempt > 1 else [],
-            began=begun.created_at,
-            ended=event.created_at,
-            error=reason,
+            attributes={semconv.OUTCOME: end.type, semconv.REBUILT: True},
+            links=[job.trace.attempt(number - 1)] if number > 1 else [],
+            began=attempt.begun.created_at,
+            ended=end.created_at,
+            error=None if end.type == "job.waiting" else error,
         )
-        sent = max((each.created_at for each in own), default=begun.created_at) - _SENT_AFTER
-        finished = Counter(
-            each.data.get("step") for each in own if each.type == "step.finished" and each.created_at < sent
-        )
-        for each in own:
-            if each.type != "step.started":
+        for begun, finished in _steps(attempt.events):
+            if finished is not None and finished.created_at < sent:
                 continue
-            name = str(each.data.get("step"))
-            if finished[name] > 0:
-                finished[name] -= 1
-                continue
+            name = str(begun.data.get("step"))
             record_span(
                 f"step {name}",
-                parent=job.trace.attempt(begun.attempt),
-                identity=job.trace.step(begun.attempt, each.id),
+                parent=job.trace.attempt(number),
+                identity=job.trace.step(number, begun.id),
                 attributes={semconv.STEP: name, semconv.REBUILT: True},
-                began=each.created_at,
-                ended=event.created_at,
-                error=reason,
+                began=begun.created_at,
+                ended=(finished or end).created_at,
+                error=error if finished is None and attempt.end is None else None,
             )
+
+
+def _steps(events: Sequence[Event]) -> Iterator[tuple[Event, Event | None]]:
+    """Each step that began, with the event of its end; of several with one name, the first to begin ends first."""
+    finished: dict[Any, deque[Event]] = defaultdict(deque)
+    for each in events:
+        if each.type == "step.finished":
+            finished[each.data.get("step")].append(each)
+    for each in events:
+        if each.type == "step.started":
+            ends = finished[each.data.get("step")]
+            yield each, ends.popleft() if ends else None

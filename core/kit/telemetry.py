@@ -37,6 +37,7 @@ Value = str | bool | int | float
 Attributes = Mapping[str, Value]
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_TIMEOUTS = ("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")
 _EXPORT_TIMEOUT_SECONDS = 2.0
 # What a killed process has not sent is lost: less than with the five seconds of the SDK.
 _EXPORT_EVERY_MILLISECONDS = 1000
@@ -75,7 +76,8 @@ def configure_tracing(settings: Settings, service: str) -> None:
     # The provider's own exit hook may block for 30 seconds on a collector that is away; ours is bounded.
     provider = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=GivenIds(_identity.get))
     every = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else _EXPORT_EVERY_MILLISECONDS
-    exporter = OTLPSpanExporter(timeout=_EXPORT_TIMEOUT_SECONDS)
+    is_bounded = any(name in os.environ for name in _TIMEOUTS)
+    exporter = OTLPSpanExporter(timeout=None if is_bounded else _EXPORT_TIMEOUT_SECONDS)
     batches = BatchSpanProcessor(exporter, schedule_delay_millis=every)
     provider.add_span_processor(ParentsFirst(batches, _identity.get))
     _Tracing.provider = provider

@@ -75,7 +75,8 @@ These allow nothing, and have one alert each:
 
 The label `slo` names the objective. `1 - waybill_slo:bad:ratio_{PERIOD_DAYS}d / (1 - waybill_slo:target:ratio)` is what
 is left of its error budget. Latency is counted as the share of requests within a bound, which adds up over windows and
-instances, as a percentile does not.
+instances, as a percentile does not. Prometheus counts the increase of a series from the first time it sees it, so that
+the first error of its kind that a process counts is missing.
 """
 
 

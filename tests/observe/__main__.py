@@ -27,7 +27,7 @@ from tests.observe.stack import Stack, running_stack
 # Longer than the dispatcher takes to see what the fault before has left.
 _SETTLES_SECONDS = 20.0
 _QUIET_SECONDS = 20.0
-_FIRES_SECONDS = 180.0
+_FIRES_SECONDS = 240.0
 _STAYS = 5
 
 

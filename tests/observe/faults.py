@@ -28,10 +28,8 @@ class Fault:
 # Alerts that no fault is injected for, and why; promtool's tests show that they fire.
 NOT_INJECTED = {
     "WaybillBackupMissing": "its series are those of kube-state-metrics",
-    "WaybillBudgetsExhaustSoon": "the dispatcher does not set the gauge yet",
     "WaybillGuardChildrenLost": "the guard is not started: it takes 300 MB",
     "WaybillGuardUnavailable": "the guard is not started: it takes 300 MB",
-    "WaybillQualityDropped": "the dispatcher does not set the gauge yet",
     "WaybillWorkersReplaced": "workers that crash are started again after pauses that grow, too rarely for the test",
 }
 
@@ -79,16 +77,16 @@ def _late_starts(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def _broken_table(stack: Stack, privilege: str, table: str, method: str, path: str) -> Iterator[None]:
-    """The API's login may not do what a route needs: answers with 500."""
+    """The role of requests may not do what a route needs, which answers with 500."""
     with stack.owner() as owner:
-        owner.execute(f"REVOKE {privilege} ON {table} FROM waybill_api")
+        owner.execute(f"REVOKE {privilege} ON {table} FROM waybill_app")
     body = {"capability": "probe.act", "input": {}} if method == "POST" else None
     try:
         with repeated(lambda: stack.http.request(method, path, json=body), every_seconds=0.1):
             yield
     finally:
         with stack.owner() as owner:
-            owner.execute(f"GRANT {privilege} ON {table} TO waybill_api")
+            owner.execute(f"GRANT {privilege} ON {table} TO waybill_app")
 
 
 @contextmanager
@@ -162,9 +160,7 @@ def _wrong_balance(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def _frozen_valkey(stack: Stack) -> Iterator[None]:
-    with stack.frozen("valkey-server"), ExitStack() as many:
-        for _ in range(8):
-            many.enter_context(repeated(stack.embed, every_seconds=0.1))
+    with stack.frozen("valkey-server"), repeated(stack.embed, every_seconds=0.3):
         yield
 
 
@@ -245,6 +241,44 @@ def _blocked_sealer(stack: Stack) -> Iterator[None]:
         owner.rollback()
 
 
+@contextmanager
+def _burning_budget(stack: Stack) -> Iterator[None]:
+    """Thirty hours in which two dollars an hour were spent, and a budget with room for five more."""
+    whose = "SELECT organization_id FROM budgets LIMIT 1"
+    with stack.owner() as owner:
+        owner.execute(
+            "INSERT INTO call_rollups SELECT 'hour', date_trunc('hour', now()) - number * interval '1 hour',"
+            f" ({whose}), '00000000-0000-0000-0000-000000000000', NULL, 'history', 'history', 'history', NULL,"
+            " 1, 0, 0, 0, 2, '{}', '{}' FROM generate_series(1, 30) AS number"
+        )
+    budget = {"name": "burns", "period": "total", "limit_usd": "10", "scope": "organization"}
+    made = stack.http.post("/v1/budgets", json=budget).raise_for_status().json()
+    try:
+        with repeated(lambda: stack.probe("ask", model=MODEL, note="Hello?"), every_seconds=1.0):
+            yield
+    finally:
+        stack.http.post(f"/v1/budgets/{made['id']}/archive")
+        with stack.owner() as owner:
+            owner.execute("DELETE FROM call_rollups WHERE capability = 'history'")
+
+
+@contextmanager
+def _worse_answers(stack: Stack) -> Iterator[None]:
+    """An alert as the dispatcher's collector raises it; a version that answers worse takes hundreds of jobs to find."""
+    with stack.owner() as owner:
+        owner.execute(
+            "INSERT INTO quality_alerts (id, organization_id, capability, model_version, signal, direction, is_worse,"
+            " baseline_version, baseline_jobs, observed_jobs, evidence, threshold, began_at, job_ids)"
+            " SELECT gen_random_uuid(), organization_id, 'knowledge.search', 'answers v4', 'quotes_verified', 'lower',"
+            " true, 'answers v3', 500, 300, 12, 10, now(), '{}' FROM projects LIMIT 1"
+        )
+    try:
+        yield
+    finally:
+        with stack.owner() as owner:
+            owner.execute("DELETE FROM quality_alerts WHERE model_version = 'answers v4'")
+
+
 FAULTS = (
     Fault("a process hangs", "WaybillProcessDown", "process-down.md", _frozen_deliverer),
     Fault("the dispatcher hangs", "WaybillNoDispatcher", "no-dispatcher.md", _frozen_dispatcher),
@@ -262,5 +296,7 @@ FAULTS = (
     Fault("Valkey is slow", "WaybillStreamLagBurnsFast", "streams-not-delivered.md", _slow_valkey),
     Fault("a receiver fails", "WaybillWebhooksFail", "webhooks-fail.md", _failing_receiver),
     Fault("a receiver is slow", "WaybillWebhookDeliveryBurnsFast", "webhooks-fail.md", _slow_receiver),
+    Fault("a budget burns", "WaybillBudgetsExhaustSoon", "budget-storm.md", _burning_budget),
+    Fault("answers get worse", "WaybillQualityDropped", "quality-dropped.md", _worse_answers),
     Fault("the sealer is blocked", "WaybillSealerLagBurnsFast", "audit-gap.md", _blocked_sealer),
 )

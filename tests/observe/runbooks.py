@@ -15,7 +15,7 @@ FOLDER = ROOT / "docs" / "runbooks"
 _SECONDS = 120.0
 _CLIENT = shutil.which("valkey-cli") or shutil.which("redis-cli")
 # The examples' own ids and places name things of the installation where they were written.
-_EXAMPLES = re.compile(r"\b(?:job|org|key|whe|msg|bud|prj|mdl)_[0-9a-z]{20,}|…|/srv/|kubectl|docker")
+_EXAMPLES = re.compile(r"\b(?:job|org|key|whe|msg|bud|prj|mdl|qal)_[0-9a-z]{20,}|…|/srv/|kubectl|docker")
 
 
 def lines(page: str, *, part: str = "Look") -> list[str]:
@@ -90,7 +90,7 @@ class _Tools:
         return subprocess.run(
             ["bash", "-c", line],
             env=variables,
-            cwd=ROOT,
+            cwd=stack.home / "logs",
             capture_output=True,
             text=True,
             check=False,

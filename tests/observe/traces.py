@@ -187,6 +187,10 @@ def _stack(phoenix: Phoenix, home: Path, **extra: str) -> Iterator[tuple[Stack, 
     given = {
         "WAYBILL_HOME": str(_made(home)),
         "OTEL_EXPORTER_OTLP_ENDPOINT": phoenix.url,
+        # Phoenix takes traces only.
+        "OTEL_LOGS_EXPORTER": "none",
+        # Phoenix may be slow on a busy machine, and what it does not take in time is lost.
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "20",
         "WAYBILL_WEBHOOK_ALLOWED_NETWORKS": '["127.0.0.0/8"]',
         **extra,
     }

@@ -233,9 +233,7 @@ def test_what_was_suppressed_is_said_although_nothing_like_it_comes_again(monkey
     repeats.begin(1)
     admitted = [repeats.admits(Key("warning", "x", "late")) for _ in range(100)]
     assert not all(admitted)
-    wait_until(
-        lambda: sum(told) == admitted.count(False), timeout_seconds=30, what="the line that stands for the others"
-    )
+    wait_until(lambda: sum(told) == admitted.count(False), timeout_seconds=30, what="the summary")
 
 
 def test_keys_that_never_come_again_do_not_fill_the_memory() -> None:
