@@ -155,6 +155,18 @@ class JobEvent(Base):
     position: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
 
+class EventCursor(Base):
+    """Up to where a reader of ended jobs has come (`core.jobs.endings`)."""
+
+    __tablename__ = "event_cursors"
+
+    reader: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger, server_default=text("-1"))
+    job_id: Mapped[UUID] = mapped_column(server_default=text("'00000000-0000-0000-0000-000000000000'"))
+    event_id: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    moved_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
+
+
 class EventsDropped(Base):
     """Up to which position retention has dropped events; one row for each partition dropped."""
 

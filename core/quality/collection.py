@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import text
 
+from core.jobs import endings
+from core.jobs.endings import Reader
 from core.jobs.service import PayloadStore
 from core.kit.blob import BlobNotFound
 from core.kit.db import Database
@@ -40,10 +42,10 @@ def collect_once(database: Database, payloads: PayloadStore, *, limit: int = BAT
     """
     collected = Collected()
     with database.system() as session:
-        after = feed.take_cursor(session)
+        after = endings.take_cursor(session, Reader.QUALITY)
         if after is None:
             return collected
-        ended = feed.ended_after(session, after, limit)
+        ended = endings.ended_after(session, after, limit)
         pending = late.take_pending(session, limit)
         found = feed.facts_of(session, [each.job_id for each in ended], _reader(payloads)) if ended else {}
         jobs = [found[each.job_id] for each in ended if each.job_id in found]
@@ -57,7 +59,7 @@ def collect_once(database: Database, payloads: PayloadStore, *, limit: int = BAT
         collected.raised = detection.observe(session, measured, now)
         collected.raised += detection.look_for_drift(session, [context for context, _ in words], now)
         if ended:
-            feed.move_cursor(session, ended[-1])
+            endings.move_cursor(session, Reader.QUALITY, ended[-1])
         collected.jobs, collected.rated = len(ended), len(pending)
     return collected
 

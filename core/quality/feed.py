@@ -1,4 +1,4 @@
-"""The SQL by which ended jobs are read, each once, in the one order of events (ADR 17)."""
+"""The SQL that reads what is known of jobs that have ended."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,20 +7,11 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from core.jobs.conditions import ENDED_EVENT
 from core.jobs.states import JobState
-from core.quality.records import EndedJob, Position
+from core.quality.records import EndedJob
 
 Read = Callable[[dict[str, Any] | None, str | None], Mapping[str, Any] | None]
 
-_TAKE = text("SELECT position, job_id, event_id FROM quality_cursor WHERE id = 1 FOR UPDATE SKIP LOCKED")
-_MOVE = text("UPDATE quality_cursor SET position = :position, job_id = :job_id, event_id = :event_id WHERE id = 1")
-# Nothing below the horizon of this statement's snapshot can come later.
-_ENDED = text(f"""
-SELECT position, job_id, id AS event_id FROM job_events
-WHERE {ENDED_EVENT} AND (position, job_id, id) > (:position, :job_id, :event_id) AND position < events_horizon()
-ORDER BY position, job_id, id LIMIT :limit
-""")
 # The model is that of the last call that wrote something; a job that only embeds has that of its last call.
 _FACTS = text("""
 SELECT jobs.id, jobs.organization_id, jobs.project_id, jobs.capability, jobs.state::text AS state, jobs.failures,
@@ -65,23 +56,6 @@ LEFT JOIN LATERAL (
 ) AS labeled ON true
 WHERE jobs.id = ANY(CAST(:ids AS uuid[])) AND jobs.finished_at IS NOT NULL
 """)
-
-
-def take_cursor(session: Session) -> Position | None:
-    """Up to where jobs have been read, held until the transaction ends; None while another collector holds it."""
-    row = session.execute(_TAKE).one_or_none()
-    return None if row is None else Position(*tuple(row))
-
-
-def move_cursor(session: Session, to: Position) -> None:
-    """Jobs up to `to` have been read."""
-    session.execute(_MOVE, {"position": to.position, "job_id": to.job_id, "event_id": to.event_id})
-
-
-def ended_after(session: Session, after: Position, limit: int) -> list[Position]:
-    """The ends of jobs behind `after`, in order, at most `limit`, of every organization."""
-    parameters = {"position": after.position, "job_id": after.job_id, "event_id": after.event_id, "limit": limit}
-    return [Position(*tuple(row)) for row in session.execute(_ENDED, parameters)]
 
 
 def facts_of(session: Session, ids: Sequence[UUID], read: Read) -> dict[UUID, EndedJob]:

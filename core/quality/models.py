@@ -16,18 +16,6 @@ _TIME = TIMESTAMP(timezone=True)
 _FLOAT = Float(53)
 
 
-class QualityCursor(Base):
-    """Up to where jobs have been read. One row; who holds it collects."""
-
-    __tablename__ = "quality_cursor"
-    __table_args__ = (CheckConstraint("id = 1", name="quality_cursor_one"),)
-
-    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, server_default=text("1"))
-    position: Mapped[int] = mapped_column(BigInteger)
-    job_id: Mapped[UUID]
-    event_id: Mapped[int] = mapped_column(BigInteger)
-
-
 class QualitySignal(Base):
     """One signal of one job. Numbers only: no text of a job is ever in here."""
 

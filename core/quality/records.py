@@ -10,15 +10,6 @@ from core.jobs.states import JobState
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
-    """A place in the one order of events (ADR 17)."""
-
-    position: int
-    job_id: UUID
-    event_id: int
-
-
-@dataclass(frozen=True, slots=True)
 class Context:
     """What a job's signals are grouped by. `model_version` is a version's id, or a name; empty without a model call.
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from itertools import product
 from uuid import UUID
 
+from core.jobs import endings
+from core.jobs.endings import Reader
 from core.jobs.states import JobState
 from core.kit.db import Database
 from core.rollups import sources, writing
@@ -26,12 +28,11 @@ def collect_once(database: Database, *, most: int = JOBS_AT_ONCE) -> int:
     to do: 0.
     """
     with database.system() as session:
-        cursor = sources.lock_cursor(session)
-        if cursor is None:
+        after = endings.take_cursor(session, Reader.ROLLUPS)
+        if after is None:
             return 0
-        after, horizon = cursor
-        ids, upto = sources.ended_jobs(session, after, horizon, most)
-        jobs = sources.read_jobs(session, ids, KEPT_DAYS)
+        ended = endings.ended_after(session, after, most)
+        jobs = sources.read_jobs(session, [each.job_id for each in ended], KEPT_DAYS)
         late = [job for job in jobs if job.open_calls]
         sources.put_off(session, late)
         closed = [job.id for job in jobs if not job.open_calls] + sources.take_closed(session, most)
@@ -40,8 +41,8 @@ def collect_once(database: Database, *, most: int = JOBS_AT_ONCE) -> int:
         writing.add_jobs(session, sum_jobs(jobs))
         writing.add_calls(session, sum_calls([*calls, *corrections]))
         writing.add_costs(session, sum_costs(jobs))
-        sources.advance(session, upto)
-    return len(ids) + len(corrections)
+        endings.move_cursor(session, Reader.ROLLUPS, ended[-1] if ended else None)
+    return len(ended) + len(corrections)
 
 
 def count_backlog(database: Database) -> None:

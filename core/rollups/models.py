@@ -18,17 +18,6 @@ _STATE = ENUM(JobState, name="job_state", values_callable=lambda states: [s.valu
 _ZERO = text("0")
 
 
-class RollupCursor(Base):
-    """Up to which position of the events ended jobs have been added up; one row."""
-
-    __tablename__ = "rollup_cursor"
-    __table_args__ = (CheckConstraint("singleton", name="rollup_cursor_singleton"),)
-
-    singleton: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
-    position: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
-    advanced_at: Mapped[datetime] = mapped_column(_TIME, server_default=text("now()"))
-
-
 class RollupPending(Base):
     """What has to be added later: an ended job with open calls (entry 0), or a correction (its entry)."""
 

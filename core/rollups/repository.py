@@ -114,7 +114,7 @@ SELECT project_id, capability, state::text, jobs, oldest_at, counted_at FROM job
 WHERE organization_id = :organization_id AND (CAST(:project_id AS uuid) IS NULL OR project_id = :project_id)
 ORDER BY capability, project_id, state
 """)
-_AS_OF = text("SELECT advanced_at FROM rollup_cursor")
+_AS_OF = text("SELECT moved_at FROM event_cursors WHERE reader = 'rollups'")
 
 
 def read(executor: Executor, selection: Selection, dimension: Dimension | None) -> dict[Place, Figures]:

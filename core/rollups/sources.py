@@ -1,7 +1,4 @@
-"""The SQL that reads what has ended since the last time: events by position, then jobs and ledger lines by their ids.
-
-An event below `events_horizon()` is final (ADR 17), so that a cursor over positions sees every job exactly once.
-"""
+"""The SQL that reads what has ended since the last time: jobs and ledger lines by their ids."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -9,20 +6,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from core.jobs.states import TERMINAL
 from core.rollups.records import CallGroup, EndedJob, SettledCall
-
-# Organization by organization, since that is how the index begins; ties come along, so that a position is never cut.
-_ENDED = text("""
-SELECT found.position, found.job_id FROM organizations CROSS JOIN LATERAL (
-  SELECT position, job_id FROM job_events AS event
-  WHERE event.organization_id = organizations.id AND event.position > :after AND event.position < :horizon
-    AND event.type = ANY(:terminal)
-  ORDER BY event.position FETCH FIRST :most ROWS WITH TIES) AS found
-ORDER BY found.position FETCH FIRST :most ROWS WITH TIES
-""")
-_LOCK_CURSOR = text("SELECT position, events_horizon() FROM rollup_cursor FOR UPDATE SKIP LOCKED")
-_ADVANCE = text("UPDATE rollup_cursor SET position = :position, advanced_at = now()")
 
 # A run that was put back has another `run_at` than it began with, so how long it had waited is not known any more.
 _JOBS = text("""
@@ -78,31 +62,8 @@ DELETE FROM rollup_pending WHERE entry = 0 AND job_id IN (
 RETURNING job_id
 """)
 
-_TERMINAL_EVENTS = sorted(f"job.{state.value}" for state in TERMINAL)
 # An input that is kept in the blob store is above 64 KiB; how far is not known here.
 _LARGE_BYTES = 65_536
-
-
-def lock_cursor(session: Session) -> tuple[int, int] | None:
-    """Up to which position jobs have been added up, and below which events are final; None when another adds up now."""
-    row = session.execute(_LOCK_CURSOR).one_or_none()
-    return None if row is None else (int(row[0]), int(row[1]))
-
-
-def ended_jobs(session: Session, after: int, horizon: int, most: int) -> tuple[list[UUID], int]:
-    """The jobs whose last event lies above `after` and below `horizon`, and the position up to which that is all.
-
-    At most about `most`: one transaction may end many jobs, and its events are never parted.
-    """
-    values = {"after": after, "horizon": horizon, "terminal": _TERMINAL_EVENTS, "most": most}
-    rows = session.execute(_ENDED, values).all()
-    upto = rows[-1].position if len(rows) >= most else max(after, horizon - 1)
-    return [row.job_id for row in rows], upto
-
-
-def advance(session: Session, position: int) -> None:
-    """Everything up to `position` has been added up."""
-    session.execute(_ADVANCE, {"position": position})
 
 
 def read_jobs(session: Session, ids: Sequence[UUID], days: int) -> list[EndedJob]:

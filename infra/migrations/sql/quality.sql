@@ -1,19 +1,5 @@
 -- Quality over time: signals of jobs that have ended, their sums by the hour, and alerts when a version answers worse.
 
--- Ended jobs in the one order of events (ADR 17), for readers that follow it across organizations.
-CREATE INDEX job_events_ended ON job_events (position, job_id, id)
-  WHERE type IN ('job.succeeded', 'job.failed', 'job.cancelled', 'job.expired', 'job.rejected');
-
--- Up to where jobs have been read. One row: whoever holds it collects, all others wait for their turn.
-CREATE TABLE quality_cursor (
-  id smallint PRIMARY KEY DEFAULT 1 CONSTRAINT quality_cursor_one CHECK (id = 1),
-  position bigint NOT NULL,
-  job_id uuid NOT NULL,
-  event_id bigint NOT NULL
-);
-INSERT INTO quality_cursor (position, job_id, event_id) VALUES (-1, '00000000-0000-0000-0000-000000000000', 0);
-GRANT SELECT, UPDATE ON quality_cursor TO waybill_system;
-
 -- One signal of one job: `numerator` of `denominator`, which is 1 for scores and means.
 CREATE TABLE quality_signals (
   job_id uuid NOT NULL,

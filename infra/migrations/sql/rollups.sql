@@ -1,14 +1,20 @@
 -- What has happened, added up by minute, hour and day, so that no page and no forecast counts raw rows.
 
--- Up to which position of `job_events` (ADR 17) ended jobs have been added up.
-CREATE TABLE rollup_cursor (
-  singleton boolean PRIMARY KEY DEFAULT true CONSTRAINT rollup_cursor_singleton CHECK (singleton),
-  position bigint NOT NULL DEFAULT 0,
-  advanced_at timestamptz NOT NULL DEFAULT now()
+-- Ended jobs in the one order of events (ADR 17), for readers that follow it across organizations.
+CREATE INDEX job_events_ended ON job_events (position, job_id, id)
+  WHERE type IN ('job.succeeded', 'job.failed', 'job.cancelled', 'job.expired', 'job.rejected');
+
+-- Up to where each reader has come. The process that holds a row reads; others wait for their turn.
+CREATE TABLE event_cursors (
+  reader text PRIMARY KEY,
+  position bigint NOT NULL DEFAULT -1,
+  job_id uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+  event_id bigint NOT NULL DEFAULT 0,
+  moved_at timestamptz NOT NULL DEFAULT now()
 );
-INSERT INTO rollup_cursor DEFAULT VALUES;
-GRANT SELECT ON rollup_cursor TO waybill_app;
-GRANT SELECT, UPDATE ON rollup_cursor TO waybill_system;
+INSERT INTO event_cursors (reader) VALUES ('rollups'), ('quality');
+GRANT SELECT ON event_cursors TO waybill_app;
+GRANT SELECT, UPDATE ON event_cursors TO waybill_system;
 
 -- Ended jobs with a call that is not settled yet; and corrections, which come at any time.
 CREATE TABLE rollup_pending (

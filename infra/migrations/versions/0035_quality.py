@@ -27,9 +27,7 @@ _TABLES = (
 
 
 def upgrade() -> None:
-    """Create the tables, the index by which ended jobs are found in order, and the triggers."""
-    # The index reads every event once.
-    op.execute("SET LOCAL statement_timeout = 0")
+    """Create the tables and the triggers."""
     op.execute(_SQL.read_text(encoding="utf-8"))
     for table in _TABLES:
         fence_tenant(table)
@@ -44,8 +42,6 @@ def downgrade() -> None:
     for table in reversed(_TABLES):
         op.execute(f"DROP TABLE {table}")
     op.execute("DELETE FROM partitioned_tables WHERE name LIKE 'quality_%'")
-    op.execute("DROP TABLE quality_cursor")
     op.execute("DROP FUNCTION quality_note_feedback, quality_alert_announce")
-    op.execute("DROP INDEX job_events_ended")
     op.execute("DELETE FROM webhook_endpoints WHERE events <> '{}' AND array_remove(events, 'quality.alert') = '{}'")
     op.execute("UPDATE webhook_endpoints SET events = array_remove(events, 'quality.alert')")

@@ -8,11 +8,10 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from core.jobs import feedback
+from core.jobs import endings, feedback
 from core.keys.principal import Principal
 from core.kit.ids import MODEL_VERSION, encode, new_id
 from core.kit.settings import Settings
-from core.quality import feed
 from core.quality.signals import Signal
 from tests.factories.jobs import Tenant, new_tenant
 from tests.factories.quality import SEARCH, Collector, Ended, answer, write_ended
@@ -120,12 +119,12 @@ def test_a_round_that_dies_counts_nothing_and_two_collectors_count_nothing_twice
         raise RuntimeError("the process was killed")
 
     with monkeypatch.context() as patched:
-        patched.setattr(feed, "move_cursor", die)
+        patched.setattr(endings, "move_cursor", die)
         with pytest.raises(RuntimeError):
             collector.collect(5)
     assert sums(tenant, Signal.SUCCEEDED) == (0, 0, 0)
     with tenant.database.system() as session:
-        assert feed.take_cursor(session) is not None
+        assert endings.take_cursor(session, endings.Reader.QUALITY) is not None
         # Somebody else holds the cursor.
         assert collector.once().jobs == 0
     collector.collect(5, limit=3)

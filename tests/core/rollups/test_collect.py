@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from core.capability import LeaseLost, ModelRef, ModelUsage
+from core.jobs.conditions import ENDED_EVENT
 from core.kit.ids import JOB, encode
 from core.kit.settings import Settings
 from core.ledger import service as ledger
@@ -61,8 +62,8 @@ def collect(tenant: Tenant) -> None:
             return bool(
                 session.execute(
                     text(
-                        "SELECT EXISTS (SELECT FROM job_events, rollup_cursor"
-                        " WHERE job_events.position > rollup_cursor.position)"
+                        "SELECT EXISTS (SELECT FROM job_events AS event JOIN event_cursors ON reader = 'rollups'"
+                        f" WHERE {ENDED_EVENT} AND event.position > event_cursors.position)"
                     )
                 ).scalar_one()
             )
@@ -151,7 +152,7 @@ def test_jobs_of_a_transaction_that_is_still_open_are_not_skipped(settings: Sett
 def test_two_that_add_up_at_once_add_nothing_twice(settings: Settings, tenant: Tenant) -> None:
     run(tenant, settings)
     with tenant.database.system() as session:
-        session.execute(text("SELECT FROM rollup_cursor FOR UPDATE"))
+        session.execute(text("SELECT FROM event_cursors FOR UPDATE"))
         assert collect_once(tenant.database) == 0
     collect(tenant)
     [total] = figures(tenant).values()
