@@ -151,6 +151,9 @@ def _wrong_balance(stack: Stack) -> Iterator[None]:
             owner.execute("SET session_replication_role = replica")
             owner.execute(f"UPDATE budget_balances SET spent_usd = spent_usd + {amount}")
 
+    # Without spending there is no balance.
+    spent = stack.probe("ask", model=MODEL, note="Hello?")
+    stack.http.get(f"/v1/jobs/{spent}", params={"wait": 25})
     add("1")
     try:
         yield
