@@ -175,7 +175,7 @@ def _slow_valkey(stack: Stack) -> Iterator[None]:
     server = redis.Redis.from_url(stack.settings["redis_url"])
 
     def pause() -> None:
-        server.client_pause(2500)
+        server.client_pause(1300)
 
     def watch() -> None:
         read_stream(stack, stack.probe("stream", chunks=60, seconds=0.05))
@@ -184,7 +184,7 @@ def _slow_valkey(stack: Stack) -> Iterator[None]:
         many.callback(server.close)
         for _ in range(3):
             many.enter_context(repeated(watch, every_seconds=0.1))
-        many.enter_context(repeated(pause, every_seconds=3.0))
+        many.enter_context(repeated(pause, every_seconds=1.4))
         yield
 
 
