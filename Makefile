@@ -11,8 +11,8 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed
 # Written bytecode makes a quarter of every start; some machines turn it off.
 unexport PYTHONDONTWRITEBYTECODE
-# Twice the cores of a small machine: the tests wait for processes, leases and clocks more than they compute.
-TEST_WORKERS ?= 4
+# For a machine of two cores: three start with what waits for processes, leases and clocks, two with what computes.
+TEST_WORKERS ?= 5
 # What takes long starts first, so that nothing long is left for the end.
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder --durations=50
 IMAGES := api backup dispatcher guard knowledge customer_operations models multimodal research
@@ -23,6 +23,7 @@ REVISION := $(shell git -C $(ROOT) rev-parse --short HEAD 2>/dev/null || echo un
 TAG ?= latest
 
 .PHONY: help setup lock demo up images compose-up compose-test test quick test-pgbouncer test-tls survive compat observe-test chaos bench evals outside \
+	observe-traces observe-lock \
 	chart-test kube-test azure-test azure-lock lint types contracts check format clean
 
 help: ## List these targets
@@ -122,6 +123,19 @@ azure-lock: $(STAMP) ## Resolve tests/azure/*.in again into their locks
 	cd $(ROOT) && for part in check checkov schema; do $(BIN)/uv pip compile tests/azure/$$part.in --universal --generate-hashes \
 		--no-emit-index-url --no-annotate --python-version 3.11 --quiet --custom-compile-command 'make azure-lock' \
 		$$(test $$part != schema || echo --no-deps) --output-file tests/azure/$$part.lock || exit 1; done
+
+# In an environment of its own: Phoenix is a check, and needs 600 MB.
+observe-traces: $(STAMP) ## Run a job of each capability, kill a worker, and read its trees back from Phoenix
+	@cd $(ROOT) && test -x build/phoenix/bin/python || $(PYTHON) -m venv build/phoenix
+	@cd $(ROOT) && cmp -s tests/observe/phoenix.lock build/phoenix/installed.lock || \
+		{ build/phoenix/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+			--requirement tests/observe/phoenix.lock && cp tests/observe/phoenix.lock build/phoenix/installed.lock; }
+	@cd $(ROOT) && $(BIN)/python -m tests.observe.traces $(ARGS)
+
+observe-lock: $(STAMP) ## Resolve tests/observe/phoenix.in again into its lock
+	cd $(ROOT) && $(BIN)/uv pip compile tests/observe/phoenix.in --universal --generate-hashes --no-emit-index-url \
+		--no-annotate --python-version 3.11 --quiet --custom-compile-command 'make observe-lock' \
+		--output-file tests/observe/phoenix.lock
 
 evals: $(STAMP) ## Score every capability on its evaluation set
 	@cd $(ROOT) && $(BIN)/python -m tests.evals $(ARGS)

@@ -43,6 +43,7 @@ from core.knowledge.service import KnowledgeService
 from core.ledger.budgets import BudgetService
 from core.limits.book import CallersLimits, LimitBook
 from core.limits.service import LimitService
+from core.quality.annotations.service import Annotations
 from core.registry.catalogue.catalogue import ModelCatalogue
 from core.registry.deployments import read_deployments
 from core.registry.experiments.service import ExperimentService
@@ -80,6 +81,7 @@ class Runtime:
         self.jobs = JobService(settings, self.blobs, self.limit_book)
         self.files = FileService(settings, self.blobs)
         self.batches = Batches(self.jobs)
+        self.annotations = Annotations(self.jobs)
         self.knowledge = KnowledgeService()
         self.budgets = BudgetService()
         self.models = ModelRegistry(read_deployments(settings))

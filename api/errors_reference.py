@@ -91,6 +91,9 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("document_not_found", "no such document in the project", _ID),
         ("file_not_found", "no such file in the project, or it has expired", _ID),
         ("upload_not_found", "no such upload in the project that goes on", "begin a new one"),
+        ("quality_annotation_not_found", "nobody chose the job to be labeled", "`waybill quality choose`"),
+        ("quality_gate_not_found", "the model has no gate", "`waybill quality gates`"),
+        ("quality_alert_not_found", "no such alert in the organization", _ID),
         ("experiment_not_found", "no such experiment in the organization", _ID),
         ("job_not_found", "no such job in the project", _ID),
         (
@@ -132,6 +135,17 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("audit_record_not_sealed", "the record was written a moment ago", "again in a few seconds"),
         ("budget_archived", "it was archived and cannot be changed", "create a new one"),
         ("budget_name_taken", "there is a budget of that name", "another name"),
+        (
+            "quality_gate_not_passed",
+            "no run of the version shows what the model's gate asks for",
+            "[gate a promotion](../howto/gate-a-promotion.md)",
+        ),
+        (
+            "quality_run_not_recordable",
+            "the batch goes on, was recorded, or used not just one version",
+            "`detail` says which",
+        ),
+        ("quality_alert_not_open", "the alert is closed, or was acknowledged", "read the alert"),
         ("champion_changed", "the champion is not the one that was named; `champion` says which", "look, then decide"),
         ("champion_in_use", "a champion cannot be retired", "promote another version first"),
         ("conflict", "not in this state", "see `detail`"),
@@ -190,6 +204,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("upload_too_long", "more bytes than the upload was announced with", "announce the file's true size"),
         ("capability_unknown", "no such capability", "`GET /v1/capabilities`"),
         ("document_empty", "the upload has no bytes", "upload the file's content"),
+        ("history_too_long", "more jobs or ledger lines than a backtest replays", "a shorter time"),
         ("idempotency_key_reused", "the key was used for another request", "a fresh key"),
         ("invalid_blob_key", "not a name that the blob store takes", "letters, digits, `-`, `_`, `.` and `/`"),
         ("invalid_name", "not a name that may be given", "see `detail`"),
@@ -281,6 +296,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
 FIELDS: dict[str, str] = {
     "file_name": "a file name of 1 to 255 printable characters, without a folder",
     "alias_invalid": "a capability of the form `<folder>.<verb>`",
+    "counts_impossible": "no more cases than the batch has, and no more passed than succeeded",
     "below_zero": "take away at most what the call cost",
     "answer_invalid": "an answer that matches the question's JSON Schema",
     "capability_denied": "another capability, or a key that is for it and holds its scopes",
@@ -299,6 +315,7 @@ FIELDS: dict[str, str] = {
     "capability_unknown": "no such capability",
     "experiment_invalid": "an experiment that can be run; `message` says what is wrong",
     "feedback_invalid": "a score from 0 to 1, and a comment that is not too long",
+    "history_too_long": "a shorter time",
     "guard_policy_invalid": "a policy that can be applied; `message` says what is wrong",
     "invalid_cursor": "pass `next_cursor` of the page before, unchanged",
     "invalid_event_id": "`Last-Event-ID` is the id of an event of this job",
@@ -321,8 +338,11 @@ FIELDS: dict[str, str] = {
     "version_invalid": "what the message says; every fault of a version is named at once",
     "project_required": "name the project",
     "report_too_large": "a shorter time, or fewer groups",
+    "scope_mismatch": "a project or key exactly where the scope is one",
     "scope_unknown": "one of the [scopes](scopes.md)",
+    "too_many_points": "a longer interval, or a shorter time",
     "window_empty": "`from` before `to`",
+    "window_invalid": "`from` before `to`, by no more days than `message` says",
 }
 
 # How a job ended or why it waits: `reason`, and `error.code` of one that failed.

@@ -32,6 +32,7 @@ _TAGS = [
     {"name": "tenancy", "description": "The organization, its projects, its members and their keys."},
     {"name": "guard", "description": "Policies about personal data, injections and classes of text; trying them."},
     {"name": "audit", "description": "The sealed trail of every act, its verification, and the keys that signed it."},
+    {"name": "metrics", "description": "What happened, how fast and for how much, by group and over time."},
     {"name": "operations", "description": "Probes and metrics."},
 ]
 LOG_HOLD_SECONDS = 0.05

@@ -12,10 +12,12 @@ from opentelemetry.trace import SpanKind, StatusCode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problem
+from core.kit import semconv
+from core.kit.job_traces import TraceScope
 from core.kit.logging import get_logger
 from core.kit.metrics import HTTP_DURATION, HTTP_REQUESTS
 from core.kit.metrics.families import exemplar
-from core.kit.telemetry import start_span
+from core.kit.telemetry import is_exporting, start_span
 
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
@@ -57,8 +59,10 @@ class _Exchange:
         span = start_span(
             scope["method"],
             traceparent=_header(scope, b"traceparent"),
-            attributes={"http.request.method": scope["method"], "url.path": scope["path"]},
+            attributes={semconv.HTTP_METHOD: scope["method"], semconv.URL_PATH: scope["path"]},
             kind=SpanKind.SERVER,
+            # Probes and scrapes come every few seconds, and are no part of anything.
+            is_recorded=scope["path"] not in _QUIET,
         )
         self._trace_id = trace.format_trace_id(span.get_span_context().trace_id).encode()
         token = otel_context.attach(trace.set_span_in_context(span))
@@ -68,13 +72,22 @@ class _Exchange:
             route = _route(scope)
             seconds = perf_counter() - began
             span.update_name(f"{scope['method']} {route}")
-            span.set_attribute("http.route", route)
-            span.set_attribute("http.response.status_code", self._status)
+            span.set_attribute(semconv.HTTP_ROUTE, route)
+            span.set_attribute(semconv.HTTP_STATUS, self._status)
+            if (scope_of_caller := self._scope_of_caller()) is not None:
+                # Who calls is what the key says, whatever baggage came along.
+                span.set_attributes(scope_of_caller.attributes)
             if self._status >= _SERVER_ERROR:
                 span.set_status(StatusCode.ERROR)
             self._record(route, seconds)
             otel_context.detach(token)
             span.end()
+
+    def _scope_of_caller(self) -> TraceScope | None:
+        principal = self._scope.get("state", {}).get("principal")
+        if principal is None or not is_exporting():
+            return None
+        return TraceScope(principal.organization_id, principal.project_id if principal.has_project else None)
 
     async def _serve(self, app: ASGIApp, receive: Receive) -> None:
         try:

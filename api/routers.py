@@ -4,11 +4,14 @@ from fastapi import APIRouter
 
 from api import documentation, health, keyset
 from api.audit import routes as audit
+from api.backtests import routes as backtests
 from api.batches import results as batch_results
 from api.batches import routes as batches
 from api.budgets import alerts
+from api.budgets import forecast as budget_forecast
 from api.budgets import routes as budgets
 from api.capabilities import routes as capabilities
+from api.costs import anomalies as cost_anomalies
 from api.costs import routes as costs
 from api.experiments import results as experiment_results
 from api.experiments import routes as experiments
@@ -30,6 +33,7 @@ from api.knowledge_bases import documents
 from api.knowledge_bases import routes as knowledge_bases
 from api.limits import routes as limits
 from api.members import routes as members
+from api.metrics import routes as metrics
 from api.models import aliases, stages
 from api.models import routes as models
 from api.openai import embeddings as openai_embeddings
@@ -43,6 +47,11 @@ from api.prices import routes as prices
 from api.project_events import routes as project_events
 from api.projects import routes as projects
 from api.prompts import routes as prompts
+from api.quality import alerts as quality_alerts
+from api.quality import annotations as quality_annotations
+from api.quality import gates as quality_gates
+from api.quality import routes as quality
+from api.quotes import routes as quotes
 from api.retention import routes as retention
 from api.usage import routes as usage
 from api.webhook_endpoints import deliveries as webhook_deliveries
@@ -72,6 +81,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     keys.router,
     budgets.router,
     alerts.router,
+    budget_forecast.router,
     limits.router,
     retention.router,
     guard.router,
@@ -86,11 +96,19 @@ ROUTERS: tuple[APIRouter, ...] = (
     prompts.router,
     experiments.router,
     experiment_results.router,
+    quality.router,
+    quality_alerts.router,
+    quality_annotations.router,
+    quality_gates.router,
     webhook_endpoints.router,
     webhook_deliveries.router,
     webhook_secret.router,
+    metrics.router,
     usage.router,
     costs.router,
+    cost_anomalies.router,
+    quotes.router,
+    backtests.router,
     audit.router,
     openai_chat.router,
     openai_responses.router,

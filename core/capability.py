@@ -133,6 +133,12 @@ class ModelCall(Protocol):
     def report(self, usage: ModelUsage) -> None:
         """Say what was consumed up to now; the last report counts. A call that reports nothing costs its bound."""
 
+    def when_settled(self, hear: Callable[[Decimal | None], None]) -> None:
+        """Have `hear` called once with what the ledger settled in USD; None for a model without a price, or no line.
+
+        From any thread, after the block that opened the call, or at its end.
+        """
+
     def note(self, count: Callable[[], Mapping[str, int]]) -> None:
         """More was consumed, and `count` knows how much by now, by kind; it may be asked later, from another thread.
 

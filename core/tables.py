@@ -14,8 +14,10 @@ from core.knowledge import models as _knowledge
 from core.ledger import models as _ledger
 from core.ledger.prices import models as _prices
 from core.limits import models as _limits
+from core.quality import models as _quality
 from core.registry import models as _registry
 from core.registry.experiments import models as _experiments
+from core.rollups import models as _rollups
 from core.webhooks import models as _webhooks
 
 metadata = Base.metadata
@@ -33,8 +35,10 @@ __all__ = [
     "_limits",
     "_prices",
     "_pseudonyms",
+    "_quality",
     "_registry",
     "_retention",
+    "_rollups",
     "_suspension",
     "_webhooks",
     "metadata",

@@ -31,6 +31,12 @@ def manifests() -> dict[str, Manifest]:
     return named
 
 
+def version_of(capability: str) -> str | None:
+    """The version of a capability, None for one that is not offered here."""
+    manifest = manifests().get(capability)
+    return None if manifest is None else manifest.version
+
+
 def pools() -> tuple[str, ...]:
     """The pools that the capabilities need, in a stable order."""
     return tuple(sorted({manifest.pool for manifest in manifests().values()}))

@@ -21,12 +21,14 @@ from core.kit.settings import Settings
 from core.kit.telemetry import current_traceparent
 from pipelines.registry import manifests
 from workers import asking
+from workers.tracing import AttemptTrace
 
 
 class Attempt(asking.Attempt, Protocol):
     """What calling needs of an attempt."""
 
     job: JobRecord
+    trace: AttemptTrace
 
     def raise_class(self, data_class: DataClass, because: str) -> None:
         """The job holds data of this class from now on."""
@@ -62,6 +64,7 @@ def call_all(
         raise JobSuspended(Reason.CHILDREN, {"code": Reason.CHILDREN, "message": message})
     _tell(attempt, wanted)
     for child in wanted:
+        attempt.trace.join(child.job_id)
         attempt.raise_class(child.data_class, encode(JOB, child.job_id))
     return [_outcome(service, child) for child in wanted]
 

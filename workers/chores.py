@@ -34,13 +34,19 @@ from core.kit.signing import Keyring, Signer
 from core.ledger.invariants import check_invariants
 from core.registry.experiments.guard import EVERY_SECONDS as GUARD_SECONDS
 from core.registry.experiments.guard import guard_once
+from core.rollups import collect
 from workers import shadows
 from workers.batches import BatchKeeper
+from workers.quality import QualityCollector
 
 _SEAL_SECONDS = 1.0
 _EXPORT_SECONDS = 60.0
 _SHADOW_SECONDS = 2.0
 _BATCH_SECONDS = 0.5
+_ROLLUP_SECONDS = 5.0
+_BACKLOG_SECONDS = 15.0
+_PARTITION_SECONDS = 3600.0
+_QUALITY_SECONDS = 2.0
 _IDLE_SECONDS = 1.0
 _VERIFIED_AT_ONCE = 50_000
 # Dispatchers that start together do not work together.
@@ -123,6 +129,37 @@ class Chores:
             except Exception as error:  # noqa: BLE001 - the next round must come
                 _tell("batches", error)
             stop.wait(0.0 if moved else _BATCH_SECONDS)
+
+    def roll_up_forever(self, stop: threading.Event) -> None:
+        """Add up what has ended (`core.rollups`), every few seconds, until `stop`."""
+        backlog_due = partitions_due = monotonic()
+        while not stop.is_set():
+            added = 0
+            try:
+                if monotonic() >= partitions_due:
+                    collect.keep_partitions(self._database)
+                    partitions_due = monotonic() + _PARTITION_SECONDS
+                with _timed("rollups"):
+                    added = collect.collect_once(self._database)
+                if monotonic() >= backlog_due:
+                    collect.count_backlog(self._database)
+                    backlog_due = monotonic() + _BACKLOG_SECONDS
+            except Exception as error:  # noqa: BLE001 - the next round must come
+                _tell("rollups", error)
+            stop.wait(0.0 if added >= collect.JOBS_AT_ONCE else _ROLLUP_SECONDS)
+
+    def watch_quality_forever(self, stop: threading.Event) -> None:
+        """Collect signals of jobs that have ended, and look for versions that answer worse, until `stop`."""
+        collector: QualityCollector | None = None
+        while not stop.is_set():
+            is_more = False
+            try:
+                collector = collector or QualityCollector(self._settings, self._database, self._open_blobs())
+                with _timed("quality"):
+                    is_more = collector.run_once()
+            except Exception as error:  # noqa: BLE001 - the next round must come
+                _tell("quality", error)
+            stop.wait(0.0 if is_more else _QUALITY_SECONDS)
 
     def keep_house_forever(self, stop: threading.Event) -> None:
         """Do every other duty when it is due, one after the other, until `stop`."""

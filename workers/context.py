@@ -42,7 +42,7 @@ from core.kit.db import SingleStatement
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import FILE, decode
 from core.kit.metrics import observe_step
-from core.kit.telemetry import span
+from core.kit.telemetry import is_exporting
 from core.ledger import service as ledger
 from core.ledger.records import CallIdentity, Settlement
 from workers import asking, calling
@@ -51,6 +51,7 @@ from workers.guarding import AttemptGuard
 from workers.metering import Meter
 from workers.services import Services
 from workers.settlements import Settlements
+from workers.tracing import AttemptTrace
 
 # The label of a job that names the client's own user.
 END_USER = "end_user"
@@ -102,6 +103,7 @@ class AttemptContext:
         self._meter = Meter(job, services.database, services.prices, self._settlements, services.notes)
         self.guard = AttemptGuard(services.guard, self, logs_text=services.settings.log_exception_text)
         self._deltas_lock = threading.Lock()
+        self.trace = AttemptTrace(job)
         self.disclosure = AttemptDisclosure(job, self._single, services.disclosure)
         self._checkpoints = self._open_checkpoints(FIRST_GRAPH)
         self._event_id = claim.event_id
@@ -194,13 +196,20 @@ class AttemptContext:
     def step(self, name: str) -> Iterator[None]:
         """A named unit of work with its events and its span."""
         self.check()
-        self.emit("step.started", {"step": name})
+        begun = self._emit("step.started", {"step": name})
         began = perf_counter()
         entered = _step.set(name)
         outcome = "failed"
         try:
-            with span(f"step {name}", attributes={"waybill.step": name}):
-                yield
+            # The step is over when that it is has been written: who loses the lease before has not finished it.
+            with self.trace.step(name, begun.id):
+                try:
+                    yield
+                finally:
+                    _step.reset(entered)
+                self.check()
+                milliseconds = round((perf_counter() - began) * 1000, 1)
+                self.emit("step.finished", {"step": name, "duration_ms": milliseconds})
             outcome = "succeeded"
         except JobSuspended:
             outcome = "suspended"
@@ -209,11 +218,7 @@ class AttemptContext:
             outcome = "interrupted"
             raise
         finally:
-            _step.reset(entered)
             observe_step(self.capability, name, outcome, perf_counter() - began)
-        self.check()
-        milliseconds = round((perf_counter() - began) * 1000, 1)
-        self.emit("step.finished", {"step": name, "duration_ms": milliseconds})
 
     def progress(self, done: int, total: int, message: str = "") -> None:
         """Emit ``progress.updated``."""
@@ -242,6 +247,9 @@ class AttemptContext:
 
     def emit(self, event: str, data: Mapping[str, Any]) -> None:
         """Keep an event, then publish it. Raises `LeaseLost` when the fence refuses it."""
+        self._emit(event, data)
+
+    def _emit(self, event: str, data: Mapping[str, Any]) -> Event:
         data = self.guard.event(event, data)
         self.wait_settled()
         with self._events_lock:
@@ -249,6 +257,7 @@ class AttemptContext:
             leases.keep_events(self._single, self.job_id, self.attempt, [kept])
             self._previous = kept.id
             self._publisher.publish([kept])
+        return kept
 
     @contextmanager
     def call_model(self, model: str | ModelRef, bound: Mapping[str, int]) -> Iterator[ModelCall]:
@@ -403,10 +412,10 @@ class AttemptContext:
             event = self._next_event(event_type, data, kept=True)
             if event.is_final and (self._checkpoints.written or self.attempt > 1):
                 with self._open_transaction() as session:
-                    leases.end(session, rule, event, **outcome)
+                    self.trace.ended = leases.end(session, rule, event, with_usage=is_exporting(), **outcome)
                     leases.forget_checkpoints(session, self.job_id)
             else:
-                leases.end(self._single, rule, event, **outcome)
+                self.trace.ended = leases.end(self._single, rule, event, with_usage=is_exporting(), **outcome)
             return event
 
     def publish(self, events: Sequence[Event], *, hint: str | None = None) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from core.jobs import queue
 from core.jobs.fairness import HORIZON_SECONDS, FairShare, Lookahead
 from core.jobs.live import LivePublisher, hint_channel
+from core.jobs.traces import write_dispatched, write_swept
 from core.kit.db import NOTICE_LOSS, STAY_OPEN, Database, is_unavailable, prepare_threshold
 from core.kit.logging import configure_logging, get_logger
 from core.kit.metrics import (
@@ -39,6 +40,7 @@ from core.ledger import service as ledger
 from core.ledger.notes import CallNotes
 from core.ledger.prices.book import PriceBook
 from core.limits.repository import forget_usage
+from pipelines.registry import version_of
 from workers.broker import Broker, BrokerUnavailable
 from workers.chores import Chores
 from workers.pools import get_pool
@@ -96,7 +98,7 @@ class PoolDispatcher:
                 limits=concurrency.limits,
                 default_limit=self._settings.project_max_concurrent_jobs,
             )
-            marked = set(queue.mark_dispatched(session, chosen)) if chosen else set()
+            marked = {job.id: job for job in queue.mark(session, chosen)} if chosen else {}
         ordered = [job_id for job_id in chosen if job_id in marked]
         self._lookahead.observe(len(ordered), monotonic())
         if not ordered:
@@ -109,6 +111,7 @@ class PoolDispatcher:
                 queue.unmark_dispatched(session, ordered)
             raise
         DISPATCHED_JOBS.labels(self.pool).inc(len(ordered))
+        write_dispatched(marked.values())
         return len(ordered)
 
     @property
@@ -130,6 +133,7 @@ class PoolDispatcher:
             self._publisher.control(job_id)
         if events:
             self._publisher.publish(events)
+            write_swept(self._database.single_system(), events, version_of)
             for number, event in enumerate(events):
                 reason = str(event.data.get("reason") or event.data.get("resumed"))
                 observe_swept(self.pool, event.type, reason)
@@ -219,6 +223,8 @@ class Dispatcher:
             "experiments": chores.guard_forever,
             "shadows": chores.shadow_forever,
             "batches": chores.batch_forever,
+            "rollups": chores.roll_up_forever,
+            "quality": chores.watch_quality_forever,
             "housekeeping": chores.keep_house_forever,
         }
         for name, duty in duties.items():
@@ -282,7 +288,9 @@ class Dispatcher:
         return moved
 
     def _sweep(self) -> None:
-        for pool in self._owned:
+        # Most pools are idle, and to find nothing in one takes a dozen round trips.
+        busy = queue.pools_to_sweep(self._database.single_system(), self._owned) if self._owned else set()
+        for pool in busy:
             self._pools[pool].sweep()
         if self._owned:
             settled = ledger.sweep(
@@ -296,7 +304,7 @@ class Dispatcher:
             if self._owned and self._broker.lost_its_data():
                 for pool in self._owned:
                     self._pools[pool].forget_dispatches()
-            for pool in self._owned:
+            for pool in busy:
                 self._pools[pool].reconcile()
         except BrokerUnavailable as error:
             _log.warning("dispatcher_waits_for_redis", error=str(error))

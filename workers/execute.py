@@ -26,12 +26,12 @@ from core.kit.json_values import clean
 from core.kit.logging import bound_log_context, get_logger
 from core.kit.metrics import DUPLICATES_REFUSED, LEASES_LOST, observe_finished_job, observe_started_job
 from core.kit.metrics.money import observe_attempt_of
-from core.kit.telemetry import span
 from pipelines.registry import manifests
 from workers.alone import run_alone
 from workers.context import AttemptContext, CallerGone, WorkerStopping
 from workers.graph_versions import choose_runner, unknown_capability
 from workers.runtime import Runtime
+from workers.scores import scores_of
 
 _BACKOFF_MOST_SECONDS = 60.0
 # The first wait for a dependency that does not say how long it will be unavailable; it doubles with every one.
@@ -64,11 +64,7 @@ def execute(runtime: Runtime, job_id: UUID, *, alone: bool = False) -> None:
     runtime.hold(ctx)
     try:
         with (
-            span(
-                f"job {job.capability}",
-                traceparent=job.traceparent,
-                attributes={"waybill.job.id": encode(JOB, job.id), "waybill.job.attempt": job.attempt},
-            ),
+            ctx.trace.running(),
             bound_log_context(job_id=encode(JOB, job.id), project_id=str(job.project_id), attempt=job.attempt),
         ):
             _run(runtime, claim, ctx)
@@ -90,6 +86,7 @@ def _run(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> None:
         return
     ctx.publish([event], hint=job.pool)
     _announce(runtime, ctx, event)
+    ctx.trace.end(event)
     seconds = perf_counter() - began
     observe_finished_job(job, event.type, seconds, _reason_of(event))
     observe_attempt_of(job.organization_id, job.capability, event.type)
@@ -190,6 +187,8 @@ def _call(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> dict[str, Any]
     ctx.guard.screen_input(given)
     result = _validated(manifest, runner.run(ctx, payload))
     ctx.end_deltas()
+    for name, score in scores_of(result):
+        ctx.trace.evaluate(name, score)
     shown: dict[str, Any] = ctx.guard.value(result)
     return shown
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 from core.audit.actions import AuditAction
@@ -37,12 +38,17 @@ class OpenCall:
 
     def __init__(self, identity: CallIdentity, notes: NoteTaker | None) -> None:
         self.usage: ModelUsage | None = None
+        self._hear: Callable[[Decimal | None], None] | None = None
         self._identity = identity
         self._notes = notes
 
     def report(self, usage: ModelUsage) -> None:
         """Remember what was consumed up to now."""
         self.usage = usage
+
+    def when_settled(self, hear: Callable[[Decimal | None], None]) -> None:
+        """See `core.capability.ModelCall.when_settled`."""
+        self._hear = hear
 
     def note(self, count: Callable[[], Mapping[str, int]]) -> None:
         """Have it written down beside this process."""
@@ -53,6 +59,11 @@ class OpenCall:
         """The call was settled."""
         if self._notes is not None:
             self._notes.settle(self._identity)
+
+    def announce(self, cost_usd: Decimal | None) -> None:
+        """Say what it cost, if it is known."""
+        if self._hear is not None:
+            self._hear(cost_usd)
 
 
 class Meter:
@@ -116,9 +127,14 @@ class Meter:
 
         def write() -> None:
             used = opened.usage or ModelUsage(model, bound, estimated=True)
-            settlement, line = self._settlement(identity, provider, used, was_reported=opened.usage is not None)
-            settle(identity, settlement, line)
-            opened.close()
+            cost_usd = None
+            try:
+                settlement, line = self._settlement(identity, provider, used, was_reported=opened.usage is not None)
+                settle(identity, settlement, line)
+                cost_usd = settlement.amount_usd if line["priced"] else None
+                opened.close()
+            finally:
+                opened.announce(cost_usd)
             self._count(ref, settlement)
 
         try:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from time import monotonic, time
 
 from core.audit import repository as audit
+from core.forecasts.soon import exhausting_soon
 from core.jobs import queue
 from core.kit.db import Database, is_unavailable
 from core.kit.logging import get_logger
@@ -12,6 +13,7 @@ from core.kit.metrics import (
     AUDIT_INBOX,
     AUDIT_OLDEST_UNSEALED,
     BUDGETS,
+    BUDGETS_EXHAUSTING_SOON,
     ORGANIZATION_HEADROOM,
     RESERVATIONS_OPEN,
     RESERVED,
@@ -96,12 +98,14 @@ class Statistics:
         with self._database.system() as session:
             tables = read_table_sizes(session)
             headroom = read_headroom(session, self._settings.metrics_organizations)
+            soon = exhausting_soon(session)
         rows = (((each.name, state), getattr(each, f"{state}_rows")) for each in tables for state in ("live", "dead"))
         with self._lock:
             self._table_bytes.set(((each.name,), each.size_bytes) for each in tables)
             self._table_partitions.set(((each.name,), each.partitions) for each in tables if each.partitions)
             self._table_rows.set(rows)
             self._budgets.set(((band, str(hard).lower()), count) for (band, hard), count in headroom.bands.items())
+            BUDGETS_EXHAUSTING_SOON.set(soon)
             self._headroom.set(((name_of(each) or "",), ratio) for each, ratio in headroom.least.items())
 
     def clear(self) -> None:
@@ -110,7 +114,14 @@ class Statistics:
             observe_depths(())
             for state in ("due", "later", "paused"):
                 WEBHOOK_BACKLOG.labels(state).set(0)
-            for gauge in (AUDIT_INBOX, AUDIT_OLDEST_UNSEALED, WEBHOOK_OLDEST_DUE, RESERVATIONS_OPEN, RESERVED):
+            for gauge in (
+                AUDIT_INBOX,
+                AUDIT_OLDEST_UNSEALED,
+                BUDGETS_EXHAUSTING_SOON,
+                RESERVATIONS_OPEN,
+                RESERVED,
+                WEBHOOK_OLDEST_DUE,
+            ):
                 gauge.set(0)
             STATISTICS_READ.set(0)
             for each in (

@@ -171,6 +171,8 @@ def main(
         task_events=True,
         loglevel=settings.log_level,
         optimization="fair",
+        # Its banner is no line of a log.
+        quiet=True,
         # What Celery itself does for the children of a prefork pool; in a pool of threads they are the process.
         max_tasks_per_child=settings.worker_max_jobs or None,
         max_memory_per_child=pool.memory_mb * 1000,

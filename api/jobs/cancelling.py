@@ -7,7 +7,9 @@ from sqlalchemy.orm import Session
 
 from api.deps import Runtime
 from core.jobs.records import JobRecord
+from core.jobs.traces import write_ended
 from core.keys.principal import Principal
+from pipelines.registry import version_of
 
 
 def cancel(
@@ -21,6 +23,7 @@ def cancel(
 
 def announce_cancelled(runtime: Runtime, principal: Principal, touched: Sequence[JobRecord]) -> None:
     """Tell of cancelled jobs, and wake the workers of those that are asked to stop; after the transaction. Blocks."""
+    write_ended(runtime.database.single_tenant(principal.organization_id), [job.id for job in touched], version_of)
     for job in touched:
         if job.is_terminal:
             events = runtime.jobs.events(

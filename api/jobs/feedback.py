@@ -14,6 +14,7 @@ from api.deps import get_runtime
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
 from core.jobs import feedback
+from core.jobs.traces import write_feedback
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.clock import isoformat
 from core.kit.ids import JOB, encode
@@ -75,4 +76,7 @@ def _give(request: Request, job_id: UUID, body: GiveFeedback, identity: Idempote
         }
         return Answer(200, dumps(wire))
 
-    return carry_out(request, identity, produce)
+    answer = carry_out(request, identity, produce)
+    if not answer.is_replayed:
+        write_feedback(get_runtime(request).database.single_tenant(principal.organization_id), job_id, body.score)
+    return answer

@@ -12,7 +12,10 @@ from core.jobs.records import JobRecord
 from core.jobs.service import queued_event
 from core.keys import authority
 from core.keys.principal import Principal
+from core.kit import semconv
+from core.kit.ids import JOB, encode
 from core.kit.metrics import JOBS_SUBMITTED
+from core.kit.telemetry import annotate
 from core.webhooks.errors import TargetRefused
 from core.webhooks.records import JobWebhook
 from pipelines.registry import manifests
@@ -69,5 +72,6 @@ async def receiver(
 
 def announce_submitted(runtime: Runtime, job: JobRecord) -> None:
     """Tell of a job, after its transaction."""
+    annotate({semconv.JOB_ID: encode(JOB, job.id), semconv.CAPABILITY: job.capability})
     runtime.announcer.event(queued_event(job), hint=job.pool)
     JOBS_SUBMITTED.labels(job.capability).inc()

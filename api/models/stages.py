@@ -26,6 +26,7 @@ from api.routing import caller, new_router, requires
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import MODEL
 from core.kit.json_values import dumps
+from core.quality.gates.service import require_passed
 from core.registry.records import Owner, StageChange
 from core.registry.stages import service
 
@@ -52,6 +53,8 @@ async def promote(request: Request, model_id: ModelId, body: Promote) -> Respons
     """Put a version to work."""
 
     def act(session: Session, owner: Owner, model: UUID) -> dict[str, Any]:
+        if owner.organization_id is not None:
+            require_passed(session, owner.organization_id, model, body.version)
         return model_to_wire(
             service.promote(session, owner, model, body.version, reason=body.reason, expected=body.champion)
         )

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from threading import Lock
 from types import TracebackType
@@ -13,22 +13,27 @@ from uuid import UUID
 from core.capability import JobContext, ModelUsage
 from core.gateway.arms import AttemptArms
 from core.gateway.cache import CachedAnswer, ResponseCache, digest_of
+from core.gateway.content import ContentCapture
 from core.gateway.embedding_calls import embed_locally, embed_remotely, labels_of, ref_of
 from core.gateway.errors import GatewayError, ProviderTimeout, ProviderUnavailable, cause_of_rest, was_turned_away
 from core.gateway.guarding import Guarded, RequestGuard
 from core.gateway.models import Ability, ChatRequest, ChatStream, Chunk, Finish, Usage
+from core.gateway.requests import require_abilities, within
 from core.gateway.resilience.backoff import Backoff, wait
 from core.gateway.resilience.breaker import Breakers
 from core.gateway.routing import LOCAL, Catalogue, Deployments, Reached, may_see
-from core.gateway.spans import call_span
+from core.gateway.spans import CallSpan, call_span, request_attributes
 from core.gateway.untrusted import Exchange, Heard, PolicyOf, as_read, filtered, report, standard_policy
 from core.guard.guard import Guard
 from core.guard.links import LinkStripper, strip_links
 from core.guard.policy import CombinedPolicy
+from core.kit import semconv
 from core.kit.clock import utc_now
 from core.kit.errors import CapabilityFailure, Outage
 from core.kit.logging import get_logger
 from core.kit.metrics.models import measured, observe_cached, observe_fallback, observe_rest
+from core.kit.semconv import Operation
+from core.kit.telemetry import is_exporting
 from core.registry.experiments.book import ExperimentBook
 from core.registry.prompts.book import PromptBook
 from core.registry.prompts.records import ChosenPrompt
@@ -63,6 +68,8 @@ class Door:
     cache: ResponseCache | None
     guard: Guard | None = None
     policy_of: PolicyOf = standard_policy
+    # What spans show of messages; None: nothing.
+    content: ContentCapture | None = None
 
 
 @dataclass(slots=True)
@@ -332,9 +339,10 @@ class RoutedStream:
             self._door.cache.put(self._ctx.project_id, digest, answer)
 
     def _replay(self, answer: CachedAnswer) -> Generator[Chunk, None, None]:
-        with call_span("chat", self.model) as span, self._ctx.call_model(ref_of(self.model), {}) as call:
+        with call_span(Operation.CHAT, self.model) as span, self._ctx.call_model(ref_of(self.model), {}) as call:
+            span.settles_with(call)
             call.report(ModelUsage(self.model.price_model, {}, reason="cache"))
-            span.set_attribute("waybill.cache.hit", value=True)
+            span.set_attribute(semconv.CACHE_HIT, value=True)
             observe_cached(labels_of(self.model))
             for chunk in answer.chunks:
                 self._ctx.check()
@@ -416,10 +424,12 @@ class RoutedStream:
         else:
             request = as_read(request, None, None)
         with (
-            call_span("chat", model) as span,
+            call_span(Operation.CHAT, model, reached.address) as span,
             self._ctx.call_model(ref_of(model), provider.bound(request)) as call,
             measured("chat", labels_of(model)) as timing,
         ):
+            span.settles_with(call)
+            span.set_attributes(request_attributes(request))
 
             def check() -> None:
                 # Before the job is asked: what ends the call here is metered with what has come.
@@ -433,6 +443,7 @@ class RoutedStream:
             refused: GatewayError | None = None
             try:
                 for chunk in stream if exchange is None else filtered(exchange, self._begun(stream)):
+                    span.hear(chunk, is_kept=self._door.content is not None)
                     self._has_begun = True
                     timing.begin()
                     yield chunk
@@ -450,9 +461,21 @@ class RoutedStream:
                 timing.output_tokens = used.output_tokens
                 usage = used.to_model_usage()
                 call.report(ModelUsage(model.price_model, usage.quantities, usage.estimated))
-                span.ended(stream, used)
+                span.used(usage)
+                span.answered(stream)
+                self._show(span, model, request, stream.finish)
         if exchange is not None and exchange.counts:
             report(self._ctx, exchange.counts)
+
+    def _show(self, span: CallSpan, model: ResolvedModel, request: ChatRequest, finish: Finish | None) -> None:
+        """Attach what was asked and said, where the operator wants it. What goes over a network is redacted already."""
+        content = self._door.content
+        if content is None or not is_exporting():
+            return
+        mask = self._spent.guard.masked
+        mask_request = mask if model.provider == LOCAL else None
+        shown = content.attributes(request, span.heard, finish, mask_request=mask_request, mask_answer=mask)
+        span.set_attributes(shown)
 
     def _begun(self, stream: ChatStream) -> Iterator[Chunk]:
         for chunk in stream:
@@ -463,30 +486,6 @@ class RoutedStream:
 def _digest(policy: CombinedPolicy) -> str:
     said = [policy.untrusted.model_dump_json(), *sorted(policy.link_hosts)]
     return hashlib.sha256("\n".join(said).encode()).hexdigest()
-
-
-def within(model: ResolvedModel, request: ChatRequest) -> ChatRequest:
-    """The request with no more output than the model's version allows."""
-    most = model.max_output_tokens
-    return request if most is None or request.max_output_tokens <= most else replace(request, max_output_tokens=most)
-
-
-def require_abilities(model: ResolvedModel, request: ChatRequest) -> None:
-    """Raises `CapabilityFailure` when the model cannot do what is asked."""
-    needed = [
-        ability
-        for ability, is_needed in (
-            (Ability.TOOLS, bool(request.tools)),
-            (Ability.JSON_SCHEMA, request.output_schema is not None),
-            (Ability.VISION, any(message.images for message in request.messages)),
-        )
-        if is_needed and ability not in model.abilities
-    ]
-    if needed:
-        raise CapabilityFailure(
-            f"{model.model} cannot do what this step needs: {', '.join(needed)}; bind a model that can",
-            code="model_lacks_ability",
-        )
 
 
 def _place(model: ResolvedModel) -> str:

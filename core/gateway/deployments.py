@@ -3,13 +3,16 @@
 import json
 from collections.abc import Callable
 from threading import Lock
+from urllib.parse import urlsplit
 
 from core.gateway.models import Embedder, Provider
 from core.gateway.providers.opening import Endpoint, open_embedder, open_provider
-from core.gateway.routing import LOCAL, Reached, ReachedEmbedder, RemoteEmbedder
+from core.gateway.routing import LOCAL, Address, Reached, ReachedEmbedder, RemoteEmbedder
 from core.kit.errors import Unavailable
 from core.registry.deployments import DEFAULT, Deployment, DeploymentBook
 from core.registry.records import ResolvedModel
+
+_HTTP_PORT, _HTTPS_PORT = 80, 443
 
 
 class OpenedDeployments:
@@ -34,7 +37,7 @@ class OpenedDeployments:
             if found is None:
                 endpoint = _endpoint(deployment, model)
                 found = self._providers[key] = open_provider(endpoint, embedder=self._embedder)
-        return Reached(found, deployment.max_attempts)
+        return Reached(found, deployment.max_attempts, _address(deployment))
 
     def reach_embedder(self, model: ResolvedModel) -> ReachedEmbedder:
         """See `Deployments.reach_embedder`. Raises `Unavailable` likewise."""
@@ -47,7 +50,7 @@ class OpenedDeployments:
             if found is None:
                 endpoint = _endpoint(deployment, model)
                 found = self._embedders[key] = open_embedder(endpoint, embedder=self._embedder)
-        return ReachedEmbedder(remote=found, max_attempts=deployment.max_attempts)
+        return ReachedEmbedder(remote=found, max_attempts=deployment.max_attempts, address=_address(deployment))
 
     def close(self) -> None:
         """Release the connections. What is asked for next is opened again."""
@@ -64,6 +67,14 @@ class OpenedDeployments:
                 code="model_not_configured",
             )
         return self._book.get(model.deployment)
+
+
+def _address(deployment: Deployment) -> Address | None:
+    # The host alone: a path may hold what the operator keeps to himself.
+    url = urlsplit(deployment.base_url or "")
+    if not url.hostname:
+        return None
+    return Address(url.hostname, url.port or (_HTTP_PORT if url.scheme == "http" else _HTTPS_PORT))
 
 
 def _key(model: ResolvedModel) -> str:

@@ -12,10 +12,12 @@ from core.gateway.errors import GatewayError, ProviderTimeout, cause_of_rest, wa
 from core.gateway.models import Embedder
 from core.gateway.resilience.backoff import Backoff, wait
 from core.gateway.resilience.breaker import Breakers
-from core.gateway.routing import ReachedEmbedder, RemoteEmbedder
+from core.gateway.routing import Address, ReachedEmbedder, RemoteEmbedder
 from core.gateway.spans import call_span
+from core.kit import semconv
 from core.kit.errors import Outage
 from core.kit.metrics.models import ModelLabels, measured, observe_rest
+from core.kit.semconv import Operation
 from core.registry.records import ResolvedModel
 
 if TYPE_CHECKING:
@@ -41,10 +43,12 @@ def embed_locally(
     tokens = [embedder.count_tokens(text) for text in texts]
     vectors: list[NDArray[np.float32]] = []
     with (
-        call_span("embeddings", model) as span,
+        call_span(Operation.EMBEDDINGS, model) as span,
         ctx.call_model(ref_of(model), {"embedding_tokens": sum(tokens)}) as call,
         measured("embeddings", labels_of(model)),
     ):
+        span.settles_with(call)
+        span.set_attribute(semconv.DIMENSIONS, embedder.dimensions)
         call.report(ModelUsage(model.price_model, {"embedding_tokens": 0}))
         for begin in range(0, len(texts), _LOCAL_BATCH):
             ctx.check()
@@ -53,7 +57,7 @@ def embed_locally(
             call.report(ModelUsage(model.price_model, {"embedding_tokens": sum(tokens[:done])}))
             if on_progress is not None:
                 on_progress(done, len(texts))
-        span.set_attribute("gen_ai.usage.input_tokens", sum(tokens))
+        span.set_attribute(semconv.INPUT_TOKENS, sum(tokens))
     return np.concatenate(vectors)
 
 
@@ -83,7 +87,7 @@ def embed_remotely(
         for number in count(1):
             try:
                 with breakers.guard(model.deployment, "embeddings"):
-                    vectors.append(_ask(ctx, model, reached.remote, batch))
+                    vectors.append(_ask(ctx, model, reached.remote, batch, reached.address))
                 break
             except GatewayError as error:
                 is_patient = error.retryable and not isinstance(error, ProviderTimeout) and number < most
@@ -110,8 +114,14 @@ def labels_of(model: ResolvedModel) -> ModelLabels:
     return ModelLabels.of(model.provider, model.deployment, model.model, model.version)
 
 
-def _ask(ctx: JobContext, model: ResolvedModel, remote: RemoteEmbedder, texts: Sequence[str]) -> "NDArray[np.float32]":
-    with call_span("embeddings", model) as span, ctx.call_model(ref_of(model), remote.bound(texts)) as call:
+def _ask(
+    ctx: JobContext, model: ResolvedModel, remote: RemoteEmbedder, texts: Sequence[str], address: Address | None
+) -> "NDArray[np.float32]":
+    with (
+        call_span(Operation.EMBEDDINGS, model, address) as span,
+        ctx.call_model(ref_of(model), remote.bound(texts)) as call,
+    ):
+        span.settles_with(call)
         try:
             with measured("embeddings", labels_of(model)):
                 embedded = remote.embed(texts, check=ctx.check)
@@ -121,5 +131,6 @@ def _ask(ctx: JobContext, model: ResolvedModel, remote: RemoteEmbedder, texts: S
             raise
         usage = embedded.usage
         call.report(ModelUsage(model.price_model, usage.quantities, usage.estimated))
-        span.set_attribute("gen_ai.usage.input_tokens", usage.input_tokens)
+        span.used(usage)
+        span.set_attribute(semconv.DIMENSIONS, int(embedded.vectors.shape[1]))
         return embedded.vectors

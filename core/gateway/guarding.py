@@ -86,6 +86,10 @@ class RequestGuard:
             safe = [each.text for each in redacted.texts]
         return safe
 
+    def masked(self, texts: Sequence[str]) -> list[str]:
+        """Texts as someone may see them who is no part of the job. Raises as `JobGuard`."""
+        return list(texts) if self._guard is None else self._guard.masked(texts)
+
 
 class Guarded:
     """A request as the model reads it, and what turns its answer back. For one answer."""

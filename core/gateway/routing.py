@@ -42,11 +42,20 @@ class Catalogue(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """Where a deployment listens, as traces show it."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reached:
-    """A model behind its deployment, and how often one call may try it."""
+    """A model behind its deployment, and how often one call may try it. `address`: None in this process."""
 
     provider: Provider
     max_attempts: int = 3
+    address: Address | None = None
 
 
 class EmbeddedTexts(Protocol):
@@ -81,6 +90,7 @@ class ReachedEmbedder:
     local: Embedder | None = None
     remote: RemoteEmbedder | None = None
     max_attempts: int = 1
+    address: Address | None = None
 
 
 class Deployments(Protocol):

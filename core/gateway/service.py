@@ -6,6 +6,7 @@ from threading import Lock
 from core.capability import JobContext
 from core.gateway.cache import ResponseCache
 from core.gateway.calls import Door, JobModels, Spent
+from core.gateway.content import ContentCapture
 from core.gateway.deployments import OpenedDeployments
 from core.gateway.guarding import RequestGuard
 from core.gateway.models import Embedder
@@ -59,6 +60,7 @@ class Gateway:
             cache=_open_cache(settings),
             guard=guard,
             policy_of=policy_of or (standard_policy if guard is None else guard.policy_of),
+            content=ContentCapture(settings.trace_content_max_bytes) if settings.trace_content else None,
         )
 
     def for_job(self, ctx: JobContext) -> JobModels:

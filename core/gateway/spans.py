@@ -1,62 +1,145 @@
-"""One span per call to a model, after OpenTelemetry's conventions for generative AI. Never what was asked or said."""
+"""One span per call to a model, after OpenTelemetry's conventions for generative AI."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
+from threading import Lock
 
-from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace import Span, SpanKind
 
-from core.gateway.models import ChatStream, Usage
-from core.kit.telemetry import start_span
+from core.capability import ModelCall, ModelUsage
+from core.gateway.models import ChatRequest, ChatStream, Chunk
+from core.gateway.routing import LOCAL, Address
+from core.kit import semconv
+from core.kit.semconv import Operation
+from core.kit.telemetry import Value, mark_failed, start_span
 from core.registry.records import ResolvedModel
-
-_PROVIDERS = {"openai-compatible": "openai", "azure-openai": "azure.ai.openai"}
 
 
 class CallSpan:
-    """The span of one attempt. It is not made current: what the caller does between two chunks is not the model's."""
+    """The span of one attempt. It is not made current: what the caller does between two chunks is not the model's.
+
+    It is over when the call is, and written when the call is settled: only then it is known what the call cost.
+    """
 
     def __init__(self, span: Span) -> None:
         self._span = span
+        self._began = time.perf_counter()
+        self.heard: list[Chunk] = []
+        self._is_settled = True
+        self._ended_at: int | None = None
+        self._lock = Lock()
 
-    def set_attribute(self, name: str, value: str | float | bool) -> None:
+    def set_attribute(self, name: str, value: Value | Sequence[str]) -> None:
         """Set one attribute."""
         self._span.set_attribute(name, value)
 
-    def ended(self, stream: ChatStream, usage: Usage) -> None:
+    def set_attributes(self, attributes: Mapping[str, Value]) -> None:
+        """Set several."""
+        self._span.set_attributes(attributes)
+
+    def hear(self, chunk: Chunk, *, is_kept: bool) -> None:
+        """The first piece of the answer says how long it took; `is_kept`: the others are wanted later (`heard`)."""
+        if not self.heard:
+            self._span.set_attribute(semconv.TIME_TO_FIRST_CHUNK, time.perf_counter() - self._began)
+        if is_kept or not self.heard:
+            self.heard.append(chunk)
+
+    def settles_with(self, call: ModelCall) -> None:
+        """Wait for what the ledger makes of `call`."""
+        with self._lock:
+            self._is_settled = False
+        call.when_settled(self._settle)
+
+    def used(self, usage: ModelUsage) -> None:
+        """Note what was consumed."""
+        self._span.set_attributes(usage_attributes(usage.quantities))
+        self._span.set_attribute(semconv.USAGE_ESTIMATED, usage.estimated)
+
+    def answered(self, stream: ChatStream) -> None:
         """Note what the provider told about its answer."""
-        self._span.set_attribute("gen_ai.usage.input_tokens", usage.input_tokens)
-        self._span.set_attribute("gen_ai.usage.output_tokens", usage.output_tokens)
-        self._span.set_attribute("waybill.usage.estimated", usage.estimated)
         if stream.finish is not None:
-            self._span.set_attribute("gen_ai.response.finish_reasons", (stream.finish.value,))
+            self._span.set_attribute(semconv.RESPONSE_FINISH_REASONS, (stream.finish.value,))
         if stream.request_id is not None:
-            self._span.set_attribute("gen_ai.response.id", stream.request_id)
+            self._span.set_attribute(semconv.RESPONSE_ID, stream.request_id)
         if stream.model_reported is not None:
-            self._span.set_attribute("gen_ai.response.model", stream.model_reported)
+            self._span.set_attribute(semconv.RESPONSE_MODEL, stream.model_reported)
+
+    def fail(self, error: BaseException) -> None:
+        """The call ended with `error`."""
+        mark_failed(self._span, type(error).__qualname__)
+
+    def end(self) -> None:
+        """The call is over."""
+        with self._lock:
+            self._ended_at = time.time_ns()
+            is_settled = self._is_settled
+        if is_settled:
+            self._span.end(self._ended_at)
+
+    def _settle(self, cost_usd: Decimal | None) -> None:
+        # A call without a price has none, which is not nought.
+        self._span.set_attribute(semconv.COST_PRICED, cost_usd is not None)
+        if cost_usd is not None:
+            self._span.set_attribute(semconv.COST_USD, float(cost_usd))
+        with self._lock:
+            self._is_settled = True
+            ended_at = self._ended_at
+        if ended_at is not None:
+            self._span.end(ended_at)
+
+
+def usage_attributes(quantities: Mapping[str, int]) -> dict[str, int]:
+    """Amounts by kind, each token in one kind, as the conventions count them: in totals and parts of these."""
+    usage = ModelUsage("", quantities)
+    parts = {
+        semconv.CACHE_READ_TOKENS: quantities.get("cached_input_tokens", 0),
+        semconv.CACHE_CREATION_TOKENS: quantities.get("cache_write_tokens", 0),
+        semconv.REASONING_TOKENS: quantities.get("reasoning_tokens", 0),
+    }
+    totals = {semconv.INPUT_TOKENS: usage.input_tokens, semconv.OUTPUT_TOKENS: usage.output_tokens}
+    return {**totals, **{name: amount for name, amount in parts.items() if amount}}
+
+
+def request_attributes(request: ChatRequest) -> dict[str, Value]:
+    """What a request says of itself without its words."""
+    return {
+        semconv.REQUEST_MAX_TOKENS: request.max_output_tokens,
+        semconv.REQUEST_TEMPERATURE: request.temperature,
+        semconv.REQUEST_STREAM: True,
+        semconv.OUTPUT_TYPE: "text" if request.output_schema is None else "json",
+    }
 
 
 @contextmanager
-def call_span(operation: str, model: ResolvedModel) -> Iterator[CallSpan]:
-    """A span of `operation` (``chat`` or ``embeddings``), below the current one."""
-    span = start_span(
-        f"{operation} {model.provider_model}",
-        kind=SpanKind.CLIENT,
-        attributes={
-            "gen_ai.operation.name": operation,
-            "gen_ai.provider.name": _PROVIDERS.get(model.provider, model.provider),
-            "gen_ai.request.model": model.provider_model,
-            "waybill.model": model.model,
-            "waybill.deployment": model.deployment,
-        },
+def call_span(operation: Operation, model: ResolvedModel, address: Address | None = None) -> Iterator[CallSpan]:
+    """A span of `operation`, below the current one; `address` is where the model is reached."""
+    where: dict[str, Value] = {}
+    if address is not None:
+        where = {semconv.SERVER_ADDRESS: address.host, semconv.SERVER_PORT: address.port}
+    opened = CallSpan(
+        start_span(
+            f"{operation} {model.provider_model}",
+            # What runs in this process is called over no network.
+            kind=SpanKind.INTERNAL if model.provider == LOCAL else SpanKind.CLIENT,
+            attributes={
+                semconv.OPERATION: operation.value,
+                semconv.PROVIDER: semconv.provider_name(model.provider, None if address is None else address.host),
+                semconv.REQUEST_MODEL: model.provider_model,
+                semconv.MODEL: model.model,
+                semconv.DEPLOYMENT: model.deployment,
+                **where,
+            },
+        )
     )
     try:
-        yield CallSpan(span)
+        yield opened
     except GeneratorExit:
         # The caller needed no more of the answer.
         raise
     except BaseException as error:
-        span.set_attribute("error.type", type(error).__qualname__)
-        span.set_status(StatusCode.ERROR)
+        opened.fail(error)
         raise
     finally:
-        span.end()
+        opened.end()

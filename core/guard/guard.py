@@ -27,6 +27,12 @@ Report = Callable[[Source, Findings], None]
 _KINDS = frozenset(EntityKind)
 # What models read and did not write.
 _READ = frozenset(Source) - {Source.MODEL_OUTPUT}
+# The borders that say what is not for everyone's eyes.
+_SEEN = (
+    (Direction.TO_MODEL, Source.INPUT),
+    (Direction.TO_MODEL, Source.DOCUMENT),
+    (Direction.TO_CLIENT, Source.MODEL_OUTPUT),
+)
 
 
 class Policies(Protocol):
@@ -189,6 +195,21 @@ class JobGuard:
         if escapes or (is_named and direction is not Direction.TO_CLIENT):
             decisions = [group + literals(text) for group, (_, text) in zip(decisions, texts, strict=True)]
         return self._rewritten([text for _, text in texts], decisions)
+
+    def masked(self, texts: Sequence[str]) -> list[str]:
+        """The texts with a kind in the place of everything that is redacted or blocked for models or clients.
+
+        For who looks on, such as a trace's reader: nothing is reported, named or refused.
+        """
+        for direction, source in _SEEN:
+            if self.strictest(direction, source).rank < Action.REDACT.rank:
+                continue
+            found = self._screen(texts, direction, source, least=Action.REDACT)
+            decisions: list[list[Decision]] = [[] for _ in texts]
+            for each in found.decisions:
+                decisions[each.finding.part].append(replace(each, mode=RedactionMode.MASK))
+            texts = [each.text for each in self._rewritten(texts, decisions).texts]
+        return list(texts)
 
     def redact_value(self, value: Any, direction: Direction, source: Source, *, escapes: bool = False) -> Any:
         """A JSON value as it may cross the border; the same object when nothing of it is redacted."""

@@ -6,6 +6,7 @@ Apart from the models, which only Alembic needs and which take their time to imp
 DUE = "state = 'queued' AND dispatched_at IS NULL"
 IN_FLIGHT = "state = 'running' OR (state = 'queued' AND dispatched_at IS NOT NULL)"
 ACTIVE = "state IN ('queued', 'running', 'waiting')"
+ENDED_EVENT = "type IN ('job.succeeded', 'job.failed', 'job.cancelled', 'job.expired', 'job.rejected')"
 OPEN_QUESTION = "answered_at IS NULL AND timed_out_at IS NULL"
 
 # The state in a statement that names its jobs by id. The cast keeps such a statement off the partial indexes: without

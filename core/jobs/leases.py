@@ -13,7 +13,7 @@ from sqlalchemy import text
 from core.audit.actions import AuditAction
 from core.capability import LeaseLost
 from core.jobs.conditions import STATE_OF_NAMED
-from core.jobs.records import Beat, Claim, Event
+from core.jobs.records import Beat, Claim, Ended, Event
 from core.jobs.repository import COLUMNS, dump, to_record
 from core.jobs.states import JobState, Reason, Transition
 from core.jobs.trail import CALLER, audited
@@ -122,7 +122,8 @@ WITH job AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
   SELECT id, event_last, :previous, organization_id, :type, attempt, CAST(:data AS json) FROM job
 )
-SELECT CASE WHEN finished_at IS NOT NULL OR reason IN ('budget', 'input') THEN ledger_release(ARRAY[id]) END FROM job
+SELECT CASE WHEN finished_at IS NOT NULL OR reason IN ('budget', 'input') THEN ledger_release(ARRAY[id]) END,
+  finished_at, cost_usd, CASE WHEN CAST(:with_usage AS boolean) THEN usage END AS usage FROM job
 """)
 
 _RESUMED = audited(AuditAction.JOB_RESUME, CALLER, detail="jsonb_build_object('waited_for', CAST(:reason AS text))")
@@ -253,7 +254,8 @@ def end(
     disclosure: Mapping[str, Any] | None = None,
     counts_as_failure: bool = False,
     delay_seconds: float | None = None,
-) -> None:
+    with_usage: bool = False,
+) -> Ended:
     """End the attempt by `rule`, in one statement with its last event, its audit record and the release of its money.
 
     Raises `LeaseLost`.
@@ -280,10 +282,13 @@ def end(
             "previous": event.previous,
             "type": event.type,
             "data": dump(event.data),
+            "with_usage": with_usage,
         },
     ).all()
     if not rows:
         raise LeaseLost
+    [row] = rows
+    return Ended(rule.target, reason, row.finished_at, row.cost_usd, row.usage or ())
 
 
 def forget_checkpoints(session: Executor, job_id: UUID) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, SmallInt
 from sqlalchemy.dialects.postgresql import ARRAY, ENUM, JSON, JSONB, NUMERIC, TEXT, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.jobs.conditions import ACTIVE, DUE, IN_FLIGHT
+from core.jobs.conditions import ACTIVE, DUE, ENDED_EVENT, IN_FLIGHT
 from core.jobs.states import JobState
 from core.kit.data_classes import DataClass
 from core.kit.db import DATA_CLASS, Base
@@ -139,6 +139,7 @@ class JobEvent(Base):
     __tablename__ = "job_events"
     __table_args__ = (
         Index("job_events_order", "organization_id", "position", "job_id", "id"),
+        Index("job_events_ended", "position", "job_id", "id", postgresql_where=text(ENDED_EVENT)),
         {"postgresql_partition_by": "RANGE (job_id)"},
     )
 
@@ -152,6 +153,18 @@ class JobEvent(Base):
     created_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
     # Its place in the order of all events; a trigger gives it (ADR 17).
     position: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+
+class EventCursor(Base):
+    """Up to where a reader of ended jobs has come (`core.jobs.endings`)."""
+
+    __tablename__ = "event_cursors"
+
+    reader: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger, server_default=text("-1"))
+    job_id: Mapped[UUID] = mapped_column(server_default=text("'00000000-0000-0000-0000-000000000000'"))
+    event_id: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    moved_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
 
 
 class EventsDropped(Base):

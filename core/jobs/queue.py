@@ -66,6 +66,23 @@ SELECT pool FROM unnest(CAST(:pools AS text[])) AS pool
 WHERE (SELECT true FROM jobs WHERE jobs.pool = pool.pool AND {DUE} LIMIT 1)
 """)
 
+# One probe of an index per pool and reason to sweep it; without one of these, none of the statements of a sweep finds a
+# job. Passed deadlines and questions are few, whatever their pools.
+_POOLS_TO_SWEEP = text(
+    "SELECT pool FROM unnest(CAST(:pools AS text[])) AS pool WHERE "
+    + " OR ".join(
+        f"(SELECT true FROM jobs WHERE jobs.pool = pool.pool AND {condition} LIMIT 1)"
+        for condition in (
+            f"({IN_FLIGHT})",
+            "cancel_requested_at IS NOT NULL AND state IN ('queued', 'running')",
+            f"state = 'waiting' AND reason = '{Reason.BUDGET}'",
+            f"parent_id IS NOT NULL AND {ACTIVE}",
+            f"{ACTIVE} AND deadline_at < now()",
+        )
+    )
+    + f" OR (SELECT true FROM job_questions WHERE {OPEN_QUESTION} AND due_at <= now() LIMIT 1)"
+)
+
 # As many rows as there are workers to hold them, and a little more; the index alone answers.
 _IN_FLIGHT = text(f"""
 SELECT pool, organization_id, project_id, key_id, count(*) AS jobs FROM jobs WHERE {IN_FLIGHT}
@@ -80,7 +97,8 @@ WHERE kind = 'concurrent_jobs'
 
 _MARK = text(
     "UPDATE jobs SET dispatched_at = now()"
-    f" WHERE id = ANY(CAST(:ids AS uuid[])) AND {STATE_OF_NAMED} = 'queued' AND dispatched_at IS NULL RETURNING id"
+    f" WHERE id = ANY(CAST(:ids AS uuid[])) AND {STATE_OF_NAMED} = 'queued' AND dispatched_at IS NULL"
+    " RETURNING id, organization_id, project_id, capability, pool, traceparent, run_at"
 )
 _UNMARK = text(
     "UPDATE jobs SET dispatched_at = NULL"
@@ -279,6 +297,19 @@ class DueJob:
 
 
 @dataclass(frozen=True, slots=True)
+class DispatchedJob:
+    """A job that was handed to the broker, with what its trace says of that."""
+
+    id: UUID
+    organization_id: UUID
+    project_id: UUID
+    capability: str
+    pool: str
+    traceparent: str | None
+    run_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class InFlight:
     """Jobs that are dispatched or running: by pool, and by the id of each organisation, project and key."""
 
@@ -318,6 +349,11 @@ def pools_with_due(executor: Executor, pools: Collection[str]) -> set[str]:
     return set(executor.execute(_POOLS_WITH_DUE, {"pools": sorted(pools)}).scalars())
 
 
+def pools_to_sweep(executor: Executor, pools: Collection[str]) -> set[str]:
+    """Those of `pools` in which `sweep`, `stop_orphans` or `unclaimed` may find something."""
+    return set(executor.execute(_POOLS_TO_SWEEP, {"pools": sorted(pools)}).scalars())
+
+
 def due(
     session: Session, pool: str, per_project: int, full_keys: Mapping[UUID, UUID] = MappingProxyType({})
 ) -> list[DueJob]:
@@ -350,9 +386,14 @@ def concurrency(session: Session) -> Concurrency:
     return Concurrency(limits, project_of_key)
 
 
-def mark_dispatched(session: Session, ids: Sequence[UUID]) -> list[UUID]:
+def mark(session: Session, ids: Sequence[UUID]) -> list[DispatchedJob]:
     """Mark due jobs as handed to the broker; returns those that still were due."""
-    return list(session.execute(_MARK, {"ids": sorted(ids)}).scalars())
+    return [DispatchedJob(*tuple(row)) for row in session.execute(_MARK, {"ids": sorted(ids)})]
+
+
+def mark_dispatched(session: Session, ids: Sequence[UUID]) -> list[UUID]:
+    """`mark`; returns ids."""
+    return [job.id for job in mark(session, ids)]
 
 
 def unmark_dispatched(session: Session, ids: Sequence[UUID]) -> int:

@@ -1,6 +1,6 @@
 """Jobs and events as plain data: what services hand out, so that no caller holds a live database object."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -98,6 +98,17 @@ class Event:
     def is_final(self) -> bool:
         """Whether nothing follows this event."""
         return self.type in FINAL_EVENTS
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an attempt left its job. `usage` is empty unless it was asked for."""
+
+    state: JobState
+    reason: str | None
+    finished_at: datetime | None
+    cost_usd: Decimal
+    usage: Sequence[Mapping[str, Any]] = ()
 
 
 FINAL_EVENTS = frozenset(f"job.{state}" for state in TERMINAL)

@@ -59,6 +59,8 @@ guard:write           x      x        .         .         .
 guard:screen          x      x        x         x         .
 experiments:read      x      x        x         x         x
 experiments:write     x      x        x         x         .
+quality:read          x      x        x         x         x
+quality:write         x      x        x         x         .
 webhooks:read         x      x        x         x         x
 webhooks:write        x      x        x         x         .
 organization:read     x      x        x         x         x

@@ -43,6 +43,8 @@ SCOPES = (
     "guard:screen",
     "experiments:read",
     "experiments:write",
+    "quality:read",
+    "quality:write",
     "webhooks:read",
     "webhooks:write",
     "organization:read",

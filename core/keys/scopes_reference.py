@@ -46,6 +46,8 @@ _MEANING = {
     "guard:screen": "Try texts against a guard policy, and say whether a finding is right.",
     "experiments:read": "Read experiments and their results.",
     "experiments:write": "Create, start, ramp, promote, roll back and stop experiments.",
+    "quality:read": "Read signals of quality, alerts about them, and what people labeled.",
+    "quality:write": "Acknowledge and close alerts, choose and label jobs, record runs, set gates.",
     "webhooks:read": "Read webhook endpoints, without their secrets, and what was delivered.",
     "webhooks:write": "Add, change, pause and remove webhook endpoints, rotate their secrets, deliver again.",
     "organization:read": "Read the organization, and who one is in it.",

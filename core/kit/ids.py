@@ -32,6 +32,8 @@ WEBHOOK_ENDPOINT = "whe"
 MESSAGE = "msg"
 BATCH = "batch"
 GUARD_REVIEW = "grev"
+QUALITY_ALERT = "qal"
+QUALITY_RUN = "qrun"
 # What kind of thing a field names that is called so, in logs and traces.
 FIELDS = {
     "job_id": JOB,
@@ -60,6 +62,7 @@ FIELDS = {
     "delivery_id": MESSAGE,
     "batch_id": BATCH,
     "review_id": GUARD_REVIEW,
+    "alert_id": QUALITY_ALERT,
 }
 
 

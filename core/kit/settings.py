@@ -399,6 +399,15 @@ class Settings(BaseSettings):
     )
     log_format: Literal["json", "console"] = Field("json", description="`console` is for people.")
 
+    trace_content: bool = Field(
+        False,
+        description="Attach the messages of model calls to their spans, redacted as the guard's policy says; see"
+        " [traces](traces.md#content).",
+    )
+    trace_content_max_bytes: int = Field(
+        16 * 1024, ge=256, le=1024 * 1024, description="Largest attribute of a span that holds messages."
+    )
+
     url: str | None = Field(None, description="Where the command line finds the API.")
     api_key: SecretStr | None = Field(None, description="The key, or the identity provider's token, that it uses.")
     project: str | None = Field(None, description="With a token: the id of the project the command line works in.")

@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from opentelemetry.trace import SpanKind
 from sqlalchemy.orm import Session
 
 from core.audit.actions import AuditAction
 from core.audit.record import record
 from core.keys.principal import Principal
+from core.kit import semconv
 from core.kit.data_classes import DataClass
 from core.kit.errors import Conflict, NotFound, Unprocessable
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, encode, new_id
+from core.kit.semconv import Operation
+from core.kit.telemetry import span
 from core.knowledge import repository, retrieval
 from core.knowledge.records import DocumentRecord, KnowledgeBase, NewChunk, Passage
 
@@ -223,7 +227,18 @@ class KnowledgeService:
         self, session: Session, base: KnowledgeBase, query: str, vector: Sequence[float], limit: int
     ) -> list[Passage]:
         """The `limit` best passages for `query`, whose unit-length embedding is `vector`; best first."""
-        return retrieval.search(session, base, query, vector, limit)
+        base_id = encode(KNOWLEDGE_BASE, base.id)
+        with span(
+            f"{Operation.RETRIEVAL} {base_id}",
+            attributes={
+                semconv.OPERATION: Operation.RETRIEVAL.value,
+                semconv.PROVIDER: semconv.OURS,
+                semconv.DATA_SOURCE_ID: base_id,
+                semconv.REQUEST_TOP_K: float(limit),
+            },
+            kind=SpanKind.CLIENT,
+        ):
+            return retrieval.search(session, base, query, vector, limit)
 
     def chunks(self, session: Session, principal: Principal, ids: Sequence[UUID]) -> list[Passage]:
         """The project's chunks of these ids as they are now; those that are gone are missing."""

@@ -7,19 +7,22 @@ from datetime import timedelta
 from threading import Event, Lock
 from urllib.parse import urlsplit
 
-from opentelemetry.trace import Span, SpanKind, StatusCode, format_trace_id
+from opentelemetry.trace import Span, SpanKind, format_trace_id
 
 from core.audit.actions import AuditAction
 from core.audit.record import Actor, record
+from core.kit import semconv
 from core.kit.db import Database
 from core.kit.ids import MESSAGE, WEBHOOK_ENDPOINT, encode, made_at
+from core.kit.job_traces import JobTrace, TraceScope, traced_for
 from core.kit.logging import get_logger
 from core.kit.metrics import WEBHOOK_ENDPOINTS_DISABLED, WEBHOOKS_UNDER_WAY
 from core.kit.metrics.effects import observe_webhook
 from core.kit.metrics.families import exemplar_of
 from core.kit.sealing import CannotOpen, Sealer, secret_keys
 from core.kit.settings import Settings
-from core.kit.telemetry import parse_traceparent, start_span
+from core.kit.telemetry import mark_failed, start_span
+from core.kit.trace_context import format_traceparent, parse_traceparent
 from core.webhooks import queue
 from core.webhooks.records import DisabledReason, Held
 from core.webhooks.schedule import Jitter, jitter, next_delay, parse_retry_after
@@ -111,32 +114,34 @@ class Deliverer:
             return Outcome(0, error="secret_missing")
         message_id = encode(MESSAGE, held.id)
         sent = {**headers(secrets, message_id, held.began_at, held.body), "content-type": "application/json"}
-        if held.traceparent is not None:
-            sent["traceparent"] = held.traceparent
         with self._spanned(held, message_id) as span:
+            if held.traceparent is not None:
+                sent["traceparent"] = format_traceparent(span.get_span_context())
             outcome = self._sender.send(held.url, sent, held.body)
             if outcome.status is not None:
-                span.set_attribute("http.response.status_code", outcome.status)
+                span.set_attribute(semconv.HTTP_STATUS, outcome.status)
             if outcome.error is not None:
-                span.set_attribute("error.type", outcome.error)
-                span.set_status(StatusCode.ERROR)
+                mark_failed(span, outcome.error)
         return outcome
 
     @staticmethod
     @contextmanager
     def _spanned(held: Held, message_id: str) -> Iterator[Span]:
-        """A span of the attempt, in the job's trace. The receiver's host is shown, never the rest of its URL."""
-        span = start_span(
-            "webhook POST",
-            traceparent=held.traceparent,
-            kind=SpanKind.CLIENT,
-            attributes={
-                "http.request.method": "POST",
-                "server.address": urlsplit(held.url).hostname or "",
-                "http.request.resend_count": held.attempt - 1,
-                "waybill.webhook.message_id": message_id,
-            },
-        )
+        """A span of the attempt, below the job's. The receiver's host is shown, never the rest of its URL."""
+        job = None if held.job_id is None else JobTrace(held.job_id, held.traceparent)
+        with traced_for(TraceScope(held.organization_id, held.project_id, job_id=held.job_id)):
+            span = start_span(
+                "webhook POST",
+                parent=None if job is None else job.context,
+                traceparent=held.traceparent,
+                kind=SpanKind.CLIENT,
+                attributes={
+                    semconv.HTTP_METHOD: "POST",
+                    semconv.SERVER_ADDRESS: urlsplit(held.url).hostname or "",
+                    semconv.HTTP_RESENDS: held.attempt - 1,
+                    semconv.MESSAGE_ID: message_id,
+                },
+            )
         try:
             yield span
         finally:

@@ -16,6 +16,7 @@ class EventType(StrEnum):
     KEY_EXPIRING = "key.expiring"
     WEBHOOK_DISABLED = "webhook.disabled"
     EXPERIMENT_DECIDED = "experiment.decided"
+    QUALITY_ALERT = "quality.alert"
     # In OpenAI's shape, about responses of `/openai/v1`; only for endpoints that name them.
     RESPONSE_COMPLETED = "response.completed"
     RESPONSE_INCOMPLETE = "response.incomplete"

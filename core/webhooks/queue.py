@@ -56,7 +56,8 @@ WITH RECURSIVE heads AS (
 )
 SELECT taken.id, taken.organization_id, taken.project_id, taken.endpoint_id, coalesce(taken.url, endpoint.url) AS url,
   taken.lane, taken.event, taken.body, taken.attempts, taken.failures, endpoint.failing_since, {_NOW} AS began_at,
-  taken.traceparent, secret.sealed, CASE WHEN secret.previous_until > {_NOW} THEN secret.previous END AS previous,
+  taken.traceparent, taken.job_id, secret.sealed,
+  CASE WHEN secret.previous_until > {_NOW} THEN secret.previous END AS previous,
   coalesce(endpoint.is_slow OR endpoint.failing_since IS NOT NULL,
     taken.endpoint_id IS NULL AND taken.failures > 0) AS is_weak
 FROM taken LEFT JOIN webhook_endpoints AS endpoint ON endpoint.id = taken.endpoint_id

@@ -168,6 +168,7 @@ class Held:
     failing_since: datetime | None
     began_at: datetime
     traceparent: str | None
+    job_id: UUID | None
     sealed: bytes | None = field(repr=False)
     previous: bytes | None = field(repr=False)
 

@@ -17,17 +17,24 @@ from typing import Any
 import pipelines._kit.crewai_home  # noqa: F401
 
 # isort: split
-from crewai import Crew
+from crewai import Agent, Crew, Task
+from crewai.events.event_bus import crewai_event_bus
 from crewai.events.types.llm_events import LLMCallType
+from crewai.events.types.tool_usage_events import ToolUsageFinishedEvent
 from crewai.llms.base_llm import BaseLLM, llm_call_context
+from crewai.tools.base_tool import BaseTool
 from crewai.utilities.task_output_storage_handler import TaskOutputStorageHandler
 from crewai_core.lock_store import set_lock_backend
+from opentelemetry import trace
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from core.capability import JobInterrupted
 from core.gateway.models import ChatRequest, Message, Part, Role, Text, ToolCall, ToolResult
+from core.kit import semconv
 from core.kit.errors import CapabilityFailure
 from core.kit.json_values import loads_foreign
+from core.kit.semconv import Operation
+from core.kit.telemetry import record_span, span
 from pipelines._kit.job_models import JobModels
 from pipelines._kit.tool_format import read_content, read_tool_choice, read_tools
 
@@ -73,6 +80,44 @@ class JobCrew(Crew):
     """A crew that writes nothing to disk."""
 
     _task_output_handler: TaskOutputStorageHandler = PrivateAttr(default_factory=_KeepsNothing)
+
+
+@crewai_event_bus.on(ToolUsageFinishedEvent)
+def _write_tool_span(_: Any, event: ToolUsageFinishedEvent) -> None:
+    """A span of a tool that an agent has used, below the agent's, in whose context this runs."""
+    record_span(
+        f"{Operation.EXECUTE_TOOL} {event.tool_name}",
+        parent=trace.get_current_span().get_span_context(),
+        attributes={
+            semconv.OPERATION: Operation.EXECUTE_TOOL.value,
+            semconv.TOOL_NAME: event.tool_name,
+            semconv.TOOL_TYPE: "function",
+        },
+        began=event.started_at,
+        ended=event.finished_at,
+        error=None if event.failure is None else "tool_failed",
+    )
+
+
+class JobAgent(Agent):
+    """An agent whose every task is a span, below which its model calls stand.
+
+    CrewAI's events would say the same from other threads, where nothing can stand below them.
+    """
+
+    def execute_task(self, task: Task, context: str | None = None, tools: list[BaseTool] | None = None) -> Any:
+        """Carry out a task."""
+        # As it was written: what a crew's inputs fill into it belongs to the job.
+        role = self._original_role or self.role
+        with span(
+            f"{Operation.INVOKE_AGENT} {role}",
+            attributes={
+                semconv.OPERATION: Operation.INVOKE_AGENT.value,
+                semconv.PROVIDER: semconv.OURS,
+                semconv.AGENT_NAME: role,
+            },
+        ):
+            return super().execute_task(task, context, tools)
 
 
 class CallFailed(JobInterrupted):
@@ -212,7 +257,14 @@ def run_crew(crew: JobCrew, inputs: Mapping[str, Any] | None = None) -> Any:
     if not isinstance(crew, JobCrew):
         raise TypeError("make this crew with pipelines._kit.crewai_model.JobCrew: crewai.Crew writes payloads to disk")
     try:
-        return crew.kickoff(inputs=dict(inputs or {}))
+        with span(
+            f"{Operation.INVOKE_WORKFLOW} {crew.name}",
+            attributes={
+                semconv.OPERATION: Operation.INVOKE_WORKFLOW.value,
+                semconv.WORKFLOW_NAME: crew.name or "crew",
+            },
+        ):
+            return crew.kickoff(inputs=dict(inputs or {}))
     except CallFailed as failed:
         failure = failed.failure
     raise failure

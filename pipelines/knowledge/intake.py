@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.capability import JobContext
 from core.gateway.calls import JobModels
 from core.gateway.routing import EMBEDDING
+from core.kit import semconv
 from core.kit.blob import BlobNotFound, BlobStore
 from core.kit.errors import CapabilityFailure, NotFound
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, decode, encode
@@ -122,7 +123,7 @@ class Intake:
         with ctx.transaction() as session:
             missing = self._knowledge.missing_embeddings(session, document.id, list(texts))
         new = [content_hash for content_hash in texts if content_hash in missing]
-        with span("document embed", attributes={"waybill.chunks": len(new)}):
+        with span("document embed", attributes={semconv.CHUNKS: len(new)}):
             vectors = self._embed(ctx, document.name, [texts[content_hash] for content_hash in new])
         embedded = dict(zip(new, vectors, strict=True))
         self._pagination.keep(document, read)

@@ -45,7 +45,8 @@ class Remote:
     """How one service is called. `body` maps members of the request to paths such as ``input.text``; None: the input.
 
     `result` is the path of the result in the answer; None: all of it. Values of the kinds `receives` reach it as they
-    are, where the guard's policy redacts what goes to tools. Printing one shows no address.
+    are, where the guard's policy redacts what goes to tools. `baggage`: it is told whose work it does (W3C baggage).
+    Printing one shows no address.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Remote:
     body: Mapping[str, str] | None
     result: str | None
     receives: frozenset[str] = frozenset()
+    baggage: bool = False
 
 
 class _Entry(BaseModel):
@@ -88,6 +90,7 @@ class _Entry(BaseModel):
     body: dict[str, Path_] | None = None
     result: Path_ | None = None
     receives: frozenset[KindName] = frozenset()
+    baggage: bool = False
 
     @field_validator("credential")
     @classmethod
@@ -163,6 +166,7 @@ def _read(path: Path, secrets_dir: Path | None) -> tuple[tuple[Manifest, Remote]
             body=entry.body,
             result=entry.result,
             receives=entry.receives,
+            baggage=entry.baggage,
         )
         found.append((manifest, remote))
     return tuple(found)

@@ -9,11 +9,13 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx
+from opentelemetry.trace import SpanKind
 from pydantic import BaseModel, ConfigDict
 
 from core.capability import JobContext
 from core.gateway.interruptible import asking, open_client
 from core.gateway.resilience.backoff import Backoff, wait
+from core.kit import semconv
 from core.kit.clock import utc_now
 from core.kit.credentials import read_credential
 from core.kit.errors import OUTAGE_STATUSES, CapabilityFailure, Outage
@@ -21,7 +23,7 @@ from core.kit.ids import JOB, PROJECT, encode
 from core.kit.json_values import dumps, loads_foreign
 from core.kit.retry_after import retry_after_seconds
 from core.kit.settings import get_settings
-from core.kit.telemetry import current_traceparent
+from core.kit.telemetry import span, trace_headers
 from pipelines.remote.manifests import Remote, read_remote
 
 _ANSWER_MAX_BYTES = 16 * 1024 * 1024
@@ -93,10 +95,12 @@ class RemoteRunner:
     def _ask(self, ctx: JobContext, method: str, url: str, body: Any) -> tuple[int, Any, Mapping[str, str]]:
         """One request, tried again while it may pass. Every try carries the job's identity, so it acts once."""
         failures = 0
+        # The host alone: the path is the operator's.
+        seen = {semconv.HTTP_METHOD: method, semconv.SERVER_ADDRESS: urlsplit(url).hostname or ""}
         while True:
             ctx.check()
             try:
-                with asking(ctx.check):
+                with asking(ctx.check), span(f"remote {method}", attributes=seen, kind=SpanKind.CLIENT):
                     return self._send(ctx, method, url, body)
             except _Passing as error:
                 failures += 1
@@ -110,11 +114,12 @@ class RemoteRunner:
             wait(pause, ctx.check)
 
     def _send(self, ctx: JobContext, method: str, url: str, body: Any) -> tuple[int, Any, Mapping[str, str]]:
-        sent = {"Accept": "application/json", "Idempotency-Key": encode(JOB, ctx.job_id)}
-        traceparent = current_traceparent()
-        if traceparent:
-            sent["traceparent"] = traceparent
         remote = self._remote
+        sent = {
+            "Accept": "application/json",
+            "Idempotency-Key": encode(JOB, ctx.job_id),
+            **trace_headers(baggage=remote.baggage),
+        }
         if remote.credential is not None:
             secret = read_credential(
                 remote.credential.get_secret_value(), remote.secrets_dir, whose=f"the capability {remote.id}"

@@ -4,9 +4,14 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
+from opentelemetry.trace import SpanKind
+
 from core.capability import ChildCall, ChildOutcome, JobContext
+from core.kit import semconv
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import JOB, encode
+from core.kit.semconv import Operation
+from core.kit.telemetry import span
 from pipelines.research.state import Found, Part, ResearchState
 from pipelines.research.web.search import WebHit, WebSearch, WebSearchFailed
 
@@ -88,7 +93,16 @@ class Gathering:
         assert self._web is not None
         shown, _ = ctx.for_tool({"query": part["query"]})
         try:
-            return self._web.search(shown["query"], limit), None
+            with span(
+                f"{Operation.RETRIEVAL} {WEB}",
+                attributes={
+                    semconv.OPERATION: Operation.RETRIEVAL.value,
+                    semconv.DATA_SOURCE_ID: WEB,
+                    semconv.REQUEST_TOP_K: float(limit),
+                },
+                kind=SpanKind.CLIENT,
+            ):
+                return self._web.search(shown["query"], limit), None
         except WebSearchFailed as failure:
             return [], failure.code
 

@@ -26,6 +26,7 @@ from core.kit.db import Database
 from core.kit.ids import MEMBER, decode, encode, new_id
 from core.kit.settings import Settings
 from tests.factories.api import RunningApi, issue_key
+from tests.factories.quality import write_alert
 from tests.factories.tenancy import role_key
 from tests.factories.tenancy_cases import (
     ARMS,
@@ -106,6 +107,7 @@ def victim(api: RunningApi) -> Victim:
             "experiment_id": made(
                 "/v1/experiments", json={**EXPERIMENT_BODY, "arms": [{**ARMS[0], "name": MARK}, ARMS[1]]}
             ),
+            "alert_id": write_alert(api.settings, key.organization_id, version=MARK),
             "record_id": client.get("/v1/audit").json()["data"][0]["id"],
         }
         for project in ({}, {"project_id": ids["project_id"]}):
@@ -137,11 +139,16 @@ def send(client: httpx.Client, method: str, path: str, case: Case, ids: dict[str
     def fill(template: str) -> str:
         return re.sub(r"{(\w+)}", lambda found: {"kind": KIND, **ids}.get(found[1], "x"), template)
 
+    def filled(value: Any) -> Any:
+        if isinstance(value, list):
+            return [filled(each) for each in value]
+        return fill(value) if isinstance(value, str) else value
+
     sent: dict[str, Any] = {"params": {name: fill(value) for name, value in case.query.items()}}
     if case.content is not None:
         sent["content"] = case.content
     elif case.body is not None:
-        sent["json"] = {name: fill(value) if isinstance(value, str) else value for name, value in case.body.items()}
+        sent["json"] = {name: filled(value) for name, value in case.body.items()}
     return client.request(method, fill(path), headers=case.headers, **sent)
 
 

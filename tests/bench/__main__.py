@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import gateway, guarded, jobs, money, pools
+from tests.bench import gateway, guarded, jobs, money, pools, traces
 from tests.bench.rows import Row
 from tests.bench.system import servers
 from tests.factories.processes import ROOT
@@ -26,6 +26,7 @@ _JOBS: dict[str, Benchmark] = {
     "gateway": lambda systems, _: gateway.run(systems.settings),
     "money": money.run,
     "guarded": guarded.run,
+    "traces": traces.run,
     "pools": lambda systems, _: pools.run(systems),
 }
 
@@ -33,7 +34,7 @@ _JOBS: dict[str, Benchmark] = {
 def main(names: list[str]) -> int:
     """Run the named benchmarks, or all; returns 0 also when a target is missed, which the table shows."""
     console = Console()
-    wanted = names or [*_JOBS, "retrieval", "audit", "entries", "guard", "backup"]
+    wanted = names or [*_JOBS, "retrieval", "audit", "entries", "guard", "backup", "rollups"]
     rows: list[Row] = []
     if any(name in _JOBS for name in wanted):
         with servers() as systems, console.status("starting") as status:
@@ -67,6 +68,11 @@ def main(names: list[str]) -> int:
 
         with console.status("a backup and its restore"):
             rows += measure_backup()
+    if "rollups" in wanted:
+        from tests.bench.rollups import run as measure_rollups
+
+        with console.status("roll-ups of ten million jobs"):
+            rows += measure_rollups()
     _draw(console, rows)
     _write(ROOT / "build" / "bench.json", rows)
     return 0

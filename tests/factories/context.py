@@ -94,6 +94,9 @@ class RecordedCall:
     def report(self, usage: ModelUsage) -> None:
         self.usage = usage
 
+    def when_settled(self, hear: Callable[[Decimal | None], None]) -> None:
+        hear(None)
+
     def note(self, count: Callable[[], Mapping[str, int]]) -> None:
         """A context in memory outlives its calls."""
 

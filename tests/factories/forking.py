@@ -1,7 +1,8 @@
 """What becomes a process of the product when a test asks for one: a fork of a process that has imported what it needs.
 
 The standard library's fork server imports the modules below once a test process; to import them anew for each of some
-250 dispatchers and workers takes longer than what they do. None of them reads a setting while it is imported, or makes
+250 dispatchers and workers takes longer than what they do, and half of a worker's start is the models that LangGraph
+and MCP define with pydantic. None of them reads a setting while it is imported, or makes
 memory that forks share.
 """
 
@@ -23,6 +24,12 @@ _CONTEXT.set_forkserver_preload(
         "celery.fixups.django",
         "celery.worker.consumer",
         "kombu.transport.redis",
+        "langchain_mcp_adapters.sessions",
+        "langgraph.checkpoint.serde.jsonplus",
+        "langgraph.graph",
+        "langgraph.runtime",
+        "langsmith.run_helpers",
+        "mcp.types",
         "core.jobs.queue",
         "core.tables",
         "core.webhooks.delivery",

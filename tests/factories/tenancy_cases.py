@@ -19,9 +19,11 @@ from core.kit.ids import (
     MODEL,
     PROJECT,
     PROMPT,
+    QUALITY_ALERT,
     UPLOAD,
     WEBHOOK_ENDPOINT,
 )
+from tests.factories.charges import month_start
 
 ISSUER = "https://login.example/v2.0"
 # Marks the victim's data, so that a leak of any of it is found in an answer.
@@ -49,8 +51,11 @@ PREFIXES = {
     "endpoint_id": WEBHOOK_ENDPOINT,
     "delivery_id": MESSAGE,
     "response_id": "resp",
+    "alert_id": QUALITY_ALERT,
     "scope": PROJECT,
 }
+# A time that has passed, so that asking twice says the same.
+_A_DAY = {"from": f"{month_start():%Y-%m-%d}", "to": f"{month_start():%Y-%m-02}"}
 # A word in a path that is no id: what is limited.
 KIND = "jobs_per_day"
 # Documents that are the same for every tenant.
@@ -123,6 +128,23 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/v1/experiments/{experiment_id}/rollback"): (Case({}),),
     ("POST", "/v1/experiments/{experiment_id}/promote"): (Case({"arm": "new"}),),
     ("PUT", "/v1/experiments/{experiment_id}/weights"): (Case({"share": 0.5}),),
+    ("POST", "/v1/quality/alerts/{alert_id}/acknowledge"): (Case(),),
+    ("POST", "/v1/quality/alerts/{alert_id}/close"): (Case({}),),
+    ("POST", "/v1/quality/runs"): (
+        Case(
+            {
+                "batch_id": "{batch_id}",
+                "dataset": NAME,
+                "dataset_digest": f"sha256:{'0' * 64}",
+                "checked": 0,
+                "passed": 0,
+            }
+        ),
+    ),
+    ("PUT", "/v1/quality/gates/{model_id}"): (Case({"dataset": NAME, "min_share": 0.9}),),
+    ("DELETE", "/v1/quality/gates/{model_id}"): (Case(),),
+    ("POST", "/v1/quality/annotations"): (Case({"how": "named", "job_ids": ["{job_id}"]}),),
+    ("POST", "/v1/quality/annotations/{job_id}/labels"): (Case({"verdict": "bad", "note": "mine"}),),
     ("GET", "/v1/jobs/{job_id}/artifacts/{name}"): (Case(),),
     ("POST", "/v1/files"): (Case(content=b"text", query={"name": "a.txt"}, creates=True),),
     ("PATCH", "/v1/files/{file_id}"): (Case({"data_class": "public"}),),
@@ -168,6 +190,25 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
         Case({"name": NAME, "limit_usd": "5"}, creates=True),
         Case({"name": "theirs", "limit_usd": "5", "scope": "project", "scope_id": "{project_id}"}),
         Case({"name": "theirs", "limit_usd": "5", "scope": "key", "scope_id": "{key_id}"}),
+    ),
+    ("POST", "/v1/quotes"): (Case({"capability": "probe.act", "input": {"act": "noop"}}, creates=True),),
+    ("POST", "/v1/backtests/budget"): (
+        Case({"limit_usd": "5"}, creates=True),
+        Case({"limit_usd": "5", "scope": "project", "scope_id": "{project_id}"}, creates=True),
+        Case({"limit_usd": "5", "scope": "key", "scope_id": "{key_id}"}, creates=True),
+    ),
+    ("POST", "/v1/backtests/limit"): (
+        Case({"requests_per_minute": 5}, creates=True),
+        Case({"requests_per_minute": 5, "scope": "project", "scope_id": "{project_id}"}, creates=True),
+    ),
+    ("POST", "/v1/backtests/prices"): (
+        Case(
+            {
+                "project_id": "{project_id}",
+                "prices": [{"provider": "p", "model": "*", "unit": "input_tokens", "usd_per_unit": "1"}],
+            },
+            creates=True,
+        ),
     ),
     ("PATCH", "/v1/budgets/{budget_id}"): (Case({"limit_usd": "1"}),),
     ("POST", "/v1/budgets/{budget_id}/archive"): (Case(),),
@@ -225,5 +266,7 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
         Case({"input_file_id": "{file_id}", "endpoint": "/v1/responses", "completion_window": "24h"}),
     ),
     ("POST", "/openai/v1/batches/{batch_id}/cancel"): (Case(),),
+    ("GET", "/v1/metrics"): (Case(query=_A_DAY),),
+    ("GET", "/v1/costs/anomalies"): (Case(query=_A_DAY),),
     ("GET", "/v1/costs/statement"): (Case(query={"month": "2026-10", "project": "{project_id}"}),),
 }

@@ -46,6 +46,11 @@ PARTITION_PREFIXES = tuple(
         "audit_records",
         "webhook_deliveries",
         "webhook_attempts",
+        "job_rollups",
+        "call_rollups",
+        "job_cost_rollups",
+        "quality_signals",
+        "quality_inputs",
     )
     for suffix in ("default", "20")
 )

@@ -1,11 +1,13 @@
 """What the processes write about a job names it as the API does, and holds nothing of what it carries."""
 
+import json
 import re
 import socket
 from functools import partial
 
 import httpx
 
+from core.kit.logging import SCHEMA
 from core.kit.settings import Settings
 from tests.factories.api import issue_key
 from tests.factories.processes import dispatcher, running, worker
@@ -68,6 +70,7 @@ def test_a_job_through_every_process_leaves_neither_what_it_carries_nor_a_bare_u
             metrics = [scraped(each) for each in (port, sending, running_jobs)]
             written = [process.output() for process in (api, sent, ran)]
     lines = [line for output in written for line in output.splitlines()]
+    assert {json.loads(line)["schema"] for line in lines} == {SCHEMA}, "something writes past the schema"
     assert [line for line in lines if BARE.search(line)] == []
     assert all(each in written[2] for each in (*ids, project_id))
     assert project_id in written[0]

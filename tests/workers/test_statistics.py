@@ -1,7 +1,7 @@
 """What a dispatcher reports of Postgres is what is there, and nothing once another one does."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -12,6 +12,7 @@ from core.kit.db import Database
 from core.kit.ids import ORGANIZATION, encode, new_id
 from core.kit.metrics.money import name_organizations
 from core.kit.settings import Settings
+from tests.factories import rollups
 from tests.factories.jobs import Tenant
 from tests.factories.webhooks import LOOPBACK, new_hooks
 from workers.statistics import Statistics
@@ -33,17 +34,20 @@ def statistics(settings: Settings, tenant: Tenant) -> Iterator[Statistics]:
     name_organizations([])
 
 
-def budget(tenant: Tenant, limit: str, spent: str, reserved: str = "0", *, hard: bool = True) -> None:
+def budget(
+    tenant: Tenant, limit: str, spent: str, reserved: str = "0", *, hard: bool = True, period: str = "month"
+) -> None:
     # As the owner: only functions move money.
     with tenant.database.engine.begin() as session:
         budget_id = session.execute(
             text(
                 "INSERT INTO budgets (organization_id, name, scope, scope_id, period, limit_usd, hard) VALUES"
-                " (:organization, :name, 'organization', :organization, 'month', :limit, :hard) RETURNING id"
+                " (:organization, :name, 'organization', :organization, :period, :limit, :hard) RETURNING id"
             ),
             {
                 "organization": tenant.principal.organization_id,
                 "name": f"{limit} {spent}",
+                "period": period,
                 "limit": Decimal(limit),
                 "hard": hard,
             },
@@ -51,11 +55,12 @@ def budget(tenant: Tenant, limit: str, spent: str, reserved: str = "0", *, hard:
         session.execute(
             text(
                 "INSERT INTO budget_balances (id, budget_id, organization_id, period_start, spent_usd, reserved_usd)"
-                " VALUES (:id, :budget, :organization, ledger_period_start('month', now()), :spent, :reserved)"
+                " VALUES (:id, :budget, :organization, ledger_period_start(:period, now()), :spent, :reserved)"
             ),
             {
                 "id": new_id(),
                 "budget": budget_id,
+                "period": period,
                 "organization": tenant.principal.organization_id,
                 "spent": Decimal(spent),
                 "reserved": Decimal(reserved),
@@ -127,3 +132,20 @@ def test_budgets_reservations_and_tables_are_reported(tenant: Tenant, statistics
     assert (value("waybill_table_partitions", table="jobs") or 0) >= 3
     assert value("waybill_table_rows", table="jobs", state="dead") is not None
     assert value("waybill_table_size_bytes", table="jobs_default") is None, "partitions are part of their table"
+
+
+def test_budgets_that_will_be_used_up_within_a_day_are_counted(
+    settings: Settings, statistics: Statistics, tenant: Tenant
+) -> None:
+    organization, project = tenant.principal.organization_id, tenant.principal.project_id
+    begin = datetime.now(UTC).replace(minute=30) - timedelta(hours=48)
+    moments = rollups.every(timedelta(hours=1), begin, 48)
+    rollups.add(settings, calls=[rollups.settled(organization, project, at, "1") for at in moments])
+    budget(tenant, "60", "48", period="total")
+    budget(tenant, "1000", "47", period="total")
+    budget(tenant, "61", "46", period="total", hard=False)
+    budget(tenant, "45", "45", period="total")
+    statistics.read_slowly()
+    assert value("waybill_budgets_exhausting_soon") == 1
+    statistics.clear()
+    assert value("waybill_budgets_exhausting_soon") == 0

@@ -10,7 +10,9 @@ from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
-    from waybill.client.models import Budget
+    from datetime import datetime
+
+    from waybill.client.models import Budget, BudgetForecast
 
 app = typer.Typer(no_args_is_help=True, help="Budgets: what may be spent, and what has been.", epilog=EPILOG)
 
@@ -114,6 +116,38 @@ def update(
     with connect(url, api_key) as client:
         changed = client.budgets.update(budget, change)
     _answer(output, changed)
+
+
+@app.command(epilog=EPILOG)
+def forecast(budget: BudgetId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Say when a budget will be used up, and how sure that is."""
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        found = client.budgets.forecast(budget)
+    if as_json:
+        output.document(found.as_json())
+        return
+    until = "in the next 90 days" if found.period_end is None else f"by {found.period_end:%Y-%m-%d %H:%M} UTC"
+    output.show(f"{found.spent_usd} of {found.limit_usd} USD spent, {found.burn_usd_per_day} a day in the last week")
+    if found.projected_usd is None or found.exhausted_at is None:
+        output.show("less than a day of spending is known: too little for a forecast")
+        return
+    projected = found.projected_usd
+    output.show(f"{until}: {projected.p50} USD, four in five between {projected.p10} and {projected.p90}")
+    moments = [f"{each:%Y-%m-%d %H:%M} UTC" if each else None for each in _moments(found)]
+    if moments[0] is None and not found.probability:
+        output.show("the limit will not be reached")
+        return
+    middle = moments[1] or "not in that time"
+    output.show(
+        f"the limit is reached {until} with a probability of {found.probability:.0%}; in the middle of all draws"
+        f" {middle}, in four of five between {moments[0] or 'later'} and {moments[2] or 'later'}"
+    )
+
+
+def _moments(found: "BudgetForecast") -> "tuple[datetime | None, datetime | None, datetime | None]":
+    exhausted = found.exhausted_at
+    return (None, None, None) if exhausted is None else (exhausted.early, exhausted.middle, exhausted.late)
 
 
 @app.command(epilog=EPILOG)

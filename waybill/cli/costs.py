@@ -116,6 +116,40 @@ def export(
         _write(client.costs.export(begins=begins, ends=ends, project=project), output_file)
 
 
+@app.command(epilog=EPILOG)
+def anomalies(
+    begins: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", show_default="a day ago", help="Hours from then on.")
+    ] = None,
+    ends: Annotated[str | None, typer.Option("--to", metavar="TIME", show_default="now", help="Hours before.")] = None,
+    project: Project = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Find hours in which a key spent far more than it does, and what it spent it on."""
+    from waybill.cli.tables import table
+
+    output = Output(as_json=as_json)
+    with connect(url, api_key) as client:
+        found = client.costs.anomalies(begins=begins, ends=ends, project=project)
+    if as_json:
+        output.document(found.as_json())
+        return
+    if not found.data:
+        output.note("nothing unusual")
+        return
+    made = table("HOUR (UTC)", "KEY", "USD", "USUALLY", "SCORE", "MOSTLY ON")
+    for each in found.data:
+        cause = each.causes[0] if each.causes else None
+        on = "" if cause is None else f"{cause.capability} with {cause.model}: {cause.amount_usd}"
+        score = "new" if each.score is None else f"{each.score:.1f}"
+        made.add_row(
+            f"{each.at:%Y-%m-%d %H:%M}", each.key_id or "", str(each.amount_usd), str(each.expected_usd), score, on
+        )
+    output.show(made)
+
+
 def _write(pieces: Iterable[bytes], target: Path | None) -> None:
     if target is None:
         out = open_stdout()

@@ -7,6 +7,7 @@ import typer
 from waybill.cli import (
     artifacts,
     audit,
+    backtests,
     backups,
     batches,
     budgets,
@@ -18,8 +19,10 @@ from waybill.cli import (
     files,
     guard,
     jobs,
+    judging,
     keys,
     knowledge,
+    labels,
     limits,
     logs,
     members,
@@ -27,13 +30,17 @@ from waybill.cli import (
     prices,
     projects,
     prompts,
+    quality,
     questions,
+    quotes,
     receipts,
+    regression,
     retention,
     roles,
     sample_system,
     smoke,
     stack,
+    top,
     webhooks,
 )
 from waybill.cli.exits import EPILOG, EPILOG_ROOT
@@ -66,10 +73,12 @@ app.add_typer(limits.app, name="limits", rich_help_panel=_USE)
 app.add_typer(retention.app, name="retention", rich_help_panel=_USE)
 app.add_typer(guard.app, name="guard", rich_help_panel=_USE)
 app.add_typer(costs.app, name="costs", rich_help_panel=_USE)
+app.add_typer(backtests.app, name="backtest", rich_help_panel=_USE)
 app.add_typer(prices.app, name="prices", rich_help_panel=_USE)
 app.add_typer(models.app, name="models", rich_help_panel=_USE)
 app.add_typer(prompts.app, name="prompts", rich_help_panel=_USE)
 app.add_typer(experiments.app, name="experiments", rich_help_panel=_USE)
+app.add_typer(quality.app, name="quality", rich_help_panel=_USE)
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel=_USE)
 app.add_typer(keys.app, name="keys", rich_help_panel=_USE)
 app.add_typer(projects.app, name="projects", rich_help_panel=_USE)
@@ -77,8 +86,13 @@ app.add_typer(members.app, name="members", rich_help_panel=_USE)
 app.add_typer(audit.app, name="audit", rich_help_panel=_USE)
 app.add_typer(guard.app, name="guard", rich_help_panel=_PART)
 questions.register(jobs.app)
+labels.register(quality.app)
+regression.register(quality.app)
+judging.register(quality.app)
 artifacts.register(jobs.app)
 receipts.register(app, jobs.app, rich_help_panel=_USE)
+quotes.register(app, rich_help_panel=_USE)
+top.register(app, rich_help_panel=_USE)
 smoke.register(app, rich_help_panel=_USE)
 backups.register(app)
 roles.register(app)

@@ -60,6 +60,13 @@ _FORGET_QUESTIONS = text("DELETE FROM job_questions WHERE job_id = ANY(:ids)")
 _FORGET_COMMENTS = text("UPDATE job_feedback SET comment = NULL WHERE job_id = ANY(:ids) AND comment IS NOT NULL")
 # What somebody said about a finding stays; the text that it was about goes.
 _FORGET_REVIEWED = text("UPDATE guard_reviews SET value = NULL WHERE job_id = ANY(:ids) AND value IS NOT NULL")
+# What a result should have been, and what somebody noted of it, are as good as the result; the verdict stays.
+_FORGET_EXPECTED = text(
+    "UPDATE quality_labels SET expected = NULL, note = NULL"
+    " WHERE job_id = ANY(:ids) AND (expected IS NOT NULL OR note IS NOT NULL)"
+)
+# Which words an input consisted of goes with the input.
+_FORGET_WORDS = text("DELETE FROM quality_inputs WHERE job_id = ANY(:ids)")
 # The values behind the tokens of a job tree go with the payloads of its first job.
 _FORGET_PSEUDONYMS = text("DELETE FROM guard_pseudonyms WHERE root_job_id = ANY(:ids)")
 # What is known of jobs that are gone: ratings, which arm of an experiment they had, and the values behind tokens.
@@ -70,8 +77,11 @@ _FORGET_JOBS = tuple(
         ("experiment_exposures", "job_id"),
         ("shadow_runs", "job_id"),
         ("guard_pseudonyms", "root_job_id"),
+        ("quality_annotations", "job_id"),
+        ("quality_labels", "job_id"),
     )
 )
+_FORGET_HOURS = text("DELETE FROM quality_hours WHERE hour < :before")
 
 # Every organisation counts, also one without projects; one clock that never ends keeps everything.
 _LONGEST = text("""
@@ -140,11 +150,13 @@ def _forget(session: Session, ids: list[UUID]) -> None:
     session.execute(_FORGET_COMMENTS, {"ids": ids})
     session.execute(_FORGET_REVIEWED, {"ids": ids})
     session.execute(_FORGET_PSEUDONYMS, {"ids": ids})
+    session.execute(_FORGET_WORDS, {"ids": ids})
+    session.execute(_FORGET_EXPECTED, {"ids": ids})
 
 
 def forget_jobs(session: Session, before: datetime) -> None:
     """Take away what is kept about jobs that were submitted before then, outside of the tables that go by months."""
-    for statement in _FORGET_JOBS:
+    for statement in (*_FORGET_JOBS, _FORGET_HOURS):
         session.execute(statement, {"before": before})
 
 

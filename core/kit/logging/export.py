@@ -6,12 +6,15 @@ masked, limited, with the same fields (OpenTelemetry, Logs Data Model).
 """
 
 import atexit
+import logging
 import os
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from time import monotonic, time_ns
 from typing import Any
+
+import structlog
 
 from core.kit.metrics import LOG_EXPORT_DROPPED
 
@@ -22,15 +25,30 @@ _TIMEOUT_SECONDS = 2.0
 _REST_MAX_SECONDS = 60.0
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT")
 # What sends them must not send what it says of it: that would never end.
-_OWN_LOGGERS = ("opentelemetry", "urllib3", "requests")
+_OWN_LOGGERS = ("core.kit.logging", "opentelemetry", "urllib3", "requests")
+_EXPORTERS_LOGGER = "opentelemetry.exporter.otlp.proto.http._log_exporter"
 _SEVERITIES = {"debug": 5, "info": 9, "warning": 13, "error": 17, "critical": 21}
 # Fields of a line that have a place of their own in a record.
 _PLACED = frozenset({"event", "level", "service", "span_id", "timestamp", "trace_id"})
+_log = structlog.get_logger(__name__)
 
 
 def is_wanted() -> bool:
     """Whether the environment asks for it."""
     return os.environ.get("OTEL_LOGS_EXPORTER") != "none" and any(os.environ.get(name) for name in _ENDPOINTS)
+
+
+class _Heard(logging.Filter):
+    """Keeps what OpenTelemetry's exporter says of a failure, for one line of ours: a warning, since nothing is lost."""
+
+    reason = ""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        self.reason = record.getMessage()
+        return False
+
+
+_HEARD = _Heard()
 
 
 class LogExport:
@@ -97,12 +115,14 @@ class LogExport:
 
     def _send(self) -> bool:
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH_MAX))]
+        _HEARD.reason = ""
         try:
             done = self._export(batch)
-        except Exception:  # noqa: BLE001 - whatever a collector makes of it, the next lines must be sent
-            done = False
+        except Exception as error:  # noqa: BLE001 - whatever a collector makes of it, the next lines must be sent
+            done, _HEARD.reason = False, type(error).__name__
         if not done:
             LOG_EXPORT_DROPPED.inc(len(batch))
+            _log.warning("logs_not_exported", count=len(batch), reason=_HEARD.reason)
         return done
 
     def _export(self, batch: Sequence[tuple[int, Mapping[str, Any]]]) -> bool:
@@ -113,6 +133,7 @@ class LogExport:
 
         if self._exporter is None:
             self._exporter = OTLPLogExporter(timeout=_TIMEOUT_SECONDS)
+            logging.getLogger(_EXPORTERS_LOGGER).addFilter(_HEARD)
         resource = Resource.create(
             {"service.name": f"waybill-{self.service}", "deployment.environment.name": self._environment}
         )

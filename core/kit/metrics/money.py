@@ -57,7 +57,7 @@ BUDGETS = gauge(
 )
 BUDGETS_EXHAUSTING_SOON = gauge(
     "waybill_budgets_exhausting_soon",
-    "Budgets in force that are not exhausted, and are forecast to be within 24 hours.",
+    "Hard budgets that are not exhausted, and are forecast to be within 24 hours.",
     by=("dispatcher",),
     mode="mostrecent",
 )

@@ -25,10 +25,12 @@ from core.capability import JobContext
 from core.guard.links import AllowedLinks, strip_links_of
 from core.guard.records import Source
 from core.guard.taint import Taint, TaintTracker
+from core.kit import semconv
 from core.kit.errors import CapabilityFailure, Outage
 from core.kit.ids import JOB, encode
 from core.kit.json_values import clean
 from core.kit.metrics.effects import observe_tool_call
+from core.kit.semconv import Operation
 from core.kit.telemetry import span
 from pipelines._kit.tools.client import ToolError, ToolRefusal
 from pipelines._kit.tools.policies import Effect, ToolPolicy, ToolServer
@@ -290,7 +292,7 @@ class ToolBox:
             self._audit(digest, "called", described)
         began = perf_counter()
         try:
-            outcome = ToolOutcome(**described, **restored(self._answer(policy, sent)))
+            outcome = ToolOutcome(**described, **restored(self._answer(policy, sent, call)))
         except CapabilityFailure as failure:
             observe_tool_call(policy.server.name, policy.tool, "failed", perf_counter() - began)
             self._audit(digest, "failed", described, code=failure.code)
@@ -306,7 +308,7 @@ class ToolBox:
         self._ctx.emit("tool.finished", {**told, **finished, **({"code": outcome.code} if outcome.code else {})})
         return outcome
 
-    def _answer(self, policy: ToolPolicy, sent: Mapping[str, Any]) -> dict[str, Any]:
+    def _answer(self, policy: ToolPolicy, sent: Mapping[str, Any], call: str) -> dict[str, Any]:
         """What stands in the outcome: status, result, code, message."""
         server = policy.server
         # A call with an effect is waited for, its time is bounded: cut off, nobody would know what it did.
@@ -316,7 +318,15 @@ class ToolBox:
             self._ctx.check()
             try:
                 with span(
-                    f"tool {policy.tool}", attributes={"waybill.tool": policy.tool, "waybill.tools": server.name}
+                    f"{Operation.EXECUTE_TOOL} {policy.tool}",
+                    attributes={
+                        semconv.OPERATION: Operation.EXECUTE_TOOL.value,
+                        semconv.TOOL_NAME: policy.tool,
+                        semconv.TOOL_CALL_ID: call,
+                        # Called by the agent itself, in a system outside.
+                        semconv.TOOL_TYPE: "extension",
+                        semconv.TOOL_SERVER: server.name,
+                    },
                 ):
                     read = self._client.call(server, policy.tool, sent, check=check)
                 return {"status": "done", "result": _renamed(policy, read)}

@@ -15,6 +15,7 @@ from core.kit.clock import utc_now
 from core.kit.errors import OUTAGE_STATUSES, Unavailable, Unstorable
 from core.kit.json_values import clean, clean_text, loads_foreign
 from core.kit.retry_after import retry_after_seconds
+from core.kit.telemetry import trace_headers
 from core.kit.trust import authorities
 from pipelines._kit.tools.loop import LoopThread
 from pipelines._kit.tools.policies import ToolServer
@@ -76,9 +77,10 @@ class McpClient:
     ) -> dict[str, Any]:
         """What the tool answers, as a dictionary. Raises `ToolRefusal`, and `ToolError` when nothing can be said."""
         sent = threading.Event()
+        traced = trace_headers(baggage=server.baggage)
         try:
             return self._loop.run(
-                _call(server, tool, dict(arguments), sent), timeout_seconds=server.timeout_seconds, check=check
+                _call(server, tool, dict(arguments), sent, traced), timeout_seconds=server.timeout_seconds, check=check
             )
         except (ToolError, ToolRefusal):
             raise
@@ -96,12 +98,14 @@ class McpClient:
         self._loop.close()
 
 
-async def _call(server: ToolServer, tool: str, arguments: dict[str, Any], sent: threading.Event) -> dict[str, Any]:
+async def _call(
+    server: ToolServer, tool: str, arguments: dict[str, Any], sent: threading.Event, traced: Mapping[str, str]
+) -> dict[str, Any]:
     token = server.read_token()
     connection = StreamableHttpConnection(
         transport="streamable_http",
         url=server.url,
-        headers={"Authorization": f"Bearer {token}"} if token else {},
+        headers={**traced, "Authorization": f"Bearer {token}"} if token else dict(traced),
         timeout=server.timeout_seconds,
         sse_read_timeout=server.timeout_seconds,
         httpx_client_factory=_open_client,

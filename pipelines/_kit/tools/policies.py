@@ -21,13 +21,17 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolServer:
-    """A server of tools. `projects` are those that may use it, None for all. Printing one shows no address."""
+    """A server of tools. `projects` are those that may use it, None for all. Printing one shows no address.
+
+    `baggage`: it is told whose work it does (W3C baggage).
+    """
 
     name: str
     url: str = field(repr=False)
     timeout_seconds: float
     max_attempts: int
     projects: frozenset[UUID] | None = None
+    baggage: bool = False
     credential: str | None = field(default=None, repr=False)
     secrets_dir: Path | None = field(default=None, repr=False)
 

@@ -84,6 +84,7 @@ class _Server(BaseModel):
     timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 15.0
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     projects: list[_Project] | None = None
+    baggage: bool = False
     tool: list[_Tool] = Field(min_length=1)
 
     @field_validator("credential")
@@ -145,6 +146,7 @@ def read_tool_servers(settings: Settings) -> ToolBook:
             timeout_seconds=entry.timeout_seconds,
             max_attempts=entry.max_attempts,
             projects=None if entry.projects is None else frozenset(entry.projects),
+            baggage=entry.baggage,
             credential=None if entry.credential is None else entry.credential.get_secret_value(),
             secrets_dir=settings.secrets_dir,
         )

@@ -12,12 +12,12 @@ from pydantic import Field
 
 from core.gateway.models import ChatRequest
 from core.gateway.routing import CHAT
-from pipelines._kit.crewai_model import GatewayLLM, JobCrew, run_crew
+from pipelines._kit.crewai_model import GatewayLLM, JobAgent, JobCrew, run_crew
 from pipelines._kit.job_models import JobModels
 from pipelines.research.crew.formats import NOTHING
 from pipelines.research.crew.roles import Role
 
-from crewai import Agent, Process, Task  # isort: skip - the adapter sets what it must not report first
+from crewai import Process, Task  # isort: skip - the adapter sets what it must not report first
 
 _OUTPUT_MAX_TOKENS = 1500
 _DESCRIPTION = "{instructions}\n\n{material}"
@@ -59,7 +59,7 @@ def carry_out(role: Role, instructions: str, material: str, models: JobModels, d
         if desk is None
         else DeskModel(model=CHAT, models=models, desk=desk)
     )
-    agent = Agent(
+    agent = JobAgent(
         role=role.title,
         goal=role.goal,
         backstory=role.backstory,
@@ -71,6 +71,14 @@ def carry_out(role: Role, instructions: str, material: str, models: JobModels, d
         verbose=False,
     )
     task = Task(name=role.name, description=_DESCRIPTION, expected_output=role.expects, agent=agent)
-    crew = JobCrew(agents=[agent], tasks=[task], process=Process.sequential, memory=False, cache=False, verbose=False)
+    crew = JobCrew(
+        name=role.step,
+        agents=[agent],
+        tasks=[task],
+        process=Process.sequential,
+        memory=False,
+        cache=False,
+        verbose=False,
+    )
     # As inputs, because a text that holds braces is no template.
     return str(run_crew(crew, {"instructions": instructions, "material": material}).raw).strip()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from core.gateway.errors import GatewayError
 from core.gateway.routing import CHAT
@@ -10,10 +11,12 @@ from core.kit import telemetry
 from core.kit.settings import Settings
 from tests.factories.calls import Caller, asked, simulated
 from tests.factories.jobs import new_tenant
-from tests.factories.provider_simulator import Answer, Failure, ProviderSimulator
+from tests.factories.provider_simulator import Answer, Failure, ProviderSimulator, Tokens
 from tests.factories.trace_collector import Collector, attributes_of, collecting
+from tests.factories.trace_reference import check_spans
 
 CLIENT = 3
+USED = Tokens(100, 30, cached=60, reasoning=20)
 SECRET = "the parcel of Mrs Peeters"
 
 
@@ -37,10 +40,11 @@ def test_every_attempt_has_a_span_that_says_what_it_cost_and_not_what_was_said(
     settings: Settings, caller: Caller, collector: Collector
 ) -> None:
     with (
-        ProviderSimulator(Failure(status=503), Answer(SECRET, " arrives today")) as provider,
+        ProviderSimulator(Failure(status=503), Answer(SECRET, " arrives today", usage=USED)) as provider,
         simulated(settings, main=provider) as (gateway, _),
         caller.job() as job,
     ):
+        caller.price("main")
         with gateway.for_job(job.context).chat(CHAT, asked(SECRET)) as stream:
             said = "".join(chunk.text for chunk in stream)
         job.succeed()
@@ -59,12 +63,31 @@ def test_every_attempt_has_a_span_that_says_what_it_cost_and_not_what_was_said(
     assert attributes_of(failed)["error.type"] == "ProviderUnavailable"
     told = attributes_of(answered)
     assert common.items() <= told.items()
-    (billed,) = [request.billed for request in provider.requests if request.billed.output]
-    assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (billed.input, billed.output)
+    # Totals, and the parts that they hold.
+    assert {name.removeprefix("gen_ai.usage."): told[name] for name in told if name.startswith("gen_ai.usage.")} == {
+        "input_tokens": 100,
+        "cache_read.input_tokens": 60,
+        "output_tokens": 30,
+        "reasoning.output_tokens": 20,
+    }
+    assert 0 < float(str(told["gen_ai.response.time_to_first_chunk"])) < 60
+    assert told["gen_ai.request.stream"] is True
+    check_spans([failed, answered])
+    # Whose work it is, and which trace it belongs to, is none of a provider's business.
+    sent = {name.lower() for request in provider.requests for name in request.headers}
+    assert not {"traceparent", "baggage", "tracestate"} & sent
+    lines = caller.settled(caller.job_ids[0])
+    assert [told_of(failed), told_of(answered)] == [float(line.amount_usd) for line in lines]
+    assert told_of(answered) > 0
     assert told["gen_ai.response.finish_reasons"] == ["stop"]
     assert told["waybill.usage.estimated"] is False
     assert "error.type" not in told
     assert SECRET not in collector.text
+
+
+def told_of(span: Span) -> float:
+    """What a span says that its call cost."""
+    return float(str(attributes_of(span)["waybill.cost.usd"]))
 
 
 def test_a_call_that_is_given_up_is_no_error_of_its_span(

@@ -48,8 +48,11 @@ def end_event(held: Claim, kind: str, offset: int = 1) -> Event:
 
 
 def sweep(tenant: Tenant) -> list[str]:
+    busy = queue.pools_to_sweep(tenant.database.single_system(), ["other", "probe"])
     with tenant.database.system() as session:
-        return [event.type for event in queue.sweep(session, "probe")]
+        events = [event.type for event in queue.sweep(session, "probe")]
+    assert not events or "probe" in busy
+    return events
 
 
 def test_a_job_runs_through_its_life_with_chained_events(tenant: Tenant) -> None:
@@ -167,6 +170,35 @@ def test_pools_with_nothing_to_dispatch_are_told_apart(tenant: Tenant) -> None:
     assert queue.pools_with_due(system, pools) == {"probe"}
     dispatch(tenant, job_id)
     assert queue.pools_with_due(system, pools) == set()
+
+
+def test_only_pools_in_which_something_may_have_run_out_of_time_are_swept(tenant: Tenant) -> None:
+    system, pools = tenant.database.single_system(), ["other", "probe"]
+    with tenant.database.system() as session:
+        session.execute(
+            text(
+                "UPDATE jobs SET state = 'cancelled', reason = NULL, finished_at = now(), lease_expires_at = NULL,"
+                " worker = NULL WHERE finished_at IS NULL"
+            )
+        )
+    job_id = tenant.submit()
+    assert queue.pools_to_sweep(system, pools) == set()
+    reasons = [
+        ("dispatched_at = now()", "dispatched_at = NULL"),
+        ("cancel_requested_at = now()", "cancel_requested_at = NULL"),
+        ("deadline_at = now() - interval '1 s'", "deadline_at = now() + interval '1 h'"),
+        ("parent_id = uuidv7()", "parent_id = NULL"),
+    ]
+    for change, undone in reasons:
+        for statement, found in ((change, {"probe"}), (undone, set())):
+            with tenant.database.system() as session:
+                session.execute(text(f"UPDATE jobs SET {statement} WHERE id = :id"), {"id": job_id})
+            assert queue.pools_to_sweep(system, pools) == found, statement
+    held = claimed(tenant, job_id)
+    assert queue.pools_to_sweep(system, pools) == {"probe"}
+    single = tenant.database.single_tenant(tenant.principal.organization_id)
+    leases.end(single, SUSPEND, end_event(held, "job.waiting"), reason="budget")
+    assert queue.pools_to_sweep(system, pools) == {"probe"}
 
 
 def test_a_suspended_job_frees_its_worker_and_comes_back(tenant: Tenant) -> None:

@@ -226,6 +226,16 @@ def test_a_flood_is_counted_and_one_line_says_how_often_it_came() -> None:
     assert told[1:] == [("live_publish_failed", 1)]
 
 
+def test_what_was_suppressed_is_said_although_nothing_like_it_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.kit.logging.repeats.WINDOW_SECONDS", 1.0)
+    told: list[int] = []
+    repeats = Repeats(lambda _key, count: told.append(count))
+    repeats.begin(1)
+    admitted = [repeats.admits(Key("warning", "x", "late")) for _ in range(100)]
+    assert not all(admitted)
+    wait_until(lambda: sum(told) == admitted.count(False), timeout_seconds=30, what="the summary")
+
+
 def test_keys_that_never_come_again_do_not_fill_the_memory() -> None:
     repeats = Repeats(lambda _key, _count: None)
     repeats.begin(1)
@@ -306,6 +316,7 @@ def test_a_collector_that_is_away_costs_nothing_but_its_lines(
     # Nothing listens there, and nothing waits for it.
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://127.0.0.1:9/v1/logs")
     before = dropped()
+    configured()
     export = LogExport("test", "test")
     export._thread = threading.current_thread()  # no thread takes anything from the queue
     for number in range(QUEUE_MAX + 10):
@@ -315,7 +326,10 @@ def test_a_collector_that_is_away_costs_nothing_but_its_lines(
     assert dropped() > before + 10
     export.put({"event": "about itself", "level": "error", "logger": "opentelemetry.exporter"})
     assert all(event["event"] == "line" for _, event in export._queue)
-    capsys.readouterr()
+    [said] = [line for line in lines(capsys) if "export" in line["event"]]
+    assert (said["event"], said["level"]) == ("logs_not_exported", "warning")
+    assert said["count"] > 0
+    assert "logs batch" in said["reason"]
 
 
 def test_exporting_can_be_turned_off_beside_traces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,10 @@ def test_processes_that_share_a_folder_are_counted_together(tmp_path: Path) -> N
         "from core.kit import metrics\n"
         "metrics.LIVE_PUBLISH_FAILURES.inc()\n"
         "metrics.HTTP_REQUESTS.labels('GET', '/x', '2xx').inc(2)\n"
+        "from core.kit.telemetry import span\n"
+        "with span('a'): metrics.HTTP_DURATION.labels('GET', '/x').observe(1, metrics.families.exemplar())\n"
         "print(metrics.exposition()[0].decode())\n"
+        "print(metrics.exposition('application/openmetrics-text; version=1.0.0')[0].decode())\n"
     )
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     run = [sys.executable, "-c", script]
@@ -100,6 +103,10 @@ def test_processes_that_share_a_folder_are_counted_together(tmp_path: Path) -> N
     second = subprocess.run(run, env=environment, cwd=root, check=True, capture_output=True, text=True, timeout=60)
     assert "waybill_live_publish_failures_total 2.0" in second.stdout
     assert 'waybill_http_requests_total{method="GET",route="/x",status="2xx"} 4.0' in second.stdout
+    assert 'waybill_http_request_duration_seconds_count{method="GET",route="/x"} 2.0' in second.stdout
+    # As the reference says: the library has no exemplars here.
+    assert second.stdout.rstrip().endswith("# EOF")
+    assert "trace_id" not in second.stdout
 
 
 def test_a_scraper_that_asks_for_openmetrics_gets_the_trace_behind_an_observation() -> None:

@@ -127,6 +127,7 @@ class Life:
 
     def sweep(self) -> None:
         """What the dispatcher does beside dispatching."""
+        queue.pools_to_sweep(self.system, ["probe"])
         with self.database.system() as session:
             queue.sweep(session, "probe")
             queue.stop_orphans(session, "probe")

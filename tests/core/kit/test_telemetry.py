@@ -5,7 +5,8 @@ import pytest
 
 from core.kit import telemetry
 from core.kit.settings import Settings
-from core.kit.telemetry import current_trace_id, current_traceparent, parse_traceparent, span
+from core.kit.telemetry import current_trace_id, current_traceparent, span
+from core.kit.trace_context import parse_traceparent
 from tests.factories.trace_collector import Collector, collecting
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

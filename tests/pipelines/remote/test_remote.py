@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.baggage import get_all
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from pydantic import ValidationError
 
 from core.capability import JobCancelled, Manifest
 from core.gateway.resilience.backoff import Backoff
 from core.kit.errors import CapabilityFailure, Outage, Unavailable
-from core.kit.ids import JOB, encode
+from core.kit.ids import JOB, ORGANIZATION, PROJECT, encode, new_id
+from core.kit.job_traces import TraceScope, traced_for
 from core.kit.settings import Settings
+from core.kit.telemetry import current_trace_id, span
 from pipelines.remote.manifests import Remote, read_remote
 from pipelines.remote.runner import RemoteRunner
 from tests.factories.context import RecordingContext
@@ -98,13 +102,20 @@ def test_the_schemas_are_published_and_obeyed(capabilities: dict[str, tuple[Mani
 
 
 @contextmanager
-def answering(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[tuple[str, list[str]]]:
-    """A service that gives these answers one after the other, the last one for ever; and the keys it was sent."""
+def answering(
+    *answers: tuple[int, dict[str, str], bytes], heads: list[dict[str, str]] | None = None
+) -> Iterator[tuple[str, list[str]]]:
+    """A service that gives these answers one after the other, the last one for ever; and the keys it was sent.
+
+    `heads` gets the headers of each request, by their names in lower case.
+    """
     keys: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             keys.append(self.headers["Idempotency-Key"])
+            if heads is not None:
+                heads.append({name.lower(): value for name, value in self.headers.items()})
             status, headers, body = answers[min(len(keys), len(answers)) - 1]
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
@@ -146,6 +157,25 @@ def run(runner: RemoteRunner, ctx: RecordingContext | None = None) -> Any:
     from pipelines.remote.runner import Result
 
     return runner.run(ctx or RecordingContext(), Result.model_validate({"text": "secret"})).model_dump()
+
+
+def test_a_service_continues_the_trace_and_learns_whose_work_it_is_where_the_operator_says_so() -> None:
+    scope = TraceScope(new_id(), new_id(), "legacy.do", new_id())
+    heads: list[dict[str, str]] = []
+    for baggage in (False, True):
+        with answering((200, {}, b'{"ok": 1}'), heads=heads) as (url, _), traced_for(scope), span("step call"):
+            run(remote(url, baggage=baggage))
+            trace_id = current_trace_id()
+        assert heads[-1]["traceparent"].split("-")[1] == trace_id
+    quiet, told = heads
+    assert "baggage" not in quiet
+    # As any implementation of W3C baggage reads it.
+    read = get_all(W3CBaggagePropagator().extract({"baggage": told["baggage"]}))
+    assert read == {
+        "waybill.organization.id": encode(ORGANIZATION, scope.organization_id),
+        "waybill.project.id": encode(PROJECT, scope.project_id or new_id()),
+        "waybill.capability": "legacy.do",
+    }
 
 
 def test_what_passes_is_tried_again_under_one_identity() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from waybill.client.aio.endpoints import AsyncEndpoints
 from waybill.client.bodies import given
-from waybill.client.models import Budget, BudgetAlert, Page
+from waybill.client.models import Budget, BudgetAlert, BudgetForecast, Page
 
 _BUDGETS = "/v1/budgets"
 
@@ -33,6 +33,10 @@ class AsyncBudgets(AsyncEndpoints):
     async def alerts(self, budget_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[BudgetAlert]:
         """One page of the thresholds that were crossed, newest first."""
         return await self._get(Page[BudgetAlert], f"{_BUDGETS}/{budget_id}/alerts", given(limit=limit, cursor=cursor))
+
+    async def forecast(self, budget_id: str) -> BudgetForecast:
+        """When the budget will be used up, with an interval. Raises `NotFound`."""
+        return await self._get(BudgetForecast, f"{_BUDGETS}/{budget_id}/forecast")
 
     async def archive(self, budget_id: str) -> Budget:
         """End a budget; one that has ended stays as it is."""

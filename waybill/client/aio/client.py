@@ -15,11 +15,14 @@ from waybill.client.aio.costs import AsyncCosts
 from waybill.client.aio.events import AsyncEvents
 from waybill.client.aio.experiments import AsyncExperiments
 from waybill.client.aio.files import AsyncFiles
+from waybill.client.aio.forecasts import AsyncBacktests, AsyncQuotes
 from waybill.client.aio.guard import AsyncGuard
 from waybill.client.aio.jobs import AsyncJobs
 from waybill.client.aio.knowledge import AsyncKnowledgeBases
 from waybill.client.aio.limits import AsyncLimits
+from waybill.client.aio.metrics import AsyncMetrics
 from waybill.client.aio.prices import AsyncPrices
+from waybill.client.aio.quality import AsyncQuality
 from waybill.client.aio.registry import AsyncAliases, AsyncModels, AsyncPrompts
 from waybill.client.aio.retention import AsyncRetention
 from waybill.client.aio.tenancy import AsyncKeys, AsyncMembers, AsyncProjects
@@ -90,11 +93,15 @@ class AsyncWaybillClient:
         self.guard = AsyncGuard(transport)
         self.files = AsyncFiles(transport)
         self.costs = AsyncCosts(transport)
+        self.metrics = AsyncMetrics(transport)
+        self.quotes = AsyncQuotes(transport)
+        self.backtests = AsyncBacktests(transport)
         self.prices = AsyncPrices(transport)
         self.models = AsyncModels(transport)
         self.aliases = AsyncAliases(transport)
         self.prompts = AsyncPrompts(transport)
         self.experiments = AsyncExperiments(transport)
+        self.quality = AsyncQuality(transport)
         self.webhooks = AsyncWebhooks(transport)
         self.audit = AsyncAudit(transport)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from waybill.client.aio.endpoints import AsyncEndpoints
 from waybill.client.bodies import given
-from waybill.client.models import CostReport, JobCost, UsageReport
+from waybill.client.models import CostAnomalies, CostReport, JobCost, UsageReport
 
 _SILENCE_SECONDS = 60.0
 
@@ -50,6 +50,12 @@ class AsyncCosts(AsyncEndpoints):
         """What the same jobs used, by kind and by group."""
         query = {**_query(begins, ends, project), "group_by": list(group_by)}
         return await self._get(UsageReport, "/v1/usage", query)
+
+    async def anomalies(
+        self, *, begins: str | None = None, ends: str | None = None, project: str | None = None
+    ) -> CostAnomalies:
+        """Hours in which a key spent far more than it does, of the last day by default."""
+        return await self._get(CostAnomalies, "/v1/costs/anomalies", _query(begins, ends, project))
 
     async def correct(self, job_id: str, *, attempt: int, call: int, amount_usd: Decimal | str, reason: str) -> JobCost:
         """Add to what a call of a job cost, or, with a negative amount, take away; returns all lines of the job."""

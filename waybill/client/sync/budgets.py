@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from waybill.client.bodies import given
-from waybill.client.models import Budget, BudgetAlert, Page
+from waybill.client.models import Budget, BudgetAlert, BudgetForecast, Page
 from waybill.client.sync.endpoints import Endpoints
 
 _BUDGETS = "/v1/budgets"
@@ -35,6 +35,10 @@ class Budgets(Endpoints):
     def alerts(self, budget_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[BudgetAlert]:
         """One page of the thresholds that were crossed, newest first."""
         return self._get(Page[BudgetAlert], f"{_BUDGETS}/{budget_id}/alerts", given(limit=limit, cursor=cursor))
+
+    def forecast(self, budget_id: str) -> BudgetForecast:
+        """When the budget will be used up, with an interval. Raises `NotFound`."""
+        return self._get(BudgetForecast, f"{_BUDGETS}/{budget_id}/forecast")
 
     def archive(self, budget_id: str) -> Budget:
         """End a budget; one that has ended stays as it is."""

@@ -18,11 +18,14 @@ from waybill.client.sync.costs import Costs
 from waybill.client.sync.events import Events
 from waybill.client.sync.experiments import Experiments
 from waybill.client.sync.files import Files
+from waybill.client.sync.forecasts import Backtests, Quotes
 from waybill.client.sync.guard import Guard
 from waybill.client.sync.jobs import Jobs
 from waybill.client.sync.knowledge import KnowledgeBases
 from waybill.client.sync.limits import Limits
+from waybill.client.sync.metrics import Metrics
 from waybill.client.sync.prices import Prices
+from waybill.client.sync.quality import Quality
 from waybill.client.sync.registry import Aliases, Models, Prompts
 from waybill.client.sync.retention import Retention
 from waybill.client.sync.tenancy import Keys, Members, Projects
@@ -92,11 +95,15 @@ class WaybillClient:
         self.guard = Guard(transport)
         self.files = Files(transport)
         self.costs = Costs(transport)
+        self.metrics = Metrics(transport)
+        self.quotes = Quotes(transport)
+        self.backtests = Backtests(transport)
         self.prices = Prices(transport)
         self.models = Models(transport)
         self.aliases = Aliases(transport)
         self.prompts = Prompts(transport)
         self.experiments = Experiments(transport)
+        self.quality = Quality(transport)
         self.webhooks = Webhooks(transport)
         self.audit = Audit(transport)
 

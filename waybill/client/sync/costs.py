@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from waybill.client.bodies import given
-from waybill.client.models import CostReport, JobCost, UsageReport
+from waybill.client.models import CostAnomalies, CostReport, JobCost, UsageReport
 from waybill.client.sync.endpoints import Endpoints
 
 _SILENCE_SECONDS = 60.0
@@ -52,6 +52,12 @@ class Costs(Endpoints):
         """What the same jobs used, by kind and by group."""
         query = {**_query(begins, ends, project), "group_by": list(group_by)}
         return self._get(UsageReport, "/v1/usage", query)
+
+    def anomalies(
+        self, *, begins: str | None = None, ends: str | None = None, project: str | None = None
+    ) -> CostAnomalies:
+        """Hours in which a key spent far more than it does, of the last day by default."""
+        return self._get(CostAnomalies, "/v1/costs/anomalies", _query(begins, ends, project))
 
     def correct(self, job_id: str, *, attempt: int, call: int, amount_usd: Decimal | str, reason: str) -> JobCost:
         """Add to what a call of a job cost, or, with a negative amount, take away; returns all lines of the job."""

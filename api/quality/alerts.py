@@ -1,0 +1,116 @@
+"""``/v1/quality/alerts``: list, read, acknowledge, close."""
+
+from collections.abc import Callable
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.deps import get_runtime
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.quality.schemas import Alert, AlertPage, CloseAlert, to_alert
+from api.routing import caller, new_router, requires
+from core.keys.idempotency import Answer
+from core.kit.ids import QUALITY_ALERT
+from core.kit.json_values import dumps
+from core.quality.alerts import service
+from core.quality.alerts.records import Alert as AlertRecord
+from core.quality.alerts.records import AlertState
+
+router = new_router("/v1/quality/alerts", "quality")
+
+_PAGE_MAX = 200
+AlertId = Annotated[str, Path(description="The alert's id.", examples=["qal_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+
+
+@router.get(
+    "",
+    response_model=AlertPage,
+    summary="List quality alerts",
+    responses={200: {"description": "A page, newest first."}, **problems()},
+)
+@requires("quality:read", organization_wide=True)
+async def list_quality_alerts(
+    request: Request,
+    state: Annotated[AlertState | None, Query(description="Only those in this state.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Alerts on a page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """A page of the organization's alerts."""
+    before = cursors.decode(cursor) if cursor is not None else None
+    found = await get_runtime(request).in_thread(_list, request, state, before, limit + 1)
+    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
+    return respond_json({"data": [to_alert(each) for each in found[:limit]], "next_cursor": following})
+
+
+def _list(request: Request, state: AlertState | None, before: UUID | None, limit: int) -> list[AlertRecord]:
+    runtime, principal = get_runtime(request), caller(request)
+    session = runtime.database.single_tenant(principal.organization_id)
+    return service.list_alerts(session, principal, state=state, cursor=before, limit=limit)
+
+
+@router.get(
+    "/{alert_id}",
+    response_model=Alert,
+    summary="Read a quality alert",
+    responses={200: {"description": "The alert, with jobs that moved."}, **problems(404)},
+)
+@requires("quality:read", organization_wide=True)
+async def read_quality_alert(request: Request, alert_id: AlertId) -> Response:
+    """One alert."""
+    found = parse_id(QUALITY_ALERT, alert_id, "quality_alert")
+    return respond_json(to_alert(await get_runtime(request).in_thread(_read, request, found)))
+
+
+def _read(request: Request, alert_id: UUID) -> AlertRecord:
+    runtime, principal = get_runtime(request), caller(request)
+    return service.get(runtime.database.single_tenant(principal.organization_id), principal, alert_id)
+
+
+@router.post(
+    "/{alert_id}/acknowledge",
+    response_model=Alert,
+    summary="Acknowledge a quality alert",
+    description="Somebody looks after it: it is no longer counted as open, and its stream raises no other meanwhile.",
+    responses={200: {"description": "The alert as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("quality:write", organization_wide=True)
+async def acknowledge_quality_alert(request: Request, alert_id: AlertId) -> Response:
+    """Take it on."""
+    found, principal = parse_id(QUALITY_ALERT, alert_id, "quality_alert"), caller(request)
+    return await _change(request, b"", lambda session: service.acknowledge(session, principal, found))
+
+
+@router.post(
+    "/{alert_id}/close",
+    response_model=Alert,
+    summary="Close a quality alert",
+    description="The signal is watched again, against the baseline that it had or against a new one.",
+    responses={
+        200: {"description": "The alert as it is now.", "headers": REPLAYED},
+        **problems(400, 404, 408, 409, 413, 415),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("quality:write", organization_wide=True)
+async def close_quality_alert(request: Request, alert_id: AlertId, body: CloseAlert) -> Response:
+    """End it."""
+    found, principal = parse_id(QUALITY_ALERT, alert_id, "quality_alert"), caller(request)
+    return await _change(
+        request,
+        await request.body(),
+        lambda session: service.close(session, principal, found, reason=body.reason, is_new_normal=body.is_new_normal),
+    )
+
+
+async def _change(request: Request, body: bytes, act: Callable[[Session], AlertRecord]) -> Response:
+    identity = identify_request(request, body)
+
+    def produce(session: Session) -> Answer:
+        return Answer(200, dumps(to_alert(act(session))))
+
+    return respond_answer(await get_runtime(request).in_thread(carry_out, request, identity, produce))

@@ -1,0 +1,361 @@
+"""``/v1/quality/annotations``: choose jobs, label their results, and see how far labelers agree."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from fastapi import Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.deps import get_runtime
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.problem import invalid
+from api.routing import caller, new_router, require_scope, requires
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.kit.clock import isoformat, utc_now
+from core.kit.ids import JOB, decode, encode
+from core.kit.json_values import dumps
+from core.quality.annotations.records import (
+    LABELS_MAX,
+    NOTE_MAX,
+    Agreement,
+    Annotation,
+    How,
+    Label,
+    Sample,
+    Verdict,
+)
+
+router = new_router("/v1/quality/annotations", "quality")
+
+_PAGE_MAX, _COUNT_MAX, _DAYS_MAX = 200, 500, 366
+JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+Capability = Annotated[str | None, Query(max_length=200, description="Only this capability.")]
+Days = Annotated[int, Query(ge=1, le=_DAYS_MAX, description="How many days back.")]
+
+
+class ChooseJobs(BaseModel):
+    """Which jobs are to be labeled."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"capability": "knowledge.search", "how": "random", "count": 50}]},
+    )
+
+    how: How = Field(
+        How.RANDOM, description="`uncertain`: the most doubtful results first; `named`: those in `job_ids`."
+    )
+    capability: str | None = Field(None, min_length=1, max_length=200, description="Not with `named`.")
+    model_version: str | None = Field(None, min_length=1, max_length=200, description="Only results of this version.")
+    count: int = Field(20, ge=1, le=_COUNT_MAX, description="How many at most; not with `named`.")
+    days: int = Field(7, ge=1, le=_DAYS_MAX, description="Of jobs that ended within so many days.")
+    job_ids: list[str] = Field(default_factory=list, max_length=_COUNT_MAX, description="With `named`.")
+    labels_wanted: int = Field(
+        1, ge=1, le=LABELS_MAX, description="By how many people or keys; with 2, it can be seen how far they agree."
+    )
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if (self.how is How.NAMED) != bool(self.job_ids):
+            raise ValueError("`job_ids` belongs to `named`, and `named` needs it")
+        if (self.how is How.NAMED) == (self.capability is not None):
+            raise ValueError("give a `capability`, unless jobs are `named`")
+        return self
+
+
+class Chosen(BaseModel):
+    """The jobs that are new in the queue."""
+
+    job_ids: list[str]
+
+
+class AnnotationItem(BaseModel):
+    """A job in the queue."""
+
+    job_id: str
+    capability: str
+    how: How
+    labels_wanted: int
+    labels: int = Field(description="How many it has.")
+    created_at: datetime
+
+
+class AnnotationCase(AnnotationItem):
+    """A job in the queue with all that its label is about."""
+
+    input: dict[str, Any] | None = Field(description="Null once retention has taken it away.")
+    result: dict[str, Any] | None
+
+
+class AnnotationPage(BaseModel):
+    """Jobs in the queue."""
+
+    data: list[AnnotationItem]
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+
+
+class GiveLabel(BaseModel):
+    """What a result is like."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"verdict": "good"}]})
+
+    verdict: Verdict
+    expected: dict[str, Any] | None = Field(
+        None, description="What the result should have held, by its fields; kept as long as the job's payload."
+    )
+    note: str | None = Field(
+        None, min_length=1, max_length=NOTE_MAX, description="In your own words; kept as long as the job's payload."
+    )
+    is_judge: bool = Field(
+        False, description="A model says so: it is a signal of its own, and does not count in the queue."
+    )
+
+
+class LabelItem(BaseModel):
+    """A label."""
+
+    job_id: str
+    labeler: str = Field(description="The key or person, as audit records name them.")
+    is_judge: bool
+    verdict: Verdict
+    expected: dict[str, Any] | None
+    note: str | None
+    labeled_at: datetime
+
+
+class LabelList(BaseModel):
+    """What was said of a job."""
+
+    data: list[LabelItem]
+
+
+class AgreementItem(BaseModel):
+    """How far two labelers agree."""
+
+    labelers: list[str] = Field(min_length=2, max_length=2)
+    jobs: int = Field(description="Jobs that both have labeled.")
+    share: float = Field(description="On which share of them they agree.")
+    kappa: float | None = Field(description="Cohen's kappa; null when both said the same of everything.")
+    low: float | None = Field(description="The ends of its 95 % interval.")
+    high: float | None
+
+
+class AgreementList(BaseModel):
+    """Each two labelers with jobs in common."""
+
+    data: list[AgreementItem]
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=Chosen,
+    summary="Choose jobs to label",
+    description="Jobs of the project that succeeded, and are not in the queue yet.",
+    responses={201: {"description": "Chosen.", "headers": REPLAYED}, **problems(400, 404, 408, 409, 413, 415)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("quality:write")
+async def choose_jobs(request: Request, body: ChooseJobs) -> Response:
+    """Put jobs into the queue."""
+    wanted = Sample(
+        capability=body.capability or "",
+        count=body.count,
+        how=body.how,
+        since=utc_now() - timedelta(days=body.days),
+        labels_wanted=body.labels_wanted,
+        model_version=body.model_version,
+        job_ids=[_decode(each, number) for number, each in enumerate(body.job_ids)],
+    )
+    identity = identify_request(request, await request.body())
+    return respond_answer(await get_runtime(request).in_thread(_choose, request, wanted, identity))
+
+
+def _decode(text: str, number: int) -> UUID:
+    try:
+        return decode(JOB, text)
+    except ValueError as error:
+        problem = {"path": f"body.job_ids.{number}", "code": "invalid_id", "message": "an id of the form job_…"}
+        raise invalid([problem]) from error
+
+
+def _choose(request: Request, wanted: Sample, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+
+    def produce(session: Session) -> Answer:
+        chosen = runtime.annotations.choose(session, principal, wanted)
+        return Answer(201, dumps({"job_ids": [encode(JOB, job_id) for job_id in chosen]}))
+
+    return carry_out(request, identity, produce)
+
+
+@router.get(
+    "",
+    response_model=AnnotationPage,
+    summary="List jobs to label",
+    responses={200: {"description": "A page, newest jobs first."}, **problems()},
+)
+@requires("quality:read")
+async def list_annotations(  # noqa: PLR0917 - the framework passes them by name
+    request: Request,
+    capability: Capability = None,
+    is_open: Annotated[bool, Query(alias="open", description="Only those that want more labels.")] = True,
+    is_unlabeled: Annotated[
+        bool | None,
+        Query(alias="unlabeled", description="Only those without a label of the caller's. Default: as `open`."),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Jobs on a page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """A page of the queue."""
+    before = cursors.decode(cursor) if cursor is not None else None
+    found = await get_runtime(request).in_thread(
+        _list, request, capability, is_open, is_open if is_unlabeled is None else is_unlabeled, before, limit + 1
+    )
+    following = cursors.encode(found[limit - 1].job_id) if len(found) > limit else None
+    return respond_json({"data": [_annotation(each) for each in found[:limit]], "next_cursor": following})
+
+
+def _list(  # noqa: PLR0917 - one page
+    request: Request, capability: str | None, is_open: bool, is_unlabeled: bool, before: UUID | None, limit: int
+) -> list[Annotation]:
+    runtime, principal = get_runtime(request), caller(request)
+    session = runtime.database.single_tenant(principal.organization_id)
+    return runtime.annotations.list(
+        session,
+        principal,
+        capability=capability,
+        is_open=is_open,
+        is_unlabeled=is_unlabeled,
+        cursor=before,
+        limit=limit,
+    )
+
+
+@router.get(
+    "/agreement",
+    response_model=AgreementList,
+    summary="Read how far labelers agree",
+    description="Of each two labelers that labeled the same jobs of the project: the share, and Cohen's kappa.",
+    responses={200: {"description": "Each pair."}, **problems()},
+)
+@requires("quality:read")
+async def read_agreement(request: Request, capability: Capability = None, days: Days = 90) -> Response:
+    """Agreement beyond chance."""
+    found = await get_runtime(request).in_thread(_agreement, request, capability, days)
+    return respond_json({"data": found})
+
+
+def _agreement(request: Request, capability: str | None, days: int) -> list[dict[str, Any]]:
+    runtime, principal = get_runtime(request), caller(request)
+    session = runtime.database.single_tenant(principal.organization_id)
+    found = runtime.annotations.agreement(
+        session, principal, capability=capability, since=utc_now() - timedelta(days=days)
+    )
+    return [_pair(each) for each in found]
+
+
+@router.get(
+    "/{job_id}",
+    response_model=AnnotationCase,
+    summary="Read a job to label",
+    description="A job of the queue with its input and result. It needs the scope `jobs:read` too.",
+    responses={200: {"description": "The case."}, **problems(404)},
+)
+@requires("quality:write")
+async def read_annotation(request: Request, job_id: JobId) -> Response:
+    """What there is to be labeled."""
+    require_scope(caller(request), "jobs:read")
+    found = parse_id(JOB, job_id, "job")
+    return respond_json(await get_runtime(request).in_thread(_case, request, found))
+
+
+def _case(request: Request, job_id: UUID) -> dict[str, Any]:
+    runtime, principal = get_runtime(request), caller(request)
+    with runtime.database.tenant(principal.organization_id) as session:
+        found, given, result = runtime.annotations.open(session, principal, job_id)
+    return {**_annotation(found), "input": given, "result": result}
+
+
+@router.get(
+    "/{job_id}/labels",
+    response_model=LabelList,
+    summary="Read the labels of a job",
+    responses={200: {"description": "In the order in which they were given."}, **problems(404)},
+)
+@requires("quality:read")
+async def read_labels(request: Request, job_id: JobId) -> Response:
+    """What was said of a job."""
+    found = parse_id(JOB, job_id, "job")
+    return respond_json({"data": await get_runtime(request).in_thread(_labels, request, found)})
+
+
+def _labels(request: Request, job_id: UUID) -> list[dict[str, Any]]:
+    runtime, principal = get_runtime(request), caller(request)
+    session = runtime.database.single_tenant(principal.organization_id)
+    return [_label(each) for each in runtime.annotations.labels(session, principal, job_id)]
+
+
+@router.post(
+    "/{job_id}/labels",
+    response_model=LabelItem,
+    summary="Label a job's result",
+    description="Of a job that has ended. Labeling it again replaces what the same key or person said before.",
+    responses={200: {"description": "Taken down.", "headers": REPLAYED}, **problems(400, 404, 408, 409, 413, 415)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("quality:write")
+async def label_job(request: Request, job_id: JobId, body: GiveLabel) -> Response:
+    """Take down a label."""
+    found = parse_id(JOB, job_id, "job")
+    identity = identify_request(request, await request.body())
+    return respond_answer(await get_runtime(request).in_thread(_give, request, found, body, identity))
+
+
+def _give(request: Request, job_id: UUID, body: GiveLabel, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+
+    def produce(session: Session) -> Answer:
+        made = runtime.annotations.label(
+            session, principal, job_id, body.verdict, body.expected, body.note, is_judge=body.is_judge
+        )
+        return Answer(200, dumps(_label(made)))
+
+    return carry_out(request, identity, produce)
+
+
+def _annotation(each: Annotation) -> dict[str, Any]:
+    return {
+        "job_id": encode(JOB, each.job_id),
+        "capability": each.capability,
+        "how": each.how.value,
+        "labels_wanted": each.labels_wanted,
+        "labels": each.labels,
+        "created_at": isoformat(each.created_at),
+    }
+
+
+def _label(each: Label) -> dict[str, Any]:
+    return {
+        "job_id": encode(JOB, each.job_id),
+        "labeler": each.labeler,
+        "is_judge": each.is_judge,
+        "verdict": each.verdict.value,
+        "expected": each.expected,
+        "note": each.note,
+        "labeled_at": isoformat(each.labeled_at),
+    }
+
+
+def _pair(each: Agreement) -> dict[str, Any]:
+    return {
+        "labelers": list(each.labelers),
+        "jobs": each.jobs,
+        "share": each.share,
+        "kappa": each.kappa,
+        "low": each.low,
+        "high": each.high,
+    }

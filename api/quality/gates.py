@@ -1,0 +1,232 @@
+"""``/v1/quality/runs`` and ``/v1/quality/gates``: what a version has shown, and has to show before it is promoted."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.deps import get_runtime
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.routing import caller, new_router, requires
+from core.keys.idempotency import Answer, IdempotentRequest
+from core.kit.clock import isoformat
+from core.kit.ids import BATCH, MODEL, QUALITY_RUN, encode
+from core.kit.json_values import dumps
+from core.quality.gates import repository, service
+from core.quality.gates.records import Gate, NewRun, Run
+
+router = new_router("/v1/quality", "quality")
+
+_PAGE_MAX, _COUNT_MAX = 200, 50_000
+ModelId = Annotated[str, Path(description="The model's id.", examples=["mdl_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+_Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+
+
+class RecordRun(BaseModel):
+    """What came of a batch that ran a data set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    batch_id: str = Field(min_length=1, max_length=100, examples=["batch_01jd3q8v9tfq8a1b2c3d4e5f6g"])
+    dataset: _Name = Field(description="The name that gates know it by.", examples=["golden"])
+    dataset_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$", description="SHA-256 of the file.")
+    checked: int = Field(ge=0, le=_COUNT_MAX, description="Cases with an expectation.")
+    passed: int = Field(ge=0, le=_COUNT_MAX, description="Of them, those that were as expected.")
+
+
+class QualityRun(BaseModel):
+    """A recorded run."""
+
+    id: str
+    batch_id: str
+    dataset: str
+    dataset_digest: str
+    model_version: str = Field(description="The version that the batch's jobs used.")
+    cases: int
+    checked: int
+    passed: int
+    recorded_by: str | None
+    recorded_at: datetime
+
+
+class QualityRunPage(BaseModel):
+    """Runs."""
+
+    data: list[QualityRun]
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+
+
+class SetGate(BaseModel):
+    """What the last run of a version must show before the version is promoted."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"dataset": "golden", "min_share": 0.9, "min_cases": 50}]}
+    )
+
+    dataset: _Name
+    min_share: float = Field(ge=0, le=1, description="The share of the checked cases that must pass.")
+    min_cases: int = Field(1, ge=1, le=_COUNT_MAX, description="How many cases must have been checked.")
+
+
+class QualityGate(BaseModel):
+    """A gate."""
+
+    model_id: str
+    dataset: str
+    min_share: float
+    min_cases: int
+    set_by: str | None
+    set_at: datetime
+
+
+class QualityGateList(BaseModel):
+    """The gates of the organization's models."""
+
+    data: list[QualityGate]
+
+
+@router.post(
+    "/runs",
+    status_code=201,
+    response_model=QualityRun,
+    summary="Record a run of a data set",
+    description=(
+        "Of a batch of the project that has ended. How many cases passed is the caller's word, and audited; the version"
+        " is that of the batch's jobs, which must all have used the same."
+    ),
+    responses={201: {"description": "Recorded.", "headers": REPLAYED}, **problems(400, 404, 408, 409, 413, 415)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("quality:write")
+async def record_quality_run(request: Request, body: RecordRun) -> Response:
+    """Take down a run."""
+    batch_id = parse_id(BATCH, body.batch_id, "batch")
+    new = NewRun(batch_id, body.dataset, body.dataset_digest, body.checked, body.passed)
+    identity = identify_request(request, await request.body())
+    return respond_answer(await get_runtime(request).in_thread(_record, request, new, identity))
+
+
+def _record(request: Request, new: NewRun, identity: IdempotentRequest | None) -> Answer:
+    runtime, principal = get_runtime(request), caller(request)
+
+    def produce(session: Session) -> Answer:
+        return Answer(201, dumps(_run(service.record_run(session, principal, runtime.batches, new))))
+
+    return carry_out(request, identity, produce)
+
+
+@router.get(
+    "/runs",
+    response_model=QualityRunPage,
+    summary="List runs of data sets",
+    responses={200: {"description": "A page, newest first."}, **problems()},
+)
+@requires("quality:read")
+async def list_quality_runs(
+    request: Request,
+    model_version: Annotated[str | None, Query(max_length=200, description="Only runs of this version.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Runs on a page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """A page of the project's runs."""
+    before = cursors.decode(cursor) if cursor is not None else None
+    found = await get_runtime(request).in_thread(_runs, request, model_version, before, limit + 1)
+    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
+    return respond_json({"data": [_run(each) for each in found[:limit]], "next_cursor": following})
+
+
+def _runs(request: Request, model_version: str | None, before: UUID | None, limit: int) -> list[Run]:
+    runtime, principal = get_runtime(request), caller(request)
+    session = runtime.database.single_tenant(principal.organization_id)
+    return repository.list_runs(session, principal, model_version=model_version, cursor=before, limit=limit)
+
+
+@router.get(
+    "/gates",
+    response_model=QualityGateList,
+    summary="List gates",
+    responses={200: {"description": "The gates of the organization's models."}, **problems()},
+)
+@requires("quality:read", organization_wide=True)
+async def list_quality_gates(request: Request) -> Response:
+    """Every gate."""
+    return respond_json({"data": await get_runtime(request).in_thread(_gates, request)})
+
+
+def _gates(request: Request) -> list[dict[str, Any]]:
+    runtime, principal = get_runtime(request), caller(request)
+    session = runtime.database.single_tenant(principal.organization_id)
+    return [_gate(each) for each in repository.list_gates(session, principal.organization_id)]
+
+
+@router.put(
+    "/gates/{model_id}",
+    response_model=QualityGate,
+    summary="Set a model's gate",
+    description=(
+        "From now on a version of the model is promoted only when its last recorded run of the data set is good enough;"
+        " else `POST /v1/models/{model_id}/promote` answers 409 `quality_gate_not_passed`. A rollback is never gated."
+    ),
+    responses={200: {"description": "The gate."}, **problems(400, 403, 404, 408, 413, 415)},
+)
+@requires("quality:write", organization_wide=True)
+async def set_quality_gate(request: Request, model_id: ModelId, body: SetGate) -> Response:
+    """Put up a gate."""
+    found, runtime, principal = parse_id(MODEL, model_id, "model"), get_runtime(request), caller(request)
+
+    def change() -> Gate:
+        with runtime.database.tenant(principal.organization_id) as session:
+            return service.set_gate(session, principal, found, body.dataset, body.min_share, body.min_cases)
+
+    return respond_json(_gate(await runtime.in_thread(change)))
+
+
+@router.delete(
+    "/gates/{model_id}",
+    status_code=204,
+    response_class=Response,
+    summary="Remove a model's gate",
+    responses={204: {"description": "Removed."}, **problems(404)},
+)
+@requires("quality:write", organization_wide=True)
+async def remove_quality_gate(request: Request, model_id: ModelId) -> Response:
+    """Take a gate away."""
+    found, runtime, principal = parse_id(MODEL, model_id, "model"), get_runtime(request), caller(request)
+
+    def change() -> None:
+        with runtime.database.tenant(principal.organization_id) as session:
+            service.remove_gate(session, principal, found)
+
+    await runtime.in_thread(change)
+    return Response(status_code=204)
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "id": encode(QUALITY_RUN, run.id),
+        "batch_id": encode(BATCH, run.batch_id),
+        "dataset": run.dataset,
+        "dataset_digest": run.dataset_digest,
+        "model_version": run.model_version,
+        "cases": run.cases,
+        "checked": run.checked,
+        "passed": run.passed,
+        "recorded_by": run.recorded_by,
+        "recorded_at": isoformat(run.recorded_at),
+    }
+
+
+def _gate(gate: Gate) -> dict[str, Any]:
+    return {
+        "model_id": encode(MODEL, gate.model_id),
+        "dataset": gate.dataset,
+        "min_share": gate.min_share,
+        "min_cases": gate.min_cases,
+        "set_by": gate.set_by,
+        "set_at": isoformat(gate.set_at),
+    }

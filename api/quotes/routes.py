@@ -1,0 +1,49 @@
+"""``POST /v1/quotes``: what a job will probably cost, before it is submitted."""
+
+from fastapi import Request, Response
+
+from api.answers import identify_request, respond_json
+from api.deps import get_runtime
+from api.jobs.submitting import check_input, find_manifest
+from api.openapi import IDEMPOTENCY_KEY, problems
+from api.quotes.schemas import AskQuote, Quote, to_quote
+from api.routing import caller, new_router, requires
+from core.forecasts.quotes import quote
+from core.keys import authority
+from core.kit.json_values import dumps
+from core.rollups.collect import size_band
+
+router = new_router("/v1/quotes", "costs")
+
+
+@router.post(
+    "",
+    response_model=Quote,
+    summary="Quote a job",
+    description=(
+        "What a job with this input will probably cost, from what jobs like it have cost, by roll-ups. Nothing is"
+        " submitted, set aside or stored."
+    ),
+    responses={200: {"description": "The quote."}, **problems(400, 408, 409, 413, 415)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+@requires("jobs:write")
+async def make_quote(request: Request, body: AskQuote) -> Response:
+    """A quote."""
+    runtime, principal = get_runtime(request), caller(request)
+    manifest = find_manifest(body.capability, principal)
+    authority.require(principal, manifest.id, check_input(manifest, body.input))
+    # Asked again it says the same, so a good key changes nothing.
+    identify_request(request, b"")
+    size_bytes = len(dumps(body.input))
+    found = await runtime.in_thread(
+        lambda: quote(
+            runtime.database.single_tenant(principal.organization_id),
+            principal,
+            capability=manifest.id,
+            band=size_band(size_bytes),
+            model=body.model,
+            max_cost_usd=body.max_cost_usd,
+        )
+    )
+    return respond_json(to_quote(manifest.id, size_bytes, found))

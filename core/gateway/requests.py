@@ -1,0 +1,31 @@
+"""What a model is asked for, held against what its version can do."""
+
+from dataclasses import replace
+
+from core.gateway.models import Ability, ChatRequest
+from core.kit.errors import CapabilityFailure
+from core.registry.records import ResolvedModel
+
+
+def within(model: ResolvedModel, request: ChatRequest) -> ChatRequest:
+    """The request with no more output than the model's version allows."""
+    most = model.max_output_tokens
+    return request if most is None or request.max_output_tokens <= most else replace(request, max_output_tokens=most)
+
+
+def require_abilities(model: ResolvedModel, request: ChatRequest) -> None:
+    """Raises `CapabilityFailure` when the model cannot do what is asked."""
+    needed = [
+        ability
+        for ability, is_needed in (
+            (Ability.TOOLS, bool(request.tools)),
+            (Ability.JSON_SCHEMA, request.output_schema is not None),
+            (Ability.VISION, any(message.images for message in request.messages)),
+        )
+        if is_needed and ability not in model.abilities
+    ]
+    if needed:
+        raise CapabilityFailure(
+            f"{model.model} cannot do what this step needs: {', '.join(needed)}; bind a model that can",
+            code="model_lacks_ability",
+        )

@@ -1,0 +1,127 @@
+"""Where a job's spans stand in its trace: their ids follow from what Postgres knows of the job.
+
+The spans of a job, of its attempts and of their steps have ids that any process can work out again. So each process
+can write spans below them, and what a killed worker could not write, another writes in its place
+(``docs/adr/0037-trace-ids-from-the-job.md``).
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import blake2b
+from types import MappingProxyType
+from urllib.parse import quote
+from uuid import UUID
+
+from opentelemetry import context as otel_context
+from opentelemetry.trace import SpanContext, TraceFlags
+
+from core.kit import semconv
+from core.kit.ids import JOB, ORGANIZATION, PROJECT, encode
+from core.kit.trace_context import parse_traceparent
+
+_SCOPE = otel_context.create_key("waybill-scope")
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+# What leaves a process as W3C baggage (https://www.w3.org/TR/baggage/). The job's id goes where the job goes anyway.
+_IN_BAGGAGE = (semconv.ORGANIZATION_ID, semconv.PROJECT_ID, semconv.CAPABILITY)
+
+
+@dataclass(frozen=True)
+class TraceScope:
+    """Whose work is done: what every span of it says, and the baggage that may go along with it."""
+
+    organization_id: UUID
+    project_id: UUID | None = None
+    capability: str | None = None
+    job_id: UUID | None = None
+    attempt: int | None = None
+
+    @cached_property
+    def attributes(self) -> Mapping[str, str | int]:
+        """Span attributes, with prefixed ids."""
+        known: dict[str, str | int | None] = {
+            semconv.ORGANIZATION_ID: encode(ORGANIZATION, self.organization_id),
+            semconv.PROJECT_ID: None if self.project_id is None else encode(PROJECT, self.project_id),
+            semconv.CAPABILITY: self.capability,
+            semconv.JOB_ID: None if self.job_id is None else encode(JOB, self.job_id),
+            semconv.JOB_ATTEMPT: self.attempt,
+        }
+        return MappingProxyType({name: value for name, value in known.items() if value is not None})
+
+    @property
+    def baggage(self) -> str:
+        """The value of a ``baggage`` header."""
+        present = [(name, self.attributes[name]) for name in _IN_BAGGAGE if name in self.attributes]
+        return ",".join(f"{name}={quote(str(value), safe='')}" for name, value in present)
+
+
+@dataclass(frozen=True)
+class JobTrace:
+    """A job's place in its trace. `traceparent` is the span that submitted it, None for a trace of its own."""
+
+    job_id: UUID
+    traceparent: str | None
+
+    @cached_property
+    def parent(self) -> SpanContext | None:
+        """The span that submitted the job."""
+        return parse_traceparent(self.traceparent)
+
+    @cached_property
+    def context(self) -> SpanContext:
+        """The job's own span."""
+        above = self.parent
+        trace_id = above.trace_id if above is not None else _number(16, "trace", self.job_id)
+        flags = above.trace_flags if above is not None else _SAMPLED
+        return SpanContext(trace_id, _number(8, "job", self.job_id), is_remote=True, trace_flags=flags)
+
+    def attempt(self, number: int) -> SpanContext:
+        """The span of attempt `number`, which counts from 1."""
+        return self._below("attempt", number)
+
+    def step(self, number: int, event_id: int) -> SpanContext:
+        """The span of a step of attempt `number` that began with the event `event_id`."""
+        return self._below("step", number, event_id)
+
+    def of(self, job_id: UUID) -> SpanContext:
+        """The span of another job of the same trace."""
+        return replace(self, job_id=job_id, traceparent=self._any_below).context
+
+    @property
+    def _any_below(self) -> str:
+        found = self.context
+        return f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}"
+
+    def _below(self, kind: str, *numbers: int) -> SpanContext:
+        own = self.context
+        span_id = _number(8, kind, self.job_id, *numbers)
+        return SpanContext(own.trace_id, span_id, is_remote=True, trace_flags=own.trace_flags)
+
+
+@contextmanager
+def traced_for(scope: TraceScope) -> Iterator[None]:
+    """In the block, and in threads that get its context, every span says whose it is."""
+    token = otel_context.attach(otel_context.set_value(_SCOPE, scope))
+    try:
+        yield
+    finally:
+        otel_context.detach(token)
+
+
+def current_scope() -> TraceScope | None:
+    """Whose work this code does."""
+    found = otel_context.get_value(_SCOPE)
+    return found if isinstance(found, TraceScope) else None
+
+
+def current_baggage() -> str | None:
+    """The ``baggage`` header for a server that the operator lets know whose work it does; None outside of any."""
+    scope = current_scope()
+    return None if scope is None else scope.baggage or None
+
+
+def _number(size: int, kind: str, job_id: UUID, *numbers: int) -> int:
+    name = f"{kind}:{job_id.hex}:{':'.join(map(str, numbers))}".encode()
+    # Nought is no id (https://www.w3.org/TR/trace-context/#trace-id).
+    return int.from_bytes(blake2b(name, digest_size=size, person=b"waybill-trace").digest()) or 1

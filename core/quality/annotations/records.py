@@ -1,0 +1,88 @@
+"""Annotations and labels as services hand them around."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+LABELS_MAX = 5
+NOTE_MAX = 4000
+
+
+class How(StrEnum):
+    """How a job came into the queue."""
+
+    RANDOM = "random"
+    UNCERTAIN = "uncertain"
+    NAMED = "named"
+
+
+class Verdict(StrEnum):
+    """What a person says of a result."""
+
+    GOOD = "good"
+    BAD = "bad"
+    UNSURE = "unsure"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What one person or key said; with `is_judge`, a model.
+
+    `expected` is what the result should have been. It goes with the job's payload, and so does the note.
+    """
+
+    job_id: UUID
+    labeler: str
+    is_judge: bool
+    verdict: Verdict
+    expected: dict[str, Any] | None
+    note: str | None
+    labeled_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A job in the queue of its project. It leaves it with its `labels_wanted`-th label."""
+
+    job_id: UUID
+    capability: str
+    how: How
+    labels_wanted: int
+    labels: int
+    created_at: datetime
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it wants more labels."""
+        return self.labels < self.labels_wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far two labelers agree on the jobs that both have labeled: the share, and Cohen's kappa with 95 % bounds.
+
+    `kappa` is None where chance alone makes them agree, because both say the same of everything.
+    """
+
+    labelers: tuple[str, str]
+    jobs: int
+    share: float
+    kappa: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Which jobs are to be labeled: `count` of a capability that ended since then."""
+
+    capability: str
+    count: int
+    how: How
+    since: datetime
+    labels_wanted: int = 1
+    model_version: str | None = None
+    job_ids: Sequence[UUID] = ()

@@ -1,0 +1,1 @@
+"""Intervals of signals, and tests that find when they change. Pure."""

@@ -1,0 +1,136 @@
+"""Add up what has ended since the last time. One periodic task, from what is stored already."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import product
+from uuid import UUID
+
+from core.jobs import endings
+from core.jobs.endings import Reader
+from core.jobs.states import JobState
+from core.kit.db import Database
+from core.rollups import sources, writing
+from core.rollups.records import ALL_PROJECTS, CallGroup, CallSums, EndedJob, Grain, JobSums, SettledCall
+from core.rollups.sketch import SECONDS, USD
+
+KEPT_DAYS = 90
+JOBS_AT_ONCE = 1000
+# What a quote is for: a job that was cancelled or refused says little of what the next one costs.
+_QUOTED = frozenset({JobState.SUCCEEDED, JobState.FAILED})
+
+
+def collect_once(database: Database, *, most: int = JOBS_AT_ONCE) -> int:
+    """Add up the next jobs that ended, calls that were settled late, and corrections; returns how many of them all.
+
+    One transaction: a kill between two steps adds nothing twice. Another process that adds up meanwhile leaves nothing
+    to do: 0.
+    """
+    with database.system() as session:
+        after = endings.take_cursor(session, Reader.ROLLUPS)
+        if after is None:
+            return 0
+        ended = endings.ended_after(session, after, most)
+        jobs = sources.read_jobs(session, [each.job_id for each in ended], KEPT_DAYS)
+        late = [job for job in jobs if job.open_calls]
+        sources.put_off(session, late)
+        closed = [job.id for job in jobs if not job.open_calls] + sources.take_closed(session, most)
+        calls = sources.read_calls(session, closed)
+        corrections = sources.take_corrections(session, most)
+        writing.add_jobs(session, sum_jobs(jobs))
+        writing.add_calls(session, sum_calls([*calls, *corrections]))
+        writing.add_costs(session, sum_costs(jobs))
+        endings.move_cursor(session, Reader.ROLLUPS, ended[-1] if ended else None)
+    return len(ended) + len(corrections)
+
+
+def count_backlog(database: Database) -> None:
+    """Count the jobs that have not ended, by project and capability, so that pages need not."""
+    with database.system() as session:
+        writing.count_backlog(session)
+
+
+def keep_partitions(database: Database) -> int:
+    """Make the partitions of the next months and drop those past `KEPT_DAYS`; returns how many."""
+    with database.system() as session:
+        return writing.keep_partitions(session, KEPT_DAYS)
+
+
+def floor_to(grain: Grain, moment: datetime) -> datetime:
+    """The beginning (UTC) of the bucket in which `moment` lies."""
+    moment = moment.astimezone(UTC).replace(second=0, microsecond=0)
+    if grain is Grain.MINUTE:
+        return moment
+    return moment.replace(minute=0) if grain is Grain.HOUR else moment.replace(hour=0, minute=0)
+
+
+JobKey = tuple[Grain, datetime, UUID, UUID, str, str]
+CallKey = tuple[Grain, datetime, CallGroup]
+CostKey = tuple[datetime, UUID, UUID, str, str, int]
+
+
+def sum_jobs(jobs: Iterable[EndedJob]) -> dict[JobKey, JobSums]:
+    """By grain, bucket of its end, organization, project, capability and state. Shadow jobs are left out.
+
+    Each counts twice: for its project, and for `ALL_PROJECTS`.
+    """
+    sums: dict[JobKey, JobSums] = defaultdict(JobSums)
+    for job in jobs:
+        if job.is_shadow:
+            continue
+        for grain, project_id in product(Grain, (job.project_id, ALL_PROJECTS)):
+            moment = floor_to(grain, job.finished_at)
+            total = sums[grain, moment, job.organization_id, project_id, job.capability, job.state]
+            total.jobs += 1
+            total.failures += job.failures
+            total.outages += job.outages
+            total.cost_usd += job.cost_usd
+            if job.waited is not None:
+                total.wait[SECONDS.bucket_of(job.waited)] += 1
+            # What failed quickly was not fast.
+            if job.ran is not None and job.state == JobState.SUCCEEDED:
+                total.duration[SECONDS.bucket_of(job.ran)] += 1
+    return sums
+
+
+def sum_calls(calls: Iterable[SettledCall]) -> dict[CallKey, CallSums]:
+    """By grain, bucket of the settlement, and group; twice, as `sum_jobs`."""
+    sums: dict[CallKey, CallSums] = defaultdict(CallSums)
+    for call in calls:
+        whole = replace(call.group, project_id=ALL_PROJECTS)
+        for grain, group in product(Grain, (call.group, whole)):
+            total = sums[grain, floor_to(grain, call.settled_at), group]
+            total.amount_usd += call.amount_usd
+            if call.is_correction:
+                continue
+            total.calls += 1
+            total.estimated_calls += call.is_estimated
+            total.lost_calls += call.is_lost
+            total.unpriced_calls += call.is_unpriced
+            total.quantities.update(call.quantities)
+            # How long a lost call took is how long it took to notice.
+            if call.seconds is not None and not call.is_lost:
+                total.duration[SECONDS.bucket_of(max(0.0, call.seconds))] += 1
+    return sums
+
+
+def sum_costs(jobs: Iterable[EndedJob]) -> dict[CostKey, dict[int, int]]:
+    """Sketches of what jobs cost, by day, organization, project, capability, model and size of the input.
+
+    Only what is fully priced: what is unknown is not cheap.
+    """
+    sums: dict[CostKey, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for job in jobs:
+        if job.is_shadow or job.state not in _QUOTED or not job.is_priced or job.open_calls:
+            continue
+        day = floor_to(Grain.DAY, job.finished_at)
+        band = size_band(job.size_bytes)
+        key = (day, job.organization_id, job.project_id, job.capability, job.model, band)
+        sums[key][USD.bucket_of(float(job.tree_usd))] += 1
+    return sums
+
+
+def size_band(size_bytes: int) -> int:
+    """The binary logarithm of a length, rounded down; 0 for an empty input."""
+    return max(size_bytes, 1).bit_length() - 1

@@ -1,0 +1,97 @@
+"""The spans of a running attempt: its own, those of its steps, and its job's once that has ended."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from uuid import UUID
+
+from opentelemetry.trace import Span, SpanKind
+
+from core.capability import JobSuspended, LeaseLost
+from core.jobs.records import Ended, Event, JobRecord
+from core.jobs.traces import write_end
+from core.kit import semconv
+from core.kit.job_traces import JobTrace, TraceScope, traced_for
+from core.kit.telemetry import Attributes, Value, inside, mark_failed, start_span
+from pipelines.registry import version_of
+
+
+class AttemptTrace:
+    """The spans of one attempt.
+
+    One that lost its lease writes none of those that were open: who took the lease writes them
+    (`core.jobs.traces.write_swept`).
+    """
+
+    def __init__(self, job: JobRecord) -> None:
+        self._job = job
+        self._place = JobTrace(job.id, job.traceparent)
+        self._evaluations: list[tuple[str, Attributes]] = []
+        self._span: Span | None = None
+        # What the job has become, once the attempt's end is stored.
+        self.ended: Ended | None = None
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The attempt, from its claim. `end` says how it ended; without it, its span is not written."""
+        job = self._job
+        scope = TraceScope(job.organization_id, job.project_id, job.capability, job.id, job.attempt)
+        with traced_for(scope):
+            self._span = start_span(
+                f"attempt {job.attempt}",
+                parent=self._place.context,
+                identity=self._place.attempt(job.attempt),
+                kind=SpanKind.CONSUMER,
+                # A retry points at what it repeats, and what resumes at what it goes on from.
+                links=[self._place.attempt(job.attempt - 1)] if job.attempt > 1 else [],
+            )
+            with inside(self._span):
+                yield
+
+    def join(self, child_id: UUID) -> None:
+        """The attempt goes on with what the child job has found."""
+        if self._span is not None:
+            self._span.add_link(self._place.of(child_id))
+
+    def evaluate(self, name: str, score: float, label: str | None = None) -> None:
+        """The job's span says how good its result is."""
+        shown: dict[str, Value] = {semconv.EVALUATION_NAME: name, semconv.EVALUATION_SCORE: score}
+        if label is not None:
+            shown[semconv.EVALUATION_LABEL] = label
+        self._evaluations.append((semconv.EVALUATION_EVENT, shown))
+
+    def end(self, event: Event) -> None:
+        """The attempt ended with `event`; when its job has too, the job's span is written."""
+        span = self._span
+        if span is None:
+            return
+        span.set_attribute(semconv.OUTCOME, event.type)
+        error = event.data.get("error")
+        if isinstance(error, Mapping) and event.type != "job.waiting":
+            mark_failed(span, str(error.get("code", event.type)))
+        span.end()
+        if self.ended is not None and event.is_final:
+            write_end(self._job, self.ended, version_of, self._evaluations)
+
+    @contextmanager
+    def step(self, name: str, event_id: int) -> Iterator[None]:
+        """A step that began with the event `event_id`."""
+        span = start_span(
+            f"step {name}",
+            identity=self._place.step(self._job.attempt, event_id),
+            attributes={semconv.STEP: name},
+        )
+        try:
+            with inside(span):
+                yield
+        except LeaseLost:
+            raise
+        except JobSuspended:
+            # Steps aside, to begin again: no error.
+            span.end()
+            raise
+        except BaseException as error:
+            mark_failed(span, type(error).__qualname__)
+            span.end()
+            raise
+        else:
+            span.end()
