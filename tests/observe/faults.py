@@ -151,6 +151,9 @@ def _wrong_balance(stack: Stack) -> Iterator[None]:
             owner.execute("SET session_replication_role = replica")
             owner.execute(f"UPDATE budget_balances SET spent_usd = spent_usd + {amount}")
 
+    # Without spending there is no balance.
+    spent = stack.probe("ask", model=MODEL, note="Hello?")
+    stack.http.get(f"/v1/jobs/{spent}", params={"wait": 25})
     add("1")
     try:
         yield
@@ -172,7 +175,7 @@ def _slow_valkey(stack: Stack) -> Iterator[None]:
     server = redis.Redis.from_url(stack.settings["redis_url"])
 
     def pause() -> None:
-        server.client_pause(2500)
+        server.client_pause(1300)
 
     def watch() -> None:
         read_stream(stack, stack.probe("stream", chunks=60, seconds=0.05))
@@ -181,7 +184,7 @@ def _slow_valkey(stack: Stack) -> Iterator[None]:
         many.callback(server.close)
         for _ in range(3):
             many.enter_context(repeated(watch, every_seconds=0.1))
-        many.enter_context(repeated(pause, every_seconds=3.0))
+        many.enter_context(repeated(pause, every_seconds=1.4))
         yield
 
 
