@@ -14,6 +14,8 @@ _BOUNDS = re.compile(
     r"(?P<before>waybill_queue_oldest_wait_seconds\{[^}]*\}\) > |waybill_audit_oldest_unsealed_seconds\) > bool )"
     r"(?P<seconds>\d+)"
 )
+# The dispatcher reads these ages every fifteen seconds, and a busy machine delays what they are of.
+_BOUND_MIN = 15
 _COUNTED = re.compile(r"\* (?P<seconds>\d+) / count_over_time")
 
 
@@ -33,7 +35,7 @@ def shorten(factor: int) -> dict[str, Any]:
 def shorten_query(query: str, factor: int) -> str:
     """A query with its windows, and the seconds that it counts in numbers, divided."""
     query = re.sub(r"\[(\d+[smhd])\]", lambda found: f"[{divide(found[1], factor)}]", query)
-    query = _BOUNDS.sub(lambda found: f"{found['before']}{int(found['seconds']) // factor}", query)
+    query = _BOUNDS.sub(lambda found: f"{found['before']}{max(_BOUND_MIN, int(found['seconds']) // factor)}", query)
     return _COUNTED.sub(lambda found: f"* {int(found['seconds']) // factor} / count_over_time", query)
 
 
