@@ -265,7 +265,7 @@ def _agreement(request: Request, capability: str | None, days: int) -> list[dict
     description="A job of the queue with its input and result. It needs the scope `jobs:read` too.",
     responses={200: {"description": "The case."}, **problems(404)},
 )
-@requires("quality:write")
+@requires("quality:read")
 async def read_annotation(request: Request, job_id: JobId) -> Response:
     """What there is to be labeled."""
     require_scope(caller(request), "jobs:read")

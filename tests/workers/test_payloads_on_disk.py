@@ -37,6 +37,8 @@ pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("crews"), pytest.mark.t
 
 WORD = "Quillonwort83127"
 FACT = f"A {WORD} is a roll cage of 80 x 72 x 180 cm, for about 45 average parcels."
+# Where util-linux's libuuid, on machines with Debian's uuid-runtime, keeps when it last made an id of the time.
+_UUID_CLOCK = Path("/var/lib/libuuid/clock.txt")
 QUESTION = f"What is a {WORD}?"
 
 
@@ -183,7 +185,7 @@ def ended(tenant: Tenant, *jobs: UUID) -> None:
 
 def strays(paths: Iterable[Path], settings: Settings, *allowed: Path) -> set[Path]:
     """The paths that are neither in the blob store nor below what is allowed."""
-    below = (settings.blob_folder, *allowed)
+    below = (settings.blob_folder, *allowed, _UUID_CLOCK)
     return {path for path in paths if not any(path.is_relative_to(each) for each in below)}
 
 
