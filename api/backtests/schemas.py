@@ -42,7 +42,7 @@ class BacktestBudget(_Backtest):
 class BacktestLimit(_Backtest):
     """A rate of requests that is not enforced."""
 
-    requests_per_minute: int = Field(ge=1, le=1_000_000, examples=[60])
+    requests_per_minute: int = Field(strict=True, ge=1, le=1_000_000, examples=[60])
     scope: Scope = Field("organization", description="Whose requests share the rate.")
     scope_id: str | None = Field(None, max_length=40, description="The project or key; absent for the organization.")
 

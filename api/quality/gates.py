@@ -69,8 +69,8 @@ class SetGate(BaseModel):
     )
 
     dataset: _Name
-    min_share: float = Field(ge=0, le=1, description="The share of the checked cases that must pass.")
-    min_cases: int = Field(1, ge=1, le=_COUNT_MAX, description="How many cases must have been checked.")
+    min_share: float = Field(strict=True, ge=0, le=1, description="The share of the checked cases that must pass.")
+    min_cases: int = Field(1, strict=True, ge=1, le=_COUNT_MAX, description="How many cases must have been checked.")
 
 
 class QualityGate(BaseModel):
