@@ -91,7 +91,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("document_not_found", "no such document in the project", _ID),
         ("file_not_found", "no such file in the project, or it has expired", _ID),
         ("upload_not_found", "no such upload in the project that goes on", "begin a new one"),
-        ("quality_annotation_not_found", "nobody chose the job to be labeled", "`waybill quality choose`"),
+        ("quality_annotation_not_found", "the job was not chosen to be labeled", "`waybill quality choose`"),
         ("quality_gate_not_found", "the model has no gate", "`waybill quality gates`"),
         ("quality_alert_not_found", "no such alert in the organization", _ID),
         ("experiment_not_found", "no such experiment in the organization", _ID),

@@ -1,6 +1,6 @@
 """When a budget will be used up, and how sure that is.
 
-The future is drawn from the past: the hours of the last weeks are put together anew, in blocks that keep what belongs
+The future is drawn from the past: the hours of the last weeks are put together again, in blocks that keep what belongs
 together (a working day, a night), as often as `DRAWS` times (the moving-block bootstrap; Künsch, "The jackknife and the
 bootstrap for general stationary observations", Annals of Statistics 17, 1989). Nothing grows and nothing is seasonal
 beyond a week: what a forecast cannot know is that tomorrow is unlike the past.

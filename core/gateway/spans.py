@@ -79,7 +79,7 @@ class CallSpan:
             self._span.end(self._ended_at)
 
     def _settle(self, cost_usd: Decimal | None) -> None:
-        # A call without a price has none, which is not nought.
+        # A call without a price has none, which is not zero.
         self._span.set_attribute(semconv.COST_PRICED, cost_usd is not None)
         if cost_usd is not None:
             self._span.set_attribute(semconv.COST_USD, float(cost_usd))

@@ -43,7 +43,7 @@ class ParentsFirst(SpanProcessor):
     def __init__(self, inner: SpanProcessor, identity: Identity) -> None:
         self._inner = inner
         self._identity = identity
-        # Of each open span that nobody else could write: what ended below it.
+        # Of each open span that no other process could write: what ended below it.
         self._held: dict[int, list[ReadableSpan]] = {}
         self._lock = Lock()
 

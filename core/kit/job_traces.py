@@ -123,5 +123,5 @@ def current_baggage() -> str | None:
 
 def _number(size: int, kind: str, job_id: UUID, *numbers: int) -> int:
     name = f"{kind}:{job_id.hex}:{':'.join(map(str, numbers))}".encode()
-    # Nought is no id (https://www.w3.org/TR/trace-context/#trace-id).
+    # Zero is no id (https://www.w3.org/TR/trace-context/#trace-id).
     return int.from_bytes(blake2b(name, digest_size=size, person=b"waybill-trace").digest()) or 1

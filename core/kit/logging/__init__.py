@@ -2,7 +2,7 @@
 
 An event is a constant in snake_case and every value is a field, so that logs can be counted and joined. What a job
 carries (inputs, results, prompts) never reaches a log: fields with such names are withheld, and secrets inside other
-strings are masked, whoever logged them. ``docs/reference/logs.md`` says what each field means.
+strings are masked, in lines of any logger. ``docs/reference/logs.md`` says what each field means.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What must not reach a log: what a job carries, and secrets inside other strings, whoever logged them."""
+"""What must not reach a log: what a job carries, and secrets inside other strings, in lines of any logger."""
 
 import re
 from collections.abc import MutableMapping

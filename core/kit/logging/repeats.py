@@ -59,7 +59,7 @@ class _Window:
 
 
 class Repeats:
-    """Admits `most` lines of a key a minute, 0 for any number. Safe in threads; a forked child begins anew."""
+    """Admits `most` lines of a key a minute, 0 for any number. Safe in threads; a forked child begins at zero."""
 
     def __init__(self, report: Report, *, clock: Callable[[], float] = monotonic) -> None:
         self._report = report

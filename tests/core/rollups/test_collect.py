@@ -1,4 +1,4 @@
-"""Roll-ups hold every job and every charge exactly once, whenever they come and whoever is killed in between."""
+"""Roll-ups hold every job and every charge exactly once, whenever it comes and whichever task is killed in between."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

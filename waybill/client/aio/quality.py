@@ -123,7 +123,7 @@ class AsyncQuality(AsyncEndpoints):
         return await self._get(Page[Annotation], _ANNOTATIONS, query)
 
     async def annotation(self, job_id: str) -> AnnotationCase:
-        """A job of the queue with its input and result. Raises `NotFound` for one that nobody chose."""
+        """A job of the queue with its input and result. Raises `NotFound` for one that was not chosen."""
         return await self._get(AnnotationCase, f"{_ANNOTATIONS}/{job_id}")
 
     async def label(

@@ -121,7 +121,7 @@ class Quality(Endpoints):
         return self._get(Page[Annotation], _ANNOTATIONS, query)
 
     def annotation(self, job_id: str) -> AnnotationCase:
-        """A job of the queue with its input and result. Raises `NotFound` for one that nobody chose."""
+        """A job of the queue with its input and result. Raises `NotFound` for one that was not chosen."""
         return self._get(AnnotationCase, f"{_ANNOTATIONS}/{job_id}")
 
     def label(
