@@ -36,7 +36,7 @@ def collect_once(database: Database, *, most: int = JOBS_AT_ONCE) -> int:
         late = [job for job in jobs if job.open_calls]
         sources.put_off(session, late)
         closed = [job.id for job in jobs if not job.open_calls] + sources.take_closed(session, most)
-        calls = sources.read_calls(session, closed)
+        calls = sources.read_calls(session, closed, KEPT_DAYS)
         corrections = sources.take_corrections(session, most)
         writing.add_jobs(session, sum_jobs(jobs))
         writing.add_calls(session, sum_calls([*calls, *corrections]))

@@ -38,7 +38,8 @@ _CALL_COLUMNS = """line.organization_id, line.project_id, line.key_id, line.capa
 _CALLS = text(f"""
 SELECT {_CALL_COLUMNS}, extract(epoch FROM line.recorded_at - intent.recorded_at)::float8 AS seconds
 FROM unnest(CAST(:ids AS uuid[])) AS named (id)
-CROSS JOIN LATERAL (SELECT * FROM ledger_entries WHERE job_id = named.id AND entry = 1 OFFSET 0) AS line
+CROSS JOIN LATERAL (SELECT * FROM ledger_entries WHERE job_id = named.id AND entry = 1
+  AND recorded_at > now() - make_interval(days => :days) OFFSET 0) AS line
 CROSS JOIN LATERAL (SELECT recorded_at FROM ledger_entries WHERE job_id = line.job_id AND attempt = line.attempt
   AND call = line.call AND entry = 0 OFFSET 0) AS intent
 """)
@@ -72,9 +73,9 @@ def read_jobs(session: Session, ids: Sequence[UUID], days: int) -> list[EndedJob
     return [EndedJob(**row._asdict()) for row in rows]
 
 
-def read_calls(session: Session, ids: Sequence[UUID]) -> list[SettledCall]:
-    """The settlements of these jobs."""
-    return [_call(row) for row in session.execute(_CALLS, {"ids": list(ids)})]
+def read_calls(session: Session, ids: Sequence[UUID], days: int) -> list[SettledCall]:
+    """The settlements of these jobs within the last `days`: a job may have waited for longer than that."""
+    return [_call(row) for row in session.execute(_CALLS, {"ids": list(ids), "days": days})]
 
 
 def put_off(session: Session, jobs: Sequence[EndedJob]) -> None:

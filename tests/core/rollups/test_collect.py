@@ -208,3 +208,23 @@ def test_nothing_that_a_job_carries_is_in_roll_ups(settings: Settings, tenant: T
         ]
     assert len(stored) > 10
     assert not [row for row in stored if "canary" in row or "4929" in row]
+
+
+def test_a_call_from_before_all_that_is_kept_does_not_stop_the_others(settings: Settings, tenant: Tenant) -> None:
+    """A job that waited for months ends now, and its first call belongs to a partition that is gone."""
+    assert settings.database_url is not None
+    job_id, scope = tenant.submit(), tenant.principal
+    with psycopg.connect(settings.database_url.get_secret_value()) as owner:
+        for entry, kind in ((0, "intent"), (1, "settlement")):
+            owner.execute(
+                "INSERT INTO ledger_entries (job_id, attempt, call, entry, organization_id, project_id, root_job_id,"
+                " kind, capability, provider, model, bound_usd, amount_usd, recorded_at)"
+                " VALUES (%s, 1, 1, %s, %s, %s, %s, %s, 'probe.act', 'p', 'm', 0, 0, now() - interval '200 days')",
+                (job_id, entry, scope.organization_id, scope.project_id, job_id, kind),
+            )
+    tenant.cancel(job_id)
+    run(tenant, settings)
+    collect(tenant)
+    [total] = figures(tenant).values()
+    assert total.jobs == {"cancelled": 1, "succeeded": 1}
+    assert total.calls == 0
