@@ -11,8 +11,8 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed
 # Written bytecode makes a quarter of every start; some machines turn it off.
 unexport PYTHONDONTWRITEBYTECODE
-# For a machine of two cores: three start with what waits for processes, leases and clocks, two with what computes.
-TEST_WORKERS ?= 5
+# For a machine of two cores: two start with what waits for processes, leases and clocks, two with what computes.
+TEST_WORKERS ?= 4
 # What takes long starts first, so that nothing long is left for the end.
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder --durations=50
 IMAGES := api backup dispatcher guard knowledge customer_operations models multimodal research

@@ -1,5 +1,6 @@
 """``/docs``: Swagger UI, with every byte from this server. Its files come from the package ``fastapi-offline``."""
 
+import asyncio
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,9 +69,16 @@ async def docs_file(name: str) -> Response:
 @router.get("/openapi.json", include_in_schema=False)
 @public
 async def openapi_document(request: Request) -> Response:
-    """The OpenAPI document."""
-    app: FastAPI = request.app
-    return Response(dumps(app.openapi()), media_type="application/json", headers=_CACHED)
+    """The OpenAPI document, which takes seconds to make: once, and beside the event loop."""
+    state = request.app.state
+    async with state.making_document:
+        if state.document is None:
+            state.document = await asyncio.to_thread(_document, request.app)
+    return Response(state.document, media_type="application/json", headers=_CACHED)
+
+
+def _document(app: FastAPI) -> bytes:
+    return dumps(app.openapi())
 
 
 @lru_cache(maxsize=len(_TYPES))

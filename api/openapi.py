@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document: what FastAPI derives from the routes, completed by what it cannot know."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -70,6 +71,8 @@ def install(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = build  # type: ignore[method-assign]
+    app.state.document = None
+    app.state.making_document = asyncio.Lock()
 
 
 def _problem(status: int) -> dict[str, Any]:

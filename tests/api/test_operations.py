@@ -1,7 +1,9 @@
+import asyncio
 import re
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -123,6 +125,23 @@ def test_the_documentation_loads_nothing_from_elsewhere(api: RunningApi) -> None
         assert "http" not in policy
         assert client.get("/docs/../../etc/passwd").status_code == 404
         assert client.get("/docs/%2e%2e%2fcore.py").status_code == 404
+
+
+def test_the_first_reader_of_the_document_holds_up_nobody(settings: Settings) -> None:
+    async def longest_pause() -> tuple[float, float, set[bytes]]:
+        transport = httpx.ASGITransport(create_app(settings))
+        async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test") as client:
+            began = last = monotonic()
+            longest = 0.0
+            asked = [asyncio.ensure_future(client.get("/openapi.json")) for _ in range(3)]
+            while not all(each.done() for each in asked):
+                await asyncio.sleep(0.001)
+                longest, last = max(longest, monotonic() - last), monotonic()
+            return longest, last - began, {each.result().content for each in asked}
+
+    longest, whole, documents = asyncio.run(longest_pause())
+    assert len(documents) == 1
+    assert longest < whole / 3
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:

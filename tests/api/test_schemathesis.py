@@ -37,6 +37,9 @@ def api(module_settings: Settings) -> Iterator[RunningApi]:
         running.runtime.webhook_targets = _Answered(running.settings, lambda _host, _port: ("93.184.215.14",))
         # Without an analyzer, screening is refused with 503, as it should be.
         absent, running.runtime.analyzer = running.runtime.analyzer, PlainAnalyzer()  # type: ignore[assignment]
+        with running.client("") as client:
+            # It takes longer to make beside other tests than a generated request may.
+            client.get("/openapi.json", timeout=120)
         yield running
         running.runtime.analyzer = absent
 

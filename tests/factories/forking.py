@@ -7,6 +7,7 @@ memory that forks share.
 """
 
 import atexit
+import gc
 import multiprocessing
 import os
 import runpy
@@ -19,10 +20,19 @@ from pathlib import Path
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
+        "billiard.pool",
+        "celery.app.control",
+        "celery.app.log",
+        "celery.app.routes",
         "celery.apps.worker",
         "celery.concurrency.thread",
+        "celery.events",
         "celery.fixups.django",
-        "celery.worker.consumer",
+        "celery.worker.autoscale",
+        "celery.worker.components",
+        "celery.worker.consumer.delayed_delivery",
+        "celery.worker.strategy",
+        "kombu.pidbox",
         "kombu.transport.redis",
         "langchain_mcp_adapters.sessions",
         "langgraph.checkpoint.serde.jsonplus",
@@ -31,14 +41,17 @@ _CONTEXT.set_forkserver_preload(
         "langsmith.run_helpers",
         "mcp.types",
         "core.jobs.queue",
+        "core.kit.startup",
         "core.tables",
         "core.webhooks.delivery",
+        "pipelines.capabilities",
         "tests.factories.capabilities",
         "workers.batches",
         "workers.chores",
-        "workers.context",
-        "workers.heartbeat",
-        "workers.services",
+        "workers.consumer",
+        "workers.execute",
+        "workers.lifespan",
+        "workers.runtime",
         "workers.shadows",
     ]
 )
@@ -52,6 +65,8 @@ def fork(arguments: Sequence[str], variables: Mapping[str, str], folder: Path, l
 
 
 def _become(arguments: Sequence[str], variables: Mapping[str, str], folder: Path, log: Path) -> None:
+    # A collection would touch, and so copy, every page of what was imported: half of what a start costs.
+    gc.freeze()
     os.setsid()
     with log.open("ab", buffering=0) as output:
         os.dup2(output.fileno(), 1)

@@ -28,6 +28,12 @@ _STARTERS = (
 )
 
 
+def pytest_configure() -> None:
+    """Let what only computes wait for what has leases and clocks to keep."""
+    if int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 2:
+        os.nice(5)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what starts processes, put it first, and under xdist put ``@group`` behind the ids."""

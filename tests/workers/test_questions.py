@@ -21,6 +21,12 @@ pytestmark = pytest.mark.timeout(120)
 YES = {"approved": True}
 
 
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """With leases that outlast a stall of the machine: no attempt here is lost with its worker."""
+    return settings.model_copy(update={"lease_seconds": 30.0})
+
+
 def ask(tenant: Tenant, **given: Any) -> UUID:
     known = {name: given.pop(name) for name in ("deadline_seconds",) if name in given}
     return tenant.submit_input("probe.ask", given, **known)

@@ -67,7 +67,7 @@ def start_due(tenant: Tenant, settings: Settings) -> int:
         return shadows.run_once(tenant.database, JobService(settings, open_blob_store(settings)))
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_shadow_answers_again_and_is_shown_to_nobody(tenant: Tenant, settings: Settings, tmp_path: Path) -> None:
     with ProviderSimulator(Answer("what is shown")) as old, ProviderSimulator(Answer("what is not")) as new:
         file = write_deployments(tmp_path, old=old, new=new)
@@ -81,10 +81,10 @@ def test_a_shadow_answers_again_and_is_shown_to_nobody(tenant: Tenant, settings:
         )
         with worker(settings, "probe", WAYBILL_DEPLOYMENTS_FILE=str(file)), dispatcher(settings):
             asked = [tenant.submit("ask", model="chat", note=f"question {number}") for number in range(3)]
-            tenant.wait(*asked, timeout_seconds=60)
+            tenant.wait(*asked)
             wait_until(
                 lambda: results(tenant, experiment).shadows[0].success.units == 3,
-                timeout_seconds=60,
+                timeout_seconds=90,
                 what="three shadows to end",
             )
         assert [tenant.result(job_id) for job_id in asked] == [{"attempt": 1, "said": "what is shown"}] * 3
