@@ -6,7 +6,7 @@ import { z } from "zod";
 
 const options = { baseURL: process.env.OPENAI_BASE_URL, apiKey: process.env.OPENAI_API_KEY };
 const openai = createOpenAI(options);
-const compatible = createOpenAICompatible({ name: "waybill", ...options });
+const compatible = createOpenAICompatible({ name: "waybill", supportsStructuredOutputs: true, ...options });
 const schema = z.object({ city: z.string() });
 const tools = {
   get_weather: ai.tool({ description: "The weather.", inputSchema: schema, execute: async () => "sunny" }),
