@@ -36,6 +36,7 @@ from api.members import routes as members
 from api.metrics import routes as metrics
 from api.models import aliases, stages
 from api.models import routes as models
+from api.openai import completions as openai_completions
 from api.openai import embeddings as openai_embeddings
 from api.openai import files as openai_files
 from api.openai import models as openai_models
@@ -111,6 +112,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     backtests.router,
     audit.router,
     openai_chat.router,
+    openai_completions.router,
     openai_responses.router,
     openai_embeddings.router,
     openai_models.router,

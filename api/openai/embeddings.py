@@ -28,6 +28,7 @@ class CreateEmbeddings(Strict):
     model: ModelName
     # Token ids are read only to say what is wrong with them: they are one model's own.
     input: _Text | Annotated[list[_Text] | list[int] | list[list[int]], Field(min_length=1, max_length=TEXTS_MAX)]
+    dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
     encoding_format: Literal["float", "base64"] | None = None
     user: Text512 | None = None
 
@@ -50,7 +51,7 @@ def input_of(body: CreateEmbeddings) -> dict[str, Any]:
     texts = [body.input] if isinstance(body.input, str) else body.input
     if not all(isinstance(text, str) for text in texts):
         raise refuse("input", "input: send texts; token ids are not read (LangChain: check_embedding_ctx_length=False)")
-    return {"model": body.model, "texts": texts}
+    return {"model": body.model, "texts": texts, **({"dimensions": body.dimensions} if body.dimensions else {})}
 
 
 def to_wire(job: JobRecord, result: Mapping[str, Any], *, as_bytes: bool) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Parameters that chat completions and responses share, and values that stand for "as if it had been left out"."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -14,8 +14,6 @@ ModelName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 OutputTokens = Annotated[int, Field(ge=1, le=OUTPUT_TOKENS_MAX)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 Text512 = Annotated[str, StringConstraints(max_length=512)]
-# It would change the answer's shape: the value that changes nothing is taken, any other is refused.
-Zero = Annotated[float, Field(ge=0, le=0)]
 
 
 class Strict(BaseModel):
@@ -33,7 +31,7 @@ class Strict(BaseModel):
 
 
 class Common(Strict):
-    """What both routes take. Below: read and of no consequence, as docs/reference/openai.md says."""
+    """What both routes take. `store` is read and of no consequence for completions (docs/reference/openai.md)."""
 
     model: ModelName
     metadata: Metadata | None = None
@@ -52,7 +50,7 @@ class Common(Strict):
     prompt_cache_key: Text512 | None = None
     stream: bool | None = None
     store: bool | None = None
-    service_tier: Literal["auto", "default"] | None = None
+    service_tier: str | None = None
     prompt_cache_retention: str | None = None
 
 

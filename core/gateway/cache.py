@@ -86,9 +86,11 @@ def digest_of(model: ResolvedModel, request: ChatRequest) -> str:
         "schema": None if request.output_schema is None else dict(request.output_schema),
         "output": [request.output_name, request.output_description, request.output_strict],
         "stop": request.stop,
-        "limit": request.max_output_tokens,
+        "json_object": request.json_object,
+        "limit": request.max_output_tokens if request.has_own_limit else None,
         "temperature": request.temperature,
         "options": dict(request.options),
+        "sample": request.sample,
     }
     # In the order in which it was asked: a schema whose properties come otherwise makes another answer.
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()

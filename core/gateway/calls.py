@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 from uuid import UUID
 
 from core.capability import JobContext, ModelUsage
@@ -155,9 +155,16 @@ class JobModels:
             stream.close()
 
     def embed(
-        self, name: str, texts: Sequence[str], *, on_progress: Callable[[int, int], None] | None = None
+        self,
+        name: str,
+        texts: Sequence[str],
+        *,
+        dimensions: int | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
     ) -> "NDArray[np.float32]":
         """Texts to unit vectors of shape (len(texts), dimensions), metered as ``embedding_tokens`` batch by batch.
+
+        `dimensions` is asked of models that can shorten their vectors; one that gives others fails the job.
 
         `on_progress` gets how many texts are done, and of how many, after every batch: 32 in this process, 256
         elsewhere. Raises `core.gateway.errors.GatewayError` for what a provider could not do, and as `RequestGuard`.
@@ -169,9 +176,16 @@ class JobModels:
             raise self._refused([model])
         reached = door.deployments.reach_embedder(model)
         if reached.local is not None:
-            return embed_locally(self._ctx, model, reached.local, texts, on_progress)
+            return embed_locally(self._ctx, model, reached.local, texts, on_progress, dimensions=dimensions)
         return embed_remotely(
-            self._ctx, model, reached, texts, on_progress, breakers=door.breakers, backoff=door.backoff
+            self._ctx,
+            model,
+            reached,
+            texts,
+            on_progress,
+            dimensions=dimensions,
+            breakers=door.breakers,
+            backoff=door.backoff,
         )
 
     def _chain(self, first: ResolvedModel, request: ChatRequest) -> Iterator[Choice]:
@@ -287,6 +301,13 @@ class RoutedStream:
             return self._cached.model_reported
         return None if self._current is None else self._current.model_reported
 
+    @property
+    def logprobs(self) -> list[dict[str, Any]] | None:
+        """Those of the answer; None when the provider gave none, and when the answer was written with pseudonyms."""
+        if self._current is None or self._guarded.has_pseudonyms:
+            return None
+        return self._current.logprobs
+
     def link_stripper(self) -> LinkStripper | None:
         """What takes the links out of the parts of an answer that are shown, for a request that is not `cleaned`."""
         allowed = None if self._exchange is None else self._exchange.allowed
@@ -313,7 +334,9 @@ class RoutedStream:
     @property
     def _keeps(self) -> bool:
         cache = self._door.cache
-        return cache is not None and cache.serves(self._ctx.project_id, self._ctx.data_class)
+        # What is kept has no logprobs.
+        is_whole = not self._request.options.get("logprobs")
+        return cache is not None and is_whole and cache.serves(self._ctx.project_id, self._ctx.data_class)
 
     def _produce(self) -> Generator[Chunk, None, None]:
         # What an answer may hold is the policy's to say, so another policy has answers of its own.

@@ -12,10 +12,10 @@ from core.gateway.errors import GatewayError, ProviderTimeout, cause_of_rest, wa
 from core.gateway.models import Embedder
 from core.gateway.resilience.backoff import Backoff, wait
 from core.gateway.resilience.breaker import Breakers
-from core.gateway.routing import Address, ReachedEmbedder, RemoteEmbedder
+from core.gateway.routing import ReachedEmbedder
 from core.gateway.spans import call_span
 from core.kit import semconv
-from core.kit.errors import Outage
+from core.kit.errors import CapabilityFailure, Outage
 from core.kit.metrics.models import ModelLabels, measured, observe_rest
 from core.kit.semconv import Operation
 from core.registry.records import ResolvedModel
@@ -33,11 +33,21 @@ Progress = Callable[[int, int], None]
 
 
 def embed_locally(
-    ctx: JobContext, model: ResolvedModel, embedder: Embedder, texts: Sequence[str], on_progress: Progress | None
+    ctx: JobContext,
+    model: ResolvedModel,
+    embedder: Embedder,
+    texts: Sequence[str],
+    on_progress: Progress | None,
+    *,
+    dimensions: int | None = None,
 ) -> "NDArray[np.float32]":
-    """Vectors of the embedded model, of shape (len(texts), dimensions), metered up to the last finished batch."""
+    """Vectors of the embedded model, of shape (len(texts), dimensions), metered up to the last finished batch.
+
+    Raises `CapabilityFailure` when other `dimensions` are asked for than it has.
+    """
     import numpy as np
 
+    require_dimensions(model, dimensions, embedder.dimensions)
     if not texts:
         return np.zeros((0, embedder.dimensions), dtype=np.float32)
     tokens = [embedder.count_tokens(text) for text in texts]
@@ -68,6 +78,7 @@ def embed_remotely(
     texts: Sequence[str],
     on_progress: Progress | None,
     *,
+    dimensions: int | None = None,
     breakers: Breakers,
     backoff: Backoff,
 ) -> "NDArray[np.float32]":
@@ -87,7 +98,7 @@ def embed_remotely(
         for number in count(1):
             try:
                 with breakers.guard(model.deployment, "embeddings"):
-                    vectors.append(_ask(ctx, model, reached.remote, batch, reached.address))
+                    vectors.append(_ask(ctx, model, reached, batch, dimensions))
                 break
             except GatewayError as error:
                 is_patient = error.retryable and not isinstance(error, ProviderTimeout) and number < most
@@ -100,7 +111,17 @@ def embed_remotely(
             wait(pause, ctx.check)
         if on_progress is not None:
             on_progress(begin + len(batch), len(texts))
+    require_dimensions(model, dimensions, vectors[0].shape[1])
     return np.concatenate(vectors)
+
+
+def require_dimensions(model: ResolvedModel, wanted: int | None, given: int) -> None:
+    """Raises `CapabilityFailure` when vectors are of another length than was asked for."""
+    if wanted not in (None, given):
+        raise CapabilityFailure(
+            f"{model.model} gives vectors of {given} numbers, not of {wanted}; leave dimensions out",
+            code="model_lacks_ability",
+        )
 
 
 def ref_of(model: ResolvedModel) -> ModelRef:
@@ -115,16 +136,22 @@ def labels_of(model: ResolvedModel) -> ModelLabels:
 
 
 def _ask(
-    ctx: JobContext, model: ResolvedModel, remote: RemoteEmbedder, texts: Sequence[str], address: Address | None
+    ctx: JobContext,
+    model: ResolvedModel,
+    reached: ReachedEmbedder,
+    texts: Sequence[str],
+    dimensions: int | None,
 ) -> "NDArray[np.float32]":
+    remote = reached.remote
+    assert remote is not None
     with (
-        call_span(Operation.EMBEDDINGS, model, address) as span,
+        call_span(Operation.EMBEDDINGS, model, reached.address) as span,
         ctx.call_model(ref_of(model), remote.bound(texts)) as call,
     ):
         span.settles_with(call)
         try:
             with measured("embeddings", labels_of(model)):
-                embedded = remote.embed(texts, check=ctx.check)
+                embedded = remote.embed(texts, dimensions=dimensions, check=ctx.check)
         except GatewayError as error:
             if was_turned_away(error):
                 call.report(ModelUsage(model.price_model, {"embedding_tokens": 0}))

@@ -106,6 +106,11 @@ class Guarded:
         is_json = request.output_schema is not None or "response_format" in request.options
         self._text = Restorer(self._json_value if is_json else self._values.get)
 
+    @property
+    def has_pseudonyms(self) -> bool:
+        """Whether the model read pseudonyms, and so may have written some."""
+        return bool(self._values)
+
     def restored(self, chunk: Chunk) -> Iterator[Chunk]:
         """The chunk with values for tokens. What may still become a token comes with a later chunk, or with `rest`."""
         if not self._values and not self._passages:

@@ -177,10 +177,14 @@ class ChatRequest:
     """What is asked of a chat model. Models that read text get `system` and ``render(parts)`` of each user message.
 
     `tool_choice` is ``auto``, ``none``, ``required`` or the name of a tool. `output_schema` is a JSON Schema that the
-    answer must obey; `output_strict` says whether the provider holds it to that, None: where it can. `options` are
-    further parameters by their names in OpenAI's interface; a provider gets those that its own has. `render` belongs
-    to whoever asks: the prompt is theirs, the gateway holds none. `cleaned`: links that are not allowed are
-    taken out of the answer; who asks with False shows nothing of it, or cleans what is shown (`core.guard.links`).
+    answer must obey; `output_strict` says whether the provider holds it to that, None: where it can. `json_object`: it
+    is that of any object, which a provider with a JSON mode is asked for by that mode. Without `has_own_limit`, a model
+    whose version declares its most output tokens is told no limit, and `max_output_tokens` is for one that does not.
+    `temperature` None: the provider's own. `options` are further parameters by their names in OpenAI's interface; a
+    provider gets those that its own has. `sample` counts answers to the same request, each of which is asked for.
+    `render` belongs to whoever asks: the prompt is theirs, the gateway holds none. `cleaned`: links that are not
+    allowed are taken out of the answer; who asks with False shows nothing of it, or cleans what is shown
+    (`core.guard.links`).
     """
 
     messages: tuple[Message, ...]
@@ -192,9 +196,12 @@ class ChatRequest:
     output_description: str | None = None
     output_strict: bool | None = None
     stop: tuple[str, ...] = ()
+    json_object: bool = False
     max_output_tokens: int = 1024
-    temperature: float = 0.0
+    has_own_limit: bool = True
+    temperature: float | None = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
+    sample: int = 0
     render: Render = render_plainly
     cleaned: bool = True
 
@@ -307,6 +314,10 @@ class ChatStream(Iterator[Chunk], AbstractContextManager["ChatStream"], Protocol
     @property
     def model_reported(self) -> str | None:
         """The name of the model that answered, as the provider gives it."""
+
+    @property
+    def logprobs(self) -> list[dict[str, Any]] | None:
+        """Of each token of the answer, as the provider gives them; None when it gave none."""
 
     def close(self) -> None:
         """Stop producing and release the connection. Safe to call twice."""

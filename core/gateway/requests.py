@@ -6,16 +6,21 @@ from core.gateway.models import Ability, ChatRequest
 from core.kit.errors import CapabilityFailure
 from core.registry.records import ResolvedModel
 
+# The interfaces that tell them.
+_GIVES_LOGPROBS = frozenset({"azure-openai", "openai-compatible"})
+
 
 def within(model: ResolvedModel, request: ChatRequest) -> ChatRequest:
-    """The request with no more output than the model's version allows."""
+    """The request with no more output than the model's version allows, which is the bound of one without a limit."""
     most = model.max_output_tokens
+    if not request.has_own_limit:
+        return replace(request, has_own_limit=most is None, max_output_tokens=most or request.max_output_tokens)
     return request if most is None or request.max_output_tokens <= most else replace(request, max_output_tokens=most)
 
 
 def require_abilities(model: ResolvedModel, request: ChatRequest) -> None:
     """Raises `CapabilityFailure` when the model cannot do what is asked."""
-    needed = [
+    needed: list[str] = [
         ability
         for ability, is_needed in (
             (Ability.TOOLS, bool(request.tools)),
@@ -24,6 +29,8 @@ def require_abilities(model: ResolvedModel, request: ChatRequest) -> None:
         )
         if is_needed and ability not in model.abilities
     ]
+    if request.options.get("logprobs") and model.provider not in _GIVES_LOGPROBS:
+        needed.append("logprobs")
     if needed:
         raise CapabilityFailure(
             f"{model.model} cannot do what this step needs: {', '.join(needed)}; bind a model that can",

@@ -76,8 +76,8 @@ class RemoteEmbedder(Protocol):
     def bound(self, texts: Sequence[str]) -> dict[str, int]:
         """The most that `texts` can cost, by kind of quantity of the ledger."""
 
-    def embed(self, texts: Sequence[str], *, check: Check) -> EmbeddedTexts:
-        """One request. Raises `core.gateway.errors.GatewayError`."""
+    def embed(self, texts: Sequence[str], *, dimensions: int | None = None, check: Check) -> EmbeddedTexts:
+        """One request; `dimensions` instead of the deployment's own. Raises `core.gateway.errors.GatewayError`."""
 
     def close(self) -> None:
         """Release the connections."""

@@ -104,9 +104,10 @@ def usage_attributes(quantities: Mapping[str, int]) -> dict[str, int]:
 
 def request_attributes(request: ChatRequest) -> dict[str, Value]:
     """What a request says of itself without its words."""
+    given = {} if request.temperature is None else {semconv.REQUEST_TEMPERATURE: request.temperature}
     return {
+        **given,
         semconv.REQUEST_MAX_TOKENS: request.max_output_tokens,
-        semconv.REQUEST_TEMPERATURE: request.temperature,
         semconv.REQUEST_STREAM: True,
         semconv.OUTPUT_TYPE: "text" if request.output_schema is None else "json",
     }

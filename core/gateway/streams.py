@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from core.gateway.models import Check, Chunk, Finish, ToolCall, Usage
 from core.kit.json_values import clean_text, split_half_pair
@@ -31,6 +31,7 @@ class Meter:
         self.model_reported: str | None = None
         self.sent = False
         self.finish: Finish | None = None
+        self.logprobs: list[dict[str, Any]] = []
         self._read = read
 
     def say(self, text: str) -> None:
@@ -101,6 +102,11 @@ class MeteredStream:
     def model_reported(self) -> str | None:
         """The name of the model that answered, as the provider gives it."""
         return _clean_name(self._meter.model_reported)
+
+    @property
+    def logprobs(self) -> list[dict[str, Any]] | None:
+        """See `core.gateway.models.ChatStream.logprobs`."""
+        return self._meter.logprobs or None
 
     def close(self) -> None:
         """Stop producing and release the connection."""

@@ -2,9 +2,10 @@
 
 import base64
 import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from dataclasses import replace
+from typing import Any, Protocol
 
 from core.capability import JobContext
 from core.gateway.calls import RoutedStream
@@ -27,10 +28,22 @@ from core.gateway.models import (
 )
 from core.guard.records import Source
 from core.kit.errors import CapabilityFailure
+from core.registry.records import ResolvedModel
 from pipelines._kit.resources import get_gateway
-from pipelines.models.schemas import ChatInput, ChatMessage, ChatOutput, ChatToolCall, ChatUsage, ImagePart, TextPart
+from pipelines.models.schemas import (
+    OUTPUT_TOKENS_DEFAULT,
+    ChatAnswer,
+    ChatInput,
+    ChatMessage,
+    ChatOutput,
+    ChatToolCall,
+    ChatUsage,
+    ImagePart,
+    TextPart,
+)
 
 _BETWEEN = "\n\n"
+_ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 
 
 class Models(Protocol):
@@ -55,23 +68,39 @@ class Chat:
 
     def run(self, ctx: JobContext, payload: ChatInput) -> ChatOutput:
         """Ask, and hand every piece of the answer on. Raises what `core.gateway.calls.JobModels.chat` raises."""
-        pieces: list[str] = []
-        calls: list[ToolCall] = []
-        with self._gateway.for_job(ctx).chat(payload.model, request_of(payload)) as stream:
-            for chunk in stream:
-                if chunk.text:
-                    pieces.append(chunk.text)
-                    ctx.delta(chunk.text)
-                calls.extend(chunk.tool_calls)
-            finish = stream.finish or Finish.STOP
-            return ChatOutput(
-                text="".join(pieces),
-                tool_calls=[ChatToolCall(id=call.id, name=call.name, arguments=call.arguments) for call in calls],
-                finish="tool_calls" if calls and finish is Finish.STOP else finish.value,
-                model=stream.model.model,
-                version=stream.model.version,
-                usage=_usage(stream.usage),
-            )
+        models, request = self._gateway.for_job(ctx), request_of(payload)
+        first, model, used = _answer(models.chat(payload.model, request), ctx.delta)
+        others: list[ChatAnswer] = []
+        for sample in range(1, payload.n):
+            again = models.chat(payload.model, replace(request, sample=sample))
+            other, _, more = _answer(again, lambda _: None)
+            others.append(other)
+            used = _sum(used, more)
+        return ChatOutput(
+            **first.model_dump(), others=others, model=model.model, version=model.version, usage=_usage(used)
+        )
+
+
+def _answer(
+    asked: AbstractContextManager[RoutedStream], hand_on: Callable[[str], None]
+) -> tuple[ChatAnswer, ResolvedModel, Usage]:
+    """One answer, the model that gave it, and what it consumed; every piece of its text is handed on as it comes."""
+    pieces: list[str] = []
+    calls: list[ToolCall] = []
+    with asked as stream:
+        for chunk in stream:
+            if chunk.text:
+                pieces.append(chunk.text)
+                hand_on(chunk.text)
+            calls.extend(chunk.tool_calls)
+        finish = stream.finish or Finish.STOP
+        answer = ChatAnswer(
+            text="".join(pieces),
+            tool_calls=[ChatToolCall(id=call.id, name=call.name, arguments=call.arguments) for call in calls],
+            finish="tool_calls" if calls and finish is Finish.STOP else finish.value,
+            logprobs=stream.logprobs,
+        )
+        return answer, stream.model, stream.usage
 
 
 def request_of(asked: ChatInput) -> ChatRequest:
@@ -81,12 +110,14 @@ def request_of(asked: ChatInput) -> ChatRequest:
         messages=tuple(_message(message, at, is_last=at == last) for at, message in enumerate(asked.messages)),
         tools=tuple(ToolSpec(tool.name, tool.description, tool.parameters, tool.strict) for tool in asked.tools),
         tool_choice=asked.tool_choice,
-        output_schema=asked.output_schema,
+        output_schema=_ANY_OBJECT if asked.json_object else asked.output_schema,
+        json_object=asked.json_object,
         output_name=asked.output_name,
         output_description=asked.output_description,
         output_strict=asked.output_strict,
         stop=tuple(asked.stop),
-        max_output_tokens=asked.max_output_tokens,
+        max_output_tokens=asked.max_output_tokens or OUTPUT_TOKENS_DEFAULT,
+        has_own_limit=asked.max_output_tokens is not None,
         temperature=asked.temperature,
         options=asked.options.model_dump(exclude_none=True),
         render=render,
@@ -141,6 +172,18 @@ def _bytes(part: ImagePart) -> bytes:
         return base64.b64decode(part.data, validate=True)
     except binascii.Error:
         raise CapabilityFailure("a picture is not valid base64", code="image_malformed") from None
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        one.model,
+        one.input_tokens + other.input_tokens,
+        one.output_tokens + other.output_tokens,
+        one.cached_input_tokens + other.cached_input_tokens,
+        one.cache_write_tokens + other.cache_write_tokens,
+        one.reasoning_tokens + other.reasoning_tokens,
+        one.estimated or other.estimated,
+    )
 
 
 def _usage(used: Usage) -> ChatUsage:

@@ -19,7 +19,7 @@ class Models(Protocol):
     def resolve(self, name: str) -> ResolvedModel:
         """The model that answers to a name."""
 
-    def embed(self, name: str, texts: Sequence[str]) -> "NDArray[Any]":
+    def embed(self, name: str, texts: Sequence[str], *, dimensions: int | None = None) -> "NDArray[Any]":
         """Texts to an array of shape (texts, dimensions)."""
 
 
@@ -40,7 +40,7 @@ class Embed:
         """Embed all texts. Raises what `core.gateway.calls.JobModels.embed` raises."""
         models = self._gateway.for_job(ctx)
         name = models.resolve(payload.model).model
-        vectors = models.embed(payload.model, payload.texts).astype("<f4")
+        vectors = models.embed(payload.model, payload.texts, dimensions=payload.dimensions).astype("<f4")
         return EmbedOutput(
             model=name,
             dimensions=int(vectors.shape[1]),

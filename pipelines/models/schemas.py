@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 MESSAGES_MAX = 2000
 TOOLS_MAX = 128
 TEXTS_MAX = 2048
-# As many as an answer gets when nobody says how many: money for all of them is set aside before the call.
+# As many as an answer gets when neither the caller nor the model's version says how many.
 OUTPUT_TOKENS_DEFAULT = 4096
+CHOICES_MAX = 16
 OUTPUT_TOKENS_MAX = 200_000
 
 Model = Annotated[
@@ -89,7 +90,7 @@ class ChatOptions(_Strict):
     """Parameters that are passed on, as they are, to providers whose interface has them.
 
     What a version of the model in the registry says wins. Anthropic's interface has `top_p`, `top_k` and
-    `parallel_tool_calls`.
+    `parallel_tool_calls`. A model that cannot give `logprobs` refuses them.
     """
 
     top_p: float | None = None
@@ -104,6 +105,12 @@ class ChatOptions(_Strict):
     reasoning_effort: str | None = Field(None, max_length=40)
     verbosity: str | None = Field(None, max_length=40)
     prompt_cache_key: str | None = Field(None, max_length=512)
+    prompt_cache_retention: str | None = Field(None, max_length=40)
+    service_tier: str | None = Field(None, max_length=40)
+    user: str | None = Field(None, max_length=512)
+    safety_identifier: str | None = Field(None, max_length=512)
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
 
 
 class ChatInput(_Strict):
@@ -125,23 +132,32 @@ class ChatInput(_Strict):
     output_strict: bool | None = Field(
         None, description="Whether the provider holds the answer to the schema; left out: where it can."
     )
+    json_object: bool = Field(
+        False, description="The answer must be a JSON object, whichever; not together with `output_schema`."
+    )
+    n: int = Field(1, ge=1, le=CHOICES_MAX, description="How many answers, each by a call of its own.")
     stop: list[Annotated[str, StringConstraints(min_length=1, max_length=500)]] = Field(
         default_factory=list, max_length=4, description="The answer ends before any of these."
     )
-    max_output_tokens: int = Field(
-        OUTPUT_TOKENS_DEFAULT,
+    max_output_tokens: int | None = Field(
+        None,
         ge=1,
         le=OUTPUT_TOKENS_MAX,
-        description="Where the answer is cut off. Money for all of them is set aside before the call.",
+        description="Where the answer is cut off; left out: the most that the model's version declares, or"
+        f" {OUTPUT_TOKENS_DEFAULT:,}. Money for all of them is set aside before the call.",
     )
-    temperature: float = Field(1.0, ge=0, le=2, description="0 always takes the likeliest word; higher ones vary more.")
-
+    temperature: float | None = Field(
+        None,
+        ge=0,
+        le=2,
+        description="0 always takes the likeliest word; higher ones vary more. Left out: as the model does by itself.",
+    )
     options: ChatOptions = Field(default_factory=ChatOptions, description="What else the provider is to be told.")
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if all(message.role == "system" for message in self.messages):
-            raise ValueError("`messages` must hold something besides system messages")
+    def _fits_together(self) -> Self:
+        if self.json_object and self.output_schema is not None:
+            raise ValueError("`json_object` and `output_schema` exclude each other")
         names = {tool.name for tool in self.tools}
         if self.tool_choice not in {"auto", "none", "required", *names}:
             raise ValueError("`tool_choice` names a tool that is not in `tools`")
@@ -159,14 +175,23 @@ class ChatUsage(_Strict):
     estimated: bool = Field(False, description="The provider reported nothing, so the tokens were counted here.")
 
 
-class ChatOutput(_Strict):
-    """The message that continues the conversation."""
+class ChatAnswer(_Strict):
+    """One answer."""
 
     text: str
     tool_calls: list[ChatToolCall]
     finish: Literal["stop", "length", "tool_calls", "content_filter", "no_answer"] = Field(
         description="Why it ended; `no_answer`: the model says that what it was given does not answer."
     )
+    logprobs: list[dict[str, Any]] | None = Field(
+        None, description="Of each token, as the provider gives them; not of an answer with pseudonyms in it."
+    )
+
+
+class ChatOutput(ChatAnswer):
+    """The message that continues the conversation. `usage` is of all answers together."""
+
+    others: list[ChatAnswer] = Field(default_factory=list, description="The other answers, when `n` is above 1.")
     model: str = Field(description="The model that answered, which may be a fallback.")
     version: int | None = Field(description="Its version in the registry.")
     usage: ChatUsage
@@ -178,6 +203,9 @@ class EmbedInput(_Strict):
     model: Model
     texts: list[Annotated[str, StringConstraints(min_length=1)]] = Field(
         min_length=1, max_length=TEXTS_MAX, description="What is turned into vectors, one each."
+    )
+    dimensions: int | None = Field(
+        None, ge=1, le=65_536, description="How long the vectors are to be, of models that can shorten theirs."
     )
 
 

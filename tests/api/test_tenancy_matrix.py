@@ -116,6 +116,7 @@ def victim(api: RunningApi) -> Victim:
         made("/v1/guard/reviews", json={"kind": "person", "value": MARK, "verdict": "correct", "job_id": ids["job_id"]})
         response = {"model": "local/extractive", "input": MARK, "background": True, "metadata": {"mark": MARK}}
         ids["response_id"] = made("/openai/v1/responses", json=response)
+        ids["item_id"] = ids["response_id"].replace("resp", "msg")
         for number in (1, 2):
             made(f"/v1/models/{ids['model_id']}/versions", json=VERSION)
             made(f"/v1/models/{ids['model_id']}/promote", json={"version": number, "reason": MARK})
@@ -234,7 +235,7 @@ def test_a_neighbouring_project_is_closed_to_whoever_does_not_administer_project
     before = snapshot(api.settings, victim.key.organization_id)
     scopes = tuple(scope for scope in SCOPES if not scope.startswith(("projects:", "members:")))
     neighbour = issue_key(api.settings, organization=MARK, project="beside", scopes=scopes)
-    of_projects = {"job_id", "base_id", "document_id", "key_id", "response_id"}
+    of_projects = {"job_id", "base_id", "document_id", "key_id", "response_id", "item_id"}
     asked = 0
     with api.client(neighbour) as client:
         for method, path, _ in ROUTES:
@@ -261,7 +262,7 @@ def test_a_key_for_another_capability_finds_no_job_batch_or_response(api: Runnin
         api.settings, organization=organization, project=project, scopes=(*SCOPES, "capability:other.act")
     )
     assert narrowed.project_id == victim.key.project_id
-    of_jobs = {"job_id", "batch_id", "response_id"}
+    of_jobs = {"job_id", "batch_id", "response_id", "item_id"}
     asked = 0
     with api.client(narrowed) as client:
         for method, path, scope in ROUTES:

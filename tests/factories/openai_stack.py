@@ -99,7 +99,9 @@ def openai_stack(
         api = stack.enter_context(running_api(settings))
         tenant = tenant_of(settings, principal_of(api.key))
         stack.callback(tenant.close)
-        Registrar(settings, tenant).model(model, {"deployment": "there"})
+        registrar = Registrar(settings, tenant)
+        registrar.model(model, {"deployment": "there"})
+        registrar.model("declared", {"deployment": "there", "context_window": 100_000, "max_output_tokens": 9000})
         extra = {"WAYBILL_DEPLOYMENTS_FILE": str(file)}
         # Side by side: each takes seconds to import what it needs, and to drain when it stops.
         processes = {"dispatcher": start(settings, "workers", "dispatcher", **extra)}

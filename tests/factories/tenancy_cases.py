@@ -51,6 +51,7 @@ PREFIXES = {
     "endpoint_id": WEBHOOK_ENDPOINT,
     "delivery_id": MESSAGE,
     "response_id": "resp",
+    "item_id": "msg",
     "alert_id": QUALITY_ALERT,
     "scope": PROJECT,
 }
@@ -253,10 +254,12 @@ CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/openai/v1/chat/completions"): (
         Case({"model": "{alias_id}", "messages": [{"role": "user", "content": "x"}]}),
     ),
+    ("POST", "/openai/v1/completions"): (Case({"model": "{alias_id}", "prompt": "x"}),),
     ("POST", "/openai/v1/embeddings"): (Case({"model": "{alias_id}", "input": "x"}),),
     ("POST", "/openai/v1/responses"): (
         Case({"model": "local/extractive", "input": "x", "background": True}, creates=True),
         Case({"model": "local/extractive", "input": "x", "previous_response_id": "{response_id}"}, absent=400),
+        Case({"model": "local/extractive", "input": [{"type": "item_reference", "id": "{item_id}"}]}, absent=400),
     ),
     ("POST", "/openai/v1/responses/{response_id}/cancel"): (Case(),),
     ("DELETE", "/openai/v1/responses/{response_id}"): (Case(),),

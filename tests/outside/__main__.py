@@ -7,6 +7,7 @@ the provider behind the stack is the simulator. Prints a table of what passed an
 
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -34,16 +35,20 @@ FOLDER = ROOT / "build" / "outside"
 SCRIPTS = Path(__file__).parent / "clients"
 # Newest versions, because those are what users install today.
 CLIENTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "openai 2.x": ("openai_sdk", ("openai>=2,<3",)),
-    "openai 3.x": ("openai_sdk", ("openai>=3,<4",)),
-    "langchain-openai": ("langchain_client", ("langchain-openai", "langchain")),
+    "openai 2.x": ("openai_sdk.py", ("openai>=2,<3",)),
+    "openai 3.x": ("openai_sdk.py", ("openai>=3,<4",)),
+    "langchain-openai": ("langchain_client.py", ("langchain-openai", "langchain")),
     "llama-index": (
-        "llama_index_client",
+        "llama_index_client.py",
         ("llama-index-llms-openai", "llama-index-llms-openai-like", "llama-index-embeddings-openai-like"),
     ),
-    "openai-agents": ("openai_agents_client", ("openai-agents",)),
-    "instructor": ("instructor_client", ("instructor",)),
-    "litellm": ("litellm_client", ("litellm",)),
+    "openai-agents": ("openai_agents_client.py", ("openai-agents",)),
+    "instructor": ("instructor_client.py", ("instructor",)),
+    "litellm": ("litellm_client.py", ("litellm",)),
+    "pydantic-ai": ("pydantic_ai_client.py", ("pydantic-ai-slim[openai]",)),
+    "crewai": ("crewai_client.py", ("crewai",)),
+    # Packages of npm; left out where there is no Node.js.
+    "npm ai": ("aisdk_client.mjs", ("ai", "@ai-sdk/openai", "@ai-sdk/openai-compatible", "zod")),
 }
 
 
@@ -61,6 +66,8 @@ def main(names: Sequence[str]) -> int:
     """Run the clients whose names begin with one of `names`, or all."""
     console = Console(width=160 if not sys.stdout.isatty() else None)
     wanted = [client for client in CLIENTS if not names or client.startswith(tuple(names))]
+    if shutil.which("npm") is None:
+        wanted = [client for client in wanted if not CLIENTS[client][0].endswith(".mjs")]
     if not wanted:
         console.print(f"no client of that name; there are {', '.join(CLIENTS)}")
         return 2
@@ -81,7 +88,8 @@ def main(names: Sequence[str]) -> int:
 def run(client: str, stack: OpenAIStack) -> list[Case]:
     """Install the client, run its script, and read what it says of each case."""
     script, requirements = CLIENTS[client]
-    python = install(client.replace(" ", "-"), requirements)
+    prepare = install_for_node if script.endswith(".mjs") else install
+    command, version = prepare(client.replace(" ", "-"), requirements, SCRIPTS / script)
     given = {
         **{name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}},
         "OPENAI_BASE_URL": stack.base_url,
@@ -89,18 +97,18 @@ def run(client: str, stack: OpenAIStack) -> list[Case]:
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }
     done = subprocess.run(
-        [python, SCRIPTS / f"{script}.py"], env=given, capture_output=True, text=True, timeout=600, check=False
+        command, env=given, capture_output=True, text=True, timeout=600, check=False, stdin=subprocess.DEVNULL
     )
     said = [json.loads(line[5:]) for line in done.stdout.splitlines() if line.startswith("CASE ")]
-    found = [Case(_versioned(client, python), each["case"], each["outcome"], each["detail"]) for each in said]
+    found = [Case(version, each["case"], each["outcome"], each["detail"]) for each in said]
     if done.returncode or not found:
         last = (done.stderr.strip().splitlines() or ["said nothing"])[-1]
         found.append(Case(client, "the script itself", "failed", last))
     return found
 
 
-def install(name: str, requirements: Sequence[str]) -> Path:
-    """An environment under ``build/outside`` with the requirements; returns its interpreter."""
+def install(name: str, requirements: Sequence[str], script: Path) -> tuple[list[str | Path], str]:
+    """An environment under ``build/outside`` with the requirements: how the script is run, and a version."""
     folder = FOLDER / name
     uv = Path(sys.executable).parent / "uv"
     if not (folder / "bin" / "python").exists():
@@ -110,14 +118,20 @@ def install(name: str, requirements: Sequence[str]) -> Path:
         env={**os.environ, "VIRTUAL_ENV": str(folder)},
         check=True,
     )
-    return folder / "bin" / "python"
-
-
-def _versioned(client: str, python: Path) -> str:
-    package = CLIENTS[client][1][0].partition(">")[0]
+    python = folder / "bin" / "python"
+    package = re.split(r"[>\[]", requirements[0])[0]
     code = f"from importlib.metadata import version; print(version({package!r}))"
     version = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    return f"{package} {version}"
+    return [python, script], f"{package} {version}"
+
+
+def install_for_node(name: str, packages: Sequence[str], script: Path) -> tuple[list[str | Path], str]:
+    """The same with npm. Node.js looks for packages beside the script, so that is copied there."""
+    folder = FOLDER / name
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["npm", "install", "--silent", "--no-fund", "--no-audit", *packages], cwd=folder, check=True)
+    found = json.loads((folder / "node_modules" / packages[0] / "package.json").read_text(encoding="utf-8"))
+    return ["node", shutil.copy(script, folder)], f"{packages[0]} {found['version']} (npm)"
 
 
 def draw(cases: Sequence[Case]) -> str:

@@ -4,9 +4,7 @@ from typing import Any
 
 from api.openai.chat.schemas import CreateCompletion, ImagePart, Message, ObjectFormat, SchemaFormat, Tool
 from api.openai.errors import refuse
-from api.openai.parameters import JsonSchema, options_of
-
-ANY_OBJECT: dict[str, Any] = {"type": "object"}
+from api.openai.parameters import Common, JsonSchema, options_of
 
 
 def input_of(body: CreateCompletion) -> dict[str, Any]:
@@ -17,13 +15,7 @@ def input_of(body: CreateCompletion) -> dict[str, Any]:
         "model": body.model,
         "messages": [_message(message, at) for at, message in enumerate(body.messages)],
     }
-    most = body.max_completion_tokens or body.max_tokens
-    if most is not None:
-        found["max_output_tokens"] = most
-    if body.temperature is not None:
-        found["temperature"] = body.temperature
-    if body.stop:
-        found["stop"] = [body.stop] if isinstance(body.stop, str) else body.stop
+    found |= asked_of(body, body.max_completion_tokens or body.max_tokens, body.stop, body.n)
     if body.tools:
         found["tools"] = [_tool(tool) for tool in body.tools]
         choice = body.tool_choice
@@ -32,10 +24,21 @@ def input_of(body: CreateCompletion) -> dict[str, Any]:
     elif body.tool_choice not in (None, "auto", "none"):
         raise refuse("tool_choice", "tool_choice: there are no tools to choose from")
     if isinstance(body.response_format, ObjectFormat):
-        found["output_schema"] = ANY_OBJECT
+        found["json_object"] = True
     elif isinstance(body.response_format, SchemaFormat):
         found |= schema_of(body.response_format.json_schema)
     return found | options_of(body)
+
+
+def asked_of(body: Common, most: int | None, stop: str | list[str] | None, n: int | None) -> dict[str, Any]:
+    """What was said of the length, the number and the variety of the answers."""
+    found = {
+        "max_output_tokens": most,
+        "temperature": body.temperature,
+        "stop": ([stop] if isinstance(stop, str) else stop) or None,
+        "n": n,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def schema_of(given: JsonSchema) -> dict[str, Any]:

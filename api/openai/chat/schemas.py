@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from api.openai.parameters import Common, JsonSchema, OutputTokens, Strict, Zero
-from pipelines.models.schemas import MESSAGES_MAX, TOOLS_MAX, Name
+from api.openai.parameters import Common, JsonSchema, OutputTokens, Strict
+from pipelines.models.schemas import CHOICES_MAX, MESSAGES_MAX, TOOLS_MAX, Name
 
 
 class TextPart(Strict):
@@ -133,9 +133,9 @@ class CreateCompletion(Common):
     max_tokens: OutputTokens | None = None
     max_completion_tokens: OutputTokens | None = None
     stream_options: StreamOptions | None = None
-    n: Literal[1] | None = None
-    logprobs: Literal[False] | None = None
-    top_logprobs: Zero | None = None
+    n: Annotated[int, Field(ge=1, le=CHOICES_MAX)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     reasoning_effort: str | None = None
     verbosity: str | None = None
     modalities: list[Literal["text"]] | None = None

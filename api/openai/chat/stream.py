@@ -1,10 +1,11 @@
 """A chat completion in chunks."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import Request
 
-from api.openai.chat.wire import choice, chunk, disclosure, finish_reason, tool_call, usage
+from api.openai.chat.wire import answers, choice, chunk, disclosure, finish_reason, logprobs, tool_call, usage
 from api.openai.errors import Failure, of_job
 from api.openai.streams import DialectStream, Told, sse
 from api.openai.told import Retold, ToldText
@@ -22,7 +23,7 @@ class CompletionStream(DialectStream):
 
     def __init__(self, request: Request, job: JobRecord, model: str, *, include_usage: bool, cancels: bool) -> None:
         super().__init__(request, job, cancels=cancels)
-        self._model = model
+        self.model = model
         self._text = ToldText()
         self._has_begun = False
         # OpenAI shows `usage: null` on every chunk when the usage was asked for.
@@ -40,35 +41,45 @@ class CompletionStream(DialectStream):
             self.give_up()
             return _error(_RETOLD)
 
+    def to_event(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
+        """An event with these choices."""
+        return sse(chunk(self.job, self.model, choices, **more))
+
     def interrupted(self) -> bytes:
         """See `DialectStream.interrupted`."""
         return _error(_INTERRUPTED)
 
     def _tell(self, text: str) -> bytes:
-        return self._begin() + self._chunk({"content": text}) if text else b""
+        return self._begin() + self._chunk(choice({"content": text})) if text else b""
 
     def _begin(self) -> bytes:
         if self._has_begun:
             return b""
         self._has_begun = True
-        return self._chunk({"role": "assistant", "content": "", "refusal": None})
+        return self._chunk(choice({"role": "assistant", "content": "", "refusal": None}))
 
-    def _chunk(self, delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
-        return sse(chunk(self.job, self._model, [choice(delta, finish)], **self._more, **more))
+    def _chunk(self, of: dict[str, Any], **more: Any) -> bytes:
+        return self.to_event([of], **self._more, **more)
 
     async def _finish(self) -> bytes:
         job, result = await self.result()
         if result is None:
             return _error(of_job(job))
         pieces = [self._begin(), self._tell(self._text.complete(result["text"]))]
-        pieces += [
-            self._chunk({"tool_calls": [{"index": number, **tool_call(call)}]})
-            for number, call in enumerate(result["tool_calls"])
-        ]
-        pieces.append(self._chunk({}, finish_reason(result), **disclosure(job)))
+        for index, answer in enumerate(answers(result)):
+            # The other answers come whole, when they are there.
+            pieces += self._rest(index, answer, disclosure(job))
         if self._more:
-            pieces.append(sse(chunk(job, self._model, [], usage=usage(result["usage"]))))
+            pieces.append(self.to_event([], usage=usage(result["usage"])))
         return b"".join([*pieces, _DONE])
+
+    def _rest(self, index: int, answer: Mapping[str, Any], marks: Mapping[str, Any]) -> Iterator[bytes]:
+        deltas = [] if index == 0 else [{"role": "assistant", "content": answer["text"], "refusal": None}]
+        calls = enumerate(answer["tool_calls"])
+        deltas += [{"tool_calls": [{"index": number, **tool_call(call)}]} for number, call in calls]
+        for delta in deltas:
+            yield self._chunk(choice(delta, index=index))
+        yield self._chunk(choice({}, finish_reason(answer), index=index, logprobs=logprobs(answer)), **marks)
 
     async def _give_up(self) -> bytes:
         """Whoever streams a completion waits for an answer, not for somebody else."""

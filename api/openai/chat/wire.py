@@ -16,26 +16,40 @@ def completion_id(job: JobRecord) -> str:
 
 def completion(job: JobRecord, result: Mapping[str, Any]) -> dict[str, Any]:
     """``chat.completion``."""
-    message: dict[str, Any] = {
-        "role": "assistant",
-        "content": result["text"] or (None if result["tool_calls"] else ""),
-        "refusal": None,
-        "annotations": [],
-    }
-    if result["tool_calls"]:
-        message["tool_calls"] = [tool_call(call) for call in result["tool_calls"]]
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason(result)}
     return {
         "id": completion_id(job),
         "object": "chat.completion",
         "created": int(job.created_at.timestamp()),
         "model": result["model"],
-        "choices": [choice],
+        "choices": [_whole(number, answer) for number, answer in enumerate(answers(result))],
         "usage": usage(result["usage"]),
         "system_fingerprint": None,
         "service_tier": "default",
         **disclosure(job),
     }
+
+
+def answers(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """All answers of a result, of which there are several when several were asked for."""
+    return [result, *result.get("others", ())]
+
+
+def logprobs(answer: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Those of an answer's tokens; None where there are none."""
+    given = answer.get("logprobs")
+    return None if given is None else {"content": given, "refusal": None}
+
+
+def _whole(number: int, answer: Mapping[str, Any]) -> dict[str, Any]:
+    calls = [tool_call(call) for call in answer["tool_calls"]]
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": answer["text"] or (None if calls else ""),
+        "refusal": None,
+        "annotations": [],
+        **({"tool_calls": calls} if calls else {}),
+    }
+    return {"index": number, "message": message, "logprobs": logprobs(answer), "finish_reason": finish_reason(answer)}
 
 
 def disclosure(job: JobRecord) -> dict[str, Any]:
@@ -55,9 +69,11 @@ def chunk(job: JobRecord, model: str, choices: Sequence[Mapping[str, Any]], **mo
     }
 
 
-def choice(delta: Mapping[str, Any], finish: str | None = None) -> dict[str, Any]:
+def choice(
+    delta: Mapping[str, Any], finish: str | None = None, *, index: int = 0, logprobs: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """The one choice of a chunk."""
-    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+    return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
 
 
 def finish_reason(result: Mapping[str, Any]) -> str:

@@ -81,7 +81,7 @@ def _said(body: CreateResponse) -> tuple[str, list[str]]:
 
 def _file_id(part: ImagePart | FilePart, param: str) -> str:
     if part.file_id is None:
-        raise refuse(param, f"{param}: upload the picture with files.create and name it by file_id")
+        raise refuse(param, f"{param}: give a file_id, or the bytes as a data: URL")
     return part.file_id
 
 

@@ -5,7 +5,16 @@ from typing import Any
 
 from api.openai.chat.reading import read_image
 from api.openai.errors import refuse
-from api.openai.responses.schemas import CallItem, CallOutputItem, FilePart, ImagePart, Item, MessageItem, TextPart
+from api.openai.responses.schemas import (
+    CallItem,
+    CallOutputItem,
+    FilePart,
+    ImagePart,
+    Item,
+    ItemReference,
+    MessageItem,
+    TextPart,
+)
 
 Messages = list[dict[str, Any]]
 _ROLES = {"developer": "system"}
@@ -24,7 +33,9 @@ def messages_of(given: str | Sequence[Item]) -> Messages:
                 found.append({"role": "assistant", "content": ""})
             call = {"id": item.call_id, "name": item.name, "arguments": item.arguments}
             found[-1].setdefault("tool_calls", []).append(call)
-        else:
+        elif isinstance(item, ItemReference):
+            raise refuse(f"input.{at}", f"input.{at}: there is no stored item {item.id[:60]} in this project")
+        elif isinstance(item, CallOutputItem):
             found.append({"role": "tool", "tool_call_id": item.call_id, "content": _output(item)})
     return found
 
@@ -58,15 +69,17 @@ def input_items(tail: str, messages: Sequence[Mapping[str, Any]]) -> list[dict[s
     return found
 
 
-def message_item(item_id: str, text: str, status: str = "completed") -> dict[str, Any]:
+def message_item(
+    item_id: str, text: str, status: str = "completed", logprobs: Sequence[Any] | None = None
+) -> dict[str, Any]:
     """An answer's text."""
-    content = [text_part(text)] if status != "in_progress" else []
+    content = [text_part(text, logprobs)] if status != "in_progress" else []
     return {"id": item_id, "type": "message", "role": "assistant", "status": status, "content": content}
 
 
-def text_part(text: str) -> dict[str, Any]:
+def text_part(text: str, logprobs: Sequence[Any] | None = None) -> dict[str, Any]:
     """The one part of an answer's message."""
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs or []}
 
 
 def call_item(item_id: str, call: Mapping[str, Any], status: str = "completed") -> dict[str, Any]:

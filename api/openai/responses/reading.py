@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from api.openai.chat.reading import ANY_OBJECT, schema_of
+from api.openai.chat.reading import schema_of
 from api.openai.errors import refuse
 from api.openai.parameters import options_of
 from api.openai.responses.items import Messages, messages_of
-from api.openai.responses.schemas import CreateResponse, FunctionTool, ObjectFormat, SchemaFormat
+from api.openai.responses.schemas import LOGPROBS, CreateResponse, FunctionTool, ObjectFormat, SchemaFormat
 
 
 def input_of(body: CreateResponse, before: Messages) -> dict[str, Any]:
@@ -29,11 +29,15 @@ def input_of(body: CreateResponse, before: Messages) -> dict[str, Any]:
         raise refuse("tool_choice", "tool_choice: there are no tools to choose from")
     form = None if body.text is None else body.text.format
     if isinstance(form, ObjectFormat):
-        found["output_schema"] = ANY_OBJECT
+        found["json_object"] = True
     elif isinstance(form, SchemaFormat):
         found |= schema_of(form)
     reasoning = None if body.reasoning is None else body.reasoning.effort
-    return found | options_of(body, reasoning_effort=reasoning, verbosity=body.text and body.text.verbosity)
+    verbosity = None if body.text is None else body.text.verbosity
+    wants_logprobs = bool(body.top_logprobs) or LOGPROBS in (body.include or ())
+    return found | options_of(
+        body, reasoning_effort=reasoning, verbosity=verbosity, logprobs=True if wants_logprobs else None
+    )
 
 
 def _tool(tool: Any, number: int) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from api.jobs.submitting import check_input, find_manifest
 from api.openai.errors import Refused, of_job, refuse
 from api.openai.jobs import cancel_job, labels, resolve_model, submit, wait
 from api.openai.responses.capabilities import input_for
+from api.openai.responses.inline_files import keep, take_out
 from api.openai.responses.items import input_items
 from api.openai.responses.reading import input_of
+from api.openai.responses.references import look_up
 from api.openai.responses.schemas import CreateResponse
 from api.openai.responses.stored import CHAT, YES, Stored, load
 from api.openai.responses.stream import ResponseStream
@@ -62,15 +64,22 @@ async def _read(request: Request, body: CreateResponse) -> tuple[str, dict[str, 
     principal = caller(request)
     if body.model in manifests():
         manifest = find_manifest(body.model, principal)
+        files = take_out(request, body)
         given = input_for(manifest, body)
         check_input(manifest, given, ("body", "capability_input"))
+        if files:
+            given = await get_runtime(request).in_thread(keep, request, files, given)
         return manifest.id, given, None
     manifest = find_manifest(CHAT, principal)
     before = await _before(request, body.previous_response_id)
+    classes = [] if before is None else [before.job.data_class]
+    if not isinstance(body.input, str):
+        body.input, of_references = await look_up(request, body.input)
+        classes += of_references
     given = input_of(body, [] if before is None else before.conversation())
     check_input(manifest, given, ("body",))
     await resolve_model(request, CHAT, body.model)
-    return CHAT, given, None if before is None else before.job.data_class
+    return CHAT, given, max(classes, key=lambda each: each.rank, default=None)
 
 
 async def _before(request: Request, previous: str | None) -> Stored | None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from api.openai.parameters import Common, JsonSchema, OutputTokens, Strict, Zero
+from api.openai.parameters import Common, JsonSchema, OutputTokens, Strict
 from pipelines.models.schemas import MESSAGES_MAX, TOOLS_MAX, Name
 
 
@@ -29,12 +29,15 @@ class ImagePart(Strict):
 
 
 class FilePart(Strict):
-    """An uploaded file, for capabilities that read files."""
+    """A file, for capabilities that read files: its id, or its bytes as a ``data:`` URL."""
 
     type: Literal["input_file"]
-    file_id: str
+    file_id: str | None = None
+    file_data: str | None = None
+    filename: str | None = None
 
 
+LOGPROBS = "message.output_text.logprobs"
 Part = Annotated[TextPart | ImagePart | FilePart, Field(discriminator="type")]
 
 
@@ -71,14 +74,37 @@ class CallOutputItem(Strict):
     status: str | None = None
 
 
+class ReasoningItem(Strict):
+    """What an earlier response thought, as it was received. No provider takes it back."""
+
+    type: Literal["reasoning"]
+    id: str | None = None
+    summary: list[Any] | None = None
+    content: list[Any] | None = None
+    encrypted_content: str | None = None
+    status: str | None = None
+
+
+class ItemReference(Strict):
+    """An item of a stored response, by its id."""
+
+    type: Literal["item_reference"] = "item_reference"
+    id: str
+
+
 def _kind(item: Any) -> str:
-    return str(item.get("type", "message")) if isinstance(item, dict) else str(getattr(item, "type", "message"))
+    if not isinstance(item, dict):
+        return str(getattr(item, "type", "message"))
+    kind = item.get("type")
+    return str(kind or ("item_reference" if "id" in item and "role" not in item else "message"))
 
 
 Item = Annotated[
     Annotated[MessageItem, Tag("message")]
     | Annotated[CallItem, Tag("function_call")]
-    | Annotated[CallOutputItem, Tag("function_call_output")],
+    | Annotated[CallOutputItem, Tag("function_call_output")]
+    | Annotated[ReasoningItem, Tag("reasoning")]
+    | Annotated[ItemReference, Tag("item_reference")],
     Discriminator(_kind),
 ]
 
@@ -165,5 +191,5 @@ class CreateResponse(Common):
     stream_options: StreamOptions | None = None
     capability_input: dict[str, Any] | None = None
     truncation: Literal["disabled"] | None = None
-    top_logprobs: Zero | None = None
-    include: Annotated[list[str], Field(max_length=0)] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    include: list[Literal["message.output_text.logprobs", "reasoning.encrypted_content"]] | None = None

@@ -49,7 +49,7 @@ def to_wire(stored: Stored, status: str | None = None) -> dict[str, Any]:
         "text": {"format": _format(stored)},
         "tool_choice": _tool_choice(stored),
         "tools": [_tool(tool) for tool in given.get("tools", ())],
-        "top_logprobs": 0,
+        "top_logprobs": options.get("top_logprobs", 0),
         "top_p": options.get("top_p", 1.0),
         "truncation": "disabled",
         "usage": usage(stored) if ended else None,
@@ -71,7 +71,8 @@ def output(stored: Stored) -> list[dict[str, Any]]:
         return []
     calls = stored.tool_calls
     whole = "incomplete" if status_of(stored) == "incomplete" else "completed"
-    items = [message_item(message_id(stored), stored.text, whole)] if stored.text or not calls else []
+    logprobs = stored.result.get("logprobs") if stored.is_chat else None
+    items = [message_item(message_id(stored), stored.text, whole, logprobs)] if stored.text or not calls else []
     return items + [call_item(call_id(stored, number), call) for number, call in enumerate(calls)]
 
 
@@ -131,10 +132,8 @@ def _incomplete(stored: Stored) -> dict[str, str] | None:
 def _format(stored: Stored) -> dict[str, Any]:
     schema = stored.given.get("output_schema") if stored.is_chat else None
     if schema is None:
-        return {"type": "text"}
+        return {"type": "json_object" if stored.is_chat and stored.given.get("json_object") else "text"}
     name = stored.given.get("output_name")
-    if name is None:
-        return {"type": "json_object"}
     return {"type": "json_schema", "name": name, "schema": schema, "strict": stored.given.get("output_strict")}
 
 

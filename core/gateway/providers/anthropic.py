@@ -131,7 +131,11 @@ class Anthropic:
         }
         # The newer releases of the SDK no longer name it, but many models still take it.
         # Newer models refuse it beside top_p, and 1 is what they take when it is left out.
-        is_left_out = self._without_temperature or ("top_p" in request.options and request.temperature == 1.0)
+        is_left_out = (
+            self._without_temperature
+            or request.temperature is None
+            or ("top_p" in request.options and request.temperature == 1.0)
+        )
         extra = {} if is_left_out else {"temperature": request.temperature}
         return {**arguments, "extra_body": {**extra, **self._parameters}}
 

@@ -26,7 +26,10 @@ def arguments_of(request: ChatRequest, *, native_schema: bool) -> dict[str, Any]
     system = [request.system] if request.system else []
     system.extend(_plain(message) for message in request.messages if message.role is Role.SYSTEM)
     arguments: dict[str, Any] = {"messages": _messages(request)}
-    if system:
+    if not arguments["messages"]:
+        # It takes no conversation without a message of the user's.
+        arguments["messages"] = [{"role": "user", "content": "\n\n".join(system)}]
+    elif system:
         arguments["system"] = "\n\n".join(system)
     if request.stop:
         arguments["stop_sequences"] = list(request.stop)

@@ -137,11 +137,11 @@ class OpenAICompatible:
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         limit = "max_completion_tokens" if "max_tokens" in self._refused else "max_tokens"
         optional = {
-            limit: request.max_output_tokens,
+            limit: request.max_output_tokens if request.has_own_limit else None,
             "temperature": request.temperature,
             "stream_options": {"include_usage": True},
         }
-        allowed = {name: value for name, value in optional.items() if name not in self._refused}
+        allowed = {name: value for name, value in optional.items() if value is not None and name not in self._refused}
         return {"model": self.name, "stream": True, **arguments_of(request), **allowed, **self._parameters}
 
     def _headers(self) -> dict[str, str]:

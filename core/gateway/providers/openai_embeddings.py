@@ -57,14 +57,17 @@ class OpenAIEmbeddings:
         """The most that `texts` can cost: a token for every byte, and two that some models put around each text."""
         return {"embedding_tokens": sum(len(text.encode()) + 2 for text in texts)}
 
-    def embed(self, texts: Sequence[str], *, check: Check) -> Embedded:
-        """The vectors of `texts`, in batches. Raises `core.gateway.errors.GatewayError`."""
+    def embed(self, texts: Sequence[str], *, dimensions: int | None = None, check: Check) -> Embedded:
+        """The vectors of `texts`, in batches; `dimensions` instead of the deployment's own.
+
+        Raises `core.gateway.errors.GatewayError`.
+        """
         rows: list[list[float]] = []
         tokens, estimated = 0, False
         for start in range(0, len(texts), _BATCH):
             check()
             batch = list(texts[start : start + _BATCH])
-            answer = self._ask(batch, check)
+            answer = self._ask(batch, dimensions or self._dimensions, check)
             rows.extend(_vectors(answer, len(batch)))
             usage = answer.get("usage") if isinstance(answer, dict) else None
             reported = usage.get("prompt_tokens") if isinstance(usage, dict) else None
@@ -82,15 +85,14 @@ class OpenAIEmbeddings:
         """Close the connections."""
         self._client.close()
 
-    def _ask(self, batch: list[str], check: Check) -> Any:
-        dimensions: dict[str, Any] = {} if self._dimensions is None else {"dimensions": self._dimensions}
-
+    def _ask(self, batch: list[str], dimensions: int | None, check: Check) -> Any:
+        more: dict[str, Any] = {} if dimensions is None else {"dimensions": dimensions}
         try:
             with asking(check):
                 # As JSON: the SDK would make an object of every vector.
                 return self._client.post(
                     "/embeddings",
-                    body={"model": self.name, "input": batch, "encoding_format": "float", **dimensions},
+                    body={"model": self.name, "input": batch, "encoding_format": "float", **more},
                     cast_to=object,
                 )
         except (*FAILURES, json.JSONDecodeError, ValueError) as error:

@@ -5,6 +5,7 @@ What is not understood is skipped; the text that came is kept. Only an answer wi
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from core.gateway.models import Chunk, Finish, ToolCall
 from core.gateway.providers import failures
 from core.gateway.providers.reported import read_usage
 from core.gateway.streams import Meter
+from core.kit.errors import Unstorable
+from core.kit.json_values import clean
 
 _STOPS = frozenset(
     {"stop", "tool_calls", "tool_use", "function_call", "eos", "eos_token", "end_turn", "stop_sequence", "complete"}
@@ -101,6 +104,7 @@ class Reader:
         if reason:
             self._meter.finish = finish_of(reason)
             self._is_failed = self._meter.finish is None
+        self._read_logprobs(choice.get("logprobs"))
         delta = choice.get("delta")
         if isinstance(delta, dict):
             self._collect(delta.get("tool_calls"), delta.get("function_call"))
@@ -120,6 +124,13 @@ class Reader:
             return None
         self._meter.say(text)
         return Chunk(text)
+
+    def _read_logprobs(self, logprobs: object) -> None:
+        content = logprobs.get("content") if isinstance(logprobs, dict) else None
+        for entry in content if isinstance(content, list) else ():
+            if isinstance(entry, dict):
+                with suppress(Unstorable):
+                    self._meter.logprobs.append(clean(entry))
 
     def _collect(self, fragments: object, old_call: object) -> None:
         entries = list(fragments) if isinstance(fragments, list) else []

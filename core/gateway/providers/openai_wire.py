@@ -22,7 +22,9 @@ def arguments_of(request: ChatRequest) -> dict[str, Any]:
         arguments["tool_choice"] = (
             {"type": "function", "function": {"name": request.tool_choice}} if named else request.tool_choice
         )
-    if request.output_schema is not None:
+    if request.json_object:
+        arguments["response_format"] = {"type": "json_object"}
+    elif request.output_schema is not None:
         arguments["response_format"] = {
             "type": "json_schema",
             "json_schema": {

@@ -157,7 +157,7 @@ def _arguments(request: ChatRequest) -> dict[str, Any]:
     return {
         **arguments_of(request),
         "max_tokens": request.max_output_tokens,
-        "temperature": request.temperature,
+        "temperature": 1.0 if request.temperature is None else request.temperature,
         "stream": True,
         "stream_options": {"include_usage": True},
         "timings_per_token": True,

@@ -184,8 +184,8 @@ REFUSED = [
     ({"model": "no-such-model"}, openai.NotFoundError, "model_not_found", "model"),
     ({"functions": [{"name": "f"}]}, openai.BadRequestError, "unsupported_parameter", "functions"),
     ({"web_search_options": {}}, openai.BadRequestError, "unsupported_parameter", "web_search_options"),
-    ({"logprobs": True}, openai.BadRequestError, "invalid_value", "logprobs"),
-    ({"n": 2}, openai.BadRequestError, "invalid_value", "n"),
+    ({"top_logprobs": 21}, openai.BadRequestError, "invalid_value", "top_logprobs"),
+    ({"n": 17}, openai.BadRequestError, "invalid_value", "n"),
     ({"tool_choice": "required"}, openai.BadRequestError, "invalid_value", "tool_choice"),
     ({"messages": []}, openai.BadRequestError, "invalid_value", "messages"),
     ({"metadata": {"openai.object": "x"}}, openai.BadRequestError, "invalid_value", "metadata.openai.object"),
@@ -252,6 +252,10 @@ def test_embeddings_come_as_floats_and_as_bytes(client: OpenAI) -> None:
     assert made.usage.prompt_tokens > 0
     floats = client.embeddings.create(model=model, input="a parcel", encoding_format="float")
     assert floats.data[0].embedding == pytest.approx(first, abs=1e-6)
+    same = client.embeddings.create(model=model, input="a parcel", dimensions=384)
+    assert same.data[0].embedding == pytest.approx(first, abs=1e-6)
+    with pytest.raises(openai.BadRequestError, match="vectors of 384 numbers, not of 8"):
+        client.embeddings.create(model=model, input="a parcel", dimensions=8)
     with pytest.raises(openai.BadRequestError, match="token ids"):
         client.embeddings.create(model=model, input=[1, 2, 3])
 

@@ -190,11 +190,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"conversation": "conv_1"}, "conversation"),
     ({"tools": [{"type": "web_search"}]}, "tools.0"),
     ({"tools": [{"type": "file_search", "vector_store_ids": ["kb_1"]}]}, "tools.0"),
-    ({"include": ["reasoning.encrypted_content"]}, "include"),
+    ({"include": ["file_search_call.results"]}, "include.0"),
     ({"background": True, "store": False}, "store"),
     ({"model": "knowledge.search", "instructions": "Be brief."}, "instructions"),
     ({"model": "knowledge.search"}, "capability_input.knowledge_base"),
-    ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input"),
+    ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input.0"),
 ]
 
 

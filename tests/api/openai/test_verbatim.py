@@ -147,6 +147,9 @@ PASSED_ON: dict[str, Any] = {
     "reasoning_effort": "low",
     "verbosity": "low",
     "prompt_cache_key": "k",
+    "service_tier": "flex",
+    "user": "u-4711",
+    "safety_identifier": "s-4711",
 }
 NULLS = (
     "n stop seed tools top_p logprobs logit_bias functions function_call prediction audio modalities reasoning_effort"

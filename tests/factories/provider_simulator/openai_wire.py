@@ -41,6 +41,8 @@ def events(answer: Answer, recorded: Recorded, usage: Tokens | None) -> Iterator
 
     def chunk(delta: Mapping[str, Any], finish_reason: str | None = None) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        if recorded.body.get("logprobs") and delta.get("content"):
+            choice["logprobs"] = {"content": [_logprob(delta["content"])]}
         return _data(_envelope(answer, recorded, "chat.completion.chunk") | {"choices": [choice]})
 
     yield Event(chunk({"role": "assistant", "content": ""}))
@@ -89,6 +91,10 @@ def vector_of(text: str, dimensions: int = _DIMENSIONS) -> list[float]:
     values = [byte - 127.5 for byte in raw]
     length = sum(value * value for value in values) ** 0.5
     return [value / length for value in values]
+
+
+def _logprob(token: str) -> dict[str, Any]:
+    return {"token": token, "logprob": -0.25, "bytes": list(token.encode()), "top_logprobs": []}
 
 
 def _fragment(call: ToolUse, number: int, fragment: int, piece: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What the simulator is told to answer. A script is a value; a function from the request to a script decides late."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -159,7 +160,25 @@ def example_of(schema: Mapping[str, Any]) -> Any:
 
 
 def obey_schema(recorded: "Recorded") -> Script:
-    """The script of a model that obeys the output schema it is given, and says "ok" when there is none."""
+    """The script of a model that obeys the output schema it is given, and says "ok" when there is none.
+
+    In JSON mode the schema is one that stands in the messages, and without one the answer is ``{"answer": "ok"}``.
+    """
     body = recorded.body
-    wanted = (body.get("response_format") or {}).get("json_schema") or (body.get("output_config") or {}).get("format")
+    form = body.get("response_format") or {}
+    if form.get("type") == "json_object":
+        schema = next(_schemas_in(body["messages"]), None)
+        return Answer.of_json({"answer": "ok"} if schema is None else example_of(schema))
+    wanted = form.get("json_schema") or (body.get("output_config") or {}).get("format")
     return Answer.of_json(example_of(wanted["schema"])) if wanted else Answer("ok")
+
+
+def _schemas_in(messages: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The JSON Schemas of objects in the text of messages."""
+    for message in messages:
+        text = message["content"] if isinstance(message["content"], str) else ""
+        for at in (at for at, character in enumerate(text) if character == "{"):
+            with suppress(ValueError):
+                found, _ = json.JSONDecoder().raw_decode(text, at)
+                if "properties" in found:
+                    yield found

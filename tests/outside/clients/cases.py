@@ -43,7 +43,8 @@ def case(name: str, *, refused: str | None = None) -> Callable[[Callable[[], Any
             outcome, detail = "failed", traceback.format_exception_only(error)[-1].strip()[:300]
             if refused is not None and refused in str(error) and "Error code: 40" in detail:
                 outcome, detail = "refused", refused
-        sys.stdout.write("CASE " + json.dumps({"case": name, "outcome": outcome, "detail": detail}) + "\n")
+        # Clients write to it too, and not whole lines.
+        sys.stdout.write("\nCASE " + json.dumps({"case": name, "outcome": outcome, "detail": detail}) + "\n")
         sys.stdout.flush()
         return function
 

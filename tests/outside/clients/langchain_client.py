@@ -81,9 +81,9 @@ def _() -> Any:
     return create_agent(chat(), [], response_format=Answer).invoke({"messages": MESSAGES})["structured_response"]
 
 
-@case("logprobs", refused="logprobs")
+@case("logprobs")
 def _() -> Any:
-    return chat(logprobs=True).invoke("Hello")
+    return chat(logprobs=True).invoke("Hello").response_metadata["logprobs"]["content"]
 
 
 @case("embeddings, check_embedding_ctx_length=False")

@@ -52,7 +52,7 @@ for name, model in models.items():
         return asyncio.run(run_agent(model))
 
 
-@case("OpenAILike, not a chat model (completions)", refused="completions")
+@case("OpenAILike, not a chat model (completions)")
 def _() -> Any:
     return str(OpenAILike(**shared).complete("Hello"))
 

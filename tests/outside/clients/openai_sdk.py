@@ -70,14 +70,25 @@ def _() -> Any:
     return ask(model=MODEL, messages=MESSAGES, stop=None, tools=None, logprobs=None, functions=None, audio=None).id
 
 
-@case("chat, n=2", refused="n")
+@case("chat, n=2")
 def _() -> Any:
-    return ask(model=MODEL, messages=MESSAGES, n=2)
+    return len(ask(model=MODEL, messages=MESSAGES, n=2).choices) == 2
 
 
-@case("chat, logprobs", refused="logprobs")
+@case("chat, logprobs")
 def _() -> Any:
-    return ask(model=MODEL, messages=MESSAGES, logprobs=True)
+    return ask(model=MODEL, messages=MESSAGES, logprobs=True).choices[0].logprobs.content
+
+
+@case("completions")
+def _() -> Any:
+    return client.completions.create(model=MODEL, prompt="Hello").choices[0].text
+
+
+@case("completions, stream")
+def _() -> Any:
+    chunks = client.completions.create(model=MODEL, prompt="Hello", stream=True)
+    return "".join(choice.text for chunk in chunks for choice in chunk.choices)
 
 
 @case("chat, audio", refused="modalities")
@@ -125,7 +136,7 @@ def _() -> Any:
     return len(client.embeddings.create(model=EMBEDDING_MODEL, input=["a", "b"]).data) == 2
 
 
-@case("embeddings, dimensions", refused="dimensions")
+@case("embeddings, dimensions that the model has not", refused="dimensions")
 def _() -> Any:
     return client.embeddings.create(model=EMBEDDING_MODEL, input="a", dimensions=8)
 

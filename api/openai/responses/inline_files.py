@@ -1,0 +1,85 @@
+"""Files and pictures that come inside a request to a capability, which reads files of the project: they become some."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+from fastapi import Request
+
+from api.deps import get_runtime
+from api.openai.errors import refuse
+from api.openai.responses.schemas import CreateResponse, FilePart, ImagePart, MessageItem
+from api.routing import caller, require_scope
+from core.files.service import check_name
+from core.kit.ids import FILE, encode, new_id
+
+_ENDINGS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
+
+
+@dataclass(frozen=True, slots=True)
+class InlineFile:
+    """A file of a request, and the id under which the request's parts speak of it until it is kept."""
+
+    placeholder: str
+    name: str
+    media_type: str
+    content: bytes
+
+
+def take_out(request: Request, body: CreateResponse) -> list[InlineFile]:
+    """The files that the body's parts hold; the parts get placeholders. Raises `Refused`, and for a missing scope."""
+    found: list[InlineFile] = []
+    for part, param in _parts(body):
+        url = part.file_data if isinstance(part, FilePart) else part.image_url
+        if url is None:
+            continue
+        if not found:
+            require_scope(caller(request), "files:write")
+        media_type, content = _decoded(url, param)
+        given = part.filename if isinstance(part, FilePart) else None
+        name = check_name(given or f"file.{_ENDINGS.get(media_type, 'bin')}")
+        part.file_id = encode(FILE, new_id())
+        found.append(InlineFile(part.file_id, name, media_type, content))
+    return found
+
+
+def keep(request: Request, files: list[InlineFile], given: dict[str, Any]) -> dict[str, Any]:
+    """The capability's input with the ids of the files, which are the project's now. Blocks."""
+    runtime, principal = get_runtime(request), caller(request)
+    ids: dict[str, str] = {}
+    with runtime.database.tenant(principal.organization_id) as session:
+        for file in files:
+            file_id, _, kind = runtime.files.keep(principal.project_id, BytesIO(file.content), file.media_type)
+            made = runtime.files.register(
+                session,
+                principal,
+                file_id,
+                name=file.name,
+                content_type=kind,
+                size_bytes=len(file.content),
+                sha256=hashlib.sha256(file.content).hexdigest(),
+            )
+            ids[file.placeholder] = encode(FILE, made.id)
+    return {**given, "files": [ids.get(each, each) for each in given["files"]]}
+
+
+def _parts(body: CreateResponse) -> Iterator[tuple[FilePart | ImagePart, str]]:
+    for at, item in enumerate(body.input if isinstance(body.input, list) else ()):
+        if isinstance(item, MessageItem) and isinstance(item.content, list):
+            for number, part in enumerate(item.content):
+                if isinstance(part, FilePart | ImagePart) and part.file_id is None:
+                    yield part, f"input.{at}.content.{number}"
+
+
+def _decoded(url: str, param: str) -> tuple[str, bytes]:
+    head, has_data, data = url.partition(";base64,")
+    if not has_data or not head.startswith("data:"):
+        raise refuse(param, f"{param}: give the bytes as data:…;base64,…; addresses are not fetched")
+    try:
+        return head.removeprefix("data:").lower(), base64.b64decode(data, validate=True)
+    except binascii.Error:
+        raise refuse(param, f"{param}: this is not valid base64") from None
