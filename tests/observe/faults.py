@@ -149,11 +149,13 @@ def _wrong_balance(stack: Stack) -> Iterator[None]:
     def add(amount: str) -> None:
         with stack.owner() as owner:
             owner.execute("SET session_replication_role = replica")
-            owner.execute(f"UPDATE budget_balances SET spent_usd = spent_usd + {amount}")
+            changed = owner.execute(f"UPDATE budget_balances SET spent_usd = spent_usd + {amount}").rowcount
+            assert changed, "there is no balance"
 
     # Without spending there is no balance.
     spent = stack.probe("ask", model=MODEL, note="Hello?")
-    stack.http.get(f"/v1/jobs/{spent}", params={"wait": 25})
+    while stack.http.get(f"/v1/jobs/{spent}", params={"wait": 25}).json()["state"] != "succeeded":
+        pass
     add("1")
     try:
         yield
