@@ -27,8 +27,9 @@ Send `Authorization: Bearer wb_live_…`, or a token of your identity provider a
 Refusals are problem documents (RFC 9457) with a stable `code`.
 
 What to call first: `GET /v1/capabilities` says what there is; `POST /v1/jobs` with `{"capability": …, "input": …}`
-submits; `GET /v1/jobs/{id}?wait=30` answers once the job has ended, with its `result`. To search your own documents,
-`POST /v1/knowledge-bases`, then `POST /v1/files` and a job of `knowledge.ingest` before jobs of `knowledge.search`.
+submits; `GET /v1/jobs/{id}?wait=30` answers as soon as its `state` changes, and has the `result` once that is
+`succeeded`. To search your own documents: `POST /v1/knowledge-bases`, then `POST /v1/files` and a job of
+`knowledge.ingest`, then jobs of `knowledge.search`.
 Clients made for OpenAI have their own address, `/openai/v1`, which is not in this document.
 """
 _TAGS = [

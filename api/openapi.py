@@ -195,7 +195,9 @@ def _public_names(schemas: Iterable[str]) -> dict[str, str]:
 def _renamed(document: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     assert not set(names.values()) & set(schemas), "a name is taken"
-    document["components"]["schemas"] = {names.get(name, name): schema for name, schema in schemas.items()}
+    # Some generators name a class by its schema's title.
+    titled = {name: {**schema, "title": names.get(name, schema.get("title", name))} for name, schema in schemas.items()}
+    document["components"]["schemas"] = {names.get(name, name): schema for name, schema in titled.items()}
     places = {f"#/components/schemas/{old}": f"#/components/schemas/{new}" for old, new in names.items()}
 
     def walk(value: Any) -> Any:
