@@ -103,7 +103,7 @@ compat: $(STAMP) ## Upgrade from the release before under load: it runs on the n
 bench: $(STAMP) ## Measure against a naive baseline; writes build/bench.json
 	@cd $(ROOT) && $(BIN)/python -m tests.bench
 
-outside: $(STAMP) ## Run outside clients of OpenAI's interface, newest versions, against a running stack
+outside: $(STAMP) ## Run outside clients of OpenAI's interface and generated ones of /v1 against a running stack
 	@cd $(ROOT) && $(BIN)/python -m tests.outside $(ARGS)
 
 # In environments of their own: checkov wants other versions than the product, and neither needs the other.

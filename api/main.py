@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Match
 
 from api import openapi, problem
 from api.deps import Runtime
+from api.heads import Heads
 from api.middleware import Observed
 from api.openai.dialect import Dialect, on_refused
 from api.openai.errors import Refused
@@ -24,15 +25,32 @@ A client asks for an AI *capability*; the request becomes a durable *job*; a wor
 
 Send `Authorization: Bearer wb_live_…`, or a token of your identity provider and `Waybill-Project: prj_…`.
 Refusals are problem documents (RFC 9457) with a stable `code`.
+
+What to call first: `GET /v1/capabilities` says what there is; `POST /v1/jobs` with `{"capability": …, "input": …}`
+submits; `GET /v1/jobs/{id}?wait=30` answers as soon as its `state` changes, and has the `result` once that is
+`succeeded`. To search your own documents: `POST /v1/knowledge-bases`, then `POST /v1/files` and a job of
+`knowledge.ingest`, then jobs of `knowledge.search`.
+Clients made for OpenAI have their own address, `/openai/v1`, which is not in this document.
 """
 _TAGS = [
+    {"name": "capabilities", "description": "What can be asked for, with the JSON Schemas of inputs and results."},
     {"name": "jobs", "description": "Submit, read, list, cancel and follow work."},
+    {"name": "batches", "description": "Many jobs at once, from a file of lines; their results as a file."},
+    {"name": "files", "description": "Documents, pictures and recordings that jobs read, uploaded whole or in parts."},
     {"name": "knowledge bases", "description": "Collections of documents that can be searched."},
-    {"name": "capabilities", "description": "What can be asked for."},
+    {"name": "webhooks", "description": "Endpoints that are told of events, what was sent to them, and its secrets."},
     {"name": "tenancy", "description": "The organization, its projects, its members and their keys."},
+    {"name": "limits", "description": "Rates, quotas and jobs at once, for organizations, projects and keys."},
+    {"name": "budgets", "description": "What may be spent, what was, and when that will be used up."},
+    {"name": "costs", "description": "What work has cost, by any grouping; quotes, spikes and exports."},
+    {"name": "prices", "description": "The price book of models, and its history."},
+    {"name": "models", "description": "Models, their versions, aliases and prompts, and which version answers."},
+    {"name": "experiments", "description": "Versions tried on a part of the work, and what came of it."},
+    {"name": "quality", "description": "How good answers are, over time; labels, data sets, and gates of promotions."},
+    {"name": "metrics", "description": "What happened, how fast and for how much, by group and over time."},
     {"name": "guard", "description": "Policies about personal data, injections and classes of text; trying them."},
     {"name": "audit", "description": "The sealed trail of every act, its verification, and the keys that signed it."},
-    {"name": "metrics", "description": "What happened, how fast and for how much, by group and over time."},
+    {"name": "retention", "description": "How long what is kept is kept."},
     {"name": "operations", "description": "Probes and metrics."},
 ]
 LOG_HOLD_SECONDS = 0.05
@@ -63,6 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(Refused, on_refused)
     app.add_middleware(Observed)
     app.add_middleware(Dialect)
+    app.add_middleware(Heads)
     return app
 
 
@@ -97,7 +116,10 @@ async def _method_not_allowed(request: Request, error: Exception) -> Response:
 
 def _methods(route: BaseRoute, request: Request) -> set[str]:
     match, _ = route.matches(dict(request.scope))
-    return set(getattr(route, "methods", None) or ()) if match is not Match.NONE else set()
+    if match is Match.NONE:
+        return set()
+    methods = set(getattr(route, "methods", None) or ())
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 def _version() -> str:

@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document: what FastAPI derives from the routes, completed by what it cannot know."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from api import problem
 from api.routing import required_scope
+from core.webhooks.events import EventType
 from pipelines.registry import manifests
 
 _SCHEME = "api_key"
@@ -39,6 +41,17 @@ _PROBLEMS = {
     429: "Too fast (`rate_limited`; the member `limit` names the rate); come back after `Retry-After`.",
     500: "Our fault (`internal_error`); the member `trace_id` lets us find out why.",
     503: "Something we depend on is away (`database_unavailable`); send the request again after `Retry-After`.",
+}
+_MESSAGE = {
+    "title": "WebhookMessage",
+    "description": "What is sent to an endpoint, signed as Standard Webhooks 1.0.0 says.",
+    "type": "object",
+    "required": ["type", "timestamp", "data"],
+    "properties": {
+        "type": {"type": "string", "description": "The event."},
+        "timestamp": {"type": "string", "format": "date-time"},
+        "data": {"type": "object", "additionalProperties": True, "description": "As docs/reference/webhooks.md says."},
+    },
 }
 _RETRY_AFTER = {"description": "Seconds after which to come back.", "schema": {"type": "integer"}}
 IDEMPOTENCY_KEY = {
@@ -95,6 +108,8 @@ def _build(app: FastAPI) -> dict[str, Any]:
         description=app.description,
         routes=app.routes,
         tags=app.openapi_tags,
+        servers=[{"url": "/", "description": "This server."}],
+        separate_input_output_schemas=False,
     )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
@@ -115,7 +130,85 @@ def _build(app: FastAPI) -> dict[str, Any]:
     for operation, endpoint in _operations(document, app.routes):
         scope = required_scope(endpoint)
         operation["security"] = [{_SCHEME: [scope]}] if scope else []
-    return document
+    _link(document["paths"])
+    document["webhooks"] = _webhooks()
+    schemas["WebhookMessage"] = _MESSAGE
+    return _renamed(document, _public_names(schemas))
+
+
+def _link(paths: dict[str, Any]) -> None:
+    """From what makes a thing to everything that takes its id and no other."""
+    for path, item in paths.items():
+        made = item.get("post", {}).get("responses", {})
+        for answer in (made[status] for status in ("200", "201", "202") if status in made):
+            below = re.compile(re.escape(path) + r"/\{(\w+)\}(/[^{}]*)?")
+            links = {
+                operation["operationId"]: {
+                    "operationId": operation["operationId"],
+                    "parameters": {found[1]: "$response.body#/id"},
+                }
+                for other, operations in paths.items()
+                if (found := below.fullmatch(other))
+                for operation in operations.values()
+            }
+            if links:
+                answer["links"] = links
+
+
+def _webhooks() -> dict[str, Any]:
+    """What is sent to endpoints, by the type of the event."""
+    body = {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/WebhookMessage"}}},
+    }
+    return {
+        event.value: {
+            "post": {
+                "operationId": f"on_{event.value.replace('.', '_')}",
+                "summary": f"{event.value} has happened",
+                "tags": ["webhooks"],
+                "parameters": [
+                    {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+                    for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
+                ],
+                "requestBody": body,
+                "responses": {"2XX": {"description": "It is delivered; anything else is tried again."}},
+            }
+        }
+        for event in EventType
+        # In OpenAI's shape, and said by its documentation.
+        if not event.startswith("response.")
+    }
+
+
+def _public_names(schemas: Iterable[str]) -> dict[str, str]:
+    """For classes whose names are there twice, which FastAPI tells apart by module: the package, then the class."""
+    names: dict[str, str] = {}
+    for name in schemas:
+        *modules, own = name.split("__")
+        if modules:
+            package = next(each for each in reversed(modules) if each not in {"records", "schemas", "definition"})
+            names[name] = f"{package.title().replace('_', '')}{own}"
+    return names
+
+
+def _renamed(document: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    schemas = document["components"]["schemas"]
+    assert not set(names.values()) & set(schemas), "a name is taken"
+    # Some generators name a class by its schema's title.
+    titled = {name: {**schema, "title": names.get(name, schema.get("title", name))} for name, schema in schemas.items()}
+    document["components"]["schemas"] = {names.get(name, name): schema for name, schema in titled.items()}
+    places = {f"#/components/schemas/{old}": f"#/components/schemas/{new}" for old, new in names.items()}
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: walk(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [walk(inner) for inner in value]
+        return places.get(value, value) if isinstance(value, str) else value
+
+    renamed: dict[str, Any] = walk(document)
+    return renamed
 
 
 def _operations(document: dict[str, Any], routes: Iterable[Any]) -> Iterable[tuple[dict[str, Any], Callable[..., Any]]]:

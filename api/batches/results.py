@@ -50,7 +50,7 @@ _CONTENT = {
     },
 )
 @requires("jobs:read")
-async def read_results(
+async def read_batch_results(
     request: Request,
     batch_id: BatchId,
     after: Annotated[int, Query(ge=0, le=10**9, description="Only lines with a higher number.")] = 0,

@@ -16,7 +16,7 @@ from api.routing import caller, new_router, requires
 from core.kit.clock import isoformat
 from core.kit.ids import BUDGET
 from core.kit.money import format_money
-from core.ledger.records import BudgetAlert
+from core.ledger.records import BudgetAlert as AlertRecord
 
 router = new_router("/v1/budgets", "budgets")
 
@@ -24,7 +24,7 @@ BudgetId = Annotated[str, Path(description="The budget's id.", examples=["bud_01
 _PAGE_MAX = 200
 
 
-class Alert(BaseModel):
+class BudgetAlert(BaseModel):
     """A threshold that was crossed, once in a period."""
 
     threshold: int = Field(description="In percent of the limit.")
@@ -34,16 +34,16 @@ class Alert(BaseModel):
     raised_at: datetime
 
 
-class AlertPage(BaseModel):
+class BudgetAlertPage(BaseModel):
     """Alerts."""
 
-    data: list[Alert]
+    data: list[BudgetAlert]
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 @router.get(
     "/{budget_id}/alerts",
-    response_model=AlertPage,
+    response_model=BudgetAlertPage,
     summary="List the thresholds that were crossed",
     responses={200: {"description": "A page, newest first."}, **problems(404)},
 )
@@ -76,7 +76,7 @@ async def list_alerts(
     )
 
 
-def _list(request: Request, budget_id: UUID, before: UUID | None, limit: int) -> Sequence[BudgetAlert]:
+def _list(request: Request, budget_id: UUID, before: UUID | None, limit: int) -> Sequence[AlertRecord]:
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         return runtime.budgets.alerts(session, principal, budget_id, cursor=before, limit=limit)

@@ -148,7 +148,7 @@ class ExperimentResults(BaseModel):
     responses={200: {"description": "The results as they are now."}, **problems(404)},
 )
 @requires("experiments:read", organization_wide=True)
-async def read_results(request: Request, experiment_id: ExperimentId) -> Response:
+async def read_experiment_results(request: Request, experiment_id: ExperimentId) -> Response:
     """What it shows."""
     found = parse_id(EXPERIMENT, experiment_id, "experiment")
     return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))

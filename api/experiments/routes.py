@@ -15,7 +15,7 @@ from api.experiments.schemas import (
     CreateExperiment,
     Experiment,
     ExperimentPage,
-    Promote,
+    PromoteArm,
     Reason,
     SetWeights,
     to_wire,
@@ -240,7 +240,7 @@ async def stop_experiment(request: Request, experiment_id: ExperimentId, body: R
     openapi_extra=_KEYED,
 )
 @requires("experiments:write", organization_wide=True)
-async def promote_experiment(request: Request, experiment_id: ExperimentId, body: Promote) -> Response:
+async def promote_experiment(request: Request, experiment_id: ExperimentId, body: PromoteArm) -> Response:
     """End it for one arm."""
     found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
     experiments = get_runtime(request).experiments

@@ -145,7 +145,7 @@ class Reason(BaseModel):
     reason: str | None = Field(None, min_length=1, max_length=500)
 
 
-class Promote(Reason):
+class PromoteArm(Reason):
     """Which arm everybody gets, and why."""
 
     arm: Name

@@ -92,7 +92,7 @@ def _put(request: Request, project_id: UUID | None, body: PutPolicy) -> PolicyVe
     responses={200: {"description": "Newest first; read one whole with `GET /v1/guard/policy`."}, **problems(404)},
 )
 @requires("guard:read", organization_wide=True)
-async def list_versions(
+async def list_policy_versions(
     request: Request,
     project_id: ProjectId = None,
     limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Versions on a page.")] = 10,

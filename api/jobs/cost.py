@@ -25,7 +25,7 @@ router = new_router("/v1/jobs", "jobs")
 JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 
 
-class CostLine(BaseModel):
+class JobCostLine(BaseModel):
     """One line of the ledger: what a model call was expected to cost at most, what it cost, or a correction of that."""
 
     attempt: int = Field(description="The attempt that made the call.")
@@ -61,7 +61,7 @@ class JobCost(BaseModel):
     total_cost_usd: str | None
     total_priced: bool = Field(description="Whether both are all that was used; false: it cost more than is known.")
     max_cost_usd: str | None
-    lines: list[CostLine]
+    lines: list[JobCostLine]
 
 
 @router.get(

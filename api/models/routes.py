@@ -217,7 +217,7 @@ def _add(request: Request, model_id: UUID, new: NewVersion, identity: Idempotent
     responses={200: {"description": "A page, the last one first."}, **problems(404)},
 )
 @requires("models:read", organization_wide=True)
-async def list_versions(
+async def list_model_versions(
     request: Request,
     model_id: ModelId,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Versions on a page.")] = 50,

@@ -79,7 +79,7 @@ class AddVersion(BaseModel):
     )
 
 
-class Promote(BaseModel):
+class PromoteVersion(BaseModel):
     """A version to make champion."""
 
     model_config = ConfigDict(extra="forbid")

@@ -14,7 +14,7 @@ from api.models.schemas import (
     ChangeVersion,
     Model,
     ModelVersion,
-    Promote,
+    PromoteVersion,
     Rollback,
     StageHistory,
     change_to_wire,
@@ -49,7 +49,7 @@ _Act = Callable[[Session, Owner, UUID], dict[str, Any]]
     openapi_extra=_KEYED,
 )
 @requires("models:promote", organization_wide=True)
-async def promote(request: Request, model_id: ModelId, body: Promote) -> Response:
+async def promote(request: Request, model_id: ModelId, body: PromoteVersion) -> Response:
     """Put a version to work."""
 
     def act(session: Session, owner: Owner, model: UUID) -> dict[str, Any]:
@@ -126,7 +126,7 @@ async def restore(request: Request, model_id: ModelId, body: ChangeVersion) -> R
     responses={200: {"description": "Every change of a stage, the last one first."}, **problems(404)},
 )
 @requires("models:read", organization_wide=True)
-async def read_history(
+async def read_model_history(
     request: Request,
     model_id: ModelId,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Changes on a page.")] = 50,

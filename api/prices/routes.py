@@ -71,7 +71,7 @@ async def list_prices(  # noqa: PLR0917 - the framework passes them by name
     responses={200: {"description": "Every price that was written, the last one first."}, **problems()},
 )
 @requires("prices:read")
-async def read_history(
+async def read_price_history(
     request: Request,
     provider: Annotated[str, Query(max_length=PROVIDER_MAX, description="The provider.", examples=["openai"])],
     model: Annotated[str, Query(max_length=MODEL_MAX, description="The model.", examples=["gpt-4o"])],

@@ -11,7 +11,7 @@ from api import cursors
 from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
 from api.deps import get_runtime
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
-from api.quality.schemas import Alert, AlertPage, CloseAlert, to_alert
+from api.quality.schemas import CloseAlert, QualityAlert, QualityAlertPage, to_alert
 from api.routing import caller, new_router, requires
 from core.keys.idempotency import Answer
 from core.kit.ids import QUALITY_ALERT
@@ -28,7 +28,7 @@ AlertId = Annotated[str, Path(description="The alert's id.", examples=["qal_01jd
 
 @router.get(
     "",
-    response_model=AlertPage,
+    response_model=QualityAlertPage,
     summary="List quality alerts",
     responses={200: {"description": "A page, newest first."}, **problems()},
 )
@@ -54,7 +54,7 @@ def _list(request: Request, state: AlertState | None, before: UUID | None, limit
 
 @router.get(
     "/{alert_id}",
-    response_model=Alert,
+    response_model=QualityAlert,
     summary="Read a quality alert",
     responses={200: {"description": "The alert, with jobs that moved."}, **problems(404)},
 )
@@ -72,7 +72,7 @@ def _read(request: Request, alert_id: UUID) -> AlertRecord:
 
 @router.post(
     "/{alert_id}/acknowledge",
-    response_model=Alert,
+    response_model=QualityAlert,
     summary="Acknowledge a quality alert",
     description="Somebody looks after it: it is no longer counted as open, and its stream raises no other meanwhile.",
     responses={200: {"description": "The alert as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
@@ -87,7 +87,7 @@ async def acknowledge_quality_alert(request: Request, alert_id: AlertId) -> Resp
 
 @router.post(
     "/{alert_id}/close",
-    response_model=Alert,
+    response_model=QualityAlert,
     summary="Close a quality alert",
     description="The signal is watched again, against the baseline that it had or against a new one.",
     responses={

@@ -90,7 +90,7 @@ class BaselineLevel(Level):
     model_version: str = Field(description="The version that it was learned from, often the one before.")
 
 
-class Alert(BaseModel):
+class QualityAlert(BaseModel):
     """That a signal of a version changed."""
 
     id: str
@@ -116,10 +116,10 @@ class Alert(BaseModel):
     reason: str | None
 
 
-class AlertPage(BaseModel):
+class QualityAlertPage(BaseModel):
     """Alerts."""
 
-    data: list[Alert]
+    data: list[QualityAlert]
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 

@@ -203,3 +203,37 @@ def test_answers_carry_safe_headers(client: httpx.Client) -> None:
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.headers["cache-control"] == "no-store"
     assert "server" not in response.headers
+
+
+def test_generators_of_clients_find_names(api: RunningApi) -> None:
+    with api.client("") as client:
+        document = client.get("/openapi.json").json()
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(ids) == len(set(ids))
+    assert [name for name in ids if not re.fullmatch(r"[a-z]+(_[a-z]+){0,4}", name)] == []
+    assert [name for name in document["components"]["schemas"] if not re.fullmatch(r"[A-Z][A-Za-z0-9]+", name)] == []
+    used = {tag for _, _, operation in operations(document) for tag in operation["tags"]}
+    assert used == {tag["name"] for tag in document["tags"] if tag["description"]}
+    assert document["servers"]
+    job = document["paths"]["/v1/jobs"]["post"]["responses"]["202"]["links"]
+    assert {"read_job", "cancel_job", "read_cost", "give_feedback"} <= set(job)
+    assert job["read_job"]["parameters"] == {"job_id": "$response.body#/id"}
+    assert {"job.succeeded", "batch.completed", "budget.threshold"} <= set(document["webhooks"])
+
+
+def test_head_is_get_without_a_body(api: RunningApi) -> None:
+    with api.client() as client:
+        job = client.post("/v1/jobs", json=NOOP).json()["id"]
+        for path in ("/healthz", "/v1/jobs", f"/v1/jobs/{job}", "/v1/capabilities", "/openai/v1/models", "/docs"):
+            got, head = client.get(path), client.head(path)
+            assert (head.status_code, head.content) == (200, b""), path
+            assert head.headers["content-length"] == got.headers["content-length"], path
+        stream = client.head(f"/v1/jobs/{job}/events")
+        assert (stream.status_code, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        assert client.head("/v1/jobs/job_none").status_code == 404
+        assert client.head("/openai/v1/models/none").status_code == 404
+        refused = client.head(f"/v1/jobs/{job}/cancel")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+        assert "HEAD" in client.put("/v1/jobs").headers["allow"]
+    with api.client("") as stranger:
+        assert stranger.head("/v1/jobs").status_code == 401

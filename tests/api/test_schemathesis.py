@@ -45,13 +45,14 @@ def api(module_settings: Settings) -> Iterator[RunningApi]:
 
 
 @pytest.mark.timeout(1500)
-def test_generated_requests_find_no_failure(api: RunningApi, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("phases", "examples"), [("examples,coverage,fuzzing", 15), ("stateful", 60)])
+def test_generated_requests_find_no_failure(api: RunningApi, tmp_path: Path, phases: str, examples: int) -> None:
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{api.url}/openapi.json"),
         *("--header", f"Authorization: Bearer {api.key.plaintext}"),
         *("--checks", _CHECKS),
-        *("--phases", "examples,coverage,fuzzing"),
-        *("--max-examples", "15", "--seed", "7", "--request-timeout", "10", "--no-color"),
+        *("--phases", phases),
+        *("--max-examples", f"{examples}", "--seed", "7", "--request-timeout", "10", "--no-color"),
         *("--exclude-path-regex", "/events$"),
     ]
     done = subprocess.run(

@@ -47,8 +47,13 @@ CLIENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "litellm": ("litellm_client.py", ("litellm",)),
     "pydantic-ai": ("pydantic_ai_client.py", ("pydantic-ai-slim[openai]",)),
     "crewai": ("crewai_client.py", ("crewai",)),
+    "openapi-python-client": ("generated_client.py", ("openapi-python-client",)),
     # Packages of npm; left out where there is no Node.js.
     "npm ai": ("aisdk_client.mjs", ("ai", "@ai-sdk/openai", "@ai-sdk/openai-compatible", "zod")),
+    "npm generators": (
+        "generated_client.mjs",
+        ("@hey-api/openapi-ts", "openapi-typescript", "openapi-fetch", "typescript@5", "tsx", "@types/node"),
+    ),
 }
 
 
@@ -97,7 +102,14 @@ def run(client: str, stack: OpenAIStack) -> list[Case]:
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }
     done = subprocess.run(
-        command, env=given, capture_output=True, text=True, timeout=600, check=False, stdin=subprocess.DEVNULL
+        command,
+        cwd=Path(command[-1]).parent,
+        env=given,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     said = [json.loads(line[5:]) for line in done.stdout.splitlines() if line.startswith("CASE ")]
     found = [Case(version, each["case"], each["outcome"], each["detail"]) for each in said]

@@ -6,12 +6,14 @@ root its processes run inside a user namespace in which they are nobody; their f
 
 import importlib.util
 import os
+import random
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -23,13 +25,23 @@ _START_TIMEOUT_SECONDS = 60.0
 _STOP_TIMEOUT_SECONDS = 30.0
 _USER = "waybill_owner"
 _NOBODY = 65534
+_EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on right now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of the loopback interface that nobody listens on right now.
+
+    Below those that the kernel gives to outgoing connections, one of which could take it before a server does.
+    """
+    try:
+        first_ephemeral = int(_EPHEMERAL_PORTS.read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        first_ephemeral = 32768
+    for port in random.sample(range(10_240, max(first_ephemeral, 10_340)), 100):
+        with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise StackError("100 ports of 127.0.0.1 that were tried are in use; stop what holds them")
 
 
 def binaries() -> Path:

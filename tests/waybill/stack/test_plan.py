@@ -39,6 +39,11 @@ def test_a_port_somebody_insisted_on_is_refused_when_taken(taken: int) -> None:
         choose_port("127.0.0.1", taken, is_explicit=True, purpose="the API")
 
 
+def test_a_free_port_is_none_that_an_outgoing_connection_takes() -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    assert all(port < max(first, 10_340) for port in (free_port() for _ in range(50)))
+
+
 def test_a_free_port_is_kept_and_zero_means_any() -> None:
     port = free_port()
     assert choose_port("127.0.0.1", port, is_explicit=False, purpose="the API") == port
