@@ -1,12 +1,16 @@
 """The stream that every provider returns: asks before each chunk whether to go on, and is countable at any moment."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from core.gateway.errors import GatewayError
 from core.gateway.models import Check, Chunk, Finish, ToolCall, Usage
 from core.kit.json_values import clean_text, split_half_pair
+
+# What a provider calls its model or a request: more is not a name.
+_NAME_MAX_CHARACTERS = 200
 
 
 class Meter:
@@ -63,6 +67,20 @@ class Meter:
     def usage(self) -> Usage:
         """The usage up to now."""
         return self._read(self)
+
+
+# An event may be anything that JSON can say.
+END = object()
+
+
+def next_event(events: Iterator[Any], meter: Meter, failures: tuple[type[Exception], ...]) -> Any:
+    """The next event, or `END`. What fails after the model said that it is done, takes nothing back of its answer."""
+    try:
+        return next(events, END)
+    except Exception as error:
+        if meter.finish is None or not isinstance(error, (GatewayError, *failures)):
+            raise
+        return END
 
 
 class MeteredStream:
@@ -140,4 +158,4 @@ def _cleaned(call: ToolCall) -> ToolCall:
 
 
 def _clean_name(name: str | None) -> str | None:
-    return None if name is None else clean_text(name)
+    return None if name is None else clean_text(name[:_NAME_MAX_CHARACTERS])
