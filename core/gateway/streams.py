@@ -25,11 +25,12 @@ class Meter:
         self.cache_write_tokens = 0
         self.reasoning_tokens = 0
         self.worker_seconds = 0
-        self.text = ""
+        # In pieces: adding each to a text would copy all that came before.
+        self._text: list[str] = []
         # In how many pieces the text came.
         self.pieces = 0
         # Reasoning that was streamed: paid like the answer, and not shown.
-        self.thought = ""
+        self._thought: list[str] = []
         self.thought_pieces = 0
         self.request_id: str | None = None
         self.model_reported: str | None = None
@@ -39,12 +40,12 @@ class Meter:
 
     def say(self, text: str) -> None:
         """The next piece of what the model produced."""
-        self.text += clean_text(text)
+        self._text.append(clean_text(text))
         self.pieces += 1
 
     def think(self, text: str) -> None:
         """The next piece of the reasoning, as far as the provider shows it."""
-        self.thought += clean_text(text)
+        self._thought.append(clean_text(text))
         self.thought_pieces += 1
 
     def report_input(self, total: int | None, *, cached: int = 0, written: int = 0) -> None:
@@ -58,6 +59,16 @@ class Meter:
         """What the provider says was produced. A zero does not take back what was reported before."""
         if total is not None and (total or self.output_tokens is None):
             self.output_tokens, self.reasoning_tokens = total, min(reasoning, total)
+
+    @property
+    def text(self) -> str:
+        """What was produced and shown, tool calls too."""
+        return "".join(self._text)
+
+    @property
+    def thought(self) -> str:
+        """The reasoning that came."""
+        return "".join(self._thought)
 
     @property
     def has_begun(self) -> bool:

@@ -19,8 +19,8 @@ from tests.factories.attempts import attempt
 from tests.factories.hostile_tools import SECRET, hostile_tools
 from tests.factories.jobs import Tenant, new_tenant
 
-FIND = {"operation": "find_customer", "tool": "find_customer", "effect": Effect.READ}
-TICKET = {
+FIND: dict[str, Any] = {"operation": "find_customer", "tool": "find_customer", "effect": Effect.READ}
+TICKET: dict[str, Any] = {
     "operation": "open_ticket",
     "tool": "open_ticket",
     "effect": Effect.WRITE,
