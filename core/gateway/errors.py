@@ -70,8 +70,8 @@ class InvalidRequest(GatewayError):
 
 
 def was_turned_away(error: GatewayError) -> bool:
-    """Whether the provider never began to work, so that it bills nothing: an error status, or no connection."""
-    return isinstance(error, ProviderRefused | ProviderUnavailable) and not error.may_be_billed
+    """Whether the provider never began to work, so that it bills nothing: an error status, a page, or no connection."""
+    return isinstance(error, ProviderRefused | ProviderUnavailable | BadResponse) and not error.may_be_billed
 
 
 def cause_of_rest(error: GatewayError) -> str:

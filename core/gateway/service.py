@@ -12,6 +12,7 @@ from core.gateway.guarding import RequestGuard
 from core.gateway.models import Embedder
 from core.gateway.resilience.backoff import Backoff
 from core.gateway.resilience.breaker import Breakers
+from core.gateway.resilience.rests import SharedRests
 from core.gateway.routing import BuiltInCatalogue, Catalogue, Deployments
 from core.gateway.untrusted import PolicyOf, standard_policy
 from core.guard.guard import Guard
@@ -55,7 +56,7 @@ class Gateway:
             deployments=self._deployments,
             experiments=experiments,
             prompts=prompts,
-            breakers=breakers or Breakers(),
+            breakers=breakers or Breakers(shared=_open_rests(settings)),
             backoff=backoff or Backoff(),
             cache=_open_cache(settings),
             guard=guard,
@@ -103,6 +104,7 @@ class Gateway:
     def close(self) -> None:
         """Release the connections of the models that were opened. The next call opens them again."""
         self._deployments.close()
+        self._door.breakers.close()
         if self._door.cache is not None:
             self._door.cache.close()
 
@@ -139,3 +141,11 @@ def _open_cache(settings: Settings) -> ResponseCache | None:
         projects=frozenset(settings.model_cache_projects),
         ttl_seconds=settings.model_cache_ttl_seconds,
     )
+
+
+def _open_rests(settings: Settings) -> SharedRests | None:
+    if settings.redis_url is None:
+        return None
+    from core.kit.redis import connect
+
+    return SharedRests(connect(settings), settings.key)

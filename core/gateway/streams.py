@@ -1,12 +1,16 @@
 """The stream that every provider returns: asks before each chunk whether to go on, and is countable at any moment."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
+from core.gateway.errors import GatewayError
 from core.gateway.models import Check, Chunk, Finish, ToolCall, Usage
 from core.kit.json_values import clean_text, split_half_pair
+
+# What a provider calls its model or a request: more is not a name.
+_NAME_MAX_CHARACTERS = 200
 
 
 class Meter:
@@ -21,11 +25,12 @@ class Meter:
         self.cache_write_tokens = 0
         self.reasoning_tokens = 0
         self.worker_seconds = 0
-        self.text = ""
+        # In pieces: adding each to a text would copy all that came before.
+        self._text: list[str] = []
         # In how many pieces the text came.
         self.pieces = 0
         # Reasoning that was streamed: paid like the answer, and not shown.
-        self.thought = ""
+        self._thought: list[str] = []
         self.thought_pieces = 0
         self.request_id: str | None = None
         self.model_reported: str | None = None
@@ -36,12 +41,12 @@ class Meter:
 
     def say(self, text: str) -> None:
         """The next piece of what the model produced."""
-        self.text += clean_text(text)
+        self._text.append(clean_text(text))
         self.pieces += 1
 
     def think(self, text: str) -> None:
         """The next piece of the reasoning, as far as the provider shows it."""
-        self.thought += clean_text(text)
+        self._thought.append(clean_text(text))
         self.thought_pieces += 1
 
     def report_input(self, total: int | None, *, cached: int = 0, written: int = 0) -> None:
@@ -57,6 +62,16 @@ class Meter:
             self.output_tokens, self.reasoning_tokens = total, min(reasoning, total)
 
     @property
+    def text(self) -> str:
+        """What was produced and shown, tool calls too."""
+        return "".join(self._text)
+
+    @property
+    def thought(self) -> str:
+        """The reasoning that came."""
+        return "".join(self._thought)
+
+    @property
     def has_begun(self) -> bool:
         """Whether the model has produced anything, shown or not."""
         return self.pieces > 0 or self.thought_pieces > 0
@@ -64,6 +79,20 @@ class Meter:
     def usage(self) -> Usage:
         """The usage up to now."""
         return self._read(self)
+
+
+# An event may be anything that JSON can say.
+END = object()
+
+
+def next_event(events: Iterator[Any], meter: Meter, failures: tuple[type[Exception], ...]) -> Any:
+    """The next event, or `END`. What fails after the model said that it is done, takes nothing back of its answer."""
+    try:
+        return next(events, END)
+    except Exception as error:
+        if meter.finish is None or not isinstance(error, (GatewayError, *failures)):
+            raise
+        return END
 
 
 class MeteredStream:
@@ -146,4 +175,4 @@ def _cleaned(call: ToolCall) -> ToolCall:
 
 
 def _clean_name(name: str | None) -> str | None:
-    return None if name is None else clean_text(name)
+    return None if name is None else clean_text(name[:_NAME_MAX_CHARACTERS])

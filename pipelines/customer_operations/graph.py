@@ -28,6 +28,7 @@ from pipelines._kit.resources import get_gateway
 from pipelines._kit.tools.box import Approval, ToolBox
 from pipelines._kit.tools.opening import Tools, get_tools
 from pipelines.customer_operations import lookup
+from pipelines.customer_operations.answers import READERS
 from pipelines.customer_operations.approval import APPROVED, TIMED_OUT, ask_person
 from pipelines.customer_operations.consent.judgment import NAMING, OPEN, OwnMessage, judge, narrow, needed
 from pipelines.customer_operations.consent.reader import Action, load_reader
@@ -406,6 +407,7 @@ class Resolve:
             state.get("calls", ()),
             tracker=read_so_far(state, is_on=policy.untrusted.effects),
             links=AllowedLinks.of(policy.link_hosts) if policy.untrusted.links else None,
+            readers=READERS,
         )
 
 

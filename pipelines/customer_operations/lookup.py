@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from core.kit.errors import CapabilityFailure
 from pipelines._kit.tools.box import ToolBox
 from pipelines.customer_operations.policies.decisions import Case, decide
 from pipelines.customer_operations.policies.facts import Order
@@ -47,7 +46,6 @@ def order_of(box: ToolBox, policy: Policy, case: Case, reference: str | None) ->
     found = box.call("get_order", {"customer_id": case.customer_id, "reference": reference}, call="order")
     if found.status != "done":
         return {"order": None, "order_problem": "order_unknown"}
-    _readable(found.result)
     return {"order": found.result, "order_problem": None}
 
 
@@ -58,7 +56,7 @@ def _only_candidate(box: ToolBox, policy: Policy, case: Case) -> str | None:
         return None
     fitting = []
     for told in found.result.get("orders", []):
-        order = _readable(told)
+        order = Order.read(told)
         if (order.today - order.placed_on).days > _RECENT_DAYS:
             continue
         # The list may leave refunds out; the order itself is read again before anything is decided.
@@ -67,14 +65,3 @@ def _only_candidate(box: ToolBox, policy: Policy, case: Case) -> str | None:
         if decision.calls or decision.code in {"status_told", "refund_told", "address_missing", "address_fee"}:
             fitting.append(order.id)
     return fitting[0] if len(fitting) == 1 else None
-
-
-def _readable(told: Mapping[str, Any]) -> Order:
-    try:
-        return Order.read(told)
-    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
-        raise CapabilityFailure(
-            f"the tool's answer about an order cannot be read ({type(error).__name__}: {str(error)[:80]}); map its"
-            " fields in the file of tool servers",
-            code="tool_answer_unreadable",
-        ) from error

@@ -30,6 +30,7 @@ MAX_TOKENS = 256
 # What one call of the runtime reads, padding and all. What more texts at once need leaves the processor's caches, and
 # takes nearly twice as long.
 BATCH_TOKENS = 256
+_SLICE_CHARACTERS = 4096
 _TOKENIZER_FILE = Path("embeddings", "data", "all-MiniLM-L6-v2-onnx-int8", "tokenizer.json")
 _loading = Lock()
 
@@ -69,8 +70,12 @@ class MiniLM:
         return vector
 
     def count_tokens(self, text: str) -> int:
-        """WordPiece tokens of `text`, without special tokens and without truncation."""
-        return len(self._counter.encode(text, add_special_tokens=False).ids)
+        """WordPiece tokens of `text`, without special tokens and without truncation.
+
+        The tokenizer holds the interpreter while it works, so a long text is read in slices of some milliseconds, cut
+        between words: other threads, the lease's among them, run in between. A word longer than that is cut.
+        """
+        return sum(len(self._counter.encode(piece, add_special_tokens=False).ids) for piece in slices(text))
 
     def features(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """What a classifier on top reads: shape (len(texts), 768), and of each text whether it was read to its end.
@@ -101,6 +106,18 @@ class MiniLM:
             {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)},
         )
         return np.asarray(hidden), mask[:, :, None].astype(np.float32)
+
+
+def slices(text: str) -> Iterator[str]:
+    """`text` in pieces of at most 4,096 characters, cut before the last space or line of each where there is one."""
+    start = 0
+    while len(text) - start > _SLICE_CHARACTERS:
+        most = start + _SLICE_CHARACTERS
+        space = max(text.rfind(" ", start + 1, most), text.rfind("\n", start + 1, most))
+        end = space if space > start else most
+        yield text[start:end]
+        start = end
+    yield text[start:]
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -13,9 +13,11 @@ from core.gateway.interruptible import asking, open_client2
 from core.gateway.models import Ability, ChatRequest, ChatStream, Check, Chunk
 from core.gateway.providers import failures
 from core.gateway.providers.anthropic_wire import Reader, arguments_of
+from core.gateway.providers.error_bodies import Reported, read_error
 from core.gateway.providers.estimates import bound_of, learn_from, usage_of
 from core.gateway.providers.estimator import CountTokens, Estimator
-from core.gateway.streams import Meter, MeteredStream
+from core.gateway.providers.refused_parameters import REFUSALS, RefusedParameters
+from core.gateway.streams import END, Meter, MeteredStream, next_event
 
 # At its debug level the SDK writes whole prompts to the log.
 logging.getLogger("anthropic").setLevel(logging.WARNING)
@@ -24,6 +26,8 @@ BASE_URL = "https://api.anthropic.com"
 ALL_ABILITIES = frozenset(
     {Ability.STREAMS, Ability.WRITES, Ability.TOOLS, Ability.JSON_SCHEMA, Ability.VISION},
 )
+# On this wire a call without it is refused.
+_REQUIRED = frozenset({"max_tokens"})
 _FAILURES = (anthropic.AnthropicError, httpx2.HTTPError, json.JSONDecodeError, UnicodeDecodeError)
 
 
@@ -61,7 +65,7 @@ class Anthropic:
             max_retries=0,
             http_client=open_client2(timeout_seconds),
         )
-        self._without_temperature = False
+        self._refused = RefusedParameters(model)
 
     def stream(self, request: ChatRequest, *, check: Check) -> ChatStream:
         """Begin to answer; the connection is opened by the first chunk that is asked for. See `Provider.stream`."""
@@ -98,8 +102,8 @@ class Anthropic:
             while True:
                 # Not around the yield: what the caller does with a chunk is its own, and so is its thread.
                 with asking(check):
-                    event = next(events, None)
-                if event is None:
+                    event = next_event(events, meter, _FAILURES)
+                if event is END:
                     break
                 chunk = reader.read(event)
                 if chunk is None:
@@ -112,14 +116,18 @@ class Anthropic:
         learn_from(meter, request, self._estimator)
 
     def _open(self, request: ChatRequest) -> Any:
+        left_out: frozenset[str] = frozenset()
         while True:
+            arguments = self._refused.left_out(self._arguments(request), left_out)
+            extra = self._refused.left_out(arguments["extra_body"], left_out)
             try:
-                return self._client.messages.create(**self._arguments(request))
-            except anthropic.BadRequestError as error:
-                # Models that think refuse it. The message is the only place that says so.
-                if self._without_temperature or "temperature" not in str(error.message):
+                return self._client.messages.create(**{**arguments, "extra_body": extra})
+            except anthropic.APIStatusError as error:
+                sent = {name: value for name, value in {**arguments, **extra}.items() if name not in _REQUIRED}
+                learned = self._refused.learn(sent, _reported(error)) if error.status_code in REFUSALS else None
+                if not learned:
                     raise
-                self._without_temperature = True
+                left_out |= learned
 
     def _arguments(self, request: ChatRequest) -> dict[str, Any]:
         arguments = {
@@ -131,11 +139,7 @@ class Anthropic:
         }
         # The newer releases of the SDK no longer name it, but many models still take it.
         # Newer models refuse it beside top_p, and 1 is what they take when it is left out.
-        is_left_out = (
-            self._without_temperature
-            or request.temperature is None
-            or ("top_p" in request.options and request.temperature == 1.0)
-        )
+        is_left_out = request.temperature is None or ("top_p" in request.options and request.temperature == 1.0)
         extra = {} if is_left_out else {"temperature": request.temperature}
         return {**arguments, "extra_body": {**extra, **self._parameters}}
 
@@ -146,8 +150,8 @@ def _translate(error: Exception, *, has_begun: bool) -> GatewayError:  # noqa: P
         return failures.timed_out()
     if isinstance(error, anthropic.APIStatusError):
         if error.status_code < httpx2.codes.BAD_REQUEST:
-            return failures.of_event(_kind(error.body), None, has_begun=has_begun)
-        return failures.of_status(error.status_code, _kind(error.body), error.response.headers)
+            return failures.of_event(_reported(error), has_begun=has_begun)
+        return failures.of_status(error.status_code, error.response.headers, _reported(error))
     if isinstance(error, httpx2.RemoteProtocolError):
         return failures.cut_short()
     if isinstance(error, anthropic.APIConnectionError | httpx2.TransportError):
@@ -157,7 +161,5 @@ def _translate(error: Exception, *, has_begun: bool) -> GatewayError:  # noqa: P
     return failures.not_the_protocol()
 
 
-def _kind(body: object) -> str | None:
-    inner = body.get("error") if isinstance(body, dict) else None
-    kind = inner.get("type") if isinstance(inner, dict) else None
-    return kind if isinstance(kind, str) else None
+def _reported(error: anthropic.APIStatusError) -> Reported:
+    return read_error(error.body)

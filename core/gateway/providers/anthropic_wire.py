@@ -20,6 +20,8 @@ _FINISHES = {
     "refusal": Finish.FILTERED,
 }
 
+_READ = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+
 
 def arguments_of(request: ChatRequest, *, native_schema: bool) -> dict[str, Any]:
     """A call's arguments. Without `native_schema` an output schema becomes a tool that the model has to call."""
@@ -34,7 +36,11 @@ def arguments_of(request: ChatRequest, *, native_schema: bool) -> dict[str, Any]
     if request.stop:
         arguments["stop_sequences"] = list(request.stop)
     arguments |= {name: request.options[name] for name in ("top_p", "top_k") if name in request.options}
-    tools = [_tool(tool.name, tool.description, dict(tool.parameters)) for tool in request.tools]
+    tools = [
+        _tool(tool.name, tool.description, dict(tool.parameters))
+        | ({} if tool.strict is None else {"strict": tool.strict})
+        for tool in request.tools
+    ]
     if tools:
         arguments["tool_choice"] = _choice(request.tool_choice)
         if request.options.get("parallel_tool_calls") is False and request.tool_choice != "none":
@@ -119,6 +125,7 @@ class Reader:
         self._schema_tool = schema_tool
         self._open: dict[Any, ToolCall] = {}
         self._calls: list[ToolCall] = []
+        self._counts: dict[str, int] = {}
         self._is_failed = False
 
     def read(self, event: Any) -> Chunk | None:
@@ -208,13 +215,16 @@ class Reader:
         return Chunk(text)
 
     def _read_input(self, usage: Any) -> None:
-        """On this wire the kinds are apart: what was read from and written to the cache is not in ``input_tokens``."""
-        read, cached, written = (
-            count_of(getattr(usage, name, None))
-            for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-        )
-        if read is not None:
-            cached, written = cached or 0, written or 0
+        """On this wire the kinds are apart: what was read from and written to the cache is not in ``input_tokens``.
+
+        A later report may leave out what an earlier one said.
+        """
+        for name in _READ:
+            count = count_of(getattr(usage, name, None))
+            if count is not None:
+                self._counts[name] = count or self._counts.get(name, 0)
+        if _READ[0] in self._counts:
+            read, cached, written = (self._counts.get(name, 0) for name in _READ)
             self._meter.report_input(read + cached + written, cached=cached, written=written)
 
     def _read_output(self, usage: Any) -> None:

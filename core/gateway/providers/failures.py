@@ -4,26 +4,73 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from core.gateway.errors import BadResponse, GatewayError, ProviderRefused, ProviderTimeout, ProviderUnavailable
+from core.gateway.providers.error_bodies import Reported
 from core.kit.clock import utc_now
 from core.kit.errors import OUTAGE_STATUSES
 from core.kit.retry_after import retry_after_seconds
 
+_NOTHING = Reported()
 _RETRYABLE_STATUSES = frozenset({408, 409, 425})
 # Spent accounts are answered with 429 too, but waiting does not fill them.
-_SPENT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_error"})
-_TOO_LONG_CODES = frozenset({"context_length_exceeded"})
-_LIMIT_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error", "too_many_requests", "throttling_error"})
-_OVERLOAD_CODES = frozenset({"overloaded_error", "overloaded", "service_unavailable", "engine_overloaded_error"})
+_SPENT = frozenset(
+    {
+        "insufficient_quota",
+        "insufficient_user_quota",
+        "insufficient_balance",
+        "insufficient_credits",
+        "exceeded_current_quota_error",
+        "billing_hard_limit_reached",
+        "billing_error",
+        "arrearage",
+    }
+)
+_TOO_LONG = frozenset({"context_length_exceeded", "string_above_max_length", "input_too_long", "prompt_too_long"})
+_TOO_LONG_PHRASES = (
+    "maximum context length",
+    "context length exceeded",
+    "context window",
+    "prompt is too long",
+    "exceeds the maximum number of tokens",
+    "exceeded model token limit",
+    "maximum prompt length",
+    "longer than the model's context",
+    "too large for model with",
+)
+_LIMITS = frozenset(
+    {
+        "rate_limit_exceeded",
+        "rate_limit_error",
+        "rate_limit_reached_error",
+        "rate_limited",
+        "too_many_requests",
+        "throttling_error",
+        "throttling",
+        "resource_exhausted",
+    }
+)
+_OVERLOADS = frozenset(
+    {
+        "overloaded_error",
+        "overloaded",
+        "service_unavailable",
+        "service_unavailable_error",
+        "serviceunavailableerror",
+        "server_overloaded",
+        "engine_overloaded",
+        "engine_overloaded_error",
+        "unavailable",
+        "service_tier_capacity_exceeded",
+    }
+)
 
 
-def of_status(status: int, code: str | None, headers: Mapping[str, str], param: str | None = None) -> GatewayError:
-    """The error of an answer with an error status.
-
-    `code` is the provider's own short word for it, `param` the parameter that it names.
-    """
-    if code in _SPENT_CODES or status == HTTPStatus.PAYMENT_REQUIRED:
+def of_status(status: int, headers: Mapping[str, str], reported: Reported = _NOTHING) -> GatewayError:
+    """The error of an answer with an error status; `reported` is what its body says."""
+    if reported.words & _SPENT or status == HTTPStatus.PAYMENT_REQUIRED:
         return ProviderRefused("The account at the model provider is spent.", code="provider_quota_exhausted")
     retry_after = retry_after_seconds({name.lower(): value for name, value in headers.items()}, utc_now())
+    if retry_after is None:
+        retry_after = reported.retry_after_seconds
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return ProviderUnavailable(
             "The model provider limits our rate.",
@@ -35,35 +82,40 @@ def of_status(status: int, code: str | None, headers: Mapping[str, str], param: 
         return ProviderUnavailable(
             f"The model provider answered {status}.",
             retry_after_seconds=retry_after,
-            is_outage=status in OUTAGE_STATUSES,
+            is_outage=status in OUTAGE_STATUSES or bool(reported.words & _OVERLOADS),
         )
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return ProviderRefused("The model provider does not accept our key.", code="provider_key_refused")
     if status == HTTPStatus.NOT_FOUND:
         return ProviderRefused("The model provider does not know this model or address.", code="provider_model_unknown")
-    return _refused(status, code, param)
+    return _refused(status, reported)
 
 
-def of_event(code: object, kind: object, *, has_begun: bool) -> GatewayError:
-    """The error of an event inside a stream that began with 200. `code` and `kind` are the provider's short words.
+def of_event(reported: Reported, *, has_begun: bool) -> GatewayError:
+    """The error that came where a piece of an answer should be, after a status of 200.
 
     Before anything was produced, a word that refuses the call is taken for it: nothing is billed then.
     """
-    words = {word.lower() for word in (code, kind) if isinstance(word, str)}
-    status = next((int(word) for word in map(str, (code, kind)) if word.isascii() and word.isdecimal()), 0)
+    words = reported.words
     error: GatewayError | None = None
-    if words & _SPENT_CODES:
-        error = of_status(HTTPStatus.TOO_MANY_REQUESTS, "insufficient_quota", {})
-    elif words & _LIMIT_CODES:
-        error = of_status(HTTPStatus.TOO_MANY_REQUESTS, None, {})
-    elif words & _OVERLOAD_CODES:
-        error = of_status(HTTPStatus.SERVICE_UNAVAILABLE, None, {})
-    elif HTTPStatus.BAD_REQUEST <= status < 600:  # noqa: PLR2004 - the end of the error statuses
-        error = of_status(status, None, {})
+    if words & (_SPENT | _LIMITS):
+        error = of_status(HTTPStatus.TOO_MANY_REQUESTS, {}, reported)
+    elif words & _OVERLOADS:
+        error = of_status(HTTPStatus.SERVICE_UNAVAILABLE, {}, reported)
+    elif reported.status is not None:
+        error = of_status(reported.status, {}, reported)
+    elif is_too_long(reported):
+        error = of_status(HTTPStatus.BAD_REQUEST, {}, reported)
     if error is None:
         return failed_midway()
     error.may_be_billed = has_begun
     return error
+
+
+def is_too_long(reported: Reported) -> bool:
+    """Whether an error says that the conversation is longer than what the model reads."""
+    message = reported.message.lower()
+    return bool(reported.words & _TOO_LONG) or any(phrase in message for phrase in _TOO_LONG_PHRASES)
 
 
 def timed_out() -> GatewayError:
@@ -91,10 +143,16 @@ def not_the_protocol(what: str = "something that is not a chat completion") -> G
     return BadResponse(f"The model provider sent {what}.")
 
 
-def _refused(status: int, code: str | None, param: str | None) -> GatewayError:
-    if code in _TOO_LONG_CODES:
+def no_answer() -> GatewayError:
+    """A page of a proxy or of a sign-in, or some text: no model has seen the request."""
+    return BadResponse("The model provider sent a page instead of an answer.", may_be_billed=False)
+
+
+def _refused(status: int, reported: Reported) -> GatewayError:
+    if is_too_long(reported) or status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return ProviderRefused("The conversation is longer than what the model reads.", code="context_too_long")
-    return ProviderRefused(f"The model provider refused the request ({status}{_named(code)}{_named(param)}).")
+    named = f"{_named(reported.code)}{_named(reported.param)}"
+    return ProviderRefused(f"The model provider refused the request ({status}{named}).")
 
 
 _PUNCTUATION = str.maketrans("", "", "_.[]")

@@ -6,7 +6,6 @@ The official SDK does the transport; its own retries are off, because a retry th
 import json
 import logging
 from collections.abc import Callable, Generator, Iterator, Mapping
-from itertools import chain
 from typing import Any
 
 import httpx
@@ -16,11 +15,15 @@ from core.gateway.errors import GatewayError
 from core.gateway.interruptible import asking, open_client
 from core.gateway.models import Ability, ChatRequest, ChatStream, Check, Chunk
 from core.gateway.providers import failures
+from core.gateway.providers.error_bodies import Reported, read_error
 from core.gateway.providers.estimates import bound_of, learn_from, usage_of
 from core.gateway.providers.estimator import CountTokens, Estimator
+from core.gateway.providers.json_reading import read_json
 from core.gateway.providers.openai_events import Reader
 from core.gateway.providers.openai_wire import arguments_of
-from core.gateway.streams import Meter, MeteredStream
+from core.gateway.providers.refused_parameters import REFUSALS, RefusedParameters
+from core.gateway.providers.sse import read_events
+from core.gateway.streams import END, Meter, MeteredStream, next_event
 
 # At its debug level the SDK writes whole prompts to the log.
 logging.getLogger("openai").setLevel(logging.WARNING)
@@ -28,11 +31,6 @@ logging.getLogger("openai").setLevel(logging.WARNING)
 ALL_ABILITIES = frozenset(
     {Ability.STREAMS, Ability.WRITES, Ability.TOOLS, Ability.JSON_SCHEMA, Ability.VISION},
 )
-# What may stand before a body: a byte-order mark, blank lines.
-_BLANK = b"\xef\xbb\xbf \r\n\t"
-# An event may be anything that JSON can say.
-_END = object()
-_OPTIONAL = frozenset({"max_tokens", "temperature", "stream_options"})
 
 
 class OpenAICompatible:
@@ -61,8 +59,7 @@ class OpenAICompatible:
         self._estimator = Estimator(count_tokens, is_exact=own_tokenizer)
         self._read_key = read_key(api_key)
         self._client = self._open_client(base_url, open_client(timeout_seconds))
-        # Models disagree about these; what the endpoint refuses is remembered and not sent again.
-        self._refused: set[str] = set()
+        self._refused = RefusedParameters(model)
 
     def stream(self, request: ChatRequest, *, check: Check) -> ChatStream:
         """Begin to answer; the connection is opened by the first chunk that is asked for. See `Provider.stream`."""
@@ -105,8 +102,8 @@ class OpenAICompatible:
             while True:
                 # Not around the yield: what the caller does with a chunk is its own, and so is its thread.
                 with asking(check):
-                    event = next(events, _END)
-                if event is _END:
+                    event = next_event(events, meter, FAILURES)
+                if event is END:
                     break
                 chunk = reader.read(event)
                 if chunk is None:
@@ -120,57 +117,47 @@ class OpenAICompatible:
 
     def _open(self, request: ChatRequest) -> "_Events":
         """The events as JSON: the SDK makes an object of each when it knows a type, which costs more than the rest."""
+        left_out: frozenset[str] = frozenset()
         while True:
+            body = self._refused.left_out(self._body(request), left_out)
             try:
                 return self._client.post(
                     "/chat/completions",
-                    body=self._body(request),
+                    body=body,
                     options={"headers": self._headers()},
                     cast_to=object,
                     stream=True,
                     stream_cls=_Events,
                 )
-            except openai.BadRequestError as error:
-                if not self._learn(error):
+            except openai.APIStatusError as error:
+                refused = self._refused.learn(body, _reported(error)) if error.status_code in REFUSALS else None
+                if not refused:
                     raise
+                left_out |= refused
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
-        limit = "max_completion_tokens" if "max_tokens" in self._refused else "max_tokens"
         optional = {
-            limit: request.max_output_tokens if request.has_own_limit else None,
+            "max_tokens": request.max_output_tokens if request.has_own_limit else None,
             "temperature": request.temperature,
             "stream_options": {"include_usage": True},
         }
-        allowed = {name: value for name, value in optional.items() if value is not None and name not in self._refused}
-        return {"model": self.name, "stream": True, **arguments_of(request), **allowed, **self._parameters}
+        said = {name: value for name, value in optional.items() if value is not None}
+        return {"model": self.name, "stream": True, **arguments_of(request), **said, **self._parameters}
 
     def _headers(self) -> dict[str, str]:
         """Header fields of every call besides the SDK's own."""
         return {}
 
-    def _learn(self, error: openai.BadRequestError) -> bool:
-        """Whether the endpoint refused a parameter that can be left out, and had not refused it before."""
-        name = error.param
-        if name not in _OPTIONAL or name in self._refused:
-            return False
-        self._refused.add(name)
-        return True
-
 
 class _Events(openai.Stream[object]):
-    """The events of an answer. A server that ignores ``stream`` sends one object, which is read as its only event."""
+    """The events of an answer as the JSON that came, errors among them; no server's is quite the protocol's."""
 
-    def _iter_events(self) -> Iterator[Any]:
-        pieces = self.response.iter_bytes()
-        head = b""
-        for piece in pieces:
-            head = (head + piece).lstrip(_BLANK)
-            if head:
-                break
-        if head.startswith(b"{"):
-            whole = json.dumps(json.loads(b"".join((head, *pieces))))
-            pieces, head = iter(()), f"data: {whole}\n\n".encode()
-        yield from self._decoder.iter_bytes(chain((head,), pieces))
+    def __stream__(self) -> Iterator[object]:
+        try:
+            yield from read_events(self.response.iter_bytes())
+        finally:
+            # Also when not all of it was read.
+            self.response.close()
 
 
 def read_key(api_key: str | Callable[[], str | None] | None) -> Callable[[], str | None]:
@@ -189,11 +176,19 @@ def translate(error: Exception, *, has_begun: bool = False) -> GatewayError:
     if isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
         return failures.timed_out()
     if isinstance(error, openai.APIStatusError):
-        return failures.of_status(error.status_code, error.code, error.response.headers, error.param)
+        return failures.of_status(error.status_code, error.response.headers, _reported(error))
     if isinstance(error, httpx.RemoteProtocolError):
         return failures.cut_short()
     if isinstance(error, openai.APIConnectionError | httpx.TransportError):
         return failures.unreachable()
     if isinstance(error, openai.APIError) and not isinstance(error, openai.APIResponseValidationError):
-        return failures.of_event(error.code, error.type, has_begun=has_begun)
+        return failures.of_event(read_error(error.body), has_begun=has_begun)
     return failures.not_the_protocol()
+
+
+def _reported(error: openai.APIStatusError) -> Reported:
+    # The SDK keeps only what stands under "error".
+    try:
+        return read_error(read_json(error.response.content))
+    except ValueError:
+        return read_error(error.body)

@@ -1,6 +1,5 @@
 """Embeddings of any endpoint that speaks OpenAI's wire format."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,7 +94,7 @@ class OpenAIEmbeddings:
                     body={"model": self.name, "input": batch, "encoding_format": "float", **more},
                     cast_to=object,
                 )
-        except (*FAILURES, json.JSONDecodeError, ValueError) as error:
+        except (*FAILURES, ValueError, RecursionError) as error:
             failure = translate(error)
         # Outside of the handler: an SDK's error holds the provider's words, and a traceback would show them.
         raise failure

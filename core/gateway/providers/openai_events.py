@@ -3,15 +3,15 @@
 What is not understood is skipped; the text that came is kept. Only an answer without a known end is an error.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
-from core.gateway.models import Chunk, Finish, ToolCall
+from core.gateway.models import Chunk, Finish
 from core.gateway.providers import failures
+from core.gateway.providers.error_bodies import is_error, read_error
 from core.gateway.providers.reported import read_usage
+from core.gateway.providers.tool_fragments import ToolCalls, word
 from core.gateway.streams import Meter
 from core.kit.errors import Unstorable
 from core.kit.json_values import clean
@@ -49,26 +49,21 @@ def finish_of(reason: object) -> Finish | None:
     return Finish.FILTERED if word in _FILTERS else None
 
 
-@dataclass
-class _Call:
-    """A tool call whose fragments are still coming."""
-
-    id: str = ""
-    name: str = ""
-    arguments: str = ""
-
-
 class Reader:
     """Reads the events of one answer, as the JSON that came: a field may hold anything or be absent."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
-        self._calls: list[_Call] = []
-        self._by_index: dict[int, _Call] = {}
+        self._calls = ToolCalls()
         self._is_failed = False
 
     def read(self, event: Any) -> Chunk | None:
-        """The text of one event, if it holds any; usage, end, reasoning and names go to the meter."""
+        """The text of one event, if it holds any; usage, end, reasoning and names go to the meter.
+
+        Raises `GatewayError` for an event that reports an error.
+        """
+        if is_error(event):
+            raise failures.of_event(read_error(event), has_begun=self._meter.has_begun)
         if not isinstance(event, dict):
             return None
         model = event.get("model")
@@ -76,8 +71,11 @@ class Reader:
             self._meter.model_reported = model
         choices = event.get("choices")
         choice = next(_choices(choices), {})
+        if choice.get("error"):
+            raise failures.of_event(read_error(choice["error"]), has_begun=self._meter.has_begun)
         own = event.get("x_groq")
-        for usage in (event.get("usage"), own.get("usage") if isinstance(own, dict) else None, choice.get("usage")):
+        places = (event, choice, own if isinstance(own, dict) else {})
+        for usage in (place.get(name) for place in places for name in ("usage", "usageMetadata", "usage_metadata")):
             read_usage(usage, self._meter)
         return self._read_choice(choice) if choice else None
 
@@ -87,17 +85,8 @@ class Reader:
             raise failures.failed_midway()
         if self._meter.finish is None:
             raise failures.cut_short()
-        if not self._calls:
-            return None
-        if not all(call.name for call in self._calls):
-            raise failures.not_the_protocol("a tool call without a name")
-        return Chunk(
-            "",
-            tool_calls=tuple(
-                ToolCall(call.id or f"call_{number}", call.name, call.arguments)
-                for number, call in enumerate(self._calls, start=1)
-            ),
-        )
+        calls = self._calls.whole()
+        return Chunk("", tool_calls=calls) if calls else None
 
     def _read_choice(self, choice: dict[str, Any]) -> Chunk | None:
         reason = choice.get("finish_reason")
@@ -137,37 +126,9 @@ class Reader:
         if isinstance(old_call, dict):
             entries.append({"index": 0, "function": old_call})
         for fragment in entries:
-            function = fragment.get("function") if isinstance(fragment, dict) else None
-            if not isinstance(function, dict):
-                continue
-            call = self._call_of(fragment.get("index"), _word(fragment.get("id")), _word(function.get("name")))
-            arguments = function.get("arguments")
-            # Some servers send the object itself where the protocol has its text.
-            piece = json.dumps(arguments) if isinstance(arguments, dict | list) else _word(arguments)
-            call.arguments += piece
+            piece = self._calls.add(fragment)
             if piece:
                 self._meter.say(piece)
-
-    def _call_of(self, index: object, given: str, name: str) -> _Call:
-        """The call that a fragment belongs to: by its index, but another id is another call under any index."""
-        if isinstance(index, int):
-            call = self._by_index.get(index)
-        else:
-            call = next((call for call in self._calls if call.id == given), None) if given else self._last(name)
-        if call is None or (given and call.id and given != call.id):
-            call = next((call for call in self._calls if given and call.id == given), None) or _Call()
-            if call not in self._calls:
-                self._calls.append(call)
-        if isinstance(index, int):
-            self._by_index[index] = call
-        call.id = call.id or given
-        call.name = call.name or name
-        return call
-
-    def _last(self, name: str) -> _Call | None:
-        """The call that a fragment without index and id continues; one that brings a name after arguments begins."""
-        last = self._calls[-1] if self._calls else None
-        return None if last is not None and name and last.name and last.arguments else last
 
 
 def _choices(choices: object) -> Iterator[dict[str, Any]]:
@@ -175,10 +136,6 @@ def _choices(choices: object) -> Iterator[dict[str, Any]]:
     for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict) and choice.get("index") in {0, None}:
             yield choice
-
-
-def _word(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _parts(content: object) -> Iterable[dict[str, Any]]:
@@ -191,7 +148,7 @@ def _texts(content: object) -> Iterator[str]:
         yield content
     for part in _parts(content):
         if part.get("type") in {"text", "output_text", None}:
-            yield _word(part.get("text"))
+            yield word(part.get("text"))
 
 
 def _thoughts(content: object) -> Iterator[str]:

@@ -8,6 +8,32 @@ from core.gateway.streams import Meter
 MAX_REASONING_TOKENS = 131_072
 
 
+# The spellings of OpenAI's two interfaces, Anthropic's, Google's and Ollama's.
+_READ = ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_token_count", "prompt_eval_count")
+_PRODUCED = (
+    "completion_tokens",
+    "output_tokens",
+    "candidatesTokenCount",
+    "candidates_token_count",
+    "eval_count",
+    "generated_tokens",
+)
+_TOTAL = ("total_tokens", "totalTokenCount", "total_token_count")
+_READ_DETAILS = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details")
+_PRODUCED_DETAILS = ("completion_tokens_details", "output_tokens_details", "completion_token_details")
+_CACHED = (
+    "cached_tokens",
+    "cache_read_tokens",
+    "cache_read_input_tokens",
+    "prompt_cache_hit_tokens",
+    "cachedContentTokenCount",
+    "cached_content_token_count",
+    "cached_input_tokens",
+)
+_WRITTEN = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens", "cache_write_input_tokens")
+_REASONING = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount", "thoughts_token_count")
+
+
 def read_usage(usage: object, meter: Meter) -> None:
     """Hand the counts of a chat-completions usage to `meter`; what is absent or no count stays unsaid.
 
@@ -16,21 +42,12 @@ def read_usage(usage: object, meter: Meter) -> None:
     """
     if not isinstance(usage, dict):
         return
-    read = _first(usage, "prompt_tokens", "input_tokens")
-    produced = _first(usage, "completion_tokens", "output_tokens")
-    total = count_of(usage.get("total_tokens"))
-    cached = (
-        _inner(usage, "cached_tokens", "prompt_tokens_details", "input_tokens_details")
-        or _first(usage, "prompt_cache_hit_tokens", "cached_tokens")
-        or 0
-    )
-    reasoning = (
-        _inner(usage, "reasoning_tokens", "completion_tokens_details", "output_tokens_details")
-        or count_of(usage.get("reasoning_tokens"))
-        or 0
-    )
-    if read is not None and cached > read:
-        read += cached
+    read, produced, total = (_first(usage, *names) for names in (_READ, _PRODUCED, _TOTAL))
+    cached = _part(usage, _CACHED, _READ_DETAILS)
+    written = _part(usage, _WRITTEN, _READ_DETAILS)
+    reasoning = _part(usage, _REASONING, _PRODUCED_DETAILS)
+    if read is not None and _is_beside(usage, cached + written, read, total, produced):
+        read += cached + written
     if read and total is not None and produced is None and total > read:
         produced = total - read
     if produced is not None:
@@ -39,8 +56,20 @@ def read_usage(usage: object, meter: Meter) -> None:
             reasoning = beside
         if reasoning and (reasoning == beside or reasoning > produced):
             produced += reasoning
-    meter.report_input(read, cached=cached)
+    meter.report_input(read, cached=cached, written=written)
     meter.report_output(produced, reasoning=reasoning)
+
+
+def _is_beside(usage: dict[str, Any], parts: int, read: int, total: int | None, produced: int | None) -> bool:
+    """Whether `parts`, read from or written to a cache, are not in what was `read`."""
+    if not parts:
+        return False
+    if parts > read:
+        return True
+    if total is not None and produced is not None:
+        return total == read + parts + produced
+    # Anthropic's spelling of both has Anthropic's meaning.
+    return "prompt_tokens" not in usage and "input_tokens" in usage and "cache_read_input_tokens" in usage
 
 
 def count_of(value: object) -> int | None:
@@ -53,15 +82,12 @@ def count_of(value: object) -> int | None:
 
 
 def _first(usage: dict[str, Any], *names: str) -> int | None:
-    return next((count for name in names if (count := count_of(usage.get(name))) is not None), None)
+    counts = [count for name in names if (count := count_of(usage.get(name))) is not None]
+    return next((count for count in counts if count), counts[0] if counts else None)
 
 
-def _inner(usage: dict[str, Any], name: str, *groups: str) -> int | None:
-    return next(
-        (
-            count
-            for group in groups
-            if isinstance(usage.get(group), dict) and (count := count_of(usage[group].get(name))) is not None
-        ),
-        None,
-    )
+def _part(usage: dict[str, Any], names: tuple[str, ...], groups: tuple[str, ...]) -> int:
+    """A part of a total, from the details or from beside the totals; zero says nothing, for another place may know."""
+    places = (*(usage.get(group) for group in groups), usage)
+    found = (_first(place, *names) for place in places if isinstance(place, dict))
+    return next((count for count in found if count), 0)

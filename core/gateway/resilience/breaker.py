@@ -11,6 +11,7 @@ from threading import Lock
 from time import monotonic
 
 from core.gateway.errors import GatewayError, ProviderUnavailable
+from core.gateway.resilience.rests import SharedRests
 from core.kit.metrics.models import observe_breaker, observe_rest
 
 FAILURES = 5
@@ -28,8 +29,8 @@ class State(StrEnum):
 class Breaker:
     """Closed → open after `failures` in a row → half-open after `open_seconds` → closed or open by one probe.
 
-    After Nygard, Release It! (2007), chapter 5. In this process only: a shared state would cost a round trip per call,
-    and each process learns within a few calls. Safe in threads. `report` gets each new state as calls show it: that the
+    After Nygard, Release It! (2007), chapter 5. It counts in this process only: shared counting would cost a round trip
+    per call; that it opened is shared (`Breakers`). Safe in threads. `report` gets each new state as calls show it: that the
     time of an open one is over shows with the next call.
     """
 
@@ -107,13 +108,24 @@ class Breaker:
 
 
 class Breakers:
-    """The breakers of a process, by the deployment and the kind of call: one may answer chats and no embeddings."""
+    """The breakers of a process, by the deployment and the kind of call: one may answer chats and no embeddings.
 
-    def __init__(self, *, failures: int = FAILURES, open_seconds: float = OPEN_SECONDS) -> None:
+    With `shared`, one that opens here lets the deployment rest in every process.
+    """
+
+    def __init__(
+        self, *, failures: int = FAILURES, open_seconds: float = OPEN_SECONDS, shared: SharedRests | None = None
+    ) -> None:
         self._failures = failures
         self._open_seconds = open_seconds
+        self._shared = shared
         self._breakers: dict[tuple[str, str], Breaker] = {}
         self._lock = Lock()
+
+    def close(self) -> None:
+        """Release what rests are shared by."""
+        if self._shared is not None:
+            self._shared.close()
 
     def of(self, deployment: str, kind: str) -> Breaker:
         """The deployment's breaker for ``chat`` or ``embeddings``."""
@@ -133,12 +145,13 @@ class Breakers:
         cancelled for example, has learned nothing.
         """
         breaker = self.of(deployment, kind)
-        if not breaker.enter():
+        elsewhere = 0.0 if self._shared is None else self._shared.seconds(deployment, kind)
+        if elsewhere > 0 or not breaker.enter():
             observe_rest(deployment, kind, "breaker")
             raise ProviderUnavailable(
                 f"The deployment {deployment!r} was unavailable many times in a row and rests for some seconds.",
                 code="deployment_resting",
-                retry_after_seconds=breaker.remaining_seconds,
+                retry_after_seconds=max(elsewhere, breaker.remaining_seconds),
                 is_outage=True,
             )
         try:
@@ -146,6 +159,8 @@ class Breakers:
         except GatewayError as error:
             if error.is_outage:
                 breaker.fail()
+                if self._shared is not None and breaker.state is State.OPEN:
+                    self._shared.begin(deployment, kind, self._open_seconds)
             elif isinstance(error, ProviderUnavailable):
                 breaker.abandon()
             else:

@@ -32,7 +32,8 @@ from core.kit.json_values import clean
 from core.kit.metrics.effects import observe_tool_call
 from core.kit.semconv import Operation
 from core.kit.telemetry import span
-from pipelines._kit.tools.client import ToolError, ToolRefusal
+from pipelines._kit.tools.answers import AnswerReaders, require_readable
+from pipelines._kit.tools.client import ToolAnswerInvalid, ToolError, ToolRefusal
 from pipelines._kit.tools.policies import Effect, ToolPolicy, ToolServer
 from pipelines._kit.tools.servers import ToolBook
 
@@ -108,7 +109,7 @@ class ToolBox:
     """The tools for one step of one job. `history` are the outcomes of the job up to now; limits count them.
 
     `tracker` knows what the job has read from outside; the tools' own answers are added to it here. `links` are those
-    that a text for people may hold, None for any.
+    that a text for people may hold, None for any. `readers` try an operation's answers before anybody uses them.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class ToolBox:
         *,
         tracker: TaintTracker | None = None,
         links: AllowedLinks | None = _NO_LINKS,
+        readers: AnswerReaders | None = None,
     ) -> None:
         self._ctx = ctx
         self._book = book
@@ -129,6 +131,7 @@ class ToolBox:
         self._outcomes = [ToolOutcome(**outcome) for outcome in history]
         self._tracker = TaintTracker() if tracker is None else tracker
         self._links = links
+        self._readers = readers or {}
         for outcome in self._outcomes:
             self._tracker.record(Source.TOOL_OUTPUT, outcome.result)
 
@@ -197,8 +200,9 @@ class ToolBox:
         that are not allowed are taken out of it, and it may say what the job has read.
 
         A refusal of the system is an outcome. Raises `CapabilityFailure`: ``tool_unknown``, ``tool_limit``,
-        ``tool_approval_missing`` before anything is called; ``tool_unavailable`` (retryable) when a tool without effect
-        gives no answer; and what the context raises. A tool with an effect that gives no answer: ``unknown``.
+        ``tool_approval_missing`` before anything is called; of a tool without effect ``tool_unavailable`` and
+        ``tool_timeout`` (retryable) when it gives no answer, ``tool_answer_invalid`` when it gives one that cannot be
+        read; and what the context raises. A tool with an effect whose answer is missing or unreadable: ``unknown``.
         """
         policy = self.policy(operation)
         amount = self._amount(policy, arguments)
@@ -329,7 +333,7 @@ class ToolBox:
                     },
                 ):
                     read = self._client.call(server, policy.tool, sent, check=check)
-                return {"status": "done", "result": _renamed(policy, read)}
+                return {"status": "done", "result": self._readable(policy, _renamed(policy, read))}
             except ToolRefusal as refusal:
                 return {"status": "refused", "code": refusal.code, "message": refusal.message}
             except ToolError as error:
@@ -339,18 +343,23 @@ class ToolBox:
                     # Nothing was done, or nothing that matters: the job comes back when the server may be there again.
                     raise CapabilityFailure(
                         str(error),
-                        code="tool_unavailable",
+                        code=error.code,
                         outage=Outage(f"tool server {server.name}", error.retry_after_seconds),
                     ) from error
                 if policy.effect is Effect.READ and (error.is_final or is_last):
-                    code = error.code if error.is_final else "tool_unavailable"
-                    raise CapabilityFailure(str(error), code=code, retryable=not error.is_final) from error
+                    raise CapabilityFailure(str(error), code=error.code, retryable=not error.is_final) from error
                 if error.is_final or is_last:
                     # A server that lets nobody in at the first try has done nothing; after that nobody knows.
-                    status = "refused" if error.is_final and attempt == 1 else "unknown"
+                    # What answered has been called, whatever it meant.
+                    has_answered = isinstance(error, ToolAnswerInvalid)
+                    status = "refused" if error.is_final and attempt == 1 and not has_answered else "unknown"
                     return {"status": status, "code": error.code, "message": str(error)}
             self._pause(attempt)
         raise AssertionError("the last attempt returns or raises")
+
+    def _readable(self, policy: ToolPolicy, result: dict[str, Any]) -> dict[str, Any]:
+        require_readable(self._readers.get(policy.operation), result, policy)
+        return result
 
     def _pause(self, attempt: int) -> None:
         """Wait before the next try, with full jitter; ends early when the attempt must."""

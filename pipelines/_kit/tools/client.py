@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import httpx
 from langchain_mcp_adapters.sessions import StreamableHttpConnection, create_session
+from mcp.shared.exceptions import McpError
 from mcp.types import CallToolResult, TextContent
 
 from core.kit.clock import utc_now
@@ -22,6 +23,8 @@ from pipelines._kit.tools.policies import ToolServer
 
 _INTEGER_BITS = 63
 ANSWER_MAX_BYTES = 256 * 1024
+# JSON-RPC's own: no such method, parameters or message; the tool was not called.
+_NEVER_CALLED = frozenset({-32600, -32601, -32602, -32700})
 _REFUSALS = frozenset({400, 401, 403, 404, 405, 406, 413})
 
 
@@ -48,6 +51,13 @@ class ToolError(Exception):
         self.is_outage = is_outage
         self.was_sent = was_sent
         self.retry_after_seconds = retry_after_seconds
+
+
+class ToolAnswerInvalid(ToolError):
+    """The tool was called and answered something that nobody can read; it would answer the same again."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="tool_answer_invalid", is_final=True)
 
 
 class ToolRefusal(Exception):
@@ -135,10 +145,12 @@ def _read_answer(server: ToolServer, answer: CallToolResult) -> dict[str, Any]:
     text = clean_text("\n".join(block.text for block in answer.content if isinstance(block, TextContent)))
     read = _json_of(text) if answer.structuredContent is None else _structured(answer.structuredContent, text)
     if len(text) > ANSWER_MAX_BYTES or len(json.dumps(read)) > ANSWER_MAX_BYTES:
-        raise ToolError(f"{server.name} answered more than {ANSWER_MAX_BYTES} bytes", code="tool_answer_too_large")
+        raise ToolAnswerInvalid(f"{server.name} answered more than {ANSWER_MAX_BYTES} bytes")
     if answer.isError:
-        code, message = read.get("code"), read.get("message") or text
-        raise ToolRefusal(str(code)[:60] if code else "tool_refused", str(message)[:500])
+        code, message = read.get("code"), read.get("message")
+        # Text alone is what frameworks of servers make of an exception: it may hold anything, and is not for users.
+        shown = str(message)[:500] if code and message else f"{server.name} reported an error"
+        raise ToolRefusal(str(code)[:60] if code else "tool_refused", shown)
     return read
 
 
@@ -180,9 +192,24 @@ def _read_failure(server: ToolServer, failure: BaseException, *, was_sent: bool)
                 was_sent=was_sent,
                 retry_after_seconds=retry_after_seconds(leaf.response.headers, utc_now()),
             )
+        if isinstance(leaf, McpError) and leaf.error.code == httpx.codes.REQUEST_TIMEOUT:
+            return ToolError(
+                f"{server.name} did not answer in time", code="tool_timeout", is_outage=True, was_sent=was_sent
+            )
+        if isinstance(leaf, McpError) and leaf.error.code in _NEVER_CALLED:
+            return ToolError(f"{server.name} does not take this call", code="tool_server_refused", is_final=True)
+        if was_sent and _is_about_the_answer(leaf):
+            return ToolAnswerInvalid(f"{server.name} answered otherwise than its tool declares")
     is_outage = any(isinstance(leaf, httpx.TransportError) for leaf in _leaves(failure))
     return ToolError(
         f"{server.name} could not be reached", code="tool_unavailable", is_outage=is_outage, was_sent=was_sent
+    )
+
+
+def _is_about_the_answer(failure: BaseException) -> bool:
+    """Whether the library refused what came: no message of the protocol, or not the tool's own output schema."""
+    return isinstance(failure, ValueError) or (
+        isinstance(failure, RuntimeError) and "structured content" in str(failure)
     )
 
 

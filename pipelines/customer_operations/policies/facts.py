@@ -35,7 +35,7 @@ class Order:
 
     @classmethod
     def read(cls, told: Mapping[str, Any]) -> "Order":
-        """The order in a tool's answer. Raises KeyError or ValueError when something of it is missing."""
+        """The order in a tool's answer. Raises KeyError, TypeError, ValueError or ArithmeticError."""
         names = ("base_price", "fuel_surcharge", "options_price")
         return cls(
             id=str(told["order_id"]),
@@ -43,9 +43,9 @@ class Order:
             state=str(told["state"]),
             status=str(told["status"]),
             tracking=str(told["tracking"]),
-            paid=Decimal(told["paid"]),
-            refunded=Decimal(told["refunded"]),
-            prices={name: Decimal(told[name]) for name in names},
+            paid=_money(told["paid"]),
+            refunded=_money(told["refunded"]),
+            prices={name: _money(told[name]) for name in names},
             times_charged=int(told["times_charged"]),
             placed_on=date.fromisoformat(told["placed_on"]),
             promised_on=date.fromisoformat(told["promised_on"]),
@@ -53,11 +53,11 @@ class Order:
             delivered_on=_day(told["delivered_on"]),
             last_scan_on=_day(told["last_scan_on"]),
             last_scan_town=str(told["last_scan_town"]),
-            declared_value=Decimal(told["declared_value"]),
+            declared_value=_money(told["declared_value"]),
             address_changes=int(told["address_changes"]),
             today=date.fromisoformat(told["today"]),
             made=tuple(
-                (refund["reason"], Decimal(refund["amount"]), date.fromisoformat(refund["made_on"]))
+                (refund["reason"], _money(refund["amount"]), date.fromisoformat(refund["made_on"]))
                 for refund in told.get("refunds", ())
                 if refund["state"] != "voided"
             ),
@@ -72,6 +72,13 @@ class Order:
     def working_days_silent(self) -> int:
         """Working days since the last scan."""
         return working_days(self.last_scan_on, self.today) if self.last_scan_on else 0
+
+
+def _money(told: Any) -> Decimal:
+    amount = Decimal(told)
+    if not amount.is_finite():
+        raise ValueError("is not a finite amount")
+    return amount
 
 
 def working_days(begin: date, end: date) -> int:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
 from core.capability import JobCancelled
 from core.gateway.cache import digest_of
@@ -14,11 +15,14 @@ from core.gateway.errors import GatewayError, ProviderRefused, ProviderUnavailab
 from core.gateway.models import Image, ToolSpec
 from core.gateway.resilience.backoff import Backoff, wait
 from core.gateway.resilience.breaker import Breaker, Breakers, State
+from core.gateway.resilience.rests import SharedRests
 from core.gateway.routing import CHAT, EMBEDDING, MINILM, may_see
 from core.gateway.service import open_gateway
 from core.kit.clock import utc_now
 from core.kit.data_classes import DataClass
 from core.kit.errors import CapabilityFailure, Outage
+from core.kit.ids import new_id
+from core.kit.redis import connect
 from core.kit.settings import Settings
 from core.registry.errors import ModelUnknown
 from tests.factories.calls import QUICK, asked, simulated
@@ -144,6 +148,48 @@ def test_while_one_model_of_a_chain_is_unavailable_the_failure_is_an_outage() ->
         # Forty seconds are not waited with a worker in hand.
         assert (len(main.requests), len(spare.requests)) == (1, 1)
     assert raised.value.outage == Outage("model deployment main", 40)
+
+
+def rests(settings: Settings) -> SharedRests:
+    return SharedRests(connect(settings), settings.key)
+
+
+@pytest.mark.survive("F3")
+def test_a_rest_that_one_process_begins_holds_in_all_of_them(settings: Settings) -> None:
+    """Each gateway stands for a process: they have nothing in common but Redis."""
+    name = f"main-{new_id()}"
+    with ProviderSimulator(Failure(status=503)) as main, ProviderSimulator(Answer("other")) as other:
+        seen = []
+        for _ in range(2):
+            breakers = Breakers(failures=2, open_seconds=60, shared=rests(settings))
+            with simulated(OFFLINE, main=main, other=other, max_attempts=1, breakers=breakers) as (gateway, simulators):
+                chosen = replace(simulators.models["main"], deployment=name, fallbacks=())
+                simulators.models["main"] = chosen
+                for _ in range(2):
+                    with (
+                        pytest.raises(ProviderUnavailable) as raised,
+                        gateway.for_job(RecordingContext()).chat(CHAT, asked()) as stream,
+                    ):
+                        list(stream)
+                    seen.append(raised.value.code)
+                # Another deployment, and another kind of call, do not rest.
+                with gateway.for_job(RecordingContext()).chat("other", asked()) as stream:
+                    assert [chunk.text for chunk in stream] == ["other"]
+                with breakers.guard(name, "embeddings"):
+                    pass
+    assert seen == ["provider_unavailable"] * 2 + ["deployment_resting"] * 2
+    assert len(main.requests) == 2
+    assert 50 < (raised.value.retry_after_seconds or 0) <= 60
+
+
+def test_without_redis_every_process_learns_for_itself(settings: Settings) -> None:
+    away = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:9/0")})
+    breakers = Breakers(failures=1, open_seconds=60, shared=rests(away))
+    for code in ("provider_unavailable", "deployment_resting"):
+        with pytest.raises(ProviderUnavailable) as raised, breakers.guard("main", "chat"):
+            raise ProviderUnavailable("no", is_outage=True)
+        assert raised.value.code == code
+    breakers.close()
 
 
 def test_a_breaker_lets_one_probe_through_and_opens_again_when_it_fails() -> None:

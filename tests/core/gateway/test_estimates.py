@@ -14,7 +14,7 @@ from core.gateway.errors import GatewayError
 from core.gateway.providers.estimator import Estimator
 from core.gateway.providers.openai_compatible import OpenAICompatible
 from tests.factories.calls import asked
-from tests.factories.provider_simulator import Answer, ProviderSimulator
+from tests.factories.provider_simulator import Answer, ProviderSimulator, count_words
 
 TAUGHT, BROKEN = 16, 40
 _LENGTH = 600
@@ -107,6 +107,20 @@ def test_what_whole_answers_reported_makes_broken_ones_count_within_five_percent
 def test_without_a_report_the_tokenizer_at_hand_counts() -> None:
     estimator = Estimator(len)
     assert (estimator.input_tokens("four"), estimator.output_tokens("five!", 2)) == (4, 5)
+
+
+def test_of_a_very_long_text_pieces_are_counted() -> None:
+    read: list[int] = []
+
+    def count(text: str) -> int:
+        read.append(len(text))
+        return count_words(text)
+
+    text = "Parcels are late. " * 200_000
+    assert abs(Estimator(count).input_tokens(text) / count_words(text) - 1) < 0.01
+    assert sum(read) <= 64 * 4096
+    # Its own tokenizer is exact, and money is set aside by it.
+    assert Estimator(count, is_exact=True).count_tokens(text) == count_words(text)
 
 
 def test_the_ruler_that_erred_less_counts_an_answer() -> None:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession, OrtValue, SessionOptions
 
-from core.gateway.embeddings.minilm import DIMENSIONS, MiniLM, _installed_file, load_minilm, model_file
+from core.gateway.embeddings.minilm import DIMENSIONS, MiniLM, _installed_file, load_minilm, model_file, slices
 from core.gateway.embeddings.tuning import with_weights
 from core.kit.errors import Unavailable
 
@@ -57,6 +57,18 @@ def test_tokens_are_counted_without_truncation_or_special_tokens(model: MiniLM) 
     assert model.count_tokens("") == 0
     assert model.count_tokens("The parcel.") == 3
     assert model.count_tokens("parcel " * 1000) == 1000
+
+
+def test_a_long_text_is_counted_in_short_pieces_and_counts_the_same(model: MiniLM) -> None:
+    """The tokenizer lets no other thread run while it reads, and a worker has a lease to renew."""
+    text = "\n".join(f"Parcel {number} is late, isn't it? Größe: {number / 7}" for number in range(2000))
+    whole = len(model._counter.encode(text, add_special_tokens=False).ids)
+    for long in (text, "x" * 10_000, "漢字" * 3000):
+        pieces = list(slices(long))
+        assert "".join(pieces) == long
+        assert max(map(len, pieces)) <= 4096
+    assert model.count_tokens(text) == whole
+    assert list(slices("")) == [""]
 
 
 def test_several_threads_share_one_model(model: MiniLM) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +135,8 @@ class Raw:
     content_type: str = "text/event-stream"
     piece_seconds: float = 0.0
     billed: Tokens = Tokens(0, 0)
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Script = Answer | Failure | Raw

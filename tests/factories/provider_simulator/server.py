@@ -137,8 +137,10 @@ class ProviderSimulator:
             "Content-Type": script.content_type,
             "Transfer-Encoding": "chunked",
             **recorded.headers_of_answer(),
+            **script.headers,
         }
-        await connection.write_head(200, headers)
+        recorded.status = script.status
+        await connection.write_head(script.status, headers)
         for piece in script.pieces:
             await connection.write_chunk(piece)
             recorded.deltas_sent += 1
