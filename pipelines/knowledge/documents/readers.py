@@ -2,9 +2,10 @@
 
 from pathlib import PurePath
 
-from pipelines.knowledge.documents.detect import Format, detect
+from pipelines.knowledge.documents.detect import detect
 from pipelines.knowledge.documents.document import Document, one_line
 from pipelines.knowledge.documents.errors import NO_TEXT, TOO_LARGE, UnreadableDocument
+from pipelines.knowledge.documents.formats import Format
 from pipelines.knowledge.documents.limits import DEFAULT_LIMITS, Limits
 
 
@@ -37,6 +38,26 @@ def _read_as(found: Format, data: bytes, fallback_title: str, limits: Limits) ->
             from pipelines.knowledge.documents.docx import read_docx
 
             return read_docx(data, fallback_title=fallback_title, limits=limits)
+        case Format.XLSX:
+            from pipelines.knowledge.documents.xlsx import read_xlsx
+
+            return read_xlsx(data, fallback_title=fallback_title, limits=limits)
+        case Format.PPTX:
+            from pipelines.knowledge.documents.pptx import read_pptx
+
+            return read_pptx(data, fallback_title=fallback_title, limits=limits)
+        case Format.EMAIL:
+            from pipelines.knowledge.documents.mail import read_mail
+
+            return read_mail(data, fallback_title=fallback_title)
+        case Format.CSV:
+            from pipelines.knowledge.documents.delimited import read_delimited
+
+            return read_delimited(data, fallback_title=fallback_title, limits=limits)
+        case Format.JSON:
+            from pipelines.knowledge.documents.json_values import read_json
+
+            return read_json(data, fallback_title=fallback_title)
         case Format.HTML:
             from pipelines.knowledge.documents.html import read_html
 
