@@ -30,7 +30,9 @@ LANGUAGES = {
     ),
 }
 # Signs that may stand in text of any language.
-SIGNS = frozenset("«»‹›„“”‚‘’–—…•·€£¥§°²³½¼¾©®™×±¿¡ªº¶†‡‰´¨\xa0\xad№、。，．！？：；「」『』（）【】《》〈〉・ー～〜…　％＋－＝／")
+SIGNS = frozenset(
+    "«»‹›„“”‚‘’–—…•·€£¥§°²³½¼¾©®™×±¿¡ªº¶†‡‰´¨\xa0\xad№、。，．！？：；「」『』（）【】《》〈〉・ー～〜…　％＋－＝／"
+)
 
 # Each of these languages by its most frequent letters, lower case.
 CYRILLIC_COMMON = frozenset("оеаинтсрвлкмдпуяыьзбгчйі")

@@ -20,7 +20,9 @@ _HTML_START = re.compile(
 )
 # Two lines of a mail's head, of which one is of these, make a mail; a text may begin with one of them.
 _MAIL_LINE = re.compile(rb"(?:[\w-]{1,60}:[ \t][^\r\n]{0,998}(?:\r?\n[ \t][^\r\n]{0,998}){0,50}\r?\n){2,}")
-_MAIL_SURE = re.compile(rb"^(?:MIME-Version|Message-ID|Received|Return-Path|Content-Transfer-Encoding):", re.I | re.M)
+_MAIL_SURE = re.compile(
+    rb"^(?:MIME-Version|Message-ID|Received|Return-Path|Content-Transfer-Encoding):", re.IGNORECASE | re.MULTILINE
+)
 _PDF_HEADER_WITHIN = 1024
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")

@@ -1,7 +1,7 @@
 """Bytes to text. In this order: a byte order mark, what the file declares, UTF-8, what reads as text of some language.
 
-The declarations and their names are WHATWG's (Encoding Standard; HTML, "determining the character encoding"). A guess is
-made only when one reading is clearly better than all others: no text is better than text nobody wrote.
+The declarations and their names are WHATWG's (Encoding Standard; HTML, "determining the character encoding"). A guess
+is made only when one reading is clearly better than all others: no text is better than text that is not the author's.
 """
 
 import codecs
@@ -41,6 +41,7 @@ _FIRST_PRINTABLE = 0x20
 _PROBE_BYTES = 65536
 _BINARY_SHARE = 0.01
 _DAMAGED_SHARE = 0.1
+_FEW_ZEROS = 0.05
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 # The escapes by which ISO-2022-JP changes to Japanese.
 _JAPANESE_ESCAPES = (b"\x1b$B", b"\x1b$@")
@@ -74,20 +75,25 @@ def decode_bytes(data: bytes, *, declared: str | None = None) -> Decoded:
         return wide
     _refuse_binary(data)
     own = _declared_inside(data) or (declared or "").strip().lower()
-    codec = _codec(own)
+    named = _codec(own)
     # UTF-8 with more than ASCII in it is hardly ever anything else; many pages declare a single-byte encoding wrongly.
-    order = ["utf-8", codec] if codec is None or _SINGLE_BYTE.match(codec) else [codec, "utf-8"]
+    order = ["utf-8", named] if named is None or _SINGLE_BYTE.match(named) else [named, "utf-8"]
     if any(escape in data for escape in _JAPANESE_ESCAPES):
         order.insert(0, "iso2022_jp_ext")
-    for encoding in order:
-        if encoding is not None and (text := _strictly(data, encoding)) is not None:
-            return Decoded(clean(text), encoding)
+    for codec in order:
+        if codec is not None and (read := _strictly(data, codec)) is not None:
+            return Decoded(clean(read), codec)
     if damaged := _damaged_utf8(data):
         return damaged
     guessed = guess(data)
     if guessed is None:
         raise unknown_encoding()
-    return Decoded(clean(data.decode(guessed, errors="replace")), guessed)
+    text = data.decode(guessed, errors="replace")
+    illegible = text.count("\ufffd")
+    if illegible > _BINARY_SHARE * len(text):
+        # The rest of the file is not like its beginning.
+        raise unknown_encoding()
+    return Decoded(clean(text), guessed, illegible)
 
 
 def unknown_encoding() -> UnreadableDocument:
@@ -132,7 +138,7 @@ def _codec(label: str) -> str | None:
         found = codecs.lookup(name)
     except LookupError:
         return None
-    return name if found._is_text_encoding else None  # type: ignore[attr-defined]  # noqa: SLF001 - hex, rot13 and zip are codecs too
+    return name if found._is_text_encoding else None  # noqa: SLF001 - hex, rot13 and zip are codecs too
 
 
 def _wide(data: bytes) -> Decoded | None:
@@ -142,8 +148,8 @@ def _wide(data: bytes) -> Decoded | None:
     probe = data[:_PROBE_BYTES]
     low, high = probe[::2].count(0), probe[1::2].count(0)
     encoding: str | None = "utf-16-le" if high > low else "utf-16-be"
-    if not low + high:
-        encoding = guess_wide(data) if _strictly(data, "utf-8") is None else None
+    if low + high <= _FEW_ZEROS * len(probe):
+        encoding = guess_wide(data) if low + high or _strictly(data, "utf-8") is None else None
     elif min(low, high) * 20 > max(low, high):
         return None
     text = None if encoding is None else _strictly(data, encoding)

@@ -23,7 +23,9 @@ _UNSHOWN = frozenset(
 _EMBEDDED = ("iframe", "object", "embed", "video", "audio")
 _MAIN = frozenset({"main", "article"})
 _MARGINS = frozenset({"header", "footer", "aside"})
-_MENU_NAME = re.compile(r"(?:^|[\s_-])(?:nav|navbar|navigation|menu|breadcrumbs?|sitemap|cookie|cookies)(?:$|[\s_-])", re.I)
+_MENU_NAME = re.compile(
+    r"(?:^|[\s_-])(?:nav|navbar|navigation|menu|breadcrumbs?|sitemap|cookie|cookies)(?:$|[\s_-])", re.IGNORECASE
+)
 _MENU_LINKS = 0.6
 _INVISIBLE = re.compile(r"display\s{0,5}:\s{0,5}none|visibility\s{0,5}:\s{0,5}hidden", re.IGNORECASE)
 # Less than this of what is seen is no main content: the page marks itself up wrongly, and is taken whole.

@@ -18,7 +18,7 @@ Grid = list[list[str]]
 
 
 def is_layout(table: Any) -> bool:
-    """Whether a table only arranges the page: said to, of one cell a row, or with headings or long text in its cells."""
+    """Whether a table only arranges the page: said to, of one cell a row, or with headings or long text in cells."""
     if table.get("role") in {"presentation", "none"}:
         return True
     rows = list(own_rows(table))

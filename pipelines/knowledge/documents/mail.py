@@ -23,7 +23,7 @@ def read_mail(data: bytes, *, fallback_title: str) -> Document:
     """Read a mail. Raises `UnreadableDocument` when it has no head."""
     message = message_from_bytes(data, policy=email.policy.default)
     builder = Builder(MEDIA_TYPE)
-    if not isinstance(message, EmailMessage) or not message.keys():
+    if not message.keys():
         raise UnreadableDocument("This mail has no head and cannot be read.", code=CORRUPT)
     _Reader(builder).read(message, 0)
     return builder.build(fallback_title=fallback_title)
@@ -128,7 +128,7 @@ def _header(message: EmailMessage, name: str) -> str:
     except (ValueError, LookupError, IndexError, AttributeError):
         # A head that breaks its own grammar is shown as it stands.
         value = dict(message.raw_items()).get(name, "")
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+    return value
 
 
 def _filename(part: EmailMessage) -> str:

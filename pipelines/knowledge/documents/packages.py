@@ -119,9 +119,7 @@ class Package:
 
     def related(self, name: str, kind: str) -> list[str]:
         """The parts that a part refers to with relations of one kind."""
-        return [
-            target for found, target in self.relations(name).values() if found == kind and target in self.names
-        ]
+        return [target for found, target in self.relations(name).values() if found == kind and target in self.names]
 
     def main(self, fallback: str) -> str:
         """The name of the main part."""

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable
+from itertools import pairwise
 
 from charset_normalizer import from_bytes
 
@@ -23,6 +24,9 @@ _ENOUGH = 0.8
 _WIDE_ENOUGH = 0.95
 _CLEARLY = 0.03
 _SHORTEST = 3
+_MANY_CAPITALS = 0.5
+_MOSTLY = 0.75
+_TWO_BYTES = 2
 # charset-normalizer is asked about what no reading of ours explains. It is right only about longer texts.
 _LONG_BYTES = 200
 _MAX_CHAOS = 0.02
@@ -48,15 +52,15 @@ def guess(data: bytes) -> str | None:
         # Readings that agree on the text, or of which the first is the usual one, are no rivals.
         if all(_same(probe, best, name) or _FAMILY[best] == _FAMILY[name] for name in rivals):
             return best
-    if len(data) >= _LONG_BYTES and (match := from_bytes(probe).best()) is not None:
-        if match.chaos <= _MAX_CHAOS and match.coherence >= _MIN_COHERENCE:
-            return str(match.encoding)
-    return None
+    match = from_bytes(probe).best() if len(data) >= _LONG_BYTES else None
+    if match is None or match.chaos > _MAX_CHAOS or match.coherence < _MIN_COHERENCE:
+        return None
+    return str(match.encoding)
 
 
 def guess_wide(data: bytes) -> str | None:
     """UTF-16 without a mark and without any ASCII in it: text of East Asia; None when it is not."""
-    probe = data[: _PROBE_BYTES]
+    probe = data[:_PROBE_BYTES]
     judges = (_chinese(SIMPLIFIED), _chinese(TRADITIONAL), _japanese, _korean)
     scores = [(_judged(probe, name, judge), name) for name in ("utf-16-le", "utf-16-be") for judge in judges]
     score, name = max(scores)
@@ -114,8 +118,8 @@ def _is_odd(word: str) -> bool:
     if not special:
         return False
     # "eT" is no word, "ET" and "Et" are.
-    mixed = any(one.islower() and other.isupper() for one, other in zip(word, word[1:], strict=False))
-    return mixed or (len(special) > 2 and len(special) > 0.75 * len(word))
+    mixed = any(one.islower() and other.isupper() for one, other in pairwise(word))
+    return mixed or (len(special) >= _SHORTEST and len(special) > _MOSTLY * len(word))
 
 
 def _alphabetic(common: frozenset[str], script: str) -> Callable[[str], float]:
@@ -126,18 +130,22 @@ def _alphabetic(common: frozenset[str], script: str) -> Callable[[str], float]:
         own = [character for character in letters if unicodedata.name(character, "").startswith(script)]
         words = [word for word in _WORD.findall(text) if any(character > "\x7f" for character in word)]
         mixed = sum(
-            any(one.islower() and other.isupper() for one, other in zip(word, word[1:], strict=False))
+            any(one.islower() and other.isupper() for one, other in pairwise(word))
             or (any(character < "\x80" for character in word))
             for word in words
         )
         frequent = sum(letter.lower() in common for letter in own) / len(letters)
         upper = sum(letter.isupper() for letter in letters) / len(letters)
-        shouting = 0.1 if upper > 0.5 else 0.0
+        shouting = 0.1 if upper > _MANY_CAPITALS else 0.0
         if all(len(word) < _SHORTEST for word in words):
             return 0.0
         misplaced = len(_FINAL_INSIDE.findall(text)) / len(letters)
         return (
-            0.5 * len(own) / len(letters) + 0.5 * min(1.0, frequent / 0.85) - mixed / max(len(words), 1) - shouting - misplaced
+            0.5 * len(own) / len(letters)
+            + 0.5 * min(1.0, frequent / 0.85)
+            - mixed / max(len(words), 1)
+            - shouting
+            - misplaced
         )
 
     return judge
@@ -148,7 +156,9 @@ def _thai(text: str) -> float:
     own = [character for character in letters if "\u0e01" <= character <= "\u0e5b"]
     runs = re.findall(r"[\u0e01-\u0e5b]{4,}", text)
     # A mark stands above a consonant, never at the beginning or above another vowel sign.
-    wrong = len(re.findall(r"(?<![\u0e01-\u0e2e\u0e31\u0e34-\u0e3a\u0e47-\u0e4e])[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]", text))
+    wrong = len(
+        re.findall(r"(?<![\u0e01-\u0e2e\u0e31\u0e34-\u0e3a\u0e47-\u0e4e])[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]", text)
+    )
     if not own or not runs:
         return 0.0
     frequent = sum(letter in THAI_COMMON for letter in own) / len(letters)
@@ -190,7 +200,7 @@ def _korean(text: str) -> float:
 
 def _is_standard(character: str) -> bool:
     try:
-        return len(character.encode("euc_kr")) == 2
+        return len(character.encode("euc_kr")) == _TWO_BYTES
     except UnicodeEncodeError:
         return False
 

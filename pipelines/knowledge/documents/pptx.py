@@ -167,11 +167,8 @@ def _paragraphs(element: Any) -> Iterator[str]:
 
 
 def _text_of(paragraph: Any) -> str:
-    pieces = []
-    for each in paragraph.iter("t", "br"):
-        if next(each.iterancestors("Fallback"), None) is None:
-            pieces.append("\n" if each.tag == "br" else each.text or "")
-    return "".join(pieces)
+    shown = (each for each in paragraph.iter("t", "br") if next(each.iterancestors("Fallback"), None) is None)
+    return "".join("\n" if each.tag == "br" else each.text or "" for each in shown)
 
 
 def _table_rows(table: Any) -> Iterator[list[str]]:

@@ -1,6 +1,7 @@
 """Tables of every format as text: every passage of a table holds the names of its columns."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from pipelines.knowledge.documents.document import PASSAGE_WEIGHT, Builder, one_line, weigh
 
@@ -15,7 +16,7 @@ def add_table(builder: Builder, header: Rows, rows: Rows) -> None:
     names = _names(header)
     lines = [[one_line(cell) for cell in row] for row in rows]
     if not any(names):
-        builder.table([*header, *lines])
+        builder.table([*map(list, header), *lines])
         return
     if sum(weigh(cell) + 3 for row in [names, *lines] for cell in row) <= PASSAGE_WEIGHT:
         builder.table([names, *lines])
@@ -67,9 +68,7 @@ def _has_figure_above_figures(cells: Sequence[str], following: Sequence[Sequence
 def _is_year_or_number(cell: str, cells: Sequence[str]) -> bool:
     """Columns that are counted: 1, 2, 3 or 2023, 2024."""
     figures = [other for other in cells if other.isdecimal()]
-    return cell in figures and len(figures) > 1 and all(
-        int(two) - int(one) == 1 for one, two in zip(figures, figures[1:], strict=False)
-    )
+    return cell in figures and len(figures) > 1 and all(int(two) - int(one) == 1 for one, two in pairwise(figures))
 
 
 def is_figure(cell: str) -> bool:

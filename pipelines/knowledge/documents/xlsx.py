@@ -14,6 +14,7 @@ MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 _PICTURES = ("pic", "graphicFrame")
 _COLUMNS_MAX = 16384
+_MERGED_MAX = 10_000
 
 Row = dict[int, str]
 
@@ -172,7 +173,7 @@ def _fill_merged(rows: list[tuple[int, Row]], merged: list[str]) -> None:
         top, bottom = (_row_of(each) for each in (first, last or first))
         left, right = column_of(first), min(column_of(last or first), column_of(first) + 200)
         text = by_number.get(top, {}).get(left)
-        if not text or (bottom - top + 1) * (right - left + 1) > 10_000:
+        if not text or (bottom - top + 1) * (right - left + 1) > _MERGED_MAX:
             continue
         width = max((max(row) for row in by_number.values() if row), default=0) if right > left else right
         for number in range(top, bottom + 1):

@@ -18,7 +18,7 @@ class Styles:
 
     def __init__(self, root: Any, *, is_1904: bool) -> None:
         self._is_1904 = is_1904
-        self._formats: list["NumberFormat"] = []
+        self._formats: list[NumberFormat] = []
         if root is None:
             return
         codes = {each.get("numFmtId", ""): each.get("formatCode", "") for each in root.iter("numFmt")}
@@ -70,11 +70,8 @@ def shown_number(value: str, number_format: NumberFormat) -> str:
 
 
 def _date(number: float, *, is_1904: bool) -> str:
-    if is_1904:
-        start = datetime(1904, 1, 1)  # noqa: DTZ001 - dates of a sheet have no zone
-    else:
-        # Excel counts a 29 February 1900 that never was.
-        start = datetime(1899, 12, 30 if number >= 60 else 31)  # noqa: DTZ001, PLR2004
+    # Dates of a sheet have no zone. From 1900 on, Excel counts a 29 February that never was.
+    start = datetime(1904, 1, 1) if is_1904 else datetime(1899, 12, 30 if number >= 60 else 31)  # noqa: DTZ001, PLR2004
     try:
         moment = start + timedelta(seconds=round(number * 86400))
     except OverflowError:

@@ -105,7 +105,8 @@ def run_documents_eval(data: Path, *, progress: Callable[[int, int], None] = lam
 
 def _measure(reader: IsolatedReader, path: Path, name: str) -> FileResult:
     content = path.read_bytes()
-    refused, text, left_out = None, "", ()
+    refused, text = None, ""
+    left_out: tuple[LeftOut, ...] = ()
     try:
         document = reader.read(content, name=path.name)
         text, left_out = document.text, document.left_out
@@ -116,7 +117,9 @@ def _measure(reader: IsolatedReader, path: Path, name: str) -> FileResult:
     reference = words_of_markdown(read_text(given)) if given.exists() else agreed(peers.values())
     readings = {OURS: words_in(text), **peers}
     source = "given" if given.exists() else "peers" if peers else "none"
-    return FileResult(name, source, {each: score(words, reference) for each, words in readings.items()}, refused, left_out)
+    return FileResult(
+        name, source, {each: score(words, reference) for each, words in readings.items()}, refused, left_out
+    )
 
 
 def _peer_readings(suffix: str, content: bytes) -> Iterator[tuple[str, Words]]:
