@@ -21,7 +21,7 @@ _MARKS = (
 _PRESCAN_BYTES = 4096
 _META = re.compile(rb"<meta\b[^<>]{0,500}?\bcharset\s{0,5}=\s{0,5}[\"']?\s{0,5}([\w.:\-]{1,40})", re.IGNORECASE)
 _XML = re.compile(rb"<\?xml\b[^<>]{0,200}?\bencoding\s{0,5}=\s{0,5}[\"']([\w.:\-]{1,40})[\"']", re.IGNORECASE)
-_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
+_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
 # Names that mean more on the web than they say, and the codec of Python that reads them.
 _WEB_NAMES = {
     **dict.fromkeys(("ascii", "us-ascii", "iso-8859-1", "iso8859-1", "latin1", "latin-1", "windows-1252"), "cp1252"),

@@ -9,7 +9,7 @@ _LETTERS = re.compile(r"\$?([A-Za-z]{1,3})")
 _BUILT_IN_DATES = frozenset([*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)])
 _BUILT_IN_PERCENT = {9: 0, 10: 2}
 _TIMES_ONLY = frozenset({18, 19, 20, 21, 45, 46, 47})
-_LITERALS = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.|\*.')
+_LITERALS = re.compile(r'"[^"]*(?:"|\Z)|\[[^\]]*(?:\]|\Z)|\\.|_.|\*.')
 _LAST_DAY = 2958465
 
 
