@@ -150,7 +150,7 @@ class _Layout:
             self._heading = _HEADING_LEVELS[tag]
         elif tag in {"ul", "ol"}:
             start = element.get("start", "1")
-            self._lists.append(None if tag == "ul" else int(start) if start.isdecimal() else 1)
+            self._lists.append(None if tag == "ul" else int(start[:9]) if start.isascii() and start.isdecimal() else 1)
         elif tag == "li":
             self._marker = self._next_marker()
 

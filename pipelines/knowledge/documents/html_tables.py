@@ -119,4 +119,4 @@ def _is_in_head(row: Any) -> bool:
 
 def _span(cell: Any, name: str) -> int:
     value = (cell.get(name) or "1").strip()
-    return min(max(int(value), 1), _SPAN_MAX) if value.isdecimal() else 1
+    return min(max(int(value[:6]), 1), _SPAN_MAX) if value.isascii() and value.isdecimal() else 1

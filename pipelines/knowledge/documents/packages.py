@@ -88,11 +88,15 @@ class Package:
             element.tag = etree.QName(element).localname
         return root
 
-    def elements(self, name: str, tag: str) -> Iterator[Any]:
-        """The elements of one local name in a part, one after the other without holding the whole of it in memory."""
+    def elements(self, name: str, *tags: str) -> Iterator[Any]:
+        """The elements of these local names in a part, in order, without holding the whole of it in memory."""
         try:
             for _, element in etree.iterparse(
-                io.BytesIO(self.read(name)), tag=f"{{*}}{tag}", resolve_entities=False, no_network=True, load_dtd=False
+                io.BytesIO(self.read(name)),
+                tag=[f"{{*}}{tag}" for tag in tags],
+                resolve_entities=False,
+                no_network=True,
+                load_dtd=False,
             ):
                 for each in element.iter(etree.Element):
                     each.tag = etree.QName(each).localname

@@ -8,6 +8,7 @@ from pipelines.knowledge.documents.errors import TOO_LARGE, UnreadableDocument
 from pipelines.knowledge.documents.limits import Limits
 from pipelines.knowledge.documents.packages import Package, relation_of
 from pipelines.knowledge.documents.tables import add_table
+from pipelines.knowledge.documents.xlsx_values import whole
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 
@@ -83,7 +84,7 @@ class _Slide:
             level = properties.get("lvl", "0") if properties is not None else "0"
             bullet = properties is not None and any(properties.find(tag) is not None for tag in ("buChar", "buAutoNum"))
             if bullet or level != "0":
-                self._builder.item(_text_of(paragraph), depth=int(level) if level.isdecimal() else 0)
+                self._builder.item(_text_of(paragraph), depth=min(whole(level, 0), _DEEPEST))
             else:
                 self._builder.paragraph(_text_of(paragraph))
 
@@ -192,9 +193,9 @@ def _points(series: Any, *names: str) -> dict[int, str]:
     for name in names:
         for part in series.iterchildren(name):
             for point in part.iter("pt"):
-                place = point.get("idx", "")
-                if place.isdecimal():
-                    found[int(place)] = " ".join(each.text or "" for each in point.iter("v"))
+                place = whole(point.get("idx"), -1)
+                if place >= 0:
+                    found[place] = " ".join(each.text or "" for each in point.iter("v"))
             for value in part.iterchildren("v"):
                 found[0] = value.text or ""
     return found

@@ -1,6 +1,5 @@
 """Excel workbooks (Office Open XML, SpreadsheetML): what is seen of their sheets, as tables."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from pipelines.knowledge.documents.document import Builder, Document, LeftOut
@@ -8,13 +7,13 @@ from pipelines.knowledge.documents.errors import TOO_LARGE, UnreadableDocument
 from pipelines.knowledge.documents.limits import Limits
 from pipelines.knowledge.documents.packages import Package, relation_of
 from pipelines.knowledge.documents.tables import add_table, looks_like_header
-from pipelines.knowledge.documents.xlsx_values import Styles, column_of, phonetic_free_text, shown_number
+from pipelines.knowledge.documents.xlsx_values import Styles, column_of, is_set, phonetic_free_text, shown_number, whole
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 _PICTURES = ("pic", "graphicFrame")
 _COLUMNS_MAX = 16384
-_MERGED_MAX = 10_000
+_MERGED_MAX = 1_000_000
 
 Row = dict[int, str]
 
@@ -28,6 +27,20 @@ def read_xlsx(data: bytes, *, fallback_title: str, limits: Limits) -> Document:
     return _Reader(package, limits).read(fallback_title)
 
 
+class _Concealed:
+    """What of a sheet is hidden: all `hidden` columns, and the `columns` and `rows` of them that hold something."""
+
+    def __init__(self) -> None:
+        self.hidden: set[int] = set()
+        self.columns: set[int] = set()
+        self.rows = 0
+
+    def add_columns(self, element: Any) -> None:
+        if is_set(element, "hidden"):
+            first, last = whole(element.get("min"), 1), whole(element.get("max"), 1)
+            self.hidden.update(range(first, min(last, _COLUMNS_MAX) + 1))
+
+
 class _Reader:
     """Reads sheet after sheet."""
 
@@ -39,7 +52,7 @@ class _Reader:
         self._main = package.main("xl/workbook.xml")
         workbook = package.tree(self._main)
         properties = workbook.find("workbookPr")
-        is_1904 = properties is not None and properties.get("date1904") in {"1", "true"}
+        is_1904 = properties is not None and is_set(properties, "date1904")
         self._sheets = list(workbook.iter("sheet"))
         self._texts = [
             phonetic_free_text(each)
@@ -68,9 +81,25 @@ class _Reader:
         return builder.build(fallback_title=builder.title or fallback_title)
 
     def _sheet(self, part: str) -> None:
-        hidden = set(self._hidden_columns(part))
-        merged = [each.get("ref", "") for each in self._package.elements(part, "mergeCell")]
-        rows = list(self._rows(part, hidden))
+        rows: list[tuple[int, Row]] = []
+        merged: list[str] = []
+        seen = _Concealed()
+        # One pass, in which the columns stand before the rows and the merged cells behind them.
+        for element in self._package.elements(part, "col", "row", "mergeCell"):
+            if element.tag == "col":
+                seen.add_columns(element)
+            elif element.tag == "mergeCell":
+                merged.append(element.get("ref", ""))
+            else:
+                number = whole(element.get("r"), rows[-1][0] + 1 if rows else 1)
+                row = self._row(element, seen)
+                if row and is_set(element, "hidden"):
+                    seen.rows += 1
+                else:
+                    rows.append((number, row))
+        for what, count in (("hidden_row", seen.rows), ("hidden_column", len(seen.columns))):
+            if count:
+                self._builder.leave_out(LeftOut(what, count=count))
         _fill_merged(rows, merged)
         block: list[Row] = []
         previous = 0
@@ -84,36 +113,18 @@ class _Reader:
         self._block(block)
         self._beside(part)
 
-    def _hidden_columns(self, part: str) -> Iterator[int]:
-        for column in self._package.elements(part, "col"):
-            if column.get("hidden") in {"1", "true"}:
-                first, last = int(column.get("min", "1")), int(column.get("max", "1"))
-                yield from range(first, min(last, _COLUMNS_MAX) + 1)
-
-    def _rows(self, part: str, hidden_columns: set[int]) -> Iterator[tuple[int, Row]]:
-        number = 0
-        hidden_rows = 0
-        concealed: set[int] = set()
-        for element in self._package.elements(part, "row"):
-            number = int(element.get("r") or number + 1)
-            row: Row = {}
-            column = 0
-            for cell in element.iter("c"):
-                column = column_of(cell.get("r", "")) or column + 1
-                self._count()
-                text = self._value(cell)
-                if text and column in hidden_columns:
-                    concealed.add(column)
-                elif text:
-                    row[column] = text
-            if row and element.get("hidden") in {"1", "true"}:
-                hidden_rows += 1
-            else:
-                yield number, row
-        if hidden_rows:
-            self._builder.leave_out(LeftOut("hidden_row", count=hidden_rows))
-        if concealed:
-            self._builder.leave_out(LeftOut("hidden_column", count=len(concealed)))
+    def _row(self, element: Any, seen: "_Concealed") -> Row:
+        row: Row = {}
+        column = 0
+        for cell in element.iter("c"):
+            column = column_of(cell.get("r", "")) or column + 1
+            self._count()
+            text = self._value(cell)
+            if text and column in seen.hidden:
+                seen.columns.add(column)
+            elif text:
+                row[column] = text
+        return row
 
     def _count(self) -> None:
         self._cells += 1
@@ -132,7 +143,7 @@ class _Reader:
                 self._builder.leave_out(LeftOut("formula_without_value", cell.findtext("f") or ""))
             return ""
         if kind == "s":
-            number = int(value) if value.isdecimal() else -1
+            number = whole(value, -1)
             return self._texts[number] if 0 <= number < len(self._texts) else ""
         if kind == "b":
             return "TRUE" if value == "1" else "FALSE"
@@ -166,25 +177,26 @@ class _Reader:
 
 
 def _fill_merged(rows: list[tuple[int, Row]], merged: list[str]) -> None:
-    """Put the text of a merged cell into every place that it covers, within the rows that there are."""
+    """Put the text of a merged cell into every place that it covers, within the rows and columns that there are."""
     by_number = dict(rows)
-    for reference in merged[:100_000]:
+    width = max((max(row) for row in by_number.values() if row), default=0)
+    filled = 0
+    for reference in merged:
         first, _, last = reference.partition(":")
         top, bottom = (_row_of(each) for each in (first, last or first))
-        left, right = column_of(first), min(column_of(last or first), column_of(first) + 200)
+        left, right = column_of(first), min(column_of(last or first), width)
         text = by_number.get(top, {}).get(left)
-        if not text or (bottom - top + 1) * (right - left + 1) > _MERGED_MAX:
+        filled += (bottom - top + 1) * (right - left + 1)
+        if not text or bottom < top or filled > _MERGED_MAX:
             continue
-        width = max((max(row) for row in by_number.values() if row), default=0) if right > left else right
         for number in range(top, bottom + 1):
             row = by_number.get(number)
             # A merged cell that makes up its whole row is a title.
             if row is None or (number == top and len(row) == 1):
                 continue
-            for column in range(left, min(right, width) + 1):
+            for column in range(left, right + 1):
                 row.setdefault(column, text)
 
 
 def _row_of(reference: str) -> int:
-    digits = reference.lstrip("$ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-    return int(digits) if digits.isdecimal() else 0
+    return whole(reference.lstrip("$ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz").lstrip("$"), 0)

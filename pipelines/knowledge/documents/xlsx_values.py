@@ -10,6 +10,7 @@ _BUILT_IN_DATES = frozenset([*range(14, 23), *range(27, 37), *range(45, 48), *ra
 _BUILT_IN_PERCENT = {9: 0, 10: 2}
 _TIMES_ONLY = frozenset({18, 19, 20, 21, 45, 46, 47})
 _LITERALS = re.compile(r'"[^"]*(?:"|\Z)|\[[^\]]*(?:\]|\Z)|\\.|_.|\*.')
+_DIGITS_MAX = 10
 _LAST_DAY = 2958465
 
 
@@ -29,7 +30,7 @@ class Styles:
 
     def format_of(self, style: str | None) -> "NumberFormat":
         """The format behind a cell's style number."""
-        number = int(style) if style and style.isdecimal() else 0
+        number = whole(style, 0)
         known = self._formats[number : number + 1]
         return known[0] if known else NumberFormat("0", "", is_1904=self._is_1904)
 
@@ -38,7 +39,7 @@ class NumberFormat:
     """What a number format makes of a number: a date, a time, a share or itself."""
 
     def __init__(self, identifier: str, code: str, *, is_1904: bool) -> None:
-        number = int(identifier) if identifier.isdecimal() else 0
+        number = whole(identifier, 0)
         plain = _LITERALS.sub("", code.partition(";")[0]).lower()
         has_day = any(letter in plain for letter in "yd") or ("m" in plain and not any(each in plain for each in "hs"))
         self.is_date = number in _BUILT_IN_DATES - _TIMES_ONLY if not code else has_day and "general" not in plain
@@ -78,6 +79,16 @@ def _date(number: float, *, is_1904: bool) -> str:
         return f"{number:.15g}"
     has_time = moment.hour or moment.minute or moment.second
     return moment.strftime("%Y-%m-%d %H:%M") if has_time else moment.strftime("%Y-%m-%d")
+
+
+def is_set(element: Any, name: str) -> bool:
+    """Whether an attribute is true, in either of the two ways in which XML Schema writes it."""
+    return element.get(name) in {"1", "true"}
+
+
+def whole(text: str | None, default: int) -> int:
+    """A whole number of a part, or `default` for what is none; no sheet counts beyond ten digits."""
+    return int(text) if text and len(text) <= _DIGITS_MAX and text.isascii() and text.isdecimal() else default
 
 
 def column_of(reference: str) -> int:

@@ -5,6 +5,7 @@ import json
 import zipfile
 from datetime import date
 from email.message import EmailMessage
+from pathlib import Path
 
 import openpyxl
 import pytest
@@ -13,6 +14,7 @@ from openpyxl.comments import Comment
 from pipelines.knowledge.documents.chunks import split_document
 from pipelines.knowledge.documents.document import LeftOut
 from pipelines.knowledge.documents.errors import UnreadableDocument
+from pipelines.knowledge.documents.formats import SUFFIXES, Format
 from pipelines.knowledge.documents.limits import Limits
 from pipelines.knowledge.documents.readers import read
 
@@ -20,6 +22,12 @@ A = "http://schemas.openxmlformats.org/drawingml/2006/main"
 P = "http://schemas.openxmlformats.org/presentationml/2006/main"
 R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+
+
+def test_every_format_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/documents.md").read_text(encoding="utf-8")
+    assert [suffix for suffix in SUFFIXES if f"`{suffix}`" not in page] == []
+    assert {found for found, _ in SUFFIXES.values()} == set(Format)
 
 
 def archive(entries: dict[str, str]) -> bytes:
