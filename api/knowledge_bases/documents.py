@@ -19,6 +19,7 @@ from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE
 from core.kit.json_values import dumps
 from core.knowledge.records import DocumentRecord
+from pipelines.knowledge.documents.formats import READ_FORMATS
 
 router = new_router("/v1/knowledge-bases/{base_id}/documents", "knowledge bases")
 
@@ -44,7 +45,7 @@ _CREATED = 201
         "parameters": [IDEMPOTENCY_KEY],
         "requestBody": {
             "required": True,
-            "description": "PDF, DOCX, HTML, Markdown or text.",
+            "description": f"One of: {READ_FORMATS}. What it is, its content says.",
             "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}}},
         },
     },
@@ -53,7 +54,9 @@ _CREATED = 201
 async def upload_document(
     request: Request,
     base_id: BaseId,
-    name: Annotated[Name, Query(description="The file's name; it also tells its format.", examples=["handbook.pdf"])],
+    name: Annotated[
+        Name, Query(description="The file's name; it tells kinds of text apart.", examples=["handbook.pdf"])
+    ],
 ) -> Response:
     """Receive a file, store it, and register it."""
     runtime = get_runtime(request)

@@ -11,6 +11,7 @@ from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, PROJECT, encode
 from core.knowledge.records import DocumentRecord
 from core.knowledge.records import KnowledgeBase as KnowledgeBaseRecord
 from core.knowledge.service import NAME_MAX_CHARACTERS
+from pipelines.knowledge.schemas import LeftOutPart
 
 DocumentState = Literal["pending", "ready", "failed"]
 
@@ -83,6 +84,9 @@ class Document(BaseModel):
     error: DocumentError | None = Field(description="Present when it is `failed`.")
     page_count: int | None = Field(description="Null for formats without pages, and before it was read.")
     chunk_count: int
+    left_out: list[LeftOutPart] | None = Field(
+        description="What its reader did not take into the text, the last time it was read; null before."
+    )
     created_at: datetime
     updated_at: datetime
 
@@ -124,6 +128,7 @@ def document_to_wire(document: DocumentRecord) -> dict[str, Any]:
         "error": error,
         "page_count": document.page_count,
         "chunk_count": document.chunk_count,
+        "left_out": document.left_out,
         "created_at": isoformat(document.created_at),
         "updated_at": isoformat(document.updated_at),
     }

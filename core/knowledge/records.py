@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from core.kit.data_classes import DataClass
@@ -26,7 +27,10 @@ class KnowledgeBase:
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecord:
-    """An uploaded document. `state` is ``pending``, ``ready`` or ``failed``; a pending one may have older chunks."""
+    """An uploaded document. `state` is ``pending``, ``ready`` or ``failed``; a pending one may have older chunks.
+
+    `left_out` is what its reader did not take into the text; None before it was read.
+    """
 
     id: UUID
     knowledge_base_id: UUID
@@ -41,6 +45,7 @@ class DocumentRecord:
     page_count: int | None
     chunk_count: int
     ingested: str | None
+    left_out: list[dict[str, Any]] | None
     created_at: datetime
     updated_at: datetime
 

@@ -18,7 +18,7 @@ _BASE = (
 )
 _DOCUMENT = (
     "id, knowledge_base_id, name, content_type, size_bytes, sha256, blob_key, state, failure_code, failure_message,"
-    " page_count, chunk_count, ingested, created_at, updated_at"
+    " page_count, chunk_count, ingested, left_out, created_at, updated_at"
 )
 
 _INSERT_BASE = text(
@@ -66,11 +66,11 @@ _PENDING = text(
 _DELETE_DOCUMENT = text("DELETE FROM documents WHERE id = :id RETURNING blob_key")
 _FAIL_DOCUMENT = text(
     "UPDATE documents SET state = 'failed', failure_code = :code, failure_message = :message, updated_at = now(),"
-    " ingested = NULL, chunk_count = 0, page_count = NULL WHERE id = :id"
+    " ingested = NULL, chunk_count = 0, page_count = NULL, left_out = NULL WHERE id = :id"
 )
 _READY_DOCUMENT = text(
     "UPDATE documents SET state = 'ready', failure_code = NULL, failure_message = NULL, page_count = :pages,"
-    " chunk_count = :chunks, ingested = :ingested, updated_at = now()"
+    " chunk_count = :chunks, ingested = :ingested, left_out = CAST(:left_out AS json), updated_at = now()"
     " WHERE id = :id AND sha256 = :sha256 RETURNING id"
 )
 
@@ -266,10 +266,24 @@ def refresh_statistics(session: Session) -> None:
 
 
 def mark_ready(
-    session: Session, document_id: UUID, sha256: str, *, ingested: str, pages: int | None, chunks: int
+    session: Session,
+    document_id: UUID,
+    sha256: str,
+    *,
+    ingested: str,
+    pages: int | None,
+    chunks: int,
+    left_out: str | None,
 ) -> bool:
-    """The document's chunks are those of content `sha256`; False when it was replaced meanwhile."""
-    parameters = {"id": document_id, "sha256": sha256, "ingested": ingested, "pages": pages, "chunks": chunks}
+    """The document's chunks are those of content `sha256`; False when it was replaced meanwhile. `left_out` is JSON."""
+    parameters = {
+        "id": document_id,
+        "sha256": sha256,
+        "ingested": ingested,
+        "pages": pages,
+        "chunks": chunks,
+        "left_out": left_out,
+    }
     return session.execute(_READY_DOCUMENT, parameters).one_or_none() is not None
 
 

@@ -1,6 +1,6 @@
 """Knowledge bases as the API and the capabilities use them. Adds to the caller's transaction, never commits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from core.kit import semconv
 from core.kit.data_classes import DataClass
 from core.kit.errors import Conflict, NotFound, Unprocessable
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, encode, new_id
+from core.kit.json_values import dumps
 from core.kit.semconv import Operation
 from core.kit.telemetry import span
 from core.knowledge import repository, retrieval
@@ -185,16 +186,24 @@ class KnowledgeService:
         *,
         ingested: str,
         pages: int | None,
+        left_out: Sequence[Mapping[str, Any]] | None = None,
     ) -> bool:
         """Replace a document's chunks by `chunks`, all at once; a reader sees the old ones or the new.
 
-        A chunk with a known hash keeps its id and vector. `ingested` names the content and the pipeline that read it.
+        A chunk with a known hash keeps its id and vector. `ingested` names the content and the pipeline that read it;
+        `left_out` is what the reader did not take into the text.
         Returns False, changing nothing, when the document's content was replaced since `document` was read.
         """
         base_id = document.knowledge_base_id
         repository.lock_base(session, base_id)
         if not repository.mark_ready(
-            session, document.id, document.sha256, ingested=ingested, pages=pages, chunks=len(chunks)
+            session,
+            document.id,
+            document.sha256,
+            ingested=ingested,
+            pages=pages,
+            chunks=len(chunks),
+            left_out=None if left_out is None else dumps(list(left_out)).decode(),
         ):
             return False
         old = repository.old_chunks(session, document.id)

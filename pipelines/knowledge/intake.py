@@ -135,6 +135,7 @@ class Intake:
                 [_new_chunk(chunk, embedded.get(chunk.content_hash)) for chunk in chunks],
                 ingested=self._ingested(ctx, document),
                 pages=read.page_count,
+                left_out=[_shown(each) for each in read.left_out],
             )
         if not kept:
             detail = "The file was replaced while it was read. Its new content waits for the next ingest."

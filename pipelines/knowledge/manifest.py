@@ -1,6 +1,7 @@
 """What the knowledge folder offers: filling a knowledge base with documents, and asking it."""
 
 from core.capability import Manifest
+from pipelines.knowledge.documents.formats import READ_FORMATS
 from pipelines.knowledge.schemas import (
     INGEST_EXAMPLES,
     SEARCH_EXAMPLES,
@@ -33,7 +34,7 @@ INGEST = Manifest(
     version="1",
     title="Ingest documents",
     description=(
-        "Reads PDF, DOCX, HTML, Markdown and text into a knowledge base: passages with page and section, embedded once"
+        f"Reads {READ_FORMATS} into a knowledge base: passages with page and section, embedded once"
         " per distinct text. Unchanged documents cost nothing, and a bad file fails alone, with its reason."
     ),
     input=IngestInput,

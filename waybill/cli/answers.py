@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _QUOTE_CHARACTERS = 320
 
 _PASSAGES_THAT_MAY_HELP = 3
+_LEFT_OUT_CHARACTERS = 60
 
 
 def job_report(job: JobRecord, *, streamed: bool = False, with_text: bool = True) -> "Iterator[RenderableType]":
@@ -93,6 +94,8 @@ def ingest_report(job: JobRecord) -> "Iterator[RenderableType]":
         if document.get("status") == "failed":
             message = (document.get("error") or {}).get("message", "it could not be read")
             yield Text.assemble(("✗ ", "red"), (str(document["name"]), "bold"), f": {message}")
+        elif document.get("left_out"):
+            yield Text.assemble((str(document["name"]), "bold"), f": left out {_left_out(document['left_out'])}")
     if counts:
         pages = sum(document.get("pages") or 0 for document in result.get("documents", []))
         paged = f", {pages} pages in those that have pages" if pages else ""
@@ -100,6 +103,20 @@ def ingest_report(job: JobRecord) -> "Iterator[RenderableType]":
             f"{counts['ingested']} read, {counts['unchanged']} unchanged, {counts['failed']} failed{paged}; "
             f"{counts['chunks']} passages, {counts['embedded']} newly embedded"
         )
+
+
+def _left_out(parts: list[dict[str, Any]]) -> str:
+    """Kinds of what was left out, each with how often and how the first begins."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for part in parts:
+        kinds.setdefault(str(part.get("what", "")), []).append(part)
+    shown = []
+    for kind, found in kinds.items():
+        count = sum(int(part.get("count", 1)) for part in found)
+        first = next((str(part["text"]) for part in found if part.get("text")), "")
+        example = f" (“{shorten(first)[:_LEFT_OUT_CHARACTERS]}”)" if first else ""
+        shown.append(f"{count} of {kind.replace('_', ' ')}{example}")
+    return ", ".join(shown)
 
 
 def money(amount: Decimal | None, *, priced: bool = True) -> str:

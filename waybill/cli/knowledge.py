@@ -126,9 +126,10 @@ def ingest(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Upload files and read them into a knowledge base: PDF, Word, HTML, Markdown, text.
+    """Upload files and read them into a knowledge base: PDF, Office, HTML, mail, CSV, JSON, Markdown, text.
 
-    Files that the base has word for word are skipped. One that cannot be read fails alone; the exit code is 1 then.
+    Says what was left out of each. Files that the base has word for word are skipped.
+    One that cannot be read fails alone; the exit code is 1 then.
     """
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
@@ -200,13 +201,14 @@ def ingest_paths(
 
     Returns ``{knowledge_base, uploaded, unchanged, passed_over, refused, job}``; without anything to do `job` is None.
     """
+    from pipelines.knowledge.documents.formats import READ_FORMATS
     from waybill.cli.uploads import compare, select
 
     selection = select(paths)
     if not selection.files:
         raise CliError(
             f"found nothing to ingest in {', '.join(str(path) for path in paths)}",
-            remedy="PDF, .docx, HTML, Markdown and .txt are read",
+            remedy=f"{READ_FORMATS} are read",
             code="nothing_to_ingest",
             exit_code=Exit.FAILED,
         )

@@ -7,24 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.knowledge.documents.formats import SUFFIXES
 from waybill.cli.exits import Exit
 from waybill.cli.failures import CliError
 
 if TYPE_CHECKING:
     from waybill.client import Document, KnowledgeBase, WaybillClient
-
-# Inside a folder only what can be read is picked; a file that is named is sent whatever it is called.
-_MEDIA_TYPES = {
-    ".pdf": "application/pdf",
-    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    ".html": "text/html",
-    ".htm": "text/html",
-    ".xhtml": "application/xhtml+xml",
-    ".md": "text/markdown",
-    ".markdown": "text/markdown",
-    ".txt": "text/plain",
-    ".text": "text/plain",
-}
 
 _FILES_OWN_FAULT = frozenset({413, 415, 422})
 
@@ -39,8 +27,8 @@ class Candidate:
     @property
     def media_type(self) -> str:
         """What its name says it is."""
-        known = _MEDIA_TYPES.get(self.path.suffix.lower())
-        return known or mimetypes.guess_type(self.path.name)[0] or "application/octet-stream"
+        known = SUFFIXES.get(self.path.suffix.lower())
+        return known[1] if known else mimetypes.guess_type(self.path.name)[0] or "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +63,8 @@ def select(paths: Sequence[Path]) -> Selection:
     for path in paths:
         if path.is_dir():
             for found in sorted(_visible_files(path)):
-                if found.suffix.lower() in _MEDIA_TYPES:
+                # Inside a folder only what can be read is picked; a file that is named is sent whatever it is called.
+                if found.suffix.lower() in SUFFIXES:
                     _add(files, Candidate(found, found.relative_to(path).as_posix()))
                 else:
                     passed_over.append(found)

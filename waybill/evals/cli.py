@@ -9,6 +9,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from waybill.cli.output import Output, open_console
+from waybill.evals.documents.command import documents
 from waybill.evals.guard.command import guard
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def intents(
         output.show(*_intents_tables(report))
 
 
+app.command()(documents)
 app.command()(guard)
 
 

@@ -27,6 +27,7 @@ OPTIONAL = frozenset(
         "user",
         "safety_identifier",
         "prompt_cache_key",
+        "prompt_cache_retention",
         "strict",
     }
 )

@@ -7,11 +7,11 @@ LangChain's recursive splitter with a small overlap, tables between rows. Each c
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
-from pipelines.knowledge.documents.document import Block, Document, Kind, Section
+from pipelines.knowledge.documents.document import PASSAGE_WEIGHT, Block, Document, Kind, Section, weigh
 
 PATH_SEPARATOR = " > "
 
@@ -21,12 +21,9 @@ _SPACE = re.compile(r"\s+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkSizes:
-    """Sizes by `weigh`: 950 is about 900 characters of prose or 600 of a table of figures.
+    """Sizes by `weigh`."""
 
-    With its section that is within the 256 tokens that MiniLM sees.
-    """
-
-    target: int = 950
+    target: int = PASSAGE_WEIGHT
     overlap: int = 120
     # A rest smaller than this joins the chunk before it, even if that grows past the target by so much.
     rest: int = 120
@@ -71,11 +68,6 @@ class _Piece:
     end: int
     context: str = ""
     alone: bool = False
-
-
-def weigh(text: str) -> int:
-    """Characters, with all but letters and white space counted twice: figures cost a token for every one or two."""
-    return len(text) + sum(not (character.isalpha() or character.isspace()) for character in text)
 
 
 def split_document(document: Document, sizes: ChunkSizes = DEFAULT_SIZES) -> list[Chunk]:
@@ -126,7 +118,7 @@ def _has_subsections(sections: Sequence[Section], number: int) -> bool:
 
 
 def _split_block(text: str, block: Block, sizes: ChunkSizes) -> Iterator[_Piece]:
-    if block.kind is Kind.TABLE:
+    if block.kind in {Kind.TABLE, Kind.RECORDS}:
         yield from _split_table(text, block, sizes)
     elif weigh(text[block.start : block.end]) <= sizes.target:
         yield _Piece(block.start, block.end)
@@ -169,11 +161,11 @@ def _overlapping(text: str, previous: int, begin: int, sizes: ChunkSizes) -> int
 
 
 def _split_table(text: str, block: Block, sizes: ChunkSizes) -> Iterator[_Piece]:
-    """Runs of whole rows. A run after the first carries the table's first row as its context."""
+    """Runs of whole rows. A run after the first carries the table's first row as its context; records need none."""
     if weigh(text[block.start : block.end]) <= sizes.target:
         yield _Piece(block.start, block.end)
         return
-    header = text[block.start : block.end].split("\n", 1)[0]
+    header = text[block.start : block.end].split("\n", 1)[0] if block.kind is Kind.TABLE else ""
     start = end = block.start
     position = block.start
     for row in text[block.start : block.end].split("\n"):
@@ -183,7 +175,8 @@ def _split_table(text: str, block: Block, sizes: ChunkSizes) -> Iterator[_Piece]
             start = position
         if weigh(text[position:row_end]) > sizes.target:
             # One row larger than a chunk is prose in the form of a table.
-            yield from _split_prose(text, position, row_end, sizes)
+            context = header if position > block.start else ""
+            yield from (replace(piece, context=context) for piece in _split_prose(text, position, row_end, sizes))
             start = row_end + 1
         end = row_end
         position = row_end + 1

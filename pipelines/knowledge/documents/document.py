@@ -2,10 +2,13 @@
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 CELL = " | "
+# What a passage may weigh: about 900 characters of prose or 600 of a table of figures. With its section that is within
+# the 256 tokens that MiniLM sees.
+PASSAGE_WEIGHT = 950
 _LEFT_OUT_MAX = 50
 _LEFT_OUT_CHARACTERS = 200
 
@@ -32,19 +35,25 @@ def one_line(text: str) -> str:
     return " ".join(clean(text).split())
 
 
+def weigh(text: str) -> int:
+    """Characters, with all but letters and white space counted twice: figures cost a token for every one or two."""
+    return len(text) + sum(not (character.isalpha() or character.isspace()) for character in text)
+
+
 class Kind(StrEnum):
-    """What a block is."""
+    """What a block is. Records are rows of a table of which each names its columns."""
 
     HEADING = "heading"
     PARAGRAPH = "paragraph"
     ITEM = "item"
     TABLE = "table"
+    RECORDS = "records"
     CODE = "code"
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A run of text of one kind: ``text[start:end]``. A table's rows are its lines."""
+    """A run of text of one kind: ``text[start:end]``. The lines of a table, and of records, are its rows."""
 
     kind: Kind
     start: int
@@ -164,9 +173,25 @@ class Builder:
         lines = (_row(row) for row in rows)
         self._add(Kind.TABLE, "\n".join(line for line in lines if line))
 
+    def records(self, lines: list[str]) -> None:
+        """Rows of a table, one line each, that name their columns themselves."""
+        self._add(Kind.RECORDS, "\n".join(line for each in lines if (line := one_line(each))))
+
     def code(self, text: str) -> None:
         """Preformatted text, kept as it is."""
         self._add(Kind.CODE, clean(text).strip("\n"))
+
+    def append(self, inner: Document) -> None:
+        """All of another document, such as an attachment, below the last heading, with what was left out of it."""
+        level = 1 + max((level for level, _, _ in self._headings), default=0)
+        for block in inner.blocks:
+            text = inner.text[block.start : block.end]
+            if block.kind is Kind.HEADING:
+                self.heading(text, level)
+            else:
+                self._add(block.kind, text)
+        for part in inner.left_out:
+            self.leave_out(replace(part, pages=()))
 
     def continue_paragraph(self, text: str) -> bool:
         """Append to the last block, which a page break had cut; False when there is none."""

@@ -3,7 +3,7 @@
 document_empty          nothing in it                     document_encrypted        needs a password
 document_corrupt        damaged, or not what it claims    document_no_text          only pictures, or nothing legible
 document_unsupported    a type that is not read           document_too_large        too many bytes, pages or characters
-document_too_slow       took longer than it may
+document_too_slow       took longer than it may           document_encoding         its encoding cannot be told
 """
 
 from core.kit.errors import CapabilityFailure
@@ -15,6 +15,7 @@ ENCRYPTED = "document_encrypted"
 NO_TEXT = "document_no_text"
 TOO_LARGE = "document_too_large"
 TOO_SLOW = "document_too_slow"
+ENCODING = "document_encoding"
 
 
 class UnreadableDocument(CapabilityFailure):

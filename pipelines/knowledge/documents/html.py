@@ -1,165 +1,253 @@
-"""HTML: the main content of the page without its navigation, found by trafilatura. Nothing is fetched."""
+"""HTML: all that a reader of the page sees but its navigation, which is named. Nothing is fetched."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterator
 from typing import Any
 
-import trafilatura
 from lxml import etree  # type: ignore[import-untyped]
-from trafilatura.settings import Document as TrafilaturaDocument
 
-from pipelines.knowledge.documents.document import Builder, Document, LeftOut, one_line, words_of
+from pipelines.knowledge.documents.document import Builder, Document, LeftOut, one_line
+from pipelines.knowledge.documents.encodings import decode_bytes
 from pipelines.knowledge.documents.errors import CORRUPT, UnreadableDocument
-from pipelines.knowledge.documents.text import decode
+from pipelines.knowledge.documents.html_tables import is_inline, is_layout, read_grid
+from pipelines.knowledge.documents.tables import add_table, looks_like_header
 
 MEDIA_TYPE = "text/html"
 
 _HEADING_LEVELS = {f"h{level}": level for level in range(1, 7)}
-_HIDDEN = frozenset({"script", "style", "template", "noscript", "head", "iframe", "svg", "form", "nav"})
 # What no reader of the page sees.
-_UNSHOWN = frozenset({"script", "style", "template", "noscript", "head", "svg"})
-_CELLS = frozenset({"td", "th"})
-_BREAKS = frozenset(
-    {"p", "div", "br", "li", "tr", "section", "article", "blockquote", "pre", "table", "ul", "ol", "dl", "dt", "dd"}
-    | {
-        "header",
-        "footer",
-        "main",
-        "nav",
-        "aside",
-        "figure",
-        "figcaption",
-        "caption",
-        "form",
-        "option",
-        *_HEADING_LEVELS,
-    }
+_UNSHOWN = frozenset(
+    {"script", "style", "template", "noscript", "head", "svg", "iframe", "object", "embed", "video", "audio", "option",
+     "datalist"}
+)  # fmt: skip
+_EMBEDDED = ("iframe", "object", "embed", "video", "audio")
+_MAIN = frozenset({"main", "article"})
+_MARGINS = frozenset({"header", "footer", "aside"})
+_MENU_NAME = re.compile(
+    r"(?:^|[\s_-])(?:nav|navbar|navigation|menu|breadcrumbs?|sitemap|cookie|cookies)(?:$|[\s_-])", re.IGNORECASE
 )
-# Trafilatura judges short pages unreliable and returns little of them; then everything that is visible is taken.
+_MENU_LINKS = 0.6
+_INVISIBLE = re.compile(r"display\s{0,5}:\s{0,5}none|visibility\s{0,5}:\s{0,5}hidden", re.IGNORECASE)
+# Less than this of what is seen is no main content: the page marks itself up wrongly, and is taken whole.
 _MIN_SHARE = 0.25
-_DEEPEST = 200
-_CONTAINED = frozenset({"p", "list", "head", "table", "quote", "code", "div"})
+_DEPTH_SHOWN = 20
+# libxml2 drops what is nested more than 2,048 deep. Beyond this, containers are taken for the one around them.
+_DEEPEST = 400
+_CONTAINER = re.compile(
+    r"<(/?)(?:div|span|section|article|main|font|b|i|u|em|strong|small|big|center|blockquote|table|tbody|ul|ol|dl|a|"
+    r"details|figure|fieldset|form|header|footer|aside|nav|label|code|sub|sup|ins|del|s|q|cite)\b[^<>]*>",
+    re.IGNORECASE,
+)
 
 
-def read_html(data: bytes, *, fallback_title: str) -> Document:
+def read_html(data: bytes, *, fallback_title: str, declared: str | None = None, whole: bool = False) -> Document:
     """Read a page. Its title is that of its only top heading, else of its ``<title>``.
 
-    Raises `UnreadableDocument` when the markup cannot be parsed.
+    `declared` is the encoding that was sent along, and `whole` takes navigation for content, as in a mail. Raises
+    `UnreadableDocument` when the markup cannot be parsed.
     """
-    tree = trafilatura.load_html(data if _names_its_encoding(data) else decode(data))
-    if tree is None:
-        raise UnreadableDocument("This HTML page cannot be parsed.", code=CORRUPT)
+    decoded = decode_bytes(data, declared=declared)
+    tree = _parsed(decoded.text)
     named = one_line("".join(tree.xpath("string(//head/title)")))
-    shown = [line for line in _lines(tree, _UNSHOWN) if line]
-    visible = "\n".join(_lines(tree, _HIDDEN))
-    pictures = [one_line(picture.get("alt", "")) for picture in tree.iter("img")]
-    embedded = [one_line(frame.get("title", "")) for frame in tree.iter("iframe", "object", "embed", "video", "audio")]
-    builder = Builder(MEDIA_TYPE)
-    # The extraction changes the tree it is given, and is not needed again.
-    extracted = trafilatura.bare_extraction(
-        tree, include_tables=True, include_comments=False, favor_recall=True, with_metadata=False
-    )
-    if isinstance(extracted, TrafilaturaDocument) and extracted.body is not None:
-        _walk(extracted.body, builder, 0)
-    if builder.length < _MIN_SHARE * len(visible):
-        builder = Builder(MEDIA_TYPE)
-        for paragraph in visible.split("\n"):
-            builder.paragraph(paragraph)
-    for line in _missing(shown, builder.words()):
-        builder.leave_out(LeftOut("navigation", line))
-    for what, texts in (("picture", pictures), ("embedded", embedded)):
-        for text in texts:
-            builder.leave_out(LeftOut(what, text))
+    builder = _laid_out(tree, whole=whole)
+    if not whole and builder.length < _MIN_SHARE * len(one_line(" ".join(_lines(tree)))):
+        builder = _laid_out(tree, whole=True)
+    for picture in tree.iter("img"):
+        builder.leave_out(LeftOut("picture", picture.get("alt", "")))
+    for frame in tree.iter(*_EMBEDDED):
+        builder.leave_out(LeftOut("embedded", frame.get("title", "")))
+    if decoded.damaged:
+        builder.leave_out(LeftOut("illegible", count=decoded.damaged))
     return builder.build(fallback_title=named or fallback_title)
 
 
-def _names_its_encoding(data: bytes) -> bool:
-    return b"charset" in data[:2048].lower()
+def _parsed(text: str) -> Any:
+    parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True, no_network=True)
+    try:
+        tree = etree.fromstring(_flattened(text).encode("utf-8", "replace"), parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise UnreadableDocument("This HTML page cannot be parsed.", code=CORRUPT) from error
+    if tree is None:
+        raise UnreadableDocument("This HTML page cannot be parsed.", code=CORRUPT)
+    return tree
 
 
-def _walk(element: Any, builder: Builder, depth: int) -> None:
-    """Blocks of trafilatura's own vocabulary (after TEI): head, p, list, item, table, row, cell, quote, code."""
-    for child in element:
-        if depth > _DEEPEST or not isinstance(child.tag, str):
-            continue
-        _place(child, builder, depth)
-        builder.paragraph(child.tail or "")
+def _flattened(text: str) -> str:
+    depth = deepest = 0
+
+    def kept(tag: re.Match[str]) -> str:
+        nonlocal depth, deepest
+        if tag[1]:
+            depth -= depth > 0
+            return "" if depth >= _DEEPEST else tag[0]
+        if tag[0].endswith("/>"):
+            return tag[0]
+        depth += 1
+        deepest = max(deepest, depth)
+        return "" if depth > _DEEPEST else tag[0]
+
+    flat = _CONTAINER.sub(kept, text)
+    return flat if deepest > _DEEPEST else text
 
 
-def _place(element: Any, builder: Builder, depth: int) -> None:
-    match element.tag:
-        case "head":
-            builder.heading(_inline(element), _HEADING_LEVELS.get(element.get("rend", ""), 2))
-        case "list":
-            _list(element, builder, 0)
-        case "table":
-            builder.table([[_inline(cell) for cell in row.iter("cell")] for row in element.iter("row")])
-        case "code":
-            builder.code("".join(element.itertext()))
-        case "graphic":
-            pass
-        case "quote" | "div" | "main" | "body" if any(child.tag in _CONTAINED for child in element):
-            builder.paragraph(element.text or "")
-            _walk(element, builder, depth + 1)
-        case _:
-            builder.paragraph(_inline(element))
+def _laid_out(tree: Any, *, whole: bool) -> Builder:
+    builder = Builder(MEDIA_TYPE)
+    is_site = any(next(tree.iter(tag), None) is not None for tag in (*_MAIN, "nav"))
+    walk = etree.iterwalk(tree, events=("start", "end"))
+    layout = _Layout(builder)
+    skipped: Any = None
+    for event, element in walk:
+        if event == "end":
+            if element is not skipped:
+                layout.close(element)
+            skipped = None
+            layout.text(element.tail if element is not tree else None)
+        elif element.tag in _UNSHOWN or _is_invisible(element):
+            skipped = _skip(walk, element)
+        elif not whole and _is_navigation(element, is_site=is_site):
+            layout.flush()
+            for line in _lines(element):
+                builder.leave_out(LeftOut("navigation", line))
+            skipped = _skip(walk, element)
+        elif element.tag == "table" and not is_layout(element):
+            layout.table(element)
+            skipped = _skip(walk, element)
+        else:
+            layout.open(element)
+            layout.text(element.text)
+    layout.flush()
+    return builder
 
 
-def _list(element: Any, builder: Builder, depth: int) -> None:
-    numbered = element.get("rend") == "ol"
-    for number, item in enumerate((child for child in element if child.tag == "item"), start=1):
-        nested = [child for child in item if child.tag == "list"]
-        builder.item(_inline(item, skip=nested), marker=f"{number}." if numbered else "-", depth=depth)
-        if depth < _DEEPEST:
-            for child in nested:
-                _list(child, builder, depth + 1)
+def _skip(walk: Any, element: Any) -> Any:
+    walk.skip_subtree()
+    return element
 
 
-def _inline(element: Any, skip: list[Any] | None = None) -> str:
-    """The text below an element; a line break becomes a new line, a nested list in `skip` is left out."""
-    left_out = {id(child) for child in skip or ()}
+class _Layout:
+    """Gathers inline text, and lays it as a block when one begins or ends."""
 
-    def pieces(node: Any, depth: int) -> Iterator[str]:
-        yield _unwrapped(node.text)
-        for child in node:
-            if isinstance(child.tag, str) and id(child) not in left_out and depth < _DEEPEST:
-                if child.tag == "lb":
-                    yield "\n"
-                elif child.tag in {"p", "item"}:
-                    yield " "
-                yield from pieces(child, depth + 1)
-                if child.tag in {"p", "item"}:
-                    yield " "
-            yield _unwrapped(child.tail)
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+        self._pieces: list[str] = []
+        # One entry per open list: the number of its next item, or None for bullets.
+        self._lists: list[int | None] = []
+        self._marker: str | None = None
+        self._heading = 0
+        self._preformatted = 0
 
-    return "".join(pieces(element, 0)).strip()
+    def open(self, element: Any) -> None:
+        tag = element.tag
+        if tag == "br":
+            self._pieces.append("\n")
+        elif tag == "input" and element.get("type", "text") in {"text", "number", "date", "email", "tel"}:
+            self._pieces.append(f" {element.get('value', '')} ")
+        elif not is_inline(tag):
+            self.flush()
+        if tag == "pre":
+            self._preformatted += 1
+        elif tag in _HEADING_LEVELS:
+            self._heading = _HEADING_LEVELS[tag]
+        elif tag in {"ul", "ol"}:
+            start = element.get("start", "1")
+            self._lists.append(None if tag == "ul" else int(start[:9]) if start.isascii() and start.isdecimal() else 1)
+        elif tag == "li":
+            self._marker = self._next_marker()
+
+    def close(self, element: Any) -> None:
+        tag = element.tag
+        if not is_inline(tag) and tag not in {"br", "input", "img"}:
+            self.flush()
+        if tag == "pre":
+            self._preformatted -= 1
+        elif tag in _HEADING_LEVELS:
+            self._heading = 0
+        elif tag in {"ul", "ol"} and self._lists:
+            self._lists.pop()
+        elif tag == "li":
+            self._marker = None
+
+    def text(self, text: str | None) -> None:
+        if text:
+            self._pieces.append(text if self._preformatted else text.replace("\n", " ").replace("\r", " "))
+
+    def table(self, table: Any) -> None:
+        self.flush()
+        for caption in table.iterchildren("caption"):
+            self._builder.paragraph(one_line("".join(caption.itertext())))
+        header, rows = read_grid(table, _UNSHOWN)
+        if not header and rows and looks_like_header(rows[0], rows[1:]):
+            header, rows = rows[:1], rows[1:]
+        add_table(self._builder, header, rows)
+
+    def flush(self) -> None:
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        if not text.strip():
+            return
+        if self._preformatted:
+            self._builder.code(text)
+        elif self._heading:
+            self._builder.heading(text, self._heading)
+        elif self._marker is not None:
+            self._builder.item(text, marker=self._marker, depth=min(max(len(self._lists) - 1, 0), _DEPTH_SHOWN))
+            self._marker = None
+        else:
+            self._builder.paragraph(text)
+
+    def _next_marker(self) -> str:
+        number = self._lists[-1] if self._lists else None
+        if number is None:
+            return "-"
+        self._lists[-1] = number + 1
+        return f"{number}."
 
 
-def _unwrapped(text: str | None) -> str:
-    return (text or "").replace("\n", " ").replace("\r", " ")
+def _is_invisible(element: Any) -> bool:
+    # `aria-hidden` hides from screen readers only, and says nothing about what is seen.
+    return element.get("hidden") is not None or _INVISIBLE.search(element.get("style", "")) is not None
 
 
-def _missing(lines: Iterable[str], words: Sequence[str]) -> Iterator[str]:
-    """The lines of which some run of words is not among `words`; runs of three, or the whole of a shorter line."""
-    runs = {tuple(words[at : at + size]) for size in (1, 2, 3) for at in range(len(words))}
-    for line in lines:
-        own = words_of(line)
-        size = min(len(own), 3)
-        if any(tuple(own[at : at + size]) not in runs for at in range(len(own) - size + 1 if own else 0)):
-            yield line
+def _is_navigation(element: Any, *, is_site: bool) -> bool:
+    tag = element.tag
+    if tag == "nav" or element.get("role") in {"navigation", "menu", "menubar", "contentinfo", "banner"}:
+        return not _has_title(element)
+    if tag in _MARGINS:
+        return is_site and not _is_in_main(element) and not _has_title(element)
+    if tag not in {"div", "ul", "ol", "table", "section"}:
+        return False
+    named = f"{element.get('class', '')} {element.get('id', '')}"
+    return len(named) > 1 and _MENU_NAME.search(named[:200]) is not None and _links_share(element) >= _MENU_LINKS
 
 
-def _lines(tree: Any, hidden_tags: frozenset[str]) -> Iterator[str]:
-    """The text of the page outside `hidden_tags`, a line per block."""
+def _has_title(element: Any) -> bool:
+    return next(element.iter("h1", *_MAIN), None) is not None
+
+
+def _is_in_main(element: Any) -> bool:
+    return next(element.iterancestors(*_MAIN), None) is not None
+
+
+def _links_share(element: Any) -> float:
+    everything = sum(len(piece.strip()) for piece in element.itertext())
+    linked = sum(len(piece.strip()) for link in element.iter("a") for piece in link.itertext())
+    return linked / everything if everything else 0.0
+
+
+def _lines(tree: Any) -> Iterator[str]:
+    """What is seen of the page below `tree`, a line per block."""
     line: list[str] = []
-    hidden = 0
-    for event, element in etree.iterwalk(tree, events=("start", "end")):
-        if element.tag in hidden_tags:
-            hidden += 1 if event == "start" else -1
-        if element.tag in _BREAKS:
-            yield one_line("".join(line))
+    walk = etree.iterwalk(tree, events=("start", "end"))
+    for event, element in walk:
+        if not is_inline(element.tag):
+            if text := one_line("".join(line)):
+                yield text
             line = []
-        if element.tag in _CELLS:
-            line.append(" ")
-        if not hidden:
-            line.append((element.text if event == "start" else element.tail) or "")
-    yield one_line("".join(line))
+        if event == "start" and element.tag in _UNSHOWN:
+            walk.skip_subtree()
+        elif event == "start":
+            line.append(element.text or "")
+        if event == "end" and element is not tree:
+            line.append(element.tail or "")
+    if text := one_line("".join(line)):
+        yield text

@@ -14,6 +14,7 @@ class Limits:
     uncompressed_bytes: int = 256 * 1024 * 1024
     pages: int = 3000
     characters: int = 12_000_000
+    cells: int = 2_000_000
     seconds: float = 60.0
     memory_bytes: int = 2 * 1024 * 1024 * 1024
 

@@ -7,7 +7,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from pipelines.knowledge.documents.document import Builder, Document, LeftOut
-from pipelines.knowledge.documents.text import decode
+from pipelines.knowledge.documents.encodings import decode
 
 MEDIA_TYPE = "text/markdown"
 

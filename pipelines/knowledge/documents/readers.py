@@ -1,10 +1,13 @@
 """Bytes to a `Document`, whatever the format. In this process: see `isolation` for files that nobody vouches for."""
 
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import PurePath
 
-from pipelines.knowledge.documents.detect import Format, detect
+from pipelines.knowledge.documents.detect import detect
 from pipelines.knowledge.documents.document import Document, one_line
 from pipelines.knowledge.documents.errors import NO_TEXT, TOO_LARGE, UnreadableDocument
+from pipelines.knowledge.documents.formats import Format
 from pipelines.knowledge.documents.limits import DEFAULT_LIMITS, Limits
 
 
@@ -26,26 +29,25 @@ def read(data: bytes, *, name: str, content_type: str | None = None, limits: Lim
     return document
 
 
+# By format: the module and the function that reads it, and whether it has bounds of its own. Each parser is imported
+# when the first file of its kind comes.
+_READERS = {
+    Format.PDF: ("pdf", "read_pdf", True),
+    Format.DOCX: ("docx", "read_docx", True),
+    Format.XLSX: ("xlsx", "read_xlsx", True),
+    Format.PPTX: ("pptx", "read_pptx", True),
+    Format.CSV: ("delimited", "read_delimited", True),
+    Format.EMAIL: ("mail", "read_mail", False),
+    Format.JSON: ("json_values", "read_json", False),
+    Format.HTML: ("html", "read_html", False),
+    Format.MARKDOWN: ("markdown", "read_markdown", False),
+    Format.TEXT: ("text", "read_text", False),
+}
+
+
 def _read_as(found: Format, data: bytes, fallback_title: str, limits: Limits) -> Document:
-    # Each parser is imported when the first file of its kind comes.
-    match found:
-        case Format.PDF:
-            from pipelines.knowledge.documents.pdf import read_pdf
-
-            return read_pdf(data, fallback_title=fallback_title, limits=limits)
-        case Format.DOCX:
-            from pipelines.knowledge.documents.docx import read_docx
-
-            return read_docx(data, fallback_title=fallback_title, limits=limits)
-        case Format.HTML:
-            from pipelines.knowledge.documents.html import read_html
-
-            return read_html(data, fallback_title=fallback_title)
-        case Format.MARKDOWN:
-            from pipelines.knowledge.documents.markdown import read_markdown
-
-            return read_markdown(data, fallback_title=fallback_title)
-        case Format.TEXT:
-            from pipelines.knowledge.documents.text import read_text
-
-            return read_text(data, fallback_title=fallback_title)
+    module, function, is_bounded = _READERS[found]
+    read_it: Callable[..., Document] = getattr(import_module(f"pipelines.knowledge.documents.{module}"), function)
+    if is_bounded:
+        return read_it(data, fallback_title=fallback_title, limits=limits)
+    return read_it(data, fallback_title=fallback_title)

@@ -2,16 +2,11 @@
 
 import re
 
-from pipelines.knowledge.documents.document import Builder, Document, clean
-from pipelines.knowledge.documents.errors import UNSUPPORTED, UnreadableDocument
+from pipelines.knowledge.documents.document import Builder, Document, LeftOut
+from pipelines.knowledge.documents.encodings import decode_bytes
 
 MEDIA_TYPE = "text/plain"
 
-_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-_TEXT_CONTROLS = frozenset(b"\t\n\r\f\x1b\x08")
-_FIRST_PRINTABLE = 0x20
-_PROBE_BYTES = 65536
-_BINARY_SHARE = 0.01
 _UNDERLINE = re.compile(r"([=\-~*_#])\1{3,}\s*$")
 _NUMBER = re.compile(r"(\d{1,2}(?:\.\d{1,2}){0,3})\.?\s")
 _ITEM = re.compile(r"\s*(?:[-*\u2022]|\(?(?:\d{1,3}|[a-z])[.)])\s+\S")
@@ -23,30 +18,13 @@ _FULL = 0.7
 _WIDEST_WRAPPED = 120
 
 
-def decode(data: bytes) -> str:
-    """Bytes to text: by byte order mark, else UTF-8, else Windows-1252, the usual encoding of old single-byte files.
-
-    Raises `UnreadableDocument` when the bytes are no text at all.
-    """
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return clean(data.decode(encoding, errors="replace"))
-    probe = data[:_PROBE_BYTES]
-    strange = sum(byte < _FIRST_PRINTABLE and byte not in _TEXT_CONTROLS for byte in probe)
-    if strange > _BINARY_SHARE * len(probe):
-        raise UnreadableDocument(
-            "This type of file is not read. Send PDF, Word (.docx), HTML, Markdown or plain text.", code=UNSUPPORTED
-        )
-    try:
-        return clean(data.decode("utf-8"))
-    except UnicodeDecodeError:
-        return clean(data.decode("cp1252", errors="replace"))
-
-
 def read_text(data: bytes, *, fallback_title: str) -> Document:
     """Read plain text. Headings are lines underlined with signs, and lines in capitals that begin a paragraph."""
     builder = Builder(MEDIA_TYPE)
-    lines = decode(data).expandtabs(8).split("\n")
+    decoded = decode_bytes(data)
+    if decoded.damaged:
+        builder.leave_out(LeftOut("illegible", count=decoded.damaged))
+    lines = decoded.text.expandtabs(8).split("\n")
     width = min(max((len(line.rstrip()) for line in lines), default=0), _WIDEST_WRAPPED)
     paragraph: list[str] = []
 

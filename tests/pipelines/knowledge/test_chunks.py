@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.gateway.embeddings.minilm import MAX_TOKENS, load_minilm
-from pipelines.knowledge.documents.chunks import DEFAULT_SIZES, ChunkSizes, split_document, weigh
-from pipelines.knowledge.documents.document import Builder, Document, Kind
+from pipelines.knowledge.documents.chunks import DEFAULT_SIZES, ChunkSizes, split_document
+from pipelines.knowledge.documents.document import Builder, Document, Kind, weigh
 from pipelines.knowledge.documents.readers import read
 
 CORPUS = sorted(path for path in (Path(__file__).parents[3] / "samples" / "corpus").iterdir() if path.is_file())

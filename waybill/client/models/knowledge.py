@@ -1,6 +1,7 @@
 """Knowledge bases and their documents."""
 
 from datetime import datetime
+from typing import Any
 
 from waybill.client.models.base import Resource
 from waybill.client.models.jobs import JobError
@@ -30,3 +31,4 @@ class Document(Resource):
     error: JobError | None = None
     page_count: int | None = None
     chunk_count: int = 0
+    left_out: list[dict[str, Any]] | None = None
