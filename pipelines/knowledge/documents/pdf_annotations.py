@@ -11,7 +11,7 @@ from pipelines.knowledge.documents.pdf_layout import Fragment
 _ANCESTORS_MAX = 32
 _PER_PAGE_MAX = 5000
 _HIDDEN = 0x02 | 0x20  # hidden, or not shown on a screen
-_PASSWORD, _RADIO, _PUSH_BUTTON, _MULTI_LINE = 1 << 13, 1 << 15, 1 << 16, 1 << 12
+_PASSWORD, _PUSH_BUTTON = 1 << 13, 1 << 16
 _PLAIN_STATES = frozenset({"yes", "on", "true", "checked", "ja", "oui", "si", "x"})
 _DEFAULT_SIZE = 10.0
 _LINE_PITCH = 1.2
@@ -30,7 +30,9 @@ def read_annotations(page: Any, number: int) -> tuple[list[Overlay], list[LeftOu
     """The texts that a reader sees laid over a page of pypdf, and what is not read of the rest."""
     overlays: list[Overlay] = []
     left_out: list[LeftOut] = []
-    for reference in list(page.get("/Annots") or ())[:_PER_PAGE_MAX]:
+    listed = page.get("/Annots")
+    listed = listed.get_object() if listed is not None else ()
+    for reference in list(listed or ())[:_PER_PAGE_MAX]:
         annotation = reference.get_object()
         if not hasattr(annotation, "get"):
             continue
@@ -125,8 +127,8 @@ def _button(widget: Any) -> str:
     state = str(widget.get("/AS") or _inherited(widget, "/V") or "/Off").removeprefix("/")
     if state == "Off":
         return "[ ]"
-    meant = "" if state.casefold() in _PLAIN_STATES or state.isdigit() else f" {state}"
-    return f"[x]{meant}"
+    # The state's name is a word only where an author chose it; programs number them.
+    return f"[x] {state}" if state.isalpha() and state.casefold() not in _PLAIN_STATES else "[x]"
 
 
 def _inherited(widget: Any, key: str) -> Any:
@@ -150,7 +152,9 @@ def _name(widget: Any) -> str:
 
 def _rectangle(annotation: Any) -> tuple[float, float, float, float] | None:
     corners = annotation.get("/Rect")
-    if corners is None or len(corners) != 4:  # noqa: PLR2004 - two corners
+    if corners is not None:
+        corners = corners.get_object()
+    if not isinstance(corners, list) or len(corners) != 4:  # noqa: PLR2004 - two corners
         return None
     left, bottom, right, top = (float(corner) for corner in corners)
     return min(left, right), min(bottom, top), max(left, right), max(bottom, top)

@@ -25,7 +25,7 @@ _FONT_NAME_BYTES = 256
 _QUARTERS = 4
 # PDFium's mark for a hyphen at the end of a line, before a word that goes on.
 _HYPHEN = 2
-_SPACE, _NO_BREAK_SPACE = 0x20, 0xA0
+_SPACE, _NO_BREAK_SPACE, _DELETE = 0x20, 0xA0, 0x7F
 _LINE_ENDS = frozenset({0x0A, 0x0D})
 _NOT_CHARACTERS = frozenset({0, 0xFFFE, 0xFFFF})
 _BOLD = ("bold", "black", "heavy", "semibd", "demi")
@@ -90,6 +90,7 @@ class Run:
     end: float
     codes: list[int]
     unknown: int = 0
+    guessed: int = 0
     text: str = ""
 
 
@@ -106,7 +107,7 @@ def read_glyphs(page: Any) -> PageText:
             pdfium.FPDFText_ClosePage(text)
     for run in runs:
         run.text = clean(_decoded(run.codes)).translate(_LIGATURES)
-    unreadable = illegible_fonts((run.font.key, run.text, run.unknown) for run in runs)
+    unreadable = illegible_fonts((run.font.key, run.text, run.unknown, run.guessed) for run in runs)
     amounts: dict[int, int] = {}
     illegible: dict[str, int] = {}
     for run in runs:
@@ -181,11 +182,13 @@ class _Runs:
             y = frame.place(origin[0].value, origin[1].value)[1]
             if self._is_doubled(code, x, y, font.size, owner):
                 continue
-            unknown = False
+            unknown = guessed = False
             if code == _HYPHEN and pdfium.FPDFText_IsHyphen(text, index) == 1:
                 code = ord("-")
             elif code in _NOT_CHARACTERS or pdfium.FPDFText_HasUnicodeMapError(text, index) == 1:
-                code, unknown = UNKNOWN, True
+                # A font without a table gives its own numbers; those of simple fonts are ASCII more often than not.
+                guessed = _SPACE < code < _DELETE
+                code, unknown = (code, False) if guessed else (UNKNOWN, True)
             if run is not None and max(x - run.end, run.x - end) > _APART * font.size:
                 yield run
                 run = None
@@ -193,6 +196,7 @@ class _Runs:
                 run = Run(font, x, y, end, [])
             run.codes.append(code)
             run.unknown += unknown
+            run.guessed += guessed
             if code not in {_SPACE, _NO_BREAK_SPACE}:
                 run.x, run.end = min(run.x, x), max(run.end, end)
         if run is not None:

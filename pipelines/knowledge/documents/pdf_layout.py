@@ -145,9 +145,7 @@ def _split_at(columns: Sequence[float], row: Row) -> None:
 
 
 def _line(fragment: Fragment) -> Line:
-    return Line(
-        fragment.x, fragment.y, fragment.end, fragment.text.lstrip(), fragment.size, fragment.bold
-    )
+    return Line(fragment.x, fragment.y, fragment.end, fragment.text.lstrip(), fragment.size, fragment.bold)
 
 
 def _extend(rows: list[Row], fragment: Fragment) -> bool:

@@ -10,7 +10,8 @@ from functools import lru_cache
 
 UNKNOWN = 0xFFFD
 
-_ILLEGIBLE_SHARE = 0.3
+_ILLEGIBLE_SHARE = 0.5
+_WRONG_GUESSES = 0.05
 _MIXED_SHARE = 0.25
 _MIN_PAIRS = 8
 _MIN_WORDS = 30
@@ -28,24 +29,30 @@ _MIXING = frozenset(
 )  # fmt: skip
 
 
-def illegible_fonts(pieces: Iterable[tuple[int, str, int]]) -> set[int]:
-    """The fonts that cannot be read. Takes (font, text, glyphs of no known character) for each run of a page."""
+def illegible_fonts(pieces: Iterable[tuple[int, str, int, int]]) -> set[int]:
+    """The fonts that cannot be read.
+
+    Takes (font, text, glyphs of no known character, glyphs whose character is a guess) for each run of a page.
+    """
     texts: dict[int, list[str]] = {}
-    unknown: dict[int, int] = {}
-    for font, text, errors in pieces:
+    doubts: dict[int, tuple[int, int]] = {}
+    for font, text, errors, guesses in pieces:
         texts.setdefault(font, []).append(text)
-        unknown[font] = unknown.get(font, 0) + errors
-    return {font for font, parts in texts.items() if _is_illegible(" ".join(parts), unknown[font])}
+        unknown, guessed = doubts.get(font, (0, 0))
+        doubts[font] = unknown + errors, guessed + guesses
+    return {font for font, parts in texts.items() if _is_illegible(" ".join(parts), *doubts[font])}
 
 
-def _is_illegible(text: str, unknown: int) -> bool:
+def _is_illegible(text: str, unknown: int, guessed: int) -> bool:
     glyphs = sum(not character.isspace() for character in text)
     if not glyphs:
         return False
-    if text.isascii():
-        return unknown > glyphs * _ILLEGIBLE_SHARE or _has_no_vowels(text)
-    unknown += sum(_is_unreadable(character) for character in text)
-    return unknown > glyphs * _ILLEGIBLE_SHARE or _mixes_scripts(text) or _has_no_vowels(text)
+    if not text.isascii():
+        unknown += sum(_is_unreadable(character) for character in text)
+    # Guesses stand or fall together: where some glyphs are no letters, the others are not what they seem.
+    if unknown > guessed * _WRONG_GUESSES:
+        unknown += guessed
+    return unknown > glyphs * _ILLEGIBLE_SHARE or _has_no_vowels(text) or _mixes_scripts(text)
 
 
 @lru_cache(maxsize=4096)
@@ -58,6 +65,8 @@ def _is_unreadable(character: str) -> bool:
 
 
 def _mixes_scripts(text: str) -> bool:
+    if text.isascii():
+        return False
     pairs = mixed = 0
     for word in _WORD.findall(text):
         scripts = [_script(letter) for letter in word]
