@@ -87,8 +87,8 @@ class _Reader:
             text = one_line(" ".join(edge.itertext(qn("w:t"))))
             if text and text not in seen and not text.isdigit():
                 self._walk(edge)
-            elif text:
-                self._builder.leave_out(LeftOut("running_head", text))
+            elif text.isdigit():
+                self._builder.leave_out(LeftOut("page_number", text))
             seen.add(text)
 
     def _name_left_out(self) -> None:
@@ -198,6 +198,8 @@ class _Reader:
                 pieces.append(self._text.read(block))
             elif depth < _DEEPEST_TABLE:
                 pieces.extend(", ".join(row) for row in self._rows(block, depth + 1))
+            else:
+                pieces.extend(block.itertext(qn("w:t")))
         return " ".join(piece for piece in pieces if piece.strip())
 
     def _inherited(self, style: str | None) -> Iterator[Any]:

@@ -1,11 +1,11 @@
-"""Word's equations (Office Math, ISO/IEC 29500-1, 22.1) as a line of text: ``(a + b)/2``, ``x^2``, ``√(2g)``, ``∑_(k=1)^n k``."""
+"""Word's equations (Office Math of ECMA-376) as a line: ``(a + b)/2``, ``x^2``, ``√(2g)``, ``∑_(k=1)^n k``."""
 
 import re
 from typing import Any
 
 _M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _W_T = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}t"
-_SIMPLE = re.compile(r"[\w.,!′'°%∞]*")
+_SIMPLE = re.compile(r"[\w.,!'\u2032°%∞]*")
 _DEEPEST = 100
 _INTEGRAL = "\u222b"
 # Properties hold no text.

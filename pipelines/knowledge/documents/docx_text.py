@@ -36,31 +36,37 @@ class TextReader:
 
     def _pieces(self, element: Any) -> Iterator[str]:
         for child in element:
-            if child.tag in _DROPPED:
+            if child.tag in _DROPPED or (child.tag == qn("w:r") and self._passes_over(child)):
                 continue
             if child.tag == qn("w:t"):
                 yield child.text or ""
-            elif child.tag == qn("w:r") and self._is_hidden(child):
-                self._leave_out("hidden", child)
-            elif child.tag == _MATH:
-                yield equation(child)
-            elif child.tag == qn("w:sdt"):
-                yield self._control(child)
-            elif child.tag == qn("w:sym"):
-                yield self._symbol(child)
-            elif child.tag == qn("w:ffData"):
-                yield _form_field(child)
-            elif child.tag == qn("w:ruby"):
-                base, above = (self.read(part) for part in _ruby(child))
-                yield f"{base}({above})" if above else base
-            elif child.tag == _TEXT_PATH:
-                yield child.get("string", "")
+            elif child.tag in _SHORT:
+                yield "" if is_page_break(child) else _SHORT[child.tag]
+            elif (special := self._special(child)) is not None:
+                yield special
             else:
-                short = _SHORT.get(child.tag)
-                if short is None:
-                    yield from self._pieces(child)
-                elif not is_page_break(child):
-                    yield short
+                yield from self._pieces(child)
+
+    def _special(self, element: Any) -> str | None:
+        """The text of an element that is more than its runs; None for others."""
+        if element.tag == _MATH:
+            return equation(element)
+        if element.tag == qn("w:sdt"):
+            return self._control(element)
+        if element.tag == qn("w:sym"):
+            return self._symbol(element)
+        if element.tag == qn("w:ffData"):
+            return _form_field(element)
+        if element.tag == qn("w:ruby"):
+            base, above = (self.read(part) for part in _ruby(element))
+            return f"{base}({above})" if above else base
+        return str(element.get("string", "")) if element.tag == _TEXT_PATH else None
+
+    def _passes_over(self, run: Any) -> bool:
+        hidden = self._is_hidden(run)
+        if hidden:
+            self._leave_out("hidden", run)
+        return hidden
 
     def _is_hidden(self, run: Any) -> bool:
         properties = run.find(qn("w:rPr"))

@@ -26,6 +26,7 @@ from pipelines.knowledge.documents.errors import (
 )
 from pipelines.knowledge.documents.limits import Limits
 from pipelines.knowledge.documents.pdf_annotations import lay_over, read_annotations
+from pipelines.knowledge.documents.pdf_columns import unfold_columns
 from pipelines.knowledge.documents.pdf_glyphs import LOCK, PageText, read_glyphs
 from pipelines.knowledge.documents.pdf_layout import build_rows
 from pipelines.knowledge.documents.pdf_structure import write_sheets
@@ -56,6 +57,11 @@ def read_pdf(data: bytes, *, fallback_title: str, limits: Limits) -> Document:
     if not contents.sheets:
         raise UnreadableDocument("This PDF has no pages.", code=CORRUPT)
     if not any(sheet.rows for sheet in contents.sheets):
+        if any(each.what == "illegible" for each in contents.left_out):
+            raise UnreadableDocument(
+                "The fonts of this PDF do not say which letters they show. Use text recognition (OCR) first.",
+                code=NO_TEXT,
+            )
         raise UnreadableDocument(
             "This PDF holds only pictures of pages. Run it through text recognition (OCR) first.", code=NO_TEXT
         )
@@ -93,7 +99,7 @@ def _parse(data: bytes, limits: Limits) -> _Contents:
     for (number, text), page in zip(enumerate(_page_texts(data, limits), start=1), reader.pages, strict=False):
         overlays, unread = read_annotations(page, number)
         lay_over(text, overlays)
-        sheet = Sheet(number, text.frame.height, build_rows(text.fragments))
+        sheet = Sheet(number, text.frame.height, unfold_columns(build_rows(text.fragments)))
         sheets.append(sheet)
         left_out.extend(unread)
         left_out.extend(LeftOut("illegible", font, (number,), glyphs) for font, glyphs in text.illegible.items())

@@ -63,7 +63,7 @@ def lay_over(found: PageText, overlays: Sequence[Overlay]) -> None:
         shown = " ".join(one_line(each.text) for each in inside)
         if inside and one_line(" ".join(overlay.lines)) in one_line(shown):
             continue
-        index, beside = _neighbor(found.fragments, left, bottom, right, top, len(overlay.lines))
+        index, beside = _neighbor(found.fragments, (left, bottom, right, top), len(overlay.lines))
         size = beside.size if beside is not None else _DEFAULT_SIZE
         y = beside.y if beside is not None else top - size
         for offset, line in enumerate(overlay.lines):
@@ -79,9 +79,10 @@ def _is_inside(fragment: Fragment, left: float, bottom: float, right: float, top
 
 
 def _neighbor(
-    fragments: Sequence[Fragment], left: float, bottom: float, right: float, top: float, lines: int
+    fragments: Sequence[Fragment], box: tuple[float, float, float, float], lines: int
 ) -> tuple[int, Fragment | None]:
     """Where in the drawing order a text goes, and what it stands beside; None when nothing is on its line."""
+    left, bottom, right, top = box
     middle = (top + bottom) / 2
     before: tuple[float, int] | None = None
     behind: tuple[float, int] | None = None

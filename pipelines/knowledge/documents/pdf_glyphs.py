@@ -7,7 +7,6 @@ knows its character. PDFium is not thread-safe: hold `LOCK` around everything th
 import ctypes
 import math
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,13 +22,20 @@ _APART = 0.5  # of the font size
 _DOUBLED = 0.12
 _FONT_NAME_BYTES = 256
 _QUARTERS = 4
+_NO_WIDTH = 0.01
 # PDFium's mark for a hyphen at the end of a line, before a word that goes on.
 _HYPHEN = 2
-_SPACE, _NO_BREAK_SPACE, _DELETE = 0x20, 0xA0, 0x7F
+_SPACE, _DELETE = 0x20, 0x7F
+_BLANKS = frozenset({_SPACE, 0xA0})
 _LINE_ENDS = frozenset({0x0A, 0x0D})
 _NOT_CHARACTERS = frozenset({0, 0xFFFE, 0xFFFF})
 _BOLD = ("bold", "black", "heavy", "semibd", "demi")
 _LIGATURES = str.maketrans({"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl"})
+
+# As a number, which can be compared; the binding makes an object of it each time.
+_object_of = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)(
+    ctypes.cast(pdfium.FPDFText_GetTextObject, ctypes.c_void_p).value or 0
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +102,21 @@ class Run:
 
 def read_glyphs(page: Any) -> PageText:
     """The fragments of a page. Text that runs in another direction than most comes last, turned upright."""
-    corners = _box(page)
+    corners = _corners(page)
     rotation = pdfium.FPDFPage_GetRotation(page) % _QUARTERS
     text = pdfium.FPDFText_LoadPage(page)
     runs = []
     if text:
         try:
-            runs = list(_Runs(text, corners))
+            runs = _Reader(text, corners).read()
         finally:
             pdfium.FPDFText_ClosePage(text)
     for run in runs:
         run.text = clean(_decoded(run.codes)).translate(_LIGATURES)
+    flat = _flat_objects(page)
     unreadable = illegible_fonts((run.font.key, run.text, run.unknown, run.guessed) for run in runs)
     amounts: dict[int, int] = {}
-    illegible: dict[str, int] = {}
+    illegible: dict[str, int] = {"": flat} if flat else {}
     for run in runs:
         lost = len(run.codes) if run.font.key in unreadable else run.unknown
         if lost:
@@ -127,12 +134,24 @@ def read_glyphs(page: Any) -> PageText:
     return found
 
 
-def _box(page: Any) -> tuple[float, float, float, float]:
+def _corners(page: Any) -> tuple[float, float, float, float]:
+    box = pdfium.FS_RECTF()
+    if not pdfium.FPDF_GetPageBoundingBox(page, box):
+        return 0.0, 0.0, pdfium.FPDF_GetPageWidthF(page), pdfium.FPDF_GetPageHeightF(page)
+    return min(box.left, box.right), min(box.bottom, box.top), max(box.left, box.right), max(box.bottom, box.top)
+
+
+def _flat_objects(page: Any) -> int:
+    """The texts that PDFium passes over as having no width: vertical lines in a font that is neither here nor there."""
     sides = [ctypes.c_float() for _ in range(4)]
-    if pdfium.FPDFPage_GetCropBox(page, *sides) or pdfium.FPDFPage_GetMediaBox(page, *sides):
-        left, bottom, right, top = (side.value for side in sides)
-        return min(left, right), min(bottom, top), max(left, right), max(bottom, top)
-    return 0.0, 0.0, pdfium.FPDF_GetPageWidthF(page), pdfium.FPDF_GetPageHeightF(page)
+    count = 0
+    for index in range(pdfium.FPDFPage_CountObjects(page)):
+        drawn = pdfium.FPDFPage_GetObject(page, index)
+        if pdfium.FPDFPageObj_GetType(drawn) == pdfium.FPDF_PAGEOBJ_TEXT:
+            pdfium.FPDFPageObj_GetBounds(drawn, *sides)
+            left, bottom, right, top = (side.value for side in sides)
+            count += abs(right - left) < _NO_WIDTH < abs(top - bottom)
+    return count
 
 
 def _decoded(codes: list[int]) -> str:
@@ -141,8 +160,8 @@ def _decoded(codes: list[int]) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-class _Runs:
-    """Iterates over a text page once."""
+class _Reader:
+    """Reads a text page once, in the order in which PDFium gives its characters."""
 
     def __init__(self, text: Any, corners: tuple[float, float, float, float]) -> None:
         self._text = text
@@ -150,68 +169,83 @@ class _Runs:
         self._names: dict[int, str] = {}
         # Where each character has been drawn, and by which object: a bold face is often made by drawing twice.
         self._drawn: dict[tuple[int, int], list[tuple[float, float, int]]] = {}
+        self._origin = ctypes.c_double(), ctypes.c_double()
+        self._box = pdfium.FS_RECTF()
+        self._runs: list[Run] = []
+        self._run: Run | None = None
+        self._font: Font | None = None
+        self._owner = 0
+        self._doubling = False
 
-    def __iter__(self) -> Iterator[Run]:
-        text, run, owner, font = self._text, None, 0, None
-        origin = ctypes.c_double(), ctypes.c_double()
-        origin_at = tuple(map(ctypes.byref, origin))
-        box = pdfium.FS_RECTF()
-        box_at = ctypes.byref(box)
+    def read(self) -> list[Run]:
+        """All runs of the page."""
+        text = self._text
         for index in range(pdfium.FPDFText_CountChars(text)):
             code = pdfium.FPDFText_GetUnicode(text, index)
-            if code in _LINE_ENDS or (code == _SPACE and pdfium.FPDFText_IsGenerated(text, index) == 1):
-                if run is not None and code == _SPACE:
-                    run.codes.append(_SPACE)
-                elif run is not None:
-                    yield run
-                    run = None
-                continue
-            drawn_by = pdfium.FPDFText_GetTextObject(text, index)
-            address = ctypes.cast(drawn_by, ctypes.c_void_p).value or 0
-            if font is None or address != owner:
-                if run is not None:
-                    yield run
-                    run = None
-                owner, font = address, self._font(index, drawn_by)
-            pdfium.FPDFText_GetCharOrigin(text, index, *origin_at)
-            pdfium.FPDFText_GetLooseCharBox(text, index, box_at)
-            frame = self._frames[font.quarter]
-            one = frame.place(box.left, box.bottom)[0]
-            other = frame.place(box.right, box.top)[0]
-            x, end = min(one, other), max(one, other)
-            y = frame.place(origin[0].value, origin[1].value)[1]
-            if self._is_doubled(code, x, y, font.size, owner):
-                continue
-            unknown = guessed = False
-            if code == _HYPHEN and pdfium.FPDFText_IsHyphen(text, index) == 1:
-                code = ord("-")
-            elif code in _NOT_CHARACTERS or pdfium.FPDFText_HasUnicodeMapError(text, index) == 1:
-                # A font without a table gives its own numbers; those of simple fonts are ASCII more often than not.
-                guessed = _SPACE < code < _DELETE
-                code, unknown = (code, False) if guessed else (UNKNOWN, True)
-            if run is not None and max(x - run.end, run.x - end) > _APART * font.size:
-                yield run
-                run = None
-            if run is None:
-                run = Run(font, x, y, end, [])
-            run.codes.append(code)
-            run.unknown += unknown
-            run.guessed += guessed
-            if code not in {_SPACE, _NO_BREAK_SPACE}:
-                run.x, run.end = min(run.x, x), max(run.end, end)
-        if run is not None:
-            yield run
+            if code in _LINE_ENDS:
+                self._run = None
+            elif code == _SPACE and pdfium.FPDFText_IsGenerated(text, index) == 1:
+                if self._run is not None:
+                    self._run.codes.append(_SPACE)
+            else:
+                self._glyph(index, code)
+        return self._runs
 
-    def _is_doubled(self, code: int, x: float, y: float, size: float, owner: int) -> bool:
+    def _glyph(self, index: int, code: int) -> None:
+        owner = _object_of(self._text, index) or 0
+        begins = self._font is None or owner != self._owner
+        if self._font is None or begins:
+            self._run, self._owner, self._font = None, owner, self._font_at(index)
+        font, run = self._font, self._run
+        x, end, y = self._place(index, font.quarter)
+        # An object that draws over another begins on one of its glyphs.
+        if begins or self._doubling:
+            self._doubling = self._is_drawn(code, x, y, font.size)
+            if self._doubling:
+                return
+        self._drawn.setdefault((code, int(y)), []).append((x, y, owner))
+        if run is not None and max(x - run.end, run.x - end) > _APART * font.size:
+            run = None
+        if run is None:
+            run = self._run = Run(font, x, y, end, [])
+            self._runs.append(run)
+        run.codes.append(self._known(index, code, run))
+        if code not in _BLANKS:
+            run.x, run.end = min(run.x, x), max(run.end, end)
+
+    def _place(self, index: int, quarter: int) -> tuple[float, float, float]:
+        """Where a glyph begins and ends on its line, and how high the line is."""
+        pdfium.FPDFText_GetCharOrigin(self._text, index, *self._origin)
+        pdfium.FPDFText_GetLooseCharBox(self._text, index, self._box)
+        box, (left, low), frame = self._box, self._origin, self._frames[quarter]
+        if not quarter:
+            return box.left - frame.left, box.right - frame.left, low.value - frame.bottom
+        one, other = frame.place(box.left, box.bottom)[0], frame.place(box.right, box.top)[0]
+        return min(one, other), max(one, other), frame.place(left.value, low.value)[1]
+
+    def _known(self, index: int, code: int, run: Run) -> int:
+        """The character of a glyph, or the one for unknown characters."""
+        if code == _HYPHEN and pdfium.FPDFText_IsHyphen(self._text, index) == 1:
+            return ord("-")
+        if code not in _NOT_CHARACTERS and pdfium.FPDFText_HasUnicodeMapError(self._text, index) != 1:
+            return code
+        # A font without a table gives its own numbers; those of simple fonts are ASCII more often than not.
+        if _SPACE <= code < _DELETE:
+            run.guessed += 1
+            return code
+        run.unknown += 1
+        return UNKNOWN
+
+    def _is_drawn(self, code: int, x: float, y: float, size: float) -> bool:
         near = _DOUBLED * size
-        for row in {math.floor(y - 0.5), math.floor(y + 0.5)}:
-            for left, height, by in self._drawn.get((code, row), ()):
-                if by != owner and abs(left - x) < near and abs(height - y) < near:
-                    return True
-        self._drawn.setdefault((code, math.floor(y)), []).append((x, y, owner))
-        return False
+        return any(
+            by != self._owner and abs(left - x) < near and abs(height - y) < near
+            for row in (int(y) - 1, int(y), int(y) + 1)
+            for left, height, by in self._drawn.get((code, row), ())
+        )
 
-    def _font(self, index: int, drawn_by: Any) -> Font:
+    def _font_at(self, index: int) -> Font:
+        drawn_by = pdfium.FPDFText_GetTextObject(self._text, index)
         matrix = pdfium.FS_MATRIX(1, 0, 0, 1, 0, 0)
         pdfium.FPDFText_GetMatrix(self._text, index, matrix)
         points = abs(pdfium.FPDFText_GetFontSize(self._text, index)) * math.hypot(matrix.c, matrix.d) or 1.0

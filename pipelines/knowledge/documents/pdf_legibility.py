@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 
 UNKNOWN = 0xFFFD
 
@@ -70,7 +71,7 @@ def _mixes_scripts(text: str) -> bool:
     pairs = mixed = 0
     for word in _WORD.findall(text):
         scripts = [_script(letter) for letter in word]
-        for one, other in zip(scripts, scripts[1:], strict=False):
+        for one, other in pairwise(scripts):
             pairs += 1
             mixed += one != other and one not in _MIXING and other not in _MIXING
     return pairs >= _MIN_PAIRS and mixed > pairs * _MIXED_SHARE
