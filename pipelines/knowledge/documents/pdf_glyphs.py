@@ -26,16 +26,26 @@ _NO_WIDTH = 0.01
 # PDFium's mark for a hyphen at the end of a line, before a word that goes on.
 _HYPHEN = 2
 _SPACE, _DELETE = 0x20, 0x7F
-_BLANKS = frozenset({_SPACE, 0xA0})
 _LINE_ENDS = frozenset({0x0A, 0x0D})
+_WORD_ENDS = _LINE_ENDS | {_SPACE}
 _NOT_CHARACTERS = frozenset({0, 0xFFFE, 0xFFFF})
 _BOLD = ("bold", "black", "heavy", "semibd", "demi")
 _LIGATURES = str.maketrans({"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl"})
 
-# As a number, which can be compared; the binding makes an object of it each time.
-_object_of = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)(
-    ctypes.cast(pdfium.FPDFText_GetTextObject, ctypes.c_void_p).value or 0
-)
+
+# What is called for every glyph takes and gives plain numbers: the binding's own types take several times as long.
+def _plain(function: Any, result: Any, *others: Any) -> Any:
+    address = ctypes.cast(function, ctypes.c_void_p).value or 0
+    return ctypes.CFUNCTYPE(result, ctypes.c_void_p, *others)(address)
+
+
+_INT, _ADDRESS = ctypes.c_int, ctypes.c_void_p
+_count_of = _plain(pdfium.FPDFText_CountChars, _INT)
+_code_of = _plain(pdfium.FPDFText_GetUnicode, ctypes.c_uint, _INT)
+_object_of = _plain(pdfium.FPDFText_GetTextObject, _ADDRESS, _INT)
+_origin_of = _plain(pdfium.FPDFText_GetCharOrigin, _INT, _INT, _ADDRESS, _ADDRESS)
+_box_of = _plain(pdfium.FPDFText_GetLooseCharBox, _INT, _INT, _ADDRESS)
+_error_of = _plain(pdfium.FPDFText_HasUnicodeMapError, _INT, _INT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,82 +175,98 @@ class _Reader:
 
     def __init__(self, text: Any, corners: tuple[float, float, float, float]) -> None:
         self._text = text
+        self._handle = ctypes.cast(text, ctypes.c_void_p).value or 0
+        self._codes: list[int] = []
         self._frames = [Frame(quarter, *corners) for quarter in range(_QUARTERS)]
         self._names: dict[int, str] = {}
         # Where each character has been drawn, and by which object: a bold face is often made by drawing twice.
         self._drawn: dict[tuple[int, int], list[tuple[float, float, int]]] = {}
         self._origin = ctypes.c_double(), ctypes.c_double()
         self._box = pdfium.FS_RECTF()
+        self._origin_at = tuple(map(ctypes.addressof, self._origin))
+        self._box_at = ctypes.addressof(self._box)
         self._runs: list[Run] = []
         self._run: Run | None = None
         self._font: Font | None = None
         self._owner = 0
-        self._doubling = False
 
     def read(self) -> list[Run]:
         """All runs of the page."""
-        text = self._text
-        for index in range(pdfium.FPDFText_CountChars(text)):
-            code = pdfium.FPDFText_GetUnicode(text, index)
-            if code in _LINE_ENDS:
+        handle = self._handle
+        self._codes = codes = [_code_of(handle, index) for index in range(_count_of(handle))]
+        begin, count = 0, len(codes)
+        while begin < count:
+            end = begin + 1
+            if codes[begin] in _LINE_ENDS:
                 self._run = None
-            elif code == _SPACE and pdfium.FPDFText_IsGenerated(text, index) == 1:
+            elif codes[begin] == _SPACE:
                 if self._run is not None:
                     self._run.codes.append(_SPACE)
             else:
-                self._glyph(index, code)
+                while end < count and codes[end] not in _WORD_ENDS:
+                    end += 1
+                self._word(begin, end)
+            begin = end
         return self._runs
 
-    def _glyph(self, index: int, code: int) -> None:
-        owner = _object_of(self._text, index) or 0
-        begins = self._font is None or owner != self._owner
-        if self._font is None or begins:
-            self._run, self._owner, self._font = None, owner, self._font_at(index)
+    def _word(self, begin: int, end: int) -> None:
+        # Asking for every glyph takes five times as long; PDFium puts a space where a word has a gap.
+        owner = _object_of(self._handle, begin)
+        if end - begin == 1 or owner == _object_of(self._handle, end - 1):
+            self._piece(begin, end, owner or 0)
+            return
+        for index in range(begin, end):
+            self._piece(index, index + 1, _object_of(self._handle, index) or 0)
+
+    def _piece(self, first: int, behind: int, owner: int) -> None:
+        """Take the glyphs of one object without a gap."""
+        if self._font is None or owner != self._owner:
+            self._run, self._owner, self._font = None, owner, self._font_at(first)
         font, run = self._font, self._run
-        x, end, y = self._place(index, font.quarter)
-        # An object that draws over another begins on one of its glyphs.
-        if begins or self._doubling:
-            self._doubling = self._is_drawn(code, x, y, font.size)
-            if self._doubling:
-                return
-        self._drawn.setdefault((code, int(y)), []).append((x, y, owner))
+        x, end, y = self._place(first, font.quarter)
+        if behind - first > 1:
+            x_last, end_last, _ = self._place(behind - 1, font.quarter)
+            x, end = min(x, x_last), max(end, end_last)
+        drawn = (self._codes[first], int(y))
+        if self._is_drawn(*drawn, x, y, font.size):
+            return
+        self._drawn.setdefault(drawn, []).append((x, y, owner))
         if run is not None and max(x - run.end, run.x - end) > _APART * font.size:
             run = None
         if run is None:
             run = self._run = Run(font, x, y, end, [])
             self._runs.append(run)
-        run.codes.append(self._known(index, code, run))
-        if code not in _BLANKS:
-            run.x, run.end = min(run.x, x), max(run.end, end)
+        self._add(run, first, behind)
+        run.x, run.end = min(run.x, x), max(run.end, end)
 
     def _place(self, index: int, quarter: int) -> tuple[float, float, float]:
         """Where a glyph begins and ends on its line, and how high the line is."""
-        pdfium.FPDFText_GetCharOrigin(self._text, index, *self._origin)
-        pdfium.FPDFText_GetLooseCharBox(self._text, index, self._box)
+        _origin_of(self._handle, index, *self._origin_at)
+        _box_of(self._handle, index, self._box_at)
         box, (left, low), frame = self._box, self._origin, self._frames[quarter]
         if not quarter:
             return box.left - frame.left, box.right - frame.left, low.value - frame.bottom
         one, other = frame.place(box.left, box.bottom)[0], frame.place(box.right, box.top)[0]
         return min(one, other), max(one, other), frame.place(left.value, low.value)[1]
 
-    def _known(self, index: int, code: int, run: Run) -> int:
-        """The character of a glyph, or the one for unknown characters."""
-        if code == _HYPHEN and pdfium.FPDFText_IsHyphen(self._text, index) == 1:
-            return ord("-")
-        if code not in _NOT_CHARACTERS and pdfium.FPDFText_HasUnicodeMapError(self._text, index) != 1:
-            return code
-        # A font without a table gives its own numbers; those of simple fonts are ASCII more often than not.
-        if _SPACE <= code < _DELETE:
-            run.guessed += 1
-            return code
-        run.unknown += 1
-        return UNKNOWN
+    def _add(self, run: Run, first: int, behind: int) -> None:
+        codes = self._codes[first:behind]
+        for place, code in enumerate(codes):
+            if code == _HYPHEN and pdfium.FPDFText_IsHyphen(self._text, first + place) == 1:
+                codes[place] = ord("-")
+            elif code in _NOT_CHARACTERS or _error_of(self._handle, first + place) == 1:
+                # A font without a table gives its own numbers; those of simple fonts are ASCII more often than not.
+                guessed = _SPACE <= code < _DELETE
+                run.guessed += guessed
+                run.unknown += not guessed
+                codes[place] = code if guessed else UNKNOWN
+        run.codes.extend(codes)
 
-    def _is_drawn(self, code: int, x: float, y: float, size: float) -> bool:
+    def _is_drawn(self, code: int, height_points: int, x: float, y: float, size: float) -> bool:
         near = _DOUBLED * size
         return any(
             by != self._owner and abs(left - x) < near and abs(height - y) < near
-            for row in (int(y) - 1, int(y), int(y) + 1)
+            for row in (height_points - 1, height_points, height_points + 1)
             for left, height, by in self._drawn.get((code, row), ())
         )
 
