@@ -197,11 +197,11 @@ class _Reader:
         begin, count = 0, len(codes)
         while begin < count:
             end = begin + 1
-            if codes[begin] in _LINE_ENDS:
-                self._run = None
-            elif codes[begin] == _SPACE:
+            if codes[begin] in _WORD_ENDS:
                 if self._run is not None:
                     self._run.codes.append(_SPACE)
+                if codes[begin] != _SPACE:
+                    self._run = None
             else:
                 while end < count and codes[end] not in _WORD_ENDS:
                     end += 1
@@ -210,19 +210,24 @@ class _Reader:
         return self._runs
 
     def _word(self, begin: int, end: int) -> None:
-        # Asking for every glyph takes five times as long; PDFium puts a space where a word has a gap.
-        owner = _object_of(self._handle, begin)
-        if end - begin == 1 or owner == _object_of(self._handle, end - 1):
-            self._piece(begin, end, owner or 0)
-            return
-        for index in range(begin, end):
-            self._piece(index, index + 1, _object_of(self._handle, index) or 0)
+        font = self._enter(begin)
+        # Asking for every glyph takes five times as long. PDFium puts a space into a gap, but not in turned text.
+        if font.quarter or (_object_of(self._handle, end - 1) or 0) != self._owner:
+            for index in range(begin, end):
+                self._piece(self._enter(index), index, index + 1)
+        else:
+            self._piece(font, begin, end)
 
-    def _piece(self, first: int, behind: int, owner: int) -> None:
-        """Take the glyphs of one object without a gap."""
+    def _enter(self, index: int) -> Font:
+        """The font of a glyph. A glyph of another object than the one before begins a run."""
+        owner = _object_of(self._handle, index) or 0
         if self._font is None or owner != self._owner:
-            self._run, self._owner, self._font = None, owner, self._font_at(first)
-        font, run = self._font, self._run
+            self._run, self._owner, self._font = None, owner, self._font_at(index)
+        return self._font
+
+    def _piece(self, font: Font, first: int, behind: int) -> None:
+        """Take the glyphs of one object without a gap."""
+        run = self._run
         x, end, y = self._place(first, font.quarter)
         if behind - first > 1:
             x_last, end_last, _ = self._place(behind - 1, font.quarter)
@@ -230,7 +235,7 @@ class _Reader:
         drawn = (self._codes[first], int(y))
         if self._is_drawn(*drawn, x, y, font.size):
             return
-        self._drawn.setdefault(drawn, []).append((x, y, owner))
+        self._drawn.setdefault(drawn, []).append((x, y, self._owner))
         if run is not None and max(x - run.end, run.x - end) > _APART * font.size:
             run = None
         if run is None:
