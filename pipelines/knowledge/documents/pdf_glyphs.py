@@ -20,6 +20,7 @@ LOCK = threading.Lock()
 
 _APART = 0.5  # of the font size
 _DOUBLED = 0.12
+_WIDE = 0.9
 _FONT_NAME_BYTES = 256
 _QUARTERS = 4
 _NO_WIDTH = 0.01
@@ -226,12 +227,16 @@ class _Reader:
         return self._font
 
     def _piece(self, font: Font, first: int, behind: int) -> None:
-        """Take the glyphs of one object without a gap."""
+        """Take glyphs of one object, one by one where they are too wide to have no gap."""
         run = self._run
         x, end, y = self._place(first, font.quarter)
         if behind - first > 1:
             x_last, end_last, _ = self._place(behind - 1, font.quarter)
             x, end = min(x, x_last), max(end, end_last)
+            if end - x > _WIDE * font.size * (behind - first):
+                for index in range(first, behind):
+                    self._piece(font, index, index + 1)
+                return
         drawn = (self._codes[first], int(y))
         if self._is_drawn(*drawn, x, y, font.size):
             return
