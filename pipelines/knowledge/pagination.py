@@ -17,7 +17,7 @@ from core.knowledge.records import DocumentRecord
 from pipelines.knowledge.documents.document import Document
 
 # Names what readers and chunker make of a file. Raise it when they change, and every document is read anew.
-PIPELINE = "2"
+PIPELINE = "3"
 _REMEMBERED = 256
 _CONTENT_TYPE = "application/json"
 

@@ -32,7 +32,10 @@ def read_annotations(page: Any, number: int) -> tuple[list[Overlay], list[LeftOu
     left_out: list[LeftOut] = []
     listed = page.get("/Annots")
     listed = listed.get_object() if listed is not None else ()
-    for reference in list(listed or ())[:_PER_PAGE_MAX]:
+    annotations = list(listed or ())
+    if len(annotations) > _PER_PAGE_MAX:
+        left_out.append(LeftOut("form_field", pages=(number,), count=len(annotations) - _PER_PAGE_MAX))
+    for reference in annotations[:_PER_PAGE_MAX]:
         annotation = reference.get_object()
         if not hasattr(annotation, "get"):
             continue

@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
 
-UNKNOWN = 0xFFFD
-
 _ILLEGIBLE_SHARE = 0.5
 _WRONG_GUESSES = 0.05
 _MIXED_SHARE = 0.25
