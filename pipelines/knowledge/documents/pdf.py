@@ -1,16 +1,21 @@
-"""PDF by pypdf: text page by page, running headers and footers removed, headings by bookmark or by type."""
+"""PDF: text page by page, running headers and footers removed, headings by bookmark or by type.
 
+PDFium gives the glyphs; pypdf what lies around them: bookmarks, annotations, forms and embedded files.
+"""
+
+import contextlib
 import io
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import pypdfium2
 from pypdf import PasswordType, PdfReader
 from pypdf.errors import DependencyError, FileNotDecryptedError, LimitReachedError
 
-from pipelines.knowledge.documents.document import Builder, Document, LeftOut, clean, one_line
+from pipelines.knowledge.documents.document import Builder, Document, LeftOut, one_line
 from pipelines.knowledge.documents.errors import (
     CORRUPT,
     ENCRYPTED,
@@ -20,7 +25,10 @@ from pipelines.knowledge.documents.errors import (
     UnreadableDocument,
 )
 from pipelines.knowledge.documents.limits import Limits
-from pipelines.knowledge.documents.pdf_layout import Fragment, Row, build_rows, scale_of
+from pipelines.knowledge.documents.pdf_annotations import lay_over, read_annotations
+from pipelines.knowledge.documents.pdf_columns import unfold_columns
+from pipelines.knowledge.documents.pdf_glyphs import LOCK, PageText, read_glyphs
+from pipelines.knowledge.documents.pdf_layout import build_rows
 from pipelines.knowledge.documents.pdf_structure import write_sheets
 from pipelines.knowledge.documents.running_heads import Sheet
 
@@ -29,7 +37,6 @@ MEDIA_TYPE = "application/pdf"
 _TEMPLATE_TITLE = re.compile(
     r"(untitled.*|microsoft \w+ - .*|.*\.(docx?|pdf|indd|rtf|tex|dvi)|document ?\d*)", re.IGNORECASE
 )
-_LIGATURES = str.maketrans({"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl"})
 _OUTLINE_MAX = 5000
 
 
@@ -50,6 +57,11 @@ def read_pdf(data: bytes, *, fallback_title: str, limits: Limits) -> Document:
     if not contents.sheets:
         raise UnreadableDocument("This PDF has no pages.", code=CORRUPT)
     if not any(sheet.rows for sheet in contents.sheets):
+        if any(each.what == "illegible" for each in contents.left_out):
+            raise UnreadableDocument(
+                "The fonts of this PDF do not say which letters they show. Use text recognition (OCR) first.",
+                code=NO_TEXT,
+            )
         raise UnreadableDocument(
             "This PDF holds only pictures of pages. Run it through text recognition (OCR) first.", code=NO_TEXT
         )
@@ -77,33 +89,34 @@ def _open(data: bytes, limits: Limits) -> _Contents:
 
 
 def _parse(data: bytes, limits: Limits) -> _Contents:
-    deadline = time.thread_time() + limits.seconds
     reader = PdfReader(io.BytesIO(data), strict=False)
     _unlock(reader)
     count = len(reader.pages)
     if count > limits.pages:
         raise UnreadableDocument(f"This PDF has {count:,} pages; at most {limits.pages:,} are read.", code=TOO_LARGE)
-    sheets = [
-        Sheet(number, float(page.mediabox.top) or 1.0, _rows(page, deadline))
-        for number, page in enumerate(reader.pages, start=1)
-    ]
-    left_out = [LeftOut("page_without_text", pages=(sheet.number,)) for sheet in sheets if not sheet.rows]
-    for number, page in enumerate(reader.pages, start=1):
-        left_out.extend(_annotations(page, number))
+    sheets: list[Sheet] = []
+    left_out: list[LeftOut] = []
+    for (number, text), page in zip(enumerate(_page_texts(data, limits), start=1), reader.pages, strict=False):
+        overlays, unread = read_annotations(page, number)
+        lay_over(text, overlays)
+        sheet = Sheet(number, text.frame.height, unfold_columns(build_rows(text.fragments)))
+        sheets.append(sheet)
+        left_out.extend(unread)
+        left_out.extend(LeftOut("illegible", font, (number,), glyphs) for font, glyphs in text.illegible.items())
+        if not sheet.rows:
+            left_out.append(LeftOut("page_without_text", pages=(number,)))
     left_out.extend(LeftOut("embedded", name) for name in reader.attachments)
     return _Contents(_title(reader), sheets, _outline(reader), left_out)
 
 
-def _annotations(page: Any, number: int) -> Iterator[LeftOut]:
-    """What is laid over a page: remarks, and the values of form fields."""
-    for reference in page.get("/Annots") or ():
-        annotation = reference.get_object()
-        if annotation.get("/Subtype") == "/Widget":
-            value = annotation.get("/V")
-            if isinstance(value, str) and value.strip():
-                yield LeftOut("form_field", f"{annotation.get('/T', '')}: {value}".removeprefix(": "), (number,))
-        elif (said := one_line(str(annotation.get("/Contents") or ""))) and annotation.get("/Subtype") != "/Link":
-            yield LeftOut("comment", said, (number,))
+def _page_texts(data: bytes, limits: Limits) -> Iterator[PageText]:
+    deadline = time.thread_time() + limits.seconds
+    with LOCK, pypdfium2.PdfDocument(data) as opened:
+        for number in range(len(opened)):
+            if time.thread_time() > deadline:
+                raise UnreadableDocument("Reading this PDF takes longer than is allowed.", code=TOO_SLOW)
+            with contextlib.closing(opened[number]) as page:
+                yield read_glyphs(page.raw)
 
 
 def _unlock(reader: PdfReader) -> None:
@@ -119,42 +132,6 @@ def _encrypted() -> UnreadableDocument:
 def _title(reader: PdfReader) -> str:
     title = one_line(str(reader.metadata.title or "")) if reader.metadata else ""
     return "" if _TEMPLATE_TITLE.fullmatch(title) else title
-
-
-def _rows(page: Any, deadline: float) -> list[Row]:
-    fragments: list[Fragment] = []
-
-    def on_text(text: str, user: list[float], matrix: list[float], font: Any, size: float) -> None:
-        lines = clean(text).translate(_LIGATURES).split("\n")
-        if not any(line.strip() for line in lines):
-            return
-        x = matrix[4] * user[0] + matrix[5] * user[2] + user[4]
-        y = matrix[4] * user[1] + matrix[5] * user[3] + user[5]
-        points = abs(float(size)) * scale_of(matrix) * scale_of(user) or 1.0
-        bold = font is not None and _is_bold(str(font.get("/BaseFont", "")))
-        below = 0
-        for line in lines:
-            if line.strip():
-                fragments.append(Fragment(x, y - below * points, line, points, bold))
-                below += 1
-
-    page.extract_text(visitor_text=on_text, visitor_operand_before=_stop_at(deadline))
-    return build_rows(fragments)
-
-
-def _stop_at(deadline: float) -> Callable[[Any, Any, Any, Any], None]:
-    """A visitor that ends the extraction in processor time; it is called before every drawing operation."""
-
-    def check(*_: Any) -> None:
-        if time.thread_time() > deadline:
-            raise UnreadableDocument("Reading this PDF takes longer than is allowed.", code=TOO_SLOW)
-
-    return check
-
-
-def _is_bold(font_name: str) -> bool:
-    name = font_name.lower()
-    return any(word in name for word in ("bold", "black", "heavy", "semibd", "demi"))
 
 
 def _outline(reader: PdfReader) -> dict[str, int]:

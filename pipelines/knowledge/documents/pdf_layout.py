@@ -5,14 +5,13 @@ what is drawn further right and no lower than the text before it is the next cel
 when a neighbouring row has its cells in the same places, because a bold word in running text looks like a cell, too.
 """
 
-import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-_NARROW = frozenset("iljtf.,:;'|!()[]I-/ ")
-_WIDE = frozenset("mwMW@%\u2014")
-_NARROW_EM, _WIDE_EM, _CAPITAL_EM, _OTHER_EM = 0.29, 0.86, 0.68, 0.54
+# Hebrew, Arabic, Syriac, Thaana, N'Ko and their presentation forms.
+_LEFTWARDS = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _SAME_LINE = 0.3  # of the font size
 _SAME_START_POINTS = 2.0
 _CELL_GAP = 1.0  # ems
@@ -26,13 +25,14 @@ _MIN_COLUMNS = 2
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A piece of text at (x, y) in points, y upwards. `size` is the font's in points."""
+    """A piece of text from (x, y) to `end` in points, y upwards. `size` is the font's in points."""
 
     x: float
     y: float
     text: str
     size: float
     bold: bool
+    end: float
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class Row:
 
     @property
     def ends(self) -> list[float]:
-        """Where the cells end, estimated."""
+        """Where the cells end, in points."""
         return [max(line.end for line in cell) for cell in self.cells]
 
     @property
@@ -78,22 +78,9 @@ class Row:
         return " ".join(line.text.strip() for cell in self.cells for line in cell)
 
 
-def estimate_width(text: str, size: float) -> float:
-    """The width of `text` in points in a proportional sans-serif font, within about five percent."""
-    ems = 0.0
-    for character in text:
-        if character in _NARROW:
-            ems += _NARROW_EM
-        elif character in _WIDE:
-            ems += _WIDE_EM
-        else:
-            ems += _CAPITAL_EM if character.isupper() else _OTHER_EM
-    return ems * size
-
-
-def scale_of(matrix: Sequence[float]) -> float:
-    """How much a transformation matrix [a b c d e f] enlarges heights."""
-    return math.hypot(matrix[2], matrix[3]) or 1.0
+def runs_leftwards(text: str) -> bool:
+    """Whether there are letters of a script that is written from right to left."""
+    return _LEFTWARDS.search(text) is not None
 
 
 def build_rows(fragments: Iterable[Fragment]) -> list[Row]:
@@ -158,11 +145,7 @@ def _split_at(columns: Sequence[float], row: Row) -> None:
 
 
 def _line(fragment: Fragment) -> Line:
-    text = fragment.text.lstrip()
-    return Line(
-        fragment.x, fragment.y, fragment.x + estimate_width(text.rstrip(), fragment.size), text, fragment.size,
-        fragment.bold,
-    )  # fmt: skip
+    return Line(fragment.x, fragment.y, fragment.end, fragment.text.lstrip(), fragment.size, fragment.bold)
 
 
 def _extend(rows: list[Row], fragment: Fragment) -> bool:
@@ -172,8 +155,9 @@ def _extend(rows: list[Row], fragment: Fragment) -> bool:
     last = cell[-1]
     em = max(fragment.size, last.size)
     rise = fragment.y - last.y
-    if abs(rise) <= _SAME_LINE * em and fragment.x >= last.x - _SAME_START_POINTS:
-        gap = fragment.x - last.end
+    leftwards = fragment.x < last.x - _SAME_START_POINTS and runs_leftwards(last.text + fragment.text)
+    if abs(rise) <= _SAME_LINE * em and (leftwards or fragment.x >= last.x - _SAME_START_POINTS):
+        gap = last.x - fragment.end if leftwards else fragment.x - last.end
         if gap < _CELL_GAP * em or (len(row.cells) == 1 and _is_marker(last.text)):
             _join(last, fragment, gap)
         else:
@@ -197,7 +181,7 @@ def _join(line: Line, fragment: Fragment, gap: float) -> None:
         line.joints.append((fragment.x, len(line.text)))
     line.text += fragment.text.lstrip()
     line.bold = line.bold and fragment.bold
-    line.end = max(line.end, fragment.x + estimate_width(fragment.text.strip(), fragment.size))
+    line.x, line.end = min(line.x, fragment.x), max(line.end, fragment.end)
 
 
 def _gather_first_cell(rows: list[Row], fragment: Fragment) -> None:

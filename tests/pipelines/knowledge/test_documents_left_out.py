@@ -70,9 +70,8 @@ def test_word_reads_boxes_and_notes_and_names_what_it_leaves_out() -> None:
     )
     source.add_picture(io.BytesIO(ONE_PIXEL))
     document = read(saved(source), name="h.docx")
-    assert document.text == "The fee is twelve euro.\n\nDogs on a leash."
+    assert document.text == "The fee is twelve euro.\n\nDogs on a leash.\n\nHarbour rules, confidential"
     assert {(each.what, each.text) for each in document.left_out} == {
-        ("running_head", "Harbour rules, confidential"),
         ("comment", "Is that still so?"),
         ("deleted", "ten euro"),
         ("picture", ""),
