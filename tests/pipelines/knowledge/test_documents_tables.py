@@ -155,6 +155,13 @@ def test_tables_within_tables_and_tables_for_layout() -> None:
     assert read(layout.encode(), name="t.html").text == "Fees\n\nPay at the office.\n\nx | y"
 
 
+def test_macros_are_left_out_and_named() -> None:
+    buffer = io.BytesIO(saved(workbook()))
+    with zipfile.ZipFile(buffer, "a") as packed:
+        packed.writestr("xl/vbaProject.bin", b"x")
+    assert read(buffer.getvalue(), name="a.xlsm").left_out == (LeftOut("macros"),)
+
+
 def test_markdown_that_begins_with_a_tag_stays_markdown() -> None:
     source = b"<div align=center>Harbour</div>\n\n# Fees\n\n* one\n"
     assert read(source, name="README.md").media_type == "text/markdown"
