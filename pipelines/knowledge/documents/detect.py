@@ -15,9 +15,11 @@ _BINARIES = {
     Format.PPTX: "a PowerPoint presentation",
 }
 _HTML_START = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*|<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|head|body|table|div)\b",
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*|<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
     re.IGNORECASE | re.DOTALL,
 )
+# A part of a page; Markdown may begin so too.
+_HTML_PART = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:table|div|p|h1|ul|ol|section|article)\b[^<>]*>", re.IGNORECASE)
 # Two lines of a mail's head, of which one is of these, make a mail; a text may begin with one of them.
 _MAIL_LINE = re.compile(rb"(?:[\w-]{1,60}:[ \t][^\r\n]{0,998}(?:\r?\n[ \t][^\r\n]{0,998}){0,50}\r?\n){2,}")
 _MAIL_SURE = re.compile(
@@ -65,6 +67,8 @@ def detect(data: bytes, name: str, content_type: str | None, limits: Limits) -> 
 def _of_text(data: bytes, claimed: Format) -> Format:
     head = data[:65536]
     if claimed is not Format.EMAIL and _HTML_START.match(head[:4096]):
+        return Format.HTML
+    if claimed is Format.TEXT and _HTML_PART.match(head):
         return Format.HTML
     if claimed is Format.TEXT and _looks_like_mail(head):
         return Format.EMAIL

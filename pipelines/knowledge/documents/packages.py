@@ -49,6 +49,12 @@ def package_format(data: bytes) -> Format:
     raise UnreadableDocument(f"This is {what}, which is not read. Send {READ_FORMATS}.", code=UNSUPPORTED)
 
 
+def has_macros(data: bytes) -> bool:
+    """Whether a package that was read holds programs."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return any(name.endswith("vbaProject.bin") for name in archive.namelist())
+
+
 def _types(archive: zipfile.ZipFile) -> str:
     with archive.open(_TYPES_PART) as opened:
         return opened.read(_TYPES_MAX_BYTES).decode("utf-8", errors="replace")

@@ -36,8 +36,6 @@ def read_pptx(data: bytes, *, fallback_title: str, limits: Limits) -> Document:
     for number, part in enumerate(slides, start=1):
         builder.begin_page(number)
         _Slide(package, builder, part, number).read()
-    if any(name.endswith("vbaProject.bin") for name in package.names):
-        builder.leave_out(LeftOut("macros"))
     return builder.build(fallback_title=fallback_title)
 
 

@@ -1,14 +1,16 @@
 """Bytes to a `Document`, whatever the format. In this process: see `isolation` for files that nobody vouches for."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import PurePath
 
 from pipelines.knowledge.documents.detect import detect
-from pipelines.knowledge.documents.document import Document, one_line
+from pipelines.knowledge.documents.document import Document, LeftOut, one_line
 from pipelines.knowledge.documents.errors import NO_TEXT, TOO_LARGE, UnreadableDocument
 from pipelines.knowledge.documents.formats import Format
 from pipelines.knowledge.documents.limits import DEFAULT_LIMITS, Limits
+from pipelines.knowledge.documents.packages import has_macros
 
 
 def read(data: bytes, *, name: str, content_type: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Document:
@@ -19,6 +21,8 @@ def read(data: bytes, *, name: str, content_type: str | None = None, limits: Lim
     found = detect(data, name, content_type, limits)
     fallback_title = one_line(PurePath(name).stem.replace("_", " ")) or "Untitled"
     document = _read_as(found, data, fallback_title, limits)
+    if found in _PACKAGES and has_macros(data):
+        document = replace(document, left_out=(*document.left_out, LeftOut("macros")))
     if not any(character.isalnum() for character in document.text):
         raise UnreadableDocument("There is no text in this file.", code=NO_TEXT)
     if len(document.text) > limits.characters:
@@ -29,6 +33,7 @@ def read(data: bytes, *, name: str, content_type: str | None = None, limits: Lim
     return document
 
 
+_PACKAGES = frozenset({Format.DOCX, Format.XLSX, Format.PPTX})
 # By format: the module and the function that reads it, and whether it has bounds of its own. Each parser is imported
 # when the first file of its kind comes.
 _READERS = {

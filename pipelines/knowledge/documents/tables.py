@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pipelines.knowledge.documents.document import PASSAGE_WEIGHT, Builder, one_line, weigh
+from pipelines.knowledge.documents.document import CELL, PASSAGE_WEIGHT, Builder, one_line, weigh
 
 Rows = Sequence[Sequence[str]]
+_SEPARATOR_WEIGHT = weigh(CELL)
 
 
 def add_table(builder: Builder, header: Rows, rows: Rows) -> None:
@@ -18,10 +19,19 @@ def add_table(builder: Builder, header: Rows, rows: Rows) -> None:
     if not any(names):
         builder.table([*map(list, header), *lines])
         return
-    if sum(weigh(cell) + 3 for row in [names, *lines] for cell in row) <= PASSAGE_WEIGHT:
+    if _fits_passage([names, *lines]):
         builder.table([names, *lines])
     elif lines:
         builder.records([_record(names, row) for row in lines])
+
+
+def _fits_passage(rows: Rows) -> bool:
+    weight = 0
+    for row in rows:
+        weight += sum(weigh(cell) + _SEPARATOR_WEIGHT for cell in row)
+        if weight > PASSAGE_WEIGHT:
+            return False
+    return True
 
 
 def _names(header: Rows) -> list[str]:

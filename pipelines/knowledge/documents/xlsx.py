@@ -76,8 +76,6 @@ class _Reader:
                 self._sheet(part)
             else:
                 builder.leave_out(LeftOut("picture", name))
-        if any(name.endswith("vbaProject.bin") for name in self._package.names):
-            builder.leave_out(LeftOut("macros"))
         return builder.build(fallback_title=builder.title or fallback_title)
 
     def _sheet(self, part: str) -> None:

@@ -155,6 +155,28 @@ def test_tables_within_tables_and_tables_for_layout() -> None:
     assert read(layout.encode(), name="t.html").text == "Fees\n\nPay at the office.\n\nx | y"
 
 
+def test_macros_are_left_out_and_named() -> None:
+    buffer = io.BytesIO(saved(workbook()))
+    with zipfile.ZipFile(buffer, "a") as packed:
+        packed.writestr("xl/vbaProject.bin", b"x")
+    assert read(buffer.getvalue(), name="a.xlsm").left_out == (LeftOut("macros"),)
+
+
+def test_markdown_that_begins_with_a_tag_stays_markdown() -> None:
+    source = b"<div align=center>Harbour</div>\n\n# Fees\n\n* one\n"
+    assert read(source, name="README.md").media_type == "text/markdown"
+    assert read(source, name="README").media_type == "text/html"
+
+
+def test_the_content_decides_between_formats() -> None:
+    named = {"a.docx": "sheet", "a.txt": "sheet", "a": "sheet"}
+    for name, kind in named.items():
+        assert read(saved(workbook()), name=name).media_type.endswith(kind)
+    assert read(mail().as_bytes(), name="a.txt").media_type == "message/rfc822"
+    assert read(b"Subject: none\nFrom: here\n\nA note.", name="a.txt").media_type == "text/plain"
+    assert read(b'[{"a": 1}, {"a": 2}]', name="a", content_type="text/plain").media_type == "application/json"
+
+
 def test_deep_nesting_loses_nothing() -> None:
     page = f"<html><body>{'<div>' * 3000}deep text here{'</div>' * 3000}<p>After it.</p></body></html>"
     assert read(page.encode(), name="n.html").text == "deep text here\n\nAfter it."

@@ -90,6 +90,15 @@ def test_unchanged_documents_are_neither_read_nor_embedded_again(library: Librar
     assert ctx.usage == []
 
 
+def test_what_was_left_out_is_kept_with_the_document(library: Library) -> None:
+    record = library.upload("trees.md", b"---\nowner: Anna\n---\n" + TREES + b"\n<!-- ask Bob -->\n")
+    output = library.ingest(record)
+    wanted = [("front_matter", "owner: Anna"), ("comment", "ask Bob")]
+    assert [(part.what, part.text) for part in output.documents[0].left_out or ()] == wanted
+    kept = library.document(record).left_out or ()
+    assert [(part["what"], part["text"]) for part in kept] == wanted
+
+
 def test_of_a_changed_document_only_the_new_chunks_are_embedded(library: Library) -> None:
     record = library.upload("trees.md", TREES)
     library.ingest(record)

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from waybill.cli.answers import ingest_report
 from waybill.cli.exits import Exit
 from waybill.cli.failures import CliError
 from waybill.cli.jobs import read_input
@@ -67,6 +68,19 @@ def test_a_step_that_repeats_in_a_row_is_one_line_that_counts() -> None:
         ("ingest x2", 40.0),
         ("ingest", None),
     ]
+
+
+def test_an_ingest_says_what_was_left_out_of_each_document() -> None:
+    parts = [
+        {"what": "hidden_sheet", "text": "Salaries", "pages": [], "count": 1},
+        {"what": "hidden_row", "text": "", "pages": [], "count": 3},
+    ]
+    counts = {"ingested": 1, "unchanged": 0, "failed": 0, "chunks": 2, "embedded": 2}
+    document = {"name": "fees.xlsx", "status": "ingested", "left_out": parts}
+    result = {"documents": [document], "counts": counts}
+    job = JobRecord(id="job_1", capability="knowledge.ingest", state="succeeded", result=result, created_at=START)
+    first, *_ = [str(line) for line in ingest_report(job)]
+    assert first == "fees.xlsx: left out 1 of hidden sheet (“Salaries”), 3 of hidden row"
 
 
 def test_the_timeline_accounts_for_the_whole_life_of_a_job() -> None:
