@@ -20,8 +20,12 @@ def pdf(
     page: bytes = b"",
     fonts: bytes = HELVETICA,
     resources: bytes = b"/Resources << /Font << /F1 5 0 R >> >>",
+    table: bytes = b"",
 ) -> bytes:
-    """A PDF of one page in the font F1. `annotations` are dictionaries, `page` more entries of the page."""
+    """A PDF of one page in the font F1. `annotations` are dictionaries, `page` more entries of the page.
+
+    `table` is a stream that a font may name as its table of characters, object 6.
+    """
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [] >> >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 /MediaBox [0 0 600 800] >>",
@@ -34,14 +38,15 @@ def pdf(
         + b" >>",
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
         fonts,
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(table), table),
     ]
     written, places = b"%PDF-1.7\n", []
     for number, body in enumerate(objects, start=1):
         places.append(b"%010d 00000 n \n" % len(written))
         written += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    table = b"xref\n0 %d\n0000000000 65535 f \n%s" % (len(objects) + 1, b"".join(places))
+    cross = b"xref\n0 %d\n0000000000 65535 f \n%s" % (len(objects) + 1, b"".join(places))
     end = b"trailer << /Root 1 0 R /Size %d >>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, len(written))
-    return written + table + end
+    return written + cross + end
 
 
 def at(x: int, y: int, text: str, size: int = 11) -> bytes:
@@ -183,3 +188,13 @@ def test_a_file_that_only_forbids_printing_is_read(method: str) -> None:
     written = io.BytesIO()
     writer.write(written)
     assert read(written.getvalue(), name="x.pdf").text == "For everyone."
+
+
+def test_two_letters_of_one_glyph_keep_their_order_in_a_script_from_right_to_left() -> None:
+    table = (
+        b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapType 2 def 1 begincodespacerange <00> <FF> "
+        b"endcodespacerange 3 beginbfchar <41> <0627> <42> <06440625> <43> <0646> endbfchar endcmap end end"
+    )
+    arabic = HELVETICA.replace(b">>", b"/ToUnicode 6 0 R >>")
+    # Drawn from left to right as it looks: the last letter first.
+    assert document_of(at(50, 700, "CBA"), fonts=arabic, table=table).text == "\u0627\u0644\u0625\u0646"
