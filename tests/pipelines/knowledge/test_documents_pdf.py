@@ -72,6 +72,7 @@ def test_values_of_a_form_stand_beside_their_labels() -> None:
         widget(200, 500, "/FT /Tx /T (remarks) /V (Arrived\\nbroken)"),
         widget(200, 400, "/FT /Tx /T (pin) /Ff 8192 /V (1234)"),
         widget(200, 300, "/FT /Tx /F 2 /T (inner) /V (draft 3)"),
+        b"<< /Type /Annot /Subtype /Widget /Rect [(a) 1 2 3] /FT /Tx /T (nowhere) /V (5) >>",
     ]
     content = (
         at(50, 700, "Claimant:")
@@ -83,7 +84,10 @@ def test_values_of_a_form_stand_beside_their_labels() -> None:
     document = document_of(content, annotations=b" ".join(fields))
     lines = [line.replace(" | ", " ") for line in document.text.split("\n") if line]
     assert " ".join(lines) == "Claimant: Jana Novotna Boat: Sloop [x] Insured [ ] Paid End Arrived broken"
-    assert document.left_out == (LeftOut("form_field", "inner: draft 3", (1,)),)
+    assert document.left_out == (
+        LeftOut("form_field", "inner: draft 3", (1,)),
+        LeftOut("form_field", "nowhere: 5", (1,)),
+    )
 
 
 def test_a_value_that_the_page_shows_already_stands_once() -> None:
@@ -198,3 +202,11 @@ def test_two_letters_of_one_glyph_keep_their_order_in_a_script_from_right_to_lef
     arabic = HELVETICA.replace(b">>", b"/ToUnicode 6 0 R >>")
     # Drawn from left to right as it looks: the last letter first.
     assert document_of(at(50, 700, "CBA"), fonts=arabic, table=table).text == "\u0627\u0644\u0625\u0646"
+
+
+def test_a_file_that_fails_midway_does_not_hold_up_the_next() -> None:
+    bad = pdf(at(50, 700, "x"), annotations=b"<< /Subtype /Widget /FT /Tx /Ff /odd /V (a) >>")
+    with pytest.raises(UnreadableDocument) as caught:
+        read(bad, name="x.pdf")
+    assert caught.value.code == "document_corrupt"
+    assert document_of(at(50, 700, "The next.")).text == "The next."
