@@ -5,7 +5,8 @@ from typing import Any
 
 _M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _W_T = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}t"
-_SIMPLE = re.compile(r"[\w.,!'\u2032°%∞]*")
+# A number, a name or one sign needs no brackets.
+_SIMPLE = re.compile(r"[\d.,]+[!'\u2032°%]?|[^\W\d_]*['\u2032]?|.")
 _DEEPEST = 100
 _INTEGRAL = "\u222b"
 # Properties hold no text.
@@ -28,7 +29,15 @@ def equation(element: Any, depth: int = 0) -> str:
 
 
 def _all(element: Any, depth: int) -> str:
-    return "".join(equation(child, depth) for child in element)
+    text, closes = "", False
+    for child in element:
+        part = equation(child, depth)
+        # What follows an exponent would be read as more of it.
+        if closes and text[-1:].isalnum() and part[:1].isalnum():
+            text += " "
+        text += part
+        closes = isinstance(child.tag, str) and child.tag.removeprefix(_M) in _WRITERS
+    return text
 
 
 def _part(element: Any, name: str, depth: int) -> str:

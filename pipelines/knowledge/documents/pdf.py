@@ -7,7 +7,7 @@ import contextlib
 import io
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,20 +96,22 @@ def _parse(data: bytes, limits: Limits) -> _Contents:
         raise UnreadableDocument(f"This PDF has {count:,} pages; at most {limits.pages:,} are read.", code=TOO_LARGE)
     sheets: list[Sheet] = []
     left_out: list[LeftOut] = []
-    for (number, text), page in zip(enumerate(_page_texts(data, limits), start=1), reader.pages, strict=False):
-        overlays, unread = read_annotations(page, number)
-        lay_over(text, overlays)
-        sheet = Sheet(number, text.frame.height, unfold_columns(build_rows(text.fragments)))
-        sheets.append(sheet)
-        left_out.extend(unread)
-        left_out.extend(LeftOut("illegible", font, (number,), glyphs) for font, glyphs in text.illegible.items())
-        if not sheet.rows:
-            left_out.append(LeftOut("page_without_text", pages=(number,)))
+    # Closed here: what an error's traceback keeps alive would keep the lock.
+    with contextlib.closing(_page_texts(data, limits)) as texts:
+        for (number, text), page in zip(enumerate(texts, start=1), reader.pages, strict=False):
+            overlays, unread = read_annotations(page, number)
+            lay_over(text, overlays)
+            sheet = Sheet(number, text.frame.height, unfold_columns(build_rows(text.fragments)))
+            sheets.append(sheet)
+            left_out.extend(unread)
+            left_out.extend(LeftOut("illegible", font, (number,), glyphs) for font, glyphs in text.illegible.items())
+            if not sheet.rows:
+                left_out.append(LeftOut("page_without_text", pages=(number,)))
     left_out.extend(LeftOut("embedded", name) for name in reader.attachments)
     return _Contents(_title(reader), sheets, _outline(reader), left_out)
 
 
-def _page_texts(data: bytes, limits: Limits) -> Iterator[PageText]:
+def _page_texts(data: bytes, limits: Limits) -> Generator[PageText]:
     deadline = time.thread_time() + limits.seconds
     with LOCK, pypdfium2.PdfDocument(data) as opened:
         for number in range(len(opened)):

@@ -160,5 +160,8 @@ def _rectangle(annotation: Any) -> tuple[float, float, float, float] | None:
         corners = corners.get_object()
     if not isinstance(corners, list) or len(corners) != 4:  # noqa: PLR2004 - two corners
         return None
-    left, bottom, right, top = (float(corner) for corner in corners)
+    try:
+        left, bottom, right, top = (float(corner) for corner in corners)
+    except (TypeError, ValueError):
+        return None
     return min(left, right), min(bottom, top), max(left, right), max(bottom, top)

@@ -20,6 +20,7 @@ _SPACE, _DELETE = 0x20, 0x7F
 _LINE_ENDS = frozenset({0x0A, 0x0D})
 _WORD_ENDS = _LINE_ENDS | {_SPACE}
 _NOT_CHARACTERS = frozenset({0, 0xFFFE, 0xFFFF})
+_LAM, _ALEFS = 0x644, frozenset({0x622, 0x623, 0x625, 0x627})
 _BOLD = ("bold", "black", "heavy", "semibd", "demi")
 
 
@@ -193,7 +194,17 @@ class RunReader:
                 run.unknown += not guessed
                 run.doubts.append((len(run.codes) + place, code))
                 codes[place] = code if guessed else UNKNOWN
+        if _LAM in codes:
+            self._turn_ligatures(codes, first)
         run.codes.extend(codes)
+
+    def _turn_ligatures(self, codes: list[int], first: int) -> None:
+        """PDFium turns what runs leftwards glyph by glyph, and with it the two letters of one glyph."""
+        for place in range(len(codes) - 1):
+            if codes[place] in _ALEFS and codes[place + 1] == _LAM:
+                here, there = (self._place(first + place + step, 0) for step in (0, 1))
+                if here == there:
+                    codes[place : place + 2] = [_LAM, codes[place]]
 
     def _is_drawn(self, code: int, height_points: int, x: float, y: float, size: float) -> bool:
         near = _DOUBLED * size

@@ -20,8 +20,12 @@ def pdf(
     page: bytes = b"",
     fonts: bytes = HELVETICA,
     resources: bytes = b"/Resources << /Font << /F1 5 0 R >> >>",
+    table: bytes = b"",
 ) -> bytes:
-    """A PDF of one page in the font F1. `annotations` are dictionaries, `page` more entries of the page."""
+    """A PDF of one page in the font F1. `annotations` are dictionaries, `page` more entries of the page.
+
+    `table` is a stream that a font may name as its table of characters, object 6.
+    """
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [] >> >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 /MediaBox [0 0 600 800] >>",
@@ -34,14 +38,15 @@ def pdf(
         + b" >>",
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
         fonts,
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(table), table),
     ]
     written, places = b"%PDF-1.7\n", []
     for number, body in enumerate(objects, start=1):
         places.append(b"%010d 00000 n \n" % len(written))
         written += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    table = b"xref\n0 %d\n0000000000 65535 f \n%s" % (len(objects) + 1, b"".join(places))
+    cross = b"xref\n0 %d\n0000000000 65535 f \n%s" % (len(objects) + 1, b"".join(places))
     end = b"trailer << /Root 1 0 R /Size %d >>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, len(written))
-    return written + table + end
+    return written + cross + end
 
 
 def at(x: int, y: int, text: str, size: int = 11) -> bytes:
@@ -67,6 +72,7 @@ def test_values_of_a_form_stand_beside_their_labels() -> None:
         widget(200, 500, "/FT /Tx /T (remarks) /V (Arrived\\nbroken)"),
         widget(200, 400, "/FT /Tx /T (pin) /Ff 8192 /V (1234)"),
         widget(200, 300, "/FT /Tx /F 2 /T (inner) /V (draft 3)"),
+        b"<< /Type /Annot /Subtype /Widget /Rect [(a) 1 2 3] /FT /Tx /T (nowhere) /V (5) >>",
     ]
     content = (
         at(50, 700, "Claimant:")
@@ -78,7 +84,10 @@ def test_values_of_a_form_stand_beside_their_labels() -> None:
     document = document_of(content, annotations=b" ".join(fields))
     lines = [line.replace(" | ", " ") for line in document.text.split("\n") if line]
     assert " ".join(lines) == "Claimant: Jana Novotna Boat: Sloop [x] Insured [ ] Paid End Arrived broken"
-    assert document.left_out == (LeftOut("form_field", "inner: draft 3", (1,)),)
+    assert document.left_out == (
+        LeftOut("form_field", "inner: draft 3", (1,)),
+        LeftOut("form_field", "nowhere: 5", (1,)),
+    )
 
 
 def test_a_value_that_the_page_shows_already_stands_once() -> None:
@@ -183,3 +192,21 @@ def test_a_file_that_only_forbids_printing_is_read(method: str) -> None:
     written = io.BytesIO()
     writer.write(written)
     assert read(written.getvalue(), name="x.pdf").text == "For everyone."
+
+
+def test_two_letters_of_one_glyph_keep_their_order_in_a_script_from_right_to_left() -> None:
+    table = (
+        b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapType 2 def 1 begincodespacerange <00> <FF> "
+        b"endcodespacerange 3 beginbfchar <41> <0627> <42> <06440625> <43> <0646> endbfchar endcmap end end"
+    )
+    arabic = HELVETICA.replace(b">>", b"/ToUnicode 6 0 R >>")
+    # Drawn from left to right as it looks: the last letter first.
+    assert document_of(at(50, 700, "CBA"), fonts=arabic, table=table).text == "\u0627\u0644\u0625\u0646"
+
+
+def test_a_file_that_fails_midway_does_not_hold_up_the_next() -> None:
+    bad = pdf(at(50, 700, "x"), annotations=b"<< /Subtype /Widget /FT /Tx /Ff /odd /V (a) >>")
+    with pytest.raises(UnreadableDocument) as caught:
+        read(bad, name="x.pdf")
+    assert caught.value.code == "document_corrupt"
+    assert document_of(at(50, 700, "The next.")).text == "The next."

@@ -105,7 +105,8 @@ def r(text: str) -> str:
         (m("f", m("num", r("a+b")), m("den", r("2"))), "(a+b)/2"),
         (m("sSup", m("e", r("x")), m("sup", r("n+1"))), "x^(n+1)"),
         (m("sSubSup", m("e", r("x")), m("sub", r("0")), m("sup", r("2"))), "x_0^2"),
-        (m("rad", m("radPr", '<m:degHide m:val="1"/>'), m("deg"), m("e", r("2g"))), "√2g"),
+        (m("rad", m("radPr", '<m:degHide m:val="1"/>'), m("deg"), m("e", r("2g"))), "√(2g)"),
+        (m("sSup", m("e", r("x")), m("sup", r("k"))) + m("sSup", m("e", r("a")), m("sup", r("2"))), "x^k a^2"),
         (m("rad", m("deg", r("3")), m("e", r("x+1"))), "∛(x+1)"),
         (
             m("nary", m("naryPr", '<m:chr m:val="∑"/>'), m("sub", r("k=1")), m("sup", r("n")), m("e", r("k"))),
