@@ -133,8 +133,12 @@ class RemoteRunner:
                 raw = _read(response)
         except httpx.TimeoutException:
             raise _Passing(f"the service did not answer within {remote.timeout_seconds:g} seconds") from None
-        except httpx.HTTPError as error:
-            raise _Passing(f"the service cannot be reached ({type(error).__name__})") from None
+        except httpx.DecodingError:
+            raise CapabilityFailure(
+                "the service's answer is not compressed as it says", code="remote_bad_answer"
+            ) from None
+        except httpx.HTTPError:
+            raise _Passing("the service cannot be reached") from None
         status = response.status_code
         if status == _TOO_MANY or status >= _BROKEN:
             raise _Passing(

@@ -17,6 +17,7 @@ from core.gateway.providers.error_bodies import Reported, read_error
 from core.gateway.providers.estimates import bound_of, learn_from, usage_of
 from core.gateway.providers.estimator import CountTokens, Estimator
 from core.gateway.providers.refused_parameters import REFUSALS, RefusedParameters
+from core.gateway.providers.sse import read_events
 from core.gateway.streams import END, Meter, MeteredStream, next_event
 
 # At its debug level the SDK writes whole prompts to the log.
@@ -98,7 +99,8 @@ class Anthropic:
             stream = self._open(request)
         with stream:
             meter.request_id = stream.response.headers.get("request-id")
-            events = iter(stream)
+            # Not the SDK's own reading: it skips what has no name, and knows other ends of events only.
+            events = read_events(stream.response.iter_bytes())
             while True:
                 # Not around the yield: what the caller does with a chunk is its own, and so is its thread.
                 with asking(check):

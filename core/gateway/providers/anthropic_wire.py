@@ -6,6 +6,7 @@ from typing import Any
 
 from core.gateway.models import ChatRequest, Chunk, Finish, Image, Message, Part, Role, Text, ToolCall, ToolResult
 from core.gateway.providers import failures
+from core.gateway.providers.error_bodies import is_error, read_error
 from core.gateway.providers.openai_wire import parse_object
 from core.gateway.providers.reported import count_of
 from core.gateway.streams import Meter
@@ -114,7 +115,7 @@ def _image(image: Image) -> dict[str, Any]:
 
 
 class Reader:
-    """Reads the events of one answer. The SDK builds its objects unvalidated: a field may hold anything or be absent.
+    """Reads the events of one answer, as the JSON that came: a field may hold anything or be absent.
 
     What is not understood is skipped; the text that came is kept. `schema_tool` is the tool that stands for an output
     schema: its arguments are the answer's text.
@@ -129,26 +130,30 @@ class Reader:
         self._is_failed = False
 
     def read(self, event: Any) -> Chunk | None:
-        """The text of one event, if it holds any; usage, end, reasoning and names go to the meter."""
-        kind = getattr(event, "type", None)
-        index = getattr(event, "index", None)
+        """The text of one event, if it holds any; usage, end, reasoning and names go to the meter.
+
+        Raises `GatewayError` for an event that reports an error.
+        """
+        if is_error(event):
+            raise failures.of_event(read_error(event), has_begun=self._meter.has_begun)
+        kind = _field(event, "type")
+        index = count_of(_field(event, "index"))
         if kind == "message_start":
-            message = getattr(event, "message", None)
-            model = getattr(message, "model", None)
+            message = _field(event, "message")
+            model = _field(message, "model")
             self._meter.model_reported = model if isinstance(model, str) else None
-            self._read_input(getattr(message, "usage", None))
+            self._read_input(_field(message, "usage"))
         elif kind == "content_block_start":
-            return self._begin(index, getattr(event, "content_block", None))
+            return self._begin(index, _field(event, "content_block"))
         elif kind == "content_block_delta":
-            return self._read_delta(index, getattr(event, "delta", None))
+            return self._read_delta(index, _field(event, "delta"))
         elif kind == "content_block_stop":
             self._close(index)
         elif kind == "message_delta":
-            reason = getattr(getattr(event, "delta", None), "stop_reason", None)
-            if reason:
-                self._meter.finish = _FINISHES.get(reason) if isinstance(reason, str) else None
-                self._is_failed = self._meter.finish is None
-            self._read_output(getattr(event, "usage", None))
+            self._finish(_field(event, "delta"))
+            self._read_output(_field(event, "usage"))
+        elif kind == "message":
+            return self._read_whole(event)
         return None
 
     def end(self) -> Chunk | None:
@@ -163,14 +168,31 @@ class Reader:
             raise failures.not_the_protocol("a tool call without a name")
         return Chunk("", tool_calls=tuple(self._calls)) if self._calls else None
 
+    def _finish(self, said: Any) -> None:
+        reason = _field(said, "stop_reason")
+        if reason:
+            self._meter.finish = _FINISHES.get(reason) if isinstance(reason, str) else None
+            self._is_failed = self._meter.finish is None
+
+    def _read_whole(self, message: Any) -> Chunk | None:
+        """An answer of a server that ignores ``stream``."""
+        model = _field(message, "model")
+        self._meter.model_reported = model if isinstance(model, str) else None
+        blocks = _field(message, "content")
+        chunks = [self._begin(at, block) for at, block in enumerate(blocks if isinstance(blocks, list) else ())]
+        self._finish(message)
+        self._read_output(_field(message, "usage"))
+        text = "".join(chunk.text for chunk in chunks if chunk is not None)
+        return Chunk(text) if text else None
+
     def _begin(self, index: Any, block: Any) -> Chunk | None:
-        kind = getattr(block, "type", None)
+        kind = _field(block, "type")
         if kind == "text":
-            return self._say(getattr(block, "text", None))
+            return self._say(_field(block, "text"))
         if kind == "thinking":
-            self._think(getattr(block, "thinking", None))
+            self._think(_field(block, "thinking"))
         elif kind == "tool_use":
-            name, given, arguments = (getattr(block, field, None) for field in ("name", "id", "input"))
+            name, given, arguments = (_field(block, field) for field in ("name", "id", "input"))
             self._close(index)
             # Some servers send the arguments at once, where the protocol has an empty object.
             whole = json.dumps(arguments) if isinstance(arguments, dict) and arguments else ""
@@ -186,13 +208,13 @@ class Reader:
             self._calls.append(call)
 
     def _read_delta(self, index: Any, delta: Any) -> Chunk | None:
-        kind = getattr(delta, "type", None)
+        kind = _field(delta, "type")
         if kind == "text_delta":
-            return self._say(getattr(delta, "text", None))
+            return self._say(_field(delta, "text"))
         if kind == "thinking_delta":
-            self._think(getattr(delta, "thinking", None))
+            self._think(_field(delta, "thinking"))
         elif kind == "input_json_delta" and index in self._open:
-            return self._argue(index, getattr(delta, "partial_json", None))
+            return self._argue(index, _field(delta, "partial_json"))
         return None
 
     def _argue(self, index: Any, piece: Any) -> Chunk | None:
@@ -220,7 +242,7 @@ class Reader:
         A later report may leave out what an earlier one said.
         """
         for name in _READ:
-            count = count_of(getattr(usage, name, None))
+            count = count_of(_field(usage, name))
             if count is not None:
                 self._counts[name] = count or self._counts.get(name, 0)
         if _READ[0] in self._counts:
@@ -229,5 +251,9 @@ class Reader:
 
     def _read_output(self, usage: Any) -> None:
         self._read_input(usage)
-        thought = count_of(getattr(getattr(usage, "output_tokens_details", None), "thinking_tokens", None))
-        self._meter.report_output(count_of(getattr(usage, "output_tokens", None)), reasoning=thought or 0)
+        thought = count_of(_field(_field(usage, "output_tokens_details"), "thinking_tokens"))
+        self._meter.report_output(count_of(_field(usage, "output_tokens")), reasoning=thought or 0)
+
+
+def _field(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None

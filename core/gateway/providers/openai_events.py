@@ -134,7 +134,7 @@ class Reader:
 def _choices(choices: object) -> Iterator[dict[str, Any]]:
     """The first answer's part of an event: one that is asked for, whatever else comes beside it."""
     for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and choice.get("index") in {0, None}:
+        if isinstance(choice, dict) and choice.get("index") in (0, None):
             yield choice
 
 
@@ -147,12 +147,12 @@ def _texts(content: object) -> Iterator[str]:
     if isinstance(content, str):
         yield content
     for part in _parts(content):
-        if part.get("type") in {"text", "output_text", None}:
+        if part.get("type") in ("text", "output_text", None):
             yield word(part.get("text"))
 
 
 def _thoughts(content: object) -> Iterator[str]:
     for part in _parts(content):
-        if part.get("type") in {"thinking", "reasoning"}:
+        if part.get("type") in ("thinking", "reasoning"):
             for name in ("thinking", "reasoning", "text"):
                 yield from _texts(part.get(name))

@@ -30,8 +30,8 @@ class Breaker:
     """Closed → open after `failures` in a row → half-open after `open_seconds` → closed or open by one probe.
 
     After Nygard, Release It! (2007), chapter 5. It counts in this process only: shared counting would cost a round trip
-    per call; that it opened is shared (`Breakers`). Safe in threads. `report` gets each new state as calls show it: that the
-    time of an open one is over shows with the next call.
+    per call; that it opened is shared (`Breakers`). Safe in threads. `report` gets each new state as calls show it:
+    that the time of an open one is over shows with the next call.
     """
 
     def __init__(

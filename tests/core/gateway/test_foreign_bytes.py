@@ -9,7 +9,18 @@ import pytest
 from core.gateway.errors import BadResponse, GatewayError, ProviderRefused, ProviderUnavailable, was_turned_away
 from core.gateway.models import Finish, ToolCall
 from core.gateway.providers import sse
-from tests.core.gateway.test_wire_quirks import DONE, asking, call, delta, ended, event, usage
+from tests.core.gateway.test_wire_quirks import (
+    DONE,
+    asking,
+    block,
+    call,
+    delta,
+    ended,
+    event,
+    message,
+    part,
+    usage,
+)
 from tests.factories.provider_simulator import Raw
 
 COUNTS = {"prompt_tokens": 20, "completion_tokens": 5}
@@ -279,3 +290,61 @@ def test_usage_is_read_in_many_spellings(report: dict[str, Any], quantities: dic
         list(stream)
     assert stream.usage.to_model_usage().quantities == quantities
     assert not stream.usage.estimated
+
+
+ANTHROPIC = b"".join(message(part("text_delta", "Three."), counts={"output_tokens": 9}).pieces)
+WHOLE = {
+    "type": "message",
+    "content": [{"type": "text", "text": "Three."}],
+    "stop_reason": "end_turn",
+    "usage": {"input_tokens": 20, "output_tokens": 9},
+}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xef\xbb\xbf" + ANTHROPIC.replace(b"\n", b"\r\n"),
+        ANTHROPIC.rstrip(),
+        b"\n".join(line for line in ANTHROPIC.split(b"\n") if not line.startswith(b"event")),
+        json.dumps(WHOLE).encode(),
+    ],
+)
+def test_the_other_wire_is_read_out_of_any_framing(body: bytes) -> None:
+    with asking(Raw((body,)), "anthropic") as (_, stream):
+        assert "".join(chunk.text for chunk in stream) == "Three."
+    assert (stream.usage.input_tokens, stream.usage.output_tokens, stream.usage.estimated) == (20, 9, False)
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_the_other_wire_has_no_other_errors(what: str) -> None:
+    with asking(Raw((UNREADABLE[what],)), "anthropic") as (_, stream), pytest.raises(BadResponse):
+        list(stream)
+
+
+def test_the_other_wires_errors_are_known_without_a_stream_or_a_name() -> None:
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "no"}}
+    for body in (event(error), json.dumps(error).encode(), b"event: error\n" + event(error)):
+        with asking(Raw((body,)), "anthropic") as (_, stream), pytest.raises(ProviderUnavailable) as caught:
+            list(stream)
+        assert caught.value.is_outage
+
+
+def test_a_later_report_keeps_what_an_earlier_one_said_of_the_cache() -> None:
+    first = {"input_tokens": 20, "cache_read_input_tokens": 900, "cache_creation_input_tokens": 50}
+    last = {"input_tokens": 20, "output_tokens": 9}
+    script = Raw(
+        (
+            block("message_start", message={"model": "m", "usage": first}),
+            part("text_delta", "Three."),
+            block("message_delta", delta={"stop_reason": "end_turn"}, usage=last),
+        )
+    )
+    with asking(script, "anthropic") as (_, stream):
+        list(stream)
+    assert stream.usage.to_model_usage().quantities == {
+        "input_tokens": 20,
+        "cached_input_tokens": 900,
+        "cache_write_tokens": 50,
+        "output_tokens": 9,
+    }

@@ -61,6 +61,8 @@ ODD = [
     event({"choices": None}),
     event({"choices": 3}),
     event({"choices": [7]}),
+    event({"choices": [{"index": [0], "delta": {"content": [{"type": ["text"]}]}}]}),
+    delta(content=[{"type": {"text": 1}, "text": "x"}, {"type": ["thinking"]}]),
     event({"choices": [{"index": 1, "delta": {"content": "another choice"}}]}),
     event({"object": "ping"}),
     event({"choices": [], "usage": {"prompt_tokens": "x"}}),
@@ -305,7 +307,7 @@ def block(kind: str, **fields: Any) -> bytes:
     return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
 
 
-def part(kind: str, text: Any, index: int = 0) -> bytes:
+def part(kind: str, text: Any, index: Any = 0) -> bytes:
     field = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}.get(kind, kind)
     return block("content_block_delta", index=index, delta={"type": kind, field: text})
 
@@ -326,6 +328,7 @@ def test_the_other_wire_is_read_as_loosely() -> None:
         part("text_delta", None),
         part("citations_delta", {"cited_text": "x"}),
         part("input_json_delta", "{}", index=9),
+        part("input_json_delta", "{}", index=[2]),
         block("tomorrow", what=1),
     )
     tool = block(

@@ -209,9 +209,24 @@ def test_what_passes_is_tried_again_under_one_identity() -> None:
         ((200, {}, b'{"n": ' + b"[" * 900 + b"]" * 900 + b"}"), "remote_bad_answer"),
         ((200, {}, b'{"n": "\xff"}'), "remote_bad_answer"),
         ((200, {}, b" " * 3_000), "remote_bad_answer"),
+        ((200, {}, b'{"n": ' + b"9" * 1900 + b"}"), "remote_bad_answer"),
+        ((200, {"Content-Encoding": "gzip"}, b"{}"), "remote_bad_answer"),
         ((202, {"Location": "/later"}, b"{}"), "remote_not_answered"),
     ],
-    ids=["refused", "redirect", "html", "list", "nan", "infinite", "deep", "bytes", "endless", "accepted"],
+    ids=[
+        "refused",
+        "redirect",
+        "html",
+        "list",
+        "nan",
+        "infinite",
+        "deep",
+        "bytes",
+        "endless",
+        "number",
+        "compressed",
+        "accepted",
+    ],
 )
 def test_what_does_not_pass_ends_the_job_and_says_nothing_of_the_input(
     answer: tuple[int, dict[str, str], bytes], code: str, monkeypatch: pytest.MonkeyPatch
