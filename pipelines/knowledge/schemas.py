@@ -142,10 +142,11 @@ class LeftOutPart(_Strict):
     what: str = Field(
         description="`running_head`: a head or foot that repeats one before it; `page_number`; `page_without_text`: a "
         "page that holds only pictures; `front_matter`; `navigation`: a menu, foot or table of contents; `comment`; "
-        "`deleted`; `hidden`; `hidden_sheet`, `hidden_row`, `hidden_column`, `hidden_slide`; `placeholder`: the prompt of "
-        "an empty field; `form_field`: one that is not shown; `illegible`: damaged characters, or letters of a font that "
-        "does not say which they are; `symbol`; `picture`; `chart`; `diagram`; `embedded`: another document or page "
-        "inside this one; `formula_without_value`: one whose result is not in the file; `macros`; `nested_too_deep`.",
+        "`deleted`; `hidden`; `hidden_sheet`, `hidden_row`, `hidden_column`, `hidden_slide`; `placeholder`: the prompt "
+        "of an empty field; `form_field`: one that is not shown; `illegible`: damaged characters, or letters of a font "
+        "that does not say which they are; `symbol`; `picture`; `chart`; `diagram`; `embedded`: another document or "
+        "page inside this one; `formula_without_value`: one whose result is not in the file; `macros`; "
+        "`nested_too_deep`.",
         examples=["running_head"],
     )
     text: str = Field(description="How it begins, up to 200 characters; empty when it has no text.")

@@ -241,7 +241,8 @@ def _slow_receiver(stack: Stack) -> Iterator[None]:
 @contextmanager
 def _blocked_sealer(stack: Stack) -> Iterator[None]:
     with psycopg.connect(stack.settings["database_url"]) as owner:
-        owner.execute("LOCK TABLE audit_seals IN ACCESS EXCLUSIVE MODE")
+        # Whoever follows the runbook reads the table meanwhile.
+        owner.execute("LOCK TABLE audit_seals IN EXCLUSIVE MODE")
         yield
         owner.rollback()
 

@@ -23,7 +23,7 @@ ANSWERS = {
     "Up to what amount is a mobile phone compensated?": "tablets \u2013 Highest compensation: EUR 750",
     "What happens to compensation if the packaging was thrown away before the inspection?": "compensation is halved",
     "How many stops may a delivery van tour have?": "at most 165 stops",
-    "What may the automatic assistant in Customer Service refund during the pilot?": "up to EUR 50.00",
+    "What may the assistant refund during the pilot?": "up to EUR 50.00",
     "How long can data that was deleted remain in backups?": "35 days at most",
     "What is the dress code for the summer party?": None,
     "How long is a return label valid?": "21 calendar days",
