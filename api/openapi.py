@@ -42,6 +42,8 @@ _PROBLEMS = {
     500: "Our fault (`internal_error`); the member `trace_id` lets us find out why.",
     503: "Something we depend on is away (`database_unavailable`); send the request again after `Retry-After`.",
 }
+# What follows the path of a collection in that of one thing.
+_OF_ONE = re.compile(r"/\{(\w+)\}(/[^{}]*)?")
 _MESSAGE = {
     "title": "WebhookMessage",
     "description": "What is sent to an endpoint, signed as Standard Webhooks 1.0.0 says.",
@@ -141,14 +143,13 @@ def _link(paths: dict[str, Any]) -> None:
     for path, item in paths.items():
         made = item.get("post", {}).get("responses", {})
         for answer in (made[status] for status in ("200", "201", "202") if status in made):
-            below = re.compile(re.escape(path) + r"/\{(\w+)\}(/[^{}]*)?")
             links = {
                 operation["operationId"]: {
                     "operationId": operation["operationId"],
                     "parameters": {found[1]: "$response.body#/id"},
                 }
                 for other, operations in paths.items()
-                if (found := below.fullmatch(other))
+                if other.startswith(path) and (found := _OF_ONE.fullmatch(other, len(path)))
                 for operation in operations.values()
             }
             if links:

@@ -231,7 +231,7 @@ def test_framework_refusals(client: httpx.Client) -> None:
     problem(client.get("/"), 404, "route_not_found")
     refused = client.delete("/v1/jobs")
     problem(refused, 405, "method_not_allowed")
-    assert set(refused.headers["allow"].split(", ")) == {"GET", "POST"}
+    assert set(refused.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
 
 
 @pytest.mark.parametrize(
