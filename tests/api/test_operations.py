@@ -3,7 +3,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import httpx
@@ -128,20 +127,20 @@ def test_the_documentation_loads_nothing_from_elsewhere(api: RunningApi) -> None
 
 
 def test_the_first_reader_of_the_document_holds_up_nobody(settings: Settings) -> None:
-    async def longest_pause() -> tuple[float, float, set[bytes]]:
+    async def turns_meanwhile() -> tuple[int, set[bytes]]:
         transport = httpx.ASGITransport(create_app(settings))
         async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test") as client:
-            began = last = monotonic()
-            longest = 0.0
             asked = [asyncio.ensure_future(client.get("/openapi.json")) for _ in range(3)]
+            turns = 0
             while not all(each.done() for each in asked):
                 await asyncio.sleep(0.001)
-                longest, last = max(longest, monotonic() - last), monotonic()
-            return longest, last - began, {each.result().content for each in asked}
+                turns += 1
+            return turns, {each.result().content for each in asked}
 
-    longest, whole, documents = asyncio.run(longest_pause())
+    turns, documents = asyncio.run(turns_meanwhile())
     assert len(documents) == 1
-    assert longest < whole / 3
+    # Made on the event loop, it leaves room for two or three.
+    assert turns > 20
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:

@@ -59,7 +59,8 @@ def test_an_answer_a_refusal_and_silence(resolver: Resolver) -> None:
     assert time.monotonic() - began < 2
     assert Lookups().resolve("127.0.0.1", 80) == ("127.0.0.1",)
     assert Lookups().resolve("::1", 80) == ("::1",)
-    assert sum(resolver.asked.values()) == 3
+    # Threads of other tests' clients may ask for the names of their servers meanwhile.
+    assert sum(count for name, count in resolver.asked.items() if name.endswith(".example")) == 3
 
 
 def test_one_silent_domain_takes_few_threads_and_no_other_waits(resolver: Resolver) -> None:
