@@ -30,7 +30,8 @@ What to call first: `GET /v1/capabilities` says what there is; `POST /v1/jobs` w
 submits; `GET /v1/jobs/{id}?wait=30` answers as soon as its `state` changes, and has the `result` once that is
 `succeeded`. To search your own documents: `POST /v1/knowledge-bases`, then `POST /v1/files` and a job of
 `knowledge.ingest`, then jobs of `knowledge.search`.
-Clients made for OpenAI have their own address, `/openai/v1`, which is not in this document.
+Clients made for OpenAI have their own address, `/openai/v1`: its operations are under `openai`, and refuse in OpenAI's
+shape.
 """
 _TAGS = [
     {"name": "capabilities", "description": "What can be asked for, with the JSON Schemas of inputs and results."},
@@ -51,6 +52,7 @@ _TAGS = [
     {"name": "guard", "description": "Policies about personal data, injections and classes of text; trying them."},
     {"name": "audit", "description": "The sealed trail of every act, its verification, and the keys that signed it."},
     {"name": "retention", "description": "How long what is kept is kept."},
+    {"name": "openai", "description": "The same models and capabilities, as clients made for OpenAI ask for them."},
     {"name": "operations", "description": "Probes and metrics."},
 ]
 LOG_HOLD_SECONDS = 0.05

@@ -13,14 +13,16 @@ from api.openai.chat.routes import CHAT
 from api.openai.chat.schemas import Stop, StreamOptions
 from api.openai.chat.stream import CompletionStream
 from api.openai.chat.wire import answers, completion_id, disclosure, finish_reason, usage
+from api.openai.document import ONCE, TextCompletion, dialect_router
+from api.openai.document import answers as described
 from api.openai.jobs import finish, labels, resolve_model, submit
 from api.openai.parameters import Common, OutputTokens, options_of
 from api.openai.streams import sse
-from api.routing import caller, new_router, requires
+from api.routing import caller, requires
 from core.jobs.records import JobRecord
 from pipelines.models.schemas import CHOICES_MAX
 
-router = new_router("/openai/v1/completions", "openai")
+router = dialect_router("/completions")
 _Text = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -37,7 +39,7 @@ class CreateTextCompletion(Common):
     suffix: Literal[""] | None = None
 
 
-@router.post("", include_in_schema=False)
+@router.post("", responses=described(TextCompletion, stream="Chunks, up to `[DONE]`."), openapi_extra=ONCE)
 @requires("jobs:write")
 async def create_text_completion(request: Request, body: CreateTextCompletion) -> Response:
     """Answer a prompt, whole or in chunks."""

@@ -10,15 +10,16 @@ from pydantic import Field, StringConstraints
 
 from api.answers import respond_json
 from api.jobs.submitting import check_input, find_manifest
+from api.openai.document import ONCE, EmbeddingList, answers, dialect_router
 from api.openai.errors import refuse
 from api.openai.jobs import finish, labels, resolve_model, submit
 from api.openai.parameters import ModelName, Strict, Text512
-from api.routing import caller, new_router, requires
+from api.routing import caller, requires
 from core.jobs.records import JobRecord
 from pipelines.models.schemas import TEXTS_MAX
 
 EMBED = "models.embed"
-router = new_router("/openai/v1/embeddings", "openai")
+router = dialect_router("/embeddings")
 _Text = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -33,7 +34,7 @@ class CreateEmbeddings(Strict):
     user: Text512 | None = None
 
 
-@router.post("", include_in_schema=False)
+@router.post("", responses=answers(EmbeddingList), openapi_extra=ONCE)
 @requires("jobs:write")
 async def create_embeddings(request: Request, body: CreateEmbeddings) -> Response:
     """Embed texts."""

@@ -16,8 +16,9 @@ from api.bodies import BodyTimeout, refuse_declared_length, refuse_encoding, too
 from api.deps import get_runtime
 from api.files.routes import delete_file, download_file
 from api.openai.batches.output import batch_of, file_of, lines, load_readable
+from api.openai.document import ONCE, Deleted, FilePage, OpenAIFile, answers, dialect_router
 from api.openai.errors import refuse
-from api.routing import caller, new_router, requires
+from api.routing import caller, requires
 from core.files.records import FileRecord
 from core.files.service import check_name
 from core.keys.idempotency import Answer
@@ -25,7 +26,7 @@ from core.kit.errors import UnsupportedMedia
 from core.kit.ids import FILE, encode
 from core.kit.json_values import dumps
 
-router = new_router("/openai/v1/files", "openai")
+router = dialect_router("/files")
 
 _SILENCE_SECONDS = 30.0
 # Beside the file: boundaries, field names and the purpose.
@@ -33,10 +34,30 @@ _FORM_BYTES = 16 * 1024
 _PIECE_BYTES = 1024 * 1024
 _PURPOSES = ("user_data", "assistants", "batch", "vision", "evals")
 _PURPOSE = "user_data"
+_FORM = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file", "purpose"],
+                "additionalProperties": False,
+                "properties": {
+                    "file": {"type": "string", "format": "binary"},
+                    "purpose": {"type": "string", "enum": list(_PURPOSES)},
+                },
+            }
+        }
+    },
+}
+_CONTENT = {
+    "description": "The bytes, of the type that they were uploaded with.",
+    "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+}
 FileId = Annotated[str, Path(description="The file's id.")]
 
 
-@router.post("", include_in_schema=False)
+@router.post("", responses=answers(OpenAIFile), openapi_extra={**ONCE, "requestBody": _FORM})
 @requires("files:write")
 async def upload_file(request: Request) -> Response:
     """Receive a form with one file and keep it."""
@@ -112,7 +133,7 @@ def _keep(request: Request, file: UploadFile) -> Answer:
     return carry_out(request, identify_request(request, f"{name} {declared} {digest}".encode()), produce)
 
 
-@router.get("", include_in_schema=False)
+@router.get("", responses=answers(FilePage))
 @requires("files:read")
 async def list_files(
     request: Request,
@@ -138,7 +159,7 @@ async def list_files(
     )
 
 
-@router.get("/{file_id}", include_in_schema=False)
+@router.get("/{file_id}", responses=answers(OpenAIFile))
 @requires("files:read")
 async def read_file(request: Request, file_id: FileId) -> Response:
     """One file's record."""
@@ -151,7 +172,7 @@ async def read_file(request: Request, file_id: FileId) -> Response:
     return respond_json(_to_wire(found))
 
 
-@router.get("/{file_id}/content", include_in_schema=False)
+@router.get("/{file_id}/content", responses={200: _CONTENT})
 @requires("files:read")
 async def read_content(request: Request, file_id: FileId) -> Response:
     """The file's bytes."""
@@ -163,7 +184,7 @@ async def read_content(request: Request, file_id: FileId) -> Response:
     return await download_file(request, file_id)
 
 
-@router.delete("/{file_id}", include_in_schema=False)
+@router.delete("/{file_id}", responses=answers(Deleted))
 @requires("files:write")
 async def remove_file(request: Request, file_id: FileId) -> Response:
     """Remove a file."""

@@ -7,19 +7,20 @@ from fastapi import Request, Response
 
 from api.answers import respond_json
 from api.deps import get_runtime
+from api.openai.document import OpenAIModel, OpenAIModelList, answers, dialect_router
 from api.openai.errors import Failure, Refused
 from api.openai.jobs import resolve_model
-from api.routing import caller, new_router, requires
+from api.routing import caller, requires
 from core.keys.principal import Principal
 from pipelines.registry import manifests
 
-router = new_router("/openai/v1/models", "openai")
+router = dialect_router("/models")
 _CHAT = "models.chat"
 # Capabilities and names have no date of their own; clients want one.
 _SINCE = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
 
 
-@router.get("", include_in_schema=False)
+@router.get("", responses=answers(OpenAIModelList))
 @requires("jobs:read")
 async def list_models(request: Request) -> Response:
     """Everything that may stand in ``model``, by name."""
@@ -36,7 +37,7 @@ async def list_models(request: Request) -> Response:
     return respond_json({"object": "list", "data": data})
 
 
-@router.get("/{name:path}", include_in_schema=False)
+@router.get("/{name:path}", responses=answers(OpenAIModel))
 @requires("jobs:read")
 async def read_model(request: Request, name: str) -> Response:
     """One of them."""

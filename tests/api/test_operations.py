@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from api.main import create_app
+from api.openai.dialect import PREFIX
 from api.routing import PUBLIC, new_router, required_scope
 from core.keys.service import SCOPES
 from core.kit.settings import Settings
@@ -158,7 +159,7 @@ def test_openapi_is_complete(api: RunningApi) -> None:
     assert document["openapi"].startswith("3.1")
     documented = {(path, method.upper()) for path, method, _ in operations(document)}
     assert documented == {
-        (route.path, method) for route in routes() if route.include_in_schema for method in route.methods or ()
+        (route.path_format, method) for route in routes() if route.include_in_schema for method in route.methods or ()
     }
     for path, method, operation in operations(document):
         where = f"{method} {path}"
@@ -166,6 +167,11 @@ def test_openapi_is_complete(api: RunningApi) -> None:
         guarded = bool(operation["security"])
         assert guarded == (path not in PUBLIC_PATHS), where
         responses = operation["responses"]
+        if path.startswith(PREFIX):
+            assert set(responses) == {"200", "4XX", "5XX"}, where
+            refusals = {each["content"]["application/json"]["schema"]["$ref"] for each in list(responses.values())[1:]}
+            assert refusals == {"#/components/schemas/OpenAIError"}, where
+            continue
         wanted = {"500", *({"401", "403", "422", "503"} if guarded else set()), *({"404"} if "{" in path else set())}
         wanted |= {"400", "413", "415"} if operation.get("requestBody") else set()
         wanted |= {"409"} if method == "post" else set()

@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from signal import SIGTERM
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 from openai import DefaultHttpxClient, OpenAI
 
 from core.kit.settings import Settings
 from tests.factories.api import RunningApi, principal_of, running_api
+from tests.factories.documented import Documented
 from tests.factories.jobs import Tenant, tenant_of
 from tests.factories.processes import start
 from tests.factories.provider_simulator import (
@@ -71,14 +74,19 @@ class OpenAIStack:
     provider: ProviderSimulator
     tenant: Tenant
 
+    @cached_property
+    def _documented(self) -> Documented:
+        app: FastAPI = self.api.server.config.app  # type: ignore[assignment]
+        return Documented(app.openapi())
+
     @property
     def base_url(self) -> str:
         """What takes the place of ``https://api.openai.com/v1``."""
         return f"{self.api.url}/openai/v1"
 
     def client(self, **options: Any) -> OpenAI:
-        """OpenAI's own client, of which only the address and the key are ours."""
-        http = DefaultHttpxClient(trust_env=False)
+        """OpenAI's own client, whose answers have to be as the OpenAPI document says."""
+        http = DefaultHttpxClient(trust_env=False, event_hooks={"response": [self._documented]})
         given: dict[str, Any] = {"base_url": self.base_url, "api_key": self.api.key.plaintext, "http_client": http}
         return OpenAI(**{**given, "timeout": 30, **options})
 

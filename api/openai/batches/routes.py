@@ -12,17 +12,18 @@ from api.deps import get_runtime
 from api.openai.batches.lines import ENDPOINTS, LineReader
 from api.openai.batches.output import load
 from api.openai.batches.wire import is_ours, to_wire
+from api.openai.document import ONCE, BatchPage, OpenAIBatch, answers, dialect_router
 from api.openai.errors import refuse
 from api.openai.jobs import labels
 from api.openai.parameters import Metadata, Strict
-from api.routing import caller, new_router, require_scope, requires
+from api.routing import caller, require_scope, requires
 from core.batches.records import BatchRecord, NewBatch
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import BATCH, FILE, encode
 from core.kit.json_values import dumps
 from core.kit.telemetry import current_traceparent
 
-router = new_router("/openai/v1/batches", "openai")
+router = dialect_router("/batches")
 
 BatchId = Annotated[str, Path(description="The batch's id.")]
 FILE_MAX_BYTES = 32 * 1024 * 1024
@@ -39,7 +40,7 @@ class CreateBatch(Strict):
     metadata: Metadata | None = None
 
 
-@router.post("", include_in_schema=False)
+@router.post("", responses=answers(OpenAIBatch), openapi_extra=ONCE)
 @requires("jobs:write")
 async def create_batch(request: Request, body: CreateBatch) -> Response:
     """Look at every line of the file, and accept all or none."""
@@ -70,7 +71,7 @@ def _create(request: Request, body: CreateBatch, identity: IdempotentRequest | N
     return carry_out(request, identity, produce)
 
 
-@router.get("", include_in_schema=False)
+@router.get("", responses=answers(BatchPage))
 @requires("jobs:read")
 async def list_batches(
     request: Request,
@@ -105,7 +106,7 @@ def _list(request: Request, before: UUID | None, wanted: int) -> list[BatchRecor
     return found[:wanted]
 
 
-@router.get("/{batch_id}", include_in_schema=False)
+@router.get("/{batch_id}", responses=answers(OpenAIBatch))
 @requires("jobs:read")
 async def read_batch(request: Request, batch_id: BatchId) -> Response:
     """One batch."""
@@ -113,7 +114,7 @@ async def read_batch(request: Request, batch_id: BatchId) -> Response:
     return respond_json(to_wire(found))
 
 
-@router.post("/{batch_id}/cancel", include_in_schema=False)
+@router.post("/{batch_id}/cancel", responses=answers(OpenAIBatch))
 @requires("jobs:write")
 async def cancel_batch(request: Request, batch_id: BatchId) -> Response:
     """Ask for a batch's end."""

@@ -8,14 +8,15 @@ from api.openai.chat.reading import input_of
 from api.openai.chat.schemas import CreateCompletion
 from api.openai.chat.stream import CompletionStream
 from api.openai.chat.wire import completion
+from api.openai.document import ONCE, ChatCompletion, answers, dialect_router
 from api.openai.jobs import finish, labels, resolve_model, submit
-from api.routing import caller, new_router, requires
+from api.routing import caller, requires
 
 CHAT = "models.chat"
-router = new_router("/openai/v1/chat/completions", "openai")
+router = dialect_router("/chat/completions")
 
 
-@router.post("", include_in_schema=False)
+@router.post("", responses=answers(ChatCompletion, stream="Chunks, up to `[DONE]`."), openapi_extra=ONCE)
 @requires("jobs:write")
 async def create_completion(request: Request, body: CreateCompletion) -> Response:
     """Answer a conversation, whole or in chunks."""

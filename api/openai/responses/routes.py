@@ -7,6 +7,7 @@ from fastapi import Path, Query, Request, Response
 from api.answers import respond_json
 from api.deps import get_runtime
 from api.jobs.submitting import check_input, find_manifest
+from api.openai.document import ONCE, Deleted, ItemPage, OpenAIResponse, answers, dialect_router
 from api.openai.errors import Refused, of_job, refuse
 from api.openai.jobs import cancel_job, labels, resolve_model, submit, wait
 from api.openai.responses.capabilities import input_for
@@ -18,18 +19,19 @@ from api.openai.responses.schemas import CreateResponse
 from api.openai.responses.stored import CHAT, YES, Stored, load
 from api.openai.responses.stream import ResponseStream
 from api.openai.responses.wire import to_wire
-from api.routing import caller, new_router, requires
+from api.routing import caller, requires
 from core.jobs.states import JobState
 from core.kit.data_classes import DataClass
 from pipelines.registry import manifests
 
-router = new_router("/openai/v1/responses", "openai")
+router = dialect_router("/responses")
 
+_EVENTS = "The events `response.created` up to `response.completed`."
 ResponseId = Annotated[str, Path(description="The response's id: the job's, with another prefix.")]
 Include = Annotated[list[str] | None, Query(alias="include", max_length=0)]
 
 
-@router.post("", include_in_schema=False)
+@router.post("", responses=answers(OpenAIResponse, stream=_EVENTS), openapi_extra=ONCE)
 @requires("jobs:write")
 async def create_response(request: Request, body: CreateResponse) -> Response:
     """Answer now, in events, or in the background."""
@@ -95,7 +97,7 @@ async def _before(request: Request, previous: str | None) -> Stored | None:
     return found
 
 
-@router.get("/{response_id}", include_in_schema=False)
+@router.get("/{response_id}", responses=answers(OpenAIResponse, stream=_EVENTS))
 @requires("jobs:read")
 async def read_response(  # noqa: PLR0917 - the framework passes them by name
     request: Request,
@@ -112,7 +114,7 @@ async def read_response(  # noqa: PLR0917 - the framework passes them by name
     return respond_json(to_wire(found))
 
 
-@router.post("/{response_id}/cancel", include_in_schema=False)
+@router.post("/{response_id}/cancel", responses=answers(OpenAIResponse))
 @requires("jobs:write")
 async def cancel_response(request: Request, response_id: ResponseId) -> Response:
     """Ask for the end of a response in the background."""
@@ -124,7 +126,7 @@ async def cancel_response(request: Request, response_id: ResponseId) -> Response
     return respond_json(to_wire(await load(request, response_id)))
 
 
-@router.delete("/{response_id}", include_in_schema=False)
+@router.delete("/{response_id}", responses=answers(Deleted))
 @requires("jobs:write")
 async def delete_response(request: Request, response_id: ResponseId) -> Response:
     """Take what was asked and answered away. That there was a job, and what it cost, stays."""
@@ -141,7 +143,7 @@ def _erase(request: Request, found: Stored) -> None:
         runtime.retention.erase(session, principal, runtime.blobs, found.job.id)
 
 
-@router.get("/{response_id}/input_items", include_in_schema=False)
+@router.get("/{response_id}/input_items", responses=answers(ItemPage))
 @requires("jobs:read")
 async def list_input_items(  # noqa: PLR0917 - the framework passes them by name
     request: Request,
