@@ -1,7 +1,7 @@
 """A request of this dialect as an ordinary job: submitted, waited for, cancelled when its client hangs up."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from api.jobs.cancelling import announce_cancelled, cancel
 from api.jobs.submitting import announce_submitted, find_manifest
 from api.jobs.waiting import wait_for_end
 from api.openai.errors import Failure, Refused, of_job, refuse
+from api.openai.responses.inline_files import InlineFile, kept
 from api.routing import caller
 from core.capability import Manifest
 from core.jobs.records import JobRecord, NewJob, declared_class
@@ -73,18 +74,20 @@ async def submit(
     given: dict[str, Any],
     metadata: dict[str, str],
     inherited_class: DataClass | None = None,
+    *,
+    files: Sequence[InlineFile] = (),
 ) -> JobRecord:
     """A job of `capability`, accepted and durable; the first one again for an ``Idempotency-Key`` that was used.
 
-    `inherited_class` is that of the job whose answer it goes on from.
+    `inherited_class` is that of the job whose answer it goes on from; `files` become the project's with the job.
 
-    Raises the refusals of `find_manifest` and of `core.jobs.service.JobService.submit`.
+    Raises the refusals of `find_manifest` and of `core.jobs.service.JobService.submit`; nothing is kept then.
     """
     runtime, principal = get_runtime(request), caller(request)
     manifest = find_manifest(capability, principal)
     identity = identify_request(request, await request.body())
     new = replace(new_job(manifest, given, metadata), inherited_class=inherited_class)
-    return await runtime.in_thread(_submit, request, new, identity)
+    return await runtime.in_thread(_submit, request, new, identity, files)
 
 
 def new_job(manifest: Manifest, given: dict[str, Any], metadata: dict[str, str]) -> NewJob:
@@ -103,15 +106,18 @@ def new_job(manifest: Manifest, given: dict[str, Any], metadata: dict[str, str])
     )
 
 
-def _submit(request: Request, new: NewJob, identity: IdempotentRequest | None) -> JobRecord:
+def _submit(
+    request: Request, new: NewJob, identity: IdempotentRequest | None, files: Sequence[InlineFile]
+) -> JobRecord:
     runtime, principal = get_runtime(request), caller(request)
     made: list[JobRecord] = []
 
     def produce(session: Any) -> Answer:
-        made.append(runtime.jobs.submit(session, principal, new))
+        with kept(runtime, session, principal, files, new.declared_class):
+            made.append(runtime.jobs.submit(session, principal, new))
         return Answer(200, encode(JOB, made[0].id).encode())
 
-    if identity is None:
+    if identity is None and not files:
         produce(runtime.database.single_tenant(principal.organization_id))
     else:
         first = carry_out(request, identity, produce)

@@ -42,15 +42,17 @@ class FileService:
         self._days = settings.file_retention_days
         self._max_bytes = settings.file_max_bytes
 
-    def keep(self, project_id: UUID, content: BinaryIO, declared: str) -> tuple[UUID, str, str]:
-        """Store the content of a file to be; returns its id, the place of the content, and its media type.
+    def keep(
+        self, project_id: UUID, content: BinaryIO, declared: str, file_id: UUID | None = None
+    ) -> tuple[UUID, str, str]:
+        """Store the content of a file to be; returns its id (a new one, or `file_id`), its place, and its media type.
 
         Raises `core.files.content.TypeMismatch`. Follow with `register`.
         """
         head = content.read(HEAD_BYTES)
         content.seek(0)
         kind = settle_type(declared, head)
-        file_id = new_id()
+        file_id = file_id or new_id()
         key = blob_key(project_id, file_id)
         self._blobs.put(key, content, kind)
         return file_id, key, kind

@@ -3,18 +3,22 @@
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from uuid import UUID
 
 from fastapi import Request
+from sqlalchemy.orm import Session
 
-from api.deps import get_runtime
+from api.deps import Runtime
 from api.openai.errors import refuse
 from api.openai.responses.schemas import CreateResponse, FilePart, ImagePart, MessageItem
 from api.routing import caller, require_scope
 from core.files.service import check_name
+from core.keys.principal import Principal
+from core.kit.data_classes import DataClass
 from core.kit.ids import FILE, encode, new_id
 
 _ENDINGS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
@@ -22,16 +26,16 @@ _ENDINGS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "imag
 
 @dataclass(frozen=True, slots=True)
 class InlineFile:
-    """A file of a request, and the id under which the request's parts speak of it until it is kept."""
+    """A file of a request, and the id that it will have in the project."""
 
-    placeholder: str
+    id: UUID
     name: str
     media_type: str
     content: bytes
 
 
 def take_out(request: Request, body: CreateResponse) -> list[InlineFile]:
-    """The files that the body's parts hold; the parts get placeholders. Raises `Refused`, and for a missing scope."""
+    """The files that the body's parts hold; the parts get their ids. Raises `Refused`, and for a missing scope."""
     found: list[InlineFile] = []
     for part, param in _parts(body):
         url = part.file_data if isinstance(part, FilePart) else part.image_url
@@ -42,19 +46,24 @@ def take_out(request: Request, body: CreateResponse) -> list[InlineFile]:
         media_type, content = _decoded(url, param)
         given = part.filename if isinstance(part, FilePart) else None
         name = check_name(given or f"file.{_ENDINGS.get(media_type, 'bin')}")
-        part.file_id = encode(FILE, new_id())
-        found.append(InlineFile(part.file_id, name, media_type, content))
+        file_id = new_id()
+        part.file_id = encode(FILE, file_id)
+        found.append(InlineFile(file_id, name, media_type, content))
     return found
 
 
-def keep(request: Request, files: list[InlineFile], given: dict[str, Any]) -> dict[str, Any]:
-    """The capability's input with the ids of the files, which are the project's now. Blocks."""
-    runtime, principal = get_runtime(request), caller(request)
-    ids: dict[str, str] = {}
-    with runtime.database.tenant(principal.organization_id) as session:
+@contextmanager
+def kept(
+    runtime: Runtime, session: Session, principal: Principal, files: Sequence[InlineFile], data_class: DataClass | None
+) -> Iterator[None]:
+    """The files are the project's, as of `session`'s transaction; when the block fails, none of them is. Blocks."""
+    places = []
+    try:
         for file in files:
-            file_id, _, kind = runtime.files.keep(principal.project_id, BytesIO(file.content), file.media_type)
-            made = runtime.files.register(
+            opened = BytesIO(file.content)
+            file_id, place, kind = runtime.files.keep(principal.project_id, opened, file.media_type, file.id)
+            places.append(place)
+            runtime.files.register(
                 session,
                 principal,
                 file_id,
@@ -62,9 +71,13 @@ def keep(request: Request, files: list[InlineFile], given: dict[str, Any]) -> di
                 content_type=kind,
                 size_bytes=len(file.content),
                 sha256=hashlib.sha256(file.content).hexdigest(),
+                data_class=data_class or DataClass.INTERNAL,
             )
-            ids[file.placeholder] = encode(FILE, made.id)
-    return {**given, "files": [ids.get(each, each) for each in given["files"]]}
+        yield
+    except BaseException:
+        for place in places:
+            runtime.blobs.delete(place)
+        raise
 
 
 def _parts(body: CreateResponse) -> Iterator[tuple[FilePart | ImagePart, str]]:

@@ -11,7 +11,7 @@ from api.openai.document import ONCE, Deleted, ItemPage, OpenAIResponse, answers
 from api.openai.errors import Refused, of_job, refuse
 from api.openai.jobs import cancel_job, labels, resolve_model, submit, wait
 from api.openai.responses.capabilities import input_for
-from api.openai.responses.inline_files import keep, take_out
+from api.openai.responses.inline_files import take_out
 from api.openai.responses.items import input_items
 from api.openai.responses.reading import input_of
 from api.openai.responses.references import look_up
@@ -38,6 +38,7 @@ async def create_response(request: Request, body: CreateResponse) -> Response:
     stored = body.store is not False
     if body.background and not stored:
         raise refuse("store", "store: a response in the background is fetched later, so it must be stored")
+    files = take_out(request, body) if body.model in manifests() else []
     capability, given, inherited_class = await _read(request, body)
     metadata = labels(
         body.metadata,
@@ -48,7 +49,7 @@ async def create_response(request: Request, body: CreateResponse) -> Response:
         previous_response_id=body.previous_response_id,
         instructions=YES if body.instructions is not None and capability == CHAT else None,
     )
-    job = await submit(request, capability, given, metadata, inherited_class)
+    job = await submit(request, capability, given, metadata, inherited_class, files=files)
     made = Stored(job, given, None)
     if body.stream:
         cancels = not body.background and "idempotency-key" not in request.headers
@@ -66,11 +67,8 @@ async def _read(request: Request, body: CreateResponse) -> tuple[str, dict[str, 
     principal = caller(request)
     if body.model in manifests():
         manifest = find_manifest(body.model, principal)
-        files = take_out(request, body)
         given = input_for(manifest, body)
         check_input(manifest, given, ("body", "capability_input"))
-        if files:
-            given = await get_runtime(request).in_thread(keep, request, files, given)
         return manifest.id, given, None
     manifest = find_manifest(CHAT, principal)
     before = await _before(request, body.previous_response_id)

@@ -7,6 +7,7 @@ import openai
 import pytest
 from openai import OpenAI
 
+from tests.factories.api import issue_key
 from tests.factories.openai_stack import WORDS, OpenAIStack
 
 pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("openai"), pytest.mark.timeout(120)]
@@ -153,14 +154,38 @@ def test_a_file_inside_a_request_becomes_one_of_the_projects(client: OpenAI, sta
     data = base64.b64encode(b"Claims must be filed within seven days.").decode()
     part: Any = {"type": "input_file", "filename": "terms.txt", "file_data": f"data:text/plain;base64,{data}"}
     content: Any = [{"type": "input_text", "text": "How long?"}, part]
-    response = client.responses.create(
-        model="multimodal.understand", input=[{"role": "user", "content": content}], background=True
-    )
-    made = client.files.list().data[0]
+    asked: Any = {
+        "model": "multimodal.understand",
+        "input": [{"role": "user", "content": content}],
+        "background": True,
+        "metadata": {"data_class": "confidential"},
+        "extra_headers": {"Idempotency-Key": "terms"},
+    }
+    response = client.responses.create(**asked)
+    assert client.responses.create(**asked).id == response.id
     client.responses.cancel(response.id)
-    assert made.filename == "terms.txt"
+    made, *others = [each for each in client.files.list().data if each.filename == "terms.txt"]
+    assert others == []
     assert client.files.content(made.id).text == "Claims must be filed within seven days."
+    with stack.plain() as plain:
+        assert plain.get(f"/v1/files/{made.id}").json()["data_class"] == "confidential"
     part["file_data"] = "https://example.com/terms.txt"
     with pytest.raises(openai.BadRequestError) as refused:
         client.responses.create(model="multimodal.understand", input=[{"role": "user", "content": content}])
     assert refused.value.param == "input.0.content.1"
+
+
+def test_a_file_inside_a_request_that_is_refused_is_not_kept(stack: OpenAIStack) -> None:
+    key = issue_key(stack.api.settings, organization="full")
+    question = {"type": "input_text", "text": "How long?"}
+    part = {"type": "input_file", "filename": "terms.txt", "file_data": "data:text/plain;base64,VGVybXM="}
+    asked: Any = {"model": "multimodal.understand", "input": [{"role": "user", "content": [question, part]}]}
+    with stack.client(api_key=key.plaintext) as client, stack.api.client(key) as plain:
+        plain.put("/v1/limits/organization/jobs_per_day", json={"value": 1}).raise_for_status()
+        client.responses.create(**asked, background=True)
+        with pytest.raises(openai.RateLimitError) as refused:
+            client.responses.create(**asked)
+        assert refused.value.code == "insufficient_quota"
+        assert len(client.files.list().data) == 1
+    blobs = [path for path in stack.api.settings.home.rglob("*") if path.is_file() and path.read_bytes() == b"Terms"]
+    assert len(blobs) == 1
