@@ -12,7 +12,7 @@ from api.openai.chat.reading import asked_of
 from api.openai.chat.routes import CHAT
 from api.openai.chat.schemas import Stop, StreamOptions
 from api.openai.chat.stream import CompletionStream
-from api.openai.chat.wire import answers, completion_id, disclosure, finish_reason, usage
+from api.openai.chat.wire import answers, completion_id, finish_reason, ours, usage
 from api.openai.document import ONCE, TextCompletion, dialect_router
 from api.openai.document import answers as described
 from api.openai.jobs import finish, labels, resolve_model, submit
@@ -59,7 +59,9 @@ async def create_text_completion(request: Request, body: CreateTextCompletion) -
         )
     ended, result = await finish(request, job)
     choices = [_choice(answer["text"], number, finish_reason(answer)) for number, answer in enumerate(answers(result))]
-    return respond_json(_completion(ended, result["model"], choices, usage=usage(result["usage"]), **disclosure(ended)))
+    return respond_json(
+        _completion(ended, result["model"], choices, usage=usage(result["usage"]), **ours(ended, result))
+    )
 
 
 class TextCompletionStream(CompletionStream):

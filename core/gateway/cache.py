@@ -30,6 +30,7 @@ class CachedAnswer:
     chunks: tuple[Chunk, ...]
     finish: Finish
     model_reported: str | None
+    left_out: tuple[str, ...]
 
 
 class ResponseCache:
@@ -122,4 +123,5 @@ def _read(raw: bytes) -> CachedAnswer:
         ),
         Finish(found["finish"]),
         found["model_reported"],
+        tuple(found["left_out"]),
     )

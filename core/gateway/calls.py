@@ -308,6 +308,13 @@ class RoutedStream:
             return None
         return self._current.logprobs
 
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The request's parameters that the model that answered does not take."""
+        if self._cached is not None:
+            return frozenset(self._cached.left_out)
+        return frozenset() if self._current is None else self._current.left_out
+
     def link_stripper(self) -> LinkStripper | None:
         """What takes the links out of the parts of an answer that are shown, for a request that is not `cleaned`."""
         allowed = None if self._exchange is None else self._exchange.allowed
@@ -358,7 +365,7 @@ class RoutedStream:
         # Only what the model itself said to its end: neither a fallback's answer nor a piece of one.
         whole = self.finish in {Finish.STOP, Finish.NO_ANSWER} and self.model is first
         if digest is not None and self._door.cache is not None and whole and self.finish is not None and self._keeps:
-            answer = CachedAnswer(tuple(chunks), self.finish, self.model_reported)
+            answer = CachedAnswer(tuple(chunks), self.finish, self.model_reported, tuple(self.left_out))
             self._door.cache.put(self._ctx.project_id, digest, answer)
 
     def _replay(self, answer: CachedAnswer) -> Generator[Chunk, None, None]:

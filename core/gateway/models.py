@@ -319,6 +319,10 @@ class ChatStream(Iterator[Chunk], AbstractContextManager["ChatStream"], Protocol
     def logprobs(self) -> list[dict[str, Any]] | None:
         """Of each token of the answer, as the provider gives them; None when it gave none."""
 
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Parameters of the request that the provider was not sent, since it does not take them: OpenAI's names."""
+
     def close(self) -> None:
         """Stop producing and release the connection. Safe to call twice."""
 

@@ -37,6 +37,8 @@ class Meter:
         self.sent = False
         self.finish: Finish | None = None
         self.logprobs: list[dict[str, Any]] = []
+        # Parameters of the request that the provider does not take, by their names in OpenAI's interface.
+        self.left_out: frozenset[str] = frozenset()
         self._read = read
 
     def say(self, text: str) -> None:
@@ -136,6 +138,11 @@ class MeteredStream:
     def logprobs(self) -> list[dict[str, Any]] | None:
         """See `core.gateway.models.ChatStream.logprobs`."""
         return self._meter.logprobs or None
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """See `core.gateway.models.ChatStream.left_out`."""
+        return self._meter.left_out
 
     def close(self) -> None:
         """Stop producing and release the connection."""

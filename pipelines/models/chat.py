@@ -69,22 +69,44 @@ class Chat:
     def run(self, ctx: JobContext, payload: ChatInput) -> ChatOutput:
         """Ask, and hand every piece of the answer on. Raises what `core.gateway.calls.JobModels.chat` raises."""
         models, request = self._gateway.for_job(ctx), request_of(payload)
-        first, model, used = _answer(models.chat(payload.model, request), ctx.delta)
+        first, model, used, left_out = _answer(models.chat(payload.model, request), ctx.delta)
         others: list[ChatAnswer] = []
         for sample in range(1, payload.n):
             again = models.chat(payload.model, replace(request, sample=sample))
-            other, _, more = _answer(again, lambda _: None)
+            other, _, more, missing = _answer(again, lambda _: None)
             others.append(other)
+            left_out |= missing
             used = _sum(used, more)
         return ChatOutput(
-            **first.model_dump(), others=others, model=model.model, version=model.version, usage=_usage(used)
+            **first.model_dump(),
+            others=others,
+            model=model.model,
+            version=model.version,
+            usage=_usage(used),
+            left_out=sorted(left_out & _said(payload)),
         )
+
+
+def _said(asked: ChatInput) -> frozenset[str]:
+    """What the input says beside the conversation, by its names in OpenAI's interface."""
+    return frozenset(asked.options.model_dump(exclude_none=True)) | {
+        name
+        for name, is_said in (
+            ("temperature", asked.temperature is not None),
+            ("max_tokens", asked.max_output_tokens is not None),
+            ("strict", asked.output_strict is not None or any(tool.strict is not None for tool in asked.tools)),
+        )
+        if is_said
+    }
 
 
 def _answer(
     asked: AbstractContextManager[RoutedStream], hand_on: Callable[[str], None]
-) -> tuple[ChatAnswer, ResolvedModel, Usage]:
-    """One answer, the model that gave it, and what it consumed; every piece of its text is handed on as it comes."""
+) -> tuple[ChatAnswer, ResolvedModel, Usage, frozenset[str]]:
+    """One answer, the model that gave it, what it consumed, and the parameters that were left out for that model.
+
+    Every piece of the text is handed on as it comes.
+    """
     pieces: list[str] = []
     calls: list[ToolCall] = []
     with asked as stream:
@@ -100,7 +122,7 @@ def _answer(
             finish="tool_calls" if calls and finish is Finish.STOP else finish.value,
             logprobs=stream.logprobs,
         )
-        return answer, stream.model, stream.usage
+        return answer, stream.model, stream.usage, stream.left_out
 
 
 def request_of(asked: ChatInput) -> ChatRequest:

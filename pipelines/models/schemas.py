@@ -195,6 +195,9 @@ class ChatOutput(ChatAnswer):
     model: str = Field(description="The model that answered, which may be a fallback.")
     version: int | None = Field(description="Its version in the registry.")
     usage: ChatUsage
+    left_out: list[str] = Field(
+        default_factory=list, description="Parameters of the input that the model's provider does not take."
+    )
 
 
 class EmbedInput(_Strict):

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import Request
 
-from api.openai.chat.wire import answers, choice, chunk, disclosure, finish_reason, logprobs, tool_call, usage
+from api.openai.chat.wire import answers, choice, chunk, finish_reason, logprobs, ours, tool_call, usage
 from api.openai.errors import Failure, of_job
 from api.openai.streams import DialectStream, Told, sse
 from api.openai.told import Retold, ToldText
@@ -68,7 +68,7 @@ class CompletionStream(DialectStream):
         pieces = [self._begin(), self._tell(self._text.complete(result["text"]))]
         for index, answer in enumerate(answers(result)):
             # The other answers come whole, when they are there.
-            pieces += self._rest(index, answer, disclosure(job))
+            pieces += self._rest(index, answer, ours(job, result))
         if self._more:
             pieces.append(self.to_event([], usage=usage(result["usage"])))
         return b"".join([*pieces, _DONE])

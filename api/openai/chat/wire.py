@@ -25,7 +25,7 @@ def completion(job: JobRecord, result: Mapping[str, Any]) -> dict[str, Any]:
         "usage": usage(result["usage"]),
         "system_fingerprint": None,
         "service_tier": "default",
-        **disclosure(job),
+        **ours(job, result),
     }
 
 
@@ -52,9 +52,11 @@ def _whole(number: int, answer: Mapping[str, Any]) -> dict[str, Any]:
     return {"index": number, "message": message, "logprobs": logprobs(answer), "finish_reason": finish_reason(answer)}
 
 
-def disclosure(job: JobRecord) -> dict[str, Any]:
-    """The mark of an answer that a model wrote, among what OpenAI's object has no place for."""
-    return {"waybill": {"disclosure": job.disclosure}} if job.disclosure else {}
+def ours(job: JobRecord, result: Mapping[str, Any]) -> dict[str, Any]:
+    """What OpenAI's object has no place for: the mark of an answer that a model wrote, and what it was not told."""
+    said = {"disclosure": job.disclosure, "left_out": result.get("left_out")}
+    found = {name: value for name, value in said.items() if value}
+    return {"waybill": found} if found else {}
 
 
 def chunk(job: JobRecord, model: str, choices: Sequence[Mapping[str, Any]], **more: Any) -> dict[str, Any]:

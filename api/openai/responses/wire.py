@@ -163,5 +163,6 @@ def _ours(stored: Stored, *, is_now: bool, ended: bool) -> dict[str, Any]:
         found["cost_usd"] = format_cost(job.cost_usd + job.children_cost_usd, priced=priced)
         found["priced"] = priced
         found["disclosure"] = job.disclosure
+        found["left_out"] = (stored.result or {}).get("left_out", []) if stored.is_chat else []
         found["result"] = None if stored.is_chat else stored.result
     return found

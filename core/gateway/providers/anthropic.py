@@ -12,11 +12,11 @@ from core.gateway.errors import GatewayError
 from core.gateway.interruptible import asking, open_client2
 from core.gateway.models import Ability, ChatRequest, ChatStream, Check, Chunk
 from core.gateway.providers import failures
-from core.gateway.providers.anthropic_wire import Reader, arguments_of
+from core.gateway.providers.anthropic_wire import OPTIONS, Reader, arguments_of
 from core.gateway.providers.error_bodies import Reported, read_error
 from core.gateway.providers.estimates import bound_of, learn_from, usage_of
 from core.gateway.providers.estimator import CountTokens, Estimator
-from core.gateway.providers.refused_parameters import REFUSALS, RefusedParameters
+from core.gateway.providers.refused_parameters import REFUSALS, RefusedParameters, missing
 from core.gateway.providers.sse import read_events
 from core.gateway.streams import END, Meter, MeteredStream, next_event
 
@@ -96,7 +96,7 @@ class Anthropic:
         forced = request.output_schema is not None and not self._native_schema
         reader = Reader(meter, request.output_name if forced else None)
         with asking(check):
-            stream = self._open(request)
+            stream = self._open(request, meter)
         with stream:
             meter.request_id = stream.response.headers.get("request-id")
             # Not the SDK's own reading: it skips what has no name, and knows other ends of events only.
@@ -117,11 +117,14 @@ class Anthropic:
             yield last
         learn_from(meter, request, self._estimator)
 
-    def _open(self, request: ChatRequest) -> Any:
+    def _open(self, request: ChatRequest, meter: Meter) -> Any:
         left_out: frozenset[str] = frozenset()
         while True:
-            arguments = self._refused.left_out(self._arguments(request), left_out)
-            extra = self._refused.left_out(arguments["extra_body"], left_out)
+            wanted = self._arguments(request)
+            arguments = self._refused.left_out(wanted, left_out)
+            extra = self._refused.left_out(wanted["extra_body"], left_out)
+            refused = missing(wanted, arguments) | missing(wanted["extra_body"], extra)
+            meter.left_out = refused | (frozenset(request.options) - OPTIONS)
             try:
                 return self._client.messages.create(**{**arguments, "extra_body": extra})
             except anthropic.APIStatusError as error:

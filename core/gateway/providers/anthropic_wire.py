@@ -21,6 +21,8 @@ _FINISHES = {
     "refusal": Finish.FILTERED,
 }
 
+# Of a request's options those that its interface has.
+OPTIONS = frozenset({"top_p", "top_k", "parallel_tool_calls"})
 _READ = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 

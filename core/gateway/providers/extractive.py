@@ -98,6 +98,7 @@ class Extractive:
         passages = request.passages
         meter.input_tokens = embedder.count_tokens("\n".join([request.question, *(p.text for p in passages)]))
         meter.output_tokens = 0
+        meter.left_out = frozenset(request.options)
         quotes: list[Quote] = []
         unanswered: Sequence[str] = ()
         if not request.seeks_evidence:

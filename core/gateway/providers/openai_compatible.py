@@ -21,7 +21,7 @@ from core.gateway.providers.estimator import CountTokens, Estimator
 from core.gateway.providers.json_reading import read_json
 from core.gateway.providers.openai_events import Reader
 from core.gateway.providers.openai_wire import arguments_of
-from core.gateway.providers.refused_parameters import REFUSALS, RefusedParameters
+from core.gateway.providers.refused_parameters import REFUSALS, RefusedParameters, missing
 from core.gateway.providers.sse import read_events
 from core.gateway.streams import END, Meter, MeteredStream, next_event
 
@@ -95,7 +95,7 @@ class OpenAICompatible:
         meter.sent = True
         reader = Reader(meter)
         with asking(check):
-            stream = self._open(request)
+            stream = self._open(request, meter)
         with stream:
             meter.request_id = stream.response.headers.get("x-request-id")
             events = iter(stream)
@@ -115,11 +115,13 @@ class OpenAICompatible:
             yield last
         learn_from(meter, request, self._estimator)
 
-    def _open(self, request: ChatRequest) -> "_Events":
+    def _open(self, request: ChatRequest, meter: Meter) -> "_Events":
         """The events as JSON: the SDK makes an object of each when it knows a type, which costs more than the rest."""
         left_out: frozenset[str] = frozenset()
         while True:
-            body = self._refused.left_out(self._body(request), left_out)
+            wanted = self._body(request)
+            body = self._refused.left_out(wanted, left_out)
+            meter.left_out = missing(wanted, body)
             try:
                 return self._client.post(
                     "/chat/completions",

@@ -82,6 +82,14 @@ class RefusedParameters:
 _STRICT = frozenset({"strict"})
 
 
+def missing(wanted: Mapping[str, Any], sent: Mapping[str, Any]) -> frozenset[str]:
+    """The parameters of `wanted` that `sent` says nothing of, by whatever name."""
+    names = set(wanted) - set(sent)
+    if "max_completion_tokens" in sent:
+        names -= {"max_tokens"}
+    return frozenset(names) | (_STRICT if _has_strict(wanted) and not _has_strict(sent) else frozenset())
+
+
 def _named(reported: Reported, sent: frozenset[str]) -> frozenset[str]:
     said = reported.message.lower()
     places = [*reported.places, *([reported.param] if reported.param else [])]

@@ -189,3 +189,15 @@ def test_a_file_inside_a_request_that_is_refused_is_not_kept(stack: OpenAIStack)
         assert len(client.files.list().data) == 1
     blobs = [path for path in stack.api.settings.home.rglob("*") if path.is_file() and path.read_bytes() == b"Terms"]
     assert len(blobs) == 1
+
+
+def test_an_answer_names_the_parameters_that_its_model_does_not_take(client: OpenAI) -> None:
+    asked: Any = {"model": "local/extractive", "messages": ask("Boxes weigh 3 kg.\n\nHow much?"), "seed": 3, "top_p": 1}
+    answer = client.chat.completions.create(**asked)
+    assert (answer.model_extra or {})["waybill"]["left_out"] == ["seed", "top_p"]
+    *_, last = client.chat.completions.create(**asked, stream=True)
+    assert (last.model_extra or {})["waybill"]["left_out"] == ["seed", "top_p"]
+    response = client.responses.create(model="local/extractive", input="How much?", top_p=0.5)
+    assert (response.model_extra or {})["waybill"]["left_out"] == ["top_p"]
+    taken = client.chat.completions.create(**{**asked, "model": "writer"})
+    assert "left_out" not in (taken.model_extra or {}).get("waybill", {})

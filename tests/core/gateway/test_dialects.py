@@ -113,5 +113,7 @@ def test_strict_is_left_out_where_it_is_refused() -> None:
     error = {"type": "extra_forbidden", "loc": ["body", "tools", 0, "function", "strict"], "msg": "Extra inputs"}
     refusal = Raw((json.dumps({"detail": [error]}).encode(),), "application/json", status=422)
     with serving(refusal, Answer("ok")) as (server, model):
-        list(model.stream(ASKED, check=lambda: None))
+        stream = model.stream(ASKED, check=lambda: None)
+        list(stream)
+    assert stream.left_out == {"strict"}
     assert "strict" not in server.requests[-1].body["tools"][0]["function"]

@@ -253,7 +253,10 @@ def test_a_parameter_that_the_model_refuses_is_left_out_from_then_on(refused: st
     failure = Failure(status=400, code="unsupported_parameter", param=refused)
     with serving(failure, Answer("fine")) as (server, model):
         for _ in range(2):
-            assert "".join(chunk.text for chunk in model.stream(REQUEST, check=go_on)) == "fine"
+            stream = model.stream(REQUEST, check=go_on)
+            assert "".join(chunk.text for chunk in stream) == "fine"
+            # Under its newer name it is not left out.
+            assert stream.left_out == frozenset({absent} - {"max_tokens"})
     bodies: list[dict[str, Any]] = [request.body for request in server.requests]
     assert [absent in body for body in bodies] == [True, False, False]
     assert all(present in body for body in bodies[1:])
