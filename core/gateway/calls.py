@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from threading import Lock
 from types import TracebackType
@@ -490,7 +490,7 @@ class RoutedStream:
                     used = Usage(used.model, 0, 0)
                 timing.output_tokens = used.output_tokens
                 usage = used.to_model_usage()
-                call.report(ModelUsage(model.price_model, usage.quantities, usage.estimated))
+                call.report(replace(usage, model=model.price_model))
                 span.used(usage)
                 span.answered(stream)
                 self._show(span, model, request, stream.finish)

@@ -254,7 +254,8 @@ class Usage:
     """What a call consumed, in totals.
 
     `input_tokens` includes what was read from and written to a cache, `output_tokens` the reasoning.
-    `estimated`: the provider reported nothing, the tokens were counted here with another model's tokenizer.
+    `estimated`: the provider reported nothing that can be true, the tokens were counted here with another model's
+    tokenizer. `reason` says why, or how a report was read that is not by the protocol (docs/reference/gateway.md).
     `worker_seconds` is what an embedded model used of this machine. What it costs is the price book's business.
     """
 
@@ -266,6 +267,7 @@ class Usage:
     reasoning_tokens: int = 0
     estimated: bool = False
     worker_seconds: int = 0
+    reason: str | None = None
 
     def to_model_usage(self) -> ModelUsage:
         """The form in which `core.capability.ModelCall.report` takes it: kinds that add up, without the empty ones."""
@@ -280,7 +282,7 @@ class Usage:
             "output_tokens": max(0, self.output_tokens - self.reasoning_tokens),
             **{kind: amount for kind, amount in special.items() if amount},
         }
-        return ModelUsage(self.model, quantities, self.estimated)
+        return ModelUsage(self.model, quantities, self.estimated, self.reason)
 
 
 class Finish(StrEnum):

@@ -25,6 +25,8 @@ class Meter:
         self.cache_write_tokens = 0
         self.reasoning_tokens = 0
         self.worker_seconds = 0
+        # How the report was read where it is not by the protocol: a reason of the ledger.
+        self.reading: str | None = None
         # In pieces: adding each to a text would copy all that came before.
         self._text: list[str] = []
         # In how many pieces the text came.

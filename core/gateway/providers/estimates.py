@@ -71,7 +71,17 @@ def usage_of(meter: Meter, model: str, request: ChatRequest, estimator: Estimato
         reasoning_tokens=reasoning,
         estimated=read is None or produced is None,
         worker_seconds=meter.worker_seconds,
+        reason=_reason(meter, read, produced),
     )
+
+
+def _reason(meter: Meter, read: int | None, produced: int | None) -> str | None:
+    """Of the reports in `meter`, of which `read` and `produced` are believed: what the ledger says of the amounts."""
+    reports = ((meter.input_tokens, read), (meter.output_tokens, produced))
+    if any(reported is not None and kept is None for reported, kept in reports):
+        return "usage_implausible"
+    absent = sum(reported is None for reported, _ in reports)
+    return {1: "usage_partial", 2: "usage_missing"}.get(absent, meter.reading)
 
 
 def believed(meter: Meter, request: ChatRequest, estimator: Estimator) -> tuple[int | None, int | None]:

@@ -48,6 +48,7 @@ def read_usage(usage: object, meter: Meter) -> None:
     reasoning = _part(usage, _REASONING, _PRODUCED_DETAILS)
     if read is not None and _is_beside(usage, cached + written, read, total, produced):
         read += cached + written
+        meter.reading = "cached_beside"
     if read and total is not None and produced is None and total > read:
         produced = total - read
     if produced is not None:
@@ -56,6 +57,7 @@ def read_usage(usage: object, meter: Meter) -> None:
             reasoning = beside
         if reasoning and (reasoning == beside or reasoning > produced):
             produced += reasoning
+            meter.reading = "reasoning_beside"
     meter.report_input(read, cached=cached, written=written)
     meter.report_output(produced, reasoning=reasoning)
 

@@ -186,41 +186,42 @@ def test_an_answer_that_is_not_streamed_is_read_as_one_event(content_type: str) 
 
 
 @pytest.mark.parametrize(
-    ("text", "reports", "expected"),
+    ("text", "reports", "expected", "reason"),
     [
         # None: counted here.
-        (LONG, [{"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}], (None, None)),
+        (LONG, [{"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}], (None, None), "usage_implausible"),
         (
             LONG,
             [{"prompt_tokens": 20, "completion_tokens": 400}, {"prompt_tokens": 0, "completion_tokens": 0}],
             (20, 400),
+            None,
         ),
-        ("Paid.", [{}], (None, None)),
-        ("Paid.", [{"prompt_tokens": 20, "completion_tokens": None, "total_tokens": 20}], (20, None)),
-        ("Paid.", [{"prompt_tokens": 20, "total_tokens": 27}], (20, 7)),
-        ("Paid.", [{"prompt_tokens": 20, "completion_tokens": 10**12}], (20, None)),
-        ("Paid.", [{"prompt_tokens": 10**12, "completion_tokens": 9}], (None, 9)),
-        ("Paid.", [{"prompt_tokens": -1, "completion_tokens": -5}], (None, None)),
-        ("Paid.", [{"prompt_tokens": 20.0, "completion_tokens": "7"}], (20, 7)),
-        ("Paid.", [{"prompt_tokens": True, "completion_tokens": 1.5}], (None, None)),
-        ("Paid.", [{"input_tokens": 20, "output_tokens": 7}], (20, 7)),
-        (LONG, [{"prompt_tokens": 20, "completion_tokens": 1}], (20, None)),
-        (LONG * 4, [{"prompt_tokens": 20, "completion_tokens": 960}], (20, 960)),
+        ("Paid.", [{}], (None, None), "usage_missing"),
+        ("Paid.", [{"prompt_tokens": 20, "completion_tokens": None, "total_tokens": 20}], (20, None), "usage_partial"),
+        ("Paid.", [{"prompt_tokens": 20, "total_tokens": 27}], (20, 7), None),
+        ("Paid.", [{"prompt_tokens": 20, "completion_tokens": 10**12}], (20, None), "usage_implausible"),
+        ("Paid.", [{"prompt_tokens": 10**12, "completion_tokens": 9}], (None, 9), "usage_implausible"),
+        ("Paid.", [{"prompt_tokens": -1, "completion_tokens": -5}], (None, None), "usage_missing"),
+        ("Paid.", [{"prompt_tokens": 20.0, "completion_tokens": "7"}], (20, 7), None),
+        ("Paid.", [{"prompt_tokens": True, "completion_tokens": 1.5}], (None, None), "usage_missing"),
+        ("Paid.", [{"input_tokens": 20, "output_tokens": 7}], (20, 7), None),
+        (LONG, [{"prompt_tokens": 20, "completion_tokens": 1}], (20, None), "usage_implausible"),
+        (LONG * 4, [{"prompt_tokens": 20, "completion_tokens": 960}], (20, 960), None),
     ],
 )
 def test_a_report_is_believed_where_it_can_be_true(
-    text: str, reports: list[dict[str, Any]], expected: tuple[int | None, int | None]
+    text: str, reports: list[dict[str, Any]], expected: tuple[int | None, int | None], reason: str | None
 ) -> None:
     with asking(ended(delta(content=text), *(usage(**report) for report in reports))) as (_, stream):
         assert "".join(chunk.text for chunk in stream) == text
     read, produced = expected
     assert stream.usage.input_tokens == (count_words(REQUEST.question) if read is None else read)
     assert stream.usage.output_tokens == (count_words(text) if produced is None else produced)
-    assert stream.usage.estimated is (None in expected)
+    assert (stream.usage.estimated, stream.usage.reason) == (None in expected, reason)
 
 
 @pytest.mark.parametrize(
-    ("report", "quantities"),
+    ("report", "quantities", "reason"),
     [
         # Beside the totals, as the sum says, or because a part is larger than its whole.
         (
@@ -231,14 +232,17 @@ def test_a_report_is_believed_where_it_can_be_true(
                 "completion_tokens_details": {"reasoning_tokens": 386},
             },
             {"input_tokens": 12, "output_tokens": 1, "reasoning_tokens": 386},
+            "reasoning_beside",
         ),
         (
             {"prompt_tokens": 12, "completion_tokens": 1, "completion_tokens_details": {"reasoning_tokens": 700}},
             {"input_tokens": 12, "output_tokens": 1, "reasoning_tokens": 700},
+            "reasoning_beside",
         ),
         (
             {"prompt_tokens": 12, "completion_tokens": 1, "total_tokens": 113},
             {"input_tokens": 12, "output_tokens": 1, "reasoning_tokens": 100},
+            "reasoning_beside",
         ),
         # Inside of them.
         (
@@ -249,22 +253,25 @@ def test_a_report_is_believed_where_it_can_be_true(
                 "completion_tokens_details": {"reasoning_tokens": 386},
             },
             {"input_tokens": 12, "output_tokens": 14, "reasoning_tokens": 386},
+            None,
         ),
         (
             {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010, "prompt_cache_hit_tokens": 900},
             {"input_tokens": 100, "cached_input_tokens": 900, "output_tokens": 10},
+            None,
         ),
         (
             {"prompt_tokens": 1000, "completion_tokens": 10, "prompt_tokens_details": {"cached_tokens": 900}},
             {"input_tokens": 100, "cached_input_tokens": 900, "output_tokens": 10},
+            None,
         ),
     ],
 )
-def test_parts_are_counted_once(report: dict[str, Any], quantities: dict[str, int]) -> None:
+def test_parts_are_counted_once(report: dict[str, Any], quantities: dict[str, int], reason: str | None) -> None:
     with asking(ended(delta(content="4"), usage(**report))) as (_, stream):
         list(stream)
     assert stream.usage.to_model_usage().quantities == quantities
-    assert not stream.usage.estimated
+    assert (stream.usage.estimated, stream.usage.reason) == (False, reason)
 
 
 @pytest.mark.parametrize("where", ["choice", "groq"])
