@@ -43,6 +43,21 @@ def test_the_command_prints_a_table_and_json(tmp_path: Path) -> None:
     assert found["as_good_as_best_peer"] == 1
 
 
+def test_heads_that_are_named_once_are_not_lost(tmp_path: Path) -> None:
+    pdf = FPDF()
+    for number in range(1, 5):
+        pdf.add_page()
+        pdf.set_font("Helvetica", size=11)
+        pdf.text(80, 8, "Terms of the parcel company")
+        pdf.text(20, 60, f"Chapter {'abcd'[number - 1]} says what {'wxyz'[number - 1]} costs.")
+        pdf.text(100, 290, str(number))
+    (tmp_path / "terms.pdf").write_bytes(bytes(pdf.output()))
+    report = run_documents_eval(tmp_path)
+    (terms,) = report.files
+    assert terms.scores["waybill"].found_share < terms.named.found_share == 1
+    assert (report.as_good_share, report.as_good_or_named_share) == (0, 1)
+
+
 def test_nothing_to_measure_is_said(tmp_path: Path) -> None:
     with pytest.raises(UnreadableData, match="no files"):
         run_documents_eval(tmp_path)
@@ -50,6 +65,7 @@ def test_nothing_to_measure_is_said(tmp_path: Path) -> None:
 
 def test_words() -> None:
     assert words_in("Ver-\nwaltung 港口 12.50").keys() == {"verwaltung", "港", "口", "12", "50"}
+    assert words_in("a(cid:123)b").keys() == {"a", "b"}
     assert words_of_markdown(r"<!-- image --> a\_b &amp; \frac c").keys() == {"a", "b", "c"}
     assert agreed([words_in("a b"), words_in("a c"), words_in("a a b")]) == {"a": 1, "b": 1}
     assert score(words_in("a b x"), words_in("a b c d")).found_share == 0.5

@@ -77,6 +77,7 @@ def _summary_table(report: "Report") -> Table:
     beside = len(report.beside_peers)
     table = Table("measure", "value", title=f"{len(report.files)} files", title_justify="left")
     table.add_row(f"as many words as the best peer, of {beside} files", _percent(report.as_good_share))
+    table.add_row("… with the heads and page numbers that are named once", _percent(report.as_good_or_named_share))
     table.add_row("words lost against the references, median", _percent(report.median_lost))
     table.add_row("silently empty", str(len(report.silently_empty)))
     return table

@@ -10,7 +10,7 @@ from pipelines.knowledge.documents.document import LeftOut
 from pipelines.knowledge.documents.errors import UnreadableDocument
 from pipelines.knowledge.documents.isolation import IsolatedReader
 from waybill.evals.documents.peers import PEERS, read_with
-from waybill.evals.documents.words import Score, Words, agreed, score, words_in, words_of_markdown
+from waybill.evals.documents.words import Score, Words, agreed, score, words_in, words_named, words_of_markdown
 from waybill.evals.files import UnreadableData, read_text
 
 REFERENCE_SUFFIX = ".reference.md"
@@ -21,12 +21,14 @@ OURS = "waybill"
 class FileResult:
     """One file. `scores` are by reader and empty without a reference; `refused` is our reader's code, if it refused.
 
-    `reference` says what the words are compared with: `given`, or `peers` when the peers had to agree on one.
+    `reference` says what the words are compared with: `given`, or `peers` when the peers had to agree on one. `named`
+    is our reader's score with the heads and page numbers that it names once instead of repeating them.
     """
 
     name: str
     reference: str
     scores: Mapping[str, Score]
+    named: Score
     refused: str | None
     left_out: tuple[LeftOut, ...]
 
@@ -58,8 +60,16 @@ class Report:
     @property
     def as_good_share(self) -> float | None:
         """On what share of those files our reader found as many of the words as the best peer; None without any."""
+        return self._as_good(lambda each: each.scores[OURS])
+
+    @property
+    def as_good_or_named_share(self) -> float | None:
+        """The same, with the heads and page numbers that our reader names once instead of repeating them."""
+        return self._as_good(lambda each: each.named)
+
+    def _as_good(self, ours: Callable[[FileResult], Score]) -> float | None:
         beside = self.beside_peers
-        good = sum(each.scores[OURS].found_share >= (each.best_peer or 0) for each in beside)
+        good = sum(ours(each).found_share >= (each.best_peer or 0) for each in beside)
         return good / len(beside) if beside else None
 
     @property
@@ -79,6 +89,7 @@ class Report:
             "data": self.data,
             "missing_peers": list(self.missing_peers),
             "as_good_as_best_peer": self.as_good_share,
+            "as_good_or_named": self.as_good_or_named_share,
             "files_beside_peers": len(self.beside_peers),
             "median_words_lost": self.median_lost,
             "silently_empty": self.silently_empty,
@@ -117,9 +128,9 @@ def _measure(reader: IsolatedReader, path: Path, name: str) -> FileResult:
     reference = words_of_markdown(read_text(given)) if given.exists() else agreed(peers.values())
     readings = {OURS: words_in(text), **peers}
     source = "given" if given.exists() else "peers" if peers else "none"
-    return FileResult(
-        name, source, {each: score(words, reference) for each, words in readings.items()}, refused, left_out
-    )
+    scores = {each: score(words, reference) for each, words in readings.items()}
+    named = score(readings[OURS] + words_named(left_out), reference)
+    return FileResult(name, source, scores, named, refused, left_out)
 
 
 def _peer_readings(suffix: str, content: bytes) -> Iterator[tuple[str, Words]]:
