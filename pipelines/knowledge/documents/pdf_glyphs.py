@@ -17,10 +17,10 @@ from pipelines.knowledge.documents.font_tables import characters_of
 from pipelines.knowledge.documents.pdf_layout import Fragment
 from pipelines.knowledge.documents.pdf_legibility import illegible_fonts
 from pipelines.knowledge.documents.pdf_runs import QUARTERS, Frame, Run, RunReader
+from pipelines.knowledge.documents.pdf_vertical import turn_vertical
 
 LOCK = threading.Lock()
 
-_NO_WIDTH = 0.01
 _FONT_BYTES_MAX = 32 * 1024 * 1024
 _LIGATURES = str.maketrans({"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl"})
 
@@ -36,22 +36,21 @@ class PageText:
 
 def read_glyphs(page: Any) -> PageText:
     """The fragments of a page. Text that runs in another direction than most comes last, turned upright."""
-    corners = _corners(page)
+    turned, corners = turn_vertical(page, _corners(page))
     rotation = pdfium.FPDFPage_GetRotation(page) % QUARTERS
     text = pdfium.FPDFText_LoadPage(page)
     runs = []
     if text:
         try:
-            runs = RunReader(text, corners).read()
+            runs = RunReader(text, corners, turned).read()
         finally:
             pdfium.FPDFText_ClosePage(text)
     _look_up(runs)
     for run in runs:
         run.text = clean(_decoded(run.codes)).translate(_LIGATURES)
-    flat = _flat_objects(page)
     unreadable = illegible_fonts((run.font.key, run.text, run.unknown, run.guessed) for run in runs)
     amounts: dict[int, int] = {}
-    illegible: dict[str, int] = {"": flat} if flat else {}
+    illegible: dict[str, int] = {}
     for run in runs:
         lost = len(run.codes) if run.font.key in unreadable else run.unknown
         if lost:
@@ -74,19 +73,6 @@ def _corners(page: Any) -> tuple[float, float, float, float]:
     if not pdfium.FPDF_GetPageBoundingBox(page, box):
         return 0.0, 0.0, pdfium.FPDF_GetPageWidthF(page), pdfium.FPDF_GetPageHeightF(page)
     return min(box.left, box.right), min(box.bottom, box.top), max(box.left, box.right), max(box.bottom, box.top)
-
-
-def _flat_objects(page: Any) -> int:
-    """The texts that PDFium passes over as having no width: vertical lines in a font that is neither here nor there."""
-    sides = [ctypes.c_float() for _ in range(4)]
-    count = 0
-    for index in range(pdfium.FPDFPage_CountObjects(page)):
-        drawn = pdfium.FPDFPage_GetObject(page, index)
-        if pdfium.FPDFPageObj_GetType(drawn) == pdfium.FPDF_PAGEOBJ_TEXT:
-            pdfium.FPDFPageObj_GetBounds(drawn, *sides)
-            left, bottom, right, top = (side.value for side in sides)
-            count += abs(right - left) < _NO_WIDTH < abs(top - bottom)
-    return count
 
 
 def _decoded(codes: list[int]) -> str:

@@ -97,8 +97,9 @@ class Run:
 class RunReader:
     """Reads a text page once, in the order in which PDFium gives its characters."""
 
-    def __init__(self, text: Any, corners: tuple[float, float, float, float]) -> None:
+    def __init__(self, text: Any, corners: tuple[float, float, float, float], turned: frozenset[int]) -> None:
         self._text = text
+        self._turned = turned
         self._handle = ctypes.cast(text, ctypes.c_void_p).value or 0
         self._codes: list[int] = []
         self._frames = [Frame(quarter, *corners) for quarter in range(QUARTERS)]
@@ -219,7 +220,8 @@ class RunReader:
         matrix = pdfium.FS_MATRIX(1, 0, 0, 1, 0, 0)
         pdfium.FPDFText_GetMatrix(self._text, index, matrix)
         points = abs(pdfium.FPDFText_GetFontSize(self._text, index)) * math.hypot(matrix.c, matrix.d) or 1.0
-        quarter = round(math.degrees(math.atan2(matrix.b, matrix.a)) / 90) % QUARTERS
+        is_turned = (ctypes.cast(drawn_by, ctypes.c_void_p).value or 0) in self._turned
+        quarter = 0 if is_turned else round(math.degrees(math.atan2(matrix.b, matrix.a)) / 90) % QUARTERS
         handle = pdfium.FPDFTextObj_GetFont(drawn_by) if drawn_by else None
         key = (ctypes.cast(handle, ctypes.c_void_p).value or 0) if handle else 0
         if key not in self._names:

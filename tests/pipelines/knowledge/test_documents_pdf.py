@@ -170,15 +170,33 @@ def test_a_font_that_does_not_say_its_letters_is_refused_or_named() -> None:
     assert [(each.what, each.pages) for each in document.left_out] == [("illegible", (1,))]
 
 
+JAPANESE = (
+    b"<< /Type /Font /Subtype /Type0 /BaseFont /Ryumin-Light /Encoding /90ms-RKSJ-H /DescendantFonts [ << /Type "
+    b"/Font /Subtype /CIDFontType0 /BaseFont /Ryumin-Light /CIDSystemInfo << /Registry (Adobe) /Ordering (Japan1) "
+    b"/Supplement 2 >> /FontDescriptor << /Type /FontDescriptor /FontName /Ryumin-Light /Flags 4 >> >> ] >>"
+)
+
+
+def japanese_at(x: int, y: int, text: str) -> bytes:
+    return f"BT /F1 11 Tf {x} {y} Td <{text.encode('cp932').hex()}> Tj ET ".encode()
+
+
 def test_a_predefined_table_of_characters_is_known() -> None:
-    japanese = (
-        b"<< /Type /Font /Subtype /Type0 /BaseFont /Ryumin-Light /Encoding /90ms-RKSJ-H /DescendantFonts [ << /Type "
-        b"/Font /Subtype /CIDFontType0 /BaseFont /Ryumin-Light /CIDSystemInfo << /Registry (Adobe) /Ordering (Japan1) "
-        b"/Supplement 2 >> /FontDescriptor << /Type /FontDescriptor /FontName /Ryumin-Light /Flags 4 >> >> ] >>"
-    )
     text = "港の料金は十二ユーロです"
-    coded = f"BT /F1 11 Tf 50 700 Td <{text.encode('cp932').hex()}> Tj ET".encode()
-    assert document_of(coded, fonts=japanese).text == text
+    assert document_of(japanese_at(50, 700, text), fonts=JAPANESE).text == text
+
+
+def test_vertical_lines_are_read_from_right_to_left() -> None:
+    lines = ["港の料金は十二ユーロです", "一泊ごとに支払う", "期限は五月"]
+    drawn = b"".join(japanese_at(500 - 20 * number, 700, line) for number, line in enumerate(lines))
+    vertical = JAPANESE.replace(b"RKSJ-H", b"RKSJ-V")
+    document = document_of(drawn, fonts=vertical)
+    assert document.text.split() == lines
+    assert document.left_out == ()
+    both = b"/Resources << /Font << /F1 5 0 R /F2 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >>"
+    plain = b"".join(b"BT /F2 11 Tf 50 %d Td (Line %d of the page.) Tj ET " % (700 - 14 * at, at) for at in range(4))
+    mixed = document_of(drawn + plain, fonts=vertical, resources=both).text
+    assert all(line in mixed for line in [*lines, *(f"Line {at} of the page." for at in range(4))])
 
 
 @pytest.mark.parametrize("method", ["RC4-40", "AES-128"])
