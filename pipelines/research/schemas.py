@@ -100,6 +100,9 @@ class Claim(_Strict):
     """One sentence of the report and what it rests on."""
 
     text: str
+    reading: str | None = Field(
+        None, description="For a row of a table: the row as a person would say it, with the heads of its columns."
+    )
     sources: list[int] = Field(description="Numbers of `sources`.")
     support: Literal["quoted", "entailed"] = Field(
         description="`quoted`: stands word for word in a source; `entailed`: a source says it in other words."

@@ -11,6 +11,7 @@ from core.gateway.models import Ability, ChatRequest, Passage, Question
 from core.gateway.routing import CHAT, EMBEDDING, EXTRACTIVE
 from pipelines.research.crew.formats import write_objection, write_order, write_quote
 from pipelines.research.critique.claims import Block
+from pipelines.research.report.rows import row_of
 from pipelines.research.state import Found, Note, Objection, Part
 
 if TYPE_CHECKING:
@@ -37,10 +38,11 @@ def take_quotes(models: JobModels, part: Part, sources: Sequence[tuple[int, Foun
     lines = []
     with models.chat(name, ChatRequest.of_parts((*passages, Question(part["query"], seeks_evidence=True)))) as stream:
         for chunk in stream:
-            lines += [
-                write_quote(int(cited.passage_id), texts[cited.passage_id][cited.start : cited.end])
-                for cited in chunk.citations
-            ]
+            for cited in chunk.citations:
+                quote = texts[cited.passage_id][cited.start : cited.end]
+                # Heads of tables, and titles set in columns, say nothing by themselves.
+                if not _is_row(quote) or row_of(quote, texts[cited.passage_id]) is not None:
+                    lines.append(write_quote(int(cited.passage_id), quote))
     return "\n".join(lines)
 
 

@@ -78,7 +78,8 @@ def _divide_one(question: str) -> list[Part]:
     sides = _sides(stem)
     if items:
         subject = " and ".join(sides) if sides else stem
-        return [_aspect(f"{subject}: {item}", f"{stem} {item}") for item in items]
+        # "Compare" is said to the writer; no document says it of what is compared.
+        return [_aspect(f"{subject}: {item}", f"{subject} {item}" if sides else f"{stem} {item}") for item in items]
     if sides:
         return [_aspect(f"{side}", f"{side}: {_without_sides(stem, sides)}") for side in sides]
     about = _ABOUT.search(bare)
@@ -86,6 +87,16 @@ def _divide_one(question: str) -> list[Part]:
     if about and len(listed) >= _LISTED_LEAST:
         return [_aspect(f"{bare[: about.start()]}: {item}", f"{bare[: about.start()]} {item}") for item in listed]
     return [_part(question, "asked")]
+
+
+def compared_sides(question: str) -> list[str]:
+    """What a question compares, in its order; empty for one that compares nothing."""
+    for sentence in _questions(question):
+        bare = sentence.rstrip("?.! ")
+        listing = _LISTING.search(bare)
+        if sides := _sides(bare[: listing.start()] if listing else bare):
+            return sides
+    return []
 
 
 def _sides(stem: str) -> list[str]:

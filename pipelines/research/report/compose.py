@@ -1,9 +1,14 @@
 """From the graph's state to the report: sections of supported claims, sources renumbered in order of appearance."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from core.gateway.extraction.tables import Row
+from pipelines.research.critique.claims import Claim as Drafted
 from pipelines.research.critique.claims import read_draft
+from pipelines.research.report.comparing import compared
+from pipelines.research.report.rows import Grid, gridded, reading_of, row_of
 from pipelines.research.schemas import (
     Claim,
     Reason,
@@ -34,11 +39,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The report without its figures. `pieces` runs beside `sections`."""
+    """The report without its figures. `laid_out` runs beside `sections`: rows of one table stand in one `Grid`."""
 
     plan: list[SubQuestion]
     sections: list[Section]
-    pieces: list[list[Piece]]
+    laid_out: list[list[Piece | Grid]]
+    comparison: Grid | None
     sources: list[Source]
     unanswered: list[Unanswered]
     removed: list[RemovedClaim]
@@ -48,7 +54,7 @@ def compose(state: ResearchState) -> Body:
     """Everything that the report says, with the final numbers of its sources."""
     numbers: dict[int, int] = {}
     sections: list[Section] = []
-    pieces: list[list[Piece]] = []
+    laid_out: list[list[Piece | Grid]] = []
     answered: set[int] = set()
     for part, asked in enumerate(state["plan"]):
         found = _pieces(state, part, numbers)
@@ -56,14 +62,15 @@ def compose(state: ResearchState) -> Body:
             answered.add(part)
             claims = [claim for piece in found for claim in piece.claims]
             sections.append(Section(heading=asked["heading"], sub_question=part + 1, claims=claims))
-            pieces.append(found)
+            laid_out.append(_laid_out(found, state["sources"], numbers))
     return Body(
         plan=[
             SubQuestion(number=part + 1, question=asked["question"], origin=asked["origin"], answered=part in answered)
             for part, asked in enumerate(state["plan"])
         ],
         sections=sections,
-        pieces=pieces,
+        laid_out=laid_out,
+        comparison=compared(state["question"], sections),
         sources=[_source(number, state["sources"][found - 1]) for found, number in numbers.items()],
         unanswered=_unanswered(state, answered),
         removed=[
@@ -85,6 +92,7 @@ def _pieces(state: ResearchState, part: int, numbers: dict[int, int]) -> list[Pi
         claims = tuple(
             Claim(
                 text=claim.text,
+                reading=_reading(claim, state["sources"]),
                 sources=sorted(numbers.setdefault(number, len(numbers) + 1) for number in claim.cited),
                 support=support[claim.text, claim.cited],
             )
@@ -94,6 +102,31 @@ def _pieces(state: ResearchState, part: int, numbers: dict[int, int]) -> list[Pi
         if claims:
             pieces.append(Piece(claims, block.is_item))
     return pieces
+
+
+def _reading(claim: Drafted, sources: Sequence[Found]) -> str | None:
+    row = _row(claim.text, [sources[number - 1] for number in claim.cited])
+    return None if row is None else reading_of(row)
+
+
+def _row(text: str, sources: Iterable[Found]) -> Row | None:
+    return next((row for source in sources if (row := row_of(text, source["text"])) is not None), None)
+
+
+def _laid_out(pieces: Sequence[Piece], sources: Sequence[Found], numbers: Mapping[int, int]) -> list[Piece | Grid]:
+    found = {number: sources[place - 1] for place, number in numbers.items()}
+    placed: list[Piece | Grid] = []
+    rows: list[tuple[Row, tuple[int, ...]]] = []
+    for piece in pieces:
+        only = piece.claims[0] if piece.is_item and len(piece.claims) == 1 else None
+        row = None if only is None else _row(only.text, [found[number] for number in only.sources])
+        if only is not None and row is not None:
+            rows.append((row, tuple(only.sources)))
+            continue
+        placed += gridded(rows)
+        rows = []
+        placed.append(piece)
+    return [*placed, *gridded(rows)]
 
 
 def _unanswered(state: ResearchState, answered: set[int]) -> list[Unanswered]:

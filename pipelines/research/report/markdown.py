@@ -3,9 +3,11 @@
 import re
 from collections.abc import Sequence
 
+from pipelines.research.report.comparing import shown
 from pipelines.research.report.compose import Body, Piece
 from pipelines.research.report.making import Making
-from pipelines.research.schemas import Claim, Section, Source, Unanswered
+from pipelines.research.report.rows import Grid
+from pipelines.research.schemas import Claim, Source, Unanswered
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~!&])")
 _ADDRESS = re.compile(r"https?://[\w.~:/?#@!$&'()*+,;=%-]+", re.ASCII)
@@ -22,12 +24,14 @@ def blocks_of(question: str, body: Body, making: Making) -> list[str]:
     blocks = [f"# {escape(question)}"]
     if not body.sections:
         blocks.append("Nothing of this question could be answered from the sources that were searched.")
-    if len(body.sections) > 1:
-        first = [f"- {_sentence(leading_claim(section))}" for section in body.sections]
+    if body.comparison is not None:
+        blocks += ["## In short", _grid(body.comparison)]
+    elif len(body.sections) > 1:
+        first = [f"- {_sentence(section.claims[0])}" for section in body.sections]
         blocks += ["## In short", "\n".join(first)]
-    for number, (section, pieces) in enumerate(zip(body.sections, body.pieces, strict=True), start=1):
+    for number, (section, placed) in enumerate(zip(body.sections, body.laid_out, strict=True), start=1):
         blocks.append(f"## {number}. {escape(section.heading)}")
-        blocks += _pieces(pieces)
+        blocks += _placed(placed)
     if body.unanswered:
         blocks += ["## What could not be answered", "\n".join(_missing(each) for each in body.unanswered)]
     if body.removed:
@@ -55,20 +59,19 @@ def place_of(source: Source) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def leading_claim(section: Section) -> Claim:
-    """What stands for a section in the summary: its first claim that is no row of a table."""
-    return next((claim for claim in section.claims if " | " not in claim.text), section.claims[0])
-
-
 def _sentence(claim: Claim) -> str:
-    return f"{escape(claim.text)} {''.join(f'[{number}]' for number in claim.sources)}"
+    return f"{escape(shown(claim))} {''.join(f'[{number}]' for number in claim.sources)}"
 
 
-def _pieces(pieces: Sequence[Piece]) -> list[str]:
-    """Paragraphs, and runs of items as one list each."""
+def _placed(placed: Sequence[Piece | Grid]) -> list[str]:
+    """Paragraphs, tables, and runs of items as one list each."""
     blocks: list[str] = []
     items: list[str] = []
-    for piece in pieces:
+    for piece in placed:
+        if isinstance(piece, Grid):
+            blocks += ["\n".join(items), _grid(piece)] if items else [_grid(piece)]
+            items = []
+            continue
         line = " ".join(_sentence(claim) for claim in piece.claims)
         if piece.is_item:
             items.append(f"- {line}")
@@ -78,6 +81,18 @@ def _pieces(pieces: Sequence[Piece]) -> list[str]:
             items = []
         blocks.append(line)
     return [*blocks, "\n".join(items)] if items else blocks
+
+
+def _grid(grid: Grid) -> str:
+    lines = [_cells([*map(escape, grid.heads), ""]), _cells(["---"] * (len(grid.heads) + 1))]
+    lines += [
+        _cells([*map(escape, cells), "".join(f"[{number}]" for number in sources)]) for cells, sources in grid.rows
+    ]
+    return "\n".join(lines)
+
+
+def _cells(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _missing(each: Unanswered) -> str:

@@ -4,22 +4,26 @@ The font has no Arabic, Hebrew or East Asian letters; those show as boxes, and a
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import as_file, files
 
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 from fpdf.fonts import FontFace
 
+from pipelines.research.report.comparing import shown
 from pipelines.research.report.compose import Body, Piece
 from pipelines.research.report.making import Making
-from pipelines.research.report.markdown import leading_claim, place_of
+from pipelines.research.report.markdown import place_of
+from pipelines.research.report.rows import Grid
 from pipelines.research.schemas import Claim
 
 _FONT = "FiraSans"
 _INK, _FAINT = (28, 38, 54), (96, 106, 122)
 _MARGIN_MM = 20
 _LINE_MM = 5.6
+# Of the width of a table: the column of the numbers of its sources.
+_MARKERS_SHARE = 8
 
 # fontTools tells of every table that it leaves out.
 logging.getLogger("fontTools").setLevel(logging.ERROR)
@@ -59,12 +63,18 @@ def _write(page: FPDF, question: str, body: Body, making: Making) -> None:
     _text(page, f"{figures.at:%Y-%m-%d %H:%M} UTC, {making.model}, {paid}", size=9, color=_FAINT)
     if not body.sections:
         _text(page, "Nothing of this question could be answered from the sources that were searched.")
-    if len(body.sections) > 1:
-        _listed(page, "In short", [_sentence(leading_claim(section)) for section in body.sections])
-    for number, (section, pieces) in enumerate(zip(body.sections, body.pieces, strict=True), start=1):
+    if body.comparison is not None:
+        _heading(page, "In short", 13)
+        _grid(page, body.comparison)
+    elif len(body.sections) > 1:
+        _listed(page, "In short", [_sentence(section.claims[0]) for section in body.sections])
+    for number, (section, placed) in enumerate(zip(body.sections, body.laid_out, strict=True), start=1):
         _heading(page, f"{number}. {section.heading}", 13)
-        for piece in pieces:
-            _piece(page, piece)
+        for piece in placed:
+            if isinstance(piece, Grid):
+                _grid(page, piece)
+            else:
+                _piece(page, piece)
     _listed(page, "What could not be answered", [f"{each.question} ({each.detail})" for each in body.unanswered])
     _listed(page, "Claims that were removed", [f"{each.text} ({each.reason})" for each in body.removed])
     if body.sources:
@@ -80,19 +90,38 @@ def _listed(page: FPDF, title: str, lines: Sequence[str]) -> None:
 
 
 def _sources(page: FPDF, body: Body) -> None:
+    rows = [
+        (
+            str(source.number),
+            source.title + (" (outside content)" if source.kind == "web" else ""),
+            place_of(source),
+        )
+        for source in body.sources
+    ]
+    _table(page, ("", "source", "where"), rows, (6, 40, 54))
+
+
+def _grid(page: FPDF, grid: Grid) -> None:
+    rows = [(*cells, "".join(f"[{number}]" for number in sources)) for cells, sources in grid.rows]
+    width = (100 - _MARKERS_SHARE) / len(grid.heads)
+    _table(page, (*grid.heads, ""), rows, (*[width] * len(grid.heads), _MARKERS_SHARE))
+    page.ln(2)
+
+
+def _table(page: FPDF, heads: Sequence[str], rows: Iterable[Sequence[str]], widths: tuple[float, ...]) -> None:
     page.set_font(_FONT, size=8.5)
     page.set_text_color(*_INK)
     with page.table(
-        col_widths=(6, 40, 54),
+        col_widths=widths,
         headings_style=FontFace(emphasis="BOLD"),
         borders_layout="HORIZONTAL_LINES",
         line_height=4.6,
         padding=1,
+        text_align="LEFT",
     ) as table:
-        table.row(("", "source", "where"))
-        for source in body.sources:
-            kind = " (outside content)" if source.kind == "web" else ""
-            table.row((str(source.number), _plain(source.title) + kind, _plain(place_of(source))))
+        table.row([_plain(head) for head in heads])
+        for row in rows:
+            table.row([_plain(cell) for cell in row])
 
 
 def _heading(page: FPDF, text: str, size: float) -> None:
@@ -127,7 +156,7 @@ def _text(page: FPDF, text: str, *, size: float = 10, color: tuple[int, int, int
 
 
 def _sentence(claim: Claim) -> str:
-    return f"{claim.text} {''.join(f'[{number}]' for number in claim.sources)}"
+    return f"{shown(claim)} {''.join(f'[{number}]' for number in claim.sources)}"
 
 
 def _plain(text: str) -> str:

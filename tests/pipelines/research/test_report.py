@@ -10,6 +10,7 @@ from pipelines.research.report.compose import compose
 from pipelines.research.report.making import making_of
 from pipelines.research.report.markdown import escape, render_markdown
 from pipelines.research.report.pdf import render_pdf
+from pipelines.research.report.rows import row_of
 from pipelines.research.state import ResearchState
 from tests.factories.research import FIGURES
 
@@ -112,3 +113,59 @@ def test_a_report_of_nothing_says_so() -> None:
     assert "Nothing of this question could be answered" in render_markdown(QUESTION, body, making)
     assert render_pdf(QUESTION, body, making).startswith(b"%PDF")
     assert {each.reason for each in body.unanswered} == {"nothing_found"}
+
+
+PRICES = "Prices of 2026\n\nService | Price | Cover\nStandard | EUR 4.50 | EUR 100\nExpress 12 | EUR 9.90 | EUR 250"
+
+
+def compared() -> ResearchState:
+    rows = [PRICES.splitlines()[3], PRICES.splitlines()[4]]
+    drafts = ["\n".join(f"- \u201c{row}\u201d [1]" for row in rows), "- Express 12 comes by noon. [2]"]
+    claims = [(0, f"\u201c{row}\u201d", [1]) for row in rows] + [(1, "Express 12 comes by noon.", [2])]
+    return state(
+        question="Compare standard and express delivery: price and delivery time.",
+        plan=[
+            {"question": at, "query": at, "heading": at, "origin": "aspect"}
+            for at in ("Standard and express delivery: price", "Standard and express delivery: delivery time")
+        ],
+        sources=[
+            {"kind": "document", "title": "prices.md", "text": PRICES},
+            {"kind": "document", "title": "times.md", "text": "Express 12 comes by noon."},
+        ],
+        candidates=[[1], [2]],
+        drafts=drafts,
+        verdicts=[{"part": part, "text": text, "cited": cited, "support": "quoted"} for part, text, cited in claims],
+        removed=[],
+        searches=[],
+    )
+
+
+def test_rows_of_a_table_become_a_table_with_its_heads() -> None:
+    body = compose(compared())
+    first, second = body.sections[0].claims
+    assert first.text == "\u201cStandard | EUR 4.50 | EUR 100\u201d"
+    assert second.reading == "Express 12 \u2013 Price: EUR 9.90; Cover: EUR 250"
+    made = making_of(compared(), body, FIGURES)
+    shown = render_markdown(QUESTION, body, made)
+    assert "| Service | Price | Cover |  |\n| --- | --- | --- | --- |\n| Standard | EUR 4.50 | EUR 100 | [1] |" in shown
+    assert "\u201cStandard |" not in shown
+    text = pypdf.PdfReader(io.BytesIO(render_pdf(QUESTION, body, made))).pages[0].extract_text()
+    assert "Service Price Cover" in " ".join(text.split())
+
+
+def test_a_comparison_is_answered_by_a_table_of_both_sides() -> None:
+    grid = compose(compared()).comparison
+    assert grid is not None
+    assert grid.heads == ("", "Standard", "Express delivery")
+    assert [cells for cells, _ in grid.rows] == [
+        ("Price", *(claim.reading for claim in compose(compared()).sections[0].claims)),
+        ("Delivery time", "not found", "Express 12 comes by noon."),
+    ]
+    assert [sources for _, sources in grid.rows] == [(1,), (2,)]
+    assert compose(state()).comparison is None
+
+
+@pytest.mark.parametrize(("quote", "is_row"), [(3, True), (2, False), (0, False)])
+def test_a_head_and_a_title_are_no_rows(quote: int, is_row: bool) -> None:
+    assert (row_of(PRICES.splitlines()[quote], PRICES) is not None) is is_row
+    assert row_of("Post-mortem | OPS-PM v1.2", "Post-mortem | OPS-PM v1.2\n\nIt stood still.") is None
