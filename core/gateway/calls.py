@@ -1,41 +1,21 @@
-"""The calls of one job: every attempt is metered, and only what has shown nothing yet is tried again."""
+"""The models of one job: which of them may be asked, for what, and by which arm of an experiment."""
 
-import hashlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from itertools import count
-from threading import Lock
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
-from core.capability import JobContext, ModelUsage
-from core.gateway.arms import AttemptArms
-from core.gateway.cache import CachedAnswer, ResponseCache, digest_of
-from core.gateway.content import ContentCapture
-from core.gateway.embedding_calls import embed_locally, embed_remotely, labels_of, ref_of
-from core.gateway.errors import GatewayError, ProviderTimeout, ProviderUnavailable, cause_of_rest, was_turned_away
-from core.gateway.guarding import Guarded, RequestGuard
-from core.gateway.models import Ability, ChatRequest, ChatStream, Chunk, Finish, Usage
-from core.gateway.requests import require_abilities, within
-from core.gateway.resilience.backoff import Backoff, wait
-from core.gateway.resilience.breaker import Breakers
-from core.gateway.routing import LOCAL, Catalogue, Deployments, Reached, may_see
-from core.gateway.spans import CallSpan, call_span, request_attributes
-from core.gateway.untrusted import Exchange, Heard, PolicyOf, as_read, filtered, report, standard_policy
-from core.guard.guard import Guard
-from core.guard.links import LinkStripper, strip_links
+from core.capability import JobContext
+from core.gateway.embedding_calls import embed_locally, embed_remotely
+from core.gateway.guarding import Guarded
+from core.gateway.models import ChatRequest
+from core.gateway.requests import require_abilities
+from core.gateway.routing import LOCAL, may_see
+from core.gateway.untrusted import Heard
+from core.guard.links import strip_links
 from core.guard.policy import CombinedPolicy
-from core.kit import semconv
-from core.kit.clock import utc_now
-from core.kit.errors import CapabilityFailure, Outage
+from core.kit.errors import CapabilityFailure
 from core.kit.logging import get_logger
-from core.kit.metrics.models import measured, observe_cached, observe_fallback, observe_rest
-from core.kit.semconv import Operation
-from core.kit.telemetry import is_exporting
-from core.registry.experiments.book import ExperimentBook
-from core.registry.prompts.book import PromptBook
 from core.registry.prompts.records import ChosenPrompt
 from core.registry.records import ResolvedModel
 
@@ -45,59 +25,24 @@ if TYPE_CHECKING:
 
     from core.kit.db import Executor
 
-# Refusals that say something about the deployment and nothing about the request: another may answer it.
-_OURS = frozenset({"provider_key_refused", "provider_quota_exhausted", "provider_model_unknown"})
-# A model that may be asked, and what it may read of the request.
-Choice = tuple[ResolvedModel, Guarded]
+from core.gateway.routed import RoutedStream
+from core.gateway.sharing import Choice, Shared, Spent
+
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """What all jobs of a process share.
-
-    Without `experiments` and `prompts` nothing overrides models and prompts; without a `guard` nothing is screened.
-    """
-
-    catalogue: Catalogue
-    deployments: Deployments
-    experiments: ExperimentBook | None = None
-    prompts: PromptBook | None = None
-    breakers: Breakers
-    backoff: Backoff
-    cache: ResponseCache | None
-    guard: Guard | None = None
-    policy_of: PolicyOf = standard_policy
-    # What spans show of messages; None: nothing.
-    content: ContentCapture | None = None
-
-
-@dataclass(slots=True)
-class Spent:
-    """What is remembered of one attempt: its arm, failed requests, and whether a model has read text from outside.
-
-    Whoever repeats one of those gets the same error and pays nothing.
-    """
-
-    arms: AttemptArms = field(default_factory=AttemptArms)
-    guard: RequestGuard = field(default_factory=lambda: RequestGuard(None))
-    errors: dict[str, GatewayError] = field(default_factory=dict)
-    has_read: bool = False
-    lock: Lock = field(default_factory=Lock)
 
 
 class JobModels:
     """The models, for one attempt of one job. Cheap to make; safe in threads."""
 
-    def __init__(self, door: Door, ctx: JobContext, spent: Spent) -> None:
-        self._door = door
+    def __init__(self, shared: Shared, ctx: JobContext, spent: Spent) -> None:
+        self._shared = shared
         self._ctx = ctx
         self._spent = spent
 
     @property
     def policy(self) -> CombinedPolicy:
         """What the organization and the project want of the guard."""
-        return self._door.policy_of(self._ctx)
+        return self._shared.policy_of(self._ctx)
 
     def strip_links(self, text: str) -> str:
         """`text`, which came from outside, as it may stand in an answer: without links that are not allowed."""
@@ -111,8 +56,8 @@ class JobModels:
         """
         ctx = self._ctx
         if pinned is None:
-            pinned = self._spent.arms.version_of(self._door.experiments, ctx, name)
-        return self._door.catalogue.resolve(
+            pinned = self._spent.arms.version_of(self._shared.experiments, ctx, name)
+        return self._shared.catalogue.resolve(
             cast("Executor", ctx.executor),
             organization_id=ctx.organization_id,
             project_id=ctx.project_id,
@@ -127,14 +72,14 @@ class JobModels:
         Raises `core.registry.prompts.book.PromptUnknown` for a digest that no version has.
         """
         executor = self._ctx.executor
-        if self._door.prompts is None or executor is None:
+        if self._shared.prompts is None or executor is None:
             return None
-        return self._door.prompts.choose(
+        return self._shared.prompts.choose(
             executor,
             organization_id=self._ctx.organization_id,
             name=name,
             prompt_set=model.prompt_set,
-            pinned=self._spent.arms.prompt_of(self._door.experiments, self._ctx, name),
+            pinned=self._spent.arms.prompt_of(self._shared.experiments, self._ctx, name),
         )
 
     @contextmanager
@@ -148,7 +93,7 @@ class JobModels:
         """
         first = self.resolve(name)
         require_abilities(first, request)
-        stream = RoutedStream(self._door, self._ctx, self._spent, self._chain(first, request), request)
+        stream = RoutedStream(self._shared, self._ctx, self._spent, self._chain(first, request), request)
         try:
             yield stream
         finally:
@@ -170,11 +115,11 @@ class JobModels:
         elsewhere. Raises `core.gateway.errors.GatewayError` for what a provider could not do, and as `RequestGuard`.
         """
         model = self.resolve(name)
-        door, texts = self._door, self._spent.guard.texts(model, texts)
+        shared, texts = self._shared, self._spent.guard.texts(model, texts)
         # Asked when the texts have been looked through, which may raise the class.
         if not self._may_see(model):
             raise self._refused([model])
-        reached = door.deployments.reach_embedder(model)
+        reached = shared.deployments.reach_embedder(model)
         if reached.local is not None:
             return embed_locally(self._ctx, model, reached.local, texts, on_progress, dimensions=dimensions)
         return embed_remotely(
@@ -184,8 +129,8 @@ class JobModels:
             texts,
             on_progress,
             dimensions=dimensions,
-            breakers=door.breakers,
-            backoff=door.backoff,
+            breakers=shared.breakers,
+            backoff=shared.backoff,
         )
 
     def _chain(self, first: ResolvedModel, request: ChatRequest) -> Iterator[Choice]:
@@ -238,284 +183,6 @@ class JobModels:
             if name not in seen:
                 seen.add(name)
                 yield self.resolve(name)
-
-
-class RoutedStream:
-    """A `ChatStream` over as many attempts as it takes. `model` is the one that answers, once it has begun to."""
-
-    def __init__(
-        self,
-        door: Door,
-        ctx: JobContext,
-        spent: Spent,
-        chain: Iterator[tuple[ResolvedModel, Guarded]],
-        request: ChatRequest,
-    ) -> None:
-        self._door = door
-        self._ctx = ctx
-        self._spent = spent
-        self._chain = chain
-        # What the model that is asked may read of the request.
-        self.model, self._guarded = next(chain)
-        self._request = request
-        self._current: ChatStream | None = None
-        self._cached: CachedAnswer | None = None
-        self._has_begun = False
-        self._exchange: Exchange | None = None
-        self._policy = door.policy_of(ctx)
-        self._pieces = self._produce()
-
-    @property
-    def abilities(self) -> frozenset[str]:
-        """What the model can do."""
-        return frozenset(self.model.abilities)
-
-    @property
-    def usage(self) -> Usage:
-        """What the last attempt consumed up to now; those before it have ledger lines of their own."""
-        return Usage(self.model.price_model, 0, 0) if self._current is None else self._current.usage
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether the model has produced anything: text, reasoning or a part of a tool call."""
-        return self._cached is not None or (self._current is not None and self._current.has_begun)
-
-    @property
-    def finish(self) -> Finish | None:
-        """Why the model ended."""
-        if self._cached is not None:
-            return self._cached.finish
-        if self._exchange is not None and self._exchange.is_cut:
-            return Finish.FILTERED
-        return None if self._current is None else self._current.finish
-
-    @property
-    def request_id(self) -> str | None:
-        """The provider's own id of the last attempt."""
-        return None if self._current is None else self._current.request_id
-
-    @property
-    def model_reported(self) -> str | None:
-        """The name of the model that answered, as the provider gives it."""
-        if self._cached is not None:
-            return self._cached.model_reported
-        return None if self._current is None else self._current.model_reported
-
-    @property
-    def logprobs(self) -> list[dict[str, Any]] | None:
-        """Those of the answer; None when the provider gave none, and when the answer was written with pseudonyms."""
-        if self._current is None or self._guarded.has_pseudonyms:
-            return None
-        return self._current.logprobs
-
-    @property
-    def left_out(self) -> frozenset[str]:
-        """The request's parameters that the model that answered does not take."""
-        if self._cached is not None:
-            return frozenset(self._cached.left_out)
-        return frozenset() if self._current is None else self._current.left_out
-
-    def link_stripper(self) -> LinkStripper | None:
-        """What takes the links out of the parts of an answer that are shown, for a request that is not `cleaned`."""
-        allowed = None if self._exchange is None else self._exchange.allowed
-        return None if allowed is None else LinkStripper(allowed)
-
-    def close(self) -> None:
-        """Stop producing; the attempt is settled with what it consumed."""
-        self._pieces.close()
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Chunk:
-        return next(self._pieces)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @property
-    def _keeps(self) -> bool:
-        cache = self._door.cache
-        # What is kept has no logprobs.
-        is_whole = not self._request.options.get("logprobs")
-        return cache is not None and is_whole and cache.serves(self._ctx.project_id, self._ctx.data_class)
-
-    def _produce(self) -> Generator[Chunk, None, None]:
-        # What an answer may hold is the policy's to say, so another policy has answers of its own.
-        first = self.model
-        digest = None
-        if self._keeps:
-            digest = f"{digest_of(first, self._guarded.request)}:{_digest(self._policy)}"
-        if digest is not None and self._door.cache is not None:
-            self._cached = self._door.cache.get(self._ctx.project_id, digest)
-        if self._cached is not None:
-            yield from self._replay(self._cached)
-            return
-        chunks: list[Chunk] = []
-        for chunk in self._answer():
-            if digest is not None:
-                chunks.append(chunk)
-            yield from self._guarded.restored(chunk)
-        yield from self._guarded.rest()
-        # Only what the model itself said to its end: neither a fallback's answer nor a piece of one.
-        whole = self.finish in {Finish.STOP, Finish.NO_ANSWER} and self.model is first
-        if digest is not None and self._door.cache is not None and whole and self.finish is not None and self._keeps:
-            answer = CachedAnswer(tuple(chunks), self.finish, self.model_reported, tuple(self.left_out))
-            self._door.cache.put(self._ctx.project_id, digest, answer)
-
-    def _replay(self, answer: CachedAnswer) -> Generator[Chunk, None, None]:
-        with call_span(Operation.CHAT, self.model) as span, self._ctx.call_model(ref_of(self.model), {}) as call:
-            span.settles_with(call)
-            call.report(ModelUsage(self.model.price_model, {}, reason="cache"))
-            span.set_attribute(semconv.CACHE_HIT, value=True)
-            observe_cached(labels_of(self.model))
-            for chunk in answer.chunks:
-                self._ctx.check()
-                yield from self._guarded.restored(chunk)
-            yield from self._guarded.rest()
-
-    def _answer(self) -> Generator[Chunk, None, None]:
-        """The first answer of the chain. Raises the last error when none has begun."""
-        first = self.model
-        failed: GatewayError | None = None
-        given_up: tuple[str, str] | None = None
-        if self._spent.errors and (failed := self._spent.errors.get(digest_of(first, self._request))):
-            raise failed
-        for model, guarded in self._models():
-            self.model, self._guarded = model, guarded
-            if given_up is not None:
-                observe_fallback(*given_up)
-            try:
-                yield from self._tries(model)
-            except GatewayError as error:
-                if self._has_begun or not (error.retryable or error.code in _OURS):
-                    raise
-                _log.info("model_gave_up", model=model.model, code=error.code)
-                given_up = (model.deployment, error.code)
-                if error.is_outage:
-                    error.outage = Outage(f"model deployment {model.deployment}", error.retry_after_seconds)
-                # While any model of the chain is unavailable, a later attempt may succeed.
-                if failed is None or failed.outage is None:
-                    failed = error
-            else:
-                return
-        if failed is None:
-            raise ProviderUnavailable("No model of the chain could be asked.")
-        with self._spent.lock:
-            self._spent.errors[digest_of(first, self._request)] = failed
-        raise failed
-
-    def _models(self) -> Iterator[Choice]:
-        yield self.model, self._guarded
-        yield from self._chain
-
-    def _tries(self, model: ResolvedModel) -> Generator[Chunk, None, None]:
-        """One deployment, as often as it is worth it."""
-        reached = self._door.deployments.reach(model)
-        # A later attempt of the job is itself a repetition: it asks once, so that layers add up and never multiply.
-        most = reached.max_attempts if self._ctx.attempt == 1 else 1
-        for number in count(1):
-            try:
-                with self._door.breakers.guard(model.deployment, "chat") as breaker:
-                    for chunk in self._attempt(model, reached):
-                        breaker.succeed()
-                        yield chunk
-            except GatewayError as error:
-                pause = None if self._has_begun or not error.retryable else self._pause(number, most, error)
-                if pause is None:
-                    raise
-                observe_rest(model.deployment, "chat", cause_of_rest(error), pause)
-            else:
-                return
-            wait(pause, self._ctx.check)
-
-    def _pause(self, number: int, most: int, error: GatewayError) -> float | None:
-        # Who has waited for a silent provider to the end of its patience waits no longer with a worker in hand.
-        if number >= most or (error.is_outage and isinstance(error, ProviderTimeout)):
-            return None
-        seconds = self._door.backoff.seconds(number, error)
-        if seconds is not None and self._ctx.deadline_at is not None:
-            left = (self._ctx.deadline_at - utc_now()).total_seconds()
-            return None if seconds >= left else seconds
-        return seconds
-
-    def _attempt(self, model: ResolvedModel, reached: Reached) -> Generator[Chunk, None, None]:
-        """One request to the provider, with a ledger call of its own."""
-        provider, request, exchange = reached.provider, within(model, self._guarded.request), None
-        if Ability.WRITES in provider.abilities:
-            exchange = self._exchange = Exchange(request, self._policy, has_read=self._spent.has_read)
-            self._spent.has_read = self._spent.has_read or exchange.has_data
-            request = exchange.request
-        else:
-            request = as_read(request, None, None)
-        with (
-            call_span(Operation.CHAT, model, reached.address) as span,
-            self._ctx.call_model(ref_of(model), provider.bound(request)) as call,
-            measured("chat", labels_of(model)) as timing,
-        ):
-            span.settles_with(call)
-            span.set_attributes(request_attributes(request))
-
-            def check() -> None:
-                # Before the job is asked: what ends the call here is metered with what has come.
-                if stream.has_begun:
-                    timing.begin()
-                    if model.provider != LOCAL:
-                        call.note(lambda: stream.usage.to_model_usage().quantities)
-                self._ctx.check()
-
-            stream = self._current = provider.stream(request, check=check)
-            refused: GatewayError | None = None
-            try:
-                for chunk in stream if exchange is None else filtered(exchange, self._begun(stream)):
-                    span.hear(chunk, is_kept=self._door.content is not None)
-                    self._has_begun = True
-                    timing.begin()
-                    yield chunk
-            except GatewayError as error:
-                refused = error
-                # It was there, and broke off: a repetition costs again.
-                error.is_outage = error.is_outage and not stream.has_begun
-                raise
-            finally:
-                # Whatever ended the stream, what it consumed by then is metered.
-                stream.close()
-                used = stream.usage
-                if refused is not None and not stream.has_begun and was_turned_away(refused):
-                    used = Usage(used.model, 0, 0)
-                timing.output_tokens = used.output_tokens
-                usage = used.to_model_usage()
-                call.report(replace(usage, model=model.price_model))
-                span.used(usage)
-                span.answered(stream)
-                self._show(span, model, request, stream.finish)
-        if exchange is not None and exchange.counts:
-            report(self._ctx, exchange.counts)
-
-    def _show(self, span: CallSpan, model: ResolvedModel, request: ChatRequest, finish: Finish | None) -> None:
-        """Attach what was asked and said, where the operator wants it. What goes over a network is redacted already."""
-        content = self._door.content
-        if content is None or not is_exporting():
-            return
-        mask = self._spent.guard.masked
-        mask_request = mask if model.provider == LOCAL else None
-        shown = content.attributes(request, span.heard, finish, mask_request=mask_request, mask_answer=mask)
-        span.set_attributes(shown)
-
-    def _begun(self, stream: ChatStream) -> Iterator[Chunk]:
-        for chunk in stream:
-            self._has_begun = True
-            yield chunk
-
-
-def _digest(policy: CombinedPolicy) -> str:
-    said = [policy.untrusted.model_dump_json(), *sorted(policy.link_hosts)]
-    return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
 
 def _place(model: ResolvedModel) -> str:

@@ -1,11 +1,11 @@
-"""Opens the door: which models this process talks to, and the calls that its jobs make."""
+"""The gateway of a process: which models this process talks to, and the calls that its jobs make."""
 
 import weakref
 from threading import Lock
 
 from core.capability import JobContext
 from core.gateway.cache import ResponseCache
-from core.gateway.calls import Door, JobModels, Spent
+from core.gateway.calls import JobModels
 from core.gateway.content import ContentCapture
 from core.gateway.deployments import OpenedDeployments
 from core.gateway.guarding import RequestGuard
@@ -14,6 +14,7 @@ from core.gateway.resilience.backoff import Backoff
 from core.gateway.resilience.breaker import Breakers
 from core.gateway.resilience.rests import SharedRests
 from core.gateway.routing import BuiltInCatalogue, Catalogue, Deployments
+from core.gateway.sharing import Shared, Spent
 from core.gateway.untrusted import PolicyOf, standard_policy
 from core.guard.guard import Guard
 from core.guard.reporting import FindingsReport
@@ -51,7 +52,7 @@ class Gateway:
         self._deployments = deployments or OpenedDeployments(book or read_deployments(settings), self.embedder)
         self._spent: dict[int, Spent] = {}
         self._remembering = Lock()
-        self._door = Door(
+        self._shared = Shared(
             catalogue=catalogue or BuiltInCatalogue(settings),
             deployments=self._deployments,
             experiments=experiments,
@@ -74,10 +75,10 @@ class Gateway:
             if spent is None:
                 spent = self._spent[id(ctx)] = Spent(guard=self._guard_of(ctx))
                 weakref.finalize(ctx, self._spent.pop, id(ctx), None)
-        return JobModels(self._door, ctx, spent)
+        return JobModels(self._shared, ctx, spent)
 
     def _guard_of(self, ctx: JobContext) -> RequestGuard:
-        guard, executor = self._door.guard, ctx.executor
+        guard, executor = self._shared.guard, ctx.executor
         if guard is None:
             return RequestGuard(None)
         if executor is None:
@@ -104,9 +105,9 @@ class Gateway:
     def close(self) -> None:
         """Release the connections of the models that were opened. The next call opens them again."""
         self._deployments.close()
-        self._door.breakers.close()
-        if self._door.cache is not None:
-            self._door.cache.close()
+        self._shared.breakers.close()
+        if self._shared.cache is not None:
+            self._shared.cache.close()
 
 
 def open_gateway(settings: Settings, *, embedding_threads: int | None = None) -> Gateway:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
 
 from core.capability import JobContext
-from core.gateway.calls import JobModels, RoutedStream
+from core.gateway.calls import JobModels
 from core.gateway.models import Ability, ChatRequest, Chunk, Finish, Passage, Question, Readable
+from core.gateway.routed import RoutedStream
 from core.gateway.routing import CHAT
 from core.gateway.untrusted import report
 from core.guard.records import Action

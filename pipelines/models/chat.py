@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from core.capability import JobContext
-from core.gateway.calls import RoutedStream
 from core.gateway.models import (
     Break,
     ChatRequest,
@@ -26,6 +25,7 @@ from core.gateway.models import (
     ToolSpec,
     Usage,
 )
+from core.gateway.routed import RoutedStream
 from core.guard.records import Source
 from core.kit.errors import CapabilityFailure
 from core.registry.records import ResolvedModel
