@@ -1,0 +1,31 @@
+"""Mends what readers of print are known to confuse, where the document or a fixed form says what is meant."""
+
+import re
+import unicodedata
+from collections.abc import Collection
+
+# Legal forms whose letters have look-alikes; all else in a name may be meant as it is printed.
+_FORMS = (
+    (re.compile(r"\b[S5] ?D ?N(\.?) ?[BD8]H[DO]\b"), r"SDN\1 BHD"),
+    (re.compile(r"\b[S5] ?/ ?[B8](?!\w)"), "S/B"),
+    (re.compile(r"\bLT[DO]\b"), "LTD"),
+    (re.compile(r"\bGm[bh]H\b"), "GmbH"),
+)
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def with_forms(name: str) -> str:
+    """`name` with its legal form as it is spelled."""
+    for pattern, form in _FORMS:
+        name = pattern.sub(form, name)
+    return name
+
+
+def without_stray_accents(text: str, known: Collection[str]) -> str:
+    """`text` where words with an accent become those of `known` (in lower case) that they are without it."""
+    return _WORD.sub(lambda match: _plain(match[0]) if _plain(match[0]).lower() in known else match[0], text)
+
+
+def _plain(word: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", word)
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
