@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 from core.kit.errors import CapabilityFailure
 from pipelines.multimodal.filling.bills import Paper, fits
 from pipelines.multimodal.filling.certainty import SURE_ENOUGH
+from pipelines.multimodal.filling.items import find_items
 from pipelines.multimodal.filling.kinds import Kind, kind_of_field
 from pipelines.multimodal.filling.labels import Match, find, words_of
 from pipelines.multimodal.filling.tables import find_rows
@@ -78,7 +79,7 @@ def _find(name: str, schema: Mapping[str, Any], paper: Paper) -> Match | None:
         return paper.find(kind, schema)
     match kind_of(schema):
         case "array":
-            return find_rows(schema, paper.lines)
+            return find_rows(schema, paper.lines) or find_items(schema, paper.lines)
         case "object":
             return _find_object(name, schema, paper)
         case "string" if "address" in words_of(name):

@@ -43,6 +43,7 @@ class Bill:
     amounts: list[Amount] = field(default_factory=list)
     others: list[Decimal] = field(default_factory=list)
     has_cents: bool = False
+    is_bill: bool = False
 
     def of(self, role: Role) -> list[Amount]:
         """Those of `role`, from the top."""
@@ -50,13 +51,22 @@ class Bill:
 
 
 # An amount with cents as tills print it; a reader takes its zero for an O where a letter stands before it.
-_CENTS = re.compile(r"(?<![\d.,])-?(?:\d{1,3}(?:[,.' ]\d{3}){1,4}|\d{1,9}) ?[.,] ?\d\d(?![\d%]|[.,/-]\d)-?")
+CENTS = re.compile(r"(?<![\d.,])-?(?:\d{1,3}(?:[,.' ]\d{3}){1,4}|\d{1,9}) ?[.,] ?\d\d(?![\d%]|[.,/-]\d)-?")
 _BARE_CENTS = re.compile(r"(?<![\d.,\w])-?[.,]\d\d(?!\d)")
 _WHOLE = re.compile(r"(?<![\d.,:/-])\d{1,3}(?:[,.' ]\d{3}){1,4}(?![\d:/%])|(?<![\d.,:/-])\d{1,9}(?![\d:/%.,-])")
+_RATE = re.compile(r"\d ?%")
 _OH = re.compile(r"[oO](?=[.,]\d\d(?!\d))|(?<=\d[.,])[oO](?=[\doO])|(?<=\d[.,]\d)[oO](?!\w)")
 _WORD = re.compile(r"[^\W\d_]+(?:[015][^\W\d_]+)*")
 _LETTER_LIKE = str.maketrans("015", "ols")
 _LABEL_WORDS_MAX = 9
+# What says that amounts are money that somebody pays: a currency, a tax or a payment, or the paper's own name.
+_NAMES_BILL = re.compile(
+    r"\b(?:invoice|receipt|bill|taxinvoice|rechnung|quittung|facture|factura|fattura|faktura|paragon|resit)\b|"
+    r"\bcash(?:ier)?\b|"
+    r"[$€£¥₹]|\bRM ?\d|\(RM\)|\b(?:USD|EUR|GBP|MYR|SGD|CHF|PLN|DH)\b",
+    re.IGNORECASE,
+)
+_OF_BILLS = frozenset({Role.TAX, Role.PAID, Role.CHANGE, Role.SUBTOTAL, Role.ROUNDING})
 
 _TOTALS, _STRONG, _WEAK = words("amounts", "totals"), words("amounts", "strong"), words("amounts", "weak")
 _TAXES, _NET = words("amounts", "taxes"), words("amounts", "net")
@@ -69,7 +79,7 @@ _BESIDE = words("amounts", "beside")
 def read_bill(lines: Sequence[Mapping[str, Any]]) -> Bill:
     """The amounts of `lines`. One that fills its line alone belongs to the label beside it."""
     texts = [_plain_zero(str(line["text"])[:400]) for line in lines]
-    bill = Bill(has_cents=sum(len(_CENTS.findall(text)) for text in texts) > 1)
+    bill = Bill(has_cents=sum(len(CENTS.findall(text)) for text in texts) > 1)
     for index, text in enumerate(texts):
         found = _last_amount(text, whole=False)
         label = label_words(text if found is None else text[: found[1]])
@@ -86,7 +96,11 @@ def read_bill(lines: Sequence[Mapping[str, Any]]) -> Bill:
             found = _last_amount(text, whole=True)
             weight -= 0.25
         if found:
-            bill.amounts.append(Amount(found[0], role, weight, used))
+            # The sum of a column among others, or of what has one rate, is a part.
+            is_of_rate = _RATE.search(text) is not None and not _WITH & set(label)
+            is_part = len(CENTS.findall(text)) > 1 or (role is Role.TOTAL and is_of_rate)
+            bill.amounts.append(Amount(found[0], role, weight - 0.5 * is_part, used))
+    bill.is_bill = any(amount.role in _OF_BILLS for amount in bill.amounts) or any(map(_NAMES_BILL.search, texts))
     return bill
 
 
@@ -96,7 +110,7 @@ def _plain_zero(text: str) -> str:
 
 def _last_amount(text: str, *, whole: bool) -> tuple[Decimal, int] | None:
     """The amount that stands furthest to the right, and where it begins."""
-    found = [*_CENTS.finditer(text), *_BARE_CENTS.finditer(text), *(_WHOLE.finditer(text) if whole else ())]
+    found = [*CENTS.finditer(text), *_BARE_CENTS.finditer(text), *(_WHOLE.finditer(text) if whole else ())]
     if not found:
         return None
     last = max(found, key=lambda match: match.end())
@@ -210,7 +224,8 @@ def find_total(bill: Bill) -> Judged | None:
     ranked = sorted(scored.values(), reverse=True)
     best = candidates[ranked[0][1]]
     margin = ranked[0][0] - (ranked[1][0] if len(ranked) > 1 else 0.0)
-    return Judged(best, min(1.0, 0.3 * best.weight + 0.25 * proof(bill, best) + 0.3 * min(1.0, margin)))
+    strength = min(1.0, 0.3 * best.weight + 0.25 * proof(bill, best) + 0.3 * min(1.0, margin))
+    return Judged(best, strength if bill.is_bill else 0.4 * strength)
 
 
 def proof(bill: Bill, total: Amount) -> float:

@@ -20,6 +20,11 @@ from pipelines.multimodal.filling.printed import (
 from pipelines.multimodal.filling.spelling import with_forms, without_stray_accents
 from pipelines.multimodal.filling.words import expression, words
 
+# What companies print below their names.
+_SUPPORTS = re.compile(
+    r"\d{5}|\b(?:tel|phone|fax|gst|vat|sst|invoice|receipt|bill|date|cashier|no|reg|www|rechnung|facture|quittung)\b|@|www",
+    re.IGNORECASE,
+)
 _HEAD_LINES = 14
 _LEGAL = re.compile(
     r"(?<!\w)(?:s[do]n\.? ?[bd]hd|s ?/ ?[b8]|bhd|ltd|limited|llc|llp|inc|incorporated|corp|corporation|plc|gmbh|mbh|ag|"
@@ -94,6 +99,8 @@ def _name_score(head: Sequence[Printed], at: int, usual: float) -> float:
         score += 0.6
     if any(is_address(other) for other in following):
         score += 0.6
+    if not legal and not any(map(_SUPPORTS.search, (other.text for other in head[at + 1 : at + 7]))):
+        score -= 1.0  # a title may stand at the head of any page
     return score - 0.12 * at
 
 
