@@ -102,11 +102,22 @@ class PriceBook:
         known = self._remembered.get(
             session,
             (organization_id, provider, model),
-            lambda executor: repository.of_model(executor, organization_id, provider, model),
+            lambda executor: _rows(executor, organization_id, provider, model),
         )
         rows, database_time = known.value
         # The database's time, carried on by this process's clock for the seconds that the answer lives.
         return choose(rows, at or database_time + timedelta(seconds=monotonic() - known.asked_at))
+
+
+def _rows(executor: Executor, organization_id: UUID, provider: str, model: str) -> tuple[list[PriceRecord], datetime]:
+    """The model's prices, or those of the model that it is another name of."""
+    rows, now = repository.of_model(executor, organization_id, provider, model)
+    if not rows:
+        from core.ledger.prices.aliases import known_as
+
+        if alias := known_as(provider, model):
+            rows, _ = repository.of_model(executor, organization_id, *alias)
+    return rows, now
 
 
 def choose(rows: Iterable[PriceRecord], at: datetime) -> dict[Unit, tuple[PriceRecord, ...]]:
