@@ -11,7 +11,7 @@ from pipelines.multimodal.filling.currencies import find_currency
 from pipelines.multimodal.filling.dates import find_date
 from pipelines.multimodal.filling.kinds import AMOUNTS, Kind
 from pipelines.multimodal.filling.labels import Match
-from pipelines.multimodal.filling.money import Amount, Bill, Role, find_total, read_bill
+from pipelines.multimodal.filling.money import Amount, Bill, Role, find_paid, find_total, read_bill
 from pipelines.multimodal.filling.printed import Read
 from pipelines.multimodal.filling.seller import find_seller
 from pipelines.multimodal.filling.values import kind_of
@@ -19,7 +19,6 @@ from pipelines.multimodal.filling.values import kind_of
 _ROLES = {
     Kind.SUBTOTAL: Role.SUBTOTAL,
     Kind.TAX: Role.TAX,
-    Kind.PAID: Role.PAID,
     Kind.CHANGE: Role.CHANGE,
     Kind.ROUNDING: Role.ROUNDING,
 }
@@ -58,12 +57,16 @@ class Paper:
                 return self._text(kind, self._seller)
             case Kind.ADDRESS:
                 return self._text(kind, find_address(self.lines, self._seller))
+        best = find_paid(self._bill) if kind is Kind.PAID else self._called(kind)
+        return self._amount(kind, best, schema, best.weight) if best else None
+
+    def _called(self, kind: Kind) -> Amount | None:
+        """The amount that its line calls so most plainly."""
         amounts = self._bill.of(_ROLES[kind])
         if kind is Kind.SUBTOTAL and not amounts:
             total = find_total(self._bill)
             amounts = [net for net in self._bill.of(Role.NET) if total is None or net.value != total.amount.value]
-        best = max(amounts, key=lambda amount: amount.weight, default=None)
-        return self._amount(kind, best, schema, best.weight) if best else None
+        return max(amounts, key=lambda amount: amount.weight, default=None)
 
     def address_of(self, words: Collection[str]) -> Match | None:
         """The address of the customer, or of the delivery, that a property of these words asks for."""

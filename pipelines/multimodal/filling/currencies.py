@@ -9,7 +9,7 @@ _SIGNS = {
     "RM": "MYR", "S$": "SGD", "A$": "AUD", "C$": "CAD", "HK$": "HKD", "NZ$": "NZD", "US$": "USD", "R$": "BRL",
     "NT$": "TWD", "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "円": "JPY", "元": "CNY", "₹": "INR", "Rs": "INR",
     "Rp": "IDR", "฿": "THB", "₩": "KRW", "₫": "VND", "₱": "PHP", "zł": "PLN", "Kč": "CZK", "Ft": "HUF", "₺": "TRY",
-    "₽": "RUB", "DH": "MAD",
+    "₽": "RUB", "DH": "MAD", "ringgit": "MYR", "euro": "EUR", "euros": "EUR",
 }  # fmt: skip
 _CODES = frozenset(
     re.findall(
@@ -18,9 +18,11 @@ _CODES = frozenset(
     )
 )
 _SIGN = "|".join(re.escape(sign) for sign in sorted([*_SIGNS, *_CODES], key=len, reverse=True))
-# Beside an amount, or in the brackets of a column's head.
+# Beside an amount, in the brackets of a column's head, or alone in a cell.
 _BESIDE = re.compile(
-    rf"(?<![^\W\d_])({_SIGN}) ?[-:]? ?[\dO][\d.,]|[\d.,]\d ?({_SIGN})(?!\w)|\(({_SIGN})\)", re.IGNORECASE
+    rf"(?<![^\W\d_])({_SIGN}) ?[-:]? ?[\dO][\d.,]|[\d.,]\d ?({_SIGN})(?!\w)|\(({_SIGN})\)|(?:^|\| )({_SIGN})(?= \||$)"
+    r"|\b(ringgit|euros?)\b",
+    re.IGNORECASE,
 )
 _BY_SPELLING = {spelling.lower(): code for spelling, code in [*_SIGNS.items(), *((code, code) for code in _CODES)]}
 
@@ -31,7 +33,7 @@ def find_currency(lines: Sequence[Mapping[str, Any]]) -> tuple[str, int, float] 
     first: dict[str, int] = {}
     for index, line in enumerate(lines):
         for match in _BESIDE.finditer(str(line["text"])[:400]):
-            code = _BY_SPELLING[(match[1] or match[2] or match[3]).lower()]
+            code = _BY_SPELLING[match[match.lastindex or 0].lower()]
             seen[code] += 1
             first.setdefault(code, index)
     if not seen:

@@ -45,7 +45,8 @@ def find_items(schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) ->
         names = label if letters(label) > 2 else "" if waiting is None else _label(str(lines[waiting]["text"]))  # noqa: PLR2004
         if names:
             used += [index] if letters(label) > 2 or waiting is None else [waiting, index]  # noqa: PLR2004
-            rows.append({"description": names, **_figures(text, amounts)})
+            figures = _figures(text, amounts)
+            rows.append({"description": names.removesuffix(f" {figures['quantity']}"), **figures})
         waiting = None
     else:
         return None  # without a sum below them, amounts may be anything

@@ -99,7 +99,9 @@ def read_bill(lines: Sequence[Mapping[str, Any]]) -> Bill:
             # The sum of a column among others, or of what has one rate, is a part.
             is_of_rate = _RATE.search(text) is not None and not _WITH & set(label)
             is_part = len(CENTS.findall(text)) > 1 or (role is Role.TOTAL and is_of_rate)
-            bill.amounts.append(Amount(found[0], role, weight - 0.5 * is_part, used))
+            # Some tills print what was paid as a minus.
+            value = abs(found[0]) if role in {Role.PAID, Role.CHANGE} else found[0]
+            bill.amounts.append(Amount(value, role, weight - 0.5 * is_part, used))
     bill.is_bill = any(amount.role in _OF_BILLS for amount in bill.amounts) or any(map(_NAMES_BILL.search, texts))
     return bill
 
@@ -228,6 +230,15 @@ def find_total(bill: Bill) -> Judged | None:
     return Judged(best, strength if bill.is_bill else 0.4 * strength)
 
 
+def find_paid(bill: Bill) -> Amount | None:
+    """What was handed over: the amount that leaves the total when the change is taken off, else the first payment."""
+    paid, total = bill.of(Role.PAID), find_total(bill)
+    change = {amount.value for amount in bill.of(Role.CHANGE)} - {Decimal(0)}
+    if total is None or not paid:
+        return paid[0] if paid else None
+    return next((amount for amount in paid if amount.value - total.amount.value in change), paid[0])
+
+
 def proof(bill: Bill, total: Amount) -> float:
     """How much of the other amounts comes out with `total`; 0 when nothing does."""
     value = total.value
@@ -240,7 +251,7 @@ def proof(bill: Bill, total: Amount) -> float:
         }
     )[-12:]
     speaks = 0.0
-    if any(paid - change == value for paid, change in product(of[Role.PAID], map(abs, of[Role.CHANGE])) if change):
+    if any(paid - change == value for paid, change in product(of[Role.PAID], of[Role.CHANGE]) if change):
         speaks += 1.5
     elif value in of[Role.PAID]:
         speaks += 1.0

@@ -100,7 +100,13 @@ def test_the_date_is_the_documents_own(name: str) -> None:
     assert ask(TILL, name, type="string", format="date") == "2017-11-04"
 
 
+def test_what_was_paid_leaves_the_change_and_may_be_printed_as_a_minus() -> None:
+    till = "Corner Shop\nTotal | 71.00\nCash | 71.00\nCash received | -101.00\nChange | 30.00"
+    assert ask(till, "cash_received", type="number") == 101
+
+
 def test_currencies() -> None:
+    assert ask("Item | Price\n | RM\nTea | 2.00", "currency", type="string") == "MYR"
     assert ask(TILL, "currency", type="string") == "MYR"
     assert ask(INVOICE, "currency_code", type="string") == "GBP"
 
