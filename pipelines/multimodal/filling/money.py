@@ -38,10 +38,10 @@ class Amount:
 
 @dataclass(slots=True)
 class Bill:
-    """The amounts of a document that were called something, and those that were not (items, mostly)."""
+    """The amounts of a document that were called something, and those that were not, with their lines."""
 
     amounts: list[Amount] = field(default_factory=list)
-    others: list[Decimal] = field(default_factory=list)
+    others: list[tuple[Decimal, int]] = field(default_factory=list)
     has_cents: bool = False
     is_bill: bool = False
 
@@ -86,7 +86,7 @@ def read_bill(lines: Sequence[Mapping[str, Any]]) -> Bill:
         role, weight = role_of(label, found[0] if found else None)
         if role is None:
             if found:
-                bill.others.append(found[0])
+                bill.others.append((found[0], index))
             continue
         used: tuple[int, ...] = (index,)
         if found is None and role is not Role.ROUNDING and (aside := _beside(index, texts, lines)) is not None:
@@ -188,7 +188,7 @@ def role_of(words: Sequence[str], value: Decimal | None) -> tuple[Role | None, f
         return Role.TAX, 1.0 if not there & {"summary", "invoice", "no", "id", "reg"} else 0.2
     if there & {"due", "payable", "zahlen", "zapłaty", "pagar", "endbetrag"} and "date" not in there:
         return Role.TOTAL, 1.3
-    if there & _PAID:
+    if there & _PAID and not there & {"no", "number"}:
         return Role.PAID, 1.0
     if words[0] in {"amount", "amt", "balance", "nett", "net"} and len(words) <= 3:  # noqa: PLR2004
         return Role.TOTAL, 0.6
@@ -222,12 +222,22 @@ def find_total(bill: Bill) -> Judged | None:
         if amount.value > 0 and score >= scored.get(amount.value, (0.0, 0))[0]:
             scored[amount.value] = score, order
     if not scored:
-        return None
+        return _paid_total(bill)
     ranked = sorted(scored.values(), reverse=True)
     best = candidates[ranked[0][1]]
     margin = ranked[0][0] - (ranked[1][0] if len(ranked) > 1 else 0.0)
     strength = min(1.0, 0.3 * best.weight + 0.25 * proof(bill, best) + 0.3 * min(1.0, margin))
     return Judged(best, strength if bill.is_bill else 0.4 * strength)
+
+
+def _paid_total(bill: Bill) -> Judged | None:
+    """Where no total's name could be read: what was paid less the change, which stands on a line of its own or not."""
+    paid, changes = bill.of(Role.PAID), bill.of(Role.CHANGE)
+    if not paid or not changes or (value := paid[0].value - changes[-1].value) <= 0:
+        return None
+    alone = next((line for amount, line in reversed(bill.others) if amount == value), None)
+    used = (*paid[0].lines, *changes[-1].lines) if alone is None else (alone,)
+    return Judged(Amount(value, Role.TOTAL, 0.0, used), 0.45 if alone is None else 0.6)
 
 
 def find_paid(bill: Bill) -> Amount | None:
@@ -264,7 +274,7 @@ def proof(bill: Bill, total: Amount) -> float:
         speaks += 0.5
     if any(sum(pair) == value for pair in combinations(above, 2)):
         speaks += 0.7
-    if bill.others and sum(bill.others) == value:
+    if bill.others and sum(other for other, _ in bill.others) == value:
         speaks += 0.7
     repeated = sum(amount.value == value for amount in bill.amounts if amount.role in _SUMS)
     return speaks + 0.25 * min(2, repeated - 1)

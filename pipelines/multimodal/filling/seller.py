@@ -17,7 +17,7 @@ from pipelines.multimodal.filling.printed import (
     is_number,
     letters,
 )
-from pipelines.multimodal.filling.spelling import with_forms, without_stray_accents
+from pipelines.multimodal.filling.spelling import with_forms, with_small_l, without_stray_accents
 from pipelines.multimodal.filling.words import expression, words
 
 # What companies print below their names.
@@ -53,7 +53,7 @@ def find_seller(lines: Sequence[Mapping[str, Any]]) -> Read | None:
         return None
     used = _whole_name(head, best[1])
     text = " ".join(without_number(cell.text) for cell in used).strip(" ,:;|-")
-    text = with_forms(without_stray_accents(text, _TRADES))
+    text = with_forms(without_stray_accents(with_small_l(text), _TRADES))
     return Read(text, tuple(dict.fromkeys(cell.line for cell in used)), min(1.0, best[0] / 4))
 
 

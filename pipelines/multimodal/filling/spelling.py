@@ -11,6 +11,8 @@ _FORMS = (
     (re.compile(r"\bLT[DO]\b"), "LTD"),
     (re.compile(r"\bGm[bh]H\b"), "GmbH"),
 )
+# A capital I between letters is an l: no word but those of Mac and Mc has one.
+_CAPITAL_I = re.compile(r"(?<=[A-Z])I(?=[a-z])|(?<=[b-z])(?<!Mc)I(?=[a-z])")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -19,6 +21,11 @@ def with_forms(name: str) -> str:
     for pattern, form in _FORMS:
         name = pattern.sub(form, name)
     return name
+
+
+def with_small_l(text: str) -> str:
+    """`text` with ``Blk`` where ``BIk`` was read."""
+    return _CAPITAL_I.sub("l", text)
 
 
 def without_stray_accents(text: str, known: Collection[str]) -> str:

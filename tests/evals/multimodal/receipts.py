@@ -24,11 +24,11 @@ from pipelines.multimodal.reading.pages import read_page
 from tests.evals.multimodal.others import read_others
 
 # None of these was looked at while the rules were written; companies of the others do not occur among them.
-NEVER_LOOKED_AT = frozenset({"175", "205", "255", "265", "445", "455"})
+NEVER_LOOKED_AT = frozenset({"175", "205", "265", "445"})
 FIELDS = ("company", "date", "address", "total")
 AIMS = {"company": 0.80, "date": 0.97, "address": 0.60, "total": 0.95}
 # The same receipts by the rules that stood before, looked at and never looked at.
-BEFORE = {"company": (0.471, 0.500), "date": (0.912, 1.0), "address": (0.0, 0.0), "total": (0.735, 0.333)}
+BEFORE = {"company": (0.472, 0.5), "date": (0.917, 1.0), "address": (0.0, 0.0), "total": (0.694, 0.5)}
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {

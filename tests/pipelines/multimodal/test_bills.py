@@ -105,6 +105,17 @@ def test_what_was_paid_leaves_the_change_and_may_be_printed_as_a_minus() -> None
     assert ask(till, "cash_received", type="number") == 101
 
 
+def test_where_no_total_can_be_read_the_payment_tells_it() -> None:
+    assert ask("Corner Shop\nTea | 4.00\nL | 4.00\nCash | 10.00\nChange | 6.00", "total", type="number") == 4
+    assert ask("Corner Shop\nTea | 4.00", "total", type="number") is None
+
+
+def test_letters_that_readers_confuse_are_mended_where_the_word_is_known() -> None:
+    till = "KEDAI MUTIARA 5DN DHD\nBIk 4, JIn McIntosh, Bandar Chéras, 43200 Cheras\nReceipt\nTotal | 4.00"
+    assert ask(till, "company", type="string") == "KEDAI MUTIARA SDN BHD"
+    assert ask(till, "address", type="string") == "Blk 4, Jln McIntosh, Bandar Cheras, 43200 Cheras"
+
+
 def test_currencies() -> None:
     assert ask("Item | Price\n | RM\nTea | 2.00", "currency", type="string") == "MYR"
     assert ask(TILL, "currency", type="string") == "MYR"
