@@ -10,6 +10,7 @@ from pipelines.multimodal.filling.spelling import with_small_l, without_stray_ac
 from pipelines.multimodal.filling.words import expression
 
 _BLOCK_LINES = 7
+_LABELS_MAX = 20
 _DELIVERY = re.compile(r"ship|deliver", re.IGNORECASE)
 STREET = re.compile(
     expression("addresses", "streets") + r"|\w(?:stra(?:ss|ß)e|str\.|weg|gasse|platz|straat|laan)|\bp\.?o\.? box\b",
@@ -21,7 +22,7 @@ _POSTCODE = re.compile(
     r"(?<![\d-])\d{5}(?!\d)|\b\d\d \d{3}\b(?= ?[A-Z])|\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b|\b[A-Z]\d[A-Z] ?\d[A-Z]\d\b"
 )
 _ENDS_ADDRESS = re.compile(
-    expression("addresses", "ends") + r"|\bh/p\b|\be-mail\b|\bco\.? no\b|@|\bT ?:|\.com|\d{9}", re.IGNORECASE
+    expression("addresses", "ends") + r"|\bh/p\b|\be-mail\b|\bco\.? no\b|@|\bT ?:|\.com|\d{8}", re.IGNORECASE
 )
 _PHONE = re.compile(r"^\W*(?:\+?\d{1,3}[-. ])?\(?\d{2,4}\)?[-. ]\d{3,4}[-. ]?\d{3,4}\b|^\W*\+\d[\d -]{7,}")
 
@@ -64,8 +65,9 @@ def find_other_address(lines: Sequence[Mapping[str, Any]], words: Collection[str
     """The address below a label like *Bill to* or *Ship to*, of which `words` are those of the property asked for."""
     is_delivery = bool({"shipping", "ship", "delivery"} & set(words))
     cells = cells_of(lines)
-    for label in cells:
-        if (found := CUSTOMER.search(label.text)) is None or bool(_DELIVERY.match(found[0])) != is_delivery:
+    labels = [(cell, found[0]) for cell in cells if (found := CUSTOMER.search(cell.text))]
+    for label, words_of_label in labels[:_LABELS_MAX]:
+        if bool(_DELIVERY.match(words_of_label)) != is_delivery:
             continue
         below = [
             cell

@@ -20,7 +20,8 @@ _CODES = frozenset(
 _SIGN = "|".join(re.escape(sign) for sign in sorted([*_SIGNS, *_CODES], key=len, reverse=True))
 # Beside an amount, in the brackets of a column's head, or alone in a cell.
 _BESIDE = re.compile(
-    rf"(?<![^\W\d_])({_SIGN}) ?[-:]? ?[\dO][\d.,]|[\d.,]\d ?({_SIGN})(?!\w)|\(({_SIGN})\)|(?:^|\| )({_SIGN})(?= \||$)"
+    rf"(?<![^\W\d_])({_SIGN})\.?[-: |]{{0,3}}[\dO][\d.,]|[\d.,]\d ?({_SIGN})(?!\w)|\(({_SIGN})\)"
+    rf"|(?:^|\| )({_SIGN})(?= \||$)"
     r"|\b(ringgit|euros?)\b",
     re.IGNORECASE,
 )

@@ -59,6 +59,7 @@ _OH = re.compile(r"[oO](?=[.,]\d\d(?!\d))|(?<=\d[.,])[oO](?=[\doO])|(?<=\d[.,]\d
 _WORD = re.compile(r"[^\W\d_]+(?:[015][^\W\d_]+)*")
 _LETTER_LIKE = str.maketrans("015", "ols")
 _LABEL_WORDS_MAX = 9
+_AMOUNTS_MAX = 200
 # What says that amounts are money that somebody pays: a currency, a tax or a payment, or the paper's own name.
 _NAMES_BILL = re.compile(
     r"\b(?:invoice|receipt|bill|taxinvoice|rechnung|quittung|facture|factura|fattura|faktura|paragon|resit)\b|"
@@ -102,6 +103,8 @@ def read_bill(lines: Sequence[Mapping[str, Any]]) -> Bill:
             # Some tills print what was paid as a minus.
             value = abs(found[0]) if role in {Role.PAID, Role.CHANGE} else found[0]
             bill.amounts.append(Amount(value, role, weight - 0.5 * is_part, used))
+    # The sums stand at the end, and each is held against all others.
+    del bill.amounts[:-_AMOUNTS_MAX]
     bill.is_bill = any(amount.role in _OF_BILLS for amount in bill.amounts) or any(map(_NAMES_BILL.search, texts))
     return bill
 

@@ -59,8 +59,10 @@ def _receipts(folder: Path) -> list[Row]:
         exact = scored.exact[split, name]
         if name in {"company", "address"}:
             rows.append(Row("SROIE receipts", split, f"{name}, exact", len(exact), sum(exact) / len(exact)))
-    for name, marks in scored.withheld.items():
-        rows.append(Row(name, "looked at", "null", len(marks), sum(marks) / len(marks), mark=WITHHELD_MARK))
+    for name, marks in scored.written.items():
+        rows.append(Row("bills of ten countries", "looked at", name, len(marks), sum(marks) / len(marks), mark=MARK))
+    for (split, name), marks in scored.withheld.items():
+        rows.append(Row(name, split, "null", len(marks), sum(marks) / len(marks), mark=WITHHELD_MARK))
     sys.stdout.write("confidence      n  said  right\n")
     for name, n, said, right in receipts.reliability(scored.sure):
         sys.stdout.write(f"{name:<14}{n:>3}  {said:.2f}  {right:.2f}\n")

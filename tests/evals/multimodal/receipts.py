@@ -21,7 +21,7 @@ from pipelines.multimodal.filling.dates import read_dates
 from pipelines.multimodal.filling.fill import fill
 from pipelines.multimodal.filling.values import read_amounts
 from pipelines.multimodal.reading.pages import read_page
-from tests.evals.multimodal.others import read_others
+from tests.evals.multimodal.others import read_bills, read_others
 
 # None of these was looked at while the rules were written; companies of the others do not occur among them.
 NEVER_LOOKED_AT = frozenset({"175", "205", "265", "445"})
@@ -48,7 +48,8 @@ class Scored:
     right: dict[tuple[str, str], list[bool]] = field(default_factory=lambda: defaultdict(list))
     exact: dict[tuple[str, str], list[bool]] = field(default_factory=lambda: defaultdict(list))
     sure: list[tuple[float, bool]] = field(default_factory=list)
-    withheld: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    written: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    withheld: dict[tuple[str, str], list[bool]] = field(default_factory=lambda: defaultdict(list))
 
 
 def score(folder: Path) -> Scored:
@@ -65,11 +66,17 @@ def score(folder: Path) -> Scored:
             if match.value is not None:
                 scored.sure.append((match.confidence, is_right))
         for name, torn in _torn(lines):
-            scored.withheld[f"receipts with their {name} torn off"].append(fill(SCHEMA, torn)[name].value is None)
-    for _, absent, lines in read_others():
-        found = fill(SCHEMA, lines)
-        for name in absent:
-            scored.withheld["other documents"].append(found[name].value is None)
+            scored.withheld[split, f"receipts with their {name} torn off"].append(
+                fill(SCHEMA, torn)[name].value is None
+            )
+    for truth, lines in read_bills():
+        found = fill({"properties": {**SCHEMA["properties"], "currency": {"type": "string"}}}, lines)
+        for name, true in truth.items():
+            scored.written[name].append(is_same(name, true, found[name].value))
+    for split, file in (("looked at", "documents.txt"), ("never looked at", "unseen.txt")):
+        for _, absent, lines in read_others(file):
+            found = fill(SCHEMA, lines)
+            scored.withheld[split, "other documents"] += [found[name].value is None for name in absent]
     return scored
 
 

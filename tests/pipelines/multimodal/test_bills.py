@@ -7,7 +7,7 @@ import pytest
 from pipelines.multimodal.filling.dates import read_dates
 from pipelines.multimodal.filling.fill import fill
 from pipelines.multimodal.filling.kinds import Kind, kind_of_field
-from tests.evals.multimodal.others import lines_of, read_others
+from tests.evals.multimodal.others import lines_of, read_bills, read_others
 
 TILL = """
 KEDAI MUTIARA MAJU SDN BHD (812345-W)
@@ -103,6 +103,13 @@ def test_the_date_is_the_documents_own(name: str) -> None:
 def test_what_was_paid_leaves_the_change_and_may_be_printed_as_a_minus() -> None:
     till = "Corner Shop\nTotal | 71.00\nCash | 71.00\nCash received | -101.00\nChange | 30.00"
     assert ask(till, "cash_received", type="number") == 101
+
+
+@pytest.mark.parametrize(("truth", "lines"), [pytest.param(*each, id=each[0]["company"]) for each in read_bills()])
+def test_bills_of_other_countries(truth: dict[str, str], lines: list[dict[str, Any]]) -> None:
+    types: dict[str, Any] = {"total": {"type": "number"}, "date": {"type": "string", "format": "date"}}
+    found = fill({"properties": {**{name: {} for name in truth}, **types}}, lines)
+    assert {name: match.value for name, match in found.items()} == {**truth, "total": float(truth["total"])}
 
 
 def test_where_no_total_can_be_read_the_payment_tells_it() -> None:

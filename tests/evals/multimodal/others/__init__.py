@@ -10,13 +10,22 @@ _HEIGHT = 20
 _WIDTH = 900
 
 
-def read_others() -> Iterator[tuple[str, frozenset[str], list[dict[str, Any]]]]:
-    """Name, fields that must be null, and lines of each document of ``documents.txt``."""
-    text = Path(__file__).with_name("documents.txt").read_text(encoding="utf-8")
+def read_others(file: str = "documents.txt") -> Iterator[tuple[str, frozenset[str], list[dict[str, Any]]]]:
+    """Name, fields that must be null, and lines of each document of `file`."""
+    text = Path(__file__).with_name(file).read_text(encoding="utf-8")
     for block in text.split("\n--- ")[1:]:
         head, _, body = block.partition("\n")
         name, _, fields = head.partition(":")
         yield name, frozenset(fields.split()), lines_of(body)
+
+
+def read_bills() -> Iterator[tuple[dict[str, str], list[dict[str, Any]]]]:
+    """True values by field, and lines of each bill of ``bills.txt``."""
+    text = Path(__file__).with_name("bills.txt").read_text(encoding="utf-8")
+    for block in text.split("\n--- ")[1:]:
+        head, _, body = block.partition("\n")
+        _, *values = (value.strip() for value in head.split(" | "))
+        yield dict(zip(("company", "date", "address", "total", "currency"), values, strict=True)), lines_of(body)
 
 
 def lines_of(text: str) -> list[dict[str, Any]]:
