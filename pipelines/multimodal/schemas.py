@@ -67,7 +67,7 @@ class Found(_Strict):
     confidence: float = Field(
         ge=0,
         le=1,
-        description="How often such a value is right, as measured. 0: not found. Below 0.5 the value is null.",
+        description="How often such a value is right, as measured. 0: not found. Below 0.4 the value is null.",
     )
     regions: list[Region]
     note: str | None = Field(description="What to know of it, for example why the value is null.")

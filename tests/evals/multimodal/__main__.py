@@ -63,9 +63,9 @@ def _receipts(folder: Path) -> list[Row]:
         rows.append(Row("bills of ten countries", "looked at", name, len(marks), sum(marks) / len(marks), mark=MARK))
     for (split, name), marks in scored.withheld.items():
         rows.append(Row(name, split, "null", len(marks), sum(marks) / len(marks), mark=WITHHELD_MARK))
-    sys.stdout.write("confidence      n  said  right\n")
-    for name, n, said, right in receipts.reliability(scored.sure):
-        sys.stdout.write(f"{name:<14}{n:>3}  {said:.2f}  {right:.2f}\n")
+    for split, sure in scored.sure.items():
+        for name, n, said, right in receipts.reliability(sure):
+            rows.append(Row("confidence of these values", split, f"{name}, {said:.2f} on average", n, right))
     return rows
 
 

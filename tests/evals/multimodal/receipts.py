@@ -38,16 +38,16 @@ SCHEMA: dict[str, Any] = {
         "total": {"type": "number"},
     },
 }
-_BINS = (0.0, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0)
+_BINS = (0.4, 0.6, 0.8, 0.9, 0.95, 1.0)
 
 
 @dataclass(slots=True)
 class Scored:
-    """Marks by split and field, exact ones too, and (confidence, right) of each value that was given or held back."""
+    """Marks by split and field, exact ones too, and (confidence, right) of each value by split."""
 
     right: dict[tuple[str, str], list[bool]] = field(default_factory=lambda: defaultdict(list))
     exact: dict[tuple[str, str], list[bool]] = field(default_factory=lambda: defaultdict(list))
-    sure: list[tuple[float, bool]] = field(default_factory=list)
+    sure: dict[str, list[tuple[float, bool]]] = field(default_factory=lambda: defaultdict(list))
     written: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
     withheld: dict[tuple[str, str], list[bool]] = field(default_factory=lambda: defaultdict(list))
 
@@ -64,7 +64,7 @@ def score(folder: Path) -> Scored:
             scored.right[split, name].append(is_right)
             scored.exact[split, name].append(_plain(truth[name]) == _plain(str(match.value)))
             if match.value is not None:
-                scored.sure.append((match.confidence, is_right))
+                scored.sure[split].append((match.confidence, is_right))
         for name, torn in _torn(lines):
             scored.withheld[split, f"receipts with their {name} torn off"].append(
                 fill(SCHEMA, torn)[name].value is None
