@@ -10,8 +10,6 @@ A price set under the deployment's own name comes before all of this.
 import re
 from functools import lru_cache
 
-from genai_prices.data import providers
-
 _AZURE = "azure"
 _ANYONES = "openai-compatible"
 _MAKERS = {"gpt": "openai", "chatgpt": "openai", "o1": "openai", "o3": "openai", "o4": "openai", "claude": "anthropic",
@@ -39,6 +37,8 @@ def known_as(provider: str, model: str) -> tuple[str, str] | None:
 
 
 def _found(provider: str, name: str) -> tuple[str, str] | None:
+    from genai_prices.data import providers  # ten thousand objects that most processes never need
+
     known = next((each for each in providers if each.id == provider), None)
     model = known and known.find_model(name, all_providers=providers)
     return (provider, model.id) if model else None
@@ -54,6 +54,8 @@ def _named_within(name: str) -> tuple[str, str] | None:
 
 @lru_cache(maxsize=1)
 def _squeezed_names() -> dict[str, str]:
+    from genai_prices.data import providers
+
     azure = next(provider for provider in providers if provider.id == _AZURE)
     resold = {_AZURE, *(azure.fallback_model_providers or ())}
     ids = [model.id for provider in providers if provider.id in resold for model in provider.models]

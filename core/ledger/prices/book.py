@@ -10,6 +10,7 @@ from core.kit.db import Executor
 from core.kit.memory import Memory
 from core.kit.money import QUANTUM, ZERO, to_money
 from core.ledger.prices import repository
+from core.ledger.prices.aliases import known_as
 from core.ledger.prices.records import ANY_MODEL, Priced, PriceRecord
 from core.ledger.records import Unit
 
@@ -112,11 +113,8 @@ class PriceBook:
 def _rows(executor: Executor, organization_id: UUID, provider: str, model: str) -> tuple[list[PriceRecord], datetime]:
     """The model's prices, or those of the model that it is another name of."""
     rows, now = repository.of_model(executor, organization_id, provider, model)
-    if not rows:
-        from core.ledger.prices.aliases import known_as
-
-        if alias := known_as(provider, model):
-            rows, _ = repository.of_model(executor, organization_id, *alias)
+    if not rows and (alias := known_as(provider, model)):
+        rows, _ = repository.of_model(executor, organization_id, *alias)
     return rows, now
 
 

@@ -31,8 +31,8 @@ _FULL_TOTAL = 2.0
 
 
 def fits(kind: Kind | None, schema: Mapping[str, Any]) -> bool:
-    """Whether a property of `schema` can hold a field of `kind`."""
-    return kind is not None and kind_of(schema) in _TYPES[kind]
+    """Whether a property of `schema` can hold a field of `kind`; of choices, only currencies can be one."""
+    return kind is not None and kind_of(schema) in _TYPES[kind] and ("enum" not in schema or kind is Kind.CURRENCY)
 
 
 class Paper:
@@ -52,7 +52,8 @@ class Paper:
                 return self._match(kind, own.value, own.lines, own.strength) if own else None
             case Kind.CURRENCY:
                 named = find_currency(self.lines)
-                return self._match(kind, named[0], (named[1],), named[2]) if named else None
+                is_allowed = named is not None and named[0] in schema.get("enum", (named[0],))
+                return self._match(kind, named[0], (named[1],), named[2]) if named and is_allowed else None
             case Kind.SELLER:
                 return self._text(kind, self._seller)
             case Kind.ADDRESS:

@@ -127,6 +127,8 @@ def test_currencies() -> None:
     assert ask("Item | Price\n | RM\nTea | 2.00", "currency", type="string") == "MYR"
     assert ask(TILL, "currency", type="string") == "MYR"
     assert ask(INVOICE, "currency_code", type="string") == "GBP"
+    assert ask(INVOICE, "currency", enum=["EUR", "GBP"]) == "GBP"
+    assert ask(INVOICE, "currency", enum=["EUR", "USD"]) is None
 
 
 @pytest.mark.parametrize(
