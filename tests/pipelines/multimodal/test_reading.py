@@ -29,6 +29,16 @@ def test_columns_are_read_one_after_the_other_below_a_headline_and_above_a_table
     assert len(lines[-1]["cells"]) == 3
 
 
+def test_the_rows_of_a_page_that_is_not_straight_are_its_own() -> None:
+    tilt = 0.05
+    places = [(left, top + tilt * left) for top in (20, 50) for left in (20, 520)]
+    pieces = [
+        Piece(text, (left, top, left + 60, top + 16), drop=tilt * left)
+        for text, (left, top) in zip(("Tea", "2.00", "Bread", "3.10"), places, strict=True)
+    ]
+    assert [line["text"] for line in read_order(pieces, 600)] == ["Tea | 2.00", "Bread | 3.10"]
+
+
 @pytest.mark.parametrize(
     ("text", "amount"),
     [("1,234.50", "1234.50"), ("1.234,50", "1234.50"), ("12,40 EUR", "12.40"), ("1 250", "1250"), ("7,500", "7500")],
