@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines.multimodal.filling.dates import read_dates
 from pipelines.multimodal.filling.printed import CUSTOMER, PRICE, Printed, Read, cells_of, is_number, letters
-from pipelines.multimodal.filling.spelling import with_small_l, without_stray_accents
+from pipelines.multimodal.filling.spelling import with_small_l, with_spaces, without_stray_accents
 from pipelines.multimodal.filling.words import expression
 
 _BLOCK_LINES = 7
@@ -84,7 +84,7 @@ def find_other_address(lines: Sequence[Mapping[str, Any]], words: Collection[str
 def _address(block: Sequence[Printed], strength: float) -> Read:
     text = " ".join(cell.text.strip(" :;|\"'") for cell in block)
     text = without_stray_accents(with_small_l(text), {word.lower() for word in re.findall(r"[A-Za-z]{4,}", text)})
-    return Read(text.strip(" ,"), tuple(dict.fromkeys(cell.line for cell in block)), strength)
+    return Read(with_spaces(text).strip(" ,"), tuple(dict.fromkeys(cell.line for cell in block)), strength)
 
 
 def _blocks(cells: Sequence[Printed]) -> list[list[Printed]]:

@@ -60,7 +60,7 @@ def find_seller(lines: Sequence[Mapping[str, Any]]) -> Read | None:
 def without_number(text: str) -> str:
     """`text` without the registration number behind it."""
     if (found := REGISTERED.search(text)) and found.start() > 2 and not STREET.search(text):  # noqa: PLR2004
-        return text[: found.start()].rstrip(" (-")
+        return (text[: found.start()] + "." * found[0].startswith(".")).rstrip(" (-")
     return text
 
 

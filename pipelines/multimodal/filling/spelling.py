@@ -7,10 +7,13 @@ from collections.abc import Collection
 # Legal forms whose letters have look-alikes; all else in a name may be meant as it is printed.
 _FORMS = (
     (re.compile(r"\b[S5] ?D ?N(\.?) ?[BD8]H[DO]\b"), r"SDN\1 BHD"),
+    (re.compile(r"(?<=[A-Z]{3})S ?/ ?B$"), " S/B"),
     (re.compile(r"\b[S5] ?/ ?[B8](?!\w)"), "S/B"),
     (re.compile(r"\bLT[DO]\b"), "LTD"),
     (re.compile(r"\bGm[bh]H\b"), "GmbH"),
 )
+# Readers leave out spaces: behind a postcode, and between *No* and its number.
+_SPACELESS = re.compile(r"(?<=\b\d{5})(?=[A-Z]{2})|(?<=\bNO)(?=\d)|(?<=\bNo)(?=\d)")
 # A capital I between letters is an l: no word but those of Mac and Mc has one.
 _CAPITAL_I = re.compile(r"(?<=[A-Z])I(?=[a-z])|(?<=[b-z])(?<!Mc)I(?=[a-z])")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -26,6 +29,11 @@ def with_forms(name: str) -> str:
 def with_small_l(text: str) -> str:
     """`text` with ``Blk`` where ``BIk`` was read."""
     return _CAPITAL_I.sub("l", text)
+
+
+def with_spaces(address: str) -> str:
+    """`address` with the spaces that it needs around its numbers."""
+    return _SPACELESS.sub(" ", address)
 
 
 def without_stray_accents(text: str, known: Collection[str]) -> str:

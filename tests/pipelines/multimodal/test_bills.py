@@ -123,6 +123,13 @@ def test_letters_that_readers_confuse_are_mended_where_the_word_is_known() -> No
     assert ask(till, "address", type="string") == "Blk 4, Jln McIntosh, Bandar Cheras, 43200 Cheras"
 
 
+def test_names_and_addresses_have_their_dots_and_spaces() -> None:
+    till = "SANJUNG REALITI SDN. BHD. (779763-K)\nNO12, JALAN BESAR,\n57000KL\nReceipt\nTotal | 4.00"
+    assert ask(till, "company", type="string") == "SANJUNG REALITI SDN. BHD."
+    assert ask(till, "address", type="string") == "NO 12, JALAN BESAR, 57000 KL"
+    assert ask("99 SPEED MARTS/B\nReceipt\nTotal | 4.00", "company", type="string") == "99 SPEED MART S/B"
+
+
 def test_currencies() -> None:
     assert ask("Item | Price\n | RM\nTea | 2.00", "currency", type="string") == "MYR"
     assert ask(TILL, "currency", type="string") == "MYR"
