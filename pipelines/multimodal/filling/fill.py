@@ -10,7 +10,7 @@ from pipelines.multimodal.filling.items import find_items
 from pipelines.multimodal.filling.kinds import Kind, kind_of_field
 from pipelines.multimodal.filling.labels import Match, find, words_of
 from pipelines.multimodal.filling.tables import find_rows
-from pipelines.multimodal.filling.values import kind_of
+from pipelines.multimodal.filling.values import kind_of, without_null
 
 PROPERTIES_MAX = 64
 _DEPTH_MAX = 8
@@ -74,6 +74,7 @@ def fill(schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> dict[
 
 
 def _find(name: str, schema: Mapping[str, Any], paper: Paper) -> Match | None:
+    schema = without_null(schema)
     kind = kind_of_field(name, schema)
     if kind is not None and fits(kind, schema):
         return paper.find(kind, schema)

@@ -25,67 +25,25 @@ AMOUNTS = frozenset({Kind.TOTAL, Kind.SUBTOTAL, Kind.TAX, Kind.PAID, Kind.CHANGE
 
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _FILLER = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "of",
-        "on",
-        "in",
-        "at",
-        "for",
-        "to",
-        "by",
-        "and",
-        "or",
-        "this",
-        "that",
-        "is",
-        "was",
-        "as",
-        "its",
-        "it",
-        "printed",
-        "shown",
-        "stated",
-        "written",
-        "given",
-        "full",
-        "exact",
-        "invoice",
-        "invoices",
-        "receipt",
-        "receipts",
-        "bill",
-        "bills",
-        "document",
-        "doc",
-        "value",
-        "field",
-        "text",
-        "string",
-        "number",
-        "decimal",
-        "float",
-    ]
-)
+    {
+        "the", "a", "an", "of", "on", "in", "at", "for", "to", "by", "and", "or", "this", "that", "is", "was", "as",
+        "its", "it", "printed", "shown", "stated", "written", "given", "full", "exact", "invoice", "invoices",
+        "receipt", "receipts", "bill", "bills", "document", "doc", "value", "field", "text", "string", "number",
+        "decimal", "float",
+    }
+)  # fmt: skip
 _SELLERS = frozenset(
-    [
-        "vendor",
-        "merchant",
-        "company",
-        "seller",
-        "supplier",
-        "store",
-        "shop",
-        "issuer",
-        "retailer",
-        "payee",
-        "biller",
-        "provider",
-        "business",
-    ]
-)
+    {
+        "vendor", "merchant", "company", "seller", "supplier", "store", "shop", "issuer", "retailer", "payee", "biller",
+        "provider", "business", "restaurant", "firm", "organization", "organisation",
+    }
+)  # fmt: skip
+_OF_TOTALS = frozenset(
+    {
+        "grand", "due", "final", "overall", "payable", "pay", "price", "cost", "charged", "owed", "purchase", "billed",
+        "order", "transaction", "sales",
+    }
+)  # fmt: skip
 # A kind is meant when a core word is there, and no word beside it says something else. The first kind that fits wins.
 _KINDS: tuple[tuple[Kind, frozenset[str], frozenset[str]], ...] = (
     (
@@ -114,9 +72,7 @@ _KINDS: tuple[tuple[Kind, frozenset[str], frozenset[str]], ...] = (
     (
         Kind.TOTAL,
         frozenset({"total", "totals", "amount", "payable", "sum", "balance"}),
-        frozenset(
-            {"grand", "due", "final", "overall", "payable", "pay", "price", "cost", "charged", "owed", "purchase"}
-        ),
+        _OF_TOTALS,
     ),
     (
         Kind.DATE,

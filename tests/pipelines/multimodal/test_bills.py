@@ -158,6 +158,15 @@ def test_of_an_american_bill_the_month_comes_first_and_another_date_decides_wher
     assert ask(decided, "date", type="string", format="date") == "2025-03-04"
 
 
+def test_optional_fields_as_libraries_write_them() -> None:
+    null = {"type": "null"}
+    assert ask(TILL, "total", anyOf=[{"type": "number"}, null], title="Total") == 38.12
+    assert ask(TILL, "date", anyOf=[null, {"type": "string", "format": "date"}]) == "2017-11-04"
+    items = {"type": "array", "items": {"type": "object", "properties": {"name": {}, "amount": {"type": "number"}}}}
+    assert ask(TILL, "items", anyOf=[items, null])[0] == {"name": "Rice 5KG", "amount": 26.9}
+    assert ask(TILL, "total", type=["null", "number"]) == 38.12
+
+
 def test_items_with_and_without_a_head_over_them() -> None:
     items: dict[str, Any] = {name: {"type": "number"} for name in ("qty", "amount")}
     items["description"] = {"type": "string"}
@@ -195,7 +204,9 @@ def test_other_documents_are_not_filled(name: str, absent: frozenset[str], lines
     [
         ("due_date", None), ("birth_date", None), ("total_items", None), ("tax_id", None), ("company_phone", None),
         ("customer", None), ("email_address", None), ("total_excl_tax", Kind.SUBTOTAL), ("totalTax", Kind.TAX),
-        ("gross_amount", Kind.TOTAL), ("VATAmount", Kind.TAX),
+        ("gross_amount", Kind.TOTAL), ("VATAmount", Kind.TAX), ("transaction_total", Kind.TOTAL),
+        ("restaurantName", Kind.SELLER), ("Company Name", Kind.SELLER), ("date_of_purchase", Kind.DATE),
+        ("vat_rate", None),
     ],
 )  # fmt: skip
 def test_kinds_by_name(name: str, kind: Kind | None) -> None:
