@@ -76,7 +76,7 @@ def draw(found: Mapping[str, Sequence[Row]]) -> str:
 
 
 def _bar(row: Row, top: int) -> list[str]:
-    label = f"{row.group}: {row.measure}"
+    label = f"{row.group}: {row.measure} (n {row.n:,})"
     shown = label if len(label) <= 68 else label[:67] + "…"
     seen = "unseen" if row.split.startswith("never") else "seen"
     lines = [

@@ -32,5 +32,5 @@ def test_rows_are_published_per_evaluation_and_the_page_shows_them(
     assert "old\n" not in written
     assert "| never looked at | right of asserted | 1,234 | **0.950** | 0.610 (before the verifier) | 0.92 |" in written
     drawn = (tmp_path / "quality.svg").read_text()
-    assert "fresh &lt;questions&gt;: right of asserted" in drawn
+    assert "fresh &lt;questions&gt;: right of asserted (n 1,234)" in drawn
     assert drawn.count('class="unseen"') == drawn.count('class="baseline"') == drawn.count('class="mark"') == 1
