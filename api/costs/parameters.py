@@ -15,7 +15,7 @@ from core.keys.principal import Principal
 from core.kit.clock import utc_now
 from core.kit.ids import PROJECT, decode
 from core.ledger.reports.costs import reach_of
-from core.ledger.reports.records import GROUPINGS_MAX, Grouping, Reach, Window
+from core.ledger.reports.records import GROUPINGS_MAX, Dimension, Grouping, Reach, Window
 
 # Keys carry times from 1970 on, and Postgres compares a window's bounds with them.
 _EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
@@ -53,7 +53,8 @@ GroupBy = Annotated[
     Query(
         max_length=GROUPINGS_MAX,
         description=(
-            "`project`, `capability`, `model`, `key`, `day` (UTC), `label:NAME`; several with commas, or repeated."
+            "`project`, `capability`, `model`, `model_version`, `deployment`, `provider`, `key`, `day` (UTC),"
+            " `label:NAME`; several with commas, or repeated."
             " Without it: one line for everything."
         ),
         examples=[["project", "day"]],
@@ -107,6 +108,8 @@ def parse_groupings(given: Sequence[str] | None) -> list[Grouping]:
         if grouping in groupings:
             raise _wrong_group("group_repeated", "name each group once")
         groupings.append(grouping)
+    if {Dimension.MODEL, Dimension.PROVIDER} <= {grouping.dimension for grouping in groupings}:
+        raise _wrong_group("group_repeated", "`model` has the provider too: leave `provider` out")
     if len(groupings) > GROUPINGS_MAX:
         raise _wrong_group("too_many_groups", f"at most {GROUPINGS_MAX}")
     return groupings

@@ -8,16 +8,16 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from core.kit.clock import isoformat
-from core.kit.ids import KEY, PROJECT, encode
+from core.kit.ids import KEY, MODEL_VERSION, PROJECT, encode
 from core.kit.money import ZERO, format_cost, format_money
 from core.ledger.records import Unit
 from core.ledger.reports.delimited import to_csv
 from core.ledger.reports.records import Grouping, Totals, Window
 
-_PREFIXES = {"project_id": PROJECT, "key_id": KEY}
+_PREFIXES = {"project_id": PROJECT, "key_id": KEY, "model_version_id": MODEL_VERSION}
 _GROUP_HELP = (
-    "By what was grouped: `project_id` and `project`, `capability`, `provider` and `model`, `key_id` and `key`, `day`,"
-    " `label:NAME`. Null: the charge has no such thing."
+    "By what was grouped: `project_id` and `project`, `capability`, `provider` and `model`, `model_version_id` and"
+    " `model_version`, `deployment`, `provider`, `key_id` and `key`, `day`, `label:NAME`. Null: the charge has none."
 )
 _GROUP_EXAMPLE = {"project_id": "prj_01jd3q8v9tfq8a1b2c3d4e5f6g", "project": "claims", "day": "2026-11-23"}
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.kit.clock import isoformat
 from core.kit.ids import ALIAS, MODEL, MODEL_VERSION, PROJECT, encode
+from core.ledger.prices.aliases import known_as
 from core.registry.aliases.records import Alias as AliasRecord
 from core.registry.catalogue.catalogue import Resolution
 from core.registry.data_classes import DataClass
@@ -288,7 +289,7 @@ def version_to_wire(version: Version) -> dict[str, Any]:
         "abilities": list(content.abilities),
         "price_provider": content.price_provider,
         "price_model": content.price_model,
-        "priced": version.is_priced,
+        "priced": version.is_priced or known_as(content.price_provider, content.price_model) is not None,
         "data_class_ceiling": content.data_class_ceiling.value,
         "regions": list(content.regions),
         "prompt_set": dict(content.prompt_set),

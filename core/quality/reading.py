@@ -195,10 +195,12 @@ def _of_claims(result: Mapping[str, Any]) -> list[Value]:
 def _of_confidence(result: Mapping[str, Any]) -> list[Value]:
     fields, intent = result.get("fields"), result.get("intent")
     if isinstance(fields, Mapping) and fields:
-        sure = [_confidence(each) for each in fields.values()]
-        found = [each for each in sure if each]
+        data = result.get("data")
+        given = data if isinstance(data, Mapping) else fields
+        # A value that was not sure enough is withheld: its confidence says how sure it was.
+        found = [sure for name, each in fields.items() if (sure := _confidence(each)) and given.get(name) is not None]
         mean = [Value(Signal.CONFIDENCE, sum(found) / len(found))] if found else []
-        return [*_share(Signal.FIELDS_FOUND, len(found), len(sure)), *mean]
+        return [*_share(Signal.FIELDS_FOUND, len(found), len(fields)), *mean]
     if isinstance(intent, Mapping) and "confidence" in intent:
         return [Value(Signal.CONFIDENCE, _confidence(intent))]
     return []

@@ -12,6 +12,7 @@ from core.gateway.routing import CHAT, EXTRACTIVE
 from pipelines.multimodal.asking import ANSWER, answer_schema, ask, task_of
 from pipelines.multimodal.evidence import cited_lines, passages_of
 from pipelines.multimodal.files.opening import match as match_labels
+from pipelines.multimodal.filling.fill import NOT_FOUND
 from pipelines.multimodal.filling.labels import Match
 from pipelines.multimodal.reading.layout import CELL
 
@@ -21,7 +22,6 @@ _ASKS_LABEL = re.compile(
 )
 _IS_THE_LABEL = 0.85
 _GROUNDED, _UNGROUNDED = 0.95, 0.4
-_NOT_FOUND = "not found in the files"
 _NOT_THERE = "the model gives this value, but it was not read in the lines that it names"
 
 
@@ -85,7 +85,7 @@ def labelled(ctx: JobContext, question: str, lines: Sequence[Mapping[str, Any]])
         return None
     schema: dict[str, Any] = {"properties": {asked[1]: {}}}
     found = match_labels(schema, lines, ctx.check, owner=str(ctx.organization_id))[asked[1]]
-    return found if found is not None and found.confidence >= _IS_THE_LABEL else None
+    return found if found.value is not None and found.confidence >= _IS_THE_LABEL else None
 
 
 def fill(
@@ -100,11 +100,8 @@ def fill(
     if not writes_json(models):
         matches = match_labels(schema, lines, ctx.check, owner=str(ctx.organization_id))
         return {
-            "values": {name: match.value if match else None for name, match in matches.items()},
-            "found": {
-                name: _found(match.confidence, match.lines) if match else _found(0.0, (), _NOT_FOUND)
-                for name, match in matches.items()
-            },
+            "values": {name: match.value for name, match in matches.items()},
+            "found": {name: _found(match.confidence, match.lines, match.note) for name, match in matches.items()},
             "model": None,
             "prompts": {},
         }
@@ -115,7 +112,7 @@ def fill(
     for name, value in values.items():
         used = sorted({number for number in said["sources"][name] if 0 <= number < len(lines)})
         if value is None:
-            found[name] = _found(0.0, (), _NOT_FOUND)
+            found[name] = _found(0.0, (), NOT_FOUND)
         elif used and stands_in(value, [lines[number]["text"] for number in used]):
             found[name] = _found(_GROUNDED * min(lines[number]["confidence"] for number in used), used)
         else:

@@ -12,7 +12,7 @@ from core.gateway.calls import JobModels
 from core.kit.scratch import scratch_folder
 from pipelines._kit.graph import Graph, GraphRunner, add_step, new_graph
 from pipelines._kit.resources import get_gateway
-from pipelines.multimodal import concluding, pictures
+from pipelines.multimodal import concluding, pictures, texts
 from pipelines.multimodal.evidence import lines_of, region
 from pipelines.multimodal.files.detect import refuse
 from pipelines.multimodal.files.limits import JOB_PAGES
@@ -20,7 +20,7 @@ from pipelines.multimodal.files.opening import decode, inspect, render
 from pipelines.multimodal.filling.fill import require_schema, violations
 from pipelines.multimodal.reading.pages import read_page
 from pipelines.multimodal.reading.recognition import transcribe
-from pipelines.multimodal.schemas import UnderstandInput, UnderstandOutput
+from pipelines.multimodal.schemas import RESULT_LINES, UnderstandInput, UnderstandOutput
 
 # Pages between two checkpoints: what a killed worker reads again at most.
 BATCH = 2
@@ -120,7 +120,7 @@ class Understand:
         return {"said": {**said, "attempt": ctx.attempt}}
 
     def _mark(self, state: State, ctx: JobContext) -> Mapping[str, Any]:
-        """Draw the boxes of what was used on their pages."""
+        """Draw the boxes of what was used on their pages, and write down what was read."""
         said, names = state["said"], list(state["artifacts"])
         if said["attempt"] != ctx.attempt and "answer" in said:
             # Clients begin the text anew with every attempt, and this one does not ask the model again.
@@ -135,6 +135,11 @@ class Understand:
                 drawn = pictures.annotated(folder / page["file"], page["scale"], boxes)
             names.append(f"annotated-{state['files'].index(part['file']) + 1}-{part['page']}.png")
             ctx.artifact(names[-1], drawn, "image/png", is_copy=True)
+        for number, file_id in enumerate(state["files"], start=1):
+            read = [part for part in state["parts"] if part["file"] == file_id]
+            for ending, (content, kind) in texts.documents_of(read).items():
+                names.append(f"text-{number}.{ending}")
+                ctx.artifact(names[-1], content, kind, is_copy=True)
         return {"artifacts": names}
 
     @contextmanager
@@ -204,15 +209,21 @@ def _finish(state: Mapping[str, Any]) -> UnderstandOutput:
             "fields": found,
             "valid": None if values is None else not broken,
             "violations": broken,
-            "read": [
-                {"file": part["file"], "page": part["page"], "source": part["source"], "lines": len(part["lines"])}
-                for part in parts
-            ],
+            "read": list(_read_parts(parts)),
             "artifacts": state["artifacts"],
             "model": said["model"],
             "prompts": said["prompts"],
         }
     )
+
+
+def _read_parts(parts: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    left = RESULT_LINES
+    for part in parts:
+        text = [texts.line_of(line) for line in part["lines"][:left]]
+        left -= len(text)
+        known = {name: part[name] for name in ("file", "page", "source", "unit")}
+        yield {**known, "lines": len(part["lines"]), "text": text}
 
 
 def build() -> GraphRunner[UnderstandInput, UnderstandOutput]:

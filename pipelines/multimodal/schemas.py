@@ -9,6 +9,7 @@ from core.capability import Needs
 
 FILES_MAX = 10
 QUESTION_MAX_CHARACTERS = 2000
+RESULT_LINES = 2000
 _EXAMPLE_FILE = "file_01kb0d3h5we3v9wq2m8c5r6t7x"
 
 FileId = Annotated[
@@ -63,9 +64,13 @@ class Region(_Strict):
 class Found(_Strict):
     """What is known of one property of the schema."""
 
-    confidence: float = Field(ge=0, le=1, description="0: not found, and its value is null.")
+    confidence: float = Field(
+        ge=0,
+        le=1,
+        description="How often such a value is right, as measured. 0: not found. Below 0.4 the value is null.",
+    )
     regions: list[Region]
-    note: str | None = Field(description="What to know of it, for example that it was not found.")
+    note: str | None = Field(description="What to know of it, for example why the value is null.")
 
 
 class Source(StrEnum):
@@ -76,13 +81,27 @@ class Source(StrEnum):
     SPEECH = "speech"
 
 
+class ReadLine(_Strict):
+    """A line of print or a sentence of speech as it was read."""
+
+    text: str = Field(description="Cells of a table's row stand apart by ` | `.")
+    box: list[float] | None = Field(description="As in a region; null for recordings.")
+    start: float | None = Field(description="Seconds from the beginning; null for pages.")
+    end: float | None = Field(description="Seconds from the beginning; null for pages.")
+    confidence: float = Field(ge=0, le=1)
+
+
 class ReadPart(_Strict):
     """A page or a recording that was read."""
 
     file: FileId
     page: int | None
     source: Source
-    lines: int = Field(ge=0)
+    lines: int = Field(ge=0, description="How many lines were read.")
+    unit: Literal["points", "pixels", "seconds"] = Field(description="Of the boxes or times in `text`.")
+    text: list[ReadLine] = Field(
+        description=f"The lines in reading order: the first {RESULT_LINES:,} of a job. The artifact has all of them."
+    )
 
 
 class UnderstandOutput(_Strict):
@@ -96,7 +115,10 @@ class UnderstandOutput(_Strict):
     valid: bool | None = Field(description="Whether `data` obeys the schema as given; null for a question.")
     violations: list[str] = Field(description="Where it does not, for example a required property that is null.")
     read: list[ReadPart]
-    artifacts: list[str] = Field(description="Names of the thumbnails and of the pages with boxes drawn.")
+    artifacts: list[str] = Field(
+        description="Names of the thumbnails, of the pages with boxes drawn, and of the text of each file:"
+        " `text-N.md` and `text-N.json`, of recordings `text-N.srt` and `text-N.vtt` too."
+    )
     model: str | None = Field(description="The model that answered; null when none was called.")
     prompts: dict[str, str] = Field(description="Digest of each prompt that was read, by name.")
 

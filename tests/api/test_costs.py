@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from core.keys.service import SCOPES, IssuedKey
-from core.kit.ids import PROJECT, encode, new_id
+from core.kit.ids import MODEL_VERSION, PROJECT, decode, encode, new_id
 from tests.api.test_bad_input import paths, problem
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.charges import Line, id_at, month_start, write_lines
@@ -189,3 +189,33 @@ def test_the_end_of_time_is_a_time(client: httpx.Client, to: str) -> None:
 def test_a_bad_month_is_named(client: httpx.Client, month: str) -> None:
     response = client.get("/v1/costs/statement", params={"month": month})
     assert set(paths(problem(response, 422, "validation_error"))) == {"query.month"}
+
+
+def test_costs_by_version_deployment_and_provider(api: RunningApi) -> None:
+    key = issue_key(api.settings, organization="registrar")
+    with api.client(key) as client:
+        model = client.post("/v1/models", json={"name": "writer"}).json()
+        given = {"deployment": "local/smollm2", "provider_model": "local/smollm2", "context_window": 4096}
+        version = client.post(f"/v1/models/{model['id']}/versions", json=given).json()["id"]
+        stored = str(decode(MODEL_VERSION, version))
+        assert api.settings.database_url is not None
+        made = [line(key, "0.25", provider="local", model_version=stored), line(key, "0.50")]
+        write_lines(api.settings.database_url.get_secret_value(), made)
+
+        def groups(group_by: str) -> list[tuple[dict[str, str | None], str]]:
+            found = client.get("/v1/costs", params={"group_by": group_by}).json()
+            return [(row["group"], row["amount_usd"]) for row in found["data"]]
+
+        assert groups("model_version") == [
+            ({"model_version_id": version, "model_version": "writer v1"}, "0.25"),
+            ({"model_version_id": None, "model_version": None}, "0.50"),
+        ]
+        assert groups("deployment,provider") == [
+            ({"deployment": "local/smollm2", "provider": "local"}, "0.25"),
+            ({"deployment": None, "provider": "openai"}, "0.50"),
+        ]
+        as_csv = table(client.get("/v1/costs?group_by=model_version,deployment&format=csv"))
+        assert [row["deployment"] for row in as_csv] == ["local/smollm2", ""]
+        assert client.get("/v1/usage", params={"group_by": "deployment"}).json()["data"][0]["calls"] == 1
+        refused = client.get("/v1/costs", params={"group_by": "model,provider"})
+        assert paths(problem(refused, 422, "validation_error")) == ["query.group_by"]

@@ -72,6 +72,12 @@ def act(client: httpx.Client, model: dict[str, Any], what: str, **body: Any) -> 
     return client.post(f"/v1/models/{model['id']}/{what}", json={"reason": "because", **body})
 
 
+def test_a_deployment_is_priced_as_the_model_that_its_name_says(client: httpx.Client) -> None:
+    model = made(client, "claims")
+    sweden = {"deployment": "sweden", "provider_model": "claims-gpt4o-prod", "context_window": 1000}
+    assert client.post(f"/v1/models/{model['id']}/versions", json=sweden).json()["priced"]
+
+
 def test_a_model_goes_through_its_life(api: RunningApi, client: httpx.Client, owner: IssuedKey) -> None:
     answer = client.post("/v1/models", json={"name": "writer", "description": "Writes."})
     model = answer.json()

@@ -1,8 +1,8 @@
 """``make evals``: the evaluation set of every capability, one after the other. Exit code 1 if one misses its mark.
 
 ``--data DIR`` names a folder with sets of other authors, for the evaluations that can read them: they find it in
-``WAYBILL_EVALS_DATA``. An evaluation is a folder here with a ``__main__`` that prints its score and exits with 1 below
-its mark.
+``WAYBILL_EVALS_DATA``. An evaluation is a folder here with a ``__main__`` that prints its score, publishes its rows
+(`tests.evals.scores`) for the page that is written at the end, and exits with 1 below its mark.
 """
 
 import argparse
@@ -10,6 +10,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.evals import page
+from tests.evals.scores import published
 
 
 def main() -> int:
@@ -31,6 +34,8 @@ def main() -> int:
         sys.stdout.flush()
         run = subprocess.run([sys.executable, "-m", f"tests.evals.{name}"], check=False, env=environment)
         failed += run.returncode != 0
+    if published():
+        page.main()
     return int(failed > 0)
 
 

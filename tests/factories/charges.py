@@ -44,6 +44,7 @@ class Line:
     estimated: bool = False
     reason: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    model_version: str | None = None
 
 
 def id_at(moment: datetime) -> UUID:
@@ -71,7 +72,8 @@ def write_lines(database_url: str, lines: Iterable[Line]) -> None:
 def _row(line: Line) -> Sequence[Any]:
     return (
         *(line.job_id, line.attempt, line.call, line.entry, line.organization_id, line.project_id, line.key_id),
-        *(line.job_id, datetime.now(UTC), line.kind, line.capability, line.provider, line.model, None, []),
+        *(line.job_id, datetime.now(UTC), line.kind, line.capability, line.provider, line.model),
+        *(line.model_version, []),
         *(orjson.dumps(line.quantities).decode(), orjson.dumps(line.amounts).decode(), line.amount_usd),
         *(line.amount_usd, line.estimated, line.reason, [], None, orjson.dumps(line.labels).decode()),
     )

@@ -42,7 +42,8 @@ def report(
             "-g",
             metavar="GROUP",
             show_default="everything in one line",
-            help="project, capability, model, key, day or label:NAME; several with commas, or repeated.",
+            help="project, capability, model, model_version, deployment, provider, key, day or label:NAME;"
+            " several with commas, or repeated.",
         ),
     ] = None,
     begins: From = None,

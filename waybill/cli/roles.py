@@ -7,7 +7,7 @@ separate, and neither has the other's packages.
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
 from waybill.cli.options import Json
 from waybill.cli.output import Output
+
+if TYPE_CHECKING:
+    from core.kit.settings import Settings
 
 _PANEL = "Run one part (what a container or a service unit starts)"
 
@@ -145,7 +148,7 @@ def migrate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Bring the database to the newest schema. Safe to run at every start, and by several at once.
+    """Bring the database to the newest schema, and fill an empty price book. Safe at every start, by several at once.
 
     Connect as the owner of the tables, who is no process's login: each kind of process has one of its own.
     """
@@ -177,12 +180,28 @@ def migrate(
     set_passwords(
         url.get_secret_value(), {login: path.read_text(encoding="utf-8").strip() for login, path in found.items()}
     )
+    seeded = _seed_prices(settings)
     if as_json:
-        output.document({"migrated": True, "passwords_set": list(found)})
+        output.document({"migrated": True, "passwords_set": list(found), "prices_added": seeded})
     else:
         output.show("the database has the newest schema")
+        if seeded:
+            output.show(f"the price book is filled: {seeded:,} prices from the package genai-prices")
         if found:
             output.show(f"passwords are set: {', '.join(found)}")
+
+
+def _seed_prices(settings: "Settings") -> int:
+    from core.kit.db import Database
+    from core.ledger.prices.seed import seed_prices_once
+
+    database = Database(settings, application_name="waybill-migrate", pool_size=1)
+    try:
+        with database.system() as session:
+            seeded = seed_prices_once(session)
+    finally:
+        database.close()
+    return 0 if seeded is None else seeded.added
 
 
 def reseal(as_json: Json = False) -> None:

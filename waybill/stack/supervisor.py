@@ -231,6 +231,7 @@ class Stack:
         settings = self._attach_sample_system(self._prepare(settings))
         self._require_usable(settings)
         self._migrate(settings)
+        self._seed_prices(settings)
         from waybill.stack.local_key import local_key
 
         key = local_key(self._home, settings)
@@ -337,6 +338,19 @@ class Stack:
         except CommandError as error:
             raise StackError(f"the database was migrated by a newer Waybill than this one: {error}") from error
         self._say("ready", "migrations", seconds=monotonic() - began)
+
+    def _seed_prices(self, settings: Settings) -> None:
+        from core.kit.db import Database
+        from core.ledger.prices.seed import seed_prices_once
+
+        database = Database(settings, application_name="waybill-up", pool_size=1)
+        try:
+            with database.system() as session:
+                seeded = seed_prices_once(session)
+        finally:
+            database.close()
+        if seeded is not None:
+            self._say("ready", "prices", f"{seeded.added:,} from the package genai-prices")
 
     def _start_children(self, settings: Settings, with_flower: bool) -> None:
         # On somebody else's Postgres everything goes by the login that was given.

@@ -10,6 +10,7 @@ from core.kit.db import Executor
 from core.kit.memory import Memory
 from core.kit.money import QUANTUM, ZERO, to_money
 from core.ledger.prices import repository
+from core.ledger.prices.aliases import known_as
 from core.ledger.prices.records import ANY_MODEL, Priced, PriceRecord
 from core.ledger.records import Unit
 
@@ -102,11 +103,19 @@ class PriceBook:
         known = self._remembered.get(
             session,
             (organization_id, provider, model),
-            lambda executor: repository.of_model(executor, organization_id, provider, model),
+            lambda executor: _rows(executor, organization_id, provider, model),
         )
         rows, database_time = known.value
         # The database's time, carried on by this process's clock for the seconds that the answer lives.
         return choose(rows, at or database_time + timedelta(seconds=monotonic() - known.asked_at))
+
+
+def _rows(executor: Executor, organization_id: UUID, provider: str, model: str) -> tuple[list[PriceRecord], datetime]:
+    """The model's prices, or those of the model that it is another name of."""
+    rows, now = repository.of_model(executor, organization_id, provider, model)
+    if not rows and (alias := known_as(provider, model)):
+        rows, _ = repository.of_model(executor, organization_id, *alias)
+    return rows, now
 
 
 def choose(rows: Iterable[PriceRecord], at: datetime) -> dict[Unit, tuple[PriceRecord, ...]]:

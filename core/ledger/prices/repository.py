@@ -68,6 +68,7 @@ UNION SELECT price_provider FROM model_versions
 WHERE CAST(:organization_id AS uuid) IS NULL OR organization_id = :organization_id
 """)
 _EVERYBODYS = text(f"SELECT {_COLUMNS} FROM prices WHERE organization_id IS NULL ORDER BY id")
+_HAS_SOURCE = text("SELECT EXISTS (SELECT FROM prices WHERE organization_id IS NULL AND source = :source)")
 _INSERT = text(f"""
 INSERT INTO prices (id, organization_id, provider, model, unit, above_input_tokens, usd_per_unit, valid_from,
   recorded_at, source)
@@ -77,6 +78,12 @@ FROM jsonb_to_recordset(CAST(:prices AS jsonb)) AS given (id uuid, provider text
   above_input_tokens bigint, usd_per_unit numeric, valid_from timestamptz, source text)
 RETURNING {_COLUMNS}
 """)
+
+
+def has_source(session: Session, source: PriceSource) -> bool:
+    """Whether everybody's book holds a price from `source`."""
+    found = session.execute(_HAS_SOURCE, {"source": source.value})
+    return bool(found.scalar_one())
 
 
 def to_record(row: Row[Any]) -> PriceRecord:

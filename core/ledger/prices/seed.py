@@ -1,4 +1,4 @@
-"""Filling the price book from the package ``genai-prices``: an explicit act, safe to repeat, never over the network."""
+"""Filling the price book from the package ``genai-prices``: at the first start, and when asked; no network."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -51,6 +51,11 @@ def seed_prices(session: Session) -> Seeded:
     if new:
         repository.insert(session, None, new)
     return Seeded(len(new), unchanged, left)
+
+
+def seed_prices_once(session: Session) -> Seeded | None:
+    """As `seed_prices`, for an installation's first start: None where the package's prices are already in the book."""
+    return None if repository.has_source(session, PriceSource.PACKAGE) else seed_prices(session)
 
 
 def _missing(packaged: PackagedPrices, known: Iterable[PriceRecord], now: datetime) -> Iterator[NewPrice]:

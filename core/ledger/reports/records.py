@@ -22,6 +22,9 @@ class Dimension(StrEnum):
     PROJECT = "project"
     CAPABILITY = "capability"
     MODEL = "model"
+    MODEL_VERSION = "model_version"
+    DEPLOYMENT = "deployment"
+    PROVIDER = "provider"
     KEY = "key"
     DAY = "day"
     LABEL = "label"
@@ -36,7 +39,7 @@ class Grouping:
 
     @classmethod
     def parse(cls, text: str) -> "Grouping":
-        """The grouping written ``project``, ``capability``, ``model``, ``key``, ``day`` or ``label:NAME``.
+        """The grouping written as its dimension (``project``, ``model_version``), or ``label:NAME``.
 
         Raises ValueError, with a sentence for a person, for anything else.
         """
@@ -58,6 +61,8 @@ class Grouping:
                 return ("project_id", "project")
             case Dimension.MODEL:
                 return ("provider", "model")
+            case Dimension.MODEL_VERSION:
+                return ("model_version_id", "model_version")
             case Dimension.KEY:
                 return ("key_id", "key")
             case Dimension.LABEL:

@@ -44,9 +44,19 @@ _EXPRESSIONS = {
     Dimension.PROJECT: ("entry.project_id",),
     Dimension.CAPABILITY: ("entry.capability",),
     Dimension.MODEL: ("entry.provider", "entry.model"),
+    Dimension.MODEL_VERSION: ("entry.model_version",),
+    Dimension.DEPLOYMENT: ("deployed.deployment",),
+    Dimension.PROVIDER: ("entry.provider",),
     Dimension.KEY: ("entry.key_id",),
     Dimension.DAY: (_DAY,),
 }
+
+# A version is immutable and never removed, so a charge has the deployment that it was made on.
+_DEPLOYED = " LEFT JOIN model_versions AS deployed ON deployed.id::text = entry.model_version"
+_VERSIONS = (
+    " LEFT JOIN model_versions AS version ON version.id::text = g{number}_0"
+    " LEFT JOIN models AS model ON model.id = version.model_id"
+)
 
 _PROJECT = text("""
 SELECT project.id, project.name, organization.id AS organization_id, organization.name AS organization,
@@ -96,13 +106,18 @@ def totals_statement(reach: Reach, groupings: Sequence[Grouping], *, with_quanti
         else:
             expressions = _EXPRESSIONS[grouping.dimension]
         inner.extend(f"{expression} AS g{number}_{part}" for part, expression in enumerate(expressions))
-        outer.extend(f"grouped.g{number}_{part}" for part in range(len(expressions)))
+        if grouping.dimension is Dimension.MODEL_VERSION:
+            outer += ["version.id AS model_version_id", "model.name || ' v' || version.number AS model_version"]
+            joins += _VERSIONS.format(number=number)
+        else:
+            outer.extend(f"grouped.g{number}_{part}" for part in range(len(expressions)))
         if grouping.dimension is Dimension.PROJECT:
             outer.append("project.name AS project")
             joins += _NAMED.format(table="projects", alias="project", id=f"g{number}_0")
         if grouping.dimension is Dimension.KEY:
             outer.append("api_key.name AS key")
             joins += _NAMED.format(table="api_keys", alias="api_key", id=f"g{number}_0")
+    deployed = _DEPLOYED if any(grouping.dimension is Dimension.DEPLOYMENT for grouping in groupings) else ""
     measures = f"{_MEASURES}, {_QUANTITIES}" if with_quantities else _MEASURES
     by = f" GROUP BY {', '.join(str(position + 1) for position in range(len(inner)))}" if inner else ""
     order = f" ORDER BY {', '.join(str(position + 1) for position in range(len(outer)))}" if outer else ""
@@ -111,7 +126,7 @@ def totals_statement(reach: Reach, groupings: Sequence[Grouping], *, with_quanti
         names += ", " + ", ".join(Unit)
     return (
         f"SELECT {', '.join([*outer, names])} FROM ("
-        f"SELECT {', '.join([*inner, measures])} FROM ledger_entries AS entry WHERE {_where(reach)}{by}"
+        f"SELECT {', '.join([*inner, measures])} FROM ledger_entries AS entry{deployed} WHERE {_where(reach)}{by}"
         f") AS grouped{joins}{order} LIMIT :limit"
     )
 

@@ -45,7 +45,7 @@ def _handle(task: Mapping[str, Any], _: bytes) -> dict[str, Any]:
 def _match(schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     from pipelines.multimodal.filling.fill import fill
 
-    return {"found": {name: found and asdict(found) for name, found in fill(schema, lines).items()}}
+    return {"found": {name: asdict(found) for name, found in fill(schema, lines).items()}}
 
 
 def _inspect(path: Path, kind: Kind) -> dict[str, Any]:

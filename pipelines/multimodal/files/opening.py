@@ -47,14 +47,11 @@ def decode(file: UploadedFile, folder: Path, check: Callable[[], None], *, owner
 
 def match(
     schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], check: Callable[[], None], *, owner: str
-) -> dict[str, Match | None]:
+) -> dict[str, Match]:
     """As `filling.fill.fill`, where what foreign lines cost holds nobody else up. Raises `CapabilityFailure`."""
     task = {"action": "match", "schema": schema, "lines": lines}
     found: dict[str, Any] = ask(shared(FILES), task, check, owner=owner)["found"]
-    return {
-        name: Match(known["value"], known["confidence"], tuple(known["lines"])) if known else None
-        for name, known in found.items()
-    }
+    return {name: Match(**{**known, "lines": tuple(known["lines"])}) for name, known in found.items()}
 
 
 def ask(pool: Pool, task: dict[str, Any], check: Callable[[], None], *, owner: str) -> dict[str, Any]:

@@ -5,24 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.multimodal.filling.values import kind_of, read_date, read_value
+from pipelines.multimodal.filling.values import kind_of, read_value
 
 _WORD = re.compile(r"[a-z]+|\d+")
 _SPLIT = re.compile(r"(?<=[a-z])(?=[A-Z])|[_\-\s]+")
 _SAME: tuple[frozenset[str], ...] = (
-    frozenset({"total", "grand total", "amount due", "total due", "balance due", "total amount", "to pay"}),
     frozenset({"invoice number", "invoice no", "invoice", "number", "invoice id", "inv no"}),
     frozenset({"receipt number", "receipt no", "receipt"}),
-    frozenset({"date", "invoice date", "issued", "issue date", "date of issue", "receipt date"}),
     frozenset({"due date", "payment due", "due", "pay by", "due by"}),
-    frozenset({"tax", "vat", "sales tax", "gst", "tax amount", "vat amount"}),
-    frozenset({"subtotal", "sub total", "net", "net amount", "net total"}),
     frozenset({"customer", "bill to", "billed to", "client", "customer name"}),
     frozenset({"order number", "order no", "order", "purchase order", "po number"}),
 )
-_SELLERS = frozenset({"vendor", "merchant", "company", "seller", "supplier", "store", "shop", "issuer"})
-_CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP", "usd": "USD", "eur": "EUR", "gbp": "GBP", "chf": "CHF", "pln": "PLN"}
-_BELOW = 0.85
 _LABEL_MAX_CHARACTERS = 200
 # Where a cell like "Invoice # EUR 12" parts, looked for in the few characters before its first digit.
 _BEFORE_DIGIT = re.compile(r"\D+")
@@ -32,11 +25,12 @@ _SIGNS_MAX_CHARACTERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A value, how sure it is, and the indexes of the lines that it was read from."""
+    """A value, how sure it is, the indexes of the lines that it was read from, and for None why there is none."""
 
     value: Any
     confidence: float
     lines: tuple[int, ...]
+    note: str | None = None
 
 
 def find(name: str, schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> Match | None:
@@ -54,7 +48,7 @@ def find(name: str, schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]
         # Receipts say "total" more than once; the sums stand at the end.
         if best is None or match.confidence > best.confidence + (-0.01 if kind == "number" else 0):
             best = match
-    return best or _unlabelled(name, kind, wanted, lines)
+    return best
 
 
 def _wanted(name: str, schema: Mapping[str, Any]) -> frozenset[str]:
@@ -121,24 +115,3 @@ def _below(index: int, line: Mapping[str, Any], lines: Sequence[Mapping[str, Any
     height = here[3] - here[1]
     is_below = 0 <= there[1] - here[1] < 3 * height and abs(there[0] - here[0]) < 2 * height
     return index + 1 if is_below and line.get("part") == lines[index + 1].get("part") else None
-
-
-def _unlabelled(  # noqa: C901 - three rules, each a loop and a test
-    name: str, kind: str, wanted: frozenset[str], lines: Sequence[Mapping[str, Any]]
-) -> Match | None:
-    """What needs no label: a lone date, the currency's sign, the name at the top."""
-    words = set(words_of(" ".join(_SPLIT.split(name))))
-    if kind == "date" and "date" in wanted:
-        for index, line in enumerate(lines):
-            if found := read_date(line["text"]):
-                return Match(found, round(0.6 * float(line["confidence"]), 3), (index,))
-    if kind == "string" and "currency" in words:
-        for index, line in enumerate(lines):
-            for sign, code in _CURRENCIES.items():
-                if sign in line["text"].lower() and any(character.isdigit() for character in line["text"]):
-                    return Match(code, round(0.8 * float(line["confidence"]), 3), (index,))
-    if kind == "string" and words & _SELLERS:
-        for index, line in enumerate(lines[:4]):
-            if len(line.get("cells", ())) == 1 and sum(map(str.isalpha, line["text"])) > len(line["text"]) / 2:
-                return Match(line["text"], round(0.6 * float(line["confidence"]), 3), (index,))
-    return None

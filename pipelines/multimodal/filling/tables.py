@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.multimodal.filling.labels import Match, words_of
+from pipelines.multimodal.filling.money import CENTS, label_words, role_of
 from pipelines.multimodal.filling.values import read_value
 
 _SAME = (
@@ -19,13 +20,18 @@ def find_rows(schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> 
     properties = schema.get("items", {}).get("properties", {})
     if not properties:
         return None
+    has_money = any(_means(name, head, exact=False) for name in properties for head in ("amount", "price"))
     for start, head in enumerate(lines):
+        if has_money and _is_sum(head):
+            break
         columns = _columns(properties, head.get("cells", ()))
         if len(columns) < min(2, len(properties)):
             continue
         rows, used = [], [start]
         for index in range(start + 1, len(lines)):
             cells = lines[index].get("cells", ())
+            if has_money and _is_sum(lines[index]):
+                break
             if len(cells) < max(2, len(head["cells"]) - 1) or lines[index].get("part") != head.get("part"):
                 break
             row = _row(properties, columns, head["cells"], cells)
@@ -38,6 +44,12 @@ def find_rows(schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> 
             sure = min(float(lines[index]["confidence"]) for index in used)
             return Match(rows, round(0.85 * sure, 3), tuple(used))
     return None
+
+
+def _is_sum(line: Mapping[str, Any]) -> bool:
+    """Whether a line names a total, a tax or a payment, and its amount."""
+    text = str(line["text"])[:300]
+    return role_of(label_words(text), None)[0] is not None and CENTS.search(text) is not None
 
 
 def _columns(properties: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> dict[str, int]:

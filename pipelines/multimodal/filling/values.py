@@ -59,8 +59,16 @@ def _iso(year: int, month: int, day: int) -> str | None:
         return None
 
 
+def without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`schema`, or what it says of values that are not null, where libraries write an optional field as a choice."""
+    choices = [each for name in ("anyOf", "oneOf") for each in schema.get(name, ()) if isinstance(each, dict)]
+    chosen = next((each for each in choices if each.get("type") != "null"), None)
+    return schema if chosen is None or "type" in schema else {**schema, **chosen}
+
+
 def kind_of(schema: Mapping[str, Any]) -> str:
     """``number``, ``integer``, ``boolean``, ``date``, ``array``, ``object`` or ``string``."""
+    schema = without_null(schema)
     kind = schema.get("type", "string")
     if isinstance(kind, list):
         kind = next((each for each in kind if each != "null"), "string")
@@ -71,6 +79,7 @@ def kind_of(schema: Mapping[str, Any]) -> str:
 
 def read_value(text: str, schema: Mapping[str, Any]) -> Any | None:  # noqa: PLR0911 - one return for each type
     """`text` as the type that `schema` asks for, or None when it is not one."""
+    schema = without_null(schema)
     kind = kind_of(schema)
     text = text.strip(" :#|\t")
     if kind in {"number", "integer"}:

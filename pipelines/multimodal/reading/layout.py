@@ -19,16 +19,22 @@ _FULL_LINE = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A run of print, its box, and how sure the reader is of it."""
+    """A run of print, its box, how sure the reader is of it, and how far it hangs because the page is not straight."""
 
     text: str
     box: tuple[float, float, float, float]
     confidence: float = 1.0
+    drop: float = 0.0
 
     @property
     def height(self) -> float:
         """Its height."""
         return max(self.box[3] - self.box[1], 0.1)
+
+    @property
+    def middle(self) -> float:
+        """Where its middle would be on a straight page, from the top."""
+        return (self.box[1] + self.box[3]) / 2 - self.drop
 
     @property
     def width(self) -> float:
@@ -64,12 +70,11 @@ def union(boxes: Iterable[Sequence[float]]) -> list[float]:
 
 def _rows(pieces: Sequence[Piece]) -> list[list[Piece]]:
     rows: list[list[Piece]] = []
-    for piece in sorted(pieces, key=lambda piece: (piece.box[1] + piece.box[3]) / 2):
-        middle = (piece.box[1] + piece.box[3]) / 2
+    for piece in sorted(pieces, key=lambda piece: piece.middle):
         if rows:
             last = rows[-1]
-            reference = median((other.box[1] + other.box[3]) / 2 for other in last)
-            if abs(middle - reference) < 0.5 * min(piece.height, median(other.height for other in last)):
+            reference = median(other.middle for other in last)
+            if abs(piece.middle - reference) < 0.5 * min(piece.height, median(other.height for other in last)):
                 last.append(piece)
                 continue
         rows.append([piece])
@@ -85,7 +90,7 @@ def _joined(row: Sequence[Piece]) -> list[Piece]:
             space = "" if piece.box[0] - last.box[2] < 0.1 * piece.height else " "
             left, top, right, bottom = union([last.box, piece.box])
             confidence = min(last.confidence, piece.confidence)
-            joined[-1] = Piece(last.text + space + piece.text, (left, top, right, bottom), confidence)
+            joined[-1] = Piece(last.text + space + piece.text, (left, top, right, bottom), confidence, last.drop)
         else:
             joined.append(piece)
     return joined

@@ -1,11 +1,18 @@
 """Optical character recognition with the models that rapidocr ships: no key, no download. Runs in a warm child."""
 
 from collections.abc import Callable, Mapping
+from statistics import median
 from typing import Any
+
+_WIDE = 3
+_TILT_MAX = 0.2
 
 
 def open_ocr(*, threads: int) -> Callable[[Mapping[str, Any], bytes], dict[str, Any]]:
-    """A handler of a picture's bytes: ``{"pieces": [[text, [left, top, right, bottom], confidence]]}``, in pixels."""
+    """A handler of a picture's bytes: ``{"pieces": [[text, [left, top, right, bottom], confidence]], "tilt"}``.
+
+    Boxes are in pixels; `tilt` is how many pixels the lines fall for each pixel to the right.
+    """
     from rapidocr import RapidOCR
 
     # Its return type is that of any of its stages; all of them together give boxes, texts and scores.
@@ -20,16 +27,28 @@ def open_ocr(*, threads: int) -> Callable[[Mapping[str, Any], bytes], dict[str, 
     def handle(_: Mapping[str, Any], picture: bytes) -> dict[str, Any]:
         found = engine(picture)
         if found.boxes is None or found.txts is None or found.scores is None:
-            return {"pieces": []}
+            return {"pieces": [], "tilt": 0.0}
         return {
             "pieces": [
                 [text.strip(), _upright(box), round(float(score), 3)]
                 for box, text, score in zip(found.boxes, found.txts, found.scores, strict=True)
                 if text.strip()
-            ]
+            ],
+            "tilt": _tilt(found.boxes),
         }
 
     return handle
+
+
+def _tilt(boxes: Any) -> float:
+    """The median over the upper edges of what is clearly wider than high; 0 for what is no tilt any more."""
+    falls = [
+        (right[1] - left[1]) / (right[0] - left[0])
+        for left, right, _, lower in boxes
+        if right[0] - left[0] > _WIDE * abs(lower[1] - left[1])
+    ]
+    tilt = float(median(falls)) if falls else 0.0
+    return tilt if abs(tilt) < _TILT_MAX else 0.0
 
 
 def _upright(corners: Any) -> list[float]:

@@ -33,4 +33,4 @@ def read_page(page: dict[str, Any], folder: Path, check: Callable[[], None]) -> 
 
 def _scaled(piece: Piece, scale: float) -> Piece:
     left, top, right, bottom = (round(edge / scale, 1) for edge in piece.box)
-    return Piece(piece.text, (left, top, right, bottom), piece.confidence)
+    return Piece(piece.text, (left, top, right, bottom), piece.confidence, piece.drop / scale)

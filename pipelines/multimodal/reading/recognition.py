@@ -34,7 +34,10 @@ OCR = Purpose(
 def read_image(path: Path, check: Callable[[], None]) -> list[Piece]:
     """The pieces of print in the picture at `path`, with boxes in its pixels. Raises `CapabilityFailure`."""
     answer = _recognised(OCR, path.read_bytes(), check)
-    return [Piece(text, tuple(box), confidence) for text, box, confidence in answer["pieces"]]
+    return [
+        Piece(text, tuple(box), confidence, answer["tilt"] * (box[0] + box[2]) / 2)
+        for text, box, confidence in answer["pieces"]
+    ]
 
 
 def transcribe(path: Path, check: Callable[[], None]) -> list[dict[str, Any]]:

@@ -62,7 +62,12 @@ def test_signals_of_every_kind_of_job_are_written_once(
         tenant,
         Ended(answer(3, 1), model_version=str(version)),
         Ended(
-            {"valid": False, "fields": {"a": {"confidence": 0.5}, "b": {"confidence": 0}}, "answer": None},
+            {
+                "valid": False,
+                "fields": {"a": {"confidence": 0.5}, "b": {"confidence": 0}, "withheld": {"confidence": 0.3}},
+                "data": {"a": 1, "b": None, "withheld": None},
+                "answer": None,
+            },
             tools=("done", "unknown", None, "refused"),
             answers=({"approved": True}, {"approved": True, "amount": 3}, {"approved": False}, {"name": "x"}),
             failures=1,
@@ -91,7 +96,7 @@ def test_signals_of_every_kind_of_job_are_written_once(
         "human_corrected": (1, 3),
         "human_refused": (1, 3),
         "tool_failed": (2, 4),
-        "fields_found": (1, 2),
+        "fields_found": (1, 3),
         "confidence": (0.5, 1),
     }
     assert found["schema_valid"] == (0, 1)

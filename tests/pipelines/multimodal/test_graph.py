@@ -48,7 +48,8 @@ def test_a_scanned_page_in_columns_is_answered_with_boxes_in_points(gateway: Gat
     assert {region.unit for region in output.regions} == {"points"}
     assert output.regions[0].box is not None
     assert output.regions[0].box[0] > 300
-    assert sorted(ctx.artifacts) == ["annotated-1-1.png", "thumbnail-1-1.jpg"]
+    assert sorted(ctx.artifacts) == ["annotated-1-1.png", "text-1.json", "text-1.md", "thumbnail-1-1.jpg"]
+    assert ctx.copies == set(ctx.artifacts)
     assert ctx.steps() == ["inspect", "read", "answer", "mark"]
 
 
@@ -62,11 +63,14 @@ def test_a_receipt_fills_a_schema_and_says_what_it_does_not_hold(gateway: Gatewa
 
 
 def test_speech_is_answered_with_its_time_span(gateway: Gateway) -> None:
-    output = ask(gateway, "message.ogg", RecordingContext(), question="When does the parcel arrive?")
+    ctx = RecordingContext()
+    output = ask(gateway, "message.ogg", ctx, question="When does the parcel arrive?")
     assert "thursday" in (output.answer or "").lower()
     assert output.regions[0].unit == "seconds"
     assert output.regions[0].end is not None
-    assert output.artifacts == []
+    assert output.artifacts == ["text-1.md", "text-1.json", "text-1.srt", "text-1.vtt"]
+    assert output.read[0].text[0].end is not None
+    assert output.read[0].text[0].text in ctx.artifacts["text-1.vtt"].decode()
 
 
 def seeing(server: ProviderSimulator) -> Gateway:

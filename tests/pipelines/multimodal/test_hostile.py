@@ -172,7 +172,7 @@ def test_lines_that_end_their_process_end_their_own_job_alone() -> None:
         {
             "action": "match",
             "schema": {"properties": {"total": {"type": "number"}}},
-            "lines": [{"text": "Total: 5", "confidence": 1.0}],
+            "lines": [{"text": "Total: $5.00", "confidence": 1.0}],
         },
     ]
     bounds = replace(FILES.bounds, cpu_seconds=1, clock_seconds=4)

@@ -386,7 +386,12 @@ def test_the_login_of_backups_needs_a_password_only_where_it_is_used(
     (tmp_path / f"{BACKUP_LOGIN}.password").write_text(PASSWORDS[BACKUP_LOGIN], encoding="utf-8")
     result = command_line(settings)("migrate", "--passwords", str(tmp_path), "--json")
     assert BACKUP_LOGIN in json.loads(result.stdout)["passwords_set"]
+    assert json.loads(result.stdout)["prices_added"] == 0, "the book was filled by the first run"
     psycopg.connect(address_of(postgres_url, BACKUP_LOGIN, PASSWORDS[BACKUP_LOGIN])).close()
+    assert settings.database_url is not None
+    with psycopg.connect(settings.database_url.get_secret_value()) as connection:
+        (known,) = connection.execute("SELECT count(*) FROM prices WHERE source = 'genai-prices'").fetchone() or (0,)
+    assert known > 5_000
 
 
 def test_an_owner_who_is_no_superuser_restores(backup: Path, settings: Settings, tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from core.kit.ids import new_id
 from core.kit.money import ZERO, to_money
 from core.kit.settings import Settings
 from core.ledger.prices.book import PriceBook
-from core.ledger.prices.records import NewPrice, PriceSource
-from core.ledger.prices.seed import Seeded, seed_prices
+from core.ledger.prices.records import NewPrice, Priced, PriceSource
+from core.ledger.prices.seed import Seeded, seed_prices, seed_prices_once
 from core.ledger.prices.service import list_effective, list_history, set_price, set_price_for_everybody
 from core.ledger.records import Unit
 
@@ -141,6 +141,30 @@ def test_seeding_again_changes_nothing(database: Database, seeded: Seeded) -> No
         again = seed_prices(session)
     assert (again.added, again.left_to_operator) == (0, 0)
     assert again.unchanged > 5_000
+
+
+def test_only_a_book_without_the_packages_prices_is_filled_at_a_start(database: Database, seeded: Seeded) -> None:
+    assert seeded.added > 5_000
+    with database.system() as session:
+        assert seed_prices_once(session) is None
+
+
+def test_a_deployment_costs_what_its_model_costs_unless_it_has_a_price_of_its_own(
+    database: Database, seeded: Seeded, principal: Principal
+) -> None:
+    book, quantities = PriceBook(), {Unit.INPUT_TOKENS: 1_000_000}
+
+    def priced(provider: str, model: str) -> Priced:
+        with database.tenant(principal.organization_id) as session:
+            return book.price(session, principal.organization_id, provider, model, quantities)
+
+    assert priced("azure", "claims-gpt4o-prod") == priced("azure", "gpt-4o")
+    assert priced("openai-compatible", "openai/gpt-4o").is_known
+    assert not priced("openai-compatible", "writer").is_known
+    with database.tenant(principal.organization_id) as session:
+        set_price(session, principal, NewPrice("azure", "claims-gpt4o-prod", Unit.INPUT_TOKENS, Decimal("0.5")))
+    book.forget()
+    assert priced("azure", "claims-gpt4o-prod").amount_usd == 500_000
 
 
 def test_seeding_leaves_what_an_operator_priced_for_everybody(database: Database, principal: Principal) -> None:
