@@ -429,6 +429,9 @@ FAILURES: dict[str, str] = {
     "tool_amount_invalid": "money was to be moved without a positive amount",
     "tool_answer_invalid": "a company's tool answered otherwise than its operation reads: tell the operator",
     "tool_approval_missing": "money was to be moved that a person has not approved",
+    "tool_approval_stale": (
+        "the call, the tool, the rules, or the rights of who approved it are not what they were; capabilities ask again"
+    ),
     "tool_limit": "a tool was called as often, or moved as much, as the operator allows a job",
     "tool_server_refused": "a company's system refused our token: tell the operator",
     "tool_servers_invalid": "the operator's file of tool servers cannot be used",

@@ -9,13 +9,13 @@ reaches no tool.
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from random import uniform
 from time import perf_counter
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import orjson
 
@@ -32,9 +32,11 @@ from core.kit.json_values import clean
 from core.kit.metrics.effects import observe_tool_call
 from core.kit.semconv import Operation
 from core.kit.telemetry import span
+from pipelines._kit.tools import approvals
 from pipelines._kit.tools.answers import AnswerReaders, require_readable
-from pipelines._kit.tools.client import ToolAnswerInvalid, ToolError, ToolRefusal
-from pipelines._kit.tools.policies import Effect, ToolPolicy, ToolServer
+from pipelines._kit.tools.approvals import Approval, Binding
+from pipelines._kit.tools.client import OfferedTool, ToolAnswerInvalid, ToolClient, ToolError, ToolRefusal
+from pipelines._kit.tools.policies import Effect, ToolPolicy
 from pipelines._kit.tools.servers import ToolBook
 
 Status = Literal["done", "refused", "unknown", "compensated", "proposed"]
@@ -49,34 +51,6 @@ class Motive(StrEnum):
 
     RULE = "rule"
     MODEL = "model"
-
-
-class Client(Protocol):
-    """The part of `pipelines._kit.tools.client.McpClient` that is used here."""
-
-    def call(
-        self, server: ToolServer, tool: str, arguments: Mapping[str, Any], *, check: Callable[[], None] | None = None
-    ) -> dict[str, Any]:
-        """See `McpClient.call`."""
-
-    def close(self) -> None:
-        """Release what it holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """A person's yes to one exact call: `digest` is `digest_call` of its operation and arguments."""
-
-    operation: str
-    amount: str | None
-    approved_by: str
-    digest: str
-
-
-def digest_call(operation: str, arguments: Mapping[str, Any]) -> str:
-    """What an approval of a call is bound to: the same for the same operation with the same arguments only."""
-    body = orjson.dumps([operation, dict(arguments)], option=orjson.OPT_SORT_KEYS, default=str)
-    return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,19 +84,21 @@ class ToolBox:
 
     `tracker` knows what the job has read from outside; the tools' own answers are added to it here. `links` are those
     that a text for people may hold, None for any. `readers` try an operation's answers before anybody uses them.
+    `rules` is the version of the rules that calls follow from: an approval holds for one version only.
     """
 
     def __init__(
         self,
         ctx: JobContext,
         book: ToolBook,
-        client: Client,
+        client: ToolClient,
         step: str,
         history: Sequence[Mapping[str, Any]] = (),
         *,
         tracker: TaintTracker | None = None,
         links: AllowedLinks | None = _NO_LINKS,
         readers: AnswerReaders | None = None,
+        rules: str = "",
     ) -> None:
         self._ctx = ctx
         self._book = book
@@ -132,6 +108,7 @@ class ToolBox:
         self._tracker = TaintTracker() if tracker is None else tracker
         self._links = links
         self._readers = readers or {}
+        self._rules = rules
         for outcome in self._outcomes:
             self._tracker.record(Source.TOOL_OUTPUT, outcome.result)
 
@@ -183,6 +160,21 @@ class ToolBox:
         asked = [Taint("*", Source.MODEL_OUTPUT)] if motive is Motive.MODEL else []
         return [*asked, *self._tracker.taints(given)]
 
+    def bind(self, operation: str, arguments: Mapping[str, Any], *, call: str, step: str | None = None) -> Binding:
+        """What an approval of this call, to be made in `step`, is bound to, with the tool as its server lists it now.
+
+        Raises `CapabilityFailure`: ``tool_unknown``, and ``tool_unavailable`` when the server cannot be asked.
+        """
+        policy = self.policy(operation)
+        return Binding(
+            policy=policy,
+            name=self._name(call, step),
+            call=call,
+            arguments=arguments,
+            offered=self._offered(policy),
+            rules=self._rules,
+        )
+
     def call(
         self,
         operation: str,
@@ -200,25 +192,25 @@ class ToolBox:
         that are not allowed are taken out of it, and it may say what the job has read.
 
         A refusal of the system is an outcome. Raises `CapabilityFailure`: ``tool_unknown``, ``tool_limit``,
-        ``tool_approval_missing`` before anything is called; of a tool without effect ``tool_unavailable`` and
-        ``tool_timeout`` (retryable) when it gives no answer, ``tool_answer_invalid`` when it gives one that cannot be
-        read; and what the context raises. A tool with an effect whose answer is missing or unreadable: ``unknown``.
+        ``tool_approval_missing``, ``tool_approval_stale`` before anything is called; of a tool without effect
+        ``tool_unavailable`` and ``tool_timeout`` (retryable) when it gives no answer, ``tool_answer_invalid`` when it
+        gives one that cannot be read; and what the context raises. A tool with an effect whose answer is missing or
+        unreadable: ``unknown``.
         """
         policy = self.policy(operation)
         amount = self._amount(policy, arguments)
         self._require_within_limits(policy, amount)
-        self._require_approved(policy, amount, arguments, approval)
         taints = self.tainted(operation, arguments, computed={*computed, *told}, motive=motive)
-        if taints and not _is_approved(policy, arguments, approval):
-            places = ", ".join(sorted({f"{each.argument} from {each.source.value}" for each in taints}))
-            raise CapabilityFailure(
-                f"{operation[:60]} rests on text from outside ({places[:200]}) and needs a person's approval",
-                code="tool_approval_missing",
-            )
+        if approval is not None:
+            approved = approvals.require(self._ctx, self.bind(operation, arguments, call=call), approval)
+        else:
+            approved = None
+            self._require_no_approval(policy, amount, taints)
         if self._links is not None:
             cleaned = {name: strip_links_of(arguments[name], self._links)[0] for name in told if name in arguments}
             arguments = {**arguments, **cleaned}
-        outcome = self._carry_out(policy, arguments, call, amount, approval)
+        by = None if approval is None else approval.approved_by
+        outcome = self._carry_out(policy, arguments, call, amount, approved_by=by, approval=approved)
         self._outcomes.append(outcome)
         self._tracker.record(Source.TOOL_OUTPUT, outcome.result)
         return outcome
@@ -263,7 +255,7 @@ class ToolBox:
             return None
         arguments = {name: outcome.result.get(source) for name, source in policy.compensation_arguments.items()}
         undoing = self.policy(policy.compensation)
-        undone = self._carry_out(undoing, arguments, f"undo-{outcome.call}", None, None)
+        undone = self._carry_out(undoing, arguments, f"undo-{outcome.call}", None)
         self._outcomes.append(undone)
         return undone
 
@@ -273,7 +265,9 @@ class ToolBox:
         arguments: Mapping[str, Any],
         call: str,
         amount: Decimal | None,
-        approval: Approval | None,
+        *,
+        approved_by: str | None = None,
+        approval: str | None = None,
     ) -> ToolOutcome:
         if policy.data_class is not None:
             self._ctx.raise_class(policy.data_class, because=f"tool {policy.tool}")
@@ -282,7 +276,7 @@ class ToolBox:
         sent = dict(shown)
         digest = _digest(sent)
         if policy.idempotency_argument is not None:
-            sent[policy.idempotency_argument] = f"{encode(JOB, self._ctx.job_id)}:{self._step}:{call}"
+            sent[policy.idempotency_argument] = self._name(call)
         told = {"tool": policy.tool, "server": policy.server.name, "effect": policy.effect.value, "call": call}
         self._ctx.emit("tool.called", {**told, "arguments_digest": f"sha256:{digest.hex()}"})
         described: dict[str, Any] = {
@@ -290,24 +284,25 @@ class ToolBox:
             **told,
             "amount": None if amount is None else str(amount),
             "currency": policy.currency,
-            "approved_by": None if approval is None else approval.approved_by,
+            "approved_by": approved_by,
         }
+        proven = {**described, "approval": approval}
         if policy.effect is not Effect.READ:
-            self._audit(digest, "called", described)
+            self._audit(digest, "called", proven)
         began = perf_counter()
         try:
             outcome = ToolOutcome(**described, **restored(self._answer(policy, sent, call)))
         except CapabilityFailure as failure:
             observe_tool_call(policy.server.name, policy.tool, "failed", perf_counter() - began)
-            self._audit(digest, "failed", described, code=failure.code)
+            self._audit(digest, "failed", proven, code=failure.code)
             raise
         except BaseException:
             # Cancelled or cut off in the middle: that it may have happened must be on record.
             observe_tool_call(policy.server.name, policy.tool, "unknown", perf_counter() - began)
-            self._audit(digest, "unknown", described)
+            self._audit(digest, "unknown", proven)
             raise
         observe_tool_call(policy.server.name, policy.tool, outcome.status, perf_counter() - began)
-        self._audit(digest, outcome.status, described, code=outcome.code)
+        self._audit(digest, outcome.status, proven, code=outcome.code)
         finished = {"status": outcome.status, "duration_ms": round((perf_counter() - began) * 1000, 1)}
         self._ctx.emit("tool.finished", {**told, **finished, **({"code": outcome.code} if outcome.code else {})})
         return outcome
@@ -399,15 +394,29 @@ class ToolBox:
                 f"{policy.operation} may move {policy.amount_per_job} {policy.currency} in a job", code="tool_limit"
             )
 
-    def _require_approved(
-        self, policy: ToolPolicy, amount: Decimal | None, arguments: Mapping[str, Any], approval: Approval | None
-    ) -> None:
-        if _is_approved(policy, arguments, approval):
-            return
+    def _require_no_approval(self, policy: ToolPolicy, amount: Decimal | None, taints: Sequence[Taint]) -> None:
         if self.needs_approval(policy.operation, amount):
             raise CapabilityFailure(
                 f"{policy.operation} of this amount needs a person's approval", code="tool_approval_missing"
             )
+        if taints:
+            places = ", ".join(sorted({f"{each.argument} from {each.source.value}" for each in taints}))
+            raise CapabilityFailure(
+                f"{policy.operation[:60]} rests on text from outside ({places[:200]}) and needs a person's approval",
+                code="tool_approval_missing",
+            )
+
+    def _name(self, call: str, step: str | None = None) -> str:
+        """The idempotency key of a call."""
+        return f"{encode(JOB, self._ctx.job_id)}:{step or self._step}:{call}"
+
+    def _offered(self, policy: ToolPolicy) -> OfferedTool | None:
+        server = policy.server
+        try:
+            return self._client.offered(server, check=self._ctx.check).get(policy.tool)
+        except ToolError as error:
+            outage = Outage(f"tool server {server.name}", error.retry_after_seconds) if error.is_outage else None
+            raise CapabilityFailure(str(error), code=error.code, retryable=not error.is_final, outage=outage) from error
 
     def _audit(
         self,
@@ -430,10 +439,6 @@ class ToolBox:
                 payload_digest=digest,
                 detail={name: value for name, value in detail.items() if value is not None},
             )
-
-
-def _is_approved(policy: ToolPolicy, arguments: Mapping[str, Any], approval: Approval | None) -> bool:
-    return approval is not None and approval.digest == digest_call(policy.operation, arguments)
 
 
 def _digest(sent: Mapping[str, Any]) -> bytes:

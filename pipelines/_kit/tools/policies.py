@@ -1,10 +1,13 @@
 """What an operator allows of each tool. Plain values; ``servers`` reads them from the file."""
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from core.kit.credentials import read_credential
@@ -50,7 +53,7 @@ class ToolPolicy:
     name, or the dotted path of a value in the tool's answer. Amounts are in `currency`. Of a `money` tool, amounts
     above `approval_above` need a person; `approval_of_project` narrows or widens that for single projects.
     Values of the kinds `receives` reach it as they are, where the guard's policy redacts what goes to tools. A job that
-    calls it has data of `data_class`.
+    calls it has data of `data_class`. A person's yes holds for `approval_valid_seconds`.
     """
 
     tool: str
@@ -70,7 +73,35 @@ class ToolPolicy:
     compensation_arguments: Mapping[str, str] = field(default_factory=dict)
     receives: frozenset[str] = frozenset()
     data_class: DataClass | None = None
+    approval_valid_seconds: int = 3600
 
     def approval_threshold(self, project_id: UUID) -> Decimal:
         """The amount above which a person is asked in this project."""
         return self.approval_of_project.get(project_id, self.approval_above)
+
+    @property
+    def version(self) -> str:
+        """The same for the same rules at the same address; which token it is called with does not matter."""
+        server = {"name": self.server.name, "url": self.server.url}
+        rules = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "server"}
+        return digest({**rules, "server": server})
+
+
+def digest(value: Any) -> str:
+    """The SHA-256 of `value` as JSON: the same for the same content, whatever the order of names."""
+    return hashlib.sha256(_canonical(value).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> str:
+    # A model may ask for anything: integers above 64 bits, halves of surrogate pairs.
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), default=str)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, frozenset | set):
+        return sorted(str(item) for item in value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

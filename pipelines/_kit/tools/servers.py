@@ -56,6 +56,7 @@ class _Tool(BaseModel):
     amount_per_job: _Amount | None = None
     approval_above: _Amount = Decimal(0)
     approval_of_project: dict[_Project, _Amount] = Field(default_factory=dict)
+    approval_valid_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] = 3600
     compensation: _Name | None = None
     compensation_arguments: _Names = Field(default_factory=dict)
     receives: list[KindName] = Field(default_factory=list)
@@ -178,6 +179,7 @@ def _policy(server: ToolServer, tool: _Tool) -> ToolPolicy:
         amount_per_job=tool.amount_per_job,
         approval_above=tool.approval_above,
         approval_of_project=tool.approval_of_project,
+        approval_valid_seconds=tool.approval_valid_seconds,
         compensation=tool.compensation,
         compensation_arguments=tool.compensation_arguments,
         receives=frozenset(tool.receives),

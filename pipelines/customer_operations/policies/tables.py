@@ -1,5 +1,6 @@
 """The tables of ``policy.toml`` and ``replies.toml``, read and checked once."""
 
+import hashlib
 import tomllib
 from decimal import Decimal
 from functools import lru_cache
@@ -102,10 +103,20 @@ def load_policy() -> Policy:
 
 
 @lru_cache(maxsize=1)
+def policy_version() -> str:
+    """The version of the policy tables: another one for every change of the file."""
+    return hashlib.sha256(_bytes("policy.toml")).hexdigest()
+
+
+@lru_cache(maxsize=1)
 def load_replies() -> Replies:
     """The texts of replies."""
     return Replies.model_validate(_read("replies.toml"))
 
 
 def _read(name: str) -> dict[str, object]:
-    return tomllib.loads(files(__package__).joinpath(name).read_text(encoding="utf-8"))
+    return tomllib.loads(_bytes(name).decode())
+
+
+def _bytes(name: str) -> bytes:
+    return files(__package__).joinpath(name).read_bytes()

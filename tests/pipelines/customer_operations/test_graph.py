@@ -8,7 +8,6 @@ import pytest
 
 from core.capability import JobSuspended, LeaseLost
 from core.kit.errors import CapabilityFailure
-from pipelines._kit.tools.box import Approval, ToolBox, digest_call
 from pipelines._kit.tools.client import McpClient, ToolError
 from pipelines._kit.tools.policies import ToolServer
 from pipelines.customer_operations.schemas import ResolveOutput
@@ -432,26 +431,22 @@ def test_what_is_not_asked_for_is_offered_with_the_words_to_ask(desk: Desk) -> N
     assert again.request.words == "Please cancel VH-300005."
 
 
-@pytest.mark.survive("E2")
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"order_id": "VH-300015", "reason": "express_late", "amount": "84.20"},
-        {"order_id": "VH-300002", "reason": "charged_twice", "amount": "84.20"},
-        {"order_id": "VH-300002", "reason": "express_late", "amount": "84.19"},
-    ],
-    ids=["another order", "another reason", "a smaller amount"],
-)
-def test_an_approval_fits_one_exact_call(desk: Desk, other: dict[str, str]) -> None:
-    approved = {"order_id": "VH-300002", "reason": "express_late", "amount": "84.20"}
-    approval = Approval("issue_refund", "84.20", "key_person", digest_call("issue_refund", approved))
-    tools = desk.attached.tools
-    try:
-        box = ToolBox(desk.context(), tools.book, tools.client, "act")
-        with pytest.raises(CapabilityFailure) as refused:
-            box.call("issue_refund", other, call="0-issue_refund", approval=approval)
-        assert refused.value.code == "tool_approval_missing"
-        assert desk.refunds("VH-300002") == desk.refunds("VH-300015") == []
-        assert box.call("issue_refund", approved, call="0-issue_refund", approval=approval).status == "done"
-    finally:
-        tools.client.close()
+def test_a_policy_that_changed_meanwhile_is_decided_and_asked_for_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ctx = desk.context()
+    with pytest.raises(JobSuspended):
+        desk.resolve(letter(LARGE, TOM), ctx=ctx)
+    ctx.answer(approved=True)
+    stricter = {'amount_per_job = "500.00"': 'amount_per_job = "90.00"'}
+    with pytest.raises(JobSuspended):
+        desk.resolve(letter(LARGE, TOM), ctx=ctx.next_attempt(), **stricter)
+    assert len(ctx.questions) == 2
+    monkeypatch.setattr("pipelines.customer_operations.graph.policy_version", lambda: "another")
+    ctx.answer(approved=True)
+    with pytest.raises(JobSuspended):
+        desk.resolve(letter(LARGE, TOM), ctx=ctx.next_attempt(), **stricter)
+    assert (len(ctx.questions), desk.refunds("VH-300002")) == (3, [])
+    ctx.answer(approved=True)
+    assert desk.resolve(letter(LARGE, TOM), ctx=ctx.next_attempt(), **stricter).actions[0].status == "done"
+    assert desk.refunds("VH-300002") == ["84.20"]
