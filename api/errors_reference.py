@@ -432,6 +432,7 @@ FAILURES: dict[str, str] = {
     "tool_approval_stale": (
         "the call, the tool, the rules, or the rights of who approved it are not what they were; capabilities ask again"
     ),
+    "tool_call_reused": "a step called a tool with an effect under the name of another call",
     "tool_limit": "a tool was called as often, or moved as much, as the operator allows a job",
     "tool_server_refused": "a company's system refused our token: tell the operator",
     "tool_servers_invalid": "the operator's file of tool servers cannot be used",

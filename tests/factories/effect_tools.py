@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 from mcp.server.fastmcp import FastMCP
 
-from pipelines._kit.tools.policies import Effect, ToolPolicy, ToolServer
+from pipelines._kit.tools.policies import Effect, ReadBack, ToolPolicy, ToolServer
 from pipelines._kit.tools.servers import ToolBook
 
 
@@ -69,25 +69,33 @@ class EffectTools:
 
     def book_of_tools(self, **changed: Any) -> ToolBook:
         """The operator's file for it; `changed` are fields of the policy of `pay`."""
-        server = ToolServer(name="effects", url=self.url, timeout_seconds=10, max_attempts=2)
-        common: dict[str, Any] = {"server": server, "calls_per_job": 9, "arguments": {}, "results": {}}
-        money: dict[str, Any] = {
-            "effect": Effect.MONEY,
-            "idempotency_argument": "request_id",
-            "amount_argument": "amount",
-            "currency": "EUR",
-        }
-        pay = {"tool": "pay", "operation": "pay", **common, **money, **changed}
-        policies = [
-            ToolPolicy(**pay),
-            ToolPolicy(tool="repay", operation="repay", **common, **money),
-        ]
-        return ToolBook({each.operation: each for each in policies})
+        return book_at(self.url, **changed)
 
     @property
     def app(self) -> Any:
         """As an application."""
         return self._server.streamable_http_app()
+
+
+def book_at(url: str, *, timeout_seconds: float = 10, **changed: Any) -> ToolBook:
+    """The operator's file for the system at `url`; `changed` are fields of the policy of `pay`."""
+    server = ToolServer(name="effects", url=url, timeout_seconds=timeout_seconds, max_attempts=2)
+    common: dict[str, Any] = {"server": server, "calls_per_job": 9, "arguments": {}, "results": {}}
+    money: dict[str, Any] = {
+        "effect": Effect.MONEY,
+        "idempotency_argument": "request_id",
+        "amount_argument": "amount",
+        "currency": "EUR",
+    }
+    looked_up = ReadBack("find_booking", {"reference": "reference"}, "booking_id")
+    policies = [
+        ToolPolicy(**{"tool": "pay", "operation": "pay", **common, **money, **changed}),
+        ToolPolicy(tool="repay", operation="repay", **common, **money),
+        ToolPolicy(tool="book", operation="book", effect=Effect.WRITE, read_back=looked_up, **common),
+        ToolPolicy(tool="find_booking", operation="find_booking", effect=Effect.READ, **common),
+        ToolPolicy(tool="note", operation="note", effect=Effect.WRITE, **common),
+    ]
+    return ToolBook({each.operation: each for each in policies})
 
 
 @contextmanager

@@ -1,48 +1,27 @@
 """The tools of one job: what the operator allows, asked for by a graph's node and called at most once each.
 
-Every call is announced (``tool.called``), told (``tool.finished``) and audited with a digest of its arguments. Its
-idempotency key is ``job:step:call``, so a killed and resumed job repeats the call under the same key, and the system
-behind the tool answers what it answered before. Announcing a call is a fenced write: an attempt that lost its lease
-reaches no tool.
+Limits, provenance and approval are looked at here; `calls` makes the call and knows what became of it.
 """
 
-import hashlib
-import json
-import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from random import uniform
-from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
-import orjson
-
-from core.audit.actions import AuditAction
-from core.audit.record import Actor, record
 from core.capability import JobContext
 from core.guard.links import AllowedLinks, strip_links_of
 from core.guard.records import Source
 from core.guard.taint import Taint, TaintTracker
-from core.kit import semconv
-from core.kit.errors import CapabilityFailure, Outage
-from core.kit.ids import JOB, encode
-from core.kit.json_values import clean
-from core.kit.metrics.effects import observe_tool_call
-from core.kit.semconv import Operation
-from core.kit.telemetry import span
+from core.kit.errors import CapabilityFailure
 from pipelines._kit.tools import approvals
-from pipelines._kit.tools.answers import AnswerReaders, require_readable
-from pipelines._kit.tools.approvals import Approval, Binding
-from pipelines._kit.tools.client import OfferedTool, ToolAnswerInvalid, ToolClient, ToolError, ToolRefusal
+from pipelines._kit.tools.answers import AnswerReaders
+from pipelines._kit.tools.approvals import ASK_AGAIN, Approval, Binding
+from pipelines._kit.tools.calls import ToolCalls
+from pipelines._kit.tools.client import ToolClient
+from pipelines._kit.tools.outcomes import ToolOutcome
 from pipelines._kit.tools.policies import Effect, ToolPolicy
 from pipelines._kit.tools.servers import ToolBook
 
-Status = Literal["done", "refused", "unknown", "compensated", "proposed"]
-# A longer wait that a server asks for is spent in the queue.
-_WAIT_MAX_SECONDS = 3.0
-_BACKOFF_SECONDS = (0.2, 1.0, 3.0)
 _NO_LINKS = AllowedLinks()
 
 
@@ -51,32 +30,6 @@ class Motive(StrEnum):
 
     RULE = "rule"
     MODEL = "model"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolOutcome:
-    """What came of a call. ``unknown``: it may have happened, and no answer came.
-
-    Plain data, so that it can stand in a graph's state: `amount` is a decimal as text, `result` holds the operation's
-    names of the tool's answer.
-    """
-
-    operation: str
-    tool: str
-    server: str
-    effect: str
-    call: str
-    status: Status
-    result: dict[str, Any] = field(default_factory=dict)
-    code: str | None = None
-    message: str | None = None
-    amount: str | None = None
-    currency: str | None = None
-    approved_by: str | None = None
-
-    def plain(self) -> dict[str, Any]:
-        """As a dictionary for a graph's state."""
-        return asdict(self)
 
 
 class ToolBox:
@@ -102,13 +55,11 @@ class ToolBox:
     ) -> None:
         self._ctx = ctx
         self._book = book
-        self._client = client
-        self._step = step
         self._outcomes = [ToolOutcome(**outcome) for outcome in history]
         self._tracker = TaintTracker() if tracker is None else tracker
         self._links = links
-        self._readers = readers or {}
         self._rules = rules
+        self._calls = ToolCalls(ctx, client, step, self.policy, readers or {})
         for outcome in self._outcomes:
             self._tracker.record(Source.TOOL_OUTPUT, outcome.result)
 
@@ -168,10 +119,10 @@ class ToolBox:
         policy = self.policy(operation)
         return Binding(
             policy=policy,
-            name=self._name(call, step),
+            name=self._calls.name(call, step),
             call=call,
             arguments=arguments,
-            offered=self._offered(policy),
+            offered=self._calls.offered(policy),
             rules=self._rules,
         )
 
@@ -199,21 +150,31 @@ class ToolBox:
         """
         policy = self.policy(operation)
         amount = self._amount(policy, arguments)
-        self._require_within_limits(policy, amount)
-        taints = self.tainted(operation, arguments, computed={*computed, *told}, motive=motive)
-        if approval is not None:
-            approved = approvals.require(self._ctx, self.bind(operation, arguments, call=call), approval)
-        else:
-            approved = None
-            self._require_no_approval(policy, amount, taints)
+        told_of = {name: arguments[name] for name in told if name in arguments}
         if self._links is not None:
-            cleaned = {name: strip_links_of(arguments[name], self._links)[0] for name in told if name in arguments}
-            arguments = {**arguments, **cleaned}
+            told_of = {name: strip_links_of(value, self._links)[0] for name, value in told_of.items()}
+        intent = self._calls.intend(policy, {**arguments, **told_of}, call, amount)
+        stored = self._calls.find(intent)
+        if stored is not None and stored.outcome is not None:
+            # The attempt before was killed between the receipt and the end of its step.
+            return self._remember(ToolOutcome(**stored.outcome))
+        approved, may_call = None, True
+        try:
+            self._require_within_limits(policy, amount)
+            if approval is not None:
+                approved = approvals.require(self._ctx, self.bind(operation, arguments, call=call), approval)
+            else:
+                taints = self.tainted(operation, arguments, computed={*computed, *told}, motive=motive)
+                self._require_no_approval(policy, amount, taints)
+        except CapabilityFailure as refused:
+            if stored is None or refused.code not in ASK_AGAIN:
+                raise
+            # It may have happened while it was allowed: what became of it is found out, and it is not called again.
+            may_call = False
         by = None if approval is None else approval.approved_by
-        outcome = self._carry_out(policy, arguments, call, amount, approved_by=by, approval=approved)
-        self._outcomes.append(outcome)
-        self._tracker.record(Source.TOOL_OUTPUT, outcome.result)
-        return outcome
+        return self._remember(
+            self._calls.carry_out(intent, stored, may_call=may_call, approved_by=by, approval=approved)
+        )
 
     def propose(self, operation: str, amount: Decimal | None, *, call: str) -> ToolOutcome:
         """The outcome of a call that is shown and not made. Raises `CapabilityFailure` (``tool_unknown``)."""
@@ -255,115 +216,13 @@ class ToolBox:
             return None
         arguments = {name: outcome.result.get(source) for name, source in policy.compensation_arguments.items()}
         undoing = self.policy(policy.compensation)
-        undone = self._carry_out(undoing, arguments, f"undo-{outcome.call}", None)
-        self._outcomes.append(undone)
-        return undone
+        intent = self._calls.intend(undoing, arguments, f"undo-{outcome.call}", None)
+        return self._remember(self._calls.carry_out(intent, self._calls.find(intent)))
 
-    def _carry_out(
-        self,
-        policy: ToolPolicy,
-        arguments: Mapping[str, Any],
-        call: str,
-        amount: Decimal | None,
-        *,
-        approved_by: str | None = None,
-        approval: str | None = None,
-    ) -> ToolOutcome:
-        if policy.data_class is not None:
-            self._ctx.raise_class(policy.data_class, because=f"tool {policy.tool}")
-        given = {policy.arguments.get(name, name): value for name, value in arguments.items() if value is not None}
-        shown, restored = self._ctx.for_tool(given, keeps=policy.receives)
-        sent = dict(shown)
-        digest = _digest(sent)
-        if policy.idempotency_argument is not None:
-            sent[policy.idempotency_argument] = self._name(call)
-        told = {"tool": policy.tool, "server": policy.server.name, "effect": policy.effect.value, "call": call}
-        self._ctx.emit("tool.called", {**told, "arguments_digest": f"sha256:{digest.hex()}"})
-        described: dict[str, Any] = {
-            "operation": policy.operation,
-            **told,
-            "amount": None if amount is None else str(amount),
-            "currency": policy.currency,
-            "approved_by": approved_by,
-        }
-        proven = {**described, "approval": approval}
-        if policy.effect is not Effect.READ:
-            self._audit(digest, "called", proven)
-        began = perf_counter()
-        try:
-            outcome = ToolOutcome(**described, **restored(self._answer(policy, sent, call)))
-        except CapabilityFailure as failure:
-            observe_tool_call(policy.server.name, policy.tool, "failed", perf_counter() - began)
-            self._audit(digest, "failed", proven, code=failure.code)
-            raise
-        except BaseException:
-            # Cancelled or cut off in the middle: that it may have happened must be on record.
-            observe_tool_call(policy.server.name, policy.tool, "unknown", perf_counter() - began)
-            self._audit(digest, "unknown", proven)
-            raise
-        observe_tool_call(policy.server.name, policy.tool, outcome.status, perf_counter() - began)
-        self._audit(digest, outcome.status, proven, code=outcome.code)
-        finished = {"status": outcome.status, "duration_ms": round((perf_counter() - began) * 1000, 1)}
-        self._ctx.emit("tool.finished", {**told, **finished, **({"code": outcome.code} if outcome.code else {})})
+    def _remember(self, outcome: ToolOutcome) -> ToolOutcome:
+        self._outcomes.append(outcome)
+        self._tracker.record(Source.TOOL_OUTPUT, outcome.result)
         return outcome
-
-    def _answer(self, policy: ToolPolicy, sent: Mapping[str, Any], call: str) -> dict[str, Any]:
-        """What stands in the outcome: status, result, code, message."""
-        server = policy.server
-        # A call with an effect is waited for, its time is bounded: cut off, nobody would know what it did.
-        check = self._ctx.check if policy.effect is Effect.READ else None
-        may_be_done = False
-        for attempt in range(1, server.max_attempts + 1):
-            self._ctx.check()
-            try:
-                with span(
-                    f"{Operation.EXECUTE_TOOL} {policy.tool}",
-                    attributes={
-                        semconv.OPERATION: Operation.EXECUTE_TOOL.value,
-                        semconv.TOOL_NAME: policy.tool,
-                        semconv.TOOL_CALL_ID: call,
-                        # Called by the agent itself, in a system outside.
-                        semconv.TOOL_TYPE: "extension",
-                        semconv.TOOL_SERVER: server.name,
-                    },
-                ):
-                    read = self._client.call(server, policy.tool, sent, check=check)
-                return {"status": "done", "result": self._readable(policy, _renamed(policy, read))}
-            except ToolRefusal as refusal:
-                return {"status": "refused", "code": refusal.code, "message": refusal.message}
-            except ToolError as error:
-                may_be_done = may_be_done or error.was_sent
-                is_last = attempt == server.max_attempts or not _is_worth_waiting(error)
-                if is_last and error.is_outage and (policy.effect is Effect.READ or not may_be_done):
-                    # Nothing was done, or nothing that matters: the job comes back when the server may be there again.
-                    raise CapabilityFailure(
-                        str(error),
-                        code=error.code,
-                        outage=Outage(f"tool server {server.name}", error.retry_after_seconds),
-                    ) from error
-                if policy.effect is Effect.READ and (error.is_final or is_last):
-                    raise CapabilityFailure(str(error), code=error.code, retryable=not error.is_final) from error
-                if error.is_final or is_last:
-                    # A server that lets nobody in at the first try has done nothing; after that nobody knows.
-                    # What answered has been called, whatever it meant.
-                    has_answered = isinstance(error, ToolAnswerInvalid)
-                    status = "refused" if error.is_final and attempt == 1 and not has_answered else "unknown"
-                    return {"status": status, "code": error.code, "message": str(error)}
-            self._pause(attempt)
-        raise AssertionError("the last attempt returns or raises")
-
-    def _readable(self, policy: ToolPolicy, result: dict[str, Any]) -> dict[str, Any]:
-        require_readable(self._readers.get(policy.operation), result, policy)
-        return result
-
-    def _pause(self, attempt: int) -> None:
-        """Wait before the next try, with full jitter; ends early when the attempt must."""
-        wait = threading.Event()
-        left = uniform(0, _BACKOFF_SECONDS[min(attempt, len(_BACKOFF_SECONDS)) - 1])  # noqa: S311 - not a secret
-        while left > 0:
-            self._ctx.check()
-            wait.wait(min(left, 0.25))
-            left -= 0.25
 
     def _amount(self, policy: ToolPolicy, arguments: Mapping[str, Any]) -> Decimal | None:
         if policy.effect is not Effect.MONEY:
@@ -405,63 +264,3 @@ class ToolBox:
                 f"{policy.operation[:60]} rests on text from outside ({places[:200]}) and needs a person's approval",
                 code="tool_approval_missing",
             )
-
-    def _name(self, call: str, step: str | None = None) -> str:
-        """The idempotency key of a call."""
-        return f"{encode(JOB, self._ctx.job_id)}:{step or self._step}:{call}"
-
-    def _offered(self, policy: ToolPolicy) -> OfferedTool | None:
-        server = policy.server
-        try:
-            return self._client.offered(server, check=self._ctx.check).get(policy.tool)
-        except ToolError as error:
-            outage = Outage(f"tool server {server.name}", error.retry_after_seconds) if error.is_outage else None
-            raise CapabilityFailure(str(error), code=error.code, retryable=not error.is_final, outage=outage) from error
-
-    def _audit(
-        self,
-        digest: bytes,
-        status: str,
-        described: Mapping[str, Any],
-        *,
-        code: str | None = None,
-    ) -> None:
-        detail = {**described, "status": status, "step": self._step, "code": code}
-        with self._ctx.transaction() as session:
-            record(
-                session,
-                self._ctx.organization_id,
-                self._ctx.project_id,
-                AuditAction.TOOL_CALL,
-                subject_id=encode(JOB, self._ctx.job_id),
-                actor=Actor("worker"),
-                attempt=self._ctx.attempt,
-                payload_digest=digest,
-                detail={name: value for name, value in detail.items() if value is not None},
-            )
-
-
-def _digest(sent: Mapping[str, Any]) -> bytes:
-    try:
-        body = orjson.dumps(sent, option=orjson.OPT_SORT_KEYS, default=str)
-    except TypeError:
-        # A model may ask for anything: integers above 64 bits, halves of surrogate pairs.
-        body = json.dumps(clean(dict(sent)), sort_keys=True, default=str, ensure_ascii=False).encode()
-    return hashlib.sha256(body).digest()
-
-
-def _is_worth_waiting(error: ToolError) -> bool:
-    return error.retry_after_seconds is None or error.retry_after_seconds <= _WAIT_MAX_SECONDS
-
-
-def _renamed(policy: ToolPolicy, read: dict[str, Any]) -> dict[str, Any]:
-    """The tool's answer, with what the file maps under the operation's own names."""
-    if not policy.results:
-        return read
-    named = dict(read)
-    for name, path in policy.results.items():
-        found: Any = read
-        for part in path.split("."):
-            found = found.get(part) if isinstance(found, dict) else None
-        named[name] = found
-    return named

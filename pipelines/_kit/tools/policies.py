@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -45,6 +45,18 @@ class ToolServer:
         return read_credential(self.credential, self.secrets_dir, whose=f"the tool server {self.name}")
 
 
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """How to find out whether an effect has happened: a reading operation and where its arguments come from.
+
+    `arguments` are its own names and the effect's; it happened when the answer holds a value at the path `found`.
+    """
+
+    operation: str
+    arguments: Mapping[str, str]
+    found: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolPolicy:
     """One tool: what it does, how it is called, and how far a job may go with it.
@@ -54,6 +66,9 @@ class ToolPolicy:
     above `approval_above` need a person; `approval_of_project` narrows or widens that for single projects.
     Values of the kinds `receives` reach it as they are, where the guard's policy redacts what goes to tools. A job that
     calls it has data of `data_class`. A person's yes holds for `approval_valid_seconds`.
+
+    A call that may have happened is made again under its key (`idempotency_argument`), or looked up (`read_back`), or a
+    person is asked.
     """
 
     tool: str
@@ -64,6 +79,7 @@ class ToolPolicy:
     arguments: Mapping[str, str]
     results: Mapping[str, str]
     idempotency_argument: str | None = None
+    read_back: "ReadBack | None" = None
     amount_argument: str | None = None
     currency: str | None = None
     amount_per_job: Decimal | None = None
@@ -100,6 +116,8 @@ def _canonical(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, frozenset | set):
         return sorted(str(item) for item in value)
     if isinstance(value, list | tuple):

@@ -193,17 +193,34 @@ def test_an_answer_that_is_lost_is_asked_for_again_under_the_same_key(desk: Desk
     assert desk.refunds("VH-300001") == ["24.30"]
 
 
-def test_an_effect_that_gives_no_answer_is_reported_and_never_guessed(desk: Desk) -> None:
-    output = desk.resolve(letter(CANCEL, BAKERY), client=FaultyClient(after=lost("issue_refund")))
+@pytest.mark.parametrize(
+    ("happened", "status", "decision", "human"),
+    [
+        (True, "done", "cancelled_refunded", None),
+        (False, "refused", "action_failed", "action_refused"),
+        (None, "unknown", "action_failed", "action_unknown"),
+    ],
+)
+def test_a_person_says_what_became_of_an_effect_that_gave_no_answer(
+    desk: Desk, happened: bool | None, status: str, decision: str, human: str | None
+) -> None:
+    ctx, client = desk.context(), FaultyClient(after=lost("issue_refund"))
+    with pytest.raises(JobSuspended):
+        desk.resolve(letter(CANCEL, BAKERY), ctx=ctx, client=client)
+    (asked,) = ctx.questions.values()
+    assert (asked.details["code"], asked.details["amount"], asked.approves) == ("outcome_unknown", "12.60", None)
+    if happened is None:
+        ctx.time_out()
+    else:
+        ctx.answer(happened=happened)
+    after = FaultyClient()
 
-    assert [(action.operation, action.status) for action in output.actions] == [
-        ("cancel_order", "done"),
-        ("issue_refund", "unknown"),
-    ]
-    assert output.decision == "action_failed"
-    assert output.needs_human is not None
-    assert output.needs_human.code == "action_unknown"
-    assert "12.60" not in output.reply
+    output = desk.resolve(letter(CANCEL, BAKERY), ctx=ctx.next_attempt(), client=after)
+
+    assert "issue_refund" not in after.called
+    assert output.decision == decision
+    assert (output.needs_human and output.needs_human.code) == human
+    assert output.actions[-1].status == status
     assert desk.refunds("VH-300005") == ["12.60"]
 
 
