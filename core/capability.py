@@ -454,6 +454,8 @@ class Manifest:
     graph_version: int = FIRST_GRAPH
     earlier_graphs: Mapping[int, str] = field(default_factory=dict)
     migrations: Mapping[int, str] = field(default_factory=dict)
+    # The pool of another folder, whose workers run it.
+    runs_in: str | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for versions that contradict each other."""
@@ -465,8 +467,8 @@ class Manifest:
 
     @property
     def pool(self) -> str:
-        """The folder part of the id: one Celery queue and one worker pool per folder."""
-        return self.id.partition(".")[0]
+        """The folder part of the id, unless it says another: one Celery queue and one worker pool per folder."""
+        return self.runs_in or self.id.partition(".")[0]
 
     def resumes(self, graph_version: int) -> bool:
         """Whether a job that began with this graph version goes on here, as it was or migrated."""

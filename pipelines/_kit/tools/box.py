@@ -126,6 +126,19 @@ class ToolBox:
             rules=self._rules,
         )
 
+    def require_within_limits(self, operation: str, arguments: Mapping[str, Any]) -> None:
+        """Raise `CapabilityFailure` (``tool_limit``, ``tool_amount_invalid``) for what no approval could allow."""
+        policy = self.policy(operation)
+        self._require_within_limits(policy, self._amount(policy, arguments))
+
+    def settled(self, operation: str, arguments: Mapping[str, Any], *, call: str) -> ToolOutcome | None:
+        """What became of this call in an attempt before; None when it is not known, or was not made."""
+        policy = self.policy(operation)
+        stored = self._calls.find(self._calls.intend(policy, arguments, call, None))
+        if stored is None or stored.outcome is None:
+            return None
+        return self._remember(ToolOutcome(**stored.outcome))
+
     def call(
         self,
         operation: str,

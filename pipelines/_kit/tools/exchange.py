@@ -62,8 +62,12 @@ class Exchange:
 
     def offered(self) -> OfferedTool | None:
         """The tool as its server lists it; None when it does not. Raises `CapabilityFailure`."""
+        return self.listed().get(self._policy.tool)
+
+    def listed(self) -> Mapping[str, OfferedTool]:
+        """All that the tool's server lists, by name. Raises `CapabilityFailure`."""
         try:
-            return self._client.offered(self._policy.server, check=self._ctx.check).get(self._policy.tool)
+            return self._client.offered(self._policy.server, check=self._ctx.check)
         except ToolError as error:
             if error.is_outage:
                 raise self._unavailable(error) from error
