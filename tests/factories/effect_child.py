@@ -142,11 +142,7 @@ def main() -> None:
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
-            began = __import__("time").perf_counter()
             os.write(writing, carry_out_here(settings, order).encode())
-            sys.stderr.write(
-                f"TOOK {__import__('time').perf_counter() - began:.2f} {order.operation} {order.boundary}\n"
-            )
             os._exit(0)
         os.close(writing)
         _, ended = os.waitpid(child, 0)
