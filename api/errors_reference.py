@@ -428,7 +428,13 @@ FAILURES: dict[str, str] = {
     "too_many_children": "a job calls more child jobs than the operator allows",
     "tool_amount_invalid": "money was to be moved without a positive amount",
     "tool_answer_invalid": "a company's tool answered otherwise than its operation reads: tell the operator",
+    "model_without_tools": "`agent.run` needs a bound model that calls tools (`default`), and there is none",
+    "policy_invalid": "the operator's `policy.toml` or `replies.toml` says something wrong; the message says what",
     "tool_approval_missing": "money was to be moved that a person has not approved",
+    "tool_approval_stale": (
+        "the call, the tool, the rules, or the rights of who approved it are not what they were; capabilities ask again"
+    ),
+    "tool_call_reused": "a step called a tool with an effect under the name of another call",
     "tool_limit": "a tool was called as often, or moved as much, as the operator allows a job",
     "tool_server_refused": "a company's system refused our token: tell the operator",
     "tool_servers_invalid": "the operator's file of tool servers cannot be used",

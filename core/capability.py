@@ -160,6 +160,20 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenApproval:
+    """An answer that lets something happen, as it stands at `read_at`, the database's time.
+
+    `lapsed` says why it does not count any more, for example ``approver_ended``; None while it does.
+    """
+
+    value: Any
+    approved_by: str
+    given_at: datetime
+    read_at: datetime
+    lapsed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ChildCall:
     """A job to be started by a job. `key` is unique in the parent: the same key is the same child, whatever happens.
 
@@ -295,6 +309,12 @@ class JobContext(Protocol):
         Not there yet: keeps the question, emits ``input.required`` and raises `JobSuspended` (``input``); the next
         attempt asks again and gets the answer. After `timeout_seconds` the job goes on by itself, with an answer that
         `timed_out`. What stands before this call in the same step runs again: ask first, act afterwards.
+        """
+
+    def approval(self, key: str) -> GivenApproval | None:
+        """The answer to question `key`, read again together with the rights of who gave it; None while there is none.
+
+        Raises `CapabilityFailure` (``key_revoked``, ``not_a_member``) when the caller behind the job may not go on.
         """
 
     def call_all(self, calls: Sequence[ChildCall]) -> list[ChildOutcome]:
@@ -434,6 +454,8 @@ class Manifest:
     graph_version: int = FIRST_GRAPH
     earlier_graphs: Mapping[int, str] = field(default_factory=dict)
     migrations: Mapping[int, str] = field(default_factory=dict)
+    # The pool of another folder, whose workers run it.
+    runs_in: str | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for versions that contradict each other."""
@@ -445,8 +467,8 @@ class Manifest:
 
     @property
     def pool(self) -> str:
-        """The folder part of the id: one Celery queue and one worker pool per folder."""
-        return self.id.partition(".")[0]
+        """The folder part of the id, unless it says another: one Celery queue and one worker pool per folder."""
+        return self.runs_in or self.id.partition(".")[0]
 
     def resumes(self, graph_version: int) -> bool:
         """Whether a job that began with this graph version goes on here, as it was or migrated."""

@@ -6,6 +6,7 @@ from core.files import models as _files
 from core.guard import models as _guard
 from core.guard import pseudonym_rows as _pseudonyms
 from core.jobs import models as _jobs
+from core.jobs.effects import models as _effects
 from core.jobs.retention import models as _retention
 from core.jobs.suspension import models as _suspension
 from core.keys import models as _keys
@@ -25,6 +26,7 @@ metadata = Base.metadata
 __all__ = [
     "_audit",
     "_batches",
+    "_effects",
     "_experiments",
     "_files",
     "_guard",

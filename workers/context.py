@@ -19,6 +19,7 @@ from core.capability import (
     CheckpointStore,
     ChildCall,
     ChildOutcome,
+    GivenApproval,
     JobCancelled,
     JobInterrupted,
     JobSuspended,
@@ -33,6 +34,7 @@ from core.jobs import artifacts, leases, settling
 from core.jobs.checkpoints import JobCheckpoints
 from core.jobs.records import Claim, Event
 from core.jobs.states import Transition
+from core.jobs.suspension import approvals
 from core.keys.authority import act_for
 from core.keys.errors import KeyRevoked, NotAMember, ScopeMissing
 from core.keys.principal import Principal
@@ -283,6 +285,12 @@ class AttemptContext:
         return asking.ask(
             self, key, question, schema, details=details, timeout_seconds=timeout_seconds, approves=approves
         )
+
+    def approval(self, key: str) -> GivenApproval | None:
+        """See `core.capability.JobContext.approval`."""
+        self.check()
+        four_eyes = self._services.settings.four_eyes
+        return approvals.given(self._single, self.organization_id, self.job_id, key, four_eyes=four_eyes)
 
     def call_all(self, calls: Sequence[ChildCall]) -> list[ChildOutcome]:
         """How the children ended, or the end of this attempt."""

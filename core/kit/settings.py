@@ -348,6 +348,11 @@ class Settings(BaseSettings):
         description="TOML file of the tool servers that capabilities may use; see [attach your business system]"
         "(../howto/attach-your-business-system.md).",
     )
+    customer_operations_dir: Path | None = Field(
+        None,
+        description="Folder with your `policy.toml` and `replies.toml` for `customer_operations.resolve`, in place of"
+        " the sample company's; see [attach your business system](../howto/attach-your-business-system.md).",
+    )
     secrets_dir: Path | None = Field(
         None,
         description="Folder of files that each hold one credential or one setting and are named for it, such as"

@@ -5,17 +5,13 @@ from typing import Any
 
 from core.capability import JobContext
 from core.guard.taint import Taint
-from pipelines._kit.tools.box import Approval, digest_call
-from pipelines.customer_operations.schemas import RefundApproval
-
-APPROVED = "approved"
-DECLINED = "declined"
-TIMED_OUT = "timed_out"
+from pipelines._kit.tools import approvals
+from pipelines._kit.tools.approvals import Approval, Binding
 
 
 def ask_person(
     ctx: JobContext,
-    key: str,
+    binding: Binding,
     call: Mapping[str, Any],
     *,
     currency: str,
@@ -24,19 +20,20 @@ def ask_person(
     effect: str,
     taints: Sequence[Taint] = (),
     timeout_seconds: int,
-) -> tuple[str, Approval | None]:
-    """`APPROVED` with the approval of exactly this call, `DECLINED` or `TIMED_OUT`. Suspends the job meanwhile.
+    before: Approval | None = None,
+) -> Approval | bool | None:
+    """The approval of exactly this call, False when declined, None when no one answered in time. Suspends the job.
 
     The person sees what the customer wrote (`request`), what the call does (`effect`), the facts that it is due by, and
-    which arguments the customer's own words do not hold (`taints`).
+    which arguments the customer's own words do not hold (`taints`). `before` is one that holds no more.
     """
     amount = None if call["amount"] is None else str(call["amount"])
     order = facts.get("order", "without a number")
     what = f"{call['operation']} be done" if amount is None else f"{amount} {currency} be moved ({call['operation']})"
-    answer = ctx.ask(
-        key,
+    return approvals.ask(
+        ctx,
+        binding,
         f"May {what} for order {order}?",
-        RefundApproval,
         details={
             "operation": call["operation"],
             "amount": amount,
@@ -46,17 +43,11 @@ def ask_person(
             "effect": effect,
             "why": _why(call, facts),
             "facts": dict(facts),
-            **({"from_outside": {each.argument: each.source.value for each in taints}} if taints else {}),
         },
+        taints=taints,
         timeout_seconds=timeout_seconds,
-        approves="write" if amount is None else "money",
+        before=before,
     )
-    if answer.timed_out or answer.value is None:
-        return TIMED_OUT, None
-    if answer.value.get("approved") is not True:
-        return DECLINED, None
-    digest = digest_call(str(call["operation"]), call["arguments"])
-    return APPROVED, Approval(str(call["operation"]), amount, answer.answered_by or "unknown", digest)
 
 
 def _why(call: Mapping[str, Any], facts: Mapping[str, str]) -> str:

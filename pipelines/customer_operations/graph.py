@@ -25,11 +25,12 @@ from core.knowledge.service import KnowledgeService
 from pipelines._kit.graph import Graph, GraphRunner, add_step, new_graph
 from pipelines._kit.prompts import choose_prompt
 from pipelines._kit.resources import get_gateway
-from pipelines._kit.tools.box import Approval, ToolBox
+from pipelines._kit.tools.approvals import ASK_AGAIN, Approval
+from pipelines._kit.tools.box import ToolBox
 from pipelines._kit.tools.opening import Tools, get_tools
 from pipelines.customer_operations import lookup
 from pipelines.customer_operations.answers import READERS
-from pipelines.customer_operations.approval import APPROVED, TIMED_OUT, ask_person
+from pipelines.customer_operations.approval import ask_person
 from pipelines.customer_operations.consent.judgment import NAMING, OPEN, OwnMessage, judge, narrow, needed
 from pipelines.customer_operations.consent.reader import Action, load_reader
 from pipelines.customer_operations.intents.classifier import IntentClassifier
@@ -37,7 +38,7 @@ from pipelines.customer_operations.intents.examples import Classifiers, LocalEmb
 from pipelines.customer_operations.outcome import conclude, finish
 from pipelines.customer_operations.policies.decisions import CURRENCY, Case, Decision, PlannedCall, decide
 from pipelines.customer_operations.policies.facts import Order
-from pipelines.customer_operations.policies.tables import load_policy, load_replies
+from pipelines.customer_operations.policies.tables import load_policy, load_replies, policy_version
 from pipelines.customer_operations.policy_quotes import quote_policy
 from pipelines.customer_operations.reading import read_so_far
 from pipelines.customer_operations.replies import describe, greeting, render, word
@@ -45,6 +46,10 @@ from pipelines.customer_operations.schemas import ResolveInput, ResolveOutput
 from pipelines.customer_operations.understanding import PACKAGE, can_write, mentions, orders_named, understand
 
 _ALTERNATIVES = 3
+# Why a step stopped: what was decided, or approved, does not hold any more.
+_AGAIN = "again"
+_AGAIN_MAX = 10
+_CALLER_ENDED = frozenset({"key_revoked", "not_a_member"})
 
 
 class ResolveState(TypedDict, total=False):
@@ -58,6 +63,8 @@ class ResolveState(TypedDict, total=False):
     order_problem: str | None
     decision: dict[str, Any]
     approvals: dict[str, dict[str, Any]]
+    lapsed: dict[str, dict[str, Any]]
+    asked_again: int
     stopped: str | None
     calls: list[dict[str, Any]]
     undone: list[str]
@@ -92,6 +99,7 @@ class Resolve:
         self._intents, self._reader = _learned(), load_reader()
         self._policy = load_policy()
         self._replies = load_replies()
+        self._rules = policy_version()
 
     def graph(self) -> Graph:
         """The graph, not compiled."""
@@ -116,8 +124,8 @@ class Resolve:
         graph.add_edge("read_policy", "look_up")
         graph.add_edge("look_up", "decide")
         graph.add_conditional_edges("decide", _after_decision, ["approve", "answer"])
-        graph.add_conditional_edges("approve", _after_approval, ["act", "answer"])
-        graph.add_conditional_edges("act", _after_act, ["act", "undo", "answer"])
+        graph.add_conditional_edges("approve", _after_approval, ["act", "decide", "answer"])
+        graph.add_conditional_edges("act", _after_act, ["act", "decide", "approve", "undo", "answer"])
         graph.add_edge("undo", "answer")
         graph.add_conditional_edges("answer", _after_answer, ["send", END])
         graph.add_edge("send", END)
@@ -208,6 +216,7 @@ class Resolve:
                 "facts": dict(decision.facts),
                 "human": decision.human,
                 "request": request,
+                "rules": self._rules,
                 "calls": [
                     {
                         "operation": call.operation,
@@ -296,18 +305,21 @@ class Resolve:
     def _approve(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         """Ask for every call that needs a person, before the first one is made."""
         asked, decision = state["asked"], state["decision"]
-        box, approvals = self._box(ctx, "approve", state), dict(state["approvals"])
+        if decision.get("rules") != self._rules and not state["calls"]:
+            return {"stopped": _AGAIN}
+        box, approvals, lapsed = self._box(ctx, "approve", state), dict(state["approvals"]), state.get("lapsed", {})
         stricter = None if asked["approval_above"] is None else Decimal(asked["approval_above"])
         for number, call in enumerate(decision["calls"]):
             amount = None if call["amount"] is None else Decimal(call["amount"])
-            if not box.offers(call["operation"]):
+            if number < len(state["calls"]) or not box.offers(call["operation"]):
                 continue
             taints = box.tainted(call["operation"], call["arguments"], computed=_computed(call))
             if not taints and not box.needs_approval(call["operation"], amount, lower_to=stricter):
                 continue
-            answer, approval = ask_person(
+            before = lapsed.get(str(number))
+            approval = ask_person(
                 ctx,
-                f"approve-{number}-{call['operation']}",
+                box.bind(call["operation"], call["arguments"], call=_name(number, call), step="act"),
                 call,
                 currency=box.policy(call["operation"]).currency or CURRENCY,
                 facts=decision["facts"],
@@ -315,26 +327,32 @@ class Resolve:
                 effect=describe(self._replies, [PlannedCall(call["operation"], call["arguments"], amount)]),
                 taints=taints,
                 timeout_seconds=asked["approval_timeout_seconds"],
+                before=Approval(**before) if before else None,
             )
-            if answer != APPROVED or approval is None:
-                return {"stopped": "approval_open" if answer == TIMED_OUT else "declined"}
+            if not isinstance(approval, Approval):
+                return {"stopped": "approval_open" if approval is None else "declined"}
             approvals[str(number)] = asdict(approval)
-        return {"approvals": approvals}
+        return {"approvals": approvals, "stopped": None}
 
     def _act(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         """Make the next call of the plan."""
-        number = len(state["calls"])
-        call = state["decision"]["calls"][number]
+        number, decision, again = len(state["calls"]), state["decision"], state.get("asked_again", 0)
+        if number == 0 and decision.get("rules") != self._rules:
+            return {"stopped": _AGAIN}
+        call = decision["calls"][number]
         given = state["approvals"].get(str(number))
         approval = Approval(**given) if given else None
-        box, name = self._box(ctx, "act", state), f"{number}-{call['operation']}"
+        box, name = self._box(ctx, "act", state), _name(number, call)
         try:
             outcome = box.call(
                 call["operation"], call["arguments"], call=name, approval=approval, computed=_computed(call)
             )
         except CapabilityFailure as failure:
-            if failure.retryable:
+            if failure.retryable or failure.code in _CALLER_ENDED:
                 raise
+            if failure.code in ASK_AGAIN and again < _AGAIN_MAX:
+                lapsed = {**state.get("lapsed", {}), **({str(number): given} if given else {})}
+                return {"stopped": _AGAIN, "lapsed": lapsed, "asked_again": again + 1}
             # A limit, or a tool that nobody attached: what was done before has to be undone, and told.
             outcome = box.refuse(call["operation"], failure, call=name)
         stopped = None if outcome.status == "done" else "action_failed"
@@ -408,7 +426,12 @@ class Resolve:
             tracker=read_so_far(state, is_on=policy.untrusted.effects),
             links=AllowedLinks.of(policy.link_hosts) if policy.untrusted.links else None,
             readers=READERS,
+            rules=self._rules,
         )
+
+
+def _name(number: int, call: Mapping[str, Any]) -> str:
+    return f"{number}-{call['operation']}"
 
 
 def _computed(call: Mapping[str, Any]) -> set[str]:
@@ -429,10 +452,15 @@ def _after_decision(state: ResolveState) -> str:
 
 
 def _after_approval(state: ResolveState) -> str:
+    if state["stopped"] == _AGAIN:
+        return "decide"
     return "answer" if state["stopped"] else "act"
 
 
 def _after_act(state: ResolveState) -> str:
+    if state["stopped"] == _AGAIN:
+        # What was not begun is decided again, by the rules that hold now.
+        return "approve" if state["calls"] else "decide"
     if state["stopped"]:
         # What may have happened is not undone by guessing; a person looks at it.
         is_clear = state["calls"][-1]["status"] == "refused"

@@ -147,13 +147,6 @@ class ResolveOutput(_Strict):
     prompts: dict[str, str] = Field(description="Digests of the prompts that were used, by name.")
 
 
-class RefundApproval(_Strict):
-    """What a person answers when money is to be moved, or something done on the word of a text from outside."""
-
-    approved: bool = Field(description="Whether it may be done.")
-    note: str | None = Field(None, max_length=1000, description="Why; kept with the job, not sent to the customer.")
-
-
 EXAMPLES: tuple[dict[str, Any], ...] = (
     {
         "message": "Hi, my express parcel VH-300001 came a day later than promised. I would like my money back.",

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from core.capability import (
     CheckpointStore,
     ChildCall,
     ChildOutcome,
+    GivenApproval,
     JobSuspended,
     LeaseLost,
     ModelCall,
@@ -236,6 +237,12 @@ class RecordingContext:
             self.emit("input.required", {**shown, "timeout_seconds": timeout_seconds})
             raise JobSuspended("input")
         return self.answers[key]
+
+    def approval(self, key: str) -> GivenApproval | None:
+        answer = self.answers.get(key)
+        if answer is None or answer.answered_at is None or answer.answered_by is None:
+            return None
+        return GivenApproval(answer.value, answer.answered_by, answer.answered_at, datetime.now(UTC))
 
     def call_all(self, calls: Sequence[ChildCall]) -> list[ChildOutcome]:
         self.check()

@@ -18,6 +18,7 @@ from core.kit.db import Database
 from core.kit.ids import new_id
 from core.kit.redis import connect
 from core.kit.settings import Settings
+from pipelines.registry import manifests
 from tests.factories.waiting import wait_until
 
 
@@ -40,7 +41,9 @@ class Tenant:
 
     def submit_input(self, capability: str, payload: dict[str, Any], **known: Any) -> UUID:
         """Submit any capability; `known` are further fields of the job."""
-        new = NewJob(capability=capability, pool=capability.partition(".")[0], input=payload, **known)
+        manifest = manifests().get(capability)
+        pool = capability.partition(".")[0] if manifest is None else manifest.pool
+        new = NewJob(capability=capability, pool=pool, input=payload, **known)
         job = self.service.submit(self.database.single_tenant(self.principal.organization_id), self.principal, new)
         self.publisher.publish([queued_event(job)], hint=job.pool)
         self.submitted.append(job.id)

@@ -7,10 +7,9 @@ from typing import Any
 
 from core.gateway.service import Gateway
 from pipelines._kit.graph import GraphRunner
-from pipelines._kit.tools.client import McpClient, ToolError
+from pipelines._kit.tools.client import McpClient, OfferedTool, ToolError
 from pipelines._kit.tools.opening import Tools
 from pipelines._kit.tools.policies import ToolServer
-from pipelines._kit.tools.servers import read_tool_servers
 from pipelines.customer_operations.graph import make_runner
 from pipelines.customer_operations.schemas import ResolveInput, ResolveOutput
 from tests.factories.asking import AskingContext
@@ -43,6 +42,10 @@ class FaultyClient:
         answer = self.client.call(server, tool, arguments, check=check)
         self.after(tool)
         return answer
+
+    def offered(self, server: ToolServer, *, check: Callable[[], None] | None = None) -> Mapping[str, OfferedTool]:
+        """What the server lists."""
+        return self.client.offered(server, check=check)
 
     def close(self) -> None:
         """Close the real one."""
@@ -96,7 +99,7 @@ class Desk:
         if replacing:
             path = tool_servers_file(settings.home, self.attached.system.url, replacing=replacing)
             settings = settings.model_copy(update={"tool_servers_file": path})
-        tools = Tools(read_tool_servers(settings), client or McpClient())
+        tools = Tools(settings, client or McpClient())
         try:
             yield make_runner(gateway or self.library.gateway, self.library.knowledge, tools)
         finally:

@@ -13,7 +13,6 @@ import psycopg
 from core.kit.settings import Settings
 from pipelines._kit.tools.client import McpClient
 from pipelines._kit.tools.opening import Tools
-from pipelines._kit.tools.servers import read_tool_servers
 from waybill.sample_system.server import SampleSystem
 
 TOKEN_NAME = "SAMPLE_TOKEN"
@@ -30,7 +29,7 @@ class Attached:
     @property
     def tools(self) -> Tools:
         """The tools as a worker opens them."""
-        return Tools(read_tool_servers(self.settings), McpClient())
+        return Tools(self.settings, McpClient())
 
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         """What the system's database says."""

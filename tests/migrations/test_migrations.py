@@ -42,6 +42,7 @@ PARTITION_PREFIXES = tuple(
         "job_checkpoint_writes",
         "job_questions",
         "job_children",
+        "job_effects",
         "ledger_entries",
         "audit_records",
         "webhook_deliveries",

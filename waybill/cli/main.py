@@ -40,6 +40,7 @@ from waybill.cli import (
     sample_system,
     smoke,
     stack,
+    tools,
     top,
     webhooks,
 )
@@ -84,6 +85,7 @@ app.add_typer(keys.app, name="keys", rich_help_panel=_USE)
 app.add_typer(projects.app, name="projects", rich_help_panel=_USE)
 app.add_typer(members.app, name="members", rich_help_panel=_USE)
 app.add_typer(audit.app, name="audit", rich_help_panel=_USE)
+app.add_typer(tools.app, name="tools", rich_help_panel=_USE)
 app.add_typer(guard.app, name="guard", rich_help_panel=_PART)
 questions.register(jobs.app)
 labels.register(quality.app)

@@ -27,7 +27,7 @@ class Kind(StrEnum):
 # Payloads are blanked row by row, project by project; all else goes a month at a time, when it is past every clock.
 PARTITIONED = {
     Kind.EVENTS: ("job_events", "webhook_attempts", "webhook_deliveries"),
-    Kind.PAYLOADS: ("job_checkpoint_writes", "job_checkpoints", "job_questions", "quality_inputs"),
+    Kind.PAYLOADS: ("job_checkpoint_writes", "job_checkpoints", "job_questions", "job_effects", "quality_inputs"),
     Kind.LEDGER: ("ledger_entries",),
     Kind.JOBS: ("job_children", "quality_signals", "jobs"),
     Kind.AUDIT: ("audit_records",),

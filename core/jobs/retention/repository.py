@@ -56,6 +56,8 @@ _FORGET_ARTIFACTS = text("DELETE FROM job_artifacts WHERE job_id = ANY(:ids)")
 _FORGET_WRITES = text("DELETE FROM job_checkpoint_writes WHERE job_id = ANY(:ids)")
 _FORGET_CHECKPOINTS = text("DELETE FROM job_checkpoints WHERE job_id = ANY(:ids)")
 _FORGET_QUESTIONS = text("DELETE FROM job_questions WHERE job_id = ANY(:ids)")
+# What tools answered is as good as the result.
+_FORGET_EFFECTS = text("DELETE FROM job_effects WHERE job_id = ANY(:ids)")
 # A comment may quote the answer; the score beside it says nothing of it, and is what results are made of.
 _FORGET_COMMENTS = text("UPDATE job_feedback SET comment = NULL WHERE job_id = ANY(:ids) AND comment IS NOT NULL")
 # What somebody said about a finding stays; the text that it was about goes.
@@ -147,6 +149,7 @@ def _forget(session: Session, ids: list[UUID]) -> None:
     session.execute(_FORGET_WRITES, {"ids": ids})
     session.execute(_FORGET_CHECKPOINTS, {"ids": ids})
     session.execute(_FORGET_QUESTIONS, {"ids": ids})
+    session.execute(_FORGET_EFFECTS, {"ids": ids})
     session.execute(_FORGET_COMMENTS, {"ids": ids})
     session.execute(_FORGET_REVIEWED, {"ids": ids})
     session.execute(_FORGET_PSEUDONYMS, {"ids": ids})

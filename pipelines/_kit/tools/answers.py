@@ -11,6 +11,7 @@ from pipelines._kit.tools.policies import ToolPolicy
 # By operation: reads an answer, and raises ValueError, TypeError, KeyError or ArithmeticError for one that it cannot.
 AnswerReader = Callable[[Mapping[str, Any]], object]
 AnswerReaders = Mapping[str, AnswerReader]
+_PLACES_MAX = 20
 
 
 def require_readable(reader: AnswerReader | None, result: Mapping[str, Any], policy: ToolPolicy) -> None:
@@ -33,7 +34,12 @@ def require_readable(reader: AnswerReader | None, result: Mapping[str, Any], pol
 
 def _place(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        return ".".join(str(step) for step in first["loc"])[:60]
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        # All at once: who attaches a system mends its file once. What the tool said stands in none of it.
+        places = dict.fromkeys(
+            f"{'.'.join(str(step) for step in each['loc'])[:60]}{' is missing' if each['type'] == 'missing' else ''}"
+            for each in found
+        )
+        return ", ".join(list(places)[:_PLACES_MAX])
     # A reader asks by names of its own.
     return str(error.args[0])[:60] if isinstance(error, KeyError) and error.args else ""

@@ -1,46 +1,27 @@
 """The tools of one job: what the operator allows, asked for by a graph's node and called at most once each.
 
-Every call is announced (``tool.called``), told (``tool.finished``) and audited with a digest of its arguments. Its
-idempotency key is ``job:step:call``, so a killed and resumed job repeats the call under the same key, and the system
-behind the tool answers what it answered before. Announcing a call is a fenced write: an attempt that lost its lease
-reaches no tool.
+Limits, provenance and approval are looked at here; `calls` makes the call and knows what became of it.
 """
 
-import hashlib
-import json
-import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from random import uniform
-from time import perf_counter
-from typing import Any, Literal, Protocol
+from typing import Any
 
-import orjson
-
-from core.audit.actions import AuditAction
-from core.audit.record import Actor, record
 from core.capability import JobContext
 from core.guard.links import AllowedLinks, strip_links_of
 from core.guard.records import Source
 from core.guard.taint import Taint, TaintTracker
-from core.kit import semconv
-from core.kit.errors import CapabilityFailure, Outage
-from core.kit.ids import JOB, encode
-from core.kit.json_values import clean
-from core.kit.metrics.effects import observe_tool_call
-from core.kit.semconv import Operation
-from core.kit.telemetry import span
-from pipelines._kit.tools.answers import AnswerReaders, require_readable
-from pipelines._kit.tools.client import ToolAnswerInvalid, ToolError, ToolRefusal
-from pipelines._kit.tools.policies import Effect, ToolPolicy, ToolServer
+from core.kit.errors import CapabilityFailure
+from pipelines._kit.tools import approvals
+from pipelines._kit.tools.answers import AnswerReaders
+from pipelines._kit.tools.approvals import ASK_AGAIN, Approval, Binding
+from pipelines._kit.tools.calls import ToolCalls
+from pipelines._kit.tools.client import ToolClient
+from pipelines._kit.tools.outcomes import ToolOutcome
+from pipelines._kit.tools.policies import Effect, ToolPolicy
 from pipelines._kit.tools.servers import ToolBook
 
-Status = Literal["done", "refused", "unknown", "compensated", "proposed"]
-# A longer wait that a server asks for is spent in the queue.
-_WAIT_MAX_SECONDS = 3.0
-_BACKOFF_SECONDS = (0.2, 1.0, 3.0)
 _NO_LINKS = AllowedLinks()
 
 
@@ -51,87 +32,34 @@ class Motive(StrEnum):
     MODEL = "model"
 
 
-class Client(Protocol):
-    """The part of `pipelines._kit.tools.client.McpClient` that is used here."""
-
-    def call(
-        self, server: ToolServer, tool: str, arguments: Mapping[str, Any], *, check: Callable[[], None] | None = None
-    ) -> dict[str, Any]:
-        """See `McpClient.call`."""
-
-    def close(self) -> None:
-        """Release what it holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """A person's yes to one exact call: `digest` is `digest_call` of its operation and arguments."""
-
-    operation: str
-    amount: str | None
-    approved_by: str
-    digest: str
-
-
-def digest_call(operation: str, arguments: Mapping[str, Any]) -> str:
-    """What an approval of a call is bound to: the same for the same operation with the same arguments only."""
-    body = orjson.dumps([operation, dict(arguments)], option=orjson.OPT_SORT_KEYS, default=str)
-    return f"sha256:{hashlib.sha256(body).hexdigest()}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolOutcome:
-    """What came of a call. ``unknown``: it may have happened, and no answer came.
-
-    Plain data, so that it can stand in a graph's state: `amount` is a decimal as text, `result` holds the operation's
-    names of the tool's answer.
-    """
-
-    operation: str
-    tool: str
-    server: str
-    effect: str
-    call: str
-    status: Status
-    result: dict[str, Any] = field(default_factory=dict)
-    code: str | None = None
-    message: str | None = None
-    amount: str | None = None
-    currency: str | None = None
-    approved_by: str | None = None
-
-    def plain(self) -> dict[str, Any]:
-        """As a dictionary for a graph's state."""
-        return asdict(self)
-
-
 class ToolBox:
     """The tools for one step of one job. `history` are the outcomes of the job up to now; limits count them.
 
     `tracker` knows what the job has read from outside; the tools' own answers are added to it here. `links` are those
     that a text for people may hold, None for any. `readers` try an operation's answers before anybody uses them.
+    `rules` is the version of the rules that calls follow from: an approval holds for one version only.
     """
 
     def __init__(
         self,
         ctx: JobContext,
         book: ToolBook,
-        client: Client,
+        client: ToolClient,
         step: str,
         history: Sequence[Mapping[str, Any]] = (),
         *,
         tracker: TaintTracker | None = None,
         links: AllowedLinks | None = _NO_LINKS,
         readers: AnswerReaders | None = None,
+        rules: str = "",
     ) -> None:
         self._ctx = ctx
         self._book = book
-        self._client = client
-        self._step = step
         self._outcomes = [ToolOutcome(**outcome) for outcome in history]
         self._tracker = TaintTracker() if tracker is None else tracker
         self._links = links
-        self._readers = readers or {}
+        self._rules = rules
+        self._calls = ToolCalls(ctx, client, step, self.policy, readers or {})
         for outcome in self._outcomes:
             self._tracker.record(Source.TOOL_OUTPUT, outcome.result)
 
@@ -183,6 +111,34 @@ class ToolBox:
         asked = [Taint("*", Source.MODEL_OUTPUT)] if motive is Motive.MODEL else []
         return [*asked, *self._tracker.taints(given)]
 
+    def bind(self, operation: str, arguments: Mapping[str, Any], *, call: str, step: str | None = None) -> Binding:
+        """What an approval of this call, to be made in `step`, is bound to, with the tool as its server lists it now.
+
+        Raises `CapabilityFailure`: ``tool_unknown``, and ``tool_unavailable`` when the server cannot be asked.
+        """
+        policy = self.policy(operation)
+        return Binding(
+            policy=policy,
+            name=self._calls.name(call, step),
+            call=call,
+            arguments=arguments,
+            offered=self._calls.offered(policy),
+            rules=self._rules,
+        )
+
+    def require_within_limits(self, operation: str, arguments: Mapping[str, Any]) -> None:
+        """Raise `CapabilityFailure` (``tool_limit``, ``tool_amount_invalid``) for what no approval could allow."""
+        policy = self.policy(operation)
+        self._require_within_limits(policy, self._amount(policy, arguments))
+
+    def settled(self, operation: str, arguments: Mapping[str, Any], *, call: str) -> ToolOutcome | None:
+        """What became of this call in an attempt before; None when it is not known, or was not made."""
+        policy = self.policy(operation)
+        stored = self._calls.find(self._calls.intend(policy, arguments, call, None))
+        if stored is None or stored.outcome is None:
+            return None
+        return self._remember(ToolOutcome(**stored.outcome))
+
     def call(
         self,
         operation: str,
@@ -200,28 +156,38 @@ class ToolBox:
         that are not allowed are taken out of it, and it may say what the job has read.
 
         A refusal of the system is an outcome. Raises `CapabilityFailure`: ``tool_unknown``, ``tool_limit``,
-        ``tool_approval_missing`` before anything is called; of a tool without effect ``tool_unavailable`` and
-        ``tool_timeout`` (retryable) when it gives no answer, ``tool_answer_invalid`` when it gives one that cannot be
-        read; and what the context raises. A tool with an effect whose answer is missing or unreadable: ``unknown``.
+        ``tool_approval_missing``, ``tool_approval_stale`` before anything is called; of a tool without effect
+        ``tool_unavailable`` and ``tool_timeout`` (retryable) when it gives no answer, ``tool_answer_invalid`` when it
+        gives one that cannot be read; and what the context raises. A tool with an effect whose answer is missing or
+        unreadable: ``unknown``.
         """
         policy = self.policy(operation)
         amount = self._amount(policy, arguments)
-        self._require_within_limits(policy, amount)
-        self._require_approved(policy, amount, arguments, approval)
-        taints = self.tainted(operation, arguments, computed={*computed, *told}, motive=motive)
-        if taints and not _is_approved(policy, arguments, approval):
-            places = ", ".join(sorted({f"{each.argument} from {each.source.value}" for each in taints}))
-            raise CapabilityFailure(
-                f"{operation[:60]} rests on text from outside ({places[:200]}) and needs a person's approval",
-                code="tool_approval_missing",
-            )
+        told_of = {name: arguments[name] for name in told if name in arguments}
         if self._links is not None:
-            cleaned = {name: strip_links_of(arguments[name], self._links)[0] for name in told if name in arguments}
-            arguments = {**arguments, **cleaned}
-        outcome = self._carry_out(policy, arguments, call, amount, approval)
-        self._outcomes.append(outcome)
-        self._tracker.record(Source.TOOL_OUTPUT, outcome.result)
-        return outcome
+            told_of = {name: strip_links_of(value, self._links)[0] for name, value in told_of.items()}
+        intent = self._calls.intend(policy, {**arguments, **told_of}, call, amount)
+        stored = self._calls.find(intent)
+        if stored is not None and stored.outcome is not None:
+            # The attempt before was killed between the receipt and the end of its step.
+            return self._remember(ToolOutcome(**stored.outcome))
+        approved, may_call = None, True
+        try:
+            self._require_within_limits(policy, amount)
+            if approval is not None:
+                approved = approvals.require(self._ctx, self.bind(operation, arguments, call=call), approval)
+            else:
+                taints = self.tainted(operation, arguments, computed={*computed, *told}, motive=motive)
+                self._require_no_approval(policy, amount, taints)
+        except CapabilityFailure as refused:
+            if stored is None or refused.code not in ASK_AGAIN:
+                raise
+            # It may have happened while it was allowed: what became of it is found out, and it is not called again.
+            may_call = False
+        by = None if approval is None else approval.approved_by
+        return self._remember(
+            self._calls.carry_out(intent, stored, may_call=may_call, approved_by=by, approval=approved)
+        )
 
     def propose(self, operation: str, amount: Decimal | None, *, call: str) -> ToolOutcome:
         """The outcome of a call that is shown and not made. Raises `CapabilityFailure` (``tool_unknown``)."""
@@ -263,112 +229,13 @@ class ToolBox:
             return None
         arguments = {name: outcome.result.get(source) for name, source in policy.compensation_arguments.items()}
         undoing = self.policy(policy.compensation)
-        undone = self._carry_out(undoing, arguments, f"undo-{outcome.call}", None, None)
-        self._outcomes.append(undone)
-        return undone
+        intent = self._calls.intend(undoing, arguments, f"undo-{outcome.call}", None)
+        return self._remember(self._calls.carry_out(intent, self._calls.find(intent)))
 
-    def _carry_out(
-        self,
-        policy: ToolPolicy,
-        arguments: Mapping[str, Any],
-        call: str,
-        amount: Decimal | None,
-        approval: Approval | None,
-    ) -> ToolOutcome:
-        if policy.data_class is not None:
-            self._ctx.raise_class(policy.data_class, because=f"tool {policy.tool}")
-        given = {policy.arguments.get(name, name): value for name, value in arguments.items() if value is not None}
-        shown, restored = self._ctx.for_tool(given, keeps=policy.receives)
-        sent = dict(shown)
-        digest = _digest(sent)
-        if policy.idempotency_argument is not None:
-            sent[policy.idempotency_argument] = f"{encode(JOB, self._ctx.job_id)}:{self._step}:{call}"
-        told = {"tool": policy.tool, "server": policy.server.name, "effect": policy.effect.value, "call": call}
-        self._ctx.emit("tool.called", {**told, "arguments_digest": f"sha256:{digest.hex()}"})
-        described: dict[str, Any] = {
-            "operation": policy.operation,
-            **told,
-            "amount": None if amount is None else str(amount),
-            "currency": policy.currency,
-            "approved_by": None if approval is None else approval.approved_by,
-        }
-        if policy.effect is not Effect.READ:
-            self._audit(digest, "called", described)
-        began = perf_counter()
-        try:
-            outcome = ToolOutcome(**described, **restored(self._answer(policy, sent, call)))
-        except CapabilityFailure as failure:
-            observe_tool_call(policy.server.name, policy.tool, "failed", perf_counter() - began)
-            self._audit(digest, "failed", described, code=failure.code)
-            raise
-        except BaseException:
-            # Cancelled or cut off in the middle: that it may have happened must be on record.
-            observe_tool_call(policy.server.name, policy.tool, "unknown", perf_counter() - began)
-            self._audit(digest, "unknown", described)
-            raise
-        observe_tool_call(policy.server.name, policy.tool, outcome.status, perf_counter() - began)
-        self._audit(digest, outcome.status, described, code=outcome.code)
-        finished = {"status": outcome.status, "duration_ms": round((perf_counter() - began) * 1000, 1)}
-        self._ctx.emit("tool.finished", {**told, **finished, **({"code": outcome.code} if outcome.code else {})})
+    def _remember(self, outcome: ToolOutcome) -> ToolOutcome:
+        self._outcomes.append(outcome)
+        self._tracker.record(Source.TOOL_OUTPUT, outcome.result)
         return outcome
-
-    def _answer(self, policy: ToolPolicy, sent: Mapping[str, Any], call: str) -> dict[str, Any]:
-        """What stands in the outcome: status, result, code, message."""
-        server = policy.server
-        # A call with an effect is waited for, its time is bounded: cut off, nobody would know what it did.
-        check = self._ctx.check if policy.effect is Effect.READ else None
-        may_be_done = False
-        for attempt in range(1, server.max_attempts + 1):
-            self._ctx.check()
-            try:
-                with span(
-                    f"{Operation.EXECUTE_TOOL} {policy.tool}",
-                    attributes={
-                        semconv.OPERATION: Operation.EXECUTE_TOOL.value,
-                        semconv.TOOL_NAME: policy.tool,
-                        semconv.TOOL_CALL_ID: call,
-                        # Called by the agent itself, in a system outside.
-                        semconv.TOOL_TYPE: "extension",
-                        semconv.TOOL_SERVER: server.name,
-                    },
-                ):
-                    read = self._client.call(server, policy.tool, sent, check=check)
-                return {"status": "done", "result": self._readable(policy, _renamed(policy, read))}
-            except ToolRefusal as refusal:
-                return {"status": "refused", "code": refusal.code, "message": refusal.message}
-            except ToolError as error:
-                may_be_done = may_be_done or error.was_sent
-                is_last = attempt == server.max_attempts or not _is_worth_waiting(error)
-                if is_last and error.is_outage and (policy.effect is Effect.READ or not may_be_done):
-                    # Nothing was done, or nothing that matters: the job comes back when the server may be there again.
-                    raise CapabilityFailure(
-                        str(error),
-                        code=error.code,
-                        outage=Outage(f"tool server {server.name}", error.retry_after_seconds),
-                    ) from error
-                if policy.effect is Effect.READ and (error.is_final or is_last):
-                    raise CapabilityFailure(str(error), code=error.code, retryable=not error.is_final) from error
-                if error.is_final or is_last:
-                    # A server that lets nobody in at the first try has done nothing; after that nobody knows.
-                    # What answered has been called, whatever it meant.
-                    has_answered = isinstance(error, ToolAnswerInvalid)
-                    status = "refused" if error.is_final and attempt == 1 and not has_answered else "unknown"
-                    return {"status": status, "code": error.code, "message": str(error)}
-            self._pause(attempt)
-        raise AssertionError("the last attempt returns or raises")
-
-    def _readable(self, policy: ToolPolicy, result: dict[str, Any]) -> dict[str, Any]:
-        require_readable(self._readers.get(policy.operation), result, policy)
-        return result
-
-    def _pause(self, attempt: int) -> None:
-        """Wait before the next try, with full jitter; ends early when the attempt must."""
-        wait = threading.Event()
-        left = uniform(0, _BACKOFF_SECONDS[min(attempt, len(_BACKOFF_SECONDS)) - 1])  # noqa: S311 - not a secret
-        while left > 0:
-            self._ctx.check()
-            wait.wait(min(left, 0.25))
-            left -= 0.25
 
     def _amount(self, policy: ToolPolicy, arguments: Mapping[str, Any]) -> Decimal | None:
         if policy.effect is not Effect.MONEY:
@@ -399,64 +266,14 @@ class ToolBox:
                 f"{policy.operation} may move {policy.amount_per_job} {policy.currency} in a job", code="tool_limit"
             )
 
-    def _require_approved(
-        self, policy: ToolPolicy, amount: Decimal | None, arguments: Mapping[str, Any], approval: Approval | None
-    ) -> None:
-        if _is_approved(policy, arguments, approval):
-            return
+    def _require_no_approval(self, policy: ToolPolicy, amount: Decimal | None, taints: Sequence[Taint]) -> None:
         if self.needs_approval(policy.operation, amount):
             raise CapabilityFailure(
                 f"{policy.operation} of this amount needs a person's approval", code="tool_approval_missing"
             )
-
-    def _audit(
-        self,
-        digest: bytes,
-        status: str,
-        described: Mapping[str, Any],
-        *,
-        code: str | None = None,
-    ) -> None:
-        detail = {**described, "status": status, "step": self._step, "code": code}
-        with self._ctx.transaction() as session:
-            record(
-                session,
-                self._ctx.organization_id,
-                self._ctx.project_id,
-                AuditAction.TOOL_CALL,
-                subject_id=encode(JOB, self._ctx.job_id),
-                actor=Actor("worker"),
-                attempt=self._ctx.attempt,
-                payload_digest=digest,
-                detail={name: value for name, value in detail.items() if value is not None},
+        if taints:
+            places = ", ".join(sorted({f"{each.argument} from {each.source.value}" for each in taints}))
+            raise CapabilityFailure(
+                f"{policy.operation[:60]} rests on text from outside ({places[:200]}) and needs a person's approval",
+                code="tool_approval_missing",
             )
-
-
-def _is_approved(policy: ToolPolicy, arguments: Mapping[str, Any], approval: Approval | None) -> bool:
-    return approval is not None and approval.digest == digest_call(policy.operation, arguments)
-
-
-def _digest(sent: Mapping[str, Any]) -> bytes:
-    try:
-        body = orjson.dumps(sent, option=orjson.OPT_SORT_KEYS, default=str)
-    except TypeError:
-        # A model may ask for anything: integers above 64 bits, halves of surrogate pairs.
-        body = json.dumps(clean(dict(sent)), sort_keys=True, default=str, ensure_ascii=False).encode()
-    return hashlib.sha256(body).digest()
-
-
-def _is_worth_waiting(error: ToolError) -> bool:
-    return error.retry_after_seconds is None or error.retry_after_seconds <= _WAIT_MAX_SECONDS
-
-
-def _renamed(policy: ToolPolicy, read: dict[str, Any]) -> dict[str, Any]:
-    """The tool's answer, with what the file maps under the operation's own names."""
-    if not policy.results:
-        return read
-    named = dict(read)
-    for name, path in policy.results.items():
-        found: Any = read
-        for part in path.split("."):
-            found = found.get(part) if isinstance(found, dict) else None
-        named[name] = found
-    return named

@@ -3,9 +3,10 @@
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import httpx
 from langchain_mcp_adapters.sessions import StreamableHttpConnection, create_session
@@ -21,7 +22,9 @@ from core.kit.trust import authorities
 from pipelines._kit.tools.loop import LoopThread
 from pipelines._kit.tools.policies import ToolServer
 
+Answer = TypeVar("Answer")
 _INTEGER_BITS = 63
+_PAGES_MAX = 20
 ANSWER_MAX_BYTES = 256 * 1024
 # JSON-RPC's own: no such method, parameters or message; the tool was not called.
 _NEVER_CALLED = frozenset({-32600, -32601, -32602, -32700})
@@ -69,6 +72,31 @@ class ToolRefusal(Exception):
         self.message = message
 
 
+@dataclass(frozen=True, slots=True)
+class OfferedTool:
+    """A tool as its server lists it, with the JSON Schemas of its arguments and, where it says one, its answer."""
+
+    name: str
+    description: str
+    arguments: Mapping[str, Any]
+    answer: Mapping[str, Any] | None
+
+
+class ToolClient(Protocol):
+    """The part of `McpClient` that the tool box uses."""
+
+    def call(
+        self, server: ToolServer, tool: str, arguments: Mapping[str, Any], *, check: Callable[[], None] | None = None
+    ) -> dict[str, Any]:
+        """See `McpClient.call`."""
+
+    def offered(self, server: ToolServer, *, check: Callable[[], None] | None = None) -> Mapping[str, OfferedTool]:
+        """See `McpClient.offered`."""
+
+    def close(self) -> None:
+        """Release what it holds."""
+
+
 class McpClient:
     """Calls tools. A session per call: servers restart and tokens rotate, and a call takes milliseconds more for it."""
 
@@ -87,11 +115,23 @@ class McpClient:
     ) -> dict[str, Any]:
         """What the tool answers, as a dictionary. Raises `ToolRefusal`, and `ToolError` when nothing can be said."""
         sent = threading.Event()
-        traced = trace_headers(baggage=server.baggage)
+        return self._ask(
+            server, _call(server, tool, dict(arguments), sent, trace_headers(baggage=server.baggage)), sent, check
+        )
+
+    def offered(self, server: ToolServer, *, check: Callable[[], None] | None = None) -> Mapping[str, OfferedTool]:
+        """What the server lists, by name; nothing is called. Raises `ToolError`."""
+        return self._ask(server, _list(server, trace_headers(baggage=server.baggage)), threading.Event(), check)
+
+    def _ask(
+        self,
+        server: ToolServer,
+        asking: Coroutine[Any, Any, Answer],
+        sent: threading.Event,
+        check: Callable[[], None] | None,
+    ) -> Answer:
         try:
-            return self._loop.run(
-                _call(server, tool, dict(arguments), sent, traced), timeout_seconds=server.timeout_seconds, check=check
-            )
+            return self._loop.run(asking, timeout_seconds=server.timeout_seconds, check=check)
         except (ToolError, ToolRefusal):
             raise
         except Unavailable as missing:
@@ -111,8 +151,31 @@ class McpClient:
 async def _call(
     server: ToolServer, tool: str, arguments: dict[str, Any], sent: threading.Event, traced: Mapping[str, str]
 ) -> dict[str, Any]:
+    async with create_session(_connection(server, traced)) as session:
+        await session.initialize()
+        sent.set()
+        answer = await session.call_tool(tool, arguments, timedelta(seconds=server.timeout_seconds))
+    return _read_answer(server, answer)
+
+
+async def _list(server: ToolServer, traced: Mapping[str, str]) -> dict[str, OfferedTool]:
+    found: dict[str, OfferedTool] = {}
+    async with create_session(_connection(server, traced)) as session:
+        await session.initialize()
+        cursor: str | None = None
+        for _ in range(_PAGES_MAX):
+            page = await session.list_tools(cursor)
+            for tool in page.tools:
+                found[tool.name] = OfferedTool(tool.name, tool.description or "", tool.inputSchema, tool.outputSchema)
+            cursor = page.nextCursor
+            if cursor is None:
+                break
+    return found
+
+
+def _connection(server: ToolServer, traced: Mapping[str, str]) -> StreamableHttpConnection:
     token = server.read_token()
-    connection = StreamableHttpConnection(
+    return StreamableHttpConnection(
         transport="streamable_http",
         url=server.url,
         headers={**traced, "Authorization": f"Bearer {token}"} if token else dict(traced),
@@ -120,11 +183,6 @@ async def _call(
         sse_read_timeout=server.timeout_seconds,
         httpx_client_factory=_open_client,
     )
-    async with create_session(connection) as session:
-        await session.initialize()
-        sent.set()
-        answer = await session.call_tool(tool, arguments, timedelta(seconds=server.timeout_seconds))
-    return _read_answer(server, answer)
 
 
 def _open_client(

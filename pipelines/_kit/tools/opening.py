@@ -1,32 +1,51 @@
-"""The tools of this process: the operator's file, read once, and the client that calls them."""
+"""The tools of this process: the operator's file, read again when it changes, and the client that calls them."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
 
-from core.kit.settings import get_settings
-from pipelines._kit.tools.box import Client
-from pipelines._kit.tools.client import McpClient
+from core.kit.settings import Settings, get_settings
+from pipelines._kit.tools.client import McpClient, ToolClient
 from pipelines._kit.tools.servers import ToolBook, read_tool_servers
 
 _opening = Lock()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tools:
-    """What a capability builds a `pipelines._kit.tools.box.ToolBox` from."""
+    """What a capability builds a `pipelines._kit.tools.box.ToolBox` from. Safe in several threads."""
 
-    book: ToolBook
-    client: Client
+    settings: Settings
+    client: ToolClient
+    _read: tuple[object, ToolBook] | None = field(default=None, repr=False)
+
+    @property
+    def book(self) -> ToolBook:
+        """The operator's file as it stands now. Raises `core.kit.errors.Unavailable` when it cannot be used."""
+        written, known = self._written(), self._read
+        if known is None or known[0] != written:
+            self._read = known = (written, read_tool_servers(self.settings))
+        return known[1]
+
+    def _written(self) -> object:
+        path = self.settings.tool_servers_file
+        try:
+            found = None if path is None else path.stat()
+        except OSError:
+            return None
+        return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def get_tools() -> Tools:
-    """The tools, opened anew after a fork. Raises `core.kit.errors.Unavailable` when the file cannot be used."""
+    """The tools, opened again after a fork. Raises `core.kit.errors.Unavailable` when the file cannot be used."""
     with _opening:
         return _open_tools(os.getpid())
 
 
 @lru_cache(maxsize=1)
 def _open_tools(_process_id: int) -> Tools:
-    return Tools(read_tool_servers(get_settings()), McpClient())
+    tools = Tools(get_settings(), McpClient())
+    # A worker does not start on a file that says something wrong.
+    assert tools.book is not None
+    return tools

@@ -21,7 +21,7 @@ from core.kit.data_classes import DataClass
 from core.kit.errors import Unavailable
 from core.kit.ids import PROJECT, decode
 from core.kit.settings import Settings
-from pipelines._kit.tools.policies import Effect, ToolPolicy, ToolServer
+from pipelines._kit.tools.policies import Effect, ReadBack, ToolPolicy, ToolServer
 
 _FILE_MAX_BYTES = 1024 * 1024
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")]
@@ -51,11 +51,16 @@ class _Tool(BaseModel):
     arguments: _Names = Field(default_factory=dict)
     results: _Names = Field(default_factory=dict)
     idempotency_argument: _Name | None = None
+    read_back: _Name | None = None
+    read_back_arguments: _Names = Field(default_factory=dict)
+    read_back_found: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    ask_when_unknown: bool = False
     amount_argument: _Name | None = None
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = None
     amount_per_job: _Amount | None = None
     approval_above: _Amount = Decimal(0)
     approval_of_project: dict[_Project, _Amount] = Field(default_factory=dict)
+    approval_valid_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] = 3600
     compensation: _Name | None = None
     compensation_arguments: _Names = Field(default_factory=dict)
     receives: list[KindName] = Field(default_factory=list)
@@ -63,8 +68,17 @@ class _Tool(BaseModel):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if self.effect is not Effect.READ and self.idempotency_argument is None:
-            raise ValueError("a tool with an effect needs idempotency_argument, or a retry would do it twice")
+        if (self.read_back is None) != (self.read_back_found is None) or (
+            self.read_back_arguments and not self.read_back
+        ):
+            raise ValueError("read_back, read_back_arguments and read_back_found belong together")
+        if self.effect is not Effect.READ and not (
+            self.idempotency_argument or self.read_back or self.ask_when_unknown
+        ):
+            raise ValueError(
+                "a tool with an effect needs idempotency_argument, or a retry would do it twice; a system without keys"
+                " needs read_back, or ask_when_unknown = true, and is never called again by itself"
+            )
         money = (self.amount_argument, self.currency, self.amount_per_job)
         if self.effect is Effect.MONEY and None in money:
             raise ValueError("a money tool needs amount_argument, currency and amount_per_job")
@@ -156,6 +170,11 @@ def read_tool_servers(settings: Settings) -> ToolBook:
                 raise _invalid(path, f"two tools serve the operation {policy.operation}")
             policies[policy.operation] = policy
     for policy in policies.values():
+        looked_up = policy.read_back
+        if looked_up is not None:
+            reading = policies.get(looked_up.operation)
+            if reading is None or reading.server is not policy.server or reading.effect is not Effect.READ:
+                raise _invalid(path, f"{policy.operation}: its read_back is no reading operation of its server")
         undone_by = policy.compensation
         if undone_by is not None and (undone_by not in policies or policies[undone_by].server is not policy.server):
             raise _invalid(path, f"{policy.operation}: its compensation {undone_by} is no operation of its server")
@@ -173,11 +192,17 @@ def _policy(server: ToolServer, tool: _Tool) -> ToolPolicy:
         arguments=tool.arguments,
         results=tool.results,
         idempotency_argument=tool.idempotency_argument,
+        read_back=(
+            ReadBack(tool.read_back, tool.read_back_arguments, tool.read_back_found)
+            if tool.read_back and tool.read_back_found
+            else None
+        ),
         amount_argument=tool.amount_argument,
         currency=tool.currency,
         amount_per_job=tool.amount_per_job,
         approval_above=tool.approval_above,
         approval_of_project=tool.approval_of_project,
+        approval_valid_seconds=tool.approval_valid_seconds,
         compensation=tool.compensation,
         compensation_arguments=tool.compensation_arguments,
         receives=frozenset(tool.receives),

@@ -1,7 +1,7 @@
 """Decides what is done about a message, by the tables alone. Pure functions: the same facts, the same decision."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
@@ -11,6 +11,12 @@ from pipelines.customer_operations.policies.tables import IntentRow, Policy, Rea
 
 _CENT = Decimal("0.01")
 CURRENCY = "EUR"
+# What rules rest on beside the refund tables.
+_NEEDS = {
+    "cancel": {"state"},
+    "address": {"declared_value", "address_changes"},
+    "refund_status": {"refunds"},
+}
 # What changes something, or tells more than the public tracking page shows.
 _PERSONAL = frozenset({"refund", "refund_status", "lost", "cancel", "address"})
 
@@ -56,11 +62,33 @@ def decide(policy: Policy, case: Case) -> Decision:
         return Decision("identity_unverified", human="identity_unverified")
     if case.order is None and row.rule not in {"person", "ticket"}:
         return Decision("which_order")
+    if case.order is not None:
+        order = replace(
+            case.order,
+            status=policy.statuses.get(case.order.status, case.order.status),
+            state=policy.states.get(case.order.state, case.order.state),
+        )
+        case = replace(case, order=order)
+        if needed(policy, row) & order.unknown:
+            return Decision("handover", human="facts_missing")
     decided = _RULES[row.rule](policy, row, case)
     forbidden = {call.operation for call in decided.calls} - set(row.operations)
     if forbidden:
         raise AssertionError(f"the rule of {case.intent} wants {', '.join(sorted(forbidden))}, which its row forbids")
     return decided
+
+
+def needed(policy: Policy, row: IntentRow) -> set[str]:
+    """The facts of an order that the rule rests on, by their names in `OrderAnswer`."""
+    found = set(_NEEDS.get(row.rule, ()))
+    for reason in row.refunds:
+        refund = policy.refunds[reason]
+        found |= {"paid", "refunded", "refunds", *refund.of, refund.counted_from}
+        found |= {"service"} if refund.services else set()
+        found |= {"state"} if refund.states else set()
+        found |= {"promised_on", "first_attempt_on"} if refund.late_days is not None else set()
+        found |= {"times_charged"} if refund.times_charged > 1 else set()
+    return found
 
 
 def amount_due(policy: Policy, reason: Reason, order: Order) -> Decimal | None:
@@ -112,10 +140,9 @@ def _open_ticket(_policy: Policy, row: IntentRow, case: Case) -> Decision:
 def _refund(policy: Policy, row: IntentRow, case: Case) -> Decision:
     order = _order(case)
     facts = _facts(order)
-    for reason in row.refunds:
-        due = amount_due(policy, reason, order)
-        if due is not None:
-            return _pay(policy, order, reason, due)
+    reason, due = _first_due(policy, row, order)
+    if due is not None:
+        return _pay(policy, order, reason, due)
     if "charged_twice" in row.refunds:
         return Decision("charged_once", facts)
     if order.first_attempt_on is None:
@@ -142,27 +169,37 @@ def _pay(policy: Policy, order: Order, reason: Reason, due: Decimal) -> Decision
 
 def _lost(policy: Policy, row: IntentRow, case: Case) -> Decision:
     order = _order(case)
-    due = amount_due(policy, "lost", order)
+    reason, due = _first_due(policy, row, order)
     if due is None:
         return _status(policy, row, case)
-    paid = _pay(policy, order, "lost", due)
+    paid = _pay(policy, order, reason, due)
     if not paid.calls:
         return paid
     claim = _ticket(row, case, "Parcel lost; claim for the goods.")
     return Decision("lost_done", paid.facts, (*paid.calls, claim))
 
 
-def _cancel(policy: Policy, _row: IntentRow, case: Case) -> Decision:
+def _cancel(policy: Policy, row: IntentRow, case: Case) -> Decision:
     order = _order(case)
     facts = _facts(order)
-    due = amount_due(policy, "unused_label", order)
-    if due is None or order.state != "booked":
+    cancel = PlannedCall("cancel_order", {"order_id": order.id})
+    if order.state != "booked":
         return Decision("cancel_not_possible", facts)
-    paid = _pay(policy, order, "unused_label", due)
+    if not row.refunds:
+        return Decision("cancelled", facts, (cancel,))
+    reason, due = _first_due(policy, row, order)
+    if due is None:
+        return Decision("cancel_not_possible", facts)
+    paid = _pay(policy, order, reason, due)
     if not paid.calls:
         return Decision("cancel_window_closed", paid.facts) if paid.code == "refund_window_closed" else paid
-    cancel = PlannedCall("cancel_order", {"order_id": order.id})
     return Decision("cancelled_refunded", paid.facts, (cancel, *paid.calls))
+
+
+def _first_due(policy: Policy, row: IntentRow, order: Order) -> tuple[Reason, Decimal | None]:
+    """The first of the row's tables that applies, with what it gives back."""
+    found = ((reason, amount_due(policy, reason, order)) for reason in row.refunds)
+    return next(((reason, due) for reason, due in found if due is not None), ("", None))
 
 
 def _refund_status(_policy: Policy, _row: IntentRow, case: Case) -> Decision:
@@ -214,13 +251,13 @@ def _order(case: Case) -> Order:
 
 def _facts(order: Order) -> dict[str, str]:
     days = {
-        "promised": order.promised_on,
+        "promised": None if "promised_on" in order.unknown else order.promised_on,
         "attempted": order.first_attempt_on,
         "delivered": order.delivered_on,
         "scanned": order.last_scan_on,
     }
     return {
-        "order": order.id,
+        "order": order.reference or order.id,
         "tracking": order.tracking,
         "status": order.status,
         "town": order.last_scan_town,

@@ -6,12 +6,21 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from pipelines.customer_operations.operations import OrderAnswer
+
 _SATURDAY = 5
+_NOTHING = Decimal(0)
+_PARTS = ("base_price", "fuel_surcharge", "options_price")
+_MAY_BE_NULL = frozenset({"first_attempt_on", "delivered_on", "last_scan_on"})
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order with its shipment, typed. `made` are its refunds: (reason, amount, day), the voided ones left out."""
+    """An order with its shipment, typed. `made` are its refunds: (reason, amount, day), the voided ones left out.
+
+    `unknown` are the names of the facts that the system left out. They hold an empty value here, which no rule may rest
+    on.
+    """
 
     id: str
     service: str
@@ -32,35 +41,47 @@ class Order:
     address_changes: int
     today: date
     made: tuple[tuple[str, Decimal, date], ...]
+    unknown: frozenset[str] = frozenset()
+    reference: str = ""
 
     @classmethod
     def read(cls, told: Mapping[str, Any]) -> "Order":
-        """The order in a tool's answer. Raises KeyError, TypeError, ValueError or ArithmeticError."""
-        names = ("base_price", "fuel_surcharge", "options_price")
+        """The order in a tool's answer. Raises pydantic's ValidationError, which names all fields that do not fit."""
+        read = OrderAnswer.model_validate(told)
+        # Null says that there is none for a day that may lie ahead, and that it is not known for all else.
+        known = {name for name in read.model_fields_set if name in _MAY_BE_NULL or getattr(read, name) is not None}
+        made = tuple(
+            (refund.reason, refund.amount, refund.made_on) for refund in read.refunds or () if refund.state != "voided"
+        )
+        prices = {name: getattr(read, name) for name in _PARTS}
+        if read.price is not None and not known & set(_PARTS):
+            prices["base_price"] = read.price
+            known |= set(_PARTS)
+        attempted = read.first_attempt_on if "first_attempt_on" in known else read.delivered_on
+        known |= {"first_attempt_on"} if "delivered_on" in known else set()
+        known |= {"refunded"} if read.refunds is not None else set()
         return cls(
-            id=str(told["order_id"]),
-            service=str(told["service"]),
-            state=str(told["state"]),
-            status=str(told["status"]),
-            tracking=str(told["tracking"]),
-            paid=_money(told["paid"]),
-            refunded=_money(told["refunded"]),
-            prices={name: _money(told[name]) for name in names},
-            times_charged=int(told["times_charged"]),
-            placed_on=date.fromisoformat(told["placed_on"]),
-            promised_on=date.fromisoformat(told["promised_on"]),
-            first_attempt_on=_day(told["first_attempt_on"]),
-            delivered_on=_day(told["delivered_on"]),
-            last_scan_on=_day(told["last_scan_on"]),
-            last_scan_town=str(told["last_scan_town"]),
-            declared_value=_money(told["declared_value"]),
-            address_changes=int(told["address_changes"]),
-            today=date.fromisoformat(told["today"]),
-            made=tuple(
-                (refund["reason"], _money(refund["amount"]), date.fromisoformat(refund["made_on"]))
-                for refund in told.get("refunds", ())
-                if refund["state"] != "voided"
-            ),
+            id=read.order_id,
+            service=read.service or "",
+            state=read.state or "",
+            status=read.status,
+            tracking=read.tracking or "",
+            paid=read.paid or _NOTHING,
+            refunded=sum((amount for _, amount, _ in made), _NOTHING) if read.refunded is None else read.refunded,
+            prices={name: price or _NOTHING for name, price in prices.items()},
+            times_charged=read.times_charged or 1,
+            placed_on=read.placed_on or read.today,
+            promised_on=read.promised_on or read.today,
+            first_attempt_on=attempted,
+            delivered_on=read.delivered_on,
+            last_scan_on=read.last_scan_on,
+            last_scan_town=read.last_scan_town or "",
+            declared_value=read.declared_value or _NOTHING,
+            address_changes=read.address_changes or 0,
+            today=read.today,
+            made=made,
+            reference=read.reference or read.order_id,
+            unknown=frozenset(OrderAnswer.model_fields) - known - {"today", "price"},
         )
 
     @property
@@ -74,18 +95,7 @@ class Order:
         return working_days(self.last_scan_on, self.today) if self.last_scan_on else 0
 
 
-def _money(told: Any) -> Decimal:
-    amount = Decimal(told)
-    if not amount.is_finite():
-        raise ValueError("is not a finite amount")
-    return amount
-
-
 def working_days(begin: date, end: date) -> int:
     """Days from Monday to Friday after `begin`, up to and with `end`."""
     days = (begin + timedelta(days=number) for number in range(1, (end - begin).days + 1))
     return sum(1 for day in days if day.weekday() < _SATURDAY)
-
-
-def _day(text: str | None) -> date | None:
-    return None if text is None else date.fromisoformat(text)

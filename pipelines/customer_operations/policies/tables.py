@@ -1,17 +1,21 @@
 """The tables of ``policy.toml`` and ``replies.toml``, read and checked once."""
 
+import hashlib
 import tomllib
 from decimal import Decimal
 from functools import lru_cache
 from importlib.resources import files
-from typing import Annotated, Literal
+from importlib.resources.abc import Traversable
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
+from core.kit.errors import Unavailable
 from core.kit.expressions import Expression
+from core.kit.settings import get_settings
 
 Part = Literal["base_price", "fuel_surcharge", "options_price"]
-Reason = Literal["express_late", "standard_late", "lost", "unused_label", "charged_twice"]
+Reason = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,59}$")]
 Rule = Literal["status", "ticket", "refund", "refund_status", "lost", "cancel", "address", "person"]
 
 
@@ -76,10 +80,20 @@ class Policy(_Table):
     # On RE2: whoever adapts it may write what Python's engine would take hours for, on a message made for it.
     order_pattern: Annotated[Expression, PlainValidator(lambda text: Expression(text, ignore_case=True))]
     handover_words: tuple[str, ...]
+    # The company's own words for where goods and orders are, as the rules call them.
+    statuses: dict[str, str] = {}
+    states: dict[str, str] = {}
     request: RequestBars
     refunds: dict[Reason, RefundRow]
     address: AddressTable
     intents: dict[str, IntentRow]
+
+    @model_validator(mode="after")
+    def _rows_are_there(self) -> Self:
+        for name, row in self.intents.items():
+            if missing := set(row.refunds) - set(self.refunds):
+                raise ValueError(f"intents.{name}: there is no table refunds.{min(missing)}")
+        return self
 
 
 class Replies(_Table):
@@ -95,17 +109,42 @@ class Replies(_Table):
     methods: dict[str, str]
 
 
+Tables = TypeVar("Tables", bound=_Table)
+
+
 @lru_cache(maxsize=1)
 def load_policy() -> Policy:
-    """The policy tables. Raises pydantic's ValidationError for a table that says something else."""
-    return Policy.model_validate(_read("policy.toml"))
+    """The policy tables. Raises `Unavailable` (``policy_invalid``), which names the entries that are wrong."""
+    return _load("policy.toml", Policy)
+
+
+@lru_cache(maxsize=1)
+def policy_version() -> str:
+    """The version of the policy tables: another one for every change of the file."""
+    return hashlib.sha256(_place("policy.toml").read_bytes()).hexdigest()
 
 
 @lru_cache(maxsize=1)
 def load_replies() -> Replies:
-    """The texts of replies."""
-    return Replies.model_validate(_read("replies.toml"))
+    """The texts of replies. Raises like `load_policy`."""
+    return _load("replies.toml", Replies)
 
 
-def _read(name: str) -> dict[str, object]:
-    return tomllib.loads(files(__package__).joinpath(name).read_text(encoding="utf-8"))
+def _load(name: str, kind: type[Tables]) -> Tables:
+    try:
+        return kind.model_validate(tomllib.loads(_place(name).read_text(encoding="utf-8")))
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}"
+            for each in error.errors(include_input=False, include_url=False, include_context=False)[:20]
+        )
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        wrong = str(error)
+    raise Unavailable(f"WAYBILL_CUSTOMER_OPERATIONS_DIR {name}: {wrong}", code="policy_invalid")
+
+
+def _place(name: str) -> Traversable:
+    """The operator's file where there is one, else the sample's: of a parcel company that does not exist."""
+    folder = get_settings().customer_operations_dir
+    own = None if folder is None else folder / name
+    return own if own is not None and own.exists() else files(__package__).joinpath(name)

@@ -274,7 +274,7 @@ def test_a_failed_job_must_say_why(tenant: Tenant) -> None:
 def test_partitions_for_the_coming_months_exist_and_are_closed_to_direct_access(tenant: Tenant) -> None:
     with tenant.database.system() as session:
         assert queue.ensure_partitions(session) == 0
-        assert queue.ensure_partitions(session, months_ahead=4) == 2 * 12
+        assert queue.ensure_partitions(session, months_ahead=4) == 2 * 13
     # Row-level security of the parent does not protect a partition that is named directly.
     with pytest.raises(ProgrammingError, match="permission denied"), tenant.database.system() as session:
         session.execute(text("SELECT count(*) FROM jobs_default"))

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from core.capability import JobSuspended
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import JOB, encode
 from core.kit.settings import Settings
-from pipelines._kit.tools.box import ToolBox, ToolOutcome
+from pipelines._kit.tools.box import ToolBox
 from pipelines._kit.tools.client import McpClient
+from pipelines._kit.tools.outcomes import ToolOutcome
 from pipelines._kit.tools.policies import Effect, ToolPolicy, ToolServer
 from pipelines._kit.tools.servers import ToolBook
 from pipelines.customer_operations.answers import READERS
@@ -80,11 +82,11 @@ def test_an_answer_that_does_not_fit_is_invalid_and_asked_for_once(
     with box(settings, tenant, address) as tools:
         with pytest.raises(CapabilityFailure) as raised:
             find(tools, quirk)
-        # Of an effect nobody knows: it was called, and may be done.
-        outcome = tools.call("open_ticket", {"kind": quirk}, call="two")
+        # Of an effect it is not known: it was called, and may be done. A person is asked.
+        with pytest.raises(JobSuspended) as asked:
+            tools.call("open_ticket", {"kind": quirk}, call="two")
     assert (raised.value.code, raised.value.retryable, raised.value.outage) == ("tool_answer_invalid", False, None)
-    assert (outcome.status, outcome.code) == ("unknown", "tool_answer_invalid")
-    for said in (raised.value.detail, outcome.message or ""):
+    for said in (raised.value.detail, str(asked.value.why)):
         assert not any(word in said for word in ("Error", "validation", "pydantic", "Anna", "login", "Traceback"))
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from core.capability import JobSuspended, LeaseLost
 from core.kit.errors import CapabilityFailure
-from pipelines._kit.tools.box import Approval, ToolBox, digest_call
 from pipelines._kit.tools.client import McpClient, ToolError
 from pipelines._kit.tools.policies import ToolServer
 from pipelines.customer_operations.schemas import ResolveOutput
@@ -194,17 +193,34 @@ def test_an_answer_that_is_lost_is_asked_for_again_under_the_same_key(desk: Desk
     assert desk.refunds("VH-300001") == ["24.30"]
 
 
-def test_an_effect_that_gives_no_answer_is_reported_and_never_guessed(desk: Desk) -> None:
-    output = desk.resolve(letter(CANCEL, BAKERY), client=FaultyClient(after=lost("issue_refund")))
+@pytest.mark.parametrize(
+    ("happened", "status", "decision", "human"),
+    [
+        (True, "done", "cancelled_refunded", None),
+        (False, "refused", "action_failed", "action_refused"),
+        (None, "unknown", "action_failed", "action_unknown"),
+    ],
+)
+def test_a_person_says_what_became_of_an_effect_that_gave_no_answer(
+    desk: Desk, happened: bool | None, status: str, decision: str, human: str | None
+) -> None:
+    ctx, client = desk.context(), FaultyClient(after=lost("issue_refund"))
+    with pytest.raises(JobSuspended):
+        desk.resolve(letter(CANCEL, BAKERY), ctx=ctx, client=client)
+    (asked,) = ctx.questions.values()
+    assert (asked.details["code"], asked.details["amount"], asked.approves) == ("outcome_unknown", "12.60", None)
+    if happened is None:
+        ctx.time_out()
+    else:
+        ctx.answer(happened=happened)
+    after = FaultyClient()
 
-    assert [(action.operation, action.status) for action in output.actions] == [
-        ("cancel_order", "done"),
-        ("issue_refund", "unknown"),
-    ]
-    assert output.decision == "action_failed"
-    assert output.needs_human is not None
-    assert output.needs_human.code == "action_unknown"
-    assert "12.60" not in output.reply
+    output = desk.resolve(letter(CANCEL, BAKERY), ctx=ctx.next_attempt(), client=after)
+
+    assert "issue_refund" not in after.called
+    assert output.decision == decision
+    assert (output.needs_human and output.needs_human.code) == human
+    assert output.actions[-1].status == status
     assert desk.refunds("VH-300005") == ["12.60"]
 
 
@@ -432,26 +448,22 @@ def test_what_is_not_asked_for_is_offered_with_the_words_to_ask(desk: Desk) -> N
     assert again.request.words == "Please cancel VH-300005."
 
 
-@pytest.mark.survive("E2")
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"order_id": "VH-300015", "reason": "express_late", "amount": "84.20"},
-        {"order_id": "VH-300002", "reason": "charged_twice", "amount": "84.20"},
-        {"order_id": "VH-300002", "reason": "express_late", "amount": "84.19"},
-    ],
-    ids=["another order", "another reason", "a smaller amount"],
-)
-def test_an_approval_fits_one_exact_call(desk: Desk, other: dict[str, str]) -> None:
-    approved = {"order_id": "VH-300002", "reason": "express_late", "amount": "84.20"}
-    approval = Approval("issue_refund", "84.20", "key_person", digest_call("issue_refund", approved))
-    tools = desk.attached.tools
-    try:
-        box = ToolBox(desk.context(), tools.book, tools.client, "act")
-        with pytest.raises(CapabilityFailure) as refused:
-            box.call("issue_refund", other, call="0-issue_refund", approval=approval)
-        assert refused.value.code == "tool_approval_missing"
-        assert desk.refunds("VH-300002") == desk.refunds("VH-300015") == []
-        assert box.call("issue_refund", approved, call="0-issue_refund", approval=approval).status == "done"
-    finally:
-        tools.client.close()
+def test_a_policy_that_changed_meanwhile_is_decided_and_asked_for_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ctx = desk.context()
+    with pytest.raises(JobSuspended):
+        desk.resolve(letter(LARGE, TOM), ctx=ctx)
+    ctx.answer(approved=True)
+    stricter = {'amount_per_job = "500.00"': 'amount_per_job = "90.00"'}
+    with pytest.raises(JobSuspended):
+        desk.resolve(letter(LARGE, TOM), ctx=ctx.next_attempt(), **stricter)
+    assert len(ctx.questions) == 2
+    monkeypatch.setattr("pipelines.customer_operations.graph.policy_version", lambda: "another")
+    ctx.answer(approved=True)
+    with pytest.raises(JobSuspended):
+        desk.resolve(letter(LARGE, TOM), ctx=ctx.next_attempt(), **stricter)
+    assert (len(ctx.questions), desk.refunds("VH-300002")) == (3, [])
+    ctx.answer(approved=True)
+    assert desk.resolve(letter(LARGE, TOM), ctx=ctx.next_attempt(), **stricter).actions[0].status == "done"
+    assert desk.refunds("VH-300002") == ["84.20"]

@@ -1,0 +1,1 @@
+"""Effects of jobs in systems outside: what was intended, and what became of it."""

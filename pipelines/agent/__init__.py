@@ -1,0 +1,1 @@
+"""A general agent that calls the tools of a company's own systems."""

@@ -1,0 +1,154 @@
+"""``waybill tools``: whether a company's own system fits, before a job needs it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from waybill.cli.exits import EPILOG, Exit
+from waybill.cli.failures import CliError
+from waybill.cli.options import Json
+from waybill.cli.output import Output
+
+if TYPE_CHECKING:
+    from pipelines._kit.tools.inspection import Finding
+    from pipelines._kit.tools.servers import ToolBook
+
+app = typer.Typer(no_args_is_help=True, help="Tools of your own system: what fits, what is missing.", epilog=EPILOG)
+
+
+@app.command(epilog=EPILOG)
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file of tool servers (TOML).", show_default=False)],
+    customer: Annotated[
+        str | None,
+        typer.Option(show_default=False, help="An e-mail address that your system knows: reads are tried."),
+    ] = None,
+    order: Annotated[
+        str | None, typer.Option(show_default=False, help="An order of that customer, as customers write it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the servers' tools with the file and with what customer_operations.resolve asks of them.
+
+    Nothing with an effect is called: the servers are asked for their lists of tools, and with --customer and --order
+    the reading operations are called once. Leaves with 1 when something must be mended.
+    """
+    findings, absent = _inspect(file, customer, order)
+    output = Output(as_json=as_json)
+    wrong = sum(bool(each.missing) for each in findings)
+    if as_json:
+        shown = [
+            {"operation": each.operation, "tool": each.tool, "missing": each.missing, "notes": each.notes}
+            for each in findings
+        ]
+        output.document({"operations": shown, "not_attached": absent, "fits": not wrong})
+    else:
+        _show(output, findings, absent)
+    if wrong:
+        raise typer.Exit(Exit.FAILED)
+
+
+@app.command(epilog=EPILOG)
+def schemas(
+    operation: Annotated[
+        str | None, typer.Argument(metavar="[OPERATION]", help="For example get_order.", show_default=False)
+    ] = None,
+) -> None:
+    """Print the JSON Schemas of the operations: what your tools are given, and what they have to answer."""
+    from pipelines.customer_operations.operations import schemas as published
+
+    found = published()
+    if operation is not None and operation not in found:
+        raise CliError(f"there is no operation {operation}", remedy=f"one of {', '.join(found)}", code="tool_unknown")
+    Output(as_json=True).document(found if operation is None else found[operation])
+
+
+@app.command(epilog=EPILOG)
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made if it is not there.", show_default=False)],
+) -> None:
+    """Write the sample company's policy.toml and replies.toml into DIR, to be changed into yours.
+
+    Set WAYBILL_CUSTOMER_OPERATIONS_DIR to DIR then. A file that is there already is left as it is.
+    """
+    from importlib.resources import files
+
+    output = Output()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("policy.toml", "replies.toml"):
+        place = folder / name
+        if place.exists():
+            output.note(f"{place} is there already")
+            continue
+        place.write_bytes(files("pipelines.customer_operations.policies").joinpath(name).read_bytes())
+        output.note(f"wrote {place}")
+
+
+def _inspect(file: Path, customer: str | None, order: str | None) -> "tuple[list[Finding], dict[str, str]]":
+    from pipelines._kit.tools.client import McpClient, ToolError
+    from pipelines._kit.tools.inspection import inspect
+    from pipelines._kit.tools.servers import read_tool_servers
+    from pipelines.customer_operations.operations import OPERATIONS
+    from waybill.cli.local import local_settings
+
+    book = read_tool_servers(local_settings().model_copy(update={"tool_servers_file": file}))
+    client, findings = McpClient(), {}
+    try:
+        for server in {policy.server.name: policy.server for policy in book}.values():
+            try:
+                offered = client.offered(server)
+            except ToolError as error:
+                raise CliError(
+                    str(error), remedy=f"is {server.name} running, and is its url the one of MCP?", code=error.code
+                ) from error
+            for policy in book:
+                if policy.server.name == server.name:
+                    asked = OPERATIONS.get(policy.operation)
+                    findings[policy.operation] = inspect(policy, asked, offered.get(policy.tool))
+        _try_reads(client, book, findings, customer, order)
+    finally:
+        client.close()
+    absent = {name: each.without for name, each in OPERATIONS.items() if name not in findings}
+    return list(findings.values()), absent
+
+
+def _try_reads(
+    client: Any, book: "ToolBook", findings: "dict[str, Finding]", customer: str | None, order: str | None
+) -> None:
+    """Call what only reads, with what the operator gave and what was answered before."""
+    from pipelines._kit.tools.inspection import try_reading
+    from pipelines.customer_operations.operations import OPERATIONS
+
+    def read(operation: str, **arguments: Any) -> dict[str, Any]:
+        policy = next((each for each in book if each.operation == operation), None)
+        if policy is None or findings[operation].missing:
+            return {}
+        answer, wrong = try_reading(client, policy, OPERATIONS[operation], arguments)
+        if wrong is not None:
+            findings[operation].missing.append(f"tried: {wrong}")
+            return {}
+        findings[operation].notes[:] = ["tried: its answer fits"]
+        return answer or {}
+
+    if customer is None:
+        return
+    known = read("find_customer", email=customer).get("customer_id")
+    if known is None:
+        return
+    read("list_orders", customer_id=str(known), limit=10)
+    if order is not None:
+        found = read("get_order", customer_id=str(known), reference=order)
+        if found.get("tracking") is not None:
+            read("track_parcel", tracking=str(found["tracking"]))
+
+
+def _show(output: Output, findings: "list[Finding]", absent: dict[str, str]) -> None:
+    from waybill.cli.tables import table
+
+    made = table("OPERATION", "TOOL", "FITS", "WHAT IS MISSING, WHAT IS WORTH KNOWING")
+    for each in findings:
+        made.add_row(each.operation, each.tool, "no" if each.missing else "yes", "\n".join(each.missing + each.notes))
+    for name, without in absent.items():
+        made.add_row(name, "", "not attached", without)
+    output.show(made)
