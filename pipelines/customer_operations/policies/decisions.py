@@ -14,6 +14,9 @@ CURRENCY = "EUR"
 # What changes something, or tells more than the public tracking page shows.
 _PERSONAL = frozenset({"refund", "refund_status", "lost", "cancel", "address"})
 
+# What an order that was canceled has no more: a place, an address, a cancellation to come.
+_OF_A_LIVING_ORDER = frozenset({"status", "cancel", "address"})
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedCall:
@@ -56,6 +59,8 @@ def decide(policy: Policy, case: Case) -> Decision:
         return Decision("identity_unverified", human="identity_unverified")
     if case.order is None and row.rule not in {"person", "ticket"}:
         return Decision("which_order")
+    if case.order is not None and case.order.is_canceled and row.rule in _OF_A_LIVING_ORDER:
+        return _canceled(case.order)
     decided = _RULES[row.rule](policy, row, case)
     forbidden = {call.operation for call in decided.calls} - set(row.operations)
     if forbidden:
@@ -119,7 +124,7 @@ def _refund(policy: Policy, row: IntentRow, case: Case) -> Decision:
     if "charged_twice" in row.refunds:
         return Decision("charged_once", facts)
     if order.first_attempt_on is None:
-        return Decision("refund_not_delivered", facts)
+        return _canceled(order) if order.is_canceled else Decision("refund_not_delivered", facts)
     return Decision("refund_not_due", facts)
 
 
@@ -163,6 +168,13 @@ def _cancel(policy: Policy, _row: IntentRow, case: Case) -> Decision:
         return Decision("cancel_window_closed", paid.facts) if paid.code == "refund_window_closed" else paid
     cancel = PlannedCall("cancel_order", {"order_id": order.id})
     return Decision("cancelled_refunded", paid.facts, (cancel, *paid.calls))
+
+
+def _canceled(order: Order) -> Decision:
+    if not order.made:
+        return Decision("canceled_before", _facts(order))
+    _, amount, made = order.made[-1]
+    return Decision("canceled_before_refunded", {**_facts(order), "amount": str(amount), "made": made.isoformat()})
 
 
 def _refund_status(_policy: Policy, _row: IntentRow, case: Case) -> Decision:
