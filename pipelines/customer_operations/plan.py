@@ -141,7 +141,7 @@ def _require_request(
 def _answer(wish: Mapping[str, Any], found: Found) -> Decision | None:
     """What the policy says word for word. Where no sentence surely answers, a person sees what may help first."""
     said = " ".join(prose([quote["quote"] for quote in found.quotes]))
-    if found.answer is None or not said or (found.answer == SHOWN and wish["is_aside"] and not wish["is_question"]):
+    if found.answer is None or not said:
         return None
     facts = {"question": wish["question"], "quote": said, "document": found.quotes[0]["document"]}
     return Decision(found.answer, facts, human=None if found.answer == TOLD else "question_open")

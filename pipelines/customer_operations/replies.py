@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +14,7 @@ from pipelines.customer_operations.structured import ask_json, fenced
 
 _REPLY_MAX_CHARACTERS = 4000
 _MAX_TOKENS = 900
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 _PAID = re.compile(
     r"\b(?:refund(?:ed|ing)?|reimburs\w+|credit(?:ed)?|compensat\w+|pa(?:y|id) (?:you )?back)\b", re.IGNORECASE
@@ -108,11 +110,20 @@ def says_only(reply: str, known: Sequence[str]) -> bool:
 
 def _paragraph(replies: Replies, code: str, facts: Mapping[str, str]) -> str:
     named = {"status": replies.statuses, "first": replies.wishes, "second": replies.wishes}
-    shown = {name: named.get(name, {}).get(value, value) for name, value in facts.items()}
+    shown = {name: named.get(name, {}).get(value, _day(value)) for name, value in facts.items()}
     if "method" in shown:
         shown["method"] = replies.methods.get(shown["method"], "")
     body = replies.decisions[code].format_map(_Dashes(shown))
     return f"{body[0].upper()}{body[1:]}"
+
+
+def _day(value: str) -> str:
+    """A date as people write it, and everything else as it is."""
+    try:
+        day = date.fromisoformat(value) if _DAY.fullmatch(value) else None
+    except ValueError:
+        return value
+    return value if day is None else f"{day.day} {day:%B %Y}"
 
 
 def _plain(number: str) -> str:

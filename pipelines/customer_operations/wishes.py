@@ -84,7 +84,7 @@ class WishReader:
         asked = [each.words for name, each in judged.items() if each.asked and each.words and name != Action.REPORT]
         found = find_order(message, self.thread, self.policy.order_pattern, first=(*asked, own.text))
         guess = self._narrowed(message, judged)
-        asking = own.text if self._is_general(own.text, own.reading) and not _asks(judged) else None
+        asking = self._question_of(own) if not _asks(judged) else None
         return self._wish(guess, own, judged, order=self.order or found, question=asking)
 
     def _of_parts(self, parts: Sequence[Part], own: OwnMessage, judged: Mapping[str, Request]) -> list[Wish]:
@@ -130,6 +130,13 @@ class WishReader:
             )
             for sentence, reading in found[:QUESTIONS_MAX]
         ]  # fmt: skip
+
+    def _question_of(self, own: OwnMessage) -> str | None:
+        """What a message asks that names no order, without what it tells before."""
+        if own.reading.manner not in _GENERAL or orders_named(own.text, self.policy.order_pattern):
+            return None
+        asking = [sentence for sentence in own.sentences if sentence.endswith("?")]
+        return " ".join(asking) if len(" ".join(asking).split()) >= _WORDS_MIN else None
 
     def _is_general(self, text: str, reading: Reading) -> bool:
         """Whether it asks something that names no order and no action of ours to be taken."""
