@@ -33,6 +33,7 @@ knowledge:read        x      x        x         x         x
 knowledge:write       x      x        x         .         .
 files:read            x      x        x         x         x
 files:write           x      x        x         .         .
+customers:verify      x      x        x         x         .
 projects:read         x      x        x         x         x
 projects:write        x      x        .         .         .
 keys:read             x      x        x         x         x

@@ -17,6 +17,7 @@ SCOPES = (
     "knowledge:write",
     "files:read",
     "files:write",
+    "customers:verify",
     "projects:read",
     "projects:write",
     "keys:read",

@@ -20,6 +20,7 @@ _MEANING = {
     "knowledge:write": "Create and delete knowledge bases, upload and delete documents.",
     "files:read": "Read and download files that were uploaded for jobs.",
     "files:write": "Upload and delete files.",
+    "customers:verify": "Say in a job that a customer is verified, who may then change things and be paid.",
     "projects:read": "Read every project of the organization; with `keys:read`, the keys of every project.",
     "projects:write": "Create, change and archive projects; with `keys:write`, administer every project's keys.",
     "keys:read": "List the keys of the own project; never the keys themselves.",

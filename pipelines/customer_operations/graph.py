@@ -1,14 +1,15 @@
 """`customer_operations.resolve` as a graph.
 
-understand → identify → read_policy → look_up → decide → approve → act (once per call) → undo → answer → send
+understand → identify → for each wish: read_policy → look_up → decide → approve → act (once per call) → undo → settle;
+then answer → send
 
 The model takes part in `understand` and `answer`, and only where it can write; everything that has an effect follows
 from the tables, and is done only when the customer asks for it in this message (`consent`) and the reply is to be sent:
 a draft changes nothing. A node asks before anything acts, and `act` makes one call, so that a resumed job repeats at
-most one call, under its own idempotency key.
+most one call, under its own idempotency key. A wish that is declined or refused does not stop the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from functools import lru_cache
@@ -31,21 +32,22 @@ from pipelines._kit.tools.opening import Tools, get_tools
 from pipelines.customer_operations import lookup
 from pipelines.customer_operations.answers import READERS
 from pipelines.customer_operations.approval import ask_person
-from pipelines.customer_operations.consent.judgment import NAMING, OPEN, OwnMessage, judge, narrow, needed
-from pipelines.customer_operations.consent.reader import Action, load_reader
-from pipelines.customer_operations.intents.classifier import IntentClassifier
+from pipelines.customer_operations.consent.reader import load_reader
+from pipelines.customer_operations.details import mentions
+from pipelines.customer_operations.intents.classifier import Guess, IntentClassifier
 from pipelines.customer_operations.intents.examples import Classifiers, LocalEmbedder, load_examples
 from pipelines.customer_operations.outcome import conclude, finish
-from pipelines.customer_operations.policies.decisions import CURRENCY, Case, Decision, PlannedCall, decide
-from pipelines.customer_operations.policies.facts import Order
+from pipelines.customer_operations.plan import PASSED_OVER, SHOWN, TOLD, Found, case_of, plan
+from pipelines.customer_operations.policies.decisions import CURRENCY, Decision, PlannedCall
 from pipelines.customer_operations.policies.tables import load_policy, load_replies, policy_version
 from pipelines.customer_operations.policy_quotes import quote_policy
 from pipelines.customer_operations.reading import read_so_far
 from pipelines.customer_operations.replies import describe, greeting, render, word
-from pipelines.customer_operations.schemas import ResolveInput, ResolveOutput
-from pipelines.customer_operations.understanding import PACKAGE, can_write, mentions, orders_named, understand
+from pipelines.customer_operations.schemas import VERIFY, ResolveInput, ResolveOutput
+from pipelines.customer_operations.structured import can_write
+from pipelines.customer_operations.understanding import PACKAGE, understand
+from pipelines.customer_operations.wishes import WishReader
 
-_ALTERNATIVES = 3
 # Why a step stopped: what was decided, or approved, does not hold any more.
 _AGAIN = "again"
 _AGAIN_MAX = 10
@@ -53,12 +55,19 @@ _CALLER_ENDED = frozenset({"key_revoked", "not_a_member"})
 
 
 class ResolveState(TypedDict, total=False):
-    """What is kept between steps. Plain data: a new attempt reads it back."""
+    """What is kept between steps. Plain data: a new attempt reads it back.
+
+    From `quotes` to `undone` it is of the wish that is worked on; `settled` holds the same of those before.
+    """
 
     asked: dict[str, Any]
-    understood: dict[str, Any]
+    wishes: list[dict[str, Any]]
+    wants_person: bool
+    prompts: dict[str, str]
     customer: dict[str, Any] | None
+    settled: list[dict[str, Any]]
     quotes: list[dict[str, Any]]
+    answer: str | None
     order: dict[str, Any] | None
     order_problem: str | None
     decision: dict[str, Any]
@@ -113,6 +122,7 @@ class Resolve:
             "approve": self._approve,
             "act": self._act,
             "undo": self._undo,
+            "settle": _settle,
             "answer": self._answer,
             "send": self._send,
         }
@@ -123,57 +133,29 @@ class Resolve:
         graph.add_edge("identify", "read_policy")
         graph.add_edge("read_policy", "look_up")
         graph.add_edge("look_up", "decide")
-        graph.add_conditional_edges("decide", _after_decision, ["approve", "answer"])
-        graph.add_conditional_edges("approve", _after_approval, ["act", "decide", "answer"])
-        graph.add_conditional_edges("act", _after_act, ["act", "decide", "approve", "undo", "answer"])
-        graph.add_edge("undo", "answer")
+        graph.add_conditional_edges("decide", _after_decision, ["approve", "settle"])
+        graph.add_conditional_edges("approve", _after_approval, ["act", "decide", "settle"])
+        graph.add_conditional_edges("act", _after_act, ["act", "decide", "approve", "undo", "settle"])
+        graph.add_edge("undo", "settle")
+        graph.add_conditional_edges("settle", _after_wish, ["read_policy", "answer"])
         graph.add_conditional_edges("answer", _after_answer, ["send", END])
         graph.add_edge("send", END)
         return graph
 
     def _understand(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
-        asked, models, policy = state["asked"], self._models.for_job(ctx), self._policy
-        own = OwnMessage(asked["message"], policy.order_pattern, self._reader)
-        requests = judge(own, policy.request)
-        # What is asked for weighs as much as all that is told around it.
-        texts = [
-            asked["message"],
-            *dict.fromkeys(each.words for each in requests.values() if each.words),
-        ]
-        guess = narrow(
-            self._classifier(models).guess_together(texts, models.embed(EMBEDDING, texts)),
-            requests,
-            {intent: row.operations for intent, row in policy.intents.items()},
-            telling=[intent for intent, row in policy.intents.items() if not row.operations and row.rule != "person"],
-        )
-        read = understand(
-            models,
-            guess,
-            asked["message"],
-            asked["thread"],
-            own=own,
-            requests=requests,
-            intents=tuple(self._policy.intents),
-            order_pattern=self._policy.order_pattern,
-        )
+        asked, models = state["asked"], self._models.for_job(ctx)
+
+        def guess(texts: Sequence[str]) -> Guess:
+            return self._classifier(models).guess_together(texts, models.embed(EMBEDDING, texts))
+
+        reader = WishReader(self._policy, self._reader, guess, order=asked["order"], thread=asked["thread"])
+        read = understand(models, reader, asked["message"])
         return {
-            "understood": {
-                "intent": read.intent,
-                "confidence": dict([(guess.intent, guess.confidence), *guess.others]).get(read.intent, 0.0),
-                "source": read.source,
-                "alternatives": dict(
-                    [pair for pair in ((guess.intent, guess.confidence), *guess.others) if pair[0] != read.intent][
-                        :_ALTERNATIVES
-                    ]
-                ),
-                "order": asked["order"] or read.order,
-                "address": None if read.address is None else dict(read.address),
-                "orders_named": len(orders_named(own.text, policy.order_pattern)),
-                "order_is_open": any(read.requests[action].asked for action in NAMING) and not own.names_a_parcel,
-                "requests": {name: request.plain() for name, request in read.requests.items()},
-                "wants_person": read.wants_person or mentions(asked["message"], self._policy.handover_words),
-                "prompts": dict(read.prompts),
-            }
+            "wishes": [wish.plain() for wish in read.wishes],
+            "wants_person": read.wants_person or mentions(asked["message"], self._policy.handover_words),
+            "prompts": dict(read.prompts),
+            "settled": [],
+            "calls": [],
         }
 
     def _classifier(self, models: JobModels) -> IntentClassifier:
@@ -188,27 +170,41 @@ class Resolve:
         reference = state["asked"]["customer"]
         if reference is None:
             return {"customer": None}
-        return {"customer": lookup.find_customer(self._box(ctx, "identify", state), reference)}
+        customer = lookup.find_customer(self._box(ctx, "identify", state), reference)
+        is_verified = bool(reference["verified"]) and _may_vouch(ctx)
+        return {"customer": customer and {**customer, "is_verified": is_verified}}
 
     def _read_policy(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
-        base = state["asked"]["knowledge_base"]
+        base, wish = state["asked"]["knowledge_base"], _wish(state)
         if base is None:
-            return {"quotes": []}
-        question = self._policy.intents[state["understood"]["intent"]].question
-        return {"quotes": quote_policy(ctx, self._models.for_job(ctx), self._knowledge, base, question)}
+            return {"quotes": [], "answer": None}
+        models = self._models.for_job(ctx)
+        for code in (TOLD, SHOWN) if wish["question"] else ():
+            seeks_evidence = code == SHOWN
+            found = quote_policy(ctx, models, self._knowledge, base, wish["question"], seeks_evidence=seeks_evidence)
+            if found:
+                return {"quotes": found, "answer": code}
+        if wish["is_aside"]:
+            return {"quotes": [], "answer": None}
+        question = self._policy.intents[wish["intent"]].question
+        return {"quotes": quote_policy(ctx, models, self._knowledge, base, question), "answer": None}
 
     def _look_up(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
-        box, understood = self._box(ctx, "look_up", state), state["understood"]
-        if state["customer"] is None:
-            return lookup.public(box, understood["order"])
-        if understood["order"] is None and (understood["orders_named"] > 1 or understood["order_is_open"]):
+        box, wish, customer = self._box(ctx, _named("look_up", state), state), _wish(state), state["customer"]
+        if wish["is_aside"]:
+            return {"order": None, "order_problem": None}
+        if customer is None:
+            return lookup.public(box, wish["order"])
+        if wish["order"] is None and (wish["orders_named"] > 1 or wish["order_is_open"]):
             return {"order": None, "order_problem": "which_order"}
-        case = self._case(state, None)
-        return lookup.order_of(box, self._policy, case, understood["order"])
+        return lookup.order_of(box, self._policy, case_of(wish, customer, None), wish["order"])
 
     def _decide(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         ctx.check()
-        decision, request = self._require_request(state, self._decision(state))
+        found = Found(
+            state["customer"], state["order"], state["order_problem"], state["answer"], tuple(state["quotes"])
+        )
+        decision, request = plan(self._policy, self._replies, _wish(state), found, wants_person=state["wants_person"])
         drafted = self._proposed(ctx, state, decision) if state["asked"]["delivery"] == "draft" else []
         return {
             "decision": {
@@ -219,12 +215,13 @@ class Resolve:
                 "rules": self._rules,
                 "calls": [
                     {
+                        "name": _named(f"{number}-{call.operation}", state),
                         "operation": call.operation,
                         "arguments": dict(call.arguments),
                         "amount": None if call.amount is None else str(call.amount),
                         "read": list(call.read),
                     }
-                    for call in decision.calls
+                    for number, call in enumerate(decision.calls)
                 ],
             },
             "approvals": {},
@@ -233,74 +230,14 @@ class Resolve:
             "undone": [],
         }
 
-    def _require_request(self, state: ResolveState, decision: Decision) -> tuple[Decision, dict[str, Any] | None]:
-        """`decision`, if the customer asks for all of it, with the request that it rests on.
-
-        Otherwise an offer or a person's turn, with the request that is missing. None when nothing is to be done.
-        """
-        requests = state["understood"]["requests"]
-        actions = needed([call.operation for call in decision.calls])
-        if not actions:
-            return decision, None
-        understood = state["understood"]
-        if (
-            Action.REPORT in actions
-            and understood["source"] == "classifier"
-            and not self._is_sure_of_ticket(understood)
-        ):
-            return Decision("handover", human="intent_unclear"), None
-        missing = next((action for action in actions if not requests[action]["asked"]), None)
-        request = {"action": str(missing or actions[0]), **requests[missing or actions[0]]}
-        if missing is None:
-            return decision, request
-        facts = {name: value for name, value in decision.facts.items() if name != "amount"}
-        if request["against"] not in OPEN or "order" not in facts:
-            code = "nothing_changed" if "order" in facts else "handover"
-            return Decision(code, facts, human="no_request"), request
-        words = self._replies.requests[decision.calls[0].operation].format_map(decision.calls[0].arguments)
-        offer = describe(self._replies, decision.calls)
-        return Decision("offered", {**facts, "offer": offer, "request": words}), request
-
-    def _is_sure_of_ticket(self, understood: Mapping[str, Any]) -> bool:
-        return Decimal(str(understood["confidence"])) >= self._policy.ticket_confidence_min
-
     def _proposed(self, ctx: JobContext, state: ResolveState, decision: Decision) -> list[dict[str, Any]]:
         """The calls of a draft, which are shown and not made."""
         box = self._box(ctx, "decide", state)
         return [
-            box.propose(call.operation, call.amount, call=f"{number}-{call.operation}").plain()
+            box.propose(call.operation, call.amount, call=_named(f"{number}-{call.operation}", state)).plain()
             for number, call in enumerate(decision.calls)
             if box.offers(call.operation)
         ]
-
-    def _decision(self, state: ResolveState) -> Decision:
-        understood = state["understood"]
-        if understood["wants_person"]:
-            return Decision("handover", human="person_wanted")
-        if (
-            understood["source"] == "classifier"
-            and Decimal(str(understood["confidence"])) < self._policy.intent_confidence_min
-        ):
-            return Decision("handover", human="intent_unclear")
-        order = state.get("order")
-        if state["customer"] is None:
-            if order is not None:
-                return Decision("tracking_told", {name: str(value) for name, value in order.items()})
-            return Decision("customer_unknown", human="customer_unknown")
-        if state.get("order_problem"):
-            return Decision(str(state["order_problem"]))
-        return decide(self._policy, self._case(state, None if order is None else Order.read(order)))
-
-    def _case(self, state: ResolveState, order: Order | None) -> Case:
-        customer, asked = state["customer"], state["asked"]
-        assert customer is not None
-        return Case(
-            intent=state["understood"]["intent"],
-            customer_id=customer["customer_id"],
-            is_verified=bool(asked["customer"]["verified"]),
-            order=order,
-            address=state["understood"]["address"],
-        )
 
     def _approve(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         """Ask for every call that needs a person, before the first one is made."""
@@ -319,7 +256,7 @@ class Resolve:
             before = lapsed.get(str(number))
             approval = ask_person(
                 ctx,
-                box.bind(call["operation"], call["arguments"], call=_name(number, call), step="act"),
+                box.bind(call["operation"], call["arguments"], call=call["name"], step="act"),
                 call,
                 currency=box.policy(call["operation"]).currency or CURRENCY,
                 facts=decision["facts"],
@@ -342,7 +279,7 @@ class Resolve:
         call = decision["calls"][number]
         given = state["approvals"].get(str(number))
         approval = Approval(**given) if given else None
-        box, name = self._box(ctx, "act", state), _name(number, call)
+        box, name = self._box(ctx, "act", state), call["name"]
         try:
             outcome = box.call(
                 call["operation"], call["arguments"], call=name, approval=approval, computed=_computed(call)
@@ -361,26 +298,30 @@ class Resolve:
     def _undo(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         """The plan broke off: take back what was done before, last first, as far as the tools can."""
         box, undone = self._box(ctx, "undo", state), list(state["undone"])
-        for done in reversed(box.outcomes):
+        for done in reversed(box.outcomes[-len(state["calls"]) :]):
             result = box.compensate(done)
             if result is not None and result.status == "done":
                 undone.append(done.call)
         return {"undone": undone}
 
     def _answer(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
-        outcome = conclude(state)
-        models = self._models.for_job(ctx)
-        # What the systems hold about an order, others have written.
-        replies, facts = self._replies, {name: models.strip_links(fact) for name, fact in outcome["facts"].items()}
-        # An address alone proves nothing: only a verified customer is told the name that belongs to it.
-        reference = state["asked"]["customer"]
-        customer = state["customer"] if reference and reference["verified"] else None
+        outcomes = [conclude(wish) for wish in state["settled"]]
+        models, replies = self._models.for_job(ctx), self._replies
+        # An address by itself proves nothing: only a verified customer is told the name that belongs to it.
+        customer = state["customer"] if state["customer"] and state["customer"]["is_verified"] else None
         name: str | None = customer["name"] and models.strip_links(customer["name"]) if customer else None
-        if any(call["status"] == "proposed" for call in state["calls"]):
-            offer = describe(replies, [_planned(call) for call in state["decision"]["calls"]])
-            template = render(replies, "proposed", {**facts, "offer": offer}, name)
-        else:
-            template = render(replies, outcome["code"], facts, name)
+        said = []
+        for wish, outcome in zip(state["settled"], outcomes, strict=True):
+            if outcome["code"] == PASSED_OVER:
+                continue
+            # What the systems hold about an order, others have written.
+            facts = {key: models.strip_links(fact) for key, fact in outcome["facts"].items()}
+            if any(call["status"] == "proposed" for call in wish["calls"]):
+                offer = describe(replies, [_planned(call) for call in wish["decision"]["calls"]])
+                said.append(("proposed", {**facts, "offer": offer}))
+            else:
+                said.append((outcome["code"], facts))
+        template = render(replies, said, name)
         prompts, worded, model = {}, None, None
         if can_write(models):
             prompt = choose_prompt(models, models.resolve(CHAT), PACKAGE, "reply")
@@ -390,15 +331,19 @@ class Resolve:
                 prompt.text,
                 template=template,
                 message=state["asked"]["message"],
-                facts={**facts, "greeting": greeting(replies, name), "closing": replies.closing},
-                quotes=[quote["quote"] for quote in state["quotes"]],
-                money_moved=outcome["money_moved"],
+                facts=[
+                    *(facts for _, facts in said),
+                    {"greeting": greeting(replies, name), "closing": replies.closing},
+                ],
+                quotes=[quote["quote"] for wish in state["settled"] for quote in wish["quotes"]],
+                money_moved=any(outcome["money_moved"] for outcome in outcomes),
             )
             model = models.resolve("default").price_model if worded else None
         text = ctx.with_notice(worded or template)
         ctx.delta(text)
         reply = {"text": text, "source": "model" if worded else "template", "model": model, "prompts": prompts}
-        return {"outcome": outcome, "reply": reply, "sent": False}
+        human = next((outcome["human"] for outcome in outcomes if outcome["human"]), None)
+        return {"outcome": {"human": human, "wishes": outcomes}, "reply": reply, "sent": False}
 
     def _send(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         customer = state["customer"]
@@ -413,7 +358,7 @@ class Resolve:
         concluded = dict(state["outcome"])
         if outcome.status != "done":
             concluded["human"] = "reply_not_sent"
-        return {"calls": [*state["calls"], outcome.plain()], "sent": outcome.status == "done", "outcome": concluded}
+        return {"sent": outcome.status == "done", "outcome": concluded}
 
     def _box(self, ctx: JobContext, step: str, state: ResolveState) -> ToolBox:
         policy = self._models.for_job(ctx).policy
@@ -422,7 +367,7 @@ class Resolve:
             self._tools.book,
             self._tools.client,
             step,
-            state.get("calls", ()),
+            [*(call for wish in state.get("settled", ()) for call in wish["calls"]), *state.get("calls", ())],
             tracker=read_so_far(state, is_on=policy.untrusted.effects),
             links=AllowedLinks.of(policy.link_hosts) if policy.untrusted.links else None,
             readers=READERS,
@@ -430,8 +375,42 @@ class Resolve:
         )
 
 
-def _name(number: int, call: Mapping[str, Any]) -> str:
-    return f"{number}-{call['operation']}"
+def _may_vouch(ctx: JobContext) -> bool:
+    """Whether the caller behind the job may still say who writes."""
+    try:
+        ctx.require(VERIFY)
+    except CapabilityFailure as failure:
+        if failure.code != "scope_missing":
+            raise
+        return False
+    return True
+
+
+def _wish(state: ResolveState) -> dict[str, Any]:
+    """The wish that is worked on."""
+    return state["wishes"][len(state["settled"])]
+
+
+def _named(name: str, state: ResolveState) -> str:
+    """`name`, for the wishes after the first with their number: what is asked and called has names of its own."""
+    number = len(state["settled"])
+    return f"{name}-wish{number + 1}" if number else name
+
+
+def _settle(state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
+    """Put away what came of a wish."""
+    ctx.check()
+    settled = {
+        "wish": _wish(state),
+        "quotes": state["quotes"],
+        "order": state["order"],
+        "decision": state["decision"],
+        "stopped": state["stopped"],
+        "calls": state["calls"],
+        "undone": state["undone"],
+    }
+    begun: dict[str, Any] = {"calls": [], "undone": [], "stopped": None, "approvals": {}, "lapsed": {}, "asked_again": 0}
+    return {"settled": [*state["settled"], settled], **begun}
 
 
 def _computed(call: Mapping[str, Any]) -> set[str]:
@@ -448,13 +427,13 @@ def _planned(call: Mapping[str, Any]) -> PlannedCall:
 def _after_decision(state: ResolveState) -> str:
     """A draft is never more than an answer, whatever was decided."""
     acts = state["decision"]["calls"] and state["asked"]["delivery"] == "send"
-    return "approve" if acts else "answer"
+    return "approve" if acts else "settle"
 
 
 def _after_approval(state: ResolveState) -> str:
     if state["stopped"] == _AGAIN:
         return "decide"
-    return "answer" if state["stopped"] else "act"
+    return "settle" if state["stopped"] else "act"
 
 
 def _after_act(state: ResolveState) -> str:
@@ -464,8 +443,12 @@ def _after_act(state: ResolveState) -> str:
     if state["stopped"]:
         # What may have happened is not undone by guessing; a person looks at it.
         is_clear = state["calls"][-1]["status"] == "refused"
-        return "undo" if is_clear and len(state["calls"]) > 1 else "answer"
-    return "act" if len(state["calls"]) < len(state["decision"]["calls"]) else "answer"
+        return "undo" if is_clear and len(state["calls"]) > 1 else "settle"
+    return "act" if len(state["calls"]) < len(state["decision"]["calls"]) else "settle"
+
+
+def _after_wish(state: ResolveState) -> str:
+    return "read_policy" if len(state["settled"]) < len(state["wishes"]) else "answer"
 
 
 def _after_answer(state: ResolveState) -> str:

@@ -18,6 +18,8 @@ RESOLVE = Manifest(
     scopes=frozenset({"knowledge:read"}),
     examples=EXAMPLES,
     written_by="machine",
+    graph_version=2,
+    migrations={1: "pipelines.customer_operations.migrations:from_version_1"},
     deadline_seconds=31 * 86_400,
     price_hint="free with the embedded models; with an endpoint configured, two calls over the message and its facts",
 )

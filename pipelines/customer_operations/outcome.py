@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipelines.customer_operations.plan import PASSED_OVER
 from pipelines.customer_operations.schemas import ResolveOutput
 
 # Why a person takes over, by code.
@@ -22,6 +23,7 @@ HUMAN = {
     "action_refused": "The system refused an action that the policy allows.",
     "action_unknown": "No answer came to an action; it may have happened, and has to be looked up.",
     "action_undone": "An action was refused half-way; what had been done was undone.",
+    "question_open": "The message asks something that no sentence of the policy answers for certain.",
     "reply_not_sent": "The reply could not be sent.",
 }
 
@@ -52,37 +54,51 @@ def conclude(state: Mapping[str, Any]) -> dict[str, Any]:
 
 def finish(state: Mapping[str, Any]) -> ResolveOutput:
     """The job's result."""
-    understood, outcome, reply, customer = state["understood"], state["outcome"], state["reply"], state["customer"]
-    human = outcome["human"]
-    shown = ("operation", "tool", "server", "effect", "status", "amount", "currency", "approved_by", "result", "code")
-    actions = [
-        {**{name: call[name] for name in shown}, **_undone(call, state["undone"])}
-        for call in state["calls"]
-        if call["operation"] != "send_message"
-    ]
-    order = state.get("order") or {}
+    outcome, reply, customer = state["outcome"], state["reply"], state["customer"]
+    pairs = zip(state["settled"], outcome["wishes"], strict=True)
+    wishes = [_result(settled, of_wish) for settled, of_wish in pairs if of_wish["code"] != PASSED_OVER]
+    first = wishes[0]
     return ResolveOutput.model_validate(
         {
-            "intent": {
-                "name": understood["intent"],
-                "confidence": round(min(1.0, understood["confidence"]), 4),
-                "source": understood["source"],
-                "alternatives": {name: round(share, 4) for name, share in understood["alternatives"].items()},
-            },
+            **{name: first[name] for name in ("intent", "order", "decision", "request")},
+            "wishes": wishes,
             "customer_id": customer and customer["customer_id"],
-            "order": order.get("order_id") or order.get("tracking"),
-            "decision": outcome["code"],
-            "actions": actions,
+            "actions": [action for wish in wishes for action in wish["actions"]],
             "reply": reply["text"],
             "reply_source": reply["source"],
             "sent": state["sent"],
-            "policy": state["quotes"],
-            "request": state["decision"]["request"],
-            "needs_human": None if human is None else {"code": human, "message": HUMAN[human]},
+            "policy": [quote for settled in state["settled"] for quote in settled["quotes"]],
+            "needs_human": _human(outcome["human"]),
             "model": reply["model"],
-            "prompts": {**understood["prompts"], **reply["prompts"]},
+            "prompts": {**state["prompts"], **reply["prompts"]},
         }
     )
+
+
+def _result(settled: Mapping[str, Any], outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """What came of one wish."""
+    wish, order = settled["wish"], settled["order"] or {}
+    shown = ("operation", "tool", "server", "effect", "status", "amount", "currency", "approved_by", "result", "code")
+    return {
+        "intent": {
+            "name": wish["intent"],
+            "confidence": round(min(1.0, wish["confidence"]), 4),
+            "source": wish["source"],
+            "alternatives": {name: round(share, 4) for name, share in wish["alternatives"].items()},
+        },
+        "words": wish["words"],
+        "order": order.get("order_id") or order.get("tracking"),
+        "decision": outcome["code"],
+        "request": settled["decision"]["request"],
+        "actions": [
+            {**{name: call[name] for name in shown}, **_undone(call, settled["undone"])} for call in settled["calls"]
+        ],
+        "needs_human": _human(outcome["human"]),
+    }
+
+
+def _human(code: str | None) -> dict[str, str] | None:
+    return None if code is None else {"code": code, "message": HUMAN[code]}
 
 
 def _undone(call: Mapping[str, Any], undone: list[str]) -> dict[str, str]:

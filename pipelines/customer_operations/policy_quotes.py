@@ -16,9 +16,17 @@ _QUOTES_MAX = 3
 
 
 def quote_policy(
-    ctx: JobContext, models: JobModels, knowledge: KnowledgeService, base_id: str, question: str
+    ctx: JobContext,
+    models: JobModels,
+    knowledge: KnowledgeService,
+    base_id: str,
+    question: str,
+    *,
+    seeks_evidence: bool = True,
 ) -> list[dict[str, Any]]:
-    """Up to three sentences of the base that answer `question`, as plain `PolicyQuote`s; none when none do.
+    """Up to three sentences of the base that bear on `question`, as plain `PolicyQuote`s; none when none do.
+
+    Without `seeks_evidence` only sentences that answer it.
 
     The embedded extractive model chooses them whatever chat model is bound: it can only copy. Raises
     `core.kit.errors.CapabilityFailure` when the base is gone or was embedded with another model.
@@ -35,7 +43,7 @@ def quote_policy(
     if not passages:
         return []
     citations: list[Citation] = []
-    request = ChatRequest.of_parts((*passages.values(), Question(question, seeks_evidence=True)))
+    request = ChatRequest.of_parts((*passages.values(), Question(question, seeks_evidence=seeks_evidence)))
     with models.chat(EXTRACTIVE, request) as stream:
         for chunk in stream:
             citations.extend(chunk.citations)

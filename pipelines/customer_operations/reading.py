@@ -18,8 +18,9 @@ def read_so_far(state: Mapping[str, Any], *, is_on: bool) -> TaintTracker:
     tracker.seen(Source.REMOTE, asked["message"])
     for said in asked["thread"]:
         tracker.seen(Source.REMOTE, said["text"])
-    for quote in state.get("quotes") or ():
-        tracker.seen(Source.DOCUMENT, quote["quote"])
-    for answer in (state.get("customer"), state.get("order")):
-        tracker.record(Source.TOOL_OUTPUT, answer)
+    tracker.record(Source.TOOL_OUTPUT, state.get("customer"))
+    for wish in (*state.get("settled", ()), state):
+        for quote in wish.get("quotes") or ():
+            tracker.seen(Source.DOCUMENT, quote["quote"])
+        tracker.record(Source.TOOL_OUTPUT, wish.get("order"))
     return tracker

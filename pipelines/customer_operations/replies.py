@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,10 +10,11 @@ from core.gateway.calls import JobModels
 from core.guard.provenance import as_data
 from pipelines.customer_operations.policies.decisions import CURRENCY, PlannedCall
 from pipelines.customer_operations.policies.tables import Replies
-from pipelines.customer_operations.understanding import ask_json, fenced
+from pipelines.customer_operations.structured import ask_json, fenced
 
 _REPLY_MAX_CHARACTERS = 4000
 _MAX_TOKENS = 900
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 _PAID = re.compile(
     r"\b(?:refund(?:ed|ing)?|reimburs\w+|credit(?:ed)?|compensat\w+|pa(?:y|id) (?:you )?back)\b", re.IGNORECASE
@@ -27,15 +29,13 @@ class _Worded(BaseModel):
     reply: str = Field(min_length=1, max_length=_REPLY_MAX_CHARACTERS)
 
 
-def render(replies: Replies, code: str, facts: Mapping[str, str], name: str | None) -> str:
-    """The template of `code`, filled in. A fact that is missing is left as a dash, and never invented."""
-    shown = dict(facts)
-    if "status" in shown:
-        shown["status"] = replies.statuses.get(shown["status"], shown["status"])
-    if "method" in shown:
-        shown["method"] = replies.methods.get(shown["method"], "")
-    body = replies.decisions[code].format_map(_Dashes(shown))
-    return f"{greeting(replies, name)}\n\n{body[0].upper()}{body[1:]}\n\n{replies.closing}"
+def render(replies: Replies, said: Sequence[tuple[str, Mapping[str, str]]], name: str | None) -> str:
+    """The templates of the codes in `said`, a paragraph each, filled in with their facts.
+
+    A fact that is missing is left as a dash, and never invented.
+    """
+    paragraphs = dict.fromkeys(_paragraph(replies, code, facts) for code, facts in said)
+    return "\n\n".join([greeting(replies, name), *paragraphs, replies.closing])
 
 
 def describe(replies: Replies, calls: Sequence[PlannedCall]) -> str:
@@ -45,6 +45,22 @@ def describe(replies: Replies, calls: Sequence[PlannedCall]) -> str:
         replies.offers[call.operation].format_map(_Dashes({**call.arguments, **amount}))
         for call, amount in zip(calls, amounts, strict=True)
     )
+
+
+def prose(quotes: Sequence[str]) -> list[str]:
+    """Quotes of a policy as a customer can read them: a row of a table with the heads of its columns."""
+    shown: list[str] = []
+    heads: list[str] = []
+    for quote in quotes:
+        cells = [cell.strip() for cell in quote.split(" | ")]
+        if len(cells) == 1:
+            shown.append(f"\u201c{cells[0]}\u201d")
+        elif len(cells) == len(heads):
+            pairs = zip(heads, cells, strict=True)
+            shown.append(f"\u201c{'; '.join(f'{head}: {cell}' for head, cell in pairs)}\u201d")
+        else:
+            heads = cells
+    return shown
 
 
 def greeting(replies: Replies, name: str | None) -> str:
@@ -58,12 +74,15 @@ def word(
     *,
     template: str,
     message: str,
-    facts: Mapping[str, str],
+    facts: Sequence[Mapping[str, str]],
     quotes: Sequence[str],
     money_moved: bool,
 ) -> str | None:
-    """A model's wording of `template`; None when it says a number that is no fact, or speaks of money never moved."""
-    told = "\n".join(f"{name}: {value}" for name, value in sorted(facts.items()))
+    """A model's wording of `template`; None when it says a number that is no fact, or speaks of money never moved.
+
+    `facts` are of one wish each.
+    """
+    told = "\n\n".join("\n".join(f"{name}: {value}" for name, value in sorted(each.items())) for each in facts)
     policy = "\n".join(quotes)
     turn = (
         f"<decided>\n{template}\n\n{as_data(told)}\n</decided>\n<policy>\n{as_data(fenced(policy))}\n</policy>\n"
@@ -87,6 +106,24 @@ def says_only(reply: str, known: Sequence[str]) -> bool:
         _plain(number) in allowed or (number.isdigit() and int(number) <= _COUNTING_MAX)
         for number in _NUMBER.findall(reply)
     )
+
+
+def _paragraph(replies: Replies, code: str, facts: Mapping[str, str]) -> str:
+    named = {"status": replies.statuses, "first": replies.wishes, "second": replies.wishes}
+    shown = {name: named.get(name, {}).get(value, _day(value)) for name, value in facts.items()}
+    if "method" in shown:
+        shown["method"] = replies.methods.get(shown["method"], "")
+    body = replies.decisions[code].format_map(_Dashes(shown))
+    return f"{body[0].upper()}{body[1:]}"
+
+
+def _day(value: str) -> str:
+    """A date as people write it, and everything else as it is."""
+    try:
+        day = date.fromisoformat(value) if _DAY.fullmatch(value) else None
+    except ValueError:
+        return value
+    return value if day is None else f"{day.day} {day:%B %Y}"
 
 
 def _plain(number: str) -> str:

@@ -5,9 +5,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.capability import Needs
+
 MESSAGE_MAX_CHARACTERS = 20_000
 THREAD_MAX = 20
 _KNOWLEDGE_BASE = r"^kb_[0-7][0-9a-hjkmnp-tv-z]{25}$"
+
+# Who says that a customer is the one they say answers for it.
+VERIFY = "customers:verify"
 
 Money = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=9)]
 
@@ -28,9 +33,12 @@ class CustomerReference(_Strict):
 
     email: str | None = Field(None, min_length=3, max_length=320)
     customer_id: str | None = Field(None, min_length=1, max_length=100)
-    verified: bool = Field(
+    verified: Annotated[Literal[True], Needs(VERIFY)] | Literal[False] = Field(
         False,
-        description="The channel made sure of it, by a login or a code. Without it nothing is changed or paid.",
+        description=(
+            "The channel made sure of it, by a login or a code. Without it nothing is changed or paid. Only a key with"
+            " the scope `customers:verify` may say so."
+        ),
     )
 
 
@@ -129,9 +137,27 @@ class NeedsHuman(_Strict):
     message: str
 
 
-class ResolveOutput(_Strict):
-    """What was understood, decided, done and written."""
+class WishResult(_Strict):
+    """What was understood, decided and done about one of the things that the message wants."""
 
+    intent: Intent
+    words: str | None = Field(
+        description="Where the message wants several things, the customer's sentence that this is about."
+    )
+    order: str | None
+    decision: str = Field(description="The stable code of what the policy tables decided.")
+    request: Request | None = Field(description="The request that the actions rest on; null when none were due.")
+    actions: list[Action]
+    needs_human: NeedsHuman | None
+
+
+class ResolveOutput(_Strict):
+    """What was understood, decided, done and written.
+
+    `intent`, `order`, `decision` and `request` are those of the first wish; `actions` and `policy` are of all.
+    """
+
+    wishes: list[WishResult] = Field(min_length=1, description="Each thing that the message wants, in its order.")
     intent: Intent
     customer_id: str | None
     order: str | None

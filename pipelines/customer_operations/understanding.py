@@ -1,221 +1,126 @@
-"""What a message wants: the classifier always says so, and a model that can may know better.
+"""What a message wants: the classifier and the reader always say so, and a model that can may know better.
 
-Nothing that a model reads out of a message is taken on its word: an intent has to be one of the list, and a number or
-an address has to stand in the message, letter by letter.
+Nothing that a model reads out of a message is taken on its word: an intent has to be one of the list, and a number, an
+address, a question or words that ask have to stand in the message, letter by letter.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from core.gateway.calls import JobModels
-from core.gateway.models import Ability, ChatRequest, Text
 from core.gateway.routing import CHAT
 from core.guard.provenance import as_data
-from core.kit.errors import CapabilityFailure
-from core.kit.expressions import Expression
-from core.kit.json_values import loads_foreign
-from core.kit.logging import get_logger
 from pipelines._kit.prompts import choose_prompt
-from pipelines.customer_operations.consent.judgment import OwnMessage, Request, judge_reading
-from pipelines.customer_operations.consent.reader import Action
-from pipelines.customer_operations.intents.classifier import Guess
+from pipelines.customer_operations.consent.judgment import OwnMessage, Request, judge, judge_reading
+from pipelines.customer_operations.consent.parts import PARTS_MAX
+from pipelines.customer_operations.details import orders_named, stands_in
+from pipelines.customer_operations.structured import ask_json, can_write, fenced
+from pipelines.customer_operations.wishes import Wish, WishReader, is_open
 
-Read = TypeVar("Read", bound=BaseModel)
 PACKAGE = "pipelines.customer_operations"
-_MAX_TOKENS = 300
-_log = get_logger(__name__)
-_STREET = r"(?<![\w'.-])(?P<street>[^\W\d_][\w'.-]*(?: [\w'.-]+){0,4} \d+ ?[A-Za-z]?)"
-_TOWN = r"(?P<postcode>\d{4} ?[A-Z]{2}|\d{2}-\d{3}|\d{4,5}),? (?P<city>[^\W\d_]+(?:[ -][A-ZÀ-Ž][^\W\d_]+){0,2})"
-_ADDRESS = re.compile(rf"(?:\b(?:to|is|address|:)\s+)?{_STREET},?\s{{1,4}}{_TOWN}")
-# What stands before an address that is not the new one, up to it.
-_ELSEWHERE = re.compile(
-    r"\b(?:not|never|instead of|rather than|old|previous|former|current)\b[^.!?,;:]{0,24}$|\bfrom (?:my |the )?$",
-    re.IGNORECASE,
-)
-_LEADING = re.compile(r"^(?:.*\b(?:to|is|address:?|at)\s)", re.IGNORECASE)
-# What an understood message knows about an address that is complete.
-_ADDRESS_PARTS = ("street", "postcode", "city")
+_MAX_TOKENS = 1200
 
 
-class _Address(BaseModel):
+class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
+
+class _Address(_Strict):
     street: str
     postcode: str
     city: str
 
 
-class _Read(BaseModel):
-    """What a model answers."""
-
-    model_config = ConfigDict(extra="forbid")
-
+class _Wish(_Strict):
     intent: str
     order: str | None
     address: _Address | None
-    wants_person: bool
     requests_action: Literal["cancel", "refund", "address", "report", "none"]
     quoted_words: str | None
+    policy_question: str | None
+
+
+class _Read(_Strict):
+    """What a model answers."""
+
+    wishes: Annotated[list[_Wish], Field(min_length=1, max_length=PARTS_MAX)]
+    wants_person: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """What the message wants, and what it names."""
+    """What the message wants, at least one wish; `prompts` are the digests of those that were used."""
 
-    intent: str
-    source: Literal["classifier", "model"]
-    order: str | None = None
-    address: Mapping[str, str] | None = None
+    wishes: Sequence[Wish]
     wants_person: bool = False
-    requests: Mapping[str, Request] = field(default_factory=dict)
     prompts: Mapping[str, str] = field(default_factory=dict)
 
 
-def can_write(models: JobModels) -> bool:
-    """Whether the bound chat model writes answers that obey a schema."""
-    abilities = models.resolve(CHAT).abilities
-    return Ability.WRITES in abilities and Ability.JSON_SCHEMA in abilities
-
-
-def understand(
-    models: JobModels,
-    guess: Guess,
-    message: str,
-    thread: Sequence[Mapping[str, str]],
-    *,
-    own: OwnMessage,
-    requests: Mapping[str, Request],
-    intents: Sequence[str],
-    order_pattern: Expression,
-) -> Understood:
-    """Understand a message; `thread` are those before it, oldest first, with ``author`` and ``text``.
-
-    `own` is what the customer says themselves in it, and `requests` are the actions that it asks for by
-    `consent.judgment.judge`. A model's answer that cannot be used counts as none.
-    """
-    asked = [
-        request.words
-        for action, request in requests.items()
-        if request.asked and request.words and action != Action.REPORT
-    ]
-    plain = Understood(
-        guess.intent,
-        "classifier",
-        order=find_order(message, thread, order_pattern, first=(*asked, own.text)),
-        address=find_address(own.text),
-        requests=requests,
-    )
+def understand(models: JobModels, reader: WishReader, message: str) -> Understood:
+    """Understand a message. A model's answer that cannot be used counts as none."""
+    own = reader.own(message)
+    judged = judge(own, reader.policy.request)
     if not can_write(models):
-        return plain
+        return Understood(reader.read(message, own, judged))
     prompt = choose_prompt(models, models.resolve(CHAT), PACKAGE, "understand")
-    read = _ask(models, prompt.text, message, thread, intents)
     prompts = {"understand": prompt.digest}
-    if read is None or read.intent not in intents:
-        return replace(plain, prompts=prompts)
-    written = "\n".join([message, *(said["text"] for said in thread)])
-    order = read.order if read.order and _stands_in(written, read.order) else plain.order
-    address = plain.address
-    if read.address is not None and all(_stands_in(message, part) for part in read.address.model_dump().values()):
+    read = _ask(models, prompt.text, message, reader)
+    if read is None or any(wish.intent not in reader.policy.intents for wish in read.wishes):
+        return Understood(reader.read(message, own, judged), prompts=prompts)
+    whole = reader.whole(message, own, judged)
+    wishes = [_checked(wish, whole, own, message, reader=reader, judged=judged) for wish in read.wishes]
+    return Understood(_distinct(wishes), read.wants_person, prompts)
+
+
+def _checked(
+    read: _Wish, whole: Wish, own: OwnMessage, message: str, *, reader: WishReader, judged: Mapping[str, Request]
+) -> Wish:
+    """What the message bears out of a model's reading; the rest is as the message `whole` has it."""
+    written = "\n".join([message, *(said["text"] for said in reader.thread)])
+    shares = {whole.intent: whole.confidence, **whole.alternatives}
+    words = read.quoted_words if read.quoted_words and read.quoted_words in message else None
+    named = orders_named(words or "", reader.policy.order_pattern)
+    order = read.order if read.order and stands_in(written, read.order) else None
+    # The words that ask name the order better than a model does.
+    order = reader.order or (named.pop() if len(named) == 1 else order or whole.order)
+    address = whole.address
+    if read.address is not None and all(stands_in(message, part) for part in read.address.model_dump().values()):
         address = read.address.model_dump()
-    borne_out = judge_reading(own, message, action=read.requests_action, words=read.quoted_words, judged=requests)
-    return Understood(read.intent, "model", order, address, read.wants_person, borne_out, prompts)
+    question = read.policy_question
+    requests = judge_reading(own, message, action=read.requests_action, words=read.quoted_words, judged=judged)
+    return replace(
+        whole,
+        intent=read.intent,
+        confidence=shares.get(read.intent, 0.0),
+        source="model",
+        alternatives={name: share for name, share in shares.items() if name != read.intent},
+        order=order,
+        address=address,
+        requests=requests,
+        order_is_open=is_open(requests, own),
+        question=question if question and question.strip() and question in message else None,
+        words=words,
+    )
 
 
-def find_order(
-    message: str, thread: Sequence[Mapping[str, str]], pattern: Expression, *, first: Sequence[str] = ()
-) -> str | None:
-    """The order or tracking number that the customer wrote last; None when none or several stand there.
-
-    `first` are pieces of the message that count before the whole of it: one that names a single order decides.
-    """
-    for text in first:
-        found = orders_named(text, pattern)
-        if len(found) == 1:
-            return found.pop()
-    own = [said["text"] for said in reversed(thread) if said["author"] == "customer"]
-    for text in (message, *own):
-        found = orders_named(text, pattern)
-        if found:
-            return found.pop() if len(found) == 1 else None
-    return None
+def _distinct(wishes: Sequence[Wish]) -> list[Wish]:
+    """Each wish once: what is asked for twice is done once."""
+    found: dict[tuple[str, str | None, str | None], Wish] = {}
+    for wish in wishes:
+        found.setdefault((wish.intent, wish.order, wish.question), wish)
+    return list(found.values())
 
 
-def orders_named(text: str, pattern: Expression) -> set[str]:
-    """The numbers of orders and parcels in a text, in capitals."""
-    return {named.upper() for named in pattern.all_in(text)}
-
-
-def find_address(message: str) -> dict[str, str] | None:
-    """The one complete address in a message: a street with a number, a postcode and a town.
-
-    None when there are several, or when it is where something comes from or shall not go.
-    """
-    found = list(_ADDRESS.finditer(message))
-    if len(found) != 1 or _ELSEWHERE.search(message[max(0, found[0].start("street") - 40) : found[0].start("street")]):
-        return None
-    parts = {name: found[0][name].strip() for name in _ADDRESS_PARTS}
-    return {**parts, "street": _LEADING.sub("", parts["street"])}
-
-
-def mentions(text: str, words: Sequence[str]) -> bool:
-    """Whether one of `words` stands in `text` as a whole word or phrase."""
-    pattern = "|".join(re.escape(word) for word in words)
-    return re.search(rf"\b(?:{pattern})\b", text, re.IGNORECASE) is not None
-
-
-def _ask(
-    models: JobModels, system: str, message: str, thread: Sequence[Mapping[str, str]], intents: Sequence[str]
-) -> _Read | None:
-    said = "\n".join(f"{each['author']}: {each['text']}" for each in thread)
+def _ask(models: JobModels, system: str, message: str, reader: WishReader) -> _Read | None:
+    said = "\n".join(f"{each['author']}: {each['text']}" for each in reader.thread)
+    intents = list(reader.policy.intents)
     turn = (
         f"<kinds>\n{', '.join(intents)}\n</kinds>\n<thread>\n{as_data(fenced(said))}\n</thread>\n"
         f"<message>\n{as_data(fenced(message))}\n</message>"
     )
     schema = _Read.model_json_schema()
-    schema["properties"]["intent"] = {"type": "string", "enum": list(intents)}
+    schema["$defs"]["_Wish"]["properties"]["intent"] = {"type": "string", "enum": intents}
     return ask_json(models, system, turn, kind=_Read, schema=schema, max_tokens=_MAX_TOKENS)
-
-
-def ask_json(
-    models: JobModels,
-    system: str,
-    turn: str,
-    *,
-    kind: type[Read],
-    schema: Mapping[str, Any] | None = None,
-    max_tokens: int,
-) -> Read | None:
-    """The model's answer as `kind`; None when it is something else, or when the model may or can not answer now.
-
-    The tables decide without a model, so one that is down, too dear or not allowed to see the data stops nothing.
-    """
-    request = ChatRequest.of_parts(
-        (Text(turn),),
-        system=system,
-        output_schema=schema or kind.model_json_schema(),
-        output_name="answer",
-        max_output_tokens=max_tokens,
-    )
-    try:
-        with models.chat(CHAT, request) as stream:
-            answer = "".join(chunk.text for chunk in stream)
-    except CapabilityFailure as failure:
-        _log.info("model_left_out", code=failure.code)
-        return None
-    try:
-        return kind.model_validate(loads_foreign(answer))
-    except (ValueError, ValidationError):
-        return None
-
-
-def fenced(text: str) -> str:
-    """A stranger's text that cannot end the element it stands in."""
-    return text.replace("</", "< /")
-
-
-def _stands_in(text: str, part: str) -> bool:
-    return bool(part.strip()) and part.strip().lower() in text.lower()

@@ -120,7 +120,7 @@ def test_every_expression_is_among_them() -> None:
         # Compiled once into constants, which are collected from there.
         "core/gateway/extraction/expectations.py: pattern",
         # Words of the operator's policy, escaped.
-        r"pipelines/customer_operations/understanding.py: f'\\b(?:{pattern})\\b'",
+        r"pipelines/customer_operations/details.py: f'\\b(?:{pattern})\\b'",
     ]
 
 

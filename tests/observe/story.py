@@ -104,7 +104,15 @@ def caller(stack: Stack, settings: Settings, project: str, hook: str) -> Iterato
     """A key for a project of its own, and one for who approves."""
     assert stack.running is not None
     database = Database(settings, application_name="waybill-observe", pool_size=1)
-    scopes = (*WORKING_SCOPES, "prices:read", "prices:write", "guard:read", "guard:write", "webhooks:write")
+    scopes = (
+        *WORKING_SCOPES,
+        "customers:verify",
+        "prices:read",
+        "prices:write",
+        "guard:read",
+        "guard:write",
+        "webhooks:write",
+    )
     try:
         keys = []
         for name, wanted in (("caller", scopes), ("approver", ("jobs:answer",))):

@@ -91,8 +91,10 @@ def make_key(settings: "Settings", *, approves: bool = False) -> str:
                 organization=_ORGANIZATION,
                 project=_PROJECT,
                 name=_APPROVER_NAME if approves else _KEY_NAME,
-                # The demo prices the models that run here.
-                scopes=("jobs:answer",) if approves else (*WORKING_SCOPES, "prices:read", "prices:write"),
+                # The demo prices the models that run here, and knows its customers.
+                scopes=("jobs:answer",)
+                if approves
+                else (*WORKING_SCOPES, "customers:verify", "prices:read", "prices:write"),
                 expires_in=_KEY_LIFE,
             )
     finally:

@@ -20,6 +20,9 @@ _NEEDS = {
 # What changes something, or tells more than the public tracking page shows.
 _PERSONAL = frozenset({"refund", "refund_status", "lost", "cancel", "address"})
 
+# What an order that was canceled has no more: a place, an address, a cancellation to come.
+_OF_A_LIVING_ORDER = frozenset({"status", "cancel", "address"})
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedCall:
@@ -71,6 +74,8 @@ def decide(policy: Policy, case: Case) -> Decision:
         case = replace(case, order=order)
         if needed(policy, row) & order.unknown:
             return Decision("handover", human="facts_missing")
+    if case.order is not None and case.order.is_canceled and row.rule in _OF_A_LIVING_ORDER:
+        return _canceled(case.order)
     decided = _RULES[row.rule](policy, row, case)
     forbidden = {call.operation for call in decided.calls} - set(row.operations)
     if forbidden:
@@ -146,7 +151,7 @@ def _refund(policy: Policy, row: IntentRow, case: Case) -> Decision:
     if "charged_twice" in row.refunds:
         return Decision("charged_once", facts)
     if order.first_attempt_on is None:
-        return Decision("refund_not_delivered", facts)
+        return _canceled(order) if order.is_canceled else Decision("refund_not_delivered", facts)
     return Decision("refund_not_due", facts)
 
 
@@ -200,6 +205,13 @@ def _first_due(policy: Policy, row: IntentRow, order: Order) -> tuple[Reason, De
     """The first of the row's tables that applies, with what it gives back."""
     found = ((reason, amount_due(policy, reason, order)) for reason in row.refunds)
     return next(((reason, due) for reason, due in found if due is not None), ("", None))
+
+
+def _canceled(order: Order) -> Decision:
+    if not order.made:
+        return Decision("canceled_before", _facts(order))
+    _, amount, made = order.made[-1]
+    return Decision("canceled_before_refunded", {**_facts(order), "amount": str(amount), "made": made.isoformat()})
 
 
 def _refund_status(_policy: Policy, _row: IntentRow, case: Case) -> Decision:

@@ -85,6 +85,11 @@ class Order:
         )
 
     @property
+    def is_canceled(self) -> bool:
+        """Whether it was canceled, in either spelling."""
+        return self.state in {"cancelled", "canceled"}
+
+    @property
     def working_days_late(self) -> int:
         """Working days from the promised day to the first attempt; 0 when it was in time or is still to come."""
         return working_days(self.promised_on, self.first_attempt_on) if self.first_attempt_on else 0

@@ -74,6 +74,7 @@ class Policy(_Table):
     """``policy.toml``."""
 
     intent_confidence_min: Decimal
+    intent_margin_min: Decimal
     ticket_confidence_min: Decimal
     search_after_working_days: int
     orders_considered: int
@@ -105,6 +106,7 @@ class Replies(_Table):
     decisions: dict[str, str]
     offers: dict[str, str]
     requests: dict[str, str]
+    wishes: dict[str, str]
     statuses: dict[str, str]
     methods: dict[str, str]
 

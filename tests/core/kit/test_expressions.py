@@ -7,8 +7,8 @@ import pytest
 from core.jobs.suspension.questions import _validate, schema_of
 from core.kit.errors import Unprocessable
 from core.kit.expressions import Expression, check_patterns, validator_of
+from pipelines.customer_operations.details import orders_named
 from pipelines.customer_operations.policies.tables import load_policy
-from pipelines.customer_operations.understanding import orders_named
 
 HOSTILE = "a" * 64_000 + "!"
 SLOW = r"^(a+)+$"

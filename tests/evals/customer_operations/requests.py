@@ -145,8 +145,9 @@ def _resolve(
     )
     customer = {"email": message["from"], "verified": message.get("verified", True)} if message["from"] else None
     payload = ResolveInput.model_validate({"message": message["message"], "customer": customer, "delivery": "send"})
-    try:
-        return runner.run(ctx, payload)
-    except JobSuspended:
-        ctx.answer(approved=True)
-        return runner.run(ctx.next_attempt(), payload)
+    while True:
+        try:
+            return runner.run(ctx, payload)
+        except JobSuspended:
+            ctx.answer(approved=True)
+            ctx = ctx.next_attempt()

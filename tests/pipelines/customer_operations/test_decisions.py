@@ -100,7 +100,8 @@ def test_every_decision_has_a_reply_and_calls_only_what_its_row_allows(intent: s
         decision = decided(intent, about, address=address)
         assert {call.operation for call in decision.calls} <= set(POLICY.intents[intent].operations)
         assert decision.human is None or decision.human in HUMAN
-        text = render(load_replies(), decision.code, {**decision.facts, "ticket": "T-1", "method": "credit"}, "Mila")
+        facts = {**decision.facts, "ticket": "T-1", "method": "credit"}
+        text = render(load_replies(), [(decision.code, facts)], "Mila")
         assert text.startswith("Dear Mila,")
         assert " - " not in text
         assert "{" not in text
@@ -129,3 +130,17 @@ def test_every_intent_has_a_row_and_examples() -> None:
     assert set(examples) == set(POLICY.intents)
     assert min(len(texts) for texts in examples.values()) >= 10
     assert len({text for texts in examples.values() for text in texts}) == sum(map(len, examples.values()))
+
+
+@pytest.mark.parametrize("intent", ["cancel_order", "address_change", "order_status"])
+@pytest.mark.parametrize("state", ["canceled", "cancelled"])
+def test_what_is_canceled_already_is_not_called_impossible(intent: str, state: str) -> None:
+    address = {"street": "Meir 24", "postcode": "2000", "city": "Antwerp"}
+    gone = {"state": state, "status": "LBL", "first_attempt_on": None}
+    paid = {"reason": "unused_label", "amount": "26.30", "made_on": "2026-04-16", "state": "approved"}
+
+    assert decided(intent, order(**gone), address=address).code == "canceled_before"
+    back = decided(intent, order(**gone, refunds=[paid], refunded="26.30"), address=address)
+    assert (back.code, back.facts["amount"], back.calls) == ("canceled_before_refunded", "26.30", ())
+    if intent == "cancel_order":
+        assert decided(intent, order()).code == "cancel_not_possible"

@@ -29,7 +29,9 @@ ASKED = {
 def read(intent: str = "refund_late_delivery", *, words: str | None = None, **rest: Any) -> Answer:
     """What a model that is right reads out of a message that asks in `words`."""
     asked = {"requests_action": ASKED.get(intent, "none") if words else "none", "quoted_words": words}
-    return Answer.of_json({"intent": intent, "order": None, "address": None, "wants_person": False, **asked, **rest})
+    person = rest.pop("wants_person", False)
+    wish = {"intent": intent, "order": None, "address": None, "policy_question": None, **asked, **rest}
+    return Answer.of_json({"wishes": [wish], "wants_person": person})
 
 
 def reply(text: str) -> Answer:

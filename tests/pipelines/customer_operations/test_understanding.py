@@ -1,8 +1,9 @@
 import pytest
 
+from pipelines.customer_operations.details import find_address, find_order, mentions
 from pipelines.customer_operations.policies.tables import load_policy
 from pipelines.customer_operations.replies import says_only
-from pipelines.customer_operations.understanding import fenced, find_address, find_order, mentions
+from pipelines.customer_operations.structured import fenced
 
 PATTERN = load_policy().order_pattern
 

@@ -1,0 +1,158 @@
+"""What is done about one wish: what the tables say, if the customer asks for all of it; else an offer or a question."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from pipelines.customer_operations.consent.judgment import OPEN, needed
+from pipelines.customer_operations.consent.reader import Action
+from pipelines.customer_operations.policies.decisions import Case, Decision, decide
+from pipelines.customer_operations.policies.facts import Order
+from pipelines.customer_operations.policies.tables import Policy, Replies
+from pipelines.customer_operations.replies import describe, prose
+
+# What needs no word.
+PASSED_OVER = "passed_over"
+TOLD, SHOWN = "policy_told", "policy_shown"
+# What a sentence of the policy answers better.
+_UNANSWERED = frozenset({"which_order", "customer_unknown", "handover", "offered", "which_wish", "order_unknown"})
+# Whoever wants a person gets one, whatever the policy says.
+_ANSWERABLE = frozenset({None, "customer_unknown", "intent_unclear", "not_covered", "no_request"})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the systems and the policy say about a wish.
+
+    `order` is the system's answer, or what the tracking page shows when the `customer` is unknown; `answer` is `TOLD`
+    or `SHOWN` where the `quotes` answer the wish's question or may do so.
+    """
+
+    customer: Mapping[str, Any] | None
+    order: Mapping[str, Any] | None
+    order_problem: str | None
+    answer: str | None = None
+    quotes: tuple[Mapping[str, Any], ...] = ()
+
+
+def case_of(wish: Mapping[str, Any], customer: Mapping[str, Any], order: Order | None) -> Case:
+    """What the tables decide about."""
+    return Case(
+        intent=wish["intent"],
+        customer_id=customer["customer_id"],
+        is_verified=customer["is_verified"],
+        order=order,
+        address=wish["address"],
+    )
+
+
+def plan(
+    policy: Policy, replies: Replies, wish: Mapping[str, Any], found: Found, *, wants_person: bool
+) -> tuple[Decision, dict[str, Any] | None]:
+    """The decision, and the request that it rests on or lacks; None when nothing is to be done."""
+    if wish["is_aside"]:
+        return _answer(wish, found) or _unanswered(wish), None
+    decision, request = _require_request(policy, replies, wish, _decide(policy, wish, found, wants_person=wants_person))
+    if wish["question"] and decision.code in _UNANSWERED and decision.human in _ANSWERABLE:
+        answered = _answer(wish, found)
+        if answered is not None:
+            return answered, None
+    return decision, request
+
+
+def _decide(policy: Policy, wish: Mapping[str, Any], found: Found, *, wants_person: bool) -> Decision:
+    if wants_person:
+        return Decision("handover", human="person_wanted")
+    is_guess = wish["source"] == "classifier"
+    if is_guess and _share(wish["confidence"]) < policy.intent_confidence_min:
+        return Decision("handover", human="intent_unclear")
+    if found.customer is None:
+        if found.order is not None:
+            return Decision("tracking_told", {name: str(value) for name, value in found.order.items()})
+        return Decision("customer_unknown", human="customer_unknown")
+    if found.order_problem:
+        return Decision(found.order_problem)
+    case = case_of(wish, found.customer, None if found.order is None else Order.read(found.order))
+    return _choose(wish, {each: decide(policy, replace(case, intent=each)) for each in _likely(policy, wish)})
+
+
+def _likely(policy: Policy, wish: Mapping[str, Any]) -> list[str]:
+    """The intent, and those that are about as likely."""
+    if wish["source"] == "model":
+        return [wish["intent"]]
+    near = [
+        intent
+        for intent, share in wish["alternatives"].items()
+        if _share(wish["confidence"]) - _share(share) < policy.intent_margin_min
+    ]
+    return [wish["intent"], *near]
+
+
+def _choose(wish: Mapping[str, Any], likely: Mapping[str, Decision]) -> Decision:
+    """The decision that does what is asked for, of those by the `likely` intents; a question back when it is not clear.
+
+    Which ticket is opened, the likeliest intent says: nothing is lost by another one.
+    """
+    first = likely[wish["intent"]]
+    asked = [
+        decision
+        for decision in likely.values()
+        if decision.calls and all(wish["requests"][action]["asked"] for action in _actions(decision))
+    ]
+    codes = {decision.code for decision in asked}
+    if len(codes) == 1 or (asked and all(_actions(decision) == (Action.REPORT,) for decision in asked)):
+        return asked[0]
+    other = next((intent for intent, decision in likely.items() if decision.code != first.code), None)
+    if other is None or not any(decision.calls for decision in likely.values()):
+        return first
+    facts = {name: value for name, value in first.facts.items() if name == "order"}
+    return Decision("which_wish", {**facts, "first": wish["intent"], "second": other})
+
+
+def _actions(decision: Decision) -> tuple[Action, ...]:
+    return needed([call.operation for call in decision.calls])
+
+
+def _require_request(
+    policy: Policy, replies: Replies, wish: Mapping[str, Any], decision: Decision
+) -> tuple[Decision, dict[str, Any] | None]:
+    """`decision`, if the customer asks for all of it, with the request that it rests on."""
+    requests = wish["requests"]
+    actions = _actions(decision)
+    if not actions:
+        return decision, None
+    is_guess = wish["source"] == "classifier"
+    if Action.REPORT in actions and is_guess and _share(wish["confidence"]) < policy.ticket_confidence_min:
+        return Decision("handover", human="intent_unclear"), None
+    missing = next((action for action in actions if not requests[action]["asked"]), None)
+    request = {"action": str(missing or actions[0]), **requests[missing or actions[0]]}
+    if missing is None:
+        return decision, request
+    facts = {name: value for name, value in decision.facts.items() if name != "amount"}
+    if request["against"] not in OPEN or "order" not in facts:
+        code = "nothing_changed" if "order" in facts else "handover"
+        return Decision(code, facts, human="no_request"), request
+    words = replies.requests[decision.calls[0].operation].format_map(decision.calls[0].arguments)
+    offer = describe(replies, decision.calls)
+    return Decision("offered", {**facts, "offer": offer, "request": words}), request
+
+
+def _answer(wish: Mapping[str, Any], found: Found) -> Decision | None:
+    """What the policy says word for word. Where no sentence surely answers, a person sees what may help first."""
+    said = " ".join(prose([quote["quote"] for quote in found.quotes]))
+    if found.answer is None or not said:
+        return None
+    facts = {"question": wish["question"], "quote": said, "document": found.quotes[0]["document"]}
+    return Decision(found.answer, facts, human=None if found.answer == TOLD else "question_open")
+
+
+def _unanswered(wish: Mapping[str, Any]) -> Decision:
+    """A question that people ask each other is passed over ("Can you believe it?"); another one is a colleague's."""
+    if not wish["is_question"]:
+        return Decision(PASSED_OVER)
+    return Decision("question_open", {"question": wish["question"]}, human="question_open")
+
+
+def _share(confidence: float) -> Decimal:
+    return Decimal(str(confidence))
