@@ -8,6 +8,7 @@ from typing import Any
 from pipelines.multimodal.filling.labels import Match, words_of
 from pipelines.multimodal.filling.money import CENTS, label_words, role_of
 from pipelines.multimodal.filling.printed import letters
+from pipelines.multimodal.filling.tables import properties_of_items
 from pipelines.multimodal.filling.values import read_amounts, read_value
 
 _MEANINGS = {
@@ -24,7 +25,8 @@ _CONFIDENCE = 0.75
 
 def find_items(schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> Match | None:
     """The items above the first sum, in the properties of `schema`; None without two amounts or a sum below them."""
-    wanted = {name: _meaning(name) for name in schema.get("items", {}).get("properties", {})}
+    properties = properties_of_items(schema)
+    wanted = {name: _meaning(name) for name in properties}
     if "description" not in wanted.values() and "amount" not in wanted.values():
         return None
     rows: list[dict[str, Any]] = []
@@ -32,7 +34,7 @@ def find_items(schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) ->
     waiting: int | None = None
     for index, line in enumerate(lines):
         text = str(line["text"])[:300]
-        amounts = [read_amounts(found.group().replace(" ", ""))[-1] for found in CENTS.finditer(text)]
+        amounts = [amount for found in CENTS.finditer(text) for amount in read_amounts(found[0].replace(" ", ""))]
         role, _ = role_of(label_words(text), amounts[-1] if amounts else None)
         if role is not None and amounts and rows:
             break
@@ -52,7 +54,6 @@ def find_items(schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) ->
         return None  # without a sum below them, amounts may be anything
     if not rows:
         return None
-    properties = schema["items"]["properties"]
     values = [{name: _typed(row.get(wanted[name] or ""), properties[name]) for name in wanted} for row in rows]
     return Match(values, round(_CONFIDENCE * min(float(lines[index]["confidence"]) for index in used), 3), tuple(used))
 

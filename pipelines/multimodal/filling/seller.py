@@ -113,23 +113,18 @@ def _whole_name(head: Sequence[Printed], at: int) -> list[Printed]:
     used = [head[at]]
     text = without_number(head[at].text)
     legal = _LEGAL.search(text)
-    if (
-        not legal
-        and at
-        and _same_print(head[at - 1], head[at])
-        and _may_join(head[at - 1].text)
-        and _is_joined(head, at - 1)
-    ):
-        used.insert(0, head[at - 1])
-    if legal and at and _same_print(head[at - 1], head[at]) and _may_join(head[at - 1].text):
-        is_rest = letters(text[: legal.start()]) < 4 or text.lstrip()[:1] in "&("  # noqa: PLR2004
-        if is_rest or head[at - 1].text.rstrip().endswith(("&", ",", " AND", " and")):
-            used.insert(0, head[at - 1])
+    if at and _same_print(head[at - 1], head[at]) and _may_join(before := head[at - 1].text):
+        if legal:
+            is_rest = letters(text[: legal.start()]) < 4 or text.lstrip()[:1] in "&("  # noqa: PLR2004
+            joins = is_rest or before.rstrip().endswith(("&", ",", " AND", " and"))
+        else:
+            joins = _is_joined(head, at - 1)
+        used[:0] = [head[at - 1]] * joins
     if text == head[at].text and at + 1 < len(head) and _same_print(head[at], head[at + 1]):
         following = head[at + 1].text
         rest = _LEGAL.search(without_number(following))
         is_form = rest is not None and letters(without_number(following)[: rest.start()]) < 12  # noqa: PLR2004
-        if _may_join(following) and ((not legal and is_form) or (not legal and _is_joined(head, at))):
+        if not legal and _may_join(following) and (is_form or _is_joined(head, at)):
             used.append(head[at + 1])
     return used
 

@@ -17,7 +17,7 @@ _SAME = (
 
 def find_rows(schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> Match | None:
     """The first table whose head names at least two (or all) of the item's properties."""
-    properties = schema.get("items", {}).get("properties", {})
+    properties = properties_of_items(schema)
     if not properties:
         return None
     has_money = any(_means(name, head, exact=False) for name in properties for head in ("amount", "price"))
@@ -44,6 +44,13 @@ def find_rows(schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> 
             sure = min(float(lines[index]["confidence"]) for index in used)
             return Match(rows, round(0.85 * sure, 3), tuple(used))
     return None
+
+
+def properties_of_items(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the items of an array are to hold; nothing where its schema does not say."""
+    items = schema.get("items")
+    found = items.get("properties", {}) if isinstance(items, dict) else {}
+    return {name: wanted if isinstance(wanted, dict) else {} for name, wanted in found.items()}
 
 
 def _is_sum(line: Mapping[str, Any]) -> bool:

@@ -167,6 +167,16 @@ def test_optional_fields_as_libraries_write_them() -> None:
     assert ask(TILL, "total", type=["null", "number"]) == 38.12
 
 
+def test_schemas_that_say_little_and_figures_that_are_none_end_nothing() -> None:
+    odd = {"type": "array", "items": True}
+    assert ask(TILL, "items", **odd) is None
+    open_row = {"type": "array", "items": {"type": "object", "properties": {"name": True, "amount": True}}}
+    assert ask(TILL, "items", **open_row)[0] == {"name": "Rice 5KG", "amount": "26.90"}
+    long = "Receipt\nTea | 123,456,789,123,456.00 | 1.00\nTotal | 1.00"
+    assert ask(long, "items", **open_row)[0]["amount"] == "1.00"
+    assert ask("Receipt\nTotal | 123,456,789,123,456,789.00", "total", type="number") is None
+
+
 def test_items_with_and_without_a_head_over_them() -> None:
     items: dict[str, Any] = {name: {"type": "number"} for name in ("qty", "amount")}
     items["description"] = {"type": "string"}
