@@ -22,6 +22,8 @@ from pipelines._kit.tools.policies import ToolPolicy, digest
 # The call may be made with an approval that fits it as it is now.
 ASK_AGAIN = frozenset({"tool_approval_missing", "tool_approval_stale"})
 _CALL_MAX = 80
+# Of the digest in a key that people read and type: 128 bits.
+_DIGEST_SIGNS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Binding:
             "policy": self.policy.version,
             "rules": self.rules,
         }
-        return f"approve-{_printable(self.call)}-{digest(bound)}"
+        return f"approve-{_printable(self.call)}-{digest(bound)[:_DIGEST_SIGNS]}"
 
 
 def ask(

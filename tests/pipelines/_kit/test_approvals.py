@@ -304,6 +304,33 @@ def test_a_thousand_changed_calls_are_not_made(office: Office, record_property: 
     assert tried >= 1000
 
 
+def repeat(office: Office, times: int) -> None:
+    """Make approved calls, each in an attempt that is lost before its step ends and once more in the next one."""
+    for number in range(times):
+        arguments = {"reference": f"honest-{times}-{number}", "amount": "20.00"}
+        attempt, approval = office.approved(arguments)
+        for _ in range(2):
+            assert office.box(attempt).call("pay", arguments, call=CALL, approval=approval).status == "done"
+            attempt.requeue()
+            attempt = office.begin(attempt.context.job_id)
+            assert office.ask(attempt, arguments) == approval
+        attempt.succeed()
+        assert office.tools.done["pay", arguments["reference"]] == 1
+
+
+def test_an_approved_call_is_made_once_over_restarts(office: Office) -> None:
+    repeat(office, 3)
+
+
+@pytest.mark.slow(600)
+@pytest.mark.timeout(3600)
+def test_a_thousand_approved_calls_are_made_once_over_restarts(
+    office: Office, record_property: Callable[[str, object], None]
+) -> None:
+    repeat(office, 1000)
+    record_property("figure", "1000 approved calls, 2 restarts each, once each")
+
+
 def test_what_changed_is_asked_for_again(office: Office) -> None:
     arguments = {"reference": "again", "amount": "20.00"}
     attempt, approval = office.approved(arguments)

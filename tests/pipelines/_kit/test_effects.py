@@ -121,7 +121,7 @@ def test_a_process_killed_at_any_boundary_leaves_an_effect_whose_outcome_is_know
 
 
 @pytest.mark.slow(1800)
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 def test_two_thousand_effects_are_done_once_or_asked_about(
     tenant: Tenant,
     tools: EffectTools,

@@ -6,7 +6,9 @@ import pytest
 from core.kit.errors import Unavailable
 from core.kit.ids import PROJECT, encode, new_id
 from core.kit.settings import Settings
-from pipelines._kit.tools.policies import Effect
+from pipelines._kit.tools.client import McpClient
+from pipelines._kit.tools.opening import Tools
+from pipelines._kit.tools.policies import Effect, ReadBack
 from pipelines._kit.tools.servers import ToolBook, read_tool_servers
 from tests.factories.sample_system import tool_servers_file
 
@@ -89,6 +91,31 @@ def test_a_file_that_says_something_wrong_is_refused_without_quoting_it(tmp_path
     told = complaint(tmp_path, text)
     assert says in told
     assert "secret" not in told
+
+
+def test_a_system_without_keys_is_looked_up_or_asked_about(tmp_path: Path) -> None:
+    write = READ.replace("look", "note").replace("read", "write")
+    looked_up = 'read_back = "look"\nread_back_arguments = { id = "order" }\nread_back_found = "id"\n'
+    found = {policy.operation: policy for policy in book(tmp_path, SERVER + READ + write + looked_up)}
+    assert found["note"].read_back == ReadBack("look", {"id": "order"}, "id")
+    asked = {policy.operation: policy for policy in book(tmp_path, f"{SERVER}{write}ask_when_unknown = true\n")}
+    assert (asked["note"].read_back, asked["note"].idempotency_argument) == (None, None)
+    assert "belong together" in complaint(tmp_path, f'{SERVER}{write}read_back = "look"\n')
+    assert "no reading operation" in complaint(tmp_path, SERVER + write + looked_up)
+
+
+def test_a_file_that_changes_is_read_again_and_is_another_version(tmp_path: Path) -> None:
+    path = tmp_path / "tools.toml"
+    path.write_text(SERVER + MONEY, encoding="utf-8")
+    tools = Tools(Settings(tool_servers_file=path), McpClient())
+    [before] = tools.book
+    assert tools.book is tools.book
+    path.write_text((SERVER + MONEY).replace("100.00", "9.00"), encoding="utf-8")
+    [after] = tools.book
+    assert (after.amount_per_job, after.version == before.version) == (Decimal("9.00"), False)
+    path.write_text("no", encoding="utf-8")
+    with pytest.raises(Unavailable):
+        assert tools.book is None
 
 
 def test_a_token_is_read_from_a_file_or_a_variable_at_every_use(

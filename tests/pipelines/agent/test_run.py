@@ -13,6 +13,7 @@ from core.kit.errors import CapabilityFailure
 from core.kit.settings import Settings
 from pipelines._kit.graph import GraphRunner
 from pipelines.agent.graph import make_runner
+from pipelines.agent.manifest import RUN
 from pipelines.agent.schemas import RunInput, RunOutput
 from tests.factories.asking import AskingContext
 from tests.factories.operations import Desk, FaultyClient, Killed, killed_once
@@ -176,3 +177,7 @@ def test_odd_arguments_are_said_to_the_model(desk: Desk, arguments: str) -> None
     script = Answer(tool_calls=(ToolUse("find_customer", arguments, fragments=1),))
     with agent(desk, script, Answer("Sorry.")) as (runner, _):
         assert runner.run(desk.context(), asked()).reply.startswith("Sorry.")
+
+
+def test_it_runs_where_the_tools_are_attached() -> None:
+    assert RUN.pool == "customer_operations"
