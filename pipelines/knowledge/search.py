@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import astuple
 from typing import Any, Protocol, TypedDict
 
 from langgraph.graph import END, START
@@ -90,7 +91,7 @@ class Search:
         return {
             "said": {
                 "pieces": list(answer.reading.pieces),
-                "citations": [[cited.passage_id, cited.start, cited.end] for cited in answer.reading.citations],
+                "citations": [astuple(cited) for cited in answer.reading.citations],
                 "dropped_quotes": answer.reading.dropped_quotes,
                 "no_answer": NoAnswer.NOT_IN_DOCUMENTS if answer.says_no_answer else None,
                 "model": answer.model,
@@ -122,6 +123,7 @@ class Search:
                 "answer": text,
                 "answered": no_answer is None,
                 "no_answer": no_answer,
+                "confidence": _confidence(quotes) if no_answer is None else None,
                 "citations": [quote.model_dump(mode="json") for quote in quotes],
                 "dropped_quotes": said.get("dropped_quotes", 0) + len(citations) - len(quotes),
             }
@@ -157,6 +159,11 @@ class Search:
             return quote
         page = self._pagination.page_at(document, quote.start)
         return quote if page is None else quote.model_copy(update={"page": page})
+
+
+def _confidence(quotes: Sequence[VerifiedQuote]) -> float | None:
+    """That of the least certain."""
+    return min((quote.confidence for quote in quotes if quote.confidence is not None), default=None)
 
 
 def _after_retrieval(state: SearchState) -> str:

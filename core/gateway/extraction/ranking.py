@@ -2,13 +2,14 @@
 
 A linear ranker orders the candidates; a logistic verifier looks at the best one beside its runner-up and gives the
 probability that it answers. Both weigh the interpretable features of `evidence`; ``weights.json`` says where they come
-from. Three things no probability makes up for: another kind of answer than was asked for, a name or number of the
-question that stands neither there nor in the headings, and a term that only says from when time is counted.
+from. Four things no probability makes up for: another kind of answer than was asked for, a name or number of the
+question that stands neither there nor in the headings, and a term that only says from when time is counted. Nor does
+what is said of the counterpart: "north" for "south".
 """
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +22,18 @@ from core.gateway.models import Embedder, Passage
 
 _WEIGHTS = json.loads(Path(__file__).with_name("weights.json").read_text(encoding="utf-8"))
 _RANKER = np.array([_WEIGHTS["ranker"][name] for name in FEATURES], dtype=np.float64)
-_BESIDE = ("score", "margin", "share", "share_of_two")
-_VERIFIER = np.array([_WEIGHTS["verifier"][name] for name in (*FEATURES, *_BESIDE)], dtype=np.float64)
+BESIDE = ("score", "margin", "share", "share_of_two")
+_VERIFIER = np.array([_WEIGHTS["verifier"][name] for name in (*FEATURES, *BESIDE)], dtype=np.float64)
 _INTERCEPT: float = _WEIGHTS["intercept"]
-_FORBIDDEN = [FEATURES.index(name) for name in ("kind_misfits", "names_missing", "counted_from")]
+_FORBIDDEN = [
+    FEATURES.index(name) for name in ("kind_misfits", "names_unsaid", "numbers_unsaid", "counted_from", "contradicts")
+]
 _COVER = FEATURES.index("cover")
 _CLOSENESS, _COVER_PASSAGE = FEATURES.index("closeness"), FEATURES.index("cover_passage")
 _COVERED_SHARE = 0.3
 _MAX_ROWS = 4
+# The margin of a candidate that is the only one.
+_NO_OTHER = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +63,13 @@ def rank_sentences(question: str, passages: Sequence[Passage], embedder: Embedde
     order = np.argsort(-scores, kind="stable").tolist()
     allowed = [not any(features[n, column] > 0 for column in _FORBIDDEN) for n in range(len(order))]
     alike = _rows_alike(order[0], evidence.units, features[:, _COVER], allowed)
-    others = [float(scores[n]) for n in order if n not in alike]
     return Ranking(
         units=tuple(evidence.units[n] for n in order),
         scores=tuple(float(scores[n]) for n in order),
         allowed=tuple(allowed[n] for n in order),
         best=tuple(sorted((evidence.units[n] for n in alike), key=lambda unit: unit.index)),
         sentences=evidence.sentences,
-        probability=_probability(features[order[0]], float(scores[order[0]]), others) if allowed[order[0]] else 0.0,
+        probability=_probability(features[order[0]], beside_others(scores, alike)) if allowed[order[0]] else 0.0,
         relatedness=float(features[:, _CLOSENESS].max() + _COVERED_SHARE * features[:, _COVER_PASSAGE].max()),
     )
 
@@ -88,11 +92,16 @@ def _rows_alike(
     return alike if first in alike and len(alike) <= _MAX_ROWS else frozenset((first,))
 
 
-def _probability(best: NDArray[np.float64], score: float, others: Sequence[float]) -> float:
-    ordered = np.array([score, *sorted(others, reverse=True)])
-    margin = float(ordered[0] - ordered[1]) if len(ordered) > 1 else 5.0
+def beside_others(scores: NDArray[np.float64], alike: Collection[int]) -> NDArray[np.float64]:
+    """How the best candidate stands beside those that are not `alike`: score, margin, and shares of the likelihood."""
+    rest = np.sort(np.delete(scores, list(alike)))[::-1]
+    ordered = np.concatenate([[scores.max()], rest])
+    margin = float(ordered[0] - ordered[1]) if len(ordered) > 1 else _NO_OTHER
     shares = np.exp(ordered - ordered.max())
     shares /= shares.sum()
-    beside = [score, margin, float(shares[0]), float(shares[:2].sum())]
+    return np.array([ordered[0], margin, shares[0], shares[:2].sum()])
+
+
+def _probability(best: NDArray[np.float64], beside: NDArray[np.float64]) -> float:
     odds = float(np.concatenate([best, beside]) @ _VERIFIER) + _INTERCEPT
     return 1 / (1 + math.exp(-max(-40.0, min(40.0, odds))))
