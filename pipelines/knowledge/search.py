@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple
 from typing import Any, Protocol, TypedDict
 
 from langgraph.graph import END, START
@@ -91,7 +90,9 @@ class Search:
         return {
             "said": {
                 "pieces": list(answer.reading.pieces),
-                "citations": [astuple(cited) for cited in answer.reading.citations],
+                "citations": [[cited.passage_id, cited.start, cited.end] for cited in answer.reading.citations],
+                # Beside them, as a worker of the release before, which may verify the answer, knows no fourth value.
+                "confidences": [cited.confidence for cited in answer.reading.citations],
                 "dropped_quotes": answer.reading.dropped_quotes,
                 "no_answer": NoAnswer.NOT_IN_DOCUMENTS if answer.says_no_answer else None,
                 "model": answer.model,
@@ -106,7 +107,9 @@ class Search:
         if said["attempt"] != ctx.attempt:
             # Clients begin the text anew with every attempt, and this one does not ask the model again.
             ctx.delta(render(said["pieces"]))
-        citations = [Citation(*cited) for cited in said.get("citations", [])]
+        places = said.get("citations", [])
+        confidences = said.get("confidences", [None] * len(places))
+        citations = [Citation(*place, sure) for place, sure in zip(places, confidences, strict=True)]
         quotes: list[VerifiedQuote] = []
         numbers: dict[int, int] = {}
         for number, quote in enumerate(self._checked(state, ctx, citations), start=1):

@@ -131,10 +131,11 @@ def _describe(
             row = rows.get(index)
             if row is not None and row.columns():
                 unit, own, fits = _read_row(asked, Unit(number, index, sentence, text, row), path)
+                own |= asked.expectation.implied(row.reading(unit.columns))
                 said = "\n".join(part for part in (heading, row.reading(row.columns())) if part)
                 found.append(_Described(unit, own, own | path, path, fits, said))
             continue
-        own = _with_ranges(asked, text, terms_of(text))
+        own = _with_ranges(asked, text, terms_of(text)) | asked.expectation.implied(text)
         if sentence.kind is SentenceKind.HEADING:
             before = own
             continue

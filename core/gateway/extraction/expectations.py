@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from core.gateway.extraction.terms import term_of
+
 
 class Kind(StrEnum):
     """The kinds of answer. `OTHER` is everything that has no form of its own."""
@@ -25,6 +27,7 @@ class Kind(StrEnum):
     NAME = "name"
     TELEPHONE = "telephone"
     ADDRESS = "address"
+    REASON = "reason"
     CHOICE = "choice"
     MANNER = "manner"
     OTHER = "other"
@@ -41,7 +44,7 @@ _MONTHS = r"(?:january|february|march|april|may|june|july|august|september|octob
 _DAYS = r"(?:mon|tues|wednes|thurs|fri|satur|sun)days?"
 
 _DURATION = re.compile(
-    rf"{_NUMBER}{_BETWEEN}{_TIME_UNIT}|\bat once\b|\bimmediately\b|\b(?:half an?|an?) {_TIME_UNIT}\b|"
+    rf"{_NUMBER}{_BETWEEN}{_TIME_UNIT}|\bat once\b|\bimmediately\b|\b(?:half an?|an?) {_TIME_UNIT}\b(?! ago)|"
     rf"\bsame {_TIME_UNIT}\b|\bnext {_TIME_UNIT}\b|\b(?:daily|weekly|monthly|yearly|annually)\b|"
     rf"\b(?:every|each|per|twice an?|once an?) (?:\w+ )?{_TIME_UNIT}\b|\d{{1,2}}:\d\d|\bby \d",
     re.IGNORECASE,
@@ -78,6 +81,11 @@ _PLACE = re.compile(
     r"\b(?:in|at|on|from|to|near|beside|behind|under|inside|outside|between|into|over|along|of)\b",
     re.IGNORECASE,
 )
+_REASON = re.compile(
+    r"\b(?:because|since|as|due|owing|caused?|causes|reasons?|therefore|thus|so|order|to|for|by|after|otherwise|led|"
+    r"results?|resulted|made|fear\w*|want\w*|wish\w*)\b",
+    re.IGNORECASE,
+)
 _TELEPHONE = re.compile(r"\+?\d[\d\s()/-]{5,20}\d|\bextension \d+", re.IGNORECASE)
 _ADDRESS = re.compile(r"\w@\w|https?://|www\.|\w\.(?:com|org|net|eu|io|example)\b")
 _FIGURE = re.compile(r"\d[\d.,]{0,15}")
@@ -96,6 +104,7 @@ _ANSWERS = {
     Kind.CLOCK: _CLOCK,
     Kind.TIME: _TIME,
     Kind.TELEPHONE: _TELEPHONE,
+    Kind.REASON: _REASON,
     Kind.ADDRESS: _ADDRESS,
 }
 
@@ -137,7 +146,7 @@ class Expectation:
 
     def is_asked_by(self, head: str) -> bool:
         """Whether a column is called by the word that the question asks with, as "Who" or "Where"."""
-        return bool(_ASKING.fullmatch(head)) and re.search(rf"\b{head}\b", self.question, re.IGNORECASE) is not None
+        return bool(_ASKING.fullmatch(head)) and head.casefold() in _WORD.findall(self.question.casefold())
 
     def fits_cell(self, cell: str, head: str, label: str) -> bool | None:
         """As `fits`, of a cell under its head: "45" under "Minutes" is a time, and any figure may be an amount.
@@ -153,6 +162,10 @@ class Expectation:
             return True
         return self.kind in (Kind.TIME, Kind.PERSON, Kind.PLACE, Kind.NAME) and self.fits(label)
 
+    def implied(self, text: str) -> frozenset[str]:
+        """Terms that `text` covers without saying them: where a claim "closes", it can no longer be filed."""
+        return _FILING if self.kind in (Kind.DURATION, Kind.TIME) and _DEADLINE.search(text) else frozenset()
+
     def asserted(self, text: str) -> str:
         """`text` without what its times are counted from; all of it when the question says "after" or the like itself.
 
@@ -164,10 +177,13 @@ class Expectation:
         return _TAIL.sub(" ", text)
 
     def _names_in(self, text: str) -> bool:
-        asked = set(re.findall(r"\w+", self.question.casefold()))
+        asked = set(_WORD.findall(self.question.casefold()))
         return any(match.group().casefold() not in asked for match in _NAME.finditer(text))
 
 
+_DEADLINE = re.compile(r"\b(?:closes?|deadline|due|latest|within|until|no later)\b", re.IGNORECASE)
+_FILING = frozenset(map(term_of, ("file", "report", "lodge", "submit", "register", "raise")))
+_WORD = re.compile(r"\w+")
 _ASKING = re.compile(r"who|where|when|why|how", re.IGNORECASE)
 _HOW_LONG = re.compile(r"\bhow long\b", re.IGNORECASE)
 _HOW_MANY = re.compile(r"\bhow many\b", re.IGNORECASE)

@@ -38,7 +38,7 @@ _NO_OTHER = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Candidates, best first, with their scores (log-odds against each other) and whether they may be asserted.
+    """Candidates with their scores (log-odds against each other): first those that may be asserted, each best first.
 
     `best` is the first with the rows of its table that answer as well; `sentences` are all of each passage;
     `probability` is how likely the best answers, `relatedness` (0 to 1.3) how far the passages bear on the question.
@@ -60,22 +60,24 @@ def rank_sentences(question: str, passages: Sequence[Passage], embedder: Embedde
         return Ranking((), (), (), (), evidence.sentences, 0.0, 0.0)
     features = evidence.features.astype(np.float64)
     scores = features @ _RANKER
-    order = np.argsort(-scores, kind="stable").tolist()
-    allowed = [not any(features[n, column] > 0 for column in _FORBIDDEN) for n in range(len(order))]
+    allowed = allowed_by_rules(features)
+    order = np.lexsort((-scores, ~allowed)).tolist()
     alike = _rows_alike(order[0], evidence.units, features[:, _COVER], allowed)
     return Ranking(
         units=tuple(evidence.units[n] for n in order),
         scores=tuple(float(scores[n]) for n in order),
-        allowed=tuple(allowed[n] for n in order),
+        allowed=tuple(bool(allowed[n]) for n in order),
         best=tuple(sorted((evidence.units[n] for n in alike), key=lambda unit: unit.index)),
         sentences=evidence.sentences,
-        probability=_probability(features[order[0]], beside_others(scores, alike)) if allowed[order[0]] else 0.0,
+        probability=_probability(features[order[0]], beside_others(scores, alike, allowed))
+        if allowed[order[0]]
+        else 0.0,
         relatedness=float(features[:, _CLOSENESS].max() + _COVERED_SHARE * features[:, _COVER_PASSAGE].max()),
     )
 
 
 def _rows_alike(
-    first: int, units: Sequence[Unit], covers: NDArray[np.float64], allowed: Sequence[bool]
+    first: int, units: Sequence[Unit], covers: NDArray[np.float64], allowed: NDArray[np.bool_]
 ) -> frozenset[int]:
     """The first candidate and, if it is a row, those of its table that hold as much of the question."""
     best = units[first]
@@ -92,10 +94,21 @@ def _rows_alike(
     return alike if first in alike and len(alike) <= _MAX_ROWS else frozenset((first,))
 
 
-def beside_others(scores: NDArray[np.float64], alike: Collection[int]) -> NDArray[np.float64]:
-    """How the best candidate stands beside those that are not `alike`: score, margin, and shares of the likelihood."""
-    rest = np.sort(np.delete(scores, list(alike)))[::-1]
-    ordered = np.concatenate([[scores.max()], rest])
+def allowed_by_rules(features: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which candidates may be asserted: those against which no rule speaks."""
+    forbidden: NDArray[np.bool_] = np.any(features[:, _FORBIDDEN] > 0, axis=1)
+    return ~forbidden
+
+
+def beside_others(
+    scores: NDArray[np.float64], alike: Collection[int], allowed: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """How the best allowed candidate stands beside the allowed ones that are not `alike`.
+
+    Its score, its margin, and the shares that the best one and the best two have of the likelihood.
+    """
+    others = [n for n in range(len(scores)) if allowed[n] and n not in alike]
+    ordered = np.concatenate([[scores[allowed].max()], np.sort(scores[others])[::-1]])
     margin = float(ordered[0] - ordered[1]) if len(ordered) > 1 else _NO_OTHER
     shares = np.exp(ordered - ordered.max())
     shares /= shares.sum()

@@ -23,6 +23,10 @@ _CONTRASTS = [
     for line in Path(__file__).with_name("contrasts.txt").read_text(encoding="utf-8").splitlines()
 ]
 _MENTION = re.compile(r"[^\W_]+(?:[.,'\u2019-][^\W_]+)*")
+# What only says which kind of answer is asked for; the answer itself need not say it.
+_FRAME = re.compile(
+    r"\bhow (?:long|often|soon|quickly)\b|\b(?:the )?(?:names?|kinds?|types?|sorts?|terms?) (?:of|for)\b", re.IGNORECASE
+)
 _LONG_NAME = re.compile(r"\b[A-Z][a-z]{1,30}(?: [A-Z][a-z]{1,30}){1,4}\b")
 _MIN_STEM, _MIN_MISSPELT = 4, 6
 
@@ -49,7 +53,7 @@ def terms_of(text: str) -> frozenset[str]:
 def question_terms(question: str) -> list[str]:
     """The terms of a question that carry meaning, once each, in order."""
     kept: dict[str, None] = {}
-    for word in _words(question):
+    for word in _words(_FRAME.sub(" ", question)):
         for part in _parts(word):
             if content_words(part) or part in _KEPT:
                 kept[term_of(part)] = None

@@ -94,6 +94,14 @@ def test_a_table_is_read_as_row_by_column_with_its_heads(model: Extractive) -> N
     assert text == "Motorcycle \u2013 Winter: EUR 5.50"
 
 
+def test_a_quote_says_how_likely_it_answers(model: Extractive) -> None:
+    request = ChatRequest.of_parts((*ALL, Question("What does a motorcycle cost in winter?")))
+    (chunk,) = model.stream(request, check=go_on)
+    assert all(cited.confidence is not None and 0.5 <= cited.confidence <= 1 for cited in chunk.citations)
+    evidence = ChatRequest.of_parts((*ALL, Question("What does a motorcycle cost in winter?", seeks_evidence=True)))
+    assert {cited.confidence for chunk in model.stream(evidence, check=go_on) for cited in chunk.citations} == {None}
+
+
 def test_a_row_is_proven_by_its_header_and_itself(model: Extractive) -> None:
     request = ChatRequest.of_parts((*ALL, Question("What does a motorcycle cost in winter?")))
     (chunk,) = model.stream(request, check=go_on)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.gateway.extraction.evidence import FEATURES
-from core.gateway.extraction.ranking import beside_others
+from core.gateway.extraction.ranking import allowed_by_rules, beside_others
 
 _RANK = FEATURES.index("closeness_rank")
 _CLOSENESS, _OF_PASSAGE = FEATURES.index("closeness"), FEATURES.index("closeness_passage")
@@ -106,9 +106,11 @@ def best_beside_others(examples: Sequence[Example], ranker: Floats) -> tuple[Flo
     for example in examples:
         left = example.without_answers()
         for each, count in ((example, 1.0), *(((left, _WITHHELD_WEIGHT),) if left else ())):
-            scores = each.features @ ranker
-            first = int(np.argmax(scores))
-            rows.append(np.concatenate([each.features[first], beside_others(scores, {first})]))
+            scores, allowed = each.features @ ranker, allowed_by_rules(each.features)
+            if not allowed.any():
+                continue
+            first = int(np.argmax(np.where(allowed, scores, -np.inf)))
+            rows.append(np.concatenate([each.features[first], beside_others(scores, {first}, allowed)]))
             right.append(bool(each.answers[first]))
             counts.append(count)
     return np.array(rows), np.array(right), np.array(counts)
