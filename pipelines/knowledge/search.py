@@ -109,7 +109,10 @@ class Search:
             ctx.delta(render(said["pieces"]))
         places = said.get("citations", [])
         confidences = said.get("confidences", [None] * len(places))
-        citations = [Citation(*place, sure) for place, sure in zip(places, confidences, strict=True)]
+        citations = [
+            Citation(passage, start, end, confidence)
+            for (passage, start, end), confidence in zip(places, confidences, strict=True)
+        ]
         quotes: list[VerifiedQuote] = []
         numbers: dict[int, int] = {}
         for number, quote in enumerate(self._checked(state, ctx, citations), start=1):
