@@ -159,7 +159,10 @@ class Guarded:
 
     def _original(self, cited: Citation) -> Citation:
         _, new = self._passages.get(cited.passage_id, ("", None))
-        return cited if new is None else Citation(cited.passage_id, *new.original(cited.start, cited.end))
+        if new is None:
+            return cited
+        start, end = new.original(cited.start, cited.end)
+        return replace(cited, start=start, end=end)
 
 
 def _changed(request: ChatRequest, change: Change) -> ChatRequest:

@@ -233,11 +233,15 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A verified quote: ``passage.text[start:end]`` stands word for word in the chunk that carries it."""
+    """A verified quote: ``passage.text[start:end]`` stands word for word in the chunk that carries it.
+
+    `confidence`: how likely it answers the question, 0 to 1, by the model that chose it; None where that says nothing.
+    """
 
     passage_id: str
     start: int
     end: int
+    confidence: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

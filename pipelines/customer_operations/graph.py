@@ -409,7 +409,14 @@ def _settle(state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         "calls": state["calls"],
         "undone": state["undone"],
     }
-    begun: dict[str, Any] = {"calls": [], "undone": [], "stopped": None, "approvals": {}, "lapsed": {}, "asked_again": 0}
+    begun: dict[str, Any] = {
+        "calls": [],
+        "undone": [],
+        "stopped": None,
+        "approvals": {},
+        "lapsed": {},
+        "asked_again": 0,
+    }
     return {"settled": [*state["settled"], settled], **begun}
 
 

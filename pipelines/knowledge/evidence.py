@@ -61,4 +61,5 @@ def verified_quote(cited: Citation, read: FoundPassage, stored: FoundPassage | N
         start=stored.start + cited.start,
         end=stored.start + cited.end,
         passage=stored.id,
+        confidence=cited.confidence,
     )

@@ -92,6 +92,13 @@ class VerifiedQuote(_Strict):
     start: int = Field(ge=0, description="First character in the document's text, from 0.")
     end: int = Field(ge=0, description="The character after the last.")
     passage: str = Field(description="Id of the passage in `passages` that holds it.")
+    confidence: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="How likely it answers the question, or the part of it that it stands for; null when the model that"
+        " chose it does not say.",
+    )
 
 
 class NoAnswer(StrEnum):
@@ -114,6 +121,13 @@ class SearchOutput(_Strict):
         " When false, `no_answer` says why, and `passages` may still help."
     )
     no_answer: NoAnswer | None = Field(description="Why `answered` is false in mode `answer`.")
+    confidence: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="How sure the answer is: the confidence of its least certain quote. Null without an answer, and"
+        " when the model does not say.",
+    )
     citations: list[VerifiedQuote]
     dropped_quotes: int = Field(
         ge=0, description="Quotes the model gave that do not stand in the passages; the answer does not mark them."

@@ -91,6 +91,8 @@ class Search:
             "said": {
                 "pieces": list(answer.reading.pieces),
                 "citations": [[cited.passage_id, cited.start, cited.end] for cited in answer.reading.citations],
+                # Beside them, as a worker of the release before, which may verify the answer, knows no fourth value.
+                "confidences": [cited.confidence for cited in answer.reading.citations],
                 "dropped_quotes": answer.reading.dropped_quotes,
                 "no_answer": NoAnswer.NOT_IN_DOCUMENTS if answer.says_no_answer else None,
                 "model": answer.model,
@@ -105,7 +107,12 @@ class Search:
         if said["attempt"] != ctx.attempt:
             # Clients begin the text anew with every attempt, and this one does not ask the model again.
             ctx.delta(render(said["pieces"]))
-        citations = [Citation(*cited) for cited in said.get("citations", [])]
+        places = said.get("citations", [])
+        confidences = said.get("confidences", [None] * len(places))
+        citations = [
+            Citation(passage, start, end, confidence)
+            for (passage, start, end), confidence in zip(places, confidences, strict=True)
+        ]
         quotes: list[VerifiedQuote] = []
         numbers: dict[int, int] = {}
         for number, quote in enumerate(self._checked(state, ctx, citations), start=1):
@@ -122,6 +129,7 @@ class Search:
                 "answer": text,
                 "answered": no_answer is None,
                 "no_answer": no_answer,
+                "confidence": _confidence(quotes) if no_answer is None else None,
                 "citations": [quote.model_dump(mode="json") for quote in quotes],
                 "dropped_quotes": said.get("dropped_quotes", 0) + len(citations) - len(quotes),
             }
@@ -157,6 +165,11 @@ class Search:
             return quote
         page = self._pagination.page_at(document, quote.start)
         return quote if page is None else quote.model_copy(update={"page": page})
+
+
+def _confidence(quotes: Sequence[VerifiedQuote]) -> float | None:
+    """That of the least certain."""
+    return min((quote.confidence for quote in quotes if quote.confidence is not None), default=None)
 
 
 def _after_retrieval(state: SearchState) -> str:

@@ -2,9 +2,10 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,11 +47,35 @@ class PassageIndex:
 @lru_cache(maxsize=1)
 def sample_corpus() -> PassageIndex:
     """The documents of the samples, read and split as an ingest does."""
+    return document_index(*sorted((SAMPLES / "corpus").iterdir()))
+
+
+def document_index(*paths: Path) -> PassageIndex:
+    """Some documents, read and split as an ingest does."""
+    return _index({path.name: path.read_bytes() for path in paths})
+
+
+def text_index(name: str, text: str) -> PassageIndex:
+    """One text, read and split as a document of that name."""
+    return _index({name: text.encode()})
+
+
+def squad_index(articles: Sequence[Any]) -> PassageIndex:
+    """The paragraphs of all articles in SQuAD's layout; paragraph 2 of article 7 is passage `7#2`."""
+    passages = [
+        Passage(f"{number}#{place}", paragraph["context"], f"article {number}")
+        for number, article in enumerate(articles)
+        for place, paragraph in enumerate(article["paragraphs"])
+    ]
+    return PassageIndex(passages, [passage.text for passage in passages])
+
+
+def _index(contents: Mapping[str, bytes]) -> PassageIndex:
     passages: list[Passage] = []
     texts: list[str] = []
-    for path in sorted((SAMPLES / "corpus").iterdir()):
-        for chunk in split_document(read(path.read_bytes(), name=path.name)):
-            passages.append(Passage(f"{path.name}#{chunk.index}", chunk.text, path.name, chunk.page, chunk.section))
+    for name, content in contents.items():
+        for chunk in split_document(read(content, name=name)):
+            passages.append(Passage(f"{name}#{chunk.index}", chunk.text, name, chunk.page, chunk.section))
             texts.append(chunk.embedding_text)
     assert np.unique([passage.id for passage in passages]).size == len(passages)
     return PassageIndex(passages, texts)

@@ -12,7 +12,7 @@ from core.gateway.extraction.quantities import Quantity, Range, quantities, rang
 from core.gateway.extraction.sentences import Kind as SentenceKind
 from core.gateway.extraction.sentences import Sentence, split_sentences
 from core.gateway.extraction.tables import Row, rows_of
-from core.gateway.extraction.terms import Worth, term_of, terms_of
+from core.gateway.extraction.terms import Worth, initials_of, is_named, term_of, terms_of
 from core.gateway.models import Embedder, Passage
 
 _MIN_WORDS = 3
@@ -27,7 +27,8 @@ FEATURES = (
     "closeness", "closeness_rank", "cover", "cover_around", "cover_passage", "soft_around", "missing_rarest",
     "soft_missing_rarest", "names_missing", "names_missing_passage", "numbers_missing", "kind_fits", "kind_misfits",
     "kind_open", "rank", "is_row", "is_item", "brief", "column_named", "yes_no", "heading_cover", "terms_missing",
-    "first", "focus_missing", "focus_unlike", "counted_from", "closeness_passage",
+    "first", "focus_missing", "focus_unlike", "counted_from", "contradicts",
+    "names_unsaid", "numbers_unsaid", "closeness_passage",
 )  # fmt: skip
 
 
@@ -56,7 +57,9 @@ def gather(question: str, passages: Sequence[Passage], embedder: Embedder) -> Ev
     """The candidates in `passages`, which come in order of relevance. Embeds at most 48 of them."""
     sentences = tuple(tuple(split_sentences(passage.text)) for passage in passages)
     rows = [rows_of(passage.text, found) for passage, found in zip(passages, sentences, strict=True)]
-    everything = [terms_of(f"{p.document} {p.section} {p.text}") for p in passages]
+    everything = [
+        terms_of(f"{p.document} {p.section} {p.text}") | initials_of(f"{p.section}\n{p.text}") for p in passages
+    ]
     each = [terms_of(p.text[s.start : s.end]) for p, found in zip(passages, sentences, strict=True) for s in found]
     worth = Worth(question, each)
     asked = _Asked(question, worth, expectation_of(question), [q for q in quantities(question) if q.unit])
@@ -110,7 +113,7 @@ class _Described:
     own: frozenset[str]
     around: frozenset[str]
     headings: frozenset[str]
-    answer: str
+    fits: bool | None
     embedded: str
 
 
@@ -127,25 +130,26 @@ def _describe(
         if sentence.kind is SentenceKind.ROW:
             row = rows.get(index)
             if row is not None and row.columns():
-                unit, own, answer = _read_row(asked, Unit(number, index, sentence, text, row), path)
+                unit, own, fits = _read_row(asked, Unit(number, index, sentence, text, row), path)
+                own |= asked.expectation.implied(row.reading(unit.columns))
                 said = "\n".join(part for part in (heading, row.reading(row.columns())) if part)
-                found.append(_Described(unit, own, own | path, path, answer, said))
+                found.append(_Described(unit, own, own | path, path, fits, said))
             continue
-        own = _with_ranges(asked, text, terms_of(text))
+        own = _with_ranges(asked, text, terms_of(text)) | asked.expectation.implied(text)
         if sentence.kind is SentenceKind.HEADING:
             before = own
             continue
         if _can_stand_alone(passage.text, sentence):
             unit = Unit(number, index, sentence, text)
-            found.append(
-                _Described(unit, own, own | before | path, path, text, f"{heading}: {text}" if heading else text)
-            )
+            said = f"{heading}: {text}" if heading else text
+            fits = asked.expectation.fits(text)
+            found.append(_Described(unit, own, own | before | path, path, fits, said))
         before = own
     return found
 
 
-def _read_row(asked: _Asked, read: Unit, path: frozenset[str]) -> tuple[Unit, frozenset[str], str]:
-    """The row with the columns that the question asks for, the terms these stand for, and their cells."""
+def _read_row(asked: _Asked, read: Unit, path: frozenset[str]) -> tuple[Unit, frozenset[str], bool | None]:
+    """The row with the columns that the question asks for, the terms these stand for, and whether one fits."""
     row = read.row
     assert row is not None
     label = row.cells[row.label]
@@ -157,21 +161,24 @@ def _read_row(asked: _Asked, read: Unit, path: frozenset[str]) -> tuple[Unit, fr
     worded = frozenset[str]().union(
         *(terms_of(cell) for column, cell in enumerate(row.cells) if column != row.label and _is_worded(cell))
     )
-    covered = []
-    for column in row.columns():
-        terms = key | terms_of(row.head(column)) | terms_of(row.cells[column])
-        fits = asked.expectation.fits(row.cells[column])
-        if fits is None:
-            fits = True
-        of_head = asked.worth.share(terms_of(row.head(column)) | key | path)
-        covered.append((of_head, fits, column, terms | worded))
-    most = max(head for head, _, _, _ in covered)
+    covered = [
+        (
+            asked.worth.share(terms_of(row.head(column)) | key | path)
+            + asked.expectation.is_asked_by(row.head(column)),
+            asked.expectation.fits_cell(row.cells[column], row.head(column), label),
+            column,
+        )
+        for column in row.columns()
+    ]
+    most = max(share for share, _, _ in covered)
     named = [one for one in covered if one[0] >= most - 1e-9]
-    if len(named) > 1 and any(fits for _, fits, _, _ in named):
+    if any(fits for _, fits, _ in named):
         named = [one for one in named if one[1]]
-    columns = tuple(column for _, _, column, _ in named)
-    own = frozenset[str]().union(*(terms for _, _, _, terms in named[:1])) if len(named) == 1 else named[0][3] | worded
-    return replace(read, columns=columns), own, " ; ".join(row.cells[column] for column in columns)
+    columns = tuple(column for _, _, column in named)
+    own = key | worded
+    for column in columns:
+        own |= terms_of(row.head(column)) | terms_of(row.cells[column])
+    return replace(read, columns=columns), own, named[0][1]
 
 
 def _is_worded(cell: str) -> bool:
@@ -197,7 +204,6 @@ def _features(
 ) -> list[float]:
     worth, unit, (closeness, place) = asked.worth, one.unit, near
     missing = worth.missing(one.around)
-    fits = asked.expectation.fits(one.answer)
     names = worth.names
     return [
         closeness,
@@ -211,9 +217,9 @@ def _features(
         float(sum(name not in one.around for name in names)),
         float(sum(name not in passage for name in names)),
         float(sum(name not in one.own for name in names if name.isdigit())),
-        float(fits is True),
-        float(fits is False),
-        float(fits is None),
+        float(one.fits is True),
+        float(one.fits is False),
+        float(one.fits is None),
         1 / (1 + unit.passage),
         float(unit.row is not None),
         float(unit.sentence.kind is SentenceKind.ITEM),
@@ -225,7 +231,10 @@ def _features(
         float(unit.index == 0),
         float(worth.focus is not None and worth.focus not in one.around),
         soft.focus,
-        float(unit.row is None and _is_counted_from(asked, unit.text)),
+        float(unit.row is None and asked.expectation.kind is Kind.DURATION and _is_counted_from(asked, unit.text)),
+        float(worth.contradicts(one.around)),
+        float(sum(not is_named(name, one.around) for name in names if unit.row or not is_named(name, passage))),
+        float(sum(name not in one.around for name in names if any(character.isdigit() for character in name))),
     ]
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from core.gateway.extraction.terms import term_of
+
 
 class Kind(StrEnum):
     """The kinds of answer. `OTHER` is everything that has no form of its own."""
@@ -18,12 +20,14 @@ class Kind(StrEnum):
     COUNT = "count"
     MEASURE = "measure"
     AMOUNT = "amount"
+    CLOCK = "clock"
     TIME = "time"
     PERSON = "person"
     PLACE = "place"
     NAME = "name"
     TELEPHONE = "telephone"
     ADDRESS = "address"
+    REASON = "reason"
     CHOICE = "choice"
     MANNER = "manner"
     OTHER = "other"
@@ -40,7 +44,7 @@ _MONTHS = r"(?:january|february|march|april|may|june|july|august|september|octob
 _DAYS = r"(?:mon|tues|wednes|thurs|fri|satur|sun)days?"
 
 _DURATION = re.compile(
-    rf"{_NUMBER}{_BETWEEN}{_TIME_UNIT}|\bat once\b|\bimmediately\b|\b(?:half an?|an?) {_TIME_UNIT}\b|"
+    rf"{_NUMBER}{_BETWEEN}{_TIME_UNIT}|\bat once\b|\bimmediately\b|\b(?:half an?|an?) {_TIME_UNIT}\b(?! ago)|"
     rf"\bsame {_TIME_UNIT}\b|\bnext {_TIME_UNIT}\b|\b(?:daily|weekly|monthly|yearly|annually)\b|"
     rf"\b(?:every|each|per|twice an?|once an?) (?:\w+ )?{_TIME_UNIT}\b|\d{{1,2}}:\d\d|\bby \d",
     re.IGNORECASE,
@@ -58,9 +62,11 @@ _PERCENT = re.compile(
 _COUNT = re.compile(rf"{_NUMBER}|\b(?:none|no|both|once|twice|single|several|half)\b", re.IGNORECASE)
 _MEASURE = re.compile(rf"{_NUMBER}\s?-?(?:[^\W\d_]{{1,12}}|%|\u00b0)", re.IGNORECASE)
 _AMOUNT = re.compile(rf"{_NUMBER}|\b(?:free|none|nothing|half|halved|double|twice)\b", re.IGNORECASE)
+_CLOCK = re.compile(r"\d{1,2}[:.]\d\d|\d\s?(?:[ap]\.?m\b|o'clock)|\b(?:noon|midnight)\b", re.IGNORECASE)
 _TIME = re.compile(
-    rf"\b{_MONTHS}\b|\b{_DAYS}\b|\b1\d{{3}}\b|\b20\d\d\b|\d{{1,2}}:\d\d|\b(?:midnight|noon|christmas|easter|today|daily|always|never)\b|"
-    rf"{_NUMBER}{_BETWEEN}{_TIME_UNIT}|\b(?:before|after|until|during|since|when|once|by)\b|\bcentur|\b\d{{1,2}}(?:st|nd|rd|th)\b|\b\d0s\b",
+    rf"\b{_MONTHS}\b|\b{_DAYS}\b|\b1\d{{3}}s?\b|\b20\d\ds?\b|\d{{1,2}}:\d\d|\b(?:midnight|noon|christmas|easter|today|daily|always|never)\b|"
+    rf"{_NUMBER}{_BETWEEN}{_TIME_UNIT}|\b(?:before|after|until|during|since|when|once|by)\b|\bcentur|\b\d{{1,2}}(?:st|nd|rd|th)\b|\b\d0s\b|"
+    rf"\b(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last) (?:{_DAYS}|day|week|month|year)\b",
     re.IGNORECASE,
 )
 _NAME = re.compile(r"(?<![.!?:]\s)(?<!^)(?<![\"'\u201c(])\b[A-Z][\w'\u2019-]+|\b[A-Z]{2,}\b")
@@ -75,9 +81,18 @@ _PLACE = re.compile(
     r"\b(?:in|at|on|from|to|near|beside|behind|under|inside|outside|between|into|over|along|of)\b",
     re.IGNORECASE,
 )
+_REASON = re.compile(
+    r"\b(?:because|since|as|due|owing|caused?|causes|reasons?|therefore|thus|so|order|to|for|by|after|otherwise|led|"
+    r"results?|resulted|made|fear\w*|want\w*|wish\w*)\b",
+    re.IGNORECASE,
+)
 _TELEPHONE = re.compile(r"\+?\d[\d\s()/-]{5,20}\d|\bextension \d+", re.IGNORECASE)
 _ADDRESS = re.compile(r"\w@\w|https?://|www\.|\w\.(?:com|org|net|eu|io|example)\b")
-_ANYTHING = re.compile(r"\w")
+_FIGURE = re.compile(r"\d[\d.,]{0,15}")
+_LENGTH = re.compile(
+    rf"{_NUMBER}\s?(?:characters?|digits|pages?|words?|lines?|m|cm|mm|km|metres?|meters?|miles?|feet|inches)\b",
+    re.IGNORECASE,
+)
 
 _ANSWERS = {
     Kind.DURATION: _DURATION,
@@ -86,8 +101,10 @@ _ANSWERS = {
     Kind.COUNT: _COUNT,
     Kind.MEASURE: _MEASURE,
     Kind.AMOUNT: _AMOUNT,
+    Kind.CLOCK: _CLOCK,
     Kind.TIME: _TIME,
     Kind.TELEPHONE: _TELEPHONE,
+    Kind.REASON: _REASON,
     Kind.ADDRESS: _ADDRESS,
 }
 
@@ -113,14 +130,41 @@ class Expectation:
     def fits(self, text: str) -> bool | None:
         """Whether `text` holds such a thing beside those that the question names; None when it has no form."""
         if self.kind in _ANSWERS:
-            asked = self.question.casefold()
-            return any(match.group().casefold() not in asked for match in _ANSWERS[self.kind].finditer(text))
+            if _holds_other(_ANSWERS[self.kind], text, self.question):
+                return True
+            if self.kind is Kind.DURATION and _HOW_LONG.search(self.question):
+                return _holds_other(_LENGTH, text, self.question)
+            # "How many days may I take?" "Up to five may be taken."
+            open_number = self.kind is Kind.DURATION and _HOW_MANY.search(self.question) and _COUNT.search(text)
+            return None if open_number else False
         if self.kind in (Kind.PERSON, Kind.NAME):
             named = self._names_in(text)
             return named or (self.kind is Kind.PERSON and _ROLE.search(text) is not None)
         if self.kind is Kind.PLACE:
             return self._names_in(text) or _PLACE.search(text) is not None
         return None
+
+    def is_asked_by(self, head: str) -> bool:
+        """Whether a column is called by the word that the question asks with, as "Who" or "Where"."""
+        return bool(_ASKING.fullmatch(head)) and head.casefold() in _WORD.findall(self.question.casefold())
+
+    def fits_cell(self, cell: str, head: str, label: str) -> bool | None:
+        """As `fits`, of a cell under its head: "45" under "Minutes" is a time, and any figure may be an amount.
+
+        A column may be called by what it answers, as "Who", and the label of the row may be what is asked for.
+        """
+        fits = self.fits(cell)
+        if fits is not False:
+            return fits
+        if self.is_asked_by(head):
+            return None
+        if _FIGURE.fullmatch(cell) and (self.kind is Kind.MONEY or self.fits(f"{cell} {head}")):
+            return True
+        return self.kind in (Kind.TIME, Kind.PERSON, Kind.PLACE, Kind.NAME) and self.fits(label)
+
+    def implied(self, text: str) -> frozenset[str]:
+        """Terms that `text` covers without saying them: where a claim "closes", it can no longer be filed."""
+        return _FILING if self.kind in (Kind.DURATION, Kind.TIME) and _DEADLINE.search(text) else frozenset()
 
     def asserted(self, text: str) -> str:
         """`text` without what its times are counted from; all of it when the question says "after" or the like itself.
@@ -133,8 +177,22 @@ class Expectation:
         return _TAIL.sub(" ", text)
 
     def _names_in(self, text: str) -> bool:
-        asked = set(re.findall(r"\w+", self.question.casefold()))
+        asked = set(_WORD.findall(self.question.casefold()))
         return any(match.group().casefold() not in asked for match in _NAME.finditer(text))
+
+
+_DEADLINE = re.compile(r"\b(?:closes?|deadline|due|latest|within|until|no later)\b", re.IGNORECASE)
+_FILING = frozenset(map(term_of, ("file", "report", "lodge", "submit", "register", "raise")))
+_WORD = re.compile(r"\w+")
+_ASKING = re.compile(r"who|where|when|why|how", re.IGNORECASE)
+_HOW_LONG = re.compile(r"\bhow long\b", re.IGNORECASE)
+_HOW_MANY = re.compile(r"\bhow many\b", re.IGNORECASE)
+
+
+def _holds_other(form: re.Pattern[str], text: str, question: str) -> bool:
+    """Whether `text` has something of this form that the question does not name itself."""
+    asked = question.casefold()
+    return any(match.group().casefold() not in asked for match in form.finditer(text))
 
 
 def expectation_of(question: str) -> Expectation:

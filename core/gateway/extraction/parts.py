@@ -1,6 +1,7 @@
 """The questions that one sentence asks: "Who decides, and how long may it take?" asks two."""
 
 import re
+from collections.abc import Sequence
 
 from core.gateway.extraction.terms import question_terms
 
@@ -14,14 +15,18 @@ _BORDER = re.compile(
     rf"[?;]\s{{1,3}}(?:and |or |also )?(?={_ASKS}|{_HELPS})|,? (?:and|or)(?: also)? (?={_ASKS})", re.IGNORECASE
 )
 _OPENS = re.compile(rf"(?:[^?;]{{1,80}}, )?(?:{_ASKS}|{_HELPS})", re.IGNORECASE)
-_MIN_TERMS = 2
+# "When", "in which room": the rest of the question stands in its neighbor.
+_BARE = re.compile(rf"{_ASKS}(?: \w+)?", re.IGNORECASE)
+_LEAD = re.compile(rf"{_ASKS}(?: (?:much|many|long|often|far|old|big|large|high|soon|late|early)\b)?\s*", re.IGNORECASE)
+_HELP = re.compile(rf"{_HELPS}\s*", re.IGNORECASE)
+_PRONOUN = re.compile(r"\b(?:it|they|them)\b", re.IGNORECASE)
 MAX_PARTS = 4
 
 
 def parts_of(question: str) -> tuple[str, ...]:
     """What `question` asks, in order; itself alone when it asks one thing, or more than four.
 
-    A part needs two words that carry meaning: "when and where the board meets" stays one question.
+    Each part can be read by itself: what it leaves to another is put in.
     """
     parts, begin = [], 0
     for border in _BORDER.finditer(question):
@@ -29,5 +34,28 @@ def parts_of(question: str) -> tuple[str, ...]:
         begin = border.end()
     parts.append(question[begin:])
     parts = [part.strip(" \t\r\n,?;") for part in parts]
-    each_asks = all(len(question_terms(part)) >= _MIN_TERMS for part in parts) and _OPENS.match(parts[0])
-    return tuple(f"{part}?" for part in parts) if each_asks and 1 < len(parts) <= MAX_PARTS else (question,)
+    if not (1 < len(parts) <= MAX_PARTS and _OPENS.match(parts[0])):
+        return (question,)
+    whole = _completed(parts)
+    return tuple(f"{part}?" for part in whole) if whole else (question,)
+
+
+def _completed(parts: Sequence[str]) -> list[str]:
+    """The parts with what they leave to another: its subject, or all but the question word.
+
+    Empty when one of them still asks nothing.
+    """
+    full = next((part for part in parts if question_terms(part) and not _BARE.fullmatch(part)), None)
+    if full is None:
+        return []
+    rest = _LEAD.sub("", full, count=1)
+    subject = _HELP.sub("", rest, count=1)
+    whole: list[str] = []
+    for part in parts:
+        if _BARE.fullmatch(part) and part is not full:
+            whole.append(f"{part} {rest}")
+        elif part is not parts[0] and part is not full and subject != full:
+            whole.append(_PRONOUN.sub(lambda _: subject, part, count=1))
+        else:
+            whole.append(part)
+    return whole if all(map(question_terms, whole)) else []

@@ -2,13 +2,14 @@
 
 A linear ranker orders the candidates; a logistic verifier looks at the best one beside its runner-up and gives the
 probability that it answers. Both weigh the interpretable features of `evidence`; ``weights.json`` says where they come
-from. Three things no probability makes up for: another kind of answer than was asked for, a name or number of the
-question that stands neither there nor in the headings, and a term that only says from when time is counted.
+from. Four things no probability makes up for: another kind of answer than was asked for, a name or number of the
+question that stands neither there nor in the headings, and a term that only says from when time is counted. Nor does
+what is said of the counterpart: "north" for "south".
 """
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,19 +22,23 @@ from core.gateway.models import Embedder, Passage
 
 _WEIGHTS = json.loads(Path(__file__).with_name("weights.json").read_text(encoding="utf-8"))
 _RANKER = np.array([_WEIGHTS["ranker"][name] for name in FEATURES], dtype=np.float64)
-_BESIDE = ("score", "margin", "share", "share_of_two")
-_VERIFIER = np.array([_WEIGHTS["verifier"][name] for name in (*FEATURES, *_BESIDE)], dtype=np.float64)
+BESIDE = ("score", "margin", "share", "share_of_two")
+_VERIFIER = np.array([_WEIGHTS["verifier"][name] for name in (*FEATURES, *BESIDE)], dtype=np.float64)
 _INTERCEPT: float = _WEIGHTS["intercept"]
-_FORBIDDEN = [FEATURES.index(name) for name in ("kind_misfits", "names_missing", "counted_from")]
+_FORBIDDEN = [
+    FEATURES.index(name) for name in ("kind_misfits", "names_unsaid", "numbers_unsaid", "counted_from", "contradicts")
+]
 _COVER = FEATURES.index("cover")
 _CLOSENESS, _COVER_PASSAGE = FEATURES.index("closeness"), FEATURES.index("cover_passage")
 _COVERED_SHARE = 0.3
 _MAX_ROWS = 4
+# The margin of a candidate that is the only one.
+_NO_OTHER = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Candidates, best first, with their scores (log-odds against each other) and whether they may be asserted.
+    """Candidates with their scores (log-odds against each other): first those that may be asserted, each best first.
 
     `best` is the first with the rows of its table that answer as well; `sentences` are all of each passage;
     `probability` is how likely the best answers, `relatedness` (0 to 1.3) how far the passages bear on the question.
@@ -55,23 +60,24 @@ def rank_sentences(question: str, passages: Sequence[Passage], embedder: Embedde
         return Ranking((), (), (), (), evidence.sentences, 0.0, 0.0)
     features = evidence.features.astype(np.float64)
     scores = features @ _RANKER
-    order = np.argsort(-scores, kind="stable").tolist()
-    allowed = [not any(features[n, column] > 0 for column in _FORBIDDEN) for n in range(len(order))]
+    allowed = allowed_by_rules(features)
+    order = np.lexsort((-scores, ~allowed)).tolist()
     alike = _rows_alike(order[0], evidence.units, features[:, _COVER], allowed)
-    others = [float(scores[n]) for n in order if n not in alike]
     return Ranking(
         units=tuple(evidence.units[n] for n in order),
         scores=tuple(float(scores[n]) for n in order),
-        allowed=tuple(allowed[n] for n in order),
+        allowed=tuple(bool(allowed[n]) for n in order),
         best=tuple(sorted((evidence.units[n] for n in alike), key=lambda unit: unit.index)),
         sentences=evidence.sentences,
-        probability=_probability(features[order[0]], float(scores[order[0]]), others) if allowed[order[0]] else 0.0,
+        probability=_probability(features[order[0]], beside_others(scores, alike, allowed))
+        if allowed[order[0]]
+        else 0.0,
         relatedness=float(features[:, _CLOSENESS].max() + _COVERED_SHARE * features[:, _COVER_PASSAGE].max()),
     )
 
 
 def _rows_alike(
-    first: int, units: Sequence[Unit], covers: NDArray[np.float64], allowed: Sequence[bool]
+    first: int, units: Sequence[Unit], covers: NDArray[np.float64], allowed: NDArray[np.bool_]
 ) -> frozenset[int]:
     """The first candidate and, if it is a row, those of its table that hold as much of the question."""
     best = units[first]
@@ -88,11 +94,27 @@ def _rows_alike(
     return alike if first in alike and len(alike) <= _MAX_ROWS else frozenset((first,))
 
 
-def _probability(best: NDArray[np.float64], score: float, others: Sequence[float]) -> float:
-    ordered = np.array([score, *sorted(others, reverse=True)])
-    margin = float(ordered[0] - ordered[1]) if len(ordered) > 1 else 5.0
+def allowed_by_rules(features: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which candidates may be asserted: those against which no rule speaks."""
+    forbidden: NDArray[np.bool_] = np.any(features[:, _FORBIDDEN] > 0, axis=1)
+    return ~forbidden
+
+
+def beside_others(
+    scores: NDArray[np.float64], alike: Collection[int], allowed: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """How the best allowed candidate stands beside the allowed ones that are not `alike`.
+
+    Its score, its margin, and the shares that the best one and the best two have of the likelihood.
+    """
+    others = [n for n in range(len(scores)) if allowed[n] and n not in alike]
+    ordered = np.concatenate([[scores[allowed].max()], np.sort(scores[others])[::-1]])
+    margin = float(ordered[0] - ordered[1]) if len(ordered) > 1 else _NO_OTHER
     shares = np.exp(ordered - ordered.max())
     shares /= shares.sum()
-    beside = [score, margin, float(shares[0]), float(shares[:2].sum())]
+    return np.array([ordered[0], margin, shares[0], shares[:2].sum()])
+
+
+def _probability(best: NDArray[np.float64], beside: NDArray[np.float64]) -> float:
     odds = float(np.concatenate([best, beside]) @ _VERIFIER) + _INTERCEPT
     return 1 / (1 + math.exp(-max(-40.0, min(40.0, odds))))

@@ -99,6 +99,9 @@ def _is_header(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     width = max(len(row) for row in rows)
     if len(cells) < width or any(len(cell) > _HEAD_MAX_CHARACTERS for cell in cells):
         return False
+    # A table whose corner is empty has names on both its edges, years among them.
+    if not cells[0] and all(cells[1:]):
+        return True
     numeric = [column for column in range(1, width) if all(_is_value(row[column]) for row in rows if column < len(row))]
     return not any(_is_value(cells[column]) for column in numeric)
 

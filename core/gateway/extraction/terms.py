@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
@@ -15,8 +16,19 @@ _IRREGULAR = {
     for line in Path(__file__).with_name("irregular.txt").read_text(encoding="utf-8").splitlines()
     for form in line.split()
 }
+# Words of one line exclude each other: what is said of the north says nothing of the south. A word by itself must stand
+# there when the question has it.
+_CONTRASTS = [
+    frozenset(line.split())
+    for line in Path(__file__).with_name("contrasts.txt").read_text(encoding="utf-8").splitlines()
+]
 _MENTION = re.compile(r"[^\W_]+(?:[.,'\u2019-][^\W_]+)*")
-_ORDINARY = re.compile(r"[^\W\d_]+")
+# What only says which kind of answer is asked for; the answer itself need not say it.
+_FRAME = re.compile(
+    r"\bhow (?:long|often|soon|quickly)\b|\b(?:the )?(?:names?|kinds?|types?|sorts?|terms?) (?:of|for)\b", re.IGNORECASE
+)
+_LONG_NAME = re.compile(r"\b[A-Z][a-z]{1,30}(?: [A-Z][a-z]{1,30}){1,4}\b")
+_MIN_STEM, _MIN_MISSPELT = 4, 6
 
 
 @lru_cache(maxsize=20_000)
@@ -24,7 +36,8 @@ def term_of(word: str) -> str:
     """The term of a word in lower case: its base form or its number in digits, then its stem."""
     plain = canonical_number(_IRREGULAR.get(word, word))
     found = content_words(plain)
-    return found[0] if found else plain
+    # "LX-400" and "3.5" are one name each; only their whole says which.
+    return found[0] if len(found) == 1 else plain
 
 
 def terms_of(text: str) -> frozenset[str]:
@@ -40,9 +53,10 @@ def terms_of(text: str) -> frozenset[str]:
 def question_terms(question: str) -> list[str]:
     """The terms of a question that carry meaning, once each, in order."""
     kept: dict[str, None] = {}
-    for word in _words(question):
-        if content_words(word) or word in _KEPT:
-            kept[term_of(word)] = None
+    for word in _words(_FRAME.sub(" ", question)):
+        for part in _parts(word):
+            if content_words(part) or part in _KEPT:
+                kept[term_of(part)] = None
     return list(kept)
 
 
@@ -51,20 +65,65 @@ _KEPT = frozenset(["first", "once", "before", "after", "above", "below", "under"
 
 
 def _words(text: str) -> Iterable[str]:
-    return (match.group().casefold().replace("\u2019", "'").removesuffix("'s") for match in _MENTION.finditer(text))
+    return (_plain(match.group()) for match in _MENTION.finditer(text))
+
+
+def _plain(word: str) -> str:
+    """In lower case, without accents and the genitive's ending: "C\u00e9loron's" as "celoron"."""
+    decomposed = unicodedata.normalize("NFD", word.casefold().replace("\u2019", "'").removesuffix("'s"))
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def _parts(word: str) -> Sequence[str]:
+    """A word in hyphens by its parts, as "first-aid" may stand there as "first aid"; "LX-400" is a name."""
+    named = any(character.isdigit() for character in word) and any(character.isalpha() for character in word)
+    return (word,) if named else word.split("-")
+
+
+def contrasts_of(question: str) -> list[tuple[str, frozenset[str]]]:
+    """The terms of a question that stand against others, each with those; with none, where it must be said itself."""
+    asked = frozenset(question_terms(question))
+    found = []
+    for line in _CONTRASTS:
+        terms = frozenset(map(term_of, line))
+        found += [(term, terms - asked) for term in terms & asked]
+    return found
 
 
 def names_of(question: str) -> list[str]:
     """The terms of names and numbers in a question: what an answer cannot leave unsaid. Its first word is no name."""
-    mentions = [match.group() for match in _MENTION.finditer(question)]
     sentence_starts = {match.end() for match in re.finditer(r"[.?!]\s+", question)} | {0}
-    starts = [match.start() for match in _MENTION.finditer(question)]
     return [
-        term_of(word.casefold().removesuffix("'s").replace("\u2019s", ""))
-        for word, start in zip(mentions, starts, strict=True)
-        if (word[0].isdigit() or (word[0].isupper() and start not in sentence_starts and word != "I"))
-        or canonical_number(word.casefold()).isdigit()
+        term_of(part)
+        for match in _MENTION.finditer(question)
+        for part in _parts(_plain(match.group()))
+        if any(character.isdigit() for character in part)
+        or (match.group()[0].isupper() and match.start() not in sentence_starts and match.group() != "I")
+        or (canonical_number(part).isdigit() and part != "one")
     ]
+
+
+def is_named(name: str, terms: Collection[str]) -> bool:
+    """Whether `terms` hold a name, a word derived from it ("Brazilian" names Brazil), or it with one slip."""
+    if name in terms or (len(name) >= _MIN_STEM and any(term.startswith(name) for term in terms)):
+        return True
+    if len(name) < _MIN_MISSPELT or not name.isalpha():
+        return False
+    near = _without_one(name)
+    return any(
+        term.isalpha() and abs(len(term) - len(name)) <= 1 and (term in near or not near.isdisjoint(_without_one(term)))
+        for term in terms
+    )
+
+
+def _without_one(word: str) -> set[str]:
+    """What is left of a word without one of its letters, and the word itself."""
+    return {word, *(word[:place] + word[place + 1 :] for place in range(len(word)))}
+
+
+def initials_of(text: str) -> frozenset[str]:
+    """What the names of several words in `text` are called for short: "United Kingdom" gives "uk"."""
+    return frozenset("".join(word[0] for word in found.split()).casefold() for found in _LONG_NAME.findall(text))
 
 
 _ASKS = re.compile(r"\b(?:what|which|who|whom|whose|how many|how much)\b", re.IGNORECASE)
@@ -88,6 +147,7 @@ class Worth:
         self.terms = question_terms(question)
         self.names = frozenset(names_of(question))
         self.focus = focus_of(question)
+        self._contrasts = contrasts_of(question)
         self._worth = {term: math.log(1 + (total + 1) / (frequency[term] + 0.5)) for term in self.terms}
         self._total = sum(self._worth.values())
         self._greatest = math.log(1 + (total + 1) / 0.5)
@@ -95,6 +155,13 @@ class Worth:
     def share(self, terms: Collection[str]) -> float:
         """The share of the question's worth that `terms` cover, 0 to 1."""
         return sum(w for term, w in self._worth.items() if term in terms) / self._total if self._total else 0.0
+
+    def contradicts(self, terms: Collection[str]) -> bool:
+        """Whether `terms` speak of the counterpart of what the question asks about."""
+        return any(
+            asked not in terms and (not others or any(other in terms for other in others))
+            for asked, others in self._contrasts
+        )
 
     def missing(self, terms: Collection[str]) -> list[str]:
         """The question's terms that `terms` do not hold."""

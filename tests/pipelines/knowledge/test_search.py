@@ -75,6 +75,8 @@ def test_an_answer_is_streamed_with_quotes_that_stand_in_the_documents(library: 
         == "Customer API, version 2: Integration Guide > 3. Creating a shipment > 3.1 Idempotency"
     )
     assert output.model == "local/extractive"
+    assert output.confidence == output.citations[0].confidence
+    assert output.confidence is not None
     assert_citations_hold(output)
     assert ctx.steps() == ["retrieve", "answer", "verify"]
     assert [usage.model for usage in ctx.usage] == ["local/all-MiniLM-L6-v2-int8", "local/extractive"]
@@ -116,6 +118,7 @@ def test_what_the_documents_do_not_say_is_not_answered(library: Library) -> None
     assert not output.answered
     assert output.no_answer is NoAnswer.NOT_IN_DOCUMENTS
     assert output.citations == []
+    assert output.confidence is None
     assert output.answer
 
 
