@@ -41,8 +41,13 @@ class Drafting:
         models = self._models.for_job(ctx)
         text, digests = _work(RESEARCHER, state, models, material, lambda: desks.take_quotes(models, asked, shown))
         found = read_quotes(text, part, state["sources"], allowed)
+        plan = list(state["plan"])
+        if not state["writes"]:
+            sure = read_quotes(desks.answers(models, asked, shown), part, state["sources"], allowed)
+            plan[part] = {**asked, "certain": bool(sure) or asked.get("certain", False)}
+            found = [*sure, *(note for note in found if note not in sure)]
         _progress(ctx, state, done, f"finished reading {done} of {len(planned)}")
-        return {"researched": done, "notes": [*state["notes"], *found], "prompts": digests}
+        return {"researched": done, "notes": [*state["notes"], *found], "plan": plan, "prompts": digests}
 
     def analyse(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
         """Order the notes into sections."""

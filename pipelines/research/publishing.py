@@ -37,7 +37,7 @@ class Publishing:
         ctx.progress(steps_of(state), steps_of(state), "published the report")
         output = ReportOutput(
             question=state["question"],
-            answered=bool(body.sections),
+            answered=any(section.certain for section in body.sections),
             markdown=markdown,
             plan=body.plan,
             sections=body.sections,

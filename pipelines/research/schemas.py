@@ -32,7 +32,7 @@ KnowledgeBaseId = Annotated[
     Needs("knowledge:read"),
 ]
 Origin = Literal["asked", "aspect", "facet", "model"]
-Reason = Literal["nothing_found", "not_in_sources", "not_supported", "search_failed"]
+Reason = Literal["nothing_found", "not_in_sources", "not_supported", "not_certain", "search_failed"]
 
 
 class _Strict(BaseModel):
@@ -114,6 +114,7 @@ class Section(_Strict):
 
     heading: str
     sub_question: int = Field(description="Number of the sub-question in `plan`.")
+    certain: bool = Field(True, description="Whether it answers the sub-question; false: what it says may help.")
     claims: list[Claim]
 
 
@@ -157,7 +158,7 @@ class ReportOutput(_Strict):
     """The report, its evidence, and what it could not say."""
 
     question: str
-    answered: bool = Field(description="Whether at least one section has a supported claim.")
+    answered: bool = Field(description="Whether at least one section answers its sub-question.")
     markdown: str = Field(description="The report; the same text is the artifact `report.md`.")
     plan: list[SubQuestion]
     sections: list[Section]

@@ -12,6 +12,8 @@ class Part(TypedDict):
     query: str
     heading: str
     origin: Origin
+    # Whether a passage surely answers it, where no model writes: else what was found may help, and no more.
+    certain: NotRequired[bool]
 
 
 class Found(TypedDict):

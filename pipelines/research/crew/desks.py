@@ -29,6 +29,15 @@ _FOREIGN = 0.12
 
 def take_quotes(models: JobModels, part: Part, sources: Sequence[tuple[int, Found]]) -> str:
     """The researcher's lines: the sentences that the extractive model cites. One model call."""
+    return "\n".join(_cited(models, Question(part["query"], seeks_evidence=True), sources))
+
+
+def answers(models: JobModels, part: Part, sources: Sequence[tuple[int, Found]]) -> str:
+    """Lines like the researcher's, of what surely answers the part; empty when nothing does. One model call."""
+    return "\n".join(_cited(models, Question(part["query"]), sources))
+
+
+def _cited(models: JobModels, question: Question, sources: Sequence[tuple[int, Found]]) -> list[str]:
     passages = [
         Passage(str(number), found["text"], found["title"], found.get("page"), found.get("section") or "")
         for number, found in sources
@@ -36,14 +45,14 @@ def take_quotes(models: JobModels, part: Part, sources: Sequence[tuple[int, Foun
     texts = {str(number): found["text"] for number, found in sources}
     name = CHAT if Ability.QUOTES in models.resolve(CHAT).abilities else EXTRACTIVE
     lines = []
-    with models.chat(name, ChatRequest.of_parts((*passages, Question(part["query"], seeks_evidence=True)))) as stream:
+    with models.chat(name, ChatRequest.of_parts((*passages, question))) as stream:
         for chunk in stream:
             for cited in chunk.citations:
                 quote = texts[cited.passage_id][cited.start : cited.end]
                 # Heads of tables, and titles set in columns, say nothing by themselves.
                 if not _is_row(quote) or row_of(quote, texts[cited.passage_id]) is not None:
                     lines.append(write_quote(int(cited.passage_id), quote))
-    return "\n".join(lines)
+    return lines
 
 
 def arrange(models: JobModels, plan: Sequence[Part], notes: Sequence[Note], sources: Sequence[Found]) -> str:

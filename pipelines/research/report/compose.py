@@ -19,11 +19,12 @@ from pipelines.research.schemas import (
     SubQuestion,
     Unanswered,
 )
-from pipelines.research.state import Found, ResearchState
+from pipelines.research.state import Found, Part, ResearchState
 
 _DETAILS: dict[Reason, str] = {
     "nothing_found": "the searches found nothing",
     "not_in_sources": "the sources that were found do not say it",
+    "not_certain": "no sentence that was found surely answers it; what may help stands above",
     "not_supported": "no claim that was drafted is supported by its source",
     "search_failed": "its searches failed",
 }
@@ -39,7 +40,11 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The report without its figures. `laid_out` runs beside `sections`: rows of one table stand in one `Grid`."""
+    """The report without its figures.
+
+    Sections that answer come before those that may help. `laid_out` runs beside `sections`: rows of one table stand in
+    one `Grid`.
+    """
 
     plan: list[SubQuestion]
     sections: list[Section]
@@ -56,12 +61,15 @@ def compose(state: ResearchState) -> Body:
     sections: list[Section] = []
     laid_out: list[list[Piece | Grid]] = []
     answered: set[int] = set()
-    for part, asked in enumerate(state["plan"]):
+    # What answers comes first; then what may help.
+    for part, asked in sorted(enumerate(state["plan"]), key=lambda each: not _is_certain(each[1])):
         found = _pieces(state, part, numbers)
         if found:
-            answered.add(part)
+            certain = _is_certain(asked)
+            if certain:
+                answered.add(part)
             claims = [claim for piece in found for claim in piece.claims]
-            sections.append(Section(heading=asked["heading"], sub_question=part + 1, claims=claims))
+            sections.append(Section(heading=asked["heading"], sub_question=part + 1, certain=certain, claims=claims))
             laid_out.append(_laid_out(found, state["sources"], numbers))
     return Body(
         plan=[
@@ -70,7 +78,7 @@ def compose(state: ResearchState) -> Body:
         ],
         sections=sections,
         laid_out=laid_out,
-        comparison=compared(state["question"], sections),
+        comparison=compared(state["question"], [each for each in sections if each.certain]),
         sources=[_source(number, state["sources"][found - 1]) for found, number in numbers.items()],
         unanswered=_unanswered(state, answered),
         removed=[
@@ -78,6 +86,11 @@ def compose(state: ResearchState) -> Body:
             for each in state["removed"]
         ],
     )
+
+
+def _is_certain(part: Part) -> bool:
+    # Topics are no questions, and what bears on them is all that is asked for.
+    return part["origin"] in {"facet", "aspect"} or part.get("certain", True)
 
 
 def _pieces(state: ResearchState, part: int, numbers: dict[int, int]) -> list[Piece]:
@@ -151,7 +164,9 @@ def _why(state: ResearchState, part: int) -> tuple[Reason, str]:
     if failed:
         return "search_failed", failed
     reason: Reason = "nothing_found"
-    if state["candidates"][part]:
+    if state["drafts"][part]:
+        reason = "not_certain"
+    elif state["candidates"][part]:
         reason = "not_in_sources"
     if any(each["part"] == part for each in state["removed"]):
         reason = "not_supported"

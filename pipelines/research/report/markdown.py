@@ -7,7 +7,7 @@ from pipelines.research.report.comparing import shown
 from pipelines.research.report.compose import Body, Piece
 from pipelines.research.report.making import Making
 from pipelines.research.report.rows import Grid
-from pipelines.research.schemas import Claim, Source, Unanswered
+from pipelines.research.schemas import Claim, Section, Source, Unanswered
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~!&])")
 _ADDRESS = re.compile(r"https?://[\w.~:/?#@!$&'()*+,;=%-]+", re.ASCII)
@@ -22,15 +22,16 @@ def render_markdown(question: str, body: Body, making: Making) -> str:
 def blocks_of(question: str, body: Body, making: Making) -> list[str]:
     """The report, block by block, so that it can be streamed."""
     blocks = [f"# {escape(question)}"]
-    if not body.sections:
-        blocks.append("Nothing of this question could be answered from the sources that were searched.")
+    certain = [section for section in body.sections if section.certain]
+    if not certain:
+        blocks.append(nothing_of(body))
     if body.comparison is not None:
         blocks += ["## In short", _grid(body.comparison)]
-    elif len(body.sections) > 1:
-        first = [f"- {_sentence(section.claims[0])}" for section in body.sections]
+    elif len(certain) > 1:
+        first = [f"- {_sentence(section.claims[0])}" for section in certain]
         blocks += ["## In short", "\n".join(first)]
     for number, (section, placed) in enumerate(zip(body.sections, body.laid_out, strict=True), start=1):
-        blocks.append(f"## {number}. {escape(section.heading)}")
+        blocks.append(f"## {number}. {escape(heading_of(section))}")
         blocks += _placed(placed)
     if body.unanswered:
         blocks += ["## What could not be answered", "\n".join(_missing(each) for each in body.unanswered)]
@@ -41,6 +42,17 @@ def blocks_of(question: str, body: Body, making: Making) -> list[str]:
         blocks += ["## Sources", _table(body.sources)]
     blocks += ["## How this report was made", "\n".join(_made(making))]
     return blocks
+
+
+def nothing_of(body: Body) -> str:
+    """What a report says that answers nothing."""
+    said = "Nothing of this question could be answered from the sources that were searched."
+    return f"{said} These passages may help." if body.sections else said
+
+
+def heading_of(section: Section) -> str:
+    """The heading; of a section that does not answer its sub-question, with what it is good for."""
+    return section.heading if section.certain else f"What may help: {section.heading}"
 
 
 def escape(text: str) -> str:

@@ -14,7 +14,7 @@ from fpdf.fonts import FontFace
 from pipelines.research.report.comparing import shown
 from pipelines.research.report.compose import Body, Piece
 from pipelines.research.report.making import Making
-from pipelines.research.report.markdown import place_of
+from pipelines.research.report.markdown import heading_of, nothing_of, place_of
 from pipelines.research.report.rows import Grid
 from pipelines.research.schemas import Claim
 
@@ -61,15 +61,16 @@ def _write(page: FPDF, question: str, body: Body, making: Making) -> None:
     figures = making.figures
     paid = f"{figures.cost_text}, {figures.seconds:.1f} s"
     _text(page, f"{figures.at:%Y-%m-%d %H:%M} UTC, {making.model}, {paid}", size=9, color=_FAINT)
-    if not body.sections:
-        _text(page, "Nothing of this question could be answered from the sources that were searched.")
+    certain = [section for section in body.sections if section.certain]
+    if not certain:
+        _text(page, nothing_of(body))
     if body.comparison is not None:
         _heading(page, "In short", 13)
         _grid(page, body.comparison)
-    elif len(body.sections) > 1:
-        _listed(page, "In short", [_sentence(section.claims[0]) for section in body.sections])
+    elif len(certain) > 1:
+        _listed(page, "In short", [_sentence(section.claims[0]) for section in certain])
     for number, (section, placed) in enumerate(zip(body.sections, body.laid_out, strict=True), start=1):
-        _heading(page, f"{number}. {section.heading}", 13)
+        _heading(page, f"{number}. {heading_of(section)}", 13)
         for piece in placed:
             if isinstance(piece, Grid):
                 _grid(page, piece)

@@ -169,3 +169,18 @@ def test_a_comparison_is_answered_by_a_table_of_both_sides() -> None:
 def test_a_head_and_a_title_are_no_rows(quote: int, is_row: bool) -> None:
     assert (row_of(PRICES.splitlines()[quote], PRICES) is not None) is is_row
     assert row_of("Post-mortem | OPS-PM v1.2", "Post-mortem | OPS-PM v1.2\n\nIt stood still.") is None
+
+
+def test_what_may_help_stands_below_what_answers_and_is_no_answer() -> None:
+    plan = [{**part, "certain": number > 0} for number, part in enumerate(state()["plan"])]
+    drafts = ["\u201cIt is [so](http://x).\u201d [2]", "Yes. [3]", ""]
+    verdicts = [
+        {"part": 0, "text": "\u201cIt is [so](http://x).\u201d", "cited": [2], "support": "quoted"},
+        {"part": 1, "text": "Yes.", "cited": [3], "support": "quoted"},
+    ]
+    body = compose(state(plan=plan, drafts=drafts, verdicts=verdicts, removed=[], searches=[]))
+    assert [(section.heading, section.certain) for section in body.sections] == [("Two?", True), ("One?", False)]
+    assert [(each.question, each.reason) for each in body.unanswered] == [("One?", "not_certain")]
+    shown = render_markdown(QUESTION, body, making_of(state(), body, FIGURES))
+    assert "## 2. What may help: One?" in shown
+    assert "## In short" not in shown
