@@ -92,19 +92,19 @@ def _likely(policy: Policy, wish: Mapping[str, Any]) -> list[str]:
 def _choose(wish: Mapping[str, Any], likely: Mapping[str, Decision]) -> Decision:
     """The decision that does what is asked for, of those by the `likely` intents; a question back when it is not clear.
 
-    Which ticket is opened, the likeliest intent says: nothing is lost by another one.
+    Who asks for money asks for no ticket. Which ticket is opened, the likeliest intent says: nothing is lost by it.
+    What only one of them would do is offered, where nothing is asked for.
     """
     first = likely[wish["intent"]]
-    asked = [
-        decision
-        for decision in likely.values()
-        if decision.calls and all(wish["requests"][action]["asked"] for action in _actions(decision))
-    ]
-    codes = {decision.code for decision in asked}
-    if len(codes) == 1 or (asked and all(_actions(decision) == (Action.REPORT,) for decision in asked)):
+    acting = [decision for decision in likely.values() if decision.calls]
+    asked = [each for each in acting if all(wish["requests"][action]["asked"] for action in _actions(each))]
+    moving = {each.code: each for each in asked or acting if _actions(each) != (Action.REPORT,)}
+    if len(moving) == 1:
+        return next(iter(moving.values()))
+    if asked and not moving:
         return asked[0]
     other = next((intent for intent, decision in likely.items() if decision.code != first.code), None)
-    if other is None or not any(decision.calls for decision in likely.values()):
+    if other is None or not acting:
         return first
     facts = {name: value for name, value in first.facts.items() if name == "order"}
     return Decision("which_wish", {**facts, "first": wish["intent"], "second": other})

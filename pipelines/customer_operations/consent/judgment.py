@@ -27,6 +27,16 @@ _PARCEL = re.compile(
     r"booking|box(?:es)?)\b",
     re.IGNORECASE,
 )
+# The beginning of a few words behind a request that take it back. It can only cost a request, and never makes one.
+_TAKEN_BACK = re.compile(
+    r"(?:(?:lol|ha(?:ha)*|oh|ah|hm+|argh|omg|sorry|oops|whoops|actually|edit|update|ps)\b\W*){0,4}"
+    r"(?:(?:no+|nope|nah)\b(?!\W*(?:need|rush|hurry|problem|worries|one|body|reply|idea|more|longer|voucher|replacement))"
+    r"|don'?t\b(?! (?:worry|reply|call|ring|want|need|tell|send|ship|you|deliver))|wait\b|forget (?:it|that|this)\b"
+    r"|never ?mind\b|nvm\b|scra(?:p|tch) (?:that|it)\b|wrong \w+|(?:just|only) (?:kidding|joking)\b|kidding\b|as if\b)",
+    re.IGNORECASE,
+)
+_TAKING_BACK_WORDS_MAX = 7
+_TURNING = (Manner.WITHDRAWAL, Manner.CONDITION, Manner.HYPOTHETICAL, Manner.SARCASM)
 NAMING = (Action.CANCEL, Action.REFUND, Action.ADDRESS)
 _REFUND_MASS_MIN = 0.2
 _LIKELY = 0.5
@@ -122,6 +132,18 @@ class OwnMessage:
             return None
         return max(zip(self.parts, self.sentences, strict=True), key=lambda pair: pair[0].asks[action])[1]
 
+    def turned(self, action: Action) -> Against | None:
+        """What a sentence behind the one that asks for `action` makes of it, where it takes it back."""
+        if len(self.sentences) == 1:
+            return None
+        asking = max(range(len(self.parts)), key=lambda number: self.parts[number].asks[action])
+        for sentence, part in list(zip(self.sentences, self.parts, strict=False))[asking + 1 :]:
+            if part.manner in _TURNING and part.manners[part.manner] >= _LIKELY:
+                return _AGAINST[part.manner]
+            if len(sentence.split()) <= _TAKING_BACK_WORDS_MAX and _TAKEN_BACK.match(sentence):
+                return Against.WITHDRAWAL
+        return None
+
     def is_question(self, words: str) -> bool:
         """Whether `words` belong to a sentence that by itself is a question, and no request in the form of one."""
         return any(
@@ -216,7 +238,7 @@ def _against(own: OwnMessage, action: Action, bars: RequestBars) -> Against | No
     others = max(share for manner, share in reading.manners.items() if manner is not Manner.REQUEST)
     is_sure = reading.asks[action] >= bars.act_min and reading.manners[Manner.REQUEST] - others >= bars.margin_min
     # What stands after the last word that was read could take it back.
-    return None if is_sure and reading.is_whole else Against.UNSURE
+    return own.turned(action) if is_sure and reading.is_whole else Against.UNSURE
 
 
 def _folded(text: str) -> str:

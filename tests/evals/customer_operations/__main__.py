@@ -72,6 +72,8 @@ def _parts(library: Library, system: Attached, data: Path | None) -> Iterator[Pa
         "requests that the reader has learned from": [each for each in messages if is_learned(each)],
         "requests of a blind author, never learned": read_requests(kept=True, split="blind"),
         "requests of another blind author, never learned": read_requests(split="fresh"),
+        "many registers, the half that was looked at": read_requests(kept=False, split="registers"),
+        "many registers, the half that was not": read_requests(kept=True, split="registers"),
     }
     if data is not None:
         foreign = data / "intents" / "banking77" / "test.csv"

@@ -31,8 +31,8 @@ def judged(reader: RequestReader) -> Judge:
 
 
 def unseen() -> list[dict[str, Any]]:
-    """The evaluation's messages that the reader has not learned from."""
-    return [each for each in read_requests() if not is_learned(each)]
+    """Of the two blind authors, the messages that the reader has not learned from."""
+    return [each for each in read_requests() if not is_learned(each) and each.get("split") != "registers"]
 
 
 def moving() -> list[dict[str, Any]]:
@@ -62,6 +62,28 @@ def test_messages_with_a_request_ask_for_what_they_ask(judged: Judge) -> None:
     assert sum(request.asked for request in found) / len(found) >= 0.85
     for message, request in zip(messages, found, strict=True):
         assert request.words is None or request.words in own_text(message["message"])
+
+
+TAKEN_BACK = [
+    "lol no dont wrong tab",
+    "Oh no wait.",
+    "Nope.",
+    "haha just kidding",
+    "Only if it costs nothing, though.",
+    "Scrap that.",
+]
+GOING_ON = [
+    "No rush.",
+    "Don't worry about the box.",
+    "No need to reply.",
+    "lol second time this week",
+    "Nothing else for today.",
+]
+
+
+@pytest.mark.parametrize("behind", [*TAKEN_BACK, *GOING_ON])
+def test_a_few_words_behind_a_request_take_it_back_or_do_not(behind: str, judged: Judge) -> None:
+    assert judged(f"cancel VH-300005 pls\n{behind}")[Action.CANCEL].asked is (behind in GOING_ON)
 
 
 FRAMES = [

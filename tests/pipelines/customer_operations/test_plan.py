@@ -51,6 +51,11 @@ def test_a_tie_between_two_that_would_do_something_else_asks_back(asked: tuple[A
     assert (decision.facts["first"], decision.facts["second"]) == ("charged_twice", "refund_late_delivery")
 
 
+def test_who_asks_for_money_gets_no_ticket_for_an_invoice_instead() -> None:
+    tie = {"charged_twice": 0.45, "invoice_question": 0.4}
+    assert planned(tie, Action.REFUND, Action.REPORT, times_charged=2).code == "second_charge_refunded"
+
+
 def test_a_clear_intent_is_no_tie() -> None:
     clear = {"charged_twice": 0.6, "refund_late_delivery": 0.4}
     assert planned(clear, Action.REFUND, times_charged=2).code == "second_charge_refunded"
