@@ -55,10 +55,10 @@ def answer_of(question: str, passages: Sequence[Passage], embedder: Embedder, ch
         check()
         if is_answered(ranking):
             other = counterpart(ranking.units[0], comparison.other, ranking.units)
-            first = _quotes(ranking.units[0], ranking, passages, ranking.probability)
+            first = _quotes(ranking.units[0], ranking, passages, round(ranking.probability, 3))
             if other is None:
                 return Answer(tuple(first), (comparison.other,))
-            return Answer(_without_repeats((*first, *_quotes(other, ranking, passages, ranking.probability))))
+            return Answer(_without_repeats((*first, *_quotes(other, ranking, passages, round(ranking.probability, 3)))))
     parts = parts_of(question)
     quotes: list[Quote] = []
     unanswered: list[str] = []
@@ -115,7 +115,7 @@ def _composed(ranking: Ranking, passages: Sequence[Passage]) -> list[Quote]:
         and ranking.scores[0] - ranking.scores[1] <= _WITHIN
     ):
         chosen.append(second)
-    return [quote for unit in chosen for quote in _quotes(unit, ranking, passages, ranking.probability)]
+    return [quote for unit in chosen for quote in _quotes(unit, ranking, passages, round(ranking.probability, 3))]
 
 
 def _without_repeats(quotes: Iterable[Quote]) -> tuple[Quote, ...]:

@@ -22,7 +22,10 @@ ROOT = Path(__file__).parents[3]
 ANSWERS = {
     "Up to what amount is a mobile phone compensated?": "tablets \u2013 Highest compensation: EUR 750",
     "What happens to compensation if the packaging was thrown away before the inspection?": "compensation is halved",
-    "How long may a claim for a damaged parcel be filed?": "Visible damage \u2013 Claim closes: 48 hours",
+    "How long may a claim for a damaged parcel be filed?": (
+        "Visible damage \u2013 Claim closes: 48 hours after delivery, with photographs\n"
+        "Hidden damage or missing contents \u2013 Claim closes: 7 calendar days"
+    ),
     "How many stops may a delivery van tour have?": "at most 165 stops",
     "What may the assistant refund during the pilot?": "up to EUR 50.00",
     "How long can data that was deleted remain in backups?": "35 days at most",
