@@ -7,8 +7,8 @@ Asks 74 questions about the sample documents (``fresh.jsonl``), written before a
 comparing among them. Rules and weights were made with one half of either. With ``--data DIR`` or
 ``WAYBILL_EVALS_DATA`` also ``DIR/answers``: questions about the samples, and paragraphs with questions in SQuAD's
 layout, of which only the articles that nothing was fitted on are asked, each once over all paragraphs and once over
-those of the other articles, where nothing answers. Exit code 1 when the sets that were never looked at are below a
-mark, added up.
+those of the other articles, where nothing answers. Exit code 1 when a set is below its mark, or all that were never
+looked at are below theirs.
 """
 
 import argparse
@@ -28,11 +28,13 @@ from tests.factories.answering import PassageIndex, document_index, sample_corpu
 
 # Rules and weights were made with the first two at hand; the others were never looked at.
 LOOKED_AT, NEVER_LOOKED_AT = ("handbook", "machine"), ("clinic", "library")
-MIN_RIGHT, MIN_COVERAGE, MIN_ABSTAINED = 0.92, 0.55, 0.92
-# Of each of these there are too few questions for a mark of its own; they are added up.
-MARKED = ("fresh, test documents", "clinic, never looked at", "library, never looked at", "handed, xquad.en.half.json")
+Marks = tuple[float, float, float]
+# Right of asserted, asserted of answerable, abstained of unanswerable.
+OF_EACH: Marks = (0.9, 0.5, 0.9)
+OF_UNSEEN: Marks = (0.92, 0.65, 0.92)
+UNSEEN = ("fresh, test documents", "clinic, never looked at", "library, never looked at", "handed, xquad.en.half.json")
 # The same questions and the same judge before: right of asserted, asserted of answerable, abstained.
-BEFORE: dict[str, tuple[float, float, float]] = {
+BEFORE: dict[str, Marks] = {
     "fresh, dev documents": (1.0, 0.67, 0.92),
     "fresh, test documents": (0.95, 0.88, 0.92),
     "handbook, looked at": (0.75, 0.57, 0.88),
@@ -190,10 +192,15 @@ def main() -> int:
     out(f"{'set':32} {'n':>9}  {'right of asserted':>18}  {'coverage':>8}  {'abstained':>9}   before\n")
     unseen = Score("all never looked at")
     for score in scores:
-        if score.name in MARKED:
+        if score.name in UNSEEN:
             unseen.include(score)
+    failed = False
     for score in (*scores, unseen):
         right, coverage, abstained = score.figures
+        marks = OF_UNSEEN if score is unseen else OF_EACH
+        # Of a kind there are too few questions for a mark.
+        if not score.name.startswith(" "):
+            failed |= any(figure < mark for figure, mark in zip(score.figures, marks, strict=True))
         before = BEFORE.get(score.name)
         beside = "  ".join(f"{figure:.2f}" for figure in before) if before else ""
         counts = f"{score.answerable}+{score.unanswerable}"
@@ -201,8 +208,7 @@ def main() -> int:
         out(f"{score.name:32} {counts:>9}  {share:>18}  {coverage:8.2f}  {abstained:9.2f}   {beside}\n")
         if options.show:
             out("".join(f"  wrong: {wrong}\n" for wrong in score.wrong))
-    right, coverage, abstained = unseen.figures
-    return int(right < MIN_RIGHT or coverage < MIN_COVERAGE or abstained < MIN_ABSTAINED)
+    return int(failed)
 
 
 if __name__ == "__main__":
