@@ -1,6 +1,7 @@
 """Finding the customer and the order that a message is about, through the tools."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pipelines._kit.tools.box import ToolBox
@@ -56,10 +57,10 @@ def _only_candidate(box: ToolBox, policy: Policy, case: Case) -> str | None:
         return None
     fitting = []
     for told in found.result.get("orders", []):
-        order = Order.read(told)
+        # The list may leave facts out; the order itself is read again before anything is decided.
+        order = replace(Order.read(told), unknown=frozenset())
         if (order.today - order.placed_on).days > _RECENT_DAYS:
             continue
-        # The list may leave refunds out; the order itself is read again before anything is decided.
         considered = Case(case.intent, case.customer_id, case.is_verified, order, case.address)
         decision = decide(policy, considered)
         if decision.calls or decision.code in {"status_told", "refund_told", "address_missing", "address_fee"}:
