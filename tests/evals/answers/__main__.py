@@ -24,6 +24,7 @@ from core.gateway.embeddings.minilm import load_minilm
 from core.gateway.models import ChatRequest, Finish, Passage, Question
 from core.gateway.providers.extractive import Extractive
 from tests.evals.answers.judging import fits, holds, is_right
+from tests.evals.scores import Row, publish
 from tests.factories.answering import PassageIndex, document_index, sample_corpus, squad_index
 
 # Rules and weights were made with the first two at hand; the others were never looked at.
@@ -195,9 +196,11 @@ def main() -> int:
         if score.name in UNSEEN:
             unseen.include(score)
     failed = False
+    rows: list[Row] = []
     for score in (*scores, unseen):
         right, coverage, abstained = score.figures
         marks = OF_UNSEEN if score is unseen else OF_EACH
+        rows += _rows(score, marks)
         # Of a kind there are too few questions for a mark.
         if not score.name.startswith(" "):
             failed |= any(figure < mark for figure, mark in zip(score.figures, marks, strict=True))
@@ -208,7 +211,20 @@ def main() -> int:
         out(f"{score.name:32} {counts:>9}  {share:>18}  {coverage:8.2f}  {abstained:9.2f}   {beside}\n")
         if options.show:
             out("".join(f"  wrong: {wrong}\n" for wrong in score.wrong))
+    publish("answers", rows)
     return int(failed)
+
+
+def _rows(score: Score, marks: Marks) -> Iterator[Row]:
+    is_kind = score.name.startswith(" ")
+    seen = "never looked at" if is_kind or score.name in (*UNSEEN, "all never looked at") else "looked at"
+    counts = (score.asserted, score.answerable, score.unanswerable)
+    measures = ("right of asserted", "asserted of answerable", "abstained of unanswerable")
+    before = BEFORE.get(score.name, (None, None, None))
+    for measure, n, figure, mark, was in zip(measures, counts, score.figures, marks, before, strict=True):
+        if n:
+            name = "" if was is None else "before"
+            yield Row(score.name.strip(), seen, measure, n, figure, was, name, None if is_kind else mark)
 
 
 if __name__ == "__main__":

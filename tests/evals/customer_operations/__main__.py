@@ -24,12 +24,14 @@ from tests.evals.customer_operations.requests import (
     run_messages,
 )
 from tests.evals.customer_operations.run import Score, run
+from tests.evals.scores import Row, publish
 from tests.factories.knowledge import Library, open_library
 from tests.factories.sample_system import Attached, attached
 from waybill.stack.postgres import EmbeddedPostgres
 
 MARK = 0.9
 DONE_MARK = 0.85
+NEVER_LEARNED, NOT_LOOKED_AT = ", never learned", ", the half that was not looked at"
 _MEASURES = ("intent", "decision", "actions", "human")
 _FOREIGN_STEP = 10
 
@@ -56,6 +58,7 @@ def main() -> int:
                 parts = list(_parts(library, system, data))
         finally:
             postgres.stop()
+    publish("customer_operations", [*_rows(score), *(row for part in parts for row in _part_rows(part))])
     failed = [part for part in parts if part.acted_wrongly or part.share_done < DONE_MARK]
     misread = [each for reads in readings.values() for each in reads if each.is_wrong]
     return int(
@@ -70,10 +73,10 @@ def _parts(library: Library, system: Attached, data: Path | None) -> Iterator[Pa
     messages = read_requests()
     sets = {
         "requests that the reader has learned from": [each for each in messages if is_learned(each)],
-        "requests of a blind author, never learned": read_requests(kept=True, split="blind"),
-        "requests of another blind author, never learned": read_requests(split="fresh"),
+        f"requests of a blind author{NEVER_LEARNED}": read_requests(kept=True, split="blind"),
+        f"requests of another blind author{NEVER_LEARNED}": read_requests(split="fresh"),
         "many registers, the half that was looked at": read_requests(kept=False, split="registers"),
-        "many registers, the half that was not": read_requests(kept=True, split="registers"),
+        f"many registers{NOT_LOOKED_AT}": read_requests(kept=True, split="registers"),
     }
     if data is not None:
         foreign = data / "intents" / "banking77" / "test.csv"
@@ -89,6 +92,21 @@ def _parts(library: Library, system: Attached, data: Path | None) -> Iterator[Pa
                 f"  {outcome.id}: wanted: {outcome.kind}; came: {outcome.output.decision},"
                 f" {', '.join(outcome.effects) or 'nothing changed'}\n"
             )
+
+
+def _rows(score: Score) -> Iterator[Row]:
+    for measure in _MEASURES:
+        yield Row("mailbox", "looked at", measure, len(score.figures), score.share(measure), mark=MARK)
+
+
+def _part_rows(part: Part) -> Iterator[Row]:
+    seen = "never looked at" if part.name.endswith((NEVER_LEARNED, NOT_LOOKED_AT)) else "looked at"
+    silent = len(part.outcomes) - part.asking
+    if silent:
+        share = 1 - len(part.acted_wrongly) / silent
+        yield Row(part.name, seen, "nothing done unasked", silent, share, mark=1.0)
+    if part.asking:
+        yield Row(part.name, seen, "done as asked", part.asking, part.share_done, mark=DONE_MARK)
 
 
 def report(score: Score) -> str:

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from core.kit.migrate import upgrade
 from core.kit.settings import Settings
 from tests.evals.research.run import Score, read_questions, run
+from tests.evals.scores import Row, publish
 from tests.factories.knowledge import CORPUS, open_library
 from waybill.stack.postgres import EmbeddedPostgres
 
@@ -30,6 +31,35 @@ def main() -> int:
         finally:
             postgres.stop()
     sys.stdout.write(report(score))
+    publish(
+        "research",
+        [
+            Row(
+                "reports",
+                "looked at",
+                "claims supported",
+                sum(each.claims for each in score.figures),
+                score.support,
+                mark=SUPPORT,
+            ),
+            Row(
+                "reports",
+                "looked at",
+                "expected facts stated",
+                sum(each.facts for each in score.figures),
+                score.coverage,
+                mark=COVERAGE,
+            ),
+            Row(
+                "reports",
+                "looked at",
+                "gaps named",
+                sum(each.gaps for each in score.figures),
+                score.restraint,
+                mark=RESTRAINT,
+            ),
+        ],
+    )
     return int(not passes(score))
 
 

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from core.kit.migrate import upgrade
 from core.kit.settings import Settings
+from tests.evals.scores import Row, publish
 from tests.evals.tau.adapter import Bench, expected_actions, floor, nothing, read_tasks, unchanged, without_asking
 from tests.evals.tau.retail import OURS, Retail
 from tests.evals.tau.serving import serve
@@ -51,12 +52,15 @@ def main() -> int:
         models = {"expected actions": expected_actions, "nothing": nothing, "acts unasked": without_asking}
         marks = {"expected actions": 1.0, "nothing": floor(tasks), "acts unasked": unchanged(tasks)}
         missed = False
+        rows: list[Row] = []
         for name, model in models.items():
             rewards = [bench.reward(task, model(task))[0] for task in tasks]
             score, mark = sum(rewards) / len(rewards), marks[name]
             relation = ">=" if name == "expected actions" else "="
             sys.stdout.write(f"{name:<18}n {len(rewards):<5}reward {score:.3f}  ({relation} {mark:.3f})\n")
+            rows.append(Row("tau-bench retail, our tasks", "looked at", name, len(rewards), score, mark=mark))
             missed = missed or (score < mark if name == "expected actions" else score > mark)
+    publish("tau", rows)
     return int(missed)
 
 
