@@ -73,9 +73,9 @@ def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
         body = orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort_keys else None)
     except TypeError:
         # Integers above 64 bits, lone surrogates, more levels than the encoder takes, and what is not JSON at all.
-        return _dumps_exactly(clean(value), sort_keys=sort_keys)
+        return _dumps_cleaned(clean(value), sort_keys=sort_keys)
     if b"\\u0000" in body:
-        return _dumps_exactly(clean(value), sort_keys=sort_keys)
+        return _dumps_cleaned(clean(value), sort_keys=sort_keys)
     if b"null" in body:
         # The encoder writes NaN and Infinity as null.
         clean(value)
@@ -105,6 +105,14 @@ def loads_foreign(body: bytes | str) -> Any:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _dumps_cleaned(value: Any, *, sort_keys: bool) -> bytes:
+    # By the same encoder where it can: the two write small numbers in different ways.
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort_keys else None)
+    except TypeError:
+        return _dumps_exactly(value, sort_keys=sort_keys)
 
 
 def _dumps_exactly(value: Any, *, sort_keys: bool) -> bytes:

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.gateway.models import Chunk, ToolCall, Usage
@@ -22,6 +22,9 @@ ANYTHING = st.recursive(
 
 
 @given(ANYTHING)
+@example({"\ud800": 6.103515625e-05})
+@example(["a\x00", 1e-05])
+@example(["\\u0000", 1e-05, 2**70])
 @settings(max_examples=300)
 def test_what_is_written_can_be_read_by_everybody(value: Any) -> None:
     try:
