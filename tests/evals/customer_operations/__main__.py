@@ -31,7 +31,7 @@ from waybill.stack.postgres import EmbeddedPostgres
 
 MARK = 0.9
 DONE_MARK = 0.85
-NEVER_LEARNED, NOT_LOOKED_AT = ", never learned", ", the half that was not looked at"
+NEVER_LEARNED = ", never learned"
 _MEASURES = ("intent", "decision", "actions", "human")
 _FOREIGN_STEP = 10
 
@@ -76,7 +76,7 @@ def _parts(library: Library, system: Attached, data: Path | None) -> Iterator[Pa
         f"requests of a blind author{NEVER_LEARNED}": read_requests(kept=True, split="blind"),
         f"requests of another blind author{NEVER_LEARNED}": read_requests(split="fresh"),
         "many registers, the half that was looked at": read_requests(kept=False, split="registers"),
-        f"many registers{NOT_LOOKED_AT}": read_requests(kept=True, split="registers"),
+        "many registers, the half that was set aside": read_requests(kept=True, split="registers"),
     }
     if data is not None:
         foreign = data / "intents" / "banking77" / "test.csv"
@@ -100,11 +100,9 @@ def _rows(score: Score) -> Iterator[Row]:
 
 
 def _part_rows(part: Part) -> Iterator[Row]:
-    seen = "never looked at" if part.name.endswith((NEVER_LEARNED, NOT_LOOKED_AT)) else "looked at"
-    silent = len(part.outcomes) - part.asking
-    if silent:
-        share = 1 - len(part.acted_wrongly) / silent
-        yield Row(part.name, seen, "nothing done unasked", silent, share, mark=1.0)
+    seen = "never looked at" if part.name.endswith(NEVER_LEARNED) else "looked at"
+    n = len(part.outcomes)
+    yield Row(part.name, seen, "nothing done unasked", n, 1 - len(part.acted_wrongly) / n, mark=1.0)
     if part.asking:
         yield Row(part.name, seen, "done as asked", part.asking, part.share_done, mark=DONE_MARK)
 
