@@ -28,6 +28,7 @@ from pipelines.remote.manifests import Remote, read_remote
 
 _ANSWER_MAX_BYTES = 16 * 1024 * 1024
 _OK, _ACCEPTED, _TOO_MANY, _REFUSED, _BROKEN = 200, 202, 429, 400, 500
+_FORGOTTEN = {404, 410}
 
 
 class Result(BaseModel):
@@ -47,20 +48,29 @@ class RemoteRunner:
     def run(self, ctx: JobContext, payload: BaseModel) -> BaseModel:
         """Call the service, and wait for what it accepted. Raises `CapabilityFailure`: ``remote_…``."""
         given, restored = ctx.for_tool(payload.model_dump(mode="json"), keeps=self._remote.receives)
-        with ctx.step("call"):
-            status, answer, headers = self._ask(ctx, "POST", self._remote.url, self._body(ctx, given))
-        if status == _ACCEPTED:
-            if self._remote.mode != "poll":
-                raise CapabilityFailure(
-                    "the service accepted the request and will answer later; its entry does not say mode = poll",
-                    code="remote_not_answered",
-                )
-            with ctx.step("wait"):
-                answer = self._poll(ctx, answer, headers)
+        try:
+            answer = self._order(ctx, given)
+        except _Lost:
+            # It was restarted and forgot what it accepted. The same key makes the second the same piece of work.
+            answer = self._order(ctx, given)
         found = pick(answer, self._remote.result) if self._remote.result else answer
         if not isinstance(found, dict):
             raise CapabilityFailure("the service's answer holds no object as its result", code="remote_bad_answer")
         return Result.model_validate(restored(found))
+
+    def _order(self, ctx: JobContext, given: Mapping[str, Any]) -> Any:
+        """The answer, waited for where it comes later. Raises `_Lost`."""
+        with ctx.step("call"):
+            status, answer, headers = self._ask(ctx, "POST", self._remote.url, self._body(ctx, given))
+        if status != _ACCEPTED:
+            return answer
+        if self._remote.mode != "poll":
+            raise CapabilityFailure(
+                "the service accepted the request and will answer later; its entry does not say mode = poll",
+                code="remote_not_answered",
+            )
+        with ctx.step("wait"):
+            return self._poll(ctx, answer, headers)
 
     def _body(self, ctx: JobContext, given: Mapping[str, Any]) -> Any:
         if self._remote.body is None:
@@ -144,6 +154,8 @@ class RemoteRunner:
             raise _Passing(
                 f"the service answered {status}", _retry_after(response.headers), is_outage=status in OUTAGE_STATUSES
             )
+        if method == "GET" and status in _FORGOTTEN:
+            raise _Lost("the service does not know what it accepted", code="remote_unavailable", retryable=True)
         if status >= _REFUSED or status not in {_OK, 201, _ACCEPTED}:
             # What a service writes into an error may quote the input, so only its status is passed on.
             raise CapabilityFailure(f"the service refused the request ({status})", code="remote_refused")
@@ -154,6 +166,10 @@ class RemoteRunner:
                 "the service's answer is not JSON that can be stored", code="remote_bad_answer"
             ) from None
         return (_OK if status != _ACCEPTED else status), answer, response.headers
+
+
+class _Lost(CapabilityFailure):
+    """What the service accepted is gone."""
 
 
 class _Passing(Exception):

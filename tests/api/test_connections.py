@@ -17,18 +17,12 @@ from core.kit.settings import Settings
 from tests.factories.api import RunningApi, issue_key, running_api
 from tests.factories.processes import Process, running, settings_of
 from tests.factories.waiting import wait_until
+from waybill.stack.postgres import free_port
 
 HEAD_SECONDS = 1.5
 HEAD_MAX = 32 * 1024
 MEGABYTES_150 = 150 * 1024 * 1024
 LINE = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 class Served:

@@ -1,7 +1,7 @@
 """The sample business system under the tests: a database and a port of its own, and the file that attaches it."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -25,6 +25,14 @@ class Attached:
 
     system: SampleSystem
     settings: Settings
+    serve: Callable[[int], SampleSystem]
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """While the block runs the system is stopped; then another serves its database at its address."""
+        self.system.__exit__(None, None, None)
+        yield
+        self.system = self.serve(self.system.port).__enter__()
 
     @property
     def tools(self) -> Tools:
@@ -58,10 +66,18 @@ def attached(postgres_url: str, folder: Path) -> Iterator[Attached]:
     """A system of one's own, attached by the shipped file; its token is a file in `folder`."""
     token, name = secrets.token_urlsafe(16), f"sample_{secrets.token_hex(6)}"
     (folder / TOKEN_NAME).write_text(token, encoding="utf-8")
+
+    def serve(port: int) -> SampleSystem:
+        return SampleSystem(postgres_url, token, name=name, port=port)
+
     try:
-        with SampleSystem(postgres_url, token, name=name) as system:
-            path = tool_servers_file(folder, system.url)
-            yield Attached(system, Settings(tool_servers_file=path, secrets_dir=folder, home=folder))
+        system = serve(0).__enter__()
+        path = tool_servers_file(folder, system.url)
+        found = Attached(system, Settings(tool_servers_file=path, secrets_dir=folder, home=folder), serve)
+        try:
+            yield found
+        finally:
+            found.system.__exit__(None, None, None)
     finally:
         with psycopg.connect(postgres_url, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 from functools import partial
 
 import httpx
@@ -13,19 +12,13 @@ from tests.factories.api import issue_key
 from tests.factories.processes import dispatcher, running, worker
 from tests.factories.trace_collector import collecting
 from tests.factories.waiting import wait_until
+from waybill.stack.postgres import free_port
 
 BARE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 ENDED = {"succeeded", "failed"}
 ACTS = ("noop", "fail", "crash")
 SECRET = "canary-8c1f5d"
 PERSONAL = "Annelies Vandenbroucke"
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def has_ended(client: httpx.Client, job_id: str) -> bool:

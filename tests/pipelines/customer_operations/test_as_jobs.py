@@ -1,6 +1,6 @@
 """The capability through a real dispatcher and real worker processes, killed in the middle and restarted."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
-from core.jobs.states import JobState
+from api.jobs.schemas import to_wire
+from core.jobs.states import JobState, Reason
 from core.jobs.suspension import questions
 from core.kit.migrate import upgrade
 from core.kit.settings import Settings
@@ -118,6 +119,29 @@ def test_a_refund_waits_for_a_person_over_the_restart_of_everything(
     assert approved.actions[0].approved_by
     assert (declined.decision, declined.actions) == ("declined", [])
     assert system.count("refunds", "order_id = 'VH-300002'") == 1
+
+
+@pytest.mark.survive("F1")
+def test_jobs_outlive_a_restart_of_their_tool_server_and_spend_one_attempt(
+    settings: Settings, tenant: Tenant, system: Attached, record_property: Callable[[str, object], None]
+) -> None:
+    payload = {"message": CANCEL, "customer": {"email": "orders@zonnig.example", "verified": True}, "delivery": "send"}
+    with dispatcher(settings), worker(settings, POOL, 2, **variables(system)):
+        with system.away():
+            jobs = [tenant.submit_input("customer_operations.resolve", payload, max_attempts=1) for _ in range(3)]
+            wait_until(
+                lambda: all(tenant.job(job_id).reason == Reason.DEPENDENCY_UNAVAILABLE for job_id in jobs),
+                timeout_seconds=60,
+                what="the jobs to be put back",
+            )
+            waiting = tenant.job(jobs[0])
+            assert waiting.error is not None
+            assert waiting.error["dependency"] == "tool server veldhaven"
+        ended = tenant.wait(*jobs)
+    assert [(job.state, to_wire(job)["attempt"], job.failures) for job in ended] == [(JobState.SUCCEEDED, 1, 0)] * 3
+    # The first of them to come back canceled; the others found that.
+    assert system.count("refunds", "order_id = 'VH-300005'") == 1
+    record_property("figure", "3 jobs through the restart of their tool server, one attempt each, one effect")
 
 
 @pytest.mark.slow(90)

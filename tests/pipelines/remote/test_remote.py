@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,8 +15,10 @@ from opentelemetry.baggage import get_all
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from pydantic import ValidationError
 
+from api.jobs.schemas import to_wire
 from core.capability import JobCancelled, Manifest
 from core.gateway.resilience.backoff import Backoff
+from core.jobs.states import Reason
 from core.kit.errors import CapabilityFailure, Outage, Unavailable
 from core.kit.ids import JOB, ORGANIZATION, PROJECT, encode, new_id
 from core.kit.job_traces import TraceScope, traced_for
@@ -27,6 +29,7 @@ from pipelines.remote.runner import RemoteRunner
 from tests.factories.context import RecordingContext
 from tests.factories.jobs import Tenant, new_tenant
 from tests.factories.processes import ROOT, dispatcher, worker
+from tests.factories.waiting import wait_until
 
 SAMPLE = ROOT / "samples" / "remote_service"
 # The sample is a file to be run, no package.
@@ -40,14 +43,22 @@ Service = _MODULE.Service
 QUICK = Backoff(base_seconds=0.001, most_seconds=0.002)
 
 
-@pytest.fixture
-def service() -> Iterator[Any]:
-    running = Service(0, "words-secret")
-    thread = threading.Thread(target=running.serve_forever, daemon=True)
-    thread.start()
-    yield running
+def start_service(port: int = 0) -> Any:
+    running = Service(port, "words-secret")
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    return running
+
+
+def stop(running: Any) -> None:
     running.shutdown()
     running.server_close()
+
+
+@pytest.fixture
+def service() -> Iterator[Any]:
+    running = start_service()
+    yield running
+    stop(running)
 
 
 def copy_sample(folder: Path, port: int, **replaced: str) -> Path:
@@ -259,6 +270,17 @@ def test_a_service_may_not_send_us_to_another_host_with_its_credential() -> None
         run(remote(url, mode="poll"))
 
 
+def test_what_a_restarted_service_forgot_is_sent_once_more_under_the_same_key() -> None:
+    accepted, gone, done = (202, {"Location": "/later"}, b"{}"), (404, {}, b"{}"), (200, {}, b'{"ok": 1}')
+    with answering(accepted, gone, accepted, done) as (url, keys):
+        assert run(remote(url, mode="poll")) == {"ok": 1}
+    # Polls carry it too.
+    assert (len(keys), len(set(keys))) == (4, 1)
+    with answering(accepted, gone, accepted, gone, done) as (url, keys), pytest.raises(CapabilityFailure) as failed:
+        run(remote(url, mode="poll"))
+    assert (failed.value.code, failed.value.retryable, len(keys)) == ("remote_unavailable", True, 4)
+
+
 def test_a_cancelled_job_stops_waiting() -> None:
     ctx = RecordingContext()
 
@@ -295,17 +317,41 @@ def test_a_wrong_file_is_refused_and_the_field_named(tmp_path: Path, old: str, n
     assert "abc+=" not in refused.value.detail
 
 
-def test_a_job_calls_a_service_on_a_real_worker(settings: Settings, service: Any, tmp_path: Path) -> None:
+@pytest.mark.survive("F1")
+@pytest.mark.timeout(120)
+def test_jobs_outlive_a_restart_of_their_service_and_spend_one_attempt(
+    settings: Settings, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    service = start_service()
     file = copy_sample(tmp_path, service.server_port)
     tenant: Tenant = new_tenant(settings)
-    named, token = {"WAYBILL_REMOTE_CAPABILITIES_FILE": str(file)}, "words-secret"
+    named = {"WAYBILL_REMOTE_CAPABILITIES_FILE": str(file)}
     with (
-        worker(settings, "legacy", 2, WORDS_TOKEN=token, **named),
+        worker(settings, "legacy", 2, WORDS_TOKEN="words-secret", **named),
         dispatcher(settings, **named),
     ):
-        job_id = tenant.submit_input("legacy.count_later", {"text": "one two three"})
-        (job,) = tenant.wait(job_id)
-    assert job.state == "succeeded", job.error
-    assert tenant.result(job_id) == {"words": 3, "longest": "three"}
-    assert json.dumps(job.usage) == "[]"
+        before = tenant.submit_input("legacy.count_later", {"text": "one two three"}, max_attempts=1)
+        tenant.wait(before)
+        stop(service)
+        during = [
+            tenant.submit_input(f"legacy.{name}", {"text": "one two three"}, max_attempts=1)
+            for name in ("count_words", "count_later", "count_words", "count_later")
+        ]
+        wait_until(
+            lambda: all(tenant.job(job_id).reason == Reason.DEPENDENCY_UNAVAILABLE for job_id in during),
+            timeout_seconds=30,
+            what="the jobs to be put back",
+        )
+        waiting = tenant.job(during[0])
+        assert waiting.error is not None
+        assert waiting.error["dependency"] == "remote service legacy.count_words"
+        # The new process knows nothing of what the old one had accepted.
+        service = start_service(service.server_port)
+        ended = tenant.wait(*during)
+    stop(service)
+    assert [(job.state, to_wire(job)["attempt"], job.failures) for job in ended] == [("succeeded", 1, 0)] * 4
+    assert [tenant.result(job_id) for job_id in during] == [{"words": 3, "longest": "three"}] * 4
+    assert len(service.work) == 4
+    assert [json.dumps(job.usage) for job in ended] == ["[]"] * 4
+    record_property("figure", "4 jobs through the restart of their service, one attempt each")
     tenant.close()

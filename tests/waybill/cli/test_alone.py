@@ -1,6 +1,5 @@
 import json
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -14,12 +13,7 @@ from tests.factories.processes import ROOT
 from tests.waybill.cli.conftest import Cli
 from waybill.cli.exits import EPILOG, MEANING, Exit
 from waybill.cli.main import app
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from waybill.stack.postgres import free_port
 
 
 def test_without_a_stack_and_without_a_key_it_says_what_to_do(alone: Cli) -> None:
