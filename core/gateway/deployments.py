@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from core.gateway.models import Embedder, Provider
 from core.gateway.providers.opening import Endpoint, open_embedder, open_provider
 from core.gateway.routing import LOCAL, Address, Reached, ReachedEmbedder, RemoteEmbedder
+from core.gateway.streams import UsageReading
 from core.kit.errors import Unavailable
 from core.registry.deployments import DEFAULT, Deployment, DeploymentBook
 from core.registry.records import ResolvedModel
@@ -91,4 +92,5 @@ def _endpoint(deployment: Deployment, model: ResolvedModel) -> Endpoint:
         api_version=deployment.api_version,
         timeout_seconds=deployment.timeout_seconds,
         parameters=model.parameters,
+        reading=UsageReading(deployment.cached_tokens, deployment.reasoning_tokens),
     )

@@ -1,9 +1,9 @@
 """The stream that every provider returns: asks before each chunk whether to go on, and is countable at any moment."""
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from core.gateway.errors import GatewayError
 from core.gateway.models import Check, Chunk, Finish, ToolCall, Usage
@@ -13,10 +13,21 @@ from core.kit.json_values import clean_text, split_half_pair
 _NAME_MAX_CHARACTERS = 200
 
 
+@dataclass(frozen=True, slots=True)
+class UsageReading:
+    """Whether reports count cached tokens in the input and reasoning in the output; None: their sums say."""
+
+    cached: Literal["included", "beside"] | None = None
+    reasoning: Literal["included", "beside"] | None = None
+
+
+BY_SUMS = UsageReading()
+
+
 class Meter:
     """What a call has consumed so far. The provider writes it while it produces; `read` turns it into a `Usage`."""
 
-    def __init__(self, read: Callable[["Meter"], Usage]) -> None:
+    def __init__(self, read: Callable[["Meter"], Usage], reading: UsageReading = BY_SUMS) -> None:
         self.input_tokens: int | None = None
         self.output_tokens: int | None = None
         # What was counted here of the input, once; it does not change while the answer grows.
@@ -25,8 +36,9 @@ class Meter:
         self.cache_write_tokens = 0
         self.reasoning_tokens = 0
         self.worker_seconds = 0
+        self.reading = reading
         # How the report was read where it is not by the protocol: a reason of the ledger.
-        self.reading: str | None = None
+        self.read_as: str | None = None
         # In pieces: adding each to a text would copy all that came before.
         self._text: list[str] = []
         # In how many pieces the text came.

@@ -27,12 +27,15 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 _FILE_MAX_BYTES = 1024 * 1024
 
 Name = Annotated[str, Field(pattern=_NAME)]
+# Whether reports of usage hold these tokens in their totals, or count them beside.
+Counted = Literal["included", "beside"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """A place where a provider is reached. `data_class_ceiling` is the highest class that may go there.
 
+    `cached_tokens` and `reasoning_tokens` say how its reports count them; None leaves it to their sums.
     Printing one shows no address and no credential.
     """
 
@@ -44,6 +47,8 @@ class Deployment:
     data_class_ceiling: DataClass = DataClass.RESTRICTED
     timeout_seconds: float = 60.0
     max_attempts: int = 3
+    cached_tokens: Counted | None = None
+    reasoning_tokens: Counted | None = None
     _credential: SecretStr | None = field(default=None, repr=False)
     _key: SecretStr | None = field(default=None, repr=False)
     _secrets_dir: Path | None = field(default=None, repr=False)
@@ -78,6 +83,8 @@ class _Entry(BaseModel):
     data_class_ceiling: DataClass = DataClass.RESTRICTED
     timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    cached_tokens: Counted | None = None
+    reasoning_tokens: Counted | None = None
 
     @field_validator("credential")
     @classmethod
@@ -155,6 +162,8 @@ def read_deployments(settings: Settings) -> DeploymentBook:
             raise _invalid(path, f"{entry.name} is described twice")
         if entry.base_url is None and entry.provider != "anthropic":
             raise _invalid(path, f"{entry.name}: base_url is missing")
+        if entry.provider == "anthropic" and (entry.cached_tokens or entry.reasoning_tokens):
+            raise _invalid(path, f"{entry.name}: cached_tokens and reasoning_tokens are for OpenAI's interface")
         known[entry.name] = Deployment(
             name=entry.name,
             provider=entry.provider,
@@ -164,6 +173,8 @@ def read_deployments(settings: Settings) -> DeploymentBook:
             data_class_ceiling=entry.data_class_ceiling,
             timeout_seconds=entry.timeout_seconds,
             max_attempts=entry.max_attempts,
+            cached_tokens=entry.cached_tokens,
+            reasoning_tokens=entry.reasoning_tokens,
             _credential=entry.credential,
             _secrets_dir=settings.secrets_dir,
         )

@@ -14,6 +14,7 @@ import openai
 from core.gateway.models import Ability
 from core.gateway.providers.estimator import CountTokens
 from core.gateway.providers.openai_compatible import ALL_ABILITIES, OpenAICompatible
+from core.gateway.streams import BY_SUMS, UsageReading
 
 ENTRA_SCOPE = "https://cognitiveservices.azure.com/.default"
 
@@ -44,6 +45,7 @@ class AzureOpenAI(OpenAICompatible):
         count_tokens: CountTokens,
         abilities: frozenset[Ability] = ALL_ABILITIES,
         parameters: Mapping[str, Any] | None = None,
+        reading: UsageReading = BY_SUMS,
     ) -> None:
         self._api_version = api_version
         self._by_key = api_key is not None
@@ -57,6 +59,7 @@ class AzureOpenAI(OpenAICompatible):
             count_tokens=count_tokens,
             abilities=abilities,
             parameters=parameters,
+            reading=reading,
         )
         self.description = f"{model} on Azure OpenAI. Writes its own text: verify what it quotes."
 

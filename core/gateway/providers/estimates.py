@@ -81,7 +81,7 @@ def _reason(meter: Meter, read: int | None, produced: int | None) -> str | None:
     if any(reported is not None and kept is None for reported, kept in reports):
         return "usage_implausible"
     absent = sum(reported is None for reported, _ in reports)
-    return {1: "usage_partial", 2: "usage_missing"}.get(absent, meter.reading)
+    return {1: "usage_partial", 2: "usage_missing"}.get(absent, meter.read_as)
 
 
 def believed(meter: Meter, request: ChatRequest, estimator: Estimator) -> tuple[int | None, int | None]:

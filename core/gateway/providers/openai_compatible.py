@@ -23,7 +23,7 @@ from core.gateway.providers.openai_events import Reader
 from core.gateway.providers.openai_wire import arguments_of
 from core.gateway.providers.refused_parameters import REFUSALS, RefusedParameters, missing
 from core.gateway.providers.sse import read_events
-from core.gateway.streams import END, Meter, MeteredStream, next_event
+from core.gateway.streams import BY_SUMS, END, Meter, MeteredStream, UsageReading, next_event
 
 # At its debug level the SDK writes whole prompts to the log.
 logging.getLogger("openai").setLevel(logging.WARNING)
@@ -51,11 +51,13 @@ class OpenAICompatible:
         abilities: frozenset[Ability] = ALL_ABILITIES,
         parameters: Mapping[str, Any] | None = None,
         own_tokenizer: bool = False,
+        reading: UsageReading = BY_SUMS,
     ) -> None:
         self.name = model
         self.abilities = abilities
         self.description = f"{model} behind an OpenAI-compatible endpoint. Writes its own text: verify what it quotes."
         self._parameters = dict(parameters or {})
+        self._reading = reading
         self._estimator = Estimator(count_tokens, is_exact=own_tokenizer)
         self._read_key = read_key(api_key)
         self._client = self._open_client(base_url, open_client(timeout_seconds))
@@ -63,7 +65,7 @@ class OpenAICompatible:
 
     def stream(self, request: ChatRequest, *, check: Check) -> ChatStream:
         """Begin to answer; the connection is opened by the first chunk that is asked for. See `Provider.stream`."""
-        meter = Meter(lambda meter: usage_of(meter, self.name, request, self._estimator))
+        meter = Meter(lambda meter: usage_of(meter, self.name, request, self._estimator), self._reading)
         return MeteredStream(self._answer(request, meter, check), meter, check)
 
     def bound(self, request: ChatRequest) -> Mapping[str, int]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.gateway.models import Embedder, Provider
 from core.gateway.providers.estimator import CountTokens
+from core.gateway.streams import BY_SUMS, UsageReading
 from core.kit.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ KINDS = ("openai-compatible", "azure-openai", "anthropic", "local")
 class Endpoint:
     """Where a model is reached. `kind` is one of `KINDS`; a local model has no address and no key.
 
-    `read_key` is asked at each call. On Azure its absence means Entra ID. `parameters` are sent along with every call.
+    `read_key` is asked at each call. On Azure its absence means Entra ID. `parameters` are sent along with every call;
+    `reading` says how to read what it reports as usage.
     """
 
     kind: str
@@ -28,6 +30,7 @@ class Endpoint:
     api_version: str | None = None
     timeout_seconds: float = 60.0
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    reading: UsageReading = BY_SUMS
 
 
 def open_provider(endpoint: Endpoint, *, embedder: Callable[[], Embedder]) -> Provider:
@@ -96,6 +99,7 @@ def _open_openai(endpoint: Endpoint, count_tokens: CountTokens) -> Provider:
             timeout_seconds=endpoint.timeout_seconds,
             count_tokens=count_tokens,
             parameters=endpoint.parameters,
+            reading=endpoint.reading,
         )
     from core.gateway.providers.openai_compatible import OpenAICompatible
 
@@ -106,6 +110,7 @@ def _open_openai(endpoint: Endpoint, count_tokens: CountTokens) -> Provider:
         timeout_seconds=endpoint.timeout_seconds,
         count_tokens=count_tokens,
         parameters=endpoint.parameters,
+        reading=endpoint.reading,
     )
 
 

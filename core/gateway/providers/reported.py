@@ -38,7 +38,8 @@ def read_usage(usage: object, meter: Meter) -> None:
     """Hand the counts of a chat-completions usage to `meter`; what is absent or no count stays unsaid.
 
     By the protocol, cached and reasoning tokens are inside the totals. Servers that count them beside the totals are
-    known by their sums: what is read and produced makes the ``total_tokens``, or a part would exceed its whole.
+    known by their sums: what is read and produced makes the ``total_tokens``, or a part would exceed its whole. What
+    the deployment declares (`Meter.reading`) comes before the sums.
     """
     if not isinstance(usage, dict):
         return
@@ -46,32 +47,38 @@ def read_usage(usage: object, meter: Meter) -> None:
     cached = _part(usage, _CACHED, _READ_DETAILS)
     written = _part(usage, _WRITTEN, _READ_DETAILS)
     reasoning = _part(usage, _REASONING, _PRODUCED_DETAILS)
-    if read is not None and _is_beside(usage, cached + written, read, total, produced):
+    cached_place = meter.reading.cached or _place_of_cached(usage, cached + written, read, total, produced)
+    if read is not None and cached + written and cached_place == "beside":
         read += cached + written
-        meter.reading = "cached_beside"
+        meter.read_as = "cached_beside"
     if read and total is not None and produced is None and total > read:
         produced = total - read
     if produced is not None:
-        beside = total - read - produced if read and total is not None else 0
-        if not reasoning and 0 < beside <= MAX_REASONING_TOKENS:
-            reasoning = beside
-        if reasoning and (reasoning == beside or reasoning > produced):
+        unexplained = total - read - produced if read and total is not None else 0
+        place = meter.reading.reasoning
+        if not reasoning and 0 < unexplained <= MAX_REASONING_TOKENS and place != "included":
+            reasoning = unexplained
+        if place is None and (reasoning == unexplained or reasoning > produced):
+            place = "beside"
+        if reasoning and place == "beside":
             produced += reasoning
-            meter.reading = "reasoning_beside"
+            meter.read_as = "reasoning_beside"
     meter.report_input(read, cached=cached, written=written)
     meter.report_output(produced, reasoning=reasoning)
 
 
-def _is_beside(usage: dict[str, Any], parts: int, read: int, total: int | None, produced: int | None) -> bool:
-    """Whether `parts`, read from or written to a cache, are not in what was `read`."""
-    if not parts:
-        return False
-    if parts > read:
-        return True
-    if total is not None and produced is not None:
-        return total == read + parts + produced
-    # Anthropic's spelling of both has Anthropic's meaning.
-    return "prompt_tokens" not in usage and "input_tokens" in usage and "cache_read_input_tokens" in usage
+def _place_of_cached(
+    usage: dict[str, Any], parts: int, read: int | None, total: int | None, produced: int | None
+) -> str:
+    """Whether `parts`, read from or written to a cache, are in what was `read`."""
+    if read is None or parts > read:
+        is_beside = read is not None
+    elif total is not None and produced is not None:
+        is_beside = total == read + parts + produced
+    else:
+        # Anthropic's spelling of both has Anthropic's meaning.
+        is_beside = "prompt_tokens" not in usage and "input_tokens" in usage and "cache_read_input_tokens" in usage
+    return "beside" if is_beside else "included"
 
 
 def count_of(value: object) -> int | None:

@@ -12,6 +12,7 @@ from core.gateway.errors import BadResponse, GatewayError, ProviderRefused, Prov
 from core.gateway.models import ChatRequest, ChatStream, Finish, Provider, Question, ToolCall
 from core.gateway.providers.anthropic import Anthropic
 from core.gateway.providers.openai_compatible import OpenAICompatible
+from core.gateway.streams import BY_SUMS, UsageReading
 from tests.factories.provider_simulator import ProviderSimulator, Raw, count_words
 
 REQUEST = ChatRequest.of_parts((Question("Which parcels are late, and by how many days?"),), max_output_tokens=500)
@@ -21,12 +22,12 @@ DONE = b"data: [DONE]\n\n"
 
 @contextmanager
 def asking(
-    script: Raw, kind: str = "openai", check: Callable[[], None] = lambda: None
+    script: Raw, kind: str = "openai", check: Callable[[], None] = lambda: None, reading: UsageReading = BY_SUMS
 ) -> Iterator[tuple[ProviderSimulator, ChatStream]]:
     with ProviderSimulator(script) as server:
         common: Any = {"api_key": "secret", "model": "m", "timeout_seconds": 5.0, "count_tokens": count_words}
         model: Provider = (
-            OpenAICompatible(base_url=server.base_url, **common)
+            OpenAICompatible(base_url=server.base_url, reading=reading, **common)
             if kind == "openai"
             else Anthropic(base_url=server.root_url, **common)
         )
@@ -272,6 +273,49 @@ def test_parts_are_counted_once(report: dict[str, Any], quantities: dict[str, in
         list(stream)
     assert stream.usage.to_model_usage().quantities == quantities
     assert (stream.usage.estimated, stream.usage.reason) == (False, reason)
+
+
+@pytest.mark.parametrize(
+    ("reading", "quantities", "reason"),
+    [
+        (
+            BY_SUMS,
+            {"input_tokens": 100, "cached_input_tokens": 900, "output_tokens": 14, "reasoning_tokens": 386},
+            None,
+        ),
+        (
+            UsageReading(reasoning="beside"),
+            {"input_tokens": 100, "cached_input_tokens": 900, "output_tokens": 400, "reasoning_tokens": 386},
+            "reasoning_beside",
+        ),
+        (
+            UsageReading(cached="beside"),
+            {"input_tokens": 1000, "cached_input_tokens": 900, "output_tokens": 14, "reasoning_tokens": 386},
+            "cached_beside",
+        ),
+    ],
+    ids=["sums", "reasoning", "cached"],
+)
+def test_a_deployment_says_how_to_read_a_report_that_does_not(
+    reading: UsageReading, quantities: dict[str, int], reason: str | None
+) -> None:
+    report = {
+        "prompt_tokens": 1000,
+        "completion_tokens": 400,
+        "prompt_tokens_details": {"cached_tokens": 900},
+        "completion_tokens_details": {"reasoning_tokens": 386},
+    }
+    with asking(ended(delta(content="4"), usage(**report)), reading=reading) as (_, stream):
+        list(stream)
+    assert stream.usage.to_model_usage().quantities == quantities
+    assert (stream.usage.estimated, stream.usage.reason) == (False, reason)
+
+
+def test_a_declared_reading_comes_before_the_sums() -> None:
+    report = {"prompt_tokens": 12, "completion_tokens": 1, "total_tokens": 113}
+    with asking(ended(delta(content="4"), usage(**report)), reading=UsageReading(reasoning="included")) as (_, stream):
+        list(stream)
+    assert stream.usage.to_model_usage().quantities == {"input_tokens": 12, "output_tokens": 1}
 
 
 @pytest.mark.parametrize("where", ["choice", "groq"])

@@ -34,6 +34,7 @@ credential = "anthropic-key"
 name = "vllm"
 provider = "openai-compatible"
 base_url = "http://vllm.internal:8000/v1"
+reasoning_tokens = "beside"
 """
 
 
@@ -54,7 +55,8 @@ def test_the_file_is_read(tmp_path: Path) -> None:
         "2024-10-21",
     )
     assert (sweden.timeout_seconds, sweden.max_attempts, sweden.data_class_ceiling) == (30, 2, DataClass.CONFIDENTIAL)
-    assert book.get("vllm").read_key() is None
+    vllm = book.get("vllm")
+    assert (vllm.read_key(), vllm.cached_tokens, vllm.reasoning_tokens) == (None, None, "beside")
     with pytest.raises(Unavailable, match=r"norway; there are: claude"):
         book.get("norway")
 
@@ -97,6 +99,7 @@ def test_the_settings_make_the_deployment_called_default(tmp_path: Path) -> None
         (f'[[deployment]]\nname = "a"\nprovider = "anthropic"\nbase_url = "https://x/?key={CANARY}"', "credential"),
         ('[[deployment]]\nname = "a"\nprovider = "anthropic"\ntimeout_seconds = 0', "timeout_seconds"),
         (f'[[deployment]]\nname = "a"\nprovider = "anthropic"\ncredential = "{CANARY}', "not TOML"),
+        ('[[deployment]]\nname = "a"\nprovider = "anthropic"\nreasoning_tokens = "beside"', "OpenAI's interface"),
     ],
 )
 def test_a_wrong_file_is_refused_and_quoted_nowhere(tmp_path: Path, content: str, says: str) -> None:

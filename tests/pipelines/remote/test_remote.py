@@ -40,6 +40,9 @@ _MODULE = module_from_spec(_SPEC)
 _SPEC.loader.exec_module(_MODULE)
 Service = _MODULE.Service
 
+# Status, headers, body.
+Answer = tuple[int, dict[str, str], bytes]
+
 QUICK = Backoff(base_seconds=0.001, most_seconds=0.002)
 
 
@@ -113,9 +116,7 @@ def test_the_schemas_are_published_and_obeyed(capabilities: dict[str, tuple[Mani
 
 
 @contextmanager
-def answering(
-    *answers: tuple[int, dict[str, str], bytes], heads: list[dict[str, str]] | None = None
-) -> Iterator[tuple[str, list[str]]]:
+def answering(*answers: Answer, heads: list[dict[str, str]] | None = None) -> Iterator[tuple[str, list[str]]]:
     """A service that gives these answers one after the other, the last one for ever; and the keys it was sent.
 
     `heads` gets the headers of each request, by their names in lower case.
@@ -240,7 +241,7 @@ def test_what_passes_is_tried_again_under_one_identity() -> None:
     ],
 )
 def test_what_does_not_pass_ends_the_job_and_says_nothing_of_the_input(
-    answer: tuple[int, dict[str, str], bytes], code: str, monkeypatch: pytest.MonkeyPatch
+    answer: Answer, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipelines.remote.runner._ANSWER_MAX_BYTES", 2_000)
     with answering(answer) as (url, keys), pytest.raises(CapabilityFailure) as failed:
@@ -271,7 +272,9 @@ def test_a_service_may_not_send_us_to_another_host_with_its_credential() -> None
 
 
 def test_what_a_restarted_service_forgot_is_sent_once_more_under_the_same_key() -> None:
-    accepted, gone, done = (202, {"Location": "/later"}, b"{}"), (404, {}, b"{}"), (200, {}, b'{"ok": 1}')
+    accepted: Answer = (202, {"Location": "/later"}, b"{}")
+    gone: Answer = (404, {}, b"{}")
+    done: Answer = (200, {}, b'{"ok": 1}')
     with answering(accepted, gone, accepted, done) as (url, keys):
         assert run(remote(url, mode="poll")) == {"ok": 1}
     # Polls carry it too.
