@@ -21,7 +21,7 @@ from core.capability import JobContext
 from core.gateway.calls import JobModels
 from core.gateway.routing import CHAT, EMBEDDING
 from core.guard.links import AllowedLinks
-from core.kit.errors import CapabilityFailure
+from core.kit.errors import CapabilityFailure, Unavailable
 from core.knowledge.service import KnowledgeService
 from pipelines._kit.graph import Graph, GraphRunner, add_step, new_graph
 from pipelines._kit.prompts import choose_prompt
@@ -38,7 +38,7 @@ from pipelines.customer_operations.intents.classifier import Guess, IntentClassi
 from pipelines.customer_operations.intents.examples import Classifiers, LocalEmbedder, load_examples
 from pipelines.customer_operations.outcome import conclude, finish
 from pipelines.customer_operations.plan import PASSED_OVER, SHOWN, TOLD, Found, case_of, plan
-from pipelines.customer_operations.policies.decisions import CURRENCY, Decision, PlannedCall
+from pipelines.customer_operations.policies.decisions import Decision, PlannedCall
 from pipelines.customer_operations.policies.tables import load_policy, load_replies, policy_version
 from pipelines.customer_operations.policy_quotes import quote_policy
 from pipelines.customer_operations.reading import read_so_far
@@ -258,10 +258,12 @@ class Resolve:
                 ctx,
                 box.bind(call["operation"], call["arguments"], call=call["name"], step="act"),
                 call,
-                currency=box.policy(call["operation"]).currency or CURRENCY,
+                currency=self._policy.currency,
                 facts=decision["facts"],
                 request=decision["request"],
-                effect=describe(self._replies, [PlannedCall(call["operation"], call["arguments"], amount)]),
+                effect=describe(
+                    self._replies, [PlannedCall(call["operation"], call["arguments"], amount)], self._policy.currency
+                ),
                 taints=taints,
                 timeout_seconds=asked["approval_timeout_seconds"],
                 before=Approval(**before) if before else None,
@@ -317,7 +319,7 @@ class Resolve:
             # What the systems hold about an order, others have written.
             facts = {key: models.strip_links(fact) for key, fact in outcome["facts"].items()}
             if any(call["status"] == "proposed" for call in wish["calls"]):
-                offer = describe(replies, [_planned(call) for call in wish["decision"]["calls"]])
+                offer = describe(replies, [_planned(call) for call in wish["decision"]["calls"]], self._policy.currency)
                 said.append(("proposed", {**facts, "offer": offer}))
             else:
                 said.append((outcome["code"], facts))
@@ -361,10 +363,16 @@ class Resolve:
         return {"sent": outcome.status == "done", "outcome": concluded}
 
     def _box(self, ctx: JobContext, step: str, state: ResolveState) -> ToolBox:
-        policy = self._models.for_job(ctx).policy
+        policy, book = self._models.for_job(ctx).policy, self._tools.book
+        other = book.find("issue_refund", ctx.project_id)
+        if other is not None and other.currency != self._policy.currency:
+            raise Unavailable(
+                f"{other.tool} moves {other.currency}, and policy.toml says {self._policy.currency}",
+                code="tool_servers_invalid",
+            )
         return ToolBox(
             ctx,
-            self._tools.book,
+            book,
             self._tools.client,
             step,
             [*(call for wish in state.get("settled", ()) for call in wish["calls"]), *state.get("calls", ())],

@@ -134,7 +134,7 @@ def _require_request(
         code = "nothing_changed" if "order" in facts else "handover"
         return Decision(code, facts, human="no_request"), request
     words = replies.requests[decision.calls[0].operation].format_map(decision.calls[0].arguments)
-    offer = describe(replies, decision.calls)
+    offer = describe(replies, decision.calls, policy.currency)
     return Decision("offered", {**facts, "offer": offer, "request": words}), request
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.gateway.calls import JobModels
 from core.guard.provenance import as_data
-from pipelines.customer_operations.policies.decisions import CURRENCY, PlannedCall
+from pipelines.customer_operations.policies.decisions import PlannedCall
 from pipelines.customer_operations.policies.tables import Replies
 from pipelines.customer_operations.structured import ask_json, fenced
 
@@ -38,9 +38,9 @@ def render(replies: Replies, said: Sequence[tuple[str, Mapping[str, str]]], name
     return "\n\n".join([greeting(replies, name), *paragraphs, replies.closing])
 
 
-def describe(replies: Replies, calls: Sequence[PlannedCall]) -> str:
-    """What calls do, in a sentence each."""
-    amounts = ({} if call.amount is None else {"amount": str(call.amount), "currency": CURRENCY} for call in calls)
+def describe(replies: Replies, calls: Sequence[PlannedCall], currency: str) -> str:
+    """What calls do, in a sentence each; amounts are in `currency`."""
+    amounts = ({} if call.amount is None else {"amount": str(call.amount), "currency": currency} for call in calls)
     return " ".join(
         replies.offers[call.operation].format_map(_Dashes({**call.arguments, **amount}))
         for call, amount in zip(calls, amounts, strict=True)

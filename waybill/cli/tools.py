@@ -90,8 +90,10 @@ def _inspect(file: Path, customer: str | None, order: str | None) -> "tuple[list
     from pipelines._kit.tools.inspection import inspect
     from pipelines._kit.tools.servers import read_tool_servers
     from pipelines.customer_operations.operations import OPERATIONS
+    from pipelines.customer_operations.policies.tables import load_policy
     from waybill.cli.local import local_settings
 
+    currency = load_policy().currency
     book = read_tool_servers(local_settings().model_copy(update={"tool_servers_file": file}))
     client, findings = McpClient(), {}
     try:
@@ -105,7 +107,10 @@ def _inspect(file: Path, customer: str | None, order: str | None) -> "tuple[list
             for policy in book:
                 if policy.server.name == server.name:
                     asked = OPERATIONS.get(policy.operation)
-                    findings[policy.operation] = inspect(policy, asked, offered.get(policy.tool))
+                    found = inspect(policy, asked, offered.get(policy.tool))
+                    if asked is not None and policy.currency not in {None, currency}:
+                        found.missing.append(f"it moves {policy.currency}, and policy.toml says {currency}")
+                    findings[policy.operation] = found
         _try_reads(client, book, findings, customer, order)
     finally:
         client.close()

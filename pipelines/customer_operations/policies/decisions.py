@@ -10,7 +10,6 @@ from pipelines.customer_operations.policies.facts import Order
 from pipelines.customer_operations.policies.tables import IntentRow, Policy, Reason
 
 _CENT = Decimal("0.01")
-CURRENCY = "EUR"
 # What rules rest on beside the refund tables.
 _NEEDS = {
     "cancel": {"state"},
@@ -75,8 +74,11 @@ def decide(policy: Policy, case: Case) -> Decision:
         if needed(policy, row) & order.unknown:
             return Decision("handover", human="facts_missing")
     if case.order is not None and case.order.is_canceled and row.rule in _OF_A_LIVING_ORDER:
-        return _canceled(case.order)
-    decided = _RULES[row.rule](policy, row, case)
+        decided = _canceled(case.order)
+    else:
+        decided = _RULES[row.rule](policy, row, case)
+    if decided.facts:
+        decided = replace(decided, facts={**decided.facts, "currency": policy.currency})
     forbidden = {call.operation for call in decided.calls} - set(row.operations)
     if forbidden:
         raise AssertionError(f"the rule of {case.intent} wants {', '.join(sorted(forbidden))}, which its row forbids")
@@ -274,7 +276,6 @@ def _facts(order: Order) -> dict[str, str]:
         "status": order.status,
         "town": order.last_scan_town,
         "paid": str(order.paid),
-        "currency": CURRENCY,
         **{name: day.isoformat() for name, day in days.items() if day is not None},
     }
 

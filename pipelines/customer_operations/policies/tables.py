@@ -77,6 +77,7 @@ class Policy(_Table):
     intent_margin_min: Decimal
     ticket_confidence_min: Decimal
     search_after_working_days: int
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
     orders_considered: int
     # On RE2: whoever adapts it may write what Python's engine would take hours for, on a message made for it.
     order_pattern: Annotated[Expression, PlainValidator(lambda text: Expression(text, ignore_case=True))]

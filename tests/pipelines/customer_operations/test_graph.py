@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.capability import JobSuspended, LeaseLost
-from core.kit.errors import CapabilityFailure
+from core.kit.errors import CapabilityFailure, Unavailable
 from pipelines._kit.tools.client import McpClient, ToolError
 from pipelines._kit.tools.policies import ToolServer
 from pipelines.customer_operations.schemas import ResolveOutput
@@ -239,6 +239,13 @@ def test_what_was_done_is_undone_when_the_next_action_is_refused(desk: Desk) -> 
     assert desk.attached.count("orders", "id = 'VH-300005' AND state = 'booked'") == 1
     assert desk.refunds("VH-300005") == []
     assert [each["tool"] for each in ctx.named("tool.called")][-1] == "reinstate_order"
+
+
+def test_a_tool_of_another_currency_is_never_called(desk: Desk) -> None:
+    client = FaultyClient()
+    with pytest.raises(Unavailable, match=r"issue_refund moves USD, and policy\.toml says EUR") as refused:
+        desk.resolve(letter(LATE), client=client, **{'currency = "EUR"': 'currency = "USD"'})
+    assert (refused.value.code, client.called) == ("tool_servers_invalid", [])
 
 
 def test_a_system_that_is_away_while_nothing_was_done_is_tried_again_later(desk: Desk) -> None:

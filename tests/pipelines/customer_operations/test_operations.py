@@ -18,6 +18,7 @@ from pipelines.customer_operations.operations import OPERATIONS, schemas
 from pipelines.customer_operations.policies.decisions import Case, Decision, decide
 from pipelines.customer_operations.policies.facts import Order
 from pipelines.customer_operations.policies.tables import Policy, load_policy, load_replies, policy_version
+from pipelines.customer_operations.replies import describe
 from tests.factories.shop import ORDER, TOML, Shop, shop
 from waybill.cli.main import app
 
@@ -76,12 +77,15 @@ def test_an_operators_folder_stands_in_for_the_sample(folder: Path) -> None:
     for each in (load_policy, policy_version):
         each.cache_clear()
     own = shipped.replace('["express_24", "express_12"]', '["express"]').replace("VHD", "SHOP") + OWN
+    own = own.replace('currency = "EUR"', 'currency = "USD"')
     (folder / "policy.toml").write_text(own, encoding="utf-8")
     assert decided(sample, "refund_late_delivery", **ORDER).code == "refund_not_due"
     decision = decided(load_policy(), "refund_late_delivery", **ORDER)
     assert [(call.operation, call.amount) for call in decision.calls] == [("issue_refund", Decimal("20.00"))]
     assert (decision.facts["status"], decision.facts["order"]) == ("DLV", "S-1")
     assert decision.calls[0].arguments["order_id"] == "7"
+    assert decision.facts["currency"] == "USD"
+    assert "20.00 USD" in describe(load_replies(), decision.calls, load_policy().currency)
     assert policy_version() != before
     assert load_replies().closing.startswith("Kind regards")
 
@@ -129,6 +133,10 @@ def test_the_check_names_everything_and_calls_no_effect(served: Shop, tmp_path: 
         "it requires currency, which is never sent",
     ]
     assert "open_ticket" in found["not_attached"]
+    file.write_text(TOML.format(url=served.url).replace("EUR", "USD"), encoding="utf-8")
+    run = CliRunner().invoke(app, ["tools", "check", str(file), "--json"])
+    refund = next(each for each in json.loads(run.stdout)["operations"] if each["operation"] == "issue_refund")
+    assert refund["missing"][-1] == "it moves USD, and policy.toml says EUR"
 
     served.order = {"status": "delivered"}
     tried = CliRunner().invoke(app, ["tools", "check", str(file), "--json", "--customer", "a@b.c", "--order", "S-1"])
