@@ -106,6 +106,7 @@ class NoAnswer(StrEnum):
 
     NOTHING_FOUND = "nothing_found"  # retrieval gave no passage
     NOT_IN_DOCUMENTS = "not_in_documents"  # the model read the passages and says that they do not answer
+    NOT_SUPPORTED = "not_supported"  # it names figures that stand in none of the words it quotes
     NOT_VERIFIED = "not_verified"  # the model wrote something, but no quote of it stands in the documents
 
 
@@ -117,7 +118,8 @@ class SearchOutput(_Strict):
         description="With markers like `[1]`, which number `citations` from 1; null in mode `passages`."
     )
     answered: bool = Field(
-        description="Whether the documents answer: at least one quote in the answer was verified."
+        description="Whether the documents answer: at least one quote in the answer was verified, and every figure"
+        " stands in the quoted words."
         " When false, `no_answer` says why, and `passages` may still help."
     )
     no_answer: NoAnswer | None = Field(description="Why `answered` is false in mode `answer`.")

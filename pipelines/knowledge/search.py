@@ -22,10 +22,12 @@ from pipelines._kit.resources import get_blob_store, get_gateway
 from pipelines.knowledge.answering import answer_question
 from pipelines.knowledge.evidence import found_passage, passage_key, readable, verified_quote
 from pipelines.knowledge.pagination import Pagination
-from pipelines.knowledge.reading import render
+from pipelines.knowledge.reading import Piece, render
 from pipelines.knowledge.schemas import FoundPassage, Mode, NoAnswer, SearchInput, SearchOutput, VerifiedQuote
+from pipelines.knowledge.support import unproven_figures
 
 NOTHING_FOUND = "There is nothing in this knowledge base to answer from."
+NOT_SUPPORTED = "\n\nThese figures are not in the quoted words; do not rely on them: {figures}."
 NOTHING_VERIFIED = "\n\nNo quote in this answer could be found in the documents; do not rely on it."
 
 
@@ -119,11 +121,14 @@ class Search:
             if quote is not None:
                 quotes.append(quote)
                 numbers[number] = len(quotes)
-        text, no_answer = render(said["pieces"], numbers), said["no_answer"]
+        text, no_answer, reserve = render(said["pieces"], numbers), said["no_answer"], ""
         if not quotes and no_answer is None:
-            no_answer = NoAnswer.NOT_VERIFIED
-            text += NOTHING_VERIFIED
-            ctx.delta(NOTHING_VERIFIED)
+            no_answer, reserve = NoAnswer.NOT_VERIFIED, NOTHING_VERIFIED
+        elif quotes and said.get("prompt") and (missing := _unproven(said["pieces"], numbers, quotes, state["query"])):
+            no_answer, reserve = no_answer or NoAnswer.NOT_SUPPORTED, NOT_SUPPORTED.format(figures=", ".join(missing))
+        if reserve:
+            text += reserve
+            ctx.delta(reserve)
         return {
             "verified": {
                 "answer": text,
@@ -165,6 +170,13 @@ class Search:
             return quote
         page = self._pagination.page_at(document, quote.start)
         return quote if page is None else quote.model_copy(update={"page": page})
+
+
+def _unproven(
+    pieces: Sequence[Piece], numbers: Mapping[int, int], quotes: Sequence[VerifiedQuote], question: str
+) -> list[str]:
+    by_piece = {piece: quotes[number - 1] for piece, number in numbers.items()}
+    return unproven_figures(pieces, by_piece, question)
 
 
 def _confidence(quotes: Sequence[VerifiedQuote]) -> float | None:

@@ -160,5 +160,6 @@ def _no_answer(result: dict[str, Any]) -> str:
     return {
         "nothing_found": "nothing in the documents resembles the question",
         "not_in_documents": "no sentence in the documents clearly answers this",
+        "not_supported": "the model named figures that stand in none of its quotes, so the answer is withheld",
         "not_verified": "the model answered, but none of its quotes stands in the documents, so the answer is withheld",
     }.get(str(result.get("no_answer")), "no answer")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from core.gateway.extraction.sentences import split_sentences
 from core.gateway.extraction.words import content_words
+from pipelines._kit.figures import missing_figures
 from pipelines._kit.quotes import find_quote
 from pipelines.research.critique.claims import Claim
 
@@ -32,20 +33,12 @@ _LEAST_CLOSE, _LEAST_WORDS = 0.45, 0.25
 _SURELY_CLOSE, _SURELY_WORDS = 0.72, 0.70
 
 _INNER_QUOTE = re.compile('[\u201c\u00ab"]([^\u201c\u201d\u00ab\u00bb"]{3,}?)[\u201d\u00bb"]')
-_FIGURE = re.compile(r"\d+(?:[.,:]\d+)*")
 _NAME = re.compile(r"(?<![.!?:\u201c\"] )(?<!^)\b[A-Z][\w\-]+")
 _NEGATION = re.compile(
     r"\b(?:no|not|never|none|nobody|nothing|neither|nor|cannot|without|refused?|refuses|excluded?|excludes|forbidden|"
     r"prohibited)\b|n't\b",
     re.IGNORECASE,
 )
-# Without "one", which more often is a pronoun.
-_NUMBER_WORDS = {
-    "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
-    "ten": "10", "eleven": "11", "twelve": "12", "thirteen": "13", "fourteen": "14", "fifteen": "15", "sixteen": "16",
-    "eighteen": "18", "twenty": "20", "thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "ninety": "90",
-}  # fmt: skip
-_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_NUMBER_WORDS)})\b", re.IGNORECASE)
 
 Support = Literal["quoted", "entailed"]
 
@@ -104,12 +97,9 @@ def _by_form(claim: Claim, texts: Sequence[str]) -> Finding | None:
 
 def _missing(text: str, read: Sequence[str]) -> str:
     """A figure or a name of the claim that occurs in none of its sources; empty when there is none."""
-    held = " ".join(read)
-    figures = {_plain_figure(figure) for figure in _FIGURE.findall(_in_digits(held))}
-    for figure in _FIGURE.findall(_in_digits(text)):
-        if _plain_figure(figure) not in figures:
-            return str(figure)
-    words = set(content_words(held))
+    if figures := missing_figures(text, read):
+        return figures[0]
+    words = set(content_words(" ".join(read)))
     for name in _NAME.findall(text):
         if not set(content_words(name)) <= words:
             return str(name)
@@ -140,15 +130,3 @@ def _by_meaning(claim: Claim, sentences: dict[int, list[str]], close: dict[tuple
 
 def _sentences(text: str) -> list[str]:
     return [text[found.start : found.end] for found in split_sentences(text)]
-
-
-def _in_digits(text: str) -> str:
-    return _NUMBER_WORD.sub(lambda match: _NUMBER_WORDS[match.group().casefold()], text)
-
-
-def _plain_figure(figure: str) -> str:
-    """One spelling for 1,000 and 1000, and for 3.00 and 3."""
-    digits = re.sub(r",(?=\d{3}(?:\D|$))", "", figure)
-    if re.fullmatch(r"\d+[.,]\d+", digits):
-        digits = digits.replace(",", ".").rstrip("0").rstrip(".")
-    return digits

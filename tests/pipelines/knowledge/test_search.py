@@ -183,6 +183,30 @@ def test_an_answer_without_a_true_quote_is_not_passed_off_as_one(library: Librar
     assert output.dropped_quotes == 1
 
 
+@pytest.mark.parametrize(
+    ("said", "missing"),
+    [
+        ("It is remembered for 48 hours.<quote>We remember the key for 48 hours</quote>", None),
+        ("1. Forty-eight hours, 48 in all.<quote>We remember the key for 48 hours</quote>", None),
+        ("It is remembered for 72 hours.<quote>We remember the key for 48 hours</quote>", "72"),
+        ("For 48 hours.<quote>We remember the key for 48 hours</quote> So 5 days, or 2,880 minutes.", "5, 2,880"),
+    ],
+)
+def test_a_figure_that_its_quotes_do_not_hold_is_not_passed_off_as_proven(
+    library: Library, said: str, missing: str | None
+) -> None:
+    ctx = library.context()
+    with writing(Answer(said)) as (gateway, _):
+        output = library.ask(KEYS, ctx=ctx, gateway=gateway)
+    assert output.answer == "".join(ctx.deltas)
+    assert output.answered is (missing is None)
+    assert output.no_answer is (None if missing is None else NoAnswer.NOT_SUPPORTED)
+    if missing:
+        assert (output.answer or "").endswith(f"do not rely on them: {missing}.")
+        assert output.confidence is None
+    assert_citations_hold(output)
+
+
 def test_a_quote_whose_document_vanished_before_verification_is_left_out(settings: Settings) -> None:
     with open_library(settings, "vanishing") as library:
         kept = library.upload("kept.md", b"# Oaks\n\nAn oak lives for a thousand years.\n")
