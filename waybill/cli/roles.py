@@ -17,7 +17,7 @@ from waybill.cli.options import Json
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
-    from core.kit.settings import Settings
+    pass
 
 _PANEL = "Run one part (what a container or a service unit starts)"
 
@@ -180,7 +180,10 @@ def migrate(
     set_passwords(
         url.get_secret_value(), {login: path.read_text(encoding="utf-8").strip() for login, path in found.items()}
     )
-    seeded = _seed_prices(settings)
+    from core.ledger.prices.seed import seed_prices_once
+
+    filled = seed_prices_once(settings, "waybill-migrate")
+    seeded = 0 if filled is None else filled.added
     if as_json:
         output.document({"migrated": True, "passwords_set": list(found), "prices_added": seeded})
     else:
@@ -189,19 +192,6 @@ def migrate(
             output.show(f"the price book is filled: {seeded:,} prices from the package genai-prices")
         if found:
             output.show(f"passwords are set: {', '.join(found)}")
-
-
-def _seed_prices(settings: "Settings") -> int:
-    from core.kit.db import Database
-    from core.ledger.prices.seed import seed_prices_once
-
-    database = Database(settings, application_name="waybill-migrate", pool_size=1)
-    try:
-        with database.system() as session:
-            seeded = seed_prices_once(session)
-    finally:
-        database.close()
-    return 0 if seeded is None else seeded.added
 
 
 def reseal(as_json: Json = False) -> None:

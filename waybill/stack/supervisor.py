@@ -340,15 +340,9 @@ class Stack:
         self._say("ready", "migrations", seconds=monotonic() - began)
 
     def _seed_prices(self, settings: Settings) -> None:
-        from core.kit.db import Database
         from core.ledger.prices.seed import seed_prices_once
 
-        database = Database(settings, application_name="waybill-up", pool_size=1)
-        try:
-            with database.system() as session:
-                seeded = seed_prices_once(session)
-        finally:
-            database.close()
+        seeded = seed_prices_once(settings, "waybill-up")
         if seeded is not None:
             self._say("ready", "prices", f"{seeded.added:,} from the package genai-prices")
 

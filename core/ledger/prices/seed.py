@@ -8,6 +8,8 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from core.kit.db import Database
+from core.kit.settings import Settings
 from core.ledger.prices import repository
 from core.ledger.prices.packaged import PackagedPrices, Tiers, packaged_prices
 from core.ledger.prices.records import NewPrice, PriceRecord, PriceSource
@@ -53,9 +55,14 @@ def seed_prices(session: Session) -> Seeded:
     return Seeded(len(new), unchanged, left)
 
 
-def seed_prices_once(session: Session) -> Seeded | None:
+def seed_prices_once(settings: Settings, application_name: str) -> Seeded | None:
     """As `seed_prices`, for an installation's first start: None where the package's prices are already in the book."""
-    return None if repository.has_source(session, PriceSource.PACKAGE) else seed_prices(session)
+    database = Database(settings, application_name=application_name, pool_size=1)
+    try:
+        with database.system() as session:
+            return None if repository.has_source(session, PriceSource.PACKAGE) else seed_prices(session)
+    finally:
+        database.close()
 
 
 def _missing(packaged: PackagedPrices, known: Iterable[PriceRecord], now: datetime) -> Iterator[NewPrice]:

@@ -143,10 +143,9 @@ def test_seeding_again_changes_nothing(database: Database, seeded: Seeded) -> No
     assert again.unchanged > 5_000
 
 
-def test_only_a_book_without_the_packages_prices_is_filled_at_a_start(database: Database, seeded: Seeded) -> None:
+def test_only_a_book_without_the_packages_prices_is_filled_at_a_start(settings: Settings, seeded: Seeded) -> None:
     assert seeded.added > 5_000
-    with database.system() as session:
-        assert seed_prices_once(session) is None
+    assert seed_prices_once(settings, "test") is None
 
 
 def test_a_deployment_costs_what_its_model_costs_unless_it_has_a_price_of_its_own(
