@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 import httpx
 
+from core.gateway.error_pages import ENCODINGS, cut_errors
 from core.kit.names import NamedBackend, install
 from core.kit.trust import authorities
 
@@ -48,6 +49,8 @@ def open_client(timeout_seconds: float) -> httpx.Client:
         # A redirect would carry the key and the prompt to a host that nobody configured.
         follow_redirects=False,
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS),
+        headers={"Accept-Encoding": ENCODINGS},
+        event_hooks={"response": [cut_errors(httpx)]},
     )
     _make_interruptible(client, httpcore)
     return client
@@ -62,6 +65,8 @@ def open_client2(timeout_seconds: float) -> "httpx2.Client":
         timeout=httpx2.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
         follow_redirects=False,
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS),
+        headers={"Accept-Encoding": ENCODINGS},
+        event_hooks={"response": [cut_errors(httpx2)]},
     )
     _make_interruptible(client, httpcore2)
     return client

@@ -1,6 +1,6 @@
 """Embeddings of any endpoint that speaks OpenAI's wire format."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,13 @@ from core.gateway.interruptible import asking, open_client
 from core.gateway.models import Check
 from core.gateway.providers import failures
 from core.gateway.providers.estimator import CountTokens
+from core.gateway.providers.json_reading import read_json
 from core.gateway.providers.openai_compatible import FAILURES, read_key, translate
 
 # OpenAI takes at most 2,048 texts in one request; fewer keep one request short enough to be cancelled soon.
 _BATCH = 256
+# Five times what 256 vectors of 4,096 dimensions take.
+_MAX_ANSWER_BYTES = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +92,33 @@ class OpenAIEmbeddings:
         try:
             with asking(check):
                 # As JSON: the SDK would make an object of every vector.
-                return self._client.post(
+                answer = self._client.post(
                     "/embeddings",
                     body={"model": self.name, "input": batch, "encoding_format": "float", **more},
                     cast_to=object,
+                    stream=True,
+                    stream_cls=_Whole,
                 )
+                return next(iter(answer))
         except (*FAILURES, ValueError, RecursionError) as error:
             failure = translate(error)
         # Outside of the handler: an SDK's error holds the provider's words, and a traceback would show them.
         raise failure
+
+
+class _Whole(openai.Stream[object]):
+    """One answer that is no stream, read up to a bound."""
+
+    def __stream__(self) -> Iterator[object]:
+        body = bytearray()
+        try:
+            for piece in self.response.iter_bytes():
+                body += piece
+                if len(body) > _MAX_ANSWER_BYTES:
+                    raise ValueError("more bytes than any vectors have")
+            yield read_json(bytes(body))
+        finally:
+            self.response.close()
 
 
 def _vectors(answer: Any, count: int) -> list[list[float]]:

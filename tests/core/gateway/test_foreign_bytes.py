@@ -181,6 +181,25 @@ def test_error_statuses_are_read_in_every_shape(who: str) -> None:
     assert caught.value.is_outage is (code in {"provider_rate_limited", "provider_unavailable"})
 
 
+@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+def test_of_an_error_without_end_the_beginning_is_read(kind: str) -> None:
+    said = {"type": "error", "error": {"type": "insufficient_quota", "code": "insufficient_quota", "message": ""}}
+    for reason, code in (("a short reason", "provider_quota_exhausted"), ("x" * 1_000_000, "provider_rate_limited")):
+        said["error"] = {**said["error"], "message": reason}  # type: ignore[dict-item]
+        script = Raw((json.dumps(said).encode(),), "application/json", status=429)
+        with asking(script, kind) as (_, stream), pytest.raises(GatewayError) as caught:
+            list(stream)
+        assert caught.value.code == code
+
+
+def test_an_error_in_an_encoding_that_was_not_asked_for_is_taken_as_it_came() -> None:
+    body = json.dumps({"error": {"code": "insufficient_quota"}}).encode()
+    script = Raw((body,), "application/json", status=429, headers={"Content-Encoding": "zstd"})
+    with asking(script) as (_, stream), pytest.raises(GatewayError) as caught:
+        list(stream)
+    assert caught.value.code == "provider_quota_exhausted"
+
+
 def test_a_providers_text_is_not_shown() -> None:
     for body in ({"error": "sk-secret"}, {"error": {"message": "sk-secret"}}, {"detail": "sk-secret"}, "sk-secret"):
         script = Raw((json.dumps(body).encode(),), "application/json", status=400)
