@@ -7,16 +7,16 @@ needs no restart. No message of this module repeats what stands behind ``credent
 itself there.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from core.kit.credentials import is_name, read_credential
 from core.kit.errors import Unavailable
+from core.kit.operator_files import OperatorFile
 from core.kit.settings import Settings
 from core.registry.data_classes import DataClass
 
@@ -24,7 +24,6 @@ DEFAULT = "default"
 # The embedded models are their own deployments: each is reached in this process.
 EMBEDDED = ("local/extractive", "local/all-MiniLM-L6-v2-int8", "local/smollm2")
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-_FILE_MAX_BYTES = 1024 * 1024
 
 Name = Annotated[str, Field(pattern=_NAME)]
 # Whether reports of usage hold these tokens in their totals, or count them beside.
@@ -157,13 +156,14 @@ def read_deployments(settings: Settings) -> DeploymentBook:
     path = settings.deployments_file
     if path is None:
         return DeploymentBook(known)
-    for entry in _parse(path).deployment:
+    file = OperatorFile(path, "WAYBILL_DEPLOYMENTS_FILE", "deployments_invalid")
+    for entry in file.read(_File).deployment:
         if entry.name in known:
-            raise _invalid(path, f"{entry.name} is described twice")
+            raise file.invalid(f"{entry.name} is described twice")
         if entry.base_url is None and entry.provider != "anthropic":
-            raise _invalid(path, f"{entry.name}: base_url is missing")
+            raise file.invalid(f"{entry.name}: base_url is missing")
         if entry.provider == "anthropic" and (entry.cached_tokens or entry.reasoning_tokens):
-            raise _invalid(path, f"{entry.name}: cached_tokens and reasoning_tokens are for OpenAI's interface")
+            raise file.invalid(f"{entry.name}: cached_tokens and reasoning_tokens are for OpenAI's interface")
         known[entry.name] = Deployment(
             name=entry.name,
             provider=entry.provider,
@@ -179,27 +179,3 @@ def read_deployments(settings: Settings) -> DeploymentBook:
             _secrets_dir=settings.secrets_dir,
         )
     return DeploymentBook(known)
-
-
-def _parse(path: Path) -> _File:
-    try:
-        if path.stat().st_size > _FILE_MAX_BYTES:
-            raise _invalid(path, f"it is larger than {_FILE_MAX_BYTES} bytes")
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _invalid(path, error.strerror or "it cannot be read") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        # The parser's message may quote the line, and the line may hold a key.
-        raise _invalid(path, "it is not TOML in UTF-8") from None
-    try:
-        return _File.model_validate(content)
-    except ValidationError as error:
-        told = [
-            f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}"
-            for each in error.errors(include_input=False, include_url=False, include_context=False)
-        ]
-        raise _invalid(path, "; ".join(told[:10])) from None
-
-
-def _invalid(path: Path, why: str) -> Unavailable:
-    return Unavailable(f"WAYBILL_DEPLOYMENTS_FILE {path.name}: {why}", code="deployments_invalid")

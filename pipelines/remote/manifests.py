@@ -5,7 +5,6 @@ choosing would be a way into the network.
 """
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,7 +19,6 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     SecretStr,
-    ValidationError,
     field_validator,
     model_validator,
 )
@@ -30,12 +28,12 @@ from core.capability import Manifest
 from core.guard.records import KindName
 from core.keys.scopes import SCOPES
 from core.kit.credentials import is_name
-from core.kit.errors import Unavailable
 from core.kit.money import ZERO
+from core.kit.operator_files import OperatorFile
 from core.kit.settings import Settings
 
 _ID = r"^[a-z][a-z0-9_]{0,63}\.[a-z][a-z0-9_]{0,63}$"
-_FILE_MAX_BYTES = 1024 * 1024
+_SCHEMA_MAX_BYTES = 1024 * 1024
 _ENTRY = "pipelines.remote.runner"
 Path_ = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
 
@@ -138,14 +136,15 @@ def read_remote(settings: Settings) -> tuple[tuple[Manifest, Remote], ...]:
 @lru_cache(maxsize=4)
 def _read(path: Path, secrets_dir: Path | None) -> tuple[tuple[Manifest, Remote], ...]:
     found = []
-    for entry in _parse(path).capability:
+    file = OperatorFile(path, "WAYBILL_REMOTE_CAPABILITIES_FILE", "remote_capabilities_invalid")
+    for entry in file.read(_File).capability:
         manifest = Manifest(
             id=entry.id,
             version=entry.version,
             title=entry.title,
             description=entry.description,
-            input=_model("Input", _schema(path, entry.id, entry.input_schema)),
-            output=_model("Output", _schema(path, entry.id, entry.output_schema)),
+            input=_model("Input", _schema(file, path, entry.id, entry.input_schema)),
+            output=_model("Output", _schema(file, path, entry.id, entry.output_schema)),
             entry=f"{_ENTRY}:{entry.id.replace('.', '__')}",
             max_attempts=entry.max_attempts,
             deadline_seconds=entry.deadline_seconds,
@@ -200,48 +199,25 @@ def _model(name: str, schema: dict[str, Any]) -> type[BaseModel]:
     return Obeying
 
 
-def _schema(path: Path, capability: str, name: str) -> dict[str, Any]:
+def _schema(operator_file: OperatorFile, path: Path, capability: str, name: str) -> dict[str, Any]:
     from jsonschema import Draft202012Validator, SchemaError
 
     from core.kit.expressions import check_patterns
 
-    file = path.parent / name
+    file, which = path.parent / name, f"{capability}: {name[:100]}"
     try:
-        if not file.resolve().is_relative_to(path.parent.resolve()) or file.stat().st_size > _FILE_MAX_BYTES:
-            raise _invalid(path, f"{capability}: {name[:100]} is no schema of up to a megabyte beside the file")
+        if not file.resolve().is_relative_to(path.parent.resolve()) or file.stat().st_size > _SCHEMA_MAX_BYTES:
+            raise operator_file.invalid(f"{which} is no schema of up to a megabyte beside the file")
         schema = json.loads(file.read_text(encoding="utf-8"))
         Draft202012Validator.check_schema(schema)
     except (OSError, ValueError) as error:
-        raise _invalid(path, f"{capability}: {name[:100]} cannot be read as JSON ({type(error).__name__})") from None
+        raise operator_file.invalid(f"{which} cannot be read as JSON ({type(error).__name__})") from None
     except SchemaError as error:
-        raise _invalid(path, f"{capability}: {name[:100]} is no JSON Schema: {error.message[:200]}") from None
+        raise operator_file.invalid(f"{which} is no JSON Schema: {error.message[:200]}") from None
     try:
         check_patterns(schema)
     except ValueError as error:
-        raise _invalid(path, f"{capability}: {name[:100]}: {error}") from None
+        raise operator_file.invalid(f"{which}: {error}") from None
     if not isinstance(schema, dict) or schema.get("type") != "object":
-        raise _invalid(path, f'{capability}: {name[:100]} is not a schema of "type": "object"')
+        raise operator_file.invalid(f'{which} is not a schema of "type": "object"')
     return schema
-
-
-def _parse(path: Path) -> _File:
-    try:
-        if path.stat().st_size > _FILE_MAX_BYTES:
-            raise _invalid(path, f"it is larger than {_FILE_MAX_BYTES} bytes")
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _invalid(path, error.strerror or "it cannot be read") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        raise _invalid(path, "it is not TOML in UTF-8") from None
-    try:
-        return _File.model_validate(content)
-    except ValidationError as error:
-        told = [
-            f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}"
-            for each in error.errors(include_input=False, include_url=False, include_context=False)
-        ]
-        raise _invalid(path, "; ".join(told[:10])) from None
-
-
-def _invalid(path: Path, why: str) -> Unavailable:
-    return Unavailable(f"WAYBILL_REMOTE_CAPABILITIES_FILE {path.name}: {why}", code="remote_capabilities_invalid")

@@ -5,25 +5,22 @@ the network. What the file does not name does not exist: a server may offer a hu
 that stand here. ``docs/howto/attach-your-business-system.md`` explains each field.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic.functional_validators import BeforeValidator, model_validator
 
 from core.guard.records import KindName
 from core.kit.credentials import is_name
 from core.kit.data_classes import DataClass
-from core.kit.errors import Unavailable
 from core.kit.ids import PROJECT, decode
+from core.kit.operator_files import OperatorFile
 from core.kit.settings import Settings
 from pipelines._kit.tools.policies import Effect, ReadBack, ToolPolicy, ToolServer
 
-_FILE_MAX_BYTES = 1024 * 1024
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")]
 _Names = dict[_Name, Annotated[str, Field(min_length=1, max_length=200)]]
 
@@ -153,7 +150,8 @@ def read_tool_servers(settings: Settings) -> ToolBook:
     if path is None:
         return ToolBook({})
     policies: dict[str, ToolPolicy] = {}
-    for entry in _parse(path).tool_server:
+    file = OperatorFile(path, "WAYBILL_TOOL_SERVERS_FILE", "tool_servers_invalid")
+    for entry in file.read(_File).tool_server:
         server = ToolServer(
             name=entry.name,
             url=str(entry.url),
@@ -167,17 +165,17 @@ def read_tool_servers(settings: Settings) -> ToolBook:
         for tool in entry.tool:
             policy = _policy(server, tool)
             if policy.operation in policies:
-                raise _invalid(path, f"two tools serve the operation {policy.operation}")
+                raise file.invalid(f"two tools serve the operation {policy.operation}")
             policies[policy.operation] = policy
     for policy in policies.values():
         looked_up = policy.read_back
         if looked_up is not None:
             reading = policies.get(looked_up.operation)
             if reading is None or reading.server is not policy.server or reading.effect is not Effect.READ:
-                raise _invalid(path, f"{policy.operation}: its read_back is no reading operation of its server")
+                raise file.invalid(f"{policy.operation}: its read_back is no reading operation of its server")
         undone_by = policy.compensation
         if undone_by is not None and (undone_by not in policies or policies[undone_by].server is not policy.server):
-            raise _invalid(path, f"{policy.operation}: its compensation {undone_by} is no operation of its server")
+            raise file.invalid(f"{policy.operation}: its compensation {undone_by} is no operation of its server")
     return ToolBook(policies)
 
 
@@ -208,27 +206,3 @@ def _policy(server: ToolServer, tool: _Tool) -> ToolPolicy:
         receives=frozenset(tool.receives),
         data_class=tool.data_class,
     )
-
-
-def _parse(path: Path) -> _File:
-    try:
-        if path.stat().st_size > _FILE_MAX_BYTES:
-            raise _invalid(path, f"it is larger than {_FILE_MAX_BYTES} bytes")
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _invalid(path, error.strerror or "it cannot be read") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        # The parser's message may quote the line, and the line may hold a token.
-        raise _invalid(path, "it is not TOML in UTF-8") from None
-    try:
-        return _File.model_validate(content)
-    except ValidationError as error:
-        told = [
-            f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}"
-            for each in error.errors(include_input=False, include_url=False, include_context=False)
-        ]
-        raise _invalid(path, "; ".join(told[:10])) from None
-
-
-def _invalid(path: Path, why: str) -> Unavailable:
-    return Unavailable(f"WAYBILL_TOOL_SERVERS_FILE {path.name}: {why}", code="tool_servers_invalid")

@@ -1,17 +1,16 @@
 """The tables of ``policy.toml`` and ``replies.toml``, read and checked once."""
 
 import hashlib
-import tomllib
 from decimal import Decimal
 from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
-from core.kit.errors import Unavailable
 from core.kit.expressions import Expression
+from core.kit.operator_files import OperatorFile
 from core.kit.settings import get_settings
 
 Part = Literal["base_price", "fuel_surcharge", "options_price"]
@@ -134,16 +133,7 @@ def load_replies() -> Replies:
 
 
 def _load(name: str, kind: type[Tables]) -> Tables:
-    try:
-        return kind.model_validate(tomllib.loads(_place(name).read_text(encoding="utf-8")))
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}"
-            for each in error.errors(include_input=False, include_url=False, include_context=False)[:20]
-        )
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        wrong = str(error)
-    raise Unavailable(f"WAYBILL_CUSTOMER_OPERATIONS_DIR {name}: {wrong}", code="policy_invalid")
+    return OperatorFile(_place(name), "WAYBILL_CUSTOMER_OPERATIONS_DIR", "policy_invalid").read(kind)
 
 
 def _place(name: str) -> Traversable:
