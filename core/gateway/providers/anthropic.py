@@ -13,12 +13,13 @@ from core.gateway.interruptible import asking, open_client2
 from core.gateway.models import Ability, ChatRequest, ChatStream, Check, Chunk
 from core.gateway.providers import failures
 from core.gateway.providers.anthropic_wire import OPTIONS, Reader, arguments_of
+from core.gateway.providers.chunks import chunks_of
 from core.gateway.providers.error_bodies import Reported, read_error
 from core.gateway.providers.estimates import bound_of, learn_from, usage_of
 from core.gateway.providers.estimator import CountTokens, Estimator
 from core.gateway.providers.refused_parameters import REFUSALS, RefusedParameters, missing
 from core.gateway.providers.sse import read_events
-from core.gateway.streams import END, Meter, MeteredStream, next_event
+from core.gateway.streams import Meter, MeteredStream
 
 # At its debug level the SDK writes whole prompts to the log.
 logging.getLogger("anthropic").setLevel(logging.WARNING)
@@ -101,20 +102,7 @@ class Anthropic:
             meter.request_id = stream.response.headers.get("request-id")
             # Not the SDK's own reading: it skips what has no name, and knows other ends of events only.
             events = read_events(stream.response.iter_bytes())
-            while True:
-                # Not around the yield: what the caller does with a chunk is its own, and so is its thread.
-                with asking(check):
-                    event = next_event(events, meter, _FAILURES)
-                if event is END:
-                    break
-                chunk = reader.read(event)
-                if chunk is None:
-                    check()
-                else:
-                    yield chunk
-        last = reader.end()
-        if last is not None:
-            yield last
+            yield from chunks_of(events, reader, meter, check, _FAILURES)
         learn_from(meter, request, self._estimator)
 
     def _open(self, request: ChatRequest, meter: Meter) -> Any:

@@ -15,6 +15,7 @@ from core.gateway.errors import GatewayError
 from core.gateway.interruptible import asking, open_client
 from core.gateway.models import Ability, ChatRequest, ChatStream, Check, Chunk
 from core.gateway.providers import failures
+from core.gateway.providers.chunks import chunks_of
 from core.gateway.providers.error_bodies import Reported, read_error
 from core.gateway.providers.estimates import bound_of, learn_from, usage_of
 from core.gateway.providers.estimator import CountTokens, Estimator
@@ -23,7 +24,7 @@ from core.gateway.providers.openai_events import Reader
 from core.gateway.providers.openai_wire import arguments_of
 from core.gateway.providers.refused_parameters import REFUSALS, RefusedParameters, missing
 from core.gateway.providers.sse import read_events
-from core.gateway.streams import BY_SUMS, END, Meter, MeteredStream, UsageReading, next_event
+from core.gateway.streams import BY_SUMS, Meter, MeteredStream, UsageReading
 
 # At its debug level the SDK writes whole prompts to the log.
 logging.getLogger("openai").setLevel(logging.WARNING)
@@ -101,20 +102,7 @@ class OpenAICompatible:
         with stream:
             meter.request_id = stream.response.headers.get("x-request-id")
             events = iter(stream)
-            while True:
-                # Not around the yield: what the caller does with a chunk is its own, and so is its thread.
-                with asking(check):
-                    event = next_event(events, meter, FAILURES)
-                if event is END:
-                    break
-                chunk = reader.read(event)
-                if chunk is None:
-                    check()
-                else:
-                    yield chunk
-        last = reader.end()
-        if last is not None:
-            yield last
+            yield from chunks_of(events, reader, meter, check, FAILURES)
         learn_from(meter, request, self._estimator)
 
     def _open(self, request: ChatRequest, meter: Meter) -> "_Events":

@@ -1,0 +1,38 @@
+"""From a provider's events to the chunks of an answer, whichever wire they came by."""
+
+from collections.abc import Generator, Iterator
+from typing import Any, Protocol
+
+from core.gateway.interruptible import asking
+from core.gateway.models import Check, Chunk
+from core.gateway.streams import END, Meter, next_event
+
+
+class EventReader(Protocol):
+    """Reads one wire's events."""
+
+    def read(self, event: Any) -> Chunk | None:
+        """What one event shows, if anything. Raises `core.gateway.errors.GatewayError`."""
+
+    def end(self) -> Chunk | None:
+        """What is whole only at the end. Raises `core.gateway.errors.GatewayError` for an answer that was cut."""
+
+
+def chunks_of(
+    events: Iterator[Any], reader: EventReader, meter: Meter, check: Check, failures: tuple[type[Exception], ...]
+) -> Generator[Chunk, None, None]:
+    """The chunks in order. `check` is asked at every event, also at those that show nothing."""
+    while True:
+        # Not around the yield: what the caller does with a chunk is its own, and so is its thread.
+        with asking(check):
+            event = next_event(events, meter, failures)
+        if event is END:
+            break
+        chunk = reader.read(event)
+        if chunk is None:
+            check()
+        else:
+            yield chunk
+    last = reader.end()
+    if last is not None:
+        yield last
