@@ -20,7 +20,7 @@ from time import monotonic
 
 from rich.console import Console
 
-from tests.containers import backups, images, isolation, observation
+from tests.containers import backups, files, images, isolation, observation
 from tests.containers.engine import EngineFailed, Project, podman, wait_until_ready
 from tests.containers.strikes import STRIKES, Work, provoke
 from tests.factories.processes import ROOT
@@ -82,6 +82,7 @@ def _look(run: Run, project: Project, url: str, words: Sequence[str]) -> None:
         ("no way around the proxy", isolation.open_ways),
     ):
         run.step(name, lambda check=check: _none(check(project)))  # type: ignore[misc]
+    run.step("files of the operator", lambda: files.check_policies(project))
     run.step("backup and restore", lambda: backups.back_up_and_restore(project, url, key))
     run.step("rules", lambda: observation.check_files(project))
     prometheus = f"http://{project.variables['WAYBILL_PUBLISH_PROMETHEUS']}"
@@ -117,6 +118,7 @@ def _running(is_kept: bool) -> Iterator[tuple[Project, str]]:
         "WAYBILL_PUBLISH_PROMETHEUS": f"127.0.0.1:{free_port()}",
         "WAYBILL_WEBHOOK_ALLOWED_NETWORKS": _NETWORKS,
         "WAYBILL_BACKUPS": str(backups.make_folder(folder / "backups")),
+        "WAYBILL_FILES": str(files.make_folder(folder / "files")),
     }
     project = Project(_PROJECT, folder / "secrets", variables)
     subprocess.run([ROOT / "infra" / "compose" / "make-secrets.sh", project.secrets], check=True, capture_output=True)
