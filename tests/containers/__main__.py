@@ -29,6 +29,8 @@ from waybill.stack.postgres import free_port
 
 _PROJECT = "waybill-test"
 _SMOKE_SECONDS = 900.0
+# Gigabytes of layers, on a machine that may do more than this.
+_PRUNE_SECONDS = 900.0
 # A client that waits out the restart of what answers it.
 _ATTEMPTS = 10
 # Where podman puts the networks that it makes (containers.conf, default_subnet_pools).
@@ -102,7 +104,7 @@ def _build(console: Console) -> str:
     images.prepare(console, options)
     build = f"podman build --quiet --format docker --pull=never {options}"
     subprocess.run(["make", "--no-print-directory", "images", f"BUILD={build}"], cwd=ROOT, check=True)
-    podman("image", "prune", "--force")
+    podman("image", "prune", "--force", timeout_seconds=_PRUNE_SECONDS)
     return ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in images.sizes().items())
 
 
