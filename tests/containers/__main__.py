@@ -21,7 +21,7 @@ from time import monotonic
 from rich.console import Console
 
 from tests.containers import backups, files, images, isolation, observation
-from tests.containers.engine import EngineFailed, Project, podman, wait_until_ready
+from tests.containers.engine import EngineFailed, Project, free_addresses, podman, wait_until_ready
 from tests.containers.strikes import STRIKES, Work, provoke
 from tests.factories.processes import ROOT
 from waybill.client import ClientError, WaitTimedOut, WaybillClient
@@ -112,12 +112,8 @@ def _build(console: Console) -> str:
 def _running(is_kept: bool) -> Iterator[tuple[Project, str]]:
     """A project with secrets of its own on free ports; it and its volumes are gone afterwards, unless `is_kept`."""
     folder = Path(tempfile.mkdtemp(prefix="waybill-compose-"))
-    port = free_port()
     variables = {
-        "WAYBILL_PUBLISH_HTTP": f"127.0.0.1:{port}",
-        "WAYBILL_PUBLISH_HTTPS": f"127.0.0.1:{free_port()}",
-        "WAYBILL_PUBLISH_FLOWER": f"127.0.0.1:{free_port()}",
-        "WAYBILL_PUBLISH_PROMETHEUS": f"127.0.0.1:{free_port()}",
+        **free_addresses(),
         "WAYBILL_WEBHOOK_ALLOWED_NETWORKS": _NETWORKS,
         "WAYBILL_BACKUPS": str(backups.make_folder(folder / "backups")),
         "WAYBILL_FILES": str(files.make_folder(folder / "files")),
@@ -125,7 +121,7 @@ def _running(is_kept: bool) -> Iterator[tuple[Project, str]]:
     project = Project(_PROJECT, folder / "secrets", variables)
     subprocess.run([ROOT / "infra" / "compose" / "make-secrets.sh", project.secrets], check=True, capture_output=True)
     try:
-        yield project, f"http://127.0.0.1:{port}"
+        yield project, f"http://{variables['WAYBILL_PUBLISH_HTTP']}"
     finally:
         if not is_kept:
             # A second interruption must not leave half of it behind.
