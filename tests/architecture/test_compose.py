@@ -75,6 +75,14 @@ def test_a_process_holds_its_own_secrets_and_no_others(name: str) -> None:
         assert mounted["DATABASE_URL"] == f"database_url_{process}"
 
 
+def test_the_operators_files_lie_where_the_chart_puts_them_and_cannot_be_changed_there() -> None:
+    mount = "${WAYBILL_FILES:-./files}:/etc/waybill:ro"
+    holders = {name for name, service in SERVICES.items() if mount in service.get("volumes", [])}
+    assert holders == {"api-1", "api-2", "dispatcher-1", "dispatcher-2", "deliverer", *_WORKERS}
+    # Docker would make it as root, and the operator could not put anything there.
+    assert (ROOT / "files").is_dir()
+
+
 def test_each_secret_is_needed_and_the_owners_only_to_migrate() -> None:
     holders = {name: {service for service in SERVICES if name in _secrets(service)} for name in COMPOSE["secrets"]}
     # A restore makes the tables again.

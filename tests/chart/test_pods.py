@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import AliasChoices
+from typer.testing import CliRunner
 
 from core.kit.processes import LOGINS, OPTIONAL_LOGINS, SECRETS, Process
 from core.kit.settings import Settings
@@ -24,6 +25,7 @@ from tests.chart.rendering import (
     secret_files,
     workloads,
 )
+from waybill.cli.main import app
 from waybill.stack.plan import variable_of
 
 # Where identities of the cloud are used, or nothing was rotated, these stay away.
@@ -210,6 +212,26 @@ def test_a_process_reads_its_settings_and_files(values: Path, tmp_path: Path, mo
             patch.setenv("WAYBILL_HOME", str(tmp_path))
             settings = Settings()
         _check_settings(settings, workload, secrets)
+
+
+def test_policies_of_the_operator_are_files_like_any(tmp_path: Path) -> None:
+    # As docs/howto/run-on-kubernetes.md gives them.
+    ours = tmp_path / "ours"
+    assert CliRunner().invoke(app, ["tools", "init", str(ours)]).exit_code == 0
+    given = [
+        argument
+        for name in ("policy", "replies")
+        for argument in ("--set-file", f"files.{name}\\.toml={ours}/{name}.toml")
+    ]
+    manifests = render(VALUES[0], *given, "--set", "settings.WAYBILL_CUSTOMER_OPERATIONS_DIR=/etc/waybill")
+    mounted = named(manifests, "ConfigMap", "waybill-files")["data"]
+    assert {name: mounted[name] for name in ("policy.toml", "replies.toml")} == {
+        each.name: each.read_text(encoding="utf-8") for each in ours.iterdir()
+    }
+    worker = workloads(manifests)["worker-customer-operations"]
+    assert environment(manifests, worker)["WAYBILL_CUSTOMER_OPERATIONS_DIR"] == "/etc/waybill"
+    mounts = {each["mountPath"]: each for each in container(worker)["volumeMounts"]}
+    assert mounts["/etc/waybill"] == {"name": "files", "mountPath": "/etc/waybill", "readOnly": True}
 
 
 def _check_settings(settings: Settings, workload: Manifest, secrets: Path) -> None:

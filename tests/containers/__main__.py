@@ -20,8 +20,8 @@ from time import monotonic
 
 from rich.console import Console
 
-from tests.containers import backups, images, isolation, observation
-from tests.containers.engine import EngineFailed, Project, podman, wait_until_ready
+from tests.containers import backups, files, images, isolation, observation
+from tests.containers.engine import EngineFailed, Project, free_addresses, podman, wait_until_ready
 from tests.containers.strikes import STRIKES, Work, provoke
 from tests.factories.processes import ROOT
 from waybill.client import ClientError, WaitTimedOut, WaybillClient
@@ -29,6 +29,8 @@ from waybill.stack.postgres import free_port
 
 _PROJECT = "waybill-test"
 _SMOKE_SECONDS = 900.0
+# Gigabytes of layers, on a machine that may do more than this.
+_PRUNE_SECONDS = 900.0
 # A client that waits out the restart of what answers it.
 _ATTEMPTS = 10
 # Where podman puts the networks that it makes (containers.conf, default_subnet_pools).
@@ -82,6 +84,7 @@ def _look(run: Run, project: Project, url: str, words: Sequence[str]) -> None:
         ("no way around the proxy", isolation.open_ways),
     ):
         run.step(name, lambda check=check: _none(check(project)))  # type: ignore[misc]
+    run.step("files of the operator", lambda: files.check_policies(project))
     run.step("backup and restore", lambda: backups.back_up_and_restore(project, url, key))
     run.step("rules", lambda: observation.check_files(project))
     prometheus = f"http://{project.variables['WAYBILL_PUBLISH_PROMETHEUS']}"
@@ -101,7 +104,7 @@ def _build(console: Console) -> str:
     images.prepare(console, options)
     build = f"podman build --quiet --format docker --pull=never {options}"
     subprocess.run(["make", "--no-print-directory", "images", f"BUILD={build}"], cwd=ROOT, check=True)
-    podman("image", "prune", "--force")
+    podman("image", "prune", "--force", timeout_seconds=_PRUNE_SECONDS)
     return ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in images.sizes().items())
 
 
@@ -109,19 +112,16 @@ def _build(console: Console) -> str:
 def _running(is_kept: bool) -> Iterator[tuple[Project, str]]:
     """A project with secrets of its own on free ports; it and its volumes are gone afterwards, unless `is_kept`."""
     folder = Path(tempfile.mkdtemp(prefix="waybill-compose-"))
-    port = free_port()
     variables = {
-        "WAYBILL_PUBLISH_HTTP": f"127.0.0.1:{port}",
-        "WAYBILL_PUBLISH_HTTPS": f"127.0.0.1:{free_port()}",
-        "WAYBILL_PUBLISH_FLOWER": f"127.0.0.1:{free_port()}",
-        "WAYBILL_PUBLISH_PROMETHEUS": f"127.0.0.1:{free_port()}",
+        **free_addresses(),
         "WAYBILL_WEBHOOK_ALLOWED_NETWORKS": _NETWORKS,
         "WAYBILL_BACKUPS": str(backups.make_folder(folder / "backups")),
+        "WAYBILL_FILES": str(files.make_folder(folder / "files")),
     }
     project = Project(_PROJECT, folder / "secrets", variables)
     subprocess.run([ROOT / "infra" / "compose" / "make-secrets.sh", project.secrets], check=True, capture_output=True)
     try:
-        yield project, f"http://127.0.0.1:{port}"
+        yield project, f"http://{variables['WAYBILL_PUBLISH_HTTP']}"
     finally:
         if not is_kept:
             # A second interruption must not leave half of it behind.

@@ -6,10 +6,9 @@ import subprocess
 from io import BytesIO
 from pathlib import Path
 
-from tests.containers.engine import Project, wait_until_ready
+from tests.containers.engine import Project, free_addresses, wait_until_ready
 from tests.factories.processes import ROOT
 from waybill.client import WaybillClient
-from waybill.stack.postgres import free_port
 
 # The user of the image: a folder of the host's must be its own.
 _USER = 10001
@@ -38,15 +37,12 @@ def back_up_and_restore(project: Project, url: str, key: str) -> str:
         assert job.state == "succeeded", job.state
     taken = project.compose("run", "--rm", "-T", "backup", profile="backup").strip()
     [folder] = Path(project.variables["WAYBILL_BACKUPS"]).iterdir()
-    port = free_port()
+    addresses = free_addresses()
+    restored_url = f"http://{addresses['WAYBILL_PUBLISH_HTTP']}"
     restored = Project(
         f"{project.name}-restored",
         project.secrets.with_name("secrets-restored"),
-        {
-            **project.variables,
-            "WAYBILL_PUBLISH_HTTP": f"127.0.0.1:{port}",
-            **{f"WAYBILL_PUBLISH_{each}": f"127.0.0.1:{free_port()}" for each in ("HTTPS", "FLOWER", "PROMETHEUS")},
-        },
+        {**project.variables, **addresses},
     )
     restored.secrets.mkdir(mode=0o700)
     for each in _KEYS:
@@ -59,8 +55,8 @@ def back_up_and_restore(project: Project, url: str, key: str) -> str:
         said = restored.compose("run", "--rm", "-T", "restore", f"/backups/{folder.name}", profile="backup").strip()
         assert said.endswith("all invariants hold"), said
         restored.compose("up", "--detach", "--no-build", "migrate", "api-1", "proxy")
-        wait_until_ready(f"http://127.0.0.1:{port}")
-        with WaybillClient(f"http://127.0.0.1:{port}", key) as client:
+        wait_until_ready(restored_url)
+        with WaybillClient(restored_url, key) as client:
             assert client.jobs.get(job.id).result == job.result
             content = BytesIO()
             client.files.download(file.id, content)

@@ -1,6 +1,7 @@
 """podman and podman-compose: images by their names, and one project of `compose.yaml` on this machine."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ import httpx
 
 from tests.factories.processes import ROOT
 from tests.factories.waiting import wait_until
+from waybill.stack.postgres import free_port
 
 _COMPOSE = "podman-compose==1.6.0"
 _MINUTES = 60
@@ -88,6 +90,12 @@ class Project:
             text=True,
         )
         return done.stdout
+
+
+def free_addresses() -> dict[str, str]:
+    """An address of this machine, with a free port, for each that `compose.yaml` publishes at."""
+    names = sorted(set(re.findall(r"WAYBILL_PUBLISH_\w+", (ROOT / "compose.yaml").read_text(encoding="utf-8"))))
+    return {name: f"127.0.0.1:{free_port()}" for name in names}
 
 
 def wait_until_ready(url: str) -> float:

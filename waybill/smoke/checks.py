@@ -20,6 +20,8 @@ from waybill.smoke.receiver import Receiver
 
 _LABEL = {"source": "smoke"}
 _PROBE_SECONDS = 10.0
+# The embedded models call no tools.
+_NO_MODEL_OF_THE_KIND = "model_without_tools"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,13 @@ class Smoke:
 
     def run(self) -> list[Outcome]:
         """The outcomes, in order. A check whose ground failed before it is reported as failed too."""
-        checks: dict[str, Callable[[], str]] = {
+        with ExitStack() as cleanup:
+            self._cleanup = cleanup
+            return [self._checked(name, look) for name, look in self.checks().items()]
+
+    def checks(self) -> dict[str, Callable[[], str]]:
+        """What is looked at, in order; every capability of the product is among it."""
+        return {
             "api": self._api,
             "knowledge.ingest": self._ingest,
             "knowledge.search": self._search,
@@ -72,17 +80,16 @@ class Smoke:
                 "models.chat",
                 {"model": "default", "messages": [{"role": "user", "content": f"{DOCUMENT}\n\n{QUESTION}"}]},
             ),
+            "models.embed": lambda: self._one("models.embed", {"model": "embedding", "texts": [QUESTION]}),
             "customer_operations.resolve": lambda: self._one(
                 "customer_operations.resolve", {"message": "Where is my parcel?"}
             ),
+            "agent.run": lambda: self._one("agent.run", {"message": f"{DOCUMENT}\n\n{QUESTION}", "operations": []}),
             "multimodal.understand": self._understand,
             "research.report": lambda: self._one(
                 "research.report", {"question": QUESTION, "knowledge_bases": [self._base_id], "sub_questions": 1}
             ),
         }
-        with ExitStack() as cleanup:
-            self._cleanup = cleanup
-            return [self._checked(name, look) for name, look in checks.items()]
 
     def _checked(self, name: str, look: Callable[[], str]) -> Outcome:
         began = monotonic()
@@ -176,6 +183,8 @@ class Smoke:
             ) from None
         if job.questions:
             job.cancel()
+        elif job.error is not None and job.error.code == _NO_MODEL_OF_THE_KIND:
+            raise Skipped(job.error.message)
         elif job.state != "succeeded":
             raise CheckFailed(f"{job.id} {job.state}: {job.error.message if job.error else 'no reason given'}")
         return job
