@@ -88,8 +88,8 @@ def _microseconds() -> float:
             if number % _PIECE == 0:
                 # Nothing is to be dropped, and waiting for it is no part of a span.
                 paused = perf_counter()
-                if telemetry.is_exporting():
-                    telemetry._Tracing.provider.force_flush()
+                if telemetry._Tracing.recorder is not None:
+                    telemetry._Tracing.recorder.flush()
                 began += perf_counter() - paused
         return (perf_counter() - began) / _SPANS * 1e6
 
