@@ -41,6 +41,11 @@ def publish(evaluation: str, rows: Iterable[Row]) -> Path:
     return path
 
 
+def missed(rows: Iterable[Row]) -> list[Row]:
+    """Those that are below their mark."""
+    return [row for row in rows if row.mark is not None and row.score < row.mark]
+
+
 def published() -> dict[str, list[Row]]:
     """The rows of each evaluation that has published some, by its name."""
     return {
