@@ -79,7 +79,7 @@ def section(found: Mapping[str, Sequence[Row]]) -> str:
 
 def _line(row: Row) -> str:
     baseline = "" if row.baseline is None else f"{row.baseline:.3f} ({row.baseline_name})"
-    mark = "" if row.mark is None else f"{row.mark:.2f}"
+    mark = "" if row.mark is None else f"{row.mark:.2f}" if round(row.mark, 2) == row.mark else f"{row.mark:.3f}"
     return f"| {row.group} | {row.split} | {row.measure} | {row.n:,} | **{row.score:.3f}** | {baseline} | {mark} |"
 
 

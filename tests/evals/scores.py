@@ -19,8 +19,8 @@ FOLDER = ROOT / "build" / "evals"
 class Row:
     """A share of right ones (0 to 1) among `n`, with the figure of something simpler on the same items beside it.
 
-    `group` is the set; `split` is ``looked at`` or ``never looked at`` while the rules were written; below `mark` the
-    evaluation fails.
+    `group` is the set; `split` is ``looked at`` or ``never looked at`` while the rules were written, or ``drawn``
+    of what is simulated; below `mark` the evaluation fails.
     """
 
     group: str
