@@ -8,6 +8,8 @@ from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.status import Status
 from opentelemetry.util.types import AnyValue, Attributes
 
+from core.kit import semconv
+
 
 class RecordedSpan(Span):
     """What OpenTelemetry's interface asks of a span; `ended` gets it when it ends. Once ended, it stays as it is.
@@ -113,6 +115,6 @@ class RecordedSpan(Span):
     ) -> None:
         """End, as a failure if an exception ends the block."""
         if error is not None:
-            self.set_attribute("error.type", type(error).__qualname__)
+            self.set_attribute(semconv.ERROR_TYPE, type(error).__qualname__)
             self.set_status(StatusCode.ERROR)
         self.end()
