@@ -1,85 +1,157 @@
-"""Our additions to OpenTelemetry's SDK: ids that follow from a job, and no span that leaves before its parent.
+"""How spans leave a process: sampled, each with or after its parent, in batches of OpenTelemetry's SDK.
 
-Importing this loads the SDK, a quarter of a second: only a process that exports does.
+The SDK samples, batches and sends, as its own variables say. Spans and their bytes are ours (`core.kit.recorded_span`,
+`core.kit.otlp`). Importing this loads the SDK, a quarter of a second: only a process that exports does.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Mapping, Sequence
 from threading import Lock
+from typing import Any, cast
 
-from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.trace import SpanContext
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import Decision, Sampler
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, set_span_in_context
+
+from core.kit import semconv
+from core.kit.otlp import spans_request
+from core.kit.recorded_span import RecordedSpan
+from core.kit.trace_context import span_below
 
 # A parent holds no more than this; what comes after leaves at once.
 _HELD_MAX = 1000
-Identity = Callable[[], SpanContext | None]
+_TIMEOUTS = ("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")
+_EXPORT_TIMEOUT_SECONDS = 2.0
+# What a killed process has not sent is lost: less than with the five seconds of the SDK.
+_EXPORT_EVERY_MILLISECONDS = 1000
+# With these, a span below another is sampled when that one is, and there is nothing to ask.
+_FOLLOWS_PARENT = ("parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio")
 
 
-class GivenIds(RandomIdGenerator):
-    """The ids that `identity` says for the span that is being started, and random ones where it says none."""
-
-    def __init__(self, identity: Identity) -> None:
-        self._identity = identity
-
-    def generate_span_id(self) -> int:
-        """See `RandomIdGenerator`."""
-        given = self._identity()
-        return super().generate_span_id() if given is None else given.span_id
-
-    def generate_trace_id(self) -> int:
-        """See `RandomIdGenerator`."""
-        given = self._identity()
-        return super().generate_trace_id() if given is None else given.trace_id
-
-
-class ParentsFirst(SpanProcessor):
-    """Hands ended spans on, each with or after its parent.
+class Recorder:
+    """The spans of a process, from their start until they are handed to `processor`, each with or after its parent.
 
     Where this process is killed, nothing of what it has sent hangs below a span that it has not: except below spans
     with given ids, which another process can write.
     """
 
-    def __init__(self, inner: SpanProcessor, identity: Identity) -> None:
-        self._inner = inner
-        self._identity = identity
+    def __init__(self, processor: SpanProcessor, sampler: Sampler, *, follows_parent: bool) -> None:
+        self._processor = processor
+        self._sampler = sampler
+        self._follows_parent = follows_parent
         # Of each open span that no other process could write: what ended below it.
-        self._held: dict[int, list[ReadableSpan]] = {}
+        self._held: dict[int, list[RecordedSpan]] = {}
         self._lock = Lock()
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """See `SpanProcessor`."""
-        if self._identity() is None:
-            with self._lock:
-                self._held[_id_of(span)] = []
-        self._inner.on_start(span, parent_context)
+    def start(
+        self,
+        name: str,
+        above: SpanContext,
+        identity: SpanContext | None,
+        *,
+        kind: SpanKind,
+        attributes: Mapping[str, Any],
+        links: Sequence[SpanContext],
+        start_nanoseconds: int | None,
+    ) -> Span:
+        """A started span below `above`, with the ids of `identity` if there is one; not recorded if not sampled."""
+        parent = above if above.is_valid else None
+        trace_id = above.trace_id if parent is not None else None if identity is None else identity.trace_id
+        context = span_below(above, trace_id, None if identity is None else identity.span_id)
+        if parent is None or not self._follows_parent:
+            context = self._sampled(parent, context, name, kind=kind, attributes=attributes, links=links)
+        if not context.trace_flags.sampled:
+            return NonRecordingSpan(context)
+        if identity is None:
+            self._held[context.span_id] = []
+        return RecordedSpan(
+            name,
+            context,
+            parent,
+            kind=kind,
+            attributes=attributes,
+            links=links,
+            start_nanoseconds=start_nanoseconds,
+            ended=self._end,
+        )
 
-    def on_end(self, span: ReadableSpan) -> None:
-        """See `SpanProcessor`."""
+    def shutdown(self) -> None:
+        """Hand on what waits for its parent, and shut the processor down."""
         with self._lock:
-            ended = [span, *self._held.pop(_id_of(span), ())]
+            left = [span for held in self._held.values() for span in held]
+            self._held.clear()
+        self._hand_on(left)
+        self._processor.shutdown()
+
+    def flush(self) -> None:
+        """Send what has ended. What waits for its parent goes on waiting."""
+        self._processor.force_flush()
+
+    def _sampled(
+        self,
+        parent: SpanContext | None,
+        own: SpanContext,
+        name: str,
+        *,
+        kind: SpanKind,
+        attributes: Mapping[str, Any],
+        links: Sequence[SpanContext],
+    ) -> SpanContext:
+        """`own` with what the sampler says of it."""
+        above = None if parent is None else set_span_in_context(NonRecordingSpan(parent))
+        linked = [Link(each) for each in links]
+        decision = self._sampler.should_sample(above, own.trace_id, name, kind, attributes, linked).decision
+        flags = TraceFlags(TraceFlags.SAMPLED if decision is Decision.RECORD_AND_SAMPLE else TraceFlags.DEFAULT)
+        return SpanContext(own.trace_id, own.span_id, is_remote=False, trace_flags=flags)
+
+    def _end(self, span: RecordedSpan) -> None:
+        with self._lock:
+            ended = [span, *self._held.pop(span.context.span_id, ())]
             above = None if span.parent is None else self._held.get(span.parent.span_id)
             if above is not None and len(above) < _HELD_MAX:
                 above += ended
                 return
-        for each in ended:
-            self._inner.on_end(each)
+        self._hand_on(ended)
+
+    def _hand_on(self, spans: Sequence[RecordedSpan]) -> None:
+        for each in spans:
+            # It batches them, and reads nothing of a span but its context.
+            self._processor.on_end(cast("ReadableSpan", each))
+
+
+class OtlpExporter(SpanExporter):
+    """Sends spans of ours by the client of the SDK's exporter: to where, how and how long its variables say."""
+
+    def __init__(self, resource: Resource) -> None:
+        is_bounded = any(name in os.environ for name in _TIMEOUTS)
+        self._resource = resource.attributes
+        self._limits = SpanLimits()
+        self._sdk = OTLPSpanExporter(timeout=None if is_bounded else _EXPORT_TIMEOUT_SECONDS)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """See `SpanExporter`."""
+        ours = cast("Sequence[RecordedSpan]", spans)
+        request = spans_request(self._resource, semconv.SCHEMA_URL, ours, self._limits)
+        sent = self._sdk._client.export(request)  # noqa: SLF001 - its public method encodes, which is what costs
+        return SpanExportResult.SUCCESS if sent.success else SpanExportResult.FAILURE
 
     def shutdown(self) -> None:
-        """See `SpanProcessor`."""
-        with self._lock:
-            left = [span for held in self._held.values() for span in held]
-            self._held.clear()
-        for each in left:
-            self._inner.on_end(each)
-        self._inner.shutdown()
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """See `SpanProcessor`. What waits for its parent goes on waiting."""
-        return self._inner.force_flush(timeout_millis)
+        """See `SpanExporter`."""
+        self._sdk.shutdown()  # type: ignore[no-untyped-call]
 
 
-def _id_of(span: ReadableSpan) -> int:
-    context = span.get_span_context()
-    assert context is not None
-    return context.span_id
+def recorder(service: str, environment: str) -> Recorder:
+    """A recorder that sends the spans of ``waybill-<service>``."""
+    resource = Resource.create({"service.name": f"waybill-{service}", "deployment.environment.name": environment})
+    every = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else _EXPORT_EVERY_MILLISECONDS
+    # It reads which sampler is wanted from the environment; its exit hook may block for 30 seconds, ours is bounded.
+    sampler = TracerProvider(shutdown_on_exit=False).sampler
+    wanted = os.environ.get("OTEL_TRACES_SAMPLER", _FOLLOWS_PARENT[0]).strip().lower()
+    return Recorder(
+        BatchSpanProcessor(OtlpExporter(resource), schedule_delay_millis=every),
+        sampler,
+        follows_parent=wanted in _FOLLOWS_PARENT,
+    )

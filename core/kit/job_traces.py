@@ -8,7 +8,7 @@ can write spans below them, and what a killed worker could not write, another wr
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from types import MappingProxyType
 from urllib.parse import quote
@@ -26,6 +26,9 @@ _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 # What leaves a process as W3C baggage (https://www.w3.org/TR/baggage/). The job's id goes where the job goes anyway.
 _IN_BAGGAGE = (semconv.ORGANIZATION_ID, semconv.PROJECT_ID, semconv.CAPABILITY)
 
+# The same few tenants come again and again.
+_known = lru_cache(4096)(encode)
+
 
 @dataclass(frozen=True)
 class TraceScope:
@@ -41,8 +44,8 @@ class TraceScope:
     def attributes(self) -> Mapping[str, str | int]:
         """Span attributes, with prefixed ids."""
         known: dict[str, str | int | None] = {
-            semconv.ORGANIZATION_ID: encode(ORGANIZATION, self.organization_id),
-            semconv.PROJECT_ID: None if self.project_id is None else encode(PROJECT, self.project_id),
+            semconv.ORGANIZATION_ID: _known(ORGANIZATION, self.organization_id),
+            semconv.PROJECT_ID: None if self.project_id is None else _known(PROJECT, self.project_id),
             semconv.CAPABILITY: self.capability,
             semconv.JOB_ID: None if self.job_id is None else encode(JOB, self.job_id),
             semconv.JOB_ATTEMPT: self.attempt,

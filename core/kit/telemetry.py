@@ -7,51 +7,42 @@ joined and a downstream process that does export continues the same trace.
 
 import atexit
 import os
-import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import (
     INVALID_SPAN_CONTEXT,
-    Link,
     NonRecordingSpan,
     Span,
     SpanContext,
     SpanKind,
     StatusCode,
-    TraceFlags,
 )
 
 from core.kit import semconv
 from core.kit.job_traces import current_baggage, current_scope
 from core.kit.settings import Settings
-from core.kit.trace_context import format_traceparent, parse_traceparent
+from core.kit.trace_context import format_traceparent, parse_traceparent, span_below
+
+if TYPE_CHECKING:
+    from core.kit.exporting import Recorder
 
 Value = str | bool | int | float
 Attributes = Mapping[str, Value]
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-_TIMEOUTS = ("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")
-_EXPORT_TIMEOUT_SECONDS = 2.0
-# What a killed process has not sent is lost: less than with the five seconds of the SDK.
-_EXPORT_EVERY_MILLISECONDS = 1000
-_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 ROOT = INVALID_SPAN_CONTEXT
-# The ids of the span that is being started, where they are not to be random.
-_identity: ContextVar[SpanContext | None] = ContextVar("identity", default=None)
 
 
 class _Tracing:
-    """The exporting tracer of this process, if one is configured."""
+    """What records and exports the spans of this process, if a collector is configured."""
 
-    tracer: trace.Tracer | None = None
-    provider: Any = None
+    recorder: "Recorder | None" = None
 
 
 def configure_tracing(settings: Settings, service: str) -> None:
@@ -60,37 +51,22 @@ def configure_tracing(settings: Settings, service: str) -> None:
     Export happens in batches on a thread of its own and survives a fork. At exit what is left is sent, for at most
     about two seconds.
     """
-    if _Tracing.tracer is not None or not any(os.environ.get(name) for name in _ENDPOINTS):
+    is_disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    if _Tracing.recorder is not None or is_disabled or not any(os.environ.get(name) for name in _ENDPOINTS):
         return
     # Loaded only where spans are exported: the SDK costs a quarter of a second at start.
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from core.kit.exporting import recorder
 
-    from core.kit.exporting import GivenIds, ParentsFirst
-
-    resource = Resource.create(
-        {"service.name": f"waybill-{service}", "deployment.environment.name": settings.environment}
-    )
-    # The provider's own exit hook may block for 30 seconds on a collector that is away; ours is bounded.
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=GivenIds(_identity.get))
-    every = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else _EXPORT_EVERY_MILLISECONDS
-    is_bounded = any(name in os.environ for name in _TIMEOUTS)
-    exporter = OTLPSpanExporter(timeout=None if is_bounded else _EXPORT_TIMEOUT_SECONDS)
-    batches = BatchSpanProcessor(exporter, schedule_delay_millis=every)
-    provider.add_span_processor(ParentsFirst(batches, _identity.get))
-    _Tracing.provider = provider
-    _Tracing.tracer = provider.get_tracer("waybill", schema_url=semconv.SCHEMA_URL)
+    _Tracing.recorder = recorder(service, settings.environment)
     atexit.register(shutdown_tracing)
 
 
 def shutdown_tracing() -> None:
     """Send what is buffered, for at most the exporter's own timeout of two seconds, and stop exporting."""
-    provider, _Tracing.provider, _Tracing.tracer = _Tracing.provider, None, None
-    if provider is not None:
+    recorder, _Tracing.recorder = _Tracing.recorder, None
+    if recorder is not None:
         atexit.unregister(shutdown_tracing)
-        provider.shutdown()
+        recorder.shutdown()
 
 
 def current_traceparent() -> str | None:
@@ -116,7 +92,7 @@ def current_trace_id() -> str | None:
 
 def is_exporting() -> bool:
     """Whether this process exports spans: whether work is worth doing that only a span shows."""
-    return _Tracing.tracer is not None
+    return _Tracing.recorder is not None
 
 
 def nanoseconds(moment: datetime) -> int:
@@ -141,25 +117,21 @@ def start_span(
     Below `ROOT` it is the first of its trace. `identity` gives the span its ids. The span says whose work it is
     (`core.kit.job_traces.traced_for`). One that is not `is_recorded` has ids, and is not exported.
     """
-    above = parent or parse_traceparent(traceparent)
-    if _Tracing.tracer is None or not is_recorded:
-        return NonRecordingSpan(identity or _below(above or trace.get_current_span().get_span_context()))
+    above = parent or parse_traceparent(traceparent) or trace.get_current_span().get_span_context()
+    recorder = _Tracing.recorder
+    if recorder is None or not is_recorded:
+        return NonRecordingSpan(identity or span_below(above))
     scope = current_scope()
-    if scope is not None:
-        attributes = {**scope.attributes, **(attributes or {})}
-    context = None if above is None else trace.set_span_in_context(NonRecordingSpan(above), otel_context.Context())
-    token = _identity.set(identity)
-    try:
-        return _Tracing.tracer.start_span(
-            name,
-            context=context,
-            kind=kind,
-            attributes=attributes,
-            links=[Link(each) for each in links],
-            start_time=start_nanoseconds,
-        )
-    finally:
-        _identity.reset(token)
+    said = attributes or {}
+    return recorder.start(
+        name,
+        above,
+        identity,
+        kind=kind,
+        attributes=said if scope is None else {**scope.attributes, **said},
+        links=links,
+        start_nanoseconds=start_nanoseconds,
+    )
 
 
 def record_span(
@@ -237,11 +209,3 @@ def span(
         raise
     finally:
         opened.end()
-
-
-def _below(above: SpanContext) -> SpanContext:
-    # Ids are not secrets; the module's generator is seeded anew after a fork.
-    span_id = random.getrandbits(64) or 1
-    if above.is_valid:
-        return SpanContext(above.trace_id, span_id, is_remote=False, trace_flags=above.trace_flags)
-    return SpanContext(random.getrandbits(128) or 1, span_id, is_remote=False, trace_flags=_SAMPLED)

@@ -1,8 +1,10 @@
 """``python -m tests.evals.page``: the scores of all evaluations as a section of ``docs/reference/quality.md``, drawn.
 
-It shows what is below ``build/evals``, and replaces what stands between the two marks; ``make evals`` ends with it.
+It shows what is below ``build/evals``, and of an evaluation that is not there what the page shows of it already;
+``make evals`` ends with it.
 """
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -11,6 +13,8 @@ from tests.evals.scores import ROOT, Row, published
 
 PAGE = ROOT / "docs" / "reference" / "quality.md"
 PICTURE = PAGE.with_name("quality.svg")
+_HEADING = re.compile(r"### `make evals ARGS=(\w+)`")
+_BASELINE = re.compile(r"([0-9.]+) \((.*)\)")
 BEGIN, END = "<!-- scores: begin, written by `make evals` -->", "<!-- scores: end -->"
 _INTRODUCTION = """\
 Each score is the share of right ones among *n*. *Split* says whether the rules were written with a view of the items: a
@@ -27,13 +31,39 @@ def main() -> int:
     if not found:
         sys.stderr.write("no evaluation has published scores; run `make evals` first\n")
         return 1
-    PICTURE.write_text(draw(found), encoding="utf-8")
-    page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{section(found)}\n{END}{after}", encoding="utf-8")
-    sys.stdout.write(f"{PAGE.relative_to(ROOT)} and {PICTURE.name} show {', '.join(found)}\n")
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    shown, _, after = rest.partition(END)
+    every = dict(sorted({**read(shown), **found}.items()))
+    PICTURE.write_text(draw(every), encoding="utf-8")
+    PAGE.write_text(f"{before}{BEGIN}\n\n{section(every)}\n{END}{after}", encoding="utf-8")
+    sys.stdout.write(f"{PAGE.relative_to(ROOT)} and {PICTURE.name} show {', '.join(found)} as measured now\n")
     return 0
+
+
+def read(section: str) -> dict[str, list[Row]]:
+    """The rows of a section by evaluation, to the digits that it shows."""
+    found: dict[str, list[Row]] = {}
+    for line in section.splitlines():
+        if heading := _HEADING.fullmatch(line):
+            rows = found.setdefault(heading[1], [])
+        elif line.startswith("| ") and "**" in line:
+            rows.append(_row([cell.strip() for cell in line.strip("|").split("|")]))
+    return found
+
+
+def _row(cells: Sequence[str]) -> Row:
+    group, split, measure, count, score, beside, mark = cells
+    baseline = _BASELINE.fullmatch(beside)
+    return Row(
+        group,
+        split,
+        measure,
+        int(count.replace(",", "")),
+        float(score.strip("*")),
+        None if baseline is None else float(baseline[1]),
+        "" if baseline is None else baseline[2],
+        float(mark) if mark else None,
+    )
 
 
 def section(found: Mapping[str, Sequence[Row]]) -> str:
@@ -49,7 +79,7 @@ def section(found: Mapping[str, Sequence[Row]]) -> str:
 
 def _line(row: Row) -> str:
     baseline = "" if row.baseline is None else f"{row.baseline:.3f} ({row.baseline_name})"
-    mark = "" if row.mark is None else f"{row.mark:.2f}"
+    mark = "" if row.mark is None else f"{row.mark:.2f}" if round(row.mark, 2) == row.mark else f"{row.mark:.3f}"
     return f"| {row.group} | {row.split} | {row.measure} | {row.n:,} | **{row.score:.3f}** | {baseline} | {mark} |"
 
 

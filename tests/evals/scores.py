@@ -19,8 +19,8 @@ FOLDER = ROOT / "build" / "evals"
 class Row:
     """A share of right ones (0 to 1) among `n`, with the figure of something simpler on the same items beside it.
 
-    `group` is the set; `split` is ``looked at`` or ``never looked at`` while the rules were written; below `mark` the
-    evaluation fails.
+    `group` is the set; `split` is ``looked at`` or ``never looked at`` while the rules were written, or ``drawn``
+    of what is simulated; below `mark` the evaluation fails.
     """
 
     group: str
@@ -39,6 +39,11 @@ def publish(evaluation: str, rows: Iterable[Row]) -> Path:
     path = FOLDER / f"{evaluation}.json"
     path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def missed(rows: Iterable[Row]) -> list[Row]:
+    """Those that are below their mark."""
+    return [row for row in rows if row.mark is not None and row.score < row.mark]
 
 
 def published() -> dict[str, list[Row]]:

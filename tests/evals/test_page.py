@@ -34,3 +34,14 @@ def test_rows_are_published_per_evaluation_and_the_page_shows_them(
     drawn = (tmp_path / "quality.svg").read_text()
     assert "fresh &lt;questions&gt;: right of asserted (n 1,234)" in drawn
     assert drawn.count('class="unseen"') == drawn.count('class="baseline"') == drawn.count('class="mark"') == 1
+
+
+def test_an_evaluation_that_was_not_run_again_keeps_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scores, "FOLDER", tmp_path / "evals")
+    monkeypatch.setattr(page, "PAGE", tmp_path / "quality.md")
+    monkeypatch.setattr(page, "PICTURE", tmp_path / "quality.svg")
+    monkeypatch.setattr(page, "ROOT", tmp_path)
+    (tmp_path / "quality.md").write_text(f"{page.BEGIN}\n{page.section({'tau': ROWS, 'answers': ROWS})}{page.END}")
+    publish("answers", ROWS[1:])
+    assert page.main() == 0
+    assert page.read((tmp_path / "quality.md").read_text()) == {"answers": ROWS[1:], "tau": ROWS}

@@ -20,7 +20,7 @@ from core.quality.signals import Kind, Worse
 
 # The change that is looked for. It is smaller than the 8 points that are to be found within 500 jobs: over so few jobs
 # a smaller design shift has more power (measured).
-SHIFT = 0.05
+SHIFT = 0.03
 SHIFT_DEVIATIONS = 0.25
 _SHARE_MIN, _SHARE_MAX = 0.02, 0.98
 _DEVIATIONS_MAX = 4.0

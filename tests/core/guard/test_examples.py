@@ -12,6 +12,7 @@ from core.guard.policy import DEFAULT_SIMILARITY, TEMPLATES, CombinedPolicy, Exa
 from core.kit.data_classes import DataClass
 from core.kit.errors import CapabilityFailure, Unavailable
 from tests.evals.guard import classes as evaluation
+from tests.evals.scores import missed
 
 BID, ILLNESS = "we bid for the company", "she is ill and in treatment"
 FILLER = "the parcel left the depot on monday " * 5
@@ -125,4 +126,5 @@ def test_the_default_meets_the_marks_of_the_evaluation() -> None:
     assert not {each.text for each in examples} & {text for texts in sets.values() for text in texts}
     embed = load_minilm().embed
     found = {name: evaluation.raised(examples, texts, DEFAULT_SIMILARITY, embed) for name, texts in sets.items()}
-    assert evaluation.is_within({name: len(found[name]) / len(texts) for name, texts in sets.items()})
+    rows = [evaluation.row_of(name, len(texts), len(found[name]) / len(texts)) for name, texts in sets.items()]
+    assert missed(rows) == []

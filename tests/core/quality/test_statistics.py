@@ -8,6 +8,7 @@ import pytest
 from core.quality.reading import words_of
 from core.quality.signals import DEFINITIONS, Kind, Signal
 from core.quality.statistics import thresholds
+from core.quality.statistics.cusum import Baseline, Sums
 from core.quality.statistics.drift import REFERENCE_JOBS, WINDOW_JOBS, compare
 from core.quality.statistics.intervals import design_effect, interval_of, wilson
 from core.quality.statistics.stream import LEARN_JOBS, Change, Stream
@@ -116,13 +117,28 @@ def test_what_is_not_watched_is_learned_from_and_raises_nothing() -> None:
     assert stream.baseline.mean == pytest.approx(0.5, abs=0.06)
 
 
-def test_a_baseline_is_learned_from_at_most_two_thousand_jobs() -> None:
+def test_a_baseline_is_learned_from_at_most_eight_thousand_jobs() -> None:
     rng = random.Random(9)
-    stream = learned(Signal.QUOTES_VERIFIED, tosses(rng, 0.9, 2500))
+    stream = learned(Signal.QUOTES_VERIFIED, tosses(rng, 0.9, 8500))
     assert stream.own_jobs == thresholds.BASELINE_MAX
     assert stream.known.count <= thresholds.BASELINE_MAX
     with pytest.raises(ValueError, match="at least 300"):
         thresholds.of_rate(0.9, 299)
+
+
+def found_within_500(share: float, loss: float, baseline_jobs: int) -> float:
+    rng, found = random.Random(11), 0
+    for _ in range(100):
+        good = sum(rng.random() < share for _ in range(baseline_jobs))
+        stream = Stream()
+        stream.inherit("old", Baseline.of(Sums(baseline_jobs, good, good)))
+        found += run(stream, Signal.SUCCEEDED, tosses(rng, share - loss, 500)) is not None
+    return found / 100
+
+
+def test_of_versions_eight_points_worse_most_are_found_and_a_longer_baseline_finds_more() -> None:
+    assert found_within_500(0.8, 0.08, 8000) > max(0.85, found_within_500(0.8, 0.08, 1000))
+    assert found_within_500(0.8, 0.0, 8000) <= 0.02
 
 
 def test_drift_of_words_is_found_and_names_the_unlikeliest_inputs() -> None:

@@ -14,11 +14,12 @@ judge`` does. None comes with Waybill that can: the embedded models copy sentenc
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from core.quality.statistics.kappa import cohens_kappa
+from tests.evals.scores import Row
 from tests.factories.processes import ROOT
 from waybill.client import WaybillClient
 from waybill.regression.judging import point, verdict_of
@@ -66,6 +67,20 @@ def without_a_model(cases: Sequence[Case]) -> dict[str, list[str | None]]:
             for case, share in zip(cases, verified, strict=True)
         ],
     }
+
+
+def rows_of(cases: Sequence[Case], judge: tuple[str, Sequence[str | None]] | None = None) -> Iterator[Row]:
+    """How far each opinion, and the judge's of this name, agrees: for the page of scores."""
+    labels = [case["label"] for case in cases]
+    opinions: dict[str, Sequence[str | None]] = dict(without_a_model(cases))
+    if judge is not None:
+        opinions[f"judge {judge[0]}"] = judge[1]
+    for name, opinion in opinions.items():
+        pairs = [(label, said) for label, said in zip(labels, opinion, strict=True) if said is not None]
+        share, kappa, _, _ = cohens_kappa(pairs)
+        measure = f"agrees with a person: {name}" + ("" if kappa is None else f" (kappa {kappa:.2f})")
+        good = sum(label == "good" for label, _ in pairs) / len(pairs)
+        yield Row("100 labeled answers", "looked at", measure, len(pairs), share, good, "all called good")
 
 
 def _verified(case: Case) -> float | None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,20 @@ from waybill.regression.judging import Better, better_of, verdict_of
 
 pytestmark = pytest.mark.own_database
 
-Judge = Callable[[dict[str, Any]], dict[str, str] | str | None]
+
+@dataclass(frozen=True)
+class Failed:
+    """The judge's job ends with this code."""
+
+    code: str
+
+
+DOWN = Failed("provider_unavailable")
+Judge = Callable[[dict[str, Any]], dict[str, str] | str | Failed]
 
 
 def judged(api: RunningApi, cli: Cli, judge: Judge, *arguments: str) -> Result:
-    """Run the command while `judge` answers what it asks: an object, a text, or None for a model that is down."""
+    """Run the command while `judge` answers what it asks: an object, a text, or how its job fails."""
     database = Database(api.settings, application_name="test-judging", pool_size=3)
     runtime, blobs = api.runtime, open_blob_store(api.settings)
     with ThreadPoolExecutor(1) as pool:
@@ -43,8 +53,8 @@ def judged(api: RunningApi, cli: Cli, judge: Judge, *arguments: str) -> Result:
                 assert job.priority == 2
                 said = judge(json.loads(payload["messages"][1]["content"]))
                 with attempt(api.settings, encode(JOB, job.id)) as driven:
-                    if said is None:
-                        driven.fail("provider_unavailable")
+                    if isinstance(said, Failed):
+                        driven.fail(said.code)
                     else:
                         driven.succeed(text=said if isinstance(said, str) else json.dumps(said))
             finish_once(database, blobs, Batches(runtime.jobs), runtime.files)
@@ -70,9 +80,9 @@ def test_a_judges_labels_are_a_signal_of_their_own(cli: Cli, api: RunningApi, da
     collector = Collector(api.settings, database)
     collector.collect(4)
     assert cli("quality", "choose", SEARCH).exit_code == 0
-    answers: list[dict[str, str] | str | None] = [{"verdict": "good", "why": "quotes"}, "I like it", None]
+    answers: list[dict[str, str] | str | Failed] = [{"verdict": "good", "why": "quotes"}, "I like it", DOWN]
 
-    def judge(asked: dict[str, Any]) -> dict[str, str] | str | None:
+    def judge(asked: dict[str, Any]) -> dict[str, str] | str | Failed:
         assert asked["input"] == {"query": "How long may a claim be filed?"}
         return answers.pop() if answers else {"verdict": "bad", "why": "no quote"}
 
@@ -98,6 +108,41 @@ def test_a_judges_labels_are_a_signal_of_their_own(cli: Cli, api: RunningApi, da
 
 
 @pytest.mark.usefixtures("rubric")
+@pytest.mark.parametrize("failure", [DOWN, Failed("budget_exhausted")])
+def test_a_judge_that_is_down_or_over_its_budget_changes_nothing_for_users(
+    cli: Cli, api: RunningApi, database_url: str, failure: Failed
+) -> None:
+    def measured() -> int:
+        shown = json.loads(cli("quality", "show", SEARCH, "-s", "succeeded", "--json").stdout)["data"]
+        return sum(line["jobs"] for line in shown)
+
+    known, jobs = measured(), [Ended(answer(2)), Ended(answer(0, 2))]
+    ids = [encode(JOB, each) for each in write_ended(database_url, api.key.organization_id, api.key.project_id, jobs)]
+    database = Database(api.settings, application_name="test-judging", pool_size=2)
+    collector = Collector(api.settings, database)
+    wait_until(
+        lambda: bool(collector.once()) and measured() == known + len(ids), timeout_seconds=120, what="the signals"
+    )
+    database.close()
+    assert cli("quality", "choose", SEARCH).exit_code == 0
+
+    def seen_by_users() -> list[Any]:
+        with api.client() as client:
+            paths = [*(f"/v1/jobs/{job}" for job in ids), f"/v1/quality?capability={SEARCH}", "/v1/quality/annotations"]
+            shown = [client.get(path).raise_for_status().json() for path in paths]
+        return [{name: value for name, value in each.items() if name not in {"from", "to"}} for each in shown]
+
+    before = seen_by_users()
+    done = judged(api, cli, lambda _: failure, "judge", SEARCH, "--model", "judge", "--json")
+    said = json.loads(done.stdout)
+    assert (done.exit_code, list(said)) == (0, ["no verdict"]), done.output
+    assert said["no verdict"] >= len(ids)
+    assert seen_by_users() == before
+    with api.client() as client:
+        assert all(client.get(f"/v1/quality/annotations/{job}/labels").json()["data"] == [] for job in ids)
+
+
+@pytest.mark.usefixtures("rubric")
 def test_of_two_runs_the_better_one_is_named_whatever_the_order(cli: Cli, api: RunningApi, tmp_path: Path) -> None:
     golden, old, new = (tmp_path / name for name in ("golden.jsonl", "old.jsonl", "new.jsonl"))
 
@@ -113,10 +158,10 @@ def test_of_two_runs_the_better_one_is_named_whatever_the_order(cli: Cli, api: R
     write(old, ["short", "longer", "same", "equal", "down"])
     write(new, ["longer", "short", "same", "alike", "gone"])
 
-    def prefers_the_longer(asked: dict[str, Any]) -> dict[str, str] | None:
+    def prefers_the_longer(asked: dict[str, Any]) -> dict[str, str] | Failed:
         first, second = asked["first"]["answer"], asked["second"]["answer"]
         if "down" in {first, second}:
-            return None
+            return DOWN
         # Of two that are as long, the one that is shown first.
         return {"better": "second" if len(second) > len(first) else "first", "why": ""}
 
