@@ -37,6 +37,9 @@ def comparison_of(question: str) -> Comparison | None:
         before += asked[differ.end() :]
     elif _COMPARING.search(asked):
         before, _, other = asked.rpartition(" than " if " than " in asked else " or ")
+        if (last := _COMPARING.search(other)) is not None and last.end() == len(other):
+            # "Is the tug or the lightship longer": both are.
+            before, other = f"{before} {last.group()}", other[: last.start()]
     else:
         return None
     if not question_terms(before) or not question_terms(other) or _LIMIT.match(other):

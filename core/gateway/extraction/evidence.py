@@ -11,15 +11,17 @@ from core.gateway.extraction.expectations import Expectation, Kind, expectation_
 from core.gateway.extraction.quantities import Quantity, Range, quantities, ranges, row_range
 from core.gateway.extraction.sentences import Kind as SentenceKind
 from core.gateway.extraction.sentences import Sentence, split_sentences
+from core.gateway.extraction.softness import SoftCover, soft_covers
 from core.gateway.extraction.tables import Row, rows_of
 from core.gateway.extraction.terms import Worth, initials_of, is_named, term_of, terms_of
 from core.gateway.models import Embedder, Passage
 
 _MIN_WORDS = 3
 _MAX_CANDIDATES = 48
-_MAX_SOFT_WORDS = 240
-_MIN_LETTERS = 3
-_SOFT_AMONG = 12
+_USUAL, _FEW = 4, 2
+_MANY_NEWS = 20
+# What is spoken of stands in the sentence before.
+_REFERS = re.compile(r"(?:It|Its|They|Their|He|His|She|Her|This|These)\b")
 # Of a heading "2.1 Included cover" the number says nothing about its text, and would cover a "2" of the question.
 _SECTION_NUMBER = re.compile(r"(?:^|(?<=> ))\d{1,3}(?:\.\d{1,3}){0,4}\.?\s")
 
@@ -28,7 +30,7 @@ FEATURES = (
     "soft_missing_rarest", "names_missing", "names_missing_passage", "numbers_missing", "kind_fits", "kind_misfits",
     "kind_open", "rank", "is_row", "is_item", "brief", "column_named", "yes_no", "heading_cover", "terms_missing",
     "first", "focus_missing", "focus_unlike", "counted_from", "contradicts",
-    "names_unsaid", "numbers_unsaid", "closeness_passage",
+    "names_unsaid", "numbers_unsaid", "nearby", "news", "head_cover", "closeness_passage",
 )  # fmt: skip
 
 
@@ -62,7 +64,10 @@ def gather(question: str, passages: Sequence[Passage], embedder: Embedder) -> Ev
     ]
     each = [terms_of(p.text[s.start : s.end]) for p, found in zip(passages, sentences, strict=True) for s in found]
     worth = Worth(question, each)
-    asked = _Asked(question, worth, expectation_of(question), [q for q in quantities(question) if q.unit])
+    usual_from = max(_USUAL, len(passages) - _FEW)
+    held_by = {name: sum(is_named(name, held) for held in everything) for name in worth.names if name.isalpha()}
+    usual = frozenset(name for name, count in held_by.items() if count >= usual_from)
+    asked = _Asked(question, worth, expectation_of(question), [q for q in quantities(question) if q.unit], usual)
     described = [
         described
         for number, passage in enumerate(passages)
@@ -80,7 +85,7 @@ def gather(question: str, passages: Sequence[Passage], embedder: Embedder) -> Ev
     order = np.argsort(-closeness)
     ranks = np.empty_like(order)
     ranks[order] = np.arange(len(order))
-    soft = _soft_covers(worth, described, closeness, embedder)
+    soft = soft_covers(worth, [one.around for one in described], closeness, embedder)
     best_of_passage = {one.unit.passage: 0.0 for one in described}
     for one, close in zip(described, closeness, strict=True):
         best_of_passage[one.unit.passage] = max(best_of_passage[one.unit.passage], float(close))
@@ -103,6 +108,8 @@ class _Asked:
     worth: Worth
     expectation: Expectation
     amounts: Sequence[Quantity]
+    # Names that nearly all passages hold, as a company's own: its documents say "we".
+    usual: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,7 @@ class _Described:
     headings: frozenset[str]
     fits: bool | None
     embedded: str
+    heads: frozenset[str] = frozenset()
 
 
 def _describe(
@@ -131,21 +139,33 @@ def _describe(
             row = rows.get(index)
             if row is not None and row.columns():
                 unit, own, fits = _read_row(asked, Unit(number, index, sentence, text, row), path)
-                own |= asked.expectation.implied(row.reading(unit.columns))
+                read = row.reading(unit.columns)
+                own |= asked.expectation.implied(read) | _compared(asked, read)
                 said = "\n".join(part for part in (heading, row.reading(row.columns())) if part)
-                found.append(_Described(unit, own, own | path, path, fits, said))
+                heads = frozenset[str]().union(*(terms_of(row.head(column)) for column in unit.columns))
+                found.append(_Described(unit, own, own | path, path, fits, said, heads))
             continue
-        own = _with_ranges(asked, text, terms_of(text)) | asked.expectation.implied(text)
+        own = _with_ranges(asked, text, terms_of(text)) | asked.expectation.implied(text) | _compared(asked, text)
         if sentence.kind is SentenceKind.HEADING:
             before = own
             continue
+        last = passage.text[sentences[index - 1].start : sentences[index - 1].end] if index else ""
+        refers = _refers(asked.expectation, text, last)
+        if refers:
+            own |= before
         if _can_stand_alone(passage.text, sentence):
             unit = Unit(number, index, sentence, text)
-            said = f"{heading}: {text}" if heading else text
+            context = last if refers else f"{heading}:" if heading else ""
+            said = f"{context} {text}".strip()
             fits = asked.expectation.fits(text)
             found.append(_Described(unit, own, own | before | path, path, fits, said))
         before = own
     return found
+
+
+def _refers(expectation: Expectation, text: str, last: str) -> bool:
+    """Whether `text` says something of what the `last` sentence names, which the last does not say itself."""
+    return _REFERS.match(text) is not None and bool(expectation.places(text)) and not expectation.places(last)
 
 
 def _read_row(asked: _Asked, read: Unit, path: frozenset[str]) -> tuple[Unit, frozenset[str], bool | None]:
@@ -199,8 +219,20 @@ def _terms_within(asked: _Asked, given: Sequence[Range]) -> frozenset[str]:
     )
 
 
+def _compared(asked: _Asked, text: str) -> frozenset[str]:
+    """Of a question for yes or no the amounts, as terms, that `text` gives a measure for: "at most EUR 145" for 160."""
+    if asked.expectation.kind is not Kind.CHOICE or not asked.amounts:
+        return frozenset()
+    units = {found.unit for found in quantities(text)}
+    return frozenset(
+        term_of(asked.question[amount.start : amount.end].casefold())
+        for amount in asked.amounts
+        if amount.unit in units
+    )
+
+
 def _features(
-    asked: _Asked, one: _Described, passage: frozenset[str], near: tuple[float, int], soft: "_Soft"
+    asked: _Asked, one: _Described, passage: frozenset[str], near: tuple[float, int], soft: SoftCover
 ) -> list[float]:
     worth, unit, (closeness, place) = asked.worth, one.unit, near
     missing = worth.missing(one.around)
@@ -233,8 +265,17 @@ def _features(
         soft.focus,
         float(unit.row is None and asked.expectation.kind is Kind.DURATION and _is_counted_from(asked, unit.text)),
         float(worth.contradicts(one.around)),
-        float(sum(not is_named(name, one.around) for name in names if unit.row or not is_named(name, passage))),
+        float(
+            sum(
+                not is_named(name, one.around)
+                for name in names - asked.usual
+                if unit.row or not is_named(name, passage)
+            )
+        ),
         float(sum(name not in one.around for name in names if any(character.isdigit() for character in name))),
+        worth.nearby(unit.text, asked.expectation.places(unit.text)) if unit.row is None else worth.share(one.own),
+        min(len(terms_of(unit.text) - frozenset(worth.terms)), _MANY_NEWS) / _MANY_NEWS,
+        worth.share(one.heads),
     ]
 
 
@@ -244,50 +285,6 @@ def _is_counted_from(asked: _Asked, text: str) -> bool:
     if said == text:
         return False
     return any(term in terms_of(text) and term not in terms_of(said) for term in asked.worth.terms)
-
-
-@dataclass(frozen=True, slots=True)
-class _Soft:
-    """Coverage where a term that is not held counts as far as a word is held that means nearly the same.
-
-    `share`: as `Worth.share`. `worst`: of what is missing then, the most. `focus`: how unlike everything held the thing
-    asked for is.
-    """
-
-    share: float
-    worst: float
-    focus: float
-
-
-def _soft_covers(
-    worth: Worth, described: Sequence[_Described], closeness: NDArray[np.float32], embedder: Embedder
-) -> list[_Soft]:
-    """The soft coverage of each candidate. Only the words of the closest are compared."""
-    nearest = np.argsort(-closeness)[:_SOFT_AMONG].tolist()
-    asked = {term for n in nearest for term in worth.missing(described[n].around) if term.isalpha()}
-    held = list(
-        dict.fromkeys(t for n in nearest for t in sorted(described[n].around) if t.isalpha() and len(t) >= _MIN_LETTERS)
-    )
-    held = held[:_MAX_SOFT_WORDS]
-    wanted = sorted(asked)
-    likeness = (
-        embedder.embed(wanted) @ embedder.embed(held).T if wanted and held else np.zeros((len(wanted), len(held)))
-    )
-    place = {term: column for column, term in enumerate(held)}
-    row_of = {term: row for row, term in enumerate(wanted)}
-    found = []
-    for one in described:
-        columns = [place[term] for term in one.around if term in place]
-        share, worst, focus = worth.share(one.around), 0.0, 0.0
-        for term in worth.missing(one.around):
-            best = float(likeness[row_of[term], columns].max()) if term in row_of and columns else 0.0
-            best = max(0.0, best)
-            share += worth.of(term) * best
-            worst = max(worst, worth.rarity(term) * (1 - best))
-            if term == worth.focus:
-                focus = 1 - best
-        found.append(_Soft(share, worst, focus))
-    return found
 
 
 def _can_stand_alone(text: str, sentence: Sentence) -> bool:

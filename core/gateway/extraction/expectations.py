@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from core.gateway.extraction.terms import term_of
+from core.gateway.extraction.terms import term_of, terms_of
 
 
 class Kind(StrEnum):
@@ -70,6 +70,10 @@ _TIME = re.compile(
     re.IGNORECASE,
 )
 _NAME = re.compile(r"(?<![.!?:]\s)(?<!^)(?<![\"'\u201c(])\b[A-Z][\w'\u2019-]+|\b[A-Z]{2,}\b")
+# "Off Anglesey" and "on Tuesday" name nobody.
+_NAMES_NO_ONE = re.compile(
+    rf"\b(?:in|at|off|near|around|across) (?:the )?[A-Z][\w'\u2019-]+|\b(?i:{_DAYS}|{_MONTHS})\b"
+)
 _ROLE = re.compile(
     r"\b(?:managers?|leads?|leaders?|agents?|committees?|board|council|senders?|recipients?|customers?|partners?|drivers?|"
     r"officers?|directors?|heads?|team|desk|office|department|president|king|queen|minister|emperor|teachers?|"
@@ -129,20 +133,29 @@ class Expectation:
 
     def fits(self, text: str) -> bool | None:
         """Whether `text` holds such a thing beside those that the question names; None when it has no form."""
-        if self.kind in _ANSWERS:
-            if _holds_other(_ANSWERS[self.kind], text, self.question):
-                return True
-            if self.kind is Kind.DURATION and _HOW_LONG.search(self.question):
-                return _holds_other(_LENGTH, text, self.question)
+        if self.places(text):
+            return True
+        if self.kind is Kind.DURATION:
             # "How many days may I take?" "Up to five may be taken."
-            open_number = self.kind is Kind.DURATION and _HOW_MANY.search(self.question) and _COUNT.search(text)
-            return None if open_number else False
+            return None if _HOW_MANY.search(self.question) and _COUNT.search(text) else False
+        if self.kind is Kind.NAME and _CALLED.search(self.question):
+            return None
+        return False if self.kind in (*_ANSWERS, Kind.PERSON, Kind.NAME, Kind.PLACE) else None
+
+    def places(self, text: str) -> list[int]:
+        """Where in `text` such things stand that the question does not name; none when they have no form."""
+        if self.kind in _ANSWERS:
+            found = _others(_ANSWERS[self.kind], text, self.question)
+            if not found and self.kind is Kind.DURATION and _HOW_LONG.search(self.question):
+                found = _others(_LENGTH, text, self.question)
+            return found
         if self.kind in (Kind.PERSON, Kind.NAME):
-            named = self._names_in(text)
-            return named or (self.kind is Kind.PERSON and _ROLE.search(text) is not None)
+            named = self._names_in(_NAMES_NO_ONE.sub(_blanked, text))
+            is_role = self.kind is Kind.PERSON and not _WHO_IS.search(self.question)
+            return named + _others(_ROLE, text, self.question) if is_role else named
         if self.kind is Kind.PLACE:
-            return self._names_in(text) or _PLACE.search(text) is not None
-        return None
+            return self._names_in(text) or [match.start() for match in _PLACE.finditer(text)]
+        return []
 
     def is_asked_by(self, head: str) -> bool:
         """Whether a column is called by the word that the question asks with, as "Who" or "Where"."""
@@ -158,13 +171,19 @@ class Expectation:
             return fits
         if self.is_asked_by(head):
             return None
-        if _FIGURE.fullmatch(cell) and (self.kind is Kind.MONEY or self.fits(f"{cell} {head}")):
+        if _FIGURE.fullmatch(cell) and (self._is_sum(head) or self.fits(f"{cell} {head}")):
             return True
+        if self.kind in (Kind.PERSON, Kind.PLACE, Kind.NAME) and terms_of(head) & terms_of(self.question):
+            return None
         return self.kind in (Kind.TIME, Kind.PERSON, Kind.PLACE, Kind.NAME) and self.fits(label)
 
     def implied(self, text: str) -> frozenset[str]:
-        """Terms that `text` covers without saying them: where a claim "closes", it can no longer be filed."""
-        return _FILING if self.kind in (Kind.DURATION, Kind.TIME) and _DEADLINE.search(text) else frozenset()
+        """Terms that `text` covers without saying them: what "closes" can no longer be filed, and kilograms weigh."""
+        if self.kind in (Kind.DURATION, Kind.TIME):
+            return _FILING if _DEADLINE.search(text) else frozenset()
+        if self.kind is Kind.MEASURE:
+            return frozenset(term_of(word) for unit, words in _DIMENSIONS if unit.search(text) for word in words)
+        return frozenset()
 
     def asserted(self, text: str) -> str:
         """`text` without what its times are counted from; all of it when the question says "after" or the like itself.
@@ -176,9 +195,13 @@ class Expectation:
             return text
         return _TAIL.sub(" ", text)
 
-    def _names_in(self, text: str) -> bool:
+    def _is_sum(self, head: str) -> bool:
+        """Whether a bare figure under `head` can be an amount of money."""
+        return self.kind is Kind.MONEY and _NO_SUM.search(head) is None
+
+    def _names_in(self, text: str) -> list[int]:
         asked = set(_WORD.findall(self.question.casefold()))
-        return any(match.group().casefold() not in asked for match in _NAME.finditer(text))
+        return [match.start() for match in _NAME.finditer(text) if match.group().casefold() not in asked]
 
 
 _DEADLINE = re.compile(r"\b(?:closes?|deadline|due|latest|within|until|no later)\b", re.IGNORECASE)
@@ -189,13 +212,47 @@ _HOW_LONG = re.compile(r"\bhow long\b", re.IGNORECASE)
 _HOW_MANY = re.compile(r"\bhow many\b", re.IGNORECASE)
 
 
-def _holds_other(form: re.Pattern[str], text: str, question: str) -> bool:
-    """Whether `text` has something of this form that the question does not name itself."""
+# These are called by common words.
+_CALLED = re.compile(
+    r"\bcalled\b|\bnames? (?:of|for) (?:(?:the|a|an) )?(?:\w+ )?(?:process|property|terms?|concept|theory|method|scale|"
+    r"law|effect|technique|category|class|system|type|kind|group|form|alphabet|principle|model|function|field|option|setting)\b",
+    re.IGNORECASE,
+)
+_WHO_IS = re.compile(r"^\W*who(?: is|'s|\u2019s| was) (?:the|our|your|my)\b(?! \w+ (?:for|to|of) )", re.IGNORECASE)
+_NO_SUM = re.compile(
+    r"\b(?:built|born|founded|year|crew|size|length|width|height|depth|weight|age|area|days?|hours?|minutes?|weeks?|"
+    r"months|years|number|persons?|people|seats?|beds?|rooms?|kg|km|cm|mm|m|m\u00b2|litres?|pages?)\b",
+    re.IGNORECASE,
+)
+_DIMENSIONS = (
+    (re.compile(rf"{_NUMBER}\s?(?:kg|kilos?|kilograms?|grams?|g|tons?|tonnes?)\b", re.IGNORECASE), ("heavy",)),
+    (re.compile(rf"{_NUMBER}\s?dB\b", re.IGNORECASE), ("loud", "noise")),
+    (re.compile(rf"{_NUMBER}\s?(?:\u00b0|degrees\b)", re.IGNORECASE), ("hot", "cold", "warm", "temperature")),
+    (re.compile(rf"{_NUMBER}\s?(?:km/h|mph|knots|m/s)", re.IGNORECASE), ("fast",)),
+)
+
+
+def _blanked(match: re.Match[str]) -> str:
+    """As many blanks, so that places stay what they are."""
+    return " " * len(match.group())
+
+
+def _others(form: re.Pattern[str], text: str, question: str) -> list[int]:
+    """Where `text` has something of this form that the question does not name itself."""
     asked = question.casefold()
-    return any(match.group().casefold() not in asked for match in form.finditer(text))
+    return [match.start() for match in form.finditer(text) if match.group().casefold() not in asked]
+
+
+# "When a parcel is lost, what is paid?" does not ask when.
+_CONDITION = re.compile(
+    r"^(?:when|where|if|while|after|before|once)\b[^,?]{1,200}, "
+    r"(?=[^?]{0,60}\b(?:what|which|who|whom|when|where|why|how)\b)",
+    re.IGNORECASE,
+)
 
 
 def expectation_of(question: str) -> Expectation:
     """What `question` asks for, as far as its form tells."""
-    kind = next((kind for pattern, kind in _QUESTIONS if pattern.search(question)), Kind.OTHER)
+    asks = _CONDITION.sub("", question)
+    kind = next((kind for pattern, kind in _QUESTIONS if pattern.search(asks)), Kind.OTHER)
     return Expectation(kind, question)

@@ -19,7 +19,8 @@ _OPENS = re.compile(rf"(?:[^?;]{{1,80}}, )?(?:{_ASKS}|{_HELPS})", re.IGNORECASE)
 _BARE = re.compile(rf"{_ASKS}(?: \w+)?", re.IGNORECASE)
 _LEAD = re.compile(rf"{_ASKS}(?: (?:much|many|long|often|far|old|big|large|high|soon|late|early)\b)?\s*", re.IGNORECASE)
 _HELP = re.compile(rf"{_HELPS}\s*", re.IGNORECASE)
-_PRONOUN = re.compile(r"\b(?:it|they|them)\b", re.IGNORECASE)
+_PRONOUN = re.compile(r"\b(?:it|they|them|he|she|him)\b", re.IGNORECASE)
+_POSSESSIVE = re.compile(r"\b(?:its|their|his|her)\b", re.IGNORECASE)
 MAX_PARTS = 4
 
 
@@ -55,7 +56,8 @@ def _completed(parts: Sequence[str]) -> list[str]:
         if _BARE.fullmatch(part) and part is not full:
             whole.append(f"{part} {rest}")
         elif part is not parts[0] and part is not full and subject != full:
-            whole.append(_PRONOUN.sub(lambda _: subject, part, count=1))
+            named = _PRONOUN.sub(lambda _: subject, part, count=1)
+            whole.append(_POSSESSIVE.sub(lambda _: f"{subject}'s", named, count=1))
         else:
             whole.append(part)
     return whole if all(map(question_terms, whole)) else []

@@ -105,6 +105,11 @@ def canonical_number(word: str) -> str:
     return _NUMBER_WORDS.get(word) or _ORDINALS.get(word) or word.replace(",", "") if word else word
 
 
+def is_ordinal(word: str) -> bool:
+    """Whether a word in lower case is an ordinal from first to twelfth."""
+    return word in _ORDINALS
+
+
 def quantities(text: str) -> list[Quantity]:
     """The quantities of `text` in order."""
     found = []

@@ -7,16 +7,14 @@ from dataclasses import dataclass, replace
 from core.gateway.extraction.comparisons import comparison_of, counterpart
 from core.gateway.extraction.evidence import Unit
 from core.gateway.extraction.parts import parts_of
-from core.gateway.extraction.ranking import Ranking, rank_sentences
+from core.gateway.extraction.ranking import Ranking, is_shown_beside, rank_sentences
 from core.gateway.extraction.sentences import Kind, Sentence
 from core.gateway.models import Embedder, Passage
 
 _MAX_LIST_ITEMS = 8
-# A further sentence is shown when the ranking can hardly tell it from the first: the score is a log-odds.
-_WITHIN = 0.5
 # Chosen by cross-validation, as a row is read more surely than a sentence; the figures are in the README of the
 # knowledge pipeline.
-_ROW_ANSWERS_FROM, _SENTENCE_ANSWERS_FROM = 0.5, 0.6
+_ROW_ANSWERS_FROM, _SENTENCE_ANSWERS_FROM = 0.45, 0.5
 # What merely bears on a question: closeness of the closest sentence and a share of the best passage's coverage.
 _RELATED_FROM = 0.68
 _EVIDENCE_WITHIN, _MAX_EVIDENCE = 2.5, 3
@@ -112,7 +110,7 @@ def _composed(ranking: Ranking, passages: Sequence[Passage]) -> list[Quote]:
         second is not None
         and first.row is None
         and second.row is None
-        and ranking.scores[0] - ranking.scores[1] <= _WITHIN
+        and is_shown_beside(ranking.scores[0] - ranking.scores[1], is_same_passage=second.passage == first.passage)
     ):
         chosen.append(second)
     return [quote for unit in chosen for quote in _quotes(unit, ranking, passages, round(ranking.probability, 3))]

@@ -1,10 +1,11 @@
 """Which sentences and rows answer the question, and how likely the best of them does.
 
 A linear ranker orders the candidates; a logistic verifier looks at the best one beside its runner-up and gives the
-probability that it answers. Both weigh the interpretable features of `evidence`; ``weights.json`` says where they come
-from. Four things no probability makes up for: another kind of answer than was asked for, a name or number of the
-question that stands neither there nor in the headings, and a term that only says from when time is counted. Nor does
-what is said of the counterpart: "north" for "south".
+probability that what is shown answers: the best, and with it a second sentence that is hardly worse. Both weigh the
+interpretable features of `evidence`; ``weights.json`` says where they come from. Four things no probability makes up
+for: another kind of answer than was asked for, a name or number of the question that stands neither there nor in the
+headings, and a term that only says from when time is counted. Nor does what is said of the counterpart: "north" for
+"south".
 """
 
 import json
@@ -24,14 +25,19 @@ _WEIGHTS = json.loads(Path(__file__).with_name("weights.json").read_text(encodin
 _RANKER = np.array([_WEIGHTS["ranker"][name] for name in FEATURES], dtype=np.float64)
 BESIDE = ("score", "margin", "share", "share_of_two")
 _VERIFIER = np.array([_WEIGHTS["verifier"][name] for name in (*FEATURES, *BESIDE)], dtype=np.float64)
+# What counts otherwise where the best candidate is a row.
+_OF_ROWS = np.array([_WEIGHTS["verifier_of_rows"][name] for name in (*FEATURES, *BESIDE)], dtype=np.float64)
 _INTERCEPT: float = _WEIGHTS["intercept"]
 _FORBIDDEN = [
     FEATURES.index(name) for name in ("kind_misfits", "names_unsaid", "numbers_unsaid", "counted_from", "contradicts")
 ]
-_COVER = FEATURES.index("cover")
+_IS_ROW, _COVER = FEATURES.index("is_row"), FEATURES.index("cover")
 _CLOSENESS, _COVER_PASSAGE = FEATURES.index("closeness"), FEATURES.index("cover_passage")
 _COVERED_SHARE = 0.3
 _MAX_ROWS = 4
+# A second sentence is shown when the ranking can hardly tell it from the first: a score is a log-odds. Of the same
+# passage it mostly belongs to the first.
+_BESIDE_WITHIN, _BESIDE_OF_PASSAGE_WITHIN = 0.5, 1.5
 # The margin of a candidate that is the only one.
 _NO_OTHER = 5.0
 
@@ -115,6 +121,12 @@ def beside_others(
     return np.array([ordered[0], margin, shares[0], shares[:2].sum()])
 
 
+def is_shown_beside(gap: float, *, is_same_passage: bool) -> bool:
+    """Whether the second sentence is shown with the first, whose score is higher by `gap`."""
+    return gap <= (_BESIDE_OF_PASSAGE_WITHIN if is_same_passage else _BESIDE_WITHIN)
+
+
 def _probability(best: NDArray[np.float64], beside: NDArray[np.float64]) -> float:
-    odds = float(np.concatenate([best, beside]) @ _VERIFIER) + _INTERCEPT
+    seen = np.concatenate([best, beside])
+    odds = float(seen @ _VERIFIER + best[_IS_ROW] * (seen @ _OF_ROWS)) + _INTERCEPT
     return 1 / (1 + math.exp(-max(-40.0, min(40.0, odds))))

@@ -3,12 +3,13 @@
 import math
 import re
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from core.gateway.extraction.quantities import canonical_number
+from core.gateway.extraction.quantities import canonical_number, is_ordinal
 from core.gateway.extraction.words import content_words
 
 _IRREGULAR = {
@@ -22,6 +23,19 @@ _CONTRASTS = [
     frozenset(line.split())
     for line in Path(__file__).with_name("contrasts.txt").read_text(encoding="utf-8").splitlines()
 ]
+_ALSO_WRITTEN = {
+    "children": "child",
+    "another": "other",
+    "northern": "north",
+    "southern": "south",
+    "eastern": "east",
+    "western": "west",
+}
+# Verbs and adjectives that the kind of answer stands for: "How much do I pay?" is answered without "pay".
+_LIGHT = frozenset(
+    _IRREGULAR.get(word, word) for word in Path(__file__).with_name("light.txt").read_text(encoding="utf-8").split()
+)
+_LIGHT_WORTH = 0.3
 _MENTION = re.compile(r"[^\W_]+(?:[.,'\u2019-][^\W_]+)*")
 # What only says which kind of answer is asked for; the answer itself need not say it.
 _FRAME = re.compile(
@@ -29,6 +43,7 @@ _FRAME = re.compile(
 )
 _LONG_NAME = re.compile(r"\b[A-Z][a-z]{1,30}(?: [A-Z][a-z]{1,30}){1,4}\b")
 _MIN_STEM, _MIN_MISSPELT = 4, 6
+_NEAR = 8
 
 
 @lru_cache(maxsize=20_000)
@@ -38,6 +53,9 @@ def term_of(word: str) -> str:
     found = content_words(plain)
     # "LX-400" and "3.5" are one name each; only their whole says which.
     return found[0] if len(found) == 1 else plain
+
+
+_LIGHT_TERMS = frozenset(map(term_of, _LIGHT))
 
 
 def terms_of(text: str) -> frozenset[str]:
@@ -81,22 +99,32 @@ def _parts(word: str) -> Sequence[str]:
 
 
 def contrasts_of(question: str) -> list[tuple[str, frozenset[str]]]:
-    """The terms of a question that stand against others, each with those; with none, where it must be said itself."""
+    """The terms of a question that stand against others, each with those; with none, where it must be said itself.
+
+    The words are compared as they are written: "a month" is not "monthly", and a "lead" not "left".
+    """
+    words = {
+        form for word in _words(question) for form in (word, word.removesuffix("s"), _ALSO_WRITTEN.get(word, word))
+    }
     asked = frozenset(question_terms(question))
     found = []
     for line in _CONTRASTS:
-        terms = frozenset(map(term_of, line))
-        found += [(term, terms - asked) for term in terms & asked]
+        others = frozenset(map(term_of, line)) - asked
+        found += [(term_of(word), others) for word in line & words]
     return found
 
 
 def names_of(question: str) -> list[str]:
-    """The terms of names and numbers in a question: what an answer cannot leave unsaid. Its first word is no name."""
+    """The terms of names and numbers in a question: what an answer cannot leave unsaid.
+
+    Its first word is no name, and the ordinal of "second-hand" no number.
+    """
     sentence_starts = {match.end() for match in re.finditer(r"[.?!]\s+", question)} | {0}
     return [
         term_of(part)
         for match in _MENTION.finditer(question)
         for part in _parts(_plain(match.group()))
+        if not ("-" in match.group() and is_ordinal(part))
         if any(character.isdigit() for character in part)
         or (match.group()[0].isupper() and match.start() not in sentence_starts and match.group() != "I")
         or (canonical_number(part).isdigit() and part != "one")
@@ -126,7 +154,10 @@ def initials_of(text: str) -> frozenset[str]:
     return frozenset("".join(word[0] for word in found.split()).casefold() for found in _LONG_NAME.findall(text))
 
 
-_ASKS = re.compile(r"\b(?:what|which|who|whom|whose|how many|how much)\b", re.IGNORECASE)
+_ASKS = re.compile(
+    r"\b(?:what|which|who|whom|whose|how many|how much|how(?= (?:wide|deep|heavy|tall|thick|fast|loud|hot)\b))\b",
+    re.IGNORECASE,
+)
 _OF_TIME = frozenset(term_of(word) for word in ("time", "date", "day", "year", "month", "hour", "many", "much"))
 
 
@@ -148,13 +179,30 @@ class Worth:
         self.names = frozenset(names_of(question))
         self.focus = focus_of(question)
         self._contrasts = contrasts_of(question)
-        self._worth = {term: math.log(1 + (total + 1) / (frequency[term] + 0.5)) for term in self.terms}
+        self._worth = {
+            term: math.log(1 + (total + 1) / (frequency[term] + 0.5)) * (_LIGHT_WORTH if term in _LIGHT_TERMS else 1)
+            for term in self.terms
+        }
         self._total = sum(self._worth.values())
         self._greatest = math.log(1 + (total + 1) / 0.5)
 
     def share(self, terms: Collection[str]) -> float:
         """The share of the question's worth that `terms` cover, 0 to 1."""
         return sum(w for term, w in self._worth.items() if term in terms) / self._total if self._total else 0.0
+
+    def nearby(self, text: str, places: Sequence[int]) -> float:
+        """The share of the question's worth that `text` holds within eight words of one of the `places`.
+
+        Without places, that of the best seventeen words of `text`.
+        """
+        found = [(match.start(), _plain(match.group())) for match in _MENTION.finditer(text)]
+        terms = [frozenset(term_of(part) for part in (word, *word.split("-")) if part) for _, word in found]
+        starts = [start for start, _ in found]
+        around = [bisect_left(starts, place) for place in places] or range(_NEAR, max(len(terms), _NEAR + 1))
+        return max(
+            (self.share(frozenset().union(*terms[max(0, word - _NEAR) : word + _NEAR + 1])) for word in around),
+            default=0.0,
+        )
 
     def contradicts(self, terms: Collection[str]) -> bool:
         """Whether `terms` speak of the counterpart of what the question asks about."""

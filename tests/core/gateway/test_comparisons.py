@@ -25,6 +25,7 @@ MODELS = Passage(
     [
         ("Is a urine test cheaper than a blood count?", "Is a urine test cheaper?", "a blood count"),
         ("Which prints faster, the LX-400 or the LX-600?", "Which prints faster, the LX-400?", "the LX-600"),
+        ("Is the tug or the lightship longer?", "Is the tug longer?", "the lightship"),
         ("What is the difference between a lease and a loan?", "What is the   a lease?", "a loan"),
         ("How do color and gray prints differ?", "How do color?", "gray prints"),
     ],

@@ -23,6 +23,8 @@ from core.gateway.extraction.parts import parts_of
             "How much is a reservation and how long is it kept?",
             ("How much is a reservation?", "how long is a reservation kept?"),
         ),
+        ("Who is the nurse, and when is she there?", ("Who is the nurse?", "when is the nurse there?")),
+        ("Who is the clerk and when are his hours?", ("Who is the clerk?", "when are the clerk's hours?")),
         ("Who teaches German and in which room?", ("Who teaches German?", "in which room teaches German?")),
         ("When and where does the board meet?", ("When does the board meet?", "where does the board meet?")),
         (

@@ -28,12 +28,18 @@ from tests.evals.scores import Row, publish
 from tests.factories.answering import PassageIndex, document_index, sample_corpus, squad_index
 
 # Rules and weights were made with the first two at hand; the others were never looked at.
-LOOKED_AT, NEVER_LOOKED_AT = ("handbook", "machine"), ("clinic", "library")
+LOOKED_AT, NEVER_LOOKED_AT = ("handbook", "machine", "museum"), ("clinic", "library", "housing")
 Marks = tuple[float, float, float]
 # Right of asserted, asserted of answerable, abstained of unanswerable.
 OF_EACH: Marks = (0.9, 0.5, 0.9)
 OF_UNSEEN: Marks = (0.92, 0.65, 0.92)
-UNSEEN = ("fresh, test documents", "clinic, never looked at", "library, never looked at", "handed, xquad.en.half.json")
+UNSEEN = (
+    "fresh, test documents",
+    "clinic, never looked at",
+    "library, never looked at",
+    "housing, never looked at",
+    "handed, xquad.en.half.json",
+)
 # The same questions and the same judge before: right of asserted, asserted of answerable, abstained.
 BEFORE: dict[str, Marks] = {
     "fresh, dev documents": (1.0, 0.67, 0.92),

@@ -7,11 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.gateway.extraction.evidence import FEATURES
-from core.gateway.extraction.ranking import allowed_by_rules, beside_others
+from core.gateway.extraction.ranking import allowed_by_rules, beside_others, is_shown_beside
 
+_IS_ROW = FEATURES.index("is_row")
 _RANK = FEATURES.index("closeness_rank")
 _CLOSENESS, _OF_PASSAGE = FEATURES.index("closeness"), FEATURES.index("closeness_passage")
-_RANKER_DECAY, _VERIFIER_DECAY = 3.0, 2.0
+_RANKER_DECAY, _VERIFIER_DECAY = 3.0, 3.3
+# What rows add to the weights of all moves less freely.
+_ROWS_SCALE = 0.7
 _STEPS, _RATE = 400, 0.05
 _FOLDS = 5
 # A question counts half when what answers it was taken out, as it then stands there a second time.
@@ -85,23 +88,31 @@ def fit_ranker(examples: Sequence[Example]) -> Floats:
     return _descend(gradient, rows.shape[1], len(answered)) / scale.deviation
 
 
-def fit_verifier(rows: Floats, right: NDArray[np.bool_], counts: Floats) -> tuple[Floats, float]:
-    """Weights and intercept of a logistic regression; `counts` says how much each row counts."""
-    scale = Scale.of(rows)
-    scaled = np.concatenate([scale(rows), np.ones((len(rows), 1))], axis=1)
-    decay = np.array([_VERIFIER_DECAY] * rows.shape[1] + [1e-6])
-    weights = np.zeros(scaled.shape[1])
+def fit_verifier(rows: Floats, right: NDArray[np.bool_], counts: Floats) -> tuple[Floats, Floats, float]:
+    """Weights, what they add for rows of tables, and intercept of a logistic regression.
+
+    `counts` says how much each of `rows` counts.
+    """
+    scale, size = Scale.of(rows), rows.shape[1]
+    scaled = scale(rows)
+    of_rows = _ROWS_SCALE * scaled * rows[:, [_IS_ROW]]
+    seen = np.concatenate([scaled, of_rows, np.ones((len(rows), 1))], axis=1)
+    decay = np.array([_VERIFIER_DECAY] * 2 * size + [1e-6])
+    weights = np.zeros(seen.shape[1])
     for _ in range(30):  # Newton's method
-        likely = 1 / (1 + np.exp(-scaled @ weights))
-        gradient = scaled.T @ (counts * (likely - right)) + decay * weights
-        curvature = (scaled * (counts * likely * (1 - likely))[:, None]).T @ scaled + np.diag(decay)
+        likely = 1 / (1 + np.exp(-seen @ weights))
+        gradient = seen.T @ (counts * (likely - right)) + decay * weights
+        curvature = (seen * (counts * likely * (1 - likely))[:, None]).T @ seen + np.diag(decay)
         weights -= np.linalg.solve(curvature, gradient)
-    found = weights[:-1] / scale.deviation
-    return found, float(weights[-1] - found @ scale.mean)
+    found, added = weights[:size] / scale.deviation, _ROWS_SCALE * weights[size:-1] / scale.deviation
+    intercept = float(weights[-1] - found @ scale.mean)
+    # A row has no intercept of its own: what it would be is a weight of being one.
+    found[_IS_ROW] -= added @ scale.mean
+    return found, added, intercept
 
 
 def best_beside_others(examples: Sequence[Example], ranker: Floats) -> tuple[Floats, NDArray[np.bool_], Floats]:
-    """What the verifier sees of each example, whether the first candidate answers, and how much that counts."""
+    """What the verifier sees of each example, whether what would be shown answers, and how much that counts."""
     rows, right, counts = [], [], []
     for example in examples:
         left = example.without_answers()
@@ -109,23 +120,36 @@ def best_beside_others(examples: Sequence[Example], ranker: Floats) -> tuple[Flo
             scores, allowed = each.features @ ranker, allowed_by_rules(each.features)
             if not allowed.any():
                 continue
-            first = int(np.argmax(np.where(allowed, scores, -np.inf)))
+            first, *shown = _shown(each, np.where(allowed, scores, -np.inf))
             rows.append(np.concatenate([each.features[first], beside_others(scores, {first}, allowed)]))
-            right.append(bool(each.answers[first]))
+            right.append(bool(each.answers[[first, *shown]].any()))
             counts.append(count)
     return np.array(rows), np.array(right), np.array(counts)
 
 
-def out_of_fold(examples: Sequence[Example]) -> tuple[Floats, NDArray[np.bool_], Floats]:
-    """As `best_beside_others`, each text by a ranker that was fitted on others."""
+def _shown(example: Example, scores: Floats) -> list[int]:
+    """The first candidate, and the second where it is shown with it."""
+    first, *others = np.argsort(-scores, kind="stable").tolist()
+    sentences = [n for n in others[:1] if not example.features[[first, n], _IS_ROW].any()]
+    passages = example.passages
+    return [first] + [
+        n
+        for n in sentences
+        if is_shown_beside(scores[first] - scores[n], is_same_passage=bool(passages[n] == passages[first]))
+    ]
+
+
+def out_of_fold(examples: Sequence[Example]) -> tuple[Floats, NDArray[np.bool_], Floats, NDArray[np.int64]]:
+    """As `best_beside_others`, each text by a ranker that was fitted on others; and the fold of each."""
     sources = sorted({example.source for example in examples})
     fold = {source: number % _FOLDS for number, source in enumerate(sources)}
-    parts = []
+    parts, folds = [], []
     for number in range(_FOLDS):
         ranker = fit_ranker([example for example in examples if fold[example.source] != number])
         parts.append(best_beside_others([each for each in examples if fold[each.source] == number], ranker))
+        folds.append(np.full(len(parts[-1][1]), number))
     rows, right, counts = zip(*parts, strict=True)
-    return np.concatenate(rows), np.concatenate(right), np.concatenate(counts)
+    return np.concatenate(rows), np.concatenate(right), np.concatenate(counts), np.concatenate(folds)
 
 
 def _descend(gradient: Callable[[Floats], Floats], size: int, count: int) -> Floats:

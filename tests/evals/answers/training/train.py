@@ -22,6 +22,7 @@ from tests.evals.answers.training.fit import Floats, fit_ranker, fit_verifier, o
 
 WEIGHTS = Path(ranking.__file__).with_name("weights.json")
 _DIGITS = 5
+_IS_ROW = FEATURES.index("is_row")
 
 Mask = NDArray[np.bool_]
 
@@ -37,24 +38,36 @@ def _report(name: str, likely: Floats, right: Mask, full: Mask, kind: Mask) -> N
         sys.stdout.write(f"{silent:.3f} of what was taken out abstained\n")
 
 
+def _cross_validated(rows: Floats, right: Mask, counts: Floats, folds: NDArray[np.int64]) -> Floats:
+    """How likely each is right, by a verifier that was fitted on the other texts."""
+    likely = np.zeros(len(rows))
+    for fold in np.unique(folds):
+        here = folds == fold
+        verifier, of_rows, intercept = fit_verifier(rows[~here], right[~here], counts[~here])
+        odds = rows[here] @ verifier + rows[here, _IS_ROW] * (rows[here] @ of_rows) + intercept
+        likely[here] = 1 / (1 + np.exp(-odds))
+    return likely
+
+
 def main() -> None:
     """Read, fit, report, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     folder = parser.parse_args().data / "answers"
     examples = [each for each in looked_at(folder / "xquad.en.half.json", LOOKED_AT) if len(each.answers)]
-    rows, right, counts = out_of_fold(examples)
-    verifier, intercept = fit_verifier(rows, right, counts)
+    rows, right, counts, folds = out_of_fold(examples)
+    verifier, of_rows, intercept = fit_verifier(rows, right, counts)
     ranker = fit_ranker(examples)
-    likely = 1 / (1 + np.exp(-(rows @ verifier + intercept)))
+    likely = _cross_validated(rows, right, counts, folds)
     full = counts == 1
     sys.stdout.write(f"{full.sum()} questions, of which the first candidate answers {right[full].sum()}\n")
-    is_row = rows[:, FEATURES.index("is_row")] > 0
+    is_row = rows[:, _IS_ROW] > 0
     for name, kind in (("rows", is_row), ("sentences", ~is_row)):
         _report(name, likely, right, full, kind)
     found = {
         "ranker": dict(zip(FEATURES, np.round(ranker, _DIGITS).tolist(), strict=True)),
         "verifier": dict(zip((*FEATURES, *BESIDE), np.round(verifier, _DIGITS).tolist(), strict=True)),
+        "verifier_of_rows": dict(zip((*FEATURES, *BESIDE), np.round(of_rows, _DIGITS).tolist(), strict=True)),
         "intercept": round(intercept, _DIGITS),
     }
     WEIGHTS.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
