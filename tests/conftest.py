@@ -2,7 +2,13 @@
 
 from hypothesis import settings
 
-pytest_plugins = ["pytester", "tests.factories.services", "tests.factories.groups", "tests.factories.network_guard"]
+pytest_plugins = [
+    "pytester",
+    "tests.factories.services",
+    "tests.factories.groups",
+    "tests.factories.imports",
+    "tests.factories.network_guard",
+]
 
 # How long an example takes on a busy machine says nothing about the code.
 settings.register_profile("untimed", deadline=None)

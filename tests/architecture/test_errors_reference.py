@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import cache
 from http import HTTPStatus
 
+import pytest
+
 import api
 import core
 from api.errors_reference import FAILURES, FIELDS, PROBLEMS, render
@@ -22,6 +24,13 @@ HELP = "explain it in api/errors_reference.py, then: python -m api.errors_refere
 LISTED = {code: status for status, rows in PROBLEMS.items() for code, _, _ in rows}
 # Composed at run time from what is not there.
 COMPOSED = re.compile(r"(job|base|document|project|key|member|budget|organization|record|knowledge_base)_not_found")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sources() -> Iterator[None]:
+    """Held for this module only: the garbage collector would look through all of it again and again."""
+    yield
+    _nodes.cache_clear()
 
 
 def trees(*folders: str) -> Iterator[ast.AST]:

@@ -52,7 +52,9 @@ WHERE provider = :provider AND model = :model AND (organization_id IS NULL OR or
   AND (CAST(:before AS uuid) IS NULL OR id < :before)
 ORDER BY id DESC LIMIT :limit
 """)
-# One probe of the index for each provider, however many prices it has.
+# One probe of the index for each provider, however many prices it has: 1 ms. Postgres expects one row, which is sorted
+# soon, and reads the book for each instead: 360 ms.
+_IN_ORDER = text("SELECT set_config('enable_sort', 'off', true)")
 _PROVIDERS = text("""
 WITH RECURSIVE book AS (
   (SELECT provider FROM prices WHERE organization_id IS NULL OR organization_id = :organization_id
@@ -100,6 +102,7 @@ def of_model(session: Executor, organization_id: UUID, provider: str, model: str
 
 def providers(session: Executor, organization_id: UUID | None) -> set[str]:
     """Who has a price that the organization may see, or is paid for one of its models; for None, any organization's."""
+    session.execute(_IN_ORDER)
     return set(session.execute(_PROVIDERS, {"organization_id": organization_id}).scalars())
 
 

@@ -20,7 +20,7 @@ from core.registry.experiments.service import ExperimentService
 from core.registry.prompts import service as prompts
 from core.registry.records import Owner
 from pipelines._kit.prompts import choose_prompt, load_prompt
-from tests.factories.attempts import Attempt, attempt
+from tests.factories.attempts import Attempt, attempt, worker_services
 from tests.factories.jobs import Tenant, new_tenant
 from tests.factories.provider_simulator import Answer, ProviderSimulator
 from tests.factories.registered import Registrar, write_deployments
@@ -124,17 +124,17 @@ def test_a_job_keeps_the_arm_it_was_given(settings: Settings, tenant: Tenant, tm
             service.start(session, principal, made.id)
         said: dict[str, set[str]] = {}
         arms: dict[str, set[str]] = {}
-        with registered(settings) as gateway:
+        with registered(settings) as gateway, worker_services(settings) as services:
             for user in [f"user-{number}" for number in range(12)] * 2:
-                with job(settings, tenant, metadata={"end_user": user}) as driven:
-                    said.setdefault(user, set()).add(ask(gateway, driven, "writer"))
-                    said[user].add(ask(gateway, driven, "writer"))
-                    exposed = exposures_of(driven.context.executor, principal.organization_id, driven.context.job_id)
-                    arms.setdefault(user, set()).update(each.arm for each in exposed)
+                driven = Attempt(services, tenant.submit(metadata={"end_user": user}))
+                said.setdefault(user, set()).add(ask(gateway, driven, "writer"))
+                said[user].add(ask(gateway, driven, "writer"))
+                exposed = exposures_of(driven.context.executor, principal.organization_id, driven.context.job_id)
+                arms.setdefault(user, set()).update(each.arm for each in exposed)
             # Whoever names no end user takes no part and gets the champion.
-            with job(settings, tenant) as driven:
-                assert ask(gateway, driven, "writer") == "old"
-                assert exposures_of(driven.context.executor, principal.organization_id, driven.context.job_id) == []
+            driven = Attempt(services, tenant.submit())
+            assert ask(gateway, driven, "writer") == "old"
+            assert exposures_of(driven.context.executor, principal.organization_id, driven.context.job_id) == []
     assert {frozenset(each) for each in said.values()} == {frozenset({"old"}), frozenset({"new"})}
     assert {user: {"next": {"new"}, "as it is": {"old"}}[next(iter(names))] for user, names in arms.items()} == said
 

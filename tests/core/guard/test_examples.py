@@ -125,6 +125,7 @@ def test_the_default_meets_the_marks_of_the_evaluation() -> None:
     examples, sets = evaluation.read()
     assert not {each.text for each in examples} & {text for texts in sets.values() for text in texts}
     embed = load_minilm().embed
-    found = {name: evaluation.raised(examples, texts, DEFAULT_SIMILARITY, embed) for name, texts in sets.items()}
-    rows = [evaluation.row_of(name, len(texts), len(found[name]) / len(texts)) for name, texts in sets.items()]
+    marked = {name: sets[name] for name in evaluation.MARKED}
+    found = {name: evaluation.raised(examples, texts, DEFAULT_SIMILARITY, embed) for name, texts in marked.items()}
+    rows = [evaluation.row_of(name, len(texts), len(found[name]) / len(texts)) for name, texts in marked.items()]
     assert missed(rows) == []

@@ -22,6 +22,7 @@ TEXTS = Path(__file__).with_name("classes.jsonl")
 CORPUS = Path(__file__).parents[3] / "samples" / "sources"
 SIMILARITIES = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 FALSE = ("near", "corpus")
+MARKED = ("version", *FALSE)
 MIN_RECALL, MAX_FALSE = 0.8, 0.05
 Sets = Mapping[str, Sequence[str]]
 

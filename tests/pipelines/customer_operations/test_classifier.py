@@ -12,7 +12,7 @@ from pipelines.customer_operations.intents.words import WIDTH, WordVectors
 
 @pytest.fixture(scope="module")
 def trained() -> IntentClassifier:
-    return Classifiers(load_examples()).get("local", load_minilm().embed)
+    return Classifiers(load_examples()).get(load_minilm().name, load_minilm().embed)
 
 
 def test_the_shipped_embeddings_are_those_of_the_shipped_examples() -> None:

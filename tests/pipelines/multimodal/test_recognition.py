@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from rapidocr.inference_engine.onnxruntime import main as runtime
 
 from core.capability import JobCancelled, UploadedFile
 from core.gateway.service import Gateway, open_gateway
@@ -15,6 +16,7 @@ from core.kit.settings import Settings
 from pipelines._kit.sandbox.pool import Pool, shared
 from pipelines.multimodal.files.opening import decode
 from pipelines.multimodal.graph import build_with
+from pipelines.multimodal.reading.ocr import stop_spinning
 from pipelines.multimodal.reading.recognition import OCR, read_image, speech, transcribe
 from pipelines.multimodal.schemas import UnderstandInput, UnderstandOutput
 from tests.factories.context import RecordingContext
@@ -82,3 +84,8 @@ def test_cancelling_in_the_middle_of_a_recording_ends_the_child(samples: Path) -
     assert not psutil.pid_exists(pid)
     assert transcribe(samples, lambda: None) == lines
     assert "thursday" in " ".join(line["text"] for line in lines).lower()
+
+
+def test_the_threads_of_its_models_burn_no_core_while_they_wait() -> None:
+    stop_spinning()
+    assert runtime.SessionOptions().get_session_config_entry("session.intra_op.allow_spinning") == "0"

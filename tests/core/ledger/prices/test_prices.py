@@ -22,6 +22,7 @@ from core.kit.errors import Unprocessable
 from core.kit.ids import new_id
 from core.kit.money import ZERO, to_money
 from core.kit.settings import Settings
+from core.ledger.prices import repository
 from core.ledger.prices.book import PriceBook
 from core.ledger.prices.records import NewPrice, Priced, PriceSource
 from core.ledger.prices.seed import Seeded, seed_prices, seed_prices_once
@@ -146,6 +147,15 @@ def test_seeding_again_changes_nothing(database: Database, seeded: Seeded) -> No
 def test_only_a_book_without_the_packages_prices_is_filled_at_a_start(settings: Settings, seeded: Seeded) -> None:
     assert seeded.added > 5_000
     assert seed_prices_once(settings, "test") is None
+
+
+def test_the_providers_are_read_from_the_index(database: Database, seeded: Seeded, principal: Principal) -> None:
+    with database.tenant(principal.organization_id) as session:
+        assert {"openai", "anthropic"} <= repository.providers(session, principal.organization_id)
+        explain = text(f"EXPLAIN (ANALYZE) {repository._PROVIDERS.text}")
+        plan = "\n".join(session.execute(explain, {"organization_id": principal.organization_id}).scalars())
+    assert plan.count("using prices_model_unit on prices") == 2
+    assert "Sort" not in plan
 
 
 def test_a_deployment_costs_what_its_model_costs_unless_it_has_a_price_of_its_own(
