@@ -26,7 +26,7 @@ def lines(page: Path) -> Iterator[str]:
 
 def commands(page: Path) -> list[str]:
     """The ``waybill`` commands in a page's blocks of shell commands, without what follows a ``#``."""
-    found = []
+    found: list[str] = []
     for language, block in _BLOCK.findall(page.read_text(encoding="utf-8")):
         if language not in {"console", "sh"}:
             continue
