@@ -10,7 +10,8 @@ from typer._click import exceptions as click
 from tests.factories.console import commands, mentions, parse
 from tests.factories.processes import ROOT
 
-_FOLDERS = ("api", "core", "infra", "pipelines", "samples", "tests", "waybill", "workers")
+_PRODUCT = ("api", "core", "pipelines", "waybill", "workers")
+_FOLDERS = (*_PRODUCT, "infra", "samples", "tests")
 PAGES = sorted(
     [
         *ROOT.glob("*.md"),
@@ -67,3 +68,13 @@ def test_every_waybill_command_exists(page: Path) -> None:
         except click.UsageError as error:
             if "extra argument" not in error.message or "…" not in line:
                 raise AssertionError(f"{line}: {error.message}") from error
+
+
+def test_every_code_that_troubleshooting_explains_exists() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    symptoms = re.findall(r"^\| ([^|]+) \|", page, flags=re.MULTILINE)
+    codes = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", "".join(symptoms)))
+    assert len(codes) > 40
+    errors = (ROOT / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
+    sources = "".join(path.read_text(encoding="utf-8") for folder in _PRODUCT for path in (ROOT / folder).rglob("*.py"))
+    assert [code for code in sorted(codes) if f"`{code}`" not in errors and f'"{code}"' not in sources] == []
