@@ -112,7 +112,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
             "no such model, or nothing answers to the name",
             "`waybill models list`; `detail` says more",
         ),
-        ("model_version_not_found", "the model has no such version", "`waybill models versions`"),
+        ("model_version_not_found", "the model has no such version", "`waybill models show`"),
         ("organization_not_found", "not your organization", _ID),
         ("project_not_found", "no such project in the organization", _ID),
         ("prompt_not_found", "no such version of a prompt", "`waybill prompts list`"),

@@ -20,7 +20,7 @@ _EXAMPLE_ID = "batch_01jd3q8v9tfq8a1b2c3d4e5f6g"
 _FILE = "file_01jd3q8v9tfq8a1b2c3d4e5f6g"
 _LINE: dict[str, Any] = {
     "custom_id": "q-1",
-    "input": {"knowledge_base": "handbook", "query": "How long do refunds take?"},
+    "input": {"knowledge_base": "kb_01jd3q8v9tfq8a1b2c3d4e5f6g", "query": "How long do refunds take?"},
 }
 _PRIORITIES = {priority.rank: priority for priority in Priority}
 

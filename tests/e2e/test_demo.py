@@ -21,6 +21,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.kit.metrics import FAMILIES
+from tests.e2e.quickstart import follow
 from tests.factories.processes import ROOT
 from tests.factories.waiting import wait_until
 
@@ -210,6 +211,8 @@ def test_interrupted_then_whole_then_again_beside_a_running_stack(tmp_path: Path
             text=True,
             check=True,
         )
+        (tmp_path / "reader").mkdir()
+        follow(tmp_path / "reader", environment(home))
         assert f"{report['docs_url']}\r\n".encode() in up.shown
         assert up.process.poll() is None
     finally:
