@@ -54,7 +54,7 @@ def stop_spinning() -> None:
             super().__init__()
             self.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
-    runtime.SessionOptions = Options
+    runtime.SessionOptions = Options  # type: ignore[attr-defined] # it is imported there, not exported
 
 
 def _tilt(boxes: Any) -> float:
