@@ -1,8 +1,8 @@
 """What spans cost: ``python -m tests.bench traces``.
 
 A span by itself, with ids only and exported; then submits and no-op jobs with every process exporting its traces to a
-receiver that discards, and with everything on (traces, log lines of level info written and exported, metrics scraped
-every second), against the same processes that export nothing and log warnings. Rounds of the three alternate.
+receiver that discards, and with everything on (traces, log lines of level info written and exported, metrics
+scraped), against the same processes that export nothing and log warnings. Rounds of the three alternate.
 """
 
 import os
@@ -34,6 +34,7 @@ from tests.factories.waiting import wait_until
 from waybill.stack.postgres import free_port
 
 _PIECE, _SPANS, _ROUNDS, _JOBS, _CLIENTS = 500, 20_000, 6, 400, 10
+_SCRAPED_EVERY_SECONDS = 15
 _NAMES = ("submit", "p95", "submit_cpu", "jobs", "job_cpu")
 Found = dict[str, list[float]]
 _ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -74,12 +75,12 @@ def _compared(found: dict[str, Found], side: str) -> list[Row]:
 
 @contextmanager
 def _scraped(api: "_Api") -> Iterator[None]:
-    """Ask for its metrics every second, as Prometheus would ask more rarely."""
+    """Ask for its metrics as often as `infra/prometheus` does."""
     over = Event()
 
     def ask() -> None:
         with httpx.Client(base_url=f"http://127.0.0.1:{api.target.port}", timeout=30) as client:
-            while not over.wait(1):
+            while not over.wait(_SCRAPED_EVERY_SECONDS):
                 client.get("/metrics").raise_for_status()
 
     with ThreadPoolExecutor(1) as pool:
