@@ -1,4 +1,4 @@
-"""Exit codes: what a script may rely on. ``docs/reference/cli.md`` repeats this table; a test keeps the two equal."""
+"""Exit codes that scripts can rely on. ``docs/reference/cli.md`` repeats this table; a test keeps them in sync."""
 
 from enum import IntEnum
 
