@@ -45,8 +45,8 @@ def referenced(connection: psycopg.Connection[Any], blobs: BlobStore) -> Iterato
             yield Reference(key, content_type, sha256, table, column)
             if table == "documents":
                 yield Reference(pages_key(key), _JSON)
-    # They may lie in an immutable store of their own, and an anchor of a later seal than these must not come along: it
-    # would say that the restored trail has lost its end.
+    # They may be in a separate immutable store. An anchor of a later seal must not be included, because it would make
+    # the restored trail look truncated.
     exports = "SELECT organization_id, last_number, blob_key, sha256 FROM audit_exports"
     for organization_id, number, key, sha256 in _rows(connection, exports):
         yield Reference(key, _JSON_LINES, sha256, "audit_exports")

@@ -31,7 +31,7 @@ def thin(folder: Path, keep: int) -> list[str]:
     left = [name for name in names if (found := _UNFINISHED.fullmatch(name)) and found[1] < oldest]
     for name in (*removed, *left):
         try:
-            # First what makes it a backup: one that is half removed must not pass for one.
+            # Remove its checksums first, so that a half-removed folder does not pass for a backup.
             (folder / name / SUMS).unlink(missing_ok=True)
             shutil.rmtree(folder / name)
         except OSError as error:

@@ -92,7 +92,7 @@ class Snapshot:
         """Write the dump to `path`; `folder` may name where pg_dump is. Raises `CliError`."""
         command = [
             str(programs.find("pg_dump", self.server_version, folder)),
-            # Without it, pg_dump refuses tables with row security; `require_readable` has seen that it hides nothing.
+            # Without it, pg_dump refuses tables with row security; `require_readable` checked that it hides nothing.
             *("--format=custom", "--enable-row-security", "--no-password", f"--snapshot={self._name}"),
             f"--dbname={programs.address(self._url)}",
         ]

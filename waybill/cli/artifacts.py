@@ -40,7 +40,7 @@ def artifacts(
         if download is not None:
             download.mkdir(parents=True, exist_ok=True)
             for each in found:
-                # The server keeps names without folders; a client does not take its word for it.
+                # The server stores names without folders, but a client must not rely on it.
                 with (download / Path(each.name).name).open("wb") as written:
                     client.files.download_artifact(each, written)
     if as_json:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True, help="Test a budget, limit, price or guard policy against past jobs.", epilog=EPILOG
 )
-# What is shown of blocked jobs, and asked about in one request.
+# Blocked jobs to show, and texts of a job to test.
 _EXAMPLES_MAX = 10
 _TEXTS_MAX = 100
 _TEMPLATES = ("off", "observe", "balanced", "strict")

@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 
 _INGEST = "knowledge.ingest"
-# More would make the job's input long; None means all that waits, which is the same set then.
+# More would make the job's input long; None means all pending ones, which is then the same set.
 _NAMED_DOCUMENTS_MAX = 10_000
 
 

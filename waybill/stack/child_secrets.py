@@ -57,7 +57,7 @@ class ChildSecrets:
                     (folder / credential.name).symlink_to(credential)
         for name, value in {**self._of_process(child.process), **child.secrets}.items():
             path = folder / name
-            # Never through a link, into the file of somebody else.
+            # Never write through a link into another user's file.
             path.unlink(missing_ok=True)
             path.touch(mode=0o600)
             path.write_text(value, encoding="utf-8")

@@ -30,7 +30,7 @@ def local_key(home: Home, settings: Settings) -> str:
 
 
 def _is_good(key: str, settings: Settings, database: Database) -> bool:
-    # The folder may have met another database since, or another secret key; and new releases bring new scopes.
+    # The database or the secret key may have changed since, and new releases bring new scopes.
     try:
         principal = Authenticator(settings, database).authenticate(key)
     except Unauthenticated:

@@ -96,7 +96,7 @@ class Child:
     environment: dict[str, str] = field(default_factory=dict)
     process: Process | None = None
     secrets: dict[str, str] = field(default_factory=dict)
-    # Where it shows its metrics, as host:port.
+    # Address of its metrics, as host:port.
     metrics: str | None = None
 
 
@@ -185,7 +185,7 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
                 _waybill("sample-system", "--port", str(sample_port)),
                 Listens("127.0.0.1", sample_port),
                 tier=3,
-                # It makes a database of its own, which only the owner may.
+                # It creates its own database, which only the owner may do.
                 secrets={**token, variable_of("database_url"): spell(settings.database_url)},
             )
         )

@@ -155,7 +155,7 @@ class EmbeddedPostgres:
         if not password.exists():
             password.touch(mode=0o600)
             password.write_text(secrets.token_urlsafe(24), encoding="utf-8")
-        # Under another name until it is whole: an interrupted initdb must not look like a cluster.
+        # Under another name until it is complete: an interrupted initdb must not look like a cluster.
         unfinished = self._folder / "data.initialising"
         shutil.rmtree(unfinished, ignore_errors=True)
         command = [
@@ -195,7 +195,7 @@ class EmbeddedPostgres:
             command = b""
         if str(self._data).encode() in command:
             raise StackError(f"another PostgreSQL, process {pid}, is already running on {self._data}; stop it first")
-        # Left by a crash; the number in it belongs to nobody, or by now to somebody else.
+        # Left by a crash; its process id is unused, or by now another program's.
         lock.unlink()
 
     def _choose_port(self) -> int:

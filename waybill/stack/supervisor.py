@@ -316,7 +316,7 @@ class Stack:
         ours = {part.name for part in self._parts}
         checks = [] if "postgres" in ours else check_postgres(settings)
         checks += [] if "valkey" in ours else check_redis(settings)
-        # An old schema is what the migrations are for.
+        # Migrations will fix an old schema.
         failed = [check for check in checks if check.status == "fail" and check.name != SCHEMA]
         if failed:
             raise StackError("\n".join(f"{check.name}: {check.found}; {check.remedy}" for check in failed))
@@ -347,7 +347,7 @@ class Stack:
             self._say("ready", "prices", f"{seeded.added:,} from the package genai-prices")
 
     def _start_children(self, settings: Settings, with_flower: bool) -> None:
-        # On somebody else's Postgres everything goes by the login that was given.
+        # An external Postgres is used with the given login only.
         is_ours = any(part.name == "postgres" for part in self._parts)
         self._secrets = ChildSecrets(settings, give_passwords(self._home, settings) if is_ours else {})
         children = self._plan(settings, with_flower)
@@ -366,7 +366,7 @@ class Stack:
             self._say("starting", child.name)
             process.start()
         until = monotonic() + self._patience.ready_seconds
-        # The others are announced when they are ready; nobody has to wait for them.
+        # The others are announced when they are ready; nothing waits for them.
         while late := [child for child in self._children if child.child.essential and not child.is_ready]:
             self._require_no_interruption()
             self._tend()
@@ -476,7 +476,7 @@ class Stack:
             self._reaper.stdin.write(line + "\n")
             self._reaper.stdin.flush()
         except BrokenPipeError:
-            # Somebody killed it. The kernel's signal to orphans remains; that is no reason to end a healthy stack.
+            # It was killed. The kernel still signals orphans, so a healthy stack can continue.
             return
 
     def _dismiss_reaper(self) -> None:
@@ -500,7 +500,7 @@ class Stack:
         try:
             self._report(Notice(kind, name, text, seconds))
         except OSError:
-            # The terminal has gone; what runs must still be ended in order.
+            # The terminal is gone, but the processes must still be stopped in order.
             self._report = None
 
 

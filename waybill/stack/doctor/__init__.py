@@ -17,7 +17,7 @@ def run_checks(settings: Settings) -> list[Check]:
     """Check the machine, Postgres, Redis, blob storage and guard. Takes seconds at most and leaves no data behind."""
     running = running_stack(settings.home)
     if running is None:
-        # What a crashed stack left in its run file describes servers that are gone.
+        # The run file of a crashed stack describes servers that no longer exist.
         settings = without_leftovers(settings, Home(settings.home))
     return [
         *check_machine(settings, running),
