@@ -17,7 +17,7 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from core.kit.settings import Settings
 
-_PANEL = "Keep and move an installation"
+_PANEL = "Back up and restore an installation"
 _MEBIBYTE = 1024 * 1024
 Programs = Annotated[
     Path | None,

@@ -40,7 +40,12 @@ def submit(
     priority: Annotated[str, typer.Option(help="low, normal or high.")] = "low",
     deadline: Annotated[
         int | None,
-        typer.Option(metavar="SECONDS", min=1, show_default=False, help="Jobs still unfinished at this time expire."),
+        typer.Option(
+            metavar="SECONDS",
+            min=1,
+            show_default=False,
+            help="Expire jobs that have not ended this long after submission.",
+        ),
     ] = None,
     metadata: Annotated[
         list[str] | None,

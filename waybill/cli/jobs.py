@@ -63,7 +63,7 @@ def submit(
     deadline: Annotated[
         int | None,
         typer.Option(
-            metavar="SECONDS", show_default=False, help="Fail the job if it has not ended this long after submission."
+            metavar="SECONDS", show_default=False, help="Expire the job if it has not ended this long after submission."
         ),
     ] = None,
     max_cost: Annotated[

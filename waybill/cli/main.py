@@ -47,9 +47,9 @@ from waybill.cli import (
 from waybill.cli.exits import EPILOG, EPILOG_ROOT
 from waybill.cli.failures import WaybillGroup
 
-_USE = "Use a running Waybill"
+_USE = "Use Waybill"
 _MEASURE = "Measure"
-_PART = "Run one part (what a container or a service unit starts)"
+_PART = "Run one process (for containers and service units)"
 
 app = typer.Typer(
     name="waybill",

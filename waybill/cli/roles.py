@@ -19,7 +19,7 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     pass
 
-_PANEL = "Run one part (what a container or a service unit starts)"
+_PANEL = "Run one process (for containers and service units)"
 
 
 def register(app: typer.Typer) -> None:

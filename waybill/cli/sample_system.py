@@ -8,7 +8,7 @@ from waybill.cli.exits import EPILOG
 from waybill.cli.failures import CliError
 
 TOKEN = "WAYBILL_SAMPLE_SYSTEM_TOKEN"  # noqa: S105 - the name of the variable
-_PANEL = "Run one part (what a container or a service unit starts)"
+_PANEL = "Run one process (for containers and service units)"
 
 
 def register(app: typer.Typer) -> None:

@@ -11,7 +11,7 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from waybill.stack.supervisor import Running
 
-PANEL = "Everything on this machine"
+PANEL = "Run on this machine"
 
 ApiPort = Annotated[
     int | None,
