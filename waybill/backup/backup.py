@@ -1,4 +1,4 @@
-"""Taking a backup: a snapshot of Postgres, then the blobs its rows name, then the manifest."""
+"""Takes a backup: a snapshot of Postgres, then the blobs its rows refer to, then the manifest."""
 
 import json
 import os
@@ -36,11 +36,11 @@ def back_up(
     progress: Progress,
     pause_seconds: float = 2.0,
 ) -> manifest.Manifest:
-    """Take a backup into the new folder `destination`, which is there only if it is whole. Raises `CliError`.
+    """Take a backup into the new folder `destination`, which exists only once it is complete. Raises `CliError`.
 
-    `programs` may name the folder of pg_dump. A blob that a row names and the store lacks is a failure unless
-    `allow_missing`; whether rows still name it is asked for several times, `pause_seconds` apart, because retention
-    takes a blob away just before its row.
+    `programs` may name the folder of pg_dump. A blob that a row refers to and the store lacks is a failure unless
+    `allow_missing`. The rows are checked several times, `pause_seconds` apart, because retention deletes a blob just
+    before its row.
     """
     assert settings.database_url is not None
     url = normalize_url(settings.database_url.get_secret_value())
@@ -86,7 +86,7 @@ def back_up(
 
 @contextmanager
 def _refusing_what_the_system_refuses() -> Iterator[None]:
-    """A full or protected disk is no defect: `CliError` with the system's own words."""
+    """A full or protected disk is not a bug: `CliError` with the system's message."""
     try:
         yield
     except (ConnectionError, TimeoutError):
@@ -95,7 +95,7 @@ def _refusing_what_the_system_refuses() -> Iterator[None]:
         where = f": {error.filename}" if error.filename else ""
         raise CliError(
             f"{error.strerror}{where}. No backup was made",
-            remedy="make room, or give this user the right to write there",
+            remedy="free some space, or give this user write permission",
             code="backup_not_written",
             exit_code=Exit.FAILED,
         ) from error
@@ -103,12 +103,12 @@ def _refusing_what_the_system_refuses() -> Iterator[None]:
 
 @contextmanager
 def _unfinished(destination: Path) -> Iterator[Path]:
-    """A folder beside `destination`, which takes its name at the end; removed if the block does not get there."""
+    """A folder next to `destination` that is renamed to it at the end, or removed on failure."""
     parent = destination.absolute().parent
     if destination.exists() or destination.is_symlink():
         raise CliError(
-            f"{destination} is there already",
-            remedy="give each backup a folder of its own",
+            f"{destination} already exists",
+            remedy="use a new folder for each backup",
             code="destination_exists",
             exit_code=Exit.USAGE,
         )
@@ -147,7 +147,7 @@ def _copy(
 
 
 def _lost(url: URL, gone: list[Reference], pause_seconds: float) -> list[str]:
-    """The keys of those that rows name although the store lacks them."""
+    """The keys of blobs that rows refer to but the store lacks."""
     named = gone
     for look in range(_LOOKS if gone else 0):
         if look:
@@ -163,7 +163,7 @@ def _missing(keys_: list[str]) -> CliError:
     shown = ", ".join(keys_[:_SHOWN_MAX]) + (" …" if len(keys_) > _SHOWN_MAX else "")
     return CliError(
         f"the blob store lacks {len(keys_)} blobs that rows name: {shown}. No backup was made",
-        remedy="put them back from an earlier backup; --allow-missing backs up what is there and lists these",
+        remedy="restore them from an earlier backup, or use --allow-missing to back up without them",
         code="blobs_missing",
         exit_code=Exit.FAILED,
     )

@@ -1,4 +1,4 @@
-"""Copying blobs into a backup and out of it, a few at a time, each read once and in chunks."""
+"""Copies blobs to and from a backup, a few at a time, each read once and in chunks."""
 
 import hashlib
 import os
@@ -23,14 +23,14 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What became of a reference: its line in the index, or None when the store has no such blob."""
+    """The outcome for a reference: its line in the index, or None when the store has no such blob."""
 
     reference: Reference
     line: IndexLine | None
 
 
 def fetch(blobs: BlobStore, references: Iterable[Reference], folder: Path) -> Iterator[Copied]:
-    """Copy what is referenced into the backup at `folder`. Raises `CliError` for a blob that its row contradicts."""
+    """Copy what is referenced into the backup at `folder`. Raises `CliError` for a blob that differs from its row."""
     (folder / BLOBS).mkdir(mode=0o700)
     yield from _in_threads(lambda reference: Copied(reference, _fetch(blobs, reference, folder)), references)
 
@@ -41,7 +41,7 @@ def check(folder: Path) -> Iterator[IndexLine]:
 
 
 def put(blobs: BlobStore, folder: Path) -> Iterator[IndexLine]:
-    """Store every blob of the backup under its key. Raises `CliError` for one that was not stored as it is."""
+    """Store every blob of the backup under its key. Raises `CliError` for one that was not stored unchanged."""
     yield from _in_threads(lambda line: _put(blobs, folder, line), read_index(folder))
 
 
@@ -59,8 +59,8 @@ def _fetch(blobs: BlobStore, reference: Reference, folder: Path) -> IndexLine | 
         found = digest.hexdigest()
         if reference.sha256 not in {None, found}:
             raise CliError(
-                f"the blob {reference.key} is not what its row in {reference.table} says: its SHA-256 differs",
-                remedy="put the right content back from an earlier backup",
+                f"the blob {reference.key} does not match its row in {reference.table}: its SHA-256 differs",
+                remedy="restore its content from an earlier backup",
                 code="blob_corrupt",
                 exit_code=Exit.FAILED,
             )
@@ -90,7 +90,7 @@ def _put(blobs: BlobStore, folder: Path, line: IndexLine) -> IndexLine:
 
 
 def _in_threads(do: Callable[[Given], Made], given: Iterable[Given]) -> Iterator[Made]:
-    """`do` of each, in the order of their ends, with a bounded number under way: `given` may be of any length."""
+    """`do` of each, in order of completion, with bounded concurrency: `given` may be of any length."""
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="blobs") as pool:
         running: set[Future[Made]] = set()
         try:

@@ -1,4 +1,4 @@
-"""Which secret keys a backup needs, by their names, and whether an installation has them. No key is ever written."""
+"""The ids of the secret keys that a backup needs, and whether an installation has them. Keys are never written."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -28,9 +28,9 @@ GROUP BY key_id ORDER BY key_id
 
 
 def secret_keys(connection: psycopg.Connection[Any], settings: Settings) -> list[SecretKey]:
-    """The present secret key and the retired ones, with what each has sealed.
+    """The current secret key and the retired ones, with what each has sealed.
 
-    Raises `CliError` for a stored value that none of them opens: a backup that cannot be read again is none.
+    Raises `CliError` for a stored value that none of them opens, because such a backup could not be restored.
     """
     keys = _keys(settings)
     sealers = {fingerprint(key): Sealer([key], SEALED_FOR) for key in keys}
@@ -39,10 +39,10 @@ def secret_keys(connection: psycopg.Connection[Any], settings: Settings) -> list
 
 
 def pseudonym_keys(connection: psycopg.Connection[Any], settings: Settings) -> list[SecretKey]:
-    """The present key of pseudonyms and the retired ones, with what each has sealed; none where none is set.
+    """The current pseudonym key and the retired ones, with what each has sealed; empty where none is set.
 
-    Values that none of them opens are lost already, and are backed up as they are. Raises `CliError` where there are
-    values and no key is set.
+    Values that none of them opens are already lost, and are backed up unchanged. Raises `CliError` if there are
+    values but no key is set.
     """
     sealers = {fingerprint(key): Sealer([key], PSEUDONYMS) for key in _pseudonym_keys(settings)}
     sealed: Counter[str] = Counter()
@@ -50,8 +50,8 @@ def pseudonym_keys(connection: psycopg.Connection[Any], settings: Settings) -> l
         for owner, box in cursor.stream(_PSEUDONYMS):
             if not sealers:
                 raise CliError(
-                    "WAYBILL_PSEUDONYM_KEY is not set, and the backup has to name the key that pseudonyms need",
-                    remedy="give this command the key of the installation, as workers have it",
+                    "WAYBILL_PSEUDONYM_KEY is not set, but the backup must record which key the pseudonyms need",
+                    remedy="set it to the installation's key, as for the workers",
                     code="pseudonym_key_not_configured",
                 )
             sealed.update(name for name, sealer in sealers.items() if _opens(sealer, owner, box))
@@ -59,7 +59,7 @@ def pseudonym_keys(connection: psycopg.Connection[Any], settings: Settings) -> l
 
 
 def signing_keys(connection: psycopg.Connection[Any]) -> list[SigningKey]:
-    """The keys that have signed seals of the audit trail, which name theirs."""
+    """The keys that have signed seals of the audit trail."""
     return [SigningKey(key_id=key_id, seals=seals) for key_id, seals in connection.execute(_SIGNED)]
 
 
@@ -69,7 +69,9 @@ def require(manifest: Manifest, settings: Settings) -> None:
     missing = [each.fingerprint for each in manifest.secret_keys if each.fingerprint not in held]
     if missing:
         raise _refusal(
-            "WAYBILL_SECRET_KEY", missing, "set it, and WAYBILL_SECRET_KEYS_RETIRED, to what the backup was taken with"
+            "WAYBILL_SECRET_KEY",
+            missing,
+            "set it and WAYBILL_SECRET_KEYS_RETIRED to their values of that time",
         )
     held = {fingerprint(key) for key in _pseudonym_keys(settings)}
     missing = [each.fingerprint for each in manifest.pseudonym_keys if each.fingerprint not in held]
@@ -77,7 +79,7 @@ def require(manifest: Manifest, settings: Settings) -> None:
         raise _refusal(
             "WAYBILL_PSEUDONYM_KEY",
             missing,
-            "set it, and WAYBILL_PSEUDONYM_KEYS_RETIRED, to what the backup was taken with",
+            "set it and WAYBILL_PSEUDONYM_KEYS_RETIRED to their values of that time",
         )
     keyring = Keyring.from_settings(settings)
     unknown = [each.key_id for each in manifest.signing_keys if each.key_id not in keyring]
@@ -85,15 +87,15 @@ def require(manifest: Manifest, settings: Settings) -> None:
         raise _refusal(
             "WAYBILL_SIGNING_KEY",
             unknown,
-            "set it to what has signed the audit trail, or name its public half in WAYBILL_SIGNING_KEYS_RETIRED",
+            "set it to the key that signed the audit trail, or add its public half to WAYBILL_SIGNING_KEYS_RETIRED",
         )
 
 
 def _keys(settings: Settings) -> Sequence[str]:
     if settings.secret_key is None:
         raise CliError(
-            "WAYBILL_SECRET_KEY is not set, and the backup has to name the key that API keys and sealed secrets need",
-            remedy="give this command the key of the installation, as the API has it",
+            "WAYBILL_SECRET_KEY is not set, but the backup must record which key API keys and sealed secrets need",
+            remedy="set it to the installation's key, as for the API",
             code="secret_key_not_configured",
         )
     return [key.get_secret_value() for key in (settings.secret_key, *settings.secret_keys_retired)]
@@ -111,7 +113,7 @@ def _opener(sealers: dict[str, Sealer], owner: UUID, box: bytes) -> str:
             return name
     raise CliError(
         f"the webhook secret of {owner} was sealed with a key that is neither WAYBILL_SECRET_KEY nor a retired one",
-        remedy="give this command the keys that API and deliverer have",
+        remedy="set both to the installation's keys, as for the API and the deliverer",
         code="cannot_open",
         exit_code=Exit.FAILED,
     )

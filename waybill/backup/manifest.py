@@ -1,4 +1,4 @@
-"""The manifest of a backup: what it holds, of which moment and release, and which keys open it."""
+"""The manifest of a backup: its contents, time, release and the keys it needs."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ class Part(_Strict):
 
 
 class Blobs(_Strict):
-    """What was copied; `missing` are keys that rows name and the store did not have."""
+    """What was copied; `missing` are keys that rows refer to but the store did not have."""
 
     count: int
     size_bytes: int
@@ -51,7 +51,7 @@ class SigningKey(_Strict):
 
 
 class Manifest(_Strict):
-    """`taken_at` is the moment of the snapshot: what was committed later is not in the backup."""
+    """`taken_at` is the time of the snapshot. Anything committed later is not in the backup."""
 
     format: Literal[1]
     release: str
@@ -77,7 +77,7 @@ class IndexLine(_Strict):
 
 
 def blob_path(folder: Path, sha256: str) -> Path:
-    """Where the content with that digest lies in the backup at `folder`."""
+    """The path of the content with that digest in the backup at `folder`."""
     return folder / BLOBS / sha256[:2] / sha256
 
 
@@ -108,15 +108,15 @@ def write(folder: Path, manifest: Manifest) -> None:
 
 
 def read(folder: Path) -> Manifest:
-    """The manifest of the backup at `folder`. Raises `CliError` for what is none, is damaged or of a later format."""
+    """The manifest of the backup at `folder`. Raises `CliError` if it is missing, damaged or of a later format."""
     try:
         lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
         sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
         text = (folder / MANIFEST).read_bytes()
     except (OSError, ValueError) as error:
         raise CliError(
-            f"{folder} is not a whole backup: {MANIFEST} or {SUMS} is missing or cannot be read",
-            remedy="an interrupted backup leaves such a folder; take another one",
+            f"{folder} is not a complete backup: {MANIFEST} or {SUMS} is missing or unreadable",
+            remedy="an interrupted backup leaves such a folder; take a new backup",
             code="backup_incomplete",
             exit_code=Exit.FAILED,
         ) from error
@@ -126,7 +126,7 @@ def read(folder: Path) -> Manifest:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
         raise CliError(
-            f"the manifest is not of format {FORMAT}, which this release reads",
+            f"unsupported manifest format; this release reads format {FORMAT}",
             remedy="restore with the release that made the backup, or a newer one",
             code="backup_format_unknown",
             exit_code=Exit.REFUSED,
@@ -134,10 +134,10 @@ def read(folder: Path) -> Manifest:
 
 
 def damaged(name: str) -> CliError:
-    """The refusal of a part that is not what the backup wrote."""
+    """The error for a part that differs from what the backup wrote."""
     return CliError(
-        f"{name} is not what was backed up: it is missing, or its SHA-256 differs. Nothing was restored",
-        remedy="fetch the backup from its other copy, or restore an earlier one",
+        f"{name} is damaged: it is missing, or its SHA-256 differs. Nothing was restored",
+        remedy="use another copy of the backup, or restore an earlier one",
         code="backup_damaged",
         exit_code=Exit.FAILED,
     )

@@ -1,4 +1,4 @@
-"""Postgres' own programs: found in a version that fits the server, and run with the password out of their arguments."""
+"""Finds PostgreSQL's programs in a fitting version, and runs them without the password in their arguments."""
 
 import importlib.util
 import os
@@ -19,7 +19,7 @@ _PACKAGED = Path("/usr/lib/postgresql")  # where Debian's packages of each versi
 
 
 def find(program: str, server_version: int, folder: Path | None) -> Path:
-    """The program of the server's major version, else of the next newer one there is.
+    """The program of the server's major version, else of the next newer one available.
 
     Looks into `folder`, or on the path, in Debian's packages and in the embedded PostgreSQL. An older one refuses the
     server. Raises `CliError`.
@@ -32,8 +32,8 @@ def find(program: str, server_version: int, folder: Path | None) -> Path:
     }
     if not found:
         raise CliError(
-            f"no {program} of version {wanted} or newer, which the server at DATABASE_URL needs, was found",
-            remedy=f"install postgresql-client-{wanted} or waybill[stack], or name its folder with --postgres-programs",
+            f"no {program} of version {wanted} or newerfound, which the server at DATABASE_URL needs",
+            remedy=f"install postgresql-client-{wanted} or waybill[stack], or set its folder with --postgres-programs",
             code="postgres_program_missing",
         )
     return found[min(found)]
@@ -61,7 +61,7 @@ def _major(path: Path) -> int | None:
 
 
 def address(url: URL) -> str:
-    """The address for ``--dbname``, without the password: arguments are anyone's to read."""
+    """The address for ``--dbname``, without the password, because other users can read arguments."""
     return url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
 
 
@@ -71,13 +71,13 @@ def environment(url: URL) -> dict[str, str]:
 
 
 def failed(program: str, stderr: str) -> CliError:
-    """The refusal when a program ended badly: the first error that it names, or what it said last."""
-    lines = [line for line in stderr.strip().splitlines() if line] or ["it said nothing"]
+    """The error when a program failed: its first error message, or its last output."""
+    lines = [line for line in stderr.strip().splitlines() if line] or ["no output"]
     errors = [line.partition("error: ")[2] for line in lines if "error: " in line]
-    remedy = "`waybill doctor` looks at the database"
+    remedy = "run `waybill doctor` to check the database"
     if _WITHOUT_TLS in stderr:
         remedy = (
-            f"the {program} of waybill[stack] has no TLS: install postgresql-client, or name another's folder with"
+            f"the {program} of waybill[stack] has no TLS support: install postgresql-client, or set another folder with"
             " --postgres-programs"
         )
     return CliError(

@@ -1,4 +1,4 @@
-"""Which blobs rows name. A blob is stored before the row that names it, so what a snapshot names was there by then."""
+"""The blobs that rows refer to. A blob is stored before its row, so every blob in a snapshot already exists."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _BINARY, _JSON, _JSON_LINES = "application/octet-stream", "application/json", "a
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A blob that a column of a table names; without a column, one that may be there. `sha256` where it is known."""
+    """A blob that a column of a table refers to; without a column, one that may exist. `sha256` where known."""
 
     key: str
     content_type: str
@@ -37,7 +37,7 @@ _PLAIN = {
 
 
 def referenced(connection: psycopg.Connection[Any], blobs: BlobStore) -> Iterator[Reference]:
-    """Every blob of the rows that the connection's transaction sees, in no order; a key may come more than once."""
+    """Every blob of the rows visible to the connection's transaction, unordered; a key may appear more than once."""
     for (table, column), facts in _PLAIN.items():
         # Names and facts are the constants above.
         query = f"SELECT {column}, {facts} FROM {table} WHERE {column} IS NOT NULL"
@@ -45,8 +45,8 @@ def referenced(connection: psycopg.Connection[Any], blobs: BlobStore) -> Iterato
             yield Reference(key, content_type, sha256, table, column)
             if table == "documents":
                 yield Reference(pages_key(key), _JSON)
-    # They may lie in an immutable store of their own, and an anchor of a later seal than these must not come along: it
-    # would say that the restored trail has lost its end.
+    # They may be in a separate immutable store. An anchor of a later seal must not be included, because it would make
+    # the restored trail look truncated.
     exports = "SELECT organization_id, last_number, blob_key, sha256 FROM audit_exports"
     for organization_id, number, key, sha256 in _rows(connection, exports):
         yield Reference(key, _JSON_LINES, sha256, "audit_exports")
@@ -59,7 +59,7 @@ def referenced(connection: psycopg.Connection[Any], blobs: BlobStore) -> Iterato
 
 
 def still_named(connection: psycopg.Connection[Any], missing: list[Reference]) -> list[Reference]:
-    """Those of `missing` that rows name at this moment."""
+    """Those of `missing` that rows refer to now."""
     named: list[Reference] = []
     for table, column in _PLAIN:
         keys = {each.key: each for each in missing if (each.table, each.column) == (table, column)}

@@ -1,4 +1,4 @@
-"""Restoring a backup into an empty installation, and what the processes of the new one must find before they start."""
+"""Restores a backup into an empty installation, and prepares it for its processes."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +42,7 @@ class Restored:
 def restore(settings: Settings, source: Path, *, programs: Path | None, progress: Progress) -> Restored:
     """Restore the backup at `source` into what the settings name. Raises `CliError`.
 
-    Nothing is written before the backup was read whole, its keys were found here and the target was found empty.
+    Writes nothing until the backup is fully read, its keys are available and the target is known to be empty.
     """
     assert settings.database_url is not None
     address = settings.database_url.get_secret_value()
@@ -63,7 +63,7 @@ def restore(settings: Settings, source: Path, *, programs: Path | None, progress
     with snapshot.connect(url) as connection:
         if (rows := snapshot.count_rows(connection)) != found.rows:
             differing = sorted(name for name in rows.keys() | found.rows if rows.get(name) != found.rows.get(name))
-            restored.findings.append(f"other numbers of rows than were backed up: {', '.join(differing)}")
+            restored.findings.append(f"row counts differ from the backup: {', '.join(differing)}")
     upgrade(address)
     with snapshot.connect(url) as connection:
         connection.execute("SELECT events_restart(%s)", (_TRANSACTIONS_SKIPPED,))
@@ -88,7 +88,7 @@ def _check(source: Path, found: manifest.Manifest, progress: Progress) -> None:
 
 
 def _write(url: URL, blobs: BlobStore, source: Path, programs: Path | None, progress: Progress) -> None:
-    """Blobs first, so that no row is ever without its own; taken back if the database cannot follow."""
+    """Blobs first, so that no row lacks its blob; removed again if the database cannot be restored."""
     try:
         for count, _ in enumerate(contents.put(blobs, source), start=1):
             if count % _REPORT_EVERY == 0:
@@ -96,7 +96,7 @@ def _write(url: URL, blobs: BlobStore, source: Path, programs: Path | None, prog
         progress("restoring Postgres")
         target.restore_database(url, source, programs)
     except BaseException:
-        progress("taking back what was written")
+        progress("removing what was written")
         for line in manifest.read_index(source):
             blobs.delete(line.key)
         raise

@@ -1,4 +1,4 @@
-"""A folder of backups, each in a folder that is named after the moment at which it began."""
+"""A folder of backups, each in a folder named by its start time."""
 
 import re
 import shutil
@@ -15,14 +15,14 @@ _UNFINISHED = re.compile(rf"\.({_WHOLE.pattern})\.unfinished-.+")
 
 
 def member(folder: Path, moment: datetime) -> Path:
-    """Where the backup that begins at `moment`, in UTC, belongs in `folder`. Names sort as their moments."""
+    """The path in `folder` of the backup that begins at `moment`, in UTC. Names sort by time."""
     return folder / moment.strftime(_FORMAT)
 
 
 def thin(folder: Path, keep: int) -> list[str]:
-    """Remove all but the `keep` newest backups in `folder`, and what killed ones from before those have left.
+    """Remove all but the `keep` newest backups in `folder`, and older leftovers of interrupted ones.
 
-    Returns the names of the removed backups. At least one must be there; what is named otherwise is not touched. Raises
+    Returns the names of the removed backups. At least one backup must exist; other files are not touched. Raises
     `CliError`.
     """
     names = sorted(each.name for each in folder.iterdir() if each.is_dir() and not each.is_symlink())
@@ -31,13 +31,13 @@ def thin(folder: Path, keep: int) -> list[str]:
     left = [name for name in names if (found := _UNFINISHED.fullmatch(name)) and found[1] < oldest]
     for name in (*removed, *left):
         try:
-            # First what makes it a backup: one that is half removed must not pass for one.
+            # Remove its checksums first, so that a half-removed folder does not pass for a backup.
             (folder / name / SUMS).unlink(missing_ok=True)
             shutil.rmtree(folder / name)
         except OSError as error:
             raise CliError(
                 f"the new backup was made, but {folder / name} could not be removed: {error.strerror}",
-                remedy="remove it by hand, or leave out --keep where backups cannot be changed",
+                remedy="remove it manually, or omit --keep if backups are write-protected",
                 code="backup_not_removed",
                 exit_code=Exit.FAILED,
             ) from error

@@ -1,4 +1,4 @@
-"""One moment of the database: what it holds, and its dump, by pg_dump over the same snapshot."""
+"""A snapshot of the database: its contents, and a dump by pg_dump over the same snapshot."""
 
 import hashlib
 import os
@@ -40,25 +40,25 @@ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT re
 
 
 def require_session(url: URL) -> None:
-    """Raise `CliError` where a transaction pooler answers: what Postgres' programs set would stay with others."""
+    """Raise `CliError` for a transaction pooler, where the programs' session settings would leak to other clients."""
     address = url.set(drivername="postgresql").render_as_string(hide_password=False)
     if find_transaction_pooler(address, application_name="waybill-backup", connect_timeout=10) is not None:
         raise CliError(
-            "a pooler in transaction mode answers at DATABASE_URL, and Postgres' own programs need a session",
-            remedy="let DATABASE_URL name the server itself, most often its port 5432",
+            "DATABASE_URL points to a pooler in transaction mode, but PostgreSQL's programs need a session",
+            remedy="set DATABASE_URL to the server itself, usually port 5432",
             code="pooler_in_transaction_mode",
         )
 
 
 def connect(url: URL) -> psycopg.Connection[Any]:
-    """A connection that no timeout of the server's ends while a program works under its snapshot."""
+    """A connection without server timeouts, so that it stays open while a program uses its snapshot."""
     address = url.set(drivername="postgresql").render_as_string(hide_password=False)
     options = "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c transaction_timeout=0"
     return psycopg.connect(address, application_name="waybill-backup", connect_timeout=10, options=options)
 
 
 class Snapshot:
-    """A transaction that goes on seeing the database as it was at `taken_at`; read it before it is closed."""
+    """A transaction that sees the database as of `taken_at`; read it before it is closed."""
 
     def __init__(self, connection: psycopg.Connection[Any], url: URL) -> None:
         self.connection = connection
@@ -68,13 +68,13 @@ class Snapshot:
         self.server_version = connection.info.server_version
 
     def require_readable(self) -> str:
-        """The schema's revision. Raises `CliError` unless this login sees every row of a schema that we know."""
+        """The schema's revision. Raises `CliError` unless this login can read every row and the schema is known."""
         if self._one("SELECT to_regclass('alembic_version')") == (None,):
-            raise CliError("the database is empty: there is nothing to back up", code="database_empty")
+            raise CliError("the database is empty; there is nothing to back up", code="database_empty")
         if hidden := [name for (name,) in self.connection.execute(_HIDDEN)]:
             shown = ", ".join(hidden[:_SHOWN_MAX]) + (" …" if len(hidden) > _SHOWN_MAX else "")
             raise CliError(
-                f"this login does not see every row of {len(hidden)} tables: {shown}",
+                f"this login cannot read every row of {len(hidden)} tables: {shown}",
                 remedy="connect as waybill_backup, or as the owner of the tables",
                 code="rows_hidden",
                 exit_code=Exit.DENIED,
@@ -83,7 +83,7 @@ class Snapshot:
         if revision != newest_revision():
             raise CliError(
                 f"the database has the schema {revision}, and this release knows {newest_revision()}",
-                remedy="back up with the release that runs on this database, or `waybill migrate` it first",
+                remedy="back up with the release that uses this database, or run `waybill migrate` first",
                 code="schema_unknown",
             )
         return str(revision)
@@ -92,7 +92,7 @@ class Snapshot:
         """Write the dump to `path`; `folder` may name where pg_dump is. Raises `CliError`."""
         command = [
             str(programs.find("pg_dump", self.server_version, folder)),
-            # Without it, pg_dump refuses tables with row security; `require_readable` has seen that it hides nothing.
+            # Without it, pg_dump refuses tables with row security; `require_readable` checked that it hides nothing.
             *("--format=custom", "--enable-row-security", "--no-password", f"--snapshot={self._name}"),
             f"--dbname={programs.address(self._url)}",
         ]
@@ -123,7 +123,7 @@ class Snapshot:
 
 
 def count_rows(connection: psycopg.Connection[Any]) -> dict[str, int]:
-    """How many rows each table has, partitions counted with their table."""
+    """The number of rows per table; partitions count towards their table."""
     counts = {}
     for (name,) in connection.execute(_TABLES).fetchall():
         query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier("public", name))

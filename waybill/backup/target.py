@@ -1,4 +1,4 @@
-"""Where a backup is restored to: a database, a blob store and a Redis with nothing in them."""
+"""The target of a restore: an empty database, blob store and Redis."""
 
 import re
 import subprocess
@@ -34,26 +34,26 @@ _OF_VECTORS = re.compile(r"^\d+; \d+ \d+ (FUNCTION|ACL) public (FUNCTION )?\w+\(
 
 
 def require_empty(settings: Settings, url: URL, blobs: BlobStore) -> None:
-    """Raise `CliError` unless database, blob store and, where one is configured, Redis hold nothing of Waybill's.
+    """Raise `CliError` unless the database, the blob store and Redis, if configured, hold no data of Waybill.
 
-    Nor may a transaction pooler stand before the database.
+    Also raises it behind a transaction pooler.
     """
     require_session(url)
     with connect(url) as connection:
         if (row := connection.execute(_FOREIGN).fetchone()) is not None:
             raise _not_empty(
-                f"the database {url.database} is not empty: it has {row[0]}",
-                "create an empty database for the owner of the tables, and name it in DATABASE_URL",
+                f"the database {url.database} is not empty: it contains {row[0]}",
+                "create an empty database owned by the owner of the tables, and set DATABASE_URL to it",
             )
     if (key := next(iter(blobs.list("")), None)) is not None:
         raise _not_empty(
-            f"the blob store is not empty: it has {key}",
-            "name an empty folder or container in WAYBILL_BLOB_URL",
+            f"the blob store is not empty: it contains {key}",
+            "set WAYBILL_BLOB_URL to an empty folder or container",
         )
     if settings.redis_url is not None and _holds_keys(settings):
         raise _not_empty(
-            f"Redis holds keys of an installation, which begin with {{{settings.key_prefix}}}",
-            "remove them (nothing is only there), or name another prefix in WAYBILL_KEY_PREFIX",
+            f"Redis contains keys of an installation, with the prefix {{{settings.key_prefix}}}",
+            "delete them (Postgres has all of their data), or set another prefix in WAYBILL_KEY_PREFIX",
         )
 
 
@@ -89,8 +89,8 @@ def _holds_keys(settings: Settings) -> bool:
             found: Any = next(client.scan_iter(match=settings.key("*"), count=1000), None)
     except (redis.RedisError, OSError) as error:
         raise CliError(
-            f"Redis does not answer ({type(error).__name__}), so that it may hold what the lost installation left",
-            remedy="start it, or unset REDIS_URL if it is a new one",
+            f"Redis does not answer ({type(error).__name__}), so it may still contain data of the lost installation",
+            remedy="start it, or unset REDIS_URL if it is new",
             code="redis_unavailable",
         ) from error
     return found is not None

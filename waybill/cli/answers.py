@@ -1,4 +1,4 @@
-"""What came of a job, for a person: an answer with its evidence, an ingest with its failures, or plain JSON."""
+"""Prints a job's result for a person: an answer with its sources, an ingest with its failures, or plain JSON."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _LEFT_OUT_CHARACTERS = 60
 
 
 def job_report(job: JobRecord, *, streamed: bool = False, with_text: bool = True) -> "Iterator[RenderableType]":
-    """The whole of a job. `streamed` leaves out its head, and `with_text` off its text, for being on screen already."""
+    """The whole job. `streamed` omits its header, and `with_text=False` its text, when they are already on screen."""
     from rich.text import Text
 
     if not streamed:
@@ -45,7 +45,7 @@ def _result(job: JobRecord, *, with_text: bool) -> "Iterator[RenderableType]":
 
 
 def search_report(result: dict[str, Any], *, with_text: bool = True) -> "Iterator[RenderableType]":
-    """An answer and the quotes that bear it; without an answer, why there is none, or the passages alone."""
+    """An answer and its quotes; without an answer, the reason, or only the passages."""
     from rich.text import Text
 
     if result.get("answered") and with_text:
@@ -76,14 +76,14 @@ def citations(result: dict[str, Any]) -> "Iterator[RenderableType]":
 
 
 def place(found: dict[str, Any]) -> str:
-    """Where in its document something stands: page, section and characters, as far as there are any."""
+    """Location in the document: page, section and characters, where known."""
     parts = [f"page {found['page']}" if found.get("page") else "", str(found.get("section") or "")]
     parts.append(f"characters {found['start']}-{found['end']}")
     return ", " + ", ".join(part for part in parts if part)
 
 
 def ingest_report(job: JobRecord) -> "Iterator[RenderableType]":
-    """How many documents were read, and which could not be."""
+    """How many documents were read, and which failed."""
     from rich.text import Text
 
     result = job.result or {}
@@ -106,7 +106,7 @@ def ingest_report(job: JobRecord) -> "Iterator[RenderableType]":
 
 
 def _left_out(parts: list[dict[str, Any]]) -> str:
-    """Kinds of what was left out, each with how often and how the first begins."""
+    """Kinds of skipped content, each with its count and the beginning of the first."""
     kinds: dict[str, list[dict[str, Any]]] = {}
     for part in parts:
         kinds.setdefault(str(part.get("what", "")), []).append(part)
@@ -120,7 +120,7 @@ def _left_out(parts: list[dict[str, Any]]) -> str:
 
 
 def money(amount: Decimal | None, *, priced: bool = True) -> str:
-    """A cost for people: what has no price is not priced, never $0.00."""
+    """A cost for people. Calls without a price show as "not priced", never as $0.00."""
     if amount is None:
         return "not priced"
     known = f"${amount.normalize():f}" if amount else "$0.00"

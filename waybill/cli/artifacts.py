@@ -1,4 +1,4 @@
-"""``waybill jobs artifacts``: the files that a job left behind."""
+"""``waybill jobs artifacts``: the files that a job produced."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,13 +20,15 @@ def artifacts(
     job_id: Annotated[str, typer.Argument(metavar="JOB_ID", help="The job's id.", show_default=False)],
     download: Annotated[
         Path | None,
-        typer.Option("--download", metavar="FOLDER", file_okay=False, show_default=False, help="Write them there."),
+        typer.Option(
+            "--download", metavar="FOLDER", file_okay=False, show_default=False, help="Folder to download them to."
+        ),
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """List the files that a job left behind, and download them.
+    """List the files that a job produced, and download them.
 
     Example: waybill jobs artifacts job_… --download .
     """
@@ -38,14 +40,14 @@ def artifacts(
         if download is not None:
             download.mkdir(parents=True, exist_ok=True)
             for each in found:
-                # The server keeps names without folders; a client does not take its word for it.
+                # The server stores names without folders, but a client must not rely on it.
                 with (download / Path(each.name).name).open("wb") as written:
                     client.files.download_artifact(each, written)
     if as_json:
         output.document([each.as_json() for each in found])
         return
     if not found:
-        output.note("this job left no files behind")
+        output.note("this job produced no files")
         return
     made = table("NAME", "TYPE", "SIZE", "ATTEMPT", "SHA-256")
     for each in found:

@@ -1,7 +1,7 @@
-"""``waybill audit``: read the trail, verify it, export it, erase a person from it.
+"""``waybill audit``: read, verify and export the audit trail, and erase a person from it.
 
-``verify``, ``export`` and ``seal`` work on the database and the blob store themselves: whoever doubts the API should
-not have to ask it. The others ask the API.
+``verify``, ``export`` and ``seal`` access the database and the blob store directly, so that an auditor does not have to
+trust the API. The other commands call the API.
 """
 
 from collections.abc import Iterator
@@ -22,22 +22,30 @@ if TYPE_CHECKING:
     from core.kit.db import Database
     from core.kit.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="The audit trail: who did what, and the proof of it.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Read, verify and export the audit trail.", epilog=EPILOG)
 
 Organization = Annotated[
-    str | None, typer.Option(metavar="ID", show_default="every one", help="Only this organization: org_….")
+    str | None, typer.Option(metavar="ID", show_default="all organizations", help="Only this organization: org_….")
 ]
 
 
 @app.command("list", epilog=EPILOG)
 def list_records(
-    actor: Annotated[str | None, typer.Option(show_default=False, help="Only what it did: key_….")] = None,
-    subject: Annotated[str | None, typer.Option(show_default=False, help="Only what was done to it: job_….")] = None,
-    action: Annotated[list[str] | None, typer.Option(show_default=False, help="As api:job:submit. Repeatable.")] = None,
-    after: Annotated[str | None, typer.Option(metavar="TIME", show_default=False, help="From this time on.")] = None,
-    before: Annotated[str | None, typer.Option(metavar="TIME", show_default=False, help="Before this time.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    actor: Annotated[str | None, typer.Option(show_default=False, help="Only actions of this actor: key_….")] = None,
+    subject: Annotated[
+        str | None, typer.Option(show_default=False, help="Only actions on this subject: job_….")
+    ] = None,
+    action: Annotated[
+        list[str] | None, typer.Option(show_default=False, help="Only this action, such as api:job:submit. Repeatable.")
+    ] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="TIME", show_default=False, help="Recorded at or after this time.")
+    ] = None,
+    before: Annotated[
+        str | None, typer.Option(metavar="TIME", show_default=False, help="Recorded before this time.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -76,9 +84,9 @@ def list_records(
 
 @app.command(epilog=EPILOG)
 def verify(organization: Organization = None, as_json: Json = False) -> None:
-    """Hash every record again, and compare records, seals and anchors. Exit code 1 when anything is wrong.
+    """Verify the trail: recompute every hash and compare records, seals and anchors. Exit with 1 on any mismatch.
 
-    Works on the database: needs DATABASE_URL or a running stack, and the public keys (WAYBILL_SIGNING_KEY).
+    Accesses the database directly: needs DATABASE_URL or a running stack, and the public keys (WAYBILL_SIGNING_KEY).
     """
     output = Output(as_json=as_json)
     with _local() as (settings, database):
@@ -89,14 +97,14 @@ def verify(organization: Organization = None, as_json: Json = False) -> None:
     for report in reports:
         _show(report, output)
     if not reports:
-        output.note("there is no organization yet")
+        output.note("no organizations yet")
     if not is_intact:
         raise typer.Exit(Exit.FAILED)
 
 
 @app.command(epilog=EPILOG)
 def export(organization: Organization = None, as_json: Json = False) -> None:
-    """Write what is sealed and not exported yet to the blob store, with an anchor. Works on the database."""
+    """Export new sealed records to the blob store, with an anchor. Accesses the database directly."""
     from core.audit.export import export_once
     from core.kit.blob import open_blob_store
 
@@ -121,12 +129,12 @@ def export(organization: Organization = None, as_json: Json = False) -> None:
     for each in found:
         output.show(f"{each['blob_key']}: {each['records']} records")
     if not found:
-        output.note("nothing that is not exported already")
+        output.note("nothing to export")
 
 
 @app.command(epilog=EPILOG)
 def seal(as_json: Json = False) -> None:
-    """Seal what waits, now. The dispatcher does it about every second. Works on the database."""
+    """Seal pending records now. The dispatcher does so about every second. Accesses the database directly."""
     from core.audit.sealer import seal_once
     from core.kit.signing import Signer
 
@@ -145,13 +153,14 @@ def seal(as_json: Json = False) -> None:
 @app.command(epilog=EPILOG)
 def erase(
     data_subject: Annotated[
-        str, typer.Argument(metavar="PERSON", help="What records name the person by.", show_default=False)
+        str,
+        typer.Argument(metavar="PERSON", help="The identifier that records use for the person.", show_default=False),
     ],
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Erase a person's values from the trail, for good. The trail verifies as before."""
+    """Permanently erase a person's values from the trail. The trail still verifies."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         done = client.audit.erase(data_subject)

@@ -17,25 +17,32 @@ if TYPE_CHECKING:
     from waybill.client.models import BudgetBacktest, LimitBacktest
 
 app = typer.Typer(
-    no_args_is_help=True, help="Try a budget, limit, price or guard policy on what has happened.", epilog=EPILOG
+    no_args_is_help=True, help="Test a budget, limit, price or guard policy against past jobs.", epilog=EPILOG
 )
-# What is shown of blocked jobs, and asked about in one request.
+# Blocked jobs to show, and texts of a job to test.
 _EXAMPLES_MAX = 10
 _TEXTS_MAX = 100
 _TEMPLATES = ("off", "observe", "balanced", "strict")
 
 From = Annotated[
-    str | None, typer.Option("--from", metavar="DAY", show_default="30 days before", help="Jobs accepted from then on.")
+    str | None,
+    typer.Option("--from", metavar="DAY", show_default="30 days before", help="Jobs accepted on or after this day."),
 ]
-To = Annotated[str | None, typer.Option("--to", metavar="DAY", show_default="now", help="Jobs accepted before.")]
-Project = Annotated[str | None, typer.Option(metavar="PROJECT_ID", show_default=False, help="Only this project's.")]
-Key = Annotated[str | None, typer.Option(metavar="KEY_ID", show_default=False, help="Only this key's.")]
+To = Annotated[
+    str | None, typer.Option("--to", metavar="DAY", show_default="now", help="Jobs accepted before this day.")
+]
+Project = Annotated[
+    str | None, typer.Option(metavar="PROJECT_ID", show_default=False, help="Only jobs of this project.")
+]
+Key = Annotated[str | None, typer.Option(metavar="KEY_ID", show_default=False, help="Only jobs of this key.")]
 
 
 @app.command(epilog=EPILOG)
 def budget(
-    limit: Annotated[str, typer.Argument(metavar="USD", help="What may be spent in a period.", show_default=False)],
-    period: Annotated[Literal["day", "month", "total"], typer.Option(help="Days and months are UTC.")] = "month",
+    limit: Annotated[str, typer.Argument(metavar="USD", help="Spending limit per period.", show_default=False)],
+    period: Annotated[
+        Literal["day", "month", "total"], typer.Option(help="Budget period; days and months are in UTC.")
+    ] = "month",
     project: Project = None,
     key: Key = None,
     begins: From = None,
@@ -44,7 +51,7 @@ def budget(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Try a hard budget: which jobs it would have refused or stopped, and what it would have saved.
+    """Test a hard budget: which jobs it would have refused or stopped, and what it would have saved.
 
     Example: waybill backtest budget 25.00 --period day --project prj_01jd3q8v9tfq8a1b2c3d4e5f6g
     """
@@ -66,7 +73,7 @@ def budget(
 @app.command(epilog=EPILOG)
 def limit(
     requests_per_minute: Annotated[
-        int, typer.Argument(metavar="RATE", min=1, help="Requests a minute.", show_default=False)
+        int, typer.Argument(metavar="RATE", min=1, help="Requests per minute.", show_default=False)
     ],
     project: Project = None,
     key: Key = None,
@@ -76,7 +83,7 @@ def limit(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Try a rate of requests: which submissions it would have answered with 429."""
+    """Test a request rate: which submissions it would have answered with 429."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         found = client.backtests.limit(requests_per_minute, begins=begins, ends=ends, **_scope(project, key))
@@ -92,10 +99,10 @@ def limit(
 
 @app.command(epilog=EPILOG)
 def price(
-    provider: Annotated[str, typer.Argument(metavar="PROVIDER", help="Who is paid.", show_default=False)],
+    provider: Annotated[str, typer.Argument(metavar="PROVIDER", help="The provider.", show_default=False)],
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The model, or * for all.", show_default=False)],
     unit: Annotated[str, typer.Argument(metavar="UNIT", help="input_tokens, output_tokens, …", show_default=False)],
-    usd: Annotated[str, typer.Argument(metavar="USD", help="US dollars for one unit.", show_default=False)],
+    usd: Annotated[str, typer.Argument(metavar="USD", help="US dollars per unit.", show_default=False)],
     project: Project = None,
     begins: From = None,
     ends: To = None,
@@ -103,7 +110,7 @@ def price(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Try a price: what the same consumption would have cost.
+    """Test a price: what the same usage would have cost.
 
     Example: waybill backtest price azure gpt-4o output_tokens 0.000009
     """
@@ -125,25 +132,25 @@ def price(
                 str(line.repriced_usd),
             )
     if not any(line.repriced_usd is not None for line in found.data):
-        output.note("nothing was consumed that this price is for")
+        output.note("no usage that this price applies to")
         return
-    output.show(made, f"in all {found.charged_usd} USD; would be {found.repriced_usd} ({found.difference_usd:+})")
+    output.show(made, f"total {found.charged_usd} USD; would be {found.repriced_usd} ({found.difference_usd:+})")
 
 
 @app.command(epilog=EPILOG)
 def guard(
     policy: Annotated[
-        str, typer.Argument(metavar="TEMPLATE|FILE", help="off, observe, balanced, strict or a JSON file.")
+        str, typer.Argument(metavar="TEMPLATE|FILE", help="off, observe, balanced, strict, or a JSON file.")
     ],
-    jobs: Annotated[int, typer.Option(min=1, max=1000, help="How many of the newest jobs.")] = 100,
+    jobs: Annotated[int, typer.Option(min=1, max=1000, help="Number of jobs to test, newest first.")] = 100,
     capability: Annotated[str | None, typer.Option(show_default=False, help="Only jobs of this capability.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Try a guard policy on the inputs of recent jobs: what it would have found, redacted and blocked.
+    """Test a guard policy on the inputs of recent jobs: what it would have found, redacted and blocked.
 
-    Only inputs that are still kept can be read; texts of documents and tools are not tried.
+    Covers only inputs still within their retention period, and no texts from documents or tools.
     """
     output = Output(as_json=as_json)
     tried = {"template": policy} if policy in _TEMPLATES else {"policy": _read(policy)}
@@ -199,12 +206,14 @@ def _read(path: str) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"no template and no readable JSON file: {error}", param_hint="POLICY") from error
+        raise typer.BadParameter(
+            f"neither a template nor a readable JSON file: {error}", param_hint="POLICY"
+        ) from error
 
 
 def _scope(project: str | None, key: str | None) -> dict[str, Any]:
     if project and key:
-        raise typer.BadParameter("a project or a key, not both", param_hint="--key")
+        raise typer.BadParameter("use --project or --key, not both", param_hint="--key")
     if project or key:
         return {"scope": "project" if project else "key", "scope_id": project or key}
     return {}

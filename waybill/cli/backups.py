@@ -1,4 +1,4 @@
-"""``waybill backup`` and ``waybill restore``: the whole installation, into a folder and back."""
+"""``waybill backup`` and ``waybill restore``: back up a whole installation to a folder, and restore it."""
 
 import signal
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from core.kit.settings import Settings
 
-_PANEL = "Keep and move an installation"
+_PANEL = "Back up and restore an installation"
 _MEBIBYTE = 1024 * 1024
 Programs = Annotated[
     Path | None,
@@ -27,7 +27,7 @@ Programs = Annotated[
         exists=True,
         file_okay=False,
         show_default="the path, Debian's packages, the embedded PostgreSQL",
-        help="Folder of pg_dump and pg_restore, of the server's version or newer.",
+        help="Folder with pg_dump and pg_restore, of the server's version or newer.",
     ),
 ]
 
@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
 
 def backup(
     destination: Annotated[
-        Path | None, typer.Argument(metavar="DESTINATION", help="A folder that is not there yet.", show_default=False)
+        Path | None, typer.Argument(metavar="DESTINATION", help="A folder that does not exist yet.", show_default=False)
     ] = None,
     into: Annotated[
         Path | None,
@@ -48,28 +48,30 @@ def backup(
             "--into",
             metavar="FOLDER",
             file_okay=False,
-            help="In place of DESTINATION: a folder of backups, in which this one is named after its moment.",
+            help="Use instead of DESTINATION: a folder of backups, where this one is named by its timestamp.",
         ),
     ] = None,
     keep: Annotated[
         int | None,
-        typer.Option("--keep", min=1, help="With --into: remove all but this many of the newest backups afterwards."),
+        typer.Option("--keep", min=1, help="With --into: keep only this many of the newest backups."),
     ] = None,
     allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Back up although the blob store lacks blobs that rows name.")
+        bool, typer.Option("--allow-missing", help="Back up even if blobs that the database refers to are missing.")
     ] = False,
     programs: Programs = None,
     as_json: Json = False,
 ) -> None:
-    """Back up Postgres and the blobs that its rows name, as of one moment, while everything runs.
+    """Back up Postgres and the blobs it refers to, as one consistent snapshot, while everything runs.
 
-    Connect as waybill_backup, which reads everything and changes nothing. The keys that the backup needs are named in
-    it and never written to it: keep them elsewhere.
+    Connect as waybill_backup, which can read everything and change nothing. The backup records the ids of the keys
+    it needs, never the keys themselves: store those separately.
     """
     if (destination is None) == (into is None):
-        raise typer.BadParameter("name either a folder that is not there yet, or --into", param_hint="DESTINATION")
+        raise typer.BadParameter(
+            "use either DESTINATION, a folder that does not exist yet, or --into", param_hint="DESTINATION"
+        )
     if keep is not None and into is None:
-        raise typer.BadParameter("older backups are looked for in the folder of --into", param_hint="--keep")
+        raise typer.BadParameter("--keep works only with --into", param_hint="--keep")
     output, began = Output(as_json=as_json), monotonic()
     with _ending_on_termination(), _installation() as settings:
         from core.kit.clock import utc_now
@@ -81,7 +83,7 @@ def backup(
         if settings.database_url is None:
             raise CliError(
                 "DATABASE_URL is not set and no embedded stack is running",
-                remedy="`waybill up`, or set DATABASE_URL to the address of waybill_backup",
+                remedy="run `waybill up`, or set DATABASE_URL to the address of waybill_backup",
                 code="database_not_configured",
             )
         wait_for_postgres(settings)
@@ -106,23 +108,21 @@ def backup(
     if removed:
         output.show(f"removed {', '.join(removed)}")
     if made.blobs.missing:
-        output.note(f"{len(made.blobs.missing)} blobs are missing; manifest.json lists them", style="yellow")
+        output.note(f"{len(made.blobs.missing)} blobs are missing; see manifest.json", style="yellow")
 
 
 def restore(
     source: Annotated[
         Path,
-        typer.Argument(
-            metavar="SOURCE", exists=True, file_okay=False, help="The folder of a backup.", show_default=False
-        ),
+        typer.Argument(metavar="SOURCE", exists=True, file_okay=False, help="The backup's folder.", show_default=False),
     ],
     programs: Programs = None,
     as_json: Json = False,
 ) -> None:
-    """Restore a backup into an empty database, blob store and Redis, then verify what is there.
+    """Restore a backup into an empty database, blob store and Redis, then verify the result.
 
-    Connect as the owner of the tables to be, and let no other process run. Without DATABASE_URL, the built-in Postgres
-    in WAYBILL_HOME is restored into. Exit code 1 when the audit trail or an invariant does not hold.
+    Connect as the future owner of the tables, and stop all other processes. Without DATABASE_URL, restores into the
+    built-in Postgres in WAYBILL_HOME. Exit code 1 if the audit trail or an invariant does not hold.
     """
     output, began = Output(as_json=as_json), monotonic()
     with _ending_on_termination(), _installation() as settings:
@@ -160,7 +160,7 @@ def restore(
 
 @contextmanager
 def _installation() -> Iterator["Settings"]:
-    """The settings, with the keys that a stack in WAYBILL_HOME has made."""
+    """The settings, with the keys of the stack in WAYBILL_HOME."""
     from pydantic import SecretStr
 
     from waybill.cli.local import local_settings
@@ -180,7 +180,7 @@ def _installation() -> Iterator["Settings"]:
 
 @contextmanager
 def _database(settings: "Settings") -> Iterator["Settings"]:
-    """The settings with a database: the embedded one, started for the time of the block, where none is named."""
+    """The settings with a database. Without DATABASE_URL, runs the embedded one for the duration of the block."""
     if settings.database_url is not None:
         yield settings
         return
@@ -202,7 +202,7 @@ def _database(settings: "Settings") -> Iterator["Settings"]:
 
 @contextmanager
 def _ending_on_termination() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does: what is unfinished is removed."""
+    """SIGTERM ends the block as Ctrl-C does, and unfinished work is removed."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""``waybill batches``: many jobs asked for together."""
+"""``waybill batches``: run many jobs from one file."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,40 +15,48 @@ if TYPE_CHECKING:
     from waybill.client import WaybillClient
     from waybill.client.models import Batch
 
-app = typer.Typer(no_args_is_help=True, help="Batches: many jobs, one file, one cost.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Run many jobs from one file, and track them together.", epilog=EPILOG)
 
-BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="Its id: batch_….", show_default=False)]
+BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="The batch's id: batch_….", show_default=False)]
 _POLL_SECONDS = 1.0
 
 
 @app.command(epilog=EPILOG)
 def submit(
     file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="JSON lines, one for each job.", show_default=False)
+        Path, typer.Argument(exists=True, dir_okay=False, help="File of JSON lines, one per job.", show_default=False)
     ],
     capability: Annotated[
-        str | None, typer.Option(show_default=False, help="What lines ask for that name no capability.")
+        str | None, typer.Option(show_default=False, help="Capability of the lines that do not name one.")
     ] = None,
     max_cost: Annotated[
-        str | None, typer.Option("--max-cost", metavar="USD", show_default=False, help="For the whole batch.")
+        str | None,
+        typer.Option("--max-cost", metavar="USD", show_default=False, help="Maximum cost of the whole batch."),
     ] = None,
     max_line_cost: Annotated[
-        str | None, typer.Option("--max-line-cost", metavar="USD", show_default=False, help="For each line.")
+        str | None,
+        typer.Option("--max-line-cost", metavar="USD", show_default=False, help="Maximum cost of each line."),
     ] = None,
     priority: Annotated[str, typer.Option(help="low, normal or high.")] = "low",
     deadline: Annotated[
-        int | None, typer.Option(metavar="SECONDS", min=1, show_default=False, help="What has not ended then expires.")
+        int | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=1,
+            show_default=False,
+            help="Expire jobs that have not ended this long after submission.",
+        ),
     ] = None,
     metadata: Annotated[
         list[str] | None,
-        typer.Option("--metadata", "-m", show_default=False, metavar="NAME=VALUE", help="A label. Repeatable."),
+        typer.Option("--metadata", "-m", show_default=False, metavar="NAME=VALUE", help="A custom label. Repeatable."),
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Stay until it has ended.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the batch until it ends.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Send a file of lines, and run them as one batch.
+    """Submit a file of JSON lines as one batch.
 
     Example: waybill batches submit questions.jsonl --capability knowledge.search --max-cost 5 --watch
     """
@@ -72,9 +80,11 @@ def submit(
 
 @app.command("list", epilog=EPILOG)
 def list_batches(
-    state: Annotated[list[str] | None, typer.Option(show_default="all", help="A state. Repeatable.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(show_default="all", help="Only batches in this state. Repeatable.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -90,7 +100,7 @@ def list_batches(
         output.document(page.as_json())
         return
     if not page.data:
-        output.note("no batches; `waybill batches submit FILE` runs one")
+        output.note("no batches; submit one with: waybill batches submit FILE")
         return
     made = table("BATCH", "STATE", "LINES", "ENDED", "FAILED", "COST", "CREATED")
     for each in page.data:
@@ -104,14 +114,14 @@ def list_batches(
 
 @app.command(epilog=EPILOG)
 def show(batch: BatchId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Show a batch: counts, cost, what holds it up, what is wrong with its file."""
+    """Show a batch: its counts, its cost, why it waits, and errors in its file."""
     with connect(url, api_key) as client:
         _show(Output(as_json=as_json), client.batches.get(batch), as_json=as_json)
 
 
 @app.command(epilog=EPILOG)
 def watch(batch: BatchId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Show how far a batch is, until it has ended. Ctrl-C leaves it running."""
+    """Show a batch's progress until it ends. Ctrl-C stops watching, not the batch."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         ended = _watch(client, output, batch)
@@ -120,7 +130,7 @@ def watch(batch: BatchId, url: Url = None, api_key: ApiKey = None, as_json: Json
 
 @app.command(epilog=EPILOG)
 def cancel(batch: BatchId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Start nothing more of a batch, and ask what is under way to stop."""
+    """Cancel a batch: no more of its jobs start, and running ones are asked to stop."""
     with connect(url, api_key) as client:
         _show(Output(as_json=as_json), client.batches.cancel(batch), as_json=as_json)
 
@@ -129,13 +139,16 @@ def cancel(batch: BatchId, url: Url = None, api_key: ApiKey = None, as_json: Jso
 def results(
     batch: BatchId,
     to: Annotated[
-        Path | None, typer.Option("--output", "-o", dir_okay=False, show_default="standard output", help="A new file.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", dir_okay=False, show_default="standard output", help="File to write; must not exist."
+        ),
     ] = None,
-    after: Annotated[int, typer.Option(min=0, help="Leave out lines up to this number.")] = 0,
+    after: Annotated[int, typer.Option(min=0, help="Skip lines up to this number.")] = 0,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Write what has ended by now as JSON lines, in the order of the lines.
+    """Write the results so far as JSON lines, in the order of the input.
 
     Example: waybill batches results batch_01… --output answers.jsonl
     """
@@ -187,7 +200,7 @@ def _show(output: Output, batch: "Batch", *, as_json: bool) -> None:
         where = f"line {problem.line}" + (f", {problem.path}" if problem.path else "")
         output.show(f"wrong   {where}: {problem.message}")
     if batch.bad_lines > len(batch.errors):
-        output.show(f"        … {batch.bad_lines} lines are wrong in all")
+        output.show(f"        … {batch.bad_lines} invalid lines in total")
     if batch.results_file_id:
         output.note(f"results: waybill batches results {batch.id}")
 
@@ -197,6 +210,6 @@ def _labels(given: list[str]) -> dict[str, str] | None:
     for one in given:
         name, equals, value = one.partition("=")
         if not (name and equals):
-            raise typer.BadParameter("write NAME=VALUE", param_hint="--metadata")
+            raise typer.BadParameter("expected NAME=VALUE", param_hint="--metadata")
         labels[name] = value
     return labels or None

@@ -1,4 +1,4 @@
-"""``waybill budgets``: what may be spent, and what has been."""
+"""``waybill budgets``: limit spending, and see what has been spent."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,31 +14,41 @@ if TYPE_CHECKING:
 
     from waybill.client.models import Budget, BudgetForecast
 
-app = typer.Typer(no_args_is_help=True, help="Budgets: what may be spent, and what has been.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Limit spending, and see what has been spent.", epilog=EPILOG)
 
-BudgetId = Annotated[str, typer.Argument(metavar="BUDGET", help="Its id: bud_….", show_default=False)]
+BudgetId = Annotated[str, typer.Argument(metavar="BUDGET", help="The budget's id: bud_….", show_default=False)]
 Exhaustion = Annotated[
     Literal["fail", "pause"] | None,
-    typer.Option(show_default=False, help="What becomes of a running job that finds no room."),
+    typer.Option(show_default=False, help="What happens to a running job when the budget is used up."),
 ]
 Thresholds = Annotated[
     list[int] | None,
-    typer.Option("--threshold", metavar="PERCENT", show_default="50, 80, 100", help="When to warn. Repeatable."),
+    typer.Option(
+        "--threshold",
+        metavar="PERCENT",
+        show_default="50, 80, 100",
+        help="Percentage of the limit at which to warn. Repeatable.",
+    ),
 ]
 Hard = Annotated[
-    bool | None, typer.Option("--hard/--soft", show_default=False, help="Refuse what has no room, or only warn.")
+    bool | None,
+    typer.Option("--hard/--soft", show_default=False, help="Refuse work that exceeds the budget, or only warn."),
 ]
 
 
 @app.command(epilog=EPILOG)
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What refusals call it.", show_default=False)],
-    limit: Annotated[str, typer.Option(metavar="USD", help="What may be spent in a period: 250.00.")],
-    period: Annotated[Literal["day", "month", "total"], typer.Option(help="Days and months are UTC.")] = "month",
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name shown when the budget refuses work.", show_default=False)
+    ],
+    limit: Annotated[str, typer.Option(metavar="USD", help="Spending limit per period: 250.00.")],
+    period: Annotated[
+        Literal["day", "month", "total"], typer.Option(help="Budget period; days and months are in UTC.")
+    ] = "month",
     project: Annotated[
-        str | None, typer.Option(show_default=False, help="Only this project's spending: prj_….")
+        str | None, typer.Option(show_default=False, help="Count only this project's spending: prj_….")
     ] = None,
-    key: Annotated[str | None, typer.Option(show_default=False, help="Only this key's spending: key_….")] = None,
+    key: Annotated[str | None, typer.Option(show_default=False, help="Count only this key's spending: key_….")] = None,
     hard: Hard = None,
     on_exhaustion: Exhaustion = None,
     threshold: Thresholds = None,
@@ -46,12 +56,12 @@ def create(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Create a budget and print its id: for the organisation, or for one project or key.
+    """Create a budget for the organization, a project or a key, and print its id.
 
     Example: waybill budgets create 'research, monthly' --limit 250.00 --project prj_01jd3q8v9tfq8a1b2c3d4e5f6g
     """
     if project and key:
-        raise typer.BadParameter("a budget is for a project or for a key, not for both", param_hint="--key")
+        raise typer.BadParameter("use --project or --key, not both", param_hint="--key")
     output = Output(as_json=as_json)
     body = {"name": name, "limit_usd": limit, "period": period}
     if project or key:
@@ -66,14 +76,14 @@ def create(
 
 @app.command("list", epilog=EPILOG)
 def list_budgets(
-    archived: Annotated[bool, typer.Option("--archived", help="Also those that are archived.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    archived: Annotated[bool, typer.Option("--archived", help="Include archived ones.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """List the organisation's budgets with what is spent and reserved, newest first."""
+    """List the organization's budgets with their spending and reservations, newest first."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         page = client.budgets.list(archived=archived, limit=limit, cursor=cursor)
@@ -81,7 +91,7 @@ def list_budgets(
         output.document(page.as_json())
         return
     if not page.data:
-        output.note("no budgets; make one with: waybill budgets create NAME --limit USD")
+        output.note("no budgets; create one with: waybill budgets create NAME --limit USD")
         return
     _show(output, page.data)
     if page.next_cursor:
@@ -108,10 +118,10 @@ def update(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Change a budget; what is not named stays as it is."""
+    """Change a budget. Options that you omit stay unchanged."""
     change = _given(hard, on_exhaustion, threshold) | ({"limit_usd": limit} if limit is not None else {})
     if not change:
-        raise typer.BadParameter("say what to change: --limit, --hard, --soft, --on-exhaustion or --threshold")
+        raise typer.BadParameter("nothing to change; use --limit, --hard, --soft, --on-exhaustion or --threshold")
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         changed = client.budgets.update(budget, change)
@@ -120,7 +130,7 @@ def update(
 
 @app.command(epilog=EPILOG)
 def forecast(budget: BudgetId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Say when a budget will be used up, and how sure that is."""
+    """Forecast when a budget will be used up, with its probability."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         found = client.budgets.forecast(budget)
@@ -130,7 +140,7 @@ def forecast(budget: BudgetId, url: Url = None, api_key: ApiKey = None, as_json:
     until = "in the next 90 days" if found.period_end is None else f"by {found.period_end:%Y-%m-%d %H:%M} UTC"
     output.show(f"{found.spent_usd} of {found.limit_usd} USD spent, {found.burn_usd_per_day} a day in the last week")
     if found.projected_usd is None or found.exhausted_at is None:
-        output.show("less than a day of spending is known: too little for a forecast")
+        output.show("less than a day of spending so far: not enough for a forecast")
         return
     projected = found.projected_usd
     output.show(f"{until}: {projected.p50} USD, four in five between {projected.p10} and {projected.p90}")
@@ -152,7 +162,7 @@ def _moments(found: "BudgetForecast") -> "tuple[datetime | None, datetime | None
 
 @app.command(epilog=EPILOG)
 def archive(budget: BudgetId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """End a budget: it refuses and warns no more."""
+    """Archive a budget. It no longer refuses or warns."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         ended = client.budgets.archive(budget)

@@ -1,4 +1,4 @@
-"""``waybill capabilities``: what can be asked for."""
+"""``waybill capabilities``: list and describe capabilities, and create new ones."""
 
 import json
 from pathlib import Path
@@ -11,12 +11,12 @@ from waybill.cli.exits import EPILOG
 from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
 
-app = typer.Typer(no_args_is_help=True, help="See what can be asked for, and with which input.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="List and describe capabilities, and create new ones.", epilog=EPILOG)
 
 
 @app.command("list", epilog=EPILOG)
 def list_capabilities(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """List what can be asked for."""
+    """List the available capabilities."""
     from waybill.cli.tables import capabilities_table
 
     output = Output(as_json=as_json)
@@ -30,12 +30,14 @@ def list_capabilities(url: Url = None, api_key: ApiKey = None, as_json: Json = F
 
 @app.command(epilog=EPILOG)
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="For example knowledge.search.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The capability, for example knowledge.search.", show_default=False)
+    ],
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Show one capability: what it does, its input and output as JSON Schema, and examples."""
+    """Show a capability: what it does, the JSON Schemas of its input and output, and examples."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         capability = client.capabilities.get(name)
@@ -54,10 +56,10 @@ def new(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="<folder>.<verb>: language.translate", show_default=False)
     ],
-    into: Annotated[Path, typer.Option(file_okay=False, help="Where its folder goes.")] = Path(),
+    into: Annotated[Path, typer.Option(file_okay=False, help="Folder in which to create it.")] = Path(),
     as_json: Json = False,
 ) -> None:
-    """Write the package of a new capability: it runs, and passes its own tests. Works without a server.
+    """Create the package of a new capability, which runs and passes its own tests. Works offline.
 
     Example: waybill capabilities new language.translate
     """

@@ -1,4 +1,4 @@
-"""``waybill capacity``: what a load needs, from measured unit costs."""
+"""``waybill capacity``: estimates what a load needs from measured unit costs."""
 
 import re
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +12,7 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from waybill.capacity.load import PoolLoad
 
-_LOAD, _LIMITS = "The load", "What there is"
+_LOAD, _LIMITS = "The load", "Available resources"
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _POOL = re.compile(rf"([a-z_][a-z0-9_]*)={_NUMBER}(%?):{_NUMBER}(?::{_NUMBER})?")
 _WHOLE = 1e-6
@@ -25,68 +25,66 @@ def register(app: typer.Typer, rich_help_panel: str) -> None:
 
 def capacity(
     jobs_per_minute: Annotated[
-        float, typer.Option(min=0.001, show_default=False, help="Jobs in the busiest minute.", rich_help_panel=_LOAD)
+        float, typer.Option(min=0.001, show_default=False, help="Jobs per minute at peak.", rich_help_panel=_LOAD)
     ],
     pool: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=SHARE:SECONDS[:CPU]",
             show_default="a mix of all pools",
-            help="A pool's share of the jobs, their mean duration and their own processor seconds; once a pool.",
+            help="A pool's share of the jobs, their mean duration and CPU seconds. Once per pool.",
             rich_help_panel=_LOAD,
         ),
     ] = None,
     payload_kb: Annotated[
-        float, typer.Option(min=0, help="Input and result of a job together.", rich_help_panel=_LOAD)
+        float, typer.Option(min=0, help="Size of a job's input and result together.", rich_help_panel=_LOAD)
     ] = 4.0,
-    model_calls: Annotated[float, typer.Option(min=0, help="Model calls of a job.", rich_help_panel=_LOAD)] = 3.0,
-    deltas: Annotated[
-        float, typer.Option(min=0, help="Pieces of text that a job streams.", rich_help_panel=_LOAD)
-    ] = 50.0,
-    webhooks: Annotated[float, typer.Option(min=0, help="Webhooks of a job.", rich_help_panel=_LOAD)] = 0.0,
+    model_calls: Annotated[float, typer.Option(min=0, help="Model calls per job.", rich_help_panel=_LOAD)] = 3.0,
+    deltas: Annotated[float, typer.Option(min=0, help="Streamed text deltas per job.", rich_help_panel=_LOAD)] = 50.0,
+    webhooks: Annotated[float, typer.Option(min=0, help="Webhooks per job.", rich_help_panel=_LOAD)] = 0.0,
     streams: Annotated[
         float | None,
         typer.Option(
             min=0,
             show_default="one for every running job",
-            help="Event streams that are open at once.",
+            help="Concurrent event streams.",
             rich_help_panel=_LOAD,
         ),
     ] = None,
     retention_days: Annotated[
-        float, typer.Option(min=1, help="How long payloads and events are kept.", rich_help_panel=_LOAD)
+        float, typer.Option(min=1, help="Retention period of payloads and events.", rich_help_panel=_LOAD)
     ] = 90.0,
     average_share: Annotated[
         float,
         typer.Option(
             min=0,
             max=1,
-            help="The month's mean load as a share of the busiest minute, for storage.",
+            help="Mean load over a month as a share of the peak, for storage.",
             rich_help_panel=_LOAD,
         ),
     ] = 1.0,
     headroom: Annotated[
-        float, typer.Option(min=0, max=0.9, help="The share of everything that stays free.", rich_help_panel=_LIMITS)
+        float, typer.Option(min=0, max=0.9, help="Share of every resource to keep free.", rich_help_panel=_LIMITS)
     ] = 0.3,
-    postgres_cores: Annotated[float, typer.Option(min=0.1, help="Cores of Postgres.", rich_help_panel=_LIMITS)] = 8,
+    postgres_cores: Annotated[float, typer.Option(min=0.1, help="Postgres CPU cores.", rich_help_panel=_LIMITS)] = 8,
     postgres_iops: Annotated[
-        float, typer.Option(min=1, help="Operations a second of its disk.", rich_help_panel=_LIMITS)
+        float, typer.Option(min=1, help="Postgres disk operations per second.", rich_help_panel=_LIMITS)
     ] = 2300,
     postgres_mb_per_second: Annotated[
-        float, typer.Option(min=1, help="Throughput of its disk.", rich_help_panel=_LIMITS)
+        float, typer.Option(min=1, help="Postgres disk throughput.", rich_help_panel=_LIMITS)
     ] = 150,
     postgres_connections: Annotated[
-        int, typer.Option(min=1, help="Connections that it allows.", rich_help_panel=_LIMITS)
+        int, typer.Option(min=1, help="Maximum Postgres connections.", rich_help_panel=_LIMITS)
     ] = 3422,
     postgres_storage_gb: Annotated[
-        float, typer.Option(min=1, help="What its storage can grow to.", rich_help_panel=_LIMITS)
+        float, typer.Option(min=1, help="Maximum Postgres storage.", rich_help_panel=_LIMITS)
     ] = 32_768,
-    redis_gb: Annotated[float, typer.Option(min=0.1, help="Memory of Redis.", rich_help_panel=_LIMITS)] = 6,
+    redis_gb: Annotated[float, typer.Option(min=0.1, help="Redis memory.", rich_help_panel=_LIMITS)] = 6,
     as_json: Json = False,
 ) -> None:
-    """Say what a load needs: pods, connections, processor time, writes, storage, and which resource is full first.
+    """Estimate what a load needs: pods, connections, CPU, writes, storage, and which resource runs out first.
 
-    Works without a server. The figures are unit costs that were measured (docs/reference/capacity.md) times the load.
+    Works offline. The figures are measured unit costs (docs/reference/capacity.md) multiplied by the load.
     Example: waybill capacity --jobs-per-minute 1000 --pool knowledge=80%:4 --pool research=20%:180
     """
     from waybill.capacity import view

@@ -1,4 +1,4 @@
-"""Finding the API and the key: option, then environment, then the run file of the stack on this machine."""
+"""Finds the API and the key: option, then environment, then the run file of the stack on this machine."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def connect(url: str | None, api_key: str | None) -> "WaybillClient":
     """A client for the API. Raises `CliError` when no key can be found; opens no connection yet.
 
-    The key of this machine's own stack is offered to that stack only, never to another address that `url` names.
+    The local stack's key is sent to that stack only, never to another `url`.
     """
     from core.kit.settings import get_settings
     from waybill.client import WaybillClient
@@ -27,7 +27,7 @@ def connect(url: str | None, api_key: str | None) -> "WaybillClient":
     where = f"for {url}" if local_key is not None else f"and no stack is running in {settings.home}"
     raise CliError(
         f"no API key: neither --api-key nor WAYBILL_API_KEY is set, {where}".replace(", for", " for"),
-        remedy="`waybill up` starts a stack that has one; `waybill keys create` makes one for any other API",
+        remedy="start a local stack with `waybill up`, or create a key for another API with `waybill keys create`",
         code="no_api_key",
         exit_code=Exit.DENIED,
     )

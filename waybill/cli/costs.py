@@ -15,21 +15,24 @@ from waybill.cli.output import Output, open_stdout
 if TYPE_CHECKING:
     from waybill.client.models import CostLine, CostTotal
 
-app = typer.Typer(no_args_is_help=True, help="See what was spent, and charge it back.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Report costs, and charge them back to projects.", epilog=EPILOG)
 
 From = Annotated[
     str | None,
-    typer.Option("--from", metavar="DAY", show_default="the first of the month", help="Jobs accepted from then on."),
+    typer.Option(
+        "--from", metavar="DAY", show_default="the first of the month", help="Jobs accepted on or after this day."
+    ),
 ]
 To = Annotated[
-    str | None, typer.Option("--to", metavar="DAY", show_default="the end of today", help="Jobs accepted before.")
+    str | None,
+    typer.Option("--to", metavar="DAY", show_default="the end of today", help="Jobs accepted before this day."),
 ]
 Project = Annotated[
     str | None,
-    typer.Option(metavar="PROJECT_ID", show_default="what the key may see", help="Only this project: prj_…."),
+    typer.Option(metavar="PROJECT_ID", show_default="all that the key can see", help="Only this project: prj_…."),
 ]
 File = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", show_default="stdout", help="Where to write it.")
+    Path | None, typer.Option("--output", "-o", metavar="FILE", show_default="stdout", help="File to write.")
 ]
 
 
@@ -54,7 +57,7 @@ def report(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Report costs by any combination of groups; the lines add up to the ledger to the last digit.
+    """Report costs by any combination of groups. The lines add up exactly to the ledger.
 
     Example: waybill costs report --group-by project,model --from 2026-11-01 --to 2026-12-01
     """
@@ -81,17 +84,19 @@ def report(
 
 @app.command(epilog=EPILOG)
 def statement(
-    month: Annotated[str, typer.Argument(metavar="MONTH", help="For example 2026-11.", show_default=False)],
+    month: Annotated[str, typer.Argument(metavar="MONTH", help="The month, for example 2026-11.", show_default=False)],
     project: Project = None,
     form: Annotated[
         Literal["csv", "html"] | None,
-        typer.Option("--format", show_default="by the file's name, else csv", help="csv, or html to print."),
+        typer.Option(
+            "--format", show_default="by the file's name, else csv", help="csv, or html for a printable page."
+        ),
     ] = None,
     output_file: File = None,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Make a project's chargeback statement of a month, as CSV or as a page to print.
+    """Create a project's monthly chargeback statement, as CSV or as a printable page.
 
     Example: waybill costs statement 2026-11 -o statement.html
     """
@@ -109,7 +114,7 @@ def export(
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Export every charge in the columns of FinOps FOCUS 1.4, as CSV.
+    """Export every charge as CSV, in the columns of FinOps FOCUS 1.4.
 
     Example: waybill costs export --from 2026-11-01 --to 2026-12-01 -o focus.csv
     """
@@ -120,15 +125,18 @@ def export(
 @app.command(epilog=EPILOG)
 def anomalies(
     begins: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", show_default="a day ago", help="Hours from then on.")
+        str | None,
+        typer.Option("--from", metavar="TIME", show_default="a day ago", help="Hours at or after this time."),
     ] = None,
-    ends: Annotated[str | None, typer.Option("--to", metavar="TIME", show_default="now", help="Hours before.")] = None,
+    ends: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", show_default="now", help="Hours before this time.")
+    ] = None,
     project: Project = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Find hours in which a key spent far more than it does, and what it spent it on."""
+    """Find hours in which a key spent far more than usual, and on what."""
     from waybill.cli.tables import table
 
     output = Output(as_json=as_json)

@@ -1,4 +1,4 @@
-"""``waybill events``: what happens in the project."""
+"""``waybill events``: follow the project's events."""
 
 from typing import Annotated
 
@@ -9,34 +9,49 @@ from waybill.cli.exits import EPILOG
 from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
 
-app = typer.Typer(no_args_is_help=True, help="Events: everything that happens in the project.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Follow the project's events.", epilog=EPILOG)
 
 _GAP = "gap"
 
 
 @app.callback()
 def events() -> None:
-    """Events: everything that happens in the project."""
+    """Follow the project's events."""
 
 
 @app.command(epilog=EPILOG)
 def tail(
     after: Annotated[
-        str | None, typer.Option(show_default="now", metavar="CURSOR", help="Where to begin; 0: everything kept.")
+        str | None,
+        typer.Option(
+            show_default="now", metavar="CURSOR", help="Start after this cursor; 0 starts at the oldest event."
+        ),
     ] = None,
-    kind: Annotated[list[str] | None, typer.Option("--type", show_default="all", help="A type. Repeatable.")] = None,
-    capability: Annotated[list[str] | None, typer.Option(show_default="all", help="A capability. Repeatable.")] = None,
-    state: Annotated[list[str] | None, typer.Option(show_default="all", help="A job's state. Repeatable.")] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option("--type", show_default="all", help="Only events of this type. Repeatable.")
+    ] = None,
+    capability: Annotated[
+        list[str] | None, typer.Option(show_default="all", help="Only events of this capability. Repeatable.")
+    ] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(show_default="all", help="Only events of jobs in this state. Repeatable.")
+    ] = None,
     metadata: Annotated[
         list[str] | None,
-        typer.Option("--metadata", "-m", show_default=False, metavar="NAME=VALUE", help="A label of jobs. Repeatable."),
+        typer.Option(
+            "--metadata",
+            "-m",
+            show_default=False,
+            metavar="NAME=VALUE",
+            help="Only events of jobs with this label. Repeatable.",
+        ),
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for what happens next.")] = True,
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Keep waiting for new events.")] = True,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Show events as they happen, across restarts of the API, until Ctrl-C.
+    """Show events as they happen, until Ctrl-C. Reconnects after an API restart.
 
     Example: waybill events tail --type job.failed --json
     """
@@ -57,13 +72,13 @@ def tail(
                 if as_json:
                     output.record(event.as_json())
                 elif event.type == _GAP:
-                    output.note("a part of this history is past its retention")
+                    output.note("some events are past their retention period and were skipped")
                 else:
                     at = "" if event.created_at is None else f"{event.created_at:%H:%M:%S} "
                     output.write(f"{at}{event.job_id} {event.type} {event.capability}\n")
     finally:
         if cursor is not None and not as_json:
-            output.note(f"go on from here with --after {cursor}")
+            output.note(f"resume from here with --after {cursor}")
 
 
 def _labels(given: "list[str] | tuple[str, ...]") -> dict[str, str]:
@@ -71,6 +86,6 @@ def _labels(given: "list[str] | tuple[str, ...]") -> dict[str, str]:
     for one in given:
         name, equals, value = one.partition("=")
         if not (name and equals):
-            raise typer.BadParameter("write NAME=VALUE", param_hint="--metadata")
+            raise typer.BadParameter("expected NAME=VALUE", param_hint="--metadata")
         labels[name] = value
     return labels

@@ -1,4 +1,4 @@
-"""Everybody's models: the operator's own way to the registry, on the database itself."""
+"""Shared models: the operator's access to the registry, directly on the database."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ _Returned = TypeVar("_Returned")
 
 
 class Registry(Protocol):
-    """What can be done with models, whoever they belong to."""
+    """Operations on models, shared or an organization's own."""
 
     def find(self, name: str) -> "Model | None":
         """The model of that name."""
@@ -34,20 +34,20 @@ class Registry(Protocol):
         """Make a version the champion."""
 
     def rollback(self, model_id: str, reason: str, *, champion: int | None = None) -> "Model":
-        """Go back to the champion before."""
+        """Go back to the previous champion."""
 
     def retire(self, model_id: str, version: int, reason: str) -> "ModelVersion":
-        """Take a version out of use."""
+        """Retire a version."""
 
     def restore(self, model_id: str, version: int, reason: str) -> "ModelVersion":
-        """Take it back."""
+        """Make a retired version a candidate again."""
 
     def set_alias(self, alias: str, model: str, version: int | None) -> "Alias":
         """Point a name at a model."""
 
 
 class EverybodysModels:
-    """Implements `Registry` for rows without an organization."""
+    """Implements `Registry` for shared models, whose rows have no organization."""
 
     def __init__(self, database: "Database", models: "ModelRegistry", owner: "Owner") -> None:
         self._database = database
@@ -55,7 +55,7 @@ class EverybodysModels:
         self._owner = owner
 
     def find(self, name: str) -> "Model | None":
-        """Everybody's model of that name."""
+        """The shared model of that name."""
         from api.models.schemas import model_to_wire
         from core.registry import repository
         from waybill.client.models import Model
@@ -64,7 +64,7 @@ class EverybodysModels:
         return None if found is None else Model.model_validate(model_to_wire(found))
 
     def create(self, name: str, description: str = "") -> "Model":
-        """A new model of everybody's."""
+        """A new shared model."""
         return self._model(lambda session: self._models.create(session, self._owner, name, description))
 
     def add_version(self, model_id: str, body: Mapping[str, Any]) -> "ModelVersion":
@@ -88,7 +88,7 @@ class EverybodysModels:
         )
 
     def rollback(self, model_id: str, reason: str, *, champion: int | None = None) -> "Model":
-        """Go back to the champion before."""
+        """Go back to the previous champion."""
         from core.registry.stages import service
 
         return self._model(
@@ -96,7 +96,7 @@ class EverybodysModels:
         )
 
     def retire(self, model_id: str, version: int, reason: str) -> "ModelVersion":
-        """Take a version out of use."""
+        """Retire a version."""
         from core.registry.stages import service
 
         return self._version(
@@ -104,7 +104,7 @@ class EverybodysModels:
         )
 
     def restore(self, model_id: str, version: int, reason: str) -> "ModelVersion":
-        """Take it back."""
+        """Make a retired version a candidate again."""
         from core.registry.stages import service
 
         return self._version(
@@ -112,7 +112,7 @@ class EverybodysModels:
         )
 
     def set_alias(self, alias: str, model: str, version: int | None) -> "Alias":
-        """Point a name at a model, for whoever has not given it a meaning of their own."""
+        """Point a name at a model, for every organization without an alias of its own by that name."""
         from api.models.schemas import alias_to_wire
         from core.registry.aliases import service
         from core.registry.aliases.records import NewAlias
@@ -155,7 +155,7 @@ class _Remote:
 
 @contextmanager
 def registry(url: str | None, api_key: str | None, *, everybody: bool) -> Iterator[Registry]:
-    """The organization's models over the API, or everybody's on the database itself."""
+    """The organization's models over the API, or the shared ones directly on the database."""
     if not everybody:
         with connect(url, api_key) as client:
             yield _Remote(client)

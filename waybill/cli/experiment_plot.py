@@ -1,4 +1,4 @@
-"""Results as pictures: intervals in the terminal, and as SVG that stands by itself (no script, no font, no address)."""
+"""Plots of results: intervals in the terminal, and as self-contained SVG (no script, font or link)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ class Panel:
     high: float
 
     def place(self, value: float) -> float:
-        """Where `value` lies on the axis, from 0 to 1; what is beyond its ends lies at them."""
+        """Position of `value` on the axis, from 0 to 1; values beyond an end are clamped to it."""
         return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
 
 
 def panels(results: Results) -> Iterator[Panel]:
-    """Outcomes that at least one arm has. Ends that are not known yet lie beyond the axis."""
+    """Outcomes that at least one arm has. Unknown bounds extend beyond the axis."""
     for name, title in _PANELS:
         rows = [
             (arm.arm, arm.latency_p95 if name == "latency_p95" else arm.means[name])
@@ -60,7 +60,7 @@ def words(interval: Interval) -> str:
 
 
 def lines(results: Results) -> Iterator[str]:
-    """The picture for a terminal: a line an arm and outcome, ``├──●────┤``."""
+    """The plot for a terminal, one line per arm and outcome: ``├──●────┤``."""
     width = max((len(arm.arm) for arm in results.arms), default=0)
     for panel in panels(results):
         yield panel.title
@@ -88,7 +88,7 @@ def _line(panel: Panel, interval: Interval) -> str:
 
 
 def svg(results: Results) -> str:
-    """The picture as one SVG document. It follows the reader's light or dark preference."""
+    """The plot as one SVG document, which follows the reader's light or dark preference."""
     drawn, y = [], _HEAD + 10
     for panel in panels(results):
         drawn.append(_draw(panel, y))
@@ -96,7 +96,7 @@ def svg(results: Results) -> str:
     progress = results.progress
     subtitle = f"{results.state}; {progress.units:,} of {progress.units_planned:,} planned units"
     if results.sample_ratio.is_mismatched:
-        subtitle += "; SAMPLE RATIO MISMATCH: not to be trusted"
+        subtitle += "; SAMPLE RATIO MISMATCH: do not trust these results"
     title = escape(results.name)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" role="img" aria-label="{title}">'

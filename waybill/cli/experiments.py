@@ -13,10 +13,12 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from waybill.client.models import Experiment, Results, ShadowResults
 
-app = typer.Typer(no_args_is_help=True, help="Experiments: compare versions on real jobs.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Compare versions on real jobs.", epilog=EPILOG)
 
-ExperimentId = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its id: exp_….", show_default=False)]
-Why = Annotated[str | None, typer.Option("--reason", show_default=False, help="Why, for the audit trail.")]
+ExperimentId = Annotated[
+    str, typer.Argument(metavar="EXPERIMENT", help="The experiment's id: exp_….", show_default=False)
+]
+Why = Annotated[str | None, typer.Option("--reason", show_default=False, help="Reason, recorded in the audit trail.")]
 _TERMINAL = "terminal"
 
 
@@ -29,7 +31,7 @@ def create(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Create an experiment from a JSON definition, as a draft, and print its id.
+    """Create a draft experiment from a JSON definition and print its id.
 
     Example: waybill experiments create @shorter-answers.json
     """
@@ -45,17 +47,19 @@ def create(
     output.show(made.id)
     plan = made.plan
     output.note(
-        f"needs {plan.units_control:,} units of the control and {plan.units_treatment:,} of each treatment; begin with:"
-        f" waybill experiments start {made.id}",
+        f"needs {plan.units_control:,} units of the control and {plan.units_treatment:,} of each treatment; start it"
+        f" with: waybill experiments start {made.id}",
         style="dim",
     )
 
 
 @app.command("list", epilog=EPILOG)
 def list_experiments(
-    state: Annotated[str | None, typer.Option(show_default=False, help="Only those in this state: running, …")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    state: Annotated[
+        str | None, typer.Option(show_default=False, help="Only experiments in this state, such as running.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -68,7 +72,7 @@ def list_experiments(
         output.document(page.as_json())
         return
     if not page.data:
-        output.note("no experiments; make one with: waybill experiments create @FILE")
+        output.note("no experiments; create one with: waybill experiments create @FILE")
         return
     _show(output, page.data)
     if page.next_cursor:
@@ -85,7 +89,7 @@ def show(experiment: ExperimentId, url: Url = None, api_key: ApiKey = None, as_j
 
 @app.command(epilog=EPILOG)
 def start(experiment: ExperimentId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Begin to assign, or go on after a pause."""
+    """Start an experiment, or resume it after a pause."""
     with connect(url, api_key) as client:
         changed = client.experiments.start(experiment)
     _answer(as_json, changed)
@@ -95,7 +99,7 @@ def start(experiment: ExperimentId, url: Url = None, api_key: ApiKey = None, as_
 def pause(
     experiment: ExperimentId, reason: Why = None, url: Url = None, api_key: ApiKey = None, as_json: Json = False
 ) -> None:
-    """Assign nobody until it is started again."""
+    """Pause an experiment: no more units are assigned until it is started again."""
     with connect(url, api_key) as client:
         changed = client.experiments.pause(experiment, reason)
     _answer(as_json, changed)
@@ -105,7 +109,7 @@ def pause(
 def stop(
     experiment: ExperimentId, reason: Why = None, url: Url = None, api_key: ApiKey = None, as_json: Json = False
 ) -> None:
-    """End it for good, whatever it showed."""
+    """Stop an experiment permanently."""
     with connect(url, api_key) as client:
         changed = client.experiments.stop(experiment, reason)
     _answer(as_json, changed)
@@ -120,7 +124,7 @@ def promote(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """End it for one arm, which everybody gets until the experiment is stopped."""
+    """Promote one arm to all units, until the experiment is stopped."""
     with connect(url, api_key) as client:
         changed = client.experiments.promote(experiment, arm, reason)
     _answer(as_json, changed)
@@ -130,7 +134,7 @@ def promote(
 def rollback(
     experiment: ExperimentId, reason: Why = None, url: Url = None, api_key: ApiKey = None, as_json: Json = False
 ) -> None:
-    """End it for the control: no job gets a treatment any more."""
+    """Roll back to the control. No job gets a treatment any more."""
     with connect(url, api_key) as client:
         changed = client.experiments.rollback(experiment, reason)
     _answer(as_json, changed)
@@ -141,22 +145,22 @@ def weights(
     experiment: ExperimentId,
     weight: Annotated[
         list[str] | None,
-        typer.Argument(metavar="ARM=WEIGHT…", help="New weights of all arms, adding up to 1.", show_default=False),
+        typer.Argument(metavar="ARM=WEIGHT…", help="New weights of all arms, which add up to 1.", show_default=False),
     ] = None,
     share: Annotated[
         float | None,
-        typer.Option(min=0, max=1, show_default=False, help="How much of the treatments' weights is in force: 0.25."),
+        typer.Option(min=0, max=1, show_default=False, help="Share of the treatments' weights to apply: 0.25."),
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Ramp an experiment, or divide its units anew. Units that took part keep their arm.
+    """Ramp an experiment or change its weights. Units already assigned keep their arm.
 
     Example: waybill experiments weights exp_01jd3q8v9tfq8a1b2c3d4e5f6g --share 0.25
     """
     if not weight and share is None:
-        raise typer.BadParameter("say what to change: --share, or ARM=WEIGHT for every arm")
+        raise typer.BadParameter("nothing to change; use --share, or ARM=WEIGHT for every arm")
     with connect(url, api_key) as client:
         changed = client.experiments.set_weights(experiment, share=share, weights=_weights(weight or []) or None)
     _answer(as_json, changed)
@@ -168,17 +172,17 @@ def results(
     plot: Annotated[
         str | None,
         typer.Option(
-            metavar=f"{_TERMINAL}|FILE.svg", show_default=False, help="Draw the intervals: here, or into a file."
+            metavar=f"{_TERMINAL}|FILE.svg", show_default=False, help="Plot the intervals in the terminal or to a file."
         ),
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Show what an experiment has found so far. Look as often as you like: the intervals allow for it."""
+    """Show an experiment's results so far. The intervals stay valid however often you look."""
     output = Output(as_json=as_json)
     if plot is not None and plot != _TERMINAL and not plot.endswith(".svg"):
-        raise typer.BadParameter(f"{_TERMINAL}, or a file that ends in .svg", param_hint="--plot")
+        raise typer.BadParameter(f"{_TERMINAL}, or a file name ending in .svg", param_hint="--plot")
     with connect(url, api_key) as client:
         found = client.experiments.results(experiment)
     if as_json:
@@ -193,7 +197,7 @@ def results(
         from waybill.cli.experiment_plot import svg
 
         Path(plot).write_text(svg(found), encoding="utf-8")
-        output.note(f"drawn: {plot}")
+        output.note(f"wrote {plot}")
 
 
 def _weights(given: list[str]) -> dict[str, float]:
@@ -205,7 +209,7 @@ def _weights(given: list[str]) -> dict[str, float]:
         except ValueError:
             separator = ""
         if not separator or not name:
-            raise typer.BadParameter(f"ARM=WEIGHT, not {each!r}", param_hint="ARM=WEIGHT")
+            raise typer.BadParameter(f"expected ARM=WEIGHT, got {each!r}", param_hint="ARM=WEIGHT")
     return found
 
 
@@ -285,4 +289,4 @@ def _report_shadows(output: Output, shadows: "list[ShadowResults]") -> None:
             f"{each.spent_usd:.4g}",
         )
     output.show("", made)
-    output.show("(-): the shadow less what was shown, over the same inputs")
+    output.show("(-): the shadow arm minus the arm shown, over the same inputs")

@@ -1,4 +1,4 @@
-"""Errors as a person should meet them: what happened, which field, what to do; and the exit code for a script."""
+"""Error output: what happened, which field is wrong, what to do, and the exit code for scripts."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ _ORDER = ("demo", "up", "doctor", "kb", "jobs", "capabilities", "keys", "project
 
 
 class CliError(Exception):
-    """A refusal of the command line itself: what happened, how to mend it, and the exit code."""
+    """An error raised by a command: what happened, how to fix it, and the exit code."""
 
     def __init__(
         self, message: str, *, remedy: str = "", code: str = "cli_error", exit_code: Exit = Exit.SETUP
@@ -37,7 +37,7 @@ class WaybillGroup(TyperGroup):
     """The root command: the one place where an exception becomes a message and an exit code."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The commands in the order a newcomer needs them, which is not that of their registration."""
+        """The commands, with the ones that a new user needs first at the top."""
         known = super().list_commands(ctx)
         return [*(name for name in _ORDER if name in known), *(name for name in known if name not in _ORDER)]
 
@@ -49,7 +49,7 @@ class WaybillGroup(TyperGroup):
             report({"code": "interrupted", "message": "interrupted", "exit_code": Exit.INTERRUPTED}, ctx)
             raise typer.Exit(Exit.INTERRUPTED) from None
         except BrokenPipeError:
-            # The reader of a pipe has left (`waybill jobs list | head`). Python would complain again while exiting.
+            # The reader closed the pipe (`waybill jobs list | head`). Python would report it again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(Exit.OK) from None
         except Exception as error:
@@ -82,7 +82,7 @@ def report(described: dict[str, Any], ctx: typer.Context) -> None:
 def describe(error: Exception) -> dict[str, Any] | None:
     """The error as a dictionary with `code`, `message`, `exit_code` and more where known; None when it is Typer's own.
 
-    Imports the client and the domain's errors only once something went wrong: a start should not pay for them.
+    Imports the client and the domain's errors only after something went wrong, to keep startup fast.
     """
     from core.kit.errors import WaybillError
     from waybill.client.errors import ApiProblem, ApiUnreachable, StreamLost
@@ -96,15 +96,15 @@ def describe(error: Exception) -> dict[str, Any] | None:
         case ApiProblem():
             found = _of_problem(error)
         case ApiUnreachable():
-            remedy = "`waybill up` starts everything on this machine; --url or WAYBILL_URL names an API elsewhere"
+            remedy = "start a local stack with `waybill up`, or set --url or WAYBILL_URL to the API's address"
             found = _found("api_unreachable", str(error), remedy, Exit.UNREACHABLE)
         case StreamLost():
-            remedy = f"`waybill jobs watch {error.job_id} --after {error.last_event_id}` goes on where it stopped"
+            remedy = f"resume with `waybill jobs watch {error.job_id} --after {error.last_event_id}`"
             found = _found("stream_lost", str(error), remedy, Exit.UNREACHABLE)
         case WaybillError():
             found = _found(error.code, error.detail, "", Exit.REFUSED if error.status < _SERVER else Exit.SETUP)
         case StackError():
-            found = _found("stack_error", str(error), "`waybill doctor` looks at every part", Exit.SETUP)
+            found = _found("stack_error", str(error), "run `waybill doctor` to check every component", Exit.SETUP)
         case ModuleNotFoundError():
             found = _of_missing(error)
         case _:
@@ -119,7 +119,7 @@ def _of_settings(error: Exception) -> dict[str, Any] | None:
         return None
     fields = [{"path": _variable(each["loc"]), "message": each["msg"]} for each in error.errors()]
     return {
-        **_found("settings_invalid", "the settings in the environment are not valid", "", Exit.SETUP),
+        **_found("settings_invalid", "invalid settings in the environment", "", Exit.SETUP),
         "fields": fields,
     }
 
@@ -132,7 +132,7 @@ def _of_database(error: Exception) -> dict[str, Any] | None:
     if not is_unavailable(error):
         return None
     first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    remedy = "`waybill doctor` looks at it; `waybill up` starts one on this machine"
+    remedy = "run `waybill doctor` to check it, or `waybill up` to start a local stack"
     return _found("database_unavailable", f"the database does not answer: {first_line}", remedy, Exit.SETUP)
 
 
@@ -142,7 +142,7 @@ def _variable(location: tuple[int | str, ...]) -> str:
 
 
 def _of_defect(error: Exception) -> dict[str, Any]:
-    remedy = "this is a defect in Waybill; WAYBILL_DEBUG=1 shows the traceback, which a report should contain"
+    remedy = "this is a bug in Waybill; run again with WAYBILL_DEBUG=1 and include the traceback in your report"
     return _found("internal_error", f"{type(error).__name__}: {error}", remedy, Exit.INTERNAL)
 
 
@@ -170,13 +170,13 @@ def _exit_of(status: int, code: str) -> Exit:
     return Exit.REFUSED
 
 
-# What helps, for codes whose status alone would not say it.
+# Remedies for codes whose status alone is not specific enough.
 _REMEDIES = {
     **dict.fromkeys(
-        ("capability_not_found", "capability_unknown"), "`waybill capabilities list` shows what can be asked for"
+        ("capability_not_found", "capability_unknown"), "run `waybill capabilities list` to see what is available"
     ),
-    _QUOTA: "`waybill limits list` shows what is limited and used; `waybill limits set` raises it",
-    "budget_exhausted": "`waybill budgets list` shows what is spent and reserved; `waybill budgets update` raises it",
+    _QUOTA: "check usage with `waybill limits list`; raise a limit with `waybill limits set`",
+    "budget_exhausted": "check spending with `waybill budgets list`; raise a budget with `waybill budgets update`",
 }
 
 
@@ -184,13 +184,13 @@ def _remedy(problem: Any) -> str:
     if problem.code in _REMEDIES:
         return _REMEDIES[problem.code]
     if problem.status == _UNAUTHENTICATED:
-        return "`waybill keys create` makes a key; hand it over with WAYBILL_API_KEY or --api-key"
+        return "create a key with `waybill keys create`, then pass it with WAYBILL_API_KEY or --api-key"
     if problem.status == _FORBIDDEN:
-        return "use a key whose scopes allow this: `waybill keys create --scope …`"
+        return "use a key with the required scopes: `waybill keys create --scope …`"
     if problem.retry_after_seconds is not None:
-        return f"wait {problem.retry_after_seconds:g} s and run the same command again"
+        return f"wait {problem.retry_after_seconds:g} s, then run the same command again"
     if problem.status >= _SERVER:
-        return "`waybill doctor` says which part is down"
+        return "run `waybill doctor` to see which component is down"
     return ""
 
 
@@ -199,7 +199,7 @@ def _of_missing(error: ModuleNotFoundError) -> dict[str, Any]:
     extra = _EXTRA_OF.get(name)
     if extra is None:
         return _found("internal_error", str(error), "", Exit.INTERNAL)
-    message = f"this command needs the package {name}, which is not installed here"
+    message = f"this command needs the package {name}, which is not installed"
     return _found("extra_missing", message, f"install it with: pip install 'waybill[{extra}]'", Exit.SETUP)
 
 

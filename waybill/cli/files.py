@@ -1,4 +1,4 @@
-"""``waybill files``: what clients upload for their jobs to read."""
+"""``waybill files``: files uploaded for jobs to read."""
 
 import mimetypes
 from functools import partial
@@ -12,23 +12,31 @@ from waybill.cli.exits import EPILOG
 from waybill.cli.options import ApiKey, ClassName, DataClass, Json, Url
 from waybill.cli.output import Output
 
-app = typer.Typer(no_args_is_help=True, help="Files: upload what jobs are to read.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Upload files for jobs to read.", epilog=EPILOG)
 
-FileId = Annotated[str, typer.Argument(metavar="FILE", help="Its id: file_….", show_default=False)]
+FileId = Annotated[str, typer.Argument(metavar="FILE", help="The file's id: file_….", show_default=False)]
 
 
 @app.command(epilog=EPILOG)
 def upload(
-    paths: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="What to send.", show_default=False)],
+    paths: Annotated[
+        list[Path], typer.Argument(exists=True, dir_okay=False, help="Files to upload.", show_default=False)
+    ],
     content_type: Annotated[
-        str | None, typer.Option("--type", metavar="TYPE/SUBTYPE", show_default=False, help="Instead of by its name.")
+        str | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE/SUBTYPE",
+            show_default=False,
+            help="Media type; by default taken from the file name.",
+        ),
     ] = None,
     data_class: DataClass = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Upload files, and print their ids. Large ones go in parts, and show how far they are.
+    """Upload files and print their ids. Large files are sent in parts, with progress.
 
     Example: waybill files upload receipt.png
     """
@@ -48,8 +56,8 @@ def upload(
 
 @app.command("list", epilog=EPILOG)
 def list_files(
-    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -64,7 +72,7 @@ def list_files(
         output.document(page.as_json())
         return
     if not page.data:
-        output.note("no files; `waybill files upload PATH` sends one")
+        output.note("no files; upload one with: waybill files upload PATH")
         return
     made = table("FILE", "NAME", "TYPE", "SIZE", "CREATED", "EXPIRES")
     for each in page.data:
@@ -79,13 +87,16 @@ def list_files(
 def download(
     file: FileId,
     to: Annotated[
-        Path | None, typer.Option("--to", "-o", dir_okay=False, show_default=False, help="Where; else its own name.")
+        Path | None,
+        typer.Option(
+            "--to", "-o", dir_okay=False, show_default=False, help="File to write; defaults to the file's own name."
+        ),
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Download a file. An existing one is not overwritten."""
+    """Download a file. Does not overwrite an existing one."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         found = client.files.get(file)
@@ -107,7 +118,7 @@ def label(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Say how sensitive a file is. Jobs that read it from now on are of this class at least."""
+    """Set a file's data class. Jobs that read it from now on have at least this class."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         changed = client.files.label(file, data_class)

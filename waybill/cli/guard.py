@@ -8,7 +8,9 @@ from waybill.cli import guard_policies
 from waybill.cli.exits import EPILOG
 
 app = typer.Typer(
-    no_args_is_help=True, help="Guard: personal data, injections and classes of text, by policy.", epilog=EPILOG
+    no_args_is_help=True,
+    help="Detect and handle personal data, prompt injection and sensitive text, by policy.",
+    epilog=EPILOG,
 )
 guard_policies.register(app)
 
@@ -20,14 +22,14 @@ def serve(
         typer.Option(
             metavar="URL",
             show_default="WAYBILL_GUARD_URL, else guard.sock in WAYBILL_HOME",
-            help="Where to listen: unix:///PATH, for this user only, or http://HOST:PORT.",
+            help="Address to listen on: unix:///PATH, for this user only, or http://HOST:PORT.",
         ),
     ] = None,
 ) -> None:
-    """Analyze texts for the API and the workers until SIGTERM, then finish what is open.
+    """Analyze texts for the API and the workers until SIGTERM, then finish open requests.
 
-    They find it by WAYBILL_GUARD_URL. It holds no secret and reaches nothing. Any process that can reach it may ask it,
-    so do not publish it. A child that stops responding or crashes over a text is replaced.
+    API and workers find it by WAYBILL_GUARD_URL. It holds no secrets and makes no connections. Any process that can
+    reach it can use it, so do not expose it. A child process that hangs or crashes is replaced.
     """
     from importlib.util import find_spec
 

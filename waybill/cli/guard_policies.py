@@ -1,4 +1,4 @@
-"""``waybill guard policy``, ``test`` and ``erase``: policies of the guard, trying them, and forgetting values."""
+"""``waybill guard policy``, ``test`` and ``erase``: manage and test guard policies, and erase values."""
 
 import json
 import sys
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from waybill.client.models import GuardFinding, GuardPolicy, GuardScreening
 
-policy_app = typer.Typer(no_args_is_help=True, help="Policies of the organization and of projects.", epilog=EPILOG)
+policy_app = typer.Typer(
+    no_args_is_help=True, help="Manage guard policies of the organization and its projects.", epilog=EPILOG
+)
 
 _STYLES = {"detect": "yellow", "redact": "magenta", "block": "bold red"}
 _RANKS = ("off", "detect", "redact", "block")
@@ -34,7 +36,7 @@ class Template(StrEnum):
 
 
 class Direction(StrEnum):
-    """The borders; a test compares them with the API's."""
+    """The directions; a test compares them with the API's."""
 
     TO_MODEL = "to_model"
     TO_TOOL = "to_tool"
@@ -52,18 +54,20 @@ class Source(StrEnum):
     REMOTE = "remote"
 
 
-Project = Annotated[str | None, typer.Option(show_default=False, help="Of this project: prj_…; else the organization.")]
+Project = Annotated[
+    str | None, typer.Option(show_default=False, help="Policy of this project: prj_…. Defaults to the organization's.")
+]
 
 
 @policy_app.command(epilog=EPILOG)
 def show(
     project: Project = None,
-    version: Annotated[int | None, typer.Option(min=1, show_default=False, help="An earlier version.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, show_default=False, help="Show an earlier version.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Show the policy in force as JSON, which `waybill guard policy set` takes back; about it on stderr."""
+    """Show the policy in force as JSON, as `waybill guard policy set` accepts it. Details go to stderr."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         found = client.guard.policy(project_id=project, version=version)
@@ -77,17 +81,19 @@ def show(
 @policy_app.command("set", epilog=EPILOG)
 def set_policy(
     policy: Annotated[
-        str, typer.Argument(metavar="TEMPLATE|FILE", help="off, observe, balanced or strict; a JSON file; or -.")
+        str,
+        typer.Argument(metavar="TEMPLATE|FILE", help="off, observe, balanced or strict; a JSON file; or - for stdin."),
     ],
     project: Project = None,
     version: Annotated[
-        int | None, typer.Option(min=0, show_default=False, help="The version that you changed: no other is replaced.")
+        int | None,
+        typer.Option(min=0, show_default=False, help="Replace the policy only if this is its current version."),
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Put a policy in force within two seconds: a template, or a document of your own.
+    """Set the guard policy: a template, or your own document. Takes effect within two seconds.
 
     Example: waybill guard policy set balanced
     """
@@ -106,7 +112,7 @@ def set_policy(
 
 @policy_app.command(epilog=EPILOG)
 def templates(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """List the policies that come with Waybill, with their rules."""
+    """List the built-in policies with their rules."""
     from waybill.cli.tables import table
 
     output = Output(as_json=as_json)
@@ -136,7 +142,7 @@ def erase(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Make the pseudonyms of a value unreadable in all jobs, for good.
+    """Permanently make the pseudonyms of a value unreadable in all jobs.
 
     Example: waybill guard erase "Anna Schmidt"
     """
@@ -151,26 +157,30 @@ def erase(
 
 
 def try_text(
-    text: Annotated[str, typer.Argument(metavar="TEXT|FILE", help="A text, a file of text, or -.", show_default=False)],
-    direction: Annotated[Direction, typer.Option(help="The border that it would cross.")] = Direction.TO_MODEL,
-    source: Annotated[Source, typer.Option(help="Where it would come from.")] = Source.INPUT,
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT|FILE", help="A text, a text file, or - for stdin.", show_default=False)
+    ],
+    direction: Annotated[Direction, typer.Option(help="Direction in which the text moves.")] = Direction.TO_MODEL,
+    source: Annotated[Source, typer.Option(help="Source of the text.")] = Source.INPUT,
     template: Annotated[
-        Template | None, typer.Option(show_default=False, help="Try this template, not what is in force.")
+        Template | None, typer.Option(show_default=False, help="Test this template instead of the policy in force.")
     ] = None,
     policy: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, show_default=False, help="Try this JSON file, not what is in force."),
+        typer.Option(
+            exists=True, dir_okay=False, show_default=False, help="Test this JSON file instead of the policy in force."
+        ),
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Show what the guard finds in a text, and what the policy would do about it. Nothing is stored.
+    """Show what the guard finds in a text and what the policy would do. Nothing is stored.
 
     Example: waybill guard test "Call Ada on +44 20 7946 0958" --template balanced
     """
     if template is not None and policy is not None:
-        raise typer.BadParameter("try a template or a file, not both", param_hint="--policy")
+        raise typer.BadParameter("use --template or --policy, not both", param_hint="--policy")
     output = Output(as_json=as_json)
     tried = _text(text)
     with connect(url, api_key) as client:

@@ -16,7 +16,7 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from waybill.client import Job, WaybillClient
 
-app = typer.Typer(no_args_is_help=True, help="Submit jobs and see what became of them.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Submit jobs, follow them and see their results.", epilog=EPILOG)
 
 JobId = Annotated[str, typer.Argument(metavar="JOB_ID", help="The job's id, for example job_01k….", show_default=False)]
 
@@ -25,7 +25,9 @@ JobId = Annotated[str, typer.Argument(metavar="JOB_ID", help="The job's id, for 
 def submit(
     capability: Annotated[
         str,
-        typer.Argument(metavar="CAPABILITY", help="What to ask for, for example knowledge.search.", show_default=False),
+        typer.Argument(
+            metavar="CAPABILITY", help="The capability to run, for example knowledge.search.", show_default=False
+        ),
     ],
     input_json: Annotated[
         str | None,
@@ -40,51 +42,73 @@ def submit(
             "-s",
             metavar="NAME=VALUE",
             show_default=False,
-            help="One member of the input; VALUE is JSON where it parses as JSON, else text. May be repeated.",
+            help="Set one field of the input. VALUE is parsed as JSON if possible, else used as text. Repeatable.",
         ),
     ] = None,
     metadata: Annotated[
         list[str] | None,
-        typer.Option("--metadata", "-m", metavar="NAME=VALUE", show_default=False, help="A label kept with the job."),
+        typer.Option(
+            "--metadata",
+            "-m",
+            metavar="NAME=VALUE",
+            show_default=False,
+            help="A custom label stored with the job. Repeatable.",
+        ),
     ] = None,
     priority: Annotated[str | None, typer.Option(help="high, normal or low.", show_default="normal")] = None,
     run_at: Annotated[
-        str | None, typer.Option(metavar="TIME", show_default="now", help="Not before, as 2026-01-31T08:00:00Z.")
+        str | None,
+        typer.Option(metavar="TIME", show_default="now", help="Earliest start, such as 2026-01-31T08:00:00Z."),
     ] = None,
     deadline: Annotated[
-        int | None, typer.Option(metavar="SECONDS", show_default=False, help="Give up this long after submission.")
+        int | None,
+        typer.Option(
+            metavar="SECONDS", show_default=False, help="Expire the job if it has not ended this long after submission."
+        ),
     ] = None,
     max_cost: Annotated[
         str | None,
-        typer.Option(metavar="USD", show_default=False, help="Never spend more, as 0.25; set aside from the budgets."),
+        typer.Option(metavar="USD", show_default=False, help="Maximum cost, such as 0.25. Reserved from the budgets."),
     ] = None,
     data_class: Annotated[
         ClassName | None, typer.Option("--data-class", show_default="internal", help="How sensitive the input is.")
     ] = None,
     webhook: Annotated[
         str | None,
-        typer.Option(metavar="URL", show_default=False, help="Tell this receiver; signed with the project's secret."),
+        typer.Option(
+            metavar="URL", show_default=False, help="Send webhooks to this URL, signed with the project's secret."
+        ),
     ] = None,
     webhook_event: Annotated[
         list[str] | None,
-        typer.Option(metavar="EVENT", show_default="all of the job", help="Only of this, as job.failed. Repeatable."),
+        typer.Option(
+            metavar="EVENT",
+            show_default="all events of the job",
+            help="Only this event, such as job.failed. Repeatable.",
+        ),
     ] = None,
     webhook_result: Annotated[
-        bool, typer.Option("--webhook-result", help="Send the result along, unless it is large.")
+        bool, typer.Option("--webhook-result", help="Include the result unless it is large.")
     ] = False,
     idempotency_key: Annotated[
         str | None,
-        typer.Option(metavar="KEY", show_default="fresh", help="The same key and input submits once, however often."),
+        typer.Option(
+            metavar="KEY",
+            show_default="a new one",
+            help="Repeated submissions with the same key and input create one job.",
+        ),
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--watch", "-w", help="Watch it until it ends, as `jobs watch` does.")
+        bool, typer.Option("--watch", "-w", help="Follow the job until it ends, like `jobs watch`.")
     ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Say nothing until it ends, then print the result.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait silently until the job ends, then print the result.")
+    ] = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Ask for work. Prints the job's id at once, or with --watch or --wait its result.
+    """Submit a job and print its id. With --watch or --wait, print its result when it ends.
 
     Example: waybill jobs submit knowledge.search -s knowledge_base=kb_… -s query='What does a claim need?' --watch
     """
@@ -92,7 +116,7 @@ def submit(
     payload = read_input(input_json, assign or [])
     labels = dict(_pair(text, "--metadata") for text in metadata or [])
     if webhook is None and (webhook_event or webhook_result):
-        raise typer.BadParameter("name the receiver", param_hint="--webhook")
+        raise typer.BadParameter("required with --webhook-event and --webhook-result", param_hint="--webhook")
     receiver = {"url": webhook, "events": webhook_event or [], "include_result": webhook_result} if webhook else None
     with connect(url, api_key) as client:
         job = client.jobs.submit(
@@ -121,13 +145,13 @@ def submit(
 @app.command(epilog=EPILOG)
 def get(
     job_id: JobId,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
-    timeline: Annotated[bool, typer.Option("--timeline", help="Draw where its time went.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the job ends.")] = False,
+    timeline: Annotated[bool, typer.Option("--timeline", help="Draw a timeline of the job.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Show a job: its state, its times, its cost, and its result or error."""
+    """Show a job's state, times, cost, and result or error."""
     from waybill.cli.timeline import draw, spans
     from waybill.cli.view import JobView
 
@@ -147,14 +171,14 @@ def get(
 @app.command(epilog=EPILOG)
 def watch(
     job_id: JobId,
-    after: Annotated[int, typer.Option(metavar="EVENT", help="Begin after this event id.", min=0)] = 0,
+    after: Annotated[int, typer.Option(metavar="EVENT", help="Start after this event id.", min=0)] = 0,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Follow a job live until it ends: its steps, its progress, its text as it is written.
+    """Follow a job live until it ends: steps, progress, and text as it is written.
 
-    A broken connection is taken up again where it stopped. With --json: one event per line. Exit code 1 if it failed.
+    Resumes a broken connection where it stopped. With --json, prints one event per line. Exit code 1 if the job failed.
     """
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
@@ -164,18 +188,20 @@ def watch(
 @app.command("list", epilog=EPILOG)
 def list_jobs(
     state: Annotated[
-        list[str] | None, typer.Option(show_default=False, help="Only jobs in this state. May be repeated.")
+        list[str] | None, typer.Option(show_default=False, help="Only jobs in this state. Repeatable.")
     ] = None,
     capability: Annotated[str | None, typer.Option(show_default=False, help="Only jobs of this capability.")] = None,
     metadata: Annotated[
         list[str] | None,
-        typer.Option("--metadata", "-m", metavar="NAME=VALUE", show_default=False, help="Only with it."),
+        typer.Option(
+            "--metadata", "-m", metavar="NAME=VALUE", show_default=False, help="Only jobs with this label. Repeatable."
+        ),
     ] = None,
     shadows: Annotated[
-        bool, typer.Option("--shadows", help="Instead, the jobs that experiments' shadow arms ran for nobody to see.")
+        bool, typer.Option("--shadows", help="Only jobs of experiments' shadow arms, whose results were discarded.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Maximum number of results.")] = 20,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -202,7 +228,7 @@ def list_jobs(
 
 @app.command(epilog=EPILOG)
 def cancel(job_id: JobId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Cancel a job. One that runs stops at its next step; one that has ended stays as it is."""
+    """Cancel a job. A running job stops at its next step; an ended job does not change."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         job = client.jobs.cancel(job_id)
@@ -220,12 +246,12 @@ def cancel(job_id: JobId, url: Url = None, api_key: ApiKey = None, as_json: Json
 def rate(
     job_id: JobId,
     score: Annotated[float, typer.Argument(min=0, max=1, help="From 0 (useless) to 1.", show_default=False)],
-    comment: Annotated[str | None, typer.Option(show_default=False, help="In your own words.")] = None,
+    comment: Annotated[str | None, typer.Option(show_default=False, help="A comment.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Rate the result of a job that has ended. The last rating counts."""
+    """Rate the result of an ended job. The latest rating counts."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         given = client.jobs.rate(job_id, score, comment)
@@ -275,17 +301,19 @@ def _pair(text: str, option: str) -> tuple[str, str]:
 
 
 def watch_and_show(client: "WaybillClient", job_id: str, output: Output, *, after: int) -> None:
-    """Follow a job, print what came of it, and exit with 1 unless it succeeded."""
+    """Follow a job, print its result, and exit with 1 unless it succeeded."""
     from waybill.cli.watch import watch as follow_job
 
     try:
         view = follow_job(client, job_id, output, after=after)
     except KeyboardInterrupt:
-        output.note(f"stopped watching; the job goes on: `waybill jobs watch {job_id}`, `waybill jobs cancel {job_id}`")
+        output.note(
+            f"stopped watching; the job is still running: `waybill jobs watch {job_id}`, `waybill jobs cancel {job_id}`"
+        )
         raise
     job = client.jobs.get(job_id)
     if not output.as_json:
-        # A live picture is wiped, so its text is printed again; lines stay where they are.
+        # The live view is cleared, so its text is printed again; plain lines stay on screen.
         _print_job(job, output, streamed=True, with_text=output.is_live or not view.text)
     _exit_for(job)
 

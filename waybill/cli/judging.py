@@ -1,4 +1,4 @@
-"""``waybill quality judge|prefer``: have a model label results, or say which of two is better."""
+"""``waybill quality judge|prefer``: let a model label results, or choose the better of two."""
 
 from collections import Counter
 from pathlib import Path
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 _CASES_MAX = 500
 _NOTE_MAX = 2000
-Model = Annotated[str, typer.Option(help="The model, or alias, that judges.", show_default=False)]
-Rubric = Annotated[str, typer.Option(help="The prompt that says what is good; its version in force is used.")]
-MaxCost = Annotated[str | None, typer.Option("--max-cost", metavar="USD", show_default=False, help="In all.")]
+Model = Annotated[str, typer.Option(help="Model or alias to use as the judge.", show_default=False)]
+Rubric = Annotated[str, typer.Option(help="Prompt with the grading criteria. Its version in force is used.")]
+MaxCost = Annotated[
+    str | None, typer.Option("--max-cost", metavar="USD", show_default=False, help="Maximum cost in total.")
+]
 MaxLineCost = Annotated[
-    str | None, typer.Option("--max-line-cost", metavar="USD", show_default=False, help="For each question.")
+    str | None, typer.Option("--max-line-cost", metavar="USD", show_default=False, help="Maximum cost per judgment.")
 ]
 
 
@@ -33,19 +35,21 @@ def register(quality: typer.Typer) -> None:
 
 
 def judge(
-    capability: Annotated[str, typer.Argument(metavar="CAPABILITY", help="Of this one.", show_default=False)],
+    capability: Annotated[
+        str, typer.Argument(metavar="CAPABILITY", help="Only jobs of this capability.", show_default=False)
+    ],
     model: Model,
     rubric: Rubric = "quality/judge",
-    limit: Annotated[int, typer.Option(min=1, max=_CASES_MAX, help="How many jobs of the queue at most.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=_CASES_MAX, help="Maximum number of jobs to judge.")] = 100,
     max_cost: MaxCost = None,
     max_line_cost: MaxLineCost = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Have a model label the jobs of the queue that it has not labeled. Use a key of its own, with a budget of its own.
+    """Let a model label jobs of the queue that it has not labeled yet. Use a separate key with its own budget.
 
-    What it cannot judge, because it is down or its budget is used up, is left out; jobs of others are not affected.
+    Jobs that it cannot judge, because it is down or out of budget, are skipped. Other jobs are not affected.
 
     Example: waybill quality judge knowledge.search --model judge --max-cost 2 --max-line-cost 0.02
     """
@@ -67,7 +71,9 @@ def judge(
             note = f"{prompt.name} {prompt.digest[:19]}: {said[1]}"[:_NOTE_MAX]
             client.quality.label(job_id, said[0], note=note, is_judge=True)
             counts[said[0]] += 1
-    _report(output, dict(counts), f"{len(asked)} judged; compare with people: waybill quality agreement {capability}")
+    _report(
+        output, dict(counts), f"{len(asked)} judged; compare with human labels: waybill quality agreement {capability}"
+    )
 
 
 def prefer(
@@ -75,10 +81,11 @@ def prefer(
         Path, typer.Argument(exists=True, dir_okay=False, metavar="DATASET", help="A data set.", show_default=False)
     ],
     before: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, metavar="RUN", help="A run of it.", show_default=False)
+        Path,
+        typer.Argument(exists=True, dir_okay=False, metavar="RUN", help="A run of the data set.", show_default=False),
     ],
     after: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, metavar="RUN", help="Another one.", show_default=False)
+        Path, typer.Argument(exists=True, dir_okay=False, metavar="RUN", help="Another run of it.", show_default=False)
     ],
     model: Model,
     rubric: Rubric = "quality/judge",
@@ -88,7 +95,9 @@ def prefer(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Ask a model which of two runs' results is better, each pair in both orders; if the order decides, it is a tie.
+    """Ask a model which of two runs has the better results.
+
+    Each pair is judged in both orders; if the verdicts differ, it is a tie.
 
     Example: waybill quality prefer golden.jsonl champion.jsonl candidate.jsonl --model judge
     """
@@ -125,14 +134,14 @@ def _rubric(client: "WaybillClient", name: str) -> "Prompt":
     if found is None:
         raise CliError(
             f"no version of the prompt {name} is in force",
-            remedy=f"write what is good into a file, and: waybill prompts add {name} FILE --activate",
+            remedy=f"write the grading criteria to a file, then run: waybill prompts add {name} FILE --activate",
             exit_code=Exit.FAILED,
         )
     return found
 
 
 def _unjudged(client: "WaybillClient", capability: str, limit: int) -> "list[AnnotationCase]":
-    """Jobs of the queue with a payload that the key has not labeled."""
+    """Queued jobs with a payload that this key has not labeled yet."""
     page = client.quality.annotations(capability=capability, is_open=False, is_unlabeled=True, limit=min(limit, 200))
     found = [client.quality.annotation(each.job_id) for each in page.data]
     return [each for each in found if each.input is not None][:limit]

@@ -1,6 +1,6 @@
-"""``waybill keys``: issue API keys, see them, rotate and revoke them.
+"""``waybill keys``: create, list, rotate and revoke API keys.
 
-``create`` works on the database itself, because the first key has no key to ask with; everything else asks the API.
+``create`` accesses the database directly, because the first key cannot come from the API. The others call the API.
 """
 
 import re
@@ -18,7 +18,7 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from waybill.client.models import Key
 
-app = typer.Typer(no_args_is_help=True, help="Issue, rotate and revoke the keys that clients need.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Create, list, rotate and revoke API keys.", epilog=EPILOG)
 
 _DURATION = re.compile(r"(?P<count>[1-9][0-9]{0,5})(?P<unit>[smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -29,25 +29,29 @@ Scopes = Annotated[
     typer.Option(
         "--scope",
         show_default="jobs:* and knowledge:*",
-        help="What it may do, for example jobs:read, or capability:knowledge.search to narrow it. Repeatable.",
+        help="Scope to grant, such as jobs:read, or capability:knowledge.search to restrict the key. Repeatable.",
     ),
 ]
 RoleName = Annotated[
     str | None,
-    typer.Option("--role", show_default=False, help="All scopes of owner, admin, developer, operator or auditor."),
+    typer.Option(
+        "--role", show_default=False, help="Grant all scopes of a role: owner, admin, developer, operator or auditor."
+    ),
 ]
-ExpiresIn = Annotated[str | None, typer.Option(metavar="TIME", show_default="never", help="Its life: 90d, 12h, 30m.")]
+ExpiresIn = Annotated[
+    str | None, typer.Option(metavar="TIME", show_default="never", help="Lifetime, such as 90d, 12h or 30m.")
+]
 Clearance = Annotated[
     ClassName | None,
-    typer.Option(show_default="your own", help="The highest class of data whose results it may read."),
+    typer.Option(show_default="your own", help="The highest data class whose results it may read."),
 ]
 
 
 @app.callback()
 def keys() -> None:
-    """Issue, rotate and revoke the keys that clients need.
+    """Create, list, rotate and revoke API keys.
 
-    `create` works on the database and needs DATABASE_URL or a running stack; the other commands ask the API.
+    `create` accesses the database directly: it needs DATABASE_URL or a running stack. The other commands call the API.
     """
 
 
@@ -56,19 +60,19 @@ def create(
     organization: Annotated[
         str | None,
         typer.Option(
-            show_default="default; with `waybill up`, that of its command line",
-            help="Whose key it is; made if there is none of that name.",
+            show_default="default; with `waybill up`, the local stack's",
+            help="Organization of the key. Created if it does not exist.",
         ),
     ] = None,
-    project: Annotated[str, typer.Option(help="The project its work counts for; made if there is none.")] = "default",
-    name: Annotated[str, typer.Option(help="What lists call the key.")] = "command line",
+    project: Annotated[str, typer.Option(help="Project of the key. Created if it does not exist.")] = "default",
+    name: Annotated[str, typer.Option(help="Name shown in lists.")] = "command line",
     scope: Scopes = None,
     role: RoleName = None,
     expires_in: ExpiresIn = None,
     clearance: Clearance = None,
     as_json: Json = False,
 ) -> None:
-    """Issue a key and print it, once: only a hash of it is stored. Works on the database.
+    """Create a key and print it once; only a hash is stored. Accesses the database directly.
 
     Example: export WAYBILL_API_KEY=$(waybill keys create --name laptop)
     """
@@ -112,14 +116,14 @@ def create(
         return
     output.show(issued.plaintext)
     output.note(f"{encode(KEY, issued.id)} for {whose}/{project}: {', '.join(issued.scopes)}", style="dim")
-    output.note("this is the only time it is shown", style="dim")
+    output.note("store it now; it is not shown again", style="dim")
 
 
 @app.command(epilog=EPILOG)
 def issue(
-    name: Annotated[str, typer.Option(help="What lists call the key.")],
+    name: Annotated[str, typer.Option(help="Name shown in lists.")],
     project: Annotated[
-        str | None, typer.Option(metavar="PROJECT_ID", show_default="your own", help="The project it is for.")
+        str | None, typer.Option(metavar="PROJECT_ID", show_default="your own", help="Project of the key.")
     ] = None,
     scope: Scopes = None,
     role: RoleName = None,
@@ -129,7 +133,7 @@ def issue(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Issue a key through the API, with at most your own scopes, and print it, once."""
+    """Create a key through the API, with at most your own scopes, and print it once."""
     output = Output(as_json=as_json)
     lifetime = int(parse_duration(expires_in).total_seconds()) if expires_in else None
     with connect(url, api_key) as client:
@@ -147,16 +151,16 @@ def issue(
 @app.command("list", epilog=EPILOG)
 def list_keys(
     project: Annotated[
-        str | None, typer.Option(metavar="PROJECT_ID", show_default="your own", help="Only this project's keys.")
+        str | None, typer.Option(metavar="PROJECT_ID", show_default="your own", help="Only keys of this project.")
     ] = None,
-    ended: Annotated[bool, typer.Option("--ended", help="Also those that were revoked or have expired.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    ended: Annotated[bool, typer.Option("--ended", help="Include revoked and expired keys.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """List keys: what they may do, when they were last used, until when they work."""
+    """List keys with their scopes, last use and expiry."""
     from waybill.cli.tables import keys_table
 
     output = Output(as_json=as_json)
@@ -172,7 +176,7 @@ def list_keys(
 
 @app.command(epilog=EPILOG)
 def get(key_id: KeyId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Show a key; never the key itself."""
+    """Show a key's details, but never its secret."""
     with connect(url, api_key) as client:
         _print(client.keys.get(key_id), Output(as_json=as_json))
 
@@ -181,13 +185,16 @@ def get(key_id: KeyId, url: Url = None, api_key: ApiKey = None, as_json: Json = 
 def rotate(
     key_id: KeyId,
     overlap: Annotated[
-        str | None, typer.Option(metavar="TIME", show_default="24h", help="How long the old key works on; 0 ends it.")
+        str | None,
+        typer.Option(
+            metavar="TIME", show_default="24h", help="How long the old key stays valid; 0 revokes it immediately."
+        ),
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Put a new key in an old one's place, and print it, once; both work during the overlap."""
+    """Replace a key and print the new one once. Both work during the overlap."""
     seconds = None
     if overlap is not None:
         seconds = 0 if overlap.strip() == "0" else int(parse_duration(overlap).total_seconds())
@@ -198,7 +205,7 @@ def rotate(
 
 @app.command(epilog=EPILOG)
 def revoke(key_id: KeyId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Make a key useless, everywhere within two seconds."""
+    """Revoke a key. Takes effect within two seconds."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         revoked = client.keys.revoke(key_id)
@@ -216,10 +223,8 @@ def _scopes_of(role: str | None) -> list[str]:
     try:
         return sorted(Role(role).scopes)
     except ValueError as error:
-        remedy = f"one of {', '.join(Role)}"
-        raise CliError(
-            f"there is no role {role!r}", remedy=remedy, code="role_unknown", exit_code=Exit.USAGE
-        ) from error
+        remedy = f"use one of: {', '.join(Role)}"
+        raise CliError(f"unknown role {role!r}", remedy=remedy, code="role_unknown", exit_code=Exit.USAGE) from error
 
 
 def _print(key: "Key", output: Output) -> None:
@@ -237,21 +242,21 @@ def _print_new(made: "Key", output: Output) -> None:
         return
     if made.key is None:
         output.note(
-            f"{made.id} was made, but the answer that showed it was lost; rotate it: waybill keys rotate {made.id}"
+            f"{made.id} was created, but the response was lost; get a new secret: waybill keys rotate {made.id}"
         )
         return
     output.show(made.key)
     output.note(f"{made.id} for {made.project_id}: {', '.join(made.scopes)}", style="dim")
-    output.note("this is the only time it is shown", style="dim")
+    output.note("store it now; it is not shown again", style="dim")
 
 
 def parse_duration(text: str) -> timedelta:
-    """A span such as ``90d`` or ``12h``. Raises `CliError` for anything else."""
+    """A duration such as ``90d`` or ``12h``. Raises `CliError` for anything else."""
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         raise CliError(
-            f"{text!r} is not a time span",
-            remedy="a number and one of s, m, h, d, w: 90d",
+            f"{text!r} is not a duration",
+            remedy="use a number followed by s, m, h, d or w, such as 90d",
             code="bad_duration",
             exit_code=Exit.USAGE,
         )

@@ -17,17 +17,19 @@ if TYPE_CHECKING:
     from waybill.cli.uploads import Difference, Refused
     from waybill.client import Document, KnowledgeBase, WaybillClient
 
-app = typer.Typer(no_args_is_help=True, help="Knowledge bases: documents that can be asked.", epilog=EPILOG)
+app = typer.Typer(
+    no_args_is_help=True, help="Create knowledge bases, add documents and ask questions about them.", epilog=EPILOG
+)
 
 _INGEST = "knowledge.ingest"
-# More would make the job's input long; None means all that waits, which is the same set then.
+# More would make the job's input long; None means all pending ones, which is then the same set.
 _NAMED_DOCUMENTS_MAX = 10_000
 
 
 @app.command(epilog=EPILOG)
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Unique in the project.", show_default=False)],
-    description: Annotated[str, typer.Option(help="For people.")] = "",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name, unique in the project.", show_default=False)],
+    description: Annotated[str, typer.Option(help="Description.")] = "",
     data_class: DataClass = None,
     url: Url = None,
     api_key: ApiKey = None,
@@ -41,12 +43,12 @@ def create(
         output.document(base.as_json())
         return
     output.show(base.id)
-    output.note(f"empty; fill it with: waybill kb ingest {name} FOLDER", style="dim")
+    output.note(f"empty; add documents with: waybill kb ingest {name} FOLDER", style="dim")
 
 
 @app.command(epilog=EPILOG)
 def label(
-    base: Annotated[str, typer.Argument(metavar="BASE", help="Its name or its id.", show_default=False)],
+    base: Annotated[str, typer.Argument(metavar="BASE", help="Name or id of the knowledge base.", show_default=False)],
     data_class: Annotated[
         ClassName, typer.Argument(metavar="CLASS", help="public, internal, confidential or restricted.")
     ],
@@ -54,7 +56,7 @@ def label(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Say how sensitive a knowledge base is. Jobs that search it from now on are of this class at least.
+    """Set a knowledge base's data class. Jobs that search it from now on have at least this class.
 
     Example: waybill kb label handbook confidential
     """
@@ -68,8 +70,8 @@ def label(
 
 @app.command("list", epilog=EPILOG)
 def list_bases(
-    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -84,7 +86,7 @@ def list_bases(
         output.document(page.as_json())
         return
     if not page.data:
-        output.note("no knowledge bases; make one with: waybill kb create NAME")
+        output.note("no knowledge bases; create one with: waybill kb create NAME")
         return
     output.show(bases_table(page.data))
     if page.next_cursor:
@@ -93,12 +95,12 @@ def list_bases(
 
 @app.command(epilog=EPILOG)
 def documents(
-    base: Annotated[str, typer.Argument(metavar="BASE", help="Its name or its id.", show_default=False)],
+    base: Annotated[str, typer.Argument(metavar="BASE", help="Name or id of the knowledge base.", show_default=False)],
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """List the documents of a knowledge base, with their state; for a failed one, the reason."""
+    """List the documents of a knowledge base with their state and, if failed, the reason."""
     from waybill.cli.tables import documents_table
 
     output = Output(as_json=as_json)
@@ -114,22 +116,24 @@ def documents(
 
 @app.command(epilog=EPILOG)
 def ingest(
-    base: Annotated[str, typer.Argument(metavar="BASE", help="Its name or its id.", show_default=False)],
+    base: Annotated[str, typer.Argument(metavar="BASE", help="Name or id of the knowledge base.", show_default=False)],
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH...", exists=True, help="Files, or folders to search.", show_default=False),
+        typer.Argument(
+            metavar="PATH...", exists=True, help="Files, or folders to search recursively.", show_default=False
+        ),
     ],
     create_base: Annotated[
-        bool, typer.Option("--create", help="Create the base if there is none of that name.")
+        bool, typer.Option("--create", help="Create the knowledge base if it does not exist.")
     ] = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Upload files and read them into a knowledge base: PDF, Office, HTML, mail, CSV, JSON, Markdown, text.
+    """Upload files to a knowledge base and index them: PDF, Office, HTML, mail, CSV, JSON, Markdown, text.
 
-    Says what was left out of each. Files that the base has word for word are skipped.
-    One that cannot be read fails alone; the exit code is 1 then.
+    Reports content that was skipped. Files that have not changed are not uploaded again.
+    A file that cannot be read does not stop the others; the exit code is then 1.
     """
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
@@ -143,15 +147,19 @@ def ingest(
 
 @app.command(epilog=EPILOG)
 def ask(
-    base: Annotated[str, typer.Argument(metavar="BASE", help="Its name or its id.", show_default=False)],
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="In plain words.", show_default=False)],
-    passages: Annotated[bool, typer.Option("--passages", help="Only find passages; write no answer.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=50, help="How many passages to find.")] = 8,
+    base: Annotated[str, typer.Argument(metavar="BASE", help="Name or id of the knowledge base.", show_default=False)],
+    question: Annotated[
+        str, typer.Argument(metavar="QUESTION", help="The question, in plain words.", show_default=False)
+    ],
+    passages: Annotated[
+        bool, typer.Option("--passages", help="Find passages only, without writing an answer.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=50, help="Number of passages to find.")] = 8,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Ask the documents a question: submits a knowledge.search job and shows its answer as it is written.
+    """Ask a question about the documents: submits a knowledge.search job and shows the answer as it is written.
 
     Example: waybill kb ask handbook 'How long may a claim be filed?'
     """
@@ -167,7 +175,7 @@ def ask(
 
 
 def find_base(client: "WaybillClient", base: str) -> "KnowledgeBase":
-    """The knowledge base with that id or that name. Raises `CliError` when there is none."""
+    """The knowledge base with that id or name. Raises `CliError` if there is none."""
     from waybill.client import ApiProblem
 
     if base.startswith("kb_"):
@@ -180,8 +188,8 @@ def find_base(client: "WaybillClient", base: str) -> "KnowledgeBase":
     found = client.knowledge_bases.find(base)
     if found is None:
         raise CliError(
-            f"there is no knowledge base {base!r} in this project",
-            remedy=f"`waybill kb create {base}` makes it; `waybill kb list` shows what there is",
+            f"no knowledge base {base!r} in this project",
+            remedy=f"create it with `waybill kb create {base}`, or see `waybill kb list`",
             code="knowledge_base_not_found",
             exit_code=Exit.FAILED,
         )
@@ -197,7 +205,7 @@ def ingest_paths(
     metadata: Mapping[str, str] | None = None,
     on_alive: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
-    """Upload what is new below `paths`, ingest it, and show both as they go.
+    """Upload new files below `paths` and ingest them, showing progress.
 
     Returns ``{knowledge_base, uploaded, unchanged, passed_over, refused, job}``; without anything to do `job` is None.
     """
@@ -208,12 +216,12 @@ def ingest_paths(
     if not selection.files:
         raise CliError(
             f"found nothing to ingest in {', '.join(str(path) for path in paths)}",
-            remedy=f"{READ_FORMATS} are read",
+            remedy=f"supported formats: {READ_FORMATS}",
             code="nothing_to_ingest",
             exit_code=Exit.FAILED,
         )
     for path in selection.passed_over:
-        output.note(f"passed over {path}: not a format that is read", style="yellow")
+        output.note(f"skipped {path}: unsupported format", style="yellow")
     difference = compare(selection.files, client.knowledge_bases.documents(base.id))
     if difference.unchanged:
         output.note(f"unchanged, skipped: {len(difference.unchanged)} of {len(selection.files)} documents")
@@ -274,7 +282,7 @@ def _ingest(
         try:
             watch(client, job.id, output, title=f"reading {len(documents)} documents", brief=True, on_alive=on_alive)
         except KeyboardInterrupt:
-            output.note(f"stopped watching; the ingest goes on: `waybill jobs watch {job.id}`")
+            output.note(f"stopped watching; the ingest is still running: `waybill jobs watch {job.id}`")
             raise
         job = client.jobs.get(job.id)
         output.show(*ingest_report(job.record))

@@ -1,4 +1,4 @@
-"""``waybill quality choose|label|agreement``: have people say what results are like."""
+"""``waybill quality choose|label|agreement``: let people label results."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _VERDICTS = {"g": "good", "b": "bad", "u": "unsure"}
 _SHOWN_MAX = 4000
-Capability = Annotated[str | None, typer.Argument(metavar="CAPABILITY", help="Of this one.", show_default=False)]
+Capability = Annotated[
+    str | None, typer.Argument(metavar="CAPABILITY", help="Only jobs of this capability.", show_default=False)
+]
 
 
 def register(quality: typer.Typer) -> None:
@@ -28,29 +30,30 @@ def register(quality: typer.Typer) -> None:
 
 def choose(
     capability: Capability = None,
-    how: Annotated[Literal["random", "uncertain"], typer.Option(help="At random, or the most doubtful first.")] = (
-        "random"
-    ),
+    how: Annotated[
+        Literal["random", "uncertain"], typer.Option(help="Choose at random, or the most uncertain first.")
+    ] = ("random"),
     job: Annotated[
-        list[str] | None, typer.Option("--job", metavar="JOB_ID", show_default=False, help="This job; repeatable.")
+        list[str] | None,
+        typer.Option("--job", metavar="JOB_ID", show_default=False, help="Choose this job. Repeatable."),
     ] = None,
-    count: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 20,
-    days: Annotated[int, typer.Option(min=1, max=366, help="Of jobs that ended within so many days.")] = 7,
-    labelers: Annotated[int, typer.Option(min=1, max=5, help="By how many people each is to be labeled.")] = 1,
+    count: Annotated[int, typer.Option(min=1, max=500, help="Number of jobs to choose.")] = 20,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Choose from jobs that ended within this many days.")] = 7,
+    labelers: Annotated[int, typer.Option(min=1, max=5, help="How many people label each job.")] = 1,
     model_version: Annotated[
-        str | None, typer.Option(show_default="all", help="Only results of this version: mver_….")
+        str | None, typer.Option(show_default="all", help="Only results of this model version: mver_….")
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Choose jobs that people are to label, and print their ids.
+    """Queue jobs for people to label, and print their ids.
 
     Example: waybill quality choose knowledge.search --count 50 --labelers 2
     """
     output = Output(as_json=as_json)
     if (capability is None) != bool(job):
-        raise CliError("name a capability, or jobs with --job", exit_code=Exit.USAGE)
+        raise CliError("name a capability, or name jobs with --job", exit_code=Exit.USAGE)
     with connect(url, api_key) as client:
         if job:
             chosen = client.quality.choose_jobs(how="named", job_ids=job, labels_wanted=labelers)
@@ -68,30 +71,30 @@ def choose(
 
 def label(
     job_id: Annotated[
-        str | None, typer.Argument(metavar="JOB", show_default="each of the queue", help="Only this one: job_….")
+        str | None, typer.Argument(metavar="JOB", show_default="each of the queue", help="Label only this job: job_….")
     ] = None,
     verdict: Annotated[
         Literal["good", "bad", "unsure"] | None,
-        typer.Option(show_default="asked for", help="What the result is like; needs JOB."),
+        typer.Option(show_default="asked for", help="Verdict on the result; requires JOB."),
     ] = None,
     expected: Annotated[
-        str | None, typer.Option(metavar="JSON", show_default=False, help="What the result should have held.")
+        str | None, typer.Option(metavar="JSON", show_default=False, help="The expected result.")
     ] = None,
-    note: Annotated[str | None, typer.Option(show_default=False, help="In your own words.")] = None,
-    capability: Annotated[str | None, typer.Option(show_default="all", help="Only jobs of this one.")] = None,
+    note: Annotated[str | None, typer.Option(show_default=False, help="A comment.")] = None,
+    capability: Annotated[str | None, typer.Option(show_default="all", help="Only jobs of this capability.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Label results: each job of the queue is shown, and you say good, bad or unsure.
+    """Label results: shows each queued job and asks for good, bad or unsure.
 
     Example: waybill quality label job_01k… --verdict bad --note 'the deadline is ten days'
     """
     output = Output(as_json=as_json)
     if verdict is None and (expected is not None or note is not None):
-        raise CliError("--expected and --note belong to a --verdict", exit_code=Exit.USAGE)
+        raise CliError("--expected and --note require --verdict", exit_code=Exit.USAGE)
     if verdict is not None and job_id is None:
-        raise CliError("name the job that the verdict is about", exit_code=Exit.USAGE)
+        raise CliError("--verdict requires JOB", exit_code=Exit.USAGE)
     with connect(url, api_key) as client:
         if job_id is not None and verdict is not None:
             made = client.quality.label(job_id, verdict, expected=_parse(expected), note=note)
@@ -102,12 +105,12 @@ def label(
 
 def agreement(
     capability: Capability = None,
-    days: Annotated[int, typer.Option(min=1, max=366, help="How many days back.")] = 90,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Number of days to look back.")] = 90,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Show how far each two labelers agree beyond chance (Cohen's kappa)."""
+    """Show how far each pair of labelers agrees beyond chance (Cohen's kappa)."""
     from waybill.cli.tables import table
 
     output = Output(as_json=as_json)
@@ -117,7 +120,7 @@ def agreement(
         output.document({"data": [each.as_json() for each in found]})
         return
     if not found:
-        output.note("no two people have labeled the same job; choose with --labelers 2")
+        output.note("no two people have labeled the same job; choose jobs with --labelers 2")
         return
     made = table("LABELERS", "JOBS", "AGREE", "KAPPA", "95 % INTERVAL")
     for each in found:
@@ -128,7 +131,7 @@ def agreement(
 
 
 def _ask(output: Output, client: "WaybillClient", job_id: str | None, capability: str | None) -> None:
-    """Show each job and ask for its label, until there is none left or the answer is q."""
+    """Show each job and ask for its label, until none is left or the answer is q."""
     if job_id is None:
         wanted = [each.job_id for each in client.quality.annotations(capability=capability, limit=200).data]
     else:
@@ -159,7 +162,7 @@ def _parse(expected: str | None) -> dict[str, Any] | None:
     except ValueError as error:
         raise CliError(f"--expected is not JSON: {error}", exit_code=Exit.USAGE) from error
     if not isinstance(value, dict):
-        raise CliError("--expected is a JSON object", exit_code=Exit.USAGE)
+        raise CliError("--expected must be a JSON object", exit_code=Exit.USAGE)
     return value
 
 

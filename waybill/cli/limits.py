@@ -1,4 +1,4 @@
-"""``waybill limits``: how much there may be, and what is used of it."""
+"""``waybill limits``: limit usage, and see what is used."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from waybill.client.models import Limit
 
-app = typer.Typer(no_args_is_help=True, help="Limits: requests, jobs, tokens, money.", epilog=EPILOG)
+app = typer.Typer(
+    no_args_is_help=True, help="Limit requests, jobs, tokens and costs, and see what is used.", epilog=EPILOG
+)
 
 
 class Kind(StrEnum):
@@ -32,23 +34,23 @@ class Kind(StrEnum):
     COST_PER_MONTH = "cost_per_month"
 
 
-What = Annotated[Kind, typer.Argument(metavar="KIND", help="What is limited.", show_default=False)]
-Project = Annotated[str | None, typer.Option(show_default=False, help="For this project: prj_….")]
-Key = Annotated[str | None, typer.Option(show_default=False, help="For this key: key_….")]
+What = Annotated[Kind, typer.Argument(metavar="KIND", help="What to limit.", show_default=False)]
+Project = Annotated[str | None, typer.Option(show_default=False, help="Limit of this project: prj_….")]
+Key = Annotated[str | None, typer.Option(show_default=False, help="Limit of this key: key_….")]
 
 
 @app.command("list", epilog=EPILOG)
 def list_limits(
     project: Project = None,
     key: Key = None,
-    all_: Annotated[bool, typer.Option("--all", help="Everything that the organization has set.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="With --all: how many.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="List every limit that the organization has set.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="With --all: maximum number of results.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """List the limits that are in force for you, with what is used; or those of a project or key; or all."""
+    """List the limits that apply to you with their usage, or those of a project or key, or all."""
     output = Output(as_json=as_json)
     following = None
     with connect(url, api_key) as client:
@@ -73,21 +75,23 @@ def list_limits(
 @app.command("set", epilog=EPILOG)
 def set_limit(
     kind: What,
-    value: Annotated[str, typer.Argument(metavar="VALUE", help="A whole number; US dollars for cost_per_….")],
+    value: Annotated[
+        str, typer.Argument(metavar="VALUE", help="The limit: a whole number, or US dollars for cost_per_….")
+    ],
     project: Project = None,
     key: Key = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Set or change a limit: for the organization, or for one project or key.
+    """Set a limit for the organization, a project or a key.
 
     Example: waybill limits set cost_per_day 25.00 --project prj_01jd3q8v9tfq8a1b2c3d4e5f6g
     """
     wanted: int | str = value
     if not kind.startswith("cost_"):
         if not (value.isascii() and value.isdigit()):
-            raise typer.BadParameter(f"{kind} is a whole number", param_hint="VALUE")
+            raise typer.BadParameter(f"{kind} must be a whole number", param_hint="VALUE")
         wanted = int(value)
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
@@ -104,7 +108,7 @@ def remove(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Remove a limit, and show what it was."""
+    """Remove a limit and show its last value."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         removed = client.limits.remove(kind, _scope(project, key))
@@ -113,7 +117,7 @@ def remove(
 
 def _scope(project: str | None, key: str | None) -> str:
     if project and key:
-        raise typer.BadParameter("a limit is for a project or for a key, not for both", param_hint="--key")
+        raise typer.BadParameter("use --project or --key, not both", param_hint="--key")
     return project or key or "organization"
 
 
@@ -127,7 +131,7 @@ def _answer(output: Output, limit: "Limit") -> None:
 def _show(output: Output, limits: "Sequence[Limit]") -> None:
     from waybill.cli.tables import table
 
-    made = table("FOR", "LIMIT", "VALUE", "USED", "BEGINS ANEW")
+    made = table("FOR", "LIMIT", "VALUE", "USED", "RESETS")
     for limit in limits:
         made.add_row(
             limit.scope if limit.scope == "organization" else limit.scope_id,

@@ -8,9 +8,9 @@ if TYPE_CHECKING:
 
 
 def local_settings() -> "Settings":
-    """The settings; and from now on what the core logs in this process goes to stderr, from warnings on, for a person.
+    """The settings. From now on, this process logs warnings and errors to stderr in a readable format.
 
-    Unconfigured, structlog writes to stdout, in between the results.
+    Without this, structlog would write to stdout, between the results.
     """
     from core.kit.logging import configure_logging
     from core.kit.settings import get_settings
@@ -22,9 +22,9 @@ def local_settings() -> "Settings":
 
 
 def default_organization() -> str:
-    """Whose things a key is for when nobody says: of the stack that runs here, what its command line works in.
+    """The organization of a new key when none is named: on a local stack, the one that its command line works in.
 
-    Otherwise a knowledge base that was just made by ``waybill kb create`` would be nobody's to the new key.
+    Otherwise the new key could not see a knowledge base that ``waybill kb create`` has just made.
     """
     if any(name.upper() in {"DATABASE_URL", "WAYBILL_DATABASE_URL"} for name in os.environ):
         return "default"

@@ -1,4 +1,4 @@
-"""``waybill logs``: one job's lines from every process of the stack on this machine."""
+"""``waybill logs``: a job's log lines from every process of the local stack."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -26,17 +26,17 @@ def register(app: typer.Typer, *, rich_help_panel: str) -> None:
 
 
 def logs(
-    job: Annotated[str, typer.Option("--job", metavar="JOB", show_default=False, help="The job, such as job_01…")],
+    job: Annotated[str, typer.Option("--job", metavar="JOB", show_default=False, help="The job's id, such as job_01…")],
     level: Annotated[
-        Literal["debug", "info", "warning", "error"], typer.Option("--level", help="The least severe lines to show.")
+        Literal["debug", "info", "warning", "error"], typer.Option("--level", help="Minimum severity to show.")
     ] = "debug",
     as_json: Json = False,
 ) -> None:
-    """Show what every process of the stack on this machine has logged about a job, oldest first.
+    """Show what every process of the local stack has logged about a job, oldest first.
 
-    Lines that name the job, and those of its trace: the request that submitted it, the worker's steps, its webhooks.
-    Reads the files in WAYBILL_HOME/logs, whether or not the stack runs; asks nothing of the API. With --json, the lines
-    as they were written.
+    Includes lines that name the job and those of its trace: the request that submitted it, the worker's steps and its
+    webhooks. Reads the files in WAYBILL_HOME/logs, so the stack need not be running. With --json, prints the lines as
+    they were written.
     """
     from core.kit.ids import JOB, decode
     from core.kit.settings import get_settings
@@ -51,8 +51,8 @@ def logs(
     folder = Home(get_settings().home).logs
     if not folder.is_dir():
         raise CliError(
-            f"no stack has logged anything in {folder}",
-            remedy="start one with `waybill up`, or set WAYBILL_HOME to the folder of the one that ran",
+            f"no logs in {folder}",
+            remedy="start a stack with `waybill up`, or set WAYBILL_HOME to the folder of an earlier one",
             code="no_logs",
         )
     found = lines_of_job(folder, job, level=level)
@@ -62,7 +62,7 @@ def logs(
         else:
             output.show(_drawn(line, job))
     if not found:
-        raise CliError(f"no line in {folder} names {job}", code="not_found", exit_code=Exit.FAILED)
+        raise CliError(f"no log lines about {job} in {folder}", code="not_found", exit_code=Exit.FAILED)
 
 
 def _drawn(line: Mapping[str, Any], job: str) -> "Text":

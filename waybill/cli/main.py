@@ -1,4 +1,4 @@
-"""The ``waybill`` command: its tree. Everything heavy is imported inside the command that needs it."""
+"""The ``waybill`` command tree. Heavy imports happen inside the commands that need them."""
 
 from typing import Annotated
 
@@ -47,9 +47,9 @@ from waybill.cli import (
 from waybill.cli.exits import EPILOG, EPILOG_ROOT
 from waybill.cli.failures import WaybillGroup
 
-_USE = "Use a running Waybill"
+_USE = "Use Waybill"
 _MEASURE = "Measure"
-_PART = "Run one part (what a container or a service unit starts)"
+_PART = "Run one process (for containers and service units)"
 
 app = typer.Typer(
     name="waybill",
@@ -113,13 +113,12 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Waybill runs AI capabilities as durable jobs: ask over HTTP, watch live, get an answer that can be proved.
+    """Waybill runs AI capabilities as durable jobs: submit over HTTP, watch live, and get a verifiable answer.
 
-    New here? `waybill demo` starts everything on this machine, reads some documents and answers questions about them.
-    `waybill up` keeps it running.
+    New here? Run `waybill demo` for a one-minute tour with sample documents. Run `waybill up` to start a local stack.
     """
 
 
@@ -130,7 +129,7 @@ def root(
 )
 def evals(context: typer.Context) -> None:
     """Measure quality on a data set, for example: waybill evals retrieval --data DIR. See waybill evals --help."""
-    # The measuring code needs numpy and a model runtime; it is imported only when something is measured.
+    # The evaluation code needs numpy and a model runtime; import it only when it is used.
     from waybill.evals import app as measuring
 
     measuring(args=context.args, prog_name="waybill evals")

@@ -1,7 +1,7 @@
-"""``waybill members``: who may act for the organisation.
+"""``waybill members``: manage the people of an organization.
 
-``bootstrap`` works on the database itself, because an organisation without members has nobody to ask; everything else
-asks the API.
+``bootstrap`` accesses the database directly, because an organization without members has no one who could call the API.
+The other commands call the API.
 """
 
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from waybill.cli.failures import CliError
 from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
 
-app = typer.Typer(no_args_is_help=True, help="Say which people may act for the organization.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Manage the people of the organization and their roles.", epilog=EPILOG)
 
 _ROLES = "owner, admin, developer, operator or auditor."
 
@@ -22,27 +22,31 @@ Subject = Annotated[
     str,
     typer.Argument(
         metavar="SUBJECT",
-        help="What the identity provider calls the person: `sub`, for Entra ID `oid`.",
+        help="The person's id at the identity provider: `sub`, or `oid` for Entra ID.",
         show_default=False,
     ),
 ]
 MemberId = Annotated[
     str, typer.Argument(metavar="MEMBER_ID", help="The member's id, for example mem_01k….", show_default=False)
 ]
-Email = Annotated[str | None, typer.Option(show_default=False, help="For people to read; it decides nothing.")]
-Issuer = Annotated[str | None, typer.Option(show_default="the only one configured", help="The identity provider.")]
+Email = Annotated[
+    str | None, typer.Option(show_default=False, help="Shown in lists only; not used to identify the person.")
+]
+Issuer = Annotated[
+    str | None, typer.Option(show_default="the only one configured", help="URL of the identity provider.")
+]
 
 
 @app.command(epilog=EPILOG)
 def bootstrap(
     subject: Subject,
-    organization: Annotated[str, typer.Option(help="Made if there is none of that name.")] = "default",
+    organization: Annotated[str, typer.Option(help="The organization. Created if it does not exist.")] = "default",
     role: Annotated[str, typer.Option(help=_ROLES)] = "owner",
     email: Email = None,
     issuer: Issuer = None,
     as_json: Json = False,
 ) -> None:
-    """Make a person the first owner of an organization. Works on the database."""
+    """Make a person the first owner of an organization. Accesses the database directly."""
     output = Output(as_json=as_json)
 
     from core.audit.record import Actor
@@ -53,7 +57,7 @@ def bootstrap(
     from waybill.cli.local import local_settings
 
     if role not in [*Role]:
-        raise CliError(f"there is no role {role!r}", remedy=_ROLES, code="role_unknown", exit_code=Exit.USAGE)
+        raise CliError(f"unknown role {role!r}", remedy=_ROLES, code="role_unknown", exit_code=Exit.USAGE)
     settings = local_settings()
     database = Database(settings, application_name="waybill-cli", pool_size=1)
     try:
@@ -93,7 +97,7 @@ def add(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Let a person in, and print the member's id."""
+    """Add a person to the organization and print the member's id."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         made = client.members.add(subject, role, email=email, issuer=issuer)
@@ -106,13 +110,13 @@ def add(
 @app.command("list", epilog=EPILOG)
 def list_members(
     role: Annotated[str | None, typer.Option(show_default=False, help="Only members with this role.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """List who may act for the organization."""
+    """List the members of the organization."""
     from waybill.cli.tables import members_table
 
     output = Output(as_json=as_json)
@@ -135,7 +139,7 @@ def change(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Change a member's role or address. An empty --email takes the address away; the last owner stays one."""
+    """Change a member's role or email. An empty --email removes the address. The last owner cannot be demoted."""
     from waybill.cli.tables import members_table
 
     output = Output(as_json=as_json)
@@ -143,7 +147,7 @@ def change(
     if email is not None:
         changes["email"] = email or None
     if not changes:
-        raise CliError("nothing to change was given", remedy="--help", code="no_change", exit_code=Exit.USAGE)
+        raise CliError("nothing to change", remedy="see --help", code="no_change", exit_code=Exit.USAGE)
     with connect(url, api_key) as client:
         changed = client.members.change(member_id, changes)
     if as_json:
@@ -154,7 +158,7 @@ def change(
 
 @app.command(epilog=EPILOG)
 def remove(member_id: MemberId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Take a person's role away, everywhere within two seconds. The last owner stays."""
+    """Remove a member. Takes effect within two seconds. The last owner cannot be removed."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         client.members.remove(member_id)

@@ -1,4 +1,4 @@
-"""``waybill models``: which models there are, which version answers, and going back."""
+"""``waybill models``: manage models, their versions and aliases."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from waybill.client.models import Model, Resource
     from waybill.client.sync.registry import Models
 
-app = typer.Typer(no_args_is_help=True, help="Models: versions, which one answers, and going back.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Manage models, their versions and aliases.", epilog=EPILOG)
 
-Name = Annotated[str, typer.Argument(metavar="MODEL", help="Its name.", show_default=False)]
+Name = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.", show_default=False)]
 Number = Annotated[int, typer.Argument(metavar="VERSION", min=1, help="The version's number.", show_default=False)]
-Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; for the history.", show_default=False)]
-Everybody = Annotated[bool, typer.Option("--everybody", help="Of everybody's models. Works on the database itself.")]
-Limit = Annotated[int, typer.Option(min=1, max=200, help="How many.")]
-Cursor = Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Reason, recorded in the history.", show_default=False)]
+Everybody = Annotated[bool, typer.Option("--everybody", help="Apply to shared models. Accesses the database directly.")]
+Limit = Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")]
+Cursor = Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")]
 
 
 @app.command("list", epilog=EPILOG)
 def list_models(
     limit: Limit = 50, cursor: Cursor = None, url: Url = None, api_key: ApiKey = None, as_json: Json = False
 ) -> None:
-    """List the organization's models and everybody's, newest first."""
+    """List the organization's models and the shared ones, newest first."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         page = client.models.list(limit=limit, cursor=cursor)
@@ -43,7 +43,7 @@ def list_models(
 
 @app.command(epilog=EPILOG)
 def show(model: Name, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Show a model and its versions, the last one first."""
+    """Show a model and its versions, newest first."""
     from waybill.cli.tables import table
 
     output = Output(as_json=as_json)
@@ -67,13 +67,13 @@ def show(model: Name, url: Url = None, api_key: ApiKey = None, as_json: Json = F
 @app.command(epilog=EPILOG)
 def create(
     name: Name,
-    description: Annotated[str, typer.Option(help="What it is for.")] = "",
+    description: Annotated[str, typer.Option(help="What the model is for.")] = "",
     everybody: Everybody = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Create a model and print its id. Nothing answers to it before a version is added and promoted."""
+    """Create a model and print its id. It cannot be called until a version is added and promoted."""
     output = Output(as_json=as_json)
     with registry(url, api_key, everybody=everybody) as models:
         made = models.create(name, description)
@@ -86,45 +86,53 @@ def create(
 @app.command("add-version", epilog=EPILOG)
 def add_version(
     model: Name,
-    deployment: Annotated[str, typer.Option(help="Where it is reached; see `waybill models deployments`.")],
-    provider_model: Annotated[str, typer.Option("--model", help="What it is called there.")],
-    context_window: Annotated[int, typer.Option(min=1, help="Tokens read and written in one call.")],
+    deployment: Annotated[str, typer.Option(help="Deployment that serves it; see `waybill models deployments`.")],
+    provider_model: Annotated[str, typer.Option("--model", help="The model's name at that deployment.")],
+    context_window: Annotated[int, typer.Option(min=1, help="Maximum tokens of one call, input and output together.")],
     max_output_tokens: Annotated[
-        int | None, typer.Option(min=1, show_default=False, help="The most it writes.")
+        int | None, typer.Option(min=1, show_default=False, help="Maximum output tokens.")
     ] = None,
     ability: Annotated[
         list[str] | None,
-        typer.Option(show_default=False, help="streams, writes, tools, json_schema, vision, … Repeatable."),
+        typer.Option(show_default=False, help="streams, writes, tools, json_schema, vision, and so on. Repeatable."),
     ] = None,
     parameter: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=JSON", show_default=False, help="Sent with every call: temperature=0.2. Repeatable."
+            metavar="NAME=JSON",
+            show_default=False,
+            help="Parameter sent with every call, such as temperature=0.2. Repeatable.",
         ),
     ] = None,
     ceiling: Annotated[
         Literal["public", "internal", "confidential", "restricted"] | None,
-        typer.Option(show_default="internal", help="The highest class of data that it may be shown."),
+        typer.Option(show_default="internal", help="The highest data class it may receive."),
     ] = None,
     region: Annotated[list[str] | None, typer.Option(show_default="the deployment's", help="Repeatable.")] = None,
-    price_provider: Annotated[str | None, typer.Option(show_default=False, help="Whose price list it is in.")] = None,
-    price_model: Annotated[str | None, typer.Option(show_default=False, help="Its name there.")] = None,
+    price_provider: Annotated[str | None, typer.Option(show_default=False, help="Provider whose prices apply.")] = None,
+    price_model: Annotated[
+        str | None, typer.Option(show_default=False, help="The model's name in the price list.")
+    ] = None,
     prompt: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=DIGEST", show_default=False, help="A prompt that it is used with. Repeatable."),
+        typer.Option(metavar="NAME=DIGEST", show_default=False, help="Prompt to use with this version. Repeatable."),
     ] = None,
     fallback: Annotated[
-        list[str] | None, typer.Option(show_default=False, help="A model to ask when it fails. Repeatable, in order.")
+        list[str] | None,
+        typer.Option(show_default=False, help="Model to fall back to when this one fails. Repeatable, in order."),
     ] = None,
     promote_because: Annotated[
-        str | None, typer.Option("--promote", metavar="REASON", show_default=False, help="Promote it at once.")
+        str | None,
+        typer.Option(
+            "--promote", metavar="REASON", show_default=False, help="Promote the version immediately, for this reason."
+        ),
     ] = None,
     everybody: Everybody = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Add a version, which can never be changed, and print its number.
+    """Add an immutable version and print its number.
 
     Example: waybill models add-version writer --deployment sweden --model gpt-4o --context-window 128000
     """
@@ -154,7 +162,7 @@ def add_version(
     if not made.priced:
         output.note(
             f"no price is known for {made.as_json().get('price_provider')}/{made.as_json().get('price_model')}: calls"
-            " are metered and shown as not priced; see `waybill prices set`",
+            " are metered but not priced; see `waybill prices set`",
             style="yellow",
         )
 
@@ -169,7 +177,7 @@ def promote(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Make a version the champion, which answers to the model's name; within two seconds everywhere."""
+    """Make a version the champion, which serves the model's name. Takes effect within two seconds."""
     output = Output(as_json=as_json)
     with registry(url, api_key, everybody=everybody) as models:
         changed = models.promote(_find(models, model).id, version, reason)
@@ -185,11 +193,11 @@ def rollback(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Go back to the champion before. A second rollback goes back further."""
+    """Roll back to the previous champion. Run it again to go back further."""
     output = Output(as_json=as_json)
     with registry(url, api_key, everybody=everybody) as models:
         found = _find(models, model)
-        # The champion that was seen: somebody else's rollback in the same moment is not repeated.
+        # Send the champion seen here, so that a concurrent rollback is not repeated.
         changed = models.rollback(found.id, reason, champion=found.champion)
     _answer_model(output, changed)
 
@@ -204,7 +212,7 @@ def retire(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Take a version out of use."""
+    """Retire a version, so that it serves no more calls."""
     output = Output(as_json=as_json)
     with registry(url, api_key, everybody=everybody) as models:
         changed = models.retire(_find(models, model).id, version, reason)
@@ -237,7 +245,7 @@ def history(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Show who put which version to work, when and why, the last change first."""
+    """Show which versions were promoted, by whom, when and why, newest first."""
     from waybill.cli.tables import moment, table
 
     output = Output(as_json=as_json)
@@ -257,13 +265,15 @@ def history(
 @app.command(epilog=EPILOG)
 def resolve(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A model or an alias.", show_default=False)],
-    capability: Annotated[str, typer.Option(show_default=False, help="For this capability.")] = "",
-    project: Annotated[str | None, typer.Option(show_default="the key's", help="In this project: prj_….")] = None,
+    capability: Annotated[str, typer.Option(show_default=False, help="Resolve for this capability.")] = "",
+    project: Annotated[
+        str | None, typer.Option(show_default="the key's", help="Resolve in this project: prj_….")
+    ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Show which version answers to a name, and why."""
+    """Show which version a name resolves to, and why."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         found = client.models.resolve(name, capability=capability, project_id=project)
@@ -273,7 +283,7 @@ def resolve(
 
 @app.command(epilog=EPILOG)
 def deployments(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """List the places where models are reached, as the operator named them."""
+    """List the deployments that the operator has configured."""
     from waybill.cli.tables import table
 
     output = Output(as_json=as_json)
@@ -292,7 +302,7 @@ def deployments(url: Url = None, api_key: ApiKey = None, as_json: Json = False) 
 def aliases(
     limit: Limit = 50, cursor: Cursor = None, url: Url = None, api_key: ApiKey = None, as_json: Json = False
 ) -> None:
-    """List the organization's aliases and everybody's."""
+    """List the organization's aliases and the shared ones."""
     from waybill.cli.tables import table
 
     output = Output(as_json=as_json)
@@ -313,9 +323,11 @@ def aliases(
 
 @app.command(epilog=EPILOG)
 def alias(
-    name: Annotated[str, typer.Argument(metavar="ALIAS", help="The name to give.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="ALIAS", help="The alias.", show_default=False)],
     model: Name,
-    version: Annotated[int | None, typer.Option(min=1, show_default="the champion", help="Pin this version.")] = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, show_default="the champion", help="Pin to this version.")
+    ] = None,
     project: Annotated[str | None, typer.Option(show_default=False, help="Only in this project: prj_….")] = None,
     capability: Annotated[str | None, typer.Option(show_default=False, help="Only for this capability.")] = None,
     everybody: Everybody = False,
@@ -323,12 +335,12 @@ def alias(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Give a name to a model: in the organization, a project, or for one capability.
+    """Point an alias at a model, for the organization, a project or one capability.
 
     Example: waybill models alias default writer --capability knowledge.search
     """
     if everybody and (project or capability):
-        raise typer.BadParameter("everybody's aliases hold everywhere", param_hint="--everybody")
+        raise typer.BadParameter("shared aliases apply everywhere", param_hint="--everybody")
     output = Output(as_json=as_json)
     if everybody:
         with registry(url, api_key, everybody=True) as models:
@@ -341,12 +353,12 @@ def alias(
 
 @app.command(epilog=EPILOG)
 def unalias(
-    alias_id: Annotated[str, typer.Argument(metavar="ALIAS_ID", help="Its id: als_….", show_default=False)],
+    alias_id: Annotated[str, typer.Argument(metavar="ALIAS_ID", help="The alias's id: als_….", show_default=False)],
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Remove an alias, and show what it was."""
+    """Remove an alias and show its last target."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         removed = client.aliases.remove(alias_id)
@@ -357,8 +369,8 @@ def _find(models: "Registry | Models", name: str) -> "Model":
     found = models.find(name)
     if found is None:
         raise CliError(
-            f"there is no model called {name}",
-            remedy="`waybill models list` shows those there are; `waybill models create` makes one",
+            f"no model named {name}",
+            remedy="see `waybill models list`, or create it with `waybill models create`",
             code="model_not_found",
             exit_code=Exit.FAILED,
         )
@@ -370,7 +382,7 @@ def _pairs(given: list[str] | None, option: str) -> list[tuple[str, str]]:
     for each in given or ():
         name, equals, value = each.partition("=")
         if not (name and equals and value):
-            raise typer.BadParameter(f"write NAME=VALUE, not {each}", param_hint=option)
+            raise typer.BadParameter(f"expected NAME=VALUE, got {each}", param_hint=option)
         found.append((name, value))
     return found
 

@@ -1,4 +1,4 @@
-"""What a stack reports while it starts, runs and stops, told on a terminal."""
+"""Prints what a stack reports while it starts, runs and stops."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -21,9 +21,9 @@ _MARKS = {
 
 
 def teller(output: Output) -> "Callable[[Notice], None]":
-    """A function that tells of each notice: one JSON line each, or one line for a person.
+    """A function that prints each notice: one JSON line, or one line for a person.
 
-    Beginnings are told as well, because what a person wants to know of a slow start is what it is waiting for.
+    The start of each step is shown too, so that a slow start shows what it is waiting for.
     """
 
     def tell(notice: "Notice") -> None:

@@ -1,4 +1,4 @@
-"""Options that many commands share, spelled once."""
+"""Options shared by many commands."""
 
 from typing import Annotated, Literal
 
@@ -13,7 +13,7 @@ Url = Annotated[
         envvar="WAYBILL_URL",
         show_default=False,
         metavar="URL",
-        help="Where the API is. Unset: the stack that `waybill up` started on this machine.",
+        help="URL of the API. Defaults to the stack running on this machine.",
         rich_help_panel=_CONNECTION,
     ),
 ]
@@ -25,7 +25,7 @@ ApiKey = Annotated[
         show_default=False,
         show_envvar=True,
         metavar="KEY",
-        help="The key to use. Prefer the variable: other users of this machine can read command lines.",
+        help="API key. Prefer the environment variable: other users of this machine can read command lines.",
         rich_help_panel=_CONNECTION,
     ),
 ]
@@ -33,7 +33,8 @@ ApiKey = Annotated[
 
 ClassName = Literal["public", "internal", "confidential", "restricted"]
 DataClass = Annotated[
-    ClassName | None, typer.Option("--data-class", show_default=False, help="How sensitive it is; jobs inherit it.")
+    ClassName | None,
+    typer.Option("--data-class", show_default=False, help="How sensitive the data is. Jobs inherit this class."),
 ]
 
 
@@ -44,7 +45,5 @@ def _remember_json(context: typer.Context, value: bool) -> bool:
 
 Json = Annotated[
     bool,
-    typer.Option(
-        "--json", callback=_remember_json, help="Print JSON on stdout, for programs; errors are JSON on stderr."
-    ),
+    typer.Option("--json", callback=_remember_json, help="Print JSON to stdout and errors as JSON to stderr."),
 ]

@@ -1,7 +1,7 @@
-"""Where words go: results to stdout, messages to stderr, and with ``--json`` nothing but JSON on stdout.
+"""Output: results go to stdout, messages to stderr, and with ``--json`` stdout holds nothing but JSON.
 
-Whatever the command line prints passes here, because a terminal obeys what it is shown: names, labels and answers
-come from others, and may hold sequences that rewrite the screen, the title or the clipboard, or turn text around.
+Everything that the command line prints passes through here. Names, labels and answers come from others and may hold
+escape sequences that rewrite the screen, the title or the clipboard, or reverse the text direction.
 """
 
 import codecs
@@ -22,7 +22,7 @@ _PIPED_COLUMNS = 160
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
-    """`value` as JSON in which every such character is written as its escape: it reads back as it was."""
+    """`value` as JSON with every such character escaped; parsing it gives the same value."""
     return escape(json.dumps(value, indent=indent, ensure_ascii=False, default=str))
 
 
@@ -115,7 +115,7 @@ def open_console(stream: TextIO, **options: Any) -> "Console":
 
 
 class _Shown:
-    """A terminal to which bytes may be written."""
+    """A terminal that accepts bytes."""
 
     def __init__(self, terminal: TextIO) -> None:
         self._terminal = terminal

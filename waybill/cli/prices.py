@@ -1,4 +1,4 @@
-"""``waybill prices``: see what models cost, set prices, fill the price book."""
+"""``waybill prices``: list and set what models cost, and load the default prices."""
 
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated
@@ -14,31 +14,35 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from waybill.client.models import Price
 
-app = typer.Typer(no_args_is_help=True, help="See and set what models cost.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="List and set what models cost.", epilog=EPILOG)
 
 
 @app.command("list", epilog=EPILOG)
 def list_prices(
-    provider: Annotated[str | None, typer.Option(show_default=False, help="Only this provider's.")] = None,
-    model: Annotated[str | None, typer.Option(show_default=False, help="Only this model's.")] = None,
+    provider: Annotated[str | None, typer.Option(show_default=False, help="Only prices of this provider.")] = None,
+    model: Annotated[str | None, typer.Option(show_default=False, help="Only prices of this model.")] = None,
     at: Annotated[
-        str | None, typer.Option(metavar="TIME", show_default="now", help="In force then: 2026-01-31T00:00:00Z.")
+        str | None,
+        typer.Option(metavar="TIME", show_default="now", help="Prices in force at this time: 2026-01-31T00:00:00Z."),
     ] = None,
     history: Annotated[
-        bool, typer.Option("--history", help="Every price of one model, past and future; needs --provider and --model.")
+        bool,
+        typer.Option(
+            "--history", help="Show every price of one model, past and future. Requires --provider and --model."
+        ),
     ] = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """List the prices in force: the organisation's own, and everybody's where it has none."""
+    """List the prices in force: the organization's own, and the shared prices where it has none."""
     from waybill.cli.tables import moment, table
 
     output = Output(as_json=as_json)
     if history and not (provider and model):
         raise CliError(
-            "--history needs a model",
-            remedy="name it with --provider and --model",
+            "--history requires --provider and --model",
+            remedy="add --provider and --model",
             code="model_missing",
             exit_code=Exit.USAGE,
         )
@@ -51,7 +55,7 @@ def list_prices(
         output.document({"data": [price.as_json() for price in prices]})
         return
     if not prices:
-        output.note("no prices; `waybill prices seed` fills the price book")
+        output.note("no prices; load the default prices with: waybill prices seed")
         return
     made = table("PROVIDER", "MODEL", "UNIT", "USD PER UNIT", "FROM", "FOR", "SOURCE")
     for price in prices:
@@ -65,7 +69,7 @@ def list_prices(
 
 @app.command("set", epilog=EPILOG)
 def set_price(
-    provider: Annotated[str, typer.Argument(metavar="PROVIDER", help="Who is paid.", show_default=False)],
+    provider: Annotated[str, typer.Argument(metavar="PROVIDER", help="The provider.", show_default=False)],
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="The model, or * for all of the provider.", show_default=False)
     ],
@@ -73,25 +77,26 @@ def set_price(
         str, typer.Argument(metavar="UNIT", help="input_tokens, output_tokens, image, ocr_page, …", show_default=False)
     ],
     usd: Annotated[
-        str, typer.Argument(metavar="USD", help="US dollars for one unit, for example 0.0000025.", show_default=False)
+        str, typer.Argument(metavar="USD", help="US dollars per unit, for example 0.0000025.", show_default=False)
     ],
     valid_from: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", show_default="now", help="From when it holds.")
+        str | None, typer.Option("--from", metavar="TIME", show_default="now", help="When the price takes effect.")
     ] = None,
     above_input_tokens: Annotated[
-        int, typer.Option(metavar="TOKENS", min=0, help="Only for calls with more input tokens.")
+        int, typer.Option(metavar="TOKENS", min=0, help="Apply only to calls with more input tokens than this.")
     ] = 0,
     everybody: Annotated[
         bool,
         typer.Option(
-            "--everybody", help="For every organisation without a price of its own. Works on the database itself."
+            "--everybody",
+            help="Set a shared price, for every organization without its own. Accesses the database directly.",
         ),
     ] = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Add a dated price of the organisation. Nothing is edited: the newest price that has begun is in force.
+    """Add a dated price for the organization. Earlier prices are kept; the latest one already in effect applies.
 
     Example: waybill prices set azure our-gpt-4o output_tokens 0.000009 --from 2027-01-01T00:00:00Z
     """
@@ -112,9 +117,9 @@ def set_price(
 
 @app.command(epilog=EPILOG)
 def seed(as_json: Json = False) -> None:
-    """Fill the price book from the installed package genai-prices. Fetches nothing; works on the database itself.
+    """Load prices from the installed package genai-prices. Works offline; accesses the database directly.
 
-    Safe to repeat: what changed is added from now on, and what an operator priced for everybody is left alone.
+    Safe to repeat: changed prices apply from now on, and shared prices set by an operator are kept.
     """
     output = Output(as_json=as_json)
 
@@ -133,7 +138,7 @@ def seed(as_json: Json = False) -> None:
         return
     output.show(f"{done.added:,} prices added; {done.unchanged:,} already there")
     if done.left_to_operator:
-        output.note(f"{done.left_to_operator:,} left as an operator set them", style="dim")
+        output.note(f"{done.left_to_operator:,} kept as an operator set them", style="dim")
 
 
 def _set_for_everybody(
@@ -154,7 +159,7 @@ def _set_for_everybody(
         new = NewPrice(provider, model, Unit(unit), Decimal(usd), begins, above_input_tokens)
     except (ValueError, InvalidOperation) as error:
         remedy = f"units: {', '.join(Unit)}; a price as 0.0000025; a time as 2027-01-01T00:00:00Z"
-        raise CliError(f"that is no price: {error}", remedy=remedy, code="bad_price", exit_code=Exit.USAGE) from error
+        raise CliError(f"invalid price: {error}", remedy=remedy, code="bad_price", exit_code=Exit.USAGE) from error
     database = Database(local_settings(), application_name="waybill-cli", pool_size=1)
     try:
         with database.system() as session:

@@ -1,4 +1,4 @@
-"""``waybill projects``: what work is done and paid for under. Every command asks the API."""
+"""``waybill projects``: manage the organization's projects. Every command calls the API."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,28 +13,31 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from waybill.client.models import Project
 
-app = typer.Typer(no_args_is_help=True, help="Create and change the organization's projects.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Manage the organization's projects.", epilog=EPILOG)
 
 ProjectId = Annotated[
     str, typer.Argument(metavar="PROJECT_ID", help="The project's id, for example prj_01k….", show_default=False)
 ]
 CostCentre = Annotated[
-    str | None, typer.Option("--cost-centre", show_default=False, help="Whom its cost is charged to.")
+    str | None,
+    typer.Option("--cost-centre", show_default=False, help="Cost center that the project's costs are charged to."),
 ]
-Owner = Annotated[str | None, typer.Option("--owner", show_default=False, help="Who answers for it.")]
+Owner = Annotated[
+    str | None, typer.Option("--owner", show_default=False, help="Person or team responsible for the project.")
+]
 Labels = Annotated[
     list[str] | None,
-    typer.Option("--label", "-l", metavar="NAME=VALUE", show_default=False, help="A label of your own. Repeatable."),
+    typer.Option("--label", "-l", metavar="NAME=VALUE", show_default=False, help="A custom label. Repeatable."),
 ]
 
 LeastClass = Annotated[
-    ClassName | None, typer.Option("--data-class", show_default=False, help="The least class of its jobs' data.")
+    ClassName | None, typer.Option("--data-class", show_default=False, help="Minimum data class of the project's jobs.")
 ]
 
 
 @app.command(epilog=EPILOG)
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Unique in the organization.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name, unique in the organization.", show_default=False)],
     cost_centre: CostCentre = None,
     owner: Owner = None,
     label: Labels = None,
@@ -53,14 +56,14 @@ def create(
         output.document(made.as_json())
         return
     output.show(made.id)
-    output.note(f"a key for it: waybill keys issue --project {made.id} --name …", style="dim")
+    output.note(f"create a key for it: waybill keys issue --project {made.id} --name …", style="dim")
 
 
 @app.command("list", epilog=EPILOG)
 def list_projects(
-    archived: Annotated[bool, typer.Option("--archived", help="Also those that are archived.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    archived: Annotated[bool, typer.Option("--archived", help="Include archived ones.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -89,7 +92,7 @@ def get(project_id: ProjectId, url: Url = None, api_key: ApiKey = None, as_json:
 @app.command(epilog=EPILOG)
 def update(
     project_id: ProjectId,
-    name: Annotated[str | None, typer.Option(show_default=False, help="Its new name.")] = None,
+    name: Annotated[str | None, typer.Option(show_default=False, help="New name.")] = None,
     cost_centre: CostCentre = None,
     owner: Owner = None,
     label: Labels = None,
@@ -98,28 +101,31 @@ def update(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Change a project. What is not given stays; an empty --cost-centre or --owner goes; labels are replaced."""
+    """Change a project. Options that you omit stay unchanged.
+
+    An empty --cost-centre or --owner clears it; labels are replaced.
+    """
     changes: dict[str, Any] = {"name": name, "labels": _labels(label), "data_class": data_class}
     changes = {field: value for field, value in changes.items() if value is not None}
     changes |= {
         field: value or None for field, value in (("cost_centre", cost_centre), ("owner", owner)) if value is not None
     }
     if not changes:
-        raise CliError("nothing to change was given", remedy="--help", code="no_change", exit_code=Exit.USAGE)
+        raise CliError("nothing to change", remedy="see --help", code="no_change", exit_code=Exit.USAGE)
     with connect(url, api_key) as client:
         _print(client.projects.update(project_id, changes), Output(as_json=as_json))
 
 
 @app.command(epilog=EPILOG)
 def archive(project_id: ProjectId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Let nothing in a project be changed any more. What is in it stays readable; accepted jobs still run."""
+    """Archive a project, which makes it read-only. Accepted jobs still run."""
     with connect(url, api_key) as client:
         _print(client.projects.archive(project_id), Output(as_json=as_json))
 
 
 @app.command(epilog=EPILOG)
 def restore(project_id: ProjectId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Let work in an archived project go on."""
+    """Restore an archived project."""
     with connect(url, api_key) as client:
         _print(client.projects.restore(project_id), Output(as_json=as_json))
 

@@ -1,4 +1,4 @@
-"""``waybill prompts``: versions of prompts, and which is in force."""
+"""``waybill prompts``: manage versions of prompts."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,23 +13,25 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from waybill.client.models import Prompt
 
-app = typer.Typer(no_args_is_help=True, help="Prompts: versions, and which is in force.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Manage versions of prompts.", epilog=EPILOG)
 
 # Of a digest in a listing; --json has all of it.
 _SHOWN = 15
-Name = Annotated[str, typer.Argument(metavar="NAME", help="For example knowledge/answer.", show_default=False)]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="The prompt, for example knowledge/answer.", show_default=False)
+]
 
 
 @app.command("list", epilog=EPILOG)
 def list_prompts(
     name: Annotated[str | None, typer.Option(show_default=False, help="Only versions of this prompt.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """List versions of the organization's prompts and everybody's, newest first."""
+    """List versions of the organization's prompts and the shared ones, newest first."""
     from waybill.cli.tables import moment, table
 
     output = Output(as_json=as_json)
@@ -39,7 +41,7 @@ def list_prompts(
         output.document(page.as_json())
         return
     if not page.data:
-        output.note("no prompts; `waybill prompts seed` enters those of the installed capabilities")
+        output.note("no prompts; load those of the installed capabilities with: waybill prompts seed")
         return
     made = table("PROMPT", "NAME", "VERSION", "IN FORCE", "FOR", "CREATED", "DIGEST")
     for each in page.data:
@@ -54,7 +56,9 @@ def list_prompts(
 
 @app.command(epilog=EPILOG)
 def show(
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="Its id: prm_….", show_default=False)],
+    prompt: Annotated[
+        str, typer.Argument(metavar="PROMPT", help="The prompt version's id: prm_….", show_default=False)
+    ],
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -74,7 +78,7 @@ def add(
     name: Name,
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The text.", show_default=False)],
     activate_now: Annotated[
-        bool, typer.Option("--activate", help="In force at once, in place of the capability's file.")
+        bool, typer.Option("--activate", help="Put this version in force immediately, replacing the capability's file.")
     ] = False,
     url: Url = None,
     api_key: ApiKey = None,
@@ -98,13 +102,16 @@ def add(
 def activate(
     name: Name,
     version: Annotated[
-        str, typer.Argument(metavar="VERSION", help="An earlier one: its id, prm_…, or its digest.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="VERSION", help="The earlier version: its id, prm_…, or its digest.", show_default=False
+        ),
     ],
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Put an earlier version back in force, the organization's or everybody's."""
+    """Put an earlier version back in force, the organization's or a shared one."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         digest = client.prompts.get(version).digest if version.startswith("prm_") else version
@@ -114,7 +121,7 @@ def activate(
 
 @app.command(epilog=EPILOG)
 def seed(as_json: Json = False) -> None:
-    """Enter the prompts of the installed capabilities as everybody's. Works on the database itself; safe to repeat."""
+    """Load the prompts of the installed capabilities as shared ones. Accesses the database directly. Safe to repeat."""
     output = Output(as_json=as_json)
 
     from core.kit.db import Database

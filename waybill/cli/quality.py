@@ -1,4 +1,4 @@
-"""``waybill quality``: whether answers get worse, and which."""
+"""``waybill quality``: monitor the quality of results."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,44 +14,50 @@ if TYPE_CHECKING:
 
     from waybill.client.models import QualityAlert, QualityLine, QualitySummary
 
-app = typer.Typer(no_args_is_help=True, help="Quality: whether answers get worse, and which.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Monitor, label and gate the quality of results.", epilog=EPILOG)
 
-AlertId = Annotated[str, typer.Argument(metavar="ALERT", help="Its id: qal_….", show_default=False)]
+AlertId = Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id: qal_….", show_default=False)]
 _STATES = {"open": "red", "acknowledged": "yellow", "closed": "dim"}
 
 
 @app.command(epilog=EPILOG)
 def show(
     capability: Annotated[
-        str | None, typer.Argument(metavar="CAPABILITY", show_default="all", help="Only this one: knowledge.search.")
+        str | None,
+        typer.Argument(
+            metavar="CAPABILITY", show_default="all", help="Only this capability, such as knowledge.search."
+        ),
     ] = None,
     signal: Annotated[
         list[str] | None,
-        typer.Option("--signal", "-s", show_default="all", help="Only this one: quotes_verified; repeat for several."),
+        typer.Option(
+            "--signal", "-s", show_default="all", help="Only this signal, such as quotes_verified. Repeatable."
+        ),
     ] = None,
     begins: Annotated[
         str | None,
-        typer.Option("--from", metavar="DAY", show_default="a week ago", help="Jobs that ended from then on."),
+        typer.Option("--from", metavar="DAY", show_default="a week ago", help="Jobs that ended on or after this day."),
     ] = None,
     ends: Annotated[
-        str | None, typer.Option("--to", metavar="DAY", show_default="the end of today", help="Jobs that ended before.")
+        str | None,
+        typer.Option("--to", metavar="DAY", show_default="the end of today", help="Jobs that ended before this day."),
     ] = None,
-    step: Annotated[Literal["hour", "day"], typer.Option(help="How long a point of the drawn line is.")] = "day",
+    step: Annotated[Literal["hour", "day"], typer.Option(help="Time span of one point of the plotted line.")] = "day",
     by: Annotated[
         list[str] | None,
         typer.Option(
-            "--by", show_default="model_version", help="model_version, prompt_version or project; repeat for several."
+            "--by", show_default="model_version", help="model_version, prompt_version or project. Repeatable."
         ),
     ] = None,
     project: Annotated[
         str | None,
-        typer.Option(metavar="PROJECT_ID", show_default="what the key may see", help="Only this project: prj_…."),
+        typer.Option(metavar="PROJECT_ID", show_default="all that the key can see", help="Only this project: prj_…."),
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Show each signal by version, with its 95 % interval and its course.
+    """Show each signal by version, with its 95 % interval and its trend.
 
     Example: waybill quality show knowledge.search --signal quotes_verified --step hour
     """
@@ -73,7 +79,7 @@ def show(
             project=project,
         )
     if not summary.data:
-        output.note("no job has ended in that time; signals appear a few seconds after a job's end")
+        output.note("no jobs ended in that time; signals appear a few seconds after a job ends")
         return
     from waybill.cli.quality_plot import sparkline
     from waybill.cli.tables import table
@@ -101,10 +107,10 @@ def show(
 def alerts(
     state: Annotated[
         Literal["open", "acknowledged", "closed"] | None,
-        typer.Option(show_default="all", help="Only those in this state."),
+        typer.Option(show_default="all", help="Only alerts in this state."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
+    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -141,7 +147,7 @@ def alerts(
 
 @app.command(epilog=EPILOG)
 def alert(alert_id: AlertId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Show an alert: what changed, when, and the jobs that moved."""
+    """Show an alert: what changed, when, and the jobs that changed most."""
     with connect(url, api_key) as client:
         found = client.quality.alert(alert_id)
     _show(as_json, found)
@@ -149,7 +155,7 @@ def alert(alert_id: AlertId, url: Url = None, api_key: ApiKey = None, as_json: J
 
 @app.command(epilog=EPILOG)
 def acknowledge(alert_id: AlertId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Take an open alert on: it is no longer counted as open."""
+    """Acknowledge an open alert."""
     with connect(url, api_key) as client:
         changed = client.quality.acknowledge(alert_id)
     _show(as_json, changed)
@@ -158,15 +164,13 @@ def acknowledge(alert_id: AlertId, url: Url = None, api_key: ApiKey = None, as_j
 @app.command(epilog=EPILOG)
 def close(
     alert_id: AlertId,
-    reason: Annotated[str | None, typer.Option(show_default=False, help="Why; kept with the alert.")] = None,
-    new_normal: Annotated[
-        bool, typer.Option("--new-normal", help="Learn a new baseline from the jobs to come.")
-    ] = False,
+    reason: Annotated[str | None, typer.Option(show_default=False, help="Reason, stored with the alert.")] = None,
+    new_normal: Annotated[bool, typer.Option("--new-normal", help="Learn a new baseline from the next jobs.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Close an alert: the signal is watched again, against its old baseline or a new one."""
+    """Close an alert and watch the signal again, against its old baseline or a new one."""
     with connect(url, api_key) as client:
         changed = client.quality.close_alert(alert_id, reason=reason, is_new_normal=new_normal)
     _show(as_json, changed)
@@ -214,6 +218,6 @@ def _show(as_json: bool, each: "QualityAlert") -> None:
     output.show(*lines)
     if each.reason:
         output.show(f"reason    {each.reason}")
-    output.show("jobs that moved, the furthest first:")
+    output.show("jobs that changed most:")
     for job_id in each.job_ids:
         output.show(f"  {job_id}")

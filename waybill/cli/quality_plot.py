@@ -1,4 +1,4 @@
-"""Series as lines of eight heights, for a terminal."""
+"""Series as sparklines of eight heights, for a terminal."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ _COLUMNS_MAX = 60
 
 
 def sparkline(line: QualityLine, series: QualitySeries) -> str:
-    """The points of a line, one character each, `·` where no job ended; what does not fit is left out at the front.
+    """The points of a line, one character each, `·` where no job ended; the oldest are omitted if they do not fit.
 
     Rates and scores that vary by less than a tenth are drawn on a scale of a tenth, so that noise looks like noise.
     """

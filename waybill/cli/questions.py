@@ -1,4 +1,4 @@
-"""``waybill jobs questions|answer|tree``: what jobs ask people, and what they call."""
+"""``waybill jobs questions|answer|tree``: questions that jobs ask people, and their child jobs."""
 
 import json
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ def register(jobs: typer.Typer) -> None:
 
 
 def questions(job_id: JobId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Show what a waiting job has asked: the question, what to know before, and the JSON Schema of the answer."""
+    """Show the questions of a waiting job, with their details and the JSON Schema of the answer."""
     from waybill.cli.tables import moment
 
     output = Output(as_json=as_json)
@@ -29,12 +29,12 @@ def questions(job_id: JobId, url: Url = None, api_key: ApiKey = None, as_json: J
         output.document({"data": [question.as_json() for question in job.questions]})
         return
     if not job.questions:
-        output.note(f"{job.id} asks nothing: it is {job.state}")
+        output.note(f"{job.id} has no open questions: it is {job.state}")
     for question in job.questions:
         due = f"until {moment(question.due_at)}" if question.due_at is not None else ""
         output.show(f"{question.key}: {question.question}")
         if question.approves is not None:
-            output.show(f"  approves {question.approves}: not to be answered by who submitted the job")
+            output.show(f"  approves {question.approves}: not to be answered by the person who submitted the job")
         if question.details:
             output.show(f"  details {json.dumps(question.details)}")
         output.show(f"  schema  {json.dumps(question.answer_schema)}")
@@ -46,17 +46,17 @@ def answer(
     value: Annotated[
         str,
         typer.Argument(
-            metavar="VALUE", help="The answer: JSON where it parses as JSON, else text.", show_default=False
+            metavar="VALUE", help="The answer, parsed as JSON if possible, else used as text.", show_default=False
         ),
     ],
     key: Annotated[
-        str | None, typer.Option(metavar="KEY", show_default="the only open one", help="Which question.")
+        str | None, typer.Option(metavar="KEY", show_default="the only open one", help="Key of the question.")
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Answer a waiting job, which then goes on. The first answer stands.
+    """Answer a waiting job, which then resumes. The first answer counts.
 
     Example: waybill jobs answer job_01k… '{"approved": true}'
     """
@@ -66,11 +66,11 @@ def answer(
     if as_json:
         output.document(job.as_json())
     else:
-        output.show(f"{job.id} goes on: it is {job.state}")
+        output.show(f"{job.id} resumed: it is {job.state}")
 
 
 def tree(job_id: JobId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Show a job and the jobs below it, with what each has cost."""
+    """Show a job and its child jobs with their costs."""
     from waybill.cli.answers import money
     from waybill.cli.tables import tree_table
 

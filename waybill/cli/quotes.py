@@ -1,4 +1,4 @@
-"""``waybill quote``: what a job will probably cost."""
+"""``waybill quote``: estimates what a job will cost."""
 
 from typing import Annotated
 
@@ -18,7 +18,8 @@ def register(app: typer.Typer, rich_help_panel: str) -> None:
 
 def quote(
     capability: Annotated[
-        str, typer.Argument(metavar="CAPABILITY", help="As for `waybill jobs submit`.", show_default=False)
+        str,
+        typer.Argument(metavar="CAPABILITY", help="The capability, as for `waybill jobs submit`.", show_default=False),
     ],
     input_json: Annotated[
         str | None,
@@ -26,19 +27,21 @@ def quote(
     ] = None,
     assign: Annotated[
         list[str] | None,
-        typer.Option("--set", "-s", metavar="NAME=VALUE", show_default=False, help="One member. May be repeated."),
+        typer.Option(
+            "--set", "-s", metavar="NAME=VALUE", show_default=False, help="Set one field of the input. Repeatable."
+        ),
     ] = None,
     max_cost: Annotated[
-        str | None, typer.Option(metavar="USD", show_default=False, help="The cap that the job would have.")
+        str | None, typer.Option(metavar="USD", show_default=False, help="Maximum cost that the job would have.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(show_default=False, help="Only jobs that spent most on this model.")
+        str | None, typer.Option(show_default=False, help="Compare only with jobs that spent most on this model.")
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a job will probably cost, from what jobs like it have cost. Nothing is submitted.
+    """Estimate what a job will cost, based on similar past jobs. Nothing is submitted.
 
     Example: waybill quote knowledge.search -s knowledge_base=kb_… -s query='What does a claim need?'
     """
@@ -50,7 +53,7 @@ def quote(
         output.document(found.as_json())
         return
     if found.p50_usd is None:
-        output.show("too few jobs like it have been run for a quote")
+        output.show("not enough similar jobs for a quote")
     else:
         output.show(
             f"half of such jobs cost at most {found.p50_usd} USD, nine in ten at most {found.p90_usd} USD"

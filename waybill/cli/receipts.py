@@ -26,15 +26,15 @@ def register(app: typer.Typer, jobs: typer.Typer, rich_help_panel: str) -> None:
 
 
 def fetch(
-    job_id: Annotated[str, typer.Argument(metavar="JOB_ID", help="An ended job.", show_default=False)],
+    job_id: Annotated[str, typer.Argument(metavar="JOB_ID", help="The id of an ended job.", show_default=False)],
     to: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", show_default="stdout", help="Where to write it.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", show_default="stdout", help="File to write.")
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Fetch a job's waybill: what was asked, what ran, what it cost, with proofs, signed."""
+    """Fetch a job's waybill: a signed record of its input, execution and cost, with proofs."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         document = client.audit.waybill(job_id)
@@ -46,24 +46,25 @@ def fetch(
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A waybill.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The waybill's file.", show_default=False)],
     jwks: Annotated[
         str | None,
         typer.Option(
             metavar="FILE|URL",
-            show_default="this installation's keys",
-            help="The public keys: a file, or …/.well-known/jwks.json.",
+            show_default="the local installation's keys",
+            help="Public keys: a file, or the URL …/.well-known/jwks.json.",
         ),
     ] = None,
     given: Annotated[
-        Path | None, typer.Option("--input", metavar="FILE", show_default=False, help="The job's input, as JSON.")
+        Path | None,
+        typer.Option("--input", metavar="FILE", show_default=False, help="File with the job's input, as JSON."),
     ] = None,
     result: Annotated[
-        Path | None, typer.Option(metavar="FILE", show_default=False, help="The job's result, as JSON.")
+        Path | None, typer.Option(metavar="FILE", show_default=False, help="File with the job's result, as JSON.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check a waybill, without asking anybody: signature, proofs, sums. Exit code 1 unless it holds.
+    """Verify a waybill offline: signature, proofs and sums. Exit code 1 if anything does not hold.
 
     Example: waybill verify waybill.json --jwks https://waybill.example/.well-known/jwks.json
     """
@@ -84,7 +85,7 @@ def verify(
     for each in checks:
         output.show(f"{_MARKS[each.holds]}  {each.text}")
     if not it_holds:
-        output.note("this waybill is not proved")
+        output.note("this waybill could not be verified")
         raise typer.Exit(Exit.FAILED)
 
 
@@ -99,7 +100,7 @@ def _keyring(source: str | None) -> "Keyring | None":
     try:
         return Keyring.from_jwks(document)
     except ValueError as error:
-        raise CliError(f"{source} holds no keys: {error}", code="bad_key_set", exit_code=Exit.USAGE) from error
+        raise CliError(f"no keys in {source}: {error}", code="bad_key_set", exit_code=Exit.USAGE) from error
 
 
 def _download(url: str) -> Any:
@@ -110,8 +111,8 @@ def _download(url: str) -> Any:
         return answer.raise_for_status().json()
     except (httpx.HTTPError, ValueError) as error:
         raise CliError(
-            f"no public keys from {url}: {error}",
-            remedy="save them to a file and pass that",
+            f"cannot fetch public keys from {url}: {error}",
+            remedy="save them to a file and pass it with --jwks",
             code="keys_unreachable",
             exit_code=Exit.UNREACHABLE,
         ) from error

@@ -1,4 +1,4 @@
-"""``waybill quality dataset|run|diff|gate|gates``: run known cases again, compare, and let no worse version pass."""
+"""``waybill quality dataset|run|diff|gate|gates``: run known cases again, compare, and block worse versions."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -33,17 +33,15 @@ def register(quality: typer.Typer) -> None:
 
 
 def dataset(
-    capability: Annotated[str, typer.Argument(metavar="CAPABILITY", help="Of this one.", show_default=False)],
-    file: Annotated[
-        Path, typer.Option("--output", "-o", dir_okay=False, help="Where to write it.", show_default=False)
-    ],
+    capability: Annotated[str, typer.Argument(metavar="CAPABILITY", help="The capability.", show_default=False)],
+    file: Annotated[Path, typer.Option("--output", "-o", dir_okay=False, help="File to write.", show_default=False)],
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Write a data set from the jobs that people labeled: input, and what was expected.
+    """Create a data set from labeled jobs, with each input and the expected result.
 
-    A job is left out when its labels disagree or its input was erased; a bad one when no label says what was expected.
-    Inputs are written as they came: keep the file where the data may be.
+    Omits jobs whose labels disagree or whose input was erased, and bad ones without an expected result.
+    Inputs are written unchanged: store the file where such data is allowed.
 
     Example: waybill quality dataset knowledge.search --output golden.jsonl
     """
@@ -59,32 +57,34 @@ def run(
     cases: DataSet,
     file: Annotated[
         Path | None,
-        typer.Option("--output", "-o", dir_okay=False, show_default=False, help="Write what became of each case."),
+        typer.Option(
+            "--output", "-o", dir_okay=False, show_default=False, help="File to write the result of each case to."
+        ),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(show_default="as the cases say", help="Ask this model, or alias: for inputs with a field model."),
+        typer.Option(show_default="as in each case", help="Model or alias to use, for inputs with a model field."),
     ] = None,
     max_cost: Annotated[
-        str | None, typer.Option("--max-cost", metavar="USD", show_default=False, help="For the whole run.")
+        str | None, typer.Option("--max-cost", metavar="USD", show_default=False, help="Maximum cost of the whole run.")
     ] = None,
     max_line_cost: Annotated[
-        str | None, typer.Option("--max-line-cost", metavar="USD", show_default=False, help="For each case.")
+        str | None,
+        typer.Option("--max-line-cost", metavar="USD", show_default=False, help="Maximum cost of each case."),
     ] = None,
     min_share: Annotated[
-        float, typer.Option("--min-share", min=0, max=1, help="Exit with 1 when fewer of the checked cases pass.")
+        float,
+        typer.Option("--min-share", min=0, max=1, help="Exit with 1 if a smaller share of the checked cases passes."),
     ] = 0.0,
     record: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", show_default=False, help="Record the run for gates, under this name of a data set."
-        ),
+        typer.Option(metavar="NAME", show_default=False, help="Record the run for gates, under this data set name."),
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Run a data set as a batch of low priority, and see which results are as expected.
+    """Run a data set as a low-priority batch, and check the results.
 
     Example: waybill quality run golden.jsonl --model candidate --output run.jsonl --min-share 0.9
     """
@@ -111,23 +111,23 @@ def run(
         for each in checked:
             if not each.passed:
                 output.show(f"{each.custom_id}  {each.state}  {_words(each)}")
-        output.show(f"{passed} of {len(checked)} checked cases passed; {len(outcomes)} in all")
+        output.show(f"{passed} of {len(checked)} checked cases passed; {len(outcomes)} in total")
     if share is None and min_share > 0:
-        raise CliError("no case says what is expected, so that nothing was checked", exit_code=Exit.FAILED)
+        raise CliError("no case has an expected result, so nothing was checked", exit_code=Exit.FAILED)
     if share is not None and share < min_share:
         raise CliError(f"{share:.1%} of the cases passed, fewer than {min_share:.1%}", exit_code=Exit.FAILED)
 
 
 def diff(
     before: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, metavar="RUN", help="A run.", show_default=False)
+        Path, typer.Argument(exists=True, dir_okay=False, metavar="RUN", help="The first run.", show_default=False)
     ],
     after: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, metavar="RUN", help="Another one.", show_default=False)
+        Path, typer.Argument(exists=True, dir_okay=False, metavar="RUN", help="The second run.", show_default=False)
     ],
     as_json: Json = False,
 ) -> None:
-    """Compare two runs of a data set, case by case. Exit code 1 when a case passed before and does not now.
+    """Compare two runs of a data set, case by case. Exit code 1 if a case passed in the first but not in the second.
 
     Example: waybill quality diff champion.jsonl candidate.jsonl
     """
@@ -166,36 +166,39 @@ def diff(
 
 
 def gate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Its id: mdl_….", show_default=False)],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model's id: mdl_….", show_default=False)],
     dataset_name: Annotated[
-        str | None, typer.Option("--dataset", metavar="NAME", show_default=False, help="What runs are recorded under.")
+        str | None,
+        typer.Option(
+            "--dataset", metavar="NAME", show_default=False, help="Data set name that runs are recorded under."
+        ),
     ] = None,
     min_share: Annotated[
-        float, typer.Option("--min-share", min=0, max=1, help="The share of the checked cases that must pass.")
+        float, typer.Option("--min-share", min=0, max=1, help="Share of checked cases that must pass.")
     ] = 0.9,
-    min_cases: Annotated[int, typer.Option("--min-cases", min=1, help="How many cases must be checked.")] = 1,
-    remove: Annotated[bool, typer.Option("--remove", help="Take the gate away.")] = False,
+    min_cases: Annotated[int, typer.Option("--min-cases", min=1, help="Minimum number of checked cases.")] = 1,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the gate.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Let a model promote only versions whose last recorded run is good enough. Rollbacks are never gated.
+    """Require a good enough latest run before a version can be promoted. Rollbacks are never gated.
 
     Example: waybill quality gate mdl_01k… --dataset golden --min-share 0.9 --min-cases 50
     """
     output = Output(as_json=as_json)
     if remove == (dataset_name is not None):
-        raise CliError("name a data set with --dataset, or say --remove", exit_code=Exit.USAGE)
+        raise CliError("use --dataset NAME, or --remove", exit_code=Exit.USAGE)
     with connect(url, api_key) as client:
         if dataset_name is None:
             client.quality.remove_gate(model)
-            output.note(f"{model} promotes any version again")
+            output.note(f"{model} can promote any version again")
             return
         made = client.quality.set_gate(model, dataset=dataset_name, min_share=min_share, min_cases=min_cases)
     if as_json:
         output.document(made.as_json())
     else:
-        output.show(f"{made.model_id} promotes versions that pass {made.min_share:.0%} of {made.dataset}")
+        output.show(f"{made.model_id} can promote versions that pass {made.min_share:.0%} of {made.dataset}")
 
 
 def gates(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
@@ -240,7 +243,7 @@ def _labeled(client: "WaybillClient", capability: str) -> Iterator[Mapping[str, 
 
 
 def _expected(labels: "list[Label]") -> tuple[dict[str, Any] | None, str] | None:
-    """What the last person that says so expects, and the verdict that all share; None for a case of no use."""
+    """The latest expected result and the shared verdict; None if the case cannot be used."""
     people = [label for label in labels if not label.is_judge]
     verdicts = {label.verdict for label in people} - {"unsure"}
     if len(verdicts) != 1:

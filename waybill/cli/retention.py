@@ -1,4 +1,4 @@
-"""``waybill retention``: how long a project keeps what."""
+"""``waybill retention``: how long a project keeps its data."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from waybill.client.models import Clock, Scope
 
-app = typer.Typer(no_args_is_help=True, help="Retention: how long prompts, results and records stay.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Set how long prompts, results and records are kept.", epilog=EPILOG)
 
 
 class Kind(StrEnum):
-    """What has a clock; a test compares it with what the API accepts."""
+    """Data with a retention period; a test compares it with what the API accepts."""
 
     PAYLOADS = "payloads"
     EVENTS = "events"
@@ -31,7 +31,7 @@ class Kind(StrEnum):
 What = Annotated[
     Kind, typer.Argument(metavar="KIND", help="payloads, events, jobs, ledger or audit.", show_default=False)
 ]
-ForAll = Annotated[bool, typer.Option("--organization", help="For every project that has set nothing of its own.")]
+ForAll = Annotated[bool, typer.Option("--organization", help="Apply to every project without its own setting.")]
 OfClass = Annotated[
     ClassName | None,
     typer.Option("--data-class", show_default=False, help="Only payloads of jobs of this class and above."),
@@ -40,7 +40,7 @@ OfClass = Annotated[
 
 @app.command(epilog=EPILOG)
 def show(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Show how long this project keeps each kind of data, and who said so."""
+    """Show how long this project keeps each kind of data, and where that is set."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         found = client.retention.clocks()
@@ -50,21 +50,21 @@ def show(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None
 @app.command("set", epilog=EPILOG)
 def set_clock(
     kind: What,
-    days: Annotated[str, typer.Argument(metavar="DAYS", help="Whole days, or: forever.")],
+    days: Annotated[str, typer.Argument(metavar="DAYS", help="Whole number of days, or forever.")],
     organization: ForAll = False,
     data_class: OfClass = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Set how long a kind of data is kept. What is past it goes within the hour, and does not come back.
+    """Set how long a kind of data is kept. Older data is permanently deleted within the hour.
 
-    Of all clocks that hold for a job the shortest wins: one for a data class only shortens.
+    The shortest retention period that applies to a job wins, so one for a data class can only shorten it.
 
     Example: waybill retention set payloads 7 --data-class restricted
     """
     if days != "forever" and not (days.isascii() and days.isdigit()):
-        raise typer.BadParameter("a whole number of days, or: forever", param_hint="DAYS")
+        raise typer.BadParameter("expected a whole number of days, or forever", param_hint="DAYS")
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         number = None if days == "forever" else int(days)
@@ -81,7 +81,7 @@ def reset(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Remove this project's clock, or the organization's, so that the next wider one counts again."""
+    """Remove this project's retention period, or the organization's. The next broader one then applies."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         found = client.retention.remove(kind, _scope(organization), data_class=data_class)
@@ -100,6 +100,6 @@ def _show(output: Output, clocks: "Sequence[Clock]") -> None:
         return
     made = table("KIND", "DATA CLASS", "KEPT", "SET BY")
     for clock in clocks:
-        kept = "for ever" if clock.days is None else f"{clock.days} days"
+        kept = "forever" if clock.days is None else f"{clock.days} days"
         made.add_row(clock.kind, f"{clock.data_class} and above" if clock.data_class else "", kept, clock.source)
     output.show(made)

@@ -1,7 +1,7 @@
-"""The long-running roles, one process each, and what prepares the database for them: `migrate` and `reseal`.
+"""The long-running roles, one process each, and `migrate` and `reseal`, which prepare their database.
 
 Each command imports only its own role's code, inside the command: the images of the API and of the workers are
-separate, and neither has the other's packages.
+separate, and neither contains the other's packages.
 """
 
 import os
@@ -19,7 +19,7 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     pass
 
-_PANEL = "Run one part (what a container or a service unit starts)"
+_PANEL = "Run one process (for containers and service units)"
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +39,7 @@ def api(
         int | None, typer.Option(envvar="WAYBILL_API_PORT", min=0, max=65535, help="Port to listen on.")
     ] = None,
 ) -> None:
-    """Serve the HTTP API until SIGTERM, then drain: open requests finish, streams end so that clients resume them."""
+    """Serve the HTTP API until SIGTERM, then drain: open requests finish, and streams end so that clients reconnect."""
     from api.server import run
     from core.kit.settings import get_settings
 
@@ -56,16 +56,16 @@ def worker(
             envvar="WAYBILL_POOL",
             show_default=False,
             metavar="NAME",
-            help="Whose jobs to run, for example knowledge: one pool of workers serves all of knowledge.*",
+            help="Pool of capabilities to serve, for example knowledge for all of knowledge.*",
         ),
     ],
     concurrency: Annotated[
-        int | None, typer.Option(min=1, show_default="the pool's own", help="Jobs at a time in this process.")
+        int | None, typer.Option(min=1, show_default="the pool's setting", help="Concurrent jobs in this process.")
     ] = None,
 ) -> None:
-    """Run jobs of one capability until SIGTERM, then let running ones finish and hand the rest back.
+    """Run jobs of one pool until SIGTERM, then let running ones finish and hand the rest back.
 
-    The jobs run in a process of their own, which is replaced when it crashes or outgrows its bounds
+    Jobs run in a child process, which is replaced when it crashes or exceeds its limits
     (WAYBILL_WORKER_MEMORY_MB, WAYBILL_WORKER_MAX_JOBS).
     """
     from importlib.util import find_spec
@@ -75,7 +75,7 @@ def worker(
     pool = capability.partition(".")[0]
     _require_pool(pool)
     if find_spec("celery") is None:
-        # The supervisor itself needs nothing of it, and could only say that its child does not start.
+        # The supervisor does not need it, and could only report that its child does not start.
         raise ModuleNotFoundError(name="celery")
     from workers.supervisor import main
 
@@ -83,7 +83,7 @@ def worker(
 
 
 def dispatcher() -> None:
-    """Move due jobs to the workers until SIGTERM. Run two: one works, the other takes over within seconds."""
+    """Dispatch due jobs to the workers until SIGTERM. Run two: if one stops, the other takes over within seconds."""
     from core.kit.settings import get_settings
     from workers.dispatcher import main
 
@@ -91,7 +91,7 @@ def dispatcher() -> None:
 
 
 def deliverer() -> None:
-    """Send webhooks until SIGTERM, then finish the attempts under way. Run as many as you like: they share the work."""
+    """Send webhooks until SIGTERM, then finish open attempts. Run any number: they share the work."""
     from core.kit.settings import get_settings
     from workers.deliverer import main
 
@@ -106,8 +106,8 @@ def flower(
 ) -> None:
     """Show Celery's pools, queues and tasks in a browser: read-only, user `waybill`.
 
-    Its /metrics and /healthcheck answer without the password (Flower's own limitation): publish it only behind a
-    proxy that closes them. Messages carry job ids and nothing else, so no payload can be seen here.
+    Flower serves /metrics and /healthcheck without a password: expose it only behind a proxy that blocks them.
+    Messages carry only job ids, so no payloads are visible here.
     """
     from importlib.util import find_spec
 
@@ -118,14 +118,14 @@ def flower(
         raise ModuleNotFoundError(name="flower")
     if settings.flower_password is None:
         raise CliError(
-            "WAYBILL_FLOWER_PASSWORD is not set, and Flower is not started without a password",
-            remedy="export WAYBILL_FLOWER_PASSWORD=… (`waybill up` makes one by itself)",
+            "WAYBILL_FLOWER_PASSWORD is not set, and Flower does not start without a password",
+            remedy="export WAYBILL_FLOWER_PASSWORD=… (`waybill up` creates one itself)",
             code="flower_password_missing",
         )
     if settings.redis_url is None:
         raise CliError(
             "REDIS_URL is not set and no embedded stack is running",
-            remedy="`waybill up`, or set REDIS_URL",
+            remedy="run `waybill up`, or set REDIS_URL",
             code="redis_not_configured",
         )
     listen = [f"--address={host}", f"--port={settings.flower_port if port is None else port}"]
@@ -143,14 +143,14 @@ def migrate(
             exists=True,
             file_okay=False,
             show_default="none are set",
-            help="A folder with a file for each login of the processes, such as `waybill_api.password`.",
+            help="Folder with a password file for each process's login, such as `waybill_api.password`.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Bring the database to the newest schema, and fill an empty price book. Safe at every start, by several at once.
+    """Migrate the database to the latest schema and load default prices if there are none. Safe to run concurrently.
 
-    Connect as the owner of the tables, who is no process's login: each kind of process has one of its own.
+    Connect as the owner of the tables, which is not a process's login: each kind of process has its own.
     """
     from core.kit.migrate import upgrade
     from core.kit.processes import LOGINS, OPTIONAL_LOGINS, set_passwords
@@ -163,7 +163,7 @@ def migrate(
     if url is None:
         raise CliError(
             "DATABASE_URL is not set and no embedded stack is running",
-            remedy="`waybill up` migrates its own database; else set DATABASE_URL to the owner's address",
+            remedy="run `waybill up`, which migrates its own database, or set DATABASE_URL to the owner's address",
             code="database_not_configured",
         )
     found = {} if passwords is None else {login: passwords / f"{login}.password" for login in LOGINS}
@@ -172,7 +172,7 @@ def migrate(
     if missing:
         raise CliError(
             f"{passwords} has no {', '.join(missing)}",
-            remedy="give every login a password, for example from `openssl rand -hex 24`",
+            remedy="create a password for every login, for example with `openssl rand -hex 24`",
             code="password_missing",
         )
     wait_for_postgres(settings)
@@ -187,15 +187,15 @@ def migrate(
     if as_json:
         output.document({"migrated": True, "passwords_set": list(found), "prices_added": seeded})
     else:
-        output.show("the database has the newest schema")
+        output.show("the database is on the latest schema")
         if seeded:
-            output.show(f"the price book is filled: {seeded:,} prices from the package genai-prices")
+            output.show(f"added {seeded:,} prices from the package genai-prices")
         if found:
             output.show(f"passwords are set: {', '.join(found)}")
 
 
 def reseal(as_json: Json = False) -> None:
-    """Seal webhook secrets and pseudonyms again with the newest keys, after earlier ones were retired."""
+    """Re-encrypt webhook secrets and pseudonyms with the latest keys, after earlier ones were retired."""
     from core.guard.pseudonyms import PseudonymKeys
     from core.kit.db import Database
     from core.kit.sealing import CannotOpen
@@ -207,13 +207,13 @@ def reseal(as_json: Json = False) -> None:
     try:
         with database.system() as session:
             count = seal_again(session, local_settings())
-            # Where no policy needs the key there may be none, and nothing is sealed with it.
+            # The key is optional; without one, nothing is sealed with it.
             keys = PseudonymKeys(local_settings())
             pseudonyms = keys.reseal(session) if local_settings().pseudonym_key is not None else 0
     except CannotOpen as error:
         raise CliError(
-            f"a webhook secret does not open: {error}",
-            remedy="name the key that sealed it in WAYBILL_SECRET_KEYS_RETIRED",
+            f"a webhook secret cannot be decrypted: {error}",
+            remedy="add the key that sealed it to WAYBILL_SECRET_KEYS_RETIRED",
             code="cannot_open",
         ) from error
     finally:
@@ -221,7 +221,7 @@ def reseal(as_json: Json = False) -> None:
     if as_json:
         output.document({"resealed": count, "pseudonyms": pseudonyms})
     else:
-        output.show(f"{count} webhook secrets and {pseudonyms} pseudonyms are sealed with the newest keys")
+        output.show(f"{count} webhook secrets and {pseudonyms} pseudonyms are sealed with the latest keys")
 
 
 def _require_pool(pool: str) -> None:
@@ -230,7 +230,7 @@ def _require_pool(pool: str) -> None:
     if pool not in pools():
         offered = ", ".join(pools())
         raise CliError(
-            f"no capability belongs to a pool {pool!r}",
+            f"no pool {pool!r}",
             remedy=f"choose one of: {offered}",
             code="pool_unknown",
             exit_code=Exit.USAGE,

@@ -1,4 +1,4 @@
-"""``waybill sample-system``: a company's own system to try tools with."""
+"""``waybill sample-system``: a sample business system to try tools with."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from waybill.cli.exits import EPILOG
 from waybill.cli.failures import CliError
 
 TOKEN = "WAYBILL_SAMPLE_SYSTEM_TOKEN"  # noqa: S105 - the name of the variable
-_PANEL = "Run one part (what a container or a service unit starts)"
+_PANEL = "Run one process (for containers and service units)"
 
 
 def register(app: typer.Typer) -> None:
@@ -19,15 +19,15 @@ def register(app: typer.Typer) -> None:
 def sample_system(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8091,
-    reset: Annotated[bool, typer.Option("--reset", help="First bring all its data back to the beginning.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Reset its data first.")] = False,
     tools: Annotated[
-        bool, typer.Option("--tools", help="Only print the file of tool servers that attaches it, and leave.")
+        bool, typer.Option("--tools", help="Print the tool servers file that attaches it, and exit.")
     ] = False,
 ) -> None:
     """Serve a sample business system over MCP until SIGTERM: customers, orders and refunds of a parcel company.
 
-    It makes a database of its own, waybill_sample_system, on the server of DATABASE_URL or of the running stack.
-    Callers bring the token in WAYBILL_SAMPLE_SYSTEM_TOKEN. `waybill up` starts and attaches it unless you attach yours.
+    Creates its own database, waybill_sample_system, on the server of DATABASE_URL or of the running stack.
+    Callers use the token in WAYBILL_SAMPLE_SYSTEM_TOKEN. `waybill up` starts and attaches it unless you attach yours.
     """
     from importlib.resources import files
 
@@ -44,7 +44,11 @@ def sample_system(
     except Unavailable as missing:
         raise CliError(missing.detail, remedy=f"export {TOKEN}=…, any long random text", code=missing.code) from missing
     if settings.database_url is None:
-        raise CliError("no database is known", remedy="set DATABASE_URL, or run waybill up", code="database_missing")
+        raise CliError(
+            "DATABASE_URL is not set and no embedded stack is running",
+            remedy="run `waybill up`, or set DATABASE_URL",
+            code="database_missing",
+        )
     _serve(settings.database_url.get_secret_value(), token, host=host, port=port, reset=reset)
 
 

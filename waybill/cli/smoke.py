@@ -24,7 +24,7 @@ def smoke(
     url: Annotated[
         str | None,
         typer.Argument(
-            metavar="URL", envvar="WAYBILL_URL", show_default="the stack on this machine", help="Where the API is."
+            metavar="URL", envvar="WAYBILL_URL", show_default="the stack on this machine", help="URL of the API."
         ),
     ] = None,
     receive: Annotated[
@@ -33,16 +33,18 @@ def smoke(
             "--receive",
             metavar="URL",
             show_default=False,
-            help="An address of this machine where the deliverer may send a webhook; without it none is checked.",
+            help="Local address that the deliverer can send a webhook to. Without it, webhooks are not checked.",
         ),
     ] = None,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds that one job may take.")] = 120.0,
+    timeout: Annotated[float, typer.Option(min=1, help="Maximum seconds per job.")] = 120.0,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Check that an installation works: one job of each kind, its events, its webhook, its waybill. Exit code 1 if not.
+    """Check that an installation works: runs one job of each kind and checks its events, webhook and waybill.
 
-    Makes a knowledge base and a file of its own, and deletes them afterwards. Example: waybill smoke https://waybill.example
+    Creates a knowledge base and a file, and deletes them afterwards. Exit code 1 if a check fails.
+
+    Example: waybill smoke https://waybill.example
     """
     from dataclasses import asdict
 

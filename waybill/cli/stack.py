@@ -11,7 +11,7 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from waybill.stack.supervisor import Running
 
-PANEL = "Everything on this machine"
+PANEL = "Run on this machine"
 
 ApiPort = Annotated[
     int | None,
@@ -20,16 +20,16 @@ ApiPort = Annotated[
         min=0,
         max=65535,
         show_default="8080, or a free one",
-        help="Where the API listens; 0 picks a free port.",
+        help="Port of the API; 0 picks a free one.",
     ),
 ]
 Guard = Annotated[
     bool,
     typer.Option(
-        "--guard", help="Also start the guard's analyzer, which holds its models in memory; see `waybill guard`."
+        "--guard", help="Also start the guard's analyzer, which loads its models into memory; see `waybill guard`."
     ),
 ]
-NoFlower = Annotated[bool, typer.Option("--no-flower", help="Leave out Flower, the view on the workers.")]
+NoFlower = Annotated[bool, typer.Option("--no-flower", help="Do not start Flower, the dashboard of the workers.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -40,10 +40,10 @@ def register(app: typer.Typer) -> None:
 
 
 def up(port: ApiPort = None, no_flower: NoFlower = False, guard: Guard = False, as_json: Json = False) -> None:
-    """Start everything on this machine and keep it running until Ctrl-C: database, queue, API, workers, Flower.
+    """Start a complete stack on this machine and run it until Ctrl-C: database, queue, API, workers, Flower.
 
-    Nothing has to be installed beforehand, and everything is kept in WAYBILL_HOME. With DATABASE_URL or REDIS_URL set,
-    those servers are used instead of the built-in ones. With --json, one line per thing that happens.
+    Nothing else needs to be installed, and all data is stored in WAYBILL_HOME. If DATABASE_URL or REDIS_URL is set,
+    those servers are used instead of the built-in ones. With --json, prints one line per event.
     """
     from waybill.cli.local import local_settings
     from waybill.cli.notices import teller
@@ -54,15 +54,15 @@ def up(port: ApiPort = None, no_flower: NoFlower = False, guard: Guard = False, 
         assert stack.running is not None
         _welcome(stack.running, output)
         stack.wait()
-        output.note("stopping; running jobs are finished or handed back (Ctrl-C again to stop at once)")
+        output.note("stopping; running jobs finish or are handed back (press Ctrl-C again to stop immediately)")
     output.note("stopped")
 
 
 def demo(port: ApiPort = None, no_flower: NoFlower = False, as_json: Json = False) -> None:
-    """See it work, in a minute: start everything, read the sample documents, answer questions about them, and end.
+    """Take a one-minute tour: start a stack, read sample documents, answer questions about them, and stop.
 
-    Uses the stack that is running here, if one is, and leaves it running. Running it again is quick: documents that
-    have not changed are not read again.
+    If a stack is already running, uses it and leaves it running. The next run is quicker, because unchanged documents
+    are not read again.
     """
     from waybill.demo.run import run_demo
 
@@ -70,7 +70,7 @@ def demo(port: ApiPort = None, no_flower: NoFlower = False, as_json: Json = Fals
 
 
 def doctor(as_json: Json = False) -> None:
-    """Look at everything Waybill needs, and say how to mend what is wrong. Exit code 1 if something does not work."""
+    """Check everything that Waybill needs, and suggest fixes for problems. Exit code 1 if a check fails."""
     from dataclasses import asdict
 
     from rich.text import Text
@@ -108,13 +108,13 @@ def _welcome(running: "Running", output: Output) -> None:
         return
     output.show(*addresses(running.url, running.flower_url, running.flower_password))
     output.show(f"Logs    {running.logs}")
-    output.show(f"Metrics {running.targets} tells Prometheus where", "")
+    output.show(f"Metrics {running.targets} lists the targets for Prometheus", "")
     output.show("In another terminal: waybill kb create NAME, waybill kb ingest NAME FOLDER, waybill jobs submit …")
-    output.note("Ctrl-C stops everything", style="dim")
+    output.note("Press Ctrl-C to stop", style="dim")
 
 
 def addresses(url: str, flower_url: str | None, flower_password: str) -> list[str]:
-    """The lines that say where to look with a browser."""
+    """The addresses to open in a browser."""
     lines = ["", f"API     {url}", f"Docs    {url}/docs"]
     if flower_url is not None:
         lines.append(f"Flower  {flower_url}  user waybill, password {flower_password}")

@@ -23,7 +23,7 @@ STATE_STYLES = {
 
 
 def table(*columns: str) -> "Table":
-    """A table without frames, so that its lines can be cut and searched."""
+    """A table without borders, so that its lines can be cut and searched."""
     from rich.table import Table
 
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
@@ -61,7 +61,7 @@ def tree_table(jobs: Iterable[TreeNode]) -> "Table":
 
 def capabilities_table(capabilities: Iterable[Capability]) -> "Table":
     """One line a capability."""
-    made = table("CAPABILITY", "VERSION", "WHAT IT DOES")
+    made = table("CAPABILITY", "VERSION", "DESCRIPTION")
     for capability in capabilities:
         made.add_row(capability.id, capability.version, capability.title or capability.description)
     return made

@@ -1,4 +1,4 @@
-"""A job's time, drawn: where it waited, where it worked, in milliseconds."""
+"""A job's timeline: where it waited and where it worked, in milliseconds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def spans(job: JobRecord, view: JobView) -> list[Span]:
         start = at(step.started_at)
         if step.ended_at is None:
             continue
-        # A duration is exact, where the difference of two events also holds the time it took to keep them.
+        # A duration is exact; the difference of two events includes the time it took to persist them.
         is_single = step.duration_ms is not None and step.times == 1
         end = start + (step.duration_ms or 0.0) if is_single else at(step.ended_at)
         found.append(Span(f"  {step.label}", start, end, "step"))
@@ -84,5 +84,5 @@ def draw(drawn: Sequence[Span], columns: int = 40) -> "list[Text]":
 
 
 def format_ms(milliseconds: float) -> str:
-    """``0.4 ms``, ``35 ms``, ``1,240 ms``: three figures where they mean something."""
+    """``0.4 ms``, ``35 ms``, ``1,240 ms``: with up to three significant digits."""
     return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:,.0f} ms"  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""``waybill tools``: whether a company's own system fits, before a job needs it."""
+"""``waybill tools``: check that your tool servers fit before a job needs them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from pipelines._kit.tools.inspection import Finding
     from pipelines._kit.tools.servers import ToolBook
 
-app = typer.Typer(no_args_is_help=True, help="Tools of your own system: what fits, what is missing.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Check and set up the tools of your own system.", epilog=EPILOG)
 
 
 @app.command(epilog=EPILOG)
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file of tool servers (TOML).", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The tool servers file (TOML).", show_default=False)],
     customer: Annotated[
         str | None,
-        typer.Option(show_default=False, help="An e-mail address that your system knows: reads are tried."),
+        typer.Option(show_default=False, help="An email address known to your system, used to test read operations."),
     ] = None,
     order: Annotated[
-        str | None, typer.Option(show_default=False, help="An order of that customer, as customers write it.")
+        str | None, typer.Option(show_default=False, help="An order of that customer, as customers would write it.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare the servers' tools with the file and with what customer_operations.resolve asks of them.
+    """Check the servers' tools against the file and the needs of customer_operations.resolve.
 
-    Nothing with an effect is called: the servers are asked for their lists of tools, and with --customer and --order
-    the reading operations are called once. Leaves with 1 when something must be mended.
+    Lists the servers' tools and changes nothing. With --customer and --order, also calls each read operation once.
+    Exit code 1 if something must be fixed.
     """
     findings, absent = _inspect(file, customer, order)
     output = Output(as_json=as_json)
@@ -52,25 +52,29 @@ def check(
 @app.command(epilog=EPILOG)
 def schemas(
     operation: Annotated[
-        str | None, typer.Argument(metavar="[OPERATION]", help="For example get_order.", show_default=False)
+        str | None,
+        typer.Argument(metavar="[OPERATION]", help="The operation, for example get_order.", show_default=False),
     ] = None,
 ) -> None:
-    """Print the JSON Schemas of the operations: what your tools are given, and what they have to answer."""
+    """Print the JSON Schemas of the operations: what your tools receive, and what they must return."""
     from pipelines.customer_operations.operations import schemas as published
 
     found = published()
     if operation is not None and operation not in found:
-        raise CliError(f"there is no operation {operation}", remedy=f"one of {', '.join(found)}", code="tool_unknown")
+        raise CliError(f"unknown operation {operation}", remedy=f"use one of: {', '.join(found)}", code="tool_unknown")
     Output(as_json=True).document(found if operation is None else found[operation])
 
 
 @app.command(epilog=EPILOG)
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made if it is not there.", show_default=False)],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Folder to write to. Created if it does not exist.", show_default=False),
+    ],
 ) -> None:
-    """Write the sample company's policy.toml and replies.toml into DIR, to be changed into yours.
+    """Copy the sample policy.toml and replies.toml to DIR as a starting point for your own.
 
-    Set WAYBILL_CUSTOMER_OPERATIONS_DIR to DIR then. A file that is there already is left as it is.
+    Then set WAYBILL_CUSTOMER_OPERATIONS_DIR to DIR. Existing files are not overwritten.
     """
     from importlib.resources import files
 
@@ -79,7 +83,7 @@ def init(
     for name in ("policy.toml", "replies.toml"):
         place = folder / name
         if place.exists():
-            output.note(f"{place} is there already")
+            output.note(f"skipped {place}: it already exists")
             continue
         place.write_bytes(files("pipelines.customer_operations.policies").joinpath(name).read_bytes())
         output.note(f"wrote {place}")
@@ -102,14 +106,16 @@ def _inspect(file: Path, customer: str | None, order: str | None) -> "tuple[list
                 offered = client.offered(server)
             except ToolError as error:
                 raise CliError(
-                    str(error), remedy=f"is {server.name} running, and is its url the one of MCP?", code=error.code
+                    str(error),
+                    remedy=f"check that {server.name} is running, and that its url is its MCP endpoint",
+                    code=error.code,
                 ) from error
             for policy in book:
                 if policy.server.name == server.name:
                     asked = OPERATIONS.get(policy.operation)
                     found = inspect(policy, asked, offered.get(policy.tool))
                     if asked is not None and policy.currency not in {None, currency}:
-                        found.missing.append(f"it moves {policy.currency}, and policy.toml says {currency}")
+                        found.missing.append(f"it uses {policy.currency}, but policy.toml says {currency}")
                     findings[policy.operation] = found
         _try_reads(client, book, findings, customer, order)
     finally:
@@ -121,7 +127,7 @@ def _inspect(file: Path, customer: str | None, order: str | None) -> "tuple[list
 def _try_reads(
     client: Any, book: "ToolBook", findings: "dict[str, Finding]", customer: str | None, order: str | None
 ) -> None:
-    """Call what only reads, with what the operator gave and what was answered before."""
+    """Call the read operations, with the operator's values and earlier answers."""
     from pipelines._kit.tools.inspection import try_reading
     from pipelines.customer_operations.operations import OPERATIONS
 
@@ -131,9 +137,9 @@ def _try_reads(
             return {}
         answer, wrong = try_reading(client, policy, OPERATIONS[operation], arguments)
         if wrong is not None:
-            findings[operation].missing.append(f"tried: {wrong}")
+            findings[operation].missing.append(f"tested: {wrong}")
             return {}
-        findings[operation].notes[:] = ["tried: its answer fits"]
+        findings[operation].notes[:] = ["tested: its answer fits"]
         return answer or {}
 
     if customer is None:
@@ -151,7 +157,7 @@ def _try_reads(
 def _show(output: Output, findings: "list[Finding]", absent: dict[str, str]) -> None:
     from waybill.cli.tables import table
 
-    made = table("OPERATION", "TOOL", "FITS", "WHAT IS MISSING, WHAT IS WORTH KNOWING")
+    made = table("OPERATION", "TOOL", "FITS", "PROBLEMS AND NOTES")
     for each in findings:
         made.add_row(each.operation, each.tool, "no" if each.missing else "yes", "\n".join(each.missing + each.notes))
     for name, without in absent.items():

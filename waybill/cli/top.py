@@ -1,4 +1,4 @@
-"""``waybill top``: jobs, latencies and money of the last minutes, drawn again and again."""
+"""``waybill top``: a live view of recent jobs, latencies and costs."""
 
 from datetime import UTC, datetime, timedelta
 from time import sleep
@@ -29,20 +29,22 @@ def register(app: typer.Typer, rich_help_panel: str) -> None:
 
 
 def top(
-    minutes: Annotated[int, typer.Option(min=1, max=_MINUTES_MAX, help="How far back.")] = 15,
+    minutes: Annotated[int, typer.Option(min=1, max=_MINUTES_MAX, help="Minutes to look back.")] = 15,
     group_by: Annotated[
-        Literal["capability", "project", "model", "key"], typer.Option("--group-by", "-g", help="One line for each.")
+        Literal["capability", "project", "model", "key"],
+        typer.Option("--group-by", "-g", help="Show one line per group."),
     ] = "capability",
-    every: Annotated[float, typer.Option(min=0.5, max=3600, help="Seconds between two pictures.")] = 2.0,
-    once: Annotated[bool, typer.Option("--once", help="Draw one picture and leave.")] = False,
+    every: Annotated[float, typer.Option(min=0.5, max=3600, help="Seconds between refreshes.")] = 2.0,
+    once: Annotated[bool, typer.Option("--once", help="Show the view once and exit.")] = False,
     project: Annotated[
-        str | None, typer.Option(metavar="PROJECT_ID", show_default="what the key may see", help="Only this project.")
+        str | None,
+        typer.Option(metavar="PROJECT_ID", show_default="all that the key can see", help="Only this project."),
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Watch jobs, error rates, latencies and costs of the last minutes. Ctrl-C leaves.
+    """Watch recent jobs, error rates, latencies and costs. Press Ctrl-C to exit.
 
     Example: waybill top --minutes 60 --group-by model
     """
@@ -90,7 +92,7 @@ def _picture(found: "MetricsReport", minutes: int) -> "list[RenderableType]":
     )
     for line in found.data:
         made.add_row(*(line.group[name] or "" for name in names), *_cells(found, line))
-    shown: list[RenderableType] = [head, "", made if found.data else "Nothing ended in that time.", ""]
+    shown: list[RenderableType] = [head, "", made if found.data else "No jobs ended in that time.", ""]
     backlog = table("NOT ENDED", "STATE", "JOBS", "OLDEST")
     for waiting in found.backlog:
         age = (found.as_of - waiting.oldest_at).total_seconds()

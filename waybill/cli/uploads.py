@@ -1,4 +1,4 @@
-"""Getting files into a knowledge base: which of them, which are new, and sending those."""
+"""Selects files for a knowledge base, finds the new ones and uploads them."""
 
 import hashlib
 import mimetypes
@@ -19,21 +19,21 @@ _FILES_OWN_FAULT = frozenset({413, 415, 422})
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file on disk and the name it gets in the base: its path below the folder that was given."""
+    """A file on disk and its name in the base: its path below the given folder."""
 
     path: Path
     name: str
 
     @property
     def media_type(self) -> str:
-        """What its name says it is."""
+        """Its media type, by its name."""
         known = SUFFIXES.get(self.path.suffix.lower())
         return known[1] if known else mimetypes.guess_type(self.path.name)[0] or "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What was found below the given paths; `passed_over` are files whose format is not read."""
+    """Files found below the given paths; `passed_over` are files in an unsupported format."""
 
     files: tuple[Candidate, ...]
     passed_over: tuple[Path, ...]
@@ -41,7 +41,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What has to be sent, and what the base has word for word already."""
+    """Files to upload, and those that the base already has unchanged."""
 
     changed: tuple[tuple[Candidate, bytes], ...]
     unchanged: tuple[Candidate, ...]
@@ -49,7 +49,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A file that the API did not take, and why."""
+    """A file that the API refused, and why."""
 
     name: str
     code: str
@@ -57,13 +57,13 @@ class Refused:
 
 
 def select(paths: Sequence[Path]) -> Selection:
-    """The files in `paths`, folders searched to the bottom, hidden ones left out. Raises `CliError`."""
+    """The files in `paths`; folders are searched recursively, without hidden files. Raises `CliError`."""
     files: dict[str, Candidate] = {}
     passed_over: list[Path] = []
     for path in paths:
         if path.is_dir():
             for found in sorted(_visible_files(path)):
-                # Inside a folder only what can be read is picked; a file that is named is sent whatever it is called.
+                # In a folder, only supported formats are picked; a file named explicitly is always sent.
                 if found.suffix.lower() in SUFFIXES:
                     _add(files, Candidate(found, found.relative_to(path).as_posix()))
                 else:
@@ -74,7 +74,7 @@ def select(paths: Sequence[Path]) -> Selection:
 
 
 def compare(files: Iterable[Candidate], known: Iterable["Document"]) -> Difference:
-    """What of `files` the base does not have yet; a document that failed before is sent again. Raises `CliError`."""
+    """The `files` that the base does not have yet, or whose document failed before. Raises `CliError`."""
     ready = {document.name: document.sha256 for document in known if document.state == "ready"}
     changed: list[tuple[Candidate, bytes]] = []
     unchanged: list[Candidate] = []
@@ -93,9 +93,9 @@ def send(
     changed: Iterable[tuple[Candidate, bytes]],
     sent: Callable[[Candidate, int], None],
 ) -> tuple[list["Document"], list[Refused]]:
-    """Upload file after file; `sent` hears of each with its size in bytes.
+    """Upload file after file; `sent` is called for each with its size in bytes.
 
-    A file that the API refuses for what it is (empty, too large) is refused alone. Raises `ApiProblem` for the rest.
+    A file that the API refuses for its content (empty, too large) does not stop the others. Raises `ApiProblem`.
     """
     from waybill.client import ApiProblem
 
@@ -116,8 +116,8 @@ def _add(files: dict[str, Candidate], candidate: Candidate) -> None:
     clash = files.get(candidate.name)
     if clash is not None and clash.path != candidate.path:
         raise CliError(
-            f"two files would get the name {candidate.name}: {clash.path} and {candidate.path}",
-            remedy="ingest the folder above both, so that their names contain their folders",
+            f"two files would have the same name {candidate.name}: {clash.path} and {candidate.path}",
+            remedy="ingest their common parent folder, so that their names include their folders",
             code="name_clash",
             exit_code=Exit.USAGE,
         )

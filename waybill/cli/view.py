@@ -1,4 +1,4 @@
-"""A job as its events tell it: folded one by one into what a person wants to see."""
+"""A job's state as seen by a person, built from its events one by one."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,7 +31,7 @@ class Step:
 
 @dataclass(slots=True)
 class JobView:
-    """What is known of a job so far."""
+    """What is known about a job so far."""
 
     state: str = "queued"
     attempt: int = 0
@@ -44,7 +44,7 @@ class JobView:
     events: int = 0
 
     def fold(self, event: Event) -> None:
-        """Take in the next event. A new attempt starts its text and progress afresh."""
+        """Apply the next event. A new attempt resets text and progress."""
         self.events += 1
         data = event.data
         match event.type:
@@ -73,7 +73,7 @@ class JobView:
         name = str(event.data.get("step", "?"))
         last = self.steps[-1] if self.steps else None
         if last is not None and (last.name, last.attempt) == (name, event.attempt) and last.ended_at is not None:
-            # A graph that loops over a node: one line that counts, instead of one per turn.
+            # A graph that loops over a node shows one line with a count, not one per iteration.
             last.times += 1
             last.ended_at = None
         else:
@@ -91,7 +91,7 @@ class JobView:
 
 
 def notice(data: dict[str, Any]) -> str:
-    """What became of a document, in one line."""
+    """The outcome of a document, in one line."""
     name = data.get("name") or data.get("document") or "a document"
     reason = data.get("message") or data.get("code")
     if reason:

@@ -1,4 +1,4 @@
-"""Following a job on screen: drawn live on a terminal, told line by line elsewhere, as JSON lines for programs."""
+"""Follows a job on screen: live on a terminal, line by line elsewhere, as JSON lines for programs."""
 
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +21,7 @@ _MARKS = {
     "expired": ("✗", "red"),
     "rejected": ("✗", "red"),
 }
-# Lines around the streamed text that the live picture needs for itself.
+# Lines that the live view needs besides the streamed text.
 _FRAME_LINES = 6
 
 
@@ -29,7 +29,7 @@ class Screen(Protocol):
     """Something that shows a job as its events come in."""
 
     def see(self, view: JobView, event: Event) -> None:
-        """Show `event`, which `view` has taken in already."""
+        """Show `event`, which `view` has already applied."""
 
     def remark(self, text: str) -> None:
         """Show a remark about the connection."""
@@ -46,10 +46,10 @@ def watch(
     on_alive: Callable[[], None] | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> JobView:
-    """Show the job's events above `after` until it ends; returns what they told. `on_event` hears each of them.
+    """Show the job's events after `after` until it ends; returns the resulting view. `on_event` is called for each.
 
-    Without a terminal, `brief` leaves out all lines but those on documents and on the job's end. `on_alive` is called
-    whenever something came. Raises `StreamLost` and `ApiProblem`, as `WaybillClient.jobs.events` does.
+    Without a terminal, `brief` prints only lines about documents and the job's end. `on_alive` is called
+    whenever something arrives. Raises `StreamLost` and `ApiProblem`, as `WaybillClient.jobs.events` does.
     """
     view = JobView()
     with _screen(output, title or job_id, brief=brief) as screen:
@@ -81,11 +81,11 @@ class _JsonScreen:
         self._output.record(event.as_json())
 
     def remark(self, text: str) -> None:
-        """A program sees the gap closed; it need not hear of it."""
+        """Programs see no gap, so they need no message."""
 
 
 class _PlainScreen:
-    """One line per event, timed from the first; streamed text is written as it comes."""
+    """One line per event, timed from the first; streamed text is written as it arrives."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -110,7 +110,7 @@ class _PlainScreen:
 
 
 class _BriefScreen(_PlainScreen):
-    """One line per document, and what ends the job."""
+    """One line per document, and one for the end of the job."""
 
     def see(self, view: JobView, event: Event) -> None:
         if event.type in {"document.ingested", "document.failed"}:
@@ -121,7 +121,7 @@ class _BriefScreen(_PlainScreen):
 
 
 class _LiveScreen:
-    """A picture redrawn in place, replaced at the end by a short summary that stays."""
+    """A live view, replaced at the end by a short summary."""
 
     def __init__(self, output: Output, title: str) -> None:
         from rich.live import Live
@@ -219,7 +219,7 @@ class _LiveScreen:
 
 
 def describe(event: Event) -> str:
-    """What an event says beyond its type, in a few words."""
+    """A few words about an event beyond its type."""
     data = event.data
     match event.type:
         case "job.started":

@@ -1,4 +1,4 @@
-"""``waybill webhooks``: who is told of what, what was sent, and sending it again."""
+"""``waybill webhooks``: manage receivers of events and their deliveries."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from waybill.client.models import WebhookDelivery, WebhookEndpoint
 
-app = typer.Typer(no_args_is_help=True, help="Webhooks: receivers of events, and what was delivered.", epilog=EPILOG)
+app = typer.Typer(no_args_is_help=True, help="Manage receivers of events and their deliveries.", epilog=EPILOG)
 
 EndpointId = Annotated[
     str, typer.Argument(metavar="ENDPOINT_ID", help="The endpoint's id, for example whe_01k….", show_default=False)
@@ -25,24 +25,24 @@ DeliveryId = Annotated[
 ]
 Events = Annotated[
     list[str] | None,
-    typer.Option("--event", show_default="all", help="An event it receives, for example job.failed. Repeatable."),
+    typer.Option("--event", show_default="all", help="Event to send, for example job.failed. Repeatable."),
 ]
-Overlap = Annotated[int, typer.Option(min=0, max=168, help="For how many hours the old secret signs as well.")]
-Limit = Annotated[int, typer.Option(min=1, max=200, help="How many.")]
-Cursor = Annotated[str | None, typer.Option(show_default=False, help="Where the last page ended.")]
+Overlap = Annotated[int, typer.Option(min=0, max=168, help="Hours for which the old secret also signs.")]
+Limit = Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")]
+Cursor = Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")]
 
 
 @app.command(epilog=EPILOG)
 def create(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="https://…", show_default=False)],
     event: Events = None,
-    description: Annotated[str, typer.Option(help="What it is for.")] = "",
-    include_result: Annotated[bool, typer.Option("--include-result", help="Send results along.")] = False,
+    description: Annotated[str, typer.Option(help="Description.")] = "",
+    include_result: Annotated[bool, typer.Option("--include-result", help="Include results.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Add a receiver and print its secret, once.
+    """Add an endpoint and print its secret once.
 
     Example: waybill webhooks create https://example.com/hooks/waybill --event job.succeeded --event job.failed
     """
@@ -56,7 +56,7 @@ def create(
 def list_endpoints(
     limit: Limit = 50, cursor: Cursor = None, url: Url = None, api_key: ApiKey = None, as_json: Json = False
 ) -> None:
-    """List the project's receivers."""
+    """List the project's endpoints."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         page = client.webhooks.list(limit=limit, cursor=cursor)
@@ -73,17 +73,17 @@ def list_endpoints(
 @app.command(epilog=EPILOG)
 def update(
     endpoint_id: EndpointId,
-    target: Annotated[str | None, typer.Option("--target", show_default=False, help="Another URL.")] = None,
+    target: Annotated[str | None, typer.Option("--target", show_default=False, help="New URL.")] = None,
     event: Events = None,
-    description: Annotated[str | None, typer.Option(show_default=False, help="What it is for.")] = None,
+    description: Annotated[str | None, typer.Option(show_default=False, help="Description.")] = None,
     include_result: Annotated[
-        bool | None, typer.Option("--include-result/--no-result", show_default=False, help="Send results along.")
+        bool | None, typer.Option("--include-result/--no-result", show_default=False, help="Include results.")
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Change what is given; what waits goes to the new URL."""
+    """Change an endpoint. Pending deliveries go to the new URL."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         changed = client.webhooks.update(
@@ -94,7 +94,7 @@ def update(
 
 @app.command(epilog=EPILOG)
 def pause(endpoint_id: EndpointId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Keep what comes until the endpoint is resumed."""
+    """Pause an endpoint. Deliveries are held until it is resumed."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         _answer(output, client.webhooks.pause(endpoint_id))
@@ -102,7 +102,7 @@ def pause(endpoint_id: EndpointId, url: Url = None, api_key: ApiKey = None, as_j
 
 @app.command(epilog=EPILOG)
 def resume(endpoint_id: EndpointId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Deliver again, after a pause or after Waybill gave the endpoint up."""
+    """Resume an endpoint after a pause, or after Waybill disabled it."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         _answer(output, client.webhooks.resume(endpoint_id))
@@ -110,7 +110,7 @@ def resume(endpoint_id: EndpointId, url: Url = None, api_key: ApiKey = None, as_
 
 @app.command(epilog=EPILOG)
 def remove(endpoint_id: EndpointId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Remove a receiver; what waits for it is cancelled."""
+    """Remove an endpoint. Its pending deliveries are cancelled."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         _answer(output, client.webhooks.remove(endpoint_id))
@@ -124,7 +124,7 @@ def rotate(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Print a new secret; messages carry both signatures while you roll it out."""
+    """Create a new secret and print it. Messages carry both signatures during the overlap."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         made = client.webhooks.rotate(endpoint_id, overlap_seconds=overlap_hours * 3600)
@@ -134,14 +134,14 @@ def rotate(
 @app.command(epilog=EPILOG)
 def secret(
     rotate_it: Annotated[
-        bool, typer.Option("--rotate", help="Make it, or a new one in its place, and print it.")
+        bool, typer.Option("--rotate", help="Create a secret, replacing any earlier one, and print it.")
     ] = False,
     overlap_hours: Overlap = 24,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Show when the project's own secret was made; it signs for the receivers that jobs name themselves."""
+    """Show when the project's secret was created. It signs webhooks to receivers that jobs name themselves."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         if rotate_it:
@@ -153,14 +153,14 @@ def secret(
     elif as_json:
         output.document(found.as_json())
     elif found.rotated_at is None:
-        output.note("there is none yet; make it with: waybill webhooks secret --rotate")
+        output.note("no secret yet; create one with: waybill webhooks secret --rotate")
     else:
-        output.show(f"made {found.rotated_at:%Y-%m-%d %H:%M} UTC")
+        output.show(f"created {found.rotated_at:%Y-%m-%d %H:%M} UTC")
 
 
 @app.command("test", epilog=EPILOG)
 def send_test(endpoint_id: EndpointId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Send a test message; `waybill webhooks delivery` tells what came of it."""
+    """Send a test message. See its outcome with `waybill webhooks delivery`."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         _show_deliveries(output, [client.webhooks.test(endpoint_id)])
@@ -168,19 +168,21 @@ def send_test(endpoint_id: EndpointId, url: Url = None, api_key: ApiKey = None, 
 
 @app.command(epilog=EPILOG)
 def deliveries(
-    endpoint: Annotated[str | None, typer.Option(show_default=False, help="Only to this endpoint: whe_….")] = None,
-    job: Annotated[str | None, typer.Option(show_default=False, help="Only about this job: job_….")] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(show_default=False, help="Only deliveries to this endpoint: whe_….")
+    ] = None,
+    job: Annotated[str | None, typer.Option(show_default=False, help="Only deliveries about this job: job_….")] = None,
     state: Annotated[
         str | None, typer.Option(show_default=False, help="pending, delivered, failed or cancelled.")
     ] = None,
-    event: Annotated[str | None, typer.Option(show_default=False, help="Only of this event.")] = None,
+    event: Annotated[str | None, typer.Option(show_default=False, help="Only deliveries of this event.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """List what was sent, or waits, newest first."""
+    """List deliveries, newest first."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         page = client.webhooks.deliveries(
@@ -196,7 +198,7 @@ def deliveries(
 
 @app.command(epilog=EPILOG)
 def delivery(delivery_id: DeliveryId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Show a delivery: its body, and every attempt."""
+    """Show a delivery's body and attempts."""
     from waybill.cli.tables import moment, table
 
     output = Output(as_json=as_json)
@@ -211,23 +213,26 @@ def delivery(delivery_id: DeliveryId, url: Url = None, api_key: ApiKey = None, a
         status = "" if each.status is None else str(each.status)
         attempts.add_row(str(each.number), moment(each.began_at), f"{each.latency_ms} ms", status, each.error or "")
     output.show(attempts)
-    output.show(found.body or "its body was removed by retention")
+    output.show(found.body or "the body is past its retention period")
 
 
 @app.command(epilog=EPILOG)
 def redeliver(
-    what: Annotated[str, typer.Argument(metavar="ID", help="A delivery, or an endpoint with --since.")],
+    what: Annotated[str, typer.Argument(metavar="ID", help="Id of a delivery, or of an endpoint with --since.")],
     since: Annotated[
-        str | None, typer.Option(show_default=False, metavar="TIME", help="2026-11-23T05:00:00Z, or 6h, 2d ago.")
+        str | None,
+        typer.Option(
+            show_default=False, metavar="TIME", help="Redeliver failures since then: 2026-11-23T05:00:00Z, 6h or 2d."
+        ),
     ] = None,
     with_delivered: Annotated[
-        bool, typer.Option("--with-delivered", help="With --since: also what was taken.")
+        bool, typer.Option("--with-delivered", help="With --since: also redeliver successful deliveries.")
     ] = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Deliver again: one delivery, or what an endpoint did not take since a moment.
+    """Send a delivery again, or all that failed at an endpoint since a given time.
 
     Example: waybill webhooks redeliver whe_01jd3q8v9tfq8a1b2c3d4e5f6g --since 6h
     """
@@ -242,7 +247,7 @@ def redeliver(
     if as_json:
         output.document({"deliveries": count})
     else:
-        output.show(f"{count} deliveries are sent again")
+        output.show(f"{count} deliveries will be sent again")
 
 
 def _moment(text: str) -> datetime:
@@ -254,7 +259,9 @@ def _moment(text: str) -> datetime:
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
-        raise typer.BadParameter("write 2026-11-23T05:00:00Z, or 30m, 6h, 2d", param_hint="--since")
+        raise typer.BadParameter(
+            "expected a time such as 2026-11-23T05:00:00Z, or a duration such as 30m, 6h or 2d", param_hint="--since"
+        )
     return found
 
 
@@ -270,9 +277,9 @@ def _answer_with_secret(output: Output, document: dict[str, Any], shown: str | N
         output.document(document)
         return
     if "id" in document:
-        output.note(f"endpoint {document['id']}; store its secret now, it is not shown again:")
+        output.note(f"endpoint {document['id']}; store its secret now; it is not shown again:")
     else:
-        output.note("store the secret now, it is not shown again:")
+        output.note("store the secret now; it is not shown again:")
     output.write(f"{shown}\n")
 
 

@@ -1,22 +1,22 @@
-"""What can go wrong between a client and the API: every exception that this client raises on purpose.
+"""Every exception that this client raises.
 
 ClientError
-├── ApiUnreachable         nothing answered at the address, it stopped answering, or it is another program
+├── ApiUnreachable         no answer from the address, the connection broke, or another program answered
 ├── ApiProblem             the API answered with a problem document (RFC 9457): `status`, `code`, `detail`
-│   ├── InvalidRequest     400, 413, 415, 422: something is wrong with what was sent; `fields` says where
-│   ├── NotAuthenticated   401: no key, or one that is unknown, revoked or expired
-│   ├── BudgetExhausted    402: no budget has room for it
+│   ├── InvalidRequest     400, 413, 415, 422: the request is invalid; `fields` says where
+│   ├── NotAuthenticated   401: the key is missing, unknown, revoked or expired
+│   ├── BudgetExhausted    402: a budget is used up
 │   ├── NotPermitted       403: the key may not do this
-│   ├── NotFound           404: it is not there, or not for this key
-│   ├── Conflict           409: what is there does not allow it
-│   ├── Gone               410: it was there, and is no more
-│   ├── RateLimited        429: a limit is used up; `retry_after_seconds` says for how long
-│   └── ServerProblem      5xx: the API itself is in trouble
-├── JobFailed              a job ended otherwise than well, and its result was asked for
-├── WaitTimedOut           a job has not ended in the time given; it goes on (also a `TimeoutError`)
+│   ├── NotFound           404: it does not exist, or this key may not see it
+│   ├── Conflict           409: the request conflicts with the current state
+│   ├── Gone               410: it has been deleted
+│   ├── RateLimited        429: a limit is used up; retry after `retry_after_seconds`
+│   └── ServerProblem      5xx: the API itself failed
+├── JobFailed              a job did not succeed, so it has no result
+├── WaitTimedOut           a job has not ended in the given time; it is still running (also a `TimeoutError`)
 ├── StreamLost             the event stream of a job broke and could not be resumed in time
 ├── EventsLost             the event stream of a project broke and could not be resumed in time
-└── WebhookRejected        a message to a receiver is not to be trusted (`waybill.client.verification`)
+└── WebhookRejected        a webhook message cannot be trusted (`waybill.client.verification`)
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ _KNOWN = frozenset({"type", "title", "status", "detail", "instance", "code", "er
 
 
 class ClientError(Exception):
-    """Anything this client raises on purpose."""
+    """Base class of this client's exceptions."""
 
 
 class ApiUnreachable(ClientError):
@@ -51,7 +51,7 @@ class JobFailed(ClientError):
 
 
 class WaitTimedOut(ClientError, TimeoutError):
-    """The job or batch `job_id` was still `state` after `timeout_seconds`. It goes on; waiting again is free."""
+    """The job or batch `job_id` was still `state` after `timeout_seconds`. It keeps running; you can wait again."""
 
     def __init__(self, job_id: str, state: str, timeout_seconds: float) -> None:
         super().__init__(f"{job_id} is still {state} after {timeout_seconds:g} s")
@@ -61,7 +61,7 @@ class WaitTimedOut(ClientError, TimeoutError):
 
 
 class StreamLost(ClientError):
-    """The event stream of `job_id` broke and stayed broken. `last_event_id` is where a later attempt resumes."""
+    """The event stream of `job_id` broke and could not be resumed. Resume later from `last_event_id`."""
 
     def __init__(self, job_id: str, last_event_id: int, reason: str) -> None:
         super().__init__(f"the event stream of {job_id} was lost after event {last_event_id}: {reason}")
@@ -71,25 +71,25 @@ class StreamLost(ClientError):
 
 
 class EventsLost(ClientError):
-    """The stream of a project's events broke and stayed broken. `cursor` is where a later attempt resumes."""
+    """The event stream of a project broke and could not be resumed. Resume later from `cursor`."""
 
     def __init__(self, cursor: str | None, reason: str) -> None:
-        where = f"after {cursor}" if cursor else "before anything came"
-        super().__init__(f"the stream of events was lost {where}: {reason}")
+        where = f"after {cursor}" if cursor else "before the first event"
+        super().__init__(f"the event stream was lost {where}: {reason}")
         self.cursor = cursor
         self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One wrong field of a request: where it is, as a dotted path, and what is wrong with it."""
+    """One invalid field of a request: its dotted path, and what is wrong with it."""
 
     path: str
     message: str
 
 
 class ApiProblem(ClientError):
-    """A problem document: `status`, stable `code`, a `detail` for a person, and the fields it blames."""
+    """A problem document: `status`, stable `code`, a readable `detail`, and the invalid fields."""
 
     def __init__(self, status: int, body: Mapping[str, Any], retry_after_seconds: float | None = None) -> None:
         self.status = status
@@ -106,7 +106,7 @@ class ApiProblem(ClientError):
 
 
 class InvalidRequest(ApiProblem):
-    """Something is wrong with what was sent (400, 413, 415, 422); the same again is refused again."""
+    """The request is invalid (400, 413, 415, 422). Do not retry it unchanged."""
 
 
 class NotAuthenticated(ApiProblem):
@@ -114,7 +114,7 @@ class NotAuthenticated(ApiProblem):
 
 
 class BudgetExhausted(ApiProblem):
-    """No budget has room for it (402)."""
+    """A budget is used up (402)."""
 
 
 class NotPermitted(ApiProblem):
@@ -122,23 +122,23 @@ class NotPermitted(ApiProblem):
 
 
 class NotFound(ApiProblem):
-    """It is not there, or not for this key (404)."""
+    """It does not exist, or this key may not see it (404)."""
 
 
 class Conflict(ApiProblem):
-    """What is there does not allow it (409)."""
+    """The request conflicts with the current state (409)."""
 
 
 class Gone(ApiProblem):
-    """It was there, and is no more (410)."""
+    """It has been deleted (410)."""
 
 
 class RateLimited(ApiProblem):
-    """A limit is used up (429); `retry_after_seconds` says for how long, where the API knows."""
+    """A limit is used up (429). `retry_after_seconds` says when to retry, where the API knows."""
 
 
 class ServerProblem(ApiProblem):
-    """The API itself is in trouble (5xx)."""
+    """The API itself failed (5xx)."""
 
 
 _BY_STATUS: Mapping[int, type[ApiProblem]] = {
@@ -158,7 +158,7 @@ _SERVER = 500
 
 
 def problem_class(status: int) -> type[ApiProblem]:
-    """The class for a status; `ApiProblem` itself for one that has none of its own."""
+    """The class for a status, or `ApiProblem` if it has none."""
     return _BY_STATUS.get(status, ServerProblem if status >= _SERVER else ApiProblem)
 
 

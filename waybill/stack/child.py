@@ -14,7 +14,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def guarded(command: Sequence[str], when_orphaned: signal.Signals = signal.SIGTERM) -> list[str]:
-    """`command` under this module, as a child of the present process."""
+    """`command` run through this module, as a child of the current process."""
     return [sys.executable, "-P", "-m", "waybill.stack.child", str(os.getpid()), str(int(when_orphaned)), *command]
 
 

@@ -1,4 +1,4 @@
-"""The secrets of each child in a folder of its own: what it needs and nothing else, and none in its environment."""
+"""One folder of secrets per child, with only what it needs; none are in its environment."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from waybill.stack.plan import Child, spell, variable_of, variables_of
 
 
 def give_passwords(home: Home, settings: Settings) -> dict[str, str]:
-    """Make passwords for the logins, once, and give them to those of the Postgres of `settings`."""
+    """Create passwords for the logins once, and set them in the Postgres of `settings`."""
     assert settings.database_url is not None
     passwords = {login: home.kept_secret(f"{login}.password") for login in LOGINS}
     set_passwords(settings.database_url.get_secret_value(), passwords)
@@ -20,7 +20,7 @@ def give_passwords(home: Home, settings: Settings) -> dict[str, str]:
 
 
 class ChildSecrets:
-    """Writes the folders below `settings.home`; `passwords` are the logins', empty when Postgres is not ours."""
+    """Writes the folders below `settings.home`; `passwords` are those of the logins; empty for an external Postgres."""
 
     def __init__(self, settings: Settings, passwords: Mapping[str, str]) -> None:
         self._settings = settings
@@ -29,7 +29,7 @@ class ChildSecrets:
         self._hidden = {spelled for name in secret_settings() for spelled in variables_of(name)}
 
     def environment(self, child: Child) -> dict[str, str]:
-        """The environment of `child`: this process's and the settings, its secrets in a folder that it names."""
+        """The environment of `child`: this process's and the settings, with the path of its secrets folder."""
         inherited = {name: value for name, value in os.environ.items() if name.upper() not in self._hidden}
         plain = {
             variable_of(name): spell(value)
@@ -42,7 +42,7 @@ class ChildSecrets:
         return {**inherited, **plain, **child.environment, "WAYBILL_SECRETS_DIR": str(self._write(child))}
 
     def remove(self) -> None:
-        """Leave none behind."""
+        """Remove all of them."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _write(self, child: Child) -> Path:
@@ -57,7 +57,7 @@ class ChildSecrets:
                     (folder / credential.name).symlink_to(credential)
         for name, value in {**self._of_process(child.process), **child.secrets}.items():
             path = folder / name
-            # Never through a link, into the file of somebody else.
+            # Never write through a link into another user's file.
             path.unlink(missing_ok=True)
             path.touch(mode=0o600)
             path.write_text(value, encoding="utf-8")

@@ -1,5 +1,5 @@
-"""What can go wrong when the embedded services start, each with its remedy."""
+"""Errors of the embedded services."""
 
 
 class StackError(Exception):
-    """The embedded stack cannot do what was asked; the message says what to do about it."""
+    """The embedded stack failed; the message says what to do."""

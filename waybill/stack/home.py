@@ -1,7 +1,7 @@
-"""The folder of a stack: who runs in it, the secrets made for it, and the run file that other terminals read.
+"""The folder of a stack: its lock, its secrets, and the run file that other terminals read.
 
-One stack runs per folder. That is decided by a lock on an open file (flock(2)), which the kernel drops with the last
-process that holds it, so that no crash leaves a folder locked.
+One stack runs per folder. A lock on an open file (flock(2)) ensures it; the kernel releases it with the last process
+that holds it, so a crash never leaves a folder locked.
 """
 
 import fcntl
@@ -44,14 +44,14 @@ class Home:
 
     @property
     def logs(self) -> Path:
-        """Where every part writes its log."""
+        """The folder of the logs."""
         return self.folder / "logs"
 
     def acquire(self, patience_seconds: float) -> None:
-        """Become the one stack of this folder.
+        """Lock this folder for this stack.
 
-        Waits up to `patience_seconds` while what a killed stack left behind is still being cleaned up. Raises
-        `StackError`, with the number of the process that runs here.
+        Waits up to `patience_seconds` while the parts of a killed stack are still being cleaned up. Raises
+        `StackError`, with the id of the process that runs here.
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ class Home:
             lock = _open_lock(self.folder)
         except OSError as error:
             raise StackError(
-                f"{self.folder} cannot be written ({error.strerror}); set WAYBILL_HOME to a folder that can"
+                f"{self.folder} is not writable ({error.strerror}); set WAYBILL_HOME to a writable folder"
             ) from error
         began = monotonic()
         while not _try_lock(lock, fcntl.LOCK_EX):
@@ -73,7 +73,7 @@ class Home:
                 )
             if waited > patience_seconds:
                 lock.close()
-                raise StackError(f"the stack that ran in {self.folder} was killed and its parts are still ending")
+                raise StackError(f"the stack that ran in {self.folder} was killed and its parts are still stopping")
             sleep(_PAUSE_SECONDS)
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -81,25 +81,25 @@ class Home:
         self._lock = lock
 
     def release(self) -> None:
-        """Let another stack run here."""
+        """Unlock the folder for another stack."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def read_run_file(self) -> dict[str, Any]:
-        """What the run file says, be it of this stack, of a running or of a crashed one; empty when there is none."""
+        """The contents of the run file, even a crashed stack's; empty when there is none."""
         return _read_run_file(self.folder)
 
     def write_run_file(self, settings: Mapping[str, Any]) -> None:
-        """Tell other terminals where everything is. Atomic: a reader sees no file or all of it."""
+        """Write the run file for other terminals. Atomic: a reader sees no file or all of it."""
         _write_private(self.folder / RUN_FILE, json.dumps({"pid": os.getpid(), "settings": dict(settings)}, indent=1))
 
     def remove_run_file(self) -> None:
-        """Tell other terminals that nothing runs here."""
+        """Remove the run file."""
         (self.folder / RUN_FILE).unlink(missing_ok=True)
 
     def kept_secret(self, name: str, make: Callable[[], str] | None = None) -> str:
-        """The secret of that name, made at the first call, readable by its owner only."""
+        """The secret of that name, created at the first call, readable by its owner only."""
         path = self.folder / name
         try:
             return path.read_text(encoding="utf-8").strip()
@@ -125,7 +125,7 @@ class Home:
 
 
 def running_stack(folder: Path) -> dict[str, Any] | None:
-    """The run file of the stack that runs in `folder` right now; None when none does, whatever a crash left there."""
+    """The run file of the stack that is running in `folder`; None if none is, even if a crash left a file."""
     found = _read_run_file(folder)
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal, counted rather than obeyed at once."""
+"""Ctrl-C, SIGTERM and a closed terminal, counted instead of acted on immediately."""
 
 import signal
 from types import FrameType
@@ -8,9 +8,9 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruptions:
-    """Counts requests to stop. While `is_counting`, nothing else happens; else KeyboardInterrupt is raised.
+    """Counts requests to stop. While `is_counting`, only counts; otherwise raises KeyboardInterrupt.
 
-    A start or a stop must not be torn apart in the middle; the caller's own code in between should be.
+    A start or a stop must not be interrupted midway; the caller's code in between should be.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Interruptions:
             self._previous[number] = signal.signal(number, self._note)
 
     def restore(self) -> None:
-        """Give the signals back to whoever handled them before."""
+        """Restore the earlier signal handlers."""
         for number, handler in self._previous.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         self._previous.clear()

@@ -1,4 +1,4 @@
-"""What a crashed stack left in its run file must not pass for settings."""
+"""Ignores the run file of a crashed stack."""
 
 from pydantic import SecretStr
 
@@ -8,7 +8,7 @@ from waybill.stack.plan import is_in_environment
 
 
 def without_leftovers(settings: Settings, home: Home) -> Settings:
-    """`settings` without what they read from the run file of a stack that does not run any more."""
+    """`settings` without values from the run file of a stack that is no longer running."""
     leftovers = home.read_run_file().get("settings", {})
     kept = {}
     for name in settings.model_fields_set:

@@ -1,4 +1,4 @@
-"""The organisation, project and owner's key with which the command line of this machine uses its own stack."""
+"""The organization, project and owner's key with which the command line of this machine uses its own stack."""
 
 from core.keys.authentication import Authenticator
 from core.keys.roles import Role
@@ -13,7 +13,7 @@ _SECRET = "local-cli.key"  # noqa: S105 - the name of the file
 
 
 def local_key(home: Home, settings: Settings) -> str:
-    """The kept key if this database still knows it, else a new one, kept from now on."""
+    """The stored key if this database still has it, else a new one, which is stored."""
     database = Database(settings, application_name="waybill-stack", pool_size=1)
     try:
         kept = home.find_secret(_SECRET)
@@ -30,7 +30,7 @@ def local_key(home: Home, settings: Settings) -> str:
 
 
 def _is_good(key: str, settings: Settings, database: Database) -> bool:
-    # The folder may have met another database since, or another secret key; and new releases bring new scopes.
+    # The database or the secret key may have changed since, and new releases bring new scopes.
     try:
         principal = Authenticator(settings, database).authenticate(key)
     except Unauthenticated:

@@ -1,4 +1,4 @@
-"""What the processes of a stack have written about one job, in one order."""
+"""The log lines of all processes of a stack about one job, in order."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,8 +13,8 @@ Line = Mapping[str, Any]
 def lines_of_job(logs: Path, job_id: str, *, level: str = "debug") -> list[Line]:
     """The lines that name the job, and those of the traces that its own lines are part of, oldest first.
 
-    `level` is the least severe one wanted. Reads every file of the folder, the ones that were put aside included;
-    lines that are no JSON, such as a library's last words, are not among them.
+    `level` is the minimum severity. Reads every file of the folder, including rotated ones, and skips lines that are
+    not JSON, such as a library's own output.
     """
     least = LEVELS.index(level)
     naming = list(_named(logs, {job_id}))
@@ -29,7 +29,7 @@ def lines_of_job(logs: Path, job_id: str, *, level: str = "debug") -> list[Line]
 
 
 def _named(logs: Path, words: Iterable[str]) -> Iterator[Line]:
-    """The lines that hold one of `words` anywhere."""
+    """The lines that contain one of `words`."""
     wanted = [word.encode() for word in words]
     if not wanted:
         return

@@ -1,4 +1,4 @@
-"""What a stack consists of, as data: every child with its command, its environment and how to tell that it is ready."""
+"""The parts of a stack as data: each child with its command, environment and readiness check."""
 
 import json
 import os
@@ -25,10 +25,10 @@ _OK = 200
 
 
 class Readiness(Protocol):
-    """Tells whether a child that runs is ready to serve."""
+    """Checks whether a running child is ready to serve."""
 
     def is_met(self, log: str) -> bool:
-        """Whether it is, judged by what the child has logged since it started, or by asking it."""
+        """Whether it is, by its log since it started or by a request to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Logged:
     times: int = 1
 
     def is_met(self, log: str) -> bool:
-        """Whether the lines are there."""
+        """Whether the log contains the lines."""
         return log.count(self.text) >= self.times
 
 
@@ -52,7 +52,7 @@ class Answers:
     path: str
 
     def is_met(self, log: str) -> bool:  # noqa: ARG002 - the answer counts, not the log
-        """Whether it answered 200 just now."""
+        """Whether it answers 200 now."""
         connection = HTTPConnection(self.host, self.port, timeout=_PROBE_TIMEOUT_SECONDS)
         try:
             connection.request("GET", self.path)
@@ -71,7 +71,7 @@ class Listens:
     port: int
 
     def is_met(self, log: str) -> bool:  # noqa: ARG002 - the connection counts, not the log
-        """Whether it accepted one just now."""
+        """Whether it accepts one now."""
         try:
             socket.create_connection((self.host, self.port), _PROBE_TIMEOUT_SECONDS).close()
         except OSError:
@@ -83,8 +83,8 @@ class Listens:
 class Child:
     """A process of the stack. Children of one `tier` are stopped together, the highest tier first.
 
-    A child that is not `essential` is not waited for, and may fail for good without taking the stack with it. It gets
-    the secrets of its kind of `process`, and `secrets` of its own by their names.
+    The stack does not wait for a child that is not `essential`, and survives its failure. A child gets the secrets of
+    its kind of `process`, and its own `secrets` by name.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Child:
     environment: dict[str, str] = field(default_factory=dict)
     process: Process | None = None
     secrets: dict[str, str] = field(default_factory=dict)
-    # Where it shows its metrics, as host:port.
+    # Address of its metrics, as host:port.
     metrics: str | None = None
 
 
@@ -104,7 +104,7 @@ Plan = Callable[[Settings, bool], Sequence[Child]]
 
 
 def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
-    """The product's own processes: API, dispatcher, deliverer, a worker per pool; guard and Flower, if asked for."""
+    """Waybill's processes: API, dispatcher, deliverer, a worker per pool, and optionally guard and Flower."""
     from pipelines.registry import pools
 
     names = pools()
@@ -185,7 +185,7 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
                 _waybill("sample-system", "--port", str(sample_port)),
                 Listens("127.0.0.1", sample_port),
                 tier=3,
-                # It makes a database of its own, which only the owner may.
+                # It creates its own database, which only the owner may do.
                 secrets={**token, variable_of("database_url"): spell(settings.database_url)},
             )
         )
@@ -205,55 +205,55 @@ def plan_children(settings: Settings, flower: bool) -> Sequence[Child]:
 
 
 def _shared_folder(settings: Settings, pool: str) -> Path | None:
-    """Where a worker counts together with its children, if it has any."""
+    """The folder in which a worker and its children share their metrics, if it has children."""
     from workers.pools import get_pool
 
     return settings.home.absolute() / "metrics" / pool if get_pool(pool).kind == "prefork" else None
 
 
 def own_guard_url(settings: Settings) -> str:
-    """Where the guard of this stack listens, if it has one."""
+    """The address of this stack's guard, if it has one."""
     return f"unix://{settings.home.absolute() / 'stack-guard.sock'}"
 
 
 def is_guard_installed() -> bool:
-    """Whether its packages are there; they come with ``waybill[guard]``."""
+    """Whether its packages are installed; they come with ``waybill[guard]``."""
     return find_spec("presidio_analyzer") is not None
 
 
 def is_flower_installed() -> bool:
-    """Whether the package is there; it comes with ``waybill[stack]``."""
+    """Whether the package is installed; it comes with ``waybill[stack]``."""
     return find_spec("flower") is not None
 
 
 def reachable_host(host: str) -> str:
-    """The address under which this machine itself reaches a server that listens on `host`."""
+    """The address at which this machine reaches a server that listens on `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
 def url_of(settings: Settings) -> str:
-    """Where the command line finds the API."""
+    """The URL of the API for the command line."""
     host = reachable_host(settings.api_host)
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}"
 
 
 def choose_port(host: str, wanted: int, *, is_explicit: bool, purpose: str) -> int:
-    """`wanted` if it is free, another one if it was only the default. Raises `StackError` when it was insisted on."""
+    """`wanted` if it is free, else another port, or `StackError` if `wanted` was set explicitly."""
     if wanted == 0:
         return free_port()
     if is_free(host, wanted):
         return wanted
     if is_explicit:
-        raise StackError(f"port {wanted} for {purpose} is in use on {host or 'this machine'}; free it or name another")
+        raise StackError(f"port {wanted} for {purpose} is in use on {host or 'this machine'}; free it or set another")
     return free_port()
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether a server could listen on `host`:`port` now. Raises `StackError` when `host` is not an address of ours."""
+    """Whether a server could listen on `host`:`port` now. Raises `StackError` if `host` is not this machine's."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror as error:
-        raise StackError(f"{host} is not an address to listen on: {error.strerror}") from error
+        raise StackError(f"cannot listen on {host}: {error.strerror}") from error
     with socket.socket(family, kind) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

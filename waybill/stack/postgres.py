@@ -1,7 +1,7 @@
-"""A real PostgreSQL, from a wheel, for one machine: initialised once, started and stopped by us.
+"""A real PostgreSQL, from a wheel, for one machine: initialized once, then started and stopped as needed.
 
 Passwords are scram, only loopback listens, data lives below the given folder. PostgreSQL refuses to run as root, so as
-root its processes run inside a user namespace in which they are nobody; their files stay root's.
+root its processes run in a user namespace as the user "nobody"; their files stay root's.
 """
 
 import importlib.util
@@ -29,9 +29,9 @@ _EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on right now.
+    """A TCP port of the loopback interface that is currently free.
 
-    Below those that the kernel gives to outgoing connections, one of which could take it before a server does.
+    Below the range for outgoing connections, one of which could take it before a server does.
     """
     try:
         first_ephemeral = int(_EPHEMERAL_PORTS.read_text(encoding="ascii").split()[0])
@@ -41,7 +41,7 @@ def free_port() -> int:
         with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.bind(("127.0.0.1", port))
             return port
-    raise StackError("100 ports of 127.0.0.1 that were tried are in use; stop what holds them")
+    raise StackError("no free port on 127.0.0.1 after 100 attempts; stop some of the programs that use them")
 
 
 def binaries() -> Path:
@@ -56,14 +56,14 @@ def binaries() -> Path:
 
 
 def unprivileged() -> list[str]:
-    """The prefix that makes a command run as somebody other than root, empty when we are not root."""
+    """The prefix that makes a command run as a user other than root; empty if we are not root."""
     if os.geteuid() != 0:
         return []
     unshare = shutil.which("unshare")
     prefix = [unshare or "unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}"]
     if unshare is None or subprocess.run([*prefix, "true"], check=False, capture_output=True).returncode != 0:  # noqa: S603
         raise StackError(
-            "PostgreSQL does not run as root, and this machine allows no user namespace to run it in; "
+            "PostgreSQL does not run as root, and this machine allows no user namespaces; "
             "run as an ordinary user, or set DATABASE_URL"
         )
     return prefix
@@ -96,7 +96,7 @@ class EmbeddedPostgres:
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def start(self) -> None:
-        """Initialise if needed, start, wait until it answers, create the database. Raises `StackError`."""
+        """Initialize if needed, start, wait until it answers, create the database. Raises `StackError`."""
         if self.pid is not None:
             return
         self._require_version()
@@ -116,7 +116,7 @@ class EmbeddedPostgres:
         options = [word for name, value in arguments.items() for word in ("-c", f"{name}={value}")]
         server = [str(binaries() / "postgres"), "-D", str(self._data), *options]
         with self._log.open("ab") as log:
-            # The guard goes inside the namespace: entering one would make the kernel forget it.
+            # The guard runs inside the namespace, because the kernel would clear it on entering one.
             self._process = subprocess.Popen(  # noqa: S603 - our own binary and arguments
                 [*unprivileged(), *guarded(server, signal.SIGINT)],
                 stdout=log,
@@ -155,7 +155,7 @@ class EmbeddedPostgres:
         if not password.exists():
             password.touch(mode=0o600)
             password.write_text(secrets.token_urlsafe(24), encoding="utf-8")
-        # Under another name until it is whole: an interrupted initdb must not look like a cluster.
+        # Under another name until it is complete: an interrupted initdb must not look like a cluster.
         unfinished = self._folder / "data.initialising"
         shutil.rmtree(unfinished, ignore_errors=True)
         command = [
@@ -194,8 +194,8 @@ class EmbeddedPostgres:
         except OSError:
             command = b""
         if str(self._data).encode() in command:
-            raise StackError(f"another PostgreSQL, process {pid}, already runs on {self._data}; stop that one first")
-        # Left by a crash; the number in it belongs to nobody, or by now to somebody else.
+            raise StackError(f"another PostgreSQL, process {pid}, is already running on {self._data}; stop it first")
+        # Left by a crash; its process id is unused, or by now another program's.
         lock.unlink()
 
     def _choose_port(self) -> int:

@@ -1,4 +1,4 @@
-"""One child of the stack while it runs, crashes, waits to be started again, and ends."""
+"""One child of the stack: runs it, restarts it after crashes, and stops it."""
 
 import os
 import signal
@@ -18,10 +18,10 @@ _REAP_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often a crashing child is started again, and how long everything may take.
+    """How often a crashing child is restarted, and how long each step may take.
 
     The n-th crash in a row is followed by a pause of ``first_pause_seconds * 2**(n-1)``, up to `longest_pause_seconds`.
-    A child that ran for `quick_seconds` starts counting anew; at `crashes_max` crashes in a row it is given up.
+    A child that ran for `quick_seconds` starts counting again; after `crashes_max` crashes in a row it is abandoned.
     """
 
     crashes_max: int = 5
@@ -46,12 +46,12 @@ class Crashes:
     due_at: float | None = None
 
     def started(self) -> None:
-        """It runs, from now."""
+        """Record a start."""
         self.started_at = monotonic()
         self.due_at = None
 
     def crashed(self) -> bool:
-        """It ended by itself; returns False when it is to be given up."""
+        """Record a crash; returns False if it must not be restarted."""
         lasted = monotonic() - self.started_at >= self.patience.quick_seconds
         self.count = 1 if lasted else self.count + 1
         self.due_at = monotonic() + self.patience.pause_after(self.count)
@@ -114,7 +114,7 @@ class ChildProcess:
         self.crashes.started()
 
     def look(self) -> bool:
-        """Ask again whether it is ready; returns whether it has just become so."""
+        """Check readiness; returns whether it has just become ready."""
         if self.is_ready or self._process is None:
             return False
         self.is_ready = self.child.ready.is_met(self._logged())
@@ -135,7 +135,7 @@ class ChildProcess:
             self._process.terminate()
 
     def kill(self) -> None:
-        """End it and everything in its group, now."""
+        """Kill it and its whole process group."""
         if self._process is None:
             return
         _kill_group(self._process.pid)
@@ -143,7 +143,7 @@ class ChildProcess:
         self.ended()
 
     def last_lines(self, count: int) -> list[str]:
-        """The last lines it logged since it was started."""
+        """Its last log lines since it was started."""
         return self._logged(_TAIL_BYTES).splitlines()[-count:]
 
     def _logged(self, tail_bytes: int | None = None) -> str:

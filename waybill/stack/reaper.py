@@ -1,8 +1,8 @@
-"""``python -m waybill.stack.reaper``: sees to it that nothing outlives a supervisor that was killed.
+"""``python -m waybill.stack.reaper``: stops everything that outlives a killed supervisor.
 
 The supervisor names its children on our standard input, one line each: ``+PID SIGNAL`` when one starts, ``-PID`` when
 one has ended. When the input ends, the supervisor is gone: the kernel has already sent each child its signal
-(`waybill.stack.child`; elsewhere than on Linux we send it), and what still runs after `GRACE_SECONDS` is killed with
+(`waybill.stack.child`; except on Linux we send it), and what still runs after `GRACE_SECONDS` is killed with
 its whole process group. Until then we hold the lock of the folder, which we inherited.
 """
 
@@ -16,7 +16,7 @@ _PAUSE_SECONDS = 0.05
 
 
 def main() -> None:
-    """Follow the supervisor until it ends, then end what it left behind."""
+    """Follow the supervisor until it ends, then stop what it left behind."""
     groups: dict[int, int] = {}
     for line in sys.stdin:
         pid, _, number = line[1:].partition(" ")

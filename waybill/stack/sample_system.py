@@ -1,4 +1,4 @@
-"""The sample business system as a part of the stack: attached when nobody attached a system of their own."""
+"""The sample business system as a part of the stack, attached unless the operator attached another one."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +14,7 @@ _SHIPPED_PORT = f"127.0.0.1:{PORT}/"
 
 
 def attach(settings: Settings, home: Home, port: int) -> Settings:
-    """The settings under which workers find the sample system on `port`; makes its token and its file."""
+    """The settings under which workers find the sample system on `port`; creates its token and its file."""
     home.kept_secret(TOKEN_FILE)
     shipped = files("waybill.sample_system").joinpath("tool_servers.toml").read_text(encoding="utf-8")
     path = _path(settings)

@@ -1,4 +1,4 @@
-"""The ports on which the processes of a stack show their metrics, and the file that tells Prometheus of them."""
+"""The ports on which the processes of a stack expose their metrics, and the targets file for Prometheus."""
 
 import json
 import random
@@ -37,13 +37,13 @@ def metrics_ports(settings: Settings) -> Iterator[int]:
 
 
 def metrics_environment(port: int, *, shared: Path | None = None) -> dict[str, str]:
-    """What makes a process show its metrics on `port` of loopback; those of a process with children lie in `shared`."""
+    """Settings that expose a process's metrics on loopback `port`; a process with children shares them in `shared`."""
     folder = {} if shared is None else {"PROMETHEUS_MULTIPROC_DIR": str(shared)}
     return {"WAYBILL_METRICS_PORT": str(port), "WAYBILL_METRICS_HOST": LOOPBACK, **folder}
 
 
 def prepare_shared(children: Sequence["Child"]) -> None:
-    """Empty the folders in which processes count together: what an earlier stack counted is over."""
+    """Empty the shared metrics folders, which may hold values of an earlier stack."""
     for child in children:
         if folder := child.environment.get("PROMETHEUS_MULTIPROC_DIR"):
             shutil.rmtree(folder, ignore_errors=True)
@@ -51,7 +51,7 @@ def prepare_shared(children: Sequence["Child"]) -> None:
 
 
 def metrics_addresses(children: Sequence["Child"]) -> dict[str, str]:
-    """Where each process shows its metrics, as ``host:port`` by its name."""
+    """The ``host:port`` of each process's metrics, by its name."""
     return {child.name: child.metrics for child in children if child.metrics is not None}
 
 

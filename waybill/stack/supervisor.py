@@ -1,8 +1,8 @@
-"""``waybill up`` without its face: starts every part of the product on this machine, keeps it running, ends it.
+"""The engine of ``waybill up``: starts every part of the product on this machine, keeps it running, and stops it.
 
-Parts start in the order Postgres, Valkey, migrations, children, and end in reverse. Nothing outlives us: each child is
-tied to us by the kernel (`waybill.stack.child`), and what does not heed the kernel's signal is killed with its group
-by a process that waits for our end (`waybill.stack.reaper`).
+Parts start in the order Postgres, Valkey, migrations, children, and stop in reverse. Nothing outlives this process: the
+kernel signals each child when it ends (`waybill.stack.child`), and children that ignore the signal are killed with
+their group by a process that waits for it to end (`waybill.stack.reaper`).
 """
 
 import os
@@ -53,7 +53,7 @@ _PREPARED_BY_US = (
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something worth a line: what happened to which part, in words, and how long that took where it took time."""
+    """A line of output: what happened to which part, and how long it took where that matters."""
 
     kind: Literal["starting", "ready", "changed", "crashed", "abandoned", "stopping", "stopped"]
     name: str
@@ -63,7 +63,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Where everything is, once it is ready."""
+    """The addresses and folders of a stack that is ready."""
 
     settings: Settings
     url: str
@@ -72,7 +72,7 @@ class Running:
     flower_password: str
     home: Path
     logs: Path
-    # Where each process shows its metrics, as host:port by its name, and the file that tells Prometheus.
+    # The host:port of each process's metrics by its name, and the targets file for Prometheus.
     metrics: dict[str, str]
     targets: Path
 
@@ -88,7 +88,7 @@ class _Server(Protocol):
 
 @dataclass(slots=True)
 class _Part:
-    """An embedded server with its crashes; `url` is what the children were told."""
+    """An embedded server with its crashes; `url` is the one that the children got."""
 
     name: str
     server: _Server
@@ -101,11 +101,11 @@ class _Part:
 class Stack:
     """The embedded stack of one folder. Use it in the main thread: ``with Stack(settings) as stack: stack.wait()``.
 
-    `report` hears a `Notice` per line worth showing. `api_port` overrides the settings; like a port that is set there,
-    it is insisted on, whereas a default port that is taken is replaced by a free one. With `guard`, an analyzer is
-    started unless the settings name one. `children` is the plan of what runs beside the servers. From `start` to `stop`
-    the signals SIGINT, SIGTERM and SIGHUP are ours: they make `wait` return, and raise KeyboardInterrupt in the code of
-    the caller; a second one during `stop` kills instead of asking.
+    `report` is called with a `Notice` for each event. `api_port` overrides the settings. A port that is set explicitly
+    must be free; a default port that is in use is replaced by a free one. With `guard`, an analyzer is started unless
+    the settings name one. `children` is the plan of what runs besides the servers. From `start` to `stop`, the stack
+    handles SIGINT, SIGTERM and SIGHUP: they make `wait` return, and raise KeyboardInterrupt in the caller's code. A
+    second signal during `stop` kills instead of asking.
     """
 
     def __init__(
@@ -146,11 +146,11 @@ class Stack:
     def start(self) -> Running:
         """Start everything and wait until it is ready.
 
-        Raises `StackError` with what to do about it, or KeyboardInterrupt when told to stop meanwhile; everything
-        that had been started is stopped then.
+        Raises `StackError` with what to do, or KeyboardInterrupt on a signal; either way, everything that was started
+        is stopped.
         """
         if threading.current_thread() is not threading.main_thread():
-            raise StackError("a stack is started in the main thread, which outlives its children and hears signals")
+            raise StackError("start a stack in the main thread, which outlives its children and receives signals")
         self._home.acquire(self._patience.predecessor_seconds)
         self._is_started = True
         self._interruptions.install()
@@ -163,7 +163,7 @@ class Stack:
         return self.running
 
     def wait(self) -> None:
-        """Keep everything running until a signal asks to stop. Raises `StackError` when a part cannot be kept up."""
+        """Keep everything running until a signal asks to stop. Raises `StackError` when a part keeps crashing."""
         with self._counting():
             before = self._interruptions.count
             while self._interruptions.count == before:
@@ -171,27 +171,27 @@ class Stack:
                 sleep(_WATCH_SECONDS)
 
     def tend(self) -> None:
-        """Look after everything once, without waiting: for callers that have a loop of their own instead of `wait`.
+        """Check and restart every part once, without waiting: for callers with their own loop instead of `wait`.
 
-        Raises `StackError` when a part cannot be kept up; everything is stopped then.
+        Raises `StackError` when a part keeps crashing; everything is then stopped.
         """
         with self._counting():
             self._tend()
 
     def kill_worker(self, pool: str) -> int:
-        """End a pool's worker by SIGKILL, its whole process group, as a lost machine would; returns its process id.
+        """Kill a pool's worker and its process group with SIGKILL, as a lost machine would; returns its process id.
 
-        `tend` starts it again. Raises `StackError` when the pool has no worker that runs.
+        `tend` restarts it. Raises `StackError` if the pool has no running worker.
         """
         for process in self._children:
             pid = process.pid
             if process.child.name == f"worker-{pool}" and pid is not None:
                 os.killpg(pid, signal.SIGKILL)
                 return pid
-        raise StackError(f"no worker of the pool {pool} runs here")
+        raise StackError(f"no worker of the pool {pool} is running")
 
     def stop(self) -> None:
-        """End everything, children before servers. Does nothing when nothing runs."""
+        """Stop everything, children before servers. Does nothing if nothing is running."""
         if not self._is_started:
             return
         self._interruptions.is_counting = True
@@ -237,7 +237,7 @@ class Stack:
         key = local_key(self._home, settings)
         with_flower = self._flower and plan.is_flower_installed()
         if self._flower and not with_flower:
-            self._say("changed", "flower", "not installed (pip install 'waybill[stack]'); going on without it")
+            self._say("changed", "flower", "not installed (pip install 'waybill[stack]'); continuing without it")
         self._start_children(settings, with_flower)
         started = [process.child for process in self._children]
         self._home.write(TARGETS_FILE, render_targets(started))
@@ -274,7 +274,7 @@ class Stack:
         part.crashes.started()
 
     def _prepare(self, settings: Settings) -> Settings:
-        """Fill in what only a stack decides by itself: secrets and ports."""
+        """Fill in the secrets and ports that the stack chooses."""
         explicit = settings.model_fields_set
         changes: dict[str, Any] = {
             "api_port": plan.choose_port(
@@ -292,31 +292,31 @@ class Stack:
             changes["signing_key"] = SecretStr(self._home.kept_secret(SIGNING_KEY_FILE, generate_seed))
         if self._guard and settings.guard_url is None:
             if not plan.is_guard_installed():
-                raise StackError("the guard's packages are not installed; pip install 'waybill[guard]'")
+                raise StackError("the guard's packages are not installed; run: pip install 'waybill[guard]'")
             changes["guard_url"] = plan.own_guard_url(settings)
         if settings.flower_password is None:
             changes["flower_password"] = SecretStr(self._home.kept_secret("flower.password"))
         for name, part in (("api_port", "api"), ("flower_port", "flower")):
             wanted = getattr(settings, name)
             if wanted not in {0, changes[name]}:
-                self._say("changed", part, f"port {wanted} is in use, taking {changes[name]}")
+                self._say("changed", part, f"port {wanted} is in use, using {changes[name]}")
         return settings.model_copy(update=changes)
 
     def _attach_sample_system(self, settings: Settings) -> Settings:
-        """Give the capabilities tools to try, on our own Postgres and unless somebody attached tools of their own."""
+        """Attach the sample tools, if this stack runs Postgres and no other tools are attached."""
         if settings.tool_servers_file is not None or all(part.name != "postgres" for part in self._parts):
             return settings
         port = plan.choose_port("127.0.0.1", sample_system.PORT, is_explicit=False, purpose="the sample system")
         return sample_system.attach(settings, self._home, port)
 
     def _require_usable(self, settings: Settings) -> None:
-        """Refuse servers that are not ours and on which Waybill cannot work."""
+        """Refuse external servers that Waybill cannot use."""
         from waybill.stack.doctor import SCHEMA, check_postgres, check_redis
 
         ours = {part.name for part in self._parts}
         checks = [] if "postgres" in ours else check_postgres(settings)
         checks += [] if "valkey" in ours else check_redis(settings)
-        # An old schema is what the migrations are for.
+        # Migrations will fix an old schema.
         failed = [check for check in checks if check.status == "fail" and check.name != SCHEMA]
         if failed:
             raise StackError("\n".join(f"{check.name}: {check.found}; {check.remedy}" for check in failed))
@@ -334,7 +334,7 @@ class Stack:
         try:
             upgrade(settings.database_url.get_secret_value())
         except DBAPIError as error:
-            raise StackError(f"the database could not be brought to the newest schema: {error.orig}".strip()) from error
+            raise StackError(f"cannot migrate the database to the latest schema: {error.orig}".strip()) from error
         except CommandError as error:
             raise StackError(f"the database was migrated by a newer Waybill than this one: {error}") from error
         self._say("ready", "migrations", seconds=monotonic() - began)
@@ -347,7 +347,7 @@ class Stack:
             self._say("ready", "prices", f"{seeded.added:,} from the package genai-prices")
 
     def _start_children(self, settings: Settings, with_flower: bool) -> None:
-        # On somebody else's Postgres everything goes by the login that was given.
+        # An external Postgres is used with the given login only.
         is_ours = any(part.name == "postgres" for part in self._parts)
         self._secrets = ChildSecrets(settings, give_passwords(self._home, settings) if is_ours else {})
         children = self._plan(settings, with_flower)
@@ -366,7 +366,7 @@ class Stack:
             self._say("starting", child.name)
             process.start()
         until = monotonic() + self._patience.ready_seconds
-        # The others are announced when they are ready; nobody has to wait for them.
+        # The others are announced when they are ready; nothing waits for them.
         while late := [child for child in self._children if child.child.essential and not child.is_ready]:
             self._require_no_interruption()
             self._tend()
@@ -389,7 +389,7 @@ class Stack:
     def _tend_server(self, part: _Part) -> None:
         if part.crashes.due_at is None and part.server.pid is None:
             self._tell_reaper(f"-{part.pid}")
-            self._count_crash(part.name, part.crashes, "has ended by itself")
+            self._count_crash(part.name, part.crashes, "stopped unexpectedly")
         if part.crashes.is_due:
             try:
                 self._run_server(part)
@@ -397,12 +397,12 @@ class Stack:
                 self._count_crash(part.name, part.crashes, str(error))
                 return
             if part.server.url != part.url:
-                raise StackError(f"{part.name} crashed and its port was taken meanwhile; start the stack again")
+                raise StackError(f"{part.name} crashed and its port is now in use; start the stack again")
             self._say("ready", part.name)
 
     def _count_crash(self, name: str, crashes: Crashes, what: str) -> None:
         if not crashes.crashed():
-            raise StackError(f"{name} does not stay up ({crashes.count} times in a row): {what}")
+            raise StackError(f"{name} keeps crashing ({crashes.count} times in a row): {what}")
         self._say("crashed", name, f"{what}; starting it again")
 
     def _tend_child(self, process: ChildProcess) -> None:
@@ -414,12 +414,12 @@ class Stack:
                 self._say("crashed", name, f"{_ending(code)}; starting it again in {pause:g} s (log: {process.log})")
             elif process.child.essential:
                 raise StackError(
-                    f"{name} does not stay up: {process.crashes.count} times in a row it ended within "
-                    f"{self._patience.quick_seconds:g} s, lastly {_ending(code)}; {_words(process)}"
+                    f"{name} keeps crashing: {process.crashes.count} times in a row it ended within "
+                    f"{self._patience.quick_seconds:g} s, last {_ending(code)}; {_words(process)}"
                 )
             else:
                 process.is_abandoned = True
-                self._say("abandoned", name, f"{_ending(code)}, again; going on without it (log: {process.log})")
+                self._say("abandoned", name, f"{_ending(code)}, again; continuing without it (log: {process.log})")
         if process.crashes.is_due and not process.is_abandoned:
             process.start()
         if process.look():
@@ -476,7 +476,7 @@ class Stack:
             self._reaper.stdin.write(line + "\n")
             self._reaper.stdin.flush()
         except BrokenPipeError:
-            # Somebody killed it. The kernel's signal to orphans remains; that is no reason to end a healthy stack.
+            # It was killed. The kernel still signals orphans, so a healthy stack can continue.
             return
 
     def _dismiss_reaper(self) -> None:
@@ -500,12 +500,12 @@ class Stack:
         try:
             self._report(Notice(kind, name, text, seconds))
         except OSError:
-            # The terminal has gone; what runs must still be ended in order.
+            # The terminal is gone, but the processes must still be stopped in order.
             self._report = None
 
 
 def _run_file(settings: Settings, key: str) -> dict[str, Any]:
-    """What a second terminal needs; keys are names of settings."""
+    """What other terminals need; keys are names of settings."""
     found = {"url": plan.url_of(settings), "api_key": key, "key_prefix": settings.key_prefix}
     for name in _PREPARED_BY_US:
         value = getattr(settings, name)
@@ -518,5 +518,5 @@ def _ending(code: int) -> str:
 
 
 def _words(process: ChildProcess) -> str:
-    lines = "\n".join(f"  {line}" for line in process.last_lines(_LAST_LINES)) or "  (it said nothing)"
-    return f"the end of {process.log}:\n{lines}"
+    lines = "\n".join(f"  {line}" for line in process.last_lines(_LAST_LINES)) or "  (no output)"
+    return f"last lines of {process.log}:\n{lines}"

@@ -26,7 +26,7 @@ def binary() -> str:
 
 
 class EmbeddedValkey:
-    """One server below `folder`. `port` 0 picks a free one at the first start and keeps it."""
+    """One server with its data in `folder`. `port` 0 picks a free one at the first start and reuses it."""
 
     def __init__(self, folder: Path, *, port: int = 0) -> None:
         self._folder = folder
@@ -99,7 +99,7 @@ class EmbeddedValkey:
             process.wait(_STOP_TIMEOUT_SECONDS)
 
     def flush(self) -> None:
-        """Forget everything, as a broker that lost its disk would."""
+        """Delete all data, as if the broker had lost its disk."""
         from redis import Redis
 
         with Redis.from_url(self.url) as client:

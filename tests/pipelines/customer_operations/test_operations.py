@@ -136,13 +136,13 @@ def test_the_check_names_everything_and_calls_no_effect(served: Shop, tmp_path: 
     file.write_text(TOML.format(url=served.url).replace("EUR", "USD"), encoding="utf-8")
     run = CliRunner().invoke(app, ["tools", "check", str(file), "--json"])
     refund = next(each for each in json.loads(run.stdout)["operations"] if each["operation"] == "issue_refund")
-    assert refund["missing"][-1] == "it moves USD, and policy.toml says EUR"
+    assert refund["missing"][-1] == "it uses USD, but policy.toml says EUR"
 
     served.order = {"status": "delivered"}
     tried = CliRunner().invoke(app, ["tools", "check", str(file), "--json", "--customer", "a@b.c", "--order", "S-1"])
     by_name = {each["operation"]: each for each in json.loads(tried.stdout)["operations"]}
     assert "order_id is missing" in by_name["get_order"]["missing"][0]
-    assert by_name["find_customer"]["notes"][-1] == "tried: its answer fits"
+    assert by_name["find_customer"]["notes"][-1] == "tested: its answer fits"
     assert served.called == ["find_customer", "get_order c1 S-1"]
 
 

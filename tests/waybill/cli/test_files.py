@@ -27,7 +27,7 @@ def test_files_are_uploaded_listed_downloaded_and_deleted(cli: Cli, tmp_path: Pa
 
 def test_a_jobs_files_are_fetched(cli: Cli, api: RunningApi, tmp_path: Path) -> None:
     job = json.loads(cli("jobs", "submit", "probe.act", "--input", '{"act": "noop"}', "--json").stdout)
-    assert "left no files" in cli("jobs", "artifacts", job["id"]).output
+    assert "produced no files" in cli("jobs", "artifacts", job["id"]).output
     with attempt(api.settings, job["id"]) as driven:
         driven.context.artifact("report.md", b"# It says", "text/markdown")
         driven.succeed(said="")

@@ -53,7 +53,7 @@ def test_a_model_goes_through_its_life(cli: Cli) -> None:
 def test_what_is_wrong_is_said(cli: Cli) -> None:
     absent = cli("models", "promote", "nobody", "1", "--reason", "x")
     assert absent.exit_code == Exit.FAILED
-    assert "no model called nobody" in absent.stderr
+    assert "no model named nobody" in absent.stderr
     done(cli, "models", "create", "strict")
     assert cli("models", "rollback", "strict", "--reason", "x").exit_code == Exit.REFUSED
     refused = cli("models", "add-version", "strict", *VERSION, "--parameter", "n=2")

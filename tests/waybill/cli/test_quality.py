@@ -13,7 +13,7 @@ pytestmark = pytest.mark.own_database
 
 def test_quality_is_drawn_and_alerts_are_dealt_with(cli: Cli, api: RunningApi, database_url: str) -> None:
     none = cli("quality", "show")
-    assert (none.exit_code, "no job has ended" in none.stderr) == (0, True)
+    assert (none.exit_code, "no jobs ended" in none.stderr) == (0, True)
     now = datetime.now(UTC)
     jobs = [
         Ended(answer(verified, 4 - verified), ended_at=now - timedelta(days=back))

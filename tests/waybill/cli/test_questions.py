@@ -39,7 +39,7 @@ def test_a_question_is_shown_and_answered(cli: Cli, attempt: Attempt) -> None:
     assert answered.exit_code == 0, answered.stderr
     assert "queued" in answered.stdout
     assert cli("jobs", "answer", job_id, '{"approved": false}').exit_code != 0
-    assert "asks nothing" in cli("jobs", "questions", job_id).stderr
+    assert "no open questions" in cli("jobs", "questions", job_id).stderr
 
 
 def test_a_tree_is_drawn_with_its_keys(cli: Cli, attempt: Attempt) -> None:

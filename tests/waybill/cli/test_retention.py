@@ -20,7 +20,7 @@ def test_clocks_are_set_shown_and_reset(cli: Cli) -> None:
     assert clocks("show")["payloads"] == (30, "project")
     assert clocks("reset", "payloads")["payloads"] == (90, "installation")
     assert clocks("reset", "audit", "--organization")["audit"] == (2555, "installation")
-    assert "for ever" in cli("retention", "set", "jobs", "forever").stdout
+    assert "forever" in cli("retention", "set", "jobs", "forever").stdout
     assert cli("retention", "reset", "jobs").exit_code == 0
     assert cli("retention", "set", "payloads", "soon").exit_code == 2
     assert cli("retention", "reset", "payloads").exit_code != 0

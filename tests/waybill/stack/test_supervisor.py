@@ -236,7 +236,7 @@ def test_a_child_that_never_stays_up_ends_everything_and_its_last_words_are_show
         started = supervisor.descendants()
         supervisor.ends_with(3)
         [error] = [notice["text"] for notice in supervisor.notices() if notice["kind"] == "error"]
-        assert "crasher does not stay up: 3 times" in error
+        assert "crasher keeps crashing: 3 times" in error
         assert "exit code 7" in error
         assert "cannot go on: no flour" in error
         assert alive(started) == []

@@ -1,4 +1,4 @@
-"""``waybill doctor``: looks at everything Waybill depends on, whether or not a stack is running."""
+"""``waybill doctor``: checks everything that Waybill depends on, whether or not a stack is running."""
 
 from core.kit.settings import Settings
 from waybill.stack.doctor.check import Check, Status
@@ -14,10 +14,10 @@ __all__ = ["SCHEMA", "Check", "Status", "check_postgres", "check_redis", "run_ch
 
 
 def run_checks(settings: Settings) -> list[Check]:
-    """Look at machine, Postgres, Redis, blob storage and guard; takes seconds at most and leaves no data behind."""
+    """Check the machine, Postgres, Redis, blob storage and guard. Takes seconds at most and leaves no data behind."""
     running = running_stack(settings.home)
     if running is None:
-        # What a crashed stack left in its run file describes servers that are gone.
+        # The run file of a crashed stack describes servers that no longer exist.
         settings = without_leftovers(settings, Home(settings.home))
     return [
         *check_machine(settings, running),

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of a check."""
 
 import socket
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ Status = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at: `found` says what is there; `remedy` says what to do unless all is well.
+    """The result of a check: `found` describes the state; `remedy` says what to do unless the check passed.
 
-    ``warn`` means that Waybill works, at a cost that the check names; ``fail`` means that it does not.
+    ``warn`` means that Waybill works, with a drawback that the check names; ``fail`` means that it does not.
     """
 
     name: str
@@ -22,12 +22,12 @@ class Check:
 
 
 def ok(name: str, found: str) -> Check:
-    """All is well."""
+    """The check passed."""
     return Check(name, "ok", found)
 
 
 def warn(name: str, found: str, remedy: str) -> Check:
-    """It works, at a cost."""
+    """It works, with a drawback."""
     return Check(name, "warn", found, remedy)
 
 
@@ -37,7 +37,7 @@ def fail(name: str, found: str, remedy: str) -> Check:
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of what an exception says, or its type when it says nothing."""
+    """The first line of an exception's message, or its type if it has none."""
     lines = str(error).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__
 

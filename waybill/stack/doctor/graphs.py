@@ -1,4 +1,4 @@
-"""Jobs in flight: whether this release can resume them. Asked with the release to come, before it is installed."""
+"""Checks that this release can resume the jobs in progress. Run it with a new release before installing it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,14 +22,14 @@ GROUP BY jobs.capability, begun.version ORDER BY jobs.capability, begun.version
 
 
 def check_graphs(connection: psycopg.Connection[Any], known: Mapping[str, Manifest]) -> Check:
-    """Which jobs would wait for another release, if the workers were of this one; `known` is what this one offers."""
+    """The jobs that workers of this release could not resume; `known` is what this release offers."""
     row = connection.execute(
         "SELECT to_regclass('job_checkpoints') IS NOT NULL AND pg_has_role(current_user, %s, 'SET')", [SYSTEM_ROLE]
     ).fetchone()
     if row is None or not row[0]:
-        return ok(_NAME, "not looked at: this login may not see jobs, or there are none yet")
+        return ok(_NAME, "not checked: this login may not read jobs, or there are none yet")
     with connection.transaction():
-        # A process's own login may read nothing before it assumes a role.
+        # A process's login can read nothing before it assumes a role.
         connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(SYSTEM_ROLE)))
         found = connection.execute(_IN_FLIGHT).fetchall()
     waiting = [
@@ -42,5 +42,5 @@ def check_graphs(connection: psycopg.Connection[Any], known: Mapping[str, Manife
     return warn(
         _NAME,
         f"this release cannot resume jobs that have begun: {', '.join(waiting)}",
-        "they wait for a worker that can: docs/runbooks/bad-release.md",
+        "they wait for a worker that can; see docs/runbooks/bad-release.md",
     )

@@ -1,4 +1,4 @@
-"""The guard's analyzer: whether it answers, where one is named."""
+"""Checks that the guard's analyzer responds, if one is configured."""
 
 from core.guard.analyzer import open_analyzer
 from core.kit.errors import Unavailable
@@ -9,7 +9,7 @@ _NAME = "guard"
 
 
 def check_guard(settings: Settings) -> list[Check]:
-    """Ask it whether it is ready; nothing where none is named."""
+    """Check that the analyzer is ready; no result if none is configured."""
     analyzer = open_analyzer(settings)
     if analyzer is None:
         return []
@@ -17,6 +17,6 @@ def check_guard(settings: Settings) -> list[Check]:
         try:
             analyzer.check()
         except Unavailable as error:
-            remedy = "start `waybill guard serve`, or look at its log; see docs/runbooks/guard-unavailable.md"
+            remedy = "start `waybill guard serve`, or check its log; see docs/runbooks/guard-unavailable.md"
             return [fail(_NAME, f"{error.detail} at {settings.guard_url}", remedy)]
     return [ok(_NAME, f"ready at {settings.guard_url}")]

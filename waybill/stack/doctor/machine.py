@@ -1,4 +1,4 @@
-"""This machine: Python, the binaries in our wheels, disk, ports, secrets, and the stack that runs here."""
+"""Checks this machine: Python, the bundled binaries, disk, ports, secrets, and the running stack."""
 
 import os
 import platform
@@ -41,15 +41,15 @@ def check_machine(settings: Settings, running: dict[str, Any] | None) -> list[Ch
 
 
 def check_python(version: tuple[int, ...]) -> Check:
-    """Whether this Python is one that Waybill is tested on."""
+    """Check that Waybill supports this Python version."""
     found = ".".join(map(str, version))
     if _PYTHON_FIRST <= version < _PYTHON_AFTER:
         return ok("Python", found)
-    return fail("Python", found, "install Waybill under Python 3.11, 3.12 or 3.13")
+    return fail("Python", found, "install Waybill with Python 3.11, 3.12 or 3.13")
 
 
 def check_disk(folder: Path, free_gigabytes: float) -> Check:
-    """Whether the data of a stack in `folder` has room."""
+    """Check that the disk has enough space for a stack in `folder`."""
     found = f"{free_gigabytes:.1f} GB free for {folder}"
     remedy = "free some space, or set WAYBILL_HOME to a folder on a larger disk"
     if free_gigabytes < _DISK_NEEDED_GB:
@@ -58,7 +58,7 @@ def check_disk(folder: Path, free_gigabytes: float) -> Check:
 
 
 def check_secret_key(settings: Settings) -> Check:
-    """Whether the key that keys the hashes of API keys is there and long enough."""
+    """Check that the key used to hash API keys is set and long enough."""
     name, remedy = "secret key", "set WAYBILL_SECRET_KEY to the output of: openssl rand -base64 48"
     if settings.secret_key is not None:
         length = len(settings.secret_key.get_secret_value())
@@ -66,14 +66,14 @@ def check_secret_key(settings: Settings) -> Check:
             return fail(name, f"{length} characters, fewer than {_SECRET_KEY_MIN_LENGTH}", remedy)
         return ok(name, f"{length} characters")
     if (settings.home / SECRET_KEY_FILE).exists():
-        return ok(name, f"kept in {settings.home / SECRET_KEY_FILE} for `waybill up`")
+        return ok(name, f"stored in {settings.home / SECRET_KEY_FILE} for `waybill up`")
     if settings.environment == "production":
         return fail(name, "not set", remedy)
-    return ok(name, "not set; `waybill up` makes one and keeps it")
+    return ok(name, "not set; `waybill up` creates and stores one")
 
 
 def check_pseudonym_key(settings: Settings) -> Check:
-    """Whether the key that seals the values behind pseudonyms is there and long enough."""
+    """Check that the key that seals pseudonyms' values is set and long enough."""
     name, remedy = "pseudonym key", "set WAYBILL_PSEUDONYM_KEY to the output of: openssl rand -base64 48"
     if settings.pseudonym_key is not None:
         length = len(settings.pseudonym_key.get_secret_value())
@@ -81,14 +81,14 @@ def check_pseudonym_key(settings: Settings) -> Check:
             return fail(name, f"{length} characters, fewer than {_SECRET_KEY_MIN_LENGTH}", remedy)
         return ok(name, f"{length} characters")
     if (settings.home / PSEUDONYM_KEY_FILE).exists():
-        return ok(name, f"kept in {settings.home / PSEUDONYM_KEY_FILE} for `waybill up`")
+        return ok(name, f"stored in {settings.home / PSEUDONYM_KEY_FILE} for `waybill up`")
     if settings.environment == "production":
-        return warn(name, "not set; jobs fail where a policy pseudonymizes or hashes", remedy)
-    return ok(name, "not set; `waybill up` makes one and keeps it")
+        return warn(name, "not set; jobs fail if a policy pseudonymizes or hashes", remedy)
+    return ok(name, "not set; `waybill up` creates and stores one")
 
 
 def check_signing_key(settings: Settings) -> Check:
-    """Whether the key that signs seals and waybills is there and is one, and the retired ones with it."""
+    """Check that the key that signs seals and waybills is set and valid, and the retired ones valid."""
     name, remedy = "signing key", "set WAYBILL_SIGNING_KEY to the output of: openssl rand -base64 32"
     if settings.signing_key is not None or settings.signing_keys_retired:
         try:
@@ -98,10 +98,10 @@ def check_signing_key(settings: Settings) -> Check:
     if settings.signing_key is not None:
         return ok(name, Signer.from_settings(settings).key_id)
     if (settings.home / SIGNING_KEY_FILE).exists():
-        return ok(name, f"kept in {settings.home / SIGNING_KEY_FILE} for `waybill up`")
+        return ok(name, f"stored in {settings.home / SIGNING_KEY_FILE} for `waybill up`")
     if settings.environment == "production":
         return fail(name, "not set: the audit trail is not sealed and no waybill can be signed", remedy)
-    return ok(name, "not set; `waybill up` makes one and keeps it")
+    return ok(name, "not set; `waybill up` creates and stores one")
 
 
 def _stack(settings: Settings, running: dict[str, Any] | None) -> Check:
@@ -111,10 +111,10 @@ def _stack(settings: Settings, running: dict[str, Any] | None) -> Check:
     if (settings.home / RUN_FILE).exists():
         return warn(
             "stack",
-            f"the last one in {settings.home} was killed; its {RUN_FILE} names servers that are gone",
-            "`waybill up` starts a new one over the same data",
+            f"the last one in {settings.home} was killed; its {RUN_FILE} is stale",
+            "run `waybill up` to start a new one with the same data",
         )
-    return ok("stack", f"none is running in {settings.home}; `waybill up` starts one")
+    return ok("stack", f"not running in {settings.home}; run `waybill up` to start one")
 
 
 def _binary(name: str, path: Any, is_replaced: bool, variable: str) -> Check:
@@ -126,7 +126,7 @@ def _binary(name: str, path: Any, is_replaced: bool, variable: str) -> Check:
     except StackError as error:
         found, remedy = one_line(error), f"pip install 'waybill[stack]', or set {variable}"
     except (OSError, subprocess.SubprocessError) as error:
-        found, remedy = f"it does not run on {where}: {one_line(error)}", f"set {variable} to a server of your own"
+        found, remedy = f"does not run on {where}: {one_line(error)}", f"set {variable} to another server"
     else:
         return ok(name, f"{shown.stdout.strip().splitlines()[0]} ({where})")
     if is_replaced:
@@ -164,7 +164,7 @@ def _free_gigabytes(folder: Path) -> float:
 
 def _port(name: str, host: str, port: int, running: dict[str, Any] | None, variable: str) -> Check:
     if port == 0:
-        return ok(name, "any free one")
+        return ok(name, "any free port")
     try:
         free = is_free(host, port)
     except StackError as error:
@@ -172,5 +172,5 @@ def _port(name: str, host: str, port: int, running: dict[str, Any] | None, varia
     if free:
         return ok(name, f"{port} is free")
     if running is not None:
-        return ok(name, f"{port} is in use, as it should be while the stack runs")
-    return warn(name, f"{port} is in use", f"`waybill up` takes another one; {variable} names one to insist on")
+        return ok(name, f"{port} is in use by the running stack")
+    return warn(name, f"{port} is in use", f"`waybill up` will use another port; set {variable} to require one")

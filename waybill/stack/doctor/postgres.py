@@ -1,4 +1,4 @@
-"""Postgres: whether it answers, is new enough, lets us do what we must, and has the schema this code needs."""
+"""Checks that Postgres responds, is new enough, grants the needed permissions, and has the right schema."""
 
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -21,17 +21,17 @@ from waybill.stack.doctor.graphs import check_graphs
 _VERSION_MIN = 180_000
 _CLOCK_WARN_SECONDS = 2.0
 SCHEMA = "schema"
-_UNSEEN = "not looked at: this login may not see it"
+_UNSEEN = "not checked: this login may not read it"
 _UNREACHABLE_REMEDY = "check that DATABASE_URL names a running server, a user and its password"
 _FULL_REMEDY = "find out who holds its connections, or allow more: docs/runbooks/postgres-connections.md"
 _MIGRATE = "run `waybill migrate` with the DATABASE_URL of the owner of Waybill's tables"
 
 
 def check_postgres(settings: Settings) -> list[Check]:
-    """Everything about the database, over one connection, and what stands in front of it."""
+    """Check the database and any pooler in front of it, over one connection."""
     name = "Postgres"
     if settings.database_url is None:
-        return [ok(name, "DATABASE_URL is not set; `waybill up` starts a PostgreSQL 18 of its own")]
+        return [ok(name, "DATABASE_URL is not set; `waybill up` starts its own PostgreSQL 18")]
     options: dict[str, Any] = {
         "connect_timeout": max(2, int(settings.database_connect_timeout_seconds)),
         "application_name": "waybill-doctor",
@@ -57,29 +57,30 @@ def check_postgres(settings: Settings) -> list[Check]:
                         connection.execute(f"SET LOCAL statement_timeout = {milliseconds}")
                         checks.append(look(connection))
     except psycopg.Error as error:
-        checks.append(fail(name, one_line(error), "grant this login what the message names, or use another"))
+        checks.append(fail(name, one_line(error), "grant this login the missing permission, or use another login"))
     return checks
 
 
 def _is_full(error: Exception) -> bool:
-    # libpq hands on no SQLSTATE of a connection that was refused.
+    # libpq reports no SQLSTATE for a refused connection.
     return any(words in str(error) for words in ("too many c", "remaining connection slots"))
 
 
 def check_clock(seconds_ahead: float) -> Check:
     """`seconds_ahead`: by how much the database's clock is ahead of this machine's."""
-    found = f"the database's clock is {abs(seconds_ahead):.1f} s {'ahead of' if seconds_ahead > 0 else 'behind'} ours"
+    side = "ahead of" if seconds_ahead > 0 else "behind"
+    found = f"the database's clock is {abs(seconds_ahead):.1f} s {side} this machine's"
     if abs(seconds_ahead) < _CLOCK_WARN_SECONDS:
         return ok("clock", found)
     return warn(
         "clock",
-        f"{found}; leases and deadlines follow the database's, logs and traces ours",
-        "let both machines follow the same time server (NTP)",
+        f"{found}; leases and deadlines use the database's clock, logs and traces this machine's",
+        "synchronize both machines with the same time server (NTP)",
     )
 
 
 def check_migrations(connection: psycopg.Connection[Any]) -> Check:
-    """Whether the schema is the one that this code was written for."""
+    """Check that the schema is the one that this code needs."""
     name, scripts = SCHEMA, _scripts()
     [head] = scripts.get_heads()
     if _value(connection, "SELECT to_regclass('alembic_version')::text") is None:
@@ -93,8 +94,8 @@ def check_migrations(connection: psycopg.Connection[Any]) -> Check:
         return fail(name, f"revision {current}, but this code needs {head}", _MIGRATE)
     return fail(
         name,
-        f"revision {current or '(none)'}, which this code does not know; it needs {head}",
-        "the database was migrated by a newer Waybill: install that version here",
+        f"revision {current or '(none)'}, which this version does not know; it needs {head}",
+        "the database was migrated by a newer Waybill; install that version here",
     )
 
 
@@ -106,30 +107,30 @@ def _version(version: int, where: str) -> Check:
 
 
 def check_pooler(pooler: TransactionPooler | None, *, prepares: bool) -> Check:
-    """Whether what stands between us and the server, None for nothing, fits how we use it."""
+    """Check that the pooler in front of the server, if any, fits the settings."""
     name = "pooler"
     if pooler is None:
         return ok(name, "none in transaction mode")
     if pooler.keeps_prepared:
-        return ok(name, "one in transaction mode, which keeps prepared statements")
+        return ok(name, "transaction mode, with support for prepared statements")
     if not prepares:
-        return ok(name, "one in transaction mode; nothing is prepared")
+        return ok(name, "transaction mode; prepared statements are off")
     return fail(
         name,
-        "one in transaction mode, which loses prepared statements",
+        "transaction mode, without support for prepared statements",
         "set WAYBILL_DATABASE_PREPARED_STATEMENTS=false, or use PgBouncer 1.21 or newer with max_prepared_statements",
     )
 
 
 def check_tls(mode: str, *, is_encrypted: bool, is_local: bool) -> Check:
-    """Whether others can read, or pretend to be, the server. `mode` is libpq's ``sslmode``."""
-    name, remedy = "Postgres TLS", "end DATABASE_URL in ?sslmode=verify-full&sslrootcert=FILE"
+    """Check that the connection is encrypted and the server verified. `mode` is libpq's ``sslmode``."""
+    name, remedy = "Postgres TLS", "append to DATABASE_URL: ?sslmode=verify-full&sslrootcert=FILE"
     if is_encrypted and mode == "verify-full":
         return ok(name, "the server's certificate is verified")
     if is_local:
         return ok(name, "the server is on this machine")
     if not is_encrypted:
-        return warn(name, "not encrypted: the network can read all but the password", remedy)
+        return warn(name, "not encrypted: everything except the password can be read on the network", remedy)
     unverified = "host name" if mode == "verify-ca" else "certificate"
     return warn(name, f"encrypted, but the server's {unverified} is not verified (sslmode={mode})", remedy)
 
@@ -145,14 +146,14 @@ def _writes(connection: psycopg.Connection[Any]) -> Check:
     row = connection.execute("SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'").fetchone()
     is_replica, is_read_only = row or (False, False)
     if is_replica:
-        return fail(name, "this server is a replica, which takes none", "let DATABASE_URL name the primary")
+        return fail(name, "this server is a read-only replica", "set DATABASE_URL to the primary")
     if is_read_only:
         return fail(
             name,
             "the server or the login is read-only",
             "managed services do that when the disk is nearly full: docs/runbooks/postgres-disk-full.md",
         )
-    return ok(name, "taken")
+    return ok(name, "allowed")
 
 
 def _vector(connection: psycopg.Connection[Any]) -> Check:
@@ -164,18 +165,18 @@ def _vector(connection: psycopg.Connection[Any]) -> Check:
         return fail(
             name,
             "not available on this server",
-            "install the package (postgresql-18-pgvector), or allow the extension in the managed service's settings",
+            "install the package (postgresql-18-pgvector), or enable the extension in the managed service's settings",
         )
     available, installed = row
     if installed is None:
-        return ok(name, f"{available} available, installed by the migration that needs it")
+        return ok(name, f"{available} available; a migration will install it")
     return ok(name, f"{installed} installed")
 
 
 def _roles(connection: psycopg.Connection[Any]) -> Check:
     name = "database roles"
     user = _value(connection, "SELECT current_user")
-    # Another login than those of the processes is an operator's, who runs them all with it.
+    # Any other login belongs to an operator, who runs all processes with it.
     wanted = ROLES_OF.get(user, () if user in LOGINS else (APP_ROLE, SYSTEM_ROLE))
     rows = connection.execute(
         "SELECT rolname, pg_has_role(current_user, oid, 'SET') FROM pg_roles WHERE rolname = ANY(%s)",
@@ -185,25 +186,25 @@ def _roles(connection: psycopg.Connection[Any]) -> Check:
     if missing:
         can_create = _value(connection, "SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user")
         if can_create:
-            return ok(name, f"{', '.join(missing)} not there yet; {user} may create them, and migrating does")
+            return ok(name, f"{', '.join(missing)} missing; {user} can create them, and migrations will")
         statements = " ".join(f"CREATE ROLE {role} NOLOGIN;" for role in missing)
         return fail(
             name,
-            f"{', '.join(missing)} not there, and {user} may not create roles",
-            f"as an administrator: {statements} GRANT {', '.join(wanted)} TO {_quoted(connection, user)};",
+            f"{', '.join(missing)} missing, and {user} cannot create roles",
+            f"run as an administrator: {statements} GRANT {', '.join(wanted)} TO {_quoted(connection, user)};",
         )
     denied = sorted(role for role, may_assume in rows if not may_assume)
     if denied:
         return fail(
             name,
-            f"{user} may not assume {', '.join(denied)}",
-            f"as an administrator: GRANT {', '.join(denied)} TO {_quoted(connection, user)};",
+            f"{user} cannot assume {', '.join(denied)}",
+            f"run as an administrator: GRANT {', '.join(denied)} TO {_quoted(connection, user)};",
         )
-    return ok(name, f"{user} may assume {' and '.join(wanted) or 'none, and needs none'}")
+    return ok(name, f"{user} can assume {' and '.join(wanted) or 'none, and needs none'}")
 
 
 def _login(connection: psycopg.Connection[Any]) -> Check:
-    """Whether the login could do more than a process has to: whoever takes over the process can then, too."""
+    """Check that the login has no more privileges than a process needs, in case the process is compromised."""
     name = "database login"
     user, is_super, owns = connection.execute(
         "SELECT current_user, rolsuper, pg_has_role(current_user, coalesce((SELECT relowner FROM pg_class"
@@ -215,8 +216,8 @@ def _login(connection: psycopg.Connection[Any]) -> Check:
     what = "is a superuser" if is_super else "owns Waybill's tables"
     return warn(
         name,
-        f"{user} {what}: good for migrations, too much for a process",
-        "`waybill migrate --passwords DIR` gives each kind of process a login (docs/howto/own-services.md)",
+        f"{user} {what}: fine for migrations, too privileged for a process",
+        "run `waybill migrate --passwords DIR` to create a login per process (docs/howto/own-services.md)",
     )
 
 
@@ -224,19 +225,19 @@ def _clock(connection: psycopg.Connection[Any]) -> Check:
     before = time()
     theirs = _value(connection, "SELECT clock_timestamp()")
     after = time()
-    # The answer was made somewhere in between; the middle is off by half the round trip at most.
+    # The server answered in between; the midpoint is off by at most half the round trip.
     return check_clock((theirs - datetime.fromtimestamp((before + after) / 2, UTC)).total_seconds())
 
 
 def _webhooks(connection: psycopg.Connection[Any]) -> Check:
-    """Whether somebody sends what is due: a receiver that is slow keeps back only what waits for itself."""
+    """Check that deliveries are sent when due. A slow receiver delays only its own."""
     name = "webhooks"
     if _value(connection, "SELECT to_regclass('webhook_deliveries')::text") is None:
         return ok(name, "no deliveries yet")
     if not _value(connection, f"SELECT pg_has_role(current_user, '{SYSTEM_ROLE}', 'SET')"):
         return ok(name, _UNSEEN)
     with connection.transaction():
-        # A process's own login may read nothing before it assumes a role.
+        # A process's login can read nothing before it assumes a role.
         connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(SYSTEM_ROLE)))
         waiting, lanes = connection.execute(
             "SELECT count(*), count(DISTINCT lane) FROM webhook_deliveries AS delivery"
@@ -249,7 +250,7 @@ def _webhooks(connection: psycopg.Connection[Any]) -> Check:
     return warn(
         name,
         f"{waiting} deliveries to {lanes} receivers are overdue by more than a minute",
-        "see that `waybill deliverer` runs; if it does: waybill webhooks deliveries --state pending",
+        "check that `waybill deliverer` is running; if so, see: waybill webhooks deliveries --state pending",
     )
 
 
@@ -257,7 +258,7 @@ def _graphs(connection: psycopg.Connection[Any]) -> Check:
     try:
         known = manifests()
     except Exception as error:  # noqa: BLE001 - of packages and files that are not ours
-        return fail("capabilities", one_line(error), "no process starts like this: mend what the message names")
+        return fail("capabilities", one_line(error), "no process can start until this is fixed")
     return check_graphs(connection, known)
 
 

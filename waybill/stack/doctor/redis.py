@@ -1,8 +1,8 @@
-"""Redis: whether it answers, keeps what it is given, and lets us use all our keys together.
+"""Checks that Redis responds, does not evict keys, and allows commands over several of our keys.
 
 Celery and our own scripts name several keys in one command. A cluster allows that only for keys of one hash slot
-(redis.io, cluster specification), which is why all our keys carry one hash tag; and a client that is not told of a
-cluster cannot follow when slots are spread over several servers. Managed services offer policies that hide the
+(redis.io, cluster specification), which is why all our keys carry one hash tag; and a client that does not know of the
+cluster cannot follow slots across servers. Managed services offer policies that hide the
 cluster (Azure: "Enterprise" or non-clustered); with the open-source policy Celery does not work.
 """
 
@@ -27,14 +27,14 @@ _TOUCH_TOGETHER = "for i = 1, #KEYS do redis.call('SET', KEYS[i], ARGV[1], 'EX',
 
 
 def check_redis(settings: Settings) -> list[Check]:
-    """Everything about Redis, over one connection; leaves no key behind."""
+    """Check Redis over one connection; leaves no key behind."""
     name = "Redis"
     if settings.redis_url is None:
-        return [ok(name, "REDIS_URL is not set; `waybill up` starts a Valkey of its own")]
+        return [ok(name, "REDIS_URL is not set; `waybill up` starts its own Valkey")]
     try:
         client = connect(settings)
     except ValueError as error:
-        return [fail(name, one_line(error), "REDIS_URL looks like redis://:password@host:6379/0, or rediss:// for TLS")]
+        return [fail(name, one_line(error), "use the form redis://:password@host:6379/0, or rediss:// for TLS")]
     with client:
         try:
             info: dict[str, Any] = client.info()
@@ -52,14 +52,14 @@ def check_redis(settings: Settings) -> list[Check]:
         try:
             return [*checks, _cluster(info, client), _together(settings, client)]
         except (redis.RedisError, OSError) as error:
-            return [*checks, fail("Redis keys", one_line(error), "see the log of the server")]
+            return [*checks, fail("Redis keys", one_line(error), "check the server's log")]
 
 
 def check_eviction(policy: str, maxmemory_bytes: int) -> Check:
-    """What happens when memory is full: ``noeviction`` refuses writes, anything else forgets."""
+    """Check the policy for full memory: ``noeviction`` refuses writes, any other evicts keys."""
     name = "Redis eviction"
     found = f"maxmemory-policy {policy}, " + (f"{maxmemory_bytes // 1024**2} MB" if maxmemory_bytes else "no limit")
-    remedy = "set maxmemory-policy noeviction: waiting messages are keys like any other, and would be thrown away"
+    remedy = "set maxmemory-policy noeviction: otherwise waiting messages can be evicted"
     if policy == "noeviction":
         return ok(name, found)
     return fail(name, found, remedy) if policy.startswith("allkeys") and maxmemory_bytes else warn(name, found, remedy)
@@ -76,10 +76,10 @@ def _version(info: dict[str, Any], client: "redis.Redis") -> Check:
 
 
 def check_tls(options: Mapping[str, Any] | None, *, is_local: bool) -> Check:
-    """Whether others can read, or pretend to be, the server. `options` are redis-py's for TLS; None without it."""
+    """Check that the connection is encrypted and the server verified. `options` are redis-py's; None without TLS."""
     name, remedy = (
         "Redis TLS",
-        "let REDIS_URL begin with rediss://, and name your own authority with ?ssl_ca_certs=FILE",
+        "use rediss:// in REDIS_URL, and set a private certificate authority with ?ssl_ca_certs=FILE",
     )
     if options is not None and options.get("ssl_cert_reqs", "required") == "required":
         if options.get("ssl_check_hostname", True):
@@ -90,9 +90,11 @@ def check_tls(options: Mapping[str, Any] | None, *, is_local: bool) -> Check:
     if is_local:
         return ok(name, "the server is on this machine")
     if options is None:
-        return warn(name, "not encrypted: the network can read all, the password too", remedy)
+        return warn(name, "not encrypted: everything, including the password, can be read on the network", remedy)
     return warn(
-        name, f"encrypted, but the server's {unverified} is not verified", f"remove what turns it off; {remedy}"
+        name,
+        f"encrypted, but the server's {unverified} is not verified",
+        f"remove the option that disables it; {remedy}",
     )
 
 
@@ -109,8 +111,8 @@ def _database(client: "redis.Redis") -> Check:
         return ok("Redis database", "0")
     return warn(
         "Redis database",
-        f"{number}; clusters and managed services have database 0 only",
-        "use database 0, and WAYBILL_KEY_PREFIX to keep installations apart",
+        f"{number}; clusters and managed services have only database 0",
+        "use database 0, and WAYBILL_KEY_PREFIX to separate installations",
     )
 
 
@@ -121,12 +123,12 @@ def _persistence(info: dict[str, Any], client: "redis.Redis") -> Check:
     try:
         snapshots = cast("dict[str, str]", client.config_get("save")).get("save", "")
     except ResponseError:
-        return ok(name, "the provider's: this service does not show its configuration")
+        return ok(name, "managed by the provider; this service does not show its configuration")
     if snapshots:
         return ok(name, f"snapshots ({snapshots})")
     return warn(
         name,
-        "none: a restart forgets waiting messages; their jobs are sent again from Postgres, some seconds later",
+        "none: a restart loses waiting messages; their jobs are dispatched again from Postgres some seconds later",
         "set appendonly yes",
     )
 
@@ -138,10 +140,10 @@ def _cluster(info: dict[str, Any], client: "redis.Redis") -> Check:
     state = _cluster_state(client)
     shards = int(state.get("cluster_size", 0))
     if shards > 1:
-        return fail(name, f"an open cluster of {shards} shards, which Celery cannot use", _POLICY_REMEDY)
+        return fail(name, f"a cluster of {shards} shards, which Celery cannot use", _POLICY_REMEDY)
     if state.get("cluster_state") != "ok":
-        return fail(name, f"cluster state {state.get('cluster_state', 'unknown')}", "CLUSTER INFO on the server")
-    return warn(name, "an open cluster of one shard: it works until a second one is added", _POLICY_REMEDY)
+        return fail(name, f"cluster state {state.get('cluster_state', 'unknown')}", "run CLUSTER INFO on the server")
+    return warn(name, "a cluster of one shard: works until a second shard is added", _POLICY_REMEDY)
 
 
 def _cluster_state(client: "redis.Redis") -> dict[str, str]:
@@ -171,7 +173,7 @@ def _together(settings: Settings, client: "redis.Redis") -> Check:
             "give it more memory (maxmemory), or find what fills it: docs/runbooks/redis-full.md",
         )
     except MovedError as error:
-        return fail(name, f"they live on another server of a cluster ({one_line(error)})", _POLICY_REMEDY)
+        return fail(name, f"keys are on another server of a cluster ({one_line(error)})", _POLICY_REMEDY)
     except ResponseError as error:
         text = one_line(error)
         if "CROSSSLOT" in text.upper() or "same slot" in text:
@@ -181,14 +183,14 @@ def _together(settings: Settings, client: "redis.Redis") -> Check:
                 "not make one hash tag",
                 "set WAYBILL_KEY_PREFIX to a plain word without braces, or use a Redis that is not clustered",
             )
-        return fail(name, text, _POLICY_REMEDY if "CLUSTERDOWN" in text else "allow the user scripts and transactions")
-    return ok(name, f"several of our keys work in one transaction and one script, below {settings.key('')[:-1]}")
+        return fail(name, text, _POLICY_REMEDY if "CLUSTERDOWN" in text else "allow this user scripts and transactions")
+    return ok(name, f"transactions and scripts over several keys work, with the prefix {settings.key('')[:-1]}")
 
 
 def _unreachable_remedy(settings: Settings, error: Exception) -> str:
     assert settings.redis_url is not None
     if "DB index" in str(error) or "SELECT" in str(error):
-        return "this service has database 0 only: end REDIS_URL in /0"
+        return "this service has only database 0: end REDIS_URL with /0"
     if settings.redis_url.get_secret_value().startswith("redis://"):
         return "check that REDIS_URL names a running server; a service that wants TLS needs rediss://"
     return "check that REDIS_URL names a running server"

@@ -28,5 +28,5 @@ def check_storage(settings: Settings) -> list[Check]:
     except OSError as error:
         return [fail(_NAME, one_line(error), "make the folder writable, or set WAYBILL_BLOB_URL or WAYBILL_HOME")]
     if not came_back:
-        return [fail(_NAME, f"{where} gave back other content than it was given", "do not use this store")]
-    return [ok(_NAME, f"{where} can be written, read and cleared")]
+        return [fail(_NAME, f"{where} returned different content than was written", "use another store")]
+    return [ok(_NAME, f"{where} can be written to, read and deleted from")]
