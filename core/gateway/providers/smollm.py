@@ -36,10 +36,17 @@ class _Runtime:
     """The loaded model. Answers one call at a time; llama.cpp queues the others."""
 
     def __init__(self, threads: int) -> None:
-        import xllamacpp
+        weights = find_weights()
+        try:
+            import xllamacpp
+        except ImportError as error:
+            # Its wheel leaves libgomp to the system, and small images do without it.
+            raise Unavailable(
+                f"{NAME} cannot be loaded: {error} (Debian: apt install libgomp1)", code="model_missing"
+            ) from error
 
         params = xllamacpp.CommonParams()
-        params.model.path = str(find_weights())
+        params.model.path = str(weights)
         params.n_ctx = CONTEXT_TOKENS
         params.n_parallel = 1
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads

@@ -3,6 +3,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from core.capability import JobCancelled
 from core.gateway.errors import InvalidRequest
 from core.gateway.models import ChatRequest, Finish, Text
 from core.gateway.providers.smollm import SmolLM
+from core.kit.errors import Unavailable
 from tests.factories.processes import ROOT
 
 REQUEST = ChatRequest.of_parts((Text("Name three colours."),), max_output_tokens=12)
@@ -34,9 +36,26 @@ def go_on() -> None:
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[SmolLM]:
+    pytest.importorskip("xllamacpp", exc_type=ImportError)
     smollm = SmolLM()
     yield smollm
     smollm.close()
+
+
+@pytest.mark.parametrize(
+    ("module", "advice"), [(None, "tiny-llm"), ("raise ImportError('libgomp.so.1: cannot open')", "libgomp1")]
+)
+def test_what_it_lacks_is_said(
+    module: str | None, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    if module is not None:
+        monkeypatch.delitem(sys.modules, "xllamacpp")
+        (tmp_path / "xllamacpp.py").write_text(module, encoding="utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+    with SmolLM().stream(REQUEST, check=go_on) as stream, pytest.raises(Unavailable, match=advice) as refused:
+        list(stream)
+    assert refused.value.code == "model_missing"
 
 
 def test_it_streams_real_tokens_and_reports_them_with_its_seconds(model: SmolLM) -> None:
