@@ -212,6 +212,7 @@ def test_a_revoked_key_is_refused_by_every_process_within_two_seconds(
             lambda: [each.get("/v1/jobs").status_code for each in (here, there)] == [401, 401],
             timeout_seconds=5,
             what="both refusals",
+            pause_seconds=0.02,
         )
         assert took <= 2.0
         refused(here.get("/v1/jobs"), 401, "key_revoked")

@@ -81,7 +81,10 @@ def test_an_archived_project_can_be_read_and_not_changed(
         archived = client.post(f"/v1/projects/{project['id']}/archive").json()
         assert archived["archived_at"] is not None
         took = wait_until(
-            lambda: worker.post("/v1/jobs", json=NOOP).status_code == 403, timeout_seconds=5, what="the refusal"
+            lambda: worker.post("/v1/jobs", json=NOOP).status_code == 403,
+            timeout_seconds=5,
+            what="the refusal",
+            pause_seconds=0.02,
         )
         assert took <= 2.0
         assert worker.post("/v1/jobs", json=NOOP).json()["code"] == "project_archived"

@@ -141,11 +141,11 @@ def test_row_17_no_pool_leaves_what_a_job_carries_on_disk(
     given = Given(settings, tenant)
     with ExitStack() as stack:
         if pool in {"knowledge", "research"}:
-            with worker(settings, "knowledge", 2):
-                base = given.base()
-                ended(tenant, tenant.submit_input("knowledge.ingest", {"knowledge_base": base}))
-        if pool == "research":
-            stack.enter_context(worker(settings, "knowledge", 2))
+            with ExitStack() as ingesting:
+                ingesting.enter_context(worker(settings, "knowledge", 2))
+                ended(tenant, tenant.submit_input("knowledge.ingest", {"knowledge_base": given.base()}))
+                if pool == "research":
+                    stack.enter_context(ingesting.pop_all())
 
         def submit() -> list[UUID]:
             return [tenant.submit_input(capability, given.payload(capability)) for capability in capabilities]

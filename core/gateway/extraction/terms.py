@@ -88,7 +88,10 @@ def _words(text: str) -> Iterable[str]:
 
 def _plain(word: str) -> str:
     """In lower case, without accents and the genitive's ending: "C\u00e9loron's" as "celoron"."""
-    decomposed = unicodedata.normalize("NFD", word.casefold().replace("\u2019", "'").removesuffix("'s"))
+    folded = word.casefold().replace("\u2019", "'").removesuffix("'s")
+    if folded.isascii():
+        return folded
+    decomposed = unicodedata.normalize("NFD", folded)
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 

@@ -100,7 +100,7 @@ def of_model(session: Executor, organization_id: UUID, provider: str, model: str
     return [to_record(row) for row in rows if row.id is not None], rows[0].now
 
 
-def providers(session: Executor, organization_id: UUID | None) -> set[str]:
+def providers(session: Session, organization_id: UUID | None) -> set[str]:
     """Who has a price that the organization may see, or is paid for one of its models; for None, any organization's."""
     session.execute(_IN_ORDER, {})
     return set(session.execute(_PROVIDERS, {"organization_id": organization_id}).scalars())

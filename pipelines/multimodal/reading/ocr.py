@@ -46,15 +46,16 @@ def stop_spinning() -> None:
 
     Otherwise they burn their core meanwhile: of a page's processor time about a third.
     """
-    from onnxruntime import SessionOptions
     from rapidocr.inference_engine.onnxruntime import main as runtime
 
-    class Options(SessionOptions):  # type: ignore[misc] # onnxruntime has no types
+    before: Any = vars(runtime)["SessionOptions"]
+
+    class Options(before):  # type: ignore[misc] # onnxruntime has no types
         def __init__(self) -> None:
             super().__init__()
             self.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
-    runtime.SessionOptions = Options  # type: ignore[attr-defined] # it is imported there, not exported
+    vars(runtime)["SessionOptions"] = Options
 
 
 def _tilt(boxes: Any) -> float:
