@@ -38,7 +38,7 @@ _TAKEN_BACK = re.compile(
 _TAKING_BACK_WORDS_MAX = 7
 _TURNING = (Manner.WITHDRAWAL, Manner.CONDITION, Manner.HYPOTHETICAL, Manner.SARCASM)
 NAMING = (Action.CANCEL, Action.REFUND, Action.ADDRESS)
-_REFUND_MASS_MIN = 0.2
+_REFUND_MASS_MIN = 0.12
 _LIKELY = 0.5
 # What an action of a plan is asked for as. A refund that is part of a cancellation is asked for with it.
 OPERATIONS = {

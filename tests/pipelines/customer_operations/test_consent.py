@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.customer_operations.consent.judgment import OwnMessage, Request, judge, needed
+from pipelines.customer_operations.consent.judgment import OwnMessage, Request, judge, narrow, needed
 from pipelines.customer_operations.consent.own_words import own_text, sentences
 from pipelines.customer_operations.consent.reader import Action, Manner, RequestReader, load_reader
+from pipelines.customer_operations.intents.classifier import Guess
 from pipelines.customer_operations.policies.tables import load_policy
 from tests.evals.customer_operations import reading
 from tests.evals.customer_operations.requests import is_learned, read_requests
@@ -186,6 +187,22 @@ def test_a_message_that_was_not_read_to_its_end_asks_for_nothing_that_moves(judg
 def test_who_asks_for_money_has_the_parcel_looked_after_with_it(judged: Judge) -> None:
     found = judged("My parcel VH-300017 is lost. I want my money back.")
     assert (found[Action.REFUND].asked, found[Action.REPORT].asked) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("late", "intent"),
+    [
+        # "Please return the 24.30 I paid" is a refund, though goods are returned as well.
+        (0.17, "refund_late_delivery"),
+        (0.05, "return_request"),
+    ],
+)
+def test_money_that_is_asked_for_decides_where_a_refund_is_likely(late: float, intent: str) -> None:
+    asked = Request(True, "Please return the 24.30 I paid.", 0.99, None)
+    requests = {action.value: Request(action is Action.REFUND, asked.words, 0.99, None) for action in Action}
+    operations = {"return_request": ["open_ticket"], "refund_late_delivery": ["issue_refund"]}
+    guess = Guess("return_request", 1 - late, (("refund_late_delivery", late),))
+    assert narrow(guess, requests, operations, telling=[]).intent == intent
 
 
 @pytest.mark.parametrize(
