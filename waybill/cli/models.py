@@ -108,7 +108,9 @@ def add_version(
         Literal["public", "internal", "confidential", "restricted"] | None,
         typer.Option(show_default="internal", help="The highest data class it may receive."),
     ] = None,
-    region: Annotated[list[str] | None, typer.Option(show_default="the deployment's", help="Repeatable.")] = None,
+    region: Annotated[
+        list[str] | None, typer.Option(show_default="the deployment's", help="Region of the model. Repeatable.")
+    ] = None,
     price_provider: Annotated[str | None, typer.Option(show_default=False, help="Provider whose prices apply.")] = None,
     price_model: Annotated[
         str | None, typer.Option(show_default=False, help="The model's name in the price list.")

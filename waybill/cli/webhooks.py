@@ -222,17 +222,17 @@ def redeliver(
     since: Annotated[
         str | None,
         typer.Option(
-            show_default=False, metavar="TIME", help="Redeliver failures since then: 2026-11-23T05:00:00Z, 6h or 2d."
+            show_default=False, metavar="TIME", help="Start of the period: 2026-11-23T05:00:00Z, or 6h or 2d ago."
         ),
     ] = None,
     with_delivered: Annotated[
-        bool, typer.Option("--with-delivered", help="With --since: also redeliver successful deliveries.")
+        bool, typer.Option("--with-delivered", help="With --since: include successful deliveries.")
     ] = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Send a delivery again, or all that failed at an endpoint since a given time.
+    """Send a delivery again, or all that did not reach an endpoint since a given time.
 
     Example: waybill webhooks redeliver whe_01jd3q8v9tfq8a1b2c3d4e5f6g --since 6h
     """
