@@ -141,7 +141,7 @@ class CreateExperiment(BaseModel):
     project_id: str | None = Field(
         None, max_length=40, description="Only this project's jobs take part. Leave it out for all projects."
     )
-    unit: Unit = Field(Unit.JOB, description="The unit that is assigned to an arm and keeps it.")
+    unit: Unit = Field(Unit.JOB, description="What the experiment assigns to an arm.")
     arms: list[NewArm] = Field(min_length=2, max_length=rules.ARMS_MAX)
     plan: PlanRequest
     guardrails: list[Guardrail] = Field([], max_length=len(Metric))

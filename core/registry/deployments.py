@@ -156,7 +156,7 @@ def read_deployments(settings: Settings) -> DeploymentBook:
     path = settings.deployments_file
     if path is None:
         return DeploymentBook(known)
-    file = OperatorFile(path, "WAYBILL_DEPLOYMENTS_FILE", "deployments_invalid")
+    file = OperatorFile(path, "WAYBILL_DEPLOYMENTS_FILE", code="deployments_invalid")
     for entry in file.read(_File).deployment:
         if entry.name in known:
             raise file.invalid(f"{entry.name} is described twice")

@@ -136,7 +136,7 @@ def read_remote(settings: Settings) -> tuple[tuple[Manifest, Remote], ...]:
 @lru_cache(maxsize=4)
 def _read(path: Path, secrets_dir: Path | None) -> tuple[tuple[Manifest, Remote], ...]:
     found = []
-    file = OperatorFile(path, "WAYBILL_REMOTE_CAPABILITIES_FILE", "remote_capabilities_invalid")
+    file = OperatorFile(path, "WAYBILL_REMOTE_CAPABILITIES_FILE", code="remote_capabilities_invalid")
     for entry in file.read(_File).capability:
         manifest = Manifest(
             id=entry.id,

@@ -150,7 +150,7 @@ def read_tool_servers(settings: Settings) -> ToolBook:
     if path is None:
         return ToolBook({})
     policies: dict[str, ToolPolicy] = {}
-    file = OperatorFile(path, "WAYBILL_TOOL_SERVERS_FILE", "tool_servers_invalid")
+    file = OperatorFile(path, "WAYBILL_TOOL_SERVERS_FILE", code="tool_servers_invalid")
     for entry in file.read(_File).tool_server:
         server = ToolServer(
             name=entry.name,

@@ -133,7 +133,7 @@ def load_replies() -> Replies:
 
 
 def _load(name: str, kind: type[Tables]) -> Tables:
-    return OperatorFile(_place(name), "WAYBILL_CUSTOMER_OPERATIONS_DIR", "policy_invalid").read(kind)
+    return OperatorFile(_place(name), "WAYBILL_CUSTOMER_OPERATIONS_DIR", code="policy_invalid").read(kind)
 
 
 def _place(name: str) -> Traversable:
