@@ -1,4 +1,4 @@
-"""``python -m api``: serve the API with the process's settings, without the command line's extras."""
+"""``python -m api``: serve the API with the settings of the process, without the CLI."""
 
 from api.server import run
 from core.kit.settings import get_settings

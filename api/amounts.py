@@ -15,7 +15,7 @@ def _parse(value: object) -> object:
     if isinstance(value, str) and _FORM.fullmatch(value) and Decimal(value) > 0:
         return Decimal(value)
     raise PydanticCustomError(
-        "money", 'should be a positive amount of US dollars as a string with at most nine decimals, for example "0.25"'
+        "money", 'must be a positive amount of US dollars, as a string with at most nine decimals, for example "0.25"'
     )
 
 

@@ -1,8 +1,8 @@
-"""Tells Redis about new jobs after the commit, off the request's path.
+"""Announces new jobs in Redis after the commit, off the request path.
 
-One thread drains a queue and sends what has gathered in one round trip, so that a burst of submissions costs few
-packets, and a Redis that hangs delays no answer. What does not fit in the queue is dropped: the job is in Postgres,
-the dispatcher polls, and readers of events catch up from there.
+One thread drains a queue and sends everything that has gathered in one round trip, so a burst of submissions costs few
+packets and a slow Redis delays no response. Items that do not fit in the queue are dropped: the job is in Postgres, the
+dispatcher polls, and event streams catch up from there.
 """
 
 import queue
@@ -51,7 +51,7 @@ class Announcer:
         self._thread.start()
 
     def close(self) -> None:
-        """Publish what is queued, for at most two seconds, and stop."""
+        """Publish the queued items, for at most two seconds, then stop."""
         try:
             self._news.put(None, timeout=_STOP_SECONDS)
         except queue.Full:
@@ -59,7 +59,7 @@ class Announcer:
         self._thread.join(_STOP_SECONDS)
 
     def event(self, event: Event, *, hint: str | None = None) -> None:
-        """Announce a kept event; `hint` names a pool that has something to do now."""
+        """Announce a persisted event. `hint` names a pool that has work now."""
         self._put(_News(event=event, hint=hint))
 
     def control(self, job_id: UUID) -> None:
@@ -78,7 +78,7 @@ class Announcer:
             try:
                 self._publish(batch)
             except Exception:  # noqa: BLE001 - see below; it is logged with its traceback
-                # This thread must outlive any surprise: nobody would start another one.
+                # This thread must survive any error: nothing would start another one.
                 _log.exception("announcement_failed", count=len(batch))
             if stopping:
                 return

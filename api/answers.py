@@ -1,4 +1,4 @@
-"""How answers are written, and how a POST is carried out once whatever the number of times it is sent."""
+"""Builds responses, and runs a POST once however often it is sent."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,23 +19,23 @@ JSON = "application/json"
 
 
 def respond(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A JSON answer from ready-made bytes."""
+    """A JSON response from serialized bytes."""
     return Response(body, status, {**_HEADERS, **(headers or {})}, JSON)
 
 
 def respond_json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A JSON answer."""
+    """A JSON response."""
     return respond(dumps(value), status, headers)
 
 
 def respond_file(body: bytes, media_type: str, name: str, headers: dict[str, str] | None = None) -> Response:
-    """An answer that a browser saves as a file called `name`."""
+    """A response that a browser saves as a file called `name`."""
     disposition = {"content-disposition": f'attachment; filename="{name}"', "vary": "accept"}
     return Response(body, 200, {**_HEADERS, **disposition, **(headers or {})}, media_type)
 
 
 def respond_answer(answer: Answer, headers: dict[str, str] | None = None) -> Response:
-    """The answer to a POST, marked when it is the first one once more."""
+    """The response to a POST, marked when it replays an earlier one."""
     sent = dict(headers or {})
     if answer.location is not None:
         sent["location"] = answer.location
@@ -45,11 +45,11 @@ def respond_answer(answer: Answer, headers: dict[str, str] | None = None) -> Res
 
 
 def parse_id(prefix: str, text: str, what: str) -> UUID:
-    """The id in a path. Raises `NotFound` for what cannot be one: there is certainly nothing under it."""
+    """The id in a path. Raises `NotFound` for text that cannot be an id."""
     try:
         return decode(prefix, text)
     except ValueError as error:
-        raise NotFound(f"there is no such {what}; an id looks like {prefix}_…", code=f"{what}_not_found") from error
+        raise NotFound(f"there is no such {what}; ids have the form {prefix}_…", code=f"{what}_not_found") from error
 
 
 def identify_request(request: Request, body: bytes) -> IdempotentRequest | None:
@@ -62,9 +62,9 @@ def identify_request(request: Request, body: bytes) -> IdempotentRequest | None:
 
 
 def carry_out(request: Request, identity: IdempotentRequest | None, produce: Callable[[Session], Answer]) -> Answer:
-    """Run `produce` in one transaction as the caller's organisation, or repeat the first answer. Blocks.
+    """Run `produce` in one transaction as the caller's organization, or replay the first response. Blocks.
 
-    Raises what `produce` and `core.keys.idempotency.answer_once` raise; nothing is kept then.
+    Raises what `produce` and `core.keys.idempotency.answer_once` raise; nothing is persisted then.
     """
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:

@@ -15,7 +15,7 @@ from core.kit.json_values import loads
 READ_SECONDS = 30.0
 # Above it a body is parsed on a thread.
 _INLINE_BYTES = 32 * 1024
-# A client that sends too much is heard out this far, so that it reads the refusal instead of a broken connection.
+# A client that sends too much is read this far, so that it sees the refusal instead of a broken connection.
 _DRAIN_MAX_BYTES = 32 * 1024 * 1024
 _DRAIN_SECONDS = 5.0
 
@@ -82,7 +82,7 @@ async def refuse_declared_length(request: Request, max_bytes: int) -> None:
 
 
 async def drain(request: Request) -> None:
-    """Read and drop the rest of the body, up to 32 MiB and 5 seconds."""
+    """Read and discard the rest of the body, up to 32 MiB and 5 seconds."""
     left = _DRAIN_MAX_BYTES
     try:
         async with asyncio.timeout(_DRAIN_SECONDS):
@@ -102,7 +102,7 @@ def too_large(max_bytes: int) -> PayloadTooLarge:
 def refuse_encoding(request: Request) -> None:
     """Raise `UnsupportedMedia` for a compressed body: what it unpacks to has no bound."""
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise UnsupportedMedia("compressed bodies are not read; send it without Content-Encoding")
+        raise UnsupportedMedia("compressed bodies are not supported; send the body without Content-Encoding")
 
 
 def require_json_type(request: Request) -> None:
@@ -112,8 +112,8 @@ def require_json_type(request: Request) -> None:
     essence = declared.partition(";")[0].strip().lower()
     if essence == "application/json" or (essence.startswith("application/") and essence.endswith("+json")):
         return
-    shown = f"not {essence}" if essence else "and the request names no content type"
-    raise UnsupportedMedia(f"this route reads application/json, {shown[:100]}")
+    shown = f"not {essence}" if essence else "but the request has no Content-Type"
+    raise UnsupportedMedia(f"this route accepts application/json, {shown[:100]}")
 
 
 def parse_json(body: bytes) -> Any:
@@ -145,7 +145,7 @@ def _unreadable(error: orjson.JSONDecodeError) -> WaybillError:
         return _unstorable("body", f"holds half of a surrogate pair at line {error.lineno}, column {error.colno}")
     if "infinity" in message:
         where = f"at line {error.lineno}, column {error.colno}"
-        return BadRequest(f"a number {where} is larger than 1.8e308; write it as text", code="number_too_large")
+        return BadRequest(f"a number {where} is larger than 1.8e308; send it as a string", code="number_too_large")
     return BadRequest(
         f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}", code="malformed_json"
     )

@@ -1,4 +1,4 @@
-"""Reads the kept events of many jobs in one query, so that thousands of streams that open at once are few queries."""
+"""Reads the persisted events of many jobs in one query, so thousands of streams that open at once cost few queries."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from core.kit.errors import Unavailable
 
 PAGE = 500
 _JOBS_MAX = 100
-# One connection is left to project streams.
+# One connection is reserved for project streams.
 _QUERIES_MAX = 2
 
 _ASSUME = (
@@ -36,14 +36,14 @@ ORDER BY wanted.number, event.id
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A job's state, or None when there is no such job, and a page of its kept events."""
+    """A job's state (None if there is no such job) and a page of its persisted events."""
 
     state: JobState | None
     events: list[Event]
 
     @property
     def is_cut(self) -> bool:
-        """Whether there is more."""
+        """Whether there are more events."""
         return len(self.events) == PAGE
 
 
@@ -55,7 +55,7 @@ class _Question:
 
 
 class KeptReader:
-    """Gathers what is asked while earlier queries run, by organisation; at most two queries run at once."""
+    """Gathers requests by organization while earlier queries run. At most two queries run at once."""
 
     def __init__(self, pool: "psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]]", timeout_ms: str) -> None:
         self._pool = pool
@@ -74,7 +74,7 @@ class KeptReader:
         return await question.answer
 
     async def close(self) -> None:
-        """Stop; whoever waits is told that the database does not answer."""
+        """Stop. Waiting requests fail with `Unavailable`."""
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -82,7 +82,7 @@ class KeptReader:
     async def _drain(self) -> None:
         while self._waiting:
             organization_id = next(iter(self._waiting))
-            # To the end of the line, so that one organisation's thousands do not keep the others waiting.
+            # To the end of the queue, so that one organization's thousands do not delay the others.
             waiting = self._waiting.pop(organization_id)
             questions, rest = waiting[:_JOBS_MAX], waiting[_JOBS_MAX:]
             if rest:

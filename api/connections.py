@@ -1,8 +1,8 @@
-"""What a connection may hold and cost before anyone knows who is asking.
+"""Limits what a connection may hold and cost before its client is authenticated.
 
-uvicorn bounds none of this for httptools: its ``h11_max_incomplete_event_size`` belongs to the other parser, and the
-timeout of a kept-alive connection begins with the first answer. Here a protocol counts what the parser reports, and a
-register of all connections decides who is let in.
+uvicorn sets no such limits for httptools: its ``h11_max_incomplete_event_size`` belongs to the other parser, and the
+keep-alive timeout starts with the first response. Here a protocol counts what the parser reports, and a register of all
+connections decides which ones are admitted.
 """
 
 import resource
@@ -22,12 +22,12 @@ HEADERS_MAX = 100
 TARGET_MAX_BYTES = 16 * 1024
 # Of name and value, for the colon, the blank and the end of the line.
 _HEADER_EXTRA_BYTES = 4
-# Requests that a client may send ahead of their answers.
+# Requests that a client may pipeline.
 _PIPELINED_MAX = 64
-# A client that was refused is heard out this far, so that it reads why instead of a broken connection.
+# A refused client is read this far, so that it sees the reason instead of a broken connection.
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 1024 * 1024
-# A body that nobody reads any more may still arrive for this long after the answer.
+# A body that is no longer read may still arrive for this long after the response.
 _UNREAD_BODY_SECONDS = 5.0
 # Files and connections of the process's own.
 _OWN_FILES = 256
@@ -53,15 +53,15 @@ class HeadTimeout(WaybillError):
 
 
 class TooManyConnections(WaybillError):
-    """There are as many connections as there may be, of one address or at all."""
+    """The maximum number of connections is reached, for one address or in total."""
 
     status, title, default_code = 503, "Service unavailable", "too_many_connections"
 
 
 class Connections:
-    """The connections of one server, and which of them wait for a request, the longest waiting first.
+    """The connections of one server, and which of them wait for a request, longest waiting first.
 
-    A new connection takes the place of the longest waiting one when there is no room: silent ones keep nobody out.
+    When there is no room, a new connection replaces the one that has waited longest, so idle clients lock no one out.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -79,12 +79,12 @@ class Connections:
         address = None if host is None else self._proxies.of_host(host)
         if address is not None and 0 < self._per_address <= self._by_address[address]:
             raise TooManyConnections(
-                f"this address has {self._per_address} connections, which is as many as it may have",
+                f"this address has {self._per_address} open connections, which is the maximum",
                 retry_after_seconds=1,
             )
         if len(self._open) >= self._max:
             if not self._waiting:
-                raise TooManyConnections("every connection of this server is in use", retry_after_seconds=1)
+                raise TooManyConnections("all connections of this server are in use", retry_after_seconds=1)
             longest, _ = self._waiting.popitem(last=False)
             self.release(longest)
             longest.transport.abort()
@@ -94,17 +94,17 @@ class Connections:
         self._waiting[connection] = None
 
     def set_busy(self, connection: "BoundedProtocol") -> None:
-        """Note that a request is under way."""
+        """Mark a request as in progress."""
         self._waiting.pop(connection, None)
 
     def set_waiting(self, connection: "BoundedProtocol") -> None:
-        """Note that it waits for a request from now on."""
+        """Mark the connection as waiting for a request."""
         if connection in self._open:
             self._waiting[connection] = None
             self._waiting.move_to_end(connection)
 
     def release(self, connection: "BoundedProtocol") -> None:
-        """Forget `connection`, if it was admitted."""
+        """Remove `connection`, if it was admitted."""
         self._waiting.pop(connection, None)
         address = self._open.pop(connection, None)
         if address is not None:
@@ -114,7 +114,7 @@ class Connections:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. What the parser calls is counted, then done as uvicorn does it."""
+    """One connection. Counts each parser callback, then does what uvicorn does."""
 
     def __init__(self, connections: Connections, **given: Any) -> None:
         super().__init__(**given)
@@ -129,7 +129,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._dropped_bytes = 0
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Take the connection in, and begin to wait for its first request."""
+        """Register the connection, and wait for its first request."""
         super().connection_made(transport)  # type: ignore[arg-type]
         try:
             self._register.admit(self, self.client[0] if self.client else None)
@@ -139,13 +139,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give its place back."""
+        """Release its slot."""
         self._stop_timer()
         self._register.release(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse `data`, as long as the connection stays within its bounds."""
+        """Parse `data`, as long as the connection stays within its limits."""
         if self._refusal is not None:
             self._dropped_bytes += len(data)
             if self._dropped_bytes > _LINGER_BYTES:
@@ -159,7 +159,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._await_head()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what the parser gave up on: as it says, or with the bound that was passed."""
+        """Respond to a parser error: with the limit that was exceeded, or as the parser says."""
         if self._refusal is None:
             super().send_400_response(msg)
         else:
@@ -186,17 +186,17 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin to serve the request."""
+        """Start serving the request."""
         self._count(0)
         if len(self.pipeline) >= _PIPELINED_MAX:
-            self._give_up(HeadersTooLarge(f"more than {_PIPELINED_MAX} requests were sent ahead of their answers"))
+            self._give_up(HeadersTooLarge(f"more than {_PIPELINED_MAX} requests were sent before their responses"))
         self._stop_timer()
         self._is_head_complete, self._is_body_complete = True, False
         self._register.set_busy(self)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Pass a piece of the body on; how much of it is read is the route's concern."""
+        """Pass on a piece of the body. The route limits how much of it is read."""
         self._count(0)
         super().on_body(body)
 
@@ -207,7 +207,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or wait for one."""
+        """Continue with the next request, or wait for one."""
         super().on_response_complete()
         if not self._is_idle or self.transport.is_closing():
             return
@@ -261,13 +261,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, refusal: WaybillError) -> None:
-        """Answer once and close: at once if nothing was asked, else when the client has read the answer."""
+        """Respond once and close: immediately without a request, otherwise when the client has read the response."""
         self._refusal = refusal
         self._stop_timer()
         self._unset_keepalive_if_required()
         _log.info("connection_refused", code=refusal.code)
         if not self._is_idle:
-            # An answer is on its way, and nothing may be written into it.
+            # A response is being sent, and nothing may be written into it.
             self.transport.close()
             return
         answer = render(refusal)
@@ -281,7 +281,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _file_limit() -> int:
-    """Connections that the process may hold: half of its files, because many may be accepted before one is judged."""
+    """Connections that the process may hold.
+
+    Half of its file descriptors, because many may be accepted before one is checked.
+    """
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(1, (files - _OWN_FILES) // 2)
 

@@ -1,4 +1,4 @@
-"""Cursors of listings: opaque to clients, so that what orders a listing may change."""
+"""List cursors. They are opaque to clients, so that the sort order may change."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from uuid import UUID
@@ -14,7 +14,7 @@ def encode(last: UUID) -> str:
 
 
 def decode(cursor: str) -> UUID:
-    """The item after which a page begins. Raises `Unprocessable` for what `encode` never made."""
+    """The item after which a page starts. Raises `Unprocessable` for a cursor that `encode` did not make."""
     try:
         raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         if raw[:1] == _KIND and encode(found := UUID(bytes=raw[1:])) == cursor:
@@ -24,6 +24,6 @@ def decode(cursor: str) -> UUID:
     problem = {
         "path": "query.cursor",
         "code": "invalid_cursor",
-        "message": "this is not a cursor of ours; pass next_cursor of the page before, unchanged",
+        "message": "this is not a valid cursor; pass the next_cursor of the previous page unchanged",
     }
     raise invalid([problem])

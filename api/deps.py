@@ -1,4 +1,4 @@
-"""What every route may use: connections, services and threads of this process, opened and closed together."""
+"""Resources that every route may use: connections, services and threads of this process, opened and closed together."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -103,14 +103,14 @@ class Runtime:
         self._limits_looked_up: dict[Principal, asyncio.Task[CallersLimits]] = {}
 
     async def open(self) -> None:
-        """Connect what waits for events, and start the background work."""
+        """Connect the event streams, and start the background work."""
         self.announcer.start()
         self.key_usage.start()
         await self.hub.open()
         self.stream_guard.open()
 
     async def close(self) -> None:
-        """Let go of everything; what was queued for Redis is sent first."""
+        """Close everything; items queued for Redis are sent first."""
         self.hub.stop_streams()
         await self.stream_guard.close()
         await self.feeds.close()
@@ -136,18 +136,18 @@ class Runtime:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     async def look_up_key(self, credential: str, project: str | None) -> Principal:
-        """Ask who `credential` is. Requests that come with the same one meanwhile share the answer."""
+        """Authenticate `credential`. Concurrent requests with the same one share the result."""
         ask = partial(self.in_thread, self.authenticator.authenticate, credential, project)
         return await _shared(self._looking_up, (credential, project), ask)
 
     async def end_keys(self, key_ids: Sequence[UUID]) -> list[UUID]:
-        """Those of the keys that may not be used any more; from now on this process remembers no other answer."""
+        """Those of the keys that may no longer be used. This process caches no other result for them from now on."""
         ended = await self.in_thread(keys.ended_keys, self.database.single_system(), key_ids)
         self.authenticator.forget(ended)
         return ended
 
     async def look_up_limits(self, principal: Principal) -> CallersLimits:
-        """Ask what limits the caller. Its requests that come meanwhile share the answer."""
+        """Read the caller's limits. Concurrent requests of the caller share the result."""
         session = self.database.single_tenant(principal.organization_id)
         ask = partial(self.in_thread, self.limit_book.read, session, principal)
         return await _shared(self._limits_looked_up, principal, ask)
@@ -163,14 +163,14 @@ async def _shared(
         task = asyncio.create_task(ask())
         under_way[question] = task
         task.add_done_callback(partial(_answered, under_way, question))
-    # Shielded: a client that hangs up must not take the answer away from the others.
+    # Shielded: a client that disconnects must not cancel the result for the others.
     return await asyncio.shield(task)
 
 
 def _answered(under_way: dict[Any, Any], question: Any, task: "asyncio.Task[Any]") -> None:
     del under_way[question]
     if not task.cancelled():
-        task.exception()  # marks a refusal as seen, even when everybody who asked has hung up
+        task.exception()  # marks an error as retrieved, even when every waiting client has disconnected
 
 
 def get_runtime(connection: HTTPConnection) -> Runtime:

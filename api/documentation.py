@@ -1,4 +1,4 @@
-"""``/docs``: Swagger UI, with every byte from this server. Its files come from the package ``fastapi-offline``."""
+"""``/docs``: Swagger UI, served entirely from this server. Its files come from the package ``fastapi-offline``."""
 
 import asyncio
 from functools import lru_cache
@@ -69,7 +69,7 @@ async def docs_file(name: str) -> Response:
 @router.get("/openapi.json", include_in_schema=False)
 @public
 async def openapi_document(request: Request) -> Response:
-    """The OpenAPI document, which takes seconds to make: once, and beside the event loop."""
+    """The OpenAPI document. Building it takes seconds, so it is built once, off the event loop."""
     state = request.app.state
     async with state.making_document:
         if state.document is None:

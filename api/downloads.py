@@ -1,4 +1,4 @@
-"""Sending stored files: whole, or one range of bytes, and nothing that a browser would run."""
+"""Sends stored files, whole or one byte range, and never as content that a browser would execute."""
 
 import re
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from core.kit.blob import BlobStore
 from core.kit.data_classes import DataClass
 from core.kit.errors import WaybillError
 
-# RFC 9110, section 14.1.2. Several ranges in one request are answered with the whole file, as the RFC allows.
+# RFC 9110, section 14.1.2. Several ranges in one request get the whole file, as the RFC allows.
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 
 
 class RangeNotSatisfiable(WaybillError):
-    """The range begins behind the end."""
+    """The range starts after the end of the file."""
 
     status, title, default_code = 416, "Range not satisfiable", "range_not_satisfiable"
 
@@ -44,7 +44,7 @@ def send(
         "accept-ranges": "bytes",
         "waybill-data-class": data_class,
         "cache-control": "private, no-cache",
-        # A page of ours must never run what somebody uploaded.
+        # A page of ours must never execute an uploaded file.
         "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
         "content-security-policy": "default-src 'none'; sandbox",
         "x-content-type-options": "nosniff",

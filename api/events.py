@@ -1,4 +1,4 @@
-"""The answer that streams a job's events, and the wait of a long poll."""
+"""The event stream of a job, and the wait of a long poll."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
@@ -35,15 +35,15 @@ _log = get_logger(__name__)
 
 
 class _Gone(Exception):
-    """The client hung up, or stopped reading."""
+    """The client disconnected, or stopped reading."""
 
 
 class LiveStream(Response):
-    """Server-sent events for one client until there are no more.
+    """Server-sent events for one client, until there are no more.
 
-    Never compressed and never buffered: the first bytes go out before anything is read, and a comment follows at least
-    every `keepalive_seconds`. When the process stops or the caller's key ends, the stream ends without a final event,
-    and clients resume. A client that takes nothing for `stall_seconds` is cut off, and may resume as well.
+    Never compressed and never buffered: the first bytes are sent before anything is read, and a comment follows at
+    least every `keepalive_seconds`. When the process stops or the caller's key ends, the stream ends without a final
+    event, and clients resume. A client that reads nothing for `stall_seconds` is disconnected, and may resume as well.
     """
 
     media_type = "text/event-stream"
@@ -152,7 +152,7 @@ class EventStream(LiveStream):
         try:
             caught_up = await self._hub.catch_up(self._principal.organization_id, self._job_id, self._last)
         except Unavailable:
-            # The client keeps its connection and learns nothing new until Postgres is back.
+            # The client keeps its connection and gets nothing new until Postgres is back.
             await asyncio.sleep(min(_POLL_SECONDS, self._keepalive_seconds))
             return False
         frames = caught_up.frames
@@ -162,7 +162,7 @@ class EventStream(LiveStream):
         return caught_up.is_ended or (bool(frames) and frames[-1].is_final)
 
     def _readable(self, frames: list[Frame]) -> list[Frame]:
-        """Those up to the event by which the job's class leaves what the caller may read; then the stream ends."""
+        """Events up to the one that raises the job's class above what the caller may read; then the stream ends."""
         if self._principal.clearance is DataClass.RESTRICTED:
             return frames
         for count, frame in enumerate(frames, 1):
@@ -190,9 +190,10 @@ async def _stop_when_gone(receive: Receive, subscription: Stoppable) -> None:
 
 
 async def wait_for_news(hub: LiveHub, subscription: Subscription, until: float) -> bool:
-    """Wait until the job may have changed its state; False when `until` (monotonic seconds) came first, or we stop.
+    """Wait until the job may have changed its state.
 
-    True now and then without news: a message may be lost, so the caller looks again every few seconds.
+    False when `until` (monotonic seconds) passed first, or when stopping. Sometimes returns True without news: a
+    message may be lost, so the caller reads again every few seconds.
     """
     look_again = monotonic() + (_RECHECK_SECONDS if hub.is_live else _POLL_SECONDS)
     while True:

@@ -1,4 +1,4 @@
-"""How often an address may come with a wrong key or token, so that guessing costs the guesser, and nobody else."""
+"""Limits how often an address may send a wrong key or token."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -18,31 +18,31 @@ class TooManyFailures(RateLimited):
 
 
 class FailedAuthentications:
-    """Failures by address, in this process: each takes a minute's `per_minute`-th part to be forgiven.
+    """Failures by address, in this process. Each is forgiven after a minute divided by `per_minute`.
 
-    Belongs to one event loop. None as an address stands for one that is not counted.
+    Belongs to one event loop. An address of None is not counted.
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = monotonic) -> None:
         self._per_minute = per_minute
         self._clock = clock
-        # For each address its number of failures at a moment, the most recent last.
+        # For each address its number of failures at a time, the most recent last.
         self._failures: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def require_room(self, address: str | None) -> None:
-        """Raise `TooManyFailures` when `address` has had as many as it may."""
+        """Raise `TooManyFailures` when `address` has reached its maximum."""
         if address is None or not self._per_minute:
             return
         surplus = self._count(address) + 1 - self._per_minute
         if surplus > 0:
             wait_seconds = ceil(surplus * _MINUTE_SECONDS / self._per_minute)
             raise TooManyFailures(
-                f"too many keys or tokens from this address were wrong; wait {wait_seconds} s",
+                f"too many wrong keys or tokens from this address; wait {wait_seconds} s",
                 retry_after_seconds=wait_seconds,
             )
 
     def charge(self, address: str | None) -> None:
-        """Count a failure, or an attempt that is under way."""
+        """Count a failure, or an attempt in progress."""
         self._add(address, 1.0)
 
     def refund(self, address: str | None) -> None:

@@ -1,4 +1,4 @@
-"""HEAD on every route that has GET (RFC 9110, 9.3.2): the same answer without its body."""
+"""HEAD on every route that has GET (RFC 9110, 9.3.2): the same response without its body."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -6,7 +6,7 @@ _GONE: Message = {"type": "http.disconnect"}
 
 
 class Heads:
-    """Wraps an application, which sees GET. Of a stream only the head is waited for."""
+    """Wraps an application, which sees GET. For a stream only the head is awaited."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -19,7 +19,7 @@ class Heads:
         is_answered = False
 
         async def hear() -> Message:
-            # To a stream, the client is gone when it has the head.
+            # To a stream, the client has disconnected once it has the head.
             return _GONE if is_answered else await receive()
 
         async def say(message: Message) -> None:

@@ -23,25 +23,25 @@ _WRITABLE = text("SELECT current_setting('transaction_read_only') = 'off'")
 
 
 class Health(BaseModel):
-    """The process answers."""
+    """The process is alive."""
 
     status: Literal["ok"]
 
 
 class Dependency(BaseModel):
-    """One thing that Waybill depends on."""
+    """A dependency of Waybill."""
 
     status: Literal["up", "read_only", "down"] = Field(
-        description="`read_only`: it answers and takes no writes, as a standby or a full Redis does."
+        description="`read_only`: it answers but accepts no writes, like a standby or a full Redis."
     )
     detail: str | None = Field(None, description="The kind of failure.")
 
 
 class Readiness(BaseModel):
-    """Whether requests can be served.
+    """Whether the process can serve requests.
 
-    `degraded`: without Redis jobs are accepted and read, and dispatching waits; with a Postgres that is read-only, they
-    are only read; without the guard, which is named where one is used, what a policy wants redacted or blocked waits.
+    `degraded`: without Redis, jobs are accepted and read, but dispatching waits. With a read-only Postgres, jobs can
+    only be read. Without the guard (listed if one is configured), work that a policy redacts or blocks waits.
     """
 
     status: Literal["ready", "degraded"]
@@ -51,24 +51,27 @@ class Readiness(BaseModel):
 @router.get(
     "/healthz",
     response_model=Health,
-    summary="Is the process alive?",
-    responses={200: {"description": "It is."}, **problems(scope=False)},
+    summary="Check liveness",
+    responses={200: {"description": "The process is alive."}, **problems(scope=False)},
 )
 @public
 async def healthz() -> Response:
-    """Alive; says nothing about dependencies, so that their outage does not restart this process."""
+    """Alive. Does not check dependencies, so that an outage does not restart this process."""
     return respond_json({"status": "ok"})
 
 
 @router.get(
     "/readyz",
     response_model=Readiness,
-    summary="Can requests be served?",
-    responses={200: {"description": "They can; `degraded`: some of them."}, **problems(503, scope=False)},
+    summary="Check readiness",
+    responses={
+        200: {"description": "Requests can be served. `degraded`: only some of them."},
+        **problems(503, scope=False),
+    },
 )
 @public
 async def readyz(request: Request) -> Response:
-    """Ready while Postgres answers: what it can still serve, no other process of the API could serve better."""
+    """Ready while Postgres answers: no other API process could serve the rest better."""
     runtime = get_runtime(request)
     postgres, broker, guard = await asyncio.gather(_postgres(runtime), _redis(runtime), _guard(runtime))
     dependencies = {"postgres": postgres, "redis": broker, **({} if guard is None else {"guard": guard})}
@@ -83,10 +86,10 @@ async def readyz(request: Request) -> Response:
 @router.get(
     "/metrics",
     response_class=Response,
-    summary="Metrics for Prometheus",
+    summary="Read metrics for Prometheus",
     responses={
         200: {
-            "description": "Prometheus' text format, or OpenMetrics for who accepts it.",
+            "description": "Metrics in Prometheus text format, or OpenMetrics if the client accepts it.",
             "content": {
                 "text/plain": {"schema": {"type": "string"}},
                 "application/openmetrics-text": {"schema": {"type": "string"}},
@@ -97,7 +100,7 @@ async def readyz(request: Request) -> Response:
 )
 @public
 async def metrics(request: Request) -> Response:
-    """Everything this process, or the processes that share a folder with it, counted."""
+    """All metrics of this process, or of the processes that share a folder with it."""
     body, content_type = exposition(request.headers.get("accept", ""))
     return Response(body, headers={"content-type": content_type, "cache-control": "no-store"})
 

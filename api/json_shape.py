@@ -1,7 +1,7 @@
-"""How many values a JSON text holds and how deep it is nested, found before any of them is made.
+"""Counts the values of a JSON text and measures its nesting, before any of them is created.
 
-Four megabytes of ``{}`` are a million objects: making them holds the interpreter for seconds, on whatever thread. The
-text is read a slice at a time with a few calls that run at the speed of memory, and no further than the first bound.
+Four megabytes of ``{}`` are a million objects: creating them blocks the interpreter for seconds, on any thread. The
+text is read in slices by a few calls that run at memory speed, and no further than the first limit.
 """
 
 from core.kit.errors import BadRequest, PayloadTooLarge
@@ -17,7 +17,7 @@ _DROPPED = bytes(set(range(256)) - set(b'"{}[],'))
 def require_bounded(body: bytes) -> None:
     """Raise `PayloadTooLarge` above 50,000 objects and lists or 400,000 values, `BadRequest` below 64 levels.
 
-    A text that is not JSON may pass. Takes about as long as parsing, in steps of which none holds the interpreter.
+    Invalid JSON may pass. Takes about as long as parsing, in steps that never block the interpreter for long.
     """
     depth = containers = commas = 0
     is_in_string = False

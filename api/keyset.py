@@ -1,4 +1,4 @@
-"""``/.well-known/jwks.json``: the public keys by which seals and waybills are checked."""
+"""``/.well-known/jwks.json``: the public keys to verify seals and waybills."""
 
 from fastapi import Request, Response
 from pydantic import BaseModel
@@ -23,7 +23,7 @@ class PublicKey(BaseModel):
 
 
 class KeySet(BaseModel):
-    """A JSON Web Key Set (RFC 7517): the key that signs now, and those that did before."""
+    """A JSON Web Key Set (RFC 7517): the current signing key and earlier ones."""
 
     keys: list[PublicKey]
 
@@ -32,9 +32,9 @@ class KeySet(BaseModel):
     "/jwks.json",
     response_model=KeySet,
     summary="Read the public keys",
-    responses={200: {"description": "The keys."}, **problems(scope=False)},
+    responses={200: {"description": "The public keys."}, **problems(scope=False)},
 )
 @public
 async def read_keys(request: Request) -> Response:
-    """The key set."""
+    """Read the public keys."""
     return respond_json(get_runtime(request).keyring.to_jwks(), headers={"cache-control": "public, max-age=300"})

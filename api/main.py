@@ -20,39 +20,51 @@ from core.kit.settings import Settings, get_settings
 from core.kit.telemetry import configure_tracing, shutdown_tracing
 
 _DESCRIPTION = """\
-A client asks for an AI *capability*; the request becomes a durable *job*; a worker runs it; the answer comes by polling
-(`GET /v1/jobs/{id}?wait=30`) or by server-sent events (`GET /v1/jobs/{id}/events`).
+Submit work to an AI *capability*. Waybill turns the request into a durable *job*, and a worker runs it. To get the
+result, poll (`GET /v1/jobs/{id}?wait=30`) or follow server-sent events (`GET /v1/jobs/{id}/events`).
 
-Send `Authorization: Bearer wb_live_…`, or a token of your identity provider and `Waybill-Project: prj_…`.
-Refusals are problem documents (RFC 9457) with a stable `code`.
+Authenticate with `Authorization: Bearer wb_live_…`, or with a token of your identity provider and
+`Waybill-Project: prj_…`. Errors are problem documents (RFC 9457) with a stable `code`.
 
-What to call first: `GET /v1/capabilities` says what there is; `POST /v1/jobs` with `{"capability": …, "input": …}`
-submits; `GET /v1/jobs/{id}?wait=30` answers as soon as its `state` changes, and has the `result` once that is
-`succeeded`. To search your own documents: `POST /v1/knowledge-bases`, then `POST /v1/files` and a job of
-`knowledge.ingest`, then jobs of `knowledge.search`.
-Clients made for OpenAI have their own address, `/openai/v1`: its operations are under `openai`, and refuse in OpenAI's
-shape.
+To start:
+
+1. `GET /v1/capabilities` lists the capabilities.
+2. `POST /v1/jobs` with `{"capability": …, "input": …}` submits a job.
+3. `GET /v1/jobs/{id}?wait=30` returns as soon as the job's `state` changes. Once the state is `succeeded`, the response
+   contains the `result`.
+
+To search your own documents, create a knowledge base (`POST /v1/knowledge-bases`), upload documents to it, run a
+`knowledge.ingest` job, then run `knowledge.search` jobs.
+
+Clients for OpenAI's API use the address `/openai/v1`. Its operations have the tag `openai` and return errors in
+OpenAI's format.
 """
 _TAGS = [
-    {"name": "capabilities", "description": "What can be asked for, with the JSON Schemas of inputs and results."},
-    {"name": "jobs", "description": "Submit, read, list, cancel and follow work."},
-    {"name": "batches", "description": "Many jobs at once, from a file of lines; their results as a file."},
-    {"name": "files", "description": "Documents, pictures and recordings that jobs read, uploaded whole or in parts."},
-    {"name": "knowledge bases", "description": "Collections of documents that can be searched."},
-    {"name": "webhooks", "description": "Endpoints that are told of events, what was sent to them, and its secrets."},
-    {"name": "tenancy", "description": "The organization, its projects, its members and their keys."},
-    {"name": "limits", "description": "Rates, quotas and jobs at once, for organizations, projects and keys."},
-    {"name": "budgets", "description": "What may be spent, what was, and when that will be used up."},
-    {"name": "costs", "description": "What work has cost, by any grouping; quotes, spikes and exports."},
-    {"name": "prices", "description": "The price book of models, and its history."},
-    {"name": "models", "description": "Models, their versions, aliases and prompts, and which version answers."},
-    {"name": "experiments", "description": "Versions tried on a part of the work, and what came of it."},
-    {"name": "quality", "description": "How good answers are, over time; labels, data sets, and gates of promotions."},
-    {"name": "metrics", "description": "What happened, how fast and for how much, by group and over time."},
-    {"name": "guard", "description": "Policies about personal data, injections and classes of text; trying them."},
-    {"name": "audit", "description": "The sealed trail of every act, its verification, and the keys that signed it."},
-    {"name": "retention", "description": "How long what is kept is kept."},
-    {"name": "openai", "description": "The same models and capabilities, as clients made for OpenAI ask for them."},
+    {
+        "name": "capabilities",
+        "description": "Capabilities of this installation, with the JSON Schemas of inputs and results.",
+    },
+    {"name": "jobs", "description": "Submit, read, list, cancel and follow jobs."},
+    {
+        "name": "batches",
+        "description": ("Submit many jobs at once from a file of lines, and download their results as a file."),
+    },
+    {"name": "files", "description": "Documents, images and recordings for jobs to read, uploaded whole or in parts."},
+    {"name": "knowledge bases", "description": "Searchable collections of documents."},
+    {"name": "webhooks", "description": "Endpoints that receive events, their deliveries, and their secrets."},
+    {"name": "tenancy", "description": "The organization, its projects, members and keys."},
+    {"name": "limits", "description": "Rates, quotas and concurrency of organizations, projects and keys."},
+    {"name": "budgets", "description": "Spending limits, their balances, alerts and forecasts."},
+    {"name": "costs", "description": "Costs by any grouping, quotes, anomalies and exports."},
+    {"name": "prices", "description": "The prices of models, and their history."},
+    {"name": "models", "description": "Models, their versions, aliases and prompts, and name resolution."},
+    {"name": "experiments", "description": "Compare versions on part of the traffic, and read the results."},
+    {"name": "quality", "description": "Quality of results over time, labels, data sets, and promotion gates."},
+    {"name": "metrics", "description": "Jobs, errors, latency and cost, by group and over time."},
+    {"name": "guard", "description": "Policies for personal data, injections and data classes, and tests of them."},
+    {"name": "audit", "description": "The sealed audit trail, its verification, and the signing keys."},
+    {"name": "retention", "description": "Retention periods by kind of data."},
+    {"name": "openai", "description": "The same models and capabilities in the format of OpenAI's API."},
     {"name": "operations", "description": "Probes and metrics."},
 ]
 LOG_HOLD_SECONDS = 0.05

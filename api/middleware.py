@@ -1,6 +1,6 @@
-"""The outermost layer: trace, access log and metrics of every request, and the last word on unexpected failures.
+"""The outermost layer: trace, access log and metrics of every request, and the response to unexpected errors.
 
-Pure ASGI, one object per application and one call per request: it costs microseconds, and streams pass it unbuffered.
+Pure ASGI, one object per application and one call per request: it costs microseconds, and streams pass unbuffered.
 """
 
 from time import perf_counter
@@ -41,7 +41,7 @@ class Observed:
 
 
 class _Exchange:
-    """One request and what became of it."""
+    """One request and its outcome."""
 
     __slots__ = ("_is_stream", "_scope", "_send", "_status", "_trace_id")
 
@@ -61,7 +61,7 @@ class _Exchange:
             traceparent=_header(scope, b"traceparent"),
             attributes={semconv.HTTP_METHOD: scope["method"], semconv.URL_PATH: scope["path"]},
             kind=SpanKind.SERVER,
-            # Probes and scrapes come every few seconds, and are no part of anything.
+            # Probes and scrapes come every few seconds and belong to no trace.
             is_recorded=scope["path"] not in _QUIET,
         )
         self._trace_id = trace.format_trace_id(span.get_span_context().trace_id).encode()
@@ -75,7 +75,7 @@ class _Exchange:
             span.set_attribute(semconv.HTTP_ROUTE, route)
             span.set_attribute(semconv.HTTP_STATUS, self._status)
             if (scope_of_caller := self._scope_of_caller()) is not None:
-                # Who calls is what the key says, whatever baggage came along.
+                # The key identifies the caller, whatever baggage the request carries.
                 span.set_attributes(scope_of_caller.attributes)
             if self._status >= _SERVER_ERROR:
                 span.set_status(StatusCode.ERROR)
@@ -95,7 +95,7 @@ class _Exchange:
         except Exception:
             _log.exception("request_failed", method=self._scope["method"], path=self._scope["path"])
             if self._status:
-                # The answer has begun; the server cuts the connection, so that nobody takes a part for the whole.
+                # The response has started: close the connection, so that no client takes a part for the whole.
                 raise
             await problem.unexpected()(self._scope, receive, self._observe)
 

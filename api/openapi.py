@@ -19,60 +19,63 @@ _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _PROBLEMS = {
     400: "The request cannot be read (`malformed_json`, `nesting_too_deep`, `idempotency_key_invalid`, …).",
     401: (
-        "No key, or not a good one (`key_missing`, `key_unknown`, `key_expired`, `key_revoked`); or such a token"
-        " (`token_invalid`, `token_expired`)."
+        "The API key is missing or not valid (`key_missing`, `key_unknown`, `key_expired`, `key_revoked`),"
+        " or the token is not valid (`token_invalid`, `token_expired`)."
     ),
-    402: "A budget has no room for this (`budget_exhausted`; the members name the budget and its figures).",
+    402: "A budget is exhausted (`budget_exhausted`). Members of the problem name the budget and its amounts.",
     403: (
-        "The key or role lacks a scope (`scope_missing`; the member `scope` names it), or may not do this here"
-        " (`capability_denied`, `scope_exceeded`, `not_a_member`, `project_archived`, `project_mismatch`); the class of"
-        " the data is above the key's clearance (`clearance_exceeded`); a quota is used up (`quota_exceeded`; the"
-        " member `limit` names it)."
+        "The key or role lacks a scope (`scope_missing`; the member `scope` names it) or may not do this"
+        " (`capability_denied`, `scope_exceeded`, `not_a_member`, `project_archived`, `project_mismatch`)."
+        " The data class is above the key's clearance (`clearance_exceeded`). A quota is used up"
+        " (`quota_exceeded`; the member `limit` names it)."
     ),
-    404: "There is no such thing in the key's project.",
-    405: "The route exists, the method does not.",
+    404: "The resource does not exist in the key's project.",
+    405: "The path exists, but not with this method.",
     408: "The body did not arrive in time (`request_timeout`).",
-    409: "Not in this state (`idempotency_in_progress`, `conflict`, …).",
-    410: "It existed, and its retention has ended (`webhook_body_erased`, `history_expired`).",
+    409: "The resource's state does not allow this (`idempotency_in_progress`, `conflict`, …).",
+    410: "The resource existed, but its retention period has ended (`webhook_body_erased`, `history_expired`).",
     413: "The body is too large (`payload_too_large`).",
-    415: "The body is not of a type that this route reads (`unsupported_media_type`).",
-    416: "The range begins behind the end of the file.",
-    422: "Readable but wrong (`validation_error`, `idempotency_key_reused`, `project_required`); see `errors`.",
-    429: "Too fast (`rate_limited`; the member `limit` names the rate); come back after `Retry-After`.",
-    500: "Our fault (`internal_error`); the member `trace_id` lets us find out why.",
-    503: "Something we depend on is away (`database_unavailable`); send the request again after `Retry-After`.",
+    415: "The route does not accept this media type (`unsupported_media_type`).",
+    416: "The range starts after the end of the file.",
+    422: (
+        "The request is well-formed but not valid (`validation_error`, `idempotency_key_reused`,"
+        " `project_required`). See `errors`."
+    ),
+    429: "Too many requests (`rate_limited`; the member `limit` names the rate). Try again after `Retry-After`.",
+    500: "Internal error (`internal_error`). Include the member `trace_id` when you report it.",
+    503: "A dependency is unavailable (`database_unavailable`). Try again after `Retry-After`.",
 }
-# What follows the path of a collection in that of one thing.
+# The path suffix of one item of a collection.
 _OF_ONE = re.compile(r"/\{(\w+)\}(/[^{}]*)?")
 _MESSAGE = {
     "title": "WebhookMessage",
-    "description": "What is sent to an endpoint, signed as Standard Webhooks 1.0.0 says.",
+    "description": "What is sent to an endpoint, signed according to Standard Webhooks 1.0.0.",
     "type": "object",
     "required": ["type", "timestamp", "data"],
     "properties": {
         "type": {"type": "string", "description": "The event."},
         "timestamp": {"type": "string", "format": "date-time"},
-        "data": {"type": "object", "additionalProperties": True, "description": "As docs/reference/webhooks.md says."},
+        "data": {"type": "object", "additionalProperties": True, "description": "See docs/reference/webhooks.md."},
     },
 }
-_RETRY_AFTER = {"description": "Seconds after which to come back.", "schema": {"type": "integer"}}
+_RETRY_AFTER = {"description": "Seconds to wait before the next request.", "schema": {"type": "integer"}}
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The same key with the same request is carried out once and answered with the first answer.",
+    "description": "A request with the same key is carried out once; a repeat gets the first response.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
 }
 REPLAYED = {
     "Idempotent-Replayed": {
-        "description": "`true` when this is the first answer once more.",
+        "description": "`true` when this response is replayed.",
         "schema": {"type": "string", "enum": ["true"]},
     }
 }
 
 
 def problems(*statuses: int, scope: bool = True) -> dict[int | str, dict[str, Any]]:
-    """The documented refusals of a route: `statuses`, and those that every guarded route may give."""
+    """The documented errors of a route: `statuses`, and those that every guarded route may return."""
     common = (401, 403, 422, 429, 500, 503) if scope else (422, 500)
     return {status: _problem(status) for status in sorted({*statuses, *common})}
 
@@ -139,7 +142,7 @@ def _build(app: FastAPI) -> dict[str, Any]:
 
 
 def _link(paths: dict[str, Any]) -> None:
-    """From what makes a thing to everything that takes its id and no other."""
+    """Links from an operation that creates a resource to every operation that takes only its id."""
     for path, item in paths.items():
         made = item.get("post", {}).get("responses", {})
         for answer in (made[status] for status in ("200", "201", "202") if status in made):
@@ -157,7 +160,7 @@ def _link(paths: dict[str, Any]) -> None:
 
 
 def _webhooks() -> dict[str, Any]:
-    """What is sent to endpoints, by the type of the event."""
+    """What is sent to endpoints, by event type."""
     body = {
         "required": True,
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/WebhookMessage"}}},
@@ -166,24 +169,24 @@ def _webhooks() -> dict[str, Any]:
         event.value: {
             "post": {
                 "operationId": f"on_{event.value.replace('.', '_')}",
-                "summary": f"{event.value} has happened",
+                "summary": f"The event {event.value}",
                 "tags": ["webhooks"],
                 "parameters": [
                     {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
                     for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
                 ],
                 "requestBody": body,
-                "responses": {"2XX": {"description": "It is delivered; anything else is tried again."}},
+                "responses": {"2XX": {"description": "The message is delivered. Any other status leads to a retry."}},
             }
         }
         for event in EventType
-        # In OpenAI's shape, and said by its documentation.
+        # In OpenAI's format, as its documentation describes.
         if not event.startswith("response.")
     }
 
 
 def _public_names(schemas: Iterable[str]) -> dict[str, str]:
-    """For classes whose names are there twice, which FastAPI tells apart by module: the package, then the class."""
+    """Names for classes whose names occur twice, which FastAPI distinguishes by module: the package, then the class."""
     names: dict[str, str] = {}
     for name in schemas:
         *modules, own = name.split("__")

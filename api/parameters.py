@@ -1,4 +1,4 @@
-"""Which query parameters a route takes. Any other is refused by name: a misspelled filter must not be ignored."""
+"""Query parameters by route. Unknown ones are refused by name: a misspelled filter must not be ignored."""
 
 from fastapi import Request
 from fastapi.dependencies.utils import get_flat_params, get_validation_alias
@@ -12,7 +12,7 @@ _PROBLEMS_MAX = 20
 
 
 class QueryParameters:
-    """The names that `route` declares: in its signature, or in ``openapi_extra`` for what it reads by itself."""
+    """The names that `route` declares: in its signature, or in ``openapi_extra`` for those it parses itself."""
 
     def __init__(self, route: APIRoute) -> None:
         fields = get_flat_params(route.dependant)
@@ -25,12 +25,12 @@ class QueryParameters:
         self.known = (*sorted(self._names), *sorted(f"{each}[…]" for each in groups))
 
     def require_known(self, request: Request) -> None:
-        """Raise `Unprocessable` naming each parameter that this route does not take, and those that it does."""
+        """Raise `Unprocessable` naming each parameter that this route does not support, and those that it does."""
         if not request.scope["query_string"]:
             return
         unknown = [name for name in request.query_params if not self._is_known(name)]
         if unknown:
-            takes = f"it takes {', '.join(self.known)}" if self.known else "it takes none"
+            takes = f"its parameters are {', '.join(self.known)}" if self.known else "it has no parameters"
             message = f"is not a query parameter of this route; {takes}"
             problems = [
                 FieldProblem(path=f"query.{name[:_NAME_SHOWN_MAX]}", code="extra_forbidden", message=message)

@@ -1,7 +1,7 @@
-"""Every refusal as one kind of document: RFC 9457 problem details with a stable ``code`` beside the status.
+"""Every error as one kind of document: RFC 9457 problem details with a stable ``code`` beside the status.
 
-`install` covers our own errors, FastAPI's validation errors, the framework's 404, 405 and 413, an absent database, and
-whatever nobody expected: that one answers 500 with the trace id and says nothing more.
+`install` covers our own errors, FastAPI's validation errors, the framework's 404, 405 and 413, an unavailable database,
+and unexpected exceptions: those get 500 with the trace id and no further details.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,11 +35,11 @@ _log = get_logger(__name__)
 
 
 class FieldProblem(BaseModel):
-    """One wrong field: where it is, what is wrong with it and what would be right."""
+    """A field that is not valid: its location, the problem, and what would be valid."""
 
-    path: str = Field(description="Where: `body.input.question`, `query.limit`, `path.job_id`.")
-    code: str = Field(description="A stable word for the rule that was broken.")
-    message: str = Field(description="What is wrong, and what would be right.")
+    path: str = Field(description="Location of the field: `body.input.question`, `query.limit`, `path.job_id`.")
+    code: str = Field(description="A stable code for the rule that was broken.")
+    message: str = Field(description="What is wrong, and what would be valid.")
 
 
 class Problem(BaseModel):
@@ -47,17 +47,17 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field(description="A URI that names the kind of problem.")
+    type: str = Field(description="A URI that identifies the kind of problem.")
     title: str
     status: int
-    detail: str = Field(description="A sentence for a person.")
-    code: str = Field(description="Stable; switch on this.")
-    trace_id: str | None = Field(None, description="Quote this when you ask for help.")
-    errors: list[FieldProblem] | None = Field(None, description="Present when fields are to blame.")
+    detail: str = Field(description="An explanation for people.")
+    code: str = Field(description="A stable code to branch on.")
+    trace_id: str | None = Field(None, description="Include this when you report the problem.")
+    errors: list[FieldProblem] | None = Field(None, description="Present when fields are not valid.")
 
 
 def render(error: WaybillError) -> Response:
-    """The answer that tells a client about `error`."""
+    """The response for `error`."""
     return _document(
         error.status,
         error.code,
@@ -70,25 +70,28 @@ def render(error: WaybillError) -> Response:
 
 
 def unexpected() -> Response:
-    """The answer to a failure of ours: the trace id, by which the log tells the rest, and nothing else."""
-    detail = "something went wrong on our side; the same request may be sent again"
+    """The response to an internal error: only the trace id, which identifies the details in the log."""
+    detail = "an internal error occurred; you can send the same request again"
     return _document(500, "internal_error", "Internal error", detail)
 
 
 def database_unavailable() -> Response:
-    """The answer while Postgres is away or too busy."""
-    detail = "the database does not answer; nothing was changed unless it had just been confirmed, so send it again"
+    """The response while Postgres is unavailable or too busy."""
+    detail = "The response while Postgres is unavailable or too busy."
     return _document(
         503,
         "database_unavailable",
-        "Service unavailable",
+        (
+            "the database does not answer; nothing was changed unless it had just been confirmed, so send the"
+            " request again"
+        ),
         detail,
         retry_after_seconds=DATABASE_RETRY_SECONDS,
     )
 
 
 def field_problems(errors: Sequence[Mapping[str, Any]], root: tuple[str, ...] = ()) -> list[dict[str, str]]:
-    """The errors of pydantic as `FieldProblem` members; `root` is put in front of each path. Never quotes the input."""
+    """The errors of pydantic as `FieldProblem` members. `root` is prefixed to each path. Never quotes the input."""
     found = []
     for error in errors[:50]:
         location = (*root, *(str(part) for part in error["loc"]))
@@ -97,14 +100,14 @@ def field_problems(errors: Sequence[Mapping[str, Any]], root: tuple[str, ...] = 
 
 
 def invalid(errors: list[dict[str, str]]) -> Unprocessable:
-    """The refusal of a request whose fields are wrong."""
+    """The error for a request with invalid fields."""
     first = errors[0]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return Unprocessable(f"{first['path']}: {first['message']}{more}", errors=errors)
 
 
 def install(app: FastAPI) -> None:
-    """Make `app` answer every refusal with a problem document."""
+    """Make `app` respond to every error with a problem document."""
     app.add_exception_handler(WaybillError, _on_refusal)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, on_http_exception)
@@ -127,12 +130,12 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """The answer to what the framework refuses: no such route, no such method."""
+    """The response to the framework's errors: no such route, no such method."""
     refused = cast("HTTPException", error)
     code, title = _HTTP_CODES.get(refused.status_code, (f"http_{refused.status_code}", "Refused"))
     detail = {
-        404: f"there is nothing at {request.url.path}; the routes are listed at /docs",
-        405: f"{request.method} is not offered here; see the Allow header",
+        404: f"there is no route {request.url.path}; see /docs for the list of routes",
+        405: f"{request.method} is not supported here; see the Allow header",
     }.get(refused.status_code, str(refused.detail))
     return _document(refused.status_code, code, title, detail, headers=refused.headers)
 

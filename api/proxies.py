@@ -1,4 +1,4 @@
-"""Whom a connection or a request comes from, for bounds that are kept by address."""
+"""The client address of a connection or request, for limits by address."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -7,15 +7,15 @@ from ipaddress import IPv4Address, ip_address, ip_network
 from starlette.types import Scope
 
 _REMEMBERED_MAX = 4096
-# What a provider gives to one customer (RFC 6177): who has a /64 has all of its addresses.
+# What a provider gives to one customer (RFC 6177): a customer with a /64 has all of its addresses.
 _CUSTOMER_PREFIX = 64
 
 
 class TrustedProxies:
-    """The networks of `Settings.api_trusted_proxies`. What comes from one of them is not counted by its address.
+    """The networks of `Settings.api_trusted_proxies`. Their own addresses are not counted.
 
     The server itself replaces a trusted proxy's address with the one in its ``X-Forwarded-For``, so that `of_request`
-    sees the client's. Without that header the client is not known, and no bound by address holds.
+    sees the client's. Without that header the client is unknown, and no limit by address applies.
     """
 
     def __init__(self, networks: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
-"""How a route is guarded: it names its scope or says that it is public, or the application does not start.
+"""Guards routes: each names its scope or says that it is public, or the application does not start.
 
-A guard runs before the framework looks at parameters, so that a caller without a key learns nothing about them, and
-costs no dependency resolution on the hot path.
+A guard runs before the framework reads parameters, so that a caller without a key learns nothing about them, and costs
+no dependency resolution on the hot path.
 """
 
 from collections.abc import Callable, Coroutine
@@ -29,8 +29,8 @@ _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 def requires(scope: str, *, organization_wide: bool = False) -> Callable[[_Endpoint], _Endpoint]:
     """Mark an endpoint as open to callers that hold `scope`.
 
-    `organization_wide` is for what belongs to no one project: a person need not name a project there, and an archived
-    project does not stand in the way.
+    `organization_wide` is for resources that belong to no single project: a person need not name a project there, and
+    an archived project does not prevent the request.
     """
 
     def mark(endpoint: _Endpoint) -> _Endpoint:
@@ -42,13 +42,16 @@ def requires(scope: str, *, organization_wide: bool = False) -> Callable[[_Endpo
 
 
 def public(endpoint: _Endpoint) -> _Endpoint:
-    """Mark an endpoint as open to everybody."""
+    """Mark an endpoint as public."""
     endpoint.required_scope = PUBLIC  # type: ignore[attr-defined]
     return endpoint
 
 
 def required_scope(endpoint: Callable[..., Any]) -> str:
-    """The scope an endpoint was marked with; nothing is open by default: RuntimeError for one that was not marked."""
+    """The scope an endpoint was marked with.
+
+    Nothing is public by default: RuntimeError for an unmarked endpoint.
+    """
     scope: str | None = getattr(endpoint, "required_scope", None)
     if scope is None:
         raise RuntimeError(f"{endpoint.__qualname__} declares neither a scope nor that it is public")
@@ -87,13 +90,13 @@ def new_router(prefix: str, tag: str) -> APIRouter:
         prefix=prefix,
         tags=[tag],
         route_class=GuardedRoute,
-        # What an endpoint is called in Python is what generators of clients call it.
+        # Client generators use an endpoint's Python name.
         generate_unique_id_function=attrgetter("name"),
     )
 
 
 def caller(request: Request) -> Principal:
-    """Who is asking, as the guard found out."""
+    """The caller, as authenticated by the guard."""
     principal: Principal = request.state.principal
     return principal
 
@@ -115,7 +118,7 @@ async def authenticate(request: Request, scope: str, *, organization_wide: bool 
     await _check_rates(request, runtime, principal)
     require_scope(principal, scope)
     if project is not None and project != encode(PROJECT, principal.project_id):
-        raise ProjectMismatch("this key speaks for one project; leave the Waybill-Project header out, or send its id")
+        raise ProjectMismatch("this key belongs to one project; leave the Waybill-Project header out, or send its id")
     if not organization_wide:
         _require_project(principal, scope)
     return principal
@@ -134,7 +137,7 @@ async def _identify(request: Request, runtime: Runtime, credential: str, project
         raise
     if not authenticator.has_recognized(credential, project):
         failures.require_room(address)
-    # What is under way counts, so that many at once are not asked about before the first was found to be wrong.
+    # Attempts in progress count, so that many at once are not checked before the first has failed.
     failures.charge(address)
     try:
         principal = await runtime.look_up_key(credential, project)
@@ -151,7 +154,7 @@ async def _check_rates(request: Request, runtime: Runtime, principal: Principal)
     if not limits.buckets:
         return
     verdict = await runtime.rates.decide(limits.buckets)
-    # `api.middleware` tells it in the answer's head, whatever the answer will be.
+    # `api.middleware` adds it to the response headers, whatever the response will be.
     request.state.rates = verdict
     if not verdict.passes:
         bucket, wait_seconds = verdict.empty
@@ -160,14 +163,14 @@ async def _check_rates(request: Request, runtime: Runtime, principal: Principal)
 
 def _require_project(principal: Principal, scope: str) -> None:
     if not principal.has_project:
-        message = "name the project to work in with the header Waybill-Project: prj_…"
+        message = "name the project with the header Waybill-Project: prj_…"
         problem = {"path": "header.waybill-project", "code": "project_required", "message": message}
         raise ProjectRequired(message, errors=[problem])
     if principal.is_project_archived and not scope.endswith(":read"):
-        raise ProjectArchived("this project is archived: it can be read, and nothing in it can be changed")
+        raise ProjectArchived("this project is archived and read-only")
 
 
 def require_scope(principal: Principal, scope: str) -> None:
-    """Raise `ScopeMissing` unless the caller holds `scope`: for what a request names besides its route."""
+    """Raise `ScopeMissing` unless the caller holds `scope`: for what a request needs in addition to its route."""
     if scope not in principal.scopes:
         raise ScopeMissing(f"this key or role lacks the scope {scope}", scope=scope)

@@ -18,12 +18,12 @@ from core.kit.startup import wait_for_schema
 
 _GRACE_SECONDS = 15
 _BACKLOG = 2048
-# The kernel doubles it. Left alone it grows to megabytes for a client that does not read.
+# The kernel doubles it. By default it grows to megabytes for a client that does not read.
 _SEND_BUFFER_BYTES = 128 * 1024
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that, when it stops, first ends its streams and long polls, so that clients resume elsewhere."""
+    """A uvicorn server that first ends its streams and long polls when it stops, so that clients resume elsewhere."""
 
     def __init__(self, settings: Settings, **overrides: Any) -> None:
         self._app = create_app(settings)
@@ -46,7 +46,7 @@ class Server(uvicorn.Server):
         super().__init__(uvicorn.Config(self._app, **{**options, **overrides}))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen; what is set on a listening socket holds for the connections it accepts."""
+        """Listen. Options set on a listening socket apply to the connections it accepts."""
         await super().startup(sockets)
         for server in self.servers:
             for listening in server.sockets:
@@ -61,7 +61,7 @@ class Server(uvicorn.Server):
 
 
 def _bound(listening: int, stall_ms: int) -> None:
-    """Bound what waits in the kernel for clients that do not read, and for how long.
+    """Limit what the kernel buffers for clients that do not read, and for how long.
 
     Closing a connection waits for what was written: only the kernel can give up on a client that acknowledges
     everything and takes nothing (tcp(7), TCP_USER_TIMEOUT, which covers a window of zero as well).

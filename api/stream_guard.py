@@ -13,15 +13,15 @@ from core.keys.principal import Principal
 from core.kit.errors import WaybillError
 from core.kit.logging import get_logger
 
-# Two looks fit into the two seconds after which a revoked key must read nothing any more.
+# Two checks fit into the two seconds after which a revoked key must read nothing.
 _LOOK_SECONDS = 0.8
 _log = get_logger(__name__)
 
 
 class StreamGuard:
-    """Knows which key every open stream belongs to, and asks about all of them in one query.
+    """Tracks the key of every open stream, and checks all of them in one query.
 
-    `ended` answers which of some keys may not be used any more. While it fails, streams go on.
+    `ended` returns which of some keys may no longer be used. While it fails, streams continue.
     """
 
     def __init__(self, ended: Callable[[Sequence[UUID]], Awaitable[Sequence[UUID]]]) -> None:
@@ -30,11 +30,11 @@ class StreamGuard:
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
-        """Begin to look."""
+        """Start checking."""
         self._task = asyncio.create_task(self._look_forever(), name="stream-guard")
 
     async def close(self) -> None:
-        """Stop looking."""
+        """Stop checking."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

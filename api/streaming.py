@@ -1,9 +1,9 @@
 """Live events for waiting clients: one Redis pub/sub connection per process, whatever the number of clients.
 
 A reader subscribes first and then catches up from the job's stream in Redis and from Postgres, so nothing falls between
-the two (`catch_up`). Afterwards it follows the channel. Whenever something may have been missed (the connection was
-made anew, a reader was too slow for its buffer, an id was jumped) the subscription says `Signal.CATCH_UP` and the
-reader does the same again. Ids within one attempt have no holes, which is how a lost message shows.
+the two (`catch_up`). Afterward it follows the channel. Whenever something may have been missed (the connection was
+re-established, a reader was too slow for its buffer, an id was skipped) the subscription yields `Signal.CATCH_UP` and
+the reader does the same again. Ids within one attempt have no gaps, which is how a lost message shows.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ _log = get_logger(__name__)
 
 
 class Signal(Enum):
-    """What a subscription says besides events."""
+    """What a subscription yields besides events."""
 
     CATCH_UP = auto()
     STOP = auto()
@@ -60,7 +60,7 @@ class Stoppable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """An event in the form that goes to clients; made once, whoever many read it."""
+    """An event in the form that is sent to clients; serialized once for all readers."""
 
     id: int
     type: str
@@ -94,7 +94,7 @@ def to_frame(event: Event) -> Frame:
 
 
 class Subscription:
-    """One reader's bounded buffer. A reader that is too slow loses the buffer and is told to catch up."""
+    """One reader's bounded buffer. A reader that is too slow loses the buffer and has to catch up."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -103,7 +103,7 @@ class Subscription:
         self._stopped = False
 
     def put(self, item: Frame | Signal) -> None:
-        """Add an item, unless it says what the last one said. After `Signal.STOP` nothing else is ever read."""
+        """Add an item, unless it repeats the last one. After `Signal.STOP` nothing else is ever read."""
         if item is Signal.STOP:
             self._stopped = True
         elif len(self._items) >= _BUFFER_MAX:
@@ -141,7 +141,7 @@ class LiveHub:
         self._task: asyncio.Task[None] | None = None
         self._own_channel = bell_channel(settings)
         self._bell = asyncio.Event()
-        # What waits for something else than a job, and is told when to stop.
+        # Readers that do not wait for a job, and must be notified of a stop.
         self.others: set[Stoppable] = set()
         self.timeout_ms = str(int(settings.database_statement_timeout_seconds * 1000))
         assert settings.database_url is not None
@@ -180,7 +180,7 @@ class LiveHub:
             reader.put(Signal.STOP)
 
     def bell(self) -> asyncio.Event:
-        """Set when any job anywhere has had a kept event since this was called, or when that may have been missed."""
+        """Set when any job has had a persisted event since this was called, or when one may have been missed."""
         return self._bell
 
     def _ring(self) -> None:
@@ -231,12 +231,12 @@ class LiveHub:
                 await self._command_pubsub("unsubscribe", name)
 
     async def catch_up(self, organization_id: UUID, job_id: UUID, after: int) -> CaughtUp:
-        """Everything known of a job's events with ids above `after`, in order.
+        """Every known event of a job with an id above `after`, in order.
 
-        The stream is read before Postgres: a kept event is published after its commit, so whatever the stream shows,
-        Postgres has what went before it. Deltas are the other way round: they are in the stream before the next kept
-        event is in Postgres. So where ids are missing below the last kept one, the stream is read once more.
-        Raises `Unavailable` when Postgres does not answer.
+        The stream is read before Postgres: a persisted event is published after its commit, so whatever the stream
+        shows, Postgres has what went before it. Deltas are the other way round: they are in the stream before the next
+        persisted event is in Postgres. So where ids are missing below the last persisted one, the stream is read once
+        more. Raises `Unavailable` when Postgres does not answer.
         """
         frames: list[Frame] = []
         while True:
@@ -322,7 +322,7 @@ class LiveHub:
         if not readers:
             return
         if message["type"] == "subscribe":
-            # Also what a connection that the client library made anew begins with: something may have been missed.
+            # Also the first message of a re-established connection: something may have been missed.
             self._confirmed.add(name)
             self._tell(readers, Signal.CATCH_UP)
             return
@@ -350,7 +350,7 @@ class LiveHub:
             return
         try:
             async with self._subscribe_lock:
-                # What was true when the lock was asked for may not be true any more.
+                # What was true when the lock was requested may no longer be true.
                 if (command == "subscribe") == (name in self._subscriptions):
                     await getattr(pubsub, command)(name)
         except (redis.RedisError, OSError) as error:
@@ -371,5 +371,5 @@ def _has_hole(ids: set[int], after: int, last: int) -> bool:
 
 
 async def first_signal(subscription: Subscription) -> Frame | Signal | None:
-    """What a fresh subscription says first; None when Redis is slow to confirm it."""
+    """The first signal of a new subscription; None when Redis is slow to confirm it."""
     return await subscription.next(_READY_SECONDS)

@@ -1,4 +1,4 @@
-"""Short texts in requests: what a name, a line or a label may be made of."""
+"""Short texts in requests: the characters that a name, a line or a label may contain."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from pydantic import StringConstraints
 
 LABELS_MAX = 32
 
-# Line breaks and other controls have no place in a name.
+# Line breaks and other control characters do not belong in a name.
 _LINE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE)]

@@ -38,7 +38,7 @@ router = new_router("/v1/audit", "audit")
 
 _ORGANIZATION_WIDE = "organization:read"
 _PAGE_MAX = 200
-# What one request may ask of a process that also serves others: about three seconds of hashing.
+# What one request may cost a process that also serves others: about three seconds of hashing.
 _VERIFY_MOST = 100_000
 _NAME_MAX = 200
 
@@ -50,25 +50,27 @@ RecordId = Annotated[str, Path(description="The record's id.", examples=[EXAMPLE
     response_model=AuditPage,
     summary="Query the audit trail",
     description=(
-        "Records of the caller's project, newest first; of the whole organisation with the scope `organization:read`."
-        " A record appears at once; it has a `sequence` when it is sealed, about a second later."
+        "Lists the records of the caller's project, newest first, or of the whole organization with the"
+        " scope `organization:read`. A record appears immediately and gets its `sequence` when it is sealed,"
+        " about a second later."
     ),
-    responses={200: {"description": "A page."}, **problems()},
+    responses={200: {"description": "A page of results."}, **problems()},
 )
 @requires("audit:read", organization_wide=True)
 async def query_audit(  # noqa: PLR0917 - the framework passes them by name
     request: Request,
-    actor: Annotated[str | None, Query(max_length=_NAME_MAX, description="Only what this actor did: key_….")] = None,
-    subject: Annotated[str | None, Query(max_length=_NAME_MAX, description="Only what was done to it: job_….")] = None,
+    actor: Annotated[str | None, Query(max_length=_NAME_MAX, description="Filter by actor: key_….")] = None,
+    subject: Annotated[str | None, Query(max_length=_NAME_MAX, description="Filter by target: job_….")] = None,
     action: Annotated[
-        list[str] | None, Query(max_length=50, description="One or more actions, as `api:job:submit`.")
+        list[str] | None,
+        Query(max_length=50, description="Filter by one or more actions, for example `api:job:submit`."),
     ] = None,
-    recorded_after: Annotated[Moment | None, Query(description="Recorded at this moment or later.")] = None,
-    recorded_before: Annotated[Moment | None, Query(description="Recorded before this moment.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Records on a page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    recorded_after: Annotated[Moment | None, Query(description="Recorded at or after this time.")] = None,
+    recorded_before: Annotated[Moment | None, Query(description="Recorded before this time.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Records per page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
-    """A page of the trail."""
+    """A page of the audit trail."""
     where = RecordFilter(
         project_id=_project(caller(request)),
         actor_id=actor,
@@ -85,7 +87,7 @@ async def query_audit(  # noqa: PLR0917 - the framework passes them by name
 
 
 def _project(principal: Principal) -> UUID | None:
-    """What the caller may see: the whole organisation (None), or its project."""
+    """The scope of the caller's view: the whole organization (None), or its project."""
     return None if _ORGANIZATION_WIDE in principal.scopes else principal.project_id
 
 
@@ -104,21 +106,27 @@ def _find(
     response_model=AuditReport,
     summary="Verify the audit trail",
     description=(
-        "Hashes every record again and compares it with its seal, every seal with the one before, and the chain with"
-        " its anchors in the blob store. Needs `organization:read` too: the chain is the organisation's. One call"
-        " reads about 100,000 records; `next_after_seal` says where to go on."
+        "Rehashes every record and compares it with its seal, each seal with the previous one, and the chain"
+        " with its anchors in the blob store. Also needs `organization:read`, because the chain belongs to"
+        " the organization. One call reads about 100,000 records; pass `next_after_seal` to continue."
     ),
-    responses={200: {"description": "The report; damage is a finding in it, not an error."}, **problems()},
+    responses={
+        200: {"description": "The verification report. Damage is reported as a finding, not as an error."},
+        **problems(),
+    },
 )
 @requires("audit:read", organization_wide=True)
 async def verify_audit(
     request: Request,
-    after_seal: Annotated[int, Query(ge=0, le=10**15, description="Begin after this seal, taken on trust.")] = 0,
+    after_seal: Annotated[
+        int, Query(ge=0, le=10**15, description="Start after this seal, which is trusted as it is.")
+    ] = 0,
     most_records: Annotated[
-        int, Query(ge=1, le=_VERIFY_MOST, description="Stop at the end of the seal in which so many were read.")
+        int,
+        Query(ge=1, le=_VERIFY_MOST, description="Stop at the end of the seal in which this many records were read."),
     ] = _VERIFY_MOST,
 ) -> Response:
-    """The state of the trail."""
+    """Verify the audit trail."""
     require_scope(caller(request), _ORGANIZATION_WIDE)
     report = await get_runtime(request).in_thread(_verify, request, after_seal, most_records)
     return respond_json(report.as_json())
@@ -141,9 +149,11 @@ def _verify(request: Request, after_seal: int, most_records: int) -> Report:
 @router.get(
     "/{record_id}/proof",
     response_model=InclusionProof,
-    summary="Prove a record",
-    description="The path from the record to the root in its signed seal (RFC 6962).",
-    responses={200: {"description": "The proof."}, **problems(404, 409)},
+    summary="Get a record's inclusion proof",
+    description=(
+        "Returns the inclusion proof of a record: the path from the record to the root in its signed seal (RFC 6962)."
+    ),
+    responses={200: {"description": "The inclusion proof."}, **problems(404, 409)},
 )
 @requires("audit:read", organization_wide=True)
 async def prove_record(request: Request, record_id: RecordId) -> Response:
@@ -163,10 +173,14 @@ def _prove(request: Request, record_id: UUID) -> Proof:
     response_model=AuditErasure,
     summary="Erase a person",
     description=(
-        "Removes the personal values that records hold about a data subject, in the whole organisation, for good. The"
-        " records keep salted digests, and verify as before. The erasure is recorded; whom it was about is not."
+        "Permanently removes the personal values that records of the organization hold about a data subject."
+        " The records keep salted digests and still verify. The erasure is recorded without naming the data"
+        " subject."
     ),
-    responses={200: {"description": "What was removed.", "headers": REPLAYED}, **problems(400, 408, 409, 413, 415)},
+    responses={
+        200: {"description": "The result of the erasure.", "headers": REPLAYED},
+        **problems(400, 408, 409, 413, 415),
+    },
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("audit:write", organization_wide=True)

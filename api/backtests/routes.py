@@ -1,4 +1,7 @@
-"""``/v1/backtests``: what a budget, a rate or prices would have done to real history. Nothing is enforced or stored."""
+"""``/v1/backtests``: what a budget, a rate limit or prices would have done to past jobs.
+
+Nothing is enforced or stored.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -52,16 +55,16 @@ _PARAMETERS = {"parameters": [IDEMPOTENCY_KEY]}
     response_model=BudgetOutcome,
     summary="Backtest a budget",
     description=(
-        "Replays submissions, model calls and settlements of real jobs against a hard budget, with the decisions of"
-        " enforcement. What a job sets aside at submission is what its capability sets aside today. 20,000 jobs and"
-        " 100,000 ledger lines at most."
+        "Replays submissions, model calls and settlements of past jobs against a hard budget, with the same"
+        " decisions as enforcement. Each job reserves at submission what its capability reserves today."
+        " Covers at most 20,000 jobs and 100,000 ledger lines."
     ),
-    responses={200: {"description": "What it would have done."}, **_PROBLEMS},
+    responses={200: {"description": "The simulated outcome."}, **_PROBLEMS},
     openapi_extra=_PARAMETERS,
 )
 @requires("costs:read")
 async def backtest_budget(request: Request, body: BacktestBudget) -> Response:
-    """What a budget would have done."""
+    """Backtest a budget."""
     window, scope = _window(body.begins, body.ends), _scope(caller(request), body.scope, body.scope_id)
 
     def run(executor: SingleStatement) -> dict[str, Any]:
@@ -75,13 +78,13 @@ async def backtest_budget(request: Request, body: BacktestBudget) -> Response:
     "/limit",
     response_model=LimitOutcome,
     summary="Backtest a rate limit",
-    description="Replays the moments at which jobs were submitted against a rate. 100,000 jobs at most.",
-    responses={200: {"description": "What it would have done."}, **_PROBLEMS},
+    description="Replays the submission times of past jobs against a rate limit. Covers at most 100,000 jobs.",
+    responses={200: {"description": "The simulated outcome."}, **_PROBLEMS},
     openapi_extra=_PARAMETERS,
 )
 @requires("costs:read")
 async def backtest_limit(request: Request, body: BacktestLimit) -> Response:
-    """What a rate would have done."""
+    """Backtest a rate limit."""
     window, scope = _window(body.begins, body.ends), _scope(caller(request), body.scope, body.scope_id)
 
     def run(executor: SingleStatement) -> dict[str, Any]:
@@ -95,13 +98,13 @@ async def backtest_limit(request: Request, body: BacktestLimit) -> Response:
     "/prices",
     response_model=PriceOutcome,
     summary="Backtest prices",
-    description="What the same consumption would have cost at other prices. Corrections are left out.",
-    responses={200: {"description": "What would have been charged."}, **_PROBLEMS},
+    description="Calculates what past usage would have cost at other prices. Corrections are left out.",
+    responses={200: {"description": "The simulated charges."}, **_PROBLEMS},
     openapi_extra=_PARAMETERS,
 )
 @requires("costs:read")
 async def backtest_prices(request: Request, body: BacktestPrices) -> Response:
-    """What other prices would have charged."""
+    """Backtest prices."""
     window, reach = _window(body.begins, body.ends), reach_of(caller(request), parse_project(body.project_id))
     prices = [NewPrice(each.provider, each.model, each.unit, each.usd_per_unit) for each in body.prices]
 
@@ -112,7 +115,7 @@ async def backtest_prices(request: Request, body: BacktestPrices) -> Response:
 
 
 async def _respond(request: Request, run: Callable[[SingleStatement], dict[str, Any]]) -> Response:
-    # Asked again it says the same, so a good key changes nothing.
+    # Running it again gives the same result, so an Idempotency-Key changes nothing.
     identify_request(request, b"")
     runtime = get_runtime(request)
     return respond_json(await runtime.in_thread(run, runtime.database.single_tenant(caller(request).organization_id)))
@@ -120,7 +123,7 @@ async def _respond(request: Request, run: Callable[[SingleStatement], dict[str, 
 
 def _scope(principal: Principal, scope: Scope, scope_id: str | None) -> HistoryScope:
     if (scope == "organization") != (scope_id is None):
-        message = "leave it out: the whole organization" if scope_id else f"say which {scope}"
+        message = "leave it out to cover the whole organization" if scope_id else f"name the {scope}"
         raise invalid([{"path": "body.scope_id", "code": "scope_mismatch", "message": message}])
     named = None
     if scope_id is not None:
@@ -128,7 +131,7 @@ def _scope(principal: Principal, scope: Scope, scope_id: str | None) -> HistoryS
             named = decode(_PREFIXES[scope], scope_id)
         except ValueError as error:
             raise invalid([{"path": "body.scope_id", "code": "invalid_id", "message": str(error)}]) from None
-    # Without `organization:read` a caller replays its own project, whatever the scope is called.
+    # Without `organization:read`, callers replay their own project, whatever scope they name.
     reach = reach_of(principal, named if scope == "project" else None)
     return HistoryScope(reach.organization_id, reach.project_id, named if scope == "key" else None)
 
@@ -142,7 +145,7 @@ def _window(begins: datetime | None, ends: datetime | None) -> Window:
     last = (ends or utc_now()).astimezone(UTC)
     first = (begins or last - _DEFAULT).astimezone(UTC)
     if not timedelta(0) < last - first <= _LONGEST:
-        message = f"should be earlier than `to`, by {_LONGEST.days} days at most"
+        message = f"must be earlier than `to`, by at most {_LONGEST.days} days"
         raise invalid([{"path": "body.from", "code": "window_invalid", "message": message}])
     return Window(first, last)
 

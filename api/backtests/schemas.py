@@ -1,4 +1,4 @@
-"""Backtests on the wire."""
+"""Backtests schemas."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,8 +19,8 @@ from core.kit.ids import JOB, encode
 from core.kit.money import ZERO, format_money
 from core.ledger.records import Unit
 
-_FROM = "Jobs accepted then or later. Default: 30 days before `to`."
-_TO = "Jobs accepted before it. Default: now."
+_FROM = "Jobs accepted at or after this time. Default: 30 days before `to`."
+_TO = "Jobs accepted before this time. Default: now."
 
 
 class _Backtest(BaseModel):
@@ -31,65 +31,71 @@ class _Backtest(BaseModel):
 
 
 class BacktestBudget(_Backtest):
-    """A hard budget that is not enforced."""
+    """A hard budget to simulate."""
 
-    limit_usd: Money = Field(description="What may be spent in a period.", examples=["25.00"])
-    period: Period = Field("month", description="A day or month of UTC, or for ever.")
+    limit_usd: Money = Field(description="The amount that may be spent in a period.", examples=["25.00"])
+    period: Period = Field("month", description="How long the limit lasts: a UTC day or month, or in total.")
     scope: Scope = Field("organization", description="Whose spending counts.")
-    scope_id: str | None = Field(None, max_length=40, description="The project or key; absent for the organization.")
+    scope_id: str | None = Field(
+        None, max_length=40, description="Id of the project or key. Leave it out for the organization."
+    )
 
 
 class BacktestLimit(_Backtest):
-    """A rate of requests that is not enforced."""
+    """A request rate limit to simulate."""
 
     requests_per_minute: int = Field(strict=True, ge=1, le=1_000_000, examples=[60])
-    scope: Scope = Field("organization", description="Whose requests share the rate.")
-    scope_id: str | None = Field(None, max_length=40, description="The project or key; absent for the organization.")
+    scope: Scope = Field("organization", description="Whose requests share the limit.")
+    scope_id: str | None = Field(
+        None, max_length=40, description="Id of the project or key. Leave it out for the organization."
+    )
 
 
 class TriedPrice(BaseModel):
-    """A price that is not in force."""
+    """A price to simulate."""
 
     model_config = ConfigDict(extra="forbid")
 
     provider: str = Field(min_length=1, max_length=PROVIDER_MAX, pattern=NAME_PATTERN)
     model: str = Field(
-        min_length=1, max_length=MODEL_MAX, pattern=NAME_PATTERN, description="`*`: every model of the provider."
+        min_length=1, max_length=MODEL_MAX, pattern=NAME_PATTERN, description="`*` matches every model of the provider."
     )
     unit: Unit
     usd_per_unit: UnitPrice
 
 
 class BacktestPrices(_Backtest):
-    """Prices that are not in force."""
+    """Prices to simulate."""
 
     prices: list[TriedPrice] = Field(min_length=1, max_length=200)
-    project_id: str | None = Field(None, max_length=40, description="Only what this project consumed.")
+    project_id: str | None = Field(None, max_length=40, description="Include only this project's usage.")
 
 
 class BudgetOutcome(BaseModel):
-    """What the budget would have done, decision by decision as it is enforced."""
+    """Outcome of a simulated budget, decision by decision as it would have been enforced."""
 
     begins: datetime = Field(alias="from")
     ends: datetime = Field(alias="to")
-    jobs: int = Field(description="Jobs in that time, without those that jobs started.")
+    jobs: int = Field(description="Jobs accepted in the window, without child jobs.")
     accepted: int
-    refused: int = Field(description="Jobs that would have been answered with 402 when they were submitted.")
-    stopped: int = Field(description="Jobs that would have failed, or waited, before a model call that found no room.")
-    history_usd: str = Field(description="What was spent.")
-    spent_usd: str = Field(description="What would have been spent.")
-    first_at: datetime | None = Field(description="When it would have said no for the first time.")
-    by_day: dict[str, int] = Field(description="How often it would have said no, by day.")
-    examples: list[str] = Field(description="The first ten of those jobs.")
+    refused: int = Field(description="Jobs that would have been refused with 402 at submission.")
+    stopped: int = Field(
+        description="Jobs that would have failed or waited before a model call that exceeded the budget."
+    )
+    history_usd: str = Field(description="Amount actually spent.")
+    spent_usd: str = Field(description="Amount that would have been spent.")
+    first_at: datetime | None = Field(description="When the budget would first have refused.")
+    by_day: dict[str, int] = Field(description="Refusals per day.")
+    examples: list[str] = Field(description="The first ten affected jobs.")
 
 
 class LimitOutcome(BaseModel):
-    """What the rate would have done to requests that submitted jobs; other requests are not known."""
+    """Outcome of a simulated rate limit for requests that submitted jobs. Other requests are not recorded."""
 
     begins: datetime = Field(alias="from")
     ends: datetime = Field(alias="to")
     jobs: int
-    refused: int = Field(description="Submissions that would have been answered with 429.")
+    refused: int = Field(description="Submissions that would have been refused with 429.")
     longest_wait_seconds: int = Field(description="The longest `Retry-After`.")
     first_at: datetime | None
     by_day: dict[str, int]
@@ -97,7 +103,7 @@ class LimitOutcome(BaseModel):
 
 
 class PriceLine(BaseModel):
-    """A model's consumption of one kind."""
+    """Usage of one kind by a model."""
 
     provider: str
     model: str
@@ -105,17 +111,17 @@ class PriceLine(BaseModel):
     quantity: str
     calls: int
     charged_usd: str
-    repriced_usd: str | None = Field(description="What it would have been; null where no price was tried.")
+    repriced_usd: str | None = Field(description="The simulated price. Null where no price was given.")
     difference_usd: str
 
 
 class PriceOutcome(BaseModel):
-    """What would have been charged."""
+    """Outcome of simulated prices."""
 
     begins: datetime = Field(alias="from")
     ends: datetime = Field(alias="to")
     charged_usd: str
-    repriced_usd: str = Field(description="With the tried prices, and the rest as it was charged.")
+    repriced_usd: str = Field(description="The total with simulated prices, and actual charges for everything else.")
     difference_usd: str
     data: list[PriceLine]
 

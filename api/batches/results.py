@@ -1,4 +1,4 @@
-"""``/v1/batches/{id}/results``: what has come out of a batch, a line of JSON for each of its lines that has ended."""
+"""``/v1/batches/{id}/results``: the results of a batch, one line of JSON for each line that has ended."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -39,13 +39,14 @@ _CONTENT = {
     response_class=Response,
     summary="Download a batch's results",
     description=(
-        "In the order of the lines. While the batch goes on: what has ended by now, and `after` leaves out lines up to"
-        " a number. Once it has ended: its result file, whose `ETag` is its SHA-256 and of which `Range` gets a part."
+        "Returns results in the order of the lines. While the batch runs, the response holds the lines that"
+        " have ended so far; `after` skips lines up to a number. Once the batch has ended, it is the result"
+        " file: `ETag` is its SHA-256, and `Range` is supported."
     ),
     responses={
         200: {"description": "JSON lines.", "content": _CONTENT},
-        206: {"description": "The range that was asked for.", "content": _CONTENT},
-        304: {"description": "The client has it."},
+        206: {"description": "The requested range.", "content": _CONTENT},
+        304: {"description": "Not modified: the client already has it."},
         **problems(404, 409, 410, 416),
     },
 )
@@ -53,9 +54,9 @@ _CONTENT = {
 async def read_batch_results(
     request: Request,
     batch_id: BatchId,
-    after: Annotated[int, Query(ge=0, le=10**9, description="Only lines with a higher number.")] = 0,
+    after: Annotated[int, Query(ge=0, le=10**9, description="Return only lines with a higher number.")] = 0,
 ) -> Response:
-    """The results up to now."""
+    """The results so far."""
     return await get_runtime(request).in_thread(_send, request, batch_id, after)
 
 
@@ -63,16 +64,16 @@ def _send(request: Request, batch_id: str, after: int) -> Response:
     runtime, principal = get_runtime(request), caller(request)
     batch = read(request, parse_id(BATCH, batch_id, "batch"))
     if batch.state is BatchState.VALIDATING:
-        raise BatchNotReady("the file of this batch is being looked at; read the batch until it is in_progress")
+        raise BatchNotReady("the file of this batch is being validated; read the batch until it is in_progress")
     single = runtime.database.single_tenant(principal.organization_id)
     runtime.batches.require_readable(single, principal, batch)
-    # Raises when retention has taken the lines, before the answer has begun.
+    # Raises before the response starts if retention has removed the lines.
     runtime.batches.results(single, principal, batch, after=after, limit=1)
     if batch.results_sha256 is not None and batch.results_file_id is not None and not after:
         try:
             found = runtime.files.get(single, principal, batch.results_file_id)
         except FileNotFound:
-            # Somebody deleted it; the lines are there as long as their jobs.
+            # The file was deleted; the lines exist as long as their jobs.
             return StreamingResponse(_lines(request, batch, after), media_type=MEDIA_TYPE)
         return send(
             request,

@@ -1,4 +1,4 @@
-"""``/v1/batches``: many jobs asked for together."""
+"""``/v1/batches``: many jobs submitted together."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -38,8 +38,8 @@ BatchId = Annotated[str, Path(description="The batch's id.", examples=["batch_01
     response_model=Batch,
     summary="Create a batch",
     description=(
-        "Every line becomes a job; they are started a portion at a time, behind what is asked for one by one. A line"
-        " that is wrong refuses the whole batch, with all that is wrong: nothing was started."
+        "Each line becomes a job. Lines start in portions, after jobs that are submitted individually. If"
+        " any line is invalid, the whole batch is refused with every problem found, and nothing is started."
     ),
     responses={
         202: {"description": "Accepted.", "headers": {**_LOCATION, **REPLAYED}},
@@ -91,12 +91,12 @@ def _create(
 
 
 def _checked(body: CreateBatch, allowed: frozenset[str], scopes: frozenset[str]) -> list[BatchLine]:
-    """The lines of the request. Raises `LinesInvalid` with everything that is wrong, and for the batch's own name."""
+    """The lines of the request. Raises `LinesInvalid` with every problem, and for the batch's own name."""
     offered = manifests()
     if body.capability is not None and body.capability not in allowed:
         code = "capability_denied" if body.capability in offered else "capability_unknown"
-        told = f"this key may ask for: {', '.join(sorted(allowed)) or 'nothing'}"
-        raise invalid([{"path": "body.capability", "code": code, "message": told}])
+        message = f"this key may use: {', '.join(sorted(allowed)) or 'no capability'}"
+        raise invalid([{"path": "body.capability", "code": code, "message": message}])
     validator = LineValidator(
         offered,
         allowed,
@@ -118,12 +118,14 @@ def _checked(body: CreateBatch, allowed: frozenset[str], scopes: frozenset[str])
     "",
     response_model=BatchPage,
     summary="List batches",
-    responses={200: {"description": "A page, newest first."}, **problems()},
+    responses={200: {"description": "A page of results, newest first."}, **problems()},
 )
 @requires("jobs:read")
 async def list_batches(
     request: Request,
-    state: Annotated[list[BatchState] | None, Query(max_length=len(BatchState), description="One or more.")] = None,
+    state: Annotated[
+        list[BatchState] | None, Query(max_length=len(BatchState), description="Filter by one or more states.")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
@@ -144,12 +146,12 @@ def _list(request: Request, states: tuple[BatchState, ...], before: UUID | None,
     "/{batch_id}",
     response_model=Batch,
     summary="Read a batch",
-    description="Counts and cost are of one moment, and add up.",
+    description="All counts and costs are from one snapshot and add up.",
     responses={200: {"description": "The batch."}, **problems(404)},
 )
 @requires("jobs:read")
 async def read_batch(request: Request, batch_id: BatchId) -> Response:
-    """One batch."""
+    """Read a batch."""
     found = await get_runtime(request).in_thread(read, request, parse_id(BATCH, batch_id, "batch"))
     headers = {} if found.has_ended else {"retry-after": "1"}
     return respond_json(to_wire(found), headers=headers)
@@ -166,15 +168,15 @@ def read(request: Request, batch_id: UUID) -> BatchRecord:
     response_model=Batch,
     summary="Cancel a batch",
     description=(
-        "No further line is started, and what is under way is asked to stop; what has ended keeps its result. The batch"
-        " is `cancelling` until the last of them has stopped."
+        "Starts no further lines and stops running jobs at their next step. Finished lines keep their"
+        " results. The batch is `cancelling` until the last job has stopped."
     ),
-    responses={200: {"description": "The batch as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
+    responses={200: {"description": "The updated batch.", "headers": REPLAYED}, **problems(400, 404, 409)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("jobs:write")
 async def cancel_batch(request: Request, batch_id: BatchId) -> Response:
-    """Ask for a batch's end."""
+    """Cancel a batch."""
     found = parse_id(BATCH, batch_id, "batch")
     identity = identify_request(request, b"")
     return respond_answer(await get_runtime(request).in_thread(_cancel, request, found, identity))

@@ -1,4 +1,4 @@
-"""Batches on the wire."""
+"""Batch schemas."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -28,31 +28,37 @@ Metadata = Annotated[dict[MetadataName, MetadataValue], Field(max_length=METADAT
 
 
 class BatchLine(BaseModel):
-    """One thing that is asked for."""
+    """One job of a batch."""
 
     model_config = ConfigDict(extra="forbid")
 
     custom_id: Annotated[str, StringConstraints(min_length=1, max_length=CUSTOM_ID_MAX_CHARACTERS)] = Field(
-        description="Your own name for the line, once in a batch; its result carries it."
+        description="Your identifier for the line, unique within the batch. The line's result includes it."
     )
-    capability: str | None = Field(None, max_length=200, description="Where the batch names none, or for another one.")
-    input: dict[str, Any] = Field(description="The capability's input, as its JSON Schema says.")
-    metadata: Metadata = Field(default_factory=dict, description="Labels of its job, beside the batch's own.")
+    capability: str | None = Field(
+        None,
+        max_length=200,
+        description="Overrides the batch's capability for this line. Required when the batch has none.",
+    )
+    input: dict[str, Any] = Field(description="The capability's input, matching its JSON Schema.")
+    metadata: Metadata = Field(
+        default_factory=dict, description="Labels of the line's job, in addition to the batch's."
+    )
 
 
 class BatchWebhook(BaseModel):
-    """Who is told when the batch has ended, beside the project's endpoints."""
+    """An additional webhook that is notified when the batch ends."""
 
     model_config = ConfigDict(extra="forbid")
 
     url: Annotated[str, StringConstraints(min_length=1, max_length=URL_MAX_CHARACTERS)] = Field(
-        description="Where to POST `batch.completed`, `batch.failed`, `batch.cancelled` or `batch.expired`.",
+        description="Where `batch.completed`, `batch.failed`, `batch.cancelled` or `batch.expired` is sent by POST.",
         examples=["https://example.com/hooks/waybill"],
     )
 
 
 class CreateBatch(BaseModel):
-    """Many jobs at once: `lines`, or a file with a line of JSON for each."""
+    """Many jobs at once: either `lines`, or a file with one JSON line per job."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -68,45 +74,53 @@ class CreateBatch(BaseModel):
         None,
         min_length=1,
         max_length=INLINE_LINES_MAX,
-        description=f"At most {INLINE_LINES_MAX:,}; more go into a file.",
+        description=f"At most {INLINE_LINES_MAX:,}. Use a file for more.",
     )
     input_file_id: str | None = Field(
         None,
         max_length=100,
-        description=f"A file from `POST /v1/files` with a JSON object in each line, at most {LINES_MAX:,} of them. It"
-        " is looked at in the background, whole, before its first line is accepted.",
+        description=f"A file from `POST /v1/files` with a JSON object in each line, at most {LINES_MAX:,} of them."
+        " The whole file is validated in the background before its first line is accepted.",
         examples=[_FILE],
     )
-    capability: str | None = Field(None, max_length=200, description="What lines ask for that name no capability.")
-    priority: Priority = Field(Priority.LOW, description="Of its jobs. `low` lets everything else go first.")
+    capability: str | None = Field(None, max_length=200, description="The capability of lines that name none.")
+    priority: Priority = Field(
+        Priority.LOW, description="Priority of the batch's jobs. `low` runs after all other work."
+    )
     max_cost_usd: Money | None = Field(
         None,
-        description="The whole batch never costs more than this, in US dollars. Lines for which too little is left are"
-        " not started, and end with the error `cost_cap_reached`.",
+        description=(
+            "The most that the whole batch may cost, in US dollars. Lines that exceed the rest are not started"
+            " and end with the error `cost_cap_reached`."
+        ),
         examples=["10"],
     )
     max_line_cost_usd: Money | None = Field(
         None,
-        description="No line's job ever costs more than this. With `max_cost_usd` it is needed for capabilities that"
-        " set nothing aside by themselves.",
+        description=(
+            "The most that each line's job may cost. Required with `max_cost_usd` for capabilities that do not"
+            " reserve an amount themselves."
+        ),
         examples=["0.01"],
     )
-    deadline_at: Schedule | None = Field(None, description="Lines that have not ended by then become `expired`.")
-    deadline_seconds: int | None = Field(None, ge=1, le=366 * 24 * 3600, description="The same, from now on.")
-    metadata: Metadata = Field(default_factory=dict, description="Your own labels, of the batch and all its jobs.")
-    webhook: BatchWebhook | None = Field(None, description="A receiver for this batch alone.")
+    deadline_at: Schedule | None = Field(None, description="Lines that have not ended by this time become `expired`.")
+    deadline_seconds: int | None = Field(
+        None, ge=1, le=366 * 24 * 3600, description="The same deadline, in seconds from now."
+    )
+    metadata: Metadata = Field(default_factory=dict, description="Your labels, for the batch and all its jobs.")
+    webhook: BatchWebhook | None = Field(None, description="A webhook for this batch only.")
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
         if (self.lines is None) == (self.input_file_id is None):
-            raise ValueError("give lines or input_file_id, one of them")
+            raise ValueError("send either lines or input_file_id")
         if self.deadline_at is not None and self.deadline_seconds is not None:
-            raise ValueError("give deadline_at or deadline_seconds, not both")
+            raise ValueError("send either deadline_at or deadline_seconds, not both")
         return self
 
 
 class BatchCounts(BaseModel):
-    """Lines by where they are; the six add up to `total`."""
+    """Line counts by state. The six counts add up to `total`."""
 
     total: int
     queued: int
@@ -118,16 +132,16 @@ class BatchCounts(BaseModel):
 
 
 class BatchProblem(BaseModel):
-    """What is wrong with a line of the file."""
+    """A problem with a line of the file."""
 
-    line: int = Field(description="Counted from one.")
-    path: str = Field(description="Within the line; empty: the line as a whole.")
+    line: int = Field(description="Line number, starting at 1.")
+    path: str = Field(description="Location within the line. Empty for the line as a whole.")
     code: str
     message: str
 
 
 class BatchLinks(BaseModel):
-    """Where to go from here."""
+    """Related URLs."""
 
     self: str
     results: str
@@ -135,32 +149,38 @@ class BatchLinks(BaseModel):
 
 
 class Batch(BaseModel):
-    """A batch. `completed`, `failed`, `cancelled` and `expired` never change again."""
+    """A batch. The states `completed`, `failed`, `cancelled` and `expired` are final."""
 
     model_config = ConfigDict(json_schema_extra={"examples": []})
 
     id: str = Field(examples=[_EXAMPLE_ID])
     project_id: str
     state: BatchState = Field(
-        description="`validating`: its file is being looked at; `failed`: lines of it are wrong, and none was started;"
-        " `finalizing`: every line has ended, and the results are being written."
+        description=(
+            "`validating`: the file is being validated. `failed`: the file has invalid lines, and nothing was"
+            " started. `finalizing`: every line has ended, and the result file is being written."
+        )
     )
     capability: str | None
     priority: Priority
     counts: BatchCounts
     cost_usd: str | None = Field(
-        description="What its lines have cost up to now, with the jobs below them; null when nothing is known of it."
+        description="Cost of the batch so far, including child jobs. Null when no part of it had a price."
     )
-    priced: bool = Field(description="Whether each of their model calls had a price; false: it is more than is known.")
+    priced: bool = Field(
+        description="Whether every model call had a price. If false, the actual cost is higher than shown."
+    )
     max_cost_usd: str | None
     max_line_cost_usd: str | None
     delayed_reason: str | None = Field(
-        description="Why no further line is started at the moment, for example `budget_exhausted` or `quota_exceeded`."
+        description=(
+            "Why no further lines are started at the moment, for example `budget_exhausted` or `quota_exceeded`."
+        )
     )
-    errors: list[BatchProblem] = Field(description=f"What is wrong with the file: the first {PROBLEMS_MAX} problems.")
-    bad_lines: int = Field(description="How many lines are to be mended.")
+    errors: list[BatchProblem] = Field(description=f"Problems with the file: the first {PROBLEMS_MAX}.")
+    bad_lines: int = Field(description="Number of invalid lines.")
     input_file_id: str | None
-    results_file_id: str | None = Field(description="The file of the results, once the batch has ended.")
+    results_file_id: str | None = Field(description="The result file, once the batch has ended.")
     results_sha256: str | None
     results_size_bytes: int | None
     metadata: dict[str, str]
@@ -175,10 +195,10 @@ class Batch(BaseModel):
 
 
 class BatchPage(BaseModel):
-    """Batches, newest first."""
+    """A page of batches, newest first."""
 
     data: list[Batch]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 def to_wire(batch: BatchRecord) -> dict[str, Any]:

@@ -25,34 +25,34 @@ _PAGE_MAX = 200
 
 
 class BudgetAlert(BaseModel):
-    """A threshold that was crossed, once in a period."""
+    """A threshold crossed by a budget. Each threshold is recorded once per period."""
 
-    threshold: int = Field(description="In percent of the limit.")
-    spent_usd: str = Field(description="What was spent at that moment.")
+    threshold: int = Field(description="The threshold, in percent of the limit.")
+    spent_usd: str = Field(description="Amount spent when the threshold was crossed.")
     limit_usd: str
     period_start: datetime | None = Field(description="Null for a budget without periods.")
     raised_at: datetime
 
 
 class BudgetAlertPage(BaseModel):
-    """Alerts."""
+    """A page of alerts."""
 
     data: list[BudgetAlert]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 @router.get(
     "/{budget_id}/alerts",
     response_model=BudgetAlertPage,
-    summary="List the thresholds that were crossed",
-    responses={200: {"description": "A page, newest first."}, **problems(404)},
+    summary="List budget alerts",
+    responses={200: {"description": "Lists the thresholds that the budget crossed, newest first."}, **problems(404)},
 )
 @requires("budgets:read", organization_wide=True)
 async def list_alerts(
     request: Request,
     budget_id: BudgetId,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Alerts on a page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Alerts per page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
     """A page of a budget's alerts."""
     found = parse_id(BUDGET, budget_id, "budget")

@@ -1,4 +1,4 @@
-"""``GET /v1/budgets/{budget_id}/forecast``: when a budget will be used up."""
+"""``GET /v1/budgets/{budget_id}/forecast``: when a budget will be exhausted."""
 
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,7 @@ router = new_router("/v1/budgets", "budgets")
 
 
 class Amounts(BaseModel):
-    """US dollars as text: four in five draws lie between `p10` and `p90`."""
+    """US dollars as decimal strings. Four in five simulations lie between `p10` and `p90`."""
 
     p10: str
     p50: str
@@ -30,25 +30,29 @@ class Amounts(BaseModel):
 
 
 class Exhaustion(BaseModel):
-    """When the limit is reached; each null when that lies behind the period's end."""
+    """When the limit is reached. A value is null when that is after the end of the period."""
 
-    early: datetime | None = Field(description="In one draw of ten it is reached by then.")
+    early: datetime | None = Field(description="One in ten simulations reaches the limit by this time.")
     middle: datetime | None
-    late: datetime | None = Field(description="In nine of ten draws it is reached by then.")
+    late: datetime | None = Field(description="Nine in ten simulations reach the limit by this time.")
 
 
 class BudgetForecast(BaseModel):
-    """The rest of a budget's period, drawn from the last four weeks' hours."""
+    """Forecast for the rest of a budget's period, simulated from the hours of the last four weeks."""
 
     budget_id: str
     made_at: datetime
     limit_usd: str
     spent_usd: str
-    period_end: datetime | None = Field(description="Null for a budget without periods: then 90 days are looked ahead.")
-    burn_usd_per_day: str = Field(description="The mean of the last seven days.")
-    projected_usd: Amounts | None = Field(description="What will be spent at the end. Null with less than a day of it.")
+    period_end: datetime | None = Field(
+        description="End of the forecast period. Null for a budget without periods, for which 90 days are forecast."
+    )
+    burn_usd_per_day: str = Field(description="Average spending over the last seven days.")
+    projected_usd: Amounts | None = Field(
+        description="Spending at the end of the period. Null with less than a day of history."
+    )
     exhausted_at: Exhaustion | None
-    probability: float | None = Field(description="How many of the draws reach the limit, as a share.", examples=[0.85])
+    probability: float | None = Field(description="Share of the simulations that reach the limit.", examples=[0.85])
     based_on_hours: int
 
 
@@ -57,8 +61,8 @@ class BudgetForecast(BaseModel):
     response_model=BudgetForecast,
     summary="Forecast a budget",
     description=(
-        "When the limit will be reached, with an interval: hours of the last four weeks are put together again, 400"
-        " times (a moving-block bootstrap). Nothing grows, and nothing is seasonal beyond a day."
+        "Estimates when the limit will be reached, with an interval. It resamples the hours of the last four"
+        " weeks 400 times (moving-block bootstrap). It models no growth and no seasonality beyond a day."
     ),
     responses={200: {"description": "The forecast."}, **problems(404)},
 )

@@ -1,4 +1,4 @@
-"""``/v1/budgets``: create, read, list, change, archive. A budget belongs to the organisation, whatever its scope."""
+"""``/v1/budgets``: create, read, list, change, archive. A budget belongs to the organization, whatever its scope."""
 
 from typing import Annotated
 from uuid import UUID
@@ -31,7 +31,7 @@ BudgetId = Annotated[str, Path(description="The budget's id.", examples=["bud_01
     status_code=201,
     response_model=Budget,
     summary="Create a budget",
-    description="In force for every job accepted from now on.",
+    description="Applies to every job accepted from now on.",
     responses={
         201: {
             "description": "Created.",
@@ -61,12 +61,16 @@ async def create_budget(request: Request, body: CreateBudget) -> Response:
 def _scope_id(body: CreateBudget) -> UUID | None:
     if body.scope_id is None:
         return None
-    # Whose id it is decides `scope`; for the organisation there is nothing to name, and the service says so.
+    # The id decides `scope`. For the organization there is no id, and the service checks that.
     prefix = _SCOPE_PREFIXES.get(body.scope, body.scope_id.partition("_")[0])
     try:
         return decode(prefix, body.scope_id)
     except ValueError as error:
-        problem = {"path": "body.scope_id", "code": "invalid_id", "message": f"the id of a {body.scope}: {prefix}_…"}
+        problem = {
+            "path": "body.scope_id",
+            "code": "invalid_id",
+            "message": f"must be the id of a {body.scope}: {prefix}_…",
+        }
         raise invalid([problem]) from error
 
 
@@ -86,16 +90,16 @@ def _create(request: Request, new: NewBudget, identity: IdempotentRequest | None
     "",
     response_model=BudgetPage,
     summary="List budgets",
-    responses={200: {"description": "A page, newest first, with balances."}, **problems()},
+    responses={200: {"description": "Lists budgets with their balances, newest first."}, **problems()},
 )
 @requires("budgets:read", organization_wide=True)
 async def list_budgets(
     request: Request,
-    archived: Annotated[bool, Query(description="Also those that are archived.")] = False,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Budgets on a page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    archived: Annotated[bool, Query(description="Include archived budgets.")] = False,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Budgets per page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
-    """A page of the organisation's budgets."""
+    """A page of the organization's budgets."""
     before = cursors.decode(cursor) if cursor is not None else None
     found = await get_runtime(request).in_thread(_list, request, archived, before, limit + 1)
     following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
@@ -112,11 +116,14 @@ def _list(request: Request, archived: bool, before: UUID | None, limit: int) -> 
     "/{budget_id}",
     response_model=Budget,
     summary="Read a budget",
-    responses={200: {"description": "The budget and what is spent and reserved in this period."}, **problems(404)},
+    responses={
+        200: {"description": "Returns the budget and the amounts spent and reserved in the current period."},
+        **problems(404),
+    },
 )
 @requires("budgets:read", organization_wide=True)
 async def read_budget(request: Request, budget_id: BudgetId) -> Response:
-    """One budget."""
+    """Read a budget."""
     found = parse_id(BUDGET, budget_id, "budget")
     return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
 
@@ -131,14 +138,14 @@ def _read(request: Request, budget_id: UUID) -> BudgetRecord:
     response_model=Budget,
     summary="Change a budget",
     description=(
-        "A higher limit counts for the next reservation. A limit below what is spent and reserved takes nothing back,"
-        " and refuses what comes next."
+        "A higher limit applies to the next reservation. A limit below the amount spent and reserved stops"
+        " nothing that is running and refuses new reservations."
     ),
-    responses={200: {"description": "The budget as it is now."}, **problems(400, 404, 408, 409, 413, 415)},
+    responses={200: {"description": "The updated budget."}, **problems(400, 404, 408, 409, 413, 415)},
 )
 @requires("budgets:write", organization_wide=True)
 async def update_budget(request: Request, budget_id: BudgetId, body: UpdateBudget) -> Response:
-    """Change what the body names."""
+    """Update the fields in the body."""
     change = BudgetChange(
         limit_usd=None if body.limit_usd is None else to_amount(body.limit_usd),
         hard=body.hard,
@@ -161,13 +168,16 @@ def _update(request: Request, budget_id: UUID, change: BudgetChange) -> BudgetRe
     "/{budget_id}/archive",
     response_model=Budget,
     summary="Archive a budget",
-    description="It refuses and warns no more. Jobs accepted under it still count in its balance. Twice is fine.",
-    responses={200: {"description": "The budget as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
+    description=(
+        "Stops the budget from refusing and warning. Jobs accepted under it still count in its balance."
+        " Archiving twice has no further effect."
+    ),
+    responses={200: {"description": "The updated budget.", "headers": REPLAYED}, **problems(400, 404, 409)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("budgets:write", organization_wide=True)
 async def archive_budget(request: Request, budget_id: BudgetId) -> Response:
-    """End a budget."""
+    """Archive a budget."""
     found = parse_id(BUDGET, budget_id, "budget")
     identity = identify_request(request, b"")
     return respond_answer(await get_runtime(request).in_thread(_archive, request, found, identity))

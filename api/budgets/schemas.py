@@ -1,4 +1,4 @@
-"""Budgets on the wire."""
+"""Budgets schemas."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -28,31 +28,35 @@ Name = Annotated[
 ]
 
 _SCOPE_PREFIXES = {"organization": ORGANIZATION, "project": PROJECT, "key": KEY}
-_LIMIT_HELP = "What may be spent in a period, in US dollars, as text with at most nine decimals."
-_HARD_HELP = "Refuse what has no room. A soft budget (false) only warns."
-_EXHAUSTION_HELP = "What becomes of a running job that finds no room: it fails, or waits until the limit is raised."
-_THRESHOLDS_HELP = "Percentages of the limit whose crossing is recorded, each once in a period."
+_LIMIT_HELP = "The amount that may be spent in a period: US dollars as a string with at most nine decimals."
+_HARD_HELP = "Refuse work that exceeds the limit. A soft budget (false) only warns."
+_EXHAUSTION_HELP = (
+    "What happens to a running job that exceeds the budget: it fails, or waits until the limit is raised."
+)
+_THRESHOLDS_HELP = "Percentages of the limit. Crossing one is recorded once per period."
 
 
 class CreateBudget(BaseModel):
-    """A request for a budget. It is in force for every job accepted from then on."""
+    """A request for a budget. It applies to every job accepted after it was created."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"name": "research, monthly", "limit_usd": "250.00"}]}
     )
 
-    name: Name = Field(description="Unique among the organisation's budgets that are not archived.")
+    name: Name = Field(description="The name, unique among the organization's active budgets.")
     limit_usd: Money = Field(description=_LIMIT_HELP, examples=["250.00"])
     scope: Scope = Field("organization", description="Whose spending counts.")
-    scope_id: str | None = Field(None, max_length=40, description="The project or key; absent for the organisation.")
-    period: Period = Field("month", description="How long the limit lasts: a day or month of UTC, or for ever.")
+    scope_id: str | None = Field(
+        None, max_length=40, description="Id of the project or key. Leave it out for the organization."
+    )
+    period: Period = Field("month", description="How long the limit lasts: a UTC day or month, or in total.")
     hard: bool = Field(True, strict=True, description=_HARD_HELP)
     on_exhaustion: OnExhaustion = Field("fail", description=_EXHAUSTION_HELP)
     thresholds: Thresholds = Field(list(THRESHOLDS), description=_THRESHOLDS_HELP)
 
 
 class UpdateBudget(BaseModel):
-    """What to change; what is absent stays as it is."""
+    """Fields to change. Fields left out keep their value."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"limit_usd": "400.00"}]})
 
@@ -63,17 +67,17 @@ class UpdateBudget(BaseModel):
 
 
 class Balance(BaseModel):
-    """What a budget has reserved and spent in its current period."""
+    """The amounts that a budget has reserved and spent in its current period."""
 
     period_start: datetime | None = Field(description="Null for a budget without periods.")
-    spent_usd: str = Field(description="Settled model calls and their corrections: the sum of the ledger's lines.")
-    reserved_usd: str = Field(description="Set aside for jobs that have not ended.")
-    available_usd: str = Field(description="What may still be reserved.")
+    spent_usd: str = Field(description="Settled model calls and their corrections: the sum of the ledger lines.")
+    reserved_usd: str = Field(description="Amount reserved for jobs that have not ended.")
+    available_usd: str = Field(description="Amount that can still be reserved.")
     crossed: list[int] = Field(description="Thresholds crossed in this period, in percent.")
 
 
 class Budget(BaseModel):
-    """What an organisation, a project or a key may spend."""
+    """A spending limit of an organization, a project or a key."""
 
     id: str = Field(examples=["bud_01jd3q8v9tfq8a1b2c3d4e5f6g"])
     name: str
@@ -90,10 +94,10 @@ class Budget(BaseModel):
 
 
 class BudgetPage(BaseModel):
-    """Budgets, newest first."""
+    """A page of budgets, newest first."""
 
     data: list[Budget]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 def to_wire(budget: BudgetRecord) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``/v1/capabilities``: what can be asked for."""
+"""``/v1/capabilities``: the capabilities of this installation."""
 
 from functools import lru_cache
 from typing import Annotated
@@ -18,7 +18,7 @@ router = new_router("/v1/capabilities", "capabilities")
 
 @lru_cache(maxsize=1)
 def _documents() -> dict[str, bytes]:
-    """The JSON of every capability by id. Manifests never change while a process lives."""
+    """The JSON of every capability by id. Manifests never change while a process runs."""
     return {name: dumps(to_wire(manifest)) for name, manifest in sorted(manifests().items())}
 
 
@@ -26,11 +26,11 @@ def _documents() -> dict[str, bytes]:
     "",
     response_model=CapabilityPage,
     summary="List capabilities",
-    responses={200: {"description": "All capabilities of this installation."}, **problems()},
+    responses={200: {"description": "Lists every capability of this installation."}, **problems()},
 )
 @requires("jobs:read")
 async def list_capabilities() -> Response:
-    """Every capability."""
+    """The capabilities."""
     return respond(b'{"data":[' + b",".join(_documents().values()) + b'],"next_cursor":null}')
 
 
@@ -44,9 +44,9 @@ async def list_capabilities() -> Response:
 async def read_capability(
     name: Annotated[str, Path(description="The capability's id.", examples=["knowledge.search"])],
 ) -> Response:
-    """One capability."""
+    """Read a capability."""
     found = _documents().get(name)
     if found is None:
         known = ", ".join(_documents())
-        raise NotFound(f"there is no such capability; known: {known}", code="capability_not_found")
+        raise NotFound(f"there is no such capability; available: {known}", code="capability_not_found")
     return respond(found)

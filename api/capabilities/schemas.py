@@ -1,4 +1,4 @@
-"""Capabilities on the wire."""
+"""Capabilities schemas."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from core.capability import Manifest
 
 
 class Capability(BaseModel):
-    """Something that can be asked for, with the JSON Schemas of what goes in and what comes out."""
+    """A kind of work that you can submit, with the JSON Schemas of its input and result."""
 
     id: str = Field(examples=["knowledge.search"])
     version: str
@@ -16,15 +16,15 @@ class Capability(BaseModel):
     description: str
     input_schema: dict[str, Any] = Field(description="JSON Schema 2020-12 of a job's `input`.")
     output_schema: dict[str, Any] = Field(description="JSON Schema 2020-12 of a job's `result`.")
-    examples: list[dict[str, Any]] = Field(description="Inputs to try.")
-    scopes: list[str] = Field(description="Scopes a key needs besides `jobs:write`.")
+    examples: list[dict[str, Any]] = Field(description="Example inputs.")
+    scopes: list[str] = Field(description="Scopes that a key needs in addition to `jobs:write`.")
     price_hint: str
     max_attempts: int
     deadline_seconds: int
 
 
 class CapabilityPage(BaseModel):
-    """Every capability; there is one page."""
+    """All capabilities, in one page."""
 
     data: list[Capability]
     next_cursor: str | None = None

@@ -1,4 +1,4 @@
-"""``GET /v1/costs/anomalies``: hours in which a key spent far more than it does, and on what."""
+"""``GET /v1/costs/anomalies``: hours in which a key spent far more than usual, and on what."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -24,35 +24,35 @@ _LONGEST = timedelta(days=31)
 
 
 class SpendingPart(BaseModel):
-    """What an hour's money went to."""
+    """What caused an hour's spending."""
 
     project_id: str
     capability: str
     provider: str
     model: str
     amount_usd: str
-    expected_usd: str = Field(description="The median of the key's hours of spending in the two weeks before.")
+    expected_usd: str = Field(description="Median of the key's hours with spending in the previous two weeks.")
 
 
 class CostAnomaly(BaseModel):
-    """An hour of a key."""
+    """An anomalous hour of a key."""
 
-    at: datetime = Field(description="When the hour began.")
-    key_id: str | None = Field(description="Null: a person, or the platform itself.")
+    at: datetime = Field(description="Start of the hour.")
+    key_id: str | None = Field(description="Null for a person or the platform itself.")
     amount_usd: str
     expected_usd: str
-    highest_usd: str = Field(description="The dearest hour of the two weeks before.")
+    highest_usd: str = Field(description="The most expensive hour of the previous two weeks.")
     score: float | None = Field(
         description=(
-            "How many deviations above the median (modified z-score). Null: the key had hardly spent before, and its"
-            " hour was the dearest of all keys."
+            "Deviations above the median (modified z-score). Null when the key had little earlier spending"
+            " and its hour was the most expensive of all keys."
         )
     )
-    causes: list[SpendingPart] = Field(description="What the excess went to, the largest first.")
+    causes: list[SpendingPart] = Field(description="What caused the excess, largest first.")
 
 
 class CostAnomalies(BaseModel):
-    """Anomalous hours, the largest excess first; 200 at most."""
+    """Anomalous hours, largest excess first. At most 200."""
 
     begins: datetime = Field(alias="from")
     ends: datetime = Field(alias="to")
@@ -62,27 +62,30 @@ class CostAnomalies(BaseModel):
 @router.get(
     "/anomalies",
     response_model=CostAnomalies,
-    summary="Find spikes of spending",
+    summary="Find cost anomalies",
     description=(
-        "Hours in which a key spent far more than in the two weeks before, and which capability, model and project the"
-        " excess went to. An hour counts from a score of 6 and 0.10 USD, when it is half as much again as any before."
+        "Finds hours in which a key spent far more than in the previous two weeks, and the capability, model"
+        " and project that caused it. An hour is reported if its score is at least 6, its cost at least 0.10"
+        " USD, and its cost at least 1.5 times that of any earlier hour."
     ),
-    responses={200: {"description": "What was found."}, **problems()},
+    responses={200: {"description": "The anomalies."}, **problems()},
 )
 @requires("costs:read")
 async def find_anomalies(
     request: Request,
-    begins: Annotated[Bound | None, Query(alias="from", description="Hours from then on. Default: a day ago.")] = None,
-    ends: Annotated[Bound | None, Query(alias="to", description="Hours before it. Default: now.")] = None,
+    begins: Annotated[
+        Bound | None, Query(alias="from", description="Hours at or after this time. Default: one day ago.")
+    ] = None,
+    ends: Annotated[Bound | None, Query(alias="to", description="Hours before this time. Default: now.")] = None,
     project: Project = None,
 ) -> Response:
-    """Anomalous hours."""
+    """Find cost anomalies."""
     runtime, principal = get_runtime(request), caller(request)
     reach = parse_reach(principal, project)
     ends = ends or utc_now()
     begins = begins or ends - _DEFAULT
     if not timedelta(0) < ends - begins <= _LONGEST:
-        message = f"should be earlier than `to`, by {_LONGEST.days} days at most"
+        message = f"must be earlier than `to`, by at most {_LONGEST.days} days"
         raise invalid([{"path": "query.from", "code": "window_invalid", "message": message}])
     window = Window(begins, ends)
     single = runtime.database.single_tenant(reach.organization_id)

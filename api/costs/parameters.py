@@ -1,4 +1,4 @@
-"""What the routes of costs and usage are asked with: a time, groups, a project, a form of answer."""
+"""Query parameters of the cost and usage routes: time, groups, project, format."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -34,7 +34,7 @@ def _parse_bound(value: object) -> object:
         except ValueError:
             pass
     raise PydanticCustomError(
-        "day_or_time", "should be a day, 2026-11-01, or an RFC 3339 time with a zone, 2026-11-01T00:00:00Z"
+        "day_or_time", "must be a day, 2026-11-01, or an RFC 3339 time with a zone, 2026-11-01T00:00:00Z"
     )
 
 
@@ -45,17 +45,19 @@ Bound = Annotated[
 ]
 From = Annotated[
     Bound | None,
-    Query(alias="from", description="Jobs accepted at this moment or later. Default: the first of the month."),
+    Query(alias="from", description="Jobs accepted at or after this time. Default: the first of the month."),
 ]
-To = Annotated[Bound | None, Query(alias="to", description="Jobs accepted before it. Default: the end of today (UTC).")]
+To = Annotated[
+    Bound | None, Query(alias="to", description="Jobs accepted before this time. Default: the end of today (UTC).")
+]
 GroupBy = Annotated[
     list[str] | None,
     Query(
         max_length=GROUPINGS_MAX,
         description=(
-            "`project`, `capability`, `model`, `model_version`, `deployment`, `provider`, `key`, `day` (UTC),"
-            " `label:NAME`; several with commas, or repeated."
-            " Without it: one line for everything."
+            "One or more of `project`, `capability`, `model`, `model_version`, `deployment`, `provider`,"
+            " `key`, `day` (UTC), `label:NAME`, separated by commas or repeated. Without it, the report has"
+            " one line."
         ),
         examples=[["project", "day"]],
     ),
@@ -64,7 +66,9 @@ Project = Annotated[
     str | None,
     Query(
         max_length=100,
-        description="Only this project. Default: the key's own, or with the scope `organization:read` all of them.",
+        description=(
+            "Include only this project. Default: the key's project, or all projects with the scope `organization:read`."
+        ),
         examples=["prj_01jd3q8v9tfq8a1b2c3d4e5f6g"],
     ),
 ]
@@ -72,7 +76,7 @@ Month = Annotated[
     str, Query(pattern=MONTH, description="A calendar month in UTC.", examples=["2026-11"], min_length=7, max_length=7)
 ]
 Format = Annotated[
-    Literal["json", "csv"] | None, Query(description="Wins over the `Accept` header; JSON unless one asks for CSV.")
+    Literal["json", "csv"] | None, Query(description="Response format. Overrides the `Accept` header. Default: JSON.")
 ]
 
 
@@ -85,7 +89,7 @@ def parse_window(begins: datetime | None, ends: datetime | None) -> Window:
         begins = (ends - timedelta(microseconds=1)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     begins = _clamp(begins)
     if begins >= ends:
-        message = "should be earlier than `to`, which is not included"
+        message = "must be earlier than `to`, which is not included"
         raise invalid([{"path": "query.from", "code": "window_empty", "message": message}])
     return Window(begins, ends)
 
@@ -109,7 +113,7 @@ def parse_groupings(given: Sequence[str] | None) -> list[Grouping]:
             raise _wrong_group("group_repeated", "name each group once")
         groupings.append(grouping)
     if {Dimension.MODEL, Dimension.PROVIDER} <= {grouping.dimension for grouping in groupings}:
-        raise _wrong_group("group_repeated", "`model` has the provider too: leave `provider` out")
+        raise _wrong_group("group_repeated", "`model` includes the provider: leave out `provider`")
     if len(groupings) > GROUPINGS_MAX:
         raise _wrong_group("too_many_groups", f"at most {GROUPINGS_MAX}")
     return groupings
@@ -126,12 +130,15 @@ def parse_project(text: str | None) -> UUID | None:
 
 
 def parse_reach(principal: Principal, project: str | None) -> Reach:
-    """Whose charges are asked for. Raises `Unprocessable`, or `ScopeMissing` for what the caller may not see."""
+    """The project whose charges to report.
+
+    Raises `Unprocessable`, or `ScopeMissing` for what the caller may not see.
+    """
     return reach_of(principal, parse_project(project))
 
 
 def prefers(request: Request, chosen: str | None, *offered: tuple[str, str]) -> str:
-    """The form of the answer among `offered` (names, media types): `chosen`, else by ``Accept``, else the first.
+    """The response format among `offered` (names, media types): `chosen`, else by ``Accept``, else the first.
 
     The highest quality wins, then the order in which the client names them (RFC 9110, section 12.5.1).
     """

@@ -37,7 +37,7 @@ _JSON_OR_CSV = (("json", "application/json"), ("csv", "text/csv"))
 _CSV_OR_HTML = (("csv", "text/csv"), ("html", "text/html"))
 _CSV_CONTENT = {"text/csv": {"schema": {"type": "string"}}}
 _HTML_TYPE = "text/html; charset=utf-8"
-# The page may hold nothing but itself: no script, no address, not even when it is opened from this origin.
+# The page may load nothing: no script, no address, not even when it is opened from this origin.
 _HTML_POLICY = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
 
 
@@ -46,10 +46,10 @@ _HTML_POLICY = {"content-security-policy": "default-src 'none'; style-src 'unsaf
     response_model=CostReport,
     summary="Report costs",
     description=(
-        "Costs by any combination of groups, as JSON or CSV. The lines add up to the ledger to the last digit. A charge"
-        " belongs to the moment at which its job was accepted, as budgets count."
+        "Reports costs by any combination of groups, as JSON or CSV. The lines add up exactly to the ledger."
+        " A charge belongs to the time at which its job was accepted, as for budgets."
     ),
-    responses={200: {"description": "The report.", "content": _CSV_CONTENT}, **problems()},
+    responses={200: {"description": "The cost report.", "content": _CSV_CONTENT}, **problems()},
 )
 @requires("costs:read")
 async def report_costs(  # noqa: PLR0917 - the framework passes them by name
@@ -60,7 +60,7 @@ async def report_costs(  # noqa: PLR0917 - the framework passes them by name
     project: Project = None,
     form: Annotated[Format, Query(alias="format")] = None,
 ) -> Response:
-    """Costs by group."""
+    """Report costs."""
     runtime, principal = get_runtime(request), caller(request)
     window, groupings = parse_window(begins, ends), parse_groupings(group_by)
     reach = parse_reach(principal, project)
@@ -76,10 +76,10 @@ def _report(runtime: Runtime, reach: Reach, window: Window, groupings: list[Grou
 
 @router.get(
     "/statement",
-    summary="Make a chargeback statement",
+    summary="Create a chargeback statement",
     description=(
-        "What a project owes for a month: as CSV with a line per day, capability, model and key, or as a page to print."
-        " Another project's needs the scope `organization:read`."
+        "Returns what a project owes for a month: as CSV with one line per day, capability, model and key,"
+        " or as a printable page. The statement of another project needs the scope `organization:read`."
     ),
     response_class=Response,
     responses={
@@ -97,10 +97,10 @@ async def read_statement(
     project: Project = None,
     form: Annotated[
         Literal["csv", "html"] | None,
-        Query(alias="format", description="Wins over the `Accept` header; CSV unless one asks for HTML."),
+        Query(alias="format", description="Response format. Overrides the `Accept` header. Default: CSV."),
     ] = None,
 ) -> Response:
-    """A project's statement."""
+    """Create a chargeback statement."""
     runtime, principal = get_runtime(request), caller(request)
     window = parse_month(month)
     project_id = parse_reach(principal, project).project_id or principal.project_id
@@ -119,21 +119,21 @@ def _statement(runtime: Runtime, reach: Reach, window: Window) -> Statement:
 
 @router.get(
     "/focus",
-    summary="Export in FOCUS 1.4 columns",
+    summary="Export costs in FOCUS 1.4 format",
     description=(
-        "Every charge in the columns of FinOps FOCUS 1.4, dataset Cost and Usage, as CSV: a line per kind of quantity"
-        " of a call. The lines' `BilledCost` adds up to the ledger."
+        "Exports every charge as CSV in the columns of FinOps FOCUS 1.4, dataset Cost and Usage: one line"
+        " per kind of quantity of a call. The `BilledCost` values add up to the ledger."
     ),
     response_class=Response,
     responses={200: {"description": "The export.", "content": _CSV_CONTENT}, **problems()},
 )
 @requires("costs:read")
 async def export_focus(request: Request, begins: From = None, ends: To = None, project: Project = None) -> Response:
-    """The export, sent as it is read."""
+    """Export costs, streamed as they are read."""
     runtime, principal = get_runtime(request), caller(request)
     window, reach = parse_window(begins, ends), parse_reach(principal, project)
     pages = focus.export_pages(runtime.database.single_tenant(reach.organization_id), reach, window)
-    # The first page is read before the answer begins, so that a refusal still is one.
+    # Read the first page before the response starts, so that an error still becomes a problem document.
     first = [await runtime.in_thread(_next, pages) for _ in range(2)]
 
     async def body() -> AsyncIterator[bytes]:

@@ -16,28 +16,29 @@ from core.ledger.reports.records import Grouping, Totals, Window
 
 _PREFIXES = {"project_id": PROJECT, "key_id": KEY, "model_version_id": MODEL_VERSION}
 _GROUP_HELP = (
-    "By what was grouped: `project_id` and `project`, `capability`, `provider` and `model`, `model_version_id` and"
-    " `model_version`, `deployment`, `provider`, `key_id` and `key`, `day`, `label:NAME`. Null: the charge has none."
+    "The values of the requested groups: `project_id` and `project`, `capability`, `provider` and `model`,"
+    " `model_version_id` and `model_version`, `deployment`, `provider`, `key_id` and `key`, `day`,"
+    " `label:NAME`. A value is null when the charge has none."
 )
 _GROUP_EXAMPLE = {"project_id": "prj_01jd3q8v9tfq8a1b2c3d4e5f6g", "project": "claims", "day": "2026-11-23"}
 
 
 class CostLine(BaseModel):
-    """What a group cost. Amounts are US dollars, as decimal strings, exact to nine places."""
+    """Cost of a group. Amounts are US dollars as decimal strings, exact to nine places."""
 
     group: dict[str, str | None] = Field(description=_GROUP_HELP, examples=[_GROUP_EXAMPLE])
     amount_usd: str | None = Field(
-        description="What is known of it; null when nothing is, for want of a price.", examples=["12.3456"]
+        description="The known cost. Null when no part of it had a price.", examples=["12.3456"]
     )
-    estimated_usd: str = Field(description="The part of it that no provider reported.")
-    corrections_usd: str = Field(description="The part of it that was corrected later; may be negative.")
-    calls: int = Field(description="Settled model calls.")
-    jobs: int = Field(description="Jobs they belong to.")
-    unpriced_calls: int = Field(description="Calls of which something had no price, and so no part in the amount.")
+    estimated_usd: str = Field(description="The part that was estimated because the provider reported no usage.")
+    corrections_usd: str = Field(description="The part added by corrections. May be negative.")
+    calls: int = Field(description="Number of settled model calls.")
+    jobs: int = Field(description="Number of jobs with these calls.")
+    unpriced_calls: int = Field(description="Calls with usage that had no price. That usage is not part of the amount.")
 
 
 class CostTotal(BaseModel):
-    """The sum of all lines."""
+    """The total of all lines."""
 
     amount_usd: str | None
     estimated_usd: str
@@ -47,7 +48,7 @@ class CostTotal(BaseModel):
 
 
 class CostReport(BaseModel):
-    """Costs by group. A charge belongs to the moment at which its job was accepted, as budgets count."""
+    """Costs by group. A charge belongs to the time at which its job was accepted, as for budgets."""
 
     begins: datetime = Field(alias="from")
     ends: datetime = Field(alias="to")
@@ -57,11 +58,11 @@ class CostReport(BaseModel):
 
 
 class UsageLine(BaseModel):
-    """What a group consumed."""
+    """Usage of a group."""
 
     group: dict[str, str | None] = Field(description=_GROUP_HELP, examples=[_GROUP_EXAMPLE])
     quantities: dict[str, str] = Field(
-        description="Amounts by kind, as decimal strings; kinds that were not consumed are left out.",
+        description="Quantities by kind, as decimal strings. Kinds without usage are left out.",
         examples=[{"input_tokens": "1200", "output_tokens": "340"}],
     )
     calls: int
@@ -69,7 +70,7 @@ class UsageLine(BaseModel):
 
 
 class UsageReport(BaseModel):
-    """Usage by group, over the same charges as a cost report."""
+    """Usage by group, for the same charges as a cost report."""
 
     begins: datetime = Field(alias="from")
     ends: datetime = Field(alias="to")

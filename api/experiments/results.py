@@ -1,4 +1,4 @@
-"""``GET /v1/experiments/{experiment_id}/results``: what an experiment shows, as often as one likes to look."""
+"""``GET /v1/experiments/{experiment_id}/results``: the current results of an experiment."""
 
 import math
 from typing import Any, Literal
@@ -26,23 +26,23 @@ Digits = float | None
 
 
 class Interval(BaseModel):
-    """An estimate and the ends of its confidence sequence; an end is null while there is no bound."""
+    """An estimate and the bounds of its confidence sequence. A bound is null while there is none."""
 
     estimate: Digits = Field(description="Null without observations.")
     low: Digits
     high: Digits
-    units: int = Field(description="Units behind it.")
+    units: int = Field(description="Number of observations.")
 
 
 class Difference(Interval):
-    """A treatment less the control."""
+    """A treatment's difference from the control."""
 
-    p_value: float = Field(description="Always valid: it may be looked at, and acted upon, at any time.")
+    p_value: float = Field(description="An always-valid p-value: you can look at it, and act on it, at any time.")
     is_significant: bool
 
 
 class Means(BaseModel):
-    """Per outcome: the share of successes, ratings from 0 to 1, US dollars, and seconds of what succeeded."""
+    """Results by outcome: success rate, rating from 0 to 1, cost in US dollars, latency of successes in seconds."""
 
     success: Interval
     quality: Interval
@@ -51,7 +51,7 @@ class Means(BaseModel):
 
 
 class Differences(BaseModel):
-    """The same, as differences."""
+    """The same results as differences."""
 
     success: Difference
     quality: Difference
@@ -60,23 +60,25 @@ class Differences(BaseModel):
 
 
 class ArmResults(BaseModel):
-    """One arm. Cost is in US dollars, latency in seconds."""
+    """Results of one arm. Cost is in US dollars, latency in seconds."""
 
     arm: str
     kind: Literal["control", "treatment"]
     weight: float
     units: int
     jobs: int
-    open: int = Field(description="Jobs that have not ended, and count nowhere yet.")
-    left_out: int = Field(description="Jobs that were cancelled or rejected, and count nowhere.")
+    open: int = Field(description="Jobs that have not ended. They are not counted.")
+    left_out: int = Field(description="Jobs that were cancelled or rejected. They are not counted.")
     means: Means
     latency_p95: Interval = Field(
-        description="Of the allocation in force. Without bounds unless the unit is the job: then it only describes."
+        description=(
+            "Results for the current allocation. Without bounds unless the unit is the job, and then only descriptive."
+        )
     )
 
 
 class ArmComparison(BaseModel):
-    """A treatment against the control. The verdict is about success, which the experiment was planned for."""
+    """A treatment compared with the control. The verdict is about success, which the experiment was planned for."""
 
     arm: str
     verdict: Literal["better", "worse", "undecided"]
@@ -84,14 +86,14 @@ class ArmComparison(BaseModel):
 
 
 class Mismatch(BaseModel):
-    """Whether the arms got the units that their weights promise. If not, nothing else here can be trusted."""
+    """Whether units were assigned according to the weights. If not, no other result can be trusted."""
 
     p_value: float
     is_mismatched: bool
 
 
 class Progress(BaseModel):
-    """How far the experiment is on the way to its planned size."""
+    """Progress toward the planned size."""
 
     units: int
     units_planned: int
@@ -99,32 +101,32 @@ class Progress(BaseModel):
 
 
 class Pairs(BaseModel):
-    """A measure of a shadow's jobs beside that of the jobs they repeat, over pairs that both succeeded."""
+    """A shadow arm's jobs compared with the jobs that they repeat, over pairs that both succeeded."""
 
     shadow_mean: Digits
     shown_mean: Digits
-    difference: Interval = Field(description="Shadow less shown.")
+    difference: Interval = Field(description="Shadow minus original.")
 
 
 class ShadowResults(BaseModel):
-    """A shadow arm: the same inputs again, by another version, for nobody to see."""
+    """A shadow arm: it runs the same inputs on another version, and its results are discarded."""
 
     arm: str
     weight: float
-    sampled: int = Field(description="Jobs to be run again.")
-    due: int = Field(description="Of them, those that wait to be started.")
-    dropped: dict[str, int] = Field(description="Those that never will be, by reason.")
+    sampled: int = Field(description="Jobs to repeat.")
+    due: int = Field(description="Jobs not started yet.")
+    dropped: dict[str, int] = Field(description="Jobs that will not be repeated, by reason.")
     open: int
     left_out: int
     success: Interval
-    identical: Interval = Field(description="The share of answers that are the same, word for word.")
+    identical: Interval = Field(description="Share of results that are identical, word for word.")
     cost: Pairs
     latency: Pairs
     spent_usd: float
 
 
 class ExperimentResults(BaseModel):
-    """What an experiment shows now."""
+    """The current results of an experiment."""
 
     experiment_id: str
     name: str
@@ -142,14 +144,15 @@ class ExperimentResults(BaseModel):
     response_model=ExperimentResults,
     summary="Read an experiment's results",
     description=(
-        "Every interval is a confidence sequence and every p-value is always valid: they hold however often one looks,"
-        " and whenever one stops. `docs/reference/experiments.md` says how, and where the approximation ends."
+        "Returns the current results. Every interval is a confidence sequence and every p-value is always"
+        " valid: they hold however often you look, and whenever you stop. `docs/reference/experiments.md`"
+        " describes the method and its limits."
     ),
-    responses={200: {"description": "The results as they are now."}, **problems(404)},
+    responses={200: {"description": "The current results."}, **problems(404)},
 )
 @requires("experiments:read", organization_wide=True)
 async def read_experiment_results(request: Request, experiment_id: ExperimentId) -> Response:
-    """What it shows."""
+    """Read an experiment's results."""
     found = parse_id(EXPERIMENT, experiment_id, "experiment")
     return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
 
@@ -238,7 +241,7 @@ def _difference(contrast: Contrast) -> dict[str, Any]:
 
 
 def _interval(interval: IntervalRecord, *, at_least_zero: bool = False) -> dict[str, Any]:
-    # Nothing that is measured here is negative, which the approximation does not know.
+    # Nothing measured here is negative, which the approximation does not know.
     low = max(interval.low, 0.0) if at_least_zero and not math.isinf(interval.low) else interval.low
     return {
         "estimate": interval.estimate if interval.units else None,

@@ -42,7 +42,7 @@ from pipelines.registry import manifests
 router = new_router("/v1/experiments", "experiments")
 
 _PAGE_MAX = 200
-_CHANGED: dict[int | str, dict[str, Any]] = {200: {"description": "The experiment as it is now.", "headers": REPLAYED}}
+_CHANGED: dict[int | str, dict[str, Any]] = {200: {"description": "The updated experiment.", "headers": REPLAYED}}
 _KEYED = {"parameters": [IDEMPOTENCY_KEY]}
 ExperimentId = Annotated[str, Path(description="The experiment's id.", examples=["exp_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 Act = Callable[[Session], ExperimentRecord]
@@ -53,7 +53,9 @@ Act = Callable[[Session], ExperimentRecord]
     status_code=201,
     response_model=Experiment,
     summary="Create an experiment",
-    description="A draft: it assigns nobody until it is started. The answer says how many units the plan needs.",
+    description=(
+        "Creates a draft, which assigns no units until it is started. The response says how many units the plan needs."
+    ),
     responses={
         201: {
             "description": "Created.",
@@ -74,15 +76,17 @@ async def create_experiment(request: Request, body: CreateExperiment) -> Respons
 def _to_new(body: CreateExperiment) -> NewExperiment:
     if body.capability not in manifests():
         known = ", ".join(sorted(manifests()))
-        told = f"not offered here; known: {known}"
-        raise invalid([{"path": "body.capability", "code": "capability_unknown", "message": told}])
+        message = f"not available; available capabilities: {known}"
+        raise invalid([{"path": "body.capability", "code": "capability_unknown", "message": message}])
     shadows = [number for number, arm in enumerate(body.arms) if arm.kind is ArmKind.SHADOW]
     if shadows and not manifests()[body.capability].shadowable:
-        told = (
-            f"{body.capability} may act on the world or ask people, so none of its jobs is run twice; shadow arms are"
+        message = (
+            f"{body.capability} may have effects or ask people, so it cannot have shadow arms; they are available"
             f" for: {', '.join(sorted(name for name, manifest in manifests().items() if manifest.shadowable))}"
         )
-        raise invalid([{"path": f"body.arms.{shadows[0]}.kind", "code": "capability_not_shadowable", "message": told}])
+        raise invalid(
+            [{"path": f"body.arms.{shadows[0]}.kind", "code": "capability_not_shadowable", "message": message}]
+        )
     return NewExperiment(
         name=body.name,
         capability=body.capability,
@@ -121,8 +125,8 @@ def _decode(prefix: str, text: str, field: str) -> UUID:
     try:
         return decode(prefix, text)
     except ValueError as error:
-        told = f"an id of the form {prefix}_…"
-        raise invalid([{"path": f"body.{field}", "code": "invalid_id", "message": told}]) from error
+        message = f"must be an id of the form {prefix}_…"
+        raise invalid([{"path": f"body.{field}", "code": "invalid_id", "message": message}]) from error
 
 
 def _create(request: Request, new: NewExperiment, identity: IdempotentRequest | None) -> Answer:
@@ -139,14 +143,14 @@ def _create(request: Request, new: NewExperiment, identity: IdempotentRequest | 
     "",
     response_model=ExperimentPage,
     summary="List experiments",
-    responses={200: {"description": "A page, newest first."}, **problems()},
+    responses={200: {"description": "A page of results, newest first."}, **problems()},
 )
 @requires("experiments:read", organization_wide=True)
 async def list_experiments(
     request: Request,
-    state: Annotated[State | None, Query(description="Only those in this state.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Experiments on a page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    state: Annotated[State | None, Query(description="Filter by state.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Experiments per page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
     """A page of the organization's experiments."""
     before = cursors.decode(cursor) if cursor is not None else None
@@ -169,7 +173,7 @@ def _list(request: Request, state: State | None, before: UUID | None, limit: int
 )
 @requires("experiments:read", organization_wide=True)
 async def read_experiment(request: Request, experiment_id: ExperimentId) -> Response:
-    """One experiment."""
+    """Read an experiment."""
     found = parse_id(EXPERIMENT, experiment_id, "experiment")
     return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
 
@@ -183,13 +187,13 @@ def _read(request: Request, experiment_id: UUID) -> ExperimentRecord:
     "/{experiment_id}/start",
     response_model=Experiment,
     summary="Start an experiment",
-    description="Assign units from now on, or again after a pause. In force everywhere within two seconds.",
+    description="Starts assigning units, or resumes after a pause. Takes effect within two seconds.",
     responses={**_CHANGED, **problems(400, 404, 409)},
     openapi_extra=_KEYED,
 )
 @requires("experiments:write", organization_wide=True)
 async def start_experiment(request: Request, experiment_id: ExperimentId) -> Response:
-    """Begin to assign."""
+    """Start an experiment."""
     found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
     experiments = get_runtime(request).experiments
     return await _change(request, b"", lambda session: experiments.start(session, principal, found))
@@ -199,13 +203,16 @@ async def start_experiment(request: Request, experiment_id: ExperimentId) -> Res
     "/{experiment_id}/pause",
     response_model=Experiment,
     summary="Pause an experiment",
-    description="Nobody is assigned until it is started again; every job gets what it would without the experiment.",
+    description=(
+        "Stops assigning units until the experiment is started again. Meanwhile jobs run as they would without"
+        " the experiment."
+    ),
     responses={**_CHANGED, **problems(400, 404, 408, 409, 413, 415)},
     openapi_extra=_KEYED,
 )
 @requires("experiments:write", organization_wide=True)
 async def pause_experiment(request: Request, experiment_id: ExperimentId, body: Reason) -> Response:
-    """Assign nobody for now."""
+    """Pause an experiment."""
     found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
     experiments = get_runtime(request).experiments
     return await _change(
@@ -217,13 +224,13 @@ async def pause_experiment(request: Request, experiment_id: ExperimentId, body: 
     "/{experiment_id}/stop",
     response_model=Experiment,
     summary="Stop an experiment",
-    description="End it for good. One that was promoted serves its arm no longer.",
+    description="Ends the experiment permanently. A promoted arm is no longer served.",
     responses={**_CHANGED, **problems(400, 404, 408, 409, 413, 415)},
     openapi_extra=_KEYED,
 )
 @requires("experiments:write", organization_wide=True)
 async def stop_experiment(request: Request, experiment_id: ExperimentId, body: Reason) -> Response:
-    """End it."""
+    """Stop an experiment."""
     found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
     experiments = get_runtime(request).experiments
     return await _change(
@@ -235,13 +242,13 @@ async def stop_experiment(request: Request, experiment_id: ExperimentId, body: R
     "/{experiment_id}/promote",
     response_model=Experiment,
     summary="Promote an arm",
-    description="Everybody in the audience gets it from now on, until the experiment is stopped.",
+    description="Serves the arm to the whole audience until the experiment is stopped.",
     responses={**_CHANGED, **problems(400, 404, 408, 409, 413, 415)},
     openapi_extra=_KEYED,
 )
 @requires("experiments:write", organization_wide=True)
 async def promote_experiment(request: Request, experiment_id: ExperimentId, body: PromoteArm) -> Response:
-    """End it for one arm."""
+    """Promote an arm."""
     found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
     experiments = get_runtime(request).experiments
     return await _change(
@@ -255,13 +262,13 @@ async def promote_experiment(request: Request, experiment_id: ExperimentId, body
     "/{experiment_id}/rollback",
     response_model=Experiment,
     summary="Roll an experiment back",
-    description="No job gets a treatment any more, within two seconds.",
+    description="Stops serving treatments. Takes effect within two seconds.",
     responses={**_CHANGED, **problems(400, 404, 408, 409, 413, 415)},
     openapi_extra=_KEYED,
 )
 @requires("experiments:write", organization_wide=True)
 async def roll_experiment_back(request: Request, experiment_id: ExperimentId, body: Reason) -> Response:
-    """End it for the control."""
+    """Roll an experiment back to the control."""
     found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
     experiments = get_runtime(request).experiments
     return await _change(
@@ -274,18 +281,18 @@ async def roll_experiment_back(request: Request, experiment_id: ExperimentId, bo
     response_model=Experiment,
     summary="Change an experiment's weights",
     description=(
-        "`share` ramps: units only ever leave the control for a treatment while it rises. `weights` moves the borders."
-        " Units that were exposed keep their arm either way."
+        "`share` ramps the treatments: while it rises, units only move from the control to a treatment."
+        " `weights` moves the borders between arms. Exposed units keep their arm in both cases."
     ),
-    responses={200: {"description": "The experiment as it is now."}, **problems(400, 404, 408, 409, 413, 415)},
+    responses={200: {"description": "The updated experiment."}, **problems(400, 404, 408, 409, 413, 415)},
 )
 @requires("experiments:write", organization_wide=True)
 async def set_weights(request: Request, experiment_id: ExperimentId, body: SetWeights) -> Response:
-    """Ramp, or divide anew."""
+    """Change the share or weights."""
     found, runtime, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), get_runtime(request), caller(request)
     if body.share is None and body.weights is None:
-        told = "say what to change: share, weights, or both"
-        raise invalid([{"path": "body", "code": "experiment_invalid", "message": told}])
+        message = "send share, weights, or both"
+        raise invalid([{"path": "body", "code": "experiment_invalid", "message": message}])
 
     def change() -> ExperimentRecord:
         with runtime.database.tenant(principal.organization_id) as session:

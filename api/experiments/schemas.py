@@ -1,4 +1,4 @@
-"""Experiments on the wire."""
+"""Experiments schemas."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -41,39 +41,46 @@ _EXAMPLE: JsonDict = {
 
 
 class NewArm(BaseModel):
-    """One of the versions to compare. An arm that overrides nothing leaves everything as it is."""
+    """One of the versions to compare. An arm without overrides changes nothing."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     name: Name
     kind: ArmKind = Field(
         ArmKind.TREATMENT,
-        description="Exactly one arm is the control. A `shadow` serves nobody: it runs again what others answered.",
+        description=(
+            "Exactly one arm must be the control. A `shadow` repeats jobs that other arms answered, and its"
+            " results are discarded."
+        ),
     )
     weight: float = Field(
         gt=0,
         le=1,
-        description="Its part of the units; all weights add up to 1. Of a shadow: the part of the jobs it runs again.",
+        description="Share of the units. All weights add up to 1. For a shadow, the share of jobs that it repeats.",
     )
-    model: str | None = Field(None, min_length=1, max_length=200, description="The model name that it overrides.")
+    model: str | None = Field(None, min_length=1, max_length=200, description="The model name to override.")
     model_version_id: str | None = Field(
-        None, max_length=40, description="The version that answers to that name instead: `mver_…`."
+        None, max_length=40, description="The version that the name resolves to instead: `mver_…`."
     )
     prompt: str | None = Field(
-        None, min_length=1, max_length=200, description="The prompt that it overrides: `knowledge/answer`."
+        None, min_length=1, max_length=200, description="The prompt to override: `knowledge/answer`."
     )
     prompt_digest: Annotated[str, _DIGEST] | None = Field(None, description="The version of that prompt: `sha256:…`.")
 
 
 class PlanRequest(BaseModel):
-    """What must be said before there are data; it fixes how many units are needed, and the boundary of the test."""
+    """Assumptions to state before there is data. They determine the number of units and the test's boundary."""
 
     model_config = ConfigDict(extra="forbid")
 
-    baseline: float = Field(gt=0, lt=1, description="The success rate expected of the control.")
-    minimum_lift: float = Field(gt=0, lt=1, description="The smallest absolute difference worth finding: 0.05.")
-    alpha: float = Field(0.05, ge=1e-6, le=0.5, description="How often equal arms may be told apart, over all looks.")
-    power: float = Field(0.8, ge=0.5, le=0.999, description="How often that difference is found by then.")
+    baseline: float = Field(gt=0, lt=1, description="Expected success rate of the control.")
+    minimum_lift: float = Field(
+        gt=0, lt=1, description="Smallest absolute difference worth detecting, for example 0.05."
+    )
+    alpha: float = Field(0.05, ge=1e-6, le=0.5, description="Probability of a false positive, over all looks.")
+    power: float = Field(
+        0.8, ge=0.5, le=0.999, description="Probability of detecting the difference by the planned size."
+    )
 
 
 class Guardrail(BaseModel):
@@ -85,60 +92,66 @@ class Guardrail(BaseModel):
     bound: float = Field(
         ge=0,
         le=1000,
-        description="A ratio for latency and cost (1.25); a difference for error rate and quality (0.05).",
+        description="A ratio for latency and cost (1.25), a difference for error rate and quality (0.05).",
     )
 
 
 class RampStep(BaseModel):
-    """A step on the way to the full weights, held for so long and until each treatment has so many units."""
+    """A ramp step, held for a time and until each treatment has enough units."""
 
     model_config = ConfigDict(extra="forbid")
 
-    share: Share = Field(description="Of the treatments' weights; rising, and 1 in the last step.")
+    share: Share = Field(description="Share of the treatments' weights. Must rise with each step and end at 1.")
     hold_seconds: int = Field(0, ge=0, le=_SECONDS_MAX)
     hold_units: int = Field(0, ge=0, le=_UNITS_MAX)
 
 
 class Canary(BaseModel):
-    """Promote or roll back by the guardrails, without a person."""
+    """Promote or roll back automatically, guided by the guardrails."""
 
     model_config = ConfigDict(extra="forbid")
 
-    window_seconds: int = Field(3600, ge=1, le=_SECONDS_MAX, description="How long it may stay undecided.")
-    units_max: int = Field(10_000, ge=1, le=_UNITS_MAX, description="And with how many units of both arms.")
+    window_seconds: int = Field(
+        3600, ge=1, le=_SECONDS_MAX, description="How long the experiment may remain undecided."
+    )
+    units_max: int = Field(10_000, ge=1, le=_UNITS_MAX, description="Minimum number of units of both arms together.")
     undecided: State = Field(
-        State.ROLLED_BACK, description="What becomes of it then: `rolled_back`, `paused` or `promoted`."
+        State.ROLLED_BACK, description="What happens to an undecided experiment: `rolled_back`, `paused` or `promoted`."
     )
 
 
 class Shadow(BaseModel):
-    """What the jobs of shadow arms may cost, in US dollars."""
+    """The most that shadow jobs may cost, in US dollars."""
 
     model_config = ConfigDict(extra="forbid")
 
-    max_cost_usd: Money = Field(description="Each of them.", examples=["0.01"])
-    budget_usd: Money = Field(description="All of them together. What finds no room is not run.", examples=["5"])
+    max_cost_usd: Money = Field(description="Limit for each job.", examples=["0.01"])
+    budget_usd: Money = Field(
+        description="Limit for all jobs together. Jobs that exceed it are not run.", examples=["5"]
+    )
 
 
 class CreateExperiment(BaseModel):
-    """A request for an experiment. It assigns nobody until it is started."""
+    """A request for an experiment. It assigns no units until it is started."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
 
-    name: Name = Field(description="Unique in the organization.")
-    capability: str = Field(max_length=200, description="Whose jobs take part.")
-    project_id: str | None = Field(None, max_length=40, description="Only this project's jobs; absent for all.")
-    unit: Unit = Field(Unit.JOB, description="What is assigned, and keeps its arm.")
+    name: Name = Field(description="The name, unique within the organization.")
+    capability: str = Field(max_length=200, description="The capability whose jobs take part.")
+    project_id: str | None = Field(
+        None, max_length=40, description="Only this project's jobs take part. Leave it out for all projects."
+    )
+    unit: Unit = Field(Unit.JOB, description="What the experiment assigns to an arm.")
     arms: list[NewArm] = Field(min_length=2, max_length=rules.ARMS_MAX)
     plan: PlanRequest
     guardrails: list[Guardrail] = Field([], max_length=len(Metric))
     ramp: list[RampStep] = Field([], max_length=rules.STEPS_MAX)
     canary: Canary | None = None
-    shadow: Shadow | None = Field(None, description="Needed when an arm is a shadow.")
+    shadow: Shadow | None = Field(None, description="Required when an arm is a shadow.")
 
 
 class Reason(BaseModel):
-    """Why, for the trail."""
+    """The reason, for the audit trail."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -146,13 +159,13 @@ class Reason(BaseModel):
 
 
 class PromoteArm(Reason):
-    """Which arm everybody gets, and why."""
+    """The arm to serve to everyone in the audience, and the reason."""
 
     arm: Name
 
 
 class SetWeights(BaseModel):
-    """How much of the treatments' weights is in force, or other weights, by the arms' names; or both."""
+    """The share of the treatments' weights to apply, or new weights by arm name, or both."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"share": 0.25}]})
 
@@ -168,7 +181,7 @@ class Arm(BaseModel):
     id: str
     name: str
     kind: ArmKind
-    weight: float = Field(description="At full ramp.")
+    weight: float = Field(description="Weight at full ramp.")
     weight_now: float
     model: str | None
     model_version_id: str | None
@@ -177,15 +190,15 @@ class Arm(BaseModel):
 
 
 class Plan(PlanRequest):
-    """The plan, and what follows from it."""
+    """The plan, and the sizes that follow from it."""
 
-    units_control: int = Field(description="Units that the control needs.")
-    units_treatment: int = Field(description="Units that each treatment needs.")
-    fixed_units: int = Field(description="What a test that looks only once would need of both together.")
+    units_control: int = Field(description="Units needed for the control.")
+    units_treatment: int = Field(description="Units needed for each treatment.")
+    fixed_units: int = Field(description="Units that a fixed-size test would need for both arms together.")
 
 
 class ShadowBounds(BaseModel):
-    """What shadow jobs may cost, as decimal strings: each, and all together."""
+    """Limits for shadow jobs, as decimal strings: for each job, and for all together."""
 
     max_cost_usd: str
     budget_usd: str
@@ -200,15 +213,15 @@ class Experiment(BaseModel):
     project_id: str | None
     unit: Unit
     state: State
-    reason: str | None = Field(description="Why it is in this state, if somebody or the guard said so.")
+    reason: str | None = Field(description="The reason for the current state, if a person or the guard gave one.")
     arms: list[Arm]
     plan: Plan
     guardrails: list[Guardrail]
     ramp: list[RampStep]
     canary: Canary | None
-    shadow: ShadowBounds | None = Field(description="What the shadow arms' jobs may cost.")
-    share: float = Field(description="How much of the treatments' weights is in force.")
-    allocation: int = Field(description="Counts the changes of share and weights; 0 before the start.")
+    shadow: ShadowBounds | None = Field(description="Limits for the cost of shadow jobs.")
+    share: float = Field(description="The share of the treatments' weights that applies now.")
+    allocation: int = Field(description="Number of changes of share and weights. 0 before the start.")
     promoted_arm: str | None
     created_at: datetime
     started_at: datetime | None
@@ -216,10 +229,10 @@ class Experiment(BaseModel):
 
 
 class ExperimentPage(BaseModel):
-    """Experiments, newest first."""
+    """A page of experiments, newest first."""
 
     data: list[Experiment]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 def to_wire(experiment: ExperimentRecord) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""``/v1/files``: what clients upload for their jobs to read."""
+"""``/v1/files``: files that clients upload as input for their jobs."""

@@ -38,8 +38,8 @@ DOWNLOAD = {"*/*": _BYTES}
     response_model=File,
     summary="Upload a file",
     description=(
-        "The body is the file itself. Its type is what the request declares, unless the first bytes say otherwise:"
-        " then it is refused. For large files there are uploads in parts."
+        "The body is the file itself. Its media type is the declared `Content-Type`; if the first bytes"
+        " contradict it, the file is refused. For large files, use an upload in parts."
     ),
     responses={
         201: {"description": "The file.", "headers": REPLAYED},
@@ -54,9 +54,9 @@ DOWNLOAD = {"*/*": _BYTES}
 async def upload_file(
     request: Request,
     name: Annotated[Name, Query(description="The file's name.", examples=["receipt.png"])],
-    data_class: Annotated[DataClass, Query(description="How sensitive it is.")] = DataClass.INTERNAL,
+    data_class: Annotated[DataClass, Query(description="The data class of the file.")] = DataClass.INTERNAL,
 ) -> Response:
-    """Receive a file and keep it."""
+    """Receive a file and store it."""
     runtime = get_runtime(request)
     check_name(name)
     upload = await receive(request, runtime.settings.file_max_bytes)
@@ -94,7 +94,7 @@ def _keep(
     "",
     response_model=FilePage,
     summary="List files",
-    responses={200: {"description": "A page, newest first."}, **problems()},
+    responses={200: {"description": "A page of results, newest first."}, **problems()},
 )
 @requires("files:read")
 async def list_files(request: Request, limit: Limit = 50, cursor: Cursor = None) -> Response:
@@ -114,12 +114,12 @@ def _list(request: Request, before: UUID | None, limit: int) -> list[FileRecord]
 @router.get(
     "/{file_id}",
     response_model=File,
-    summary="Read a file's record",
+    summary="Read a file",
     responses={200: {"description": "The file."}, **problems(404)},
 )
 @requires("files:read")
 async def read_file(request: Request, file_id: FileId) -> Response:
-    """One file's record."""
+    """Read one file."""
     found = await get_runtime(request).in_thread(_read, request, parse_id(FILE, file_id, "file"))
     return respond_json(file_to_wire(found))
 
@@ -133,11 +133,11 @@ def _read(request: Request, file_id: UUID) -> FileRecord:
     "/{file_id}/content",
     response_class=Response,
     summary="Download a file",
-    description="`Range` gets a part of it; the `ETag` is its SHA-256.",
+    description="Downloads the content. `Range` is supported; the `ETag` is the SHA-256 of the file.",
     responses={
-        200: {"description": "The bytes.", "content": DOWNLOAD},
-        206: {"description": "The range that was asked for.", "content": DOWNLOAD},
-        304: {"description": "The client has it."},
+        200: {"description": "The content.", "content": DOWNLOAD},
+        206: {"description": "The requested range.", "content": DOWNLOAD},
+        304: {"description": "Not modified: the client already has it."},
         **problems(404, 416),
     },
 )
@@ -165,13 +165,13 @@ def _send(request: Request, file_id: UUID) -> Response:
 @router.patch(
     "/{file_id}",
     response_model=File,
-    summary="Label a file",
-    description="Jobs that read it from now on are of its class at least. A change of the class is audited.",
-    responses={200: {"description": "The file as it is now."}, **problems(400, 404, 408, 413, 415)},
+    summary="Change a file's data class",
+    description="Jobs that read the file from now on have at least this class. The change is audited.",
+    responses={200: {"description": "The updated file."}, **problems(400, 404, 408, 413, 415)},
 )
 @requires("files:write")
 async def label_file(request: Request, file_id: FileId, body: Label) -> Response:
-    """Give a file another class."""
+    """Change a file's data class."""
     found = parse_id(FILE, file_id, "file")
     return respond_json(file_to_wire(await get_runtime(request).in_thread(_label, request, found, body)))
 
@@ -187,12 +187,12 @@ def _label(request: Request, file_id: UUID, body: Label) -> FileRecord:
     status_code=204,
     response_class=Response,
     summary="Delete a file",
-    description="A job that reads it later fails with `file_not_found`.",
+    description="Deletes the file. A job that reads it later fails with `file_not_found`.",
     responses={204: {"description": "Deleted."}, **problems(404)},
 )
 @requires("files:write")
 async def delete_file(request: Request, file_id: FileId) -> Response:
-    """Remove a file."""
+    """Delete a file."""
     await get_runtime(request).in_thread(_delete, request, parse_id(FILE, file_id, "file"))
     return Response(status_code=204)
 

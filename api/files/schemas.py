@@ -1,4 +1,4 @@
-"""Files on the wire."""
+"""Files schemas."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -17,17 +17,17 @@ _TYPE = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}/[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$"
 
 
 class File(BaseModel):
-    """A file that jobs of its project may read, by its id."""
+    """A file that jobs of its project can read by its id."""
 
     id: str = Field(examples=["file_01jd3q8v9tfq8a1b2c3d4e5f6g"])
     project_id: str
     name: str
-    content_type: str = Field(description="As declared, where the first bytes do not contradict it.")
+    content_type: str = Field(description="The declared media type, unless the first bytes contradict it.")
     size_bytes: int
-    sha256: str = Field(description="Hexadecimal, of the content.")
-    data_class: DataClass = Field(description="How sensitive it is; jobs that read it are of this class at least.")
+    sha256: str = Field(description="SHA-256 of the content, in hexadecimal.")
+    data_class: DataClass = Field(description="The data class. Jobs that read the file have at least this class.")
     created_at: datetime
-    expires_at: datetime | None = Field(description="When it is removed by itself.")
+    expires_at: datetime | None = Field(description="When the file is deleted automatically.")
 
 
 class FilePage(BaseModel):
@@ -38,29 +38,29 @@ class FilePage(BaseModel):
 
 
 class Label(BaseModel):
-    """What is to change of a file."""
+    """Fields of a file to change."""
 
     model_config = ConfigDict(extra="forbid")
 
-    data_class: DataClass = Field(description="How sensitive it is.")
+    data_class: DataClass = Field(description="The data class.")
 
 
 class BeginUpload(BaseModel):
-    """A file that will come in parts."""
+    """A file to upload in parts."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Name
     content_type: str = Field(UNKNOWN, pattern=_TYPE)
-    size_bytes: int = Field(gt=0, description="Of the whole file.")
+    size_bytes: int = Field(gt=0, description="Size of the whole file.")
     sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = Field(
-        None, description="Of the whole file; what arrives otherwise is refused."
+        None, description="SHA-256 of the whole file. Content with another digest is refused."
     )
-    data_class: DataClass = Field(DataClass.INTERNAL, description="How sensitive it is.")
+    data_class: DataClass = Field(DataClass.INTERNAL, description="The data class.")
 
 
 class Upload(BaseModel):
-    """An upload in parts. Send the next part from byte `received_bytes` on."""
+    """An upload in parts. The next part starts at byte `received_bytes`."""
 
     id: str = Field(examples=["upl_01jd3q8v9tfq8a1b2c3d4e5f6g"])
     name: str
@@ -69,7 +69,7 @@ class Upload(BaseModel):
     received_bytes: int
     data_class: DataClass
     created_at: datetime
-    expires_at: datetime = Field(description="What has not been completed by then is gone.")
+    expires_at: datetime = Field(description="An upload that is not completed by this time is deleted.")
 
 
 def file_to_wire(file: FileRecord) -> dict[str, Any]:

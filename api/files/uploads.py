@@ -1,4 +1,4 @@
-"""``/v1/file-uploads``: large files in parts, which can go on after whatever broke them off."""
+"""``/v1/file-uploads``: large files in parts, which can be resumed after an interruption."""
 
 from typing import Annotated
 from uuid import UUID
@@ -22,20 +22,25 @@ from core.kit.json_values import dumps
 router = new_router("/v1/file-uploads", "files")
 
 UploadId = Annotated[str, Path(description="The upload's id.", examples=["upl_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
-Offset = Annotated[int, Header(alias="Upload-Offset", ge=0, description="At which byte of the file this part begins.")]
+Offset = Annotated[
+    int, Header(alias="Upload-Offset", ge=0, description="The byte of the file at which this part starts.")
+]
 
 
 @router.post(
     "",
     status_code=201,
     response_model=Upload,
-    summary="Begin an upload in parts",
-    responses={201: {"description": "Send parts to it.", "headers": REPLAYED}, **problems(400, 409, 413, 415)},
+    summary="Start an upload in parts",
+    responses={
+        201: {"description": "The upload. Send the parts to it.", "headers": REPLAYED},
+        **problems(400, 409, 413, 415),
+    },
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("files:write")
 async def begin_upload(request: Request, body: BeginUpload) -> Response:
-    """Announce a file."""
+    """Start an upload."""
     identity = identify_request(request, await request.body())
     return respond_answer(await get_runtime(request).in_thread(_begin, request, body, identity))
 
@@ -62,12 +67,12 @@ def _begin(request: Request, body: BeginUpload, identity: IdempotentRequest | No
 @router.get(
     "/{upload_id}",
     response_model=Upload,
-    summary="See how far an upload is",
-    responses={200: {"description": "`received_bytes` is where the next part begins."}, **problems(404)},
+    summary="Read an upload's progress",
+    responses={200: {"description": "`received_bytes` is where the next part starts."}, **problems(404)},
 )
 @requires("files:read")
 async def read_upload(request: Request, upload_id: UploadId) -> Response:
-    """An upload."""
+    """Read an upload."""
     found = await get_runtime(request).in_thread(_read, request, parse_id(UPLOAD, upload_id, "upload"))
     return respond_json(upload_to_wire(found))
 
@@ -81,13 +86,13 @@ def _read(request: Request, upload_id: UUID) -> UploadRecord:
     "/{upload_id}/part",
     response_model=Upload,
     summary="Send a part",
-    description="The body is the next part. One that broke off counts for nothing: begin at `received_bytes` again.",
-    responses={200: {"description": "The part is kept."}, **problems(400, 404, 408, 409, 413, 415)},
+    description="The body is the next part. If a part is interrupted, start again at `received_bytes`.",
+    responses={200: {"description": "The part is stored."}, **problems(400, 404, 408, 409, 413, 415)},
     openapi_extra={"requestBody": {"required": True, "description": "The part's bytes.", "content": BINARY}},
 )
 @requires("files:write")
 async def add_part(request: Request, upload_id: UploadId, offset: Offset) -> Response:
-    """Receive a part and keep it."""
+    """Receive a part and store it."""
     runtime = get_runtime(request)
     found = parse_id(UPLOAD, upload_id, "upload")
     await runtime.in_thread(_read, request, found)
@@ -111,13 +116,13 @@ def _add(request: Request, upload_id: UUID, offset: int, received: Received) -> 
     "/{upload_id}/complete",
     status_code=201,
     response_model=File,
-    summary="Make the parts a file",
+    summary="Complete an upload",
     responses={201: {"description": "The file.", "headers": REPLAYED}, **problems(400, 404, 409, 415)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("files:write")
 async def complete_upload(request: Request, upload_id: UploadId) -> Response:
-    """End an upload with a file."""
+    """Complete an upload."""
     found = parse_id(UPLOAD, upload_id, "upload")
     identity = identify_request(request, b"")
     return respond_answer(await get_runtime(request).in_thread(_complete, request, found, identity))
@@ -139,12 +144,12 @@ def _complete(request: Request, upload_id: UUID, identity: IdempotentRequest | N
     "/{upload_id}",
     status_code=204,
     response_class=Response,
-    summary="Give an upload up",
-    responses={204: {"description": "What came of it is removed."}, **problems(404)},
+    summary="Cancel an upload",
+    responses={204: {"description": "The received parts are deleted."}, **problems(404)},
 )
 @requires("files:write")
 async def abort_upload(request: Request, upload_id: UploadId) -> Response:
-    """End an upload without a file."""
+    """Cancel an upload."""
     await get_runtime(request).in_thread(_abort, request, parse_id(UPLOAD, upload_id, "upload"))
     return Response(status_code=204)
 

@@ -1,4 +1,4 @@
-"""``/v1/guard/erasures``: making pseudonyms of a value unreadable."""
+"""``/v1/guard/erasures``: make the pseudonyms of a value irreversible."""
 
 from fastapi import Request, Response
 from sqlalchemy.orm import Session
@@ -17,17 +17,21 @@ router = new_router("/v1/guard/erasures", "guard")
 @router.post(
     "",
     response_model=PseudonymErasure,
-    summary="Erase a value behind pseudonyms",
+    summary="Erase a pseudonymized value",
     description=(
-        "Tokens such as `<PERSON_1>` that stand for the value are turned back no more, in any job of the organization."
-        " Texts that hold the value itself are not changed. The erasure is recorded; the value is not."
+        "Tokens such as `<PERSON_1>` that stand for the value can no longer be reversed, in any job of the"
+        " organization. Texts that contain the value itself are not changed. The erasure is recorded without"
+        " the value."
     ),
-    responses={200: {"description": "What was erased.", "headers": REPLAYED}, **problems(400, 408, 409, 413, 415, 503)},
+    responses={
+        200: {"description": "The result of the erasure.", "headers": REPLAYED},
+        **problems(400, 408, 409, 413, 415, 503),
+    },
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("guard:write", organization_wide=True)
 async def erase_value(request: Request, body: EraseValue) -> Response:
-    """Erase a value from the maps of all trees."""
+    """Erase a value from the pseudonym maps of all job trees."""
     identity = identify_request(request, await request.body())
     return respond_answer(await get_runtime(request).in_thread(_erase, request, body, identity))
 

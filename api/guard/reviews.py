@@ -1,4 +1,4 @@
-"""``/v1/guard/reviews``: what people say about findings."""
+"""``/v1/guard/reviews``: people's reviews of findings."""
 
 from typing import Annotated
 from uuid import UUID
@@ -27,17 +27,17 @@ _WRITE = "guard:write"
     "",
     status_code=201,
     response_model=ReviewShown,
-    summary="Say whether a finding is right",
-    description="The answer does not repeat the text.",
+    summary="Review a finding",
+    description="The response does not repeat the text.",
     responses={
-        201: {"description": "Taken down.", "headers": REPLAYED},
+        201: {"description": "Recorded.", "headers": REPLAYED},
         **problems(400, 404, 408, 409, 413, 415),
     },
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("guard:screen", organization_wide=True)
 async def create_review(request: Request, body: CreateReview) -> Response:
-    """Take down what the caller says about a finding."""
+    """Record the caller's review of a finding."""
     if body.allow:
         require_scope(caller(request), _WRITE)
     job_id = None if body.job_id is None else parse_id(JOB, body.job_id, "job")
@@ -65,15 +65,15 @@ def _create(request: Request, body: CreateReview, job_id: UUID | None, identity:
 @router.get(
     "",
     response_model=ReviewPage,
-    summary="List reviewed findings",
-    responses={200: {"description": "Of the whole organization, newest first."}, **problems()},
+    summary="List reviews of findings",
+    responses={200: {"description": "Lists the reviews of the whole organization, newest first."}, **problems()},
 )
 @requires("guard:read", organization_wide=True)
 async def list_reviews(
     request: Request,
-    verdict: Annotated[Verdict | None, Query(description="Only those.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Reviews on a page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    verdict: Annotated[Verdict | None, Query(description="Filter by verdict.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Reviews per page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
     """A page of reviews."""
     before = None if cursor is None else cursors.decode(cursor)

@@ -27,10 +27,10 @@ from core.kit.json_values import dumps
 
 router = new_router("/v1/guard", "guard")
 
-# A version may be a megabyte, and its counts are taken from all of it.
+# A version may be a megabyte, and its counts need all of it.
 _PAGE_MAX = 20
 ProjectId = Annotated[
-    str | None, Query(max_length=40, description="A project's policy; without it, the organization's.")
+    str | None, Query(max_length=40, description="The project whose policy to use. Default: the organization's policy.")
 ]
 
 
@@ -38,7 +38,7 @@ ProjectId = Annotated[
     "/policy",
     response_model=Policy,
     summary="Read a guard policy",
-    responses={200: {"description": "What is in force, or the version that you name."}, **problems(404)},
+    responses={200: {"description": "Returns the policy in force, or the version you name."}, **problems(404)},
 )
 @requires("guard:read", organization_wide=True)
 async def read_policy(
@@ -61,16 +61,17 @@ def _read(request: Request, project_id: UUID | None, version: int | None) -> Pol
 @router.put(
     "/policy",
     response_model=Policy,
-    summary="Put a guard policy",
+    summary="Set a guard policy",
     description=(
-        "A new version, in force on every process within two seconds. Of the organization's policy, the project's and"
-        " the operator's floor, the strictest holds for each finding. Sending what is in force already writes nothing."
+        "Creates a new version, in force within two seconds. For each finding the strictest of the"
+        " organization's policy, the project's policy and the operator's minimum applies. Sending the policy"
+        " that is already in force changes nothing."
     ),
-    responses={200: {"description": "The policy as it is now."}, **problems(400, 404, 408, 409, 413, 415)},
+    responses={200: {"description": "The updated policy."}, **problems(400, 404, 408, 409, 413, 415)},
 )
 @requires("guard:write", organization_wide=True)
 async def put_policy(request: Request, body: PutPolicy, project_id: ProjectId = None) -> Response:
-    """Put a policy in force."""
+    """Set a guard policy."""
     project = _project(project_id)
     found = await get_runtime(request).in_thread(_put, request, project, body)
     return respond_json(policy_to_wire(found, get_runtime(request).settings.guard_template))
@@ -89,14 +90,19 @@ def _put(request: Request, project_id: UUID | None, body: PutPolicy) -> PolicyVe
     "/policy/versions",
     response_model=PolicyVersionPage,
     summary="List versions of a guard policy",
-    responses={200: {"description": "Newest first; read one whole with `GET /v1/guard/policy`."}, **problems(404)},
+    responses={
+        200: {
+            "description": ("Lists versions, newest first. Read the content of a version with `GET /v1/guard/policy`.")
+        },
+        **problems(404),
+    },
 )
 @requires("guard:read", organization_wide=True)
 async def list_policy_versions(
     request: Request,
     project_id: ProjectId = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Versions on a page.")] = 10,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Versions per page.")] = 10,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
     """A page of versions."""
     before = None if cursor is None else min(cursors.decode(cursor).int, VERSION_MAX)
@@ -115,12 +121,12 @@ def _versions(request: Request, project_id: UUID | None, before: int | None, lim
 @router.get(
     "/templates",
     response_model=TemplateList,
-    summary="Read the templates of guard policies",
-    responses={200: {"description": "From the mildest to the strictest."}, **problems()},
+    summary="List guard policy templates",
+    responses={200: {"description": "Lists the templates from the least to the most strict."}, **problems()},
 )
 @requires("guard:read", organization_wide=True)
 async def read_templates() -> Response:
-    """The policies that come with Waybill."""
+    """List guard policy templates."""
     return respond(_templates())
 
 

@@ -1,4 +1,4 @@
-"""Guard policies, findings and reviews on the wire."""
+"""Guard policies, findings and reviews schemas."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
@@ -16,7 +16,7 @@ from core.registry.data_classes import DataClass
 
 TEXT_MAX_CHARACTERS = 100_000
 TEXTS_MAX = 50
-# Of all texts of one request together.
+# The limit for all texts of one request together.
 SCREENED_MAX_CHARACTERS = 200_000
 VERSION_MAX = 2**31 - 1
 Text = Annotated[str, StringConstraints(max_length=TEXT_MAX_CHARACTERS)]
@@ -38,18 +38,18 @@ class Chosen(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    policy: GuardPolicy | None = Field(None, description="The whole policy; what it leaves out is empty.")
-    template: TemplateName | None = Field(None, description="In place of `policy`: one that comes with Waybill.")
+    policy: GuardPolicy | None = Field(None, description="The whole policy. Parts left out are empty.")
+    template: TemplateName | None = Field(None, description="Instead of `policy`: the name of a template.")
 
     @model_validator(mode="after")
     def _not_both(self) -> Self:
         if self.policy is not None and self.template is not None:
-            raise ValueError("send a policy or the name of a template, not both")
+            raise ValueError("send either a policy or the name of a template")
         return self
 
 
 class PutPolicy(Chosen):
-    """A new version of a policy. It takes the place of the one before as a whole."""
+    """A new version of a policy. It replaces the previous version completely."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -60,7 +60,7 @@ class PutPolicy(Chosen):
         None,
         ge=0,
         le=VERSION_MAX,
-        description="The version that you changed: when another is in force by now, nothing is put (409).",
+        description="The version that you edited. If another version is in force, the request is refused with 409.",
     )
 
     @model_validator(mode="after")
@@ -71,23 +71,23 @@ class PutPolicy(Chosen):
 
 
 class _Version(BaseModel):
-    version: int = Field(description="Counts the versions of one policy; 0 where none was ever put.")
-    template: TemplateName | None = Field(description="The template that it equals; null for one of your own.")
+    version: int = Field(description="Version number of the policy. 0 if it was never set.")
+    template: TemplateName | None = Field(description="The template that the policy equals. Null for a custom policy.")
     created_at: datetime | None = Field(description="Null for version 0.")
-    created_by: str | None = Field(description="The key or member that put it.")
+    created_by: str | None = Field(description="The key or member that set it.")
 
 
 class Policy(_Version):
-    """The guard policy of the organization or of a project. The stricter of both holds, and never less than `floor`."""
+    """The guard policy of the organization or of a project. The stricter of both applies, and at least `floor`."""
 
     scope: Literal["organization", "project"]
-    project_id: str | None = Field(description="Null for the organization's.")
+    project_id: str | None = Field(description="Null for the organization's policy.")
     policy: GuardPolicy
-    floor: TemplateName = Field(description="The operator's template, which holds for every tenant.")
+    floor: TemplateName = Field(description="The operator's template, the minimum for every tenant.")
 
 
 class PolicyVersionSummary(_Version):
-    """A version of a policy: how much is in it."""
+    """Summary of a policy version."""
 
     rules: int
     allow: int
@@ -99,27 +99,27 @@ class PolicyVersionSummary(_Version):
 
 
 class PolicyVersionPage(BaseModel):
-    """Versions, newest first."""
+    """A page of versions, newest first."""
 
     data: list[PolicyVersionSummary]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 class Template(BaseModel):
-    """A policy that comes with Waybill."""
+    """A predefined policy."""
 
     name: TemplateName
     policy: GuardPolicy
 
 
 class TemplateList(BaseModel):
-    """The templates, from the mildest to the strictest."""
+    """The templates, from the least to the most strict."""
 
     data: list[Template]
 
 
 class ScreenTexts(Chosen):
-    """Texts to try, and on which border."""
+    """Texts to try, and the border to try them on."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -127,17 +127,17 @@ class ScreenTexts(Chosen):
     )
 
     text: Text | Annotated[list[Text], Field(min_length=1, max_length=TEXTS_MAX)] = Field(
-        description=f"A text, or several; at most {SCREENED_MAX_CHARACTERS:,} characters together."
+        description=f"One or more texts. At most {SCREENED_MAX_CHARACTERS:,} characters together."
     )
     direction: Direction = Field(Direction.TO_MODEL, description="The border that the text would cross.")
-    source: Source = Field(Source.INPUT, description="Where it would come from.")
+    source: Source = Field(Source.INPUT, description="Where the text would come from.")
     policy: GuardPolicy | None = Field(
-        None, description="Tried in place of the policies in force; the operator's floor holds all the same."
+        None, description="Used instead of the policies in force. The operator's minimum still applies."
     )
 
     @property
     def texts(self) -> list[str]:
-        """The texts, however many were sent."""
+        """The texts as a list."""
         return [self.text] if isinstance(self.text, str) else self.text
 
     @model_validator(mode="after")
@@ -148,11 +148,11 @@ class ScreenTexts(Chosen):
 
 
 class FindingShown(BaseModel):
-    """What was found, and what the policy wants done about it."""
+    """A finding, and the action that the policy requires."""
 
     kind: str
-    start: int = Field(description="The first character of `text`, from 0.")
-    end: int = Field(description="The character after the last.")
+    start: int = Field(description="First character of the finding in `text`, starting at 0.")
+    end: int = Field(description="Position after the last character.")
     score: float
     recognizer: str
     action: Action
@@ -160,26 +160,28 @@ class FindingShown(BaseModel):
 
 
 class Screened(BaseModel):
-    """One text, and what was found in it."""
+    """A text and its findings."""
 
     findings: list[FindingShown]
-    redacted: str = Field(description="Without what is to be redacted or blocked.")
+    redacted: str = Field(description="The text without the parts that would be redacted or blocked.")
     html: str = Field(
-        description="The text with a `mark` around each finding, whose class is the action. Everything is escaped."
+        description=(
+            "The text as escaped HTML, with a `mark` around each finding. The class of the `mark` is the action."
+        )
     )
 
 
 class Screening(BaseModel):
-    """What the policy says. Nothing of it is stored."""
+    """The policy's result. Nothing is stored."""
 
-    action: Action = Field(description="The strictest of all.")
-    data_class: DataClass | None = Field(description="The highest class that the policy gives to what was found.")
-    incomplete: bool = Field(description="Whether the analyzer did not answer, where the policy only detects.")
-    data: list[Screened] = Field(description="For each text, in its order.")
+    action: Action = Field(description="The strictest action of all findings.")
+    data_class: DataClass | None = Field(description="The highest data class that the policy assigns to the findings.")
+    incomplete: bool = Field(description="True if the analyzer did not answer and the policy only detects.")
+    data: list[Screened] = Field(description="Results in the order of the texts.")
 
 
 class CreateReview(BaseModel):
-    """What you think of a finding."""
+    """Your review of a finding."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -188,44 +190,46 @@ class CreateReview(BaseModel):
 
     kind: KindName = Field(description="The kind of the finding.")
     value: str = Field(
-        min_length=1, max_length=VALUE_MAX_CHARACTERS, description="The text that was found. Stored encrypted."
+        min_length=1, max_length=VALUE_MAX_CHARACTERS, description="The text that was found. It is stored encrypted."
     )
     verdict: Verdict
     job_id: str | None = Field(
-        None, max_length=40, description="The job it was found in: the text is then erased with that job's payloads."
+        None, max_length=40, description="The job with the finding. The text is then erased with the job's payloads."
     )
     allow: bool = Field(
         False,
-        description="Put a false positive on the allow-list of your project, or with no project of the organization;"
-        " needs `guard:write`.",
+        description=(
+            "Add a false positive to the allowlist of your project, or of the organization if the key has no"
+            " project. Needs `guard:write`."
+        ),
     )
 
     @model_validator(mode="after")
     def _allows_only_what_is_false(self) -> Self:
         if self.allow and self.verdict != "false_positive":
-            raise ValueError("only a false positive can be allowed")
+            raise ValueError("only a false positive can be added to the allowlist")
         return self
 
 
 class ReviewShown(BaseModel):
-    """What a person said about a finding."""
+    """A review of a finding."""
 
     id: str
     project_id: str | None
     job_id: str | None
     kind: str
-    value: str | None = Field(description="Null without `guard:write`, and once the job's payloads are erased.")
+    value: str | None = Field(description="Null without `guard:write`, and after the job's payloads were erased.")
     verdict: Verdict
-    allowed: bool = Field(description="Whether it was put on the allow-list.")
+    allowed: bool = Field(description="Whether the text was added to the allowlist.")
     reviewed_by: str | None
     created_at: datetime
 
 
 class ReviewPage(BaseModel):
-    """Reviews, newest first."""
+    """A page of reviews, newest first."""
 
     data: list[ReviewShown]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 def policy_to_wire(found: PolicyVersion, floor: TemplateName) -> dict[str, Any]:
@@ -270,17 +274,19 @@ def _version(found: PolicyVersion) -> dict[str, Any]:
 
 
 class EraseValue(BaseModel):
-    """A request to erase a value from the maps of pseudonyms."""
+    """A request to erase a value from the pseudonym maps."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"value": "Anna Schmidt"}]})
 
     value: Annotated[str, StringConstraints(min_length=1, max_length=VALUE_MAX_CHARACTERS)] = Field(
-        description="A name, an address, a number: the whole value. Case and white space do not matter, nor do blanks,"
-        " dots and dashes in a number."
+        description=(
+            "The whole value, for example a name, an address or a number. Case and white space are ignored, and"
+            " in numbers also spaces, dots and dashes."
+        )
     )
 
 
 class PseudonymErasure(BaseModel):
-    """What an erasure did."""
+    """Result of an erasure."""
 
-    erased_pseudonyms: int = Field(description="How many tokens have become unreadable, in all trees of jobs.")
+    erased_pseudonyms: int = Field(description="Number of tokens that can no longer be reversed, in all job trees.")

@@ -1,4 +1,4 @@
-"""``POST /v1/guard/screen``: what a policy would say about a text. Nothing is stored and nothing crosses a border."""
+"""``POST /v1/guard/screen``: what a policy would find in a text. Nothing is stored and nothing crosses a border."""
 
 from typing import Any
 
@@ -21,19 +21,19 @@ router = new_router("/v1/guard", "guard")
 @router.post(
     "/screen",
     response_model=Screening,
-    summary="Try texts against a guard policy",
+    summary="Test texts against a guard policy",
     description=(
-        "By the policies in force for your project, or by one that you send. The same value has the same name in all"
-        " texts of one request. Examples of the policy are not compared: only jobs do that. 503 when the analyzer does"
-        " not answer and the policy could redact or block."
+        "Uses the policies in force for your project, or a policy that you send. The same value gets the"
+        " same pseudonym in all texts of one request. The policy's examples are not compared; only jobs do"
+        " that. Returns 503 if the analyzer does not answer and the policy could redact or block."
     ),
-    responses={200: {"description": "What was found."}, **problems(400, 408, 409, 413, 415)},
+    responses={200: {"description": "The findings."}, **problems(400, 408, 409, 413, 415)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("guard:screen", organization_wide=True)
 async def screen_texts(request: Request, body: ScreenTexts) -> Response:
-    """Screen some texts."""
-    # Asked again it says the same, so a good key changes nothing.
+    """Test texts against a policy."""
+    # Running it again gives the same result, so an Idempotency-Key changes nothing.
     identify_request(request, b"")
     return respond_json(await get_runtime(request).in_thread(_screen, request, body))
 

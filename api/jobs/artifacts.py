@@ -1,4 +1,4 @@
-"""``/v1/jobs/{id}/artifacts``: the files that a job left behind."""
+"""``/v1/jobs/{id}/artifacts``: the files that a job produced."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -27,16 +27,16 @@ Name = Annotated[str, Path(max_length=NAME_MAX_CHARACTERS, description="The arti
 
 
 class Artifact(BaseModel):
-    """A file that a job left behind."""
+    """A file that a job produced."""
 
     name: str
     content_type: str
     size_bytes: int
     sha256: str
-    data_class: DataClass = Field(description="That of its job.")
-    attempt: int = Field(description="Which attempt wrote it.")
+    data_class: DataClass = Field(description="The data class of its job.")
+    attempt: int = Field(description="The attempt that wrote the file.")
     created_at: str
-    url: str = Field(description="Where to download it, with the same key.")
+    url: str = Field(description="The download URL. Use the same key.")
 
 
 class ArtifactList(BaseModel):
@@ -49,7 +49,7 @@ class ArtifactList(BaseModel):
     "",
     response_model=ArtifactList,
     summary="List a job's artifacts",
-    responses={200: {"description": "All of them, by name; also while the job runs."}, **problems(404)},
+    responses={200: {"description": "Lists all artifacts by name. Works while the job runs."}, **problems(404)},
 )
 @requires("jobs:read")
 async def list_artifacts(request: Request, job_id: JobId) -> Response:
@@ -70,11 +70,11 @@ def _list(request: Request, job_id: UUID) -> list[dict[str, Any]]:
     "/{name}",
     response_class=Response,
     summary="Download an artifact",
-    description="`Range` gets a part of it; the `ETag` is its SHA-256.",
+    description="Downloads the content. `Range` is supported; the `ETag` is the SHA-256 of the file.",
     responses={
-        200: {"description": "The bytes.", "content": DOWNLOAD},
-        206: {"description": "The range that was asked for.", "content": DOWNLOAD},
-        304: {"description": "The client has it."},
+        200: {"description": "The content.", "content": DOWNLOAD},
+        206: {"description": "The requested range.", "content": DOWNLOAD},
+        304: {"description": "Not modified: the client already has it."},
         **problems(404, 416),
     },
 )

@@ -1,4 +1,4 @@
-"""Cancelling a job with all that is below it, and telling of it."""
+"""Cancels a job and all its descendants, and announces the changes."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -15,14 +15,14 @@ from pipelines.registry import version_of
 def cancel(
     runtime: Runtime, session: Session, principal: Principal, job_id: UUID
 ) -> tuple[JobRecord, Sequence[JobRecord]]:
-    """The job as it is now, and the jobs that this changed. Raises `NotFound`."""
+    """The updated job, and the jobs that changed. Raises `NotFound`."""
     before = runtime.jobs.get(session, principal, job_id)
     job, *below = runtime.jobs.cancel_tree(session, principal, job_id)
     return job, below if before.is_terminal else [job, *below]
 
 
 def announce_cancelled(runtime: Runtime, principal: Principal, touched: Sequence[JobRecord]) -> None:
-    """Tell of cancelled jobs, and wake the workers of those that are asked to stop; after the transaction. Blocks."""
+    """Announce cancelled jobs, and wake the workers that must stop. Call after the transaction. Blocks."""
     write_ended(runtime.database.single_tenant(principal.organization_id), [job.id for job in touched], version_of)
     for job in touched:
         if job.is_terminal:

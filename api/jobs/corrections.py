@@ -1,4 +1,4 @@
-"""``POST /v1/jobs/{job_id}/cost/corrections``: a line that adds to what a settled call cost, or takes from it."""
+"""``POST /v1/jobs/{job_id}/cost/corrections``: a ledger line that adjusts the cost of a settled call."""
 
 import re
 from decimal import Decimal
@@ -32,7 +32,7 @@ def _parse(value: object) -> object:
     if isinstance(value, str) and _FORM.fullmatch(value) and Decimal(value) != 0:
         return Decimal(value)
     raise PydanticCustomError(
-        "money", 'should be US dollars as a string with at most nine decimals, and not zero, for example "-0.25"'
+        "money", 'must be US dollars as a string with at most nine decimals, and not zero, for example "-0.25"'
     )
 
 
@@ -45,15 +45,15 @@ Number = Annotated[int, Field(strict=True, ge=1, le=_NUMBER_MAX)]
 
 
 class CorrectCost(BaseModel):
-    """What to add to the cost of one call."""
+    """An adjustment to the cost of one call."""
 
     model_config = ConfigDict(extra="forbid")
 
     attempt: Number = Field(description="The attempt that made the call.")
     call: Number = Field(description="The number of the call within its attempt.")
-    amount_usd: Amount = Field(description="What to add; negative takes away.", examples=["-0.25"])
+    amount_usd: Amount = Field(description="Amount to add. A negative amount reduces the cost.", examples=["-0.25"])
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)] = Field(
-        description="Why, for whoever reads the ledger later.", examples=["invoice 2026-11 says 0.10"]
+        description="The reason, for readers of the ledger.", examples=["invoice 2026-11 says 0.10"]
     )
 
 
@@ -61,20 +61,20 @@ class CorrectCost(BaseModel):
     "/{job_id}/cost/corrections",
     status_code=201,
     response_model=JobCost,
-    summary="Correct what a call cost",
+    summary="Correct the cost of a call",
     description=(
-        "Lines of the ledger never change: a correction is a new line. The job's cost, its budgets and every report"
-        " follow at once, in the period in which the job was accepted."
+        "Adds a correction line. Existing ledger lines never change. The job's cost, its budgets and all"
+        " reports are updated immediately, in the period in which the job was accepted."
     ),
     responses={
-        201: {"description": "All lines, the correction among them.", "headers": REPLAYED},
+        201: {"description": "All ledger lines, including the correction.", "headers": REPLAYED},
         **problems(400, 404, 408, 409, 413, 415),
     },
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("costs:write")
 async def correct_cost(request: Request, job_id: JobId, body: CorrectCost) -> Response:
-    """Add a correction."""
+    """Correct the cost of a call."""
     found = parse_id(JOB, job_id, "job")
     identity = identify_request(request, await request.body())
     return respond_answer(await get_runtime(request).in_thread(_correct, request, found, body, identity))

@@ -26,7 +26,7 @@ JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v
 
 
 class JobCostLine(BaseModel):
-    """One line of the ledger: what a model call was expected to cost at most, what it cost, or a correction of that."""
+    """A ledger line of a model call: its maximum cost (intent), its actual cost (settlement), or a correction."""
 
     attempt: int = Field(description="The attempt that made the call.")
     call: int = Field(description="The number of the call within its attempt.")
@@ -36,30 +36,36 @@ class JobCostLine(BaseModel):
     provider: str
     model: str
     model_version: str | None
-    step: str | None = Field(description="The step of the graph that made the call.")
-    quantities: dict[str, int] = Field(description="What was used, by unit; every token counts in one unit.")
-    amounts: dict[str, str] = Field(description="What each unit cost, in US dollars.")
-    bound_usd: str = Field(description="The most that the call could cost, set aside before it was made.")
+    step: str | None = Field(description="The graph step that made the call.")
+    quantities: dict[str, int] = Field(description="Usage by unit. Every token counts in exactly one unit.")
+    amounts: dict[str, str] = Field(description="Price of each unit, in US dollars.")
+    bound_usd: str = Field(description="The most that the call could cost, reserved before it was made.")
     amount_usd: str | None = Field(
-        description="What this line adds to the job's cost; an intent adds nothing. Null when there is no price for it."
+        description="What this line adds to the job's cost. An intent adds nothing. Null when there is no price."
     )
-    priced: bool = Field(description="Whether all that was used had a price; what had none adds nothing.")
-    estimated: bool = Field(description="Nobody reported what was used, so it was counted or taken at its bound.")
-    reason: str | None = Field(description="Why a line is not what the provider reported, for example `worker_lost`.")
+    priced: bool = Field(description="Whether all usage had a price. Usage without a price adds nothing.")
+    estimated: bool = Field(
+        description="True if the usage was not reported by the provider, so it was counted or taken at its maximum."
+    )
+    reason: str | None = Field(
+        description="Why the line differs from the provider's report, for example `worker_lost`."
+    )
 
 
 class JobCost(BaseModel):
-    """What a job has cost, line by line. The amounts of the lines add up to `cost_usd`, to the last digit."""
+    """The cost of a job, line by line. The amounts add up exactly to `cost_usd`."""
 
     job_id: str
-    cost_usd: str | None = Field(description="What is known of it; null when nothing is, for want of a price.")
-    priced: bool = Field(description="Whether every line is; false: the job cost more than is known.")
+    cost_usd: str | None = Field(description="The known cost. Null when no part of it had a price.")
+    priced: bool = Field(description="Whether every line had a price. If false, the actual cost is higher than shown.")
     children_cost_usd: str | None = Field(
-        description="What all jobs below this one have cost; their lines are their own. Null when nothing is known."
+        description="Cost of all descendant jobs, whose lines are not included here. Null when no part of it is known."
     )
-    children_priced: bool = Field(description="Whether each of their model calls had a price.")
+    children_priced: bool = Field(description="Whether every model call of the descendant jobs had a price.")
     total_cost_usd: str | None
-    total_priced: bool = Field(description="Whether both are all that was used; false: it cost more than is known.")
+    total_priced: bool = Field(
+        description="Whether both amounts are complete. If false, the actual cost is higher than shown."
+    )
     max_cost_usd: str | None
     lines: list[JobCostLine]
 
@@ -68,12 +74,14 @@ class JobCost(BaseModel):
     "/{job_id}/cost",
     response_model=JobCost,
     summary="Read a job's ledger lines",
-    description="The model calls of every attempt: intent, settlement and corrections, in the order they were made.",
-    responses={200: {"description": "The lines."}, **problems(404)},
+    description=(
+        "Returns the ledger lines of all attempts in the order of the calls: intent, settlement and corrections."
+    ),
+    responses={200: {"description": "The ledger lines."}, **problems(404)},
 )
 @requires("jobs:read")
 async def read_cost(request: Request, job_id: JobId) -> Response:
-    """What the job has cost."""
+    """Read a job's ledger lines."""
     found = parse_id(JOB, job_id, "job")
     job, lines = await get_runtime(request).in_thread(_read, request, found)
     return respond_json(to_wire(job, lines))

@@ -26,20 +26,20 @@ JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v
 
 
 class GiveFeedback(BaseModel):
-    """What you think of a job's result."""
+    """Your rating of a job's result."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"score": 0.8}]})
 
-    score: float = Field(ge=0, le=1, description="From 0 (useless) to 1 (as good as could be).")
+    score: float = Field(ge=0, le=1, description="From 0 (useless) to 1 (perfect).")
     comment: str | None = Field(
         None,
         max_length=feedback.COMMENT_MAX_CHARACTERS,
-        description="In your own words. Kept with the rating, never in the audit trail.",
+        description="Your comment. Stored with the rating, never in the audit trail.",
     )
 
 
 class Feedback(BaseModel):
-    """A rating as it was taken down."""
+    """A recorded rating."""
 
     job_id: str
     score: float
@@ -51,13 +51,15 @@ class Feedback(BaseModel):
     "/{job_id}/feedback",
     response_model=Feedback,
     summary="Rate a result",
-    description="Of a job that has ended. Rating it again replaces what the same key or person said before.",
-    responses={200: {"description": "Taken down.", "headers": REPLAYED}, **problems(400, 404, 408, 409, 413, 415)},
+    description=(
+        "Rates the result of a job that has ended. A later rating by the same key or person replaces the earlier one."
+    ),
+    responses={200: {"description": "Recorded.", "headers": REPLAYED}, **problems(400, 404, 408, 409, 413, 415)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("jobs:write")
 async def give_feedback(request: Request, job_id: JobId, body: GiveFeedback) -> Response:
-    """Take down a rating."""
+    """Record a rating."""
     found = parse_id(JOB, job_id, "job")
     identity = identify_request(request, await request.body())
     return respond_answer(await get_runtime(request).in_thread(_give, request, found, body, identity))

@@ -1,10 +1,10 @@
-"""The ``Prefer`` header (RFC 7240), as far as Waybill honours it: ``wait``."""
+"""The ``Prefer`` header (RFC 7240), as far as Waybill supports it: ``wait``."""
 
 
 def parse_wait(header: str | None, most_seconds: int) -> int:
     """The seconds of ``Prefer: wait=N``, at most `most_seconds`; 0 when it is absent or not a number.
 
-    A preference that cannot be read is ignored, as the RFC asks.
+    An unreadable preference is ignored, as the RFC requires.
     """
     for preference in (header or "").split(","):
         name, _, value = preference.partition(";")[0].partition("=")

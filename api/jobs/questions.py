@@ -1,4 +1,4 @@
-"""``POST /v1/jobs/{job_id}/input``: the answer to what a waiting job has asked."""
+"""``POST /v1/jobs/{job_id}/input``: the answer to a waiting job's question."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -29,9 +29,12 @@ class GiveInput(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"value": {"approved": True}}]})
 
     key: str | None = Field(
-        None, min_length=1, max_length=200, description="Which question; needed only when more than one is open."
+        None,
+        min_length=1,
+        max_length=200,
+        description="The key of the question. Required only when more than one is open.",
     )
-    value: Any = Field(description="The answer, as the question's JSON Schema says.")
+    value: Any = Field(description="The answer, matching the question's JSON Schema.")
 
 
 @router.post(
@@ -39,18 +42,19 @@ class GiveInput(BaseModel):
     response_model=Job,
     summary="Answer a waiting job",
     description=(
-        "Checks the answer against the question's JSON Schema and puts the job back in its queue. The same answer sent"
-        " again changes nothing and is answered alike; another one is refused. Who answered is kept, and audited."
+        "Checks the answer against the question's JSON Schema and puts the job back in its queue. Repeating"
+        " the same answer has no further effect and gets the same response; a different answer is refused."
+        " The caller's identity is stored and audited."
     ),
     responses={
-        200: {"description": "The job, which goes on.", "headers": REPLAYED},
+        200: {"description": "The job, which resumes.", "headers": REPLAYED},
         **problems(400, 404, 408, 409, 413, 415),
     },
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("jobs:answer")
 async def give_input(request: Request, job_id: JobId, body: GiveInput) -> Response:
-    """Take down an answer."""
+    """Record an answer."""
     found = parse_id(JOB, job_id, "job")
     identity = identify_request(request, await request.body())
     return respond_answer(await get_runtime(request).in_thread(_give, request, found, body, identity))

@@ -38,16 +38,16 @@ router = new_router("/v1/jobs", "jobs")
 
 _POLL_SECONDS = "1"
 _PAGE_MAX = 200
-_WAIT_HELP = "Answer when the job has changed its state, or after this many seconds."
+_WAIT_HELP = "Return when the job's state changes, or after this many seconds."
 _ETAG = {"ETag": {"description": "The version of this job.", "schema": {"type": "string"}}}
-_RETRY = {"Retry-After": {"description": "Seconds to the next look.", "schema": {"type": "integer"}}}
+_RETRY = {"Retry-After": {"description": "Seconds until the next read.", "schema": {"type": "integer"}}}
 _LOCATION = {"Location": {"description": "The job.", "schema": {"type": "string"}}}
 _APPLIED = {"Preference-Applied": {"schema": {"type": "string"}}}
 _PREFER = {
     "name": "Prefer",
     "in": "header",
     "required": False,
-    "description": "`wait=30` answers 200 with the finished job when it ends within so many seconds (RFC 7240).",
+    "description": "With `wait=30`, the response is 200 with the finished job if it ends within 30 seconds (RFC 7240).",
     "schema": {"type": "string"},
     "example": "wait=30",
 }
@@ -61,11 +61,11 @@ Wait = Annotated[int, Query(ge=0, le=600, description=_WAIT_HELP)]
     status_code=202,
     response_model=JobWithResult,
     summary="Submit a job",
-    description="Accepts work. The job is durable before the answer is sent, whether or not the broker is there.",
+    description="Creates a job. The job is durable before the response is sent, even if the broker is unavailable.",
     responses={
         202: {"description": "Accepted.", "headers": {**_LOCATION, **_RETRY, **REPLAYED}},
         200: {
-            "description": "Done within the time that `Prefer: wait` gave.",
+            "description": "The job finished within the time given by `Prefer: wait`.",
             "model": JobWithResult,
             "headers": {**_LOCATION, **_APPLIED},
         },
@@ -75,7 +75,7 @@ Wait = Annotated[int, Query(ge=0, le=600, description=_WAIT_HELP)]
 )
 @requires("jobs:write")
 async def submit_job(request: Request, body: SubmitJob) -> Response:
-    """Accept a job, and wait for its end when the client prefers to."""
+    """Submit a job, and wait for its end if the client asks for that."""
     runtime, principal = get_runtime(request), caller(request)
     manifest = find_manifest(body.capability, principal)
     needs = check_input(manifest, body.input)
@@ -103,7 +103,7 @@ async def submit_job(request: Request, body: SubmitJob) -> Response:
     answer = await runtime.in_thread(_submit, request, new, identity)
     if wait_seconds:
         job_id = parse_id(JOB, (answer.location or "").rpartition("/")[2], "job")
-        # The job is accepted, whatever may be read of it.
+        # The job is accepted, even if it cannot be read now.
         with suppress(ClearanceExceeded):
             job, result = await wait_for_end(runtime, principal, job_id, wait_seconds)
             if job.is_terminal:
@@ -143,7 +143,10 @@ def _submit(request: Request, new: NewJob, identity: IdempotentRequest | None) -
     summary="Read a job",
     responses={
         200: {"description": "The job.", "headers": {**_ETAG, **_RETRY}},
-        304: {"description": "It is still the version that `If-None-Match` names.", "headers": {**_ETAG, **_RETRY}},
+        304: {
+            "description": "The job has not changed since the version in `If-None-Match`.",
+            "headers": {**_ETAG, **_RETRY},
+        },
         **problems(404),
     },
     openapi_extra={
@@ -154,7 +157,7 @@ def _submit(request: Request, new: NewJob, identity: IdempotentRequest | None) -
 )
 @requires("jobs:read")
 async def read_job(request: Request, job_id: JobId, wait: Wait = 0) -> Response:
-    """The job at once, or when it changes."""
+    """Read the job immediately, or when it changes."""
     runtime, principal = get_runtime(request), caller(request)
     job = await runtime.in_thread(read, runtime, principal, parse_id(JOB, job_id, "job"))
     known = _etags(request.headers.get("if-none-match"))
@@ -195,8 +198,8 @@ def _etags(header: str | None) -> frozenset[str]:
     "",
     response_model=JobPage,
     summary="List jobs",
-    description="The project's jobs, newest first, without their results.",
-    responses={200: {"description": "A page."}, **problems()},
+    description="Lists the project's jobs without their results, newest first.",
+    responses={200: {"description": "A page of results."}, **problems()},
     openapi_extra={
         "parameters": [
             {
@@ -205,7 +208,7 @@ def _etags(header: str | None) -> frozenset[str]:
                 "required": False,
                 "style": "deepObject",
                 "explode": True,
-                "description": "`metadata[ticket]=4711`, or `metadata.ticket=4711`: jobs that carry these labels.",
+                "description": "Filter by labels: `metadata[ticket]=4711` or `metadata.ticket=4711`.",
                 "schema": {
                     "type": "object",
                     "additionalProperties": {"type": "string", "maxLength": 512},
@@ -219,15 +222,17 @@ def _etags(header: str | None) -> frozenset[str]:
 @requires("jobs:read")
 async def list_jobs(  # noqa: PLR0917 - the framework passes them by name
     request: Request,
-    state: Annotated[list[JobState] | None, Query(max_length=len(JobState), description="One or more states.")] = None,
-    capability: Annotated[str | None, Query(max_length=200, description="Only this capability's jobs.")] = None,
-    created_after: Annotated[Moment | None, Query(description="Accepted at this moment or later.")] = None,
-    created_before: Annotated[Moment | None, Query(description="Accepted before this moment.")] = None,
+    state: Annotated[
+        list[JobState] | None, Query(max_length=len(JobState), description="Filter by one or more states.")
+    ] = None,
+    capability: Annotated[str | None, Query(max_length=200, description="Filter by capability.")] = None,
+    created_after: Annotated[Moment | None, Query(description="Accepted at or after this time.")] = None,
+    created_before: Annotated[Moment | None, Query(description="Accepted before this time.")] = None,
     shadows: Annotated[
-        bool, Query(description="Instead, the jobs that an experiment's shadow arms ran again for nobody to see.")
+        bool, Query(description="List the jobs that an experiment's shadow arms repeated, instead of ordinary jobs.")
     ] = False,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Jobs on a page.")] = 20,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Jobs per page.")] = 20,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
     """A page of the project's jobs."""
     runtime, principal = get_runtime(request), caller(request)
@@ -256,18 +261,18 @@ def _list(runtime: Runtime, principal: Principal, where: JobFilter, before: UUID
     response_model=Job,
     summary="Cancel a job",
     description=(
-        "An idle job is `cancelled` at once; a running one is asked to stop at its next step and keeps `running` until"
-        " it does; an ended one stays as it is. What was spent stays metered."
+        "An idle job is `cancelled` immediately. A running job is asked to stop at its next step and stays"
+        " `running` until then. An ended job does not change. Costs that were already incurred remain."
     ),
     responses={
-        200: {"description": "The job as it is now.", "headers": REPLAYED},
+        200: {"description": "The updated job.", "headers": REPLAYED},
         **problems(400, 404, 409),
     },
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("jobs:write")
 async def cancel_job(request: Request, job_id: JobId) -> Response:
-    """Ask for a job's end."""
+    """Cancel a job."""
     runtime = get_runtime(request)
     found = parse_id(JOB, job_id, "job")
     identity = identify_request(request, b"")
@@ -279,8 +284,8 @@ def _cancel(request: Request, job_id: UUID, identity: IdempotentRequest | None) 
     touched: list[JobRecord] = []
 
     def produce(session: Any) -> Answer:
-        job, told = cancel(runtime, session, principal, job_id)
-        touched.extend(told)
+        job, cancelled = cancel(runtime, session, principal, job_id)
+        touched.extend(cancelled)
         return Answer(200, dumps(to_wire(listed(principal, job))))
 
     answer = carry_out(request, identity, produce)
@@ -292,14 +297,14 @@ def _cancel(request: Request, job_id: UUID, identity: IdempotentRequest | None) 
     "/{job_id}/events",
     summary="Follow a job's events",
     description=(
-        "Server-sent events, from the beginning or after the id in `Last-Event-ID` or `starting_after`, until the event"
-        " that ends the job. A comment comes at least every ten seconds. When the stream ends without a final event,"
-        " connect again with the last id you have seen: nothing is missed and nothing comes twice."
+        "Streams server-sent events from the start, or after the id in `Last-Event-ID` or `starting_after`,"
+        " until the event that ends the job. A comment is sent at least every ten seconds. If the stream ends"
+        " without a final event, reconnect with the last id you received: no event is missed or repeated."
     ),
     response_class=Response,
     responses={
         200: {
-            "description": "The stream.",
+            "description": "The event stream.",
             "content": {
                 "text/event-stream": {
                     "schema": {"type": "string"},
@@ -310,7 +315,7 @@ def _cancel(request: Request, job_id: UUID, identity: IdempotentRequest | None) 
                 }
             },
         },
-        204: {"description": "The job has ended, and the client has seen its last event: do not connect again."},
+        204: {"description": "The job has ended, and the client has its last event. Do not reconnect."},
         **problems(404, 410),
     },
     openapi_extra={
@@ -319,7 +324,7 @@ def _cancel(request: Request, job_id: UUID, identity: IdempotentRequest | None) 
                 "name": "Last-Event-ID",
                 "in": "header",
                 "required": False,
-                "description": "The last id seen; wins over `starting_after`.",
+                "description": "The last id received. Overrides `starting_after`.",
                 "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
             }
         ]
@@ -329,7 +334,7 @@ def _cancel(request: Request, job_id: UUID, identity: IdempotentRequest | None) 
 async def follow_job(
     request: Request,
     job_id: JobId,
-    starting_after: Annotated[int, Query(ge=0, le=10**18, description="Only events with a higher id.")] = 0,
+    starting_after: Annotated[int, Query(ge=0, le=10**18, description="Return only events with a higher id.")] = 0,
 ) -> Response:
     """Stream a job's events."""
     runtime, principal = get_runtime(request), caller(request)
@@ -338,7 +343,9 @@ async def follow_job(
     if job.is_terminal and after >= job.event_last:
         return Response(status_code=204, headers={"cache-control": "no-store"})
     if job.is_terminal and not await runtime.in_thread(_has_last_event, runtime, principal, job):
-        raise Gone("the events of this job are past their retention; read the job itself", code="history_expired")
+        raise Gone(
+            "the events of this job are past their retention period; read the job instead", code="history_expired"
+        )
     return EventStream(
         runtime.hub,
         runtime.stream_guard,
@@ -365,7 +372,7 @@ def _last_event_id(header: str | None, starting_after: int) -> int:
                 {
                     "path": "header.last-event-id",
                     "code": "invalid_event_id",
-                    "message": "an event id is a whole number; leave the header out to start at the beginning",
+                    "message": "an event id must be a whole number; leave the header out to start at the beginning",
                 }
             ]
         )

@@ -1,4 +1,4 @@
-"""Jobs on the wire: what a client sends, and what it is told."""
+"""Job schemas: what clients send and receive."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -31,24 +31,26 @@ MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 
 
 class JobWebhook(BaseModel):
-    """A receiver for one job, beside the project's endpoints."""
+    """A webhook for one job, in addition to the project's endpoints."""
 
     model_config = ConfigDict(extra="forbid")
 
     url: str = Field(
         min_length=1,
         max_length=URL_MAX_CHARACTERS,
-        description="Where to POST; https, on the public internet. Signed with the project's webhook secret.",
+        description=(
+            "Where to POST: an https URL on the public internet. Messages are signed with the project's webhook secret."
+        ),
         examples=["https://example.com/hooks/waybill"],
     )
     events: list[JobEvent] = Field(
-        default_factory=list, max_length=len(JOB_EVENTS), description="Which events of the job; none means all."
+        default_factory=list, max_length=len(JOB_EVENTS), description="The job's events to send. Empty means all."
     )
-    include_result: bool = Field(False, description="Send the result along, unless it is larger than 64 KiB.")
+    include_result: bool = Field(False, description="Include the result, unless it is larger than 64 KiB.")
 
 
 class SubmitJob(BaseModel):
-    """A request for work."""
+    """A request for a job."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -66,57 +68,65 @@ class SubmitJob(BaseModel):
         },
     )
 
-    capability: str = Field(max_length=200, description="What is asked for; see `GET /v1/capabilities`.")
-    input: dict[str, Any] = Field(description="The capability's input, as its JSON Schema says.")
+    capability: str = Field(max_length=200, description="The capability to run. See `GET /v1/capabilities`.")
+    input: dict[str, Any] = Field(description="The capability's input, matching its JSON Schema.")
     priority: Priority = Field(
-        Priority.NORMAL, description="Orders the jobs of your project; other projects are not overtaken."
+        Priority.NORMAL, description="Priority among the jobs of your project. It does not affect other projects."
     )
-    run_at: Schedule | None = Field(None, description="Not before this moment (RFC 3339 with a zone).")
+    run_at: Schedule | None = Field(None, description="Earliest start (RFC 3339 with a zone).")
     deadline_seconds: int | None = Field(
         None,
         ge=1,
         le=366 * 24 * 3600,
-        description="The job becomes `expired` this long after it was accepted, or after `run_at` when that is later.",
+        description="Seconds after acceptance, or after `run_at` if that is later, when the job becomes `expired`.",
     )
-    deadline_at: Schedule | None = Field(None, description="The job becomes `expired` at this moment.")
-    max_attempts: int | None = Field(None, ge=1, le=100, description="Attempts before the job is `failed`.")
+    deadline_at: Schedule | None = Field(None, description="Time at which the job becomes `expired`.")
+    max_attempts: int | None = Field(
+        None, ge=1, le=100, description="Maximum number of attempts before the job is `failed`."
+    )
     max_cost_usd: Money | None = Field(
         None,
-        description="The job never costs more than this, in US dollars, as a decimal string. It is set aside when the"
-        " job is accepted; what is left goes back when the job ends.",
+        description=(
+            "The most that the job may cost, in US dollars, as a decimal string. The amount is reserved when the"
+            " job is accepted, and the rest is released when the job ends."
+        ),
         examples=["0.25"],
     )
     metadata: dict[MetadataName, MetadataValue] = Field(
-        default_factory=dict, max_length=METADATA_MAX, description="Your own labels; `GET /v1/jobs` filters by them."
+        default_factory=dict, max_length=METADATA_MAX, description="Your labels. `GET /v1/jobs` can filter by them."
     )
 
     data_class: DataClass | None = Field(
         None,
-        description="How sensitive the input is; `internal` when left out. The job's class is the highest of this, its"
-        " project's, and those of what it reads.",
+        description=(
+            "The data class of the input. Default: `internal`. The job's class is the highest of this class, its"
+            " project's class, and the classes of the data it reads."
+        ),
     )
-    webhook: JobWebhook | None = Field(None, description="A receiver for this job, beside the project's endpoints.")
+    webhook: JobWebhook | None = Field(
+        None, description="A webhook for this job, in addition to the project's endpoints."
+    )
 
     @model_validator(mode="after")
     def _one_deadline(self) -> Self:
         if self.deadline_at is not None and self.deadline_seconds is not None:
-            raise ValueError("give deadline_at or deadline_seconds, not both")
+            raise ValueError("send either deadline_at or deadline_seconds, not both")
         if self.deadline_at is not None and self.run_at is not None and self.deadline_at <= self.run_at:
             raise ValueError("deadline_at must be later than run_at")
         return self
 
 
 class JobError(BaseModel):
-    """Why a job did not succeed, or what a waiting one waits for."""
+    """Why a job did not succeed, or what a waiting job waits for."""
 
     model_config = ConfigDict(extra="allow")
 
-    code: str = Field(description="Stable; switch on this.")
+    code: str = Field(description="A stable code to branch on.")
     message: str
 
 
 class Usage(BaseModel):
-    """What one model call consumed."""
+    """Usage of one model call."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -124,25 +134,27 @@ class Usage(BaseModel):
     attempt: int
     input_tokens: int
     output_tokens: int
-    cost_usd: str | None = Field(description="US dollars; null when the model has no price.")
-    priced: bool = Field(True, description="Whether all that was consumed had a price.")
+    cost_usd: str | None = Field(description="US dollars. Null when the model has no price.")
+    priced: bool = Field(True, description="Whether all usage had a price.")
     estimated: bool
 
 
 class DisclosureMark(BaseModel):
-    """That a machine generated something: the mark of the EU AI Act, Art. 50."""
+    """Marks machine-generated content, as the EU AI Act, Art. 50, requires."""
 
     ai_generated: Literal[True]
-    generator: str = Field(description="The product.", examples=["Waybill"])
+    generator: str = Field(description="The product name.", examples=["Waybill"])
     job_id: str
-    model: str | None = Field(description="The model that wrote it; null when none did, or its name is not known.")
+    model: str | None = Field(
+        description="The model that wrote the result. Null when no model wrote it, or its name is not known."
+    )
     model_version: str | None
     generated_at: datetime
-    digital_source_type: str = Field(description="A term of IPTC's, as in the metadata of images and PDFs.")
+    digital_source_type: str = Field(description="An IPTC term, as in the metadata of images and PDFs.")
 
 
 class JobLinks(BaseModel):
-    """Where to go from here."""
+    """Related URLs."""
 
     self: str
     events: str
@@ -152,7 +164,7 @@ class JobLinks(BaseModel):
 
 
 class Job(BaseModel):
-    """A job. States that end it (`succeeded`, `failed`, `cancelled`, `expired`, `rejected`) never change again."""
+    """A job. The states `succeeded`, `failed`, `cancelled`, `expired` and `rejected` are final."""
 
     model_config = ConfigDict(json_schema_extra={"examples": []})
 
@@ -160,13 +172,15 @@ class Job(BaseModel):
     project_id: str
     capability: str
     state: JobState
-    reason: str | None = Field(description="A stable code that says why the job is in this state.")
+    reason: str | None = Field(description="A stable code for why the job is in this state.")
     error: JobError | None
     priority: Priority
     metadata: dict[str, str]
-    data_class: DataClass = Field(description="How sensitive its data is, by now. It only rises.")
+    data_class: DataClass = Field(description="The current data class of the job. It can only rise.")
     attempt: int = Field(
-        description="How many attempts were started, without those that an outage of a dependency gave back."
+        description=(
+            "Number of attempts started, without those that were not counted because a dependency was unavailable."
+        )
     )
     max_attempts: int
     created_at: datetime
@@ -177,57 +191,65 @@ class Job(BaseModel):
     finished_at: datetime | None
     cancel_requested_at: datetime | None
     payload_erased_at: datetime | None = Field(
-        description="When retention took input and result away; null while they are kept."
+        description="When retention deleted input and result. Null while they exist."
     )
     parent_id: str | None
     root_id: str | None
-    webhook: JobWebhook | None = Field(description="The receiver that this job alone names.")
-    is_shadow: bool = Field(description="Run again by an experiment's shadow arm, for nobody to see.")
+    webhook: JobWebhook | None = Field(description="The webhook that this job names.")
+    is_shadow: bool = Field(
+        description="Whether this job is a repetition by an experiment's shadow arm, whose result is discarded."
+    )
     usage: list[Usage]
     cost_usd: str | None = Field(
-        description="US dollars, as a decimal string: what is known of it. Null when nothing is, for want of a price."
+        description="The known cost in US dollars, as a decimal string. Null when no part of it had a price."
     )
-    priced: bool = Field(description="Whether each of its model calls had a price; false: it cost more than is known.")
-    max_cost_usd: str | None = Field(description="What the job may cost at most.")
+    priced: bool = Field(
+        description="Whether every model call had a price. If false, the actual cost is higher than shown."
+    )
+    max_cost_usd: str | None = Field(description="The most that the job may cost.")
     disclosure: DisclosureMark | None = Field(
-        description="The mark of a generated result; null without a result, and for one that no model or agent wrote."
+        description="The mark of generated content. Null without a result, and when no model or agent wrote it."
     )
     links: JobLinks
 
 
 class OpenQuestion(BaseModel):
-    """What a waiting job wants to know."""
+    """A question that a waiting job asks."""
 
     key: str
     question: str
-    # Not named `schema`, which every model has as a method.
-    answer_schema: dict[str, Any] = Field(alias="schema", description="The JSON Schema of the answer.")
-    details: dict[str, Any] | None = Field(description="What the person should know before answering.")
+    # Not named `schema`, because every model has a method of that name.
+    answer_schema: dict[str, Any] = Field(alias="schema", description="JSON Schema of the answer.")
+    details: dict[str, Any] | None = Field(description="Information for the person who answers.")
     asked_at: datetime
-    due_at: datetime = Field(description="When the job goes on without an answer.")
+    due_at: datetime = Field(description="When the job resumes without an answer.")
     approves: Literal["write", "money"] | None = Field(
-        description="What a yes lets happen. Somebody else than who submitted the job may have to say it."
+        description="The effect that an approval allows. It may need approval by someone other than the submitter."
     )
 
 
 class JobWithResult(Job):
-    """A job and, once it succeeded, its result; what it asks while it waits for an answer."""
+    """A job with its result, once it succeeded, or its open questions while it waits."""
 
     children_cost_usd: str | None = Field(
-        description="What all jobs below this one have cost, in US dollars; null when nothing is known."
+        description="Cost of all descendant jobs, in US dollars. Null when no part of it is known."
     )
-    children_priced: bool = Field(description="Whether each of their model calls had a price.")
-    total_cost_usd: str | None = Field(description="`cost_usd` and `children_cost_usd`; null when nothing is known.")
-    total_priced: bool = Field(description="Whether both are all that was consumed; false: it cost more than is known.")
-    questions: list[OpenQuestion] = Field(description="What it waits for a person to answer.")
-    result: dict[str, Any] | None = Field(None, description="As the capability's output schema says.")
+    children_priced: bool = Field(description="Whether every model call of the descendant jobs had a price.")
+    total_cost_usd: str | None = Field(
+        description="The sum of `cost_usd` and `children_cost_usd`. Null when no part of it is known."
+    )
+    total_priced: bool = Field(
+        description="Whether both amounts are complete. If false, the actual cost is higher than shown."
+    )
+    questions: list[OpenQuestion] = Field(description="Open questions for a person.")
+    result: dict[str, Any] | None = Field(None, description="The result, matching the capability's output schema.")
 
 
 class JobPage(BaseModel):
-    """Jobs, newest first."""
+    """A page of jobs, newest first."""
 
     data: list[Job]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 def to_wire(job: JobRecord) -> dict[str, Any]:
@@ -274,7 +296,10 @@ def dump(job: JobRecord, result: dict[str, Any] | None, questions: Sequence[Ques
 
 
 def costs_with_children(job: JobRecord, cost_usd: Decimal, *, priced: bool) -> dict[str, Any]:
-    """What the jobs below `job` cost, and all together; `cost_usd` is its own cost, `priced` whether that is all."""
+    """Adds the cost of `job`'s descendants and the total.
+
+    `cost_usd` is its own cost, `priced` whether that is complete.
+    """
     total_priced = priced and job.children_are_priced
     return {
         "children_cost_usd": format_cost(job.children_cost_usd, priced=job.children_are_priced),
@@ -310,5 +335,5 @@ LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 def clamp(moment: datetime | None) -> datetime | None:
-    """`moment` moved into the span of time in which there can be jobs; a bound beyond it means the same."""
+    """`moment` limited to the time span in which jobs can exist; a bound beyond it means the same."""
     return None if moment is None else min(max(moment, EARLIEST), LATEST)

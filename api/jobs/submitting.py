@@ -1,4 +1,4 @@
-"""What every route that submits jobs does: find the capability, look at the input, tell of the job."""
+"""What every route that submits jobs does: find the capability, check the input, announce the job."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ from pipelines.registry import manifests
 
 
 def find_manifest(capability: str, principal: Principal) -> Manifest:
-    """The capability, if the caller may ask for it.
+    """The capability, if the caller may use it.
 
     Raises `Unprocessable` (``capability_unknown``), `CapabilityDenied` and `ScopeMissing`.
     """
@@ -30,7 +30,13 @@ def find_manifest(capability: str, principal: Principal) -> Manifest:
     if manifest is None:
         known = ", ".join(sorted(manifests()))
         refusal = invalid(
-            [{"path": "body.capability", "code": "capability_unknown", "message": f"not offered here; known: {known}"}]
+            [
+                {
+                    "path": "body.capability",
+                    "code": "capability_unknown",
+                    "message": f"not available; available capabilities: {known}",
+                }
+            ]
         )
         refusal.code = "capability_unknown"
         raise refusal
@@ -41,7 +47,7 @@ def find_manifest(capability: str, principal: Principal) -> Manifest:
 def check_input(manifest: Manifest, given: dict[str, Any], root: tuple[str, ...] = ("body", "input")) -> frozenset[str]:
     """The scopes that this input needs (`NewJob.needs`).
 
-    Raises `Unprocessable` that names the fields, below `root`, which are not as the capability's schema says.
+    Raises `Unprocessable` naming the fields below `root` that do not match the capability's schema.
     """
     try:
         return manifest.needs(given)
@@ -57,7 +63,7 @@ async def receiver(
     *,
     include_result: bool = False,
 ) -> dict[str, Any]:
-    """A receiver that a job or batch names for itself, as it is stored.
+    """The webhook that a job or batch names, as it is stored.
 
     Raises `TargetRefused` at ``body.webhook.url``, and `Conflict` when the project has no secret to sign with.
     """
@@ -71,7 +77,7 @@ async def receiver(
 
 
 def announce_submitted(runtime: Runtime, job: JobRecord) -> None:
-    """Tell of a job, after its transaction."""
+    """Announce a job, after its transaction."""
     annotate({semconv.JOB_ID: encode(JOB, job.id), semconv.CAPABILITY: job.capability})
     runtime.announcer.event(queued_event(job), hint=job.pool)
     JOBS_SUBMITTED.labels(job.capability).inc()

@@ -1,4 +1,4 @@
-"""``GET /v1/jobs/{job_id}/tree``: a job and all the jobs below it."""
+"""``GET /v1/jobs/{job_id}/tree``: a job and all its descendants."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -27,27 +27,29 @@ class TreeNode(BaseModel):
     """A job of the tree."""
 
     id: str
-    parent_id: str | None = Field(description="The job that called it; null for the one that was asked for.")
-    key: str | None = Field(description="The name under which its parent called it.")
-    depth: int = Field(description="0 for the job that was asked for.")
+    parent_id: str | None = Field(description="The parent job. Null for the root.")
+    key: str | None = Field(description="The name under which the parent called it.")
+    depth: int = Field(description="0 for the root.")
     capability: str
     state: JobState
     reason: str | None
     cost_usd: str | None = Field(
-        description="What this job itself cost, without those below it; null when nothing of it is known."
+        description="Cost of this job without its descendants. Null when no part of it is known."
     )
-    priced: bool = Field(description="Whether each of its model calls had a price; false: it cost more than is known.")
+    priced: bool = Field(
+        description="Whether every model call had a price. If false, the actual cost is higher than shown."
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
 
 
 class JobTree(BaseModel):
-    """A job and all below it: parents before children, siblings in the order in which they were called."""
+    """A job and all its descendants: parents before children, siblings in the order in which they were called."""
 
     job_id: str
-    total_cost_usd: str | None = Field(description="What is known of it; null when nothing is.")
-    total_priced: bool = Field(description="Whether every job of the tree is priced.")
+    total_cost_usd: str | None = Field(description="The known cost. Null when no part of it is known.")
+    total_priced: bool = Field(description="Whether the cost of every job in the tree is complete.")
     jobs: list[TreeNode]
 
 
@@ -55,12 +57,12 @@ class JobTree(BaseModel):
     "/{job_id}/tree",
     response_model=JobTree,
     summary="Read a job's tree",
-    description="The job with its child jobs, and theirs.",
-    responses={200: {"description": "The tree."}, **problems(404)},
+    description="Returns the job with all its descendants.",
+    responses={200: {"description": "The job tree."}, **problems(404)},
 )
 @requires("jobs:read")
 async def read_tree(request: Request, job_id: JobId) -> Response:
-    """The job and all below it."""
+    """Read a job's tree."""
     found = parse_id(JOB, job_id, "job")
     nodes = await get_runtime(request).in_thread(_read, request, found)
     priced = all(node.is_priced for node in nodes)

@@ -17,7 +17,7 @@ from core.keys.principal import Principal
 async def wait_for_end(
     runtime: Runtime, principal: Principal, job_id: UUID, seconds: int
 ) -> tuple[JobRecord, dict[str, Any] | None]:
-    """The job when it has ended, or waits for its client, or the time is up; with its result if it has one."""
+    """The job once it has ended, waits for its client, or the time is up; with its result if it has one."""
     until = monotonic() + seconds
     async with runtime.hub.subscribe(job_id) as subscription:
         await first_signal(subscription)
@@ -31,7 +31,7 @@ async def wait_for_end(
 
 
 async def wait_for_change(runtime: Runtime, principal: Principal, job: JobRecord, seconds: int) -> JobRecord:
-    """The job when its state or attempt differs from `job`'s, or the time is up."""
+    """The job once its state or attempt differs from `job`'s, or the time is up."""
     until = monotonic() + seconds
     before = (job.state, job.attempt, job.cancel_requested_at)
     async with runtime.hub.subscribe(job.id) as subscription:
@@ -59,12 +59,12 @@ def is_asking(job: JobRecord) -> bool:
 
 
 def open_questions(runtime: Runtime, principal: Principal, job: JobRecord) -> list[Question]:
-    """What the job waits for a person to answer. Blocks."""
+    """The questions that the job waits for a person to answer. Blocks."""
     return questions.open_questions(runtime.database.single_tenant(principal.organization_id), principal, job)
 
 
 def _is_resting(job: JobRecord) -> bool:
-    """Whether somebody outside must do something before the job goes on. For its children nobody must."""
+    """Whether the job needs someone outside to act before it resumes. Its child jobs need no one."""
     return job.state is JobState.WAITING and job.reason != Reason.CHILDREN
 
 

@@ -1,4 +1,4 @@
-"""``GET /v1/jobs/{job_id}/waybill`` and ``/audit``: the signed receipt of a job, and the trail it left."""
+"""``GET /v1/jobs/{job_id}/waybill`` and ``/audit``: the signed receipt of a job, and its audit trail."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -32,14 +32,16 @@ JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v
     response_model=Waybill,
     summary="Read a job's waybill",
     description=(
-        "What was asked (digests), what ran on which model versions, what it cost, which policy decisions were taken,"
-        " with proofs of the audit records, signed. `waybill verify FILE` checks it offline. While `audit.unsealed` is"
-        " not empty, `Retry-After` says when a complete one can be had."
+        "Returns the signed receipt of a job: digests of the input, the model versions it ran on, its cost,"
+        " its policy decisions, and proofs of its audit records. `waybill verify FILE` checks it offline."
+        " While `audit.unsealed` is not empty, `Retry-After` says when the complete receipt is available."
     ),
     responses={
         200: {
             "description": "The waybill.",
-            "headers": {"Retry-After": {"description": "Some records had no seal yet.", "schema": {"type": "integer"}}},
+            "headers": {
+                "Retry-After": {"description": "Some records were not sealed yet.", "schema": {"type": "integer"}}
+            },
         },
         **problems(404, 409),
     },
@@ -66,17 +68,17 @@ def _issue(request: Request, job_id: UUID) -> dict[str, Any]:
     "/{job_id}/audit",
     response_model=AuditPage,
     summary="Read a job's audit records",
-    description="Oldest first: submission, every claim, every end, decisions and calls.",
-    responses={200: {"description": "A page."}, **problems(404)},
+    description="Lists the job's audit records, oldest first: submission, every claim, every end, decisions and calls.",
+    responses={200: {"description": "A page of results."}, **problems(404)},
 )
 @requires("jobs:read")
 async def read_job_audit(
     request: Request,
     job_id: JobId,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Records on a page.")] = 100,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Records per page.")] = 100,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
-    """The records about a job."""
+    """List a job's audit records."""
     found = parse_id(JOB, job_id, "job")
     after = cursors.decode(cursor) if cursor is not None else None
     page = await get_runtime(request).in_thread(_records, request, found, after, limit + 1)

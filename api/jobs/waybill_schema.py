@@ -9,7 +9,7 @@ from api.audit.schemas import AuditSeal, SealedRecord
 
 
 class WaybillJob(BaseModel):
-    """Which job it is and how it ended."""
+    """Identity and outcome of the job."""
 
     id: str
     parent_id: str | None
@@ -26,10 +26,10 @@ class WaybillJob(BaseModel):
 
 
 class WaybillAsked(BaseModel):
-    """What was asked."""
+    """The request."""
 
     capability: str
-    input_digest: str | None = Field(description="SHA-256 of the input's JSON: keys sorted, no white space, UTF-8.")
+    input_digest: str | None = Field(description="SHA-256 of the input's JSON: sorted keys, no white space, UTF-8.")
     metadata_digest: str
     priority: str
     max_attempts: int
@@ -58,7 +58,7 @@ class WaybillAttempt(BaseModel):
 
 
 class WaybillModel(BaseModel):
-    """What one model version consumed and cost."""
+    """Usage and cost of one model version."""
 
     provider: str
     model: str
@@ -70,7 +70,7 @@ class WaybillModel(BaseModel):
 
 
 class WaybillCostLine(BaseModel):
-    """A line of the ledger."""
+    """A ledger line."""
 
     attempt: int
     call: int
@@ -83,17 +83,17 @@ class WaybillCostLine(BaseModel):
     model_version: str | None
     quantities: dict[str, str | int]
     amounts_usd: dict[str, str]
-    amount_usd: str | None = Field(description="Null when there is no price for it.")
+    amount_usd: str | None = Field(description="Null when there is no price.")
     priced: bool
     estimated: bool
     reason: str | None
 
 
 class WaybillCosts(BaseModel):
-    """What the job cost; the lines add up to the total, to the last digit."""
+    """The cost of the job. The lines add up exactly to the total."""
 
     currency: Literal["USD"]
-    total_usd: str | None = Field(description="What is known of it; null when nothing is, for want of a price.")
+    total_usd: str | None = Field(description="The known cost. Null when no part of it had a price.")
     priced: bool
     open_calls: int
     lines: list[WaybillCostLine]
@@ -109,7 +109,7 @@ class WaybillDecision(BaseModel):
 
 
 class WaybillChild(BaseModel):
-    """A job that this one called; it has a waybill of its own."""
+    """A child job of this job. It has its own waybill."""
 
     id: str
     key: str = Field(description="The name under which it was called.")
@@ -117,19 +117,19 @@ class WaybillChild(BaseModel):
     state: str
     input_digest: str | None
     result_digest: str | None
-    cost_usd: str | None = Field(description="With what is below it; null when nothing is known, for want of a price.")
-    priced: bool = Field(description="Whether all of it had a price; false: it cost more than is known.")
+    cost_usd: str | None = Field(description="Cost including its descendants. Null when no part of it had a price.")
+    priced: bool = Field(description="Whether the cost is complete. If false, the actual cost is higher than shown.")
 
 
 class WaybillResult(BaseModel):
-    """What came of it."""
+    """The result."""
 
     state: str
-    digest: str | None = Field(description="SHA-256 of the result's JSON, written as the input is.")
+    digest: str | None = Field(description="SHA-256 of the result's JSON, serialized like the input.")
 
 
 class WaybillProof(BaseModel):
-    """Where a record stands in its seal's tree."""
+    """Position of a record in its seal's tree."""
 
     seal: int
     leaf_index: int
@@ -145,7 +145,7 @@ class WaybillRecord(BaseModel):
 
 
 class WaybillArtifact(BaseModel):
-    """A file that the job left behind, by its digest."""
+    """A file that the job produced, by its digest."""
 
     name: str
     content_type: str
@@ -154,7 +154,7 @@ class WaybillArtifact(BaseModel):
 
 
 class WaybillExperiment(BaseModel):
-    """An experiment that the job took part in; `state` and `reason` are those at the time of issue."""
+    """An experiment that the job took part in. `state` and `reason` are those at the time of issue."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -179,7 +179,7 @@ class WaybillAudit(BaseModel):
 
 
 class WaybillSignature(BaseModel):
-    """Over the line ``waybill.document/1`` and the canonical JSON (RFC 8785) of the document without this member."""
+    """Signature over the line ``waybill.document/1`` and the document's canonical JSON (RFC 8785) without it."""
 
     algorithm: Literal["Ed25519"]
     key_id: str

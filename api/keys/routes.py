@@ -38,15 +38,15 @@ KeyId = Annotated[str, Path(description="The key's id.", examples=["key_01jd3q8v
     response_model=NewKey,
     summary="Create a key",
     description=(
-        "The answer shows the key once; only a keyed hash of it is stored. A repeat under the same `Idempotency-Key`"
-        " names the key that was made, but cannot show it again: rotate it then."
+        "Returns the key itself once; only a keyed hash is stored. Repeating the request with the same"
+        " `Idempotency-Key` returns the same key's record without the key. Rotate the key if you lost it."
     ),
     responses={201: {"description": "Created.", **_NEW}, **problems(400, 404, 408, 409, 413, 415)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("keys:write", organization_wide=True)
 async def create_key(request: Request, body: CreateKey) -> Response:
-    """A new key, with at most the caller's own scopes."""
+    """Create a key with at most the caller's own scopes."""
     _require_known_capabilities(body.scopes)
     project_id = None if body.project_id is None else parse_id(PROJECT, body.project_id, "project")
     identity = identify_request(request, await request.body())
@@ -54,11 +54,11 @@ async def create_key(request: Request, body: CreateKey) -> Response:
 
 
 def _require_known_capabilities(scopes: Sequence[str]) -> None:
-    """Refuse a narrowing to what nobody offers: such a key would be good for nothing."""
+    """Refuse to limit a key to unknown capabilities, which would make it useless."""
     for at, scope in enumerate(scopes):
         if scope.startswith(_CAPABILITY) and scope.removeprefix(_CAPABILITY) not in manifests():
             known = ", ".join(sorted(manifests()))
-            message = f"there is no such capability; known: {known}"
+            message = f"there is no such capability; available: {known}"
             raise invalid([{"path": f"body.scopes.{at}", "code": "capability_unknown", "message": message}])
 
 
@@ -80,9 +80,9 @@ def _create(request: Request, body: CreateKey, project_id: UUID | None, identity
 
 
 def _issue_once(request: Request, identity: IdempotentRequest | None, issue: Callable[[Session], IssuedKey]) -> Answer:
-    """Carry out `issue`, and answer with the key itself; what is kept for repeats does not hold it.
+    """Run `issue`, and respond with the key itself. The stored response does not contain it.
 
-    A repeat is answered to whoever sends the same request, who may hold fewer scopes than the first caller did.
+    A repeat is sent to any caller with the same request, who may hold fewer scopes than the first.
     """
     issued: list[IssuedKey] = []
 
@@ -102,18 +102,18 @@ def _issue_once(request: Request, identity: IdempotentRequest | None, issue: Cal
     response_model=KeyPage,
     summary="List keys",
     description=(
-        "Those of your project, newest first; with `projects:read` those of the project that `project_id` names, and"
-        " for a person who names none those of the whole organization."
+        "Lists the keys of your project, newest first. With `projects:read`, `project_id` selects another"
+        " project. A person who names no project gets the keys of the whole organization."
     ),
-    responses={200: {"description": "A page."}, **problems(404)},
+    responses={200: {"description": "A page of results."}, **problems(404)},
 )
 @requires("keys:read", organization_wide=True)
 async def list_keys(
     request: Request,
-    project_id: Annotated[str | None, Query(max_length=100, description="Only keys of this project.")] = None,
-    ended: Annotated[bool, Query(description="Also those that were revoked or have expired.")] = False,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Keys on a page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    project_id: Annotated[str | None, Query(max_length=100, description="Filter by project.")] = None,
+    ended: Annotated[bool, Query(description="Include revoked and expired keys.")] = False,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Keys per page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
     """A page of keys."""
     where = None if project_id is None else parse_id(PROJECT, project_id, "project")
@@ -133,11 +133,11 @@ def _list(request: Request, project_id: UUID | None, ended: bool, before: UUID |
     "/{key_id}",
     response_model=Key,
     summary="Read a key",
-    responses={200: {"description": "The key, without the key itself."}, **problems(404)},
+    responses={200: {"description": "Returns the key's record, without the key itself."}, **problems(404)},
 )
 @requires("keys:read", organization_wide=True)
 async def read_key(request: Request, key_id: KeyId) -> Response:
-    """One key."""
+    """Read a key."""
     found = parse_id(KEY, key_id, "key")
     return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
 
@@ -153,15 +153,15 @@ def _read(request: Request, key_id: UUID) -> ApiKey:
     response_model=NewKey,
     summary="Rotate a key",
     description=(
-        "A new key with the same scopes and length of life; the old one works on for `overlap_seconds`, so that both"
-        " are good while you roll out."
+        "Issues a new key with the same scopes and lifetime. The old key remains valid for"
+        " `overlap_seconds`, so that you can roll out the new one."
     ),
     responses={201: {"description": "The new key.", **_NEW}, **problems(400, 404, 408, 409, 413, 415)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("keys:write", organization_wide=True)
 async def rotate_key(request: Request, key_id: KeyId, body: Annotated[RotateKey | None, Body()] = None) -> Response:
-    """A new key in an old one's place."""
+    """Rotate a key."""
     found = parse_id(KEY, key_id, "key")
     overlap = timedelta(seconds=(body or RotateKey()).overlap_seconds)
     identity = identify_request(request, await request.body())
@@ -177,13 +177,13 @@ def _rotate(request: Request, key_id: UUID, overlap: timedelta, identity: Idempo
     "/{key_id}/revoke",
     response_model=Key,
     summary="Revoke a key",
-    description="Every API process refuses it within two seconds, for good.",
-    responses={200: {"description": "The key as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
+    description="Revokes the key permanently. Takes effect within two seconds.",
+    responses={200: {"description": "The updated key.", "headers": REPLAYED}, **problems(400, 404, 409)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("keys:write", organization_wide=True)
 async def revoke_key(request: Request, key_id: KeyId) -> Response:
-    """Make a key useless."""
+    """Revoke a key. Takes effect within two seconds."""
     found = parse_id(KEY, key_id, "key")
     identity = identify_request(request, b"")
     return respond_answer(await get_runtime(request).in_thread(_revoke, request, found, identity))

@@ -1,4 +1,4 @@
-"""API keys on the wire. The key itself is in one answer, once."""
+"""API key schemas. The key itself is in one response only."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -14,7 +14,7 @@ from core.kit.ids import KEY, PROJECT, encode
 
 _SCOPES_MAX = 100
 _LIFE_MAX_SECONDS = 10 * 366 * 24 * 3600
-_SHOWN_ONCE = "Shown in this answer only: store it now. Null when the answer is repeated (`Idempotent-Replayed`)."
+_SHOWN_ONCE = "Shown in this response only: store it now. Null when the response is replayed (`Idempotent-Replayed`)."
 
 Scope = Annotated[
     str,
@@ -34,30 +34,35 @@ class CreateKey(BaseModel):
         },
     )
 
-    name: Line = Field(description="What lists call it.")
+    name: Line = Field(description="A name for lists.")
     project_id: str | None = Field(
         None,
         max_length=100,
-        description="Another project of the organization than your own; needs `projects:write`.",
+        description="The project of the key, if it is not your own. Needs `projects:write`.",
         examples=["prj_01jd3q8v9tfq8a1b2c3d4e5f6g"],
     )
     scopes: list[Scope] = Field(
         default_factory=list,
         max_length=_SCOPES_MAX,
-        description="What it may do, at most what you may; none means `jobs:*` and `knowledge:*`. `capability:<id>`"
-        " narrows it to that capability.",
+        description=(
+            "The key's scopes, at most your own. Empty means `jobs:*` and `knowledge:*`. `capability:<id>`"
+            " limits the key to that capability."
+        ),
     )
-    role: Role | None = Field(None, description="All scopes of this role, beside `scopes`.")
+    role: Role | None = Field(None, description="Adds all scopes of this role to `scopes`.")
     clearance: DataClass | None = Field(
-        None, description="The highest class of data whose results it may read; at most yours, which is the default."
+        None,
+        description=(
+            "The highest data class of results that the key may read. At most your own, which is the default."
+        ),
     )
     expires_in_seconds: int | None = Field(
-        None, ge=1, le=_LIFE_MAX_SECONDS, description="Its life from now; null means that it never expires."
+        None, ge=1, le=_LIFE_MAX_SECONDS, description="Lifetime in seconds. Null means that the key never expires."
     )
 
 
 class RotateKey(BaseModel):
-    """How to rotate a key."""
+    """Options of a key rotation."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap_seconds": 3600}]})
 
@@ -65,40 +70,40 @@ class RotateKey(BaseModel):
         24 * 3600,
         ge=0,
         le=int(OVERLAP_MAX.total_seconds()),
-        description="How long the old key works on; 0 ends it at once.",
+        description="How long the old key remains valid. 0 ends it immediately.",
     )
 
 
 class Key(BaseModel):
-    """A key as it may be shown."""
+    """An API key, without the key itself."""
 
     id: str = Field(examples=["key_01jd3q8v9tfq8a1b2c3d4e5f6g"])
     project_id: str
     name: str
-    prefix: str = Field(description="How the key begins, by which people tell it from others.")
+    prefix: str = Field(description="The first characters of the key, to identify it.")
     scopes: list[str]
-    clearance: DataClass = Field(description="The highest class of data whose results it may read.")
+    clearance: DataClass = Field(description="The highest data class of results that the key may read.")
     state: Literal["active", "rotating", "expired", "revoked"] = Field(
-        description="`rotating`: a new key has taken its place, and it works until `expires_at`."
+        description="`rotating`: a new key has replaced this one, which remains valid until `expires_at`."
     )
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
-    last_used_at: datetime | None = Field(description="To about a minute.")
-    replaced_by: str | None = Field(description="The key that took its place.")
+    last_used_at: datetime | None = Field(description="Accurate to about a minute.")
+    replaced_by: str | None = Field(description="The key that replaced this one.")
 
 
 class NewKey(Key):
-    """A key that was just issued."""
+    """A newly issued key."""
 
     key: str | None = Field(description=_SHOWN_ONCE)
 
 
 class KeyPage(BaseModel):
-    """Keys, newest first."""
+    """A page of keys, newest first."""
 
     data: list[Key]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 def to_wire(key: ApiKey) -> dict[str, Any]:

@@ -33,19 +33,19 @@ _CREATED = 201
     response_model=Document,
     summary="Upload a document",
     description=(
-        "The body is the file itself. A name that the base knows gets new content. Submit a `knowledge.ingest` job"
-        " afterwards: what has not changed costs nothing then."
+        "The body is the file itself. Uploading under an existing name replaces the content. Submit a"
+        " `knowledge.ingest` job afterward; unchanged documents cost nothing."
     ),
     responses={
         201: {"description": "A new document.", "headers": REPLAYED},
-        200: {"description": "New content for a document that the base knows.", "model": Document, "headers": REPLAYED},
+        200: {"description": "New content for an existing document.", "model": Document, "headers": REPLAYED},
         **problems(400, 404, 408, 409, 413, 415),
     },
     openapi_extra={
         "parameters": [IDEMPOTENCY_KEY],
         "requestBody": {
             "required": True,
-            "description": f"One of: {READ_FORMATS}. What it is, its content says.",
+            "description": f"One of: {READ_FORMATS}. The format is detected from the content.",
             "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}}},
         },
     },
@@ -55,7 +55,7 @@ async def upload_document(
     request: Request,
     base_id: BaseId,
     name: Annotated[
-        Name, Query(description="The file's name; it tells kinds of text apart.", examples=["handbook.pdf"])
+        Name, Query(description="The file name. It also identifies the kind of text files.", examples=["handbook.pdf"])
     ],
 ) -> Response:
     """Receive a file, store it, and register it."""
@@ -71,7 +71,7 @@ async def upload_document(
 
 
 def _require_base(request: Request, base_id: UUID) -> None:
-    """Refuse an upload to nowhere before its bytes are received."""
+    """Refuse an upload to an unknown knowledge base before its bytes are received."""
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         runtime.knowledge.get_base(session, principal, base_id)
@@ -79,7 +79,7 @@ def _require_base(request: Request, base_id: UUID) -> None:
 
 def _store(request: Request, base_id: UUID, name: str, upload: Upload, identity: IdempotentRequest | None) -> Answer:
     runtime, principal = get_runtime(request), caller(request)
-    # Before the row: a crash in between leaves a file that nothing refers to, never a document without its file.
+    # Before the row: a crash in between leaves an unused file, never a document without its file.
     key = blob_key(base_id, name, upload.sha256)
     runtime.blobs.put(key, upload.file, upload.media_type)
 
@@ -104,13 +104,13 @@ def _store(request: Request, base_id: UUID, name: str, upload: Upload, identity:
     "",
     response_model=DocumentPage,
     summary="List documents",
-    responses={200: {"description": "A page, newest first."}, **problems(404)},
+    responses={200: {"description": "A page of results, newest first."}, **problems(404)},
 )
 @requires("knowledge:read")
 async def list_documents(
     request: Request,
     base_id: BaseId,
-    state: Annotated[DocumentState | None, Query(description="Only documents in this state.")] = None,
+    state: Annotated[DocumentState | None, Query(description="Filter by state.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
@@ -131,12 +131,12 @@ def _list(request: Request, base_id: UUID, state: str | None, before: UUID | Non
 @router.get(
     "/{document_id}",
     response_model=Document,
-    summary="Read a document's record",
+    summary="Read a document",
     responses={200: {"description": "The document."}, **problems(404)},
 )
 @requires("knowledge:read")
 async def read_document(request: Request, base_id: BaseId, document_id: DocumentId) -> Response:
-    """One document."""
+    """Read one document."""
     base, document = _ids(base_id, document_id)
     return respond_json(document_to_wire(await get_runtime(request).in_thread(_read, request, base, document)))
 
@@ -153,12 +153,12 @@ def _read(request: Request, base_id: UUID, document_id: UUID) -> DocumentRecord:
     status_code=204,
     response_class=Response,
     summary="Delete a document",
-    description="It cannot be found any more, at once, and its file is removed.",
+    description="Deletes the document and its file. It can no longer be found, effective immediately.",
     responses={204: {"description": "Deleted."}, **problems(404)},
 )
 @requires("knowledge:write")
 async def delete_document(request: Request, base_id: BaseId, document_id: DocumentId) -> Response:
-    """Remove a document."""
+    """Delete a document."""
     base, document = _ids(base_id, document_id)
     await get_runtime(request).in_thread(_delete, request, base, document)
     return Response(status_code=204)

@@ -28,8 +28,8 @@ router = new_router("/v1/knowledge-bases", "knowledge bases")
 
 PAGE_MAX = 200
 BaseId = Annotated[str, Path(description="The knowledge base's id.", examples=["kb_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
-Cursor = Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")]
-Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="Items on a page.")]
+Cursor = Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")]
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="Items per page.")]
 
 
 @router.post(
@@ -40,7 +40,7 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="Items on a page.")]
     responses={
         201: {
             "description": "Created.",
-            "headers": {"Location": {"description": "The base.", "schema": {"type": "string"}}, **REPLAYED},
+            "headers": {"Location": {"description": "The knowledge base.", "schema": {"type": "string"}}, **REPLAYED},
         },
         **problems(400, 408, 409, 413, 415),
     },
@@ -48,7 +48,7 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="Items on a page.")]
 )
 @requires("knowledge:write")
 async def create_knowledge_base(request: Request, body: CreateKnowledgeBase) -> Response:
-    """A new, empty base."""
+    """Create an empty knowledge base."""
     identity = identify_request(request, await request.body())
     return respond_answer(await get_runtime(request).in_thread(_create, request, body, identity))
 
@@ -70,16 +70,16 @@ def _create(request: Request, body: CreateKnowledgeBase, identity: IdempotentReq
     "",
     response_model=KnowledgeBasePage,
     summary="List knowledge bases",
-    responses={200: {"description": "A page, newest first."}, **problems()},
+    responses={200: {"description": "A page of results, newest first."}, **problems()},
 )
 @requires("knowledge:read")
 async def list_knowledge_bases(
     request: Request,
-    name: Annotated[str | None, Query(max_length=200, description="Only the base of this name.")] = None,
+    name: Annotated[str | None, Query(max_length=200, description="Filter by name.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """A page of the project's bases."""
+    """A page of the project's knowledge bases."""
     before = cursors.decode(cursor) if cursor is not None else None
     found = await get_runtime(request).in_thread(_list, request, name, before, limit + 1)
     following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
@@ -96,11 +96,11 @@ def _list(request: Request, name: str | None, before: UUID | None, limit: int) -
     "/{base_id}",
     response_model=KnowledgeBase,
     summary="Read a knowledge base",
-    responses={200: {"description": "The base."}, **problems(404)},
+    responses={200: {"description": "The knowledge base."}, **problems(404)},
 )
 @requires("knowledge:read")
 async def read_knowledge_base(request: Request, base_id: BaseId) -> Response:
-    """One base."""
+    """Read one knowledge base."""
     found = parse_id(KNOWLEDGE_BASE, base_id, "knowledge_base")
     return respond_json(base_to_wire(await get_runtime(request).in_thread(_read, request, found)))
 
@@ -115,12 +115,12 @@ def _read(request: Request, base_id: UUID) -> KnowledgeBaseRecord:
     "/{base_id}",
     response_model=KnowledgeBase,
     summary="Change a knowledge base",
-    description="Jobs that search it from now on are of its class at least. A change of the class is audited.",
-    responses={200: {"description": "The base as it is now."}, **problems(400, 404, 408, 413, 415)},
+    description="Jobs that search it from now on have at least this class. A change of the class is audited.",
+    responses={200: {"description": "The updated knowledge base."}, **problems(400, 404, 408, 413, 415)},
 )
 @requires("knowledge:write")
 async def update_knowledge_base(request: Request, base_id: BaseId, body: UpdateKnowledgeBase) -> Response:
-    """Set what the body names."""
+    """Update the fields in the body."""
     found = parse_id(KNOWLEDGE_BASE, base_id, "knowledge_base")
     return respond_json(base_to_wire(await get_runtime(request).in_thread(_update, request, found, body)))
 
@@ -138,12 +138,12 @@ def _update(request: Request, base_id: UUID, body: UpdateKnowledgeBase) -> Knowl
     status_code=204,
     response_class=Response,
     summary="Delete a knowledge base",
-    description="With every document in it, at once and for good.",
+    description="Permanently deletes the knowledge base and all its documents, effective immediately.",
     responses={204: {"description": "Deleted."}, **problems(404)},
 )
 @requires("knowledge:write")
 async def delete_knowledge_base(request: Request, base_id: BaseId) -> Response:
-    """Remove a base and what is in it."""
+    """Delete a knowledge base with its documents."""
     found = parse_id(KNOWLEDGE_BASE, base_id, "knowledge_base")
     await get_runtime(request).in_thread(_delete, request, found)
     return Response(status_code=204)
@@ -153,5 +153,5 @@ def _delete(request: Request, base_id: UUID) -> None:
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         runtime.knowledge.delete_base(session, principal, base_id)
-        # Before the commit: where it fails, the rows are still there for the caller's next try.
+        # Before the commit: if it fails, the rows still exist for the caller's next attempt.
         runtime.blobs.delete_prefix(base_prefix(base_id))

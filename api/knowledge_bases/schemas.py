@@ -1,4 +1,4 @@
-"""Knowledge bases and their documents on the wire."""
+"""Knowledge bases and their documents schemas."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -15,8 +15,8 @@ from pipelines.knowledge.schemas import LeftOutPart
 
 DocumentState = Literal["pending", "ready", "failed"]
 
-_CLASS = "How sensitive its documents are; jobs that search it are of this class at least."
-# Line breaks and other controls have no place in a name; the service refuses them too.
+_CLASS = "The data class of its documents. Jobs that search it have at least this class."
+# Line breaks and other control characters do not belong in a name; the service refuses them too.
 Name = Annotated[
     str,
     StringConstraints(
@@ -30,13 +30,13 @@ class CreateKnowledgeBase(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "handbook"}]})
 
-    name: Name = Field(description="Unique in the project.")
+    name: Name = Field(description="The name, unique within the project.")
     description: str = Field("", max_length=2000)
     data_class: DataClass = Field(DataClass.INTERNAL, description=_CLASS)
 
 
 class UpdateKnowledgeBase(BaseModel):
-    """What is to change; what is left out stays."""
+    """Fields to change. Fields left out keep their value."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"data_class": "confidential"}]})
 
@@ -51,51 +51,53 @@ class KnowledgeBase(BaseModel):
     project_id: str
     name: str
     description: str
-    embedding_model: str = Field(description="The model that makes its documents comparable with questions.")
+    embedding_model: str = Field(description="The model that embeds its documents and questions.")
     data_class: DataClass = Field(description=_CLASS)
-    chunk_count: int = Field(description="Passages that can be found.")
+    chunk_count: int = Field(description="Number of searchable passages.")
     created_at: datetime
 
 
 class KnowledgeBasePage(BaseModel):
-    """Knowledge bases, newest first."""
+    """A page of knowledge bases, newest first."""
 
     data: list[KnowledgeBase]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 class DocumentError(BaseModel):
     """Why a document could not be read."""
 
-    code: str = Field(description="Stable; switch on this.")
+    code: str = Field(description="A stable code to branch on.")
     message: str
 
 
 class Document(BaseModel):
-    """A file in a knowledge base. `pending` until a `knowledge.ingest` job has read its present content."""
+    """A file in a knowledge base. It is `pending` until a `knowledge.ingest` job has read its current content."""
 
     id: str = Field(examples=["doc_01jd3q8v9tfq8a1b2c3d4e5f6g"])
     knowledge_base_id: str
     name: str
-    media_type: str = Field(description="What the uploader said it is.")
+    media_type: str = Field(description="The media type declared by the uploader.")
     size_bytes: int
-    sha256: str = Field(description="Hexadecimal digest of the content.")
+    sha256: str = Field(description="SHA-256 of the content, in hexadecimal.")
     state: DocumentState
-    error: DocumentError | None = Field(description="Present when it is `failed`.")
-    page_count: int | None = Field(description="Null for formats without pages, and before it was read.")
+    error: DocumentError | None = Field(description="Present when the document is `failed`.")
+    page_count: int | None = Field(
+        description="Number of pages. Null for formats without pages, and before the document was read."
+    )
     chunk_count: int
     left_out: list[LeftOutPart] | None = Field(
-        description="What its reader did not take into the text, the last time it was read; null before."
+        description="Parts that were not included in the text when the document was last read. Null before."
     )
     created_at: datetime
     updated_at: datetime
 
 
 class DocumentPage(BaseModel):
-    """Documents, newest first."""
+    """A page of documents, newest first."""
 
     data: list[Document]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 def base_to_wire(base: KnowledgeBaseRecord) -> dict[str, Any]:

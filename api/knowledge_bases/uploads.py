@@ -1,4 +1,4 @@
-"""Receiving a file: streamed to a temporary file, counted and digested on the way, whatever its size."""
+"""Receives a file into a temporary file, and counts and digests it on the way, whatever its size."""
 
 import asyncio
 import hashlib
@@ -21,7 +21,7 @@ _TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}/[!#$%&'*+.^_`|~0-9A-Za-z-
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A received file. Close `file` when it has been stored."""
+    """A received file. Close `file` after storing it."""
 
     file: BinaryIO
     size_bytes: int
@@ -37,7 +37,7 @@ async def receive(request: Request, max_bytes: int) -> Upload:
     """
     media_type = _media_type(request)
     await refuse_declared_length(request, max_bytes)
-    # Spooled files answer to BinaryIO's methods without saying so.
+    # Spooled files provide BinaryIO's methods without declaring it.
     file = cast("BinaryIO", SpooledTemporaryFile(_SPOOL_BYTES))  # noqa: SIM115 - it goes to the caller
     try:
         size, digest = await _copy(request, file, max_bytes)
@@ -57,9 +57,9 @@ async def _copy(request: Request, file: BinaryIO, max_bytes: int) -> tuple[int, 
             async with asyncio.timeout(_SILENCE_SECONDS):
                 chunk = await anext(chunks, None)
         except TimeoutError:
-            raise BodyTimeout(f"no part of the file came for {_SILENCE_SECONDS:g} seconds") from None
+            raise BodyTimeout(f"no part of the file arrived for {_SILENCE_SECONDS:g} seconds") from None
         except ClientDisconnect:
-            raise BadRequest("the file did not arrive whole", code="upload_aborted") from None
+            raise BadRequest("the file did not arrive completely", code="upload_aborted") from None
         if chunk is None:
             break
         size += len(chunk)
@@ -77,7 +77,7 @@ def _media_type(request: Request) -> str:
     refuse_encoding(request)
     declared = request.headers.get("content-type", "").partition(";")[0].strip().lower() or _UNKNOWN_TYPE
     if declared.startswith("multipart/") or declared == "application/x-www-form-urlencoded":
-        raise UnsupportedMedia("send the file itself as the body, not a form; its name goes into ?name=")
+        raise UnsupportedMedia("send the file itself as the body, not a form; pass its name as ?name=")
     if _TYPE.fullmatch(declared) is None:
-        raise UnsupportedMedia("the Content-Type is not of the form type/subtype")
+        raise UnsupportedMedia("the Content-Type must have the form type/subtype")
     return declared

@@ -1,13 +1,12 @@
-"""Rates of requests, checked before anything else is done for a caller: at most one call of Redis, none of Postgres.
+"""Checks request rates before anything else is done for a caller: at most one Redis call, no Postgres query.
 
-The requests of a bucket that is far from empty do not wait for it: they pass on this process's view, and are charged in
-Redis within `GATHER_SECONDS`, many in one call. The view must be younger than `FRESH_SECONDS` and show room for `AMPLE`
-more, which other processes cannot have used up meanwhile. Otherwise, and so always for limits up to `AMPLE`, a request
-waits for Redis' answer; those that arrive while a call is under way share the next one.
+Requests of a bucket that is far from empty do not wait: they pass on this process's view, and are charged in Redis
+within `GATHER_SECONDS`, many in one call. The view must be younger than `FRESH_SECONDS` and show room for `AMPLE` more,
+which other processes cannot have used up meanwhile. Otherwise, and so always for limits up to `AMPLE`, a request waits
+for Redis; requests that arrive during a call share the next one.
 
-When Redis fails or is slow, this process
-decides by itself (`core.limits.rates.LocalBuckets`), and asks Redis again only when it has been seen to answer: an
-outage costs the requests that notice it `PATIENCE_SECONDS`, and later ones nothing.
+When Redis fails or is slow, this process decides locally (`core.limits.rates.LocalBuckets`), and asks Redis again only
+once it has answered: an outage costs the requests that notice it `PATIENCE_SECONDS`, and later ones nothing.
 """
 
 import asyncio
@@ -27,11 +26,11 @@ GATHER_SECONDS = 0.02
 FRESH_SECONDS = 0.1
 AMPLE = 1000
 _PROBE_SECONDS = 1.0
-# What one call may decide: the script holds up Redis for about a millisecond.
+# What one call may decide: the script blocks Redis for about a millisecond.
 _DECIDED_AT_ONCE = 200
 _FAILURES = (redis.RedisError, OSError, TimeoutError)
 _Buckets = tuple[Bucket, ...]
-# A request, and who waits for its verdict; nobody, when it has passed already.
+# A request, and the future of its verdict; None if it has passed already.
 _Waiting = tuple[_Buckets, asyncio.Future[Verdict] | None]
 _log = get_logger(__name__)
 
@@ -73,7 +72,7 @@ class RateGate:
             self._asking = asyncio.create_task(self._ask())
 
     async def close(self) -> None:
-        """End what is under way; what was not charged yet is forgotten."""
+        """Stop. Charges that were not sent yet are dropped."""
         if self._gathering is not None:
             self._gathering.cancel()
         tasks = [task for task in (self._asking, self._probing) if task is not None]
@@ -99,7 +98,7 @@ class RateGate:
         try:
             verdicts = await self._ask_redis([buckets for buckets, _ in taken])
         except BaseException:
-            # Nobody may wait for an answer that will not come.
+            # No request may wait for an answer that will not come.
             for _, decided in (*taken, *self._waiting):
                 if decided is not None:
                     decided.cancel()
@@ -109,7 +108,7 @@ class RateGate:
                 decided.set_result(self._local.decide(buckets) if verdicts is None else verdicts[index])
 
     async def _ask_redis(self, requests: Sequence[_Buckets]) -> list[Verdict] | None:
-        """What Redis says; None when it is away."""
+        """The decision of Redis; None when it is unavailable."""
         if self._probing is not None:
             return None
         keys, arguments = script_input(requests)

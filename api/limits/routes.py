@@ -1,4 +1,4 @@
-"""``/v1/limits``: what limits the caller; what is set for an organisation, a project or a key."""
+"""``/v1/limits``: the limits of the caller, and those set for an organization, a project or a key."""
 
 from typing import Annotated
 from uuid import UUID
@@ -21,26 +21,29 @@ router = new_router("/v1/limits", "limits")
 
 _PAGE_MAX = 200
 _OWN = "organization"
-_SCOPE_HELP = "A project (`prj_…`), a key (`key_…`), or the organization: `org_…`, or just `organization`."
+_SCOPE_HELP = "A project (`prj_…`), a key (`key_…`), or the organization (`org_…` or `organization`)."
 Scope = Annotated[str, Path(description=_SCOPE_HELP, examples=["prj_01jd3q8v9tfq8a1b2c3d4e5f6g"], max_length=40)]
-Kind = Annotated[LimitKind, Path(description="What is limited.")]
+Kind = Annotated[LimitKind, Path(description="The kind of limit.")]
 
 
 @router.get(
     "",
     response_model=LimitPage,
     summary="Read the limits in force",
-    description="Those of the key, its project and its organization, with what is used of them.",
-    responses={200: {"description": "What limits the caller; with `all`, a page of what is set."}, **problems()},
+    description="Returns the limits of the key, its project and its organization, with their usage.",
+    responses={
+        200: {"description": "The limits of the caller. With `all`, a page of the limits that are set."},
+        **problems(),
+    },
 )
 @requires("limits:read", organization_wide=True)
 async def list_limits(
     request: Request,
-    all: Annotated[bool, Query(description="Every limit that the organization has set instead, newest first.")] = False,  # noqa: A002
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="With `all`: limits on a page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    all: Annotated[bool, Query(description="List every limit that the organization has set, newest first.")] = False,  # noqa: A002
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Limits per page, with `all`.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
-    """What limits the caller, or everything that is set."""
+    """Read the caller's limits, or all limits that are set."""
     runtime = get_runtime(request)
     if not all:
         found = await runtime.in_thread(_effective, request)
@@ -67,11 +70,11 @@ def _list(request: Request, before: UUID | None, limit: int) -> list[LimitRecord
     "/{scope}",
     response_model=LimitPage,
     summary="Read the limits of a scope",
-    responses={200: {"description": "What is set for it, and used of it."}, **problems(404)},
+    responses={200: {"description": "The limits set for it, and their usage."}, **problems(404)},
 )
 @requires("limits:read", organization_wide=True)
 async def read_limits(request: Request, scope: Scope) -> Response:
-    """What is set for one organization, project or key."""
+    """Read the limits of an organization, project or key."""
     found = await get_runtime(request).in_thread(_of_scope, request, scope)
     return respond_json({"data": [to_wire(each) for each in found], "next_cursor": None})
 
@@ -88,14 +91,14 @@ def _of_scope(request: Request, scope: str) -> list[LimitRecord]:
     response_model=Limit,
     summary="Set a limit",
     description=(
-        "In force on every process within two seconds. A quota also counts what its day or month has seen before."
-        " Sending it again changes nothing more."
+        "Takes effect within two seconds. A quota includes usage from earlier in the day or month. Sending"
+        " the same value again changes nothing."
     ),
-    responses={200: {"description": "The limit as it is now."}, **problems(400, 404, 408, 413, 415)},
+    responses={200: {"description": "The updated limit."}, **problems(400, 404, 408, 413, 415)},
 )
 @requires("limits:write", organization_wide=True)
 async def set_limit(request: Request, scope: Scope, kind: Kind, body: SetLimit) -> Response:
-    """Set or change one limit."""
+    """Set or change a limit."""
     return respond_json(to_wire(await get_runtime(request).in_thread(_set, request, scope, kind, body.value)))
 
 
@@ -112,12 +115,12 @@ def _set(request: Request, scope: str, kind: LimitKind, value: int | str) -> Lim
     "/{scope}/{kind}",
     response_model=Limit,
     summary="Remove a limit",
-    description="For the requests of a key, the operator's default then applies.",
+    description="Removes the limit. For the requests of a key, the operator's default then applies.",
     responses={200: {"description": "The limit that was removed."}, **problems(404)},
 )
 @requires("limits:write", organization_wide=True)
 async def remove_limit(request: Request, scope: Scope, kind: Kind) -> Response:
-    """Remove one limit."""
+    """Remove a limit."""
     return respond_json(to_wire(await get_runtime(request).in_thread(_remove, request, scope, kind)))
 
 

@@ -1,4 +1,4 @@
-"""Limits on the wire."""
+"""Limits schemas."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -14,11 +14,11 @@ from core.limits.service import COUNT_MAX
 Count = Annotated[int, Field(strict=True, ge=0, le=COUNT_MAX)]
 # Text, because a JSON number passes through a float in most clients.
 Money = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})?$")]
-_VALUE_HELP = "A whole number; for `cost_per_…` US dollars as text with at most nine decimals."
+_VALUE_HELP = "A whole number, or for `cost_per_…` US dollars as a string with at most nine decimals."
 
 
 class SetLimit(BaseModel):
-    """How much there may be."""
+    """The value to set."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"value": 1000}, {"value": "25.00"}]})
 
@@ -26,26 +26,26 @@ class SetLimit(BaseModel):
 
 
 class Limit(BaseModel):
-    """A limit and what is used of it."""
+    """A limit and its usage."""
 
     scope: Literal["organization", "project", "key"]
     scope_id: str = Field(description="The organization, project or key.")
     kind: LimitKind
     value: int | str = Field(description=_VALUE_HELP)
     used: int | str | None = Field(
-        description="In this period, or now; null for requests, of which the header `RateLimit` tells."
+        description="Usage in this period, or now. Null for requests, whose usage is in the `RateLimit` header."
     )
-    period_start: datetime | None = Field(description="Null for what has no period.")
-    resets_at: datetime | None = Field(description="When the count begins anew; null for what has no period.")
-    is_default: bool = Field(description="Whether nobody set it: the operator's default for every key.")
+    period_start: datetime | None = Field(description="Start of the period. Null without a period.")
+    resets_at: datetime | None = Field(description="When the usage is reset. Null without a period.")
+    is_default: bool = Field(description="Whether this is the operator's default for every key.")
     updated_at: datetime | None
 
 
 class LimitPage(BaseModel):
-    """Limits."""
+    """The limits."""
 
     data: list[Limit]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 def to_wire(limit: LimitRecord) -> dict[str, Any]:

@@ -41,7 +41,7 @@ MemberId = Annotated[str, Path(description="The member's id.", examples=["mem_01
 )
 @requires("members:write", organization_wide=True)
 async def add_member(request: Request, body: AddMember) -> Response:
-    """Let a person in."""
+    """Add a member."""
     identity = identify_request(request, await request.body())
     return respond_answer(await get_runtime(request).in_thread(_add, request, body, identity))
 
@@ -62,16 +62,16 @@ def _add(request: Request, body: AddMember, identity: IdempotentRequest | None) 
     "",
     response_model=MemberPage,
     summary="List members",
-    responses={200: {"description": "A page, newest first."}, **problems()},
+    responses={200: {"description": "A page of results, newest first."}, **problems()},
 )
 @requires("members:read", organization_wide=True)
 async def list_members(
     request: Request,
-    role: Annotated[Role | None, Query(description="Only members with this role.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Members on a page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    role: Annotated[Role | None, Query(description="Filter by role.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Members per page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
-    """A page of the organisation's members."""
+    """A page of the organization's members."""
     before = cursors.decode(cursor) if cursor is not None else None
     found = await get_runtime(request).in_thread(_list, request, role, before, limit + 1)
     following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
@@ -92,7 +92,7 @@ def _list(request: Request, role: Role | None, before: UUID | None, limit: int) 
 )
 @requires("members:read", organization_wide=True)
 async def read_member(request: Request, member_id: MemberId) -> Response:
-    """One member."""
+    """Read a member."""
     found = parse_id(MEMBER, member_id, "member")
     return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
 
@@ -106,12 +106,12 @@ def _read(request: Request, member_id: UUID) -> MemberRecord:
     "/{member_id}",
     response_model=Member,
     summary="Change a member",
-    description="Takes effect within two seconds. The last owner stays one.",
-    responses={200: {"description": "The member as it is now."}, **problems(400, 404, 408, 409, 413, 415)},
+    description="Takes effect within two seconds. The last owner's role cannot be changed.",
+    responses={200: {"description": "The updated member."}, **problems(400, 404, 408, 409, 413, 415)},
 )
 @requires("members:write", organization_wide=True)
 async def change_member(request: Request, member_id: MemberId, body: ChangeMember) -> Response:
-    """Set what the body names."""
+    """Update the fields in the body."""
     found = parse_id(MEMBER, member_id, "member")
     changes = body.model_dump(exclude_unset=True)
     return respond_json(to_wire(await get_runtime(request).in_thread(_change, request, found, changes)))
@@ -128,12 +128,15 @@ def _change(request: Request, member_id: UUID, changes: dict[str, Any]) -> Membe
     status_code=204,
     response_class=Response,
     summary="Remove a member",
-    description="Its tokens are refused within two seconds; keys it has issued work on. The last owner stays.",
+    description=(
+        "The member's tokens are refused within two seconds. Keys issued by the member remain valid. The last"
+        " owner cannot be removed."
+    ),
     responses={204: {"description": "Removed."}, **problems(404, 409)},
 )
 @requires("members:write", organization_wide=True)
 async def remove_member(request: Request, member_id: MemberId) -> Response:
-    """Take a person's role away."""
+    """Remove a member."""
     found = parse_id(MEMBER, member_id, "member")
     await get_runtime(request).in_thread(_remove, request, found)
     return Response(status_code=204)

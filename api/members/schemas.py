@@ -1,4 +1,4 @@
-"""Members on the wire."""
+"""Members schemas."""
 
 from datetime import datetime
 from typing import Any, Self
@@ -11,11 +11,11 @@ from core.keys.roles import Role
 from core.kit.clock import isoformat
 from core.kit.ids import MEMBER, encode
 
-_ROLE = "What the member may do; at most what you may."
+_ROLE = "The member's role, at most your own."
 
 
 class AddMember(BaseModel):
-    """A person to let in."""
+    """A person to add to the organization."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -31,24 +31,28 @@ class AddMember(BaseModel):
         },
     )
 
-    subject: LongLine = Field(description="What the identity provider calls the person: `sub`, for Entra ID `oid`.")
+    subject: LongLine = Field(
+        description="The person's subject at the identity provider: `sub`, or `oid` for Entra ID."
+    )
     role: Role = Field(description=_ROLE)
-    email: EmailAddress | None = Field(None, description="For people to read; it decides nothing.")
-    issuer: Line | None = Field(None, description="Which identity provider; needed when more than one is configured.")
+    email: EmailAddress | None = Field(None, description="A display name.")
+    issuer: Line | None = Field(
+        None, description="The issuer of the identity provider. Required when more than one is configured."
+    )
 
 
 class ChangeMember(BaseModel):
-    """What is to change; what is left out stays."""
+    """Fields to change. Fields left out keep their value."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"role": "admin"}], "minProperties": 1})
 
     role: Role | None = Field(None, description=f"{_ROLE} Null changes nothing.")
-    email: EmailAddress | None = Field(None, description="Null takes it away.")
+    email: EmailAddress | None = Field(None, description="A display name. Null removes it.")
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("name at least one field to change")
+            raise ValueError("send at least one field to change")
         return self
 
 
@@ -64,10 +68,10 @@ class Member(BaseModel):
 
 
 class MemberPage(BaseModel):
-    """Members, newest first."""
+    """A page of members, newest first."""
 
     data: list[Member]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 def to_wire(member: MemberRecord) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``GET /v1/metrics``: what happened and what it cost, from roll-ups."""
+"""``GET /v1/metrics``: counts, latency and cost of jobs, from roll-ups."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -30,9 +30,10 @@ _POINTS_MAX = 1500
     response_model=Metrics,
     summary="Read metrics",
     description=(
-        "Jobs, error rates, latencies, tokens and costs of a time, in total, by group and over time; and how many jobs"
-        " have not ended. Read from roll-ups, so it takes as long for a million jobs as for ten. A job counts when it"
-        " ends, a model call when it was settled: budgets and `GET /v1/costs` count by the moment of acceptance."
+        "Returns jobs, error rates, latencies, tokens and costs in total, by group and over time, and the"
+        " number of unfinished jobs. Metrics come from roll-ups, so reading a million jobs takes as long as"
+        " reading ten. A job counts when it ends and a model call when it is settled; budgets and `GET"
+        " /v1/costs` count by time of acceptance."
     ),
     responses={200: {"description": "The metrics."}, **problems()},
 )
@@ -40,21 +41,21 @@ _POINTS_MAX = 1500
 async def read_metrics(  # noqa: PLR0917 - the framework passes them by name
     request: Request,
     begins: Annotated[
-        Bound | None, Query(alias="from", description="What ended then or later. Default: 24 hours before `to`.")
+        Bound | None, Query(alias="from", description="Ended at or after this time. Default: 24 hours before `to`.")
     ] = None,
-    ends: Annotated[Bound | None, Query(alias="to", description="What ended before it. Default: now.")] = None,
+    ends: Annotated[Bound | None, Query(alias="to", description="Ended before this time. Default: now.")] = None,
     interval: Annotated[
         Grain | None,
         Query(
             description=(
-                "How long a point of the series is. Default: minutes up to 3 hours, hours up to 8 days, days above."
+                "Length of an interval of the series. Default: minutes up to 3 hours, hours up to 8 days, then days."
             )
         ),
     ] = None,
-    group_by: Annotated[Dimension | None, Query(description="Default: no groups.")] = None,
+    group_by: Annotated[Dimension | None, Query(description="Groups. Default: none.")] = None,
     project: Project = None,
 ) -> Response:
-    """Metrics of what the caller may see."""
+    """Read metrics."""
     runtime, principal = get_runtime(request), caller(request)
     reach = parse_reach(principal, project)
     selection = Selection(reach, *_parse_window(begins, ends, interval))
@@ -64,7 +65,7 @@ async def read_metrics(  # noqa: PLR0917 - the framework passes them by name
 def _read(runtime: Runtime, selection: Selection, dimension: Dimension | None) -> dict[str, Any]:
     single = runtime.database.single_tenant(selection.reach.organization_id)
     series = repository.read(single, selection, dimension)
-    # Calls by model or key say nothing of jobs.
+    # Calls by model or key do not determine jobs.
     whole = repository.read(single, selection, None) if dimension in repository.OF_CALLS_ONLY else series
     return to_metrics(
         selection,
@@ -85,11 +86,11 @@ def _parse_window(
     ends = min(max((ends or now).astimezone(UTC), earliest), now + _LENGTHS[Grain.DAY])
     begins = max((begins or ends - _DEFAULT).astimezone(UTC), earliest)
     if begins >= ends:
-        message = f"should be earlier than `to`, which is not included; roll-ups reach back {KEPT_DAYS} days"
+        message = f"must be earlier than `to`, which is not included; roll-ups reach back {KEPT_DAYS} days"
         raise invalid([{"path": "query.from", "code": "window_empty", "message": message}])
     grain = interval or _grain_for(ends - begins)
     if (ends - begins) / _LENGTHS[grain] > _POINTS_MAX:
-        message = f"that makes more than {_POINTS_MAX:,} points; ask for a longer interval or a shorter time"
+        message = f"too many points, more than {_POINTS_MAX:,}; use a longer interval or a shorter time range"
         raise invalid([{"path": "query.interval", "code": "too_many_points", "message": message}])
     return grain, floor_to(grain, begins), ends
 

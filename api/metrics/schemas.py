@@ -1,4 +1,4 @@
-"""Roll-ups on the wire."""
+"""Roll-ups schemas."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ _DIGITS = 4
 
 
 class Quantiles(BaseModel):
-    """Of how long something took, in seconds, each within 5 %. Null: there was none."""
+    """Percentiles of a duration in seconds, each accurate to 5 %. Null without data."""
 
     p50: float | None
     p95: float | None
@@ -28,74 +28,72 @@ class Quantiles(BaseModel):
 
 
 class Measures(BaseModel):
-    """What jobs that ended, and model calls of theirs, add up to."""
+    """Totals of ended jobs and their model calls."""
 
     jobs: dict[str, int] | None = Field(
-        description="Jobs by the state in which they ended. Null where calls are grouped, by model or key.",
+        description="Ended jobs by state. Null when grouped by model or key.",
         examples=[{"succeeded": 96, "failed": 4}],
     )
     error_rate: float | None = Field(
-        description="The share of `failed` and `expired` among those and `succeeded`; null without any.",
+        description="Share of `failed` and `expired` among those and `succeeded`. Null without any.",
         examples=[0.04],
     )
-    failed_attempts: int | None = Field(description="Attempts that ended badly, of all these jobs.")
+    failed_attempts: int | None = Field(description="Failed attempts of these jobs.")
     outages: int | None = Field(description="Attempts that ended because a dependency was unavailable.")
     wait_seconds: Quantiles | None = Field(
-        description="From being due to the first start. Jobs that were put back later are left out."
+        description="Time from being due to the first start. Jobs that were postponed are not included."
     )
     duration_seconds: Quantiles | None = Field(
-        description="From the first start to the end, of jobs that succeeded; waiting for a person counts."
+        description="Time from the first start to the end, for successful jobs. Includes waiting for people."
     )
-    calls: int = Field(description="Settled model calls, counted when they were settled.")
-    lost_calls: int = Field(description="The part of them whose worker was lost, settled at their bound.")
-    unpriced_calls: int = Field(description="The part of them of which something had no price.")
-    amount_usd: str | None = Field(
-        description="What they cost, corrections included; null when nothing of it is known, for want of a price."
-    )
+    calls: int = Field(description="Settled model calls, by time of settlement.")
+    lost_calls: int = Field(description="Of these, calls whose worker was lost, settled at their maximum cost.")
+    unpriced_calls: int = Field(description="Of these, calls with usage that had no price.")
+    amount_usd: str | None = Field(description="Cost including corrections. Null when no part of it had a price.")
     quantities: dict[str, int] = Field(
-        description="What they consumed, by kind.", examples=[{"input_tokens": 1200, "output_tokens": 340}]
+        description="Usage by kind.", examples=[{"input_tokens": 1200, "output_tokens": 340}]
     )
-    call_seconds: Quantiles = Field(description="From a call's intent to its settlement in the ledger.")
+    call_seconds: Quantiles = Field(description="Time from a call's intent to its settlement in the ledger.")
 
 
 class MetricsLine(Measures):
-    """The measures of a group."""
+    """The metrics of a group."""
 
     group: dict[str, str | None] = Field(
         description=(
-            "By what was grouped: `capability`, `project_id`, `key_id`, or `provider`, `model`, `model_version`."
+            "The values of the groups: `capability`, `project_id`, `key_id`, or `provider`, `model`, `model_version`."
         ),
         examples=[{"capability": "knowledge.search"}],
     )
 
 
 class MetricsPoint(MetricsLine):
-    """The measures of a group within one interval. Intervals in which nothing ended are left out."""
+    """The metrics of a group in one interval. Intervals without data are left out."""
 
-    at: datetime = Field(description="When the interval began.")
+    at: datetime = Field(description="Start of the interval.")
 
 
 class BacklogLine(BaseModel):
-    """Jobs that have not ended."""
+    """Unfinished jobs."""
 
     project_id: str
     capability: str
     state: str = Field(examples=["queued"])
     jobs: int
     oldest_at: datetime = Field(description="When the oldest of them was accepted.")
-    counted_at: datetime = Field(description="When they were counted; every 15 seconds.")
+    counted_at: datetime = Field(description="When they were counted. Updated every 15 seconds.")
 
 
 class Metrics(BaseModel):
-    """What happened, from roll-ups that are written about every five seconds and kept for 90 days."""
+    """Metrics from roll-ups, which are written about every five seconds and kept for 90 days."""
 
     begins: datetime = Field(alias="from")
     ends: datetime = Field(alias="to")
     interval: str = Field(examples=["hour"])
     group_by: str | None
-    as_of: datetime = Field(description="When jobs were last added up. What ended after it is not counted yet.")
+    as_of: datetime = Field(description="Time of the last roll-up. Jobs that ended later are not included yet.")
     total: Measures
-    data: list[MetricsLine] = Field(description="A line for each group; empty without `group_by`.")
+    data: list[MetricsLine] = Field(description="One line per group. Empty without `group_by`.")
     series: list[MetricsPoint]
     backlog: list[BacklogLine]
 
@@ -170,7 +168,7 @@ def _measures(figures: Figures, *, of_jobs: bool) -> dict[str, Any]:
 
 def _quantiles(sketch: Sketch) -> dict[str, float | None]:
     found = {name: SECONDS.quantile(sketch, share) for name, share in _SHARES.items()}
-    # More digits than the sketch is accurate would promise what it does not hold.
+    # More digits than the sketch is accurate to would be misleading.
     return {name: None if value is None else float(f"{value:.3g}") for name, value in found.items()}
 
 

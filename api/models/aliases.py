@@ -1,4 +1,4 @@
-"""``/v1/aliases``: names that an organisation, a project or one capability gives to models."""
+"""``/v1/aliases``: other names for models, for an organization, a project or a capability."""
 
 from typing import Annotated
 from uuid import UUID
@@ -27,12 +27,15 @@ AliasId = Annotated[str, Path(description="The alias's id.", examples=["als_01jd
     "",
     response_model=AliasPage,
     summary="List aliases",
-    responses={200: {"description": "The organization's and everybody's, newest first."}, **problems()},
+    responses={
+        200: {"description": "Lists the aliases of the organization and the shared aliases, newest first."},
+        **problems(),
+    },
 )
 @requires("models:read", organization_wide=True)
 async def list_aliases(
     request: Request,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Aliases on a page.")] = 50,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Aliases per page.")] = 50,
     cursor: Cursor = None,
 ) -> Response:
     """A page of aliases."""
@@ -53,14 +56,14 @@ def _list(request: Request, before: UUID | None, limit: int) -> list[AliasRecord
     response_model=Alias,
     summary="Set an alias",
     description=(
-        "In place of the one with the same alias, project and capability; in force in every process within two seconds."
-        " Sending it again changes nothing more."
+        "Replaces the alias with the same name, project and capability. Takes effect within two seconds."
+        " Sending the same alias again changes nothing."
     ),
-    responses={200: {"description": "The alias as it is now."}, **problems(400, 404, 408, 409, 413, 415)},
+    responses={200: {"description": "The updated alias."}, **problems(400, 404, 408, 409, 413, 415)},
 )
 @requires("models:promote", organization_wide=True)
 async def set_alias(request: Request, body: SetAlias) -> Response:
-    """Point an alias at a model."""
+    """Set an alias."""
     project = None if body.project_id is None else parse_project(body.project_id, "body.project_id")
     new = NewAlias(body.alias, body.model, body.version, project, body.capability)
     return respond_json(alias_to_wire(await get_runtime(request).in_thread(_set, request, new)))
@@ -82,7 +85,7 @@ def _set(request: Request, new: NewAlias) -> AliasRecord:
 )
 @requires("models:promote", organization_wide=True)
 async def remove_alias(request: Request, alias_id: AliasId) -> Response:
-    """Remove one alias."""
+    """Remove an alias."""
     found = parse_id(ALIAS, alias_id, "alias")
     return respond_json(alias_to_wire(await get_runtime(request).in_thread(_remove, request, found)))
 

@@ -1,4 +1,4 @@
-"""``/v1/models``: models, their immutable versions, and what a name means."""
+"""``/v1/models``: models, their immutable versions, and name resolution."""
 
 from typing import Annotated
 from uuid import UUID
@@ -40,25 +40,25 @@ router = new_router("/v1/models", "models")
 deployments_router = new_router("/v1/deployments", "models")
 
 PAGE_MAX = 200
-_CURSOR = "`next_cursor` of the page before."
+_CURSOR = "The `next_cursor` of the previous page."
 ModelId = Annotated[str, Path(description="The model's id.", examples=["mdl_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 Cursor = Annotated[str | None, Query(max_length=100, description=_CURSOR)]
-_LOCATION = {"Location": {"description": "Where it is read.", "schema": {"type": "string"}}}
+_LOCATION = {"Location": {"description": "Where the operation looks it up.", "schema": {"type": "string"}}}
 
 
 def number_cursor(cursor: str | None) -> int | None:
-    """The number below which a page of numbered things begins. Raises `Unprocessable` for what is no cursor of ours."""
+    """The number below which a page of numbered items starts. Raises `Unprocessable` for an invalid cursor."""
     if cursor is None:
         return None
     number = cursors.decode(cursor).int
     if number > NUMBER_MAX:
-        message = "this is not a cursor of ours; pass next_cursor of the page before, unchanged"
+        message = "this is not a valid cursor; pass the next_cursor of the previous page unchanged"
         raise invalid([{"path": "query.cursor", "code": "invalid_cursor", "message": message}])
     return number
 
 
 def to_number_cursor(number: int) -> str:
-    """The cursor that continues after the thing with this number."""
+    """The cursor that continues after the item with this number."""
     return cursors.encode(UUID(int=number))
 
 
@@ -67,7 +67,7 @@ def to_number_cursor(number: int) -> str:
     status_code=201,
     response_model=Model,
     summary="Create a model",
-    description="A name without versions. Nothing answers to it before a version is added and promoted.",
+    description="Creates a name without versions. It resolves to a version once one is added and promoted.",
     responses={
         201: {"description": "Created.", "headers": {**_LOCATION, **REPLAYED}},
         **problems(400, 408, 409, 413, 415),
@@ -76,7 +76,7 @@ def to_number_cursor(number: int) -> str:
 )
 @requires("models:write", organization_wide=True)
 async def create_model(request: Request, body: CreateModel) -> Response:
-    """A new model."""
+    """Create a model."""
     identity = identify_request(request, await request.body())
     return respond_answer(await get_runtime(request).in_thread(_create, request, body, identity))
 
@@ -95,13 +95,16 @@ def _create(request: Request, body: CreateModel, identity: IdempotentRequest | N
     "",
     response_model=ModelPage,
     summary="List models",
-    responses={200: {"description": "The organization's and everybody's, newest first."}, **problems()},
+    responses={
+        200: {"description": "Lists the models of the organization and the shared models, newest first."},
+        **problems(),
+    },
 )
 @requires("models:read", organization_wide=True)
 async def list_models(
     request: Request,
-    name: Annotated[str | None, Query(max_length=100, description="Only those of this name.")] = None,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Models on a page.")] = 50,
+    name: Annotated[str | None, Query(max_length=100, description="Filter by name.")] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Models per page.")] = 50,
     cursor: Cursor = None,
 ) -> Response:
     """A page of models."""
@@ -120,21 +123,23 @@ def _list(request: Request, name: str | None, before: UUID | None, limit: int) -
 @router.get(
     "/resolve",
     response_model=ResolvedModel,
-    summary="Ask what a name means",
+    summary="Resolve a model name",
     description=(
-        "Which version answers to a name in a project, for a capability, and why. It answers from memory, as a job"
-        " would be answered in this process: a change is seen within two seconds."
+        "Returns the version that a name resolves to in a project, for a capability, and why. The answer"
+        " comes from memory, as for a job in this process; a change is visible within two seconds."
     ),
-    responses={200: {"description": "The version that answers."}, **problems(404)},
+    responses={200: {"description": "The resolved version."}, **problems(404)},
 )
 @requires("models:read", organization_wide=True)
 async def resolve_name(
     request: Request,
-    name: Annotated[str, Query(min_length=1, max_length=100, description="A model or an alias.")],
-    capability: Annotated[str, Query(max_length=129, description="For this capability. Default: for none.")] = "",
-    project_id: Annotated[str | None, Query(max_length=40, description="In this project. Default: the key's.")] = None,
+    name: Annotated[str, Query(min_length=1, max_length=100, description="The name of a model or an alias.")],
+    capability: Annotated[str, Query(max_length=129, description="Resolve for this capability. Default: none.")] = "",
+    project_id: Annotated[
+        str | None, Query(max_length=40, description="Resolve in this project. Default: the key's project.")
+    ] = None,
 ) -> Response:
-    """What a name means."""
+    """Resolve a model name."""
     project = caller(request).project_id if project_id is None else parse_project(project_id, "query.project_id")
     found = await get_runtime(request).in_thread(_resolve, request, name, capability, project)
     return respond_json(resolution_to_wire(name, found))
@@ -145,7 +150,9 @@ def parse_project(text: str, path: str) -> UUID:
     try:
         return decode(PROJECT, text)
     except ValueError as error:
-        raise invalid([{"path": path, "code": "invalid_id", "message": "the id of a project: prj_…"}]) from error
+        raise invalid(
+            [{"path": path, "code": "invalid_id", "message": "must be the id of a project: prj_…"}]
+        ) from error
 
 
 def _resolve(request: Request, name: str, capability: str, project_id: UUID) -> Resolution:
@@ -166,11 +173,11 @@ def _resolve(request: Request, name: str, capability: str, project_id: UUID) -> 
     "/{model_id}",
     response_model=Model,
     summary="Read a model",
-    responses={200: {"description": "The model and its champion."}, **problems(404)},
+    responses={200: {"description": "Returns the model and its champion."}, **problems(404)},
 )
 @requires("models:read", organization_wide=True)
 async def read_model(request: Request, model_id: ModelId) -> Response:
-    """One model."""
+    """Read one model."""
     found = parse_id(MODEL, model_id, "model")
     return respond_json(model_to_wire(await get_runtime(request).in_thread(_read, request, found)))
 
@@ -185,7 +192,7 @@ def _read(request: Request, model_id: UUID) -> ModelRecord:
     status_code=201,
     response_model=ModelVersion,
     summary="Add a version",
-    description="A candidate that can never be changed. Every fault of it is named at once.",
+    description="Adds a candidate version, which never changes. If it is invalid, the error lists every problem.",
     responses={
         201: {"description": "Added.", "headers": REPLAYED},
         **problems(400, 404, 408, 409, 413, 415),
@@ -194,7 +201,7 @@ def _read(request: Request, model_id: UUID) -> ModelRecord:
 )
 @requires("models:write", organization_wide=True)
 async def add_version(request: Request, model_id: ModelId, body: AddVersion) -> Response:
-    """A new version."""
+    """Add a version."""
     found = parse_id(MODEL, model_id, "model")
     identity = identify_request(request, await request.body())
     new = get_runtime(request).models.complete(body.model_dump())
@@ -214,13 +221,13 @@ def _add(request: Request, model_id: UUID, new: NewVersion, identity: Idempotent
     "/{model_id}/versions",
     response_model=ModelVersionPage,
     summary="List a model's versions",
-    responses={200: {"description": "A page, the last one first."}, **problems(404)},
+    responses={200: {"description": "Lists the versions, latest first."}, **problems(404)},
 )
 @requires("models:read", organization_wide=True)
 async def list_model_versions(
     request: Request,
     model_id: ModelId,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Versions on a page.")] = 50,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Versions per page.")] = 50,
     cursor: Cursor = None,
 ) -> Response:
     """A page of versions."""
@@ -240,11 +247,14 @@ def _versions(request: Request, model_id: UUID, before: int | None, limit: int) 
     "",
     response_model=DeploymentList,
     summary="List deployments",
-    description="Where models are reached. The operator names them in a file; see the reference of models.",
-    responses={200: {"description": "All of them."}, **problems()},
+    description=(
+        "Lists the provider endpoints of this installation. The operator defines them in a file; see the"
+        " reference of models."
+    ),
+    responses={200: {"description": "The deployments."}, **problems()},
 )
 @requires("models:read", organization_wide=True)
 async def list_deployments(request: Request) -> Response:
-    """The deployments of this installation."""
+    """List deployments."""
     known = get_runtime(request).models.deployments
     return respond_json({"data": [deployment_to_wire(each) for each in known]})

@@ -1,4 +1,4 @@
-"""Models, versions, stages, aliases and deployments on the wire."""
+"""Models, versions, stages, aliases and deployments schemas."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -28,9 +28,9 @@ Reason = Annotated[str, Field(min_length=1, max_length=1000, pattern=_TEXT_PATTE
 AbilityName = Literal["streams", "quotes", "writes", "abstains", "tools", "json_schema", "vision"]
 ProviderName = Literal["openai-compatible", "azure-openai", "anthropic", "local"]
 AppliesTo = Literal["organization", "everybody"]
-_PRICED = "Whether the price book knows what it costs. Without a price, calls are metered and cost 0."
-_CEILING = "The highest class of data that it may be shown."
-_EXPECTED = "Only if this version is the champion now; `champion_changed` if it is not."
+_PRICED = "Whether the price book has a price for it. Calls without a price are metered and cost 0."
+_CEILING = "The highest data class that it may process."
+_EXPECTED = "Apply only if this version is the champion; otherwise the request is refused with `champion_changed`."
 
 
 class CreateModel(BaseModel):
@@ -38,12 +38,14 @@ class CreateModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "writer"}]})
 
-    name: ModelName = Field(description="What requests call it. A name of everybody's is then yours.")
+    name: ModelName = Field(
+        description="The name used in requests. Your model takes precedence over a shared model of the same name."
+    )
     description: str = Field("", max_length=1000, pattern=_TEXT_PATTERN)
 
 
 class AddVersion(BaseModel):
-    """A new version. It can never be changed."""
+    """A new version. Versions never change."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -59,24 +61,32 @@ class AddVersion(BaseModel):
         },
     )
 
-    deployment: str = Field(min_length=1, max_length=100, pattern=_WORD_PATTERN, description="Where it is reached.")
-    provider: ProviderName | None = Field(None, description="Default, and the only one accepted: the deployment's.")
-    provider_model: Word = Field(description="What it is called there.")
-    parameters: dict[str, Any] = Field(
-        default_factory=dict, max_length=20, description="Sent along with every call; a closed list."
+    deployment: str = Field(
+        min_length=1, max_length=100, pattern=_WORD_PATTERN, description="The deployment that serves it."
     )
-    context_window: int = Field(strict=True, ge=1, le=TOKENS_MAX, description="Tokens read and written in one call.")
+    provider: ProviderName | None = Field(
+        None, description="Default, and the only valid value: the deployment's provider."
+    )
+    provider_model: Word = Field(description="The model's name at the provider.")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, max_length=20, description="Parameters sent with every call. The list is closed."
+    )
+    context_window: int = Field(
+        strict=True, ge=1, le=TOKENS_MAX, description="Maximum number of tokens read and written in one call."
+    )
     max_output_tokens: int | None = Field(None, strict=True, ge=1, le=TOKENS_MAX)
     abilities: list[AbilityName] = Field(default_factory=list, max_length=20)
-    price_provider: Word | None = Field(None, description="Its provider in the price book. Default: by `provider`.")
-    price_model: Word | None = Field(None, description="Its name in the price book. Default: `provider_model`.")
+    price_provider: Word | None = Field(
+        None, description="Provider in the price book. Default: according to `provider`."
+    )
+    price_model: Word | None = Field(None, description="Name in the price book. Default: `provider_model`.")
     data_class_ceiling: DataClass = Field(DataClass.INTERNAL, description=_CEILING)
-    regions: list[Word] | None = Field(None, max_length=20, description="Default: the deployment's.")
+    regions: list[Word] | None = Field(None, max_length=20, description="Default: the deployment's value.")
     prompt_set: dict[str, str] = Field(
-        default_factory=dict, max_length=50, description="Prompts that it is used with: names to digests."
+        default_factory=dict, max_length=50, description="Prompts to use with it: names and digests."
     )
     fallbacks: list[ModelName] = Field(
-        default_factory=list, max_length=5, description="Names of models that are asked when it does not answer."
+        default_factory=list, max_length=5, description="Names of models to use when it does not answer."
     )
 
 
@@ -86,16 +96,16 @@ class PromoteVersion(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: VersionNumber
-    reason: Reason = Field(description="Why; for the history.")
+    reason: Reason = Field(description="The reason, for the history.")
     champion: VersionNumber | None = Field(None, description=_EXPECTED)
 
 
 class Rollback(BaseModel):
-    """Why the champion is taken back."""
+    """The reason for a rollback."""
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Reason = Field(description="Why; for the history.")
+    reason: Reason = Field(description="The reason, for the history.")
     champion: VersionNumber | None = Field(None, description=_EXPECTED)
 
 
@@ -105,7 +115,7 @@ class ChangeVersion(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: VersionNumber
-    reason: Reason = Field(description="Why; for the history.")
+    reason: Reason = Field(description="The reason, for the history.")
 
 
 class SetAlias(BaseModel):
@@ -118,13 +128,13 @@ class SetAlias(BaseModel):
 
     alias: ModelName
     model: ModelName = Field(description="The name of a model, not of another alias.")
-    version: VersionNumber | None = Field(None, description="Pins this version. Default: whichever is champion.")
-    project_id: str | None = Field(None, max_length=40, description="Only in this project.")
+    version: VersionNumber | None = Field(None, description="The version to pin. Default: the current champion.")
+    project_id: str | None = Field(None, max_length=40, description="Apply only in this project.")
     capability: str | None = Field(
         None,
         max_length=129,
         pattern=r"^[a-z][a-z0-9_]{0,63}\.[a-z][a-z0-9_]{0,63}$",
-        description="Only for this capability.",
+        description="Apply only to this capability.",
     )
 
 
@@ -134,22 +144,22 @@ class Model(BaseModel):
     id: str
     name: str
     description: str
-    champion: int | None = Field(description="The version that answers; null before the first promotion.")
+    champion: int | None = Field(description="The version that the name resolves to. Null before the first promotion.")
     champion_id: str | None
     version_count: int
-    applies_to: AppliesTo = Field(description="`everybody`: the operator's, readable by all.")
+    applies_to: AppliesTo = Field(description="`organization`: yours. `everybody`: shared by the operator, read-only.")
     created_at: datetime
 
 
 class ModelPage(BaseModel):
-    """Models, newest first."""
+    """A page of models, newest first."""
 
     data: list[Model]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 class ModelVersion(BaseModel):
-    """A version: what it says never changes, its stage does."""
+    """A version. Its content never changes; its stage can."""
 
     id: str
     model_id: str
@@ -169,23 +179,23 @@ class ModelVersion(BaseModel):
     regions: list[str]
     prompt_set: dict[str, str]
     fallbacks: list[str]
-    digest: str = Field(description="Of everything that it says; two versions with one digest say the same.")
+    digest: str = Field(description="Digest of the content. Versions with the same digest are identical.")
     created_at: datetime
 
 
 class ModelVersionPage(BaseModel):
-    """A model's versions, the last one first."""
+    """A model's versions, latest first."""
 
     data: list[ModelVersion]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 class StageChanged(BaseModel):
-    """A line of a model's history."""
+    """An entry of a model's history."""
 
-    number: int = Field(description="Counts the changes of this model, without gaps.")
+    number: int = Field(description="Sequence number of the change for this model, without gaps.")
     version: int
-    stage: Stage = Field(description="The stage that the version then had.")
+    stage: Stage = Field(description="The version's stage after the change.")
     cause: Cause
     reason: str
     actor_kind: str
@@ -194,20 +204,20 @@ class StageChanged(BaseModel):
 
 
 class StageHistory(BaseModel):
-    """A model's history, the last change first."""
+    """A model's history, latest change first."""
 
     data: list[StageChanged]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 class Alias(BaseModel):
-    """A name for a model."""
+    """Another name for a model."""
 
     id: str
     alias: str
     model: str
     model_id: str
-    version: int | None = Field(description="The version that it pins; null: whichever is champion.")
+    version: int | None = Field(description="The pinned version. Null for the current champion.")
     project_id: str | None
     capability: str | None
     applies_to: AppliesTo
@@ -215,14 +225,14 @@ class Alias(BaseModel):
 
 
 class AliasPage(BaseModel):
-    """Aliases, newest first."""
+    """A page of aliases, newest first."""
 
     data: list[Alias]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 class ResolvedModel(BaseModel):
-    """What a name means."""
+    """The result of resolving a name."""
 
     name: str
     model: str
@@ -244,12 +254,12 @@ class ResolvedModel(BaseModel):
 
 
 class Deployment(BaseModel):
-    """A place where a provider is reached. Addresses and credentials are the operator's and never shown."""
+    """A provider endpoint. Addresses and credentials belong to the operator and are never shown."""
 
     name: str
     provider: str
     region: str | None
-    data_class_ceiling: DataClass = Field(description="The highest class of data that may go there.")
+    data_class_ceiling: DataClass = Field(description="The highest data class that may be sent there.")
 
 
 class DeploymentList(BaseModel):
@@ -343,7 +353,7 @@ def resolution_to_wire(name: str, resolution: Resolution) -> dict[str, Any]:
 
 
 def deployment_to_wire(deployment: DeploymentRecord) -> dict[str, Any]:
-    """What everybody may know of a deployment."""
+    """The public part of a deployment."""
     return {
         "name": deployment.name,
         "provider": deployment.provider,

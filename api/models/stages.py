@@ -42,15 +42,15 @@ _Act = Callable[[Session, Owner, UUID], dict[str, Any]]
     response_model=Model,
     summary="Promote a version",
     description=(
-        "The version answers to the model's name from now on, in every process within two seconds. The champion before"
-        " becomes a candidate. A champion that is promoted again stays what it is."
+        "Makes the version the champion: it serves the model's name from now on. Takes effect within two"
+        " seconds. The previous champion becomes a candidate. Promoting the champion changes nothing."
     ),
-    responses={200: {"description": "The model as it is now.", "headers": REPLAYED}, **_REFUSED},
+    responses={200: {"description": "The updated model.", "headers": REPLAYED}, **_REFUSED},
     openapi_extra=_KEYED,
 )
 @requires("models:promote", organization_wide=True)
 async def promote(request: Request, model_id: ModelId, body: PromoteVersion) -> Response:
-    """Put a version to work."""
+    """Promote a version."""
 
     def act(session: Session, owner: Owner, model: UUID) -> dict[str, Any]:
         if owner.organization_id is not None:
@@ -65,18 +65,18 @@ async def promote(request: Request, model_id: ModelId, body: PromoteVersion) -> 
 @router.post(
     "/{model_id}/rollback",
     response_model=Model,
-    summary="Roll back to the champion before",
+    summary="Roll back to the previous champion",
     description=(
-        "Undoes the last promotion that has not been undone, past versions that are retired. A second rollback goes"
-        " back further; it never returns to the version that was given up. Name the champion to be taken away, so that"
-        " two people who see the same trouble do not go back twice."
+        "Undoes the last promotion that was not undone yet, skipping retired versions. A second rollback"
+        " goes back further and never returns to the version that was rolled back. Name the current champion,"
+        " so that two simultaneous rollbacks do not go back twice."
     ),
-    responses={200: {"description": "The model as it is now.", "headers": REPLAYED}, **_REFUSED},
+    responses={200: {"description": "The updated model.", "headers": REPLAYED}, **_REFUSED},
     openapi_extra=_KEYED,
 )
 @requires("models:promote", organization_wide=True)
 async def rollback(request: Request, model_id: ModelId, body: Rollback) -> Response:
-    """Go back."""
+    """Roll back."""
 
     def act(session: Session, owner: Owner, model: UUID) -> dict[str, Any]:
         return model_to_wire(service.rollback(session, owner, model, reason=body.reason, expected=body.champion))
@@ -88,13 +88,13 @@ async def rollback(request: Request, model_id: ModelId, body: Rollback) -> Respo
     "/{model_id}/retire",
     response_model=ModelVersion,
     summary="Retire a version",
-    description="It can not be promoted, pinned by an alias or rolled back to until it is restored.",
-    responses={200: {"description": "The version as it is now.", "headers": REPLAYED}, **_REFUSED},
+    description="The version cannot be promoted, pinned by an alias or rolled back to until it is restored.",
+    responses={200: {"description": "The updated version.", "headers": REPLAYED}, **_REFUSED},
     openapi_extra=_KEYED,
 )
 @requires("models:promote", organization_wide=True)
 async def retire(request: Request, model_id: ModelId, body: ChangeVersion) -> Response:
-    """Take a version out of use."""
+    """Retire a version."""
 
     def act(session: Session, owner: Owner, model: UUID) -> dict[str, Any]:
         return version_to_wire(service.retire(session, owner, model, body.version, reason=body.reason))
@@ -105,13 +105,13 @@ async def retire(request: Request, model_id: ModelId, body: ChangeVersion) -> Re
 @router.post(
     "/{model_id}/restore",
     response_model=ModelVersion,
-    summary="Restore a retired version",
+    summary="Restore a version",
     responses={200: {"description": "The version, a candidate again.", "headers": REPLAYED}, **_REFUSED},
     openapi_extra=_KEYED,
 )
 @requires("models:promote", organization_wide=True)
 async def restore(request: Request, model_id: ModelId, body: ChangeVersion) -> Response:
-    """Take a version back into use."""
+    """Restore a version."""
 
     def act(session: Session, owner: Owner, model: UUID) -> dict[str, Any]:
         return version_to_wire(service.restore(session, owner, model, body.version, reason=body.reason))
@@ -123,13 +123,13 @@ async def restore(request: Request, model_id: ModelId, body: ChangeVersion) -> R
     "/{model_id}/history",
     response_model=StageHistory,
     summary="Read a model's history",
-    responses={200: {"description": "Every change of a stage, the last one first."}, **problems(404)},
+    responses={200: {"description": "Lists every stage change, latest first."}, **problems(404)},
 )
 @requires("models:read", organization_wide=True)
 async def read_model_history(
     request: Request,
     model_id: ModelId,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Changes on a page.")] = 50,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Changes per page.")] = 50,
     cursor: Cursor = None,
 ) -> Response:
     """A page of a model's history."""

@@ -1,4 +1,4 @@
-"""``/openai/v1/completions``: a prompt as the one message of a conversation, answered in the older shape."""
+"""``/openai/v1/completions``: a prompt as the only message of a conversation, answered in the older format."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -27,7 +27,7 @@ _Text = Annotated[str, StringConstraints(min_length=1)]
 
 
 class CreateTextCompletion(Common):
-    """The body. What only a model without a conversation can do is taken with the value that changes nothing."""
+    """The body. Options that need a model without conversations are accepted only with their neutral value."""
 
     prompt: _Text | Annotated[list[_Text], Field(min_length=1, max_length=1)]
     max_tokens: OutputTokens | None = None
@@ -42,7 +42,7 @@ class CreateTextCompletion(Common):
 @router.post("", responses=described(TextCompletion, stream="Chunks, up to `[DONE]`."), openapi_extra=ONCE)
 @requires("jobs:write")
 async def create_text_completion(request: Request, body: CreateTextCompletion) -> Response:
-    """Answer a prompt, whole or in chunks."""
+    """Create a text completion, whole or in chunks."""
     manifest = find_manifest(CHAT, caller(request))
     given = _input_of(body)
     check_input(manifest, given, ("body",))

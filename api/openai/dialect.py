@@ -1,4 +1,4 @@
-"""The outermost layer of ``/openai/v1``: every refusal in OpenAI's shape, whoever made it, and its rate headers."""
+"""The outermost layer of ``/openai/v1``: every error in OpenAI's format, whatever raised it, and its rate headers."""
 
 from math import ceil
 from typing import Any
@@ -30,7 +30,7 @@ class Dialect:
 
 
 class _Translator:
-    """Sends on what the application says, and holds a problem document back until it is whole."""
+    """Forwards what the application sends, and holds a problem document back until it is complete."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope = scope
@@ -64,7 +64,7 @@ class _Translator:
 
 
 def _rate_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
-    """``x-ratelimit-*`` of the bucket that is nearest to empty; none for a caller without limits."""
+    """``x-ratelimit-*`` of the bucket with the least room; none for a caller without limits."""
     verdict: Verdict | None = scope.get("state", {}).get("rates")
     if verdict is None:
         return []
@@ -77,6 +77,6 @@ def _rate_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
 
 
 async def on_refused(_request: Any, error: Exception) -> Any:
-    """The answer to `Refused`."""
+    """The response to `Refused`."""
     assert isinstance(error, Refused)
     return error.failure.respond()

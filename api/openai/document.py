@@ -1,4 +1,4 @@
-"""What this dialect answers, for the OpenAPI document: OpenAI's objects as far as clients rely on them."""
+"""The responses of this dialect in the OpenAPI document: OpenAI's objects as far as clients rely on them."""
 
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from api.openai.dialect import PREFIX
 from api.openapi import IDEMPOTENCY_KEY
 from api.routing import new_router
 
-# Of a route that carries out what comes with the same ``Idempotency-Key`` once.
+# For a route that runs each ``Idempotency-Key`` only once.
 ONCE = {"parameters": [IDEMPOTENCY_KEY]}
 
 
@@ -19,7 +19,7 @@ class _Object(BaseModel):
 
 
 class OpenAIErrorDetail(_Object):
-    """What was refused; `waybill_code` is the code of the problem document that other routes would answer."""
+    """The error. `waybill_code` is the code of the problem document that other routes would return."""
 
     message: str
     type: str
@@ -29,7 +29,7 @@ class OpenAIErrorDetail(_Object):
 
 
 class OpenAIError(BaseModel):
-    """A refusal in OpenAI's shape."""
+    """An error in OpenAI's format."""
 
     error: OpenAIErrorDetail
 
@@ -43,19 +43,19 @@ class _Answer(_Object):
 
 
 class ChatCompletion(_Answer):
-    """An answer to a conversation; its ``choices`` hold the messages."""
+    """An answer to a conversation. Its ``choices`` hold the messages."""
 
     object: Literal["chat.completion"]
 
 
 class TextCompletion(_Answer):
-    """An answer to a prompt; its ``choices`` hold the texts."""
+    """An answer to a prompt. Its ``choices`` hold the texts."""
 
     object: Literal["text_completion"]
 
 
 class Embedding(_Object):
-    """A vector: numbers, or base64 of 32-bit floats where that was asked for."""
+    """A vector: numbers, or base64 of 32-bit floats if requested."""
 
     object: Literal["embedding"]
     index: int
@@ -63,7 +63,7 @@ class Embedding(_Object):
 
 
 class EmbeddingList(_Object):
-    """The vectors of all texts, in their order."""
+    """The vectors of all texts, in order."""
 
     object: Literal["list"]
     data: list[Embedding]
@@ -72,7 +72,7 @@ class EmbeddingList(_Object):
 
 
 class OpenAIModel(_Object):
-    """What may stand in ``model``."""
+    """A valid value of ``model``."""
 
     id: str
     object: Literal["model"]
@@ -81,14 +81,14 @@ class OpenAIModel(_Object):
 
 
 class OpenAIModelList(BaseModel):
-    """All of them."""
+    """All valid values of ``model``."""
 
     object: Literal["list"]
     data: list[OpenAIModel]
 
 
 class OpenAIResponse(_Object):
-    """A response; ``waybill`` holds its job, cost and, for a capability, the whole result."""
+    """A response. ``waybill`` holds its job, its cost and, for a capability, the whole result."""
 
     id: str
     object: Literal["response"]
@@ -127,7 +127,7 @@ class OpenAIBatch(_Object):
 
 
 class Deleted(BaseModel):
-    """That a thing was removed."""
+    """Confirmation of a deletion."""
 
     id: str
     object: str
@@ -160,20 +160,20 @@ class BatchPage(_Page):
 
 
 def dialect_router(path: str) -> APIRouter:
-    """A router below ``/openai/v1``, its refusals documented, and ``openai_`` before the ids of its operations."""
+    """A router below ``/openai/v1`` with documented errors, and ``openai_`` in front of its operation ids."""
     router = new_router(PREFIX + path, "openai")
     router.generate_unique_id_function = _operation_id
     router.responses = {
-        "4XX": {"model": OpenAIError, "description": "Refused; `error.code` says why."},
-        "5XX": {"model": OpenAIError, "description": "It failed on this side; `x-should-retry` says if to ask again."},
+        "4XX": {"model": OpenAIError, "description": "The request was refused. See `error.code`."},
+        "5XX": {"model": OpenAIError, "description": "Waybill failed. `x-should-retry` says whether to try again."},
     }
     return router
 
 
 def answers(model: type[BaseModel], *, stream: str | None = None) -> dict[int | str, dict[str, Any]]:
-    """The documented answer of a route: `model` as JSON, and where asked for what `stream` says, as events."""
+    """The documented response of a route: `model` as JSON and, if given, `stream` as events."""
     content = {"text/event-stream": {"schema": {"type": "string", "description": stream}}} if stream else {}
-    return {200: {"model": model, "description": "The answer.", **({"content": content} if content else {})}}
+    return {200: {"model": model, "description": "The response.", **({"content": content} if content else {})}}
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -27,7 +27,7 @@ class CreateEmbeddings(Strict):
     """The body."""
 
     model: ModelName
-    # Token ids are read only to say what is wrong with them: they are one model's own.
+    # Token ids are read only to explain the error: they belong to one model.
     input: _Text | Annotated[list[_Text] | list[int] | list[list[int]], Field(min_length=1, max_length=TEXTS_MAX)]
     dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
     encoding_format: Literal["float", "base64"] | None = None
@@ -51,7 +51,9 @@ def input_of(body: CreateEmbeddings) -> dict[str, Any]:
     """The input of `models.embed`. Raises `Refused` for token ids."""
     texts = [body.input] if isinstance(body.input, str) else body.input
     if not all(isinstance(text, str) for text in texts):
-        raise refuse("input", "input: send texts; token ids are not read (LangChain: check_embedding_ctx_length=False)")
+        raise refuse(
+            "input", ("input: send texts; token ids are not supported (LangChain: check_embedding_ctx_length=False)")
+        )
     return {"model": body.model, "texts": texts, **({"dimensions": body.dimensions} if body.dimensions else {})}
 
 

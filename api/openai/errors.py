@@ -1,6 +1,6 @@
-"""Refusals in the shape that OpenAI's clients read: ``{"error": {"message", "type", "param", "code"}}``.
+"""Errors in the format that OpenAI's clients read: ``{"error": {"message", "type", "param", "code"}}``.
 
-Waybill's own code stays beside it as ``waybill_code``, so that nothing is lost by speaking the other dialect.
+Waybill's own code is added as ``waybill_code``, so that no information is lost.
 """
 
 from collections.abc import Mapping
@@ -21,9 +21,9 @@ from core.kit.telemetry import current_trace_id
 INVALID = "invalid_request_error"
 SERVER = "server_error"
 QUOTA = "insufficient_quota"
-_DOCUMENTED = "see docs/reference/openai.md for what is supported"
+_DOCUMENTED = "see docs/reference/openai.md for the supported parameters"
 
-# Where OpenAI answers with another status than we do: its clients choose their exception by it.
+# Where OpenAI returns another status than we do: its clients choose their exception by it.
 _STATUSES = {422: 400, 402: 429}
 _KINDS = {
     401: "authentication_error",
@@ -48,10 +48,10 @@ _CODES = {
     "context_too_long": "context_length_exceeded",
 }
 _FIELD_CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unsupported_parameter"}
-# What the same request may do better a moment later.
+# Failures that the same request may not have a moment later.
 _WORTH_REPEATING = frozenset({"rate_limited", "idempotency_in_progress", "request_timeout", "database_unavailable"})
 
-# How a job failed, as a status: what is not here is our side's failure.
+# The status for a failed job. Codes that are not listed are failures on our side.
 _OF_JOBS = {
     "model_unknown": 404,
     "model_lacks_ability": 400,
@@ -73,7 +73,7 @@ _OF_JOBS = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A refusal, in both dialects' words. `status` is ours."""
+    """An error in both formats. `status` is ours."""
 
     status: int
     code: str
@@ -95,14 +95,14 @@ class Failure:
         }
 
     def respond(self) -> Response:
-        """The answer."""
+        """The response."""
         headers = {**self.headers, "x-should-retry": "true" if self.repeat else "false", "cache-control": "no-store"}
         status = _STATUSES.get(self.status, self.status)
         return Response(dumps({"error": self.body()}), status, headers, "application/json")
 
 
 def of_problem(status: int, problem: Mapping[str, Any], headers: Mapping[str, str]) -> Failure:
-    """A problem document of ours as a failure; `headers` are those that go along."""
+    """One of our problem documents as a failure; `headers` are sent along."""
     code = str(problem.get("code", "error"))
     if code == "quota_exceeded":
         status = HTTPStatus.PAYMENT_REQUIRED
@@ -119,21 +119,21 @@ def of_problem(status: int, problem: Mapping[str, Any], headers: Mapping[str, st
 
 
 def of_job(job: JobRecord) -> Failure:
-    """Why there is no answer of a job that has ended without one, or waits for somebody."""
+    """Why a job has no answer: it ended without one, or waits for someone."""
     if job.state is JobState.CANCELLED:
         return Failure(409, "cancelled", "the job was cancelled")
     found = job.error or {}
     if job.reason == Reason.DEPENDENCY_UNAVAILABLE:
-        # Whoever asks again soon may find the dependency back.
-        message = str(found.get("message") or "something that the job needs is unavailable")
+        # If the client tries again soon, the dependency may be available.
+        message = str(found.get("message") or "a service that the job depends on is unavailable")
         headers = {"Retry-After": str(_seconds_until(found.get("until")))}
         return Failure(503, str(found.get("code") or job.reason), message, repeat=True, headers=headers)
     code = str(found.get("code") or job.reason or job.state)
-    # What the request names and nobody has is the client's to mend, whatever it is.
+    # A name in the request that does not exist is for the client to correct.
     otherwise = 404 if code.endswith("_not_found") else 500
     status = 504 if job.state is JobState.EXPIRED else _OF_JOBS.get(code, otherwise)
     message = str(found.get("message") or f"the job ended {job.state}: {job.reason}")
-    # The gateway and the worker have tried again as often as it was worth it: layers add up, and never multiply.
+    # The gateway and the worker have already retried as often as is useful: retries must not multiply.
     return Failure(status, code, message)
 
 
@@ -146,7 +146,7 @@ def _seconds_until(moment: object) -> int:
 
 
 class Refused(Exception):
-    """Ends a request of this dialect with a failure."""
+    """Ends a request of this dialect with an error."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)

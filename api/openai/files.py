@@ -60,13 +60,13 @@ FileId = Annotated[str, Path(description="The file's id.")]
 @router.post("", responses=answers(OpenAIFile), openapi_extra={**ONCE, "requestBody": _FORM})
 @requires("files:write")
 async def upload_file(request: Request) -> Response:
-    """Receive a form with one file and keep it."""
+    """Receive a form with one file and store it."""
     most = get_runtime(request).settings.file_max_bytes
     refuse_encoding(request)
     await refuse_declared_length(request, most + _FORM_BYTES)
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise UnsupportedMedia("send a form (multipart/form-data) with the fields file and purpose")
-    # One file a form: what a second one holds would not be counted.
+    # One file per form: the bytes of a second one would not be counted.
     parser = MultiPartParser(request.headers, _bounded(request, most + _FORM_BYTES), max_files=1, max_fields=4)
     try:
         form = await parser.parse()
@@ -80,7 +80,7 @@ async def upload_file(request: Request) -> Response:
 
 
 async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
-    """The body in pieces. Raises `PayloadTooLarge`, and `BodyTimeout` when nothing comes for 30 seconds."""
+    """The body in chunks. Raises `PayloadTooLarge`, and `BodyTimeout` when nothing arrives for 30 seconds."""
     size = 0
     pieces = request.stream().__aiter__()
     while True:
@@ -88,7 +88,7 @@ async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
             async with asyncio.timeout(_SILENCE_SECONDS):
                 piece = await anext(pieces, None)
         except TimeoutError:
-            raise BodyTimeout(f"no part of the file came for {_SILENCE_SECONDS:g} seconds") from None
+            raise BodyTimeout(f"no part of the file arrived for {_SILENCE_SECONDS:g} seconds") from None
         if piece is None:
             return
         size += len(piece)
@@ -102,10 +102,10 @@ def _file_of(form: FormData) -> UploadFile:
     if unknown is not None:
         raise refuse(unknown, f"Unsupported parameter: '{unknown}'.", code="unsupported_parameter")
     if form.get("purpose") not in _PURPOSES:
-        raise refuse("purpose", f"purpose: one of {', '.join(_PURPOSES)}")
+        raise refuse("purpose", f"purpose: must be one of {', '.join(_PURPOSES)}")
     file = form.get("file")
     if not isinstance(file, UploadFile) or not file.filename:
-        raise refuse("file", "file: a file with a name", code="missing_required_parameter")
+        raise refuse("file", "file: must be a file with a name", code="missing_required_parameter")
     return file
 
 
@@ -117,7 +117,7 @@ def _keep(request: Request, file: UploadFile) -> Answer:
         hashed.update(piece)
         size += len(piece)
     if size == 0:
-        raise refuse("file", "file: it is empty")
+        raise refuse("file", "file: must not be empty")
     file.file.seek(0)
     digest = hashed.hexdigest()
     declared = (file.content_type or "application/octet-stream").partition(";")[0].strip().lower()
@@ -129,7 +129,7 @@ def _keep(request: Request, file: UploadFile) -> Answer:
         )
         return Answer(200, dumps(_to_wire(made)))
 
-    # The boundaries of a form differ each time that it is sent; what it holds does not.
+    # A form's boundaries differ each time it is sent; its content does not.
     return carry_out(request, identify_request(request, f"{name} {declared} {digest}".encode()), produce)
 
 
@@ -162,7 +162,7 @@ async def list_files(
 @router.get("/{file_id}", responses=answers(OpenAIFile))
 @requires("files:read")
 async def read_file(request: Request, file_id: FileId) -> Response:
-    """One file's record."""
+    """Read a file's record."""
     runtime, principal = get_runtime(request), caller(request)
     of_batch = batch_of(file_id)
     if of_batch is not None:
@@ -187,7 +187,7 @@ async def read_content(request: Request, file_id: FileId) -> Response:
 @router.delete("/{file_id}", responses=answers(Deleted))
 @requires("files:write")
 async def remove_file(request: Request, file_id: FileId) -> Response:
-    """Remove a file."""
+    """Delete a file."""
     await delete_file(request, file_id)
     return respond_json({"id": file_id, "object": "file", "deleted": True})
 

@@ -1,4 +1,4 @@
-"""A request of this dialect as an ordinary job: submitted, waited for, cancelled when its client hangs up."""
+"""A request of this dialect as an ordinary job: submitted, awaited, and cancelled when its client disconnects."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -28,9 +28,9 @@ from core.kit.telemetry import current_traceparent
 from core.registry.errors import ModelUnknown
 from core.registry.records import ResolvedModel
 
-# The label by which experiments know a client's own user (workers.context.END_USER).
+# The label by which experiments identify a client's own user (workers.context.END_USER).
 END_USER = "end_user"
-# Labels of this dialect on a job; a client's own may not begin so.
+# Labels of this dialect on a job; clients' labels may not begin like this.
 LABELS = "openai."
 _WAIT_SECONDS = 3600
 
@@ -59,7 +59,7 @@ def labels(given: Mapping[str, str] | None, user: str | None, **ours: str | None
     """The job's metadata: the client's, its user, and this dialect's own labels."""
     reserved = next((name for name in given or {} if name.startswith(LABELS)), None)
     if reserved is not None:
-        raise refuse(f"metadata.{reserved}", f"metadata: names that begin with {LABELS!r} are taken")
+        raise refuse(f"metadata.{reserved}", f"metadata: names that begin with {LABELS!r} are reserved")
     try:
         declared_class(given or {})
     except Unprocessable as refusal:
@@ -77,11 +77,10 @@ async def submit(
     *,
     files: Sequence[InlineFile] = (),
 ) -> JobRecord:
-    """A job of `capability`, accepted and durable; the first one again for an ``Idempotency-Key`` that was used.
+    """A job of `capability`, accepted and durable; the earlier one for an ``Idempotency-Key`` that was used.
 
-    `inherited_class` is that of the job whose answer it goes on from; `files` become the project's with the job.
-
-    Raises the refusals of `find_manifest` and of `core.jobs.service.JobService.submit`; nothing is kept then.
+    `inherited_class` is that of the job whose answer it continues; `files` are added to the project with the job.
+    Raises the errors of `find_manifest` and of `core.jobs.service.JobService.submit`; nothing is persisted then.
     """
     runtime, principal = get_runtime(request), caller(request)
     manifest = find_manifest(capability, principal)
@@ -91,7 +90,7 @@ async def submit(
 
 
 def new_job(manifest: Manifest, given: dict[str, Any], metadata: dict[str, str]) -> NewJob:
-    """What is submitted for a request."""
+    """The job to submit for a request."""
     return NewJob(
         capability=manifest.id,
         pool=manifest.pool,
@@ -129,7 +128,7 @@ def _submit(
 
 
 async def finish(request: Request, job: JobRecord) -> tuple[JobRecord, dict[str, Any]]:
-    """The job and its result, once it has succeeded; a client that hangs up meanwhile cancels it.
+    """The job and its result, once it succeeded. A client that disconnects meanwhile cancels it.
 
     Raises `Refused` with the reason when there will be no result.
     """
@@ -142,9 +141,10 @@ async def finish(request: Request, job: JobRecord) -> tuple[JobRecord, dict[str,
 
 
 async def wait(request: Request, job: JobRecord) -> tuple[JobRecord, dict[str, Any] | None]:
-    """The job once it has ended or waits for somebody, and its result. A client that hangs up meanwhile cancels it.
+    """The job once it has ended or waits for someone, and its result.
 
-    One that sent an ``Idempotency-Key`` does not: it can ask again for the same answer.
+    A client that disconnects meanwhile cancels the job, unless it sent an ``Idempotency-Key``: then it can send the
+    request again to get the answer.
     """
     runtime, principal = get_runtime(request), caller(request)
     waiting = asyncio.ensure_future(wait_for_end(runtime, principal, job.id, _WAIT_SECONDS))
@@ -155,10 +155,12 @@ async def wait(request: Request, job: JobRecord) -> tuple[JobRecord, dict[str, A
             ended, result = waiting.result()
             if ended.is_terminal or not runtime.hub.is_stopping:
                 return ended, result
-            raise Refused(Failure(503, "server_stopping", "the server restarts; ask again", repeat=True))
+            raise Refused(
+                Failure(503, "server_stopping", "the server is restarting; send the request again", repeat=True)
+            )
         if "idempotency-key" not in request.headers:
             await cancel_job(runtime, principal, job.id)
-        raise Refused(Failure(408, "client_gone", "the client hung up"))
+        raise Refused(Failure(408, "client_gone", "the client disconnected"))
     finally:
         for task in (waiting, gone):
             task.cancel()
@@ -171,7 +173,7 @@ async def _hang_up(request: Request) -> None:
 
 
 async def cancel_job(runtime: Runtime, principal: Principal, job_id: UUID) -> JobRecord:
-    """Ask for a job's end; the job as it is then."""
+    """Cancel a job; the job as it is then."""
     return await runtime.in_thread(_cancel, runtime, principal, job_id)
 
 

@@ -1,4 +1,4 @@
-"""``/openai/v1/models``: what may stand in ``model``: gateway models, their aliases, and capabilities."""
+"""``/openai/v1/models``: the valid values of ``model``: gateway models, their aliases, and capabilities."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -16,14 +16,14 @@ from pipelines.registry import manifests
 
 router = dialect_router("/models")
 _CHAT = "models.chat"
-# Capabilities and names have no date of their own; clients want one.
+# Capabilities and names have no date of their own, but clients expect one.
 _SINCE = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
 
 
 @router.get("", responses=answers(OpenAIModelList))
 @requires("jobs:read")
 async def list_models(request: Request) -> Response:
-    """Everything that may stand in ``model``, by name."""
+    """Every valid value of ``model``, by name."""
     runtime, principal = get_runtime(request), caller(request)
     names = await runtime.in_thread(
         runtime.catalogue.known,
@@ -40,11 +40,11 @@ async def list_models(request: Request) -> Response:
 @router.get("/{name:path}", responses=answers(OpenAIModel))
 @requires("jobs:read")
 async def read_model(request: Request, name: str) -> Response:
-    """One of them."""
+    """Read a model."""
     if _offers(caller(request), name):
         return respond_json(_model(name, "capability"))
     if name in manifests():
-        raise Refused(Failure(404, "model_unknown", f"this key is not for the capability {name}", "model"))
+        raise Refused(Failure(404, "model_unknown", f"this key may not use the capability {name}", "model"))
     await resolve_model(request, _CHAT, name)
     return respond_json(_model(name, "waybill"))
 

@@ -1,4 +1,4 @@
-"""Parameters that chat completions and responses share, and values that stand for "as if it had been left out"."""
+"""Parameters that chat completions and responses share, and values that are equivalent to leaving them out."""
 
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ Text512 = Annotated[str, StringConstraints(max_length=512)]
 
 
 class Strict(BaseModel):
-    """Refuses what it does not know, by name; what is null is left out, whether it is known or not."""
+    """Refuses unknown parameters by name. A null parameter counts as left out, whether it is known or not."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,7 +31,10 @@ class Strict(BaseModel):
 
 
 class Common(Strict):
-    """What both routes take. `store` is read and of no consequence for completions (docs/reference/openai.md)."""
+    """The parameters of both routes.
+
+    `store` is accepted and has no effect on completions (docs/reference/openai.md).
+    """
 
     model: ModelName
     metadata: Metadata | None = None
@@ -55,14 +58,14 @@ class Common(Strict):
 
 
 def options_of(body: Common, **more: Any) -> dict[str, Any]:
-    """What goes on to the provider as it is: the field `options` of `models.chat`'s input; empty when there is none."""
+    """Options passed to the provider unchanged: the field `options` of `models.chat`'s input; may be empty."""
     named = {name: getattr(body, name) for name in ChatOptions.model_fields if name in body.model_fields_set}
     found = {name: value for name, value in {**named, **more}.items() if value is not None}
     return {"options": found} if found else {}
 
 
 class JsonSchema(Strict):
-    """A schema that the answer must obey."""
+    """A schema that the answer must match."""
 
     name: Name = "answer"
     description: str | None = None

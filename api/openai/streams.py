@@ -1,4 +1,4 @@
-"""A job's events as a stream of another dialect: what all such streams have in common."""
+"""A job's events as a stream of another dialect: the common part."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from core.kit.json_values import dumps, loads
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """An event of a job as streams tell it."""
+class JobEvent:
+    """An event of a job, for translation."""
 
     id: int
     type: str
@@ -31,11 +31,11 @@ class Told:
 class DialectStream(EventStream):
     """Follows a job from its first event and sends what `translate` makes of each.
 
-    The client that hangs up cancels the job when `cancels`. A stream that ends before the job did, because the server
-    stops or the key was revoked, says so with `interrupted`: nobody takes a part for the whole.
+    A client that disconnects cancels the job when `cancels`. A stream that ends before the job, because the server
+    stops or the key was revoked, ends with `interrupted`, so that no client takes a part for the whole.
     """
 
-    # OpenAI's SDK takes a block without data for an event, so that nothing but a comment may come first.
+    # OpenAI's SDK treats a block without data as an event, so only a comment may come first.
     greeting = b": accepted\n\n"
 
     def __init__(self, request: Request, job: JobRecord, *, cancels: bool) -> None:
@@ -58,12 +58,12 @@ class DialectStream(EventStream):
         self._is_over = False
         self._gave_up = False
 
-    async def translate(self, event: Told) -> bytes:
-        """What the client is sent for `event`; may be nothing."""
+    async def translate(self, event: JobEvent) -> bytes:
+        """What to send for `event`; may be empty."""
         raise NotImplementedError
 
     def interrupted(self) -> bytes:
-        """What the client is sent when the stream ends before the job."""
+        """What to send when the stream ends before the job."""
         raise NotImplementedError
 
     async def result(self) -> tuple[JobRecord, dict[str, Any] | None]:
@@ -84,7 +84,7 @@ class DialectStream(EventStream):
             return message
 
         await super().__call__(scope, listen, send)
-        # A client that stopped reading is gone as well; one whose server stops is not.
+        # A client that stopped reading has disconnected as well; one whose server stops has not.
         was_left = not self._is_over and (self._hung_up or not self._runtime.hub.is_stopping)
         if self._cancels and (was_left or self._gave_up):
             await cancel_job(self._runtime, self._owner, self.job.id)
@@ -101,8 +101,8 @@ class DialectStream(EventStream):
         for frame in self._readable(frames):
             if self._is_over:
                 return
-            told = _told(frame)
-            body = await self.translate(told)
+            event = _event_of(frame)
+            body = await self.translate(event)
             if body:
                 await self._write(send, body)
             self._last = frame.id
@@ -110,17 +110,17 @@ class DialectStream(EventStream):
                 self._is_over = True
 
     def end(self) -> None:
-        """Nothing more is sent."""
+        """End the stream."""
         self._is_over = True
 
     def give_up(self) -> None:
-        """Nothing more is sent, and nobody needs the job any more."""
+        """End the stream, and the job with it if the stream `cancels`."""
         self._is_over = self._gave_up = True
 
 
-def _told(frame: Frame) -> Told:
+def _event_of(frame: Frame) -> JobEvent:
     found = loads(frame.body.partition(DATA)[2])
-    return Told(found["id"], found["type"], found["attempt"], found["data"])
+    return JobEvent(found["id"], found["type"], found["attempt"], found["data"])
 
 
 def sse(data: Any, event: str | None = None) -> bytes:

@@ -17,12 +17,14 @@ router = new_router("/v1/organization", "tenancy")
     "",
     response_model=Organization,
     summary="Read the caller's organization",
-    description="And who the caller is in it: the first thing to ask when a request is refused.",
+    description=(
+        "Returns the organization and the caller's identity and permissions. Call this first when a request is refused."
+    ),
     responses={200: {"description": "The organization."}, **problems(404)},
 )
 @requires("organization:read", organization_wide=True)
 async def read_organization(request: Request) -> Response:
-    """The organisation of the key or token."""
+    """Read the organization of the key or token."""
     return respond_json(await get_runtime(request).in_thread(_read, request))
 
 

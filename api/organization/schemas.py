@@ -1,4 +1,4 @@
-"""The caller's organisation on the wire."""
+"""The schema of the caller's organization."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -12,17 +12,17 @@ from core.kit.ids import ORGANIZATION, PROJECT, encode
 
 
 class Caller(BaseModel):
-    """Who is asking."""
+    """The caller."""
 
     kind: Literal["key", "user"]
-    id: str = Field(description="As audit records name it.")
-    project_id: str | None = Field(description="The project this request works in; null when a person names none.")
+    id: str = Field(description="The caller's identity as in audit records.")
+    project_id: str | None = Field(description="The project of this request. Null when a person names none.")
     scopes: list[str]
-    capabilities: list[str] | None = Field(description="What it may ask for; null means everything.")
+    capabilities: list[str] | None = Field(description="The capabilities that the caller may use. Null means all.")
 
 
 class Organization(BaseModel):
-    """The caller's organisation, and what the caller may do in it."""
+    """The caller's organization, and the caller's permissions in it."""
 
     id: str = Field(examples=["org_01jd3q8v9tfq8a1b2c3d4e5f6g"])
     name: str

@@ -1,4 +1,4 @@
-"""``/v1/prices``: what is in force, what was and will be, and new dated prices."""
+"""``/v1/prices``: current, past and future prices, and new dated prices."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ from core.ledger.prices.records import NewPrice, PriceRecord
 router = new_router("/v1/prices", "prices")
 
 _PAGE_MAX = 1000
-_CURSOR = "`next_cursor` of the page before."
+_CURSOR = "The `next_cursor` of the previous page."
 _After = tuple[str, str, str, int]
 
 
@@ -32,16 +32,19 @@ _After = tuple[str, str, str, int]
     "",
     response_model=PricePage,
     summary="List prices",
-    description="The prices in force, the organisation's own before everybody's, by provider, model and unit.",
-    responses={200: {"description": "A page."}, **problems()},
+    description=(
+        "Lists the prices in force by provider, model and unit. The organization's own prices come before shared"
+        " prices."
+    ),
+    responses={200: {"description": "A page of results."}, **problems()},
 )
 @requires("prices:read")
 async def list_prices(  # noqa: PLR0917 - the framework passes them by name
     request: Request,
-    provider: Annotated[str | None, Query(max_length=PROVIDER_MAX, description="Only this provider's.")] = None,
-    model: Annotated[str | None, Query(max_length=MODEL_MAX, description="Only this model's.")] = None,
-    at: Annotated[Moment | None, Query(description="In force at this moment. Default: now.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Prices on a page.")] = 100,
+    provider: Annotated[str | None, Query(max_length=PROVIDER_MAX, description="Filter by provider.")] = None,
+    model: Annotated[str | None, Query(max_length=MODEL_MAX, description="Filter by model.")] = None,
+    at: Annotated[Moment | None, Query(description="In force at this time. Default: now.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Prices per page.")] = 100,
     cursor: Annotated[str | None, Query(max_length=1000, description=_CURSOR)] = None,
 ) -> Response:
     """A page of effective prices."""
@@ -67,15 +70,15 @@ async def list_prices(  # noqa: PLR0917 - the framework passes them by name
 @router.get(
     "/history",
     response_model=PricePage,
-    summary="Read a model's prices, past and future",
-    responses={200: {"description": "Every price that was written, the last one first."}, **problems()},
+    summary="List a model's prices",
+    responses={200: {"description": "Lists every price of a model, past and future, latest first."}, **problems()},
 )
 @requires("prices:read")
 async def read_price_history(
     request: Request,
     provider: Annotated[str, Query(max_length=PROVIDER_MAX, description="The provider.", examples=["openai"])],
     model: Annotated[str, Query(max_length=MODEL_MAX, description="The model.", examples=["gpt-4o"])],
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Prices on a page.")] = 100,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Prices per page.")] = 100,
     cursor: Annotated[str | None, Query(max_length=100, description=_CURSOR)] = None,
 ) -> Response:
     """A page of a model's history."""
@@ -98,8 +101,8 @@ async def read_price_history(
     response_model=Price,
     summary="Set a price",
     description=(
-        "Adds a dated price of the key's organisation. Nothing is edited: what was charged stays charged, and the"
-        " newest price that has begun is in force, within two seconds."
+        "Adds a dated price for the key's organization. Prices are never edited, so past charges do not"
+        " change. The latest price whose start has passed is in force, within two seconds."
     ),
     responses={201: {"description": "The new price.", "headers": REPLAYED}, **problems(400, 408, 409, 413, 415)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
@@ -136,5 +139,5 @@ def _decode(cursor: str) -> _After:
             return provider, model, unit, above
     except (ValueError, TypeError):
         pass
-    message = "this is not a cursor of ours; pass next_cursor of the page before, unchanged"
+    message = "this is not a valid cursor; pass the next_cursor of the previous page unchanged"
     raise invalid([{"path": "query.cursor", "code": "invalid_cursor", "message": message}])

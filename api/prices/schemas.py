@@ -1,4 +1,4 @@
-"""Prices on the wire."""
+"""Prices schemas."""
 
 import re
 from datetime import datetime
@@ -25,7 +25,7 @@ def _parse_price(value: object) -> object:
     if isinstance(value, str) and _FORM.fullmatch(value):
         return Decimal(value)
     raise PydanticCustomError(
-        "price", 'should be US dollars for one unit as a string with at most fifteen decimals, for example "0.0000025"'
+        "price", 'must be US dollars for one unit, as a string with at most fifteen decimals, for example "0.0000025"'
     )
 
 
@@ -33,7 +33,7 @@ UnitPrice = Annotated[Decimal, BeforeValidator(_parse_price), WithJsonSchema({"t
 
 
 class SetPrice(BaseModel):
-    """A new dated price of the key's organisation."""
+    """A new dated price for the key's organization."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -42,23 +42,27 @@ class SetPrice(BaseModel):
         },
     )
 
-    provider: str = Field(min_length=1, max_length=PROVIDER_MAX, pattern=NAME_PATTERN, description="Who is paid.")
+    provider: str = Field(
+        min_length=1, max_length=PROVIDER_MAX, pattern=NAME_PATTERN, description="The provider that charges it."
+    )
     model: str = Field(
         min_length=1,
         max_length=MODEL_MAX,
         pattern=NAME_PATTERN,
-        description="As the provider names it; `*` for every model of the provider that has no price of its own.",
+        description=(
+            "The provider's name of the model. `*` applies to every model of the provider without a price of its own."
+        ),
     )
     unit: Unit
     usd_per_unit: UnitPrice = Field(description="US dollars for one unit, as a decimal string.")
-    valid_from: Moment | None = Field(None, description="From when it holds; may be in the future. Default: now.")
+    valid_from: Moment | None = Field(None, description="Start of validity; may be in the future. Default: now.")
     above_input_tokens: int = Field(
-        0, ge=0, le=10**12, description="Holds for a whole call that has more input tokens than this."
+        0, ge=0, le=10**12, description="Applies to the whole of a call with more input tokens than this."
     )
 
 
 class Price(BaseModel):
-    """A price. It never changes: a later one takes its place."""
+    """A price. It never changes; a later price replaces it."""
 
     id: str
     provider: str
@@ -69,14 +73,14 @@ class Price(BaseModel):
     valid_from: datetime
     recorded_at: datetime
     source: PriceSource
-    applies_to: str = Field(description="`organization`: yours; `everybody`: holds unless you have your own.")
+    applies_to: str = Field(description="`organization`: yours. `everybody`: shared, used unless you have your own.")
 
 
 class PricePage(BaseModel):
-    """Prices by provider, model and unit; or of one model, the last written first."""
+    """Prices by provider, model and unit; or the prices of one model, latest first."""
 
     data: list[Price]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 def to_wire(price: PriceRecord) -> dict[str, Any]:

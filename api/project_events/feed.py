@@ -1,4 +1,4 @@
-"""One reader of the database per project and process, whatever the number of streams that follow the project."""
+"""One database reader per project and process, whatever the number of streams that follow the project."""
 
 import asyncio
 from collections import deque
@@ -12,16 +12,16 @@ from api.streaming import LiveHub, Signal
 from core.kit.errors import Unavailable
 from core.kit.logging import get_logger
 
-# Between two looks, so that a burst of a thousand events a second costs ten queries and not a thousand.
+# Between two reads, so that a burst of a thousand events a second costs ten queries instead of a thousand.
 _REST_SECONDS = 0.1
-# A lost bell costs this much; without Redis it is what a stream lags behind.
+# A lost activity signal costs this much. Without Redis, streams lag behind by this.
 _BELL_SECONDS = 1.0
 _BUFFER_EVENTS_MAX = 2_000
 _log = get_logger(__name__)
 
 
 class FeedReader:
-    """One stream's bounded buffer of pages; a stream too slow for it loses it and reads the database itself."""
+    """One stream's bounded buffer of pages. A stream too slow for it loses it and reads the database itself."""
 
     def __init__(self) -> None:
         self._pages: deque[EventPage] = deque()
@@ -31,7 +31,7 @@ class FeedReader:
         self._filled = asyncio.Event()
 
     def put(self, item: EventPage | Signal) -> None:
-        """Add a page, or say that the stream is behind or has to stop."""
+        """Add a page, or a signal that the stream is behind or has to stop."""
         if item is Signal.STOP:
             self.is_stopped = True
         elif isinstance(item, Signal) or self._size + len(item.events) > _BUFFER_EVENTS_MAX:
@@ -62,7 +62,7 @@ class FeedReader:
 
 
 class Feed:
-    """Follows one project from the moment it is started, and hands every page to its readers."""
+    """Follows one project from its start, and passes every page to its readers."""
 
     def __init__(self, reader: EventReader, organization_id: UUID, project_id: UUID, hub: LiveHub) -> None:
         self.readers: set[FeedReader] = set()
@@ -96,7 +96,7 @@ class Feed:
 
 
 class Feeds:
-    """The feeds of the projects that somebody follows in this process."""
+    """The feeds of the projects that are followed in this process."""
 
     def __init__(self, hub: LiveHub) -> None:
         self._hub = hub
@@ -105,9 +105,9 @@ class Feeds:
 
     @asynccontextmanager
     async def subscribe(self, organization_id: UUID, project_id: UUID) -> AsyncIterator[FeedReader]:
-        """A buffer that receives what happens in the project from now on. Its first item is `Signal.CATCH_UP`.
+        """A buffer that receives the project's events from now on. Its first item is `Signal.CATCH_UP`.
 
-        Waits for the feed to have begun, so that what the stream then reads itself reaches at least as far back.
+        Waits until the feed has started, so that what the stream then reads itself reaches at least as far back.
         """
         reader = FeedReader()
         if self._hub.is_stopping:

@@ -1,4 +1,4 @@
-"""Events of a project in their one order, and the cursors that name a place in it (ADR 17)."""
+"""Events of a project in their total order, and the cursors that name a place in it (ADR 17)."""
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -36,7 +36,10 @@ BEGINNING = Place(0, UUID(int=0), 0)
 
 
 def parse_cursor(text: str) -> Place:
-    """The inverse of `Place.cursor`; "0" is the beginning of what is kept. Raises ValueError for anything else."""
+    """The inverse of `Place.cursor`.
+
+    "0" is the beginning of the persisted events. Raises ValueError for anything else.
+    """
     if text == "0":
         return BEGINNING
     if not _CURSOR.fullmatch(text):
@@ -54,7 +57,7 @@ def before_position(position: int) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class ProjectEvent:
-    """An event, and what is known of its job at the moment of reading."""
+    """An event, and its job's attributes at the time of reading."""
 
     place: Place
     event: Event
@@ -83,7 +86,7 @@ class ProjectEvent:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which events a stream brings; empty means all. `states` is the job's state when the event is sent."""
+    """Which events a stream includes; empty means all. `states` is the job's state when the event is sent."""
 
     types: frozenset[str] = frozenset()
     capabilities: frozenset[str] = frozenset()
@@ -91,7 +94,7 @@ class Wanted:
     metadata: Mapping[str, str] | None = None
 
     def admits(self, found: ProjectEvent) -> bool:
-        """Whether the stream brings `found`."""
+        """Whether the stream includes `found`."""
         return (
             (not self.types or found.event.type in self.types)
             and (not self.capabilities or found.capability in self.capabilities)
@@ -102,10 +105,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """What one look at the database found.
+    """The result of one read of the database.
 
-    `events` are final and in order; `end` is the place up to which nothing is missing; `is_cut` says that more is to be
-    read at once, `is_held` that younger events wait for an open transaction.
+    `events` are final and in order. `end` is the place up to which nothing is missing. `is_cut`: more can be read
+    immediately. `is_held`: younger events wait for an open transaction.
     """
 
     events: tuple[ProjectEvent, ...]
@@ -115,8 +118,8 @@ class EventPage:
     lost_below: int
 
     def has_lost(self, after: Place) -> bool:
-        """Whether retention may have dropped events after the place `after`, which the page was read from.
+        """Whether retention may have dropped events after the place `after`, from which the page was read.
 
-        Who asks for the beginning of what is kept misses nothing.
+        A reader that starts at the beginning of the persisted events misses nothing.
         """
         return after > BEGINNING and after.position <= self.lost_below

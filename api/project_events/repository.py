@@ -45,7 +45,7 @@ class EventReader:
     timeout_ms: str
 
     async def horizon(self, organization_id: UUID) -> Place:
-        """The place below which everything is final now: where a stream of what happens from now on begins."""
+        """The place below which everything is final now: the start of a stream of new events."""
         rows = await self._fetch(organization_id, _HORIZON, {})
         return before_position(rows[0][0])
 

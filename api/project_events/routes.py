@@ -1,4 +1,4 @@
-"""``/v1/events``: everything that happens in a project, in one stream."""
+"""``/v1/events``: all events of a project, in one stream."""
 
 from typing import Annotated
 
@@ -26,15 +26,16 @@ _EXAMPLE = (
     "",
     summary="Follow a project's events",
     description=(
-        "Server-sent events of all jobs of the project, those that are kept (no `message.delta`), from now on or after"
-        " the cursor in `Last-Event-ID` or `starting_after`; `starting_after=0` is the beginning of what is kept. The"
-        " id of each event is the cursor that resumes after it: nothing is missed and nothing comes twice. A `gap`"
-        " event says that retention has taken a part of the history asked for."
+        "Streams server-sent events of all jobs of the project, from now on or after the cursor in"
+        " `Last-Event-ID` or `starting_after`. `starting_after=0` starts at the oldest persisted event."
+        " Transient events (`message.delta`) are not included. The id of each event is the cursor that"
+        " resumes after it: no event is missed or repeated. A `gap` event says that retention has deleted"
+        " part of the requested history."
     ),
     response_class=Response,
     responses={
         200: {
-            "description": "The stream.",
+            "description": "The event stream.",
             "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
         },
         **problems(),
@@ -45,7 +46,7 @@ _EXAMPLE = (
                 "name": "Last-Event-ID",
                 "in": "header",
                 "required": False,
-                "description": "The last cursor seen; wins over `starting_after`.",
+                "description": "The last cursor received. Overrides `starting_after`.",
                 "schema": {"type": "string", "pattern": "^(0|[A-Za-z0-9_-]{44})$"},
             },
             {
@@ -54,7 +55,7 @@ _EXAMPLE = (
                 "required": False,
                 "style": "deepObject",
                 "explode": True,
-                "description": "`metadata[ticket]=4711`, or `metadata.ticket=4711`: jobs that carry these labels.",
+                "description": "Filter by labels of the job: `metadata[ticket]=4711` or `metadata.ticket=4711`.",
                 "schema": {
                     "type": "object",
                     "additionalProperties": {"type": "string", "maxLength": 512},
@@ -68,14 +69,16 @@ _EXAMPLE = (
 @requires("jobs:read")
 async def follow_project(  # noqa: PLR0917 - the framework passes them by name
     request: Request,
-    event: Annotated[list[str] | None, Query(max_length=50, alias="type", description="Only these types.")] = None,
-    capability: Annotated[list[str] | None, Query(max_length=50, description="Only jobs of these.")] = None,
+    event: Annotated[list[str] | None, Query(max_length=50, alias="type", description="Filter by event types.")] = None,
+    capability: Annotated[list[str] | None, Query(max_length=50, description="Filter by capabilities.")] = None,
     state: Annotated[
         list[JobState] | None,
-        Query(max_length=len(JobState), description="Only jobs in one of these states when the event is sent."),
+        Query(max_length=len(JobState), description="Filter by the job's state when the event is sent."),
     ] = None,
-    starting_after: Annotated[str | None, Query(max_length=44, description="Only events after this cursor.")] = None,
-    follow: Annotated[bool, Query(description="False ends the stream once what is kept has been sent.")] = True,
+    starting_after: Annotated[
+        str | None, Query(max_length=44, description="Return only events after this cursor.")
+    ] = None,
+    follow: Annotated[bool, Query(description="If false, the stream ends once the persisted events were sent.")] = True,
 ) -> Response:
     """Stream a project's events."""
     runtime, principal = get_runtime(request), caller(request)
@@ -104,5 +107,5 @@ def _after(header: str | None, query: str | None) -> Place | None:
     try:
         return parse_cursor(given)
     except ValueError:
-        message = "not a cursor of ours; pass the id of the last event, unchanged, or 0"
+        message = "not a valid cursor; pass the id of the last event unchanged, or 0"
         raise invalid([{"path": path, "code": "invalid_cursor", "message": message}]) from None

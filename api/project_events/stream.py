@@ -1,4 +1,4 @@
-"""The answer that streams a project's events."""
+"""The event stream of a project."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
@@ -20,7 +20,7 @@ _GAP = b"event: gap\ndata: " + dumps({"reason": "history_expired"}) + b"\n\n"
 
 
 class ProjectStream(LiveStream):
-    """Server-sent events of a project from a place on, without end; or, unless `follow`, up to what is there now."""
+    """Server-sent events of a project from a place on, without end; or, unless `follow`, up to the present."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class ProjectStream(LiveStream):
         return self._feeds.subscribe(self._principal.organization_id, self._principal.project_id)
 
     async def _follow(self, send: Send, subscription: FeedReader) -> None:
-        # What the client may resume from even if nothing ever comes.
+        # A place to resume from even if no event ever comes.
         await self._write(send, b"id: %s\nevent: stream.opened\ndata: {}\n\n" % self._last.cursor().encode())
         while True:
             item = await subscription.next(self._beat_at - monotonic())
@@ -60,7 +60,7 @@ class ProjectStream(LiveStream):
                 await self._beat(send)
 
     async def _catch_up(self, send: Send, subscription: FeedReader) -> bool:
-        """Send what the database has above the last place; False when the stream must stop."""
+        """Send the events above the last place; False when the stream must stop."""
         while not subscription.is_stopped:
             try:
                 page = await self._feeds.reader.page(
@@ -89,5 +89,5 @@ class ProjectStream(LiveStream):
         self._last = max(self._last, page.end)
 
     async def _beat(self, send: Send) -> None:
-        # Instead of a comment the place, so that a client whose filters admit little need not resume from long ago.
+        # The place instead of a comment, so that a client whose filters match little need not resume from far back.
         await self._write(send, b"id: %s\n: keep-alive\n\n" % self._last.cursor().encode())

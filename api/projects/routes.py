@@ -40,7 +40,7 @@ ProjectId = Annotated[str, Path(description="The project's id.", examples=["prj_
 )
 @requires("projects:write", organization_wide=True)
 async def create_project(request: Request, body: CreateProject) -> Response:
-    """A new project of the caller's organisation."""
+    """Create a project in the caller's organization."""
     identity = identify_request(request, await request.body())
     return respond_answer(await get_runtime(request).in_thread(_create, request, body, identity))
 
@@ -67,18 +67,18 @@ def _create(request: Request, body: CreateProject, identity: IdempotentRequest |
     "",
     response_model=ProjectPage,
     summary="List projects",
-    description="All projects of the organization, newest first.",
-    responses={200: {"description": "A page."}, **problems()},
+    description="Lists all projects of the organization, newest first.",
+    responses={200: {"description": "A page of results."}, **problems()},
 )
 @requires("projects:read", organization_wide=True)
 async def list_projects(
     request: Request,
-    name: Annotated[str | None, Query(max_length=200, description="Only the project of this name.")] = None,
-    archived: Annotated[bool, Query(description="Also those that are archived.")] = False,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Projects on a page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    name: Annotated[str | None, Query(max_length=200, description="Filter by name.")] = None,
+    archived: Annotated[bool, Query(description="Include archived projects.")] = False,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Projects per page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
-    """A page of the organisation's projects."""
+    """A page of the organization's projects."""
     before = cursors.decode(cursor) if cursor is not None else None
     found = await get_runtime(request).in_thread(_list, request, name, archived, before, limit + 1)
     following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
@@ -101,7 +101,7 @@ def _list(
 )
 @requires("projects:read", organization_wide=True)
 async def read_project(request: Request, project_id: ProjectId) -> Response:
-    """One project."""
+    """Read a project."""
     found = parse_id(PROJECT, project_id, "project")
     return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
 
@@ -115,11 +115,11 @@ def _read(request: Request, project_id: UUID) -> ProjectRecord:
     "/{project_id}",
     response_model=Project,
     summary="Change a project",
-    responses={200: {"description": "The project as it is now."}, **problems(400, 404, 408, 409, 413, 415)},
+    responses={200: {"description": "The updated project."}, **problems(400, 404, 408, 409, 413, 415)},
 )
 @requires("projects:write", organization_wide=True)
 async def update_project(request: Request, project_id: ProjectId, body: UpdateProject) -> Response:
-    """Set what the body names."""
+    """Update the fields in the body."""
     found = parse_id(PROJECT, project_id, "project")
     changes = body.model_dump(exclude_unset=True)
     return respond_json(to_wire(await get_runtime(request).in_thread(_update, request, found, changes)))
@@ -136,28 +136,28 @@ def _update(request: Request, project_id: UUID, changes: dict[str, Any]) -> Proj
     response_model=Project,
     summary="Archive a project",
     description=(
-        "It can be read, and nothing in it can be changed: its keys are refused everything but reading within two"
-        " seconds. Jobs that were accepted before still run."
+        "Makes the project read-only: its keys are refused everything except reading within two seconds."
+        " Jobs that were already accepted still run."
     ),
-    responses={200: {"description": "The project as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
+    responses={200: {"description": "The updated project.", "headers": REPLAYED}, **problems(400, 404, 409)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("projects:write", organization_wide=True)
 async def archive_project(request: Request, project_id: ProjectId) -> Response:
-    """End the work in a project."""
+    """Archive a project."""
     return await _set_archived(request, project_id, archived=True)
 
 
 @router.post(
     "/{project_id}/restore",
     response_model=Project,
-    summary="Restore an archived project",
-    responses={200: {"description": "The project as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
+    summary="Restore a project",
+    responses={200: {"description": "The updated project.", "headers": REPLAYED}, **problems(400, 404, 409)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("projects:write", organization_wide=True)
 async def restore_project(request: Request, project_id: ProjectId) -> Response:
-    """Let work in a project go on."""
+    """Restore a project."""
     return await _set_archived(request, project_id, archived=False)
 
 

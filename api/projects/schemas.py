@@ -1,4 +1,4 @@
-"""Projects on the wire."""
+"""Projects schemas."""
 
 from datetime import datetime
 from typing import Any, Self
@@ -11,14 +11,14 @@ from core.kit.clock import isoformat
 from core.kit.data_classes import DataClass
 from core.kit.ids import ORGANIZATION, PROJECT, encode
 
-_COST_CENTRE = "Whom the project's cost is charged to; reports can be grouped by it."
-_OWNER = "Who answers for the project: a team or a mailbox."
-_CLASS = "The least class of its jobs' data; `public` asks for nothing."
-_LABELS = "Your own names and values."
+_COST_CENTRE = "The cost center that the project is charged to. Reports can be grouped by it."
+_OWNER = "The project's owner: a team or a mailbox."
+_CLASS = "The minimum data class of the project's jobs. `public` means no minimum."
+_LABELS = "Your labels."
 
 
 def _without_default(schema: dict[str, Any]) -> None:
-    # A name that is left out stays; it never becomes the default, which only marks its absence.
+    # A field left out stays unchanged; it never becomes the default, which only marks its absence.
     del schema["default"]
 
 
@@ -30,7 +30,7 @@ class CreateProject(BaseModel):
         json_schema_extra={"examples": [{"name": "claims", "cost_centre": "4711", "owner": "claims@acme.example"}]},
     )
 
-    name: Line = Field(description="Unique in the organization.")
+    name: Line = Field(description="The name, unique within the organization.")
     cost_centre: Line | None = Field(None, description=_COST_CENTRE)
     owner: Line | None = Field(None, description=_OWNER)
     labels: dict[LabelName, LabelValue] = Field(default_factory=dict, max_length=LABELS_MAX, description=_LABELS)
@@ -38,29 +38,29 @@ class CreateProject(BaseModel):
 
 
 class UpdateProject(BaseModel):
-    """What is to change; what is left out stays, and null takes a value away."""
+    """Fields to change. Fields left out keep their value; null removes a value."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"cost_centre": "4712"}], "minProperties": 1}
     )
 
-    name: Line = Field("", description="Unique in the organization.", json_schema_extra=_without_default)
+    name: Line = Field("", description="The name, unique within the organization.", json_schema_extra=_without_default)
     cost_centre: Line | None = Field(None, description=_COST_CENTRE)
     owner: Line | None = Field(None, description=_OWNER)
     labels: dict[LabelName, LabelValue] = Field(
-        default_factory=dict, max_length=LABELS_MAX, description=f"{_LABELS} All of them: those left out are removed."
+        default_factory=dict, max_length=LABELS_MAX, description=f"{_LABELS} Replaces all labels."
     )
     data_class: DataClass = Field(DataClass.PUBLIC, description=_CLASS, json_schema_extra=_without_default)
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("name at least one field to change")
+            raise ValueError("send at least one field to change")
         return self
 
 
 class Project(BaseModel):
-    """What work is done and paid for under."""
+    """A unit of work, access and cost within the organization."""
 
     id: str = Field(examples=["prj_01jd3q8v9tfq8a1b2c3d4e5f6g"])
     organization_id: str
@@ -70,14 +70,14 @@ class Project(BaseModel):
     labels: dict[str, str]
     data_class: DataClass = Field(description=_CLASS)
     created_at: datetime
-    archived_at: datetime | None = Field(description="Since when it can only be read; null while it works.")
+    archived_at: datetime | None = Field(description="Since when the project is read-only. Null while it is active.")
 
 
 class ProjectPage(BaseModel):
-    """Projects, newest first."""
+    """A page of projects, newest first."""
 
     data: list[Project]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 def to_wire(project: ProjectRecord) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``/v1/prompts``: immutable versions of prompts, and which of them is in force."""
+"""``/v1/prompts``: immutable versions of prompts, and which of them are in force."""
 
 from typing import Annotated
 from uuid import UUID
@@ -33,8 +33,8 @@ PromptId = Annotated[str, Path(description="The version's id.", examples=["prm_0
     response_model=Prompt,
     summary="Add a version of a prompt",
     description=(
-        "Without `activate` it waits to be named by a model's `prompt_set` or by an experiment. A text that is the"
-        " newest version already is not written again."
+        "Without `activate`, the version is used only where a model's `prompt_set` or an experiment names"
+        " it. If the text is the latest version already, no new version is created."
     ),
     responses={
         201: {
@@ -47,9 +47,9 @@ PromptId = Annotated[str, Path(description="The version's id.", examples=["prm_0
 )
 @requires("models:write", organization_wide=True)
 async def add_prompt(request: Request, body: AddPrompt) -> Response:
-    """A new version."""
+    """Add a version of a prompt."""
     if (body.text is None) == (body.digest is None) or (body.digest is not None and not body.activate):
-        message = "send the text of a new version, or with activate the digest of an earlier one"
+        message = "send the text of a new version, or the digest of an earlier version with activate"
         raise invalid([{"path": "body.text", "code": "prompt_invalid", "message": message}])
     if body.activate:
         require_scope(caller(request), _PROMOTE)
@@ -74,14 +74,17 @@ def _add(request: Request, body: AddPrompt, identity: IdempotentRequest | None) 
     "",
     response_model=PromptPage,
     summary="List prompts",
-    responses={200: {"description": "Versions of the organization's and everybody's, newest first."}, **problems()},
+    responses={
+        200: {"description": "Lists the versions of the organization and the shared versions, newest first."},
+        **problems(),
+    },
 )
 @requires("models:read", organization_wide=True)
 async def list_prompts(
     request: Request,
-    name: Annotated[str | None, Query(max_length=129, description="Only versions of this prompt.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Versions on a page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    name: Annotated[str | None, Query(max_length=129, description="Filter by prompt.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Versions per page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
     """A page of prompts."""
     before = None if cursor is None else cursors.decode(cursor)
@@ -104,7 +107,7 @@ def _list(request: Request, name: str | None, before: UUID | None, limit: int) -
 )
 @requires("models:read", organization_wide=True)
 async def read_prompt(request: Request, prompt_id: PromptId) -> Response:
-    """One version."""
+    """Read a version."""
     found = parse_id(PROMPT, prompt_id, "prompt")
     return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
 

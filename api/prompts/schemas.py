@@ -1,4 +1,4 @@
-"""Prompts on the wire."""
+"""Prompts schemas."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -15,7 +15,7 @@ _DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
 
 
 class AddPrompt(BaseModel):
-    """A new version of a prompt, by its text; or an earlier version to put back in force, by its digest."""
+    """A new version of a prompt by its text, or an earlier version to reactivate by its digest."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -25,13 +25,18 @@ class AddPrompt(BaseModel):
     )
 
     name: str = Field(pattern=_NAME_PATTERN, max_length=129, description="The folder of the capability, and the file.")
-    text: str | None = Field(None, min_length=1, max_length=TEXT_MAX, description="Kept without surrounding blanks.")
+    text: str | None = Field(
+        None, min_length=1, max_length=TEXT_MAX, description="The text. Surrounding white space is removed."
+    )
     digest: str | None = Field(
-        None, pattern=_DIGEST_PATTERN, description="In place of `text`: an earlier version; needs `activate`."
+        None, pattern=_DIGEST_PATTERN, description="Instead of `text`: an earlier version. Needs `activate`."
     )
     activate: bool = Field(
         False,
-        description="In force for the organization at once, in place of the capability's file; needs `models:promote`.",
+        description=(
+            "Use the version for the organization immediately, instead of the capability's file. Needs"
+            " `models:promote`."
+        ),
     )
 
 
@@ -40,19 +45,21 @@ class Prompt(BaseModel):
 
     id: str
     name: str
-    version: int = Field(description="Counts the versions of this name, for the organization or for everybody.")
-    digest: str = Field(description="What results record, and what a model's `prompt_set` names.")
+    version: int = Field(description="Version number of this name, for the organization or shared.")
+    digest: str = Field(description="The digest that results record and that a model's `prompt_set` names.")
     text: str
-    in_force: bool = Field(description="The newest one that was activated. Yours comes before everybody's.")
+    in_force: bool = Field(
+        description="Whether it is the latest activated version. Yours takes precedence over shared versions."
+    )
     applies_to: Literal["organization", "everybody"]
     created_at: datetime
 
 
 class PromptPage(BaseModel):
-    """Prompts, newest first."""
+    """A page of prompts, newest first."""
 
     data: list[Prompt]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 def to_wire(prompt: PromptVersion) -> dict[str, Any]:

@@ -30,14 +30,14 @@ AlertId = Annotated[str, Path(description="The alert's id.", examples=["qal_01jd
     "",
     response_model=QualityAlertPage,
     summary="List quality alerts",
-    responses={200: {"description": "A page, newest first."}, **problems()},
+    responses={200: {"description": "A page of results, newest first."}, **problems()},
 )
 @requires("quality:read", organization_wide=True)
 async def list_quality_alerts(
     request: Request,
-    state: Annotated[AlertState | None, Query(description="Only those in this state.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Alerts on a page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    state: Annotated[AlertState | None, Query(description="Filter by state.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Alerts per page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
     """A page of the organization's alerts."""
     before = cursors.decode(cursor) if cursor is not None else None
@@ -56,11 +56,11 @@ def _list(request: Request, state: AlertState | None, before: UUID | None, limit
     "/{alert_id}",
     response_model=QualityAlert,
     summary="Read a quality alert",
-    responses={200: {"description": "The alert, with jobs that moved."}, **problems(404)},
+    responses={200: {"description": "Returns the alert, with examples of affected jobs."}, **problems(404)},
 )
 @requires("quality:read", organization_wide=True)
 async def read_quality_alert(request: Request, alert_id: AlertId) -> Response:
-    """One alert."""
+    """Read an alert."""
     found = parse_id(QUALITY_ALERT, alert_id, "quality_alert")
     return respond_json(to_alert(await get_runtime(request).in_thread(_read, request, found)))
 
@@ -74,13 +74,15 @@ def _read(request: Request, alert_id: UUID) -> AlertRecord:
     "/{alert_id}/acknowledge",
     response_model=QualityAlert,
     summary="Acknowledge a quality alert",
-    description="Somebody looks after it: it is no longer counted as open, and its stream raises no other meanwhile.",
-    responses={200: {"description": "The alert as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
+    description=(
+        "Marks the alert as being handled: it no longer counts as open, and its signal raises no other alert meanwhile."
+    ),
+    responses={200: {"description": "The updated alert.", "headers": REPLAYED}, **problems(400, 404, 409)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("quality:write", organization_wide=True)
 async def acknowledge_quality_alert(request: Request, alert_id: AlertId) -> Response:
-    """Take it on."""
+    """Acknowledge an alert."""
     found, principal = parse_id(QUALITY_ALERT, alert_id, "quality_alert"), caller(request)
     return await _change(request, b"", lambda session: service.acknowledge(session, principal, found))
 
@@ -89,16 +91,16 @@ async def acknowledge_quality_alert(request: Request, alert_id: AlertId) -> Resp
     "/{alert_id}/close",
     response_model=QualityAlert,
     summary="Close a quality alert",
-    description="The signal is watched again, against the baseline that it had or against a new one.",
+    description="Resumes watching the signal, against its previous baseline or a new one.",
     responses={
-        200: {"description": "The alert as it is now.", "headers": REPLAYED},
+        200: {"description": "The updated alert.", "headers": REPLAYED},
         **problems(400, 404, 408, 409, 413, 415),
     },
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("quality:write", organization_wide=True)
 async def close_quality_alert(request: Request, alert_id: AlertId, body: CloseAlert) -> Response:
-    """End it."""
+    """Close an alert."""
     found, principal = parse_id(QUALITY_ALERT, alert_id, "quality_alert"), caller(request)
     return await _change(
         request,

@@ -1,4 +1,4 @@
-"""``/v1/quality/annotations``: choose jobs, label their results, and see how far labelers agree."""
+"""``/v1/quality/annotations``: choose jobs, label their results, and measure agreement between labelers."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Self
@@ -33,12 +33,12 @@ router = new_router("/v1/quality/annotations", "quality")
 
 _PAGE_MAX, _COUNT_MAX, _DAYS_MAX = 200, 500, 366
 JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
-Capability = Annotated[str | None, Query(max_length=200, description="Only this capability.")]
-Days = Annotated[int, Query(ge=1, le=_DAYS_MAX, description="How many days back.")]
+Capability = Annotated[str | None, Query(max_length=200, description="Filter by capability.")]
+Days = Annotated[int, Query(ge=1, le=_DAYS_MAX, description="Number of days to include.")]
 
 
 class ChooseJobs(BaseModel):
-    """Which jobs are to be labeled."""
+    """Which jobs to label."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -46,71 +46,77 @@ class ChooseJobs(BaseModel):
     )
 
     how: How = Field(
-        How.RANDOM, description="`uncertain`: the most doubtful results first; `named`: those in `job_ids`."
+        How.RANDOM, description="`uncertain`: the least certain results first. `named`: the jobs in `job_ids`."
     )
-    capability: str | None = Field(None, min_length=1, max_length=200, description="Not with `named`.")
+    capability: str | None = Field(None, min_length=1, max_length=200, description="Not allowed with `named`.")
     model_version: str | None = Field(None, min_length=1, max_length=200, description="Only results of this version.")
-    count: int = Field(20, ge=1, le=_COUNT_MAX, description="How many at most; not with `named`.")
-    days: int = Field(7, ge=1, le=_DAYS_MAX, description="Of jobs that ended within so many days.")
+    count: int = Field(20, ge=1, le=_COUNT_MAX, description="Maximum number of jobs. Not allowed with `named`.")
+    days: int = Field(7, ge=1, le=_DAYS_MAX, description="Only jobs that ended within this many days.")
     job_ids: list[str] = Field(default_factory=list, max_length=_COUNT_MAX, description="With `named`.")
     labels_wanted: int = Field(
-        1, ge=1, le=LABELS_MAX, description="By how many people or keys; with 2, it can be seen how far they agree."
+        1,
+        ge=1,
+        le=LABELS_MAX,
+        description="Number of people or keys that label each job. With 2, their agreement can be measured.",
     )
 
     @model_validator(mode="after")
     def _says_which(self) -> Self:
         if (self.how is How.NAMED) != bool(self.job_ids):
-            raise ValueError("`job_ids` belongs to `named`, and `named` needs it")
+            raise ValueError("`job_ids` and `named` must be used together")
         if (self.how is How.NAMED) == (self.capability is not None):
-            raise ValueError("give a `capability`, unless jobs are `named`")
+            raise ValueError("send a `capability`, unless jobs are `named`")
         return self
 
 
 class Chosen(BaseModel):
-    """The jobs that are new in the queue."""
+    """The jobs that were added to the queue."""
 
     job_ids: list[str]
 
 
 class AnnotationItem(BaseModel):
-    """A job in the queue."""
+    """A job in the labeling queue."""
 
     job_id: str
     capability: str
     how: How
     labels_wanted: int
-    labels: int = Field(description="How many it has.")
+    labels: int = Field(description="Number of labels so far.")
     created_at: datetime
 
 
 class AnnotationCase(AnnotationItem):
-    """A job in the queue with all that its label is about."""
+    """A job in the queue, with everything needed to label it."""
 
-    input: dict[str, Any] | None = Field(description="Null once retention has taken it away.")
+    input: dict[str, Any] | None = Field(description="Null once retention has deleted it.")
     result: dict[str, Any] | None
 
 
 class AnnotationPage(BaseModel):
-    """Jobs in the queue."""
+    """A page of the labeling queue."""
 
     data: list[AnnotationItem]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 class GiveLabel(BaseModel):
-    """What a result is like."""
+    """A label for a result."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"verdict": "good"}]})
 
     verdict: Verdict
     expected: dict[str, Any] | None = Field(
-        None, description="What the result should have held, by its fields; kept as long as the job's payload."
+        None, description="The expected values of the result, by field. Kept as long as the job's payload."
     )
     note: str | None = Field(
-        None, min_length=1, max_length=NOTE_MAX, description="In your own words; kept as long as the job's payload."
+        None, min_length=1, max_length=NOTE_MAX, description="Your comment. Kept as long as the job's payload."
     )
     is_judge: bool = Field(
-        False, description="A model says so: it is a signal of its own, and does not count in the queue."
+        False,
+        description=(
+            "Whether a model gives the label. Such labels form a separate signal and do not count in the queue."
+        ),
     )
 
 
@@ -118,7 +124,7 @@ class LabelItem(BaseModel):
     """A label."""
 
     job_id: str
-    labeler: str = Field(description="The key or person, as audit records name them.")
+    labeler: str = Field(description="The key or person, as in audit records.")
     is_judge: bool
     verdict: Verdict
     expected: dict[str, Any] | None
@@ -127,24 +133,24 @@ class LabelItem(BaseModel):
 
 
 class LabelList(BaseModel):
-    """What was said of a job."""
+    """The labels of a job."""
 
     data: list[LabelItem]
 
 
 class AgreementItem(BaseModel):
-    """How far two labelers agree."""
+    """Agreement of two labelers."""
 
     labelers: list[str] = Field(min_length=2, max_length=2)
     jobs: int = Field(description="Jobs that both have labeled.")
-    share: float = Field(description="On which share of them they agree.")
-    kappa: float | None = Field(description="Cohen's kappa; null when both said the same of everything.")
-    low: float | None = Field(description="The ends of its 95 % interval.")
+    share: float = Field(description="Share of these jobs with the same label.")
+    kappa: float | None = Field(description="Cohen's kappa. Null when both gave every job the same label.")
+    low: float | None = Field(description="Bounds of its 95 % interval.")
     high: float | None
 
 
 class AgreementList(BaseModel):
-    """Each two labelers with jobs in common."""
+    """Every two labelers with jobs in common."""
 
     data: list[AgreementItem]
 
@@ -153,14 +159,14 @@ class AgreementList(BaseModel):
     "",
     status_code=201,
     response_model=Chosen,
-    summary="Choose jobs to label",
-    description="Jobs of the project that succeeded, and are not in the queue yet.",
-    responses={201: {"description": "Chosen.", "headers": REPLAYED}, **problems(400, 404, 408, 409, 413, 415)},
+    summary="Add jobs to the labeling queue",
+    description="Adds succeeded jobs of the project that are not in the queue yet.",
+    responses={201: {"description": "The added jobs.", "headers": REPLAYED}, **problems(400, 404, 408, 409, 413, 415)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("quality:write")
 async def choose_jobs(request: Request, body: ChooseJobs) -> Response:
-    """Put jobs into the queue."""
+    """Add jobs to the queue."""
     wanted = Sample(
         capability=body.capability or "",
         count=body.count,
@@ -178,7 +184,7 @@ def _decode(text: str, number: int) -> UUID:
     try:
         return decode(JOB, text)
     except ValueError as error:
-        problem = {"path": f"body.job_ids.{number}", "code": "invalid_id", "message": "an id of the form job_…"}
+        problem = {"path": f"body.job_ids.{number}", "code": "invalid_id", "message": "must be an id of the form job_…"}
         raise invalid([problem]) from error
 
 
@@ -196,21 +202,23 @@ def _choose(request: Request, wanted: Sample, identity: IdempotentRequest | None
     "",
     response_model=AnnotationPage,
     summary="List jobs to label",
-    responses={200: {"description": "A page, newest jobs first."}, **problems()},
+    responses={200: {"description": "Lists the queue, newest jobs first."}, **problems()},
 )
 @requires("quality:read")
 async def list_annotations(  # noqa: PLR0917 - the framework passes them by name
     request: Request,
     capability: Capability = None,
-    is_open: Annotated[bool, Query(alias="open", description="Only those that want more labels.")] = True,
+    is_open: Annotated[bool, Query(alias="open", description="List only jobs that need more labels.")] = True,
     is_unlabeled: Annotated[
         bool | None,
-        Query(alias="unlabeled", description="Only those without a label of the caller's. Default: as `open`."),
+        Query(
+            alias="unlabeled", description="List only jobs without a label of the caller. Default: the value of `open`."
+        ),
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Jobs on a page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Jobs per page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
-    """A page of the queue."""
+    """List jobs to label."""
     before = cursors.decode(cursor) if cursor is not None else None
     found = await get_runtime(request).in_thread(
         _list, request, capability, is_open, is_open if is_unlabeled is None else is_unlabeled, before, limit + 1
@@ -238,13 +246,16 @@ def _list(  # noqa: PLR0917 - one page
 @router.get(
     "/agreement",
     response_model=AgreementList,
-    summary="Read how far labelers agree",
-    description="Of each two labelers that labeled the same jobs of the project: the share, and Cohen's kappa.",
-    responses={200: {"description": "Each pair."}, **problems()},
+    summary="Read labeler agreement",
+    description=(
+        "Returns, for every two labelers of the same jobs of the project, their share of equal labels and"
+        " Cohen's kappa."
+    ),
+    responses={200: {"description": "The agreement of each pair."}, **problems()},
 )
 @requires("quality:read")
 async def read_agreement(request: Request, capability: Capability = None, days: Days = 90) -> Response:
-    """Agreement beyond chance."""
+    """Read labeler agreement."""
     found = await get_runtime(request).in_thread(_agreement, request, capability, days)
     return respond_json({"data": found})
 
@@ -262,12 +273,12 @@ def _agreement(request: Request, capability: str | None, days: int) -> list[dict
     "/{job_id}",
     response_model=AnnotationCase,
     summary="Read a job to label",
-    description="A job of the queue with its input and result. It needs the scope `jobs:read` too.",
-    responses={200: {"description": "The case."}, **problems(404)},
+    description="Returns a job of the queue with its input and result. Also needs the scope `jobs:read`.",
+    responses={200: {"description": "The job to label."}, **problems(404)},
 )
 @requires("quality:read")
 async def read_annotation(request: Request, job_id: JobId) -> Response:
-    """What there is to be labeled."""
+    """Read a job to label."""
     require_scope(caller(request), "jobs:read")
     found = parse_id(JOB, job_id, "job")
     return respond_json(await get_runtime(request).in_thread(_case, request, found))
@@ -283,12 +294,12 @@ def _case(request: Request, job_id: UUID) -> dict[str, Any]:
 @router.get(
     "/{job_id}/labels",
     response_model=LabelList,
-    summary="Read the labels of a job",
-    responses={200: {"description": "In the order in which they were given."}, **problems(404)},
+    summary="List the labels of a job",
+    responses={200: {"description": "Lists the labels in the order in which they were given."}, **problems(404)},
 )
 @requires("quality:read")
 async def read_labels(request: Request, job_id: JobId) -> Response:
-    """What was said of a job."""
+    """List the labels of a job."""
     found = parse_id(JOB, job_id, "job")
     return respond_json({"data": await get_runtime(request).in_thread(_labels, request, found)})
 
@@ -303,13 +314,15 @@ def _labels(request: Request, job_id: UUID) -> list[dict[str, Any]]:
     "/{job_id}/labels",
     response_model=LabelItem,
     summary="Label a job's result",
-    description="Of a job that has ended. Labeling it again replaces what the same key or person said before.",
-    responses={200: {"description": "Taken down.", "headers": REPLAYED}, **problems(400, 404, 408, 409, 413, 415)},
+    description=(
+        "Labels the result of a job that has ended. A later label by the same key or person replaces the earlier one."
+    ),
+    responses={200: {"description": "Recorded.", "headers": REPLAYED}, **problems(400, 404, 408, 409, 413, 415)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("quality:write")
 async def label_job(request: Request, job_id: JobId, body: GiveLabel) -> Response:
-    """Take down a label."""
+    """Record a label."""
     found = parse_id(JOB, job_id, "job")
     identity = identify_request(request, await request.body())
     return respond_answer(await get_runtime(request).in_thread(_give, request, found, body, identity))

@@ -1,4 +1,4 @@
-"""``/v1/quality/runs`` and ``/v1/quality/gates``: what a version has shown, and has to show before it is promoted."""
+"""``/v1/quality/runs`` and ``/v1/quality/gates``: runs of versions on data sets, and promotion gates."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -28,15 +28,15 @@ _Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1
 
 
 class RecordRun(BaseModel):
-    """What came of a batch that ran a data set."""
+    """The result of a batch that ran a data set."""
 
     model_config = ConfigDict(extra="forbid")
 
     batch_id: str = Field(min_length=1, max_length=100, examples=["batch_01jd3q8v9tfq8a1b2c3d4e5f6g"])
-    dataset: _Name = Field(description="The name that gates know it by.", examples=["golden"])
+    dataset: _Name = Field(description="The name that gates refer to.", examples=["golden"])
     dataset_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$", description="SHA-256 of the file.")
-    checked: int = Field(ge=0, le=_COUNT_MAX, description="Cases with an expectation.")
-    passed: int = Field(ge=0, le=_COUNT_MAX, description="Of them, those that were as expected.")
+    checked: int = Field(ge=0, le=_COUNT_MAX, description="Number of cases with an expectation.")
+    passed: int = Field(ge=0, le=_COUNT_MAX, description="Of these, cases that met it.")
 
 
 class QualityRun(BaseModel):
@@ -55,22 +55,22 @@ class QualityRun(BaseModel):
 
 
 class QualityRunPage(BaseModel):
-    """Runs."""
+    """A page of runs."""
 
     data: list[QualityRun]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 class SetGate(BaseModel):
-    """What the last run of a version must show before the version is promoted."""
+    """What a version's last run must show before the version can be promoted."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"dataset": "golden", "min_share": 0.9, "min_cases": 50}]}
     )
 
     dataset: _Name
-    min_share: float = Field(strict=True, ge=0, le=1, description="The share of the checked cases that must pass.")
-    min_cases: int = Field(1, strict=True, ge=1, le=_COUNT_MAX, description="How many cases must have been checked.")
+    min_share: float = Field(strict=True, ge=0, le=1, description="Minimum share of the checked cases that must pass.")
+    min_cases: int = Field(1, strict=True, ge=1, le=_COUNT_MAX, description="Minimum number of checked cases.")
 
 
 class QualityGate(BaseModel):
@@ -96,15 +96,16 @@ class QualityGateList(BaseModel):
     response_model=QualityRun,
     summary="Record a run of a data set",
     description=(
-        "Of a batch of the project that has ended. How many cases passed is the caller's word, and audited; the version"
-        " is that of the batch's jobs, which must all have used the same."
+        "Records the result of an ended batch of the project. The number of passed cases is the caller's"
+        " statement, and audited. The version is the one that the batch's jobs used; all must have used the"
+        " same."
     ),
     responses={201: {"description": "Recorded.", "headers": REPLAYED}, **problems(400, 404, 408, 409, 413, 415)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("quality:write")
 async def record_quality_run(request: Request, body: RecordRun) -> Response:
-    """Take down a run."""
+    """Record a run."""
     batch_id = parse_id(BATCH, body.batch_id, "batch")
     new = NewRun(batch_id, body.dataset, body.dataset_digest, body.checked, body.passed)
     identity = identify_request(request, await request.body())
@@ -124,14 +125,14 @@ def _record(request: Request, new: NewRun, identity: IdempotentRequest | None) -
     "/runs",
     response_model=QualityRunPage,
     summary="List runs of data sets",
-    responses={200: {"description": "A page, newest first."}, **problems()},
+    responses={200: {"description": "Lists runs, newest first."}, **problems()},
 )
 @requires("quality:read")
 async def list_quality_runs(
     request: Request,
-    model_version: Annotated[str | None, Query(max_length=200, description="Only runs of this version.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Runs on a page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    model_version: Annotated[str | None, Query(max_length=200, description="Filter by version.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Runs per page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
     """A page of the project's runs."""
     before = cursors.decode(cursor) if cursor is not None else None
@@ -150,11 +151,11 @@ def _runs(request: Request, model_version: str | None, before: UUID | None, limi
     "/gates",
     response_model=QualityGateList,
     summary="List gates",
-    responses={200: {"description": "The gates of the organization's models."}, **problems()},
+    responses={200: {"description": "Lists the gates of the organization's models."}, **problems()},
 )
 @requires("quality:read", organization_wide=True)
 async def list_quality_gates(request: Request) -> Response:
-    """Every gate."""
+    """List gates."""
     return respond_json({"data": await get_runtime(request).in_thread(_gates, request)})
 
 
@@ -169,14 +170,15 @@ def _gates(request: Request) -> list[dict[str, Any]]:
     response_model=QualityGate,
     summary="Set a model's gate",
     description=(
-        "From now on a version of the model is promoted only when its last recorded run of the data set is good enough;"
-        " else `POST /v1/models/{model_id}/promote` answers 409 `quality_gate_not_passed`. A rollback is never gated."
+        "From now on, a version of the model is promoted only if its last recorded run of the data set meets"
+        " the gate. Otherwise `POST /v1/models/{model_id}/promote` returns 409 `quality_gate_not_passed`."
+        " Rollbacks are never gated."
     ),
     responses={200: {"description": "The gate."}, **problems(400, 403, 404, 408, 413, 415)},
 )
 @requires("quality:write", organization_wide=True)
 async def set_quality_gate(request: Request, model_id: ModelId, body: SetGate) -> Response:
-    """Put up a gate."""
+    """Set a gate."""
     found, runtime, principal = parse_id(MODEL, model_id, "model"), get_runtime(request), caller(request)
 
     def change() -> Gate:
@@ -195,7 +197,7 @@ async def set_quality_gate(request: Request, model_id: ModelId, body: SetGate) -
 )
 @requires("quality:write", organization_wide=True)
 async def remove_quality_gate(request: Request, model_id: ModelId) -> Response:
-    """Take a gate away."""
+    """Remove a gate."""
     found, runtime, principal = parse_id(MODEL, model_id, "model"), get_runtime(request), caller(request)
 
     def change() -> None:

@@ -1,4 +1,4 @@
-"""``/v1/quality``: what signals of quality are like, by version, and over time."""
+"""``/v1/quality``: quality signals by version, and over time."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -25,18 +25,20 @@ _DEFAULT_DAYS = 7
 From = Annotated[
     Bound | None, Query(alias="from", description="Jobs that ended in this hour or later. Default: 7 days before `to`.")
 ]
-To = Annotated[Bound | None, Query(alias="to", description="Jobs that ended before it. Default: the end of today.")]
+To = Annotated[
+    Bound | None, Query(alias="to", description="Jobs that ended before this time. Default: the end of today.")
+]
 Capability = Annotated[
-    str | None, Query(max_length=200, description="Only this capability.", examples=["knowledge.search"])
+    str | None, Query(max_length=200, description="Filter by capability.", examples=["knowledge.search"])
 ]
-Signals = Annotated[list[Signal] | None, Query(alias="signal", description="Only these; repeat it for several.")]
+Signals = Annotated[list[Signal] | None, Query(alias="signal", description="Filter by signal. Repeat it for several.")]
 ModelVersion = Annotated[
-    str | None, Query(max_length=200, description="Only this version: its id, or the name of a model without one.")
+    str | None, Query(max_length=200, description="Filter by version: its id, or the name of a model without one.")
 ]
-PromptVersion = Annotated[str | None, Query(max_length=200, description="Only results of this prompt, by its digest.")]
+PromptVersion = Annotated[str | None, Query(max_length=200, description="Filter by the digest of the prompt.")]
 GroupBy = Annotated[
     list[Group] | None,
-    Query(description="What lines are kept apart by, besides capability and signal. Default: `model_version`."),
+    Query(description="Dimensions of the lines, in addition to capability and signal. Default: `model_version`."),
 ]
 
 
@@ -44,7 +46,9 @@ GroupBy = Annotated[
     "",
     response_model=QualityReport,
     summary="Summarize quality",
-    description="Each signal by capability and version, with a 95 % interval, over the jobs that ended in the window.",
+    description=(
+        "Returns each signal by capability and version, with a 95 % interval, over the jobs that ended in the window."
+    ),
     responses={200: {"description": "The summary."}, **problems()},
 )
 @requires("quality:read")
@@ -59,7 +63,7 @@ async def summarize_quality(  # noqa: PLR0917 - the framework passes them by nam
     ends: To = None,
     project: Project = None,
 ) -> Response:
-    """Signals by version."""
+    """Summarize quality."""
     runtime, principal = get_runtime(request), caller(request)
     selection = _select(principal, capability, signals, model_version, prompt_version, _window(begins, ends), project)
     groups = [Group.MODEL_VERSION] if group_by is None else group_by
@@ -71,7 +75,7 @@ async def summarize_quality(  # noqa: PLR0917 - the framework passes them by nam
     "/series",
     response_model=QualitySeries,
     summary="Read quality over time",
-    description="The same signals by the hour or day.",
+    description="Returns the same signals by hour or day.",
     responses={200: {"description": "The series."}, **problems()},
 )
 @requires("quality:read")
@@ -82,12 +86,12 @@ async def read_quality_series(  # noqa: PLR0917 - the framework passes them by n
     model_version: ModelVersion = None,
     prompt_version: PromptVersion = None,
     group_by: GroupBy = None,
-    step: Annotated[Step, Query(description="How long a point is.")] = Step.DAY,
+    step: Annotated[Step, Query(description="Length of an interval.")] = Step.DAY,
     begins: From = None,
     ends: To = None,
     project: Project = None,
 ) -> Response:
-    """Signals over time."""
+    """Read quality over time."""
     runtime, principal = get_runtime(request), caller(request)
     selection = _select(principal, capability, signals, model_version, prompt_version, _window(begins, ends), project)
     groups = [Group.MODEL_VERSION] if group_by is None else group_by

@@ -1,4 +1,4 @@
-"""What the routes of quality answer with."""
+"""Response schemas of the quality routes."""
 
 import math
 from collections.abc import Sequence
@@ -19,27 +19,27 @@ from core.quality.signals import DEFINITIONS, Kind, Signal, Worse
 
 
 class Interval(BaseModel):
-    """An estimate with its 95 % interval: Wilson's of a rate, a confidence sequence of a score or mean."""
+    """An estimate with its 95 % interval: Wilson's for a rate, a confidence sequence for a score or mean."""
 
     estimate: float
     low: float | None = Field(description="Null while there is no bound: a mean of fewer than 50 jobs.")
     high: float | None
-    jobs: int = Field(description="Jobs that have the signal.")
+    jobs: int = Field(description="Number of jobs with the signal.")
 
 
 class Line(BaseModel):
-    """One signal of one group of jobs. What jobs are not grouped by is null."""
+    """One signal of one group of jobs. Dimensions that are not grouped by are null."""
 
     capability: str
     signal: Signal
     kind: Kind
-    worse: Worse = Field(description="The direction in which a change is for the worse.")
+    worse: Worse = Field(description="The direction of a change for the worse.")
     unit: str = Field(description="Empty for rates and scores.")
     model_version: str | None = Field(
-        description="Id of the version in the registry, or the model's name where it has none; empty: no model call."
+        description="Id of the version in the registry, or the model's name if it has none. Empty: no model call."
     )
-    model: str | None = Field(description="The name of the registry's model.")
-    version: int | None = Field(description="The number of its version.")
+    model: str | None = Field(description="Name of the model in the registry.")
+    version: int | None = Field(description="Version number.")
     prompt_version: str | None = Field(description="Digest of the prompt, or of all prompts of the result together.")
     project_id: str | None
 
@@ -57,7 +57,7 @@ class QualityReport(BaseModel):
 
 
 class Point(Interval):
-    """A signal over the jobs that ended within an hour or day."""
+    """A signal over the jobs that ended in one hour or day."""
 
     start: datetime
 
@@ -69,7 +69,7 @@ class Series(Line):
 
 
 class QualitySeries(BaseModel):
-    """Series of the window."""
+    """The series of the window."""
 
     begins: datetime
     ends: datetime
@@ -78,24 +78,24 @@ class QualitySeries(BaseModel):
 
 
 class Level(BaseModel):
-    """What a signal was like."""
+    """The value of a signal."""
 
-    mean: float | None = Field(description="Null for a distribution. Of lengths and times: a geometric mean.")
+    mean: float | None = Field(description="Null for a distribution. For lengths and times: a geometric mean.")
     jobs: int
 
 
 class BaselineLevel(Level):
-    """What it was compared with."""
+    """The value of the comparison."""
 
-    model_version: str = Field(description="The version that it was learned from, often the one before.")
+    model_version: str = Field(description="The version that the baseline was learned from, often the previous one.")
 
 
 class QualityAlert(BaseModel):
-    """That a signal of a version changed."""
+    """A change of a version's signal."""
 
     id: str
     capability: str
-    model_version: str = Field(description="Empty for a drift of inputs, which is no version's.")
+    model_version: str = Field(description="Empty for input drift, which is independent of versions.")
     model: str | None
     version: int | None
     signal: Signal
@@ -106,9 +106,9 @@ class QualityAlert(BaseModel):
     observed: Level = Field(description="Of the jobs since `began_at`.")
     evidence: float
     threshold: float
-    began_at: datetime = Field(description="When the change began, as estimated.")
+    began_at: datetime = Field(description="Estimated start of the change.")
     raised_at: datetime
-    job_ids: list[str] = Field(description="At most ten jobs that moved, the furthest first.")
+    job_ids: list[str] = Field(description="At most ten affected jobs, the most extreme first.")
     acknowledged_by: str | None
     acknowledged_at: datetime | None
     closed_by: str | None
@@ -117,20 +117,20 @@ class QualityAlert(BaseModel):
 
 
 class QualityAlertPage(BaseModel):
-    """Alerts."""
+    """A page of alerts."""
 
     data: list[QualityAlert]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page. Null on the last page.")
 
 
 class CloseAlert(BaseModel):
-    """Why an alert is over."""
+    """The reason for closing an alert."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "Rolled back to version 3."}]})
 
     reason: str | None = Field(None, min_length=1, max_length=REASON_MAX)
     is_new_normal: bool = Field(
-        False, description="Learn a new baseline from the jobs to come, instead of comparing with the old one."
+        False, description="Learn a new baseline from future jobs instead of using the old one."
     )
 
 

@@ -1,4 +1,4 @@
-"""``POST /v1/quotes``: what a job will probably cost, before it is submitted."""
+"""``POST /v1/quotes``: the probable cost of a job, before it is submitted."""
 
 from fastapi import Request, Response
 
@@ -21,8 +21,8 @@ router = new_router("/v1/quotes", "costs")
     response_model=Quote,
     summary="Quote a job",
     description=(
-        "What a job with this input will probably cost, from what jobs like it have cost, by roll-ups. Nothing is"
-        " submitted, set aside or stored."
+        "Estimates the cost of a job with this input from the cost of similar jobs, using roll-ups. Nothing"
+        " is submitted, reserved or stored."
     ),
     responses={200: {"description": "The quote."}, **problems(400, 408, 409, 413, 415)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
@@ -33,7 +33,7 @@ async def make_quote(request: Request, body: AskQuote) -> Response:
     runtime, principal = get_runtime(request), caller(request)
     manifest = find_manifest(body.capability, principal)
     authority.require(principal, manifest.id, check_input(manifest, body.input))
-    # Asked again it says the same, so a good key changes nothing.
+    # Running it again gives the same result, so an Idempotency-Key changes nothing.
     identify_request(request, b"")
     size_bytes = len(dumps(body.input))
     found = await runtime.in_thread(

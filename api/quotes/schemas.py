@@ -1,4 +1,4 @@
-"""Quotes on the wire."""
+"""Quotes schemas."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from core.kit.money import format_money
 
 
 class AskQuote(BaseModel):
-    """A job that is not submitted."""
+    """A job to estimate."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -26,35 +26,37 @@ class AskQuote(BaseModel):
     )
 
     capability: str = Field(max_length=200, examples=["knowledge.search"])
-    input: dict[str, Any] = Field(description="As for `POST /v1/jobs`. It is checked, measured and not stored.")
-    max_cost_usd: Money | None = Field(None, description="The cap that the job would have.", examples=["0.25"])
+    input: dict[str, Any] = Field(
+        description="The input, as for `POST /v1/jobs`. It is validated and measured, but not stored."
+    )
+    max_cost_usd: Money | None = Field(None, description="The job's cost limit.", examples=["0.25"])
     model: str | None = Field(
         None,
         min_length=1,
         max_length=200,
-        description="Only jobs that spent most on this model, as costs name it. Default: all.",
+        description="Use only jobs that spent most on this model, named as in costs. Default: all.",
         examples=["gpt-4o"],
     )
 
 
 class Quote(BaseModel):
-    """What the job will probably cost with everything that it starts, in US dollars as text."""
+    """Probable cost of the job with its child jobs, in US dollars as decimal strings."""
 
     capability: str
-    p50_usd: str | None = Field(description="Half of such jobs cost no more. Null: too few were run (`basis` none).")
+    p50_usd: str | None = Field(description="Half of such jobs cost no more. Null: too few jobs (`basis` is `none`).")
     p90_usd: str | None = Field(description="Nine in ten cost no more.")
     cap_usd: str | None = Field(
-        description="It cannot cost more: its own cap, or what a hard budget has left. Null: there is neither."
+        description="Upper limit of the cost: the job's own limit, or the rest of a hard budget. Null without either."
     )
     capped_by: str | None = Field(description="`max_cost_usd`, or the name of the budget.")
     basis: Basis = Field(
         description=(
-            "Which jobs of the last 30 days it is made of: the closest kind of which there are 50. Sizes are those of"
-            " the input, within a factor of two to four."
+            "The jobs of the last 30 days that the quote is based on: the most specific group with at least"
+            " 50. Groups by size include inputs of similar length, within a factor of two to four."
         )
     )
-    jobs: int = Field(description="How many they are.")
-    size_bytes: int = Field(description="The length of the input as JSON.")
+    jobs: int = Field(description="Number of these jobs.")
+    size_bytes: int = Field(description="Length of the input as JSON.")
 
 
 def to_quote(capability: str, size_bytes: int, found: QuoteRecord) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``/v1/retention``: how long the project keeps what."""
+"""``/v1/retention``: how long the project keeps each kind of data."""
 
 from typing import Annotated, Literal
 
@@ -16,24 +16,28 @@ router = new_router("/v1/retention", "retention")
 
 _Kind = Annotated[
     Kind,
-    Query(description="Which kind of data."),
+    Query(description="The kind of data."),
 ]
-_Scope = Annotated[Literal["organization", "project"], Query(description="Whose clock to remove.")]
+_Scope = Annotated[Literal["organization", "project"], Query(description="Whose retention period to remove.")]
 _DataClass = Annotated[
-    DataClass | None, Query(description="The clock for payloads of this class and above; without it, that of the kind.")
+    DataClass | None,
+    Query(description="The period for payloads of this data class and above. Without it, the period of the kind."),
 ]
-_NOW = "The project's clocks as they are now."
+_NOW = "The project's updated retention periods."
 
 
 @router.get(
     "",
     response_model=Retention,
-    summary="Read how long data is kept",
-    responses={200: {"description": "The clock of every kind of data, and who set it."}, **problems()},
+    summary="Read retention periods",
+    responses={
+        200: {"description": "Returns the retention period of every kind of data, and who set it."},
+        **problems(),
+    },
 )
 @requires("retention:read")
 async def read_retention(request: Request) -> Response:
-    """The clocks of the caller's project."""
+    """Read retention periods."""
     return respond_json(to_wire(await get_runtime(request).in_thread(_read, request)))
 
 
@@ -45,18 +49,19 @@ def _read(request: Request) -> list[Clock]:
 @router.put(
     "",
     response_model=Retention,
-    summary="Set how long a kind of data is kept",
+    summary="Set a retention period",
     description=(
-        "In force from the dispatcher's next run on, within the hour. Payloads of ended jobs are then blanked, which"
-        " cannot be undone. Everything else goes a month at a time, when every project's clock has run out. With a"
-        " `data_class`, payloads of jobs of that class and above go after so many days, unless another clock ends"
-        " earlier; a project's takes the place of its organization's for the same class."
+        "Applies from the dispatcher's next run, within the hour. Payloads of ended jobs past the period are"
+        " then deleted permanently. Other kinds of data are deleted a month at a time, when every project's"
+        " period has ended. With a `data_class`, the period applies to payloads of jobs of that class and"
+        " above, unless another period ends earlier. A project's period replaces its organization's for the"
+        " same class."
     ),
     responses={200: {"description": _NOW}, **problems(400, 408, 413, 415)},
 )
 @requires("retention:write")
 async def set_retention(request: Request, body: SetRetention) -> Response:
-    """Set one clock."""
+    """Set a retention period."""
     return respond_json(to_wire(await get_runtime(request).in_thread(_set, request, body)))
 
 
@@ -76,15 +81,15 @@ def _set(request: Request, body: SetRetention) -> list[Clock]:
 @router.delete(
     "",
     response_model=Retention,
-    summary="Remove a clock",
-    description="The organization's clock then counts for the project, and the installation's for the organization.",
+    summary="Remove a retention period",
+    description="The organization's period then applies to the project, and the installation's to the organization.",
     responses={200: {"description": _NOW}, **problems(404)},
 )
 @requires("retention:write")
 async def remove_retention(
     request: Request, kind: _Kind, scope: _Scope = "project", data_class: _DataClass = None
 ) -> Response:
-    """Remove one clock."""
+    """Remove a retention period."""
     return respond_json(to_wire(await get_runtime(request).in_thread(_remove, request, kind, scope, data_class)))
 
 

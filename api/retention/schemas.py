@@ -1,4 +1,4 @@
-"""Retention on the wire."""
+"""Retention schemas."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -13,22 +13,26 @@ Days = Annotated[int, Field(strict=True, ge=1, le=DAYS_MAX)]
 
 
 class SetRetention(BaseModel):
-    """How long to keep a kind of data."""
+    """A retention period to set."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"kind": "payloads", "days": 30}]})
 
     kind: Kind = Field(
-        description="`payloads` are inputs and results, `events` what streams replay, `jobs` the jobs themselves,"
-        " `ledger` and `audit` their lines and records."
+        description=(
+            "`payloads`: inputs and results. `events`: what streams replay. `jobs`: the jobs themselves."
+            " `ledger` and `audit`: their lines and records."
+        )
     )
-    days: Days | None = Field(description="Whole days; null is for ever.")
+    days: Days | None = Field(description="Number of days. Null means forever.")
     scope: Literal["organization", "project"] = Field(
-        "project", description="Whether it counts for this project, or for every project that has set nothing."
+        "project", description="Applies to this project, or to every project without a period of its own."
     )
     data_class: DataClass | None = Field(
         None,
-        description="With `payloads`: only those of jobs of this class and above. Of all clocks that hold for a job the"
-        " shortest wins, so `days` is a number then.",
+        description=(
+            "Only with `payloads`: limit the period to jobs of this data class and above. The shortest period"
+            " that applies to a job wins, so `days` must be a number."
+        ),
     )
 
 
@@ -36,18 +40,20 @@ class RetentionClock(BaseModel):
     """How long this project keeps one kind of data."""
 
     kind: Kind
-    days: int | None = Field(description="Null is for ever.")
-    source: Literal["project", "organization", "installation"] = Field(description="Who said so.")
+    days: int | None = Field(description="Null means forever.")
+    source: Literal["project", "organization", "installation"] = Field(description="Where the period was set.")
     set_at: datetime | None = Field(description="Null for the installation's default.")
     data_class: DataClass | None = Field(
-        description="The clock is for payloads of jobs of this class and above. Null for all data of the kind."
+        description=(
+            "The period applies to payloads of jobs of this data class and above. Null for all data of the kind."
+        )
     )
 
 
 class Retention(BaseModel):
-    """The clocks of a project."""
+    """The retention periods of a project."""
 
-    data: list[RetentionClock] = Field(description="One of each kind, then those that are set for a data class.")
+    data: list[RetentionClock] = Field(description="One period per kind, then those set for a data class.")
 
 
 def to_wire(clocks: list[Clock]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``/v1/usage``: what was consumed, in tokens and other units."""
+"""``/v1/usage``: usage in tokens and other units."""
 
 from typing import Annotated
 
@@ -21,9 +21,9 @@ router = new_router("/v1/usage", "costs")
     "",
     response_model=UsageReport,
     summary="Report usage",
-    description="Quantities by kind and by any combination of groups, over the same charges as `GET /v1/costs`.",
+    description="Returns quantities by kind and by any combination of groups, for the same charges as `GET /v1/costs`.",
     responses={
-        200: {"description": "The report.", "content": {"text/csv": {"schema": {"type": "string"}}}},
+        200: {"description": "The usage report.", "content": {"text/csv": {"schema": {"type": "string"}}}},
         **problems(),
     },
 )
@@ -36,7 +36,7 @@ async def report_usage(  # noqa: PLR0917 - the framework passes them by name
     project: Project = None,
     form: Annotated[Format, Query(alias="format")] = None,
 ) -> Response:
-    """Usage by group."""
+    """Report usage."""
     runtime, principal = get_runtime(request), caller(request)
     window, groupings = parse_window(begins, ends), parse_groupings(group_by)
     reach = parse_reach(principal, project)

@@ -1,4 +1,4 @@
-"""``/v1/webhook-deliveries``: what was sent, what came of it, and sending it again."""
+"""``/v1/webhook-deliveries``: what was sent, its outcome, and sending it again."""
 
 from typing import Annotated
 from uuid import UUID
@@ -38,17 +38,17 @@ EndpointId = Annotated[str, Path(description="The endpoint's id.", examples=["wh
     "/webhook-deliveries",
     response_model=WebhookDeliveryPage,
     summary="List webhook deliveries",
-    responses={200: {"description": "A page, newest first."}, **problems(404)},
+    responses={200: {"description": "A page of results, newest first."}, **problems(404)},
 )
 @requires("webhooks:read")
 async def list_deliveries(  # noqa: PLR0917 - the framework passes them by name
     request: Request,
-    endpoint_id: Annotated[str | None, Query(max_length=100, description="Only to this endpoint.")] = None,
-    job_id: Annotated[str | None, Query(max_length=100, description="Only about this job.")] = None,
-    state: Annotated[DeliveryState | None, Query(description="Only in this state.")] = None,
-    event: Annotated[str | None, Query(max_length=100, description="Only of this event.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Deliveries on a page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    endpoint_id: Annotated[str | None, Query(max_length=100, description="Filter by endpoint.")] = None,
+    job_id: Annotated[str | None, Query(max_length=100, description="Filter by job.")] = None,
+    state: Annotated[DeliveryState | None, Query(description="Filter by state.")] = None,
+    event: Annotated[str | None, Query(max_length=100, description="Filter by event.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Deliveries per page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
     """A page of the project's deliveries."""
     where = DeliveryFilter(
@@ -73,11 +73,11 @@ def _list(request: Request, where: DeliveryFilter, before: UUID | None, limit: i
     "/webhook-deliveries/{delivery_id}",
     response_model=WebhookDeliveryWithAttempts,
     summary="Read a webhook delivery",
-    responses={200: {"description": "The delivery, its body and its attempts."}, **problems(404)},
+    responses={200: {"description": "Returns the delivery with its body and its attempts."}, **problems(404)},
 )
 @requires("webhooks:read")
 async def read_delivery(request: Request, delivery_id: DeliveryId) -> Response:
-    """One delivery."""
+    """Read a delivery."""
     found = parse_id(MESSAGE, delivery_id, "webhook_delivery")
     return respond_json(full_delivery_to_wire(await get_runtime(request).in_thread(_read, request, found)))
 
@@ -87,7 +87,7 @@ def _read(request: Request, delivery_id: UUID) -> DeliveryWithAttempts:
     session = runtime.database.single_tenant(principal.organization_id)
     found = runtime.webhooks.delivery(session, principal, delivery_id)
     if found.delivery.job_id is not None and principal.clearance is not DataClass.RESTRICTED:
-        # What it sends may hold the job's result.
+        # Its body may contain the job's result.
         runtime.jobs.open(session, principal, found.delivery.job_id)
     return found
 
@@ -96,14 +96,16 @@ def _read(request: Request, delivery_id: UUID) -> DeliveryWithAttempts:
     "/webhook-deliveries/{delivery_id}/redeliver",
     status_code=202,
     response_model=WebhookDelivery,
-    summary="Deliver again",
-    description="An ended delivery begins its schedule anew: the same `webhook-id`, the same bytes, a fresh signature.",
+    summary="Redeliver a message",
+    description=(
+        "Restarts the schedule of an ended delivery with the same `webhook-id`, the same body and a new signature."
+    ),
     responses={202: {"description": "The delivery.", "headers": REPLAYED}, **problems(400, 404, 409, 410)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("webhooks:write")
 async def redeliver(request: Request, delivery_id: DeliveryId) -> Response:
-    """Send one delivery once more."""
+    """Redeliver a message."""
     runtime, principal = get_runtime(request), caller(request)
     found = parse_id(MESSAGE, delivery_id, "webhook_delivery")
     identity = identify_request(request, b"")
@@ -118,17 +120,20 @@ async def redeliver(request: Request, delivery_id: DeliveryId) -> Response:
     "/webhook-endpoints/{endpoint_id}/redeliver",
     status_code=202,
     response_model=Redelivered,
-    summary="Deliver everything since a moment again",
-    description="What failed since then, and with `with_delivered` also what was taken, 10,000 at a time.",
+    summary="Redeliver messages of an endpoint",
+    description=(
+        "Redelivers messages that failed since a time, and with `with_delivered` also those that were delivered."
+        " At most 10,000 per call."
+    ),
     responses={
-        202: {"description": "How much.", "headers": REPLAYED},
+        202: {"description": "The number of messages.", "headers": REPLAYED},
         **problems(400, 404, 408, 409, 413, 415),
     },
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("webhooks:write")
 async def redeliver_since(request: Request, endpoint_id: EndpointId, body: RedeliverSince) -> Response:
-    """Send an endpoint's deliveries once more."""
+    """Redeliver messages of an endpoint."""
     runtime, principal = get_runtime(request), caller(request)
     found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
     since = clamp(body.since)

@@ -1,4 +1,4 @@
-"""Secrets are shown once: what is kept for a repeat of the request does not hold them."""
+"""Secrets are shown once: the stored response for a repeated request does not contain them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +17,7 @@ from core.webhooks.records import Issued
 def issue_once(
     request: Request, identity: IdempotentRequest | None, issue: Callable[[Session], Issued], status: int
 ) -> Answer:
-    """Carry out `issue`, and answer with the secret; a repeat gets the same answer without it. Blocks."""
+    """Run `issue`, and respond with the secret; a repeat gets the same response without it. Blocks."""
     issued: list[Issued] = []
 
     def produce(session: Session) -> Answer:

@@ -43,9 +43,9 @@ EndpointId = Annotated[str, Path(description="The endpoint's id.", examples=["wh
     response_model=WebhookEndpointWithSecret,
     summary="Add a webhook endpoint",
     description=(
-        "The project's events are sent to it from now on, signed as the Standard Webhooks specification says. The"
-        " answer shows the secret once. The URL is https on the public internet; its name is resolved and"
-        " checked now, and again at every attempt."
+        "Sends the project's events to the endpoint from now on, signed according to the Standard Webhooks"
+        " specification. The response shows the secret once. The URL must use https and be on the public"
+        " internet; its name is resolved and checked now and at every attempt."
     ),
     responses={
         201: {"description": "Added.", "headers": {**_LOCATION, **REPLAYED}},
@@ -55,7 +55,7 @@ EndpointId = Annotated[str, Path(description="The endpoint's id.", examples=["wh
 )
 @requires("webhooks:write")
 async def create_endpoint(request: Request, body: CreateEndpoint) -> Response:
-    """A new receiver."""
+    """Add an endpoint."""
     runtime, principal = get_runtime(request), caller(request)
     new = NewEndpoint(body.url, body.description, _events(body.events), body.include_result)
     identity = identify_request(request, await request.body())
@@ -76,13 +76,13 @@ def _events(given: Sequence[str]) -> tuple[str, ...]:
     "",
     response_model=WebhookEndpointPage,
     summary="List webhook endpoints",
-    responses={200: {"description": "A page, newest first."}, **problems()},
+    responses={200: {"description": "A page of results, newest first."}, **problems()},
 )
 @requires("webhooks:read")
 async def list_endpoints(
     request: Request,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Endpoints on a page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Endpoints per page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
     """A page of the project's endpoints."""
     before = cursors.decode(cursor) if cursor is not None else None
@@ -101,11 +101,11 @@ def _list(request: Request, before: UUID | None, limit: int) -> list[Endpoint]:
     "/{endpoint_id}",
     response_model=WebhookEndpoint,
     summary="Read a webhook endpoint",
-    responses={200: {"description": "The endpoint, without its secret."}, **problems(404)},
+    responses={200: {"description": "Returns the endpoint, without its secret."}, **problems(404)},
 )
 @requires("webhooks:read")
 async def read_endpoint(request: Request, endpoint_id: EndpointId) -> Response:
-    """One endpoint."""
+    """Read an endpoint."""
     found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
     return respond_json(endpoint_to_wire(await get_runtime(request).in_thread(_read, request, found)))
 
@@ -119,11 +119,11 @@ def _read(request: Request, endpoint_id: UUID) -> Endpoint:
     "/{endpoint_id}",
     response_model=WebhookEndpoint,
     summary="Change a webhook endpoint",
-    responses={200: {"description": "The endpoint as it is now."}, **problems(400, 404, 408, 413, 415)},
+    responses={200: {"description": "The updated endpoint."}, **problems(400, 404, 408, 413, 415)},
 )
 @requires("webhooks:write")
 async def update_endpoint(request: Request, endpoint_id: EndpointId, body: UpdateEndpoint) -> Response:
-    """Change what the body names."""
+    """Update the fields in the body."""
     events = None if body.events is None else _events(body.events)
     change = EndpointChange(body.url, body.description, events, body.include_result)
     found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
@@ -142,12 +142,12 @@ def _update(request: Request, endpoint_id: UUID, change: EndpointChange) -> Endp
     "/{endpoint_id}",
     response_model=WebhookEndpoint,
     summary="Remove a webhook endpoint",
-    description="What waits for it is cancelled. Its past deliveries stay in the list of deliveries.",
-    responses={200: {"description": "The endpoint as it was."}, **problems(404)},
+    description="Removes the endpoint and cancels its pending deliveries. Past deliveries remain listed.",
+    responses={200: {"description": "The removed endpoint."}, **problems(404)},
 )
 @requires("webhooks:write")
 async def remove_endpoint(request: Request, endpoint_id: EndpointId) -> Response:
-    """End an endpoint."""
+    """Remove an endpoint."""
     found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
     return respond_json(endpoint_to_wire(await get_runtime(request).in_thread(_remove, request, found)))
 
@@ -162,13 +162,13 @@ def _remove(request: Request, endpoint_id: UUID) -> Endpoint:
     "/{endpoint_id}/pause",
     response_model=WebhookEndpoint,
     summary="Pause a webhook endpoint",
-    description="What comes is kept, and sent when it is resumed. Twice is fine.",
-    responses={200: {"description": "The endpoint as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
+    description="Holds messages back until the endpoint is resumed. Pausing twice has no further effect.",
+    responses={200: {"description": "The updated endpoint.", "headers": REPLAYED}, **problems(400, 404, 409)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("webhooks:write")
 async def pause_endpoint(request: Request, endpoint_id: EndpointId) -> Response:
-    """Hold deliveries back."""
+    """Pause an endpoint."""
     runtime, principal = get_runtime(request), caller(request)
     found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
     return await _act(request, lambda session: endpoint_to_wire(runtime.webhooks.pause(session, principal, found)))
@@ -179,15 +179,16 @@ async def pause_endpoint(request: Request, endpoint_id: EndpointId) -> Response:
     response_model=WebhookEndpoint,
     summary="Resume a webhook endpoint",
     description=(
-        "After a pause, what was kept is sent. One that we had disabled receives from now on; what failed meanwhile is"
-        " delivered by `redeliver`. Twice is fine."
+        "Sends the messages that were held back during a pause. An endpoint that Waybill had disabled only"
+        " receives new messages; use `redeliver` for those that failed meanwhile. Resuming twice has no"
+        " further effect."
     ),
-    responses={200: {"description": "The endpoint as it is now.", "headers": REPLAYED}, **problems(400, 404, 409)},
+    responses={200: {"description": "The updated endpoint.", "headers": REPLAYED}, **problems(400, 404, 409)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("webhooks:write")
 async def resume_endpoint(request: Request, endpoint_id: EndpointId) -> Response:
-    """Deliver again."""
+    """Resume an endpoint."""
     runtime, principal = get_runtime(request), caller(request)
     found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
     return await _act(request, lambda session: endpoint_to_wire(runtime.webhooks.resume(session, principal, found)))
@@ -197,7 +198,7 @@ async def resume_endpoint(request: Request, endpoint_id: EndpointId) -> Response
     "/{endpoint_id}/rotate",
     response_model=WebhookEndpointWithSecret,
     summary="Rotate an endpoint's secret",
-    description="Messages carry two signatures for `overlap_seconds`, one of each secret.",
+    description="Messages carry two signatures for `overlap_seconds`, one for each secret.",
     responses={
         200: {"description": "The endpoint with its new secret.", "headers": REPLAYED},
         **problems(400, 404, 408, 409, 413, 415),
@@ -208,7 +209,7 @@ async def resume_endpoint(request: Request, endpoint_id: EndpointId) -> Response
 async def rotate_endpoint_secret(
     request: Request, endpoint_id: EndpointId, body: Annotated[RotateSecret | None, Body()] = None
 ) -> Response:
-    """A new secret."""
+    """Rotate an endpoint's secret."""
     runtime, principal = get_runtime(request), caller(request)
     found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
     overlap = timedelta(seconds=(body or RotateSecret()).overlap_seconds)
@@ -227,7 +228,7 @@ async def rotate_endpoint_secret(
     status_code=202,
     response_model=WebhookDelivery,
     summary="Send a test message",
-    description="A message of type `webhook.test` goes the way of all others; the delivery tells what came of it.",
+    description="Sends a message of type `webhook.test` like any other; the delivery shows the outcome.",
     responses={
         202: {"description": "The delivery.", "headers": {**_LOCATION, **REPLAYED}},
         **problems(400, 404, 409),
@@ -236,7 +237,7 @@ async def rotate_endpoint_secret(
 )
 @requires("webhooks:write")
 async def test_endpoint(request: Request, endpoint_id: EndpointId) -> Response:
-    """Try the way."""
+    """Send a test message."""
     runtime, principal = get_runtime(request), caller(request)
     found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
     identity = identify_request(request, b"")

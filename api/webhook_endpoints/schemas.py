@@ -1,4 +1,4 @@
-"""Webhook endpoints and deliveries on the wire. A secret is in one answer, once."""
+"""Webhook endpoint and delivery schemas. A secret is in one response only."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -25,8 +25,11 @@ from core.webhooks.targets import URL_MAX_CHARACTERS
 
 _EXAMPLE_ID = "whe_01jd3q8v9tfq8a1b2c3d4e5f6g"
 _EXAMPLE_URL = "https://example.com/hooks/waybill"
-_SHOWN_ONCE = "`whsec_…`, shown in this answer only. Null when the answer is repeated (`Idempotent-Replayed`): rotate."
-_CURSOR = "Pass it as `cursor` for the next page; null on the last one."
+_SHOWN_ONCE = (
+    "`whsec_…`, shown in this response only. Null when the response is replayed (`Idempotent-Replayed`): rotate"
+    " the secret then."
+)
+_CURSOR = "Pass it as `cursor` to get the next page. Null on the last page."
 
 Url = Annotated[str, StringConstraints(min_length=1, max_length=URL_MAX_CHARACTERS)]
 Events = Annotated[list[EventType], Field(max_length=len(EventType))]
@@ -34,28 +37,33 @@ Description = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00
 
 
 class CreateEndpoint(BaseModel):
-    """A receiver to add to the project."""
+    """An endpoint to add to the project."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={"examples": [{"url": _EXAMPLE_URL, "events": ["job.succeeded", "job.failed"]}]},
     )
 
-    url: Url = Field(description="Where to POST: https, on the public internet.", examples=[_EXAMPLE_URL])
+    url: Url = Field(description="Where to POST: an https URL on the public internet.", examples=[_EXAMPLE_URL])
     events: Events = Field(
         default_factory=list,
-        description="Which events it receives; none means all of the project's. What concerns the whole organization"
-        " (its budgets, its experiments), and what is told in OpenAI's shape (`response.…`), goes only to endpoints"
-        " that name the event.",
+        description=(
+            "The events to send. Empty means all events of the project. Events of the whole organization (its"
+            " budgets, its experiments) and events in OpenAI's format (`response.…`) are sent only if they are"
+            " listed."
+        ),
     )
-    description: Description = Field("", description="What it is for.")
+    description: Description = Field("", description="A description.")
     include_result: bool = Field(
-        False, description="Send a job's result along, unless it is larger than 64 KiB; else only where to read it."
+        False,
+        description=(
+            "Include a job's result, unless it is larger than 64 KiB. Otherwise messages only say where to read it."
+        ),
     )
 
 
 class UpdateEndpoint(BaseModel):
-    """What changes. Deliveries that wait go to the new URL."""
+    """Fields to change. Pending deliveries go to the new URL."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"events": ["job.failed"]}]})
 
@@ -66,7 +74,7 @@ class UpdateEndpoint(BaseModel):
 
 
 class RotateSecret(BaseModel):
-    """How to rotate a secret."""
+    """Options of a secret rotation."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap_seconds": 3600}]})
 
@@ -74,80 +82,83 @@ class RotateSecret(BaseModel):
         24 * 3600,
         ge=0,
         le=int(OVERLAP_MAX.total_seconds()),
-        description="How long messages carry a signature of the old secret as well; 0 ends it at once.",
+        description="How long messages also carry a signature of the old secret. 0 ends it immediately.",
     )
 
 
 class WebhookEndpoint(BaseModel):
-    """A receiver of the project's events."""
+    """An endpoint that receives the project's events."""
 
     id: str = Field(examples=[_EXAMPLE_ID])
     project_id: str
     url: str
-    events: list[EventType] = Field(description="Empty: all of them.")
+    events: list[EventType] = Field(description="Empty means all.")
     description: str
     include_result: bool
     state: EndpointState = Field(
-        description="`paused`: what comes is kept until it is resumed. `disabled`: we gave up, and nothing is kept."
+        description=(
+            "`paused`: messages are held back until the endpoint is resumed. `disabled`: Waybill gave up, and"
+            " messages are dropped."
+        )
     )
     disabled_reason: DisabledReason | None = Field(
         description="`gone`: it answered 410. `failing`: every attempt failed for five days."
     )
     failing_since: datetime | None = Field(
-        description="Since when every attempt has failed; null when the last did not."
+        description="Since when every attempt has failed. Null when the last one succeeded."
     )
     created_at: datetime
     previous_secret_until: datetime | None = Field(description="Until when the old secret signs as well.")
 
 
 class WebhookEndpointWithSecret(WebhookEndpoint):
-    """An endpoint whose secret was just made."""
+    """An endpoint whose secret was just created."""
 
     secret: str | None = Field(description=_SHOWN_ONCE)
 
 
 class WebhookEndpointPage(BaseModel):
-    """Endpoints, newest first."""
+    """A page of endpoints, newest first."""
 
     data: list[WebhookEndpoint]
     next_cursor: str | None = Field(description=_CURSOR)
 
 
 class WebhookSecret(BaseModel):
-    """The project's own secret, without the secret."""
+    """The project's own webhook secret, without the secret itself."""
 
-    rotated_at: datetime | None = Field(description="Null: there is none yet.")
+    rotated_at: datetime | None = Field(description="Null when there is none yet.")
     previous_until: datetime | None = Field(description="Until when the old secret signs as well.")
 
 
 class WebhookSecretShown(WebhookSecret):
-    """A secret that was just made."""
+    """A newly created secret."""
 
     secret: str | None = Field(description=_SHOWN_ONCE)
 
 
 class WebhookAttempt(BaseModel):
-    """One attempt. What the receiver said is not kept."""
+    """One attempt. The response body is not stored."""
 
     number: int
     began_at: datetime
     latency_ms: int
-    status: int | None = Field(description="The answer's status; null when there was none.")
-    error: str | None = Field(description="Null for a success; else a code, see the reference of webhooks.")
+    status: int | None = Field(description="Status of the response. Null when there was none.")
+    error: str | None = Field(description="Null for a success, otherwise a code from the reference of webhooks.")
 
 
 class WebhookDelivery(BaseModel):
-    """A message to one receiver."""
+    """A message to one endpoint."""
 
     id: str = Field(description="Also the header `webhook-id`.", examples=["msg_01jd3q8v9tfq8a1b2c3d4e5f6g"])
     project_id: str
-    endpoint_id: str | None = Field(description="Null when the job itself named the receiver.")
-    url: str | None = Field(description="The receiver that the job named.")
+    endpoint_id: str | None = Field(description="Null when the job itself named the webhook.")
+    url: str | None = Field(description="The webhook that the job named.")
     event: str
     job_id: str | None
     state: DeliveryState
     attempts: int
-    next_attempt_at: datetime | None = Field(description="Null when it has ended, or is being sent now.")
+    next_attempt_at: datetime | None = Field(description="Null when the delivery has ended or is in progress.")
     last_status: int | None
     last_error: str | None
     created_at: datetime
@@ -155,34 +166,34 @@ class WebhookDelivery(BaseModel):
 
 
 class WebhookDeliveryWithAttempts(WebhookDelivery):
-    """A delivery with what it sends and its last hundred attempts, oldest first."""
+    """A delivery with its body and its last hundred attempts, oldest first."""
 
-    body: str | None = Field(description="The exact text that is sent; null when retention took it.")
+    body: str | None = Field(description="The exact body that is sent. Null when retention has deleted it.")
     attempt_list: list[WebhookAttempt]
 
 
 class WebhookDeliveryPage(BaseModel):
-    """Deliveries, newest first."""
+    """A page of deliveries, newest first."""
 
     data: list[WebhookDelivery]
     next_cursor: str | None = Field(description=_CURSOR)
 
 
 class RedeliverSince(BaseModel):
-    """What to deliver again."""
+    """The messages to redeliver."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"since": "2026-11-23T05:00:00Z", "with_delivered": False}]}
     )
 
-    since: Moment = Field(description="What was made at this moment or later.")
-    with_delivered: bool = Field(False, description="Also what the receiver has taken already.")
+    since: Moment = Field(description="Messages created at or after this time.")
+    with_delivered: bool = Field(False, description="Include messages that were delivered.")
 
 
 class Redelivered(BaseModel):
-    """How much is delivered again."""
+    """The number of redelivered messages."""
 
-    deliveries: int = Field(description="At most 10,000 at a time, the oldest first.")
+    deliveries: int = Field(description="At most 10,000 per call, oldest first.")
 
 
 def endpoint_to_wire(endpoint: Endpoint) -> dict[str, Any]:

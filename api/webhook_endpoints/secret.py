@@ -1,4 +1,4 @@
-"""``/v1/webhook-secret``: the project's own secret, which signs for the receivers that jobs name."""
+"""``/v1/webhook-secret``: the project's own secret, which signs messages to webhooks that jobs name."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -20,12 +20,12 @@ router = new_router("/v1/webhook-secret", "webhooks")
 @router.get(
     "",
     response_model=WebhookSecret,
-    summary="Read about the project's webhook secret",
-    responses={200: {"description": "When it was made; never the secret."}, **problems()},
+    summary="Read the project's webhook secret",
+    responses={200: {"description": "Returns when the secret was created, never the secret itself."}, **problems()},
 )
 @requires("webhooks:read")
 async def read_secret(request: Request) -> Response:
-    """When it was rotated."""
+    """The secret's dates."""
     return respond_json(secret_to_wire(await get_runtime(request).in_thread(_read, request)))
 
 
@@ -37,14 +37,16 @@ def _read(request: Request) -> Secret | None:
 @router.post(
     "/rotate",
     response_model=WebhookSecretShown,
-    summary="Make or rotate the project's webhook secret",
-    description="It signs for receivers that a job names itself (`webhook` in `POST /v1/jobs`). Shown once.",
+    summary="Create or rotate the project's webhook secret",
+    description=(
+        "The secret signs messages to webhooks that a job names (`webhook` in `POST /v1/jobs`). It is shown once."
+    ),
     responses={200: {"description": "The new secret.", "headers": REPLAYED}, **problems(400, 408, 409, 413, 415)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 @requires("webhooks:write")
 async def rotate_secret(request: Request, body: Annotated[RotateSecret | None, Body()] = None) -> Response:
-    """A new secret."""
+    """Create or rotate the secret."""
     runtime, principal = get_runtime(request), caller(request)
     overlap = timedelta(seconds=(body or RotateSecret()).overlap_seconds)
     identity = identify_request(request, await request.body())

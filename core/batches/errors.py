@@ -1,4 +1,4 @@
-"""Refusals of batches."""
+"""Errors of batches."""
 
 from collections.abc import Sequence
 
@@ -13,19 +13,19 @@ class BatchNotFound(NotFound):
 
 
 class BatchNotReady(Conflict):
-    """Its lines are being looked at: there are no results yet."""
+    """The file is being validated: there are no results yet."""
 
     default_code = "batch_validating"
 
 
 class BatchErased(Gone):
-    """Retention has taken its lines and results away."""
+    """Retention has deleted its lines and results."""
 
     default_code = "batch_erased"
 
 
 class LinesInvalid(Unprocessable):
-    """Lines are wrong, and nothing was made. `extra` has the first problems, and how many lines there are to mend."""
+    """Lines are invalid, and nothing was created. `extra` has the first problems and the number of invalid lines."""
 
     default_code = "batch_lines_invalid"
 

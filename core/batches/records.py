@@ -19,7 +19,7 @@ CUSTOM_ID_MAX_CHARACTERS = 200
 
 
 class BatchState(StrEnum):
-    """Where a batch is. `completed`, `failed`, `cancelled` and `expired` are the ends, and never change."""
+    """The state of a batch. `completed`, `failed`, `cancelled` and `expired` are final."""
 
     VALIDATING = "validating"
     IN_PROGRESS = "in_progress"

@@ -127,7 +127,7 @@ class LineValidator:
             raise _Wrong("capability", LineRule.MISSING, "name a capability in the line, or one for the whole batch")
         manifest = self._offered.get(capability) if isinstance(capability, str) else None
         if manifest is None:
-            told = f"not offered here; known: {', '.join(sorted(self._offered))}"
+            told = f"not available; available capabilities: {', '.join(sorted(self._offered))}"
             raise _Wrong("capability", LineRule.CAPABILITY_UNKNOWN, told)
         if manifest.id not in self._allowed:
             raise _Wrong(

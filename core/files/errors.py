@@ -1,4 +1,4 @@
-"""Refusals of files."""
+"""Errors of files."""
 
 from core.kit.errors import Conflict, NotFound, Unprocessable
 
@@ -10,24 +10,24 @@ class FileNotFound(NotFound):
 
 
 class UploadNotFound(NotFound):
-    """No such upload in the project; one that nobody continued for a day is gone."""
+    """No such upload in the project. An upload without activity is deleted after a day."""
 
     default_code = "upload_not_found"
 
 
 class OffsetMismatch(Conflict):
-    """The part does not begin where the last one ended; ``offset`` says where that is."""
+    """The part does not start where the last one ended; ``offset`` says where that is."""
 
     default_code = "upload_offset_mismatch"
 
 
 class UploadIncomplete(Conflict):
-    """Bytes are missing."""
+    """Parts are missing."""
 
     default_code = "upload_incomplete"
 
 
 class DigestMismatch(Unprocessable):
-    """What came is not what was announced."""
+    """The content does not match the declared digest or size."""
 
     default_code = "digest_mismatch"

@@ -34,7 +34,7 @@ ORDER BY room_usd, budgets.id LIMIT 1
 
 
 class Basis(StrEnum):
-    """Which jobs a quote is made of: the closest kind of which there are enough."""
+    """The jobs that a quote is based on: the most specific group with enough jobs."""
 
     PROJECT_AND_SIZE = "project_and_size"
     ORGANIZATION_AND_SIZE = "organization_and_size"

@@ -1,7 +1,7 @@
-"""What can go wrong behind the door. All are `CapabilityFailure`, so a worker knows at once whether to try again.
+"""Errors of the gateway. All are `CapabilityFailure`, so a worker knows at once whether to try again.
 
 GatewayError
-├── ProviderUnavailable   retryable: unreachable, overloaded, 429, 5xx; `retry_after_seconds` when it was told
+├── ProviderUnavailable   retryable: unreachable, overloaded, 429, 5xx; `retry_after_seconds` if reported
 │   └── ProviderTimeout   retryable: nothing arrived within the time allowed
 ├── BadResponse           retryable: cut short, or not the protocol
 ├── ProviderRefused       final: our key, our request, the provider's policy or an exhausted quota
@@ -14,7 +14,7 @@ from core.kit.errors import CapabilityFailure
 
 
 class GatewayError(CapabilityFailure):
-    """A model call that did not succeed. The detail never holds a prompt or a key, so it may be shown and logged."""
+    """A model call that failed. The detail never contains a prompt or a key, so it may be shown and logged."""
 
     title, default_code = "Model call failed", "model_failed"
     retryable_by_default = False
@@ -31,9 +31,9 @@ class GatewayError(CapabilityFailure):
     ) -> None:
         super().__init__(detail, code=code, retryable=self.retryable_by_default)
         self.retry_after_seconds = None if retry_after_seconds is None else ceil(retry_after_seconds)
-        # Whether it says that the provider is unavailable for now, and nothing about this request.
+        # Whether it means that the provider is unavailable for now, independent of this request.
         self.is_outage = is_outage
-        # Whether the provider may have begun to work before it failed: then its input is counted.
+        # Whether the provider may have started to work before it failed: then its input is counted.
         self.may_be_billed = self.billed_by_default if may_be_billed is None else may_be_billed
 
 
@@ -51,16 +51,16 @@ class ProviderTimeout(ProviderUnavailable):
 
 
 class BadResponse(GatewayError):
-    """The provider answered with something that is not the protocol, or stopped in the middle of it."""
+    """The provider's response does not follow the protocol, or stopped in the middle."""
 
-    title, default_code, retryable_by_default = "Model provider answered badly", "provider_bad_response", True
+    title, default_code, retryable_by_default = "Invalid response from model provider", "provider_bad_response", True
     billed_by_default = True
 
 
 class ProviderRefused(GatewayError):
-    """The provider refused, and would refuse the same request again."""
+    """The provider refused the request, and would refuse it again."""
 
-    title, default_code = "Model provider refused", "provider_refused"
+    title, default_code = "Request refused by model provider", "provider_refused"
 
 
 class InvalidRequest(GatewayError):
@@ -70,7 +70,7 @@ class InvalidRequest(GatewayError):
 
 
 def was_turned_away(error: GatewayError) -> bool:
-    """Whether the provider never began to work, so that it bills nothing: an error status, a page, or no connection."""
+    """Whether the provider never started to work, and bills nothing: an error status, a page, or no connection."""
     return isinstance(error, ProviderRefused | ProviderUnavailable | BadResponse) and not error.may_be_billed
 
 

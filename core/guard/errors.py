@@ -1,21 +1,21 @@
-"""Refusals about guard policies."""
+"""Errors about guard policies."""
 
 from core.kit.errors import Conflict, NotFound, Unavailable
 
 
 class GuardPolicyNotFound(NotFound):
-    """There is no such version of the policy."""
+    """No such version of the policy."""
 
     default_code = "guard_policy_not_found"
 
 
 class GuardPolicyChanged(Conflict):
-    """Another version was put since the one that the caller read; `extra` names the newest one's `version`."""
+    """Another version was set since the caller read the policy; `extra` names the latest `version`."""
 
     title, default_code = "Guard policy changed", "guard_policy_changed"
 
 
 class GuardUnavailable(Unavailable):
-    """What finds personal data and injections is not configured, or does not answer."""
+    """The guard's analyzer is not configured, or does not answer."""
 
     default_code = "guard_unavailable"

@@ -22,15 +22,17 @@ PERSONAL = tuple(
 
 
 class Rule(BaseModel):
-    """One line of a policy. What it leaves empty, it says for all."""
+    """A rule of a policy. A condition left empty matches everything."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kinds: tuple[str, ...] = Field((), max_length=50, description="Kinds of finding; all when empty.")
-    directions: tuple[Direction, ...] = Field((), description="Borders that it holds at; all when empty.")
+    kinds: tuple[str, ...] = Field((), max_length=50, description="Kinds of findings. Empty means all.")
+    directions: tuple[Direction, ...] = Field((), description="Borders where the rule applies. Empty means all.")
     sources: tuple[Source, ...] = Field((), description="Where the text comes from; anywhere when empty.")
     action: Action
-    threshold: float = Field(DEFAULT_THRESHOLD, ge=0, le=1, description="Findings with a lower score are ignored.")
+    threshold: float = Field(
+        DEFAULT_THRESHOLD, ge=0, le=1, description="Minimum score. Findings with a lower score are ignored."
+    )
     mode: RedactionMode = RedactionMode.PSEUDONYMIZE
 
     def holds_for(self, kind: str, direction: Direction, source: Source) -> bool:
@@ -43,7 +45,7 @@ class Rule(BaseModel):
 
 
 class Dictionary(BaseModel):
-    """Words of the tenant's own that are findings of `kind`, and may raise the class of what holds them."""
+    """Terms defined by the tenant that count as findings of `kind` and can raise the class of their content."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,7 +55,7 @@ class Dictionary(BaseModel):
 
 
 class Pattern(BaseModel):
-    """A linear (RE2) expression of the tenant's own."""
+    """A linear (RE2) expression defined by the tenant."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -64,7 +66,7 @@ class Pattern(BaseModel):
 
 
 class Example(BaseModel):
-    """A text of the tenant's own, and the class of whatever is as similar to it as the policy says."""
+    """An example text. Content that is as similar to it as the policy requires gets its class."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -73,9 +75,9 @@ class Example(BaseModel):
 
 
 class Disclosure(BaseModel):
-    """Whether people are shown that a machine wrote a reply, and generated files and results are marked as such.
+    """Disclosure of machine-generated content: a notice in replies, and marks in generated files and results.
 
-    Both are on where no policy says anything about them.
+    Both are on unless a policy turns them off.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -87,55 +89,57 @@ class Disclosure(BaseModel):
         min_length=1,
         max_length=500,
         pattern=r"\S",
-        description="The notice, in place of Waybill's own sentence in the language of the reply.",
+        description="The notice. Default: Waybill's own sentence in the language of the reply.",
     )
 
 
 class Untrusted(BaseModel):
-    """What keeps text from documents, tools, the web and other agents from giving orders."""
+    """Measures that keep text from documents, tools, the web and other agents from giving instructions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    marks: bool = Field(True, description="Such text is marked as data before a model reads it.")
-    effects: bool = Field(True, description="An effect on the word of such text needs a person.")
-    links: bool = Field(True, description="A model that has read such text links only to `link_hosts`.")
-    canary: bool = Field(True, description="An answer that repeats its system prompt is cut.")
+    marks: bool = Field(True, description="Mark untrusted text as data before a model reads it.")
+    effects: bool = Field(True, description="An effect that untrusted text asks for needs a person's approval.")
+    links: bool = Field(True, description="A model that has read untrusted text may only link to `link_hosts`.")
+    canary: bool = Field(True, description="Cut an answer that repeats its system prompt.")
     tool_calls: Literal[Action.OFF, Action.DETECT, Action.BLOCK] = Field(
-        Action.DETECT, description="Calls of the client's own tools that only such text asks for."
+        Action.DETECT, description="What to do about calls of the client's own tools that only untrusted text asks for."
     )
     reading_tools: tuple[str, ...] = Field(
-        (), max_length=1000, description="The client's own tools that change nothing, beside those whose names say so."
+        (),
+        max_length=1000,
+        description=("The client's own tools that change nothing, in addition to those whose names say so."),
     )
 
     @classmethod
     def off(cls) -> "Untrusted":
-        """Nothing of it."""
+        """No measures."""
         return cls(marks=False, effects=False, links=False, canary=False, tool_calls=Action.OFF)
 
 
 class GuardPolicy(BaseModel):
-    """The whole policy of an organization or a project. The first rule that holds for a finding decides."""
+    """The whole policy of an organization or a project. The first rule that matches a finding decides."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rules: tuple[Rule, ...] = Field((), max_length=200)
-    allow: tuple[str, ...] = Field((), max_length=10_000, description="Texts that are no finding, in any case.")
+    allow: tuple[str, ...] = Field((), max_length=10_000, description="Texts that are never a finding.")
     dictionaries: tuple[Dictionary, ...] = Field((), max_length=50)
     patterns: tuple[Pattern, ...] = Field((), max_length=100)
     examples: tuple[Example, ...] = Field(
         (),
         max_length=EXAMPLES_MAX,
-        description="Texts whose class is given to what jobs read that is like them.",
+        description="Example texts. Content similar to one of them gets its class.",
     )
     example_similarity: float = Field(
-        DEFAULT_SIMILARITY, ge=0, le=1, description="How like: the least cosine of the vectors of both texts."
+        DEFAULT_SIMILARITY, ge=0, le=1, description="Minimum similarity: the cosine of the vectors of both texts."
     )
     classes: Mapping[str, DataClass] = Field(
-        default_factory=dict, description="The class of whatever holds a finding of this kind."
+        default_factory=dict, description="Data class by kind of finding, for everything that contains one."
     )
     regions: Mapping[DataClass, tuple[RegionName, ...]] = Field(
         default_factory=dict,
-        description="Where models outside of this installation may run that see data of this class or a higher one.",
+        description="Where models outside this installation may run if they process data of this class or above.",
     )
     link_hosts: tuple[str, ...] = Field((), max_length=1000, description="Hosts that an answer may link to.")
     untrusted: Untrusted = Untrusted()

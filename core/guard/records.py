@@ -14,7 +14,7 @@ KindName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
 class Source(StrEnum):
-    """Where a text comes from."""
+    """The source of a text."""
 
     INPUT = "input"
     DOCUMENT = "document"
@@ -38,7 +38,7 @@ class Direction(StrEnum):
 
 
 class Action(StrEnum):
-    """What is done about a finding, from the mildest to the strictest."""
+    """The action for a finding, from the least to the most strict."""
 
     OFF = "off"
     DETECT = "detect"
@@ -52,7 +52,7 @@ class Action(StrEnum):
 
 
 class RedactionMode(StrEnum):
-    """What takes the place of a redacted value: ``<PHONE>``, ``<PHONE_1>``, a keyed digest, or nothing."""
+    """The replacement for a redacted value: ``<PHONE>``, ``<PHONE_1>``, a keyed digest, or nothing."""
 
     MASK = "mask"
     PSEUDONYMIZE = "pseudonymize"

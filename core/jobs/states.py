@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class JobState(StrEnum):
-    """Where a job is. The last five are terminal: they never change again."""
+    """The state of a job. The last five are terminal."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -49,7 +49,7 @@ WAITING_REASONS = frozenset({Reason.INPUT, Reason.CHILDREN, Reason.BUDGET})
 
 
 class Priority(StrEnum):
-    """How urgent a job is: strictly, a higher one is dispatched first."""
+    """Priority of a job. A job with a higher priority is always dispatched first."""
 
     HIGH = "high"
     NORMAL = "normal"

@@ -1,4 +1,4 @@
-"""Refusals of keys and of idempotency keys; each carries the stable code that clients switch on."""
+"""Errors of keys and of idempotency keys. Each has a stable code for clients."""
 
 from core.kit.errors import (
     BadRequest,
@@ -18,31 +18,31 @@ class KeyMissing(Unauthenticated):
 
 
 class KeyUnknown(Unauthenticated):
-    """The key is mistyped, or was never issued here."""
+    """The key is misspelled, or was never issued by this installation."""
 
     default_code = "key_unknown"
 
 
 class KeyExpired(Unauthenticated):
-    """The key was good until it expired."""
+    """The key was valid until it expired."""
 
     default_code = "key_expired"
 
 
 class KeyRevoked(Unauthenticated):
-    """The key was good until it was revoked."""
+    """The key was valid until it was revoked."""
 
     default_code = "key_revoked"
 
 
 class ScopeMissing(PermissionDenied):
-    """The key is good, but lacks the scope the route asks for; ``extra["scope"]`` names it."""
+    """The key is valid, but lacks the scope of the route; ``extra["scope"]`` names it."""
 
     default_code = "scope_missing"
 
 
 class SecretKeyUnusable(Unavailable):
-    """``WAYBILL_SECRET_KEY`` is absent or too short, so that no key can be hashed."""
+    """``WAYBILL_SECRET_KEY`` is missing or too short, so that no key can be hashed."""
 
     default_code = "secret_key_not_configured"
 
@@ -66,31 +66,31 @@ class IdempotencyInProgress(Conflict):
 
 
 class TokenInvalid(Unauthenticated):
-    """A bearer token that is not one of ours: signature, issuer, audience or claims do not fit."""
+    """The bearer token is not valid: its signature, issuer, audience or claims do not match."""
 
     default_code = "token_invalid"
 
 
 class TokenExpired(Unauthenticated):
-    """A bearer token that was good until it expired."""
+    """The bearer token was valid until it expired."""
 
     default_code = "token_expired"
 
 
 class IdentityProviderUnavailable(Unavailable):
-    """The issuer's signing keys cannot be read, so that no token of it can be checked."""
+    """The issuer's signing keys cannot be read, so that its tokens cannot be verified."""
 
     default_code = "identity_provider_unavailable"
 
 
 class NotAMember(PermissionDenied):
-    """The token is good, but its subject has no role in the organisation."""
+    """The token is valid, but its subject has no role in the organization."""
 
     default_code = "not_a_member"
 
 
 class ProjectRequired(Unprocessable):
-    """The caller belongs to no one project, and the request names none."""
+    """The caller belongs to no single project, and the request names none."""
 
     default_code = "project_required"
 
@@ -102,49 +102,49 @@ class ProjectInvalid(Unprocessable):
 
 
 class ProjectMismatch(PermissionDenied):
-    """The ``Waybill-Project`` header names another project than the key's own."""
+    """The ``Waybill-Project`` header names another project than the key's."""
 
     default_code = "project_mismatch"
 
 
 class ProjectNotFound(NotFound):
-    """No such project in the caller's organisation."""
+    """No such project in the caller's organization."""
 
     default_code = "project_not_found"
 
 
 class ProjectArchived(PermissionDenied):
-    """The project is archived: it can be read, and nothing in it can be changed."""
+    """The project is archived, and so read-only."""
 
     default_code = "project_archived"
 
 
 class ProjectNameTaken(Conflict):
-    """The organisation has a project of that name."""
+    """The organization already has a project of that name."""
 
     default_code = "project_name_taken"
 
 
 class CapabilityDenied(PermissionDenied):
-    """The key is narrowed to other capabilities; ``extra["capability"]`` names the one that was asked for."""
+    """The key is limited to other capabilities; ``extra["capability"]`` names the requested one."""
 
     default_code = "capability_denied"
 
 
 class ClearanceExceeded(PermissionDenied):
-    """Content of a higher class than the key may read; ``extra`` names both as ``data_class`` and ``clearance``."""
+    """The data class is above the key's clearance; ``extra`` names both as ``data_class`` and ``clearance``."""
 
     default_code = "clearance_exceeded"
 
 
 class ScopeExceeded(PermissionDenied):
-    """Somebody tried to hand out, or take over, more than they hold; ``extra["scopes"]`` names what they lack."""
+    """The caller tried to grant, or take over, scopes that it lacks; ``extra["scopes"]`` names them."""
 
     default_code = "scope_exceeded"
 
 
 class KeyNotFound(NotFound):
-    """No such key where the caller may look."""
+    """No such key in the caller's scope."""
 
     default_code = "key_not_found"
 
@@ -156,24 +156,24 @@ class KeyNotActive(Conflict):
 
 
 class MemberNotFound(NotFound):
-    """No such member in the caller's organisation."""
+    """No such member in the caller's organization."""
 
     default_code = "member_not_found"
 
 
 class MemberExists(Conflict):
-    """The organisation has that member already."""
+    """The organization already has that member."""
 
     default_code = "member_exists"
 
 
 class LastOwner(Conflict):
-    """The organisation would be left without an owner."""
+    """The organization would have no owner."""
 
     default_code = "last_owner"
 
 
 class IssuerRequired(Unprocessable):
-    """A member's issuer was not given, and the settings do not name exactly one."""
+    """No issuer was given for a member, and the settings do not name exactly one."""
 
     default_code = "issuer_required"

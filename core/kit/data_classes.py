@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class DataClass(StrEnum):
-    """How sensitive data is, from the least to the most. Postgres has the same enum, in the same order."""
+    """The sensitivity of data, from the lowest to the highest. Postgres has the same enum, in the same order."""
 
     PUBLIC = "public"
     INTERNAL = "internal"

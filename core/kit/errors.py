@@ -1,4 +1,4 @@
-"""The one tree of refusals.
+"""The tree of errors.
 
     WaybillError
     ├── BadRequest 400          ├── Conflict 409               ├── RateLimited 429
@@ -8,7 +8,7 @@
     └── …                       └── Unprocessable 422              └── final: trying again changes nothing
                                                                        └── Unstorable: it has no form in JSON
 
-Each class carries its HTTP status and a default stable code; an instance may narrow the code. A refusal is never a 500.
+Each class has its HTTP status and a default code, which an instance may narrow. A refused request never gets a 500.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 
 class WaybillError(Exception):
-    """A refusal with a stable `code`, a sentence for a person, and optional machine-readable `extra` members."""
+    """An error with a stable `code`, an explanation for people, and optional machine-readable `extra` members."""
 
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
@@ -44,72 +44,72 @@ class BadRequest(WaybillError):
 
 
 class Unauthenticated(WaybillError):
-    """No key, or one that is unknown, expired or revoked."""
+    """No key, or an unknown, expired or revoked one."""
 
     status, title, default_code = 401, "Authentication required", "unauthenticated"
 
 
 class PermissionDenied(WaybillError):
-    """The key is good, but may not do this."""
+    """The key is valid, but may not do this."""
 
     status, title, default_code = 403, "Permission denied", "permission_denied"
 
 
 class NotFound(WaybillError):
-    """No such thing in the caller's project; also the answer for another tenant's things."""
+    """No such resource in the caller's project. Resources of other tenants get the same response."""
 
     status, title, default_code = 404, "Not found", "not_found"
 
 
 class Conflict(WaybillError):
-    """The thing is in a state that does not allow this."""
+    """The resource is in a state that does not allow this."""
 
     status, title, default_code = 409, "Conflict", "conflict"
 
 
 class Gone(WaybillError):
-    """It existed, and its retention has ended."""
+    """The resource existed, but its retention period has ended."""
 
     status, title, default_code = 410, "Gone", "gone"
 
 
 class PayloadTooLarge(WaybillError):
-    """The body is over the limit."""
+    """The body is larger than allowed."""
 
     status, title, default_code = 413, "Payload too large", "payload_too_large"
 
 
 class UnsupportedMedia(WaybillError):
-    """The content type is not one this route reads."""
+    """The route does not accept this media type."""
 
     status, title, default_code = 415, "Unsupported media type", "unsupported_media_type"
 
 
 class Unprocessable(WaybillError):
-    """Readable, but wrong; `extra["errors"]` names the fields."""
+    """Well-formed, but not valid; `extra["errors"]` names the fields."""
 
     status, title, default_code = 422, "Unprocessable content", "validation_error"
 
 
 class RateLimited(WaybillError):
-    """Too many requests; `retry_after_seconds` says when to come back."""
+    """Too many requests; `retry_after_seconds` says when to try again."""
 
     status, title, default_code = 429, "Too many requests", "rate_limited"
 
 
 class Unavailable(WaybillError):
-    """Something Waybill depends on is away; the same request may be sent again."""
+    """A dependency of Waybill is unavailable. The same request may be sent again."""
 
     status, title, default_code = 503, "Service unavailable", "unavailable"
 
 
-# What servers, and the proxies before them, answer while a service is unavailable. A 500 may be about the request.
+# What servers, and the proxies before them, return while a service is unavailable. A 500 may be about the request.
 OUTAGE_STATUSES = frozenset({429, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530})
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """Something outside that a job depends on is unavailable: its name, and how long it asked to be left alone."""
+    """A dependency of a job is unavailable: its name, and how long it asked not to be called."""
 
     dependency: str
     retry_after_seconds: float | None = None
@@ -118,7 +118,8 @@ class Outage:
 class CapabilityFailure(WaybillError):
     """Raised by a capability to end an attempt with a stable code. `retryable` asks for another attempt.
 
-    With an `outage` the job goes back to the queue until the dependency may be there again, and no attempt is spent.
+    With an `outage` the job goes back to the queue until the dependency may be available again, and the attempt is not
+    counted.
     """
 
     title, default_code = "Capability failed", "capability_failed"
@@ -132,7 +133,10 @@ class CapabilityFailure(WaybillError):
 
 
 class Unstorable(CapabilityFailure):
-    """What a capability, a model or a tool returned has no form in JSON. Final: it would return it again."""
+    """The output of a capability, a model or a tool cannot be represented in JSON.
+
+    Final: it would return the same again.
+    """
 
     title, default_code = "Not storable", "not_storable"
 

@@ -1,4 +1,4 @@
-"""Refusals about money, and how one of Postgres becomes one of ours."""
+"""Errors about money, and their conversion from errors of Postgres."""
 
 import contextlib
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ SQLSTATE = "WB402"
 
 
 class BudgetExhausted(WaybillError):
-    """No room in a hard budget, or under the job's own cap.
+    """A hard budget, or the job's own cap, has no room.
 
     `extra` names the budget (its id and name; null for the cap), `limit`, `spent`, `reserved` and `wanted` in US
     dollars, and `on_exhaustion`: whether a running job should ``fail`` or ``pause``.
@@ -29,30 +29,30 @@ class BudgetExhausted(WaybillError):
 
     @property
     def on_exhaustion(self) -> OnExhaustion:
-        """What the budget wants to become of a running job."""
+        """What the budget requires for a running job."""
         return "pause" if self.extra.get("on_exhaustion") == "pause" else "fail"
 
 
 class BudgetNotFound(NotFound):
-    """No such budget in the caller's organisation."""
+    """No such budget in the caller's organization."""
 
     default_code = "budget_not_found"
 
 
 class BudgetArchived(Conflict):
-    """The budget was archived: it counts nothing any more and cannot be changed."""
+    """The budget is archived: it counts nothing any more and cannot be changed."""
 
     default_code = "budget_archived"
 
 
 class BudgetNameTaken(Conflict):
-    """The organisation has a budget of that name."""
+    """The organization already has a budget of that name."""
 
     default_code = "budget_name_taken"
 
 
 def refusal_of(error: BaseException) -> WaybillError | None:
-    """The refusal that `error` carries from Postgres, or None when it is about something else.
+    """The error that `error` carries from Postgres, or None when it is about something else.
 
     `error` may come from a Session (SQLAlchemy's `DBAPIError`) or straight from psycopg.
     """
@@ -64,7 +64,7 @@ def refusal_of(error: BaseException) -> WaybillError | None:
 
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
-    """Inside, a refusal of Postgres about money is raised as `BudgetExhausted`; everything else passes."""
+    """Raises errors of Postgres about money in the block as `BudgetExhausted`; all others pass."""
     try:
         yield
     except (DBAPIError, psycopg.Error) as error:
@@ -75,26 +75,26 @@ def refusals() -> Iterator[None]:
 
 
 def exhausted(detail: dict[str, Any]) -> BudgetExhausted:
-    """The refusal that `detail` describes: of a budget, or with ``cap_usd`` of the job's own cap."""
+    """The error that `detail` describes: of a budget, or with ``cap_usd`` of the job's own cap."""
     spent, reserved, wanted = (_money(detail, name) for name in ("spent_usd", "reserved_usd", "wanted_usd"))
     if "cap_usd" in detail:
         limit = _money(detail, "cap_usd")
-        told = (
-            f"this job may cost at most ${limit} (max_cost_usd): ${spent} is spent, ${reserved} stands behind calls"
-            f" under way, and ${wanted} more is needed; submit it with a higher cap"
+        message = (
+            f"this job may cost at most ${limit} (max_cost_usd): ${spent} is spent, ${reserved} is reserved for"
+            f" running calls, and ${wanted} more is needed; submit it with a higher max_cost_usd"
         )
         budget, name = None, None
     else:
         limit, name = _money(detail, "limit_usd"), detail["name"]
         budget = encode(BUDGET, UUID(detail["budget_id"]))
         needed = f", and ${wanted} more is needed" if Decimal(detail["wanted_usd"]) else ""
-        told = (
-            f"the budget {name!r} ({detail['scope']}, {_PERIODS[detail['period']]}) has no room: of ${limit}, ${spent}"
-            f" is spent and ${reserved} reserved{needed}; raise its limit, or wait until jobs end"
+        message = (
+            f"the budget {name!r} ({detail['scope']}, {_PERIODS[detail['period']]}) is exhausted: ${spent} of ${limit}"
+            f" is spent and ${reserved} is reserved{needed}; raise its limit, or wait until jobs end"
             f"{_UNTIL[detail['period']]}"
         )
     return BudgetExhausted(
-        told,
+        message,
         budget=budget,
         name=name,
         limit=limit,
@@ -105,7 +105,7 @@ def exhausted(detail: dict[str, Any]) -> BudgetExhausted:
     )
 
 
-_PERIODS = {"day": "a day", "month": "a month", "total": "in total"}
+_PERIODS = {"day": "per day", "month": "per month", "total": "in total"}
 _UNTIL = {"day": " or the next day begins (UTC)", "month": " or the next month begins (UTC)", "total": ""}
 
 

@@ -18,7 +18,7 @@ THRESHOLDS = (50, 80, 100)
 
 
 class Unit(StrEnum):
-    """What is priced. A token counts in exactly one unit, so that the units of a call add up."""
+    """The unit of a price. A token counts in exactly one unit, so that the units of a call add up."""
 
     INPUT_TOKENS = "input_tokens"
     CACHED_INPUT_TOKENS = "cached_input_tokens"

@@ -1,4 +1,4 @@
-"""Refusals about limits, and how one of Postgres becomes one of ours."""
+"""Errors about limits, and their conversion from errors of Postgres."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,13 +20,13 @@ RATE_SQLSTATE = "WB429"
 PREFIXES: dict[Scope, str] = {"organization": ORGANIZATION, "project": PROJECT, "key": KEY}
 
 _COUNTED = {
-    LimitKind.TOKENS_PER_MINUTE: "model tokens a minute",
-    LimitKind.JOBS_PER_DAY: "jobs a day",
-    LimitKind.JOBS_PER_MONTH: "jobs a month",
-    LimitKind.TOKENS_PER_DAY: "model tokens a day",
-    LimitKind.TOKENS_PER_MONTH: "model tokens a month",
-    LimitKind.COST_PER_DAY: "US dollars a day",
-    LimitKind.COST_PER_MONTH: "US dollars a month",
+    LimitKind.TOKENS_PER_MINUTE: "model tokens per minute",
+    LimitKind.JOBS_PER_DAY: "jobs per day",
+    LimitKind.JOBS_PER_MONTH: "jobs per month",
+    LimitKind.TOKENS_PER_DAY: "model tokens per day",
+    LimitKind.TOKENS_PER_MONTH: "model tokens per month",
+    LimitKind.COST_PER_DAY: "US dollars per day",
+    LimitKind.COST_PER_MONTH: "US dollars per month",
 }
 
 
@@ -46,7 +46,7 @@ class LimitNotFound(NotFound):
 
 
 def refusal_of(error: BaseException) -> WaybillError | None:
-    """The refusal that `error` carries from Postgres, or None when it is about something else.
+    """The error that `error` carries from Postgres, or None when it is about something else.
 
     `error` may come from a Session (SQLAlchemy's `DBAPIError`) or straight from psycopg.
     """
@@ -62,10 +62,10 @@ def format_value(kind: LimitKind, value: Decimal) -> int | str:
 
 
 def rate_limited(scope: str, scope_id: str, per_minute: int, retry_after_seconds: int) -> RateLimited:
-    """The refusal of a request above a rate; `scope` is also ``person``, for a caller without a key."""
+    """The error for a request above a rate. `scope` is also ``person``, for a caller without a key."""
     limit = {"scope": scope, "scope_id": scope_id, "kind": LimitKind.REQUESTS_PER_MINUTE.value, "value": per_minute}
     return RateLimited(
-        f"this {scope} may send {per_minute} requests a minute, and has none left; wait {retry_after_seconds} s",
+        f"this {scope} may send {per_minute} requests per minute and has none left; wait {retry_after_seconds} s",
         retry_after_seconds=retry_after_seconds,
         limit=limit,
     )
@@ -80,15 +80,15 @@ def _refusal(detail: dict[str, Any]) -> WaybillError:
         "kind": kind.value,
         "value": value,
     }
-    told = f"the {scope}'s limit of {value} {_COUNTED[kind]} is used up ({used})"
+    reached = f"the {scope}'s limit of {value} {_COUNTED[kind]} is used up ({used})"
     seconds = max(1, int(detail["retry_after_seconds"]))
     if kind is LimitKind.TOKENS_PER_MINUTE:
-        return RateLimited(f"{told}; wait {seconds} s", retry_after_seconds=seconds, limit=limit, used=used)
-    anew = datetime.fromisoformat(detail["resets_at"]).astimezone(UTC)
+        return RateLimited(f"{reached}; wait {seconds} s", retry_after_seconds=seconds, limit=limit, used=used)
+    resets = datetime.fromisoformat(detail["resets_at"]).astimezone(UTC)
     return QuotaExceeded(
-        f"{told}; it begins anew on {anew:%Y-%m-%d at %H:%M} UTC, unless an administrator raises it",
+        f"{reached}; it resets on {resets:%Y-%m-%d at %H:%M} UTC, unless an administrator raises it",
         limit=limit,
         used=used,
         period_start=isoformat(datetime.fromisoformat(detail["period_start"]).astimezone(UTC)),
-        resets_at=isoformat(anew),
+        resets_at=isoformat(resets),
     )

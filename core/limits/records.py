@@ -11,7 +11,7 @@ Scope = Literal["organization", "project", "key"]
 
 
 class LimitKind(StrEnum):
-    """What is limited. Days and months are UTC's; ``cost_…`` counts US dollars."""
+    """The kind of a limit. Days and months are in UTC; ``cost_…`` counts US dollars."""
 
     REQUESTS_PER_MINUTE = "requests_per_minute"
     TOKENS_PER_MINUTE = "tokens_per_minute"

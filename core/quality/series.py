@@ -19,14 +19,14 @@ from core.registry.experiments.statistics.moments import Moments
 
 
 class Step(StrEnum):
-    """How long a point of a series is. Days are UTC's."""
+    """Length of an interval. Days are UTC days."""
 
     HOUR = "hour"
     DAY = "day"
 
 
 class Group(StrEnum):
-    """By what lines are kept apart, besides capability and signal."""
+    """The dimensions of lines, in addition to capability and signal."""
 
     MODEL_VERSION = "model_version"
     PROMPT_VERSION = "prompt_version"

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Signal(StrEnum):
-    """What is measured. Each is a number of a job, never a text of it."""
+    """A quality signal: a number computed for a job, never a text of it."""
 
     SUCCEEDED = "succeeded"
     QUOTES_VERIFIED = "quotes_verified"
@@ -35,7 +35,7 @@ class Signal(StrEnum):
 
 
 class Kind(StrEnum):
-    """How a signal adds up over jobs."""
+    """How a signal is aggregated over jobs."""
 
     RATE = "rate"  # k of n
     SCORE = "score"  # the mean of a number from 0 to 1
@@ -44,7 +44,7 @@ class Kind(StrEnum):
 
 
 class Worse(StrEnum):
-    """The direction that an alert is about; `EITHER` is a drift, which may be harmless."""
+    """The direction of an alert. `EITHER` is a drift, which may be harmless."""
 
     LOWER = "lower"
     HIGHER = "higher"

@@ -1,16 +1,16 @@
-"""Refusals of the registry."""
+"""Errors of the registry."""
 
 from core.kit.errors import CapabilityFailure, Conflict, NotFound, PermissionDenied
 
 
 class ModelUnknown(CapabilityFailure):
-    """No model answers to this name; the detail names those that do."""
+    """The name resolves to no model. The detail lists the names that do."""
 
     title, default_code = "Model unknown", "model_unknown"
 
 
 class ModelNotFound(NotFound):
-    """No such model that the organisation may see."""
+    """No such model that the organization may see."""
 
     default_code = "model_not_found"
 
@@ -22,54 +22,54 @@ class VersionNotFound(NotFound):
 
 
 class AliasNotFound(NotFound):
-    """No such alias in the organisation."""
+    """No such alias in the organization."""
 
     default_code = "alias_not_found"
 
 
 class PromptNotFound(NotFound):
-    """No such prompt that the organisation may see."""
+    """No such prompt that the organization may see."""
 
     default_code = "prompt_not_found"
 
 
 class ModelNameTaken(Conflict):
-    """There is a model of that name."""
+    """A model of that name already exists."""
 
     default_code = "model_name_taken"
 
 
 class BelongsToEverybody(PermissionDenied):
-    """Everybody's rows are the operator's to change."""
+    """Shared rows can only be changed by the operator."""
 
     default_code = "belongs_to_everybody"
 
 
 class VersionRetired(Conflict):
-    """A retired version is restored before anything else is done with it."""
+    """A retired version must be restored before anything else."""
 
     default_code = "version_retired"
 
 
 class ChampionInUse(Conflict):
-    """A champion is not retired before another version was promoted."""
+    """The champion cannot be retired before another version was promoted."""
 
     default_code = "champion_in_use"
 
 
 class VersionPinned(Conflict):
-    """An alias holds on to the version."""
+    """An alias pins the version."""
 
     default_code = "version_pinned"
 
 
 class NoPreviousChampion(Conflict):
-    """There is nothing to go back to."""
+    """There is no earlier champion."""
 
     default_code = "no_previous_champion"
 
 
 class ChampionChanged(Conflict):
-    """Another version is the champion than the caller believed."""
+    """The champion is not the version that the caller named."""
 
     default_code = "champion_changed"

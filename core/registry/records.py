@@ -24,7 +24,7 @@ PRICE_PROVIDERS = {
 
 
 class Stage(StrEnum):
-    """Where a version stands. One champion a model answers to the model's name."""
+    """The stage of a version. The model's name resolves to its one champion."""
 
     CANDIDATE = "candidate"
     CHAMPION = "champion"
@@ -32,7 +32,7 @@ class Stage(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a version changed its stage."""
+    """The reason for a change of stage."""
 
     CREATED = "created"
     PROMOTED = "promoted"

@@ -14,7 +14,7 @@ ALL_PROJECTS = UUID(int=0)
 
 
 class Grain(StrEnum):
-    """How long a bucket is."""
+    """Length of an interval."""
 
     MINUTE = "minute"
     HOUR = "hour"

@@ -19,7 +19,7 @@ from core.rollups.sketch import from_json
 
 
 class Dimension(StrEnum):
-    """By what roll-ups can be grouped. Jobs have no model and no key of their own: their calls have."""
+    """The dimensions of roll-ups. Model and key belong to calls, not to jobs."""
 
     CAPABILITY = "capability"
     PROJECT = "project"

@@ -1,4 +1,4 @@
-"""What can be refused about webhooks.
+"""Errors of webhooks.
 
 WaybillError
 ├── NotFound: EndpointNotFound, DeliveryNotFound
@@ -23,37 +23,37 @@ class DeliveryNotFound(NotFound):
 
 
 class EndpointStateConflict(Conflict):
-    """The endpoint is not in a state in which this can be done."""
+    """The endpoint is in a state that does not allow this."""
 
     default_code = "webhook_endpoint_state"
 
 
 class TooManyEndpoints(Conflict):
-    """The project has as many endpoints as it may."""
+    """The project has the maximum number of endpoints."""
 
     default_code = "webhook_endpoints_too_many"
 
 
 class DeliveryPending(Conflict):
-    """The delivery has not ended: it will be tried anyway."""
+    """The delivery has not ended: it will be retried anyway."""
 
     default_code = "webhook_delivery_pending"
 
 
 class SecretMissing(Conflict):
-    """A job names a webhook, and the project has no secret to sign it with."""
+    """A job names a webhook, and the project has no secret to sign its messages."""
 
     default_code = "webhook_secret_missing"
 
 
 class BodyErased(Gone):
-    """Retention took the message's body away with the job's payload."""
+    """Retention has deleted the message's body with the job's payload."""
 
     default_code = "webhook_body_erased"
 
 
 class TargetRefused(Unprocessable):
-    """A URL to which nothing is sent. `reason` is a stable word; the message says what would do."""
+    """A URL that messages are never sent to. `reason` is a stable code; the message says what would be valid."""
 
     default_code = "webhook_url_refused"
 
@@ -63,5 +63,5 @@ class TargetRefused(Unprocessable):
         self.message = message
 
     def at(self, path: str) -> "TargetRefused":
-        """The same refusal, of the field at `path`."""
+        """The same error for the field at `path`."""
         return TargetRefused(self.reason, self.message, path)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 
 class EndpointState(StrEnum):
-    """`active` receives; `paused` keeps what comes until it is resumed; `disabled` receives nothing."""
+    """`active` receives messages. `paused` holds them back until it is resumed. `disabled` receives none."""
 
     ACTIVE = "active"
     PAUSED = "paused"
@@ -17,14 +17,14 @@ class EndpointState(StrEnum):
 
 
 class DisabledReason(StrEnum):
-    """Why we disabled an endpoint."""
+    """Why Waybill disabled an endpoint."""
 
     GONE = "gone"
     FAILING = "failing"
 
 
 class DeliveryState(StrEnum):
-    """`pending` until a receiver took it, its schedule is over, or its endpoint was removed."""
+    """`pending` until the message was delivered, its schedule has ended, or its endpoint was removed."""
 
     PENDING = "pending"
     DELIVERED = "delivered"

@@ -8,9 +8,9 @@ RUN = Manifest(
     version="1",
     title="Run an agent over your tools",
     description=(
-        "A bound model that calls tools works on what a user asks for, in several turns, with the operations of the"
-        " operator's file of tool servers: under its limits, with a person's approval where money moves or a call rests"
-        " on text from outside, and nothing with an effect without the user's own words for it."
+        "A bound model works on a user's request in several turns, with the operations of the operator's"
+        " tool servers. It observes their limits, asks a person to approve where money moves or a call is"
+        " based on text from outside, and does nothing with an effect unless the user's own words ask for it."
     ),
     input=RunInput,
     output=RunOutput,
@@ -18,6 +18,6 @@ RUN = Manifest(
     examples=EXAMPLES,
     written_by="machine",
     deadline_seconds=31 * 86_400,
-    price_hint="a call of the bound model for every step, each over the whole conversation",
+    price_hint="one call of the bound model per step, each over the whole conversation",
     runs_in="customer_operations",
 )

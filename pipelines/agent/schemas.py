@@ -1,4 +1,4 @@
-"""What goes into `agent.run` and what comes out."""
+"""Input and result of `agent.run`."""
 
 from typing import Annotated, Any, Literal
 
@@ -20,34 +20,34 @@ class Said(_Strict):
 
 
 class RunInput(_Strict):
-    """What a user asks for, and what the agent may do about it."""
+    """The user's request, and what the agent may do."""
 
-    message: str = Field(min_length=1, max_length=TEXT_MAX_CHARACTERS, description="What the user writes, the newest.")
-    thread: list[Said] = Field(default_factory=list, max_length=50, description="What was said before, oldest first.")
+    message: str = Field(min_length=1, max_length=TEXT_MAX_CHARACTERS, description="The user's latest message.")
+    thread: list[Said] = Field(default_factory=list, max_length=50, description="Earlier messages, oldest first.")
     instructions: str = Field(
         "", max_length=TEXT_MAX_CHARACTERS, description="Your rules for the agent, for example your policy."
     )
     operations: list[OperationName] | None = Field(
-        None, max_length=100, description="Those that it may use; null for all that the project may use."
+        None, max_length=100, description="The tools that the agent may use. Null means all tools of the project."
     )
     delivery: Literal["draft", "act"] = Field(
-        "draft", description="`draft` reads and proposes; `act` carries out what the user asks for."
+        "draft", description="`draft` reads and proposes. `act` carries out what the user asks for."
     )
     converse: bool = Field(
         False,
         description=(
-            "After each reply the job waits for the user's next message: the question `turn-…`, whose answer is"
-            " `{message}`, or `{message: null}` at the end."
+            "Wait for the user's next message after each reply. The job then asks the question `turn-…`. The"
+            " answer is `{message}`, or `{message: null}` to end the conversation."
         ),
     )
-    max_steps: int = Field(30, ge=1, le=100, description="How often the model is asked at most, in the whole job.")
+    max_steps: int = Field(30, ge=1, le=100, description="Maximum number of model calls in the whole job.")
     approval_timeout_seconds: int = Field(
-        86_400, ge=1, le=30 * 86_400, description="How long a person has to approve, and a user to write again."
+        86_400, ge=1, le=30 * 86_400, description="How long a person has to approve, and the user to reply."
     )
 
 
 class Action(_Strict):
-    """A call of a tool with an effect, and what came of it."""
+    """A call of a tool with an effect, and its outcome."""
 
     operation: str
     tool: str
@@ -68,16 +68,19 @@ class RunOutput(_Strict):
     reply: str = Field(description="The last reply.")
     conversation: list[Said]
     actions: list[Action]
-    steps: int = Field(description="How often the model was asked.")
+    steps: int = Field(description="Number of model calls.")
     stopped: Literal["replied", "ended", "silent", "max_steps"] = Field(
-        description="`ended`: the user ended it; `silent`: the user did not write again; `max_steps`: it was cut off."
+        description=(
+            "`ended`: the user ended the conversation. `silent`: the user did not reply. `max_steps`: the limit"
+            " was reached."
+        )
     )
     model: str
     prompts: dict[str, str]
 
 
 class NextMessage(_Strict):
-    """What a user answers to a reply."""
+    """A user's answer to a reply."""
 
     message: str | None = Field(max_length=TEXT_MAX_CHARACTERS, description="Null ends the conversation.")
 

@@ -8,9 +8,10 @@ RESOLVE = Manifest(
     version="1",
     title="Resolve a customer's message",
     description=(
-        "Finds out what a customer wants, looks it up in the company's own system, decides by policy tables, acts"
-        " through tools under limits, and drafts the reply with quotes of the policies. Moves money above the project's"
-        " threshold only after a person has agreed, and no money on the word of a message."
+        "Finds out what a customer wants, looks it up in the company's own system, decides by policy tables,"
+        " acts through tools under limits, and drafts the reply with quotes of the policies. Moves money"
+        " above the project's threshold only after a person has approved it, and never on the message's word"
+        " alone."
     ),
     input=ResolveInput,
     output=ResolveOutput,

@@ -1,4 +1,4 @@
-"""What goes into `customer_operations.resolve` and what comes out."""
+"""Input and result of `customer_operations.resolve`."""
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -11,7 +11,7 @@ MESSAGE_MAX_CHARACTERS = 20_000
 THREAD_MAX = 20
 _KNOWLEDGE_BASE = r"^kb_[0-7][0-9a-hjkmnp-tv-z]{25}$"
 
-# Who says that a customer is the one they say answers for it.
+# The caller that marks a customer as verified is responsible for it.
 VERIFY = "customers:verify"
 
 Money = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=9)]
@@ -29,15 +29,15 @@ class ThreadMessage(_Strict):
 
 
 class CustomerReference(_Strict):
-    """Who writes, as the channel knows it; what a message says of itself proves nothing."""
+    """The sender as identified by the channel. Statements in the message itself prove nothing."""
 
     email: str | None = Field(None, min_length=3, max_length=320)
     customer_id: str | None = Field(None, min_length=1, max_length=100)
     verified: Annotated[Literal[True], Needs(VERIFY)] | Literal[False] = Field(
         False,
         description=(
-            "The channel made sure of it, by a login or a code. Without it nothing is changed or paid. Only a key with"
-            " the scope `customers:verify` may say so."
+            "Whether the channel verified the identity, by a login or a code. Without it nothing is changed"
+            " or paid. Setting it needs the scope `customers:verify`."
         ),
     )
 
@@ -45,46 +45,44 @@ class CustomerReference(_Strict):
 class ResolveInput(_Strict):
     """A customer's message, and what may be done about it."""
 
-    message: str = Field(
-        min_length=1, max_length=MESSAGE_MAX_CHARACTERS, description="What the customer writes, the newest message."
-    )
+    message: str = Field(min_length=1, max_length=MESSAGE_MAX_CHARACTERS, description="The customer's latest message.")
     thread: list[ThreadMessage] = Field(
-        default_factory=list, max_length=THREAD_MAX, description="What was written before, oldest first."
+        default_factory=list, max_length=THREAD_MAX, description="Earlier messages, oldest first."
     )
-    customer: CustomerReference | None = Field(None, description="Who writes; null when the channel does not know.")
+    customer: CustomerReference | None = Field(None, description="The sender. Null when the channel does not know.")
     order: str | None = Field(
-        None, min_length=1, max_length=100, description="An order or tracking number, where the channel knows it."
+        None, min_length=1, max_length=100, description="An order or tracking number, if the channel knows it."
     )
     knowledge_base: str | None = Field(
-        None, pattern=_KNOWLEDGE_BASE, description="The base with the policies that are quoted; null quotes none."
+        None, pattern=_KNOWLEDGE_BASE, description="The knowledge base with the policies to quote. Null quotes none."
     )
     delivery: Literal["draft", "send"] = Field(
         "draft",
         description=(
-            "`draft` changes nothing in any system: the actions are proposed, the reply is returned. `send` carries the"
-            " actions out and sends the reply, unless a person has to see it first."
+            "`draft` changes nothing in any system: it proposes the actions and returns the reply. `send`"
+            " carries out the actions and sends the reply, unless a person has to review it first."
         ),
     )
     approval_above: Money | None = Field(
         None,
-        description="Ask a person from this amount on. It can only be stricter than what the operator set.",
+        description="Ask a person to approve from this amount. It can only be stricter than the operator's setting.",
     )
     approval_timeout_seconds: int = Field(
-        86_400, ge=1, le=30 * 86_400, description="How long a person has to approve; after it nothing is moved."
+        86_400, ge=1, le=30 * 86_400, description="How long a person has to approve. After that, no money is moved."
     )
 
 
 class Intent(_Strict):
-    """What the message wants."""
+    """What the message asks for."""
 
     name: str
-    confidence: float = Field(ge=0, le=1, description="The calibrated probability by the classifier.")
-    source: Literal["classifier", "model"] = Field(description="Who had the last word on `name`.")
+    confidence: float = Field(ge=0, le=1, description="The classifier's calibrated probability.")
+    source: Literal["classifier", "model"] = Field(description="What made the final decision on `name`.")
     alternatives: dict[str, float] = Field(description="The next most probable intents.")
 
 
 class Action(_Strict):
-    """A call of a tool with an effect, and what came of it."""
+    """A call of a tool with an effect, and its outcome."""
 
     operation: str
     tool: str
@@ -92,28 +90,29 @@ class Action(_Strict):
     effect: Literal["write", "money"]
     status: Literal["done", "refused", "unknown", "compensated", "proposed"] = Field(
         description=(
-            "`unknown`: no answer came, it may have happened; `compensated`: done, and undone again; `proposed`: of a"
-            " draft, not done."
+            "`unknown`: no answer arrived, so the call may have had its effect. `compensated`: done, then"
+            " undone. `proposed`: part of a draft, not done."
         )
     )
     amount: str | None = None
     currency: str | None = None
     approved_by: str | None = None
     result: dict[str, Any] = Field(default_factory=dict)
-    code: str | None = Field(None, description="Why it was refused, in the system's own words.")
+    code: str | None = Field(None, description="The system's reason for refusing it.")
 
 
 class Request(_Strict):
-    """Whether the message asks for what the tables would do."""
+    """Whether the message asks for what the policy tables would do."""
 
     action: Literal["cancel", "refund", "address", "report"]
     asked: bool = Field(description="Nothing is done without a request in the customer's own words.")
-    words: str | None = Field(description="The sentence that asks, as the customer wrote it.")
-    confidence: float = Field(ge=0, le=1, description="The probability that it is asked for.")
+    words: str | None = Field(description="The sentence that asks for it, as the customer wrote it.")
+    confidence: float = Field(ge=0, le=1, description="The probability that the message asks for it.")
     against: str | None = Field(
         description=(
-            "Why it is not taken as a request: `no_request`, `negation`, `question`, `condition`, `hypothetical`,"
-            " `future`, `past`, `third_party`, `withdrawal`, `sarcasm`, `injection` or `unsure`."
+            "Why it does not count as a request: `no_request`, `negation`, `question`, `condition`,"
+            " `hypothetical`, `future`, `past`, `third_party`, `withdrawal`, `sarcasm`, `injection` or"
+            " `unsure`."
         )
     )
 
@@ -126,7 +125,7 @@ class PolicyQuote(_Strict):
     document_id: str
     page: int | None
     section: str | None
-    start: int = Field(ge=0, description="Where it stands in the document's text, in characters.")
+    start: int = Field(ge=0, description="Its position in the document's text, in characters.")
     end: int = Field(ge=0)
 
 
@@ -138,15 +137,15 @@ class NeedsHuman(_Strict):
 
 
 class WishResult(_Strict):
-    """What was understood, decided and done about one of the things that the message wants."""
+    """What was understood, decided and done about one of the message's requests."""
 
     intent: Intent
     words: str | None = Field(
-        description="Where the message wants several things, the customer's sentence that this is about."
+        description="The customer's sentence that this is about, when the message asks for several things."
     )
     order: str | None
-    decision: str = Field(description="The stable code of what the policy tables decided.")
-    request: Request | None = Field(description="The request that the actions rest on; null when none were due.")
+    decision: str = Field(description="The stable code of the policy tables' decision.")
+    request: Request | None = Field(description="The request that the actions are based on. Null when there were none.")
     actions: list[Action]
     needs_human: NeedsHuman | None
 
@@ -154,22 +153,22 @@ class WishResult(_Strict):
 class ResolveOutput(_Strict):
     """What was understood, decided, done and written.
 
-    `intent`, `order`, `decision` and `request` are those of the first wish; `actions` and `policy` are of all.
+    `intent`, `order`, `decision` and `request` belong to the first wish; `actions` and `policy` to all.
     """
 
-    wishes: list[WishResult] = Field(min_length=1, description="Each thing that the message wants, in its order.")
+    wishes: list[WishResult] = Field(min_length=1, description="Everything that the message asks for, in its order.")
     intent: Intent
     customer_id: str | None
     order: str | None
-    decision: str = Field(description="The stable code of what the policy tables decided.")
-    request: Request | None = Field(description="The request that the actions rest on; null when none were due.")
+    decision: str = Field(description="The stable code of the policy tables' decision.")
+    request: Request | None = Field(description="The request that the actions are based on. Null when there were none.")
     actions: list[Action]
     reply: str
     reply_source: Literal["template", "model"]
     sent: bool
     policy: list[PolicyQuote]
     needs_human: NeedsHuman | None
-    model: str | None = Field(description="The model that worded the reply; null when none did.")
+    model: str | None = Field(description="The model that worded the reply. Null when none did.")
     prompts: dict[str, str] = Field(description="Digests of the prompts that were used, by name.")
 
 

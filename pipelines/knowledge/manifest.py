@@ -17,8 +17,9 @@ SEARCH = Manifest(
     version="1",
     title="Ask a knowledge base",
     description=(
-        "Finds passages by meaning and by words, and answers from them with quotes that were verified in the documents."
-        " Says so when the documents do not answer. The answer streams as `message.delta` events."
+        "Finds passages by meaning and by words, and answers from them with quotes that were verified in the"
+        " documents. Reports when the documents do not answer the question. The answer streams as"
+        " `message.delta` events."
     ),
     input=SearchInput,
     output=SearchOutput,

@@ -6,30 +6,34 @@ from pipelines.models.schemas import CHAT_EXAMPLES, EMBED_EXAMPLES, ChatInput, C
 CHAT = Manifest(
     id="models.chat",
     version="1",
-    title="Ask a model",
+    title="Call a model",
     description=(
-        "Continues a conversation with one message of a model of the registry: text, calls of your tools, or JSON that"
-        " obeys a schema. The text streams as `message.delta` events. `/openai/v1` speaks to this capability."
+        "Continues a conversation with one message of a model of the registry: text, calls of your tools, or"
+        " JSON that matches a schema. The text streams as `message.delta` events. `/openai/v1` uses this"
+        " capability."
     ),
     input=ChatInput,
     output=ChatOutput,
     entry="pipelines.models.chat:build",
     examples=CHAT_EXAMPLES,
     deadline_seconds=600,
-    price_hint="one call of the model that is named",
+    price_hint="one call of the named model",
     shadowable=True,
 )
 
 EMBED = Manifest(
     id="models.embed",
     version="1",
-    title="Turn texts into vectors",
-    description="Embeds texts with an embedding model of the registry. `/openai/v1/embeddings` speaks to it.",
+    title="Embed texts",
+    description=(
+        "Turns texts into vectors with an embedding model of the registry. `/openai/v1/embeddings` uses this"
+        " capability."
+    ),
     input=EmbedInput,
     output=EmbedOutput,
     entry="pipelines.models.embed:build",
     examples=EMBED_EXAMPLES,
     written_by="nobody",
     deadline_seconds=600,
-    price_hint="free with the embedded model; otherwise what the model that is named costs",
+    price_hint="free with the embedded model; otherwise the cost of the named model",
 )

@@ -1,4 +1,4 @@
-"""What `models.chat` and `models.embed` take and give: the contract that the API publishes as JSON Schema."""
+"""Inputs and results of `models.chat` and `models.embed`, published by the API as JSON Schema."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 MESSAGES_MAX = 2000
 TOOLS_MAX = 128
 TEXTS_MAX = 2048
-# As many as an answer gets when neither the caller nor the model's version says how many.
+# The length of an answer when neither the caller nor the model's version sets one.
 OUTPUT_TOKENS_DEFAULT = 4096
 CHOICES_MAX = 16
 OUTPUT_TOKENS_MAX = 200_000
@@ -15,7 +15,7 @@ OUTPUT_TOKENS_MAX = 200_000
 Model = Annotated[
     str, Field(min_length=1, max_length=200, description="A model of the registry, or an alias.", examples=["default"])
 ]
-# What every provider takes for the name of a tool or a schema.
+# Valid names of a tool or a schema for every provider.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
@@ -31,13 +31,13 @@ class TextPart(_Strict):
 
 
 class ImagePart(_Strict):
-    """A picture, by its bytes: addresses are not fetched."""
+    """An image, by its bytes: addresses are not fetched."""
 
     type: Literal["image"] = "image"
     media_type: str = Field(pattern=r"^image/[a-z0-9.+-]{1,50}$", examples=["image/png"])
     data: str = Field(min_length=4, description="The bytes in base64.")
     detail: Literal["auto", "low", "high", "original"] | None = Field(
-        None, description="How closely it is looked at, for providers that tell."
+        None, description="The level of detail, for providers that support it."
     )
 
 
@@ -45,7 +45,7 @@ Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
 
 
 class ChatToolCall(_Strict):
-    """A tool call; `arguments` is the JSON that the model wrote, valid or not."""
+    """A tool call. `arguments` is the JSON that the model wrote, valid or not."""
 
     id: str = Field(min_length=1, max_length=200)
     name: str = Field(min_length=1, max_length=200)
@@ -53,44 +53,44 @@ class ChatToolCall(_Strict):
 
 
 class ChatMessage(_Strict):
-    """One message. Messages and the parts of their content reach the model in their order.
+    """One message. Messages and the parts of their content reach the model in order.
 
-    For models of Anthropic, which have one place for them, system messages are read before all others.
+    For Anthropic's models, which have one place for them, system messages are moved to the front.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
-    name: str | None = Field(None, max_length=200, description="Tells speakers of one role apart.")
+    name: str | None = Field(None, max_length=200, description="Distinguishes speakers with the same role.")
     content: str | list[Part] = ""
     tool_calls: list[ChatToolCall] = Field(default_factory=list, max_length=TOOLS_MAX)
-    tool_call_id: str | None = Field(None, description="Of a tool's message: the call that it answers.")
+    tool_call_id: str | None = Field(None, description="For a tool's message: the call that it answers.")
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
         if (self.role == "tool") != (self.tool_call_id is not None):
-            raise ValueError("tool_call_id belongs to messages of the role tool, and to each of them")
+            raise ValueError("every message of the role tool, and no other, must have a tool_call_id")
         if self.tool_calls and self.role != "assistant":
-            raise ValueError("only an assistant's message holds tool calls")
+            raise ValueError("only an assistant's message may contain tool calls")
         if self.role != "user" and any(isinstance(part, ImagePart) for part in self.content):
-            raise ValueError("only a user's message holds pictures")
+            raise ValueError("only a user's message may contain images")
         return self
 
 
 class ChatTool(_Strict):
-    """A tool that the model may ask for; whoever submits the job carries it out."""
+    """A tool that the model may call. The submitter of the job runs it."""
 
     name: Name
     description: str = ""
     parameters: dict[str, Any] = Field(
         default_factory=lambda: {"type": "object", "properties": {}}, description="JSON Schema of its arguments."
     )
-    strict: bool | None = Field(None, description="Whether the provider holds the arguments to the schema.")
+    strict: bool | None = Field(None, description="Whether the provider enforces the schema for the arguments.")
 
 
 class ChatOptions(_Strict):
-    """Parameters that are passed on, as they are, to providers whose interface has them.
+    """Parameters that are passed on unchanged to providers whose interface has them.
 
-    What a version of the model in the registry says wins. Anthropic's interface has `top_p`, `top_k` and
-    `parallel_tool_calls`. A model that cannot give `logprobs` refuses them.
+    The model's version in the registry takes precedence. Anthropic's interface has `top_p`, `top_k` and
+    `parallel_tool_calls`. A model that does not support `logprobs` refuses them.
     """
 
     top_p: float | None = None
@@ -114,45 +114,47 @@ class ChatOptions(_Strict):
 
 
 class ChatInput(_Strict):
-    """A conversation to be continued by one message."""
+    """A conversation to continue by one message."""
 
     model: Model
     messages: list[ChatMessage] = Field(
-        min_length=1, max_length=MESSAGES_MAX, description="What was said so far, oldest first."
+        min_length=1, max_length=MESSAGES_MAX, description="The conversation so far, oldest first."
     )
     tools: list[ChatTool] = Field(
-        default_factory=list, max_length=TOOLS_MAX, description="What the model may ask to be called."
+        default_factory=list, max_length=TOOLS_MAX, description="Tools that the model may call."
     )
     tool_choice: str = Field("auto", max_length=64, description="`auto`, `none`, `required` or a tool's name.")
-    output_schema: dict[str, Any] | None = Field(None, description="JSON Schema that the answer must obey.")
-    output_name: Name = Field("answer", description="What the schema is called; some providers tell their models.")
+    output_schema: dict[str, Any] | None = Field(None, description="JSON Schema that the answer must match.")
+    output_name: Name = Field("answer", description="Name of the schema. Some providers pass it to their models.")
     output_description: str | None = Field(
-        None, description="What the schema is for; some providers tell their models."
+        None, description="Purpose of the schema. Some providers pass it to their models."
     )
     output_strict: bool | None = Field(
-        None, description="Whether the provider holds the answer to the schema; left out: where it can."
+        None, description="Whether the provider enforces the schema. Default: if it supports that."
     )
     json_object: bool = Field(
-        False, description="The answer must be a JSON object, whichever; not together with `output_schema`."
+        False, description="The answer must be a JSON object, without a schema. Not allowed with `output_schema`."
     )
-    n: int = Field(1, ge=1, le=CHOICES_MAX, description="How many answers, each by a call of its own.")
+    n: int = Field(1, ge=1, le=CHOICES_MAX, description="Number of answers. Each takes a call of its own.")
     stop: list[Annotated[str, StringConstraints(min_length=1, max_length=500)]] = Field(
-        default_factory=list, max_length=4, description="The answer ends before any of these."
+        default_factory=list, max_length=4, description="The answer ends before any of these strings."
     )
     max_output_tokens: int | None = Field(
         None,
         ge=1,
         le=OUTPUT_TOKENS_MAX,
-        description="Where the answer is cut off; left out: the most that the model's version declares, or"
-        f" {OUTPUT_TOKENS_DEFAULT:,}. Money for all of them is set aside before the call.",
+        description=(
+            "Maximum length of the answer. Default: the maximum of the model's version, or"
+            f" {OUTPUT_TOKENS_DEFAULT:,}. The cost of all tokens is reserved before the call."
+        ),
     )
     temperature: float | None = Field(
         None,
         ge=0,
         le=2,
-        description="0 always takes the likeliest word; higher ones vary more. Left out: as the model does by itself.",
+        description="0 always takes the most likely word; higher values vary more. Default: the model's own.",
     )
-    options: ChatOptions = Field(default_factory=ChatOptions, description="What else the provider is to be told.")
+    options: ChatOptions = Field(default_factory=ChatOptions, description="More parameters for the provider.")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -165,14 +167,14 @@ class ChatInput(_Strict):
 
 
 class ChatUsage(_Strict):
-    """Tokens in totals: `input_tokens` holds the cached ones, `output_tokens` the reasoning."""
+    """Token totals. `input_tokens` includes cached tokens, `output_tokens` includes reasoning."""
 
     input_tokens: int = Field(ge=0)
     output_tokens: int = Field(ge=0)
     cached_input_tokens: int = Field(0, ge=0)
     cache_write_tokens: int = Field(0, ge=0)
     reasoning_tokens: int = Field(0, ge=0)
-    estimated: bool = Field(False, description="The provider reported nothing, so the tokens were counted here.")
+    estimated: bool = Field(False, description="The provider reported no usage, so the tokens were counted by Waybill.")
 
 
 class ChatAnswer(_Strict):
@@ -181,43 +183,46 @@ class ChatAnswer(_Strict):
     text: str
     tool_calls: list[ChatToolCall]
     finish: Literal["stop", "length", "tool_calls", "content_filter", "no_answer"] = Field(
-        description="Why it ended; `no_answer`: the model says that what it was given does not answer."
+        description="Why it ended. `no_answer`: the model reports that the input does not answer the question."
     )
     logprobs: list[dict[str, Any]] | None = Field(
-        None, description="Of each token, as the provider gives them; not of an answer with pseudonyms in it."
+        None,
+        description=(
+            "Log probabilities of each token, as the provider reports them. Not for an answer with pseudonyms."
+        ),
     )
 
 
 class ChatOutput(ChatAnswer):
-    """The message that continues the conversation. `usage` is of all answers together."""
+    """The message that continues the conversation. `usage` covers all answers."""
 
     others: list[ChatAnswer] = Field(default_factory=list, description="The other answers, when `n` is above 1.")
     model: str = Field(description="The model that answered, which may be a fallback.")
     version: int | None = Field(description="Its version in the registry.")
     usage: ChatUsage
     left_out: list[str] = Field(
-        default_factory=list, description="Parameters of the input that the model's provider does not take."
+        default_factory=list, description="Parameters of the input that the model's provider does not support."
     )
 
 
 class EmbedInput(_Strict):
-    """Texts to be turned into vectors."""
+    """Texts to embed."""
 
     model: Model
     texts: list[Annotated[str, StringConstraints(min_length=1)]] = Field(
-        min_length=1, max_length=TEXTS_MAX, description="What is turned into vectors, one each."
+        min_length=1, max_length=TEXTS_MAX, description="The texts. Each becomes one vector."
     )
     dimensions: int | None = Field(
-        None, ge=1, le=65_536, description="How long the vectors are to be, of models that can shorten theirs."
+        None, ge=1, le=65_536, description="Length of the vectors, for models that support shorter ones."
     )
 
 
 class EmbedOutput(_Strict):
-    """One vector of length 1 a text, in the order of the texts."""
+    """One vector of length 1 per text, in the order of the texts."""
 
     model: str
     dimensions: int = Field(ge=1)
-    vectors: list[str] = Field(description="Base64 of little-endian 32-bit floats, `dimensions` of them each.")
+    vectors: list[str] = Field(description="Base64 of little-endian 32-bit floats, `dimensions` of them per vector.")
 
 
 CHAT_EXAMPLES = (

@@ -9,8 +9,9 @@ UNDERSTAND = Manifest(
     version="1",
     title="Understand images, PDFs and recordings",
     description=(
-        "Reads images, PDFs (scanned too) and speech, and answers a question with the regions or time spans that it"
-        " rests on, or fills a JSON Schema with a confidence and a source region for every property."
+        "Reads images, PDFs (including scanned ones) and speech. Answers a question with the regions or time"
+        " spans that support the answer, or fills a JSON Schema with a confidence and a source region for"
+        " every property."
     ),
     input=UnderstandInput,
     output=UnderstandOutput,
@@ -18,5 +19,5 @@ UNDERSTAND = Manifest(
     scopes=frozenset({"files:read"}),
     examples=EXAMPLES,
     deadline_seconds=3600,
-    price_hint="free with the embedded models; with a model that sees, one call that reads every page",
+    price_hint="free with the embedded models; with a vision model, one call that reads every page",
 )

@@ -1,4 +1,4 @@
-"""What `multimodal.understand` takes and gives: the contract that the API publishes as JSON Schema."""
+"""Input and result of `multimodal.understand`, published by the API as JSON Schema."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -29,52 +29,54 @@ class UnderstandInput(_Strict):
     """Files, and either a question about them or a JSON Schema to fill from them."""
 
     files: list[FileId] = Field(
-        min_length=1, max_length=FILES_MAX, description="Images, PDFs and recordings, in the order to read them."
+        min_length=1, max_length=FILES_MAX, description="Images, PDFs and recordings, in reading order."
     )
     question: str | None = Field(
-        None, min_length=1, max_length=QUESTION_MAX_CHARACTERS, pattern=r"\S", description="What to answer."
+        None, min_length=1, max_length=QUESTION_MAX_CHARACTERS, pattern=r"\S", description="The question to answer."
     )
     fill: dict[str, Any] | None = Field(
         None,
-        description="A JSON Schema of an object whose properties are to be found in the files. No `$ref`.",
+        description=(
+            "A JSON Schema of an object whose properties are extracted from the files. `$ref` is not supported."
+        ),
     )
 
     @model_validator(mode="after")
     def _one_task(self) -> Self:
         if (self.question is None) == (self.fill is None):
-            raise ValueError("give either `question` or `fill`")
+            raise ValueError("send either `question` or `fill`")
         return self
 
 
 class Region(_Strict):
-    """Where something stands: a box on a page, or a span of a recording."""
+    """A location: a box on a page, or a span of a recording."""
 
     file: FileId
-    page: int | None = Field(description="From 1; null for recordings.")
+    page: int | None = Field(description="Page number, from 1. Null for recordings.")
     box: list[float] | None = Field(description="Left, top, right, bottom from the page's top left, in `unit`.")
     unit: Literal["points", "pixels", "seconds"] = Field(
         description="`points` (1/72 inch) for PDFs, `pixels` of the upright image, `seconds` for recordings."
     )
-    start: float | None = Field(description="Seconds from the beginning; null for pages.")
-    end: float | None = Field(description="Seconds from the beginning; null for pages.")
-    text: str = Field(description="What was read there.")
-    confidence: float = Field(ge=0, le=1, description="How sure the reader is of the text; 1 for a PDF's own text.")
+    start: float | None = Field(description="Start in seconds. Null for pages.")
+    end: float | None = Field(description="End in seconds. Null for pages.")
+    text: str = Field(description="The text that was read there.")
+    confidence: float = Field(ge=0, le=1, description="Confidence of the reader in the text. 1 for a PDF's own text.")
 
 
 class Found(_Strict):
-    """What is known of one property of the schema."""
+    """Result for one property of the schema."""
 
     confidence: float = Field(
         ge=0,
         le=1,
-        description="How often such a value is right, as measured. 0: not found. Below 0.4 the value is null.",
+        description="Measured probability that such a value is right. 0: not found. Below 0.4 the value is null.",
     )
     regions: list[Region]
-    note: str | None = Field(description="What to know of it, for example why the value is null.")
+    note: str | None = Field(description="Notes, for example why the value is null.")
 
 
 class Source(StrEnum):
-    """How text was taken from a page or recording."""
+    """How text was extracted from a page or recording."""
 
     TEXT = "text"
     OCR = "ocr"
@@ -82,12 +84,12 @@ class Source(StrEnum):
 
 
 class ReadLine(_Strict):
-    """A line of print or a sentence of speech as it was read."""
+    """A line of print or a sentence of speech."""
 
-    text: str = Field(description="Cells of a table's row stand apart by ` | `.")
-    box: list[float] | None = Field(description="As in a region; null for recordings.")
-    start: float | None = Field(description="Seconds from the beginning; null for pages.")
-    end: float | None = Field(description="Seconds from the beginning; null for pages.")
+    text: str = Field(description="Cells of a table row are separated by ` | `.")
+    box: list[float] | None = Field(description="As in a region. Null for recordings.")
+    start: float | None = Field(description="Start in seconds. Null for pages.")
+    end: float | None = Field(description="End in seconds. Null for pages.")
     confidence: float = Field(ge=0, le=1)
 
 
@@ -97,30 +99,34 @@ class ReadPart(_Strict):
     file: FileId
     page: int | None
     source: Source
-    lines: int = Field(ge=0, description="How many lines were read.")
-    unit: Literal["points", "pixels", "seconds"] = Field(description="Of the boxes or times in `text`.")
+    lines: int = Field(ge=0, description="Number of lines read.")
+    unit: Literal["points", "pixels", "seconds"] = Field(description="Unit of the boxes or times in `text`.")
     text: list[ReadLine] = Field(
-        description=f"The lines in reading order: the first {RESULT_LINES:,} of a job. The artifact has all of them."
+        description=f"The first {RESULT_LINES:,} lines of a job in reading order. The artifact contains all lines."
     )
 
 
 class UnderstandOutput(_Strict):
-    """The answer with where it stands, or the filled object with where each value stands."""
+    """The answer with its locations, or the filled object with the location of each value."""
 
     answer: str | None = Field(description="Null when a schema was filled.")
-    answered: bool = Field(description="Whether the files answer; false for a schema of which nothing was found.")
-    regions: list[Region] = Field(description="What the answer rests on.")
-    data: dict[str, Any] | None = Field(description="The filled object; what was not found is null.")
+    answered: bool = Field(
+        description="Whether the files answer the question. False for a schema of which nothing was found."
+    )
+    regions: list[Region] = Field(description="The regions that support the answer.")
+    data: dict[str, Any] | None = Field(description="The filled object. Values that were not found are null.")
     fields: dict[str, Found] = Field(description="Confidence and regions of each property of `data`.")
-    valid: bool | None = Field(description="Whether `data` obeys the schema as given; null for a question.")
-    violations: list[str] = Field(description="Where it does not, for example a required property that is null.")
+    valid: bool | None = Field(description="Whether `data` matches the schema as given. Null for a question.")
+    violations: list[str] = Field(description="Where it does not match, for example a required property that is null.")
     read: list[ReadPart]
     artifacts: list[str] = Field(
-        description="Names of the thumbnails, of the pages with boxes drawn, and of the text of each file:"
-        " `text-N.md` and `text-N.json`, of recordings `text-N.srt` and `text-N.vtt` too."
+        description=(
+            "Names of the thumbnails, the pages with boxes drawn, and the text of each file: `text-N.md` and"
+            " `text-N.json`, and for recordings also `text-N.srt` and `text-N.vtt`."
+        )
     )
-    model: str | None = Field(description="The model that answered; null when none was called.")
-    prompts: dict[str, str] = Field(description="Digest of each prompt that was read, by name.")
+    model: str | None = Field(description="The model that answered. Null when none was called.")
+    prompts: dict[str, str] = Field(description="Digest of each prompt that was used, by name.")
 
 
 EXAMPLES: tuple[dict[str, Any], ...] = (

@@ -8,9 +8,10 @@ REPORT = Manifest(
     version="1",
     title="Write a report",
     description=(
-        "Divides a question, searches knowledge bases (and the web, where that is configured) for every part, lets a"
-        " crew of researcher, analyst, writer and reviewer draft the report, and checks every claim against the source"
-        " that it cites. Markdown and PDF, with numbered citations and with what could not be answered."
+        "Divides a question into sub-questions, searches knowledge bases (and the web, if configured) for"
+        " each, drafts the report with a crew of researcher, analyst, writer and reviewer, and checks every"
+        " claim against its source. Returns Markdown and PDF with numbered citations and a list of open"
+        " questions."
     ),
     input=ReportInput,
     output=ReportOutput,
@@ -21,7 +22,7 @@ REPORT = Manifest(
     written_by="machine",
     deadline_seconds=3600,
     price_hint=(
-        "free with the embedded models; with a writing model, two calls for each sub-question, about four more, and two"
-        " for each round of corrections"
+        "free with the embedded models; with a writing model, two calls per sub-question, about four more,"
+        " and two for each round of corrections"
     ),
 )

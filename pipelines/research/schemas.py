@@ -1,4 +1,4 @@
-"""What ``research.report`` takes and gives: the contract that the API publishes as JSON Schema."""
+"""Input and result of ``research.report``, published by the API as JSON Schema."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
@@ -20,7 +20,7 @@ def _require_words(text: str) -> str:
     if "\x00" in text:
         raise ValueError("must not hold a NUL character")
     if not text.strip():
-        raise ValueError("must hold more than blanks")
+        raise ValueError("must not be blank")
     return text
 
 
@@ -40,24 +40,24 @@ class _Strict(BaseModel):
 
 
 class ReportInput(_Strict):
-    """A question to be researched, and where."""
+    """A question to research, and where to search."""
 
     question: Annotated[str, AfterValidator(_require_words)] = Field(
         min_length=1,
         max_length=QUESTION_MAX_CHARACTERS,
-        description="What the report is to answer. Several questions in one are researched one by one.",
+        description="The question that the report answers. Several questions in one are researched separately.",
         examples=["How are damaged parcels claimed, and what does extended cover cost?"],
     )
     knowledge_bases: list[KnowledgeBaseId] = Field(
-        default_factory=list, max_length=BASES_MAX, description="Where to search; may be empty when `web` is true."
+        default_factory=list,
+        max_length=BASES_MAX,
+        description="Knowledge bases to search. May be empty when `web` is true.",
     )
-    web: bool = Field(False, description="Search the web too. Only where the operator has configured a search service.")
-    sub_questions: int = Field(
-        5, ge=1, le=SUB_QUESTIONS_MAX, description="Into how many sub-questions the question is divided at most."
-    )
-    passages: int = Field(6, ge=1, le=PASSAGES_MAX, description="How many passages are read for each sub-question.")
+    web: bool = Field(False, description="Search the web too. Requires a search service configured by the operator.")
+    sub_questions: int = Field(5, ge=1, le=SUB_QUESTIONS_MAX, description="Maximum number of sub-questions.")
+    passages: int = Field(6, ge=1, le=PASSAGES_MAX, description="Number of passages read for each sub-question.")
     rounds: int = Field(
-        2, ge=0, le=ROUNDS_MAX, description="How often unsupported claims are sent back before they are removed."
+        2, ge=0, le=ROUNDS_MAX, description="How often unsupported claims are revised before they are removed."
     )
 
     @model_validator(mode="after")
@@ -65,24 +65,26 @@ class ReportInput(_Strict):
         if not self.knowledge_bases and not self.web:
             raise ValueError("name a knowledge base in `knowledge_bases`, or set `web`")
         if len(set(self.knowledge_bases)) < len(self.knowledge_bases):
-            raise ValueError("`knowledge_bases` names the same one twice")
+            raise ValueError("`knowledge_bases` names the same knowledge base twice")
         return self
 
 
 class SubQuestion(_Strict):
-    """One of the questions that the question was divided into."""
+    """One of the sub-questions."""
 
     number: int = Field(ge=1)
     question: str
     origin: Origin = Field(
-        description="`asked`: stands in the question; `aspect`: an item of a list or comparison in it; `facet`: a topic"
-        " of the evidence that was found; `model`: the model's own division."
+        description=(
+            "`asked`: stated in the question. `aspect`: an item of a list or comparison in it. `facet`: a topic"
+            " of the evidence that was found. `model`: proposed by the model."
+        )
     )
     answered: bool
 
 
 class Source(_Strict):
-    """What markers like `[2]` cite: a passage of a document, or outside content from a web search."""
+    """A source that markers like `[2]` cite: a passage of a document, or outside content from a web search."""
 
     number: int = Field(ge=1)
     kind: Literal["document", "web"]
@@ -91,30 +93,32 @@ class Source(_Strict):
     knowledge_base: str | None = None
     document_id: str | None = None
     passage: str | None = Field(None, description="Id of the passage in its knowledge base.")
-    page: int | None = Field(None, description="Page on which the passage begins, from 1.")
+    page: int | None = Field(None, description="Page on which the passage starts, from 1.")
     section: str | None = Field(None, description="Headings above it, outermost first, joined by ` > `.")
     text: str = Field(description="The passage as it was read.")
 
 
 class Claim(_Strict):
-    """One sentence of the report and what it rests on."""
+    """One sentence of the report and its sources."""
 
     text: str
     reading: str | None = Field(
-        None, description="For a row of a table: the row as a person would say it, with the heads of its columns."
+        None, description="For a table row: the row as a sentence, with the heads of its columns."
     )
     sources: list[int] = Field(description="Numbers of `sources`.")
     support: Literal["quoted", "entailed"] = Field(
-        description="`quoted`: stands word for word in a source; `entailed`: a source says it in other words."
+        description="`quoted`: a source contains it word for word. `entailed`: a source says it in other words."
     )
 
 
 class Section(_Strict):
-    """What the report says to one sub-question."""
+    """The part of the report about one sub-question."""
 
     heading: str
     sub_question: int = Field(description="Number of the sub-question in `plan`.")
-    certain: bool = Field(True, description="Whether it answers the sub-question; false: what it says may help.")
+    certain: bool = Field(
+        True, description="Whether it answers the sub-question. If false, its content may still help."
+    )
     claims: list[Claim]
 
 
@@ -127,7 +131,7 @@ class Unanswered(_Strict):
 
 
 class RemovedClaim(_Strict):
-    """A claim that was drafted and did not pass: unsupported, or objected to. It is not part of the report."""
+    """A drafted claim that did not pass, because it was unsupported or objected to. It is not part of the report."""
 
     question: str
     text: str
@@ -139,9 +143,9 @@ class SearchDone(_Strict):
 
     query: str
     where: str = Field(description="Id of the knowledge base, or `web`.")
-    job_id: str | None = Field(None, description="The child job; null for the web.")
+    job_id: str | None = Field(None, description="The child job. Null for the web.")
     state: str
-    found: int = Field(ge=0, description="How many passages came back.")
+    found: int = Field(ge=0, description="Number of passages returned.")
     error: str | None = Field(None, description="Why it failed, as a code.")
 
 
@@ -155,25 +159,27 @@ class ArtifactMade(_Strict):
 
 
 class ReportOutput(_Strict):
-    """The report, its evidence, and what it could not say."""
+    """The report, its evidence, and open questions."""
 
     question: str
     answered: bool = Field(description="Whether at least one section answers its sub-question.")
-    markdown: str = Field(description="The report; the same text is the artifact `report.md`.")
+    markdown: str = Field(description="The report. The artifact `report.md` contains the same text.")
     plan: list[SubQuestion]
     sections: list[Section]
     sources: list[Source]
     unanswered: list[Unanswered]
     removed: list[RemovedClaim]
     searches: list[SearchDone]
-    rounds: int = Field(ge=0, description="How often sections were sent back.")
-    model: str = Field(description="The model that the crew worked with.")
-    prompts: dict[str, str] = Field(description="Digest of each prompt that was read, by name.")
+    rounds: int = Field(ge=0, description="How often sections were revised.")
+    model: str = Field(description="The model that the crew used.")
+    prompts: dict[str, str] = Field(description="Digest of each prompt that was used, by name.")
     cost_usd: str | None = Field(
-        description="What the job and its searches cost up to the report; null when nothing of it is known."
+        description="Cost of the job and its searches up to the report. Null when no part of it had a price."
     )
-    priced: bool = Field(True, description="Whether all of it had a price; false: it cost more than is known.")
-    seconds: float = Field(ge=0, description="From the submission of the job to the report, waiting included.")
+    priced: bool = Field(
+        True, description="Whether all usage had a price. If false, the actual cost is higher than shown."
+    )
+    seconds: float = Field(ge=0, description="Time from submission of the job to the report, including waiting.")
     finished_at: datetime
     artifacts: list[ArtifactMade]
 

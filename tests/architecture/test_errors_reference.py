@@ -16,7 +16,7 @@ from api.errors_reference import FAILURES, FIELDS, PROBLEMS, render
 from api.problem import _HTTP_CODES
 from core.batches.records import LineError, LineRule
 from core.jobs.states import Reason
-from core.kit.errors import CapabilityFailure, WaybillError
+from core.kit.errors import CapabilityFailure, Unavailable, WaybillError
 from tests.factories.processes import ROOT
 
 PAGE = ROOT / "docs/reference/errors.md"
@@ -78,7 +78,8 @@ def test_the_page_is_what_the_code_says() -> None:
 
 def test_every_refusal_of_the_api_is_explained_under_its_status() -> None:
     kinds = classes()
-    by_name = {kind.__name__: kind for kind in kinds}
+    # `OperatorFile` raises `Unavailable` with the code that it is given.
+    by_name = {kind.__name__: kind for kind in kinds} | {"OperatorFile": Unavailable}
     http = {kind.default_code: kind.status for kind in kinds if not issubclass(kind, CapabilityFailure)}
     for code, name in raised("api", "core").items():
         kind = by_name.get({"OperatorFile": "Unavailable"}.get(name, name))

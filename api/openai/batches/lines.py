@@ -26,7 +26,7 @@ from core.capability import Manifest
 from core.kit.errors import WaybillError
 from pipelines.registry import manifests
 
-# A whole file is looked at before anything is accepted, by one request; what is larger goes to /v1/batches.
+# One request validates the whole file before anything is accepted; larger files go to /v1/batches.
 LINES_MAX = 5_000
 ENDPOINTS = ("/v1/chat/completions", "/v1/embeddings", "/v1/responses")
 _PARAM = "input_file_id"
@@ -41,7 +41,7 @@ class _Line(Strict):
 
 
 class LineReader:
-    """Reads the lines of one batch. Blocks: a new model is looked up when it is first named."""
+    """Reads the lines of one batch. Blocks: each model is looked up when it is first named."""
 
     def __init__(self, request: Request, endpoint: str) -> None:
         self._request = request
@@ -55,7 +55,7 @@ class LineReader:
         }[endpoint]
 
     def read_all(self, content: bytes) -> list[BatchLine]:
-        """All lines. Raises `Refused` that names the first wrong one."""
+        """All lines. Raises `Refused` naming the first invalid one."""
         raw = [line for line in content.splitlines() if line.strip()]
         if not 1 <= len(raw) <= LINES_MAX:
             raise refuse(_PARAM, f"{_PARAM}: a file has 1 to {LINES_MAX} lines, this one {len(raw)}; see /v1/batches")
@@ -65,9 +65,9 @@ class LineReader:
         try:
             line = _validated(_Line, parse_json(raw))
             if (line.method, line.url) != ("POST", self._endpoint):
-                raise refuse("url", f"url: every line of this batch is a POST to {self._endpoint}")
+                raise refuse("url", f"url: every line of this batch must be a POST to {self._endpoint}")
             if line.custom_id in self._seen:
-                raise refuse("custom_id", f"custom_id: {line.custom_id} is there twice")
+                raise refuse("custom_id", f"custom_id: {line.custom_id} is used twice")
             self._seen.add(line.custom_id)
             manifest, given, metadata = self._read(line.body)
             check_input(manifest, given)
@@ -81,14 +81,14 @@ class LineReader:
     def _chat(self, given: dict[str, Any]) -> tuple[Manifest, dict[str, Any], dict[str, str]]:
         body = _validated(CreateCompletion, given)
         _refuse_streams(body.stream)
-        told = labels(body.metadata, body.safety_identifier or body.user, object="chat.completion")
-        return self._model(CHAT, body.model), chat_input(body), told
+        named = labels(body.metadata, body.safety_identifier or body.user, object="chat.completion")
+        return self._model(CHAT, body.model), chat_input(body), named
 
     def _embedding(self, given: dict[str, Any]) -> tuple[Manifest, dict[str, Any], dict[str, str]]:
         body = _validated(CreateEmbeddings, given)
         wanted = "base64" if body.encoding_format == "base64" else None
-        told = labels(None, body.user, object="embedding", encoding_format=wanted)
-        return self._model(EMBED, body.model), embedding_input(body), told
+        named = labels(None, body.user, object="embedding", encoding_format=wanted)
+        return self._model(EMBED, body.model), embedding_input(body), named
 
     def _response(self, given: dict[str, Any]) -> tuple[Manifest, dict[str, Any], dict[str, str]]:
         body = _validated(CreateResponse, given)
@@ -97,7 +97,7 @@ class LineReader:
             if getattr(body, name):
                 raise refuse(name, f"Unsupported parameter: '{name}' in a batch.", code="unsupported_parameter")
         is_capability = body.model in manifests()
-        told = labels(
+        named = labels(
             body.metadata,
             body.safety_identifier or body.user,
             object="response",
@@ -106,8 +106,8 @@ class LineReader:
         )
         if is_capability:
             manifest = find_manifest(body.model, caller(self._request))
-            return manifest, input_for(manifest, body), told
-        return self._model(CHAT, body.model), response_input(body, []), told
+            return manifest, input_for(manifest, body), named
+        return self._model(CHAT, body.model), response_input(body, []), named
 
     def _model(self, capability: str, name: str) -> Manifest:
         if (capability, name) not in self._known:

@@ -1,4 +1,4 @@
-"""What came out of a batch, as OpenAI's output and error files: made from the jobs whenever they are read."""
+"""The results of a batch as OpenAI's output and error files, made from the jobs whenever they are read."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -39,7 +39,7 @@ def batch_of(file_id: str) -> tuple[str, UUID] | None:
 
 
 def load(request: Request, batch_id: UUID) -> BatchRecord:
-    """A batch of this dialect. Blocks. Raises `BatchNotFound`."""
+    """A batch created through this dialect. Blocks. Raises `BatchNotFound`."""
     runtime, principal = get_runtime(request), caller(request)
     found = runtime.batches.get(runtime.database.single_tenant(principal.organization_id), principal, batch_id)
     if not is_ours(found):
@@ -48,7 +48,7 @@ def load(request: Request, batch_id: UUID) -> BatchRecord:
 
 
 def load_readable(request: Request, batch_id: UUID) -> BatchRecord:
-    """As `load`, for whoever will read what came out of it. Raises `ClearanceExceeded` too."""
+    """Like `load`, for callers that read results. Raises `ClearanceExceeded` too."""
     runtime, principal = get_runtime(request), caller(request)
     found = load(request, batch_id)
     runtime.batches.require_readable(runtime.database.single_tenant(principal.organization_id), principal, found)
@@ -73,7 +73,7 @@ def file_of(request: Request, kind: str, batch_id: UUID) -> dict[str, Any]:
 
 
 def lines(request: Request, kind: str, batch: BatchRecord) -> Iterator[bytes]:
-    """The lines of the file `kind`, many at a time, as long as retention keeps them. Blocks."""
+    """The lines of the file `kind`, in chunks, as long as retention keeps them. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     single = runtime.database.single_tenant(principal.organization_id)
     body = _BODIES[batch.metadata[LABELS + "endpoint"]]
@@ -98,14 +98,14 @@ def _line(request: Request, each: LineResult, body: _Body) -> dict[str, Any]:
             failure = (
                 of_job(job)
                 if each.state is LineState.FAILED
-                else Failure(410, "result_erased", "it is past its retention")
+                else Failure(410, "result_erased", "past its retention period")
             )
-            told = failure.respond()
-            answer = {"status_code": told.status_code, "request_id": request_id, "body": {"error": failure.body()}}
+            response = failure.respond()
+            answer = {"status_code": response.status_code, "request_id": request_id, "body": {"error": failure.body()}}
     else:
         reason = each.error or {}
         code = _CODES.get(each.state, str(reason.get("code", "failed")))
-        error = {"code": code, "message": str(reason.get("message", "the line was not carried out"))}
+        error = {"code": code, "message": str(reason.get("message", "the line was not run"))}
     request_line = "batch_req" if each.job_id is None else f"batch_req_{encode(JOB, each.job_id).partition('_')[2]}"
     return {"id": request_line, "custom_id": each.custom_id, "response": answer, "error": error}
 

@@ -43,7 +43,7 @@ class CreateBatch(Strict):
 @router.post("", responses=answers(OpenAIBatch), openapi_extra=ONCE)
 @requires("jobs:write")
 async def create_batch(request: Request, body: CreateBatch) -> Response:
-    """Look at every line of the file, and accept all or none."""
+    """Validate every line of the file, and accept all or none."""
     identity = identify_request(request, await request.body())
     return respond_answer(await get_runtime(request).in_thread(_create, request, body, identity))
 
@@ -78,7 +78,7 @@ async def list_batches(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     after: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
-    """A page of the batches that this dialect made, newest first."""
+    """A page of the batches created through this dialect, newest first."""
     before = None if after is None else parse_id(BATCH, after, "batch")
     found = await get_runtime(request).in_thread(_list, request, before, limit + 1)
     data = [to_wire(each) for each in found[:limit]]
@@ -109,7 +109,7 @@ def _list(request: Request, before: UUID | None, wanted: int) -> list[BatchRecor
 @router.get("/{batch_id}", responses=answers(OpenAIBatch))
 @requires("jobs:read")
 async def read_batch(request: Request, batch_id: BatchId) -> Response:
-    """One batch."""
+    """Read a batch."""
     found = await get_runtime(request).in_thread(load, request, parse_id(BATCH, batch_id, "batch"))
     return respond_json(to_wire(found))
 
@@ -117,7 +117,7 @@ async def read_batch(request: Request, batch_id: BatchId) -> Response:
 @router.post("/{batch_id}/cancel", responses=answers(OpenAIBatch))
 @requires("jobs:write")
 async def cancel_batch(request: Request, batch_id: BatchId) -> Response:
-    """Ask for a batch's end."""
+    """Cancel a batch."""
     found = parse_id(BATCH, batch_id, "batch")
     await get_runtime(request).in_thread(load, request, found)
     await cancel_there(request, batch_id)

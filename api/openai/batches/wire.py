@@ -13,7 +13,7 @@ ERRORS = "errors"
 
 
 def is_ours(batch: BatchRecord) -> bool:
-    """Whether it was made by this dialect."""
+    """Whether it was created through this dialect."""
     return LABELS + "endpoint" in batch.metadata
 
 

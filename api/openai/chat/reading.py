@@ -8,9 +8,9 @@ from api.openai.parameters import Common, JsonSchema, options_of
 
 
 def input_of(body: CreateCompletion) -> dict[str, Any]:
-    """The input, without what was left out. Raises `Refused` for what cannot be said to a model of the gateway."""
+    """The input, without values that were left out. Raises `Refused` for values that the gateway does not support."""
     if body.max_tokens is not None and body.max_completion_tokens is not None:
-        raise refuse("max_tokens", "give max_completion_tokens or max_tokens, not both")
+        raise refuse("max_tokens", "send either max_completion_tokens or max_tokens, not both")
     found: dict[str, Any] = {
         "model": body.model,
         "messages": [_message(message, at) for at, message in enumerate(body.messages)],
@@ -22,7 +22,7 @@ def input_of(body: CreateCompletion) -> dict[str, Any]:
         if choice is not None:
             found["tool_choice"] = choice if isinstance(choice, str) else choice.function.name
     elif body.tool_choice not in (None, "auto", "none"):
-        raise refuse("tool_choice", "tool_choice: there are no tools to choose from")
+        raise refuse("tool_choice", "tool_choice: the request has no tools")
     if isinstance(body.response_format, ObjectFormat):
         found["json_object"] = True
     elif isinstance(body.response_format, SchemaFormat):
@@ -31,7 +31,7 @@ def input_of(body: CreateCompletion) -> dict[str, Any]:
 
 
 def asked_of(body: Common, most: int | None, stop: str | list[str] | None, n: int | None) -> dict[str, Any]:
-    """What was said of the length, the number and the variety of the answers."""
+    """Options for the length, number and variety of the answers."""
     found = {
         "max_output_tokens": most,
         "temperature": body.temperature,
@@ -42,7 +42,7 @@ def asked_of(body: Common, most: int | None, stop: str | list[str] | None, n: in
 
 
 def schema_of(given: JsonSchema) -> dict[str, Any]:
-    """A schema that the answer must obey, with what was said about it."""
+    """The answer's schema, with its options."""
     found = {
         "output_schema": given.json_schema,
         "output_name": given.name,
@@ -56,7 +56,7 @@ def read_image(url: str, param: str, detail: str | None) -> dict[str, str]:
     """A picture by its ``data:`` URL. Raises `Refused` for an address, which would be fetched past every rule."""
     head, found, data = url.partition(";base64,")
     if not found or not head.startswith("data:image/"):
-        raise refuse(param, f"{param}: give the picture's bytes as data:image/…;base64,…; addresses are not fetched")
+        raise refuse(param, f"{param}: send the image's bytes as data:image/…;base64,…; addresses are not fetched")
     image = {"type": "image", "media_type": head.removeprefix("data:"), "data": data}
     return image if detail is None else {**image, "detail": detail}
 

@@ -19,7 +19,7 @@ router = dialect_router("/chat/completions")
 @router.post("", responses=answers(ChatCompletion, stream="Chunks, up to `[DONE]`."), openapi_extra=ONCE)
 @requires("jobs:write")
 async def create_completion(request: Request, body: CreateCompletion) -> Response:
-    """Answer a conversation, whole or in chunks."""
+    """Create a chat completion, whole or in chunks."""
     manifest = find_manifest(CHAT, caller(request))
     given = input_of(body)
     check_input(manifest, given, ("body",))

@@ -16,14 +16,14 @@ class TextPart(Strict):
 
 
 class ImageUrl(Strict):
-    """A picture; only a ``data:`` URL is read."""
+    """An image. Only a ``data:`` URL is supported."""
 
     url: str
     detail: Literal["auto", "low", "high", "original"] | None = None
 
 
 class ImagePart(Strict):
-    """A picture."""
+    """An image."""
 
     type: Literal["image_url"]
     image_url: ImageUrl
@@ -33,14 +33,14 @@ Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
 
 
 class CalledFunction(Strict):
-    """What was called."""
+    """The function that was called."""
 
     name: str
     arguments: str
 
 
 class ToolCall(Strict):
-    """A call that the assistant asked for."""
+    """A tool call by the assistant."""
 
     id: str
     type: Literal["function"] = "function"
@@ -48,7 +48,7 @@ class ToolCall(Strict):
 
 
 class Message(Strict):
-    """A message of any role. An assistant's may come as it was received."""
+    """A message of any role. An assistant's message may be sent back as it was received."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[Part] | None = None
@@ -71,20 +71,20 @@ class Function(Strict):
 
 
 class Tool(Strict):
-    """A tool that the model may ask for."""
+    """A tool that the model may call."""
 
     type: Literal["function"]
     function: Function
 
 
 class NamedFunction(Strict):
-    """A function's name."""
+    """The name of a function."""
 
     name: str
 
 
 class NamedTool(Strict):
-    """The tool that has to be called."""
+    """The tool that must be called."""
 
     type: Literal["function"]
     function: NamedFunction
@@ -103,7 +103,7 @@ class ObjectFormat(Strict):
 
 
 class SchemaFormat(Strict):
-    """JSON that obeys a schema."""
+    """JSON that matches a schema."""
 
     type: Literal["json_schema"]
     json_schema: JsonSchema
@@ -113,7 +113,7 @@ Format = Annotated[TextFormat | ObjectFormat | SchemaFormat, Field(discriminator
 
 
 class StreamOptions(Strict):
-    """How to stream. Nothing is obfuscated, whatever is asked."""
+    """Stream options. Nothing is obfuscated, whatever is requested."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None

@@ -7,14 +7,18 @@ from fastapi import Request
 
 from api.openai.chat.wire import answers, choice, chunk, finish_reason, logprobs, ours, tool_call, usage
 from api.openai.errors import Failure, of_job
-from api.openai.streams import DialectStream, Told, sse
-from api.openai.told import Retold, ToldText
+from api.openai.reported import ReportedText, StreamDiverged
+from api.openai.streams import DialectStream, JobEvent, sse
 from core.jobs.records import JobRecord
 
 _DONE = b"data: [DONE]\n\n"
-_INTERRUPTED = Failure(503, "stream_interrupted", "the stream was cut off before the answer was whole; ask again")
-_RETOLD = Failure(
-    502, "answer_begun_anew", "the model was cut off and a second attempt answered otherwise; ask again without stream"
+_INTERRUPTED = Failure(
+    503, "stream_interrupted", "the stream was interrupted before the answer was complete; send the request again"
+)
+_DIVERGED = Failure(
+    502,
+    "answer_begun_anew",
+    ("the model was interrupted and a second attempt answered differently; send the request again without stream"),
 )
 
 
@@ -24,22 +28,22 @@ class CompletionStream(DialectStream):
     def __init__(self, request: Request, job: JobRecord, model: str, *, include_usage: bool, cancels: bool) -> None:
         super().__init__(request, job, cancels=cancels)
         self.model = model
-        self._text = ToldText()
+        self._text = ReportedText()
         self._has_begun = False
         # OpenAI shows `usage: null` on every chunk when the usage was asked for.
         self._more: dict[str, Any] = {"usage": None} if include_usage else {}
 
-    async def translate(self, event: Told) -> bytes:
+    async def translate(self, event: JobEvent) -> bytes:
         """The chunks of one event."""
         try:
             if event.type == "message.delta":
-                return self._tell(self._text.hear(event.attempt, event.data))
+                return self._send_text(self._text.add(event.attempt, event.data))
             if event.type == "job.waiting":
                 return await self._give_up()
             return await self._finish() if event.type in _FINAL else b""
-        except Retold:
+        except StreamDiverged:
             self.give_up()
-            return _error(_RETOLD)
+            return _error(_DIVERGED)
 
     def to_event(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
         """An event with these choices."""
@@ -49,7 +53,7 @@ class CompletionStream(DialectStream):
         """See `DialectStream.interrupted`."""
         return _error(_INTERRUPTED)
 
-    def _tell(self, text: str) -> bytes:
+    def _send_text(self, text: str) -> bytes:
         return self._begin() + self._chunk(choice({"content": text})) if text else b""
 
     def _begin(self) -> bytes:
@@ -65,9 +69,9 @@ class CompletionStream(DialectStream):
         job, result = await self.result()
         if result is None:
             return _error(of_job(job))
-        pieces = [self._begin(), self._tell(self._text.complete(result["text"]))]
+        pieces = [self._begin(), self._send_text(self._text.complete(result["text"]))]
         for index, answer in enumerate(answers(result)):
-            # The other answers come whole, when they are there.
+            # The other answers are sent whole, once they exist.
             pieces += self._rest(index, answer, ours(job, result))
         if self._more:
             pieces.append(self.to_event([], usage=usage(result["usage"])))
@@ -82,7 +86,7 @@ class CompletionStream(DialectStream):
         yield self._chunk(choice({}, finish_reason(answer), index=index, logprobs=logprobs(answer)), **marks)
 
     async def _give_up(self) -> bytes:
-        """Whoever streams a completion waits for an answer, not for somebody else."""
+        """End with an error: a completion's client waits for an answer, not for another person's input."""
         job, _ = await self.result()
         self.give_up()
         return _error(of_job(job))

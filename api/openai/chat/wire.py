@@ -1,4 +1,4 @@
-"""What `models.chat` answered, as a chat completion and as its chunks."""
+"""The result of `models.chat`, as a chat completion and as its chunks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,12 +30,12 @@ def completion(job: JobRecord, result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def answers(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """All answers of a result, of which there are several when several were asked for."""
+    """All answers of a result, of which there are several when several were requested."""
     return [result, *result.get("others", ())]
 
 
 def logprobs(answer: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Those of an answer's tokens; None where there are none."""
+    """Their tokens' log probabilities; None where there are none."""
     given = answer.get("logprobs")
     return None if given is None else {"content": given, "refusal": None}
 
@@ -53,7 +53,7 @@ def _whole(number: int, answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ours(job: JobRecord, result: Mapping[str, Any]) -> dict[str, Any]:
-    """What OpenAI's object has no place for: the mark of an answer that a model wrote, and what it was not told."""
+    """What OpenAI's object has no member for: the mark of generated content, and unsupported parameters."""
     said = {"disclosure": job.disclosure, "left_out": result.get("left_out")}
     found = {name: value for name, value in said.items() if value}
     return {"waybill": found} if found else {}
@@ -79,7 +79,7 @@ def choice(
 
 
 def finish_reason(result: Mapping[str, Any]) -> str:
-    """Why it ended; that a model found no answer is an ordinary end here."""
+    """Why it ended; a model without an answer ends normally here."""
     return _FINISHES.get(result["finish"], "stop")
 
 

@@ -1,4 +1,4 @@
-"""A response whose ``model`` is a capability: how text becomes its input, and its result text."""
+"""A response whose ``model`` is a capability: how text becomes its input, and its result becomes text."""
 
 import json
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from api.openai.responses.schemas import CreateResponse, FilePart, FileSearchToo
 from core.capability import Manifest
 from core.kit.json_values import dumps
 
-# What the text is called in a capability's input, the first that there is; and what its answer is called.
+# Names of the text in a capability's input, the first match wins; and names of its answer.
 _TEXT_FIELDS = ("query", "question", "message", "prompt", "text", "task", "topic")
 _ANSWER_FIELDS = ("answer", "reply", "markdown", "text")
-# What only a model has a use for.
+# Parameters that only apply to a model.
 _FOR_MODELS = (
     "instructions",
     "previous_response_id",
@@ -26,7 +26,7 @@ _FOR_MODELS = (
 def input_for(manifest: Manifest, body: CreateResponse) -> dict[str, Any]:
     """The capability's input: `capability_input`, the text, the files, and where to search.
 
-    Text that is a JSON object is the input itself. Raises `Refused` for what the capability has no field for.
+    Text that is a JSON object is the input itself. Raises `Refused` for values that the capability has no field for.
     """
     for name in _FOR_MODELS:
         if getattr(body, name) is not None:
@@ -44,13 +44,16 @@ def input_for(manifest: Manifest, body: CreateResponse) -> dict[str, Any]:
         found["files"] = files
     for number, tool in enumerate(body.tools or ()):
         if not isinstance(tool, FileSearchTool):
-            raise refuse(f"tools.{number}", "tools: a capability has its own; only file_search says where it searches")
+            raise refuse(
+                f"tools.{number}",
+                ("tools: a capability has its own tools; only file_search is allowed, to say where to search"),
+            )
         found |= _bases(tool.vector_store_ids, properties, f"tools.{number}", manifest)
     return found
 
 
 def text_of(result: Mapping[str, Any]) -> str:
-    """The text of a capability's result: its answer where it has one, else the result as JSON."""
+    """The text of a capability's result: its answer if it has one, else the result as JSON."""
     for name in _ANSWER_FIELDS:
         if isinstance(result.get(name), str):
             return str(result[name])
@@ -58,7 +61,7 @@ def text_of(result: Mapping[str, Any]) -> str:
 
 
 def question_of(given: Mapping[str, Any]) -> str:
-    """What a capability was asked: the text of its input where it has one, else the input as JSON."""
+    """The request to a capability: the text of its input if it has one, else the input as JSON."""
     return next((str(given[name]) for name in _TEXT_FIELDS if given.get(name)), None) or dumps(given).decode()
 
 
@@ -66,7 +69,7 @@ def _said(body: CreateResponse) -> tuple[str, list[str]]:
     if isinstance(body.input, str):
         return body.input, []
     if len(body.input) != 1 or not isinstance(body.input[0], MessageItem) or body.input[0].role != "user":
-        raise refuse("input", "input: a capability takes one message of the user, not a conversation")
+        raise refuse("input", "input: a capability accepts one user message, not a conversation")
     content = body.input[0].content
     if isinstance(content, str):
         return content, []
@@ -81,7 +84,7 @@ def _said(body: CreateResponse) -> tuple[str, list[str]]:
 
 def _file_id(part: ImagePart | FilePart, param: str) -> str:
     if part.file_id is None:
-        raise refuse(param, f"{param}: give a file_id, or the bytes as a data: URL")
+        raise refuse(param, f"{param}: send a file_id, or the bytes as a data: URL")
     return part.file_id
 
 
@@ -103,7 +106,9 @@ def _text_field(manifest: Manifest, properties: Mapping[str, Any]) -> str:
     for name in required:
         if properties[name].get("type") == "string" and "pattern" not in properties[name]:
             return str(name)
-    raise refuse("input", f"input: {manifest.id} takes a JSON object; its schema is at /v1/capabilities/{manifest.id}")
+    raise refuse(
+        "input", f"input: {manifest.id} requires a JSON object; its schema is at /v1/capabilities/{manifest.id}"
+    )
 
 
 def _bases(ids: list[str], properties: Mapping[str, Any], param: str, manifest: Manifest) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Files and pictures that come inside a request to a capability, which reads files of the project: they become some."""
+"""Files and images inside a request to a capability.
+
+Capabilities read files of the project, so these become some.
+"""
 
 import base64
 import binascii
@@ -26,7 +29,7 @@ _ENDINGS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "imag
 
 @dataclass(frozen=True, slots=True)
 class InlineFile:
-    """A file of a request, and the id that it will have in the project."""
+    """A file of a request, and its future id in the project."""
 
     id: UUID
     name: str
@@ -35,7 +38,7 @@ class InlineFile:
 
 
 def take_out(request: Request, body: CreateResponse) -> list[InlineFile]:
-    """The files that the body's parts hold; the parts get their ids. Raises `Refused`, and for a missing scope."""
+    """The files in the body's parts; the parts get their ids. Raises `Refused`, also for a missing scope."""
     found: list[InlineFile] = []
     for part, param in _parts(body):
         url = part.file_data if isinstance(part, FilePart) else part.image_url
@@ -56,7 +59,7 @@ def take_out(request: Request, body: CreateResponse) -> list[InlineFile]:
 def kept(
     runtime: Runtime, session: Session, principal: Principal, files: Sequence[InlineFile], data_class: DataClass | None
 ) -> Iterator[None]:
-    """The files are the project's, as of `session`'s transaction; when the block fails, none of them is. Blocks."""
+    """Adds the files to the project in `session`'s transaction; if the block fails, none is added. Blocks."""
     places = []
     try:
         for file in files:
@@ -91,8 +94,8 @@ def _parts(body: CreateResponse) -> Iterator[tuple[FilePart | ImagePart, str]]:
 def _decoded(url: str, param: str) -> tuple[str, bytes]:
     head, has_data, data = url.partition(";base64,")
     if not has_data or not head.startswith("data:"):
-        raise refuse(param, f"{param}: give the bytes as data:…;base64,…; addresses are not fetched")
+        raise refuse(param, f"{param}: send the bytes as data:…;base64,…; addresses are not fetched")
     try:
         return head.removeprefix("data:").lower(), base64.b64decode(data, validate=True)
     except binascii.Error:
-        raise refuse(param, f"{param}: this is not valid base64") from None
+        raise refuse(param, f"{param}: the base64 is not valid") from None

@@ -21,7 +21,7 @@ _ROLES = {"developer": "system"}
 
 
 def messages_of(given: str | Sequence[Item]) -> Messages:
-    """Messages, in order. Calls belong to the assistant's message before them, or are one of their own."""
+    """Messages, in order. Calls belong to the preceding assistant message, or form one of their own."""
     if isinstance(given, str):
         return [{"role": "user", "content": given}]
     found: Messages = []
@@ -41,12 +41,12 @@ def messages_of(given: str | Sequence[Item]) -> Messages:
 
 
 def answer_of(text: str, calls: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-    """A finished answer as a message of the conversation that goes on."""
+    """A finished answer as a message of the continued conversation."""
     return {"role": "assistant", "content": text, **({"tool_calls": list(calls)} if calls else {})}
 
 
 def input_items(tail: str, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Messages as items. `tail` is what the ids of one response have in common."""
+    """Messages as items. `tail` is the common part of one response's ids."""
     found: list[dict[str, Any]] = []
     for message in messages:
         at = len(found)
@@ -78,7 +78,7 @@ def message_item(
 
 
 def text_part(text: str, logprobs: Sequence[Any] | None = None) -> dict[str, Any]:
-    """The one part of an answer's message."""
+    """The only part of an answer's message."""
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs or []}
 
 
@@ -126,7 +126,9 @@ def _part(part: TextPart | ImagePart | FilePart, param: str) -> dict[str, str]:
         return {"type": "text", "text": part.text}
     if isinstance(part, ImagePart) and part.image_url is not None:
         return read_image(part.image_url, f"{param}.image_url", part.detail)
-    raise refuse(f"{param}.file_id", f"{param}.file_id: models read no files; capabilities do, by name in `model`")
+    raise refuse(
+        f"{param}.file_id", f"{param}.file_id: models do not read files; to use a file, name a capability in `model`"
+    )
 
 
 def _output(item: CallOutputItem) -> str:

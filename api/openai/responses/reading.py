@@ -10,11 +10,11 @@ from api.openai.responses.schemas import LOGPROBS, CreateResponse, FunctionTool,
 
 
 def input_of(body: CreateResponse, before: Messages) -> dict[str, Any]:
-    """The input: instructions, then what was said `before`, then what is said now. Raises `Refused`."""
+    """The input: instructions, then the messages `before`, then the new ones. Raises `Refused`."""
     if body.capability_input is not None:
-        raise refuse("capability_input", "capability_input: only a capability has an input of its own")
-    told: Messages = [] if body.instructions is None else [{"role": "system", "content": body.instructions}]
-    found: dict[str, Any] = {"model": body.model, "messages": [*told, *before, *messages_of(body.input)]}
+        raise refuse("capability_input", "capability_input: only allowed with a capability")
+    instructions: Messages = [] if body.instructions is None else [{"role": "system", "content": body.instructions}]
+    found: dict[str, Any] = {"model": body.model, "messages": [*instructions, *before, *messages_of(body.input)]}
     if body.max_output_tokens is not None:
         found["max_output_tokens"] = body.max_output_tokens
     if body.temperature is not None:
@@ -26,7 +26,7 @@ def input_of(body: CreateResponse, before: Messages) -> dict[str, Any]:
         if choice is not None:
             found["tool_choice"] = choice if isinstance(choice, str) else choice.name
     elif body.tool_choice not in (None, "auto", "none"):
-        raise refuse("tool_choice", "tool_choice: there are no tools to choose from")
+        raise refuse("tool_choice", "tool_choice: the request has no tools")
     form = None if body.text is None else body.text.format
     if isinstance(form, ObjectFormat):
         found["json_object"] = True
@@ -42,7 +42,7 @@ def input_of(body: CreateResponse, before: Messages) -> dict[str, Any]:
 
 def _tool(tool: Any, number: int) -> dict[str, Any]:
     if not isinstance(tool, FunctionTool):
-        raise refuse(f"tools.{number}", "tools: only functions; to search, name knowledge.search as model")
+        raise refuse(f"tools.{number}", "tools: must be functions; to search, use knowledge.search as model")
     found: dict[str, Any] = {"name": tool.name, "description": tool.description or ""}
     if tool.parameters is not None:
         found["parameters"] = tool.parameters

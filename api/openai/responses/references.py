@@ -1,4 +1,4 @@
-"""References to items of stored responses, looked up: a client that knows that they are kept sends their ids alone."""
+"""Resolves references to items of stored responses: clients send the ids of items they know to be stored."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,9 @@ _READER: TypeAdapter[Item] = TypeAdapter(Item)
 
 
 async def look_up(request: Request, given: Sequence[Item]) -> tuple[list[Item], list[DataClass]]:
-    """The items, with those that are referred to in the place of the references, and the classes of what these hold.
+    """The items with references replaced by their targets, and the data classes of the targets.
 
-    A reference to what is not there stays.
+    A reference without a target stays.
     """
     responses: dict[str, Stored | None] = {}
     found: list[Item] = []

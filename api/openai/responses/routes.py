@@ -1,4 +1,4 @@
-"""``/openai/v1/responses``: a model or a capability as a job, which outlives the connection that asked for it."""
+"""``/openai/v1/responses``: a model or a capability as a job, which outlives the connection that requested it."""
 
 from typing import Annotated, Any, Literal
 
@@ -34,10 +34,10 @@ Include = Annotated[list[str] | None, Query(alias="include", max_length=0)]
 @router.post("", responses=answers(OpenAIResponse, stream=_EVENTS), openapi_extra=ONCE)
 @requires("jobs:write")
 async def create_response(request: Request, body: CreateResponse) -> Response:
-    """Answer now, in events, or in the background."""
+    """Create a response: immediately, as events, or in the background."""
     stored = body.store is not False
     if body.background and not stored:
-        raise refuse("store", "store: a response in the background is fetched later, so it must be stored")
+        raise refuse("store", "store: a background response is fetched later, so it must be stored")
     files = take_out(request, body) if body.model in manifests() else []
     capability, given, inherited_class = await _read(request, body)
     metadata = labels(
@@ -63,7 +63,7 @@ async def create_response(request: Request, body: CreateResponse) -> Response:
 
 
 async def _read(request: Request, body: CreateResponse) -> tuple[str, dict[str, Any], DataClass | None]:
-    """The capability, its input, and the class of what the input goes on from."""
+    """The capability, its input, and the data class of the answer that the input continues."""
     principal = caller(request)
     if body.model in manifests():
         manifest = find_manifest(body.model, principal)
@@ -91,7 +91,7 @@ async def _before(request: Request, previous: str | None) -> Stored | None:
     except Refused as refused:
         raise refuse(param, refused.failure.message, code="previous_response_not_found") from None
     if found.result is None:
-        raise refuse(param, f"{param}: {previous} has no answer to go on from; it is {found.job.state}")
+        raise refuse(param, f"{param}: {previous} has no answer to continue; it is {found.job.state}")
     return found
 
 
@@ -105,7 +105,7 @@ async def read_response(  # noqa: PLR0917 - the framework passes them by name
     include: Include = None,  # noqa: ARG001 - refused when it holds anything
     include_obfuscation: bool = False,  # noqa: ARG001 - nothing is obfuscated
 ) -> Response:
-    """A stored response; as a stream its events, all of them or those after one."""
+    """A stored response, or as a stream its events: all of them, or those after one."""
     found = await load(request, response_id)
     if stream:
         return ResponseStream(request, found, starting_after=starting_after, cancels=False)
@@ -115,10 +115,10 @@ async def read_response(  # noqa: PLR0917 - the framework passes them by name
 @router.post("/{response_id}/cancel", responses=answers(OpenAIResponse))
 @requires("jobs:write")
 async def cancel_response(request: Request, response_id: ResponseId) -> Response:
-    """Ask for the end of a response in the background."""
+    """Cancel a background response."""
     found = await load(request, response_id)
     if not found.is_background:
-        raise refuse("response_id", "only a response in the background is cancelled; for another, hang up")
+        raise refuse("response_id", "only a background response can be cancelled; for another, disconnect")
     runtime, principal = get_runtime(request), caller(request)
     await cancel_job(runtime, principal, found.job.id)
     return respond_json(to_wire(await load(request, response_id)))
@@ -127,10 +127,10 @@ async def cancel_response(request: Request, response_id: ResponseId) -> Response
 @router.delete("/{response_id}", responses=answers(Deleted))
 @requires("jobs:write")
 async def delete_response(request: Request, response_id: ResponseId) -> Response:
-    """Take what was asked and answered away. That there was a job, and what it cost, stays."""
+    """Delete the input and the answer. The job's record and cost remain."""
     found = await load(request, response_id)
     if not found.job.is_terminal:
-        raise refuse("response_id", "the response is not at its end; cancel it first")
+        raise refuse("response_id", "the response has not ended; cancel it first")
     await get_runtime(request).in_thread(_erase, request, found)
     return respond_json({"id": found.id, "object": "response", "deleted": True})
 
@@ -151,7 +151,7 @@ async def list_input_items(  # noqa: PLR0917 - the framework passes them by name
     after: Annotated[str | None, Query(max_length=200)] = None,
     include: Include = None,  # noqa: ARG001 - refused when it holds anything
 ) -> Response:
-    """What was said before the answer, the conversation that it goes on from included."""
+    """The input items, including the conversation that the response continues."""
     found = await load(request, response_id)
     items = input_items(found.tail, found.messages)
     if order == "desc":

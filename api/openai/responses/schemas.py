@@ -1,4 +1,4 @@
-"""``responses`` as they are asked for."""
+"""Request schemas of ``responses``."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,7 +9,7 @@ from pipelines.models.schemas import MESSAGES_MAX, TOOLS_MAX, Name
 
 
 class TextPart(Strict):
-    """Text, of a person or of an earlier answer, which may come as it was received."""
+    """Text of a person or of an earlier answer, which may be sent back as it was received."""
 
     type: Literal["input_text", "output_text"]
     text: str
@@ -20,7 +20,7 @@ class TextPart(Strict):
 
 
 class ImagePart(Strict):
-    """A picture: a ``data:`` URL, or for a capability a file's id."""
+    """An image: a ``data:`` URL, or a file's id for a capability."""
 
     type: Literal["input_image"]
     image_url: str | None = None
@@ -29,7 +29,7 @@ class ImagePart(Strict):
 
 
 class FilePart(Strict):
-    """A file, for capabilities that read files: its id, or its bytes as a ``data:`` URL."""
+    """A file for capabilities that read files: its id, or its bytes as a ``data:`` URL."""
 
     type: Literal["input_file"]
     file_id: str | None = None
@@ -53,7 +53,7 @@ class MessageItem(Strict):
 
 
 class CallItem(Strict):
-    """A tool call that an earlier response asked for."""
+    """A tool call that an earlier response requested."""
 
     type: Literal["function_call"]
     call_id: str
@@ -65,7 +65,7 @@ class CallItem(Strict):
 
 
 class CallOutputItem(Strict):
-    """What the tool answered."""
+    """The output of the tool."""
 
     type: Literal["function_call_output"]
     call_id: str
@@ -75,7 +75,7 @@ class CallOutputItem(Strict):
 
 
 class ReasoningItem(Strict):
-    """What an earlier response thought, as it was received. No provider takes it back."""
+    """The reasoning of an earlier response, as it was received. No provider accepts it back."""
 
     type: Literal["reasoning"]
     id: str | None = None
@@ -110,7 +110,7 @@ Item = Annotated[
 
 
 class FunctionTool(Strict):
-    """A tool of the client's own."""
+    """A tool of the client."""
 
     type: Literal["function"]
     name: Name
@@ -120,7 +120,7 @@ class FunctionTool(Strict):
 
 
 class FileSearchTool(Strict):
-    """Where a capability searches: the ids of knowledge bases."""
+    """Where a capability searches: ids of knowledge bases."""
 
     type: Literal["file_search"]
     vector_store_ids: list[str] = Field(min_length=1, max_length=20)
@@ -130,7 +130,7 @@ Tool = Annotated[FunctionTool | FileSearchTool, Field(discriminator="type")]
 
 
 class NamedTool(Strict):
-    """The tool that has to be called."""
+    """The tool that must be called."""
 
     type: Literal["function"]
     name: str
@@ -149,13 +149,13 @@ class ObjectFormat(Strict):
 
 
 class SchemaFormat(JsonSchema):
-    """JSON that obeys a schema."""
+    """JSON that matches a schema."""
 
     type: Literal["json_schema"]
 
 
 class TextOptions(Strict):
-    """The form of the answer."""
+    """The format of the answer."""
 
     verbosity: str | None = None
 
@@ -163,7 +163,7 @@ class TextOptions(Strict):
 
 
 class Reasoning(Strict):
-    """How much the model thinks. No summary is shown, whichever is asked for."""
+    """Reasoning effort. No summary is returned, whichever is requested."""
 
     effort: str | None = None
     summary: str | None = None
@@ -171,13 +171,13 @@ class Reasoning(Strict):
 
 
 class StreamOptions(Strict):
-    """Nothing is obfuscated, whatever is asked."""
+    """Stream options. Nothing is obfuscated, whatever is requested."""
 
     include_obfuscation: bool | None = None
 
 
 class CreateResponse(Common):
-    """The body. `capability_input` is ours: fields of a capability's input beside the text."""
+    """The body. `capability_input` is an extension: fields of a capability's input in addition to the text."""
 
     input: str | Annotated[list[Item], Field(min_length=1, max_length=MESSAGES_MAX)]
     instructions: str | None = None

@@ -1,4 +1,4 @@
-"""A response is a job: what it was asked, what became of it, and the labels that say how it was asked."""
+"""A response is a job: its input, its outcome, and the labels that record the request's options."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ YES = "true"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A job that answers a response, with its payloads."""
+    """A job behind a response, with its payloads."""
 
     job: JobRecord
     given: Mapping[str, Any]
@@ -36,12 +36,12 @@ class Stored:
 
     @property
     def tail(self) -> str:
-        """What its items' ids have in common with its own."""
+        """The common part of its id and its items' ids."""
         return self.id.partition("_")[2]
 
     @property
     def is_chat(self) -> bool:
-        """Whether a model answers, and not a capability."""
+        """Whether a model answers, not a capability."""
         return self.job.capability == CHAT
 
     def label(self, name: str) -> str | None:
@@ -50,7 +50,7 @@ class Stored:
 
     @property
     def is_background(self) -> bool:
-        """Whether nobody waits for it."""
+        """Whether it runs in the background."""
         return self.label("background") == YES
 
     @property
@@ -69,23 +69,23 @@ class Stored:
 
     @property
     def tool_calls(self) -> list[dict[str, Any]]:
-        """The calls that a model asks for."""
+        """The tool calls that a model requests."""
         return list(self.result["tool_calls"]) if self.is_chat and self.result is not None else []
 
     @property
     def instructions(self) -> str | None:
-        """What this response alone was told; it is not carried on."""
+        """The instructions of this response, which later ones do not inherit."""
         return str(self.given["messages"][0]["content"]) if self.label("instructions") == YES else None
 
     @property
     def messages(self) -> Messages:
-        """What was said up to the answer, without the instructions."""
+        """The conversation up to the answer, without the instructions."""
         if not self.is_chat:
             return [{"role": "user", "content": question_of(self.given)}]
         return list(self.given["messages"][1 if self.label("instructions") == YES else 0 :])
 
     def conversation(self) -> Messages:
-        """What was said, the answer included."""
+        """The conversation, including the answer."""
         return [*self.messages, answer_of(self.text, self.tool_calls)]
 
 

@@ -1,8 +1,8 @@
-"""A response in events, from the beginning or after one of them.
+"""A response as events, from the start or after one of them.
 
-A sequence number is made of the job's event id and a place among the events that it becomes, so that it is the same
-whenever and wherever the stream is read; it grows, and leaves numbers out. Every stream is made from the job's first
-event on, and what the client has seen is not sent.
+A sequence number combines the job's event id and a position among the events made from it, so it is the same whenever
+and wherever the stream is read. It increases, with gaps. Every stream is built from the job's first event, and events
+that the client has seen are skipped.
 """
 
 from collections.abc import Iterator
@@ -12,22 +12,26 @@ from fastapi import Request
 from starlette.types import Send
 
 from api.openai.errors import Failure
+from api.openai.reported import ReportedText, StreamDiverged
 from api.openai.responses.items import call_item, message_item, text_part
 from api.openai.responses.stored import Stored
 from api.openai.responses.wire import call_id, message_id, to_wire
-from api.openai.streams import DialectStream, Told, sse
-from api.openai.told import Retold, ToldText
+from api.openai.streams import DialectStream, JobEvent, sse
 from api.streaming import Subscription
 
-# Events that one event of the job can become; the last is the end.
+# Number of events that one event of the job can become; the last is the end.
 PLACES = 1000
 _LAST = PLACES - 1
 _FINAL = {"completed": "response.completed", "incomplete": "response.incomplete"}
 _INTERRUPTED = Failure(
-    503, "stream_interrupted", "the stream was cut off; go on with stream=true and starting_after=<sequence_number>"
+    503,
+    "stream_interrupted",
+    ("the stream was interrupted; continue with stream=true and starting_after=<sequence_number>"),
 )
-_RETOLD = Failure(
-    502, "answer_begun_anew", "the model was cut off and a second attempt answered otherwise; retrieve the response"
+_DIVERGED = Failure(
+    502,
+    "answer_begun_anew",
+    ("the model was interrupted and a second attempt answered differently; retrieve the response"),
 )
 _Event = tuple[int, dict[str, Any]]
 
@@ -39,12 +43,12 @@ class ResponseStream(DialectStream):
         super().__init__(request, stored.job, cancels=cancels)
         self._stored = stored
         self._seen = starting_after
-        self._text = ToldText()
+        self._text = ReportedText()
         self._has_item = False
         self._attempt_seen = (0, 0)
 
-    async def translate(self, event: Told) -> bytes:
-        """The events that one of the job's becomes, less those that the client has seen."""
+    async def translate(self, event: JobEvent) -> bytes:
+        """The events made from one job event, without those that the client has seen."""
         self._look_for_losses(event)
         try:
             made = [*self._beginning(event), *self._delta(event)]
@@ -52,9 +56,9 @@ class ResponseStream(DialectStream):
                 job, result = await self.result()
                 self._stored = Stored(job, self._stored.given, result)
                 made += self._end()
-        except Retold:
+        except StreamDiverged:
             self.end()
-            return self._error(_RETOLD)
+            return self._error(_DIVERGED)
         body = b""
         for place, shown in made:
             number = event.id * PLACES + min(place, _LAST)
@@ -68,10 +72,10 @@ class ResponseStream(DialectStream):
         return self._error(_INTERRUPTED)
 
     async def _follow(self, send: Send, subscription: Subscription) -> None:
-        """As for every stream; the end is told also when retention has taken the job's events away."""
+        """As for every stream. The end is also sent when retention has deleted the job's events."""
         if self.job.is_terminal and not await self._runtime.in_thread(self._has_events):
-            told = Told(self.job.event_last, f"job.{self.job.state}", self.job.attempt, {})
-            await self._write(send, await self.translate(told))
+            end = JobEvent(self.job.event_last, f"job.{self.job.state}", self.job.attempt, {})
+            await self._write(send, await self.translate(end))
             self.end()
             return
         await super()._follow(send, subscription)
@@ -80,16 +84,16 @@ class ResponseStream(DialectStream):
         session = self._runtime.database.single_tenant(self._owner.organization_id)
         return bool(self._runtime.jobs.events(session, self._owner.organization_id, self.job.id, after=0, limit=1))
 
-    def _look_for_losses(self, event: Told) -> None:
-        """Ids of an attempt have no holes: below what the client has seen, one is text that it has and we have not."""
+    def _look_for_losses(self, event: JobEvent) -> None:
+        """Notice deltas that the client has and this process does not: an attempt's ids have no gaps."""
         attempt, last = self._attempt_seen
         if attempt == event.attempt and event.id > last + 1 and last * PLACES < self._seen:
-            self._text.lose()
+            self._text.mark_unknown()
             self._has_item = True
         self._attempt_seen = (event.attempt, event.id)
 
-    def _beginning(self, event: Told) -> Iterator[_Event]:
-        # Without the result, so that the beginning reads the same when the end is known.
+    def _beginning(self, event: JobEvent) -> Iterator[_Event]:
+        # Without the result, so that the start is the same when the end is known.
         begun = Stored(self._stored.job, self._stored.given, None)
         if event.type == "job.queued" and event.id == 1:
             yield 0, {"type": "response.created", "response": to_wire(begun, "queued")}
@@ -98,13 +102,13 @@ class ResponseStream(DialectStream):
         elif event.type == "job.started" and event.attempt == 1:
             yield 0, {"type": "response.in_progress", "response": to_wire(begun, "in_progress")}
 
-    def _delta(self, event: Told) -> Iterator[_Event]:
+    def _delta(self, event: JobEvent) -> Iterator[_Event]:
         if event.type == "message.delta":
-            text = self._text.hear(event.attempt, event.data)
+            text = self._text.add(event.attempt, event.data)
             if text:
-                yield from self._told(text)
+                yield from self._send_text(text)
 
-    def _told(self, text: str) -> Iterator[_Event]:
+    def _send_text(self, text: str) -> Iterator[_Event]:
         yield from self._item()
         if text:
             yield 2, {**self._place("response.output_text.delta"), "delta": text, "logprobs": []}
@@ -135,20 +139,20 @@ class ResponseStream(DialectStream):
     def _whole_text(self, stored: Stored) -> Iterator[_Event]:
         try:
             rest = self._text.complete(stored.text)
-        except Retold:
+        except StreamDiverged:
             if stored.is_chat:
                 raise
-            # A capability may word its result otherwise than what it said while it worked: the result counts.
+            # A capability may word its result differently from its deltas: the result counts.
             rest = ""
-        yield from self._told(rest)
+        yield from self._send_text(rest)
         yield 3, {**self._place("response.output_text.done"), "text": stored.text, "logprobs": []}
         yield 4, {**self._place("response.content_part.done"), "part": text_part(stored.text)}
 
     def _error(self, failure: Failure) -> bytes:
         error = failure.body()
-        # The SDK raises for `error`; others look at the members of OpenAI's own event.
-        told = {name: error[name] for name in ("code", "message", "param")}
-        return sse({"type": "error", **told, "sequence_number": self._seen, "error": error}, "error")
+        # The SDK raises for `error`; other clients read the members of OpenAI's own event.
+        fields = {name: error[name] for name in ("code", "message", "param")}
+        return sse({"type": "error", **fields, "sequence_number": self._seen, "error": error}, "error")
 
 
 _ENDS = frozenset({"job.succeeded", "job.failed", "job.cancelled", "job.expired", "job.rejected"})

@@ -16,12 +16,12 @@ _STATUSES = {
     JobState.CANCELLED: "cancelled",
 }
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
-# By this a client tells a model's failure from a request that can never succeed.
+# Clients use it to tell a model's failure from a request that can never succeed.
 _ERROR_CODES = {400: "invalid_prompt", 429: "rate_limit_exceeded"}
 
 
 def to_wire(stored: Stored, status: str | None = None) -> dict[str, Any]:
-    """The object; `status` instead of the job's own, for the events that tell of the beginning."""
+    """The object. `status` replaces the job's own, for the first events."""
     job, given = stored.job, stored.given if stored.is_chat else {}
     options = given.get("options", {})
     begun = status or status_of(stored)
@@ -59,14 +59,14 @@ def to_wire(stored: Stored, status: str | None = None) -> dict[str, Any]:
 
 
 def status_of(stored: Stored) -> str:
-    """The job's state, in OpenAI's words."""
+    """The job's state, in OpenAI's terms."""
     if stored.result is not None and stored.is_chat and stored.result["finish"] in _INCOMPLETE:
         return "incomplete"
     return _STATUSES.get(stored.job.state, "failed")
 
 
 def output(stored: Stored) -> list[dict[str, Any]]:
-    """The items of an answer: its text, unless there are only tool calls, and then these."""
+    """The items of an answer: its text, unless there are only tool calls."""
     if stored.result is None:
         return []
     calls = stored.tool_calls
@@ -87,7 +87,7 @@ def call_id(stored: Stored, number: int) -> str:
 
 
 def usage(stored: Stored) -> dict[str, Any]:
-    """Tokens in totals: of the answer, or where there is none of everything that the job has used."""
+    """Token totals: of the answer or, without one, of everything that the job has used."""
     lines = stored.job.usage
     used = {
         "input_tokens": sum(line["input_tokens"] for line in lines),
@@ -153,7 +153,7 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ours(stored: Stored, *, is_now: bool, ended: bool) -> dict[str, Any]:
-    """What OpenAI's object has no place for."""
+    """Members that OpenAI's object does not have."""
     job = stored.job
     found: dict[str, Any] = {"job_id": job_id_of(stored), "capability": job.capability}
     if is_now:

@@ -15,7 +15,7 @@ Source = Literal["project", "organization", "installation"]
 
 
 class Kind(StrEnum):
-    """A kind of data with a clock of its own."""
+    """A kind of data with its own retention period."""
 
     PAYLOADS = "payloads"
     EVENTS = "events"

@@ -18,7 +18,7 @@ PRICE_LIMIT = Decimal(1_000_000_000)
 
 
 class PriceSource(StrEnum):
-    """Where a price comes from."""
+    """The source of a price."""
 
     PACKAGE = "genai-prices"
     OPERATOR = "operator"

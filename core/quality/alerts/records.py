@@ -10,7 +10,7 @@ from core.quality.signals import Signal
 
 
 class AlertState(StrEnum):
-    """Where an alert is. While it is not closed, its stream raises no other."""
+    """The state of an alert. Until it is closed, its signal raises no other alert."""
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
@@ -18,7 +18,7 @@ class AlertState(StrEnum):
 
 
 class Direction(StrEnum):
-    """Where a signal went; of a distribution only that it drifted is known."""
+    """The direction in which a signal moved. For a distribution, only drift is known."""
 
     LOWER = "lower"
     HIGHER = "higher"

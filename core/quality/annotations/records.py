@@ -12,7 +12,7 @@ NOTE_MAX = 4000
 
 
 class How(StrEnum):
-    """How a job came into the queue."""
+    """How a job was chosen for the queue."""
 
     RANDOM = "random"
     UNCERTAIN = "uncertain"
@@ -20,7 +20,7 @@ class How(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a person says of a result."""
+    """A person's verdict on a result."""
 
     GOOD = "good"
     BAD = "bad"

@@ -11,7 +11,7 @@ from core.registry.experiments.statistics.planning import Plan
 
 
 class Unit(StrEnum):
-    """What is assigned to an arm and stays there."""
+    """The unit that is assigned to an arm and keeps it."""
 
     JOB = "job"
     END_USER = "end_user"
@@ -20,7 +20,10 @@ class Unit(StrEnum):
 
 
 class State(StrEnum):
-    """Where an experiment is. Only a running one assigns; a promoted one gives its winner to everybody."""
+    """The state of an experiment.
+
+    Only a running one assigns units; a promoted one serves its winner to the whole audience.
+    """
 
     DRAFT = "draft"
     RUNNING = "running"
@@ -42,7 +45,7 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 
 
 class ArmKind(StrEnum):
-    """What an arm is compared as. A shadow is served to nobody: it runs again what others have answered."""
+    """The role of an arm. A `shadow` repeats jobs that other arms answered, and its results are discarded."""
 
     CONTROL = "control"
     TREATMENT = "treatment"
@@ -50,7 +53,7 @@ class ArmKind(StrEnum):
 
 
 class Metric(StrEnum):
-    """What a guardrail bounds."""
+    """The metric that a guardrail limits."""
 
     ERROR_RATE = "error_rate"
     LATENCY_P95 = "latency_p95"

@@ -1,16 +1,16 @@
-"""Refusals about experiments."""
+"""Errors about experiments."""
 
 from core.kit.errors import Conflict, NotFound
 
 
 class ExperimentNotFound(NotFound):
-    """No such experiment in the caller's organisation."""
+    """No such experiment in the caller's organization."""
 
     default_code = "experiment_not_found"
 
 
 class ExperimentNameTaken(Conflict):
-    """The organisation has an experiment of that name."""
+    """The organization already has an experiment of that name."""
 
     default_code = "experiment_name_taken"
 
@@ -22,6 +22,6 @@ class ExperimentState(Conflict):
 
 
 class AudienceTaken(Conflict):
-    """Another experiment on the same capability and audience runs, is paused, or was promoted and still serves."""
+    """Another experiment on the same capability and audience is running, paused, or promoted and still served."""
 
     default_code = "experiment_audience_taken"

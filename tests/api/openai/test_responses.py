@@ -178,7 +178,7 @@ def test_failures_end_as_errors_or_as_failed_responses(client: OpenAI) -> None:
     assert failed.status == "failed"
     assert failed.error.code == "invalid_prompt"
     assert [event.type for event in client.responses.retrieve(made.id, stream=True)][-1] == "response.failed"
-    with pytest.raises(openai.BadRequestError, match="no answer to go on from"):
+    with pytest.raises(openai.BadRequestError, match="no answer to continue"):
         client.responses.create(model="writer", input="More", previous_response_id=made.id)
     short = client.responses.create(model="writer", input="LONG")
     assert short.incomplete_details
@@ -207,7 +207,7 @@ def test_what_is_not_supported_is_refused_by_name(client: OpenAI, change: dict[s
 
 def test_only_a_background_response_is_cancelled(client: OpenAI) -> None:
     made = client.responses.create(model="writer", input="Say hello")
-    with pytest.raises(openai.BadRequestError, match="in the background"):
+    with pytest.raises(openai.BadRequestError, match="only a background response"):
         client.responses.cancel(made.id)
 
 

@@ -181,7 +181,7 @@ def test_a_quota_counts_what_its_period_saw_before_it_was_set(settings: Settings
         300,
         Decimal("0.75"),
     ]
-    with pytest.raises(QuotaExceeded, match="US dollars a day"):
+    with pytest.raises(QuotaExceeded, match="US dollars per day"):
         submit(tenant)
 
 

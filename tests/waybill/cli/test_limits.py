@@ -31,7 +31,7 @@ def test_a_used_up_quota_says_which_and_until_when_and_does_not_blame_the_key(cl
     try:
         refused = cli("jobs", "submit", "probe.act")
         assert refused.exit_code == 5
-        assert "limit of 0 jobs a day is used up" in refused.stderr
+        assert "limit of 0 jobs per day is used up" in refused.stderr
         assert "00:00 UTC" in refused.stderr
         assert "waybill limits list" in refused.stderr
         assert "scopes" not in refused.stderr
