@@ -109,7 +109,7 @@ def prove(session: Executor, organization_id: UUID, project_id: UUID | None, rec
         raise RecordNotFound(f"there is no record {encode(AUDIT, record_id)} that this caller may see")
     proofs = prove_all(session, organization_id, [found])
     if not proofs:
-        raise RecordNotSealed("this record waits for its seal; ask again in a second", retry_after_seconds=1)
+        raise RecordNotSealed("this record is not sealed yet; try again in a second", retry_after_seconds=1)
     return proofs[0]
 
 

@@ -77,13 +77,13 @@ def settle_type(declared: str, head: bytes) -> str:
     expected = _INSIDE.get(declared, declared)
     if found is None:
         if expected in _KNOWN:
-            raise TypeMismatch(f"the file is said to be {declared}, and does not begin as one does")
+            raise TypeMismatch(f"the file is declared as {declared}, but does not start like one")
         if declared.startswith("text/") and not _is_text(head):
-            raise TypeMismatch(f"the file is said to be {declared}, and is no text in UTF-8")
+            raise TypeMismatch(f"the file is declared as {declared}, but is not UTF-8 text")
         return declared
     if expected == found or any({expected, found} <= alike for alike in _ALIKE):
         return declared
-    raise TypeMismatch(f"the file is said to be {declared}, and its first bytes are those of {found}")
+    raise TypeMismatch(f"the file is declared as {declared}, but its first bytes are those of {found}")
 
 
 def _is_text(head: bytes) -> bool:

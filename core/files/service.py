@@ -139,7 +139,7 @@ class FileService:
         """The upload. Raises `UploadNotFound`."""
         found = repository.get_upload(executor, principal, upload_id, lock=lock)
         if found is None:
-            raise UploadNotFound(f"there is no upload {encode(UPLOAD, upload_id)} in this project that goes on")
+            raise UploadNotFound(f"there is no unfinished upload {encode(UPLOAD, upload_id)} in this project")
         return found
 
     def add_part(

@@ -172,7 +172,7 @@ class JobModels:
         ceilings = ", ".join(f"{model.model} up to {model.data_class_ceiling}{_place(model)}" for model in models)
         within = "" if regions is None else f"; it may go to {', '.join(sorted(regions)) or 'no region'} only"
         return CapabilityFailure(
-            f"this job's data is {data_class}, and no model that it may ask may see that: {ceilings}{within}",
+            f"this job's data is {data_class}, and no model available to it may process that class: {ceilings}{within}",
             code="model_data_class",
         )
 

@@ -189,7 +189,7 @@ def _project_id(text: str) -> UUID:
 def _scopes(identity: "Identity", row: SubjectRow) -> frozenset[str]:
     if identity.roles is not None:
         roles = identity.roles
-        missing = "your token carries no role of Waybill; ask whoever administers your identity provider"
+        missing = "your token has no Waybill role; ask your identity provider's administrator"
     else:
         roles = frozenset() if row.role is None else frozenset({Role(row.role)})
         missing = "you are not a member of this organization; ask one of its owners or admins to add you"

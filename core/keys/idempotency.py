@@ -117,6 +117,6 @@ def finish(
 
 def _in_progress() -> IdempotencyInProgress:
     return IdempotencyInProgress(
-        "the first request with this Idempotency-Key is still being answered; ask again in a moment",
+        "the first request with this Idempotency-Key is still running; try again in a moment",
         retry_after_seconds=1,
     )

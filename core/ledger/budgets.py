@@ -38,7 +38,7 @@ class BudgetService:
         _check_name(new.name)
         new = replace(new, limit_usd=_checked_limit(new.limit_usd), thresholds=_checked_thresholds(new.thresholds))
         if (new.scope == "organization") != (new.scope_id is None):
-            told = "leave it out: the budget is for the whole organisation"
+            told = "leave it out: the budget is for the whole organization"
             raise _wrong("scope_id", "scope_mismatch", told if new.scope_id else f"say which {new.scope} it is for")
         budget_id = new_id()
         try:
@@ -48,7 +48,7 @@ class BudgetService:
             taken = f"there is a budget called {new.name!r}; choose another name, or archive that one"
             raise BudgetNameTaken(taken) from error
         if not written:
-            raise NotFound(f"there is no such {new.scope} in your organisation", code=f"{new.scope}_not_found")
+            raise NotFound(f"there is no such {new.scope} in your organization", code=f"{new.scope}_not_found")
         facts = {"scope": new.scope, "period": new.period, "hard": new.hard, "limit_usd": str(new.limit_usd)}
         _record(session, principal, AuditAction.BUDGET_CREATE, budget_id, facts)
         return self.get(session, principal, budget_id)
@@ -154,4 +154,4 @@ def _wrong(field: str, code: str, message: str) -> Unprocessable:
 
 
 def _not_found(budget_id: UUID) -> BudgetNotFound:
-    return BudgetNotFound(f"there is no budget {encode(BUDGET, budget_id)} in your organisation")
+    return BudgetNotFound(f"there is no budget {encode(BUDGET, budget_id)} in your organization")

@@ -90,7 +90,7 @@ class LimitService:
     def _require_scope(self, session: Session, principal: Principal, whose: ScopeId) -> None:
         if not repository.has_scope(session, principal.organization_id, whose):
             shown = encode(PREFIXES[whose.scope], whose.id)
-            raise NotFound(f"there is no {whose.scope} {shown} in your organisation", code=f"{whose.scope}_not_found")
+            raise NotFound(f"there is no {whose.scope} {shown} in your organization", code=f"{whose.scope}_not_found")
 
 
 def checked_value(kind: LimitKind, value: int | str) -> Decimal:

@@ -104,7 +104,7 @@ def get_own_model(session: Executor, owner: Owner, model_id: UUID) -> Model:
     found = get_model(session, owner.organization_id, model_id)
     if found.organization_id != owner.organization_id:
         raise BelongsToEverybody(
-            f"{found.name} is everybody's, and only the operator changes it; give the name to a model of your own, or"
+            f"{found.name} is a shared model that only the operator can change; create your own of this name, or"
             " set an alias"
         )
     return found

@@ -68,7 +68,7 @@ class RetentionService:
         else:
             _require_payloads(kind, "body.data_class")
             if days is None:
-                message = "a clock for a data_class can only shorten: give whole days, or remove the clock"
+                message = "the period of a data_class must be a number of days; remove the period instead"
                 raise Unprocessable(
                     message, errors=[{"path": "body.days", "code": "days_required", "message": message}]
                 )
@@ -99,7 +99,7 @@ class RetentionService:
         if not is_removed:
             scope = "this project" if for_project else "the organization"
             which = kind if data_class is None else f"{kind} of class {data_class} and above"
-            raise NotFound(f"{scope} has set no retention of {which}", code="retention_not_set")
+            raise NotFound(f"{scope} has set no retention period for {which}", code="retention_not_set")
         self._record(session, principal, AuditAction.RETENTION_REMOVE, whose, {"kind": kind, **_named(data_class)})
         return self.clocks(session, principal)
 

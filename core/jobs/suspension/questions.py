@@ -149,12 +149,12 @@ def _require_other_hands(session: Session, principal: Principal, job: JobRecord,
     elif principal.key_id is not None and is_of_one_hand(
         session, principal.organization_id, principal.key_id, asked_by
     ):
-        who = "the key that submitted it made yours, or one of the two replaced the other"
+        who = "the key that submitted it created yours, or one replaced the other"
     else:
         return
     message = (
-        f"somebody else must approve this ({effect}): {who}; answer as another person, or with a key that somebody else"
-        " made and that holds jobs:answer"
+        f"another person must approve this ({effect}): {who}; answer as another person, or with a key that someone else"
+        " created and that has the scope jobs:answer"
     )
     raise SelfApproval(message, approves=effect, submitted_by=asked_by)
 

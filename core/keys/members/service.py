@@ -150,7 +150,7 @@ class MemberService:
 
     def _require_another_owner(self, session: Session, before: Member) -> None:
         if before.role is Role.OWNER and repository.count_owners(session, before.organization_id) == 1:
-            raise LastOwner("this is the organization's last owner; make somebody else an owner first")
+            raise LastOwner("this is the organization's last owner; make someone else an owner first")
 
 
 def _not_found(member_id: UUID) -> MemberNotFound:

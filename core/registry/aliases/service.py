@@ -49,7 +49,7 @@ def remove(session: Session, owner: Owner, alias_id: UUID) -> Alias:
     """Remove an alias; returns what it was. Raises `AliasNotFound` and `BelongsToEverybody`."""
     found = get(session, owner.organization_id, alias_id)
     if found.organization_id != owner.organization_id:
-        raise BelongsToEverybody(f"the alias {found.alias} is everybody's; set one of your own, which comes before it")
+        raise BelongsToEverybody(f"the alias {found.alias} is shared; set your own, which takes precedence")
     if not repository.remove(session, owner.organization_id, alias_id):
         raise _unknown(alias_id)
     _record(session, owner, AuditAction.ALIAS_REMOVE, found)

@@ -87,7 +87,7 @@ class ExperimentService:
         except IntegrityError as error:
             raise ExperimentNameTaken(f"there is an experiment called {new.name!r}; choose another name") from error
         if not written:
-            raise NotFound("there is no such project in your organisation", code="project_not_found")
+            raise NotFound("there is no such project in your organization", code="project_not_found")
         facts = {
             "capability": new.capability,
             "unit": new.unit.value,
@@ -273,4 +273,4 @@ def note(session: Session, experiment: Experiment, action: AuditAction, actor: A
 
 
 def _not_found(experiment_id: UUID) -> ExperimentNotFound:
-    return ExperimentNotFound(f"there is no experiment {encode(EXPERIMENT, experiment_id)} in your organisation")
+    return ExperimentNotFound(f"there is no experiment {encode(EXPERIMENT, experiment_id)} in your organization")
