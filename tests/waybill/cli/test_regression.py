@@ -79,7 +79,7 @@ def test_labels_become_cases_that_are_run_and_compared(
     good = {"one": "It is seven days.", "two": "10 days", "four": "Whatever"}
     done = answered(api, cli, good, str(golden), "--output", str(first), "--min-share", "1")
     assert done.exit_code == 0, done.output
-    assert "2 of 2 checked cases passed; 3 in all" in done.stdout
+    assert "2 of 2 checked cases passed; 3 in total" in done.stdout
     worse = {"one": "It is seven days.", "two": "9 days"}
     done = answered(api, cli, worse, str(golden), "--output", str(second), "--min-share", "0.9")
     assert done.exit_code == 1, done.output

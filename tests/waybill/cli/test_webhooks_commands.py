@@ -39,7 +39,7 @@ def test_a_receiver_from_its_making_to_its_end(cli: Cli) -> None:
 def test_the_project_has_a_secret_of_its_own(cli: Cli) -> None:
     assert cli("webhooks", "secret").stdout.strip() == ""
     assert cli("webhooks", "secret", "--rotate").stdout.startswith("whsec_")
-    assert cli("webhooks", "secret").stdout.startswith("made ")
+    assert cli("webhooks", "secret").stdout.startswith("created ")
 
 
 def test_a_hostile_target_is_refused_with_the_reason(cli: Cli) -> None:
