@@ -341,7 +341,7 @@ class Settings(BaseSettings):
     )
     remote_capabilities_file: Path | None = Field(
         None,
-        description="TOML file of capabilities that are services of your own; see [how](../howto/bring-a-service.md).",
+        description="TOML file of your own services as capabilities; see [how](../howto/bring-a-service.md).",
     )
     tool_servers_file: Path | None = Field(
         None,

@@ -8,7 +8,7 @@ from typing import Any
 def given(**values: Any) -> dict[str, Any]:
     """Those of `values` that are not None; times as RFC 3339 text, decimals as text.
 
-    Raises ValueError for a time without a zone: nobody could know which moment is meant.
+    Raises ValueError for a time without a zone, since it names no moment.
     """
     return {name: _plain(value) for name, value in values.items() if value is not None}
 

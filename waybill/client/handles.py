@@ -51,7 +51,7 @@ class JobHandle:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the API told everything: a listing leaves out `result` and `questions`."""
+        """Whether all fields are loaded. A listing leaves out `result` and `questions`."""
         return "result" in self.record.model_fields_set
 
     @property
@@ -186,7 +186,7 @@ class JobHandle:
 
     @property
     def is_shadow(self) -> bool:
-        """Whether an experiment's shadow arm ran it, for nobody to see."""
+        """Whether an experiment's shadow arm ran it. Its result is discarded."""
         return self.record.is_shadow
 
     def raise_for_state(self) -> Self:

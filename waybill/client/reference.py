@@ -30,7 +30,7 @@ This page is written by `python -m waybill.client.reference`; a test keeps it tr
 | idempotency | every POST carries an `Idempotency-Key`, the same at all attempts: yours, or a fresh UUID |
 | timeouts | `timeout_seconds` (30) each attempt, 3 to connect; long polls and uploads have their own time on top |
 | other options | `client.with_options(timeout_seconds=…, attempts=…)`, over the same connections |
-| proxies, certificates | `http_client=`: an `httpx.Client` (or `httpx.AsyncClient`) of your own |
+| proxies, certificates | `http_client=`: your own `httpx.Client` or `httpx.AsyncClient` |
 | connections | up to 1,000; a stream holds one while it is read |
 | log | what was asked again, and why: the logger `waybill.client`, at `DEBUG` |
 
@@ -43,8 +43,8 @@ zone, or RFC 3339 text.
 `job.stream()`, `client.jobs.events()` and `client.events.stream()` are iterators over as many connections as it takes.
 A connection that breaks, or is silent for 35 seconds, is replaced by one that begins after the last event that was
 handed out (`stream.last_event_id`): nothing is skipped, nothing comes twice. After `give_up_seconds` (60) without a
-usable connection they raise `StreamLost` or `EventsLost`, which say where to go on. Whoever leaves one early closes it,
-or uses it as a context manager.
+usable connection they raise `StreamLost` or `EventsLost`, which hold the position to resume from. To leave one early,
+close it or use it as a context manager.
 
 ## Errors
 

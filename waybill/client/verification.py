@@ -21,10 +21,10 @@ _SCHEME = "v1"
 TOLERANCE_SECONDS = 300
 
 Reason = Literal["header_missing", "timestamp_invalid", "timestamp_too_old", "timestamp_too_new", "signature_mismatch"]
-_TOLD: Mapping[Reason, str] = {
+_MESSAGES: Mapping[Reason, str] = {
     "header_missing": "webhook-id, webhook-timestamp and webhook-signature are not all there",
     "timestamp_invalid": "webhook-timestamp is no number of seconds",
-    "timestamp_too_old": "it was signed too long ago: somebody may repeat what they have seen, or a clock is wrong",
+    "timestamp_too_old": "it was signed too long ago: it may be a replay, or a clock is wrong",
     "timestamp_too_new": "it was signed in the future: a clock is wrong",
     "signature_mismatch": "no signature is of a secret that is known here, over the body as it came",
 }
@@ -34,7 +34,7 @@ class WebhookRejected(ClientError):
     """A message that is not to be trusted. `reason` is stable; answer 400, and look at nothing of the body."""
 
     def __init__(self, reason: Reason) -> None:
-        super().__init__(f"{reason}: {_TOLD[reason]}")
+        super().__init__(f"{reason}: {_MESSAGES[reason]}")
         self.reason = reason
 
 

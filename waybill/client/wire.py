@@ -18,7 +18,7 @@ from waybill.client.retry import retry_after_seconds
 R = TypeVar("R", bound=Resource)
 USER_AGENT = "waybill-python/0.1"
 _RETRIED_STATUSES = frozenset({429, 502, 503, 504})
-# Whoever is asked to come back later than this is told so, instead of waiting inside a call that looks hung.
+# A longer `Retry-After` is raised as an error, instead of waiting inside a call that looks hung.
 RETRY_AFTER_LIMIT_SECONDS = 60.0
 # A stream holds a connection while it is read: the 100 that httpx allows are soon used by a program that follows jobs.
 LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)

@@ -29,7 +29,7 @@ class Place:
     flower_password: str
     is_ours: bool
     tend: Callable[[], None]
-    # Ends the worker of a pool by SIGKILL and returns its process id; None on a stack that is somebody else's.
+    # Ends the worker of a pool by SIGKILL and returns its process id; None on a stack that the demo did not start.
     kill_worker: "Callable[[str], int] | None"
 
 
@@ -112,4 +112,4 @@ def _of_running(settings: "Settings", url: str) -> Place:
 
 
 def _leave_alone() -> None:
-    """Whoever started the stack looks after it."""
+    """The stack was started by another process, which supervises it."""

@@ -127,7 +127,7 @@ def _failed_parts(live: "Job", others: list["Job"], services: dict[str, Any]) ->
 
 
 def _give_up(place: Place, key: str) -> None:
-    """Cancel what the demo has submitted: jobs are durable, and the next start would go on with them."""
+    """Cancel what the demo has submitted: jobs are durable, and the next start would resume them."""
     from waybill.client import ClientError, WaybillClient
 
     with WaybillClient(place.url, key, timeout_seconds=3.0) as client, suppress(ClientError):

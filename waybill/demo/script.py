@@ -11,6 +11,6 @@ OTHER_QUESTIONS = (
     "What is the dress code for the summer party?",
 )
 
-# US dollars a token for the models that run on this machine, which cost nothing until somebody says what a machine
+# US dollars a token for the models that run on this machine, which cost nothing until an operator says what a machine
 # costs. About a small virtual machine that is busy all day.
 MACHINE_PRICES = {"input_tokens": "0.00000002", "output_tokens": "0.0000001", "embedding_tokens": "0.00000001"}

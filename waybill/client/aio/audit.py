@@ -47,7 +47,7 @@ class AsyncAudit(AsyncEndpoints):
         return json_of(answer)
 
     async def verify(self, *, after_seal: int = 0) -> dict[str, Any]:
-        """The report about one stretch of the organisation's trail; ``next_after_seal`` says where to go on."""
+        """Verify one stretch of the organization's trail. ``next_after_seal`` is where to continue."""
         answer = await self._transport.get(f"{_AUDIT}/verify", {"after_seal": after_seal}, wait_seconds=60)
         return json_of(answer)
 

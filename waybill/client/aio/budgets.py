@@ -39,5 +39,5 @@ class AsyncBudgets(AsyncEndpoints):
         return await self._get(BudgetForecast, f"{_BUDGETS}/{budget_id}/forecast")
 
     async def archive(self, budget_id: str) -> Budget:
-        """End a budget; one that has ended stays as it is."""
+        """Archive a budget. Has no effect on an archived one."""
         return await self._post(Budget, f"{_BUDGETS}/{budget_id}/archive")

@@ -31,15 +31,15 @@ class AsyncExperiments(AsyncEndpoints):
         return await self._get(Page[Experiment], _EXPERIMENTS, params)
 
     async def start(self, experiment_id: str) -> Experiment:
-        """Begin to assign, or go on after a pause."""
+        """Start to assign jobs, or resume after a pause."""
         return await self._post(Experiment, f"{_EXPERIMENTS}/{experiment_id}/start")
 
     async def pause(self, experiment_id: str, reason: str | None = None) -> Experiment:
-        """Assign nobody until it is started again."""
+        """Stop assigning jobs until it is started again."""
         return await self._end(experiment_id, "pause", reason)
 
     async def stop(self, experiment_id: str, reason: str | None = None) -> Experiment:
-        """End it for good."""
+        """End it. It cannot be started again."""
         return await self._end(experiment_id, "stop", reason)
 
     async def rollback(self, experiment_id: str, reason: str | None = None) -> Experiment:
@@ -47,7 +47,7 @@ class AsyncExperiments(AsyncEndpoints):
         return await self._end(experiment_id, "rollback", reason)
 
     async def promote(self, experiment_id: str, arm: str, reason: str | None = None) -> Experiment:
-        """End it for one arm, which everybody gets until it is stopped."""
+        """End it with one arm, which all jobs get until the experiment is stopped."""
         return await self._end(experiment_id, "promote", reason, arm=arm)
 
     async def set_weights(

@@ -33,12 +33,12 @@ class AsyncModels(AsyncEndpoints):
         return await self._get(Model, f"{_MODELS}/{model_id}")
 
     async def find(self, name: str) -> Model | None:
-        """The model of that name, the organization's own before everybody's; None without one."""
+        """The model of that name, the organization's own before a shared one; None if there is none."""
         found = await self.list(name=name)
         return min(found.data, key=lambda model: model.applies_to == "everybody", default=None)
 
     async def list(self, *, name: str | None = None, limit: int = 50, cursor: str | None = None) -> Page[Model]:
-        """One page of the organization's models and everybody's, newest first."""
+        """One page of the organization's and the shared models, newest first."""
         return await self._get(Page[Model], _MODELS, given(name=name, limit=limit, cursor=cursor))
 
     async def add_version(self, model_id: str, body: Mapping[str, Any]) -> ModelVersion:
@@ -60,7 +60,7 @@ class AsyncModels(AsyncEndpoints):
         return await self._post(Model, f"{_MODELS}/{model_id}/rollback", body)
 
     async def retire(self, model_id: str, version: int, reason: str) -> ModelVersion:
-        """Take a version out of use."""
+        """Retire a version."""
         body = {"version": version, "reason": reason}
         return await self._post(ModelVersion, f"{_MODELS}/{model_id}/retire", body)
 
@@ -101,7 +101,7 @@ class AsyncAliases(AsyncEndpoints):
         return await self._put(Alias, _ALIASES, body)
 
     async def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[Alias]:
-        """One page of the organization's aliases and everybody's, newest first."""
+        """One page of the organization's and the shared aliases, newest first."""
         return await self._get(Page[Alias], _ALIASES, given(limit=limit, cursor=cursor))
 
     async def remove(self, alias_id: str) -> Alias:
@@ -127,5 +127,5 @@ class AsyncPrompts(AsyncEndpoints):
         return await self._get(Prompt, f"{_PROMPTS}/{prompt_id}")
 
     async def list(self, *, name: str | None = None, limit: int = 50, cursor: str | None = None) -> Page[Prompt]:
-        """One page of the organization's versions and everybody's, newest first."""
+        """One page of the organization's and the shared versions, newest first."""
         return await self._get(Page[Prompt], _PROMPTS, given(name=name, limit=limit, cursor=cursor))

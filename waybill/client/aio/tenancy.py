@@ -56,7 +56,7 @@ class AsyncProjects(AsyncEndpoints):
         return await self._post(Project, f"{_PROJECTS}/{project_id}/archive")
 
     async def restore(self, project_id: str) -> Project:
-        """Let work in an archived project go on."""
+        """Restore an archived project."""
         return await self._post(Project, f"{_PROJECTS}/{project_id}/restore")
 
 
@@ -104,7 +104,7 @@ class AsyncKeys(AsyncEndpoints):
         return await self._post(Key, f"{_KEYS}/{key_id}/rotate", body)
 
     async def revoke(self, key_id: str) -> Key:
-        """Make a key useless."""
+        """Revoke a key. Takes effect within two seconds."""
         return await self._post(Key, f"{_KEYS}/{key_id}/revoke")
 
 

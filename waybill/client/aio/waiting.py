@@ -13,5 +13,5 @@ async def sleep(seconds: float) -> None:
 
 
 async def blocking(call: Callable[..., T], *arguments: object) -> T:
-    """What `call` returns, which reads or writes a file: in a thread, so that nobody else has to wait."""
+    """What `call` returns, which reads or writes a file: in a thread, so that the event loop is not blocked."""
     return await asyncio.to_thread(call, *arguments)

@@ -95,7 +95,7 @@ class AsyncWebhooks(AsyncEndpoints):
         return await self._get(WebhookDelivery, f"{_DELIVERIES}/{delivery_id}")
 
     async def redeliver(self, delivery_id: str) -> WebhookDelivery:
-        """Begin an ended delivery's schedule anew."""
+        """Send an ended delivery again, with a new retry schedule."""
         return await self._post(WebhookDelivery, f"{_DELIVERIES}/{delivery_id}/redeliver", {})
 
     async def redeliver_since(self, endpoint_id: str, since: datetime, *, with_delivered: bool = False) -> int:

@@ -114,7 +114,7 @@ class Pairs(Resource):
 
 
 class ShadowResults(Resource):
-    """What a shadow arm shows: jobs run again, for nobody to see. Costs in US dollars, latency in seconds."""
+    """What a shadow arm measured: jobs run again, results discarded. Costs in US dollars, latency in seconds."""
 
     arm: str
     weight: float

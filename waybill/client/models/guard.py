@@ -68,7 +68,7 @@ class GuardScreening(Resource):
 
 
 class GuardReview(Resource):
-    """What somebody said about a finding; `value` only for those who may change policies."""
+    """A person's verdict on a finding. `value` is shown only to those who may change policies."""
 
     id: str
     project_id: str | None = None

@@ -21,7 +21,7 @@ class JobError(Resource):
 class Question(Resource):
     """What a waiting job wants to know; `answer_schema` is the JSON Schema of the answer.
 
-    `approves` is the effect that a yes lets happen, `write` or `money`: somebody else may have to say it.
+    `approves` is the effect that a yes lets happen, `write` or `money`: another person may have to give it.
     """
 
     key: str
@@ -34,7 +34,7 @@ class Question(Resource):
 
 
 class JobRecord(Resource):
-    """A job as the API told of it. `result` is there once it succeeded; `reason` is a stable code beside the state."""
+    """A job as the API reported it. `result` is set once it has succeeded; `reason` is a stable code for the state."""
 
     id: str
     project_id: str = ""

@@ -127,7 +127,7 @@ class AnnotationCase(Annotation):
 
 
 class Label(Resource):
-    """What somebody said of a result."""
+    """A person's feedback on a result."""
 
     job_id: str
     labeler: str

@@ -41,5 +41,5 @@ class Budgets(Endpoints):
         return self._get(BudgetForecast, f"{_BUDGETS}/{budget_id}/forecast")
 
     def archive(self, budget_id: str) -> Budget:
-        """End a budget; one that has ended stays as it is."""
+        """Archive a budget. Has no effect on an archived one."""
         return self._post(Budget, f"{_BUDGETS}/{budget_id}/archive")

@@ -43,7 +43,7 @@ class WaybillClient:
 
     In place of a key it may hold a token of an identity provider; `project` is then the id of the project to work in.
     A request is tried `attempts` times in all, where a repeat can change nothing, each with a timeout of
-    `timeout_seconds`. `http_client` brings a proxy, certificates or limits of your own; it belongs to this client from
+    `timeout_seconds`. `http_client` sets your own proxy, certificates or limits; it belongs to this client from
     then on. Methods raise `ApiProblem` when the API refuses and `ApiUnreachable` when nothing answers; the
     tree of errors is in `waybill.client.errors`.
     """

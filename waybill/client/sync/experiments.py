@@ -33,15 +33,15 @@ class Experiments(Endpoints):
         return self._get(Page[Experiment], _EXPERIMENTS, params)
 
     def start(self, experiment_id: str) -> Experiment:
-        """Begin to assign, or go on after a pause."""
+        """Start to assign jobs, or resume after a pause."""
         return self._post(Experiment, f"{_EXPERIMENTS}/{experiment_id}/start")
 
     def pause(self, experiment_id: str, reason: str | None = None) -> Experiment:
-        """Assign nobody until it is started again."""
+        """Stop assigning jobs until it is started again."""
         return self._end(experiment_id, "pause", reason)
 
     def stop(self, experiment_id: str, reason: str | None = None) -> Experiment:
-        """End it for good."""
+        """End it. It cannot be started again."""
         return self._end(experiment_id, "stop", reason)
 
     def rollback(self, experiment_id: str, reason: str | None = None) -> Experiment:
@@ -49,7 +49,7 @@ class Experiments(Endpoints):
         return self._end(experiment_id, "rollback", reason)
 
     def promote(self, experiment_id: str, arm: str, reason: str | None = None) -> Experiment:
-        """End it for one arm, which everybody gets until it is stopped."""
+        """End it with one arm, which all jobs get until the experiment is stopped."""
         return self._end(experiment_id, "promote", reason, arm=arm)
 
     def set_weights(

@@ -63,7 +63,7 @@ class Files(Endpoints):
     def resume(
         self, upload_id: str, content: BinaryIO, *, on_progress: Callable[[int, int], None] | None = None
     ) -> File:
-        """Go on with an upload in parts, from the byte at which it stands, and complete it. Raises `ApiProblem`."""
+        """Resume an upload in parts from the last stored byte, and complete it. Raises `ApiProblem`."""
         where = f"{_UPLOADS}/{upload_id}"
         state = self._get(FileUpload, where)
         while state.received_bytes < state.size_bytes:

@@ -35,13 +35,13 @@ class Job(JobHandle):
         self._jobs = jobs
 
     def refresh(self) -> Self:
-        """Ask for the job as it is now."""
+        """Get the current state of the job."""
         return self._renew()
 
     def wait(self, *, timeout_seconds: float | None = None, or_question: bool = False) -> Self:
         """Wait until the job has ended; with `or_question` also until it asks a person something.
 
-        Raises `WaitTimedOut`, which is a `TimeoutError`, after `timeout_seconds`; the job goes on.
+        Raises `WaitTimedOut`, which is a `TimeoutError`, after `timeout_seconds`; the job keeps running.
         """
         until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         if not self.is_whole:

@@ -35,12 +35,12 @@ class Models(Endpoints):
         return self._get(Model, f"{_MODELS}/{model_id}")
 
     def find(self, name: str) -> Model | None:
-        """The model of that name, the organization's own before everybody's; None without one."""
+        """The model of that name, the organization's own before a shared one; None if there is none."""
         found = self.list(name=name)
         return min(found.data, key=lambda model: model.applies_to == "everybody", default=None)
 
     def list(self, *, name: str | None = None, limit: int = 50, cursor: str | None = None) -> Page[Model]:
-        """One page of the organization's models and everybody's, newest first."""
+        """One page of the organization's and the shared models, newest first."""
         return self._get(Page[Model], _MODELS, given(name=name, limit=limit, cursor=cursor))
 
     def add_version(self, model_id: str, body: Mapping[str, Any]) -> ModelVersion:
@@ -62,7 +62,7 @@ class Models(Endpoints):
         return self._post(Model, f"{_MODELS}/{model_id}/rollback", body)
 
     def retire(self, model_id: str, version: int, reason: str) -> ModelVersion:
-        """Take a version out of use."""
+        """Retire a version."""
         body = {"version": version, "reason": reason}
         return self._post(ModelVersion, f"{_MODELS}/{model_id}/retire", body)
 
@@ -103,7 +103,7 @@ class Aliases(Endpoints):
         return self._put(Alias, _ALIASES, body)
 
     def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[Alias]:
-        """One page of the organization's aliases and everybody's, newest first."""
+        """One page of the organization's and the shared aliases, newest first."""
         return self._get(Page[Alias], _ALIASES, given(limit=limit, cursor=cursor))
 
     def remove(self, alias_id: str) -> Alias:
@@ -129,5 +129,5 @@ class Prompts(Endpoints):
         return self._get(Prompt, f"{_PROMPTS}/{prompt_id}")
 
     def list(self, *, name: str | None = None, limit: int = 50, cursor: str | None = None) -> Page[Prompt]:
-        """One page of the organization's versions and everybody's, newest first."""
+        """One page of the organization's and the shared versions, newest first."""
         return self._get(Page[Prompt], _PROMPTS, given(name=name, limit=limit, cursor=cursor))

@@ -30,7 +30,7 @@ _PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
 class EventStream(Generic[E]):
     """Events in order, each once. Iterate over it; it reconnects by itself after the last event that it took.
 
-    It closes itself at its end. Whoever leaves earlier closes it, or uses it as a context manager. Iteration raises
+    It closes itself at its end. To leave earlier, close it or use it as a context manager. Iteration raises
     `StreamLost` or `EventsLost` when nothing came for `give_up_seconds` after the connection had broken, and
     `ApiProblem` when the API refuses (unknown job, revoked key). `on_reconnect` is called with a reason before each new
     connection, `on_alive` with everything that is received, keep-alives included, so at least every ten seconds, and
@@ -62,7 +62,7 @@ class EventStream(Generic[E]):
 
     @property
     def last_event_id(self) -> str | None:
-        """Where a later stream goes on: what `after` takes. None before anything came."""
+        """The position to resume from, for `after`. None before the first event."""
         return self._position.resume
 
     def __enter__(self) -> Self:
@@ -95,9 +95,9 @@ class EventStream(Generic[E]):
         self._disconnect()
 
     def _end(self) -> None:
-        told, self._on_end = self._on_end, None
-        if told is not None:
-            told()
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end()
 
     def _read(self) -> None:
         asked = 0.0
@@ -137,7 +137,7 @@ class EventStream(Generic[E]):
         self._ready.extend(self._decoder.feed(chunk))
 
     def _next_ready(self) -> E | None:
-        # The position moves when an event is handed out, not when it comes: whoever stops in between goes on there.
+        # The position moves when an event is handed out, so a reader that stops in between resumes there.
         while self._ready:
             event = self._position.take(self._ready.popleft())
             if event is not None:

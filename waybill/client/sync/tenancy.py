@@ -58,7 +58,7 @@ class Projects(Endpoints):
         return self._post(Project, f"{_PROJECTS}/{project_id}/archive")
 
     def restore(self, project_id: str) -> Project:
-        """Let work in an archived project go on."""
+        """Restore an archived project."""
         return self._post(Project, f"{_PROJECTS}/{project_id}/restore")
 
 
@@ -106,7 +106,7 @@ class Keys(Endpoints):
         return self._post(Key, f"{_KEYS}/{key_id}/rotate", body)
 
     def revoke(self, key_id: str) -> Key:
-        """Make a key useless."""
+        """Revoke a key. Takes effect within two seconds."""
         return self._post(Key, f"{_KEYS}/{key_id}/revoke")
 
 

@@ -59,7 +59,7 @@ class Transport:
         self._http.headers.update(headers_of(api_key, project))
 
     def with_patience(self, **changes: float | None) -> "Transport":
-        """The same connections, with other timeouts or attempts; None leaves one as it is."""
+        """The same connections with other timeouts or attempts. None keeps the current value."""
         given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
         other = object.__new__(Transport)
         other.url = self.url

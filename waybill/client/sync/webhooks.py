@@ -97,7 +97,7 @@ class Webhooks(Endpoints):
         return self._get(WebhookDelivery, f"{_DELIVERIES}/{delivery_id}")
 
     def redeliver(self, delivery_id: str) -> WebhookDelivery:
-        """Begin an ended delivery's schedule anew."""
+        """Send an ended delivery again, with a new retry schedule."""
         return self._post(WebhookDelivery, f"{_DELIVERIES}/{delivery_id}/redeliver", {})
 
     def redeliver_since(self, endpoint_id: str, since: datetime, *, with_delivered: bool = False) -> int:
