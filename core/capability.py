@@ -2,7 +2,7 @@
 
 A capability is a `Manifest` (pure data, importable by the API without any agent framework) whose `entry` names a
 function ``build() -> Runner``. A worker loads the entry, validates the job's input against `Manifest.input` and calls
-``runner.run(ctx, input)``; what it returns is validated against `Manifest.output` and becomes the job's result.
+``runner.run(ctx, input)``; the return value is validated against `Manifest.output` and becomes the job's result.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -33,17 +33,17 @@ class JobInterrupted(BaseException):
 
 
 class JobCancelled(JobInterrupted):
-    """Cancellation was asked for; the attempt must stop at the next opportunity."""
+    """Cancellation was requested; the attempt must stop at the next opportunity."""
 
 
 class LeaseLost(JobInterrupted):
-    """Another attempt owns the job now (or it ended elsewhere); nothing this attempt writes will be kept."""
+    """Another attempt owns the job now (or it ended elsewhere); nothing this attempt writes is persisted."""
 
 
 class JobSuspended(JobInterrupted):
-    """The job steps aside and frees its worker. `reason` is ``input``, ``children`` or ``budget``.
+    """The job suspends and frees its worker. `reason` is ``input``, ``children`` or ``budget``.
 
-    `why` is shown to the client while the job waits: a ``code``, a ``message``, and what else helps.
+    `why` is shown to the client while the job waits: a ``code``, a ``message`` and further helpful fields.
     """
 
     def __init__(self, reason: str, why: Mapping[str, Any] | None = None) -> None:
@@ -54,16 +54,16 @@ class JobSuspended(JobInterrupted):
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """In the annotation of an input's field: whoever fills it must hold `scope`.
+    """Annotates an input field: a caller that fills it must hold `scope`.
 
-    ``FileId = Annotated[str, Field(pattern=…), Needs("files:read")]``. A job reads for whoever asked for it, so naming
-    a file needs what reading it needs. The published JSON Schema says so as ``x-scope``.
+    ``FileId = Annotated[str, Field(pattern=…), Needs("files:read")]``. A job reads on its caller's behalf, so naming a
+    file requires the same scope as reading it. The published JSON Schema carries it as ``x-scope``.
     """
 
     scope: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Validates as before, and notes the scope where `Manifest.needs` asks."""
+        """Validates as before, and collects the scope when `Manifest.needs` asks for it."""
         return core_schema.with_info_after_validator_function(self._note, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -81,21 +81,21 @@ class _Noted:
     scopes: set[str]
 
 
-# Of a capability that does not say, and of checkpoints that were written before they named it.
+# For a capability that names no version, and for checkpoints written before they carried one.
 FIRST_GRAPH = 1
 
-# The kinds of quantity that count as what went in, and as what came out.
+# The kinds of quantity that count as input, and as output.
 _INPUT_KINDS = ("input_tokens", "cached_input_tokens", "cache_write_tokens", "embedding_tokens")
 _OUTPUT_KINDS = ("output_tokens", "reasoning_tokens")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelUsage:
-    """What one model call consumed: amounts by kind, the kinds being those of the price book.
+    """What one model call consumed: amounts by kind, with the kinds of the price table.
 
     Every token counts in exactly one kind, so that the kinds add up: ``input_tokens`` are the uncached ones,
-    ``output_tokens`` those that are not reasoning. `estimated`: nothing was reported, the amounts were counted here.
-    `reason` says why the amounts are not what one would expect, for example ``cache``.
+    ``output_tokens`` the ones that are not reasoning. `estimated`: the provider reported nothing, and the amounts were
+    counted here. `reason` explains amounts that differ from the expected ones, for example ``cache``.
     """
 
     model: str
@@ -105,18 +105,18 @@ class ModelUsage:
 
     @property
     def input_tokens(self) -> int:
-        """All tokens that went in."""
+        """All input tokens."""
         return sum(self.quantities.get(kind, 0) for kind in _INPUT_KINDS)
 
     @property
     def output_tokens(self) -> int:
-        """All tokens that came out."""
+        """All output tokens."""
         return sum(self.quantities.get(kind, 0) for kind in _OUTPUT_KINDS)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """A model as the ledger names it: `provider` and `name` as in the price book, `version` of the registry.
+    """A model as the ledger names it: `provider` and `name` as in the price table, `version` of the registry.
 
     `labels` is how metrics name it: provider, deployment, model and the version's number.
     """
@@ -131,26 +131,27 @@ class ModelCall(Protocol):
     """An open model call: its money is set aside, and settled when the block that opened it ends, however it ends."""
 
     def report(self, usage: ModelUsage) -> None:
-        """Say what was consumed up to now; the last report counts. A call that reports nothing costs its bound."""
+        """Report the consumption so far; the last report counts. A call that reports nothing costs its bound."""
 
     def when_settled(self, hear: Callable[[Decimal | None], None]) -> None:
-        """Have `hear` called once with what the ledger settled in USD; None for a model without a price, or no line.
+        """Call `hear` once with the amount the ledger settled in USD; None for a model without a price, or no line.
 
         From any thread, after the block that opened the call, or at its end.
         """
 
     def note(self, count: Callable[[], Mapping[str, int]]) -> None:
-        """More was consumed, and `count` knows how much by now, by kind; it may be asked later, from another thread.
+        """Note further consumption: `count` returns the amounts so far, by kind, and may be called from another thread.
 
-        Cheap, for every piece of an answer: should the process be killed, the call is settled with what was noted last.
+        Cheap enough for every chunk of an answer. If the process is killed, the call is settled with the last noted
+        amounts.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a person answered: `value` obeys the question's schema, and is None when nobody answered in time.
+    """A person's answer: `value` matches the question's schema, and is None when no one answered in time.
 
-    `answered_by` is who did, as audit records name them, for example ``key_…``.
+    `answered_by` identifies that person as audit records do, for example ``key_…``.
     """
 
     value: Any | None
@@ -161,9 +162,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class GivenApproval:
-    """An answer that lets something happen, as it stands at `read_at`, the database's time.
+    """An answer that permits an effect, as it stands at `read_at`, the database's time.
 
-    `lapsed` says why it does not count any more, for example ``approver_ended``; None while it does.
+    `lapsed` is the reason why it no longer counts, for example ``approver_ended``; None while it does.
     """
 
     value: Any
@@ -175,7 +176,7 @@ class GivenApproval:
 
 @dataclass(frozen=True, slots=True)
 class ChildCall:
-    """A job to be started by a job. `key` is unique in the parent: the same key is the same child, whatever happens.
+    """A job to be started by a job. `key` is unique in the parent: the same key always means the same child.
 
     `max_cost_usd` is cut to what is left of the parent's own cap, `deadline_seconds` (the capability's own when None)
     to the parent's deadline.
@@ -190,10 +191,10 @@ class ChildCall:
 
 @dataclass(frozen=True, slots=True)
 class ChildOutcome:
-    """How a child ended: a terminal `state`, its `result` if it succeeded, its `error` if it says one.
+    """How a child ended: a terminal `state`, its `result` if it succeeded, its `error` if it has one.
 
-    `cost_usd` counts what its own children cost too, and is not all of it unless `is_priced`. `result` is None when
-    retention has taken it away.
+    `cost_usd` includes the cost of its own children, and is complete only if `is_priced`. `result` is None when
+    retention has removed it.
     """
 
     key: str
@@ -212,7 +213,7 @@ class ChildOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A file that a job left behind; `sha256` is hexadecimal."""
+    """A file that a job produced; `sha256` is hexadecimal."""
 
     name: str
     content_type: str
@@ -222,7 +223,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """A client's file, at `path` on this machine as long as the block lasts that opened it."""
+    """A client's file, at `path` on this machine until the block that opened it ends."""
 
     id: str
     name: str
@@ -245,7 +246,7 @@ class JobContext(Protocol):
     attempt: int
     capability: str
     deadline_at: datetime | None
-    # The arm of an experiment that a shadow job runs under; None for what somebody asked for.
+    # The arm of an experiment that a shadow job runs under; None for a job that a client requested.
     shadow_arm_id: UUID | None
 
     @property
@@ -254,17 +255,17 @@ class JobContext(Protocol):
 
     @property
     def units(self) -> Mapping[str, str]:
-        """Whom the job is for beyond its project, by the names that experiments know: ``key``, ``end_user``."""
+        """The units the job belongs to beyond its project, by the names that experiments use: ``key``, ``end_user``."""
 
     @property
     def executor(self) -> "Executor | None":
         """Single statements as the job's tenant; None for a context without a database, such as an evaluation's."""
 
     def raise_class(self, data_class: DataClass, because: str) -> None:
-        """The job holds data of this class from now on; nothing happens when its class is as high already.
+        """Raise the job's data class from now on; does nothing when its class is already as high.
 
-        `because` names the source, for example ``file_…``, or the kind of what was found: never a value. Emits
-        ``job.classified`` and leaves a policy decision in the receipt. Has a transaction of its own: call it outside of
+        `because` names the source, for example ``file_…``, or the kind of finding: never a value. Emits
+        ``job.classified`` and leaves a policy decision in the receipt. Uses its own transaction: call it outside of
         `transaction`. Raises `LeaseLost`.
         """
 
@@ -275,20 +276,20 @@ class JobContext(Protocol):
         """A named unit of work: emits ``step.started`` and ``step.finished``, opens a span, checks before and after."""
 
     def progress(self, done: int, total: int, message: str = "") -> None:
-        """Emit ``progress.updated``: `done` of `total` units; kept in Postgres, so call it per unit of real work."""
+        """Emit ``progress.updated``: `done` of `total` units; persisted, so call it once per unit of real work."""
 
     def delta(self, text: str) -> None:
-        """Emit one ``message.delta``: the next piece of the answer's text. Live only, never kept in Postgres."""
+        """Emit one ``message.delta``: the next piece of the answer's text. Live only, never persisted in Postgres."""
 
     def emit(self, event: str, data: Mapping[str, Any]) -> None:
-        """Emit and keep an event of the capability's own, for example ``document.failed``."""
+        """Emit and persist an event specific to the capability, for example ``document.failed``."""
 
     def call_model(self, model: str | ModelRef, bound: Mapping[str, int]) -> AbstractContextManager[ModelCall]:
         """Open a call that consumes at most `bound` (amounts by kind), make it inside the block, and settle it after.
 
-        Writes the intent to the ledger before the block and the settlement after it, and emits ``cost.updated``.
-        Raises `LeaseLost`; and, when no budget has room for the bound, `JobSuspended` or `CapabilityFailure`
-        (``budget_exhausted``), as the budget says.
+        Writes the intent to the ledger before the block and the settlement after it, and emits ``cost.updated``. Raises
+        `LeaseLost`; and, when no budget has room for the bound, `JobSuspended` or `CapabilityFailure`
+        (``budget_exhausted``), depending on the budget.
         """
 
     def ask(
@@ -303,18 +304,18 @@ class JobContext(Protocol):
     ) -> Answer:
         """A person's answer to question `key`, which is unique in the job; `schema` is the JSON Schema of the answer.
 
-        `approves` is the effect that a yes lets happen; None when nothing hangs on the answer. Who asked for the job
-        may not approve what the operator keeps for a second pair of eyes (``WAYBILL_FOUR_EYES``).
+        `approves` is the effect that a yes permits; None when the answer permits none. The job's caller may not approve
+        effects that the operator reserves for a second person (``WAYBILL_FOUR_EYES``).
 
-        Not there yet: keeps the question, emits ``input.required`` and raises `JobSuspended` (``input``); the next
-        attempt asks again and gets the answer. After `timeout_seconds` the job goes on by itself, with an answer that
-        `timed_out`. What stands before this call in the same step runs again: ask first, act afterwards.
+        While there is no answer: stores the question, emits ``input.required`` and raises `JobSuspended` (``input``);
+        the next attempt asks again and gets the answer. After `timeout_seconds` the job resumes by itself, with an
+        answer that `timed_out`. Code before this call in the same step runs again: ask first, act afterwards.
         """
 
     def approval(self, key: str) -> GivenApproval | None:
-        """The answer to question `key`, read again together with the rights of who gave it; None while there is none.
+        """The answer to question `key`, read again with the rights of the person who gave it; None while there is none.
 
-        Raises `CapabilityFailure` (``key_revoked``, ``not_a_member``) when the caller behind the job may not go on.
+        Raises `CapabilityFailure` (``key_revoked``, ``not_a_member``) when the job's caller has lost its rights.
         """
 
     def call_all(self, calls: Sequence[ChildCall]) -> list[ChildOutcome]:
@@ -332,31 +333,32 @@ class JobContext(Protocol):
     def for_tool(
         self, arguments: Mapping[str, Any], *, keeps: Collection[str] = ()
     ) -> tuple[Mapping[str, Any], Callable[[Any], Any]]:
-        """What a system outside may get of `arguments`, and what puts the values again into its answer.
+        """The part of `arguments` an outside system may receive, and a function that restores the values in its answer.
 
-        The guard's policy decides at the border ``to_tool``; values of the kinds `keeps` go as they are, unless they
-        are blocked. Raises `CapabilityFailure`: ``guard_blocked``, ``guard_unavailable``, ``guard_key_missing``.
+        The guard's policy decides at the border ``to_tool``; values of the kinds in `keeps` are passed unchanged,
+        unless they are blocked. Raises `CapabilityFailure`: ``guard_blocked``, ``guard_unavailable``,
+        ``guard_key_missing``.
         """
 
     def with_notice(self, reply: str) -> str:
-        """`reply`, which a person gets, with a last sentence that says a machine wrote it, where the policy wants it.
+        """`reply` to a person, with a closing sentence that a machine wrote it, where the policy requires one.
 
         In the language of the reply, and never twice.
         """
 
     def artifact(self, name: str, content: bytes | Path, content_type: str, *, is_copy: bool = False) -> Artifact:
-        """Leave a file behind, for ``GET /v1/jobs/{id}/artifacts/{name}``; emits ``artifact.created``.
+        """Store a file, served by ``GET /v1/jobs/{id}/artifacts/{name}``; emits ``artifact.created``.
 
-        Markdown, PDF, PNG and JPEG that the job generated are marked as such (`Manifest.written_by`), so what is
-        stored may differ from `content`; `is_copy` says that it only shows what somebody sent.
-        The same name again replaces it, so a step that runs twice may write twice. It is kept as long as the job's
-        result. Raises `LeaseLost`, and `Unprocessable` for a name that is none.
+        Markdown, PDF, PNG and JPEG that the job generated are marked as such (`Manifest.written_by`), so what is stored
+        may differ from `content`; `is_copy` marks a file that only reproduces what a client sent. The same name again
+        replaces the file, so a step that runs twice may write twice. It is retained as long as the job's result. Raises
+        `LeaseLost`, and `Unprocessable` for an invalid name.
         """
 
     def require(self, scope: str) -> None:
         """Raise `CapabilityFailure` (``scope_missing``) unless the caller behind the job holds `scope` now.
 
-        Whatever reads or writes what belongs to the project, other than the job's own, asks this first.
+        Code that reads or writes project data other than the job's own calls this first.
         """
 
     def open_file(self, file_id: str) -> AbstractContextManager[UploadedFile]:
@@ -369,7 +371,7 @@ class JobContext(Protocol):
         """A transaction as the job's tenant (row-level security applies); commits at the end of the block."""
 
     def checkpoints(self) -> "CheckpointStore":
-        """The job's durable checkpoints, fenced by the attempt: those of the graph version that it runs."""
+        """The job's durable checkpoints, fenced by the attempt: those of its graph version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,15 +388,15 @@ class StoredCheckpoint:
 
 
 class CheckpointStore(Protocol):
-    """Where a graph keeps its state between steps, so that the next attempt continues after the last finished one."""
+    """Holds a graph's state between steps, so that the next attempt continues after the last finished step."""
 
     def save(self, checkpoint: StoredCheckpoint) -> None:
-        """Keep a checkpoint. Raises `LeaseLost` when the attempt no longer owns the job."""
+        """Store a checkpoint. Raises `LeaseLost` when the attempt no longer owns the job."""
 
     def save_writes(
         self, namespace: str, checkpoint_id: str, task_id: str, writes: list[tuple[int, str, str, bytes]]
     ) -> None:
-        """Keep the finished writes of one task of a step: (index, channel, kind, bytes). Raises `LeaseLost`."""
+        """Store the finished writes of one task of a step: (index, channel, kind, bytes). Raises `LeaseLost`."""
 
     def load(self, namespace: str, checkpoint_id: str | None = None) -> StoredCheckpoint | None:
         """The named checkpoint with its writes, or the newest of `namespace`."""
@@ -404,7 +406,7 @@ class CheckpointStore(Protocol):
 
 
 class Runner(Protocol):
-    """What a capability's entry point builds, once per worker process; `run` must be safe in several threads."""
+    """The object a capability's entry point builds, once per worker process; `run` must be safe in several threads."""
 
     def run(self, ctx: JobContext, payload: Any) -> BaseModel:
         """Do the work. Raises `CapabilityFailure` for expected failures; any other exception is retried."""
@@ -414,21 +416,21 @@ class Migrating(Runner, Protocol):
     """A runner whose jobs may be carried over from an earlier graph version (`Manifest.migrations`)."""
 
     def migrate(self, migration: Callable[..., Any], old: CheckpointStore, new: CheckpointStore) -> None:
-        """Write to `new` what `migration` makes of the state in `old`, in one write. Nothing in `old`: nothing."""
+        """Convert the state in `old` with `migration` into `new`, in one write; does nothing when `old` is empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What can be asked for: published by ``GET /v1/capabilities`` and obeyed by dispatcher and workers.
+    """A capability as published by ``GET /v1/capabilities`` and enforced by the dispatcher and the workers.
 
-    `scopes` are what every caller must hold; what an input names may need more (`Needs`). `calls` are the capabilities
-    that it asks for by itself, as a part of its work: a key that is narrowed to this one need not be for those.
+    `scopes` are what every caller must hold; naming things in the input may require more (`Needs`). `calls` are the
+    capabilities that it calls itself as part of its work: a key restricted to this one need not allow those.
     `reserve_usd` is set aside from every budget when a job that states no cap of its own is accepted, so that a job
-    that must spend is refused before it begins; what a call needs beyond it is set aside when the call is made.
+    that must spend is refused before it starts; a call that needs more sets the rest aside when it is made.
 
-    `graph_version` is named by every checkpoint, of a graph or of a crew. A job resumes on the version that it began
-    with: this one, or one of `earlier_graphs`, which maps a version to its entry point. `migrations` maps a version to
-    a function (``module:name``) that makes this version's state of that one's. A job of any other version waits for a
+    `graph_version` is named by every checkpoint, of a graph or of a crew. A job resumes on the version it started with:
+    this one, or one of `earlier_graphs`, which maps a version to its entry point. `migrations` maps a version to a
+    function (``module:name``) that converts that version's state to this one's. A job of any other version waits for a
     worker that has it.
     """
 
@@ -446,19 +448,19 @@ class Manifest:
     reserve_usd: Decimal = ZERO
     scopes: frozenset[str] = field(default_factory=frozenset)
     calls: frozenset[str] = field(default_factory=frozenset)
-    # Whether a job may be run a second time for nobody to see: it reads, asks nobody and changes nothing anywhere.
+    # Whether a job may run a second time with its result discarded: it only reads, asks no one and changes nothing.
     shadowable: bool = False
-    # Who wrote what a job returns and leaves behind, for the mark that says so. `machine`: an agent, whatever models
-    # took part; `model`: a model, if one that writes was used, else nobody; `nobody`: it is no text of its own.
+    # The author of a job's result and artifacts, for the disclosure mark. `machine`: an agent, whatever models took
+    # part; `model`: a model, if a generating one was used, else no one; `nobody`: it generates no text.
     written_by: Literal["machine", "model", "nobody"] = "model"
     graph_version: int = FIRST_GRAPH
     earlier_graphs: Mapping[int, str] = field(default_factory=dict)
     migrations: Mapping[int, str] = field(default_factory=dict)
-    # The pool of another folder, whose workers run it.
+    # The pool of another folder whose workers run it.
     runs_in: str | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError for versions that contradict each other."""
+        """Raises ValueError for contradictory versions."""
         declared = [*self.earlier_graphs, *self.migrations]
         if len(set(declared)) < len(declared):
             raise ValueError(f"{self.id}: an earlier graph is either run or migrated, not both")
@@ -467,21 +469,21 @@ class Manifest:
 
     @property
     def pool(self) -> str:
-        """The folder part of the id, unless it says another: one Celery queue and one worker pool per folder."""
+        """The folder part of the id, unless another pool is set: one Celery queue and one worker pool per folder."""
         return self.runs_in or self.id.partition(".")[0]
 
     def resumes(self, graph_version: int) -> bool:
-        """Whether a job that began with this graph version goes on here, as it was or migrated."""
+        """Whether a job that started with this graph version can resume here, unchanged or migrated."""
         return graph_version in {self.graph_version, *self.earlier_graphs, *self.migrations}
 
     def needs(self, given: Mapping[str, Any]) -> frozenset[str]:
-        """The scopes that a caller must hold to ask for this with the input `given`. Raises as `read`."""
+        """The scopes that a caller must hold to submit the input `given`. Raises the errors of `read`."""
         return self.read(given)[1]
 
     def read(self, given: Mapping[str, Any] | None) -> tuple[BaseModel, frozenset[str]]:
-        """The input as the runner gets it, and the scopes that a caller must hold to ask for this with it.
+        """The input as the runner gets it, and the scopes that a caller must hold to submit it.
 
-        Raises pydantic's ValidationError for an input that is not as `input` says.
+        Raises pydantic's ValidationError for an input that does not match `input`.
         """
         noted = _Noted(set(self.scopes))
         payload = self.input.model_validate(given, context=noted)
@@ -496,7 +498,7 @@ class Manifest:
         return cast("Callable[[], Runner]", _named(entry))()
 
     def load_migration(self, graph_version: int) -> Callable[..., Any]:
-        """Import the function that carries jobs over from `graph_version`, one of `migrations`."""
+        """Import the function that migrates jobs from `graph_version`, one of `migrations`."""
         return cast("Callable[..., Any]", _named(self.migrations[graph_version]))
 
 

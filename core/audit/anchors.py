@@ -20,7 +20,7 @@ _READ_MOST = 100
 
 
 def folder(organization_id: UUID) -> str:
-    """Where everything of an organisation's trail is kept."""
+    """Where everything of an organization's trail is kept."""
     return f"{_ROOT}{encode(ORGANIZATION, organization_id)}/"
 
 
@@ -44,7 +44,7 @@ def read_anchors(blobs: BlobStore, organization_id: UUID) -> list[tuple[str, dic
 
 
 def anchored_organizations(blobs: BlobStore) -> list[UUID]:
-    """Every organisation that has an anchor, also those of which the database knows nothing any more."""
+    """Every organization that has an anchor, also those of which the database knows nothing any more."""
     found = set()
     for key in blobs.list(_ROOT):
         name = key.removeprefix(_ROOT).partition("/")[0]

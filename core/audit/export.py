@@ -38,7 +38,7 @@ class Exported:
 def export_once(
     database: Database, blobs: BlobStore, *, organization_id: UUID | None = None, most_records: int = MOST_RECORDS
 ) -> list[Exported]:
-    """Write what is sealed and not exported yet: one object and one anchor an organisation, of about `most_records`.
+    """Write what is sealed and not exported yet: one object and one anchor an organization, of about `most_records`.
 
     Returns what was written; call it again until that is nothing. A second exporter writes nothing while one is at
     work. What a killed one had stored and not noted down is stored again, under the key of a range of its own.

@@ -54,7 +54,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """The outcome for one organisation. `next_after_seal` is set when there is more to verify."""
+    """The outcome for one organization. `next_after_seal` is set when there is more to verify."""
 
     organization_id: UUID
     verified_at: datetime

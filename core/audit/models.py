@@ -35,7 +35,7 @@ class AuditInbox(Base):
 
 
 class AuditRecord(Base):
-    """A sealed record: the inbox row, its place in the organisation's sequence, and its leaf in the seal's tree."""
+    """A sealed record: the inbox row, its place in the organization's sequence, and its leaf in the seal's tree."""
 
     __tablename__ = "audit_records"
     __table_args__ = (
@@ -63,7 +63,7 @@ class AuditRecord(Base):
 
 
 class AuditSeal(Base):
-    """One link of an organisation's chain: the root of a batch's tree, the hash of the link before, a signature."""
+    """One link of an organization's chain: the root of a batch's tree, the hash of the link before, a signature."""
 
     __tablename__ = "audit_seals"
     __table_args__ = (

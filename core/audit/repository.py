@@ -1,4 +1,4 @@
-"""The SQL of the audit trail. Reading statements name the organisation; sealing works across all of them."""
+"""The SQL of the audit trail. Reading statements name the organization; sealing works across all of them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -111,7 +111,7 @@ _ERASE = text("DELETE FROM audit_personal WHERE organization_id = :organization_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFilter:
-    """What a query of the trail is narrowed to. `project_id` None means the whole organisation."""
+    """What a query of the trail is narrowed to. `project_id` None means the whole organization."""
 
     project_id: UUID | None = None
     actor_id: str | None = None
@@ -138,7 +138,7 @@ def try_lock(session: Session, what: int) -> bool:
 
 
 def waiting_records(session: Session, most: int) -> list[Record]:
-    """The oldest records of the inbox, of all organisations."""
+    """The oldest records of the inbox, of all organizations."""
     return [_record(row) for row in session.execute(_INBOX, {"most": most})]
 
 
@@ -216,7 +216,7 @@ def count_waiting(session: Executor, organization_id: UUID) -> int:
 
 
 def retirements(session: Executor, organization_id: UUID) -> list[Retirement]:
-    """The organisation's retirements, the widest first."""
+    """The organization's retirements, the widest first."""
     rows = session.execute(_RETIREMENTS, {"organization_id": organization_id})
     return [
         Retirement(row.through_number, bytes(row.seal_hash), row.retired_at, bytes(row.signature), row.key_id)
@@ -225,7 +225,7 @@ def retirements(session: Executor, organization_id: UUID) -> list[Retirement]:
 
 
 def retirable_seals(session: Session, before: datetime) -> list[Seal]:
-    """For every organisation the newest seal made before `before`, unless it is retired already."""
+    """For every organization the newest seal made before `before`, unless it is retired already."""
     return [_seal(row) for row in session.execute(_RETIRABLE, {"before": before})]
 
 
@@ -242,12 +242,12 @@ def now(session: Session) -> datetime:
 
 
 def organizations(session: Session) -> list[UUID]:
-    """Every organisation, and every one that ever had a seal."""
+    """Every organization, and every one that ever had a seal."""
     return [row.id for row in session.execute(_ORGANIZATIONS)]
 
 
 def unexported(session: Session) -> list[tuple[UUID, int, int]]:
-    """Organisations with seals that are in no export: id, number exported last, number sealed last."""
+    """Organizations with seals that are in no export: id, number exported last, number sealed last."""
     return [(row.organization_id, row.exported, row.last) for row in session.execute(_UNEXPORTED)]
 
 

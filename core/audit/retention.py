@@ -11,7 +11,7 @@ from core.kit.signing import Signer
 
 
 def retire_before(session: Session, signer: Signer, before: datetime) -> int:
-    """Declare the records of every seal made before `before` as ready to go; returns for how many organisations.
+    """Declare the records of every seal made before `before` as ready to go; returns for how many organizations.
 
     For `Database.system`. Drop the partitions of ``audit_records`` that end at or before `before` in the same
     transaction: a partition holds whole seals, so nothing that is still needed goes with them. Seals themselves stay,

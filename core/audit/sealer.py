@@ -1,4 +1,4 @@
-"""The sealer: gives waiting records their place in the organisation's sequence and closes each batch with a seal."""
+"""The sealer: gives waiting records their place in the organization's sequence and closes each batch with a seal."""
 
 from itertools import groupby
 from operator import attrgetter
@@ -24,7 +24,7 @@ def seal_once(database: Database, signer: Signer, most: int = MOST) -> int:
             return 0
         waiting = repository.waiting_records(session, most)
         by_organization = attrgetter("organization_id")
-        # A stable sort: within an organisation the order of the inbox stays.
+        # A stable sort: within an organization the order of the inbox stays.
         for _, batch in groupby(sorted(waiting, key=by_organization), by_organization):
             _seal(session, signer, list(batch))
         return len(waiting)

@@ -36,7 +36,7 @@ def verify(
     after_seal: int = 0,
     most_records: int | None = None,
 ) -> Report:
-    """Verify the organisation's trail from the seal after `after_seal` on.
+    """Verify the organization's trail from the seal after `after_seal` on.
 
     Stops at a seal's end once `most_records` were read, and then says in `next_after_seal` where to go on. The seal
     `after_seal` itself is taken on trust. Without `after_seal` nothing is.

@@ -170,7 +170,7 @@ class QueuedLine:
 
 
 def open_batches(session: Session, states: Sequence[BatchState]) -> list[tuple[UUID, UUID]]:
-    """Batches in these states, oldest first, with their organisations. Needs `Database.system`."""
+    """Batches in these states, oldest first, with their organizations. Needs `Database.system`."""
     return [tuple(row) for row in session.execute(_OPEN, {"states": [state.value for state in states]})]
 
 

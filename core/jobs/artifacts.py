@@ -1,4 +1,4 @@
-"""Files that a job leaves behind. They live and go with its payload."""
+"""Files that a job produces. They are retained and deleted together with its payload."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from core.kit.db import Executor
 from core.kit.errors import NotFound
 
 _COLUMNS = "name, content_type, size_bytes, sha256, blob_key, attempt, created_at"
-# The fence is part of the statement. What a name had before is returned, so that its blob can be removed.
+# The fence is part of the statement. The name's previous artifact is returned, so that its blob can be removed.
 _PUT = text(f"""
 WITH job AS (
   SELECT id, organization_id, project_id, attempt FROM jobs
@@ -55,14 +55,14 @@ class ArtifactRecord:
 
 
 def place(job_id: UUID, attempt: int, name: str) -> str:
-    """Where an attempt's artifact lies: below its job, so that it goes with the job's payload."""
+    """Where an attempt's artifact is stored: below its job, so that it is deleted with the job's payload."""
     return f"jobs/{job_id}/artifacts/{hashlib.sha256(name.encode()).hexdigest()[:32]}/{attempt}"
 
 
 def put(executor: Executor, job_id: UUID, attempt: int, name: str, stored: BlobInfo) -> tuple[Artifact, str | None]:
     """Make a stored blob an artifact of the running attempt; returns it, and the blob that it replaces.
 
-    Raises `LeaseLost` when the attempt does not own the job any more.
+    Raises `LeaseLost` when the attempt no longer owns the job.
     """
     row = executor.execute(
         _PUT,
@@ -89,7 +89,7 @@ def list_artifacts(executor: Executor, principal: Principal, job_id: UUID) -> Se
 
 
 def get_artifact(executor: Executor, principal: Principal, job_id: UUID, name: str) -> ArtifactRecord:
-    """One artifact. Raises `NotFound` for an unknown name, and for another project's job alike."""
+    """One artifact. Raises `NotFound` for an unknown name and for another project's job alike."""
     row = executor.execute(_GET, {**_scope(principal, job_id), "name": name}).one_or_none()
     if row is None:
         raise NotFound("this job has no artifact of that name", code="artifact_not_found")

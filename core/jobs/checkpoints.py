@@ -1,7 +1,7 @@
-"""Durable checkpoints of a job as bytes, fenced by the attempt. What is in them is the framework's business.
+"""Durable checkpoints of a job as bytes, fenced by the attempt. Their content belongs to the framework.
 
-Each names the version of the graph that wrote it, and an attempt sees those of its own version only: whatever the order
-in which two versions have written, no state is put together from both.
+Each names the version of the graph that wrote it, and an attempt sees only those of its own version: no state is ever
+assembled from two versions, whatever the order of their writes.
 """
 
 from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ _VERSION_KEY = "graph_version"
 # Which version of the graph wrote a row of job_checkpoints.
 VERSION = f"coalesce(CAST(metadata ->> '{_VERSION_KEY}' AS int), {FIRST_GRAPH})"
 
-# What a job without a checkpoint has asked for is state too: the answers and children are found again by their keys.
+# Questions and children of a job without a checkpoint are state too: they are found again by their keys.
 _MARK_NAMESPACE = "graph version"
 _MARK = text(f"""
 WITH job AS ({_OWNED}), mark AS (
@@ -102,17 +102,17 @@ class JobCheckpoints:
         self._is_named = is_named
 
     def begun_with(self) -> int | None:
-        """The version that the job began with, or was migrated to; None when it has kept nothing yet."""
+        """The version that the job started with, or was migrated to; None when it has stored nothing yet."""
         found = self._single.execute(_BEGUN_WITH, {"job_id": self._scope["job_id"]}).scalar_one_or_none()
         return None if found is None else int(found)
 
     def name_version(self) -> None:
-        """Let the job name this version from now on, checkpoint or none. Raises `LeaseLost`."""
+        """Record this version as the job's, with or without a checkpoint. Raises `LeaseLost`."""
         if not self._is_named:
             self._require(bool(self._single.execute(_MARK, {**self._scope, "version": self.version}).all()))
 
     def save(self, checkpoint: StoredCheckpoint) -> None:
-        """Keep a checkpoint. Raises `LeaseLost`."""
+        """Store a checkpoint. Raises `LeaseLost`."""
         self._prepare()
         kept = self._single.execute(
             _SAVE,
@@ -131,7 +131,7 @@ class JobCheckpoints:
     def save_writes(
         self, namespace: str, checkpoint_id: str, task_id: str, writes: list[tuple[int, str, str, bytes]]
     ) -> None:
-        """Keep the finished writes of one task of a step. Raises `LeaseLost`."""
+        """Store the finished writes of one task of a step. Raises `LeaseLost`."""
         if not writes:
             return
         self._prepare()
@@ -170,7 +170,7 @@ class JobCheckpoints:
         return StoredCheckpoint(row.namespace, row.id, row.parent_id, row.kind, row.body, row.metadata, writes)
 
     def _prepare(self) -> None:
-        # A step must not be remembered as done before what it cost is.
+        # A step must not be recorded as done before its cost is.
         if self._before_saving is not None:
             self._before_saving()
 

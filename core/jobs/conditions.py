@@ -1,6 +1,6 @@
-"""What jobs and questions are in SQL: the words of the partial indexes, so that the planner matches the statements.
+"""Conditions on jobs and questions in SQL, worded as in the partial indexes, so that the planner can use those.
 
-Apart from the models, which only Alembic needs and which take their time to import.
+Separate from the models, which only Alembic needs and which are slow to import.
 """
 
 DUE = "state = 'queued' AND dispatched_at IS NULL"
@@ -10,5 +10,5 @@ ENDED_EVENT = "type IN ('job.succeeded', 'job.failed', 'job.cancelled', 'job.exp
 OPEN_QUESTION = "answered_at IS NULL AND timed_out_at IS NULL"
 
 # The state in a statement that names its jobs by id. The cast keeps such a statement off the partial indexes: without
-# statistics the planner takes those for nearly empty, and would look through all that is due or in flight for one job.
+# statistics the planner assumes that those are nearly empty, and would scan every due or in-flight row for one job.
 STATE_OF_NAMED = "CAST(jobs.state AS text)"

@@ -1,4 +1,4 @@
-"""Jobs that have ended, in the one order of events (ADR 17), for periodic tasks that take in each of them once."""
+"""Ended jobs in the global order of events (ADR 17), for periodic tasks that process each of them once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ UPDATE event_cursors SET position = :position, job_id = :job_id, event_id = :eve
 WHERE reader = :reader
 """)
 _SEEN = text("UPDATE event_cursors SET moved_at = now() WHERE reader = :reader")
-# Nothing below the horizon of this statement's snapshot can come later.
+# No event below the horizon of this statement's snapshot can appear later.
 _ENDED = text(f"""
 SELECT position, job_id, id AS event_id FROM job_events
 WHERE {ENDED_EVENT} AND (position, job_id, id) > (:position, :job_id, :event_id) AND position < events_horizon()
@@ -25,7 +25,7 @@ ORDER BY position, job_id, id LIMIT :limit
 
 
 class Reader(StrEnum):
-    """Who takes in ended jobs; each has a cursor of its own."""
+    """The readers of ended jobs; each has its own cursor."""
 
     ROLLUPS = "rollups"
     QUALITY = "quality"
@@ -41,19 +41,19 @@ class Ending:
 
 
 def take_cursor(session: Session, reader: Reader) -> Ending | None:
-    """Up to where `reader` has come, held until the transaction ends; None while another process holds it."""
+    """The position that `reader` has reached, held until the transaction ends; None while another process holds it."""
     row = session.execute(_TAKE, {"reader": reader.value}).one_or_none()
     return None if row is None else Ending(*tuple(row))
 
 
 def ended_after(session: Session, after: Ending, limit: int) -> Sequence[Ending]:
-    """The ends of jobs behind `after`, in order, at most `limit`, of every organization."""
+    """The ends of jobs after `after`, in order, at most `limit`, of every organization."""
     parameters = {"position": after.position, "job_id": after.job_id, "event_id": after.event_id, "limit": limit}
     return [Ending(*tuple(row)) for row in session.execute(_ENDED, parameters)]
 
 
 def move_cursor(session: Session, reader: Reader, to: Ending | None) -> None:
-    """`reader` has taken in everything up to `to`; None: there was nothing more, which is noted as well."""
+    """Record that `reader` has processed everything up to `to`; None records that there was nothing more."""
     if to is None:
         session.execute(_SEEN, {"reader": reader.value})
         return

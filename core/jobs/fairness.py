@@ -1,9 +1,9 @@
-"""Who goes next: organizations in turn, then their projects by weight, then priority and age, within every limit.
+"""Which job runs next: organizations in turn, then their projects by weight, then priority and age, within every limit.
 
 Stride scheduling (Waldspurger and Weihl, "Stride Scheduling: Deterministic Proportional-Share Resource Management",
 MIT/LCS/TM-528, 1995) on two levels: each organization, and within it each project, has a *pass* that grows by 1/weight
 with every job it gets; the lowest goes next. A priority orders the jobs of one project and nothing else, so that no
-tenant can overtake another by asking for it.
+tenant can overtake another by raising a priority.
 """
 
 from collections import Counter, deque
@@ -18,18 +18,18 @@ HORIZON_SECONDS = 0.05
 
 
 class _Stride:
-    """The passes of those who share one thing."""
+    """The passes of the organizations or projects that share one resource."""
 
     def __init__(self) -> None:
         self._passes: dict[UUID, float] = {}
         self._now = 0.0
 
     def lowest(self, candidates: Iterable[UUID]) -> UUID:
-        """Whose turn it is among `candidates`."""
+        """The next of `candidates`."""
         return min(candidates, key=lambda each: (self._pass(each), each))
 
     def advance(self, who: UUID, weight: float) -> None:
-        """`who` got a job."""
+        """Record that `who` got a job."""
         started = self._pass(who)
         self._now = started
         self._passes[who] = started + 1 / weight
@@ -37,14 +37,14 @@ class _Stride:
             self._passes = {known: value for known, value in self._passes.items() if value > self._now}
 
     def _pass(self, who: UUID) -> float:
-        # One that was idle starts at the present: it has saved up no claim on the past.
+        # An idle one starts at the current pass: it accumulates no claim while idle.
         return max(self._passes.get(who, 0.0), self._now)
 
 
 class FairShare:
-    """The memory of one pool's dispatcher. Losing it costs a moment of fairness, nothing else.
+    """The scheduling state of one pool's dispatcher. Losing it costs a moment of fairness and nothing else.
 
-    `weights` are the operator's, by organization; one that is not named has 1.
+    `weights` are the operator's, by organization; the default is 1.
     """
 
     def __init__(self, weights: Mapping[UUID, int] | None = None) -> None:
@@ -64,9 +64,9 @@ class FairShare:
         """At most `slots` of the `due` jobs, in the order in which they should run.
 
         `due` holds the jobs of each project and priority in their order. `in_flight` counts jobs that are dispatched or
-        running anywhere, and `limits` bounds them, by the ids of organizations, projects and keys. A project at its
-        limit (its own, or `default_limit`), or of an organization at its limit, is passed over; so are, within a
-        project, the jobs of a key at its limit.
+        running anywhere, and `limits` caps them, by the ids of organizations, projects and keys. A project at its limit
+        (its own, or `default_limit`), or of an organization at its limit, is passed over; so are, within a project, the
+        jobs of a key at its limit.
         """
         chosen: list[UUID] = []
         taken = Counter(in_flight)
@@ -96,7 +96,7 @@ class FairShare:
             if is_full(job.key_id):
                 continue
             chosen.append(job.id)
-            # A set: nothing keeps one id from standing for two of these.
+            # A set: one id may stand for two of these.
             taken.update({each for each in (organization, project, job.key_id) if each is not None})
             shares.advance(project, job.weight)
             self._organizations.advance(organization, self._weights.get(organization, 1))

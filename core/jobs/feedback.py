@@ -1,4 +1,4 @@
-"""What people thought of a result: one rating a job and person or key, the last word counts."""
+"""Ratings of results: one for each job and person or key; the last one counts."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The SQL of a running attempt: claim, heartbeat, keep events, end. Every statement but the claim is fenced.
+"""The SQL of a running attempt: claim, heartbeat, persist events, end. Every statement but the claim is fenced.
 
 The fence is the attempt's number: a statement that finds the job not ``running`` under that number changes nothing, and
 the caller learns that it lost its lease.
@@ -24,7 +24,7 @@ from core.kit.db import Executor
 # How many event ids an attempt may use before it must ask for more; deltas use one each.
 EVENT_BLOCK = 100_000
 
-# The event by which a job's class rises.
+# The event that raises a job's class.
 CLASSIFIED = "job.classified"
 
 WORKER = ("'worker'", "worker")
@@ -149,10 +149,10 @@ _FORGET_CHECKPOINTS = (
 
 
 def claim(session: Executor, job_id: UUID, worker: str, lease_seconds: float, *, alone: bool = False) -> Claim | None:
-    """Take a dispatched job, or None when there is nothing to take: a repeated message, cancelled, expired, ended.
+    """Take a dispatched job, or None: the message was repeated, or the job was cancelled, expired or ended.
 
-    A job whose last worker was lost is taken only by a process that runs nothing else, one that is `alone`: it may be
-    what ended that worker, and must not end another job's.
+    A job whose last worker was lost is taken only by an isolated process (`alone`), which runs nothing else: the job
+    may have crashed that worker, and must not crash one that runs other jobs.
     """
     row = session.execute(
         _CLAIM, {"id": job_id, "worker": worker, "lease_seconds": lease_seconds, "alone": alone}
@@ -176,14 +176,14 @@ def claim(session: Executor, job_id: UUID, worker: str, lease_seconds: float, *,
 
 
 def pool_if_lost(session: Executor, job_id: UUID) -> str | None:
-    """The job's pool, if it lost its last worker and waits for one that is alone."""
+    """The job's pool, if it lost its last worker and waits for an isolated one."""
     pool: str | None = session.execute(_POOL_IF_LOST, {"id": job_id}).scalar_one_or_none()
     return pool
 
 
 def beat(session: Executor, held: Sequence[tuple[UUID, int]], lease_seconds: float) -> list[Beat]:
-    """Extend the leases of (job id, attempt) pairs; a pair that is not returned has lost its lease."""
-    # Children before their parents, as when a child's end wakes its parent: whoever locks both does it in one order.
+    """Extend the leases of (job id, attempt) pairs; a pair missing from the result has lost its lease."""
+    # Children before their parents, as when a child's end wakes its parent: every process locks both in this order.
     ordered = sorted(held, reverse=True)
     rows = session.execute(
         _BEAT,
@@ -298,8 +298,8 @@ def forget_checkpoints(session: Executor, job_id: UUID) -> None:
 
 
 def resume(session: Executor, job_id: UUID, reason: str, actor: Mapping[str, str | None]) -> bool:
-    """Put a job that waits for `reason` back in the queue; False when it does not wait for that any more.
+    """Put a job that waits for `reason` back in the queue; False when it no longer waits for that.
 
-    `actor` is what `core.jobs.trail.actor_parameters` returns.
+    `actor` is the result of `core.jobs.trail.actor_parameters`.
     """
     return session.execute(_RESUME, {"id": job_id, "reason": reason, **actor}).one_or_none() is not None

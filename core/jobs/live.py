@@ -1,7 +1,7 @@
-"""Live events and wake-up hints over Redis. Everything here is a courtesy: Postgres holds what must not be lost.
+"""Live events and wake-up hints over Redis. Everything here is best effort: Postgres holds what must not be lost.
 
-The stream of a job uses the event's own id as its entry id, so Redis itself refuses what arrives out of order: a worker
-that lost its lease, and still publishes, is silenced as soon as its successor has published once.
+The stream of a job uses the event's own id as its entry id, so Redis itself rejects events that arrive out of order: a
+worker that lost its lease and still publishes is silenced as soon as its successor has published once.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def encode_event(event: Event) -> bytes:
 
 
 def decode_event(body: bytes) -> Event:
-    """The inverse of `encode_event`. Raises ValueError or KeyError when `body` is not ours."""
+    """The inverse of `encode_event`. Raises ValueError or KeyError when `body` is not one of our events."""
     found: dict[str, Any] = loads(body)
     return Event(
         UUID(found["job_id"]),
@@ -62,7 +62,7 @@ def channel(settings: Settings, job_id: UUID) -> str:
 
 
 def bell_channel(settings: Settings) -> str:
-    """The channel that says, with an empty message, that some job has had a kept event."""
+    """The channel that signals, with an empty message, that some job has a new persisted event."""
     return settings.key("live", "hub")
 
 
@@ -77,7 +77,7 @@ def control_channel(settings: Settings) -> str:
 
 
 class LivePublisher:
-    """Publishes events and hints. Never raises when Redis is away: it logs, counts and goes on."""
+    """Publishes events and hints. Never raises when Redis is unavailable: it logs, counts and continues."""
 
     def __init__(self, client: "redis.Redis", settings: Settings) -> None:
         self._redis = client
@@ -105,7 +105,7 @@ class LivePublisher:
         self._run(pipeline)
 
     def hint(self, pool: str) -> None:
-        """Wake the dispatcher: `pool` has something due, or a slot came free."""
+        """Wake the dispatcher: `pool` has something due, or a slot became free."""
         self.publish((), hint=pool)
 
     def control(self, job_id: UUID) -> None:
@@ -116,7 +116,7 @@ class LivePublisher:
 
     def _run(self, pipeline: Any) -> None:
         try:
-            # An entry below the stream's top is refused by Redis: a late or a fenced-off writer, rightly dropped.
+            # Redis refuses an entry below the stream's top: a late or fenced-off writer, rightly dropped.
             pipeline.execute(raise_on_error=False)
         except redis.RedisError as error:
             LIVE_PUBLISH_FAILURES.inc()

@@ -1,7 +1,8 @@
 """Jobs, their events and their checkpoints, as stored. All three are partitioned by month on the job's UUIDv7.
 
 No foreign key points at or out of these tables: partitions must be droppable, and a check per insert is paid on the
-hottest path of the product. Ids come from an authenticated principal, and the invariant checks stand in.
+hottest path of the product. Ids come from an authenticated principal, and the invariant checks take the place of
+foreign keys.
 """
 
 from datetime import datetime
@@ -43,7 +44,7 @@ class Job(Base):
         CheckConstraint("priority BETWEEN 0 AND 2", name="jobs_priority"),
         CheckConstraint("event_last <= event_limit", name="jobs_event_ids"),
         Index("jobs_due", "pool", "priority", "project_id", "run_at", "id", postgresql_where=text(DUE)),
-        # All that limits count by, so that counting reads the index alone, whatever the planner thinks of its size.
+        # Every column that limits count by, so that counting is an index-only scan whatever the planner's estimate.
         Index("jobs_in_flight", "pool", "project_id", "organization_id", "key_id", postgresql_where=text(IN_FLIGHT)),
         Index("jobs_deadline", "deadline_at", postgresql_where=text(ACTIVE)),
         Index("jobs_unpaid", "pool", postgresql_where=text("state = 'waiting' AND reason = 'budget'")),
@@ -70,9 +71,9 @@ class Job(Base):
     organization_id: Mapped[UUID]
     project_id: Mapped[UUID]
     key_id: Mapped[UUID | None]
-    # The caller as audit records name it, also of children; None for the platform itself.
+    # The caller as audit records name it, for children too; None for the platform itself.
     submitted_by: Mapped[str | None] = mapped_column(TEXT)
-    # A person's scopes at submission; a key's are read anew.
+    # A person's scopes at submission; a key's are read again.
     grants: Mapped[list[str] | None] = mapped_column(ARRAY(TEXT))
     capability: Mapped[str] = mapped_column(TEXT)
     pool: Mapped[str] = mapped_column(TEXT)
@@ -90,10 +91,11 @@ class Job(Base):
     cancel_requested_at: Mapped[datetime | None] = mapped_column(_TIME)
 
     attempt: Mapped[int] = mapped_column(server_default=text("0"))
-    # How many attempts ended badly. `attempt` also counts resumptions: it fences, it does not judge.
+    # How many attempts failed. `attempt` also counts resumptions: it is a fence, not a failure count.
     failures: Mapped[int] = mapped_column(server_default=text("0"))
     max_attempts: Mapped[int] = mapped_column(server_default=text("3"))
-    # How many attempts ended because a dependency was unavailable. They fence like any other, and are not counted.
+    # How many attempts ended because a dependency was unavailable. They fence like any other, and do not count as
+    # failures.
     outages: Mapped[int] = mapped_column(server_default=text("0"))
     # Not indexed, so that a heartbeat stays a heap-only update; the sweep reads the few running rows instead.
     lease_expires_at: Mapped[datetime | None] = mapped_column(_TIME)
@@ -102,39 +104,39 @@ class Job(Base):
     parent_id: Mapped[UUID | None]
     root_id: Mapped[UUID | None]
     traceparent: Mapped[str | None] = mapped_column(TEXT)
-    # A receiver that the client named for this job alone: url, events, include_result.
+    # A receiver that the client named for this job only: url, events, include_result.
     webhook: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, server_default=text("'{}'"))
 
-    # As they came, word for word: nothing searches them (ADR 26).
+    # Stored verbatim: nothing searches them (ADR 26).
     input: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     input_ref: Mapped[str | None] = mapped_column(TEXT)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     result_ref: Mapped[str | None] = mapped_column(TEXT)
-    # What says that a machine generated the result; None where nothing does.
+    # The mark that discloses a machine-generated result; None where there is none.
     disclosure: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     usage: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
     cost_usd: Mapped[Decimal] = mapped_column(NUMERIC(18, 9), server_default=text("0"))
     max_cost_usd: Mapped[Decimal | None] = mapped_column(NUMERIC(18, 9))
-    # When retention took input and result away; None while they are kept.
+    # When retention removed input and result; None while they are present.
     payload_erased_at: Mapped[datetime | None] = mapped_column(_TIME)
-    # The experiment's arm of a shadow job; None for every job that somebody asked for.
+    # The experiment's arm of a shadow job; None for every job that a client requested.
     shadow_arm_id: Mapped[UUID | None]
     batch_id: Mapped[UUID | None]
     # The class in force, which only rises; and what the client declared, if it did.
     data_class: Mapped[DataClass] = mapped_column(DATA_CLASS, server_default=text("'internal'"))
     declared_class: Mapped[DataClass | None] = mapped_column(DATA_CLASS)
-    # SHA-256 of the payloads' canonical JSON: what proof needs of them outlives their retention.
+    # SHA-256 of the payloads' canonical JSON: proofs need it after the payloads are deleted.
     input_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     result_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
 
-    # event_last: id of the newest kept event. event_limit: no id above it was ever published by anyone.
+    # event_last: id of the newest persisted event. event_limit: no id above it was ever published.
     event_last: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
     event_limit: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
 
 
 class JobEvent(Base):
-    """One kept event. Ids rise within a job; `previous` is the id of the kept event before, so a reader sees gaps."""
+    """One persisted event. Ids rise within a job; `previous` is the one before, so a reader sees gaps."""
 
     __tablename__ = "job_events"
     __table_args__ = (
@@ -151,12 +153,12 @@ class JobEvent(Base):
     attempt: Mapped[int]
     data: Mapped[dict[str, Any]] = mapped_column(JSON, server_default=text("'{}'"))
     created_at: Mapped[datetime] = mapped_column(_TIME, server_default=_NOW)
-    # Its place in the order of all events; a trigger gives it (ADR 17).
+    # Its position in the order of all events, assigned by a trigger (ADR 17).
     position: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
 
 class EventCursor(Base):
-    """Up to where a reader of ended jobs has come (`core.jobs.endings`)."""
+    """The position that a reader of ended jobs has reached (`core.jobs.endings`)."""
 
     __tablename__ = "event_cursors"
 
@@ -168,7 +170,7 @@ class EventCursor(Base):
 
 
 class EventsDropped(Base):
-    """Up to which position retention has dropped events; one row for each partition dropped."""
+    """The position up to which retention has dropped events; one row for each dropped partition."""
 
     __tablename__ = "job_events_dropped"
 
@@ -193,7 +195,7 @@ class JobCheckpoint(Base):
 
 
 class JobCheckpointWrite(Base):
-    """What one finished task of a step wrote, kept so that its siblings' failure does not repeat it."""
+    """The writes of one finished task of a step, stored so that a sibling's failure does not repeat it."""
 
     __tablename__ = "job_checkpoint_writes"
     __table_args__ = ({"postgresql_partition_by": "RANGE (job_id)"},)
@@ -210,7 +212,7 @@ class JobCheckpointWrite(Base):
 
 
 class JobFeedback(Base):
-    """What somebody thought of a job's result. One a person or key: the last word counts."""
+    """A rating of a job's result. One for each person or key; the last one counts."""
 
     __tablename__ = "job_feedback"
     __table_args__ = (CheckConstraint("score BETWEEN 0 AND 1", name="job_feedback_score"),)
@@ -225,7 +227,7 @@ class JobFeedback(Base):
 
 
 class JobArtifact(Base):
-    """A file that a job left behind. Rows go with their job's payload, so the table is not partitioned."""
+    """A file that a job produced. Rows are deleted with their job's payload, so the table is not partitioned."""
 
     __tablename__ = "job_artifacts"
 

@@ -1,7 +1,7 @@
 """The SQL of the dispatcher: what is due, what is in flight, whose lease or deadline has passed.
 
-Works across organisations, as ``waybill_system``. Limits are counted on rows under a lock, never on a window of ids: a
-row that committed late is simply seen at the next look.
+Works across organizations, as ``waybill_system``. Limits are counted on rows under a lock, never on a window of ids: a
+row that committed late is counted the next time.
 """
 
 from collections import Counter
@@ -24,18 +24,18 @@ from core.kit.db import AVOID_SCANS, Executor
 # One lock for every dispatch decision: a project's limit spans pools, so two pools may not count at the same time.
 _DISPATCH_LOCK = 7_201_947
 
-# Nothing that is read under the lock is worth starting parallel workers for, which costs milliseconds: the planner
-# takes the few rows in flight for a third of the table.
+# No read under the lock justifies parallel workers, which cost milliseconds to start: the planner estimates the few
+# rows in flight at a third of the table.
 _LOCK = text(
     f"{AVOID_SCANS.text}, set_config('max_parallel_workers_per_gather', '0', true),"
     f" pg_advisory_xact_lock({_DISPATCH_LOCK})"
 )
 
-# How many of a project's oldest due jobs are looked through for those of keys that have room, when one has none.
+# How many of a project's oldest due jobs are searched for keys with room once one key is at its limit.
 _LOOK_PAST = 1000
 
 # A skip scan: one index probe per (priority, project) that has anything due, however long its backlog is. A key at its
-# limit is stepped over, so that it does not hold back the project's other keys.
+# limit is skipped, so that it does not block the project's other keys.
 _DUE = text(f"""
 WITH RECURSIVE heads AS (
   (SELECT priority, project_id FROM jobs WHERE pool = :pool AND {DUE} ORDER BY priority, project_id LIMIT 1)
@@ -60,14 +60,14 @@ CROSS JOIN LATERAL (
 ORDER BY heads.priority, heads.project_id, job.run_at, job.id
 """)
 
-# One probe of an index per pool. It holds what is due later, too: how late is looked at under the lock.
+# One index probe per pool. The index also holds jobs due later: the due time is checked under the lock.
 _POOLS_WITH_DUE = text(f"""
 SELECT pool FROM unnest(CAST(:pools AS text[])) AS pool
 WHERE (SELECT true FROM jobs WHERE jobs.pool = pool.pool AND {DUE} LIMIT 1)
 """)
 
-# One probe of an index per pool and reason to sweep it; without one of these, none of the statements of a sweep finds a
-# job. Passed deadlines and questions are few, whatever their pools.
+# One index probe per pool and reason to sweep it; if none of these matches, no statement of a sweep finds a job. Passed
+# deadlines and questions are few, whatever their pools.
 _POOLS_TO_SWEEP = text(
     "SELECT pool FROM unnest(CAST(:pools AS text[])) AS pool WHERE "
     + " OR ".join(
@@ -83,12 +83,12 @@ _POOLS_TO_SWEEP = text(
     + f" OR (SELECT true FROM job_questions WHERE {OPEN_QUESTION} AND due_at <= now() LIMIT 1)"
 )
 
-# As many rows as there are workers to hold them, and a little more; the index alone answers.
+# About as many rows as there are workers; an index-only scan.
 _IN_FLIGHT = text(f"""
 SELECT pool, organization_id, project_id, key_id, count(*) AS jobs FROM jobs WHERE {IN_FLIGHT}
 GROUP BY pool, organization_id, project_id, key_id
 """)
-# A key whose limit is nought has nothing in flight that would lead to it.
+# A key whose limit is zero has nothing in flight to find it by.
 _CONCURRENCY = text("""
 SELECT limits.scope, limits.scope_id, limits.value, api_keys.project_id
 FROM limits LEFT JOIN api_keys ON limits.scope = 'key' AND api_keys.id = limits.scope_id
@@ -115,12 +115,12 @@ _UNMARK_POOL = text(
 _TO_EVENT = "job_id, id, previous, type, attempt, data, created_at"
 
 
-# An array and a scalar subquery are looked up by their keys whatever the planner knows; IN, a join and EXISTS may
-# become a hash of every job.
+# An array and a scalar subquery always become key lookups, whatever the statistics; IN, a join and EXISTS may become a
+# hash of every job.
 _IS_FOUND = "jobs.id = ANY(ARRAY(SELECT id FROM found))"
 
-# A child's end wakes its parent, for which the parent's row is needed. It is locked without waiting, or the child is
-# left for the next sweep; a parent that has ended, or is gone, is woken by nothing and needs no lock.
+# A child's end wakes its parent, for which the parent's row is needed. It is locked without waiting; if that fails, the
+# child is left for the next sweep. A parent that has ended or is gone is not woken and needs no lock.
 _PARENTS = """parents AS (
   SELECT id FROM jobs WHERE id = ANY(ARRAY(SELECT parent_id FROM found WHERE parent_id IS NOT NULL))
   ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
@@ -155,7 +155,7 @@ _EXPIRE = text(
     _sweep(
         AuditAction.JOB_EXPIRE,
         f"{ACTIVE} AND deadline_at < now()",
-        # What an outage held up to its end says so, and keeps the error that names the dependency.
+        # A job that an outage delayed until its end reports that, and keeps the error that names the dependency.
         f"state = 'expired', finished_at = now(), reason = CASE WHEN state = 'queued'"
         f" AND reason = '{Reason.DEPENDENCY_UNAVAILABLE}' THEN reason ELSE '{Reason.DEADLINE}' END",
         "job.expired",
@@ -195,7 +195,7 @@ _ABANDON = text(
 
 _TIMED_OUT = "jsonb_build_object('waited_for', 'input', 'timed_out', true)"
 
-# What a paused job wants was written down when it was refused; it goes on when every hard budget has room for that:
+# The amount a paused job needs was recorded when it was refused; it resumes when every hard budget has room for that:
 # topped up, archived, or in its next period.
 _AFFORDABLE = text(f"""
 WITH found AS (
@@ -224,7 +224,7 @@ WITH found AS (
 SELECT {_TO_EVENT} FROM event
 """)
 
-# A question whose time is up: the job goes on without an answer.
+# A question that has timed out: the job resumes without an answer.
 _UNANSWERED = text(f"""
 WITH found AS (
   SELECT id FROM jobs WHERE pool = :pool AND {STATE_OF_NAMED} = 'waiting' AND reason = '{Reason.INPUT}'
@@ -249,7 +249,7 @@ WITH found AS (
 SELECT {_TO_EVENT} FROM event
 """)
 
-# Nobody waits any more for the child of a job that has ended, or was asked to end.
+# No one waits for the child of a job that has ended, or was asked to end.
 _PARENT_IS_ENDING = """(SELECT parent.finished_at IS NOT NULL OR parent.cancel_requested_at IS NOT NULL
   FROM jobs AS parent WHERE parent.id = jobs.parent_id)"""
 _ORPHANED = text(
@@ -285,7 +285,7 @@ _FORGET_IDEMPOTENCY = text(
 
 @dataclass(frozen=True, slots=True)
 class DueJob:
-    """A job that may be dispatched, with what fairness needs to know of whose it is."""
+    """A job that may be dispatched, with the owner's ids that fairness needs."""
 
     id: UUID
     priority: int
@@ -298,7 +298,7 @@ class DueJob:
 
 @dataclass(frozen=True, slots=True)
 class DispatchedJob:
-    """A job that was handed to the broker, with what its trace says of that."""
+    """A job that was handed to the broker, with the facts that its trace records."""
 
     id: UUID
     organization_id: UUID
@@ -311,7 +311,7 @@ class DispatchedJob:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """Jobs that are dispatched or running: by pool, and by the id of each organisation, project and key."""
+    """Jobs that are dispatched or running: by pool, and by the id of each organization, project and key."""
 
     of_pool: Counter[str]
     of_scope: Counter[UUID]
@@ -319,13 +319,13 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True)
 class Concurrency:
-    """How many jobs organisations, projects and keys may have in flight, by their ids, where that was limited."""
+    """How many jobs organizations, projects and keys may have in flight, by their ids, where a limit is set."""
 
     limits: Mapping[UUID, int]
     project_of_key: Mapping[UUID, UUID]
 
     def full_keys(self, flying: InFlight) -> dict[UUID, UUID]:
-        """The keys that may have no more, with their projects."""
+        """The keys at their limit, with their projects."""
         return {key: own for key, own in self.project_of_key.items() if flying.of_scope[key] >= self.limits[key]}
 
 
@@ -340,7 +340,7 @@ class Depth:
 
 
 def lock(session: Session) -> None:
-    """Make this transaction the only one that decides about dispatching, until it ends."""
+    """Make this transaction the only one that makes dispatch decisions until it ends."""
     session.execute(_LOCK)
 
 
@@ -359,7 +359,7 @@ def due(
 ) -> list[DueJob]:
     """At most `per_project` due jobs of each priority and project, the most urgent and oldest first.
 
-    Those of `full_keys`, given with the keys' projects, are left out.
+    Jobs of `full_keys`, given with the keys' projects, are left out.
     """
     keys, projects = sorted(full_keys), sorted(set(full_keys.values()))
     rows = session.execute(_DUE, {"pool": pool, "per_project": per_project, "full_keys": keys, "shared": projects})
@@ -367,7 +367,7 @@ def due(
 
 
 def in_flight(session: Session) -> InFlight:
-    """How many jobs are dispatched or running, anywhere. A lost worker's are until the sweep requeues or ends them."""
+    """How many jobs are dispatched or running, anywhere. Includes a lost worker's jobs until the sweep acts."""
     found = InFlight(Counter(), Counter())
     for row in session.execute(_IN_FLIGHT):
         found.of_pool[row.pool] += row.jobs
@@ -377,7 +377,7 @@ def in_flight(session: Session) -> InFlight:
 
 
 def concurrency(session: Session) -> Concurrency:
-    """The limits of concurrency that are set."""
+    """The concurrency limits that are set."""
     limits, project_of_key = {}, {}
     for row in session.execute(_CONCURRENCY):
         limits[row.scope_id] = int(row.value)
@@ -387,7 +387,7 @@ def concurrency(session: Session) -> Concurrency:
 
 
 def mark(session: Session, ids: Sequence[UUID]) -> list[DispatchedJob]:
-    """Mark due jobs as handed to the broker; returns those that still were due."""
+    """Mark due jobs as handed to the broker; returns those that were still due."""
     return [DispatchedJob(*tuple(row)) for row in session.execute(_MARK, {"ids": sorted(ids)})]
 
 
@@ -397,7 +397,7 @@ def mark_dispatched(session: Session, ids: Sequence[UUID]) -> list[UUID]:
 
 
 def unmark_dispatched(session: Session, ids: Sequence[UUID]) -> int:
-    """Make jobs due again whose message is gone; returns how many."""
+    """Make jobs whose message is gone due again; returns how many."""
     session.execute(AVOID_SCANS)
     return len(session.execute(_UNMARK, {"ids": sorted(ids)}).all())
 
@@ -408,14 +408,14 @@ def unmark_pool(session: Session, pool: str) -> int:
 
 
 def unclaimed(session: Session, pool: str, older_than_seconds: float) -> list[UUID]:
-    """Jobs that were dispatched that long ago and that no worker has claimed."""
+    """Jobs that were dispatched at least that long ago and that no worker has claimed."""
     return list(session.execute(_UNCLAIMED, {"pool": pool, "older_than_seconds": older_than_seconds}).scalars())
 
 
 def sweep(session: Session, pool: str) -> list[Event]:
-    """End or requeue what ran out of time: deadlines, cancellations nobody saw, leases; and resume what can pay again.
+    """End or requeue jobs by deadline, unseen cancellation or lost lease; resume jobs whose budget has room again.
 
-    Returns the kept events.
+    Returns the persisted events.
     """
     session.execute(AVOID_SCANS)
     return [
@@ -426,7 +426,7 @@ def sweep(session: Session, pool: str) -> list[Event]:
 
 
 def stop_orphans(session: Session, pool: str) -> list[UUID]:
-    """Ask running jobs to stop whose parent has ended, or was asked to; returns them."""
+    """Ask running jobs whose parent has ended, or was asked to, to stop; returns them."""
     session.execute(AVOID_SCANS)
     return list(session.execute(_STOP_ORPHANS, {"pool": pool}).scalars())
 

@@ -1,4 +1,4 @@
-"""Jobs and events as plain data: what services hand out, so that no caller holds a live database object."""
+"""Jobs and events as plain data: services return these, so that no caller holds a live database object."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from core.kit.money import ZERO
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A job without its payloads, which may be large and are loaded apart."""
+    """A job without its payloads, which may be large and are loaded separately."""
 
     id: UUID
     organization_id: UUID
@@ -46,29 +46,29 @@ class JobRecord:
     max_cost_usd: Decimal | None
     event_last: int
     payload_erased_at: datetime | None = None
-    # The experiment's arm that runs again what another job has answered, for nobody to see.
+    # The experiment's arm that reruns what another job has answered, with the result discarded.
     shadow_arm_id: UUID | None = None
     # `core.webhooks.records.JobWebhook.as_json`: the receiver that the job names.
     webhook: dict[str, Any] | None = None
-    # The key or person that asked, as audit records name it; None for the platform itself.
+    # The key or person that made the request, as audit records name it; None for the platform itself.
     submitted_by: str | None = None
-    # How many attempts a dependency's outage gave back. `attempt` counts them too: it fences.
+    # How many attempts did not count because a dependency was unavailable. `attempt` counts them too: it is the fence.
     outages: int = 0
-    # `core.guard.disclosure.Mark.plain` of the result; None while there is none, and where nothing was generated.
+    # `core.guard.disclosure.Mark.plain` of the result; None without a result, and where nothing was generated.
     disclosure: dict[str, Any] | None = None
     data_class: DataClass = DataClass.INTERNAL
-    # What the jobs below it cost, and whether all of it had a price; only reading one job looks for it.
+    # The cost of the jobs below it, and whether all of it had a price; only reading a single job loads it.
     children_cost_usd: Decimal = ZERO
     children_are_priced: bool = True
 
     @property
     def is_priced(self) -> bool:
-        """Whether each of its model calls had a price; those that had none have no part in `cost_usd`."""
+        """Whether each of its model calls had a price; calls without one are not in `cost_usd`."""
         return all(line.get("priced", True) for line in self.usage)
 
     @property
     def attempts_spent(self) -> int:
-        """How many attempts were started, without those that an outage gave back."""
+        """How many attempts were started, without those that do not count because of an outage."""
         return self.attempt - self.outages
 
     @property
@@ -79,7 +79,7 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event of a job. `previous` is the id of the kept event before it, or 0 for a live delta, never kept."""
+    """One event of a job. `previous` is the id of the persisted event before it; 0 for a live-only delta."""
 
     job_id: UUID
     id: int
@@ -102,7 +102,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How an attempt left its job. `usage` is empty unless it was asked for."""
+    """How an attempt left its job. `usage` is empty unless requested."""
 
     state: JobState
     reason: str | None
@@ -116,11 +116,11 @@ FINAL_EVENTS = frozenset(f"job.{state}" for state in TERMINAL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """What a client asks for, validated.
+    """A client's request, validated.
 
     `deadline_at` wins over `deadline_seconds`, which counts from submission, or from `run_at` when that is later.
-    `reserve_usd` is set aside from every budget at submission; `max_cost_usd` is what the job may never pass. `needs`
-    are the scopes that the caller must hold: `core.capability.Manifest.needs` of the input.
+    `reserve_usd` is set aside from every budget at submission; `max_cost_usd` is the amount that the job may never
+    exceed. `needs` are the scopes that the caller must hold: `core.capability.Manifest.needs` of the input.
     """
 
     capability: str
@@ -138,23 +138,23 @@ class NewJob:
     traceparent: str | None = None
     parent_id: UUID | None = None
     root_id: UUID | None = None
-    # `core.webhooks.records.JobWebhook.as_json`: a receiver for this job alone.
+    # `core.webhooks.records.JobWebhook.as_json`: a receiver for this job only.
     webhook: Mapping[str, Any] | None = None
     shadow_arm_id: UUID | None = None
     # The batch whose line this is.
     batch_id: UUID | None = None
-    # What the client says of its input, and the class of the job for whose sake it is there; `internal` when neither
-    # says anything. The job's class is the highest of these and its project's.
+    # The class that the client declares for its input, and that of the job it is submitted for; `internal` when neither
+    # is set. The job's class is the highest of these and its project's.
     declared_class: DataClass | None = None
     inherited_class: DataClass | None = None
 
 
-# The label by which a batch's line, and a request in another dialect, declares the class of its input.
+# The label with which a batch's line, or a request in a compatible API, declares the class of its input.
 CLASS_LABEL = "data_class"
 
 
 def declared_class(metadata: Mapping[str, str]) -> DataClass | None:
-    """The class that the labels declare. Raises `Unprocessable` for one that there is not."""
+    """The class that the labels declare. Raises `Unprocessable` for an unknown class."""
     declared = metadata.get(CLASS_LABEL)
     try:
         return None if declared is None else DataClass(declared)
@@ -165,9 +165,9 @@ def declared_class(metadata: Mapping[str, str]) -> DataClass | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """What a listing is narrowed to; an empty filter matches every job that somebody asked for.
+    """The filter of a listing; an empty one matches every job that a client requested.
 
-    `shadows`: instead, the jobs that nobody asked for, which experiments' shadow arms run.
+    `shadows`: instead, the jobs of experiments' shadow arms, which no client requested.
     """
 
     states: tuple[JobState, ...] = ()
@@ -180,7 +180,7 @@ class JobFilter:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A job taken by a worker: the attempt that fences it, its input, and where its event ids begin and end."""
+    """A job taken by a worker: the attempt that fences it, its input, and where its event ids start and end."""
 
     job: JobRecord
     input: dict[str, Any] | None
@@ -192,13 +192,13 @@ class Claim:
     key_id: UUID | None
     submitted_by: str | None
     grants: list[str] | None
-    # What `core.keys.authority` needs to know of the caller.
+    # The caller's details for `core.keys.authority`.
     standing: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What a heartbeat learned about one held job."""
+    """The result of a heartbeat for one held job."""
 
     job_id: UUID
     attempt: int

@@ -26,8 +26,8 @@ COLUMNS = (
 )
 _WIDTH = COLUMNS.count(",") + 1
 
-# Which jobs a caller may see: those of its project and, for a key that is narrowed to capabilities, of those. The one
-# place that says so: whoever finds a job for a caller finds it through this.
+# Which jobs a caller may see: those of its project and, for a key restricted to capabilities, only of those. This is
+# the one place that decides it: every query for a caller's jobs uses it.
 VISIBLE = "project_id = :project_id AND (CAST(:capabilities AS text[]) IS NULL OR capability = ANY(:capabilities))"
 
 _SUBMITTED = audited(
@@ -60,8 +60,8 @@ WITH job AS (
 SELECT {COLUMNS} FROM job
 """)
 
-# Almost no job has children: one look into an index says so, and then both columns are null. By OFFSET 0 that look
-# comes first; without it, the planner makes it a join's condition and asks for the costs of every job.
+# Almost no job has children: one index lookup shows that, and then both columns are null. OFFSET 0 makes that lookup
+# run first; without it, the planner turns it into a join condition and computes the costs of every job.
 COSTS_BELOW = """LEFT JOIN LATERAL (
     SELECT * FROM jobs_costs_below(jobs.id) WHERE EXISTS (SELECT FROM job_children WHERE parent_id = jobs.id) OFFSET 0
   ) AS below ON true"""
@@ -119,7 +119,7 @@ def to_record(row: Row[Any]) -> JobRecord:
 
 
 def to_record_with_children(row: Row[Any]) -> JobRecord:
-    """The record of a row that has what the jobs below it cost too."""
+    """The record of a row that also has the cost of the jobs below it."""
     return replace(to_record(row), children_cost_usd=row.below_usd, children_are_priced=row.below_priced)
 
 
@@ -182,7 +182,7 @@ def get_payloads(session: Executor, principal: Principal, job_id: UUID) -> Row[A
 
 
 def caller_of(session: Executor, job_id: UUID) -> Submitted:
-    """Whom the job was asked for by, and what that caller holds now: what `act_for` takes."""
+    """The job's caller and the rights it holds now, as `act_for` takes them."""
     return cast("Submitted", session.execute(_CALLER, {"id": job_id}).one())
 
 
@@ -239,7 +239,7 @@ def cancel(session: Session, principal: Principal, job_id: UUID) -> JobRecord | 
 
 
 def cancel_idle(session: Session, principal: Principal, job_ids: Sequence[UUID]) -> list[JobRecord]:
-    """Cancel jobs that nobody runs; the caller has locked them."""
+    """Cancel jobs that no worker runs; the caller has locked them."""
     asked = {"ids": list(job_ids), "project_id": principal.project_id, **actor_parameters(principal)}
     return [to_record(row) for row in session.execute(_CANCEL_IDLE, asked)]
 
@@ -251,7 +251,7 @@ def ask_to_stop(session: Session, principal: Principal, job_ids: Sequence[UUID])
 
 
 def events_after(session: Executor, organization_id: UUID, job_id: UUID, after: int, limit: int) -> list[Event]:
-    """Kept events with ids above `after`, oldest first."""
+    """Persisted events with ids above `after`, oldest first."""
     rows = session.execute(
         _EVENTS, {"job_id": job_id, "organization_id": organization_id, "after": after, "limit": limit}
     )

@@ -1,6 +1,6 @@
-"""The SQL that makes restored jobs ready to go on: the workers and messages of where they came from are gone.
+"""The SQL that makes restored jobs ready to resume: the workers and messages of the original installation are gone.
 
-Works across organizations, as ``waybill_system``, once, before any process of the product writes.
+Works across organizations, as ``waybill_system``; run it once, before any process of Waybill writes.
 """
 
 from sqlalchemy import text
@@ -10,11 +10,11 @@ from core.audit.actions import AuditAction
 from core.jobs.states import Reason
 from core.jobs.trail import audited
 
-# After the backup the lost installation may have given out further ids of a job's events, to streams that will resume
-# from them: what comes now must come after those. Far more than any attempt takes, and 2^53 is far above it.
+# After the backup the lost installation may have issued further ids of a job's events, to streams that will resume from
+# them: new ids must come after those. Far more than any attempt takes, and 2^53 is far above it.
 EVENT_IDS_SKIPPED = 1_000_000_000
 
-# No attempt is charged with having failed: nothing was wrong with it, and one more may be one too many.
+# No attempt counts as failed: nothing was wrong with it, and one more may exceed the limit.
 _REQUEUE = text(f"""
 WITH job AS (
   UPDATE jobs SET state = 'queued', reason = '{Reason.WORKER_STOPPED}', dispatched_at = NULL, lease_expires_at = NULL,

@@ -65,17 +65,17 @@ class JobService:
         self.room = BudgetRoom()
 
     def submit(self, session: Executor, principal: Principal, new: NewJob) -> JobRecord:
-        """Count, reserve for, and write a queued job with its first event and its audit record: one transaction.
+        """Count, reserve for and write a queued job with its first event and its audit record: one transaction.
 
-        Raises `CapabilityDenied` and `ScopeMissing` for what the caller may not ask for, `QuotaExceeded`, `RateLimited`
-        (model tokens) and `BudgetExhausted`; nothing is kept then.
+        Raises `CapabilityDenied` and `ScopeMissing` for a request the caller may not make, `QuotaExceeded`,
+        `RateLimited` (model tokens) and `BudgetExhausted`; nothing is written then.
 
         A large input is written to the blob store before the row: if the transaction then fails, an unreferenced blob
         is left behind, never a job without its input.
         """
         authority.require(principal, new.capability, new.needs)
         if not new.reserve_usd and new.parent_id is None:
-            # What sets money aside asks every budget in doing so, and a child spends from its root's.
+            # Setting money aside checks every budget anyway, and a child spends from its root's reservation.
             self.room.require(session, principal)
         job_id = new_id()
         reference = self.payloads.put(job_id, "input", new.input)
@@ -101,7 +101,7 @@ class JobService:
         return job
 
     def open(self, session: Executor, principal: Principal, job_id: UUID) -> JobRecord:
-        """The job, for whoever will read what it holds. Raises `NotFound` and `ClearanceExceeded`."""
+        """The job, for a caller that will read its payloads. Raises `NotFound` and `ClearanceExceeded`."""
         job = self.get(session, principal, job_id)
         require_cleared(principal, job.data_class)
         return job
@@ -109,7 +109,7 @@ class JobService:
     def get_with_payloads(
         self, session: Executor, principal: Principal, job_id: UUID
     ) -> tuple[JobRecord, dict[str, Any] | None, dict[str, Any] | None]:
-        """The job with its input and its result; None for what retention has taken away.
+        """The job with its input and its result; None for what retention has removed.
 
         Raises `NotFound` and `ClearanceExceeded`.
         """
@@ -121,7 +121,7 @@ class JobService:
             given = self.payloads.get(row.input, row.input_ref)
             result = self.payloads.get(row.result, row.result_ref)
         except BlobNotFound:
-            # Retention takes the blobs away just before it says so in the row.
+            # Retention deletes the blobs just before it marks the row.
             return repository.to_record_with_children(row), None, None
         return repository.to_record_with_children(row), given, result
 
@@ -132,16 +132,16 @@ class JobService:
         return [listed(principal, job) for job in repository.list_jobs(session, principal, where, cursor, limit)]
 
     def cancel(self, session: Session, principal: Principal, job_id: UUID) -> JobRecord:
-        """Cancel an idle job at once; ask a running one to stop; an ended one is returned as it is.
+        """Cancel an idle job at once; ask a running one to stop; an ended one is returned unchanged.
 
-        The jobs below it go with it, as in `cancel_tree`.
+        The jobs below it are cancelled too, as in `cancel_tree`.
         """
         return self.cancel_tree(session, principal, job_id)[0]
 
     def cancel_tree(self, session: Session, principal: Principal, job_id: UUID) -> Sequence[JobRecord]:
-        """Cancel a job and everything below it; returns the job, then those below it that this touched.
+        """Cancel a job and everything below it; returns the job, then those below it that changed.
 
-        A job that somebody holds at this moment is left, with what is below it, to the dispatcher's next sweep.
+        A job whose row is locked at this moment is left, with those below it, to the dispatcher's next sweep.
         """
         job = repository.cancel(session, principal, job_id)
         if job is None:
@@ -162,7 +162,7 @@ class JobService:
     def events(
         self, session: Executor, organization_id: UUID, job_id: UUID, *, after: int, limit: int = 1000
     ) -> Sequence[Event]:
-        """Kept events with ids above `after`, oldest first."""
+        """Persisted events with ids above `after`, oldest first."""
         return repository.events_after(session, organization_id, job_id, after, limit)
 
 

@@ -1,4 +1,4 @@
-"""Settling a model call and telling the client what it cost, in one statement: neither is ever without the other."""
+"""Settles a model call and emits its cost to the client in one statement: neither happens without the other."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from core.kit.db import Executor
 from core.ledger.records import CallIdentity, Settlement
 from core.ledger.repository import settlement_of
 
-# The job's row is locked before its reservation, as everywhere. The call is metered whoever owns the job by now; the
-# event is the attempt's, and kept only while it owns the job.
+# The job's row is locked before its reservation, as everywhere. The call is metered whichever attempt owns the job by
+# now; the event belongs to this attempt, and is persisted only while it owns the job.
 _SETTLE = text("""
 WITH job AS (
   SELECT id, attempt = :attempt AND state = 'running' AS is_owned FROM jobs WHERE id = :job FOR NO KEY UPDATE
@@ -37,9 +37,9 @@ RETURNING id
 def settle_call(
     executor: Executor, call: CallIdentity, settlement: Settlement, line: dict[str, Any], event: Event
 ) -> bool:
-    """`core.ledger.service.settle_call`, with `event` kept beside it.
+    """`core.ledger.service.settle_call`, with `event` persisted in the same statement.
 
-    False when another attempt owns the job by now: then the call is settled all the same, and no event is kept.
+    False when another attempt owns the job by now: the call is settled all the same, but no event is persisted.
     """
     rows = executor.execute(
         _SETTLE,

@@ -68,7 +68,7 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One rule: from which states, to which, and who may apply it."""
+    """One rule: its source states, its target state, and who may apply it."""
 
     name: str
     sources: frozenset[JobState]
@@ -99,12 +99,12 @@ EXPIRE = _rule("expire", {_QUEUED, _RUNNING, _WAITING}, JobState.EXPIRED, "dispa
 TRANSITIONS: tuple[Transition, ...] = (
     CLAIM,  # a worker takes a dispatched job; the attempt number goes up by one and fences all that follows
     SUCCEED,  # the attempt returned a result
-    FAIL,  # the attempt failed for good, or was the last one
+    FAIL,  # the attempt failed permanently, or was the last one
     RETRY,  # the attempt failed, another is allowed: back to the queue, due after a backoff
-    SUSPEND,  # the attempt stepped aside for input, children or budget, and freed its worker
-    STOP,  # the attempt noticed that cancellation was asked for
-    RESUME,  # what a waiting job waited for has come
-    CANCEL,  # nobody is running it, so it is cancelled at once
+    SUSPEND,  # the attempt suspended for input, children or budget, and freed its worker
+    STOP,  # the attempt noticed that cancellation was requested
+    RESUME,  # the input, children or budget that the job waited for arrived
+    CANCEL,  # no worker runs it, so it is cancelled at once
     REJECT,  # a policy decided after acceptance that it may not run
     RECOVER,  # the lease ran out and attempts are left
     ABANDON,  # the lease ran out and no attempt is left

@@ -1,7 +1,7 @@
-"""The spans of jobs themselves, and those that a lost worker could not write any more.
+"""The spans of jobs, and those that a lost worker could no longer write.
 
 A job's span is written when the job has ended, by the process that ended it; the spans of an attempt whose worker was
-lost are written by the process that found it lost, from the events that the attempt kept.
+lost are written by the process that found it lost, from the events that the attempt persisted.
 """
 
 from collections import Counter, defaultdict, deque
@@ -30,7 +30,7 @@ from core.kit.semconv import Operation
 from core.kit.telemetry import ROOT, Attributes, Value, is_exporting, record_span
 
 _log = get_logger(__name__)
-# What ended so long before the last event of a lost attempt had been sent: a collector may be slow for a while.
+# Spans that ended this long before a lost attempt's last event are assumed sent: a collector may be slow for a while.
 _SENT_AFTER = timedelta(seconds=10)
 _STEPS = ("step.started", "step.finished")
 # After these an attempt is over.
@@ -46,13 +46,13 @@ SELECT job_id, id, previous, type, attempt, data, created_at FROM job_events
 WHERE job_id = ANY(CAST(:ids AS uuid[])) AND type = ANY(CAST(:types AS text[])) ORDER BY job_id, id
 """)
 
-# A capability's version, where this process knows it.
+# Looks up a capability's version, if this process knows it.
 VersionOf = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """What a job's span says of it. `usage` are the lines of its settled calls."""
+    """The facts in a job's span. `usage` are the lines of its settled calls."""
 
     id: UUID
     organization_id: UUID
@@ -71,7 +71,7 @@ class JobFacts:
 
     @classmethod
     def of(cls, job: JobRecord, ended: Ended) -> Self:
-        """A job as its last attempt has left it."""
+        """A job as its last attempt left it."""
         return cls(
             id=job.id,
             organization_id=job.organization_id,
@@ -91,12 +91,12 @@ class JobFacts:
 
     @property
     def trace(self) -> JobTrace:
-        """Where its spans stand."""
+        """Where its spans belong."""
         return JobTrace(self.id, self.traceparent)
 
     @property
     def scope(self) -> TraceScope:
-        """Whose it is."""
+        """The job's owner."""
         return TraceScope(self.organization_id, self.project_id, self.capability, self.id)
 
 
@@ -130,7 +130,7 @@ def write_end(
 
 
 def write_ended(executor: Executor, job_ids: Sequence[UUID], version_of: VersionOf) -> None:
-    """The spans of jobs that have ended; those of `job_ids` that have not get none. Nothing where none is exported."""
+    """The spans of jobs that have ended; others of `job_ids` get none. Does nothing when spans are not exported."""
     if not is_exporting():
         return
     with _at_most_lost():
@@ -140,7 +140,7 @@ def write_ended(executor: Executor, job_ids: Sequence[UUID], version_of: Version
 
 
 def write_feedback(executor: Executor, job_id: UUID, score: float) -> None:
-    """A span below the job's with what somebody thinks of its result, linked with the request that said so."""
+    """A span below the job's with a rating of its result, linked to the request that gave it."""
     if not is_exporting():
         return
     shown: Attributes = {semconv.EVALUATION_NAME: "feedback", semconv.EVALUATION_SCORE: score}
@@ -158,7 +158,7 @@ def write_feedback(executor: Executor, job_id: UUID, score: float) -> None:
 
 
 def write_swept(executor: Executor, events: Sequence[Event], version_of: VersionOf) -> None:
-    """Spans of what a sweep has found: lost attempts, from their events, and jobs that ended. `events` are the sweep's.
+    """Spans of lost attempts, from their events, and of jobs that ended. `events` are a sweep's.
 
     An attempt that lost its lease writes neither its own span nor those of its unfinished steps.
     """
@@ -187,7 +187,7 @@ def _write_swept(executor: Executor, events: Sequence[Event], version_of: Versio
 
 @contextmanager
 def _at_most_lost() -> Iterator[None]:
-    """What spans show is read when the work is done and committed: failing to read it must harm nothing."""
+    """Spans are read after the work is done and committed: a failure to read them must not affect it."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - see above
@@ -236,7 +236,7 @@ def _write_job(job: JobFacts, version_of: VersionOf, evaluations: Sequence[tuple
 def _write_lost_attempt(job: JobFacts, event: Event, before: Sequence[Event]) -> None:
     """The attempt that ran until `event`, if one did; `before` are the job's earlier events.
 
-    With what of the job its process had finished last, and may not have sent.
+    Includes the last spans that its process had finished but may not have sent.
     """
     attempts = list(_attempts(before))
     if not attempts or attempts[-1].end is not None:
@@ -299,7 +299,7 @@ def _write_attempt(job: JobFacts, attempt: _Attempt, end: Event, sent: datetime)
 
 
 def _steps(events: Sequence[Event]) -> Iterator[tuple[Event, Event | None]]:
-    """Each step that began, with the event of its end; of several with one name, the first to begin ends first."""
+    """Each started step, with the event of its end; of several with one name, the first to start ends first."""
     finished: dict[Any, deque[Event]] = defaultdict(deque)
     for each in events:
         if each.type == "step.finished":

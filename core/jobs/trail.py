@@ -1,6 +1,6 @@
 """How a statement about jobs leaves its audit record: a CTE beside the change, in the same statement.
 
-Each fragment reads the CTE ``job``, so that what is recorded is what was changed, row by row.
+Each fragment reads the CTE ``job``, so that the records match the changes, row by row.
 """
 
 import hashlib

@@ -57,7 +57,7 @@ class Authenticator:
         self._refused: dict[bytes, tuple[float, WaybillError]] = {}
 
     def recall(self, credential: str, project: str | None = None) -> Principal | None:
-        """The principal of a key or token that was recognised a moment ago, or None when Postgres must be asked.
+        """The principal of a key or token that was recognized a moment ago, or None when Postgres must be asked.
 
         `project` is the project's id that the request names; it chooses among those of a token's subject. Never blocks.
         Raises `KeyUnknown` for what cannot be a key, and the refusal of what was refused a moment ago.
@@ -106,7 +106,7 @@ class Authenticator:
         return principal
 
     def forget(self, key_ids: Collection[UUID]) -> None:
-        """Ask Postgres again about these keys, however lately they were recognised."""
+        """Ask Postgres again about these keys, however lately they were recognized."""
         if key_ids:
             for digest, (_, principal) in list(self._known.items()):
                 if principal.key_id in key_ids:

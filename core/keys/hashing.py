@@ -1,7 +1,7 @@
 """The form of an API key, and the only thing kept of it: a keyed hash.
 
 ``wb_live_`` + 12 characters that are shown in lists + ``_`` + 256 random bits in base62 (43 characters) + CRC32 of all
-that precedes in base62 (6 characters). The checksum lets a mistyped key be refused, and a leaked one be recognised by
+that precedes in base62 (6 characters). The checksum lets a mistyped key be refused, and a leaked one be recognized by
 a scanner, without a look-up; the scheme is that of GitHub's tokens ("Behind GitHub's new authentication token
 formats", github.blog, 2021).
 """

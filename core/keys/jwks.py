@@ -21,7 +21,7 @@ from core.kit.logging import get_logger
 from core.kit.names import NamedBackend, install
 from core.kit.trust import authorities
 
-# Keys that could not be refreshed are trusted this long: a key that the issuer withdrew must not live for ever here.
+# Keys that could not be refreshed are trusted this long: a key that the issuer withdrew must not live forever here.
 STALE_MAX_SECONDS = 24 * 3600.0
 _DOCUMENT_MAX_BYTES = 1024 * 1024
 _RSA_MIN_BITS = 2048

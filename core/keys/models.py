@@ -1,4 +1,4 @@
-"""Organisations with their projects and members, and the API keys that speak for them."""
+"""Organizations with their projects and members, and the API keys that speak for them."""
 
 from datetime import datetime
 from typing import Any
@@ -50,7 +50,7 @@ class Project(Base):
 
 
 class Member(Base):
-    """A person of an organisation, known by what its identity provider calls it, and its role."""
+    """A person of an organization, known by what its identity provider calls it, and its role."""
 
     __tablename__ = "members"
     __table_args__ = (

@@ -22,9 +22,9 @@ _SUBJECT_MAX_CHARACTERS = 255
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a token speaks for: a subject of an issuer, for the organisation of that name.
+    """Who a token speaks for: a subject of an issuer, for the organization of that name.
 
-    `roles` is None when the members of the organisation decide. `expires_at` is in Unix seconds.
+    `roles` is None when the members of the organization decide. `expires_at` is in Unix seconds.
     """
 
     issuer: str

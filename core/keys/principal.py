@@ -44,7 +44,7 @@ class Principal:
     def has_project(self) -> bool:
         """Whether the caller named a project.
 
-        One that did not carries its organisation's id instead: no project has that id, so that nothing of any project
+        One that did not carries its organization's id instead: no project has that id, so that nothing of any project
         is found under it, and its idempotency keys meet nobody else's.
         """
         return self.project_id != self.organization_id

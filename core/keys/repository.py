@@ -141,7 +141,7 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class SubjectRow:
-    """What is known of a token's subject: its organisation, its membership, and the project it asked for."""
+    """What is known of a token's subject: its organization, its membership, and the project it asked for."""
 
     organization_id: UUID
     member_id: UUID | None
@@ -198,7 +198,7 @@ def insert_key(
 
 
 def key_by_hash(session: Executor, digest: bytes) -> KeyRow | None:
-    """The key whose stored hash is `digest`, whatever its organisation; needs `Database.system`."""
+    """The key whose stored hash is `digest`, whatever its organization; needs `Database.system`."""
     row = session.execute(_KEY_BY_HASH, {"hash": digest}).one_or_none()
     return (
         None
@@ -224,7 +224,7 @@ def replace_hash(session: Executor, retired: Sequence[bytes], digest: bytes) -> 
 
 
 def subject(session: Executor, organization: str, issuer: str, name: str, project_id: UUID | None) -> SubjectRow | None:
-    """What is known of the subject `name` of `issuer`; None without such an organisation; needs `Database.system`."""
+    """What is known of the subject `name` of `issuer`; None without such an organization; needs `Database.system`."""
     parameters = {"organization": organization, "issuer": issuer, "subject": name, "project_id": project_id}
     row = session.execute(_SUBJECT, parameters).one_or_none()
     return None if row is None else SubjectRow(*row)
@@ -260,7 +260,7 @@ def list_keys(
 
 
 def revoke_key(session: Executor, organization_id: UUID, key_id: UUID) -> ApiKey | None:
-    """Mark a key revoked; None when the organisation has no such key."""
+    """Mark a key revoked; None when the organization has no such key."""
     row = session.execute(_REVOKE, {"id": key_id, "organization_id": organization_id}).one_or_none()
     return None if row is None else _key(row)
 
@@ -277,7 +277,7 @@ def is_of_one_hand(session: Executor, organization_id: UUID, key_id: UUID, calle
 
 
 def ended_keys(session: Executor, key_ids: Sequence[UUID]) -> list[UUID]:
-    """Those of `key_ids` that were revoked or have expired, whatever their organisation; needs `Database.system`."""
+    """Those of `key_ids` that were revoked or have expired, whatever their organization; needs `Database.system`."""
     return list(session.execute(_ENDED, {"ids": list(key_ids)}).scalars())
 
 

@@ -68,7 +68,7 @@ class IssuedKey:
 class KeyService:
     """Issues, shows, rotates and revokes keys, and records each act.
 
-    A caller sees and changes the keys of its own project; those of the organisation's other projects when it may also
+    A caller sees and changes the keys of its own project; those of the organization's other projects when it may also
     read, or change, projects. Nobody touches a key that may do more than they may.
     """
 
@@ -87,7 +87,7 @@ class KeyService:
         clearance: DataClass = DataClass.RESTRICTED,
         actor: Actor = _COMMAND_LINE,
     ) -> IssuedKey:
-        """Issue a key for a project, creating organisation and project when absent.
+        """Issue a key for a project, creating organization and project when absent.
 
         For whoever holds the database, not for callers of the API: its session comes from `Database.system`. Without
         `scopes` the key holds the working ones. `expires_in` counts from now; None means never. Raises `Unprocessable`
@@ -114,7 +114,7 @@ class KeyService:
         expires_in: timedelta | None = None,
         clearance: DataClass | None = None,
     ) -> IssuedKey:
-        """Issue a key for the caller's project, or for another one of its organisation when it may change projects.
+        """Issue a key for the caller's project, or for another one of its organization when it may change projects.
 
         It may read results up to `clearance`, by default what the caller may. Raises `ScopeExceeded` for what the
         caller lacks, `ClearanceExceeded` for a clearance above its own, `ProjectNotFound`, `ProjectArchived`,
@@ -167,7 +167,7 @@ class KeyService:
     ) -> Sequence[ApiKey]:
         """At most `limit` keys with ids below `cursor`, newest first.
 
-        Those of the caller's project; of `project_id` when given; of the whole organisation when the caller names no
+        Those of the caller's project; of `project_id` when given; of the whole organization when the caller names no
         project of its own.
         """
         within = project_id or (principal.project_id if principal.has_project else None)
@@ -218,7 +218,7 @@ class KeyService:
     def revoke_key(
         self, session: Session, organization_id: UUID, key_id: UUID, *, actor: Actor = _COMMAND_LINE
     ) -> ApiKey:
-        """Revoke a key of the organisation, for whoever holds the database. Raises `KeyNotFound`."""
+        """Revoke a key of the organization, for whoever holds the database. Raises `KeyNotFound`."""
         revoked = repository.revoke_key(session, organization_id, key_id)
         if revoked is None:
             raise _key_not_found(key_id)

@@ -1,4 +1,4 @@
-"""The SQL of budgets. Every statement names the organisation."""
+"""The SQL of budgets. Every statement names the organization."""
 
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ _LIST_BUDGETS = text(
     f"{_BUDGET} AND (:archived OR budgets.archived_at IS NULL)"
     " AND (CAST(:cursor AS uuid) IS NULL OR budgets.id < CAST(:cursor AS uuid)) ORDER BY budgets.id DESC LIMIT :limit"
 )
-# Without a row when the scope is no project or key of the organisation.
+# Without a row when the scope is no project or key of the organization.
 _INSERT_BUDGET = text("""
 INSERT INTO budgets (id, organization_id, name, scope, scope_id, period, limit_usd, hard, on_exhaustion, thresholds)
 SELECT :id, :organization_id, :name, :scope, :scope_id, :period, :limit_usd, :hard, :on_exhaustion,
@@ -59,7 +59,7 @@ _ARCHIVE = text(
 
 
 def insert_budget(session: Session, budget_id: UUID, organization_id: UUID, new: NewBudget) -> bool:
-    """Write a budget; False when its scope names no project or key of the organisation.
+    """Write a budget; False when its scope names no project or key of the organization.
 
     Raises SQLAlchemy's `IntegrityError` on ``budgets_organization_name``.
     """
@@ -79,7 +79,7 @@ def insert_budget(session: Session, budget_id: UUID, organization_id: UUID, new:
 
 
 def get_budget(session: Executor, organization_id: UUID, budget_id: UUID) -> Budget | None:
-    """The organisation's budget with its current balance."""
+    """The organization's budget with its current balance."""
     row = session.execute(_GET_BUDGET, {"id": budget_id, "organization_id": organization_id}).one_or_none()
     return None if row is None else _to_budget(row)
 
@@ -87,7 +87,7 @@ def get_budget(session: Executor, organization_id: UUID, budget_id: UUID) -> Bud
 def list_budgets(
     session: Executor, organization_id: UUID, *, archived: bool, cursor: UUID | None, limit: int
 ) -> list[Budget]:
-    """The organisation's budgets, newest first, with ids below `cursor`; with `archived`, those too."""
+    """The organization's budgets, newest first, with ids below `cursor`; with `archived`, those too."""
     rows = session.execute(
         _LIST_BUDGETS, {"organization_id": organization_id, "archived": archived, "cursor": cursor, "limit": limit}
     )

@@ -1,4 +1,4 @@
-"""Budgets: what an organisation, a project or a key may spend in a day, a month or altogether (UTC)."""
+"""Budgets: what an organization, a project or a key may spend in a day, a month or altogether (UTC)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -27,13 +27,13 @@ THRESHOLDS_MAX = 20
 
 
 class BudgetService:
-    """Creates, reads, changes and archives the budgets of the caller's organisation; each change leaves a record."""
+    """Creates, reads, changes and archives the budgets of the caller's organization; each change leaves a record."""
 
     def create(self, session: Session, principal: Principal, new: NewBudget) -> Budget:
         """A new budget, in force for every job accepted from now on, and for no job accepted before.
 
         Raises `BudgetNameTaken`, `Unprocessable` naming the field for what is out of range, and `NotFound` for a scope
-        that is no project or key of the organisation.
+        that is no project or key of the organization.
         """
         _check_name(new.name)
         new = replace(new, limit_usd=_checked_limit(new.limit_usd), thresholds=_checked_thresholds(new.thresholds))

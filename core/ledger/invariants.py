@@ -57,7 +57,7 @@ _INVARIANTS = {
 
 
 def check_invariants(session: Session) -> list[Violation]:
-    """Everything that does not hold, across organisations; an empty list when all is well. Reads the whole ledger."""
+    """Everything that does not hold, across organizations; an empty list when all is well. Reads the whole ledger."""
     return [
         Violation(name, row[0], row.expected, row.found, is_of_balance="FROM budget_balances" in query)
         for name, query in _INVARIANTS.items()

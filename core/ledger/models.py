@@ -21,7 +21,7 @@ _NOTHING = text("'{}'")
 
 
 class Budget(Base):
-    """What an organisation, a project or a key may spend in a period."""
+    """What an organization, a project or a key may spend in a period."""
 
     __tablename__ = "budgets"
     __table_args__ = (

@@ -94,7 +94,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class NewBudget:
-    """A budget to be. `scope_id` is the project's or key's id; None for the organisation."""
+    """A budget to be. `scope_id` is the project's or key's id; None for the organization."""
 
     name: str
     limit_usd: Decimal

@@ -15,7 +15,7 @@ _TIME = TIMESTAMP(timezone=True)
 
 
 class Limit(Base):
-    """How much of something an organisation, a project or a key may have; `value` is US dollars for ``cost_per_…``."""
+    """How much of something an organization, a project or a key may have; `value` is US dollars for ``cost_per_…``."""
 
     __tablename__ = "limits"
     __table_args__ = (

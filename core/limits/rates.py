@@ -51,7 +51,7 @@ return answer
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A rate: `per_minute` requests of a key, a person, a project or an organisation; `key` is its name in Redis."""
+    """A rate: `per_minute` requests of a key, a person, a project or an organization; `key` is its name in Redis."""
 
     scope: str
     scope_id: UUID | None

@@ -36,7 +36,7 @@ class LimitKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScopeId:
-    """Whose limit: the organisation, or one of its projects or keys."""
+    """Whose limit: the organization, or one of its projects or keys."""
 
     scope: Scope
     id: UUID

@@ -1,4 +1,4 @@
-"""The SQL of limits. Every statement names the organisation."""
+"""The SQL of limits. Every statement names the organization."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -80,7 +80,7 @@ def admission(principal: Principal) -> Step:
 
 
 def in_scope(executor: Executor, principal: Principal) -> list[tuple[ScopeId, LimitKind, Decimal]]:
-    """What limits the caller: those of its organisation, project and key, without what is used of them."""
+    """What limits the caller: those of its organization, project and key, without what is used of them."""
     rows = executor.execute(
         _IN_SCOPE,
         {"organization": principal.organization_id, "project": principal.project_id, "key": principal.key_id},
@@ -95,7 +95,7 @@ def of_scopes(executor: Executor, organization_id: UUID, scope_ids: Iterable[UUI
 
 
 def list_limits(executor: Executor, organization_id: UUID, cursor: UUID | None, limit: int) -> list[LimitRecord]:
-    """The organisation's limits, newest first, with ids below `cursor`."""
+    """The organization's limits, newest first, with ids below `cursor`."""
     rows = executor.execute(_LIST, {"organization": organization_id, "cursor": cursor, "limit": limit})
     return [_to_record(row) for row in rows]
 
@@ -109,7 +109,7 @@ def get_limit(executor: Executor, organization_id: UUID, scope_id: UUID, kind: L
 
 
 def has_scope(session: Session, organization_id: UUID, whose: ScopeId) -> bool:
-    """Whether the organisation has such a project or key, or is it."""
+    """Whether the organization has such a project or key, or is it."""
     values = {"organization": organization_id, "scope": whose.scope, "scope_id": whose.id}
     return bool(session.execute(_HAS_SCOPE, values).scalar_one())
 
@@ -129,7 +129,7 @@ def remove_limit(session: Session, organization_id: UUID, scope_id: UUID, kind: 
 
 
 def forget_usage(session: Session) -> int:
-    """Delete what was used of periods long past, a small batch at a time, across organisations; returns how many."""
+    """Delete what was used of periods long past, a small batch at a time, across organizations; returns how many."""
     return session.execute(_FORGET, {"days": KEEP_USAGE_DAYS}).rowcount  # type: ignore[attr-defined, no-any-return]
 
 

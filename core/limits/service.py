@@ -1,4 +1,4 @@
-"""Limits: what an organisation, a project or a key may use, and what it has used."""
+"""Limits: what an organization, a project or a key may use, and what it has used."""
 
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
@@ -25,13 +25,13 @@ _RATES = frozenset({LimitKind.REQUESTS_PER_MINUTE, LimitKind.TOKENS_PER_MINUTE})
 
 
 class LimitService:
-    """Reads, sets and removes limits of the caller's organisation; each change leaves an audit record."""
+    """Reads, sets and removes limits of the caller's organization; each change leaves an audit record."""
 
     def __init__(self, book: LimitBook) -> None:
         self._book = book
 
     def effective(self, session: Executor, principal: Principal) -> list[LimitRecord]:
-        """What limits the caller, its default rate included, with what is used; the organisation's first."""
+        """What limits the caller, its default rate included, with what is used; the organization's first."""
         scope_ids = {principal.organization_id, principal.project_id}
         if principal.key_id is not None:
             scope_ids.add(principal.key_id)
@@ -46,7 +46,7 @@ class LimitService:
         return [*found, LimitRecord(None, "key", default.scope_id, kind, value, None, None, None, None)]
 
     def of_scope(self, session: Session, principal: Principal, whose: ScopeId) -> list[LimitRecord]:
-        """The limits set for one scope. Raises `NotFound` for what is no project or key of the organisation."""
+        """The limits set for one scope. Raises `NotFound` for what is no project or key of the organization."""
         self._require_scope(session, principal, whose)
         return repository.of_scopes(session, principal.organization_id, [whose.id])
 
@@ -56,7 +56,7 @@ class LimitService:
         """Set a limit, in force within two seconds; a quota counts what its period has seen already.
 
         `value` is a whole number, or US dollars as text for ``cost_…``. Raises `Unprocessable` for one that is out of
-        range, or above what the operator allows, and `NotFound` for what is no project or key of the organisation.
+        range, or above what the operator allows, and `NotFound` for what is no project or key of the organization.
         """
         exact = checked_value(kind, value)
         ceiling = self._book.ceiling(whose.scope, kind)
@@ -84,7 +84,7 @@ class LimitService:
         return replace(found, value=removed)
 
     def list(self, session: Executor, principal: Principal, *, cursor: UUID | None, limit: int) -> list[LimitRecord]:
-        """Every limit that the organisation has set, newest first, with ids below `cursor`."""
+        """Every limit that the organization has set, newest first, with ids below `cursor`."""
         return repository.list_limits(session, principal.organization_id, cursor, limit)
 
     def _require_scope(self, session: Session, principal: Principal, whose: ScopeId) -> None:

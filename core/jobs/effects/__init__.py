@@ -1,1 +1,1 @@
-"""Effects of jobs in systems outside: what was intended, and what became of it."""
+"""Effects of jobs in outside systems: the intent of each, and its outcome."""

@@ -25,7 +25,7 @@ class JobEffect(Base):
     )
 
     job_id: Mapped[UUID] = mapped_column(primary_key=True)
-    # Of the job's steps: ``step:call``.
+    # The step, and the call within it: ``step:call``.
     call: Mapped[str] = mapped_column(TEXT, primary_key=True)
     organization_id: Mapped[UUID]
     operation: Mapped[str] = mapped_column(TEXT)
@@ -33,7 +33,7 @@ class JobEffect(Base):
     server: Mapped[str] = mapped_column(TEXT)
     effect: Mapped[str] = mapped_column(TEXT)
     arguments_digest: Mapped[str] = mapped_column(TEXT)
-    # That made the call last, how often it was made, and when.
+    # The attempt that made the call last, how often it was made, and when.
     attempt: Mapped[int] = mapped_column(Integer)
     tries: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     tried_at: Mapped[datetime] = mapped_column(_TIME, server_default=text("now()"))

@@ -1,4 +1,4 @@
-"""The SQL of effects. Who writes the intent makes the call: of two attempts, one gets the row."""
+"""The SQL of effects. The attempt that writes the intent makes the call: of two attempts, one gets the row."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class StoredEffect:
 
 
 def find(executor: Executor, organization_id: UUID, job_id: UUID, call: str) -> StoredEffect | None:
-    """The effect of this call; None while it was not intended."""
+    """The effect of this call; None when there is no intent yet."""
     values = {"job_id": job_id, "organization_id": organization_id, "call": call}
     row = executor.execute(_FIND, values).one_or_none()
     return None if row is None else StoredEffect(*tuple(row))
@@ -68,7 +68,7 @@ def intend(
     effect: str,
     arguments_digest: str,
 ) -> bool:
-    """Write the intent; False when somebody has."""
+    """Write the intent; False when another attempt already has."""
     values = {
         "job_id": job_id,
         "call": call,
@@ -84,18 +84,18 @@ def intend(
 
 
 def take(executor: Executor, job_id: UUID, stored: StoredEffect, attempt: int) -> bool:
-    """Make the call of an open effect once more; False when somebody else does, or it has an outcome by now."""
+    """Claim an open effect to repeat its call; False when another attempt claimed it, or it has an outcome by now."""
     values = {"job_id": job_id, "call": stored.call, "tries": stored.tries, "attempt": attempt}
     return bool(executor.execute(_TAKE, values).rowcount)  # type: ignore[attr-defined]
 
 
 def withdraw(executor: Executor, job_id: UUID, call: str, attempt: int) -> None:
-    """Nothing was sent, now or before: the intent is gone."""
+    """Delete the intent: nothing was ever sent."""
     executor.execute(_WITHDRAW, {"job_id": job_id, "call": call, "attempt": attempt})
 
 
 def mark_asked(executor: Executor, job_id: UUID, call: str) -> None:
-    """A person is asked what became of it; the call is not made again."""
+    """Record that a person is asked for the outcome; the call is not made again."""
     executor.execute(_ASK, {"job_id": job_id, "call": call})
 
 

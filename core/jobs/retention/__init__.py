@@ -1,1 +1,1 @@
-"""How long things are kept: whose clock says what, and taking away what is past it."""
+"""Data retention: the retention periods that apply, and the removal of data past them."""

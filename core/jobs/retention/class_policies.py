@@ -1,4 +1,4 @@
-"""The SQL of clocks for a data class."""
+"""The SQL of retention periods for a data class."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from core.kit.data_classes import DataClass
 from core.kit.db import Executor
 
-# A project's own for a class takes the place of its organization's for that class.
+# A project's own policy for a class replaces its organization's for that class.
 _POLICIES = text(
     "SELECT DISTINCT ON (data_class) data_class, project_id, days, set_at FROM retention_class_policies"
     " WHERE organization_id = :organization AND (project_id IS NULL OR project_id = :project)"
@@ -27,7 +27,7 @@ _REMOVE = text(
 
 
 def class_policies(session: Executor, organization_id: UUID, project_id: UUID) -> Sequence[Row[tuple[object, ...]]]:
-    """The policy that holds in this project for each class that has one, the lowest class first."""
+    """The policy that applies in this project for each class that has one, the lowest class first."""
     return session.execute(_POLICIES, {"organization": organization_id, "project": project_id}).all()
 
 

@@ -12,7 +12,7 @@ from core.kit.db import DATA_CLASS, Base
 
 
 class RetentionPolicy(Base):
-    """How many days an organisation, or one of its projects, keeps one kind of data; no number means for ever."""
+    """How many days an organization, or one of its projects, keeps one kind of data; no number means forever."""
 
     __tablename__ = "retention_policies"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""What retention knows: kinds of data, their clocks, and what a run took away."""
+"""Retention as plain data: kinds of data, their retention periods, and the result of a run."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,7 +24,8 @@ class Kind(StrEnum):
     AUDIT = "audit"
 
 
-# Payloads are blanked row by row, project by project; all else goes a month at a time, when it is past every clock.
+# Payloads are blanked row by row, project by project; everything else is dropped by the month, once it is past every
+# retention period.
 PARTITIONED = {
     Kind.EVENTS: ("job_events", "webhook_attempts", "webhook_deliveries"),
     Kind.PAYLOADS: ("job_checkpoint_writes", "job_checkpoints", "job_questions", "job_effects", "quality_inputs"),
@@ -36,9 +37,9 @@ PARTITIONED = {
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """How long a project keeps one kind of data, and who said so; no number of days means for ever.
+    """How long a project keeps one kind of data, and where that is set; no number of days means forever.
 
-    With a `data_class` it holds for payloads of jobs of that class and above, and only where it is the shortest.
+    With a `data_class` it applies to payloads of jobs of that class and above, and only where it is the shortest.
     """
 
     kind: Kind
@@ -50,7 +51,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class DuePayload:
-    """An ended job whose payload is past its clock, and whether blobs may belong to it."""
+    """An ended job whose payload is past its retention period, and whether blobs may belong to it."""
 
     job_id: UUID
     organization_id: UUID
@@ -60,7 +61,7 @@ class DuePayload:
 
 @dataclass(slots=True)
 class Run:
-    """What one run took away: jobs whose payload was blanked, by organisation, and partitions by name."""
+    """What one run removed: jobs whose payload was blanked, by organization, and partitions by name."""
 
     blanked: dict[UUID, int] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
@@ -68,7 +69,7 @@ class Run:
 
 
 def default_days(settings: Settings) -> dict[Kind, int | None]:
-    """The installation's clocks."""
+    """The installation's retention periods."""
     return {
         Kind.PAYLOADS: settings.retention_payload_days,
         Kind.EVENTS: settings.retention_event_days,

@@ -1,4 +1,4 @@
-"""Taking away what is past its clock: payloads row by row, everything else a month at a time."""
+"""Removes data past its retention period: payloads row by row, everything else a month at a time."""
 
 from collections import Counter
 from uuid import UUID
@@ -30,11 +30,11 @@ def run_once(
     batch: int = BATCH,
     batches: int = BATCHES_MOST,
 ) -> Run:
-    """Blank payloads past their shortest clock, at most `batches` of `batch` jobs; drop partitions past every clock.
+    """Blank payloads past their shortest period, at most `batches` of `batch` jobs; drop partitions past every period.
 
-    Every batch and every partition is a transaction of its own, with an audit record, so a run can be killed anywhere
-    and the next one goes on. `Run.is_complete` is False when there was more to blank. Without a `signer` nothing of
-    the audit trail goes. Two runs at once share the work.
+    Every batch and every partition has its own transaction, with an audit record, so a run can be killed anywhere and
+    the next one continues. `Run.is_complete` is False when there was more to blank. Without a `signer` nothing of the
+    audit trail is removed. Two runs at once share the work.
     """
     run = Run(is_complete=False)
     counts: Counter[UUID] = Counter()
@@ -55,8 +55,8 @@ def run_once(
 def _blank_batch(database: Database, blobs: BlobStore, settings: Settings, most: int) -> Counter[UUID]:
     with database.system() as session:
         due = repository.due_payloads(session, default_days(settings)[Kind.PAYLOADS], most)
-        # The blobs go first. Killed in between, the rows still say that there is something to blank, and the next run
-        # finds them; the other way round, a prompt that nothing points to any more would stay for ever.
+        # The blobs are deleted first. If the run is killed in between, the rows still show that there is something to
+        # blank, and the next run finds them; in the other order, a prompt that nothing points to would stay forever.
         for each in due:
             if each.may_have_blobs:
                 blobs.delete_prefix(f"jobs/{each.job_id}/")
@@ -104,6 +104,6 @@ def _drop_past(database: Database, settings: Settings, kind: Kind, parent: str, 
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
                 raise
-            break  # somebody uses the table for long; the next run tries again
+            break  # a long transaction uses the table; the next run tries again
         dropped.append(name)
     return dropped

@@ -27,8 +27,8 @@ _REMOVE = text(
     " AND project_id IS NOT DISTINCT FROM CAST(:project AS uuid)"
 )
 
-# Ids begin with the time of submission, which is before the end: the index narrows, `finished_at` decides. The order is
-# the index's: by id alone, Postgres reads all jobs of a project to find the few whose class has a shorter clock.
+# Ids start with the time of submission, which is before the end: the index narrows, `finished_at` decides. The order is
+# the index's: by id alone, Postgres reads all jobs of a project to find the few whose class has a shorter period.
 _DUE = text("""
 SELECT job.id, clock.organization_id, job.data_class,
   job.input_ref IS NOT NULL OR job.result_ref IS NOT NULL OR job.attempt > 0 AS may_have_blobs
@@ -56,22 +56,22 @@ _FORGET_ARTIFACTS = text("DELETE FROM job_artifacts WHERE job_id = ANY(:ids)")
 _FORGET_WRITES = text("DELETE FROM job_checkpoint_writes WHERE job_id = ANY(:ids)")
 _FORGET_CHECKPOINTS = text("DELETE FROM job_checkpoints WHERE job_id = ANY(:ids)")
 _FORGET_QUESTIONS = text("DELETE FROM job_questions WHERE job_id = ANY(:ids)")
-# What tools answered is as good as the result.
+# Tools' answers are as sensitive as the result.
 _FORGET_EFFECTS = text("DELETE FROM job_effects WHERE job_id = ANY(:ids)")
-# A comment may quote the answer; the score beside it says nothing of it, and is what results are made of.
+# A comment may quote the answer; the score reveals nothing of it, and results are computed from it.
 _FORGET_COMMENTS = text("UPDATE job_feedback SET comment = NULL WHERE job_id = ANY(:ids) AND comment IS NOT NULL")
-# What somebody said about a finding stays; the text that it was about goes.
+# A verdict on a finding stays; the text it was about is deleted.
 _FORGET_REVIEWED = text("UPDATE guard_reviews SET value = NULL WHERE job_id = ANY(:ids) AND value IS NOT NULL")
-# What a result should have been, and what somebody noted of it, are as good as the result; the verdict stays.
+# A corrected result and the notes about it are as sensitive as the result; the verdict stays.
 _FORGET_EXPECTED = text(
     "UPDATE quality_labels SET expected = NULL, note = NULL"
     " WHERE job_id = ANY(:ids) AND (expected IS NOT NULL OR note IS NOT NULL)"
 )
-# Which words an input consisted of goes with the input.
+# The words of an input are deleted with the input.
 _FORGET_WORDS = text("DELETE FROM quality_inputs WHERE job_id = ANY(:ids)")
-# The values behind the tokens of a job tree go with the payloads of its first job.
+# The values behind the tokens of a job tree are deleted with the payloads of its root job.
 _FORGET_PSEUDONYMS = text("DELETE FROM guard_pseudonyms WHERE root_job_id = ANY(:ids)")
-# What is known of jobs that are gone: ratings, which arm of an experiment they had, and the values behind tokens.
+# Data about deleted jobs: ratings, their arm of an experiment, and the values behind tokens.
 _FORGET_JOBS = tuple(
     text(f"DELETE FROM {table} WHERE {column} < uuid7_floor(CAST(:before AS timestamptz))")
     for table, column in (
@@ -85,7 +85,7 @@ _FORGET_JOBS = tuple(
 )
 _FORGET_HOURS = text("DELETE FROM quality_hours WHERE hour < :before")
 
-# Every organisation counts, also one without projects; one clock that never ends keeps everything.
+# Every organization counts, even one without projects; one period without an end keeps everything.
 _LONGEST = text("""
 SELECT bool_or(days IS NULL) AS is_for_ever, now() - make_interval(days => max(days)) AS before
 FROM (
@@ -109,7 +109,7 @@ def try_lock(session: Session) -> bool:
 
 
 def policies(session: Executor, organization_id: UUID, project_id: UUID) -> Sequence[Row[tuple[object, ...]]]:
-    """What the organisation, and this project, have set."""
+    """The policies that the organization and this project have set."""
     return session.execute(_POLICIES, {"organization": organization_id, "project": project_id}).all()
 
 
@@ -125,19 +125,19 @@ def remove_policy(session: Session, organization_id: UUID, project_id: UUID | No
 
 
 def due_payloads(session: Session, default_days: int | None, most: int) -> list[DuePayload]:
-    """Ended jobs past the shortest clock that holds for them, at most so many, locked."""
+    """Ended jobs past the shortest period that applies to them, at most `most`, locked."""
     rows = session.execute(_DUE, {"default_days": default_days, "most": most})
     return [DuePayload(row.id, row.organization_id, DataClass(row.data_class), row.may_have_blobs) for row in rows]
 
 
 def blank(session: Session, ids: list[UUID]) -> None:
-    """Take input, result and checkpoints of ended jobs away, and what people wrote about them."""
+    """Blank input, result and checkpoints of ended jobs, and what people wrote about them."""
     session.execute(_BLANK, {"ids": ids})
     _forget(session, ids)
 
 
 def erase(session: Session, project_id: UUID, job_id: UUID) -> bool:
-    """The same for one ended job of a project, now; False when there is none with payloads."""
+    """`blank` for one ended job of a project; False when there is none with payloads."""
     found = session.execute(_ERASE, {"id": job_id, "project_id": project_id}).one_or_none()
     if found is not None:
         _forget(session, [job_id])
@@ -158,13 +158,13 @@ def _forget(session: Session, ids: list[UUID]) -> None:
 
 
 def forget_jobs(session: Session, before: datetime) -> None:
-    """Take away what is kept about jobs that were submitted before then, outside of the tables that go by months."""
+    """Delete data about jobs submitted before `before` from the tables that are not partitioned by month."""
     for statement in (*_FORGET_JOBS, _FORGET_HOURS):
         session.execute(statement, {"before": before})
 
 
 def past_every_clock(session: Session, kind: Kind, default_days: int | None) -> datetime | None:
-    """Before when everybody lets go of this kind of data; None when somebody never does."""
+    """The time before which every retention period for this kind has passed; None when one never ends."""
     row = session.execute(_LONGEST, {"kind": kind, "default_days": default_days}).one()
     before: datetime | None = None if row.is_for_ever else row.before
     return before
@@ -176,8 +176,8 @@ def past_partitions(session: Session, parent: str, before: datetime) -> list[tup
 
 
 def drop_partition(session: Session, parent: str, child: str) -> bool:
-    """Drop one; False while a job of its month has not ended. Raises when its lock is not to be had quickly."""
-    # Streams of a project must be able to say that something is missing; None for other tables.
+    """Drop one; False while a job of its month has not ended. Raises when its lock cannot be taken quickly."""
+    # Streams of a project must be able to report missing events; None for other tables.
     last = session.execute(_LAST_POSITION, {"child": child}).scalar_one()
     is_dropped = bool(session.execute(_DROP, {"parent": parent, "child": child}).scalar_one())
     if is_dropped and last is not None:
@@ -186,5 +186,5 @@ def drop_partition(session: Session, parent: str, child: str) -> bool:
 
 
 def organizations(session: Session) -> list[UUID]:
-    """Every organisation."""
+    """Every organization."""
     return list(session.execute(_ORGANIZATIONS).scalars())

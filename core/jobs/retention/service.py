@@ -1,4 +1,4 @@
-"""Retention as people set it: clocks of an organisation and of its projects."""
+"""Retention as people configure it: the retention periods of an organization and of its projects."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -20,13 +20,13 @@ from core.kit.settings import Settings
 
 
 class RetentionService:
-    """Reads, sets and removes the clocks of the caller's organisation; each change leaves an audit record."""
+    """Reads, sets and removes the caller's organization's retention periods; each change leaves an audit record."""
 
     def __init__(self, settings: Settings) -> None:
         self._defaults = default_days(settings)
 
     def clocks(self, session: Executor, principal: Principal) -> list[Clock]:
-        """The clock of every kind of data of the caller's project, and who set it; then those for a class."""
+        """The caller's project's period for each kind of data and where it is set; then those for a class."""
         found: Mapping[tuple[str, UUID | None], Clock] = {
             (row.kind, row.project_id): Clock(Kind(row.kind), row.days, _source(row.project_id), row.set_at)
             for row in repository.policies(session, principal.organization_id, principal.project_id)
@@ -53,10 +53,10 @@ class RetentionService:
         for_project: bool,
         data_class: DataClass | None = None,
     ) -> list[Clock]:
-        """Set how many days the organization, or the caller's project, keeps a kind of data; None is for ever.
+        """Set how many days the organization, or the caller's project, keeps a kind of data; None is forever.
 
-        With a `data_class`, how many days at most it keeps payloads of jobs of that class and above. In force from the
-        next run on. Raises `Unprocessable` for a number of days that is out of range, for a class with another kind
+        With a `data_class`, the maximum number of days for payloads of jobs of that class and above. Takes effect with
+        the next run. Raises `Unprocessable` for a number of days that is out of range, for a class with a kind other
         than payloads, and for a class without a number of days.
         """
         if days is not None and not 1 <= days <= DAYS_MAX:
@@ -86,9 +86,9 @@ class RetentionService:
         for_project: bool,
         data_class: DataClass | None = None,
     ) -> list[Clock]:
-        """Let the next wider clock count again.
+        """Remove a policy, so that the next wider one applies again.
 
-        Raises `NotFound` when none is set, and `Unprocessable` for a class with another kind than payloads.
+        Raises `NotFound` when none is set, and `Unprocessable` for a class with a kind other than payloads.
         """
         whose = principal.project_id if for_project else None
         if data_class is None:
@@ -104,13 +104,13 @@ class RetentionService:
         return self.clocks(session, principal)
 
     def erase(self, session: Session, principal: Principal, blobs: BlobStore, job_id: UUID) -> None:
-        """Take the payloads of one ended job away before their time; what it was and what it cost stays.
+        """Delete the payloads of one ended job early; its record and its cost stay.
 
-        Raises `NotFound` for a job that is unknown, has not ended, or has none any more.
+        Raises `NotFound` for a job that is unknown, has not ended, or no longer has any.
         """
         if not repository.erase(session, principal.project_id, job_id):
             raise NotFound("there is no ended job with payloads under this id", code="job_not_found")
-        # Before the commit: a row that says erased while a blob is left would never be looked at again.
+        # Before the commit: a row marked as erased while a blob is left would never be checked again.
         blobs.delete_prefix(f"jobs/{job_id}/")
         record(
             session,

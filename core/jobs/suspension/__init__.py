@@ -1,1 +1,1 @@
-"""What a job steps aside for: a person's answer, or jobs of its own."""
+"""What a job suspends for: a person's answer, or its own child jobs."""

@@ -1,4 +1,4 @@
-"""Approvals read again when they are used: a yes holds as long as who gave it may still give it."""
+"""Approvals, read again when they are used: a yes counts only while the approver may still give it."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -18,7 +18,7 @@ from core.kit.ids import KEY, decode, encode
 
 _SCOPE = "jobs:answer"
 
-# What the approver holds now: of a key its clearance too. One that is gone holds nothing.
+# The rights the approver holds now, for a key its clearance too. A deleted approver holds none.
 _GIVEN = text(f"""
 WITH asked AS (
   SELECT value, answered_by, answered_at, approves FROM job_questions
@@ -37,10 +37,10 @@ FROM asked, jobs AS job WHERE job.id = :job_id
 def given(
     executor: Executor, organization_id: UUID, job_id: UUID, key: str, *, four_eyes: Collection[str]
 ) -> GivenApproval | None:
-    """The answer to question `key` with what stands against it now; None while it is not answered.
+    """The answer to question `key` with the reason why it has lapsed, if any; None while it is not answered.
 
-    `four_eyes` are the effects that somebody else than the job's caller must approve. Raises `CapabilityFailure`
-    (``key_revoked``, ``not_a_member``) when the caller behind the job may not go on.
+    `four_eyes` are the effects that someone other than the job's caller must approve. Raises `CapabilityFailure`
+    (``key_revoked``, ``not_a_member``) when the job's caller has lost its rights.
     """
     values = {"job_id": job_id, "organization_id": organization_id, "key": key}
     row = executor.execute(_GIVEN, values).one_or_none()
@@ -63,7 +63,7 @@ def given(
 
 def _lapsed(approver: str, holds: Mapping[str, Any] | None, clearance: str | None, data_class: str) -> str | None:
     if not approver.startswith(("key_", "mem_")):
-        # A person whose roles stand in a token only, or the installation's own command line.
+        # A person whose roles are only in a token, or the installation's own command line.
         return None
     if holds is None or holds.get("ended"):
         return "approver_ended"

@@ -23,7 +23,7 @@ from core.kit.errors import CapabilityFailure, NotFound, RateLimited, WaybillErr
 from core.kit.ids import JOB, encode
 from core.kit.settings import Settings
 
-# A cap must be more than nothing: a child of a parent that has nothing left may do what costs nothing.
+# A cap must be more than nothing: a child of a parent with nothing left may still do free work.
 _SMALLEST_USD = Decimal("0.000000001")
 
 
@@ -38,11 +38,11 @@ def start(  # noqa: PLR0917 - what submits, for whom, and what
 ) -> list[JobRecord]:
     """Submit the children among `calls` that the job does not have yet, through `service`; returns them.
 
-    The parent's row stays locked until the transaction ends, so that a key becomes one child, whoever else asks; all
-    of them are submitted or none. What a key was first used for stands: a call that comes again, perhaps worded anew
-    by a model, is the same call. Raises `LeaseLost`, `JobCancelled`, and `CapabilityFailure` (``invalid_child``,
+    The parent's row stays locked until the transaction ends, so that a key becomes one child, even under concurrent
+    calls; all of them are submitted or none. The first use of a key stands: a repeated call, perhaps reworded by a
+    model, is the same call. Raises `LeaseLost`, `JobCancelled`, and `CapabilityFailure` (``invalid_child``,
     ``too_many_children``, ``too_deep``, ``key_revoked``, or another refusal of submitting). `may_call` are the
-    capabilities that the job's own one calls as a part of its work (`Manifest.calls`).
+    capabilities that the job's own one calls as part of its work (`Manifest.calls`).
     """
     parent = repository.lock_parent(session, job.id, job.attempt)
     if parent is None:
@@ -60,12 +60,12 @@ def start(  # noqa: PLR0917 - what submits, for whom, and what
         message = f"jobs may call jobs {settings.job_depth_max} levels deep, and this one asks for one more"
         raise CapabilityFailure(message, code="too_deep")
     try:
-        # The key that submitted the parent limits and pays; what the child does is done in the worker's name.
+        # The key that submitted the parent sets the limits and pays; the child acts in the worker's name.
         principal = act_for(job.organization_id, job.project_id, parent, "worker")
     except WaybillError as refusal:
         raise CapabilityFailure(refusal.detail, code=refusal.code) from None
     if principal.capabilities is not None:
-        # What a capability calls as a part of its work comes with it.
+        # Permission for a capability includes the ones it calls as part of its work.
         principal = replace(principal, capabilities=principal.capabilities | may_call)
     started = []
     for position, (call, manifest) in enumerate(fresh, start=len(known)):

@@ -15,7 +15,7 @@ _TIME = TIMESTAMP(timezone=True)
 
 
 class JobQuestion(Base):
-    """What a job asked, and what became of it. `value` is the JSON value null where that was the answer."""
+    """A job's question and its outcome. `value` is the JSON value null where that was the answer."""
 
     __tablename__ = "job_questions"
     __table_args__ = (
@@ -36,7 +36,7 @@ class JobQuestion(Base):
     question: Mapped[str] = mapped_column(TEXT)
     schema: Mapped[dict[str, Any]] = mapped_column(JSON)
     details: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    # What the answer lets happen: `write` or `money`; None for a question that is no approval.
+    # The effect that the answer permits: `write` or `money`; None for a question that is not an approval.
     approves: Mapped[str | None] = mapped_column(TEXT)
     asked_at: Mapped[datetime] = mapped_column(_TIME, server_default=text("now()"))
     due_at: Mapped[datetime] = mapped_column(_TIME)
@@ -47,7 +47,7 @@ class JobQuestion(Base):
 
 
 class JobChild(Base):
-    """Which child a call of a job became. `told`: the parent's events say that it has ended."""
+    """The child that a job's call became. `told`: the parent's events report that it has ended."""
 
     __tablename__ = "job_children"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Questions to people: what they may be answered with, and taking an answer down. Only the edge commits."""
+"""Questions to people: valid answers, and recording an answer. Only the edge commits."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -34,25 +34,25 @@ class NotWaiting(Conflict):
 
 
 class QuestionAnswered(Conflict):
-    """Somebody was first, with another answer."""
+    """Another answer was given first."""
 
     default_code = "question_answered"
 
 
 class QuestionTimedOut(Conflict):
-    """Its time is up; the job has gone on, or is about to."""
+    """The question timed out; the job has resumed, or is about to."""
 
     default_code = "question_timed_out"
 
 
 class SelfApproval(PermissionDenied):
-    """Who asked for the job would approve what it wants to do."""
+    """The job's caller may not approve the effect it asks for."""
 
     default_code = "self_approval"
 
 
 def schema_of(schema: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any]:
-    """`schema` as JSON Schema (draft 2020-12). Raises ValueError for what is none, or has no linear expressions."""
+    """`schema` as JSON Schema (draft 2020-12). Raises ValueError if invalid, or without linear expressions."""
     from jsonschema import Draft202012Validator, SchemaError
 
     from core.kit.expressions import check_patterns
@@ -73,7 +73,7 @@ def check_key(key: str) -> None:
 
 
 def open_questions(executor: Executor, principal: Principal, job: JobRecord) -> list[Question]:
-    """What the job waits for a person to answer; empty when it waits for nobody."""
+    """The questions that wait for a person's answer; empty when the job waits for no one."""
     if job.state is not JobState.WAITING or job.reason != Reason.INPUT:
         return []
     asked = repository.questions(executor, principal.organization_id, job.id)
@@ -90,10 +90,10 @@ def answer(  # noqa: PLR0917 - who answers what, and with what
 ) -> tuple[JobRecord, bool]:
     """Answer the question `key`, or the only open one, and put the job back in the queue.
 
-    Returns the job, and whether this resumed it: the same answer once more changes nothing. `four_eyes` are the effects
-    that somebody else than the job's caller must approve. Raises `NotFound`, `SelfApproval`,
-    `Unprocessable` (naming the path in the value), `QuestionAnswered` for another answer than the first,
-    `QuestionTimedOut` and `NotWaiting`. The audit record holds the digest of the value, never the value.
+    Returns the job, and whether this resumed it: repeating the same answer changes nothing. `four_eyes` are the effects
+    that someone other than the job's caller must approve. Raises `NotFound`, `SelfApproval`, `Unprocessable` (naming
+    the path in the value), `QuestionAnswered` for an answer that differs from the first, `QuestionTimedOut` and
+    `NotWaiting`. The audit record holds the digest of the value, never the value.
     """
     job = repository.lock_job(session, principal, job_id)
     if job is None:
@@ -140,7 +140,7 @@ def answer(  # noqa: PLR0917 - who answers what, and with what
 
 
 def _require_other_hands(session: Session, principal: Principal, job: JobRecord, effect: str | None) -> None:
-    """Refuse the job's own caller, and every key that this caller made or that took its place."""
+    """Refuse the job's own caller, and every key that this caller created or that replaced it."""
     asked_by = job.submitted_by or (None if job.key_id is None else encode(KEY, job.key_id))
     if asked_by is None or principal.submitter is None:
         return

@@ -13,7 +13,7 @@ from core.kit.data_classes import DataClass
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a job asked a person. It is open until it is answered or its time is up."""
+    """A job's question to a person. It is open until it is answered or times out."""
 
     job_id: UUID
     key: str
@@ -26,7 +26,7 @@ class Question:
     answered_by: str | None
     answered_at: datetime | None
     timed_out_at: datetime | None
-    # What the answer lets happen: `write` or `money`; None for a question that is no approval.
+    # The effect that the answer permits: `write` or `money`; None for a question that is not an approval.
     approves: str | None = None
 
     @property
@@ -37,7 +37,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """What a running job hands down to its children, read under the lock of its row; `depth` is 0 for a root."""
+    """What a running job passes on to its children, read under the lock of its row; `depth` is 0 for a root."""
 
     root_id: UUID
     key_id: UUID | None
@@ -56,7 +56,7 @@ class Parent:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A child as its parent sees it. `cost_usd` counts what is below it too; not `is_priced`, it is more than that."""
+    """A child as its parent sees it. `cost_usd` includes the jobs below it; incomplete unless `is_priced`."""
 
     key: str
     job_id: UUID

@@ -39,7 +39,7 @@ RETURNING {_QUESTION}
 """)
 _LOCK_JOB = text(f"SELECT {COLUMNS} FROM jobs WHERE id = :id AND {VISIBLE} FOR UPDATE")
 
-# What is left counts the whole tree below the parent; the reservation's own cap is looked at when a call is made.
+# The remaining amount counts the whole tree below the parent; the reservation's cap is checked when a call is made.
 _LOCK_PARENT = text(f"""
 WITH RECURSIVE parent AS (
   SELECT * FROM jobs WHERE id = :id AND attempt = :attempt AND {STATE_OF_NAMED} = 'running' FOR NO KEY UPDATE
@@ -69,7 +69,7 @@ _TELL = text("""
 UPDATE job_children SET told = true
 WHERE parent_id = :parent_id AND key = ANY(CAST(:keys AS text[])) AND NOT told RETURNING key
 """)
-# What a child's end wrote among its parent's events, and in which pool the parent waits.
+# The events that a child's end added to its parent, and the pool in which the parent waits.
 _TOLD = text("""
 SELECT event.job_id, event.id, event.previous, event.type, event.attempt, event.data, event.created_at, parent.pool
 FROM jobs AS parent JOIN job_events AS event ON event.job_id = parent.id
@@ -80,7 +80,7 @@ WHERE parent.id = :parent_id AND parent.organization_id = :organization_id AND e
 ORDER BY event.id LIMIT 100
 """)
 
-# Whoever may see a job may see what it called.
+# A caller that may see a job may see its children.
 _TREE = text(f"""
 WITH RECURSIVE tree AS (
   SELECT id, CAST(NULL AS uuid) AS parent_id, CAST(NULL AS text) AS key, 0 AS depth, ARRAY[0] AS place
@@ -95,7 +95,7 @@ FROM tree JOIN jobs AS job ON job.id = tree.id AND job.project_id = :project_id
 ORDER BY tree.place
 """)
 
-# Rows that somebody holds are left to the dispatcher: whoever ends a child waits for its parent's row, which is ours.
+# Locked rows are left to the dispatcher: a process that ends a child waits for its parent's row, which we hold.
 _LOCK_CHILDREN = text(
     f"SELECT id, state FROM jobs WHERE parent_id = ANY(CAST(:parents AS uuid[])) AND project_id = :project_id"
     f" AND {ACTIVE} ORDER BY id FOR UPDATE SKIP LOCKED"
@@ -114,7 +114,7 @@ def ask(
     timeout_seconds: float,
     approves: str | None = None,
 ) -> bool:
-    """Keep a question; False when the job has asked under this key before."""
+    """Store a question; False when the job already has one under this key."""
     asked = session.execute(
         _ASK,
         {
@@ -132,13 +132,13 @@ def ask(
 
 
 def questions(executor: Executor, organization_id: UUID, job_id: UUID) -> list[Question]:
-    """All that the job ever asked, oldest first."""
+    """All of the job's questions, oldest first."""
     rows = executor.execute(_QUESTIONS, {"job_id": job_id, "organization_id": organization_id})
     return [Question(*tuple(row)) for row in rows]
 
 
 def answer(session: Session, organization_id: UUID, job_id: UUID, key: str, *, value: Any, answered_by: str) -> bool:
-    """Keep the answer to an open question; False when it is not open any more."""
+    """Store the answer to an open question; False when it is no longer open."""
     rows = session.execute(
         _ANSWER,
         {
@@ -159,7 +159,7 @@ def lock_job(session: Session, principal: Principal, job_id: UUID) -> JobRecord 
 
 
 def lock_parent(session: Session, job_id: UUID, attempt: int) -> Parent | None:
-    """What the running attempt's job hands down, its row locked; None when the attempt does not own the job."""
+    """What the running attempt's job passes on, its row locked; None when the attempt does not own the job."""
     row = session.execute(_LOCK_PARENT, {"id": job_id, "attempt": attempt}).one_or_none()
     return None if row is None else Parent(**{**row._asdict(), "data_class": DataClass(row.data_class)})
 
@@ -170,7 +170,7 @@ def child_keys(session: Session, organization_id: UUID, parent_id: UUID) -> set[
 
 
 def link(session: Session, organization_id: UUID, parent_id: UUID, *, key: str, child_id: UUID, position: int) -> None:
-    """Write down which child a call became."""
+    """Record which child a call became."""
     session.execute(
         _LINK,
         {
@@ -193,12 +193,12 @@ def children(executor: Executor, organization_id: UUID, parent_id: UUID) -> list
 
 
 def tell(session: Session, parent_id: UUID, keys: Sequence[str]) -> set[str]:
-    """Mark ended children as told; returns the keys of those that were not yet."""
+    """Mark ended children as reported; returns the keys of those that were not yet."""
     return set(session.execute(_TELL, {"parent_id": parent_id, "keys": list(keys)}).scalars())
 
 
 def told(executor: Executor, organization_id: UUID, parent_id: UUID, child_id: UUID) -> tuple[list[Event], str | None]:
-    """The parent's events from the one that tells of the child's end, and the parent's pool; nothing when untold."""
+    """The parent's events from the one that reports the child's end, and its pool; nothing when not reported."""
     rows = executor.execute(
         _TOLD, {"parent_id": parent_id, "organization_id": organization_id, "child_id": child_id}
     ).all()
@@ -212,6 +212,6 @@ def tree(executor: Executor, principal: Principal, job_id: UUID) -> list[Node]:
 
 
 def lock_children(session: Session, principal: Principal, parents: Sequence[UUID]) -> dict[UUID, JobState]:
-    """The open children of `parents` that nobody else holds, locked."""
+    """The open children of `parents` that no one else has locked; locks them."""
     rows = session.execute(_LOCK_CHILDREN, {"parents": list(parents), "project_id": principal.project_id})
     return {row.id: JobState(row.state) for row in rows}

@@ -1,1 +1,1 @@
-"""The waybill: one signed document that says what a job was asked, what ran, what it cost, and how to prove it."""
+"""The waybill: one signed document of a job's request, what ran, what it cost, and how to prove it."""

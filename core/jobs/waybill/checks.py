@@ -1,4 +1,4 @@
-"""Checking a waybill without Waybill: no database, no network, nothing but the document and public keys."""
+"""Checks a waybill without Waybill: needs only the document and public keys, no database and no network."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _SUCCEEDED = "worker:job:succeed"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `holds` is None for what could not be decided with what was given."""
+    """One check. `holds` is None when the given data does not decide it."""
 
     name: str
     holds: bool | None
@@ -28,9 +28,9 @@ class Check:
 
 
 def check(document: Any, keyring: Keyring | None, *, given: Any = None, result: Any = None) -> list[Check]:
-    """Everything that can be said about a waybill, in plain words.
+    """Every check of a waybill, in plain words.
 
-    `given` and `result` are the job's input and result, if the holder has them. Never raises for a wrong document.
+    `given` and `result` are the job's input and result, if the holder has them. Never raises for an invalid document.
     """
     if not isinstance(document, dict) or document.get("type") != TYPE:
         return [Check("document", False, f"this is not a waybill: a document of type {TYPE} was expected")]
@@ -49,7 +49,7 @@ def check(document: Any, keyring: Keyring | None, *, given: Any = None, result: 
 
 
 def holds(checks: list[Check]) -> bool:
-    """Whether everything that was looked at holds, the signature first."""
+    """Whether every check holds, the signature first."""
     return all(each.holds for each in checks if each.name in {"signature", "document"}) and not any(
         each.holds is False for each in checks
     )
@@ -71,7 +71,7 @@ def _signature(document: Mapping[str, Any], keyring: Keyring | None) -> Check:
 
 
 def _trail(document: Mapping[str, Any], keyring: Keyring | None) -> Iterator[Check]:
-    """The audit records: each is a leaf of the tree whose root stands in a signed seal."""
+    """The audit records: each is a leaf of the tree whose root is in a signed seal."""
     audit = document["audit"]
     seals = {seal["number"]: seal for seal in audit["seals"]}
     for seal in audit["seals"]:
@@ -111,7 +111,7 @@ def _record_faults(
 
 
 def _story(document: Mapping[str, Any]) -> Check:
-    """What the document says of the job against what the sealed records say."""
+    """Compares the document's account of the job with the sealed records."""
     records = [item["record"] for item in document["audit"]["records"]]
     by_action: dict[str, list[Any]] = {}
     for record in records:
@@ -152,7 +152,7 @@ def _money(document: Mapping[str, Any]) -> Check:
 
 
 def _children(document: Mapping[str, Any]) -> Iterator[Check]:
-    """What child jobs cost stands in their own waybills; here only whether this one knows all of it."""
+    """Child jobs' costs are in their own waybills; checks only whether this one has all of them."""
     children = document["children"]
     unpriced = sum(not child.get("priced", True) for child in children)
     if unpriced:

@@ -1,4 +1,4 @@
-"""Writing a waybill. Everything in it is a fact or a digest: no input, no result, no label of the client's.
+"""Writing a waybill. Everything in it is a fact or a digest: no input, no result, no client label.
 
 The signature is over the canonical JSON (`core.kit.canonical`) of the document without its member ``signature``.
 """
@@ -42,7 +42,7 @@ _INTENT = "intent"
 
 
 class JobNotFinished(Conflict):
-    """The job still runs; its waybill is written once it has ended."""
+    """The job is still running; its waybill is written once it has ended."""
 
     default_code = "job_not_finished"
 
@@ -98,7 +98,7 @@ def issue(session: Session, principal: Principal, job_id: UUID, signer: Signer) 
 
 
 def sign(signer: Signer, document: Mapping[str, Any]) -> dict[str, Any]:
-    """`document` with its signature. Raises ValueError for what is not canonical JSON."""
+    """`document` with its signature. Raises ValueError for a document that is not canonical JSON."""
     unsigned = {name: value for name, value in document.items() if name != "signature"}
     value = signer.sign(CONTEXT + canonical(unsigned))
     return {**unsigned, "signature": {"algorithm": ALGORITHM, "key_id": signer.key_id, "value": base64url(value)}}
@@ -135,7 +135,7 @@ def _child(child: ChildFacts) -> dict[str, Any]:
 
 
 def _attempts(moments: Iterable[Moment]) -> list[dict[str, Any]]:
-    """Each attempt with its times, how it ended, and the steps that it began."""
+    """Each attempt with its times, how it ended, and the steps that it started."""
     attempts: dict[int, dict[str, Any]] = {}
     for moment in moments:
         if moment.type == "job.started":
@@ -203,7 +203,7 @@ def _models(entries: Sequence[Entry]) -> list[dict[str, Any]]:
 
 
 def _costs(entries: Sequence[Entry]) -> dict[str, Any]:
-    """The ledger's settlements and corrections; `open_calls` counts intents that nothing has settled."""
+    """The ledger's settlements and corrections; `open_calls` counts intents without a settlement."""
     lines = [entry for entry in entries if entry.kind != _INTENT]
     settled = {(entry.attempt, entry.call) for entry in lines}
     priced = all(line.is_priced for line in lines)
@@ -237,7 +237,7 @@ def _costs(entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def _experiment(exposure: Exposure) -> dict[str, Any]:
-    """What the job got for an experiment's sake, and what has become of the experiment since."""
+    """The arm that an experiment gave the job, and the experiment's current state."""
     return {
         "experiment_id": encode(EXPERIMENT, exposure.experiment_id),
         "arm": exposure.arm,

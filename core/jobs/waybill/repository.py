@@ -1,4 +1,4 @@
-"""What a waybill reads of a job beyond its record: digests, and the events that tell its story."""
+"""What a waybill reads of a job beyond its record: digests, and the events of its history."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from sqlalchemy import text
 from core.keys.principal import Principal
 from core.kit.db import Executor
 
-# A job of more steps than this has a waybill that says how many it leaves out.
+# The waybill of a job with more steps than this states how many it leaves out.
 EVENTS_MOST = 5_000
 
 _DIGESTS = text("SELECT input_digest, result_digest, now() AS at FROM jobs WHERE id = :id AND project_id = :project_id")
@@ -32,7 +32,7 @@ WHERE link.parent_id = :id ORDER BY link.position
 
 @dataclass(frozen=True, slots=True)
 class ChildFacts:
-    """What a waybill says of a child; the child's own waybill says the rest."""
+    """A child's entry in a waybill; the child's own waybill has the rest."""
 
     id: UUID
     key: str
@@ -46,7 +46,7 @@ class ChildFacts:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One event of the job's story."""
+    """One event of the job's history."""
 
     type: str
     attempt: int
@@ -55,7 +55,7 @@ class Moment:
 
 
 def digests(session: Executor, principal: Principal, job_id: UUID) -> tuple[bytes | None, bytes | None, datetime]:
-    """SHA-256 of the job's input and of its result, where they are known, and the database's time."""
+    """SHA-256 of the job's input and of its result, if known, and the database's time."""
     return tuple(session.execute(_DIGESTS, {"id": job_id, "project_id": principal.project_id}).one())
 
 

@@ -1,4 +1,4 @@
-"""The SQL of members. Every statement names the organisation."""
+"""The SQL of members. Every statement names the organization."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class Member:
 def insert(
     session: Executor, organization_id: UUID, *, issuer: str, subject: str, email: str | None, role: Role
 ) -> Member | None:
-    """A new member; None when the organisation has it already."""
+    """A new member; None when the organization has it already."""
     row = session.execute(
         _INSERT,
         {
@@ -71,7 +71,7 @@ def insert(
 
 
 def get(session: Executor, organization_id: UUID, member_id: UUID) -> Member | None:
-    """The member, or None when the organisation has no such member."""
+    """The member, or None when the organization has no such member."""
     row = session.execute(_GET, {"id": member_id, "organization_id": organization_id}).one_or_none()
     return None if row is None else Member(*row)
 
@@ -79,18 +79,18 @@ def get(session: Executor, organization_id: UUID, member_id: UUID) -> Member | N
 def list_all(
     session: Executor, organization_id: UUID, *, cursor: UUID | None, limit: int, role: Role | None
 ) -> Sequence[Member]:
-    """A page of the organisation's members with ids below `cursor`, newest first."""
+    """A page of the organization's members with ids below `cursor`, newest first."""
     parameters = {"organization_id": organization_id, "cursor": cursor, "limit": limit, "role": role and role.value}
     return [Member(*row) for row in session.execute(_LIST, parameters)]
 
 
 def lock_owners(session: Session, organization_id: UUID) -> None:
-    """Keep others from changing who owns the organisation until the transaction ends."""
+    """Keep others from changing who owns the organization until the transaction ends."""
     session.execute(_LOCK_ORGANIZATION, {"organization_id": organization_id})
 
 
 def count_owners(session: Session, organization_id: UUID) -> int:
-    """How many owners the organisation has; under `lock_owners` it stays so."""
+    """How many owners the organization has; under `lock_owners` it stays so."""
     return int(session.execute(_OWNERS, {"organization_id": organization_id}).scalar_one())
 
 
@@ -112,6 +112,6 @@ def update(
 
 
 def delete(session: Executor, organization_id: UUID, member_id: UUID) -> bool:
-    """Remove the member; False when the organisation has no such member."""
+    """Remove the member; False when the organization has no such member."""
     parameters = {"id": member_id, "organization_id": organization_id}
     return session.execute(_DELETE, parameters).scalar_one_or_none() is not None

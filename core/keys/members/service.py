@@ -1,4 +1,4 @@
-"""Members: which people may act for an organisation, and in which role."""
+"""Members: which people may act for an organization, and in which role."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ from core.kit.settings import Settings
 
 
 class MemberService:
-    """Adds, reads, changes and removes the members of the caller's organisation, and records each change.
+    """Adds, reads, changes and removes the members of the caller's organization, and records each change.
 
     Records name the member's id, never its subject or address.
     """
@@ -57,7 +57,7 @@ class MemberService:
         email: str | None = None,
         issuer: str | None = None,
     ) -> Member:
-        """The first member of an organisation, made when absent; its session comes from `Database.system`.
+        """The first member of an organization, made when absent; its session comes from `Database.system`.
 
         Raises `MemberExists` and `IssuerRequired`.
         """
@@ -96,7 +96,7 @@ class MemberService:
         raise IssuerRequired(message, errors=[_field("issuer", "issuer_required", message)])
 
     def get(self, session: Executor, principal: Principal, member_id: UUID) -> Member:
-        """A member of the caller's organisation. Raises `MemberNotFound`, also for another organisation's."""
+        """A member of the caller's organization. Raises `MemberNotFound`, also for another organization's."""
         found = repository.get(session, principal.organization_id, member_id)
         if found is None:
             raise _not_found(member_id)

@@ -1,4 +1,4 @@
-"""The SQL of organisations and projects. Every statement names the organisation."""
+"""The SQL of organizations and projects. Every statement names the organization."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -76,13 +76,13 @@ def _project(row: Row[Any]) -> Project:
 
 
 def organization(session: Executor, organization_id: UUID) -> Organization | None:
-    """The organisation of that id."""
+    """The organization of that id."""
     row = session.execute(_ORGANIZATION, {"organization_id": organization_id}).one_or_none()
     return None if row is None else Organization(*row)
 
 
 def ensure_organization(session: Executor, name: str) -> UUID:
-    """The id of the organisation called `name`, created when absent; needs `Database.system`."""
+    """The id of the organization called `name`, created when absent; needs `Database.system`."""
     made = session.execute(_ENSURE_ORGANIZATION, {"id": new_id(), "name": name}).scalar_one_or_none()
     found: UUID = made or session.execute(_ORGANIZATION_BY_NAME, {"name": name}).scalar_one()
     return found
@@ -98,7 +98,7 @@ def insert(
     labels: Mapping[str, str] | None = None,
     data_class: DataClass = DataClass.PUBLIC,
 ) -> Project | None:
-    """A new project; None when the organisation has one of that name."""
+    """A new project; None when the organization has one of that name."""
     row = session.execute(
         _INSERT,
         {
@@ -115,13 +115,13 @@ def insert(
 
 
 def get(session: Executor, organization_id: UUID, project_id: UUID) -> Project | None:
-    """The project, or None when the organisation has no such project."""
+    """The project, or None when the organization has no such project."""
     row = session.execute(_GET, {"id": project_id, "organization_id": organization_id}).one_or_none()
     return None if row is None else _project(row)
 
 
 def by_name(session: Executor, organization_id: UUID, name: str) -> Project | None:
-    """The organisation's project called `name`."""
+    """The organization's project called `name`."""
     row = session.execute(_BY_NAME, {"name": name, "organization_id": organization_id}).one_or_none()
     return None if row is None else _project(row)
 
@@ -129,7 +129,7 @@ def by_name(session: Executor, organization_id: UUID, name: str) -> Project | No
 def list_all(
     session: Executor, organization_id: UUID, *, cursor: UUID | None, limit: int, with_archived: bool, name: str | None
 ) -> Sequence[Project]:
-    """A page of the organisation's projects with ids below `cursor`, newest first."""
+    """A page of the organization's projects with ids below `cursor`, newest first."""
     rows = session.execute(
         _LIST,
         {

@@ -1,4 +1,4 @@
-"""Organisations and projects: what work is done and paid for under."""
+"""Organizations and projects: what work is done and paid for under."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,10 +20,10 @@ from core.kit.ids import PROJECT, encode
 
 
 class ProjectService:
-    """Creates, reads and changes the projects of the caller's organisation, and records each change."""
+    """Creates, reads and changes the projects of the caller's organization, and records each change."""
 
     def organization(self, session: Executor, principal: Principal) -> Organization:
-        """The caller's organisation. Raises `NotFound` when it is gone."""
+        """The caller's organization. Raises `NotFound` when it is gone."""
         found = repository.organization(session, principal.organization_id)
         if found is None:
             raise NotFound("this organization does not exist any more", code="organization_not_found")
@@ -56,7 +56,7 @@ class ProjectService:
         return made
 
     def get(self, session: Executor, principal: Principal, project_id: UUID) -> Project:
-        """A project of the caller's organisation. Raises `ProjectNotFound`, also for another organisation's."""
+        """A project of the caller's organization. Raises `ProjectNotFound`, also for another organization's."""
         found = repository.get(session, principal.organization_id, project_id)
         if found is None:
             raise not_found(project_id)
@@ -110,9 +110,9 @@ class ProjectService:
 
 
 def ensure_project(session: Session, organization: str, name: str, actor: Actor) -> Project:
-    """The project called `name` of the organisation called `organization`, both created when absent.
+    """The project called `name` of the organization called `organization`, both created when absent.
 
-    Works across organisations, so its session comes from `Database.system`.
+    Works across organizations, so its session comes from `Database.system`.
     """
     organization_id = repository.ensure_organization(session, organization)
     made = repository.insert(session, organization_id, name)
@@ -125,7 +125,7 @@ def ensure_project(session: Session, organization: str, name: str, actor: Actor)
 
 
 def not_found(project_id: UUID) -> ProjectNotFound:
-    """The refusal of a project that the caller's organisation does not have."""
+    """The refusal of a project that the caller's organization does not have."""
     return ProjectNotFound(f"there is no project {encode(PROJECT, project_id)} in this organization")
 
 

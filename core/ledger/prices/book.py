@@ -121,7 +121,7 @@ def _rows(executor: Executor, organization_id: UUID, provider: str, model: str) 
 def choose(rows: Iterable[PriceRecord], at: datetime) -> dict[Unit, tuple[PriceRecord, ...]]:
     """The version in force at `at` of each unit, its tiers from the lowest.
 
-    The organisation's come before everybody's, a model's own before its provider's, then the newest to have begun wins.
+    The organization's come before everybody's, a model's own before its provider's, then the newest to have begun wins.
     """
     begun = [row for row in rows if row.valid_from <= at]
     versions = {unit: max(map(_rank, _of(begun, unit))) for unit in {row.unit for row in begun}}

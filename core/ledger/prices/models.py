@@ -15,9 +15,9 @@ _TIME = TIMESTAMP(timezone=True)
 
 
 class Price(Base):
-    """What one unit of a model costs from `valid_from` on, for everybody or for one organisation.
+    """What one unit of a model costs from `valid_from` on, for everybody or for one organization.
 
-    Rows of one unit that share organisation, `valid_from` and `recorded_at` are one version; those with
+    Rows of one unit that share organization, `valid_from` and `recorded_at` are one version; those with
     `above_input_tokens` are its tiers: they apply to a whole call that has more input tokens than that.
     """
 

@@ -1,4 +1,4 @@
-"""The SQL of prices. Every statement names the organisation whose prices may be seen beside everybody's."""
+"""The SQL of prices. Every statement names the organization whose prices may be seen beside everybody's."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ LEFT JOIN prices ON provider = :provider AND model IN (:model, '{ANY_MODEL}')
   AND (organization_id IS NULL OR organization_id = :organization_id)
 """)
 
-# One version per unit: the organisation's before everybody's, then the newest to have begun, then the newest written.
+# One version per unit: the organization's before everybody's, then the newest to have begun, then the newest written.
 _EFFECTIVE = text(f"""
 WITH winner AS (
   SELECT DISTINCT ON (provider, model, unit) organization_id, provider, model, unit, valid_from, recorded_at
@@ -137,7 +137,7 @@ def effective(
 def history(
     session: Executor, organization_id: UUID, provider: str, model: str, *, before: UUID | None, limit: int
 ) -> list[PriceRecord]:
-    """Every price of a model that the organisation may see, the last written first, with ids below `before`."""
+    """Every price of a model that the organization may see, the last written first, with ids below `before`."""
     rows = session.execute(
         _HISTORY,
         {
@@ -152,7 +152,7 @@ def history(
 
 
 def everybodys(session: Session) -> list[PriceRecord]:
-    """Every price without an organisation, in the order in which they were written."""
+    """Every price without an organization, in the order in which they were written."""
     return [to_record(row) for row in session.execute(_EVERYBODYS)]
 
 

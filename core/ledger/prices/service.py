@@ -20,7 +20,7 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def set_price(session: Session, principal: Principal, new: NewPrice) -> PriceRecord:
-    """Add a price of the caller's organisation and its audit record. Raises `Unprocessable` for an impossible one."""
+    """Add a price of the caller's organization and its audit record. Raises `Unprocessable` for an impossible one."""
     _check(new)
     _require_known(session, principal.organization_id, new.provider)
     (price,) = repository.insert(session, principal.organization_id, [new])
@@ -44,7 +44,7 @@ def set_price(session: Session, principal: Principal, new: NewPrice) -> PriceRec
 
 
 def set_price_for_everybody(session: Session, new: NewPrice) -> PriceRecord:
-    """Add a price that holds where an organisation has none of its own. Needs `Database.system`."""
+    """Add a price that holds where an organization has none of its own. Needs `Database.system`."""
     _check(new)
     _require_known(session, None, new.provider)
     (price,) = repository.insert(session, None, [new])

@@ -147,7 +147,7 @@ def _common(charge: Charge) -> dict[str, object]:
     }
 
 
-# A page names few organisations, projects, keys and days, many times each.
+# A page names few organizations, projects, keys and days, many times each.
 _id = lru_cache(maxsize=1024)(encode)
 
 

@@ -87,7 +87,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Whose charges: a project's, or with `project_id` None the whole organisation's."""
+    """Whose charges: a project's, or with `project_id` None the whole organization's."""
 
     organization_id: UUID
     project_id: UUID | None

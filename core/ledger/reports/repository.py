@@ -165,7 +165,7 @@ def _to_totals(row: Row[Any], columns: Sequence[str], *, with_quantities: bool) 
 
 
 def project_header(session: Executor, organization_id: UUID, project_id: UUID) -> tuple[ProjectHeader, Any] | None:
-    """A project of the organisation and the database's time, or None when it has no such project."""
+    """A project of the organization and the database's time, or None when it has no such project."""
     row = session.execute(_PROJECT, {"organization_id": organization_id, "project_id": project_id}).one_or_none()
     if row is None:
         return None

@@ -16,7 +16,7 @@ _LINES = tuple(map(Grouping, (Dimension.DAY, Dimension.CAPABILITY, Dimension.MOD
 
 
 def make_statement(session: Executor, organization_id: UUID, project_id: UUID, window: Window) -> Statement:
-    """A project's statement. Raises `NotFound` when the organisation has no such project."""
+    """A project's statement. Raises `NotFound` when the organization has no such project."""
     found = repository.project_header(session, organization_id, project_id)
     if found is None:
         raise NotFound(f"there is no project {encode(PROJECT, project_id)}", code="project_not_found")
