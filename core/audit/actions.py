@@ -1,10 +1,10 @@
-"""What is audited: every action is `source:subject:action`, from one closed list."""
+"""Audited actions: each is `source:subject:action`, from one closed list."""
 
 from enum import StrEnum
 
 
 class AuditAction(StrEnum):
-    """An action as it stands in a record."""
+    """An action as recorded."""
 
     JOB_SUBMIT = "api:job:submit"
     JOB_CANCEL = "api:job:cancel"

@@ -1,7 +1,7 @@
-"""Seals outside the database: what stands in the blob store bounds what a rewritten database can deny.
+"""Seals outside the database: anchors in the blob store bound what a rewritten database can deny.
 
-A chain that lost its end is still a chain. An anchor, written once to storage that cannot be changed, says how long it
-was and what its last link was.
+A chain that lost its end is still a valid chain. An anchor, written once to immutable storage, records its length and
+its last link.
 """
 
 from typing import Any
@@ -15,17 +15,17 @@ from core.kit.ids import ORGANIZATION, decode, encode
 from core.kit.json_values import dumps
 
 _ROOT = "audit/"
-# The newest anchor vouches for everything before it; older ones catch a chain that was rewritten and anchored anew.
+# The newest anchor vouches for everything before it; older ones catch a chain that was rewritten and anchored again.
 _READ_MOST = 100
 
 
 def folder(organization_id: UUID) -> str:
-    """Where everything of an organization's trail is kept."""
+    """The folder of an organization's trail."""
     return f"{_ROOT}{encode(ORGANIZATION, organization_id)}/"
 
 
 def anchor_key(organization_id: UUID, number: int) -> str:
-    """Where the anchor of a seal is kept."""
+    """The blob key of a seal's anchor."""
     return f"{folder(organization_id)}anchors/{number:012}.json"
 
 
@@ -44,7 +44,7 @@ def read_anchors(blobs: BlobStore, organization_id: UUID) -> list[tuple[str, dic
 
 
 def anchored_organizations(blobs: BlobStore) -> list[UUID]:
-    """Every organization that has an anchor, also those of which the database knows nothing any more."""
+    """Every organization that has an anchor, including those that the database no longer knows."""
     found = set()
     for key in blobs.list(_ROOT):
         name = key.removeprefix(_ROOT).partition("/")[0]

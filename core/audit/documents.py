@@ -1,6 +1,6 @@
-"""Records and seals as JSON documents: what is hashed is what API, exports and waybills show, byte for byte.
+"""Records and seals as JSON documents: the API, exports and waybills show exactly the hashed bytes.
 
-Whoever holds such a document can check it without Waybill: a leaf is ``SHA-256(0x00 || canonical(record))``, the hash
+The holder of such a document can check it without Waybill: a leaf is ``SHA-256(0x00 || canonical(record))``, the hash
 of a seal is ``SHA-256(0x02 || canonical(seal without hash and signature))``.
 """
 
@@ -21,7 +21,7 @@ from core.kit.signing import Keyring, Signer, base64url, unbase64url
 VERSION = 1
 GENESIS = bytes(32)
 SEAL = b"\x02"
-# Says what a signature is about, so that one made for a seal means nothing anywhere else.
+# States what a signature covers, so that one made for a seal is not valid anywhere else.
 _SEAL_CONTEXT = b"waybill.audit.seal/1\n"
 _RETIREMENT_CONTEXT = b"waybill.audit.retirement/1\n"
 _UNHASHED = frozenset({"hash", "signature"})
@@ -31,7 +31,7 @@ _UNHASHED = frozenset({"hash", "signature"})
 class Record:
     """A record of the trail. `sequence`, `leaf` and `seal_id` are None until it is sealed.
 
-    `detail` is the text that Postgres holds: no number in it loses a digit on its way here.
+    `detail` is the text stored by Postgres, so that no number in it loses a digit.
     """
 
     organization_id: UUID
@@ -50,7 +50,7 @@ class Record:
     seal_id: UUID | None
 
     def at(self, sequence: int | None) -> dict[str, Any]:
-        """The document of this record at the place `sequence`."""
+        """The document of this record at position `sequence`."""
         return {
             "version": VERSION,
             "organization_id": _organization(self.organization_id),
@@ -68,7 +68,7 @@ class Record:
         }
 
     def document(self) -> dict[str, Any]:
-        """The document of this record where it stands."""
+        """The document of this record at its own position."""
         return self.at(self.sequence)
 
     def leaf_at(self, sequence: int) -> bytes:
@@ -111,7 +111,7 @@ class Seal:
 
 
 def leaf_of(document: Mapping[str, Any]) -> bytes:
-    """The leaf of a record's document. Raises ValueError for what is not canonical JSON."""
+    """The leaf of a record's document. Raises ValueError if it is not canonical JSON."""
     return merkle.leaf_hash(canonical(document))
 
 
@@ -156,7 +156,7 @@ def is_signed(keyring: Keyring, document: Mapping[str, Any]) -> bool:
 
 
 def retirement_message(organization_id: UUID, through_number: int, digest: bytes, retired_at: datetime) -> bytes:
-    """What is signed when the records of all seals up to `through_number`, whose hash is `digest`, may go."""
+    """The message signed before the records of seals up to `through_number`, whose hash is `digest`, are deleted."""
     content = {
         "organization_id": _organization(organization_id),
         "through_number": through_number,

@@ -1,7 +1,7 @@
 """Exports: ranges of seals with their records, and anchors, in the blob store.
 
-In Azure the container has an immutability policy (WORM), so that nobody can change or remove what was exported, the
-operators of Waybill included. Nothing is ever written twice under one key.
+In Azure the container has an immutability policy (WORM), so that no one, including the operators of Waybill, can change
+or remove an export. No key is ever written twice.
 """
 
 import hashlib
@@ -38,10 +38,10 @@ class Exported:
 def export_once(
     database: Database, blobs: BlobStore, *, organization_id: UUID | None = None, most_records: int = MOST_RECORDS
 ) -> list[Exported]:
-    """Write what is sealed and not exported yet: one object and one anchor an organization, of about `most_records`.
+    """Write seals not exported yet: one object and one anchor for each organization, of about `most_records`.
 
-    Returns what was written; call it again until that is nothing. A second exporter writes nothing while one is at
-    work. What a killed one had stored and not noted down is stored again, under the key of a range of its own.
+    Returns what was written; call it again until that is empty. A second exporter writes nothing while one is running.
+    A range that a killed exporter stored but did not record is stored again, under a different key.
     """
     with database.system() as session:
         if not repository.try_lock(session, repository.EXPORTING):

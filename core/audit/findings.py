@@ -1,4 +1,4 @@
-"""What a verification has to say: in words, with the place."""
+"""The findings of a verification, in words and with their positions."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +11,7 @@ from core.kit.ids import ORGANIZATION, encode
 
 
 class Kind(StrEnum):
-    """What is wrong."""
+    """The kind of a problem."""
 
     RECORD_ALTERED = "record_altered"
     RECORD_MISSING = "record_missing"
@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, and where: sequences of records, or the number of a seal."""
+    """One problem and its position: sequences of records, or the number of a seal."""
 
     kind: Kind
     message: str
@@ -54,7 +54,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """The outcome for one organization. `next_after_seal` is set when there is more to verify."""
+    """The result for one organization. `next_after_seal` is set when there is more to verify."""
 
     organization_id: UUID
     verified_at: datetime

@@ -1,7 +1,7 @@
 """The Merkle tree of RFC 6962, section 2.1: SHA-256, with leaves and nodes hashed under different first bytes.
 
 Without that difference a node could be passed off as a leaf. A tree of n leaves splits at the largest power of two
-below n; hashing level by level, with an odd last node moved up as it is, gives the same tree.
+below n; hashing level by level, with an odd last node moved up unchanged, gives the same tree.
 """
 
 import hashlib

@@ -17,7 +17,7 @@ _TIME = TIMESTAMP(timezone=True)
 
 
 class AuditInbox(Base):
-    """A record from the moment it is written, in the transaction of what it records, until it is sealed."""
+    """A record from the moment it is written, in the transaction of the act it records, until it is sealed."""
 
     __tablename__ = "audit_inbox"
 
@@ -101,7 +101,7 @@ class AuditPersonal(Base):
 
 
 class AuditExport(Base):
-    """A range of seals that stands in the blob store."""
+    """A range of seals that was written to the blob store."""
 
     __tablename__ = "audit_exports"
 
@@ -115,7 +115,7 @@ class AuditExport(Base):
 
 
 class AuditRetirement(Base):
-    """A signed statement that the records of all seals up to a number may be gone: their retention has ended."""
+    """A signed statement that the records of all seals up to a number may be deleted: their retention has ended."""
 
     __tablename__ = "audit_retirements"
 

@@ -1,4 +1,4 @@
-"""Writing a record: one INSERT into the caller's transaction."""
+"""Writes a record: one INSERT in the caller's transaction."""
 
 import hashlib
 import secrets
@@ -39,7 +39,7 @@ WITH personal AS (
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it. `id` is the id of a key or user, or the name of a worker; never a person's name or address."""
+    """The actor of a record. `id` is a key's or user's id, or a worker's name; never a person's name or address."""
 
     kind: ActorKind
     id: str | None = None
@@ -49,7 +49,8 @@ class Actor:
 class Personal:
     """Personal data that belongs to a record: `fields` by name, all of them about one person.
 
-    `data_subject` is what an erasure will name: an id, or an address. The record keeps salted digests of the values.
+    `data_subject` is the name that an erasure will use: an id, or an address. The record keeps salted digests of the
+    values.
     """
 
     data_subject: str
@@ -71,8 +72,8 @@ def record(
 ) -> None:
     """Add a record to the caller's transaction.
 
-    `payload_digest` is the SHA-256 of what is never stored here. `detail` holds facts about the act (codes, amounts,
-    ids), never personal data or payloads: what is personal goes into `personal`, and can be erased.
+    `payload_digest` is the SHA-256 of the payload, which is never stored here. `detail` holds facts about the act
+    (codes, amounts, ids), never personal data or payloads: personal data goes into `personal`, and can be erased.
     """
     facts = dict(detail or {})
     parameters = {
@@ -106,5 +107,5 @@ def record(
 
 
 def salted_digest(salt: bytes, value: str) -> bytes:
-    """What stands in a record for a personal value: without the salt nobody can try values against it."""
+    """The digest that replaces a personal value in a record: without the salt, guesses cannot be tested against it."""
     return hashlib.sha256(salt + value.encode()).digest()

@@ -27,7 +27,7 @@ _BACKLOG = text("""
 SELECT (SELECT count(*) FROM (SELECT FROM audit_inbox LIMIT 100000) AS waiting) AS records,
   coalesce(extract(epoch FROM now() - (SELECT recorded_at FROM audit_inbox ORDER BY id LIMIT 1)), 0) AS age_seconds
 """)
-# The rows move inside Postgres: what is sealed is what was written, whatever this process made of it.
+# The rows move inside Postgres: the sealed rows are the written ones, even if this process misread them.
 _MOVE = text("""
 WITH placed AS (
   SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:sequences AS bigint[]), CAST(:leaves AS bytea[]))
@@ -70,7 +70,7 @@ _LEAVES = text(
     "SELECT leaf FROM audit_records WHERE organization_id = :organization_id"
     " AND sequence BETWEEN :first AND :last ORDER BY sequence"
 )
-# Records come with their seal, in one transaction: one without a seal was not written by the sealer.
+# Records come with their seal, in one transaction: a record without one was not written by the sealer.
 _LOOSE = text(
     "SELECT record.sequence FROM audit_records AS record WHERE record.organization_id = :organization_id"
     " AND NOT EXISTS (SELECT FROM audit_seals AS seal WHERE seal.organization_id = record.organization_id"
@@ -111,7 +111,7 @@ _ERASE = text("DELETE FROM audit_personal WHERE organization_id = :organization_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFilter:
-    """What a query of the trail is narrowed to. `project_id` None means the whole organization."""
+    """The filter of a query of the trail. `project_id` None means the whole organization."""
 
     project_id: UUID | None = None
     actor_id: str | None = None
@@ -123,7 +123,7 @@ class RecordFilter:
 
 @dataclass(frozen=True, slots=True)
 class Retirement:
-    """A signed statement that the records of seals up to `through_number` may be gone."""
+    """A signed statement that the records of seals up to `through_number` may be deleted."""
 
     through_number: int
     seal_hash: bytes
@@ -149,13 +149,13 @@ def head(session: Executor, organization_id: UUID) -> Seal | None:
 
 
 def new_seal_identity(session: Session) -> tuple[UUID, datetime]:
-    """The id and the moment of a seal that is about to be made, by the database's clock."""
+    """The id and the time of a new seal, by the database's clock."""
     row = session.execute(_NEW_SEAL).one()
     return row.id, row.sealed_at
 
 
 def move_records(session: Session, seal_id: UUID, ids: list[UUID], first_sequence: int, leaves: list[bytes]) -> int:
-    """Move records from the inbox to their places from `first_sequence` on; returns how many were still there."""
+    """Move records from the inbox to their positions from `first_sequence` on; returns how many were still there."""
     sequences = list(range(first_sequence, first_sequence + len(ids)))
     found = session.execute(_MOVE, {"seal_id": seal_id, "ids": ids, "sequences": sequences, "leaves": leaves})
     return int(found.rowcount)  # type: ignore[attr-defined]
@@ -230,7 +230,7 @@ def retirable_seals(session: Session, before: datetime) -> list[Seal]:
 
 
 def insert_retirement(session: Session, organization_id: UUID, retirement: Retirement) -> None:
-    """Keep a signed retirement."""
+    """Store a signed retirement."""
     values = {name: getattr(retirement, name) for name in Retirement.__slots__}
     session.execute(_INSERT_RETIREMENT, {"organization_id": organization_id, **values})
 
@@ -242,7 +242,7 @@ def now(session: Session) -> datetime:
 
 
 def organizations(session: Session) -> list[UUID]:
-    """Every organization, and every one that ever had a seal."""
+    """Every organization, including deleted ones that ever had a seal."""
     return [row.id for row in session.execute(_ORGANIZATIONS)]
 
 
@@ -261,7 +261,7 @@ def insert_export(
     sha256: str,
     size_bytes: int,
 ) -> None:
-    """Remember that a range of seals stands in the blob store."""
+    """Record that a range of seals was written to the blob store."""
     session.execute(
         _INSERT_EXPORT,
         {
@@ -286,7 +286,7 @@ def _query(where: RecordFilter, *, with_cursor: bool, oldest_first: bool) -> Tex
     if where.actions:
         clauses.append("action = ANY(:actions)")
     if where.recorded_after is not None:
-        # The key carries the time: bounding it keeps the index scan short. The minute absorbs differences of clocks.
+        # The key contains the time: bounding it keeps the index scan short. The minute absorbs clock differences.
         clauses.append("recorded_at >= :after AND id >= uuid7_floor(CAST(:after AS timestamptz) - interval '1 minute')")
     if where.recorded_before is not None:
         clauses.append("recorded_at < :before AND id < uuid7_floor(CAST(:before AS timestamptz) + interval '1 minute')")
@@ -305,7 +305,7 @@ def find_records(
     most: int,
     oldest_first: bool = False,
 ) -> list[Record]:
-    """Records, sealed or not, newest first unless said otherwise, beyond the record whose id is `cursor`."""
+    """Records, sealed or not, newest first by default, after the record whose id is `cursor`."""
     rows = session.execute(
         _query(where, with_cursor=cursor is not None, oldest_first=oldest_first),
         {
@@ -338,7 +338,7 @@ def get_record(session: Executor, organization_id: UUID, project_id: UUID | None
 def personal_values(
     session: Executor, organization_id: UUID, digests: Sequence[bytes]
 ) -> dict[bytes, tuple[bytes, str]]:
-    """Salt and value of each digest that was not erased."""
+    """The salt and value of each digest that was not erased."""
     rows = session.execute(_PERSONAL, {"organization_id": organization_id, "digests": list(digests)})
     return {bytes(row.digest): (bytes(row.salt), row.value) for row in rows}
 

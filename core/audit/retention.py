@@ -1,4 +1,4 @@
-"""The end of records' life: before their partitions are dropped, a signed statement says which seals stay without."""
+"""Retires records: before partitions are dropped, a signed statement names the seals that lose their records."""
 
 from datetime import datetime
 
@@ -11,11 +11,11 @@ from core.kit.signing import Signer
 
 
 def retire_before(session: Session, signer: Signer, before: datetime) -> int:
-    """Declare the records of every seal made before `before` as ready to go; returns for how many organizations.
+    """Declare the records of every seal made before `before` deletable; returns for how many organizations.
 
     For `Database.system`. Drop the partitions of ``audit_records`` that end at or before `before` in the same
-    transaction: a partition holds whole seals, so nothing that is still needed goes with them. Seals themselves stay,
-    and with them the chain.
+    transaction: a partition holds whole seals, so no record that is still needed is dropped with them. The seals
+    themselves stay, and so does the chain.
     """
     seals = repository.retirable_seals(session, before)
     moment = repository.now(session)

@@ -1,4 +1,4 @@
-"""The sealer: gives waiting records their place in the organization's sequence and closes each batch with a seal."""
+"""The sealer: gives waiting records their position in the organization's sequence and closes each batch with a seal."""
 
 from itertools import groupby
 from operator import attrgetter
@@ -16,15 +16,15 @@ MOST = 5_000
 def seal_once(database: Database, signer: Signer, most: int = MOST) -> int:
     """Seal up to `most` of the oldest waiting records, in one transaction; returns how many.
 
-    Safe to call anywhere, any time: a second sealer returns 0 while one is at work, and what a killed one had begun
-    is rolled back to the inbox. Raises what the driver raises when Postgres is away.
+    Safe to call anywhere, any time: a second sealer returns 0 while one is running, and the work of a killed one is
+    rolled back to the inbox. Raises the driver's errors when Postgres is unavailable.
     """
     with database.system() as session:
         if not repository.try_lock(session, repository.SEALING):
             return 0
         waiting = repository.waiting_records(session, most)
         by_organization = attrgetter("organization_id")
-        # A stable sort: within an organization the order of the inbox stays.
+        # A stable sort: it preserves the inbox order within an organization.
         for _, batch in groupby(sorted(waiting, key=by_organization), by_organization):
             _seal(session, signer, list(batch))
         return len(waiting)
@@ -46,6 +46,7 @@ def _seal(session: Session, signer: Signer, batch: list[Record]) -> None:
     )
     moved = repository.move_records(session, seal_id, [record.id for record in batch], first, leaves)
     if moved != len(batch):
-        # Only the sealer deletes from the inbox, and it holds a lock; whatever did must not end in a seal with holes.
+        # Only the sealer deletes from the inbox, and it holds a lock; if anything else does, the seal must not be
+        # written with holes.
         raise RuntimeError(f"{len(batch) - moved} records left the inbox while they were being sealed")
     repository.insert_seal(session, seal)

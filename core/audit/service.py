@@ -18,7 +18,7 @@ from core.kit.ids import AUDIT, ERASURE, encode, new_id
 
 
 class RecordNotFound(NotFound):
-    """No such record in what the caller may see."""
+    """No such record among those that the caller may see."""
 
     default_code = "audit_record_not_found"
 
@@ -31,7 +31,7 @@ class RecordNotSealed(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """That `record` is the leaf `leaf_index` of the tree whose root stands in `seal`."""
+    """Proof that `record` is the leaf `leaf_index` of the tree whose root is in `seal`."""
 
     record: Record
     seal: Seal
@@ -55,7 +55,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What an erasure did: how many personal values it removed."""
+    """The result of an erasure: how many personal values it removed."""
 
     id: UUID
     erased_values: int
@@ -132,10 +132,10 @@ def prove_all(session: Executor, organization_id: UUID, records: Sequence[Record
 
 
 def erase(session: Session, organization_id: UUID, actor: Actor, data_subject: str) -> Erasure:
-    """Remove every personal value of a data subject, and record that it was done, not to whom.
+    """Remove every personal value of a data subject; the record of the erasure does not name the subject.
 
-    The records keep digests, which without their salts tell nothing; the trail verifies as before. Erasing a subject of
-    whom nothing is known is recorded too: the answer must not tell who is in the trail.
+    The records keep digests, which reveal nothing without their salts; the trail verifies as before. Erasing an unknown
+    subject is recorded too: the answer must not reveal who is in the trail.
     """
     erasure = Erasure(new_id(), repository.erase(session, organization_id, data_subject))
     record(
@@ -159,5 +159,5 @@ def _digest(text: object) -> bytes:
 
 def _value(known: dict[bytes, tuple[bytes, str]], digest: bytes) -> str | None:
     salt, value = known.get(digest, (b"", ""))
-    # A value that does not give the digest was put there later: it is nothing that the record ever said.
+    # A value that does not match the digest was inserted later: it was never part of the record.
     return value if digest in known and salted_digest(salt, value) == digest else None

@@ -1,7 +1,7 @@
 """Verifying a trail: every record against its leaf, every batch against its root, every seal against the one before.
 
-Reads the rows and trusts none of them. What only storage outside the database can tell (a cut-off end, a chain written
-anew with a stolen key) is compared with the anchors, where they are given.
+Reads the rows and trusts none of them. Damage that only outside storage reveals (a cut-off end, a chain rewritten with
+a stolen key) is found by comparison with the anchors, if they are given.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,9 +21,9 @@ from core.kit.signing import Keyring
 Anchors = Sequence[tuple[str, dict[str, Any] | None]]
 
 _SEALS_PAGE = 500
-# A damaged table may be damaged everywhere; a report names the first places.
+# A damaged table may be damaged everywhere; a report names the first positions.
 FINDINGS_MOST = 100
-# Swaps are looked for by trying places: quadratic in the records of a batch that do not match.
+# Swaps are found by trying positions: quadratic in the number of a batch's records that do not match.
 _SWAPS_MOST = 200
 
 
@@ -38,8 +38,8 @@ def verify(
 ) -> Report:
     """Verify the organization's trail from the seal after `after_seal` on.
 
-    Stops at a seal's end once `most_records` were read, and then says in `next_after_seal` where to go on. The seal
-    `after_seal` itself is taken on trust. Without `after_seal` nothing is.
+    Stops at a seal's end once `most_records` were read; `next_after_seal` then names where to continue. The seal
+    `after_seal` itself is trusted; without `after_seal`, nothing is.
     """
     return _Verification(session, organization_id, keyring, after_seal).run(anchors, most_records)
 
@@ -175,7 +175,7 @@ class _Verification:
             self._find(Kind.BATCH_REWRITTEN, message, seal.number, seal.first_sequence, seal.last_sequence)
 
     def _place(self, seal: Seal, rows: list[Record]) -> dict[int, Record]:
-        """The rows by sequence; finds gaps, doubles and strangers."""
+        """The rows by sequence; finds gaps, duplicates and foreign records."""
         placed: dict[int, Record] = {}
         for row in rows:
             sequence = row.sequence or 0
@@ -199,7 +199,7 @@ class _Verification:
         return placed
 
     def _explain_swaps(self, seal: Seal, placed: dict[int, Record], differing: list[int]) -> list[int]:
-        """Find records that stand in each other's places; returns the differing ones that this does not explain."""
+        """Find records that were swapped; returns the differing ones that swaps do not explain."""
         if len(differing) > _SWAPS_MOST:
             return differing
         leaves = {placed[sequence].leaf for sequence in differing}
@@ -221,7 +221,7 @@ class _Verification:
 
     @staticmethod
     def _leaves_are_sealed(seal: Seal, placed: dict[int, Record], differing: list[int]) -> bool:
-        """Whether the stored leaves, in their order or in that of swapped places, are those that were sealed."""
+        """Whether the stored leaves, in their order or with swaps undone, are the sealed ones."""
         stored = [placed[sequence].leaf or b"" for sequence in sorted(placed)]
         if merkle.root(stored) == seal.root:
             return True
@@ -237,7 +237,7 @@ class _Verification:
         return merkle.root([restored[sequence] for sequence in sorted(restored)]) == seal.root
 
     def _loose(self, head: Seal | None) -> None:
-        """Records beyond the newest seal, which only somebody else than the sealer can have written."""
+        """Finds records beyond the newest seal, which the sealer cannot have written."""
         after = head.last_sequence if head else 0
         found = repository.loose_records(self._session, self._organization_id, after, FINDINGS_MOST)
         for sequence in found:
@@ -245,7 +245,7 @@ class _Verification:
             self._find(Kind.RECORD_FORGED, message, None, sequence)
 
     def _retirements(self) -> int:
-        """The number of the last seal whose records may be gone, by a statement that we signed."""
+        """The number of the last seal whose records may be deleted, by a statement that we signed."""
         for retirement in repository.retirements(self._session, self._organization_id):
             message = retirement_message(
                 self._organization_id, retirement.through_number, retirement.seal_hash, retirement.retired_at
@@ -285,7 +285,7 @@ class _Verification:
 
 
 class _Peekable:
-    """Rows in the order of their sequence, handed out up to a bound."""
+    """Rows in the order of their sequence, returned up to a bound."""
 
     def __init__(self, rows: Iterator[Record]) -> None:
         self._rows = rows

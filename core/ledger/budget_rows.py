@@ -25,7 +25,7 @@ _LIST_BUDGETS = text(
     f"{_BUDGET} AND (:archived OR budgets.archived_at IS NULL)"
     " AND (CAST(:cursor AS uuid) IS NULL OR budgets.id < CAST(:cursor AS uuid)) ORDER BY budgets.id DESC LIMIT :limit"
 )
-# Without a row when the scope is no project or key of the organization.
+# Returns no row when the scope is not a project or key of the organization.
 _INSERT_BUDGET = text("""
 INSERT INTO budgets (id, organization_id, name, scope, scope_id, period, limit_usd, hard, on_exhaustion, thresholds)
 SELECT :id, :organization_id, :name, :scope, :scope_id, :period, :limit_usd, :hard, :on_exhaustion,
@@ -95,14 +95,14 @@ def list_budgets(
 
 
 def lock_budget(session: Session, organization_id: UUID, budget_id: UUID) -> bool | None:
-    """Keep others from changing the budget; whether it is archived, or None when there is none."""
+    """Lock the budget; returns whether it is archived, or None when there is none."""
     scope = {"id": budget_id, "organization_id": organization_id}
     archived: bool | None = session.execute(_LOCK_BUDGET, scope).scalar_one_or_none()
     return archived
 
 
 def change_budget(session: Session, organization_id: UUID, budget_id: UUID, change: BudgetChange) -> None:
-    """Change a locked budget, and raise the alerts that this brings about."""
+    """Change a locked budget, and raise the resulting alerts."""
     scope = {"id": budget_id, "organization_id": organization_id}
     values = {
         "limit_usd": change.limit_usd,
@@ -115,7 +115,7 @@ def change_budget(session: Session, organization_id: UUID, budget_id: UUID, chan
 
 
 def archive_budget(session: Session, organization_id: UUID, budget_id: UUID) -> None:
-    """Mark a budget as archived; one that is keeps its date."""
+    """Mark a budget as archived; an archived one keeps its date."""
     session.execute(_ARCHIVE, {"id": budget_id, "organization_id": organization_id})
 
 

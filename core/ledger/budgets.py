@@ -1,4 +1,4 @@
-"""Budgets: what an organization, a project or a key may spend in a day, a month or altogether (UTC)."""
+"""Budgets: what an organization, a project or a key may spend in a day, a month or in total (UTC)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -30,10 +30,10 @@ class BudgetService:
     """Creates, reads, changes and archives the budgets of the caller's organization; each change leaves a record."""
 
     def create(self, session: Session, principal: Principal, new: NewBudget) -> Budget:
-        """A new budget, in force for every job accepted from now on, and for no job accepted before.
+        """A new budget, in force for every job accepted from now on and for none accepted before.
 
-        Raises `BudgetNameTaken`, `Unprocessable` naming the field for what is out of range, and `NotFound` for a scope
-        that is no project or key of the organization.
+        Raises `BudgetNameTaken`, `Unprocessable` naming the field for a value out of range, and `NotFound` for a scope
+        that is not a project or key of the organization.
         """
         _check_name(new.name)
         new = replace(new, limit_usd=_checked_limit(new.limit_usd), thresholds=_checked_thresholds(new.thresholds))
@@ -76,7 +76,7 @@ class BudgetService:
         return budget_rows.list_alerts(session, principal.organization_id, budget_id, cursor=cursor, limit=limit)
 
     def update(self, session: Session, principal: Principal, budget_id: UUID, change: BudgetChange) -> Budget:
-        """Change what is given. A limit below what is spent and reserved refuses what comes next, takes nothing back.
+        """Change the given fields. A limit below the current balance refuses new spending, but takes nothing back.
 
         Thresholds that the change crosses raise their alerts at once. Raises `BudgetNotFound`, `BudgetArchived` and
         `Unprocessable`.
@@ -97,7 +97,7 @@ class BudgetService:
         return self.get(session, principal, budget_id)
 
     def archive(self, session: Session, principal: Principal, budget_id: UUID) -> Budget:
-        """End a budget: it refuses and warns no more. Jobs that were accepted under it still count in its balance.
+        """End a budget: it no longer refuses or warns. Jobs that were accepted under it still count in its balance.
 
         Archiving twice changes nothing. Raises `BudgetNotFound`.
         """

@@ -40,7 +40,7 @@ class BudgetNotFound(NotFound):
 
 
 class BudgetArchived(Conflict):
-    """The budget is archived: it counts nothing any more and cannot be changed."""
+    """The budget is archived: it no longer counts and cannot be changed."""
 
     default_code = "budget_archived"
 
@@ -64,7 +64,7 @@ def refusal_of(error: BaseException) -> WaybillError | None:
 
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
-    """Raises errors of Postgres about money in the block as `BudgetExhausted`; all others pass."""
+    """Raises Postgres errors about money in the block as `BudgetExhausted`; passes all others on."""
     try:
         yield
     except (DBAPIError, psycopg.Error) as error:
@@ -75,7 +75,7 @@ def refusals() -> Iterator[None]:
 
 
 def exhausted(detail: dict[str, Any]) -> BudgetExhausted:
-    """The error that `detail` describes: of a budget, or with ``cap_usd`` of the job's own cap."""
+    """The error that `detail` describes: of a budget or, with ``cap_usd``, of the job's own cap."""
     spent, reserved, wanted = (_money(detail, name) for name in ("spent_usd", "reserved_usd", "wanted_usd"))
     if "cap_usd" in detail:
         limit = _money(detail, "cap_usd")

@@ -1,4 +1,4 @@
-"""What budgets have left, over all organizations, as operators watch it."""
+"""What budgets have left across all organizations, for operators' monitoring."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from core.kit.db import Executor
 
-# As when money is set aside: what is reserved is not left.
+# As when money is set aside: reserved money does not count as left.
 _HEADROOM = """
 headroom AS (
   SELECT budgets.organization_id, budgets.hard, CASE WHEN budgets.limit_usd > 0
@@ -43,7 +43,7 @@ class Reserved:
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """How many budgets have how much left, by band and whether they are hard; and the least share by organization."""
+    """The number of budgets by band of what is left and whether they are hard, and the least share by organization."""
 
     bands: Counter[tuple[str, bool]] = field(default_factory=Counter)
     least: dict[UUID, float] = field(default_factory=dict)
@@ -61,6 +61,6 @@ def read_headroom(session: Executor, organizations: Collection[UUID]) -> Headroo
 
 
 def read_reserved(session: Executor) -> Reserved:
-    """What is set aside now."""
+    """The money that is set aside now."""
     row = session.execute(_RESERVED, {}).one()
     return Reserved(int(row.trees), float(row.held_usd))

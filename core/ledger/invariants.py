@@ -1,4 +1,4 @@
-"""What must always be true of money, as queries that return what is not; run on a schedule and by the tests."""
+"""Invariants of money, as queries that return their violations; run on a schedule and by the tests."""
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -57,7 +57,7 @@ _INVARIANTS = {
 
 
 def check_invariants(session: Session) -> list[Violation]:
-    """Everything that does not hold, across organizations; an empty list when all is well. Reads the whole ledger."""
+    """Every violation, across organizations; an empty list when there is none. Reads the whole ledger."""
     return [
         Violation(name, row[0], row.expected, row.found, is_of_balance="FROM budget_balances" in query)
         for name, query in _INVARIANTS.items()

@@ -57,7 +57,7 @@ class Budget(Base):
 
 
 class BudgetBalance(Base):
-    """What one period of a budget has seen."""
+    """What was spent and reserved in one period of a budget."""
 
     __tablename__ = "budget_balances"
     __table_args__ = (
@@ -75,7 +75,7 @@ class BudgetBalance(Base):
 
 
 class BudgetAlert(Base):
-    """A threshold that was crossed; once for each period."""
+    """A threshold that was crossed; at most once per period."""
 
     __tablename__ = "budget_alerts"
     __table_args__ = (Index("budget_alerts_once", "budget_id", "period_start", "threshold", unique=True),)
@@ -91,7 +91,7 @@ class BudgetAlert(Base):
 
 
 class Reservation(Base):
-    """What a job, or a tree of jobs, may still spend; gone when it has ended."""
+    """What a job, or a tree of jobs, may still spend; deleted when it has ended."""
 
     __tablename__ = "reservations"
     __table_args__ = (
@@ -171,7 +171,7 @@ class LedgerEntry(Base):
 
 
 class LedgerCarried(Base):
-    """What dropped partitions of the ledger had added to a balance."""
+    """What dropped partitions of the ledger contributed to a balance."""
 
     __tablename__ = "ledger_carried"
 
@@ -181,7 +181,7 @@ class LedgerCarried(Base):
 
 
 class LedgerRetired(Base):
-    """The lines of jobs below `until_id` are gone."""
+    """Records that the lines of jobs below `until_id` were dropped."""
 
     __tablename__ = "ledger_retired"
 

@@ -1,6 +1,6 @@
-"""Notes of what open calls have consumed so far, kept in Redis: what a killed process can no longer say.
+"""Usage checkpoints of open calls in Redis: the consumption so far, which a killed process cannot report.
 
-A courtesy and no more: without a note a lost call is settled at its bound. A note holds amounts, never text.
+Best effort: without a checkpoint, a lost call is settled at its bound. A checkpoint holds amounts, never text.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,10 @@ from core.ledger.records import CallIdentity, Unit
 if TYPE_CHECKING:
     from redis import Redis
 
-# The sweep comes within seconds; a day is for a dispatcher that was away.
+# The sweep runs within seconds; a day covers a dispatcher outage.
 _TTL_SECONDS = 86_400
-# The first so many keys get the values, the others go. One command, whatever the number of calls: the client's work for
-# each command is most of what a note costs.
+# The first keys get the values, the rest are deleted. One command for any number of calls: most of the cost of a
+# checkpoint is the client's work per command.
 _WRITE = """
 for place = 1, #ARGV - 1 do
   redis.call('SET', KEYS[place], ARGV[place + 1], 'EX', ARGV[1])
@@ -33,7 +33,7 @@ _log = get_logger(__name__)
 
 
 class CallNotes:
-    """Reads and writes the notes. Never raises when Redis is away."""
+    """Reads and writes usage checkpoints. Never raises when Redis is unavailable."""
 
     def __init__(self, client: "Redis", settings: Settings) -> None:
         self._redis = client
@@ -41,7 +41,7 @@ class CallNotes:
         self._write = client.register_script(_WRITE)
 
     def update(self, kept: Mapping[CallIdentity, Mapping[str, int]], forgotten: Sequence[CallIdentity] = ()) -> None:
-        """Keep these amounts, by the ledger's units, and forget the notes of settled calls; one round trip."""
+        """Store these amounts, by the ledger's units, and delete the checkpoints of settled calls; one round trip."""
         if not kept and not forgotten:
             return
         try:
@@ -53,7 +53,7 @@ class CallNotes:
             _log.warning("call_notes_unwritten", error=type(error).__name__)
 
     def read(self, calls: Sequence[CallIdentity]) -> dict[CallIdentity, dict[Unit, int]]:
-        """The notes of those of `calls` that have one."""
+        """The checkpoints of those of `calls` that have one."""
         if not calls:
             return {}
         try:

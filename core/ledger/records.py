@@ -1,4 +1,4 @@
-"""Money as plain data: what is counted, what a call asks for, what a budget says."""
+"""Money as plain data: units, calls, settlements and budgets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class CallIdentity:
 
 @dataclass(frozen=True, slots=True)
 class LostCall:
-    """An open call that no attempt will settle any more."""
+    """An open call that no attempt will settle."""
 
     call: CallIdentity
     organization_id: UUID
@@ -54,7 +54,7 @@ class LostCall:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What a call turned out to cost. `amounts` holds the US dollars of each unit in `quantities`."""
+    """The final cost of a call. `amounts` holds the US dollars of each unit in `quantities`."""
 
     amount_usd: Decimal = ZERO
     quantities: Mapping[Unit, int] = field(default_factory=dict)
@@ -88,13 +88,13 @@ class Entry:
 
     @property
     def is_priced(self) -> bool:
-        """Whether all that was used had a price; what had none has no part in the amount."""
+        """Whether every quantity had a price; those without one are not in the amount."""
         return self.quantities.keys() <= self.amounts.keys()
 
 
 @dataclass(frozen=True, slots=True)
 class NewBudget:
-    """A budget to be. `scope_id` is the project's or key's id; None for the organization."""
+    """A budget to create. `scope_id` is the project's or key's id; None for the organization."""
 
     name: str
     limit_usd: Decimal
@@ -120,7 +120,7 @@ class BudgetAlert:
 
 @dataclass(frozen=True, slots=True)
 class BudgetChange:
-    """What to change of a budget; None leaves a member as it is."""
+    """The changes to a budget; None leaves a field unchanged."""
 
     limit_usd: Decimal | None = None
     hard: bool | None = None
@@ -130,7 +130,7 @@ class BudgetChange:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A budget with the balance of its current period; a period in which nothing happened yet has zeros.
+    """A budget with the balance of its current period; an unused period has zeros.
 
     `period_start` is None for a budget without periods, `alerted` the thresholds that were crossed in this one.
     """
@@ -160,9 +160,9 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """An invariant that does not hold: which one, of which row, and the two figures that should agree.
+    """An invariant that does not hold: its name, its row, and the two figures that should agree.
 
-    The row is a job's, or a reservation's that has the id of its job, unless `is_of_balance`.
+    The row is a job's, or a reservation's with its job's id, unless `is_of_balance`.
     """
 
     invariant: str

@@ -1,4 +1,4 @@
-"""The SQL of the ledger: calls of the functions that move money, and reading what they wrote."""
+"""The SQL of the ledger: calls of the functions that move money, and queries of the rows they write."""
 
 from decimal import Decimal
 from typing import Any
@@ -15,8 +15,8 @@ from core.ledger.records import CallIdentity, Entry, LostCall, Settlement
 
 _RESERVE = text("SELECT ledger_reserve(:job, :organization, :project, :key, :amount, :cap)")
 
-# The fence is part of the statement: a call that no running attempt owns is not begun, and returns no row.
-# The cast is explained at `core.jobs.conditions.STATE_OF_NAMED`.
+# The fence is part of the statement: a call that no running attempt owns is not started, and returns no row. The cast
+# is explained at `core.jobs.conditions.STATE_OF_NAMED`.
 _BEGIN = text("""
 WITH owned AS (
   SELECT id FROM jobs WHERE id = :job AND attempt = :attempt AND CAST(state AS text) = 'running' FOR NO KEY UPDATE
@@ -24,7 +24,8 @@ WITH owned AS (
 SELECT ledger_begin_call(:job, :attempt, :call, :bound, :provider, :model, :version, :step) FROM owned
 """)
 
-# The job's row is locked before its reservation, as everywhere. The call is metered whoever owns the job by now.
+# The job's row is locked before its reservation, as everywhere. The call is metered whichever attempt owns the job by
+# now.
 _SETTLE = text("""
 WITH job AS (
   SELECT id FROM jobs WHERE id = :job FOR NO KEY UPDATE
@@ -38,8 +39,8 @@ FROM settled WHERE jobs.id = :job AND settled.changed
 RETURNING jobs.cost_usd
 """)
 
-# What the sweep would settle at its bound: calls whose attempt runs no more. By OFFSET 0 and scalar subqueries, what
-# is few is looked up by its key also where the planner has no statistics, never joined to a whole month.
+# The calls that the sweep would settle at their bounds: those whose attempt no longer runs. OFFSET 0 and scalar
+# subqueries make the few rows key lookups even without statistics, never a join with a whole month.
 _LOST = text("""
 SELECT pending.job_id, pending.attempt, pending.call, pending.organization_id, pending.bound_usd, intent.provider,
   intent.model
@@ -93,7 +94,7 @@ def begin_call(
     version: str | None,
     step: str | None,
 ) -> bool:
-    """Write the intent; False when the attempt does not own its job."""
+    """Write the intent; False when the attempt does not own the job."""
     rows = executor.execute(
         _BEGIN,
         {
@@ -111,7 +112,7 @@ def begin_call(
 
 
 def settle_call(executor: Executor, call: CallIdentity, settlement: Settlement, line: dict[str, Any]) -> Decimal | None:
-    """Write the settlement and add it to the job; returns the job's cost, None when it was settled before."""
+    """Write the settlement and add it to the job; returns the job's cost, or None when it was already settled."""
     return executor.execute(_SETTLE, settlement_of(call, settlement, line)).scalar_one_or_none()
 
 
@@ -134,18 +135,18 @@ def settlement_of(call: CallIdentity, settlement: Settlement, line: dict[str, An
 
 
 def lost_calls(executor: Executor, grace_seconds: float, most: int) -> list[LostCall]:
-    """Calls that no attempt will settle any more."""
+    """Calls that no attempt will settle."""
     rows = executor.execute(_LOST, {"grace_seconds": grace_seconds, "most": most})
     return [LostCall(CallIdentity(*tuple(row)[:3]), *tuple(row)[3:]) for row in rows]
 
 
 def sweep(session: Session, grace_seconds: float, most: int) -> int:
-    """Settle calls whose attempt runs no more; returns how many."""
+    """Settle calls whose attempt no longer runs; returns how many."""
     return int(session.execute(_SWEEP, {"grace_seconds": grace_seconds, "most": most}).scalar_one())
 
 
 def release_ended(session: Session, most: int) -> int:
-    """Give back what ended jobs still hold; returns how many held something."""
+    """Release what ended jobs still hold; returns how many held something."""
     return int(session.execute(_RELEASE_ENDED, {"most": most}).scalar_one())
 
 

@@ -1,7 +1,7 @@
-"""Whether a caller's hard budgets have anything left, asked when a job is submitted that sets nothing aside.
+"""Whether a caller's hard budgets have anything left, checked at the submission of jobs that set nothing aside.
 
-What such a job needs is known only when it makes its calls, and decided exactly then. But where a budget is used up
-already, its client is told at once.
+The need of such a job is known, and checked exactly, only when it makes its calls. But where a budget is already used
+up, the client learns it at once.
 """
 
 from uuid import UUID
@@ -13,7 +13,7 @@ from core.kit.db import Executor
 from core.kit.memory import Memory
 from core.ledger.errors import exhausted
 
-# A first hard budget is seen this long after it was made, at the latest.
+# The maximum delay until a first hard budget is seen.
 _REMEMBER_SECONDS = 2.0
 _REMEMBERED_MAX = 10_000
 
@@ -22,7 +22,7 @@ _IN_SCOPE = (
     " AND budgets.archived_at IS NULL AND budgets.hard"
 )
 _HAS_ANY = text(f"SELECT EXISTS (SELECT FROM budgets WHERE {_IN_SCOPE})")
-# Under a hard budget, or a cap of the job or of the one at the top of its tree.
+# Whether there is a hard budget, or a cap of the job or of its root.
 _IS_BOUNDED = text(f"""
 SELECT EXISTS (SELECT FROM budgets WHERE {_IN_SCOPE})
   OR EXISTS (SELECT FROM jobs WHERE id IN (:job, CAST(:root AS uuid)) AND max_cost_usd IS NOT NULL)
@@ -39,7 +39,7 @@ ORDER BY (budgets.on_exhaustion = 'pause'), budgets.id LIMIT 1
 
 
 class BudgetRoom:
-    """Asks Postgres only for callers that have a hard budget; that is remembered for two seconds. Safe in threads."""
+    """Queries Postgres only for callers with a hard budget, which is cached for two seconds. Thread-safe."""
 
     def __init__(self) -> None:
         self._budgeted: Memory[tuple[UUID, UUID, UUID | None], bool] = Memory(
@@ -63,12 +63,12 @@ class BudgetRoom:
             raise exhausted({**row._asdict(), "budget_id": str(row.budget_id)})
 
     def forget(self) -> None:
-        """Ask about every caller anew from now on."""
+        """Clear the cache."""
         self._budgeted.forget()
 
 
 def is_bounded(session: Executor, principal: Principal, job_id: UUID, root_id: UUID | None) -> bool:
-    """Whether what the job spends may not pass a hard budget, or a cap: then it must be known what a call costs."""
+    """Whether a hard budget or a cap bounds the job's spending: then each call must have a known price."""
     return bool(session.execute(_IS_BOUNDED, {**_scope(principal), "job": job_id, "root": root_id}).scalar_one())
 
 

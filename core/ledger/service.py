@@ -1,8 +1,8 @@
 """Reserve, call, settle, sweep: how a job spends.
 
 Submission sets money aside (`reservation`); `begin_call` writes an intent and extends what is set aside when the call
-could pass it; `settle_call` writes what the call cost; the end of the job gives the rest back. What a killed process
-leaves open is settled by `sweep`. ``docs/adr/0010-reservation.md`` gives the reasons.
+could pass it; `settle_call` writes the cost of the call; the end of the job releases the rest. Calls that a killed
+process leaves open are settled by `sweep`. ``docs/adr/0010-reservation.md`` gives the reasons.
 """
 
 from decimal import Decimal
@@ -41,7 +41,7 @@ def begin_call(
     version: str | None = None,
     step: str | None = None,
 ) -> None:
-    """Write the intent of a call that costs at most `bound_usd`, and set aside what is missing for it.
+    """Write the intent of a call that costs at most `bound_usd`, and set aside the missing part of it.
 
     Raises `BudgetExhausted` when a hard budget or the job's cap has no room, and `LeaseLost` when the attempt does not
     own its job; nothing is written then.
@@ -60,7 +60,7 @@ def begin_call(
 
 
 def settle_call(executor: Executor, call: CallIdentity, settlement: Settlement, line: dict[str, Any]) -> Decimal | None:
-    """Write what the call cost, once: a second settlement changes nothing and returns None.
+    """Write the cost of the call, once: a second settlement changes nothing and returns None.
 
     `line` is appended to the job's usage, as clients see it. Returns the job's cost up to now.
     """
@@ -70,11 +70,11 @@ def settle_call(executor: Executor, call: CallIdentity, settlement: Settlement, 
 def sweep(
     database: Database, grace_seconds: float, *, notes: CallNotes | None = None, prices: PriceBook | None = None
 ) -> int:
-    """Settle calls that no attempt will settle any more, and release what their jobs then hold; returns how many.
+    """Settle calls that no attempt will settle, and release what their jobs then hold; returns how many.
 
-    A call is settled with what was noted of it last, never above its bound, and without a note at its bound, or as not
-    priced when its model has no price; estimated in any case. `grace_seconds` is how long a call may be open before its
-    attempt is looked at: a fenced worker still settles its own calls, with what the provider reported.
+    A call is settled at its last usage checkpoint, never above its bound; without a checkpoint at its bound, or as not
+    priced when its model has no price. It is marked as estimated in any case. `grace_seconds` is how long a call may be
+    open before its attempt is checked: a fenced worker still settles its own calls, with what the provider reported.
     """
     settled = 0
     if notes is not None and prices is not None:
@@ -96,7 +96,7 @@ def _settle_noted(database: Database, grace_seconds: float, notes: CallNotes, pr
         quantities = {unit: amount for unit, amount in noted.get(call, {}).items() if amount}
         priced = prices.price(single, each.organization_id, each.provider, each.model, quantities)
         if call not in noted:
-            # Its bound says what it may have cost, unless its model has no price: that nothing would pass for free.
+            # The bound is the most it may have cost, unless its model has no price: then 0 would look like a free call.
             if priced.is_known or each.bound_usd:
                 continue
             quantities = {Unit.INPUT_TOKENS: 0}
@@ -118,7 +118,7 @@ def _settle_noted(database: Database, grace_seconds: float, notes: CallNotes, pr
 
 
 def usage_line(call: CallIdentity, used: ModelUsage, priced: Priced) -> dict[str, Any]:
-    """What clients see of a settled call: a line of the job's `usage`, and the data of ``cost.updated``."""
+    """A settled call as clients see it: a line of the job's `usage`, and the data of ``cost.updated``."""
     return {
         "model": used.model,
         "attempt": call.attempt,
@@ -135,14 +135,14 @@ def usage_line(call: CallIdentity, used: ModelUsage, priced: Priced) -> dict[str
 def release_ended(database: Database) -> int:
     """Release what ended jobs still hold; returns how many held something.
 
-    A job releases what it holds as it ends, and a swept one with its sweep: this is for what neither has caught.
+    A job releases what it holds when it ends, and a swept one in its sweep: this catches the rest.
     """
     with database.system() as session:
         return repository.release_ended(session, _SWEPT_AT_ONCE)
 
 
 def correct(session: Session, call: CallIdentity, amount_usd: Decimal, reason: str) -> int:
-    """Add `amount_usd`, which may be negative, to what a settled call cost; returns the number of the new entry.
+    """Add `amount_usd`, which may be negative, to the cost of a settled call; returns the number of the new entry.
 
     Raises `NotFound` when no such call was settled.
     """
@@ -153,9 +153,9 @@ def correct(session: Session, call: CallIdentity, amount_usd: Decimal, reason: s
 
 
 def correct_for(session: Session, principal: Principal, call: CallIdentity, amount_usd: Decimal, reason: str) -> int:
-    """`correct`, on the word of `principal`, with an audit record. The caller has seen that the job is theirs.
+    """`correct`, on behalf of `principal`, with an audit record. The caller must have checked that the job is theirs.
 
-    Raises `Unprocessable` for a correction that would make the call cost less than nothing.
+    Raises `Unprocessable` for a correction that would make the call's cost negative.
     """
     number = correct(session, call, amount_usd, reason)
     lines = repository.entries(session, principal, call.job_id)

@@ -1,10 +1,9 @@
-"""Which model of the price book a deployment is of, when the book has no price under the deployment's own name.
+"""Maps a deployment to a model of the price table, when the table has no price under the deployment's own name.
 
 Names of versions (``gpt-4o-2024-08-06``) are resolved as the package ``genai-prices`` resolves them. Azure lets an
-operator name a deployment freely, so there the name is searched for a model's (``claims-gpt4o-mini-prod`` is of
-``gpt-4o-mini``). An endpoint that merely speaks OpenAI's protocol may be anyone's: only models that their maker alone
-sells keep its price.
-A price set under the deployment's own name comes before all of this.
+operator name a deployment freely, so there the name is searched for a model's name (``claims-gpt4o-mini-prod`` is
+``gpt-4o-mini``). An endpoint that merely speaks OpenAI's protocol may belong to anyone: only models sold solely by
+their maker get its price. A price set under the deployment's own name takes precedence over all of this.
 """
 
 import re
@@ -22,7 +21,7 @@ _WORDS_MAX = 12
 
 @lru_cache(maxsize=4096)
 def known_as(provider: str, model: str) -> tuple[str, str] | None:
-    """Provider and model in the price book that `model` of `provider` is another name of; None when it is none."""
+    """The provider and model in the price table that `model` of `provider` is an alias of; None when it is not one."""
     name = model.lower()[:_NAME_MAX]
     if provider == _ANYONES:
         name = name.rpartition("/")[2]
@@ -37,7 +36,7 @@ def known_as(provider: str, model: str) -> tuple[str, str] | None:
 
 
 def _found(provider: str, name: str) -> tuple[str, str] | None:
-    from genai_prices.data import providers  # ten thousand objects that most processes never need
+    from genai_prices.data import providers  # loads ten thousand objects that most processes never need
 
     known = next((each for each in providers if each.id == provider), None)
     model = known and known.find_model(name, all_providers=providers)
@@ -45,7 +44,7 @@ def _found(provider: str, name: str) -> tuple[str, str] | None:
 
 
 def _named_within(name: str) -> tuple[str, str] | None:
-    """The model whose name is the longest run of whole words in `name`, however its words are parted."""
+    """The model whose name is the longest run of whole words in `name`, whatever separates its words."""
     words = _BETWEEN.split(name)[:_WORDS_MAX]
     runs = {"".join(words[start:end]) for start in range(len(words)) for end in range(start + 1, len(words) + 1)}
     best = max(runs & _squeezed_names().keys(), key=len, default=None)

@@ -1,4 +1,4 @@
-"""The price book: what quantities of a model cost, exactly, and what they can cost at most."""
+"""The price table: the exact cost of quantities of a model, and their maximum cost."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -14,12 +14,12 @@ from core.ledger.prices.aliases import known_as
 from core.ledger.prices.records import ANY_MODEL, Priced, PriceRecord
 from core.ledger.records import Unit
 
-# A new price takes effect this long after it was written, at the latest.
+# The maximum delay until a new price takes effect.
 _REMEMBER_SECONDS = 2.0
 _REMEMBERED_MODELS_MAX = 10_000
 
-# What a kind of token costs when the model has no price for that kind: a provider without a discount for cached input
-# bills it as input, and reasoning is billed as output.
+# The fallback for a kind of token without a price of its own: a provider without a discount for cached input bills it
+# as input, and reasoning is billed as output.
 _BILLED_AS = {
     Unit.CACHED_INPUT_TOKENS: Unit.INPUT_TOKENS,
     Unit.CACHE_WRITE_TOKENS: Unit.INPUT_TOKENS,
@@ -27,7 +27,7 @@ _BILLED_AS = {
     Unit.REASONING_TOKENS: Unit.OUTPUT_TOKENS,
 }
 _INPUT = frozenset({Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS})
-# What a token foreseen as one kind may turn out to be.
+# The kinds that a token estimated as one kind may turn out to be.
 _MAY_BECOME = {
     Unit.INPUT_TOKENS: (Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS),
     Unit.OUTPUT_TOKENS: (Unit.OUTPUT_TOKENS, Unit.REASONING_TOKENS),
@@ -37,7 +37,7 @@ Quantities = Mapping[Unit, int | Decimal]
 
 
 class PriceBook:
-    """Prices of a process, remembered for at most two seconds. Safe in threads."""
+    """A process's cache of prices, for at most two seconds. Thread-safe."""
 
     def __init__(self) -> None:
         self._remembered: Memory[tuple[UUID, str, str], tuple[list[PriceRecord], datetime]] = Memory(
@@ -54,9 +54,9 @@ class PriceBook:
         *,
         at: datetime | None = None,
     ) -> Priced:
-        """What `quantities` cost at `at` (aware; now by the database's clock when None).
+        """The cost of `quantities` at `at` (aware; now by the database's clock when None).
 
-        A model without prices costs 0 and is not known. Raises ValueError for a quantity that is negative or no number.
+        A model without prices costs 0 and is not known. Raises ValueError for a negative or non-numeric quantity.
         """
         tiers = self._tiers(session, organization_id, provider, model, at)
         total_input = _total_input(quantities)
@@ -72,10 +72,10 @@ class PriceBook:
         *,
         at: datetime | None = None,
     ) -> Priced:
-        """The most that a call can cost which consumes at most `quantities`, whatever kind its tokens turn out to be.
+        """The maximum cost of a call that consumes at most `quantities`, whatever kind its tokens turn out to be.
 
-        Input may turn out to be read from or written to a cache, and output to be reasoning: each counts at the dearest
-        of these kinds and tiers. The amount is never below `price` of anything within the quantities.
+        Input may turn out to be read from or written to a cache, and output to be reasoning: each counts at the most
+        expensive of these kinds and tiers. The amount is never below `price` of anything within the quantities.
         """
         tiers = self._tiers(session, organization_id, provider, model, at)
         total_input = _total_input(quantities)
@@ -90,11 +90,11 @@ class PriceBook:
             ]
             return max(reachable, key=lambda row: row.usd_per_unit, default=None)
 
-        # The parts of a call are rounded one by one: three halves of a quantum at most, and half of one here.
+        # The parts of a call are rounded separately: off by at most three half quanta, and this bound by half of one.
         return _add_up(quantities, dearest, has_prices=bool(tiers), margin=2 * QUANTUM)
 
     def forget(self) -> None:
-        """Read every price anew from now on."""
+        """Clear the cache."""
         self._remembered.forget()
 
     def _tiers(
@@ -106,12 +106,12 @@ class PriceBook:
             lambda executor: _rows(executor, organization_id, provider, model),
         )
         rows, database_time = known.value
-        # The database's time, carried on by this process's clock for the seconds that the answer lives.
+        # The database's time, advanced by this process's clock while the answer is cached.
         return choose(rows, at or database_time + timedelta(seconds=monotonic() - known.asked_at))
 
 
 def _rows(executor: Executor, organization_id: UUID, provider: str, model: str) -> tuple[list[PriceRecord], datetime]:
-    """The model's prices, or those of the model that it is another name of."""
+    """The model's prices, or those of the model that it is an alias of."""
     rows, now = repository.of_model(executor, organization_id, provider, model)
     if not rows and (alias := known_as(provider, model)):
         rows, _ = repository.of_model(executor, organization_id, *alias)
@@ -121,7 +121,7 @@ def _rows(executor: Executor, organization_id: UUID, provider: str, model: str) 
 def choose(rows: Iterable[PriceRecord], at: datetime) -> dict[Unit, tuple[PriceRecord, ...]]:
     """The version in force at `at` of each unit, its tiers from the lowest.
 
-    The organization's come before everybody's, a model's own before its provider's, then the newest to have begun wins.
+    The organization's come before the global ones, a model's own before its provider's; then the latest start wins.
     """
     begun = [row for row in rows if row.valid_from <= at]
     versions = {unit: max(map(_rank, _of(begun, unit))) for unit in {row.unit for row in begun}}
@@ -172,7 +172,7 @@ def _add_up(
             is_known = is_known and not exact
             continue
         with localcontext(prec=60):
-            # The default of 28 digits could round a product before to_money does.
+            # The default of 28 digits could round a product before `to_money` does.
             cost = to_money(exact * price.usd_per_unit)
         amounts[unit] = cost + margin if exact and price.usd_per_unit else cost
         price_ids[price.id] = None

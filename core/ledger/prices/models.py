@@ -1,4 +1,4 @@
-"""Prices as stored: append-only, the newest that has begun wins."""
+"""Prices as stored: append-only; the newest one in force wins."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ _TIME = TIMESTAMP(timezone=True)
 
 
 class Price(Base):
-    """What one unit of a model costs from `valid_from` on, for everybody or for one organization.
+    """What one unit of a model costs from `valid_from` on, globally or for one organization.
 
     Rows of one unit that share organization, `valid_from` and `recorded_at` are one version; those with
     `above_input_tokens` are its tiers: they apply to a whole call that has more input tokens than that.

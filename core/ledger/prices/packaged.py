@@ -1,8 +1,8 @@
-"""What the package ``genai-prices`` knows, in this price book's units. Its data ships with it: nothing is fetched.
+"""The prices of the package ``genai-prices``, in the price table's units. Its data ships with it: nothing is fetched.
 
 The package prices a million tokens, an hour of audio or a thousand pages, has tiers by input length and prices from a
-date on; these carry over exactly. Where it has prices by the hour of the day, the dearest is taken. What has no unit
-here (searches, requests, image and audio tokens, one-hour caches) is left out.
+date on; these are converted exactly. Where it has prices by the hour of the day, the highest is taken. Quantities
+without a unit here (searches, requests, image and audio tokens, one-hour caches) are left out.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from genai_prices.types import (
 from core.ledger.prices.records import to_price
 from core.ledger.records import Unit
 
-# Prices without a date hold for as long as anybody can ask for.
+# Prices without a date apply to any time.
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 _MILLION = 1_000_000
@@ -42,13 +42,13 @@ _SOURCES: tuple[tuple[Unit, str, int], ...] = (
     (Unit.OCR_PAGE, "input_document_kpages", 1000),
 )
 
-# A price by the number of input tokens above which it applies; 0 is always there.
+# Prices by the number of input tokens above which they apply; 0 is always present.
 Tiers = dict[int, Decimal]
 
 
 @dataclass(frozen=True, slots=True)
 class PackagedPrices:
-    """The prices of one unit of a model: tiers by the moment from which they hold, the earliest first."""
+    """The prices of one unit of a model: tiers by the time from which they apply, the earliest first."""
 
     provider: str
     model: str
@@ -64,7 +64,8 @@ def provider_ids() -> frozenset[str]:
 def packaged_prices() -> Iterator[PackagedPrices]:
     """Every model that the package can name exactly, under its id and under each alias, by provider and name.
 
-    A provider that resells others' models (Azure, Bedrock) lists those too, as the package's own look-up would find.
+    A provider that resells others' models (Azure, Bedrock) lists those too, as the package's own lookup would find
+    them.
     """
     for provider in sorted(providers, key=lambda found: found.id):
         for name in sorted(_names(provider)):

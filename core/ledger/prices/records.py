@@ -11,7 +11,7 @@ from core.ledger.records import Unit
 
 # A price for every model of a provider that has none of its own.
 ANY_MODEL = "*"
-# What a deployment may be of: a model that says nothing else is paid under that name.
+# Providers that a deployment may belong to: a model that names no other provider is priced under this name.
 DEPLOYED_PROVIDERS = ("anthropic", "azure-openai", "local", "openai-compatible")
 PRICE_QUANTUM = Decimal("0.000000000000001")
 PRICE_LIMIT = Decimal(1_000_000_000)
@@ -27,7 +27,7 @@ class PriceSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PriceRecord:
-    """A stored price, in US dollars for one unit. `organization_id` None: everybody's."""
+    """A stored price, in US dollars for one unit. `organization_id` None: a global price."""
 
     id: UUID
     organization_id: UUID | None
@@ -56,9 +56,9 @@ class NewPrice:
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """What quantities cost. `amount_usd` is the exact sum of `amounts`, each rounded once by `core.kit.money.to_money`.
+    """A cost. `amount_usd` is the exact sum of `amounts`, each rounded once by `core.kit.money.to_money`.
 
-    `is_known` is False when some quantity has no price; that quantity then has no part in the amount.
+    `is_known` is False when some quantity has no price; that quantity is then not in the amount.
     """
 
     amount_usd: Decimal
@@ -68,7 +68,7 @@ class Priced:
 
 
 def to_price(value: Decimal) -> Decimal:
-    """`value` in US dollars per unit with the fifteen decimals that a price is stored with."""
+    """`value` in US dollars per unit rounded to the fifteen decimals of a stored price."""
     return value.quantize(PRICE_QUANTUM, rounding=ROUND_HALF_EVEN)
 
 

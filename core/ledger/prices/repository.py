@@ -1,4 +1,4 @@
-"""The SQL of prices. Every statement names the organization whose prices may be seen beside everybody's."""
+"""The SQL of prices. Every statement names the organization whose prices are visible beside the global ones."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ LEFT JOIN prices ON provider = :provider AND model IN (:model, '{ANY_MODEL}')
   AND (organization_id IS NULL OR organization_id = :organization_id)
 """)
 
-# One version per unit: the organization's before everybody's, then the newest to have begun, then the newest written.
+# One version per unit: the organization's before the global one, then the latest start, then the last written.
 _EFFECTIVE = text(f"""
 WITH winner AS (
   SELECT DISTINCT ON (provider, model, unit) organization_id, provider, model, unit, valid_from, recorded_at
@@ -52,8 +52,8 @@ WHERE provider = :provider AND model = :model AND (organization_id IS NULL OR or
   AND (CAST(:before AS uuid) IS NULL OR id < :before)
 ORDER BY id DESC LIMIT :limit
 """)
-# One probe of the index for each provider, however many prices it has: 1 ms. Postgres expects one row, which is sorted
-# soon, and reads the book for each instead: 360 ms.
+# One probe of the index for each provider, however many prices it has: 1 ms. Otherwise Postgres expects one row, which
+# is cheap to sort, and reads the whole table for each: 360 ms.
 _IN_ORDER = text("SELECT set_config('enable_sort', 'off', true)")
 _PROVIDERS = text("""
 WITH RECURSIVE book AS (
@@ -83,7 +83,7 @@ RETURNING {_COLUMNS}
 
 
 def has_source(session: Session, source: PriceSource) -> bool:
-    """Whether everybody's book holds a price from `source`."""
+    """Whether there is a global price from `source`."""
     found = session.execute(_HAS_SOURCE, {"source": source.value})
     return bool(found.scalar_one())
 
@@ -101,7 +101,7 @@ def of_model(session: Executor, organization_id: UUID, provider: str, model: str
 
 
 def providers(session: Session, organization_id: UUID | None) -> set[str]:
-    """Who has a price that the organization may see, or is paid for one of its models; for None, any organization's."""
+    """The providers with a price visible to the organization, or paid for one of its models; for None, anyone's."""
     session.execute(_IN_ORDER, {})
     return set(session.execute(_PROVIDERS, {"organization_id": organization_id}).scalars())
 
@@ -116,7 +116,7 @@ def effective(
     after: tuple[str, str, str, int] | None,
     limit: int,
 ) -> list[PriceRecord]:
-    """What is in force at `at` (now when None), by provider, model, unit and tier, beginning behind `after`."""
+    """The prices in force at `at` (now when None), by provider, model, unit and tier, starting after `after`."""
     rows = session.execute(
         _EFFECTIVE,
         {
@@ -152,12 +152,12 @@ def history(
 
 
 def everybodys(session: Session) -> list[PriceRecord]:
-    """Every price without an organization, in the order in which they were written."""
+    """Every global price, in the order in which they were written."""
     return [to_record(row) for row in session.execute(_EVERYBODYS)]
 
 
 def insert(session: Executor, organization_id: UUID | None, prices: Sequence[NewPrice]) -> list[PriceRecord]:
-    """Add prices in one statement, all written at one moment."""
+    """Add prices in one statement, all with the same write time."""
     given = [
         {
             "id": str(new_id()),

@@ -1,4 +1,4 @@
-"""Filling the price book from the package ``genai-prices``: at the first start, and when asked; no network."""
+"""Fills the price table from the package ``genai-prices``: at the first start and on request; no network."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ _Key = tuple[str, str, Unit]
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """What a seeding did: prices added, and units left alone because an operator priced them for everybody."""
+    """The result of seeding: prices added, and units skipped because an operator set a global price for them."""
 
     added: int
     unchanged: int
@@ -31,10 +31,10 @@ class Seeded:
 
 
 def seed_prices(session: Session) -> Seeded:
-    """Add what the installed package knows and the book does not. Needs `Database.system`.
+    """Add the installed package's prices that the table lacks. Needs `Database.system`.
 
-    A price that differs from the stored one becomes a new row from now on; nothing stored is changed. Units that an
-    operator priced for everybody are left alone.
+    A price that differs from the stored one becomes a new row from now on; nothing stored is changed. Units for which
+    an operator set a global price are left alone.
     """
     now: datetime = session.execute(_LOCK, {"key": _SEED_LOCK}).one().now
     stored: dict[_Key, list[PriceRecord]] = defaultdict(list)
@@ -56,7 +56,7 @@ def seed_prices(session: Session) -> Seeded:
 
 
 def seed_prices_once(settings: Settings, application_name: str) -> Seeded | None:
-    """As `seed_prices`, for an installation's first start: None where the package's prices are already in the book."""
+    """As `seed_prices`, for an installation's first start: None where the package's prices are already in the table."""
     database = Database(settings, application_name=application_name, pool_size=1)
     try:
         with database.system() as session:
@@ -66,13 +66,13 @@ def seed_prices_once(settings: Settings, application_name: str) -> Seeded | None
 
 
 def _missing(packaged: PackagedPrices, known: Iterable[PriceRecord], now: datetime) -> Iterator[NewPrice]:
-    """The rows that make the book say what the package says, from now on, without rewriting what it said before."""
+    """The rows that bring the table in line with the package from now on, without rewriting its history."""
     book = _versions(known)
     wanted = dict(packaged.versions)
     added: dict[datetime, Tiers] = {}
     for begins, tiers in packaged.versions:
         if begins > now:
-            # A future price may still be announced anew.
+            # A future price may still be announced again.
             if book.get(begins) != tiers:
                 added[begins] = tiers
         elif not book:
@@ -81,7 +81,7 @@ def _missing(packaged: PackagedPrices, known: Iterable[PriceRecord], now: dateti
     if announced is not None and _current({**book, **added}, now) != announced:
         begun = max((begins for begins in wanted if begins <= now), default=now)
         newest = max((begins for begins in book if begins <= now), default=begun)
-        # The announced date, unless the book has said something else since: then from now on.
+        # The announced date, unless the table has had another price since: then from now on.
         added[begun if begun > newest else now] = announced
     for begins, tiers in added.items():
         for above, usd in tiers.items():
@@ -89,7 +89,7 @@ def _missing(packaged: PackagedPrices, known: Iterable[PriceRecord], now: dateti
 
 
 def _versions(rows: Iterable[PriceRecord]) -> dict[datetime, Tiers]:
-    """The last written tiers by the moment from which they hold."""
+    """The last written tiers by the time from which they apply."""
     written: dict[datetime, datetime] = {}
     found: dict[datetime, Tiers] = {}
     for row in sorted(rows, key=lambda row: row.recorded_at):

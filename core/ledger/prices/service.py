@@ -1,4 +1,4 @@
-"""Setting prices: always a new dated row, always on the record."""
+"""Sets prices: always as a new dated row, always with an audit record."""
 
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -20,7 +20,7 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def set_price(session: Session, principal: Principal, new: NewPrice) -> PriceRecord:
-    """Add a price of the caller's organization and its audit record. Raises `Unprocessable` for an impossible one."""
+    """Add a price of the caller's organization and its audit record. Raises `Unprocessable` for an invalid one."""
     _check(new)
     _require_known(session, principal.organization_id, new.provider)
     (price,) = repository.insert(session, principal.organization_id, [new])
@@ -44,7 +44,7 @@ def set_price(session: Session, principal: Principal, new: NewPrice) -> PriceRec
 
 
 def set_price_for_everybody(session: Session, new: NewPrice) -> PriceRecord:
-    """Add a price that holds where an organization has none of its own. Needs `Database.system`."""
+    """Add a price that applies where an organization has none of its own. Needs `Database.system`."""
     _check(new)
     _require_known(session, None, new.provider)
     (price,) = repository.insert(session, None, [new])
@@ -83,11 +83,11 @@ def _check(new: NewPrice) -> None:
 
 
 def _require_known(session: Session, organization_id: UUID | None, provider: str) -> None:
-    """A price for a provider that nobody has would never apply, and whoever set it would not hear of that."""
+    """Refuse a price for an unknown provider: it would never apply, and the caller would not notice."""
     known = {*DEPLOYED_PROVIDERS, *repository.providers(session, organization_id)}
     if provider in known:
         return
-    # What the package knows may not be in the book yet; importing it takes a moment, so it is asked last.
+    # A provider of the package may not be in the table yet; importing the package is slow, so it is checked last.
     from core.ledger.prices.packaged import provider_ids
 
     known |= provider_ids()

@@ -1,4 +1,4 @@
-"""Bar charts as SVG that stands in a page by itself: no script, no font, no address."""
+"""Bar charts as self-contained SVG: no script, no font, no URL."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -15,7 +15,7 @@ _VALUE_WIDTH = 110
 
 
 class Bar(NamedTuple):
-    """A name and what it cost, as far as that is known."""
+    """A name and its cost, as far as that is known."""
 
     name: str
     value: Decimal
@@ -23,12 +23,12 @@ class Bar(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The value for people."""
+        """The value as text for people."""
         return cost_words(self.value, priced=self.priced)
 
 
 def columns(title: str, bars: Sequence[Bar]) -> str:
-    """Upright bars, one per name, for a series of days. Each tells its value when it is pointed at."""
+    """Vertical bars, one per name, for a series of days. Each shows its value on hover."""
     largest = _largest(bars)
     step = _WIDTH / max(len(bars), 1)
     drawn = [f'<text x="0" y="11">up to {format_money(max(largest, ZERO))} USD</text>']
@@ -46,7 +46,7 @@ def columns(title: str, bars: Sequence[Bar]) -> str:
 
 
 def rows(title: str, bars: Sequence[Bar]) -> str:
-    """Lying bars with their names to the left and their values to the right."""
+    """Horizontal bars with their names to the left and their values to the right."""
     largest = _largest(bars)
     room = _WIDTH - _NAME_WIDTH - _VALUE_WIDTH
     drawn = []

@@ -1,4 +1,4 @@
-"""Costs and usage by any grouping; both add up to the ledger to the last digit."""
+"""Costs and usage by any grouping; both match the ledger to the last digit."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -14,10 +14,10 @@ WHOLE_ORGANIZATION = "organization:read"
 
 
 def reach_of(principal: Principal, project_id: UUID | None) -> Reach:
-    """Whose charges `principal` gets to see when it asks for `project_id`'s, or for all it may see (None).
+    """The charges `principal` may see when it asks for `project_id`'s, or for all it may see (None).
 
-    Raises `ScopeMissing` when it asks for another project's without the scope ``organization:read``: whether there is
-    such a project makes no difference.
+    Raises `ScopeMissing` when it asks for another project's without the scope ``organization:read``: whether or not
+    that project exists.
     """
     if WHOLE_ORGANIZATION in principal.scopes:
         return Reach(principal.organization_id, project_id)

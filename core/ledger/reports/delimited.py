@@ -1,4 +1,4 @@
-"""CSV as RFC 4180 has it (CRLF, quotes where needed), which no spreadsheet takes for formulas."""
+"""CSV by RFC 4180 (CRLF, quotes where needed), safe from evaluation as formulas by spreadsheets."""
 
 import csv
 import io
@@ -9,12 +9,12 @@ from typing import Any
 
 MEDIA_TYPE = "text/csv; charset=utf-8; header=present"
 
-# What makes a spreadsheet evaluate a cell (OWASP, "CSV injection"), with the full-width forms that some of them fold.
+# Characters that make a spreadsheet evaluate a cell (OWASP, "CSV injection"), with the full-width forms that some fold.
 _TRIGGERS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def to_csv(rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as CSV text. Text that a spreadsheet would evaluate gets an apostrophe in front; numbers never do."""
+    """Rows as CSV text. Text that a spreadsheet would evaluate is prefixed with an apostrophe; numbers never do."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerows([_cell(value) for value in row] for row in rows)

@@ -1,8 +1,8 @@
 """Export in the columns of FinOps FOCUS 1.4, dataset "Cost and Usage" (focus.finops.org).
 
-One line per kind of quantity of a call. What the kinds do not explain of a call's amount (a call whose bound was
-settled because its worker was lost, a correction of money alone) is a line of its own, so that the costs of an export
-add up to the ledger to the last digit. ``docs/reference/costs.md`` explains each column.
+One line per kind of quantity of a call. The part of a call's amount that no kind explains (a call settled at its bound
+because its worker was lost, a correction of money only) gets its own line, so that the costs of an export match the
+ledger to the last digit. ``docs/reference/costs.md`` explains each column.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -110,7 +110,7 @@ def lines_of(charges: Iterable[Charge]) -> Iterator[dict[str, object]]:
                 }
         rest = charge.amount_usd - explained
         if rest:
-            # Usage must have a quantity, so the whole call is one; a correction of money alone has none.
+            # Usage must have a quantity, so the whole call is one; a correction of money only has none.
             whole = _quantity(None, None) if charge.is_correction else _quantity(Decimal(1), _WHOLE_CALL)
             yield {**common, **_costs(rest), **whole, **_description(charge, None), "x_Priced": True}
 
@@ -147,7 +147,7 @@ def _common(charge: Charge) -> dict[str, object]:
     }
 
 
-# A page names few organizations, projects, keys and days, many times each.
+# A page repeats few organizations, projects, keys and days many times.
 _id = lru_cache(maxsize=1024)(encode)
 
 
@@ -164,7 +164,7 @@ def _periods(accepted_on: date) -> Mapping[str, object]:
 
 
 def _costs(cost: Decimal) -> dict[str, object]:
-    # Prices are what is billed: there are no discounts, commitments or negotiated prices beside them.
+    # The billed prices are the list prices: there are no discounts, commitments or negotiated prices.
     return dict.fromkeys(("BilledCost", "ContractedCost", "EffectiveCost", "ListCost"), cost)
 
 

@@ -1,4 +1,4 @@
-"""What a report is asked for, and what it finds."""
+"""The parameters and the results of reports."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Grouping:
     def parse(cls, text: str) -> "Grouping":
         """The grouping written as its dimension (``project``, ``model_version``), or ``label:NAME``.
 
-        Raises ValueError, with a sentence for a person, for anything else.
+        Raises ValueError, with a human-readable message, for anything else.
         """
         if text.startswith(LABEL_PREFIX):
             label = text.removeprefix(LABEL_PREFIX)
@@ -73,21 +73,21 @@ class Grouping:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Charges of jobs accepted from `begins` on and before `ends`."""
+    """Charges of jobs accepted at or after `begins` and before `ends`."""
 
     begins: datetime
     ends: datetime
 
     @classmethod
     def month(cls, year: int, month: int) -> "Window":
-        """A calendar month in UTC. Raises ValueError for a month that is none."""
+        """A calendar month in UTC. Raises ValueError for an invalid month."""
         following = (year + 1, 1) if month == 12 else (year, month + 1)  # noqa: PLR2004 - December
         return cls(datetime(year, month, 1, tzinfo=UTC), datetime(*following, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Whose charges: a project's, or with `project_id` None the whole organization's."""
+    """The charges covered: a project's or, with `project_id` None, the whole organization's."""
 
     organization_id: UUID
     project_id: UUID | None
@@ -95,10 +95,10 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What the ledger's lines of a group add up to.
+    """The totals of a group's ledger lines.
 
     `calls` counts settled model calls, `jobs` the jobs they belong to. `estimated_usd` and `corrections_usd` are the
-    parts of `amount_usd` that nobody reported and that were corrected later. `quantities` may be left empty.
+    parts of `amount_usd` that no provider reported and that were corrected later. `quantities` may be left empty.
     """
 
     group: Mapping[str, Any]
@@ -108,13 +108,13 @@ class Totals:
     calls: int
     jobs: int
     quantities: Mapping[Unit, Decimal]
-    # Calls of which something had no price, and so no part in `amount_usd`.
+    # Calls with a quantity that had no price and so is not in `amount_usd`.
     unpriced_calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectHeader:
-    """Who a statement is for."""
+    """The recipient of a statement."""
 
     id: UUID
     name: str
@@ -136,13 +136,13 @@ class Statement:
 
     @property
     def unpriced_calls(self) -> int:
-        """Calls of which something had no price, and so no part in `total`."""
+        """Calls with a quantity that had no price and so is not in `total`."""
         return sum(line.unpriced_calls for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True)
 class EntryKey:
-    """Where a page of ledger lines ended."""
+    """The position where a page of ledger lines ended."""
 
     job_id: UUID
     attempt: int
@@ -152,7 +152,7 @@ class EntryKey:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A settlement or correction as the ledger holds it, with the names of what it points to."""
+    """A settlement or correction in the ledger, with the names of what it refers to."""
 
     key: EntryKey
     accepted_on: date

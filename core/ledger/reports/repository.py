@@ -1,7 +1,7 @@
 """The SQL of reports, over settlements and corrections only: intents carry no money.
 
-A charge belongs to the moment at which its job was accepted, which is the time inside the job's id: budgets count the
-same way, and a window is a range of the key by which the ledger is partitioned.
+A charge belongs to the time its job was accepted, which is the time inside the job's id: budgets count the same way,
+and a window is a range of the ledger's partition key.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ _EXPRESSIONS = {
     Dimension.DAY: (_DAY,),
 }
 
-# A version is immutable and never removed, so a charge has the deployment that it was made on.
+# A version is immutable and never removed, so a charge always finds the deployment it was made on.
 _DEPLOYED = " LEFT JOIN model_versions AS deployed ON deployed.id::text = entry.model_version"
 _VERSIONS = (
     " LEFT JOIN model_versions AS version ON version.id::text = g{number}_0"
@@ -96,7 +96,7 @@ def _where(reach: Reach) -> str:
 
 
 def totals_statement(reach: Reach, groupings: Sequence[Grouping], *, with_quantities: bool) -> str:
-    """The statement of `totals`: group in the ledger first, look up names after."""
+    """The statement of `totals`: group in the ledger first, look up names afterwards."""
     inner: list[str] = []
     outer: list[str] = []
     joins = ""
@@ -140,7 +140,7 @@ def totals(
     with_quantities: bool,
     limit: int,
 ) -> list[Totals]:
-    """What the window's charges add up to in each group, in the order of the groups; `limit` groups at most."""
+    """The totals of the window's charges in each group, in the order of the groups; at most `limit` groups."""
     statement = totals_statement(reach, groupings, with_quantities=with_quantities)
     labels = {f"label_{number}": grouping.label for number, grouping in enumerate(groupings) if grouping.label}
     rows = session.execute(text(statement), {**_parameters(reach, window), **labels, "limit": limit})
@@ -173,7 +173,7 @@ def project_header(session: Executor, organization_id: UUID, project_id: UUID) -
 
 
 def charges(session: Executor, reach: Reach, window: Window, *, after: EntryKey | None, limit: int) -> list[Charge]:
-    """The window's settlements and corrections in the order of the ledger's key, beginning behind `after`."""
+    """The window's settlements and corrections in the order of the ledger's key, starting after `after`."""
     statement = _CHARGES + (_OF_PROJECT if reach.project_id else "") + (_AFTER if after else "") + _IN_ORDER
     parameters = {**_parameters(reach, window), "limit": limit}
     if after is not None:

@@ -53,7 +53,7 @@ def to_statement_csv(statement: Statement) -> str:
 
 
 def to_statement_html(statement: Statement) -> str:
-    """A page that needs nothing else: charts are inline SVG, and there is no script."""
+    """A self-contained page: charts are inline SVG, and there is no script."""
     project, lines = statement.project, statement.lines
     title = f"{project.name}, {_month(statement)}"
     facts = [
@@ -136,7 +136,7 @@ def _days(statement: Statement) -> Iterator[charts.Bar]:
 
 
 def _ranked_keys(lines: Sequence[Totals]) -> list[charts.Bar]:
-    """The dearest first; two keys of one name stay two."""
+    """The most expensive first; two keys with the same name stay separate."""
     sums = sum_by(lines, "key_id", "key")
     return _sorted(charts.Bar(_key_name(key_id, name), *cost) for (key_id, name), cost in sums.items())
 
