@@ -1,1 +1,1 @@
-"""Batches: many jobs asked for together, fed into the queue a portion at a time, with one result file at the end."""
+"""Batches: many jobs submitted together, fed into the queue a portion at a time, with one result file at the end."""

@@ -1,8 +1,8 @@
-"""Gives lines their jobs, a portion at a time, and counts those that have ended.
+"""Creates jobs for lines, a portion at a time, and counts those that have ended.
 
-One portion is one transaction: jobs, the note of which line got which, counts. A kill anywhere leaves all of it or
-nothing. What a batch may cost is kept here: a line starts only when what is settled, what live lines may cost at most
-and what it may cost itself fit under the cap, and its job is held to its own part by the ledger.
+One portion is one transaction: jobs, their assignment to lines, counts. A kill anywhere leaves all of it or nothing.
+The batch's cap is enforced here: a line starts only when the settled cost, the maximum cost of live lines and its own
+maximum fit under the cap, and the ledger holds its job to its share.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from core.kit.money import ZERO, format_money
 from core.ledger.errors import BudgetExhausted
 from core.limits.errors import QuotaExceeded
 
-# Few at a time: budgets and quotas of the project are locked until the portion is committed.
+# Small portions: the project's budgets and quotas are locked until the portion is committed.
 PORTION = 25
 _DELAY_SECONDS, _DELAY_MAX_SECONDS = 2.0, 30.0
 _STATES = (BatchState.IN_PROGRESS, BatchState.CANCELLING)
@@ -36,16 +36,16 @@ _log = get_logger(__name__)
 
 @dataclass(slots=True)
 class Round:
-    """What a round did: lines settled or ended, and jobs made, which are to be announced."""
+    """The result of a round: lines settled or ended, and created jobs, which are still to be published."""
 
     moved: int = 0
     made: list[JobRecord] = field(default_factory=list)
 
 
 def feed_once(database: Database, jobs: JobService, offered: Mapping[str, Manifest], window: int) -> Round:
-    """A portion for every open batch, at most `window` live lines each.
+    """Feed a portion of every open batch, with at most `window` live lines each.
 
-    A batch that cannot go on is logged and waits for the next round; the others do not wait for it.
+    A batch that fails is logged and retried in the next round; the others are not held up.
     """
     done = Round()
     with database.system() as session:
@@ -128,7 +128,7 @@ class _Portion:
         self._done = Round()
 
     def feed(self, window: int) -> Round:
-        """Make jobs of the next lines, as far as window, cap, budgets and limits let them."""
+        """Create jobs for the next lines, as far as the window, cap, budgets and limits allow."""
         batch, room = self._batch, min(window - self._live, PORTION)
         is_held_up = False
         for line in work.queued(self._session, batch.id, room) if room > 0 else ():
@@ -163,7 +163,7 @@ class _Portion:
         return self._done
 
     def _cap(self, manifest: Manifest) -> Decimal | None:
-        """What a line of this capability may cost at most; None when neither it nor the batch says."""
+        """The maximum cost of a line of this capability; None when neither the line nor the batch sets one."""
         if self._batch.max_line_cost_usd is not None:
             return self._batch.max_line_cost_usd
         return None if self._batch.max_cost_usd is None else manifest.reserve_usd
@@ -173,7 +173,7 @@ class _Portion:
         return most is None or self._committed_usd + (self._cap(manifest) or ZERO) <= most
 
     def _end_too_dear(self) -> int:
-        """Nothing is under way that could give room back: what does not fit now never will."""
+        """End lines that do not fit under the cap: with no live line to release room, they never will."""
         batch = self._batch
         too_dear = [name for name, manifest in self._offered.items() if not self._fits(manifest)]
         told = (

@@ -1,7 +1,7 @@
-"""Looks at the file of a new batch: whole, before its first line is accepted.
+"""Validates the file of a new batch as a whole, before its first line is accepted.
 
-The lines are written in portions, each a transaction of its own: one long transaction would hold back the streams of
-events of everybody (ADR 17). Until the last of them nobody sees a line; a kill in between begins anew.
+The lines are written in portions, each in its own transaction: one long transaction would hold back everyone's event
+streams (ADR 17). No line is visible until the last portion; after a kill in between, validation starts again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,16 +24,16 @@ _log = get_logger(__name__)
 
 
 def look_once(database: Database, blobs: BlobStore, offered: Mapping[str, Manifest]) -> int:
-    """Look at the files of batches that are `validating`; returns how many were accepted or refused.
+    """Validate the files of batches that are `validating`; returns how many were accepted or refused.
 
-    A batch that cannot be looked at is logged and waits for the next round.
+    A batch that fails is logged and retried in the next round.
     """
     with database.system() as session:
         found = work.open_batches(session, (BatchState.VALIDATING,))
     done = 0
     for batch_id, organization_id in found:
         try:
-            # Held to the end by a transaction that does nothing else: two dispatchers never look at the same file.
+            # The lock is held to the end by a dedicated transaction: two dispatchers never validate the same file.
             with database.tenant(organization_id) as holding:
                 if work.take(holding, batch_id):
                     done += _look(database, blobs, offered, organization_id, batch_id)
@@ -122,7 +122,7 @@ def _write_portion(database: Database, batch: OpenBatch, portion: list[tuple[int
 
 
 def _lines(content: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The lines that hold something, with their numbers in the file; of one that is too long, its beginning."""
+    """The non-empty lines, with their numbers in the file; a line that is too long is cut."""
     number, rest = 1, b""
     for chunk in content:
         *whole, rest = (rest + chunk).split(b"\n")
@@ -131,7 +131,7 @@ def _lines(content: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
                 yield number, raw
             number += 1
         if len(rest) > LINE_MAX_BYTES:
-            # The validator refuses it for its length; what follows of it is not kept.
+            # The validator refuses it for its length; the rest of it is discarded.
             rest = rest[: LINE_MAX_BYTES + 1]
     if rest.strip():
         yield number, rest

@@ -18,7 +18,7 @@ _ZERO = text("0")
 
 
 class BatchRow(Base):
-    """A batch. Its counts and its cost are of settled lines; what is under way is read from its jobs."""
+    """A batch. Its counts and its cost cover settled lines; those of live lines are read from their jobs."""
 
     __tablename__ = "batches"
     __table_args__ = (
@@ -53,7 +53,7 @@ class BatchRow(Base):
     organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
     project_id: Mapped[UUID]
     key_id: Mapped[UUID | None]
-    # As of jobs: the caller, and a person's scopes.
+    # As for jobs: the caller, and a person's scopes.
     submitted_by: Mapped[str | None] = mapped_column(TEXT)
     grants: Mapped[list[str] | None] = mapped_column(ARRAY(TEXT))
     state: Mapped[str] = mapped_column(TEXT)

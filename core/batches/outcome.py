@@ -28,7 +28,7 @@ _log = get_logger(__name__)
 def finish_once(database: Database, blobs: BlobStore, batches: Batches, files: FileService) -> int:
     """Write the results of batches that are `finalizing`; returns how many have ended.
 
-    A batch that cannot be ended is logged and waits for the next round.
+    A batch that fails is logged and retried in the next round.
     """
     with database.system() as session:
         found = work.open_batches(session, (BatchState.FINALIZING,))

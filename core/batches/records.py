@@ -35,7 +35,7 @@ ENDS = frozenset({BatchState.COMPLETED, BatchState.FAILED, BatchState.CANCELLED,
 
 
 class LineState(StrEnum):
-    """Where a line is, as its results say it."""
+    """The state of a line, as shown in its results."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -46,7 +46,7 @@ class LineState(StrEnum):
 
 
 class LineError(StrEnum):
-    """Why a line ended that never had a job; what a job failed of is the job's own error."""
+    """Why a line without a job ended; a job's failure is the job's own error."""
 
     COST_CAP_REACHED = "cost_cap_reached"
     CANCELLED = "batch_cancelled"
@@ -57,7 +57,7 @@ class LineError(StrEnum):
 
 
 class LineRule(StrEnum):
-    """What can be wrong with a line, beside the rules of its capability's JSON Schema."""
+    """The rules for a line, besides those of its capability's JSON Schema."""
 
     LINE_TOO_LONG = "line_too_long"
     MALFORMED_JSON = "malformed_json"
@@ -80,7 +80,7 @@ class LineRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BatchLine:
-    """What is asked for in one line, validated."""
+    """The request of one line, validated."""
 
     custom_id: str
     capability: str
@@ -90,7 +90,7 @@ class BatchLine:
 
 @dataclass(frozen=True, slots=True)
 class LineProblem:
-    """What is wrong with a line: `line` counts from one, `path` is within the line (``input.query``)."""
+    """A problem of a line: `line` counts from one, `path` is within the line (``input.query``)."""
 
     line: int
     path: str
@@ -104,9 +104,9 @@ class LineProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewBatch:
-    """What a client asks for. Either `lines`, which were validated, or `input_file_id`, which will be.
+    """A client's request. Has either `lines`, which were validated, or `input_file_id`, which will be.
 
-    `allowed` are the capabilities that its lines may ask for. `deadline_at` wins over `deadline_seconds`.
+    `allowed` are the capabilities that its lines may use. `deadline_at` wins over `deadline_seconds`.
     """
 
     lines: Sequence[BatchLine] = ()
@@ -125,7 +125,7 @@ class NewBatch:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The lines of a batch by where they are; the six add up to `total`."""
+    """The lines of a batch by state; the six add up to `total`."""
 
     total: int = 0
     queued: int = 0
@@ -138,7 +138,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
-    """A batch, with counts and cost of one moment."""
+    """A batch, with counts and cost as of one moment."""
 
     id: UUID
     organization_id: UUID
@@ -170,15 +170,15 @@ class BatchRecord:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing about it changes any more."""
+        """Whether it has ended and no longer changes."""
         return self.state in ENDS
 
 
 @dataclass(frozen=True, slots=True)
 class LineResult:
-    """How a line stands; one that ended has a `result` or an `error`. `result` is None once retention has taken it.
+    """The state of a line; one that ended has a `result` or an `error`. `result` is None once retention has removed it.
 
-    `cost_usd` is not all that it cost unless it `is_priced`.
+    `cost_usd` is incomplete unless `is_priced`.
     """
 
     custom_id: str

@@ -23,9 +23,9 @@ _COLUMNS = (
 )
 _WIDTH = _COLUMNS.count(",") + 1
 
-# Settled lines are counted in the row, live ones from their jobs: as many as a window holds, found by a partial index.
-# One statement, so one moment: the parts always fit together.
-# A key that is narrowed to capabilities sees the batches whose lines can ask for nothing else.
+# Settled lines are counted in the row, live ones from their jobs: at most a window's worth, found by a partial index.
+# One statement, so one moment: the counts are always consistent. A key restricted to capabilities sees only batches
+# whose lines can use nothing else.
 _VISIBLE = "batches.project_id = :project_id AND coalesce(batches.allowed <@ CAST(:capabilities AS text[]), true)"
 _WITH_LIVE = f"""
 SELECT {", ".join(f"batches.{name.strip()}" for name in _COLUMNS.split(","))},
@@ -97,7 +97,7 @@ _LIVE_JOBS = text(
     " ORDER BY job_id"
 )
 
-# A live line whose job has ended has its outcome already; only its place in the counts is still to come.
+# A live line whose job has ended already has its outcome; only the counts do not include it yet.
 _RESULTS = text("""
 SELECT line.custom_id, line.line, CASE
     WHEN line.state <> 'live' THEN line.state
@@ -210,7 +210,7 @@ def lock(session: Session, principal: Principal, batch_id: UUID) -> BatchState |
 
 
 def ask_to_cancel(session: Session, organization_id: UUID, batch_id: UUID) -> None:
-    """Note that nothing more is to be started; the caller has locked it."""
+    """Record that nothing more may start; the caller has locked the batch."""
     session.execute(_ASK_TO_CANCEL, {"id": batch_id, "organization_id": organization_id})
 
 
@@ -223,7 +223,7 @@ def end_queued(  # noqa: PLR0917 - the statement's own order
     message: str,
     capabilities: Sequence[str] | None = None,
 ) -> int:
-    """End the lines that have no job, of some capabilities or of all; returns how many. The caller holds the batch."""
+    """End lines without a job, of some capabilities or of all; returns how many. The caller has locked the batch."""
     values = {
         "id": batch_id,
         "organization_id": organization_id,

@@ -1,4 +1,4 @@
-"""Takes the results of batches away when their jobs' payloads go: by the clocks for payloads of their project."""
+"""Deletes results of batches together with their jobs' payloads: by their project's retention periods for payloads."""
 
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from core.kit.settings import Settings
 
 _AT_ONCE = 50
 
-# The result file has the highest class of the lines. Without one nothing of a payload is left.
+# The result file has the highest class of the lines. A batch without a result file has no payload left.
 _DUE = text("""
 SELECT batch.id, batch.project_id, batch.results_file_id
 FROM retention_payload_clocks(CAST(:default_days AS int)) AS clock
@@ -32,10 +32,10 @@ _BLANK = text("UPDATE batches SET payload_erased_at = now(), errors = '[]' WHERE
 
 
 def erase_once(database: Database, blobs: BlobStore, settings: Settings) -> int:
-    """Erase lines and results of batches past their clock, at most fifty; returns how many batches.
+    """Erase lines and results of batches past their retention period, at most fifty; returns how many batches.
 
-    Counts, cost and the digest of the result file stay. Content goes before its row: killed in between, the next run
-    finds the row and goes on.
+    Counts, cost and the digest of the result file stay. Content is deleted before its row: after a kill in between, the
+    next run finds the row and continues.
     """
     with database.system() as session:
         values = {"default_days": default_days(settings)[Kind.PAYLOADS], "most": _AT_ONCE}

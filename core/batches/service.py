@@ -1,7 +1,7 @@
 """Batches as a project uses them. Everything here adds to the caller's transaction; only the edge commits.
 
-What happens to a batch between its making and its end is the dispatcher's: `core.batches.feeding` gives lines their
-jobs, `core.batches.intake` looks at files, `core.batches.outcome` writes the result file.
+Between its creation and its end a batch belongs to the dispatcher: `core.batches.feeding` creates the lines' jobs,
+`core.batches.intake` validates files, `core.batches.outcome` writes the result file.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ class Batches:
     def create(self, session: Session, principal: Principal, new: NewBatch) -> BatchRecord:
         """Write a batch: with its lines, `in_progress`; with a file, `validating`. Raises `FileNotFound`.
 
-        The lines were looked at by `core.batches.validation.LineValidator`.
+        The lines were validated by `core.batches.validation.LineValidator`.
         """
         if new.input_file_id is None and not 1 <= len(new.lines) <= LINES_MAX:
             raise Unprocessable(f"a batch has 1 to {LINES_MAX} lines")
@@ -70,16 +70,16 @@ class Batches:
         return self.get(session, principal, batch_id)
 
     def get(self, executor: Executor, principal: Principal, batch_id: UUID) -> BatchRecord:
-        """The batch with exact counts and cost of this moment. Raises `BatchNotFound`."""
+        """The batch with its current, exact counts and cost. Raises `BatchNotFound`."""
         found = repository.get(executor, principal, batch_id)
         if found is None:
             raise _no_batch(batch_id)
         return found
 
     def cancel(self, session: Session, principal: Principal, batch_id: UUID) -> tuple[BatchRecord, Sequence[JobRecord]]:
-        """Start nothing more, and cancel what is under way; an ended batch stays as it is. Raises `BatchNotFound`.
+        """Start nothing more, and cancel live lines; an ended batch stays unchanged. Raises `BatchNotFound`.
 
-        Returns the batch, and the jobs that this touched, for publishing after the commit. Twice is fine.
+        Returns the batch, and the jobs that changed, for publishing after the commit. Idempotent.
         """
         state = repository.lock(session, principal, batch_id)
         if state is None:
@@ -115,14 +115,14 @@ class Batches:
         return found
 
     def require_readable(self, executor: Executor, principal: Principal, batch: BatchRecord) -> None:
-        """Raise `ClearanceExceeded` unless the caller may read all that has come out of the batch."""
+        """Raise `ClearanceExceeded` unless the caller may read all results of the batch."""
         if principal.clearance is not DataClass.RESTRICTED:
             require_cleared(principal, repository.highest_class(executor, principal, batch.id), "a line of this batch")
 
     def render(self, results: Sequence[LineResult]) -> Iterator[bytes]:
         """Results as JSON lines: ``custom_id``, ``line``, ``status``, ``result`` or ``error``, ``job_id``, cost.
 
-        A result that was generated has its mark beside it, ``disclosure``.
+        A generated result has its mark beside it as ``disclosure``.
         """
         for each in results:
             shown = {

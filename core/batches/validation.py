@@ -1,4 +1,4 @@
-"""Is a line right? Whole input first: every line is looked at before the first one is accepted."""
+"""Validates lines. The whole input comes first: every line is checked before the first one is accepted."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,12 +27,11 @@ class _Wrong(Exception):
 
 
 class LineValidator:
-    """Looks at the lines of one batch in order. Holds every custom_id and the first problems, and no line.
+    """Validates the lines of one batch in order. Holds every custom_id and the first problems, but no lines.
 
-    `offered` are the capabilities that there are, `allowed` those that the caller may ask for, `scopes` what it holds
-    for what their inputs name, `default` the capability of lines that name none.
-    `shared_metadata` goes with every line's own. `needs_cap`: the batch has a cap and its lines
-    have none, so each capability must say what it sets aside.
+    `offered` are the existing capabilities, `allowed` those that the caller may use, `scopes` its scopes for the things
+    that inputs name, `default` the capability of lines that name none. `shared_metadata` is added to every line's own.
+    `needs_cap`: the batch has a cap and its lines have none, so each capability must declare what it sets aside.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class LineValidator:
         self.total = 0
 
     def read(self, number: int, raw: bytes) -> BatchLine | None:
-        """The line in the JSON text `raw`; None when something is wrong with it, which is noted."""
+        """The line in the JSON text `raw`; None when it has a problem, which is recorded."""
         if len(raw) > LINE_MAX_BYTES:
             self._refuse(number, [("", LineRule.LINE_TOO_LONG, f"a line has at most {LINE_MAX_BYTES} bytes of JSON")])
             return None
@@ -69,7 +68,7 @@ class LineValidator:
         return self.check(number, value)
 
     def check(self, number: int, value: Any) -> BatchLine | None:
-        """The line in the JSON value `value`, or None as `read`."""
+        """The line in the JSON value `value`, or None as in `read`."""
         try:
             made = self._line(value)
             if (first := self._seen.get(made.custom_id)) is not None:
@@ -90,11 +89,11 @@ class LineValidator:
         return made
 
     def refuse_all(self, code: str, message: str) -> None:
-        """Note what is wrong with the whole of it."""
+        """Record a problem of the whole input."""
         self._refuse(1, [("", code, message)])
 
     def refuse_number(self, number: int) -> None:
-        """Note that line `number` is one too many."""
+        """Record that line `number` exceeds the maximum."""
         self._refuse(number, [("", LineRule.TOO_MANY_LINES, f"a batch has at most {LINES_MAX} lines; split it")])
 
     def _refuse(self, number: int, problems: list[tuple[str, str, str]]) -> None:
@@ -157,7 +156,7 @@ class LineValidator:
 
 
 def _require_storable(value: dict[str, Any]) -> None:
-    """Refuse what Postgres cannot hold, and what is nested so deeply that nobody means it."""
+    """Refuse values that Postgres cannot store, and implausibly deep nesting."""
     waiting: list[tuple[Any, int]] = [(value, 1)]
     while waiting:
         each, depth = waiting.pop()

@@ -1,6 +1,6 @@
-"""The SQL of what the dispatcher does with batches: which are open, settling, feeding, ending.
+"""The dispatcher's SQL of batches: finding open ones, settling, feeding, ending.
 
-Whoever works on a batch holds its advisory lock until the transaction ends; where counts change, its row as well.
+A process that works on a batch holds its advisory lock until the transaction ends and, where counts change, its row.
 """
 
 from collections.abc import Sequence
@@ -38,9 +38,9 @@ FROM batches WHERE id = :id AND organization_id = :organization_id
 _READ_PLAIN = text(_READ)
 _READ_LOCKED = text(f"{_READ} FOR NO KEY UPDATE")
 
-# A job that has ended may still cost something: a call that a killed worker left open, a child that goes on. It is
-# settled when nothing of it can: no reservation, no open call, no open child. Its row is held against a correction that
-# comes in between, and one that is being changed at this moment is left for the next round.
+# A job that has ended may still cost something: a call that a killed worker left open, or a child that still runs. It
+# is settled when nothing can add cost any more: no reservation, no open call, no open child. Its row is locked against
+# a concurrent correction, and a row that is being changed at this moment is left for the next round.
 _SETTLE = text(f"""
 WITH ended AS (
   SELECT line.line, jobs.state, jobs.cost_usd + coalesce(below_usd, 0) AS spent,
@@ -118,7 +118,7 @@ WHERE id = :id AND state = 'validating'
 
 @dataclass(frozen=True, slots=True)
 class OpenBatch:
-    """A batch as the dispatcher works on it. `settled` lines and `spent_usd` are of those that cost nothing more."""
+    """A batch as the dispatcher works on it. `settled` and `spent_usd` cover lines whose cost is final."""
 
     id: UUID
     organization_id: UUID
@@ -148,11 +148,11 @@ class OpenBatch:
 
     @property
     def principal(self) -> Principal:
-        """Whose batch it is, for reading and writing what is a part of it. Asks for nothing: that is `acting`."""
+        """The batch's owner, for reading and writing its own rows. Checks no rights: `acting` does."""
         return Principal(self.organization_id, self.project_id, self.key_id, frozenset(), "dispatcher")
 
     def acting(self) -> Principal:
-        """The caller, as far as it may still act: it limits and pays; what is done is done in the dispatcher's name.
+        """The caller, with the rights it still has: it sets the limits and pays; acts are in the dispatcher's name.
 
         Raises `KeyRevoked` and `NotAMember`.
         """
@@ -161,7 +161,7 @@ class OpenBatch:
 
 @dataclass(frozen=True, slots=True)
 class QueuedLine:
-    """A line that is to get its job."""
+    """A line that is waiting for its job."""
 
     line: int
     capability: str
@@ -175,7 +175,7 @@ def open_batches(session: Session, states: Sequence[BatchState]) -> list[tuple[U
 
 
 def take(session: Session, batch_id: UUID) -> bool:
-    """Be the only one at work on the batch until the transaction ends; False when another is."""
+    """Lock the batch for this process until the transaction ends; False when another process has it."""
     return bool(session.execute(_TAKE, {"id": batch_id}).scalar_one())
 
 
@@ -190,12 +190,12 @@ def read(session: Session, organization_id: UUID, batch_id: UUID, *, lock: bool)
 
 
 def settle(session: Session, batch_id: UUID) -> int:
-    """Count lines whose jobs have ended for good; returns how many. The caller holds the batch."""
+    """Count lines whose jobs have ended with their cost final; returns how many. The caller has locked the batch."""
     return int(session.execute(_SETTLE, {"id": batch_id}).scalar_one_or_none() or 0)
 
 
 def live(session: Session, batch_id: UUID) -> tuple[int, Decimal]:
-    """How many lines are live, and what they may cost together at most."""
+    """How many lines are live, and their maximum total cost."""
     row = session.execute(_LIVE, {"id": batch_id}).one()
     return row.lines, row.caps_usd
 
@@ -206,7 +206,7 @@ def queued(session: Session, batch_id: UUID, limit: int) -> list[QueuedLine]:
 
 
 def give_jobs(session: Session, batch_id: UUID, given: Sequence[tuple[int, UUID, Decimal | None]]) -> None:
-    """Note which lines got which jobs, and what each may cost, in the transaction that made the jobs."""
+    """Record which job each line got, and its maximum cost, in the transaction that created the jobs."""
     noted = session.execute(
         _GIVE,
         {
@@ -221,43 +221,43 @@ def give_jobs(session: Session, batch_id: UUID, given: Sequence[tuple[int, UUID,
 
 
 def fail_line(session: Session, batch_id: UUID, line: int, code: str, message: str) -> None:
-    """End one line that can have no job."""
+    """End one line that cannot have a job."""
     error = dump({"code": code, "message": message})
     session.execute(_FAIL_LINE, {"id": batch_id, "line": line, "error": error})
 
 
 def delay(session: Session, batch_id: UUID, reason: str | None, seconds: float) -> None:
-    """Feed nothing more for so long, and say why; None and nought: go on."""
+    """Pause feeding for `seconds`, and record why; None and zero resume it."""
     session.execute(_DELAY, {"id": batch_id, "reason": reason, "seconds": seconds})
 
 
 def finalize(session: Session, batch_id: UUID, outcome: BatchState) -> bool:
-    """Let the results be written; False while a line has not been settled."""
+    """Allow the results to be written; False while a line has not been settled."""
     values = {"id": batch_id, "outcome": outcome.value}
     return bool(session.execute(_FINALIZE, values).rowcount)  # type: ignore[attr-defined]
 
 
 def any_expired(session: Session, batch_id: UUID) -> bool:
-    """Whether a line has expired, of those that were counted."""
+    """Whether any of the counted lines has expired."""
     return bool(session.execute(_ANY_EXPIRED, {"id": batch_id}).scalar_one())
 
 
 def end(session: Session, batch_id: UUID, sha256: str, size_bytes: int) -> None:
-    """The results are written: the batch has ended."""
+    """End the batch: its results are written."""
     session.execute(_END, {"id": batch_id, "sha256": sha256, "size_bytes": size_bytes})
 
 
 def forget_lines(session: Session, organization_id: UUID, batch_id: UUID) -> None:
-    """Take away lines that an interrupted look at the file has left behind."""
+    """Delete lines left by an interrupted validation of the file."""
     session.execute(_FORGET_LINES, {"id": batch_id, "organization_id": organization_id})
 
 
 def accept(session: Session, batch_id: UUID, total: int) -> bool:
-    """Its lines are right, and written; False when it is not being validated any more."""
+    """Accept the batch: its lines are valid and written; False when it is no longer being validated."""
     return session.execute(_ACCEPT, {"id": batch_id, "total": total}).one_or_none() is not None
 
 
 def refuse(session: Session, batch_id: UUID, problems: Sequence[LineProblem], bad_lines: int) -> None:
-    """Its lines are wrong: it has failed, with the first problems and the number of lines to mend."""
+    """Fail the batch: its lines are invalid; stores the first problems and the number of invalid lines."""
     errors = dump([each.as_json() for each in problems])
     session.execute(_REFUSE, {"id": batch_id, "errors": errors, "bad_lines": bad_lines})

@@ -1,11 +1,11 @@
-"""What a file is, by its first bytes. What a client says of it counts as long as the bytes do not say otherwise."""
+"""Detects a file's format by its first bytes. The client's declared type counts unless the bytes contradict it."""
 
 from core.kit.errors import UnsupportedMedia
 
 HEAD_BYTES = 1024
 UNKNOWN = "application/octet-stream"
 
-# Signatures from the formats' own specifications: where they stand, what stands there, and what it means.
+# Signatures from the formats' own specifications: offset, bytes and media type.
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
     (0, b"\xff\xd8\xff", "image/jpeg"),
@@ -30,7 +30,7 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"MZ", "application/vnd.microsoft.portable-executable"),
 )
 _RIFF = frozenset({"image/webp", "audio/wav"})
-# Formats that are another one inside, and other names of the same format.
+# Formats whose container is another format, and other names of the same format.
 _INSIDE = {
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "application/zip",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "application/zip",
@@ -51,18 +51,18 @@ _INSIDE = {
     "application/x-gzip": "application/gzip",
 }
 _KNOWN = frozenset(kind for _, _, kind in _SIGNATURES)
-# One container, several names: what is in it decides, and its first bytes do not say.
+# One container format with several names: its content decides, which the first bytes do not reveal.
 _ALIKE = ({"audio/mp4", "video/mp4"}, {"audio/ogg", "video/ogg"})
 
 
 class TypeMismatch(UnsupportedMedia):
-    """The bytes are of another format than the request says."""
+    """The bytes have a different format from the declared one."""
 
     default_code = "file_type_mismatch"
 
 
 def detect(head: bytes) -> str | None:
-    """The format of a file that begins with `head`, as a media type; None for text and whatever is not known here."""
+    """The format of a file that starts with `head`, as a media type; None for text and unknown formats."""
     for offset, signature, kind in _SIGNATURES:
         if head[offset : offset + len(signature)] == signature and (kind not in _RIFF or head[:4] == b"RIFF"):
             return kind
@@ -70,7 +70,7 @@ def detect(head: bytes) -> str | None:
 
 
 def settle_type(declared: str, head: bytes) -> str:
-    """The media type under which a file is kept. Raises `TypeMismatch` when its bytes contradict `declared`."""
+    """The media type under which a file is stored. Raises `TypeMismatch` when its bytes contradict `declared`."""
     found = detect(head)
     if declared == UNKNOWN:
         return found or ("text/plain" if _is_text(head) else UNKNOWN)

@@ -15,7 +15,7 @@ _TIME = TIMESTAMP(timezone=True)
 
 
 class FileRow(Base):
-    """A whole file. Its content lies in the blob store and never changes."""
+    """A whole file. Its content is in the blob store and never changes."""
 
     __tablename__ = "files"
     __table_args__ = (
@@ -38,7 +38,7 @@ class FileRow(Base):
 
 
 class FileUploadRow(Base):
-    """An upload in parts: `received_bytes` of `size_bytes` have come, one blob a part, named by its offset."""
+    """An upload in parts: `received_bytes` of `size_bytes` have arrived, one blob per part, named by its offset."""
 
     __tablename__ = "file_uploads"
     __table_args__ = (

@@ -25,7 +25,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class UploadRecord:
-    """An upload in parts, of which `received_bytes` of `size_bytes` have come."""
+    """An upload in parts, of which `received_bytes` of `size_bytes` have arrived."""
 
     id: UUID
     project_id: UUID
@@ -40,15 +40,15 @@ class UploadRecord:
 
 
 def blob_key(project_id: UUID, file_id: UUID) -> str:
-    """Where a file's content lies."""
+    """The blob key of a file's content."""
     return f"files/{project_id}/{file_id}"
 
 
 def parts_prefix(upload_id: UUID) -> str:
-    """Where the parts of an upload lie."""
+    """The blob key prefix of an upload's parts."""
     return f"uploads/{upload_id}/"
 
 
 def part_key(upload_id: UUID, offset: int) -> str:
-    """Where the part that begins at byte `offset` lies; sorts by offset."""
+    """The blob key of the part that starts at byte `offset`; sorts by offset."""
     return f"{parts_prefix(upload_id)}{offset:020d}"

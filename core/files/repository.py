@@ -82,7 +82,7 @@ def _upload(row: Row[Any]) -> UploadRecord:
 
 
 def insert(session: Session, principal: Principal, values: dict[str, Any], *, days: int | None) -> FileRecord:
-    """Register a file that is in the blob store; with `days` it expires so long from now."""
+    """Register a file that is in the blob store; with `days` it expires that many days from now."""
     return _file(session.execute(_INSERT, _scope(principal, **values, days=days)).one())
 
 
@@ -99,19 +99,19 @@ def list_files(executor: Executor, principal: Principal, cursor: UUID | None, li
 
 
 def label(session: Session, principal: Principal, file_id: UUID, data_class: DataClass) -> DataClass | None:
-    """Give the file another class; returns the one that it had, None when there is no such file."""
+    """Change the file's class; returns the previous one, or None when there is no such file."""
     had = session.execute(_LABEL, _scope(principal, id=file_id, data_class=data_class)).scalar_one_or_none()
     return None if had is None else DataClass(had)
 
 
 def delete(session: Session, principal: Principal, file_id: UUID) -> FileRecord | None:
-    """Remove the row; returns what it was."""
+    """Remove the row; returns it."""
     row = session.execute(_DELETE, _scope(principal, id=file_id)).one_or_none()
     return None if row is None else _file(row)
 
 
 def expired(session: Session, limit: int) -> list[FileRecord]:
-    """Files of every tenant that are past their time, locked. Needs `Database.system`."""
+    """Expired files of every tenant, locked. Needs `Database.system`."""
     return [_file(row) for row in session.execute(_EXPIRED, {"limit": limit})]
 
 
@@ -121,12 +121,12 @@ def forget(session: Session, ids: list[UUID]) -> None:
 
 
 def begin_upload(session: Session, principal: Principal, values: dict[str, Any], seconds: float) -> UploadRecord:
-    """Register an upload that ends by itself in so many seconds."""
+    """Register an upload that expires after `seconds`."""
     return _upload(session.execute(_BEGIN, _scope(principal, **values, seconds=seconds)).one())
 
 
 def get_upload(executor: Executor, principal: Principal, upload_id: UUID, *, lock: bool = False) -> UploadRecord | None:
-    """An upload of the project that goes on."""
+    """An unexpired upload of the project."""
     row = executor.execute(_LOCK_UPLOAD if lock else _GET_UPLOAD, _scope(principal, id=upload_id)).one_or_none()
     return None if row is None else _upload(row)
 
@@ -143,7 +143,7 @@ def end_upload(session: Session, principal: Principal, upload_id: UUID) -> None:
 
 
 def abandoned(session: Session, limit: int) -> list[UUID]:
-    """Uploads of every tenant that ran out of time, locked. Needs `Database.system`."""
+    """Expired uploads of every tenant, locked. Needs `Database.system`."""
     return [row.id for row in session.execute(_ABANDONED, {"limit": limit})]
 
 

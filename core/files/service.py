@@ -1,7 +1,7 @@
-"""Files: register, read, delete, and put together what came in parts.
+"""Files: register, read, delete, and assemble from parts.
 
-Content goes into the blob store before its row is written: what a crash in between leaves behind is a blob that nothing
-refers to, never a file without its content. The sweep removes content before rows, so it can be killed anywhere.
+Content goes into the blob store before its row is written: a crash in between leaves a blob that nothing refers to,
+never a file without its content. The sweep removes content before rows, so it can be killed anywhere.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ class FileService:
     def keep(
         self, project_id: UUID, content: BinaryIO, declared: str, file_id: UUID | None = None
     ) -> tuple[UUID, str, str]:
-        """Store the content of a file to be; returns its id (a new one, or `file_id`), its place, and its media type.
+        """Store the content of a new file; returns its id (a new one, or `file_id`), its blob key and its media type.
 
         Raises `core.files.content.TypeMismatch`. Follow with `register`.
         """
@@ -69,7 +69,7 @@ class FileService:
         sha256: str,
         data_class: DataClass = DataClass.INTERNAL,
     ) -> FileRecord:
-        """Make a kept file known, with an audit record."""
+        """Register a stored file, with an audit record."""
         values = {
             "id": file_id,
             "name": check_name(name),
@@ -84,7 +84,7 @@ class FileService:
         return made
 
     def get(self, executor: Executor, principal: Principal, file_id: UUID) -> FileRecord:
-        """The file. Raises `FileNotFound` for unknown, expired and foreign ones alike."""
+        """The file. Raises `FileNotFound` for unknown, expired and other projects' files alike."""
         found = repository.get(executor, principal, file_id)
         if found is None:
             raise FileNotFound(f"there is no file {encode(FILE, file_id)} in this project")
@@ -95,14 +95,14 @@ class FileService:
         return repository.list_files(executor, principal, cursor, limit)
 
     def label(self, session: Session, principal: Principal, file_id: UUID, data_class: DataClass) -> FileRecord:
-        """Give the file another class, with an audit record. Raises `FileNotFound`."""
+        """Change the file's class, with an audit record. Raises `FileNotFound`."""
         had = repository.label(session, principal, file_id, data_class)
         if had is not None and had is not data_class:
             _note(session, principal, AuditAction.FILE_UPDATE, file_id, {"from": had, "to": data_class})
         return self.get(session, principal, file_id)
 
     def delete(self, session: Session, principal: Principal, file_id: UUID) -> FileRecord:
-        """Forget the file, with an audit record. Raises `FileNotFound`. Remove its blob before the commit."""
+        """Delete the file's row, with an audit record. Raises `FileNotFound`. Remove its blob before the commit."""
         gone = repository.delete(session, principal, file_id)
         if gone is None:
             raise FileNotFound(f"there is no file {encode(FILE, file_id)} in this project")
@@ -122,7 +122,7 @@ class FileService:
         sha256: str | None,
         data_class: DataClass = DataClass.INTERNAL,
     ) -> UploadRecord:
-        """Announce a file that will come in parts within a day. Raises `PayloadTooLarge`."""
+        """Start an upload in parts, which must be completed within a day. Raises `PayloadTooLarge`."""
         if size_bytes > self._max_bytes:
             raise PayloadTooLarge(f"a file may have {self._max_bytes} bytes", max_bytes=self._max_bytes)
         values = {
@@ -152,9 +152,9 @@ class FileService:
         content: BinaryIO,
         size_bytes: int,
     ) -> int:
-        """Store the part that begins at byte `offset`; returns how many bytes there are now.
+        """Store the part that starts at byte `offset`; returns how many bytes there are now.
 
-        Raises `OffsetMismatch` unless it begins where the last one ended, and `Unprocessable` for more than announced.
+        Raises `OffsetMismatch` unless it starts where the last one ended, and `Unprocessable` for more than declared.
         """
         found = self.upload(session, principal, upload_id, lock=True)
         if offset != found.received_bytes:
@@ -171,9 +171,9 @@ class FileService:
         return received
 
     def complete(self, session: Session, principal: Principal, upload_id: UUID) -> FileRecord:
-        """Make the parts one file. Raises `UploadIncomplete`, `DigestMismatch` and `TypeMismatch`.
+        """Join the parts into one file. Raises `UploadIncomplete`, `DigestMismatch` and `TypeMismatch`.
 
-        Afterwards `forget_parts`, once the transaction is committed.
+        Call `forget_parts` once the transaction is committed.
         """
         found = self.upload(session, principal, upload_id, lock=True)
         if found.received_bytes != found.size_bytes:
@@ -206,7 +206,7 @@ class FileService:
         )
 
     def abort(self, session: Session, principal: Principal, upload_id: UUID) -> None:
-        """End an upload that will not be completed. Raises `UploadNotFound`. Afterwards `forget_parts`."""
+        """End an upload that will not be completed. Raises `UploadNotFound`. Call `forget_parts` afterwards."""
         self.upload(session, principal, upload_id, lock=True)
         repository.end_upload(session, principal, upload_id)
 
@@ -217,7 +217,7 @@ class FileService:
 
 @contextmanager
 def local_copy(blobs: BlobStore, file: FileRecord) -> Iterator[Path]:
-    """The file's content as a file of this machine, for the time of the block. Raises `BlobNotFound`."""
+    """The file's content as a local file for the time of the block. Raises `BlobNotFound`."""
     with scratch_folder() as folder:
         path = folder / "content"
         with path.open("wb") as written:
@@ -227,7 +227,7 @@ def local_copy(blobs: BlobStore, file: FileRecord) -> Iterator[Path]:
 
 
 def sweep(database: Database, blobs: BlobStore) -> int:
-    """Remove files past their time, and uploads that nobody finished; returns how many."""
+    """Remove expired files and unfinished uploads; returns how many."""
     with database.system() as session:
         gone = repository.expired(session, _SWEPT_AT_ONCE)
         for file in gone:
@@ -241,7 +241,7 @@ def sweep(database: Database, blobs: BlobStore) -> int:
 
 
 def check_name(name: str) -> str:
-    """A file's name as it is kept: the last part of a path, printable. Raises `Unprocessable`."""
+    """A file's name as it is stored: the last part of a path, printable. Raises `Unprocessable`."""
     last = name.replace("\\", "/").rpartition("/")[2].strip()
     if not last or last in {".", ".."} or len(last) > NAME_MAX_CHARACTERS or not last.isprintable():
         told = f"a file's name has 1 to {NAME_MAX_CHARACTERS} printable characters"

@@ -1,1 +1,1 @@
-"""What things will cost, and what would have happened: quotes, forecasts, anomalies, backtests."""
+"""Future and hypothetical costs: quotes, forecasts, anomalies and backtests."""

@@ -1,8 +1,8 @@
-"""Hours in which a key spent far more than it does, and what it spent it on.
+"""Hours in which a key spent far more than usual, and what it spent it on.
 
 An hour is compared with the same key's hours of two weeks before, by the modified z-score (Iglewicz and Hoaglin, "How
 to Detect and Handle Outliers", 1993): the distance from the median in units of the median absolute deviation, which a
-few wild hours do not move.
+few extreme hours do not move.
 """
 
 from collections import defaultdict
@@ -21,16 +21,16 @@ from core.ledger.reports.records import Reach, Window
 from core.rollups.records import ALL_PROJECTS
 
 SCORE_MIN = 6.0
-# Below it, and below one and a half times the dearest hour before, an hour is not worth a look.
+# Below it, or below one and a half times the most expensive earlier hour, an hour is ignored.
 AMOUNT_MIN_USD = Decimal("0.10")
 _TIMES_HIGHEST = 1.5
-# With fewer hours of spending before it, a key counts as new: then it is compared with all others.
+# With fewer earlier hours of spending, a key counts as new and is compared with all others.
 _HOURS_MIN = 6
 BEFORE = timedelta(days=14)
 FOUND_MAX = 200
-# 1 / the third quartile of the normal distribution: makes the deviation comparable with a standard deviation.
+# 1 / the third quartile of the normal distribution: makes the median deviation comparable with a standard deviation.
 _CONSISTENCY = 0.6745
-# A key that always spends the same has no deviation; then a tenth of the median stands for it.
+# A key that always spends the same has no deviation; a tenth of the median replaces it.
 _LEAST_DEVIATION = 0.1
 _HOURS = text("""
 SELECT bucket, key_id, project_id, capability, provider, model, sum(amount_usd) AS amount_usd FROM call_rollups
@@ -52,7 +52,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What a key spent on one thing in an hour."""
+    """A key's spending on one part in an hour."""
 
     at: datetime
     key_id: UUID | None
@@ -62,7 +62,7 @@ class Spending:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What an hour's excess went to; `expected_usd` is the median of the hours before."""
+    """A part of an hour's excess; `expected_usd` is the median of the hours before."""
 
     part: Part
     amount_usd: Decimal
@@ -71,9 +71,9 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """An hour of a key, the most telling causes first.
+    """An anomalous hour of a key, with the largest causes first.
 
-    `score` is None for a key that had hardly spent before: its hour was the dearest of all keys.
+    `score` is None for a key that had hardly spent before: its hour was the most expensive of all keys.
     """
 
     at: datetime
@@ -86,7 +86,7 @@ class Anomaly:
 
 
 def anomalies(executor: Executor, reach: Reach, window: Window) -> list[Anomaly]:
-    """The anomalous hours of the window, the dearest first; `FOUND_MAX` at most."""
+    """The anomalous hours of the window, the most expensive first; `FOUND_MAX` at most."""
     rows = executor.execute(
         _HOURS,
         {
@@ -105,7 +105,7 @@ def anomalies(executor: Executor, reach: Reach, window: Window) -> list[Anomaly]
 
 
 def find(spendings: Iterable[Spending], window: Window) -> list[Anomaly]:
-    """The anomalous hours among `spendings`, the dearest first."""
+    """The anomalous hours among `spendings`, the most expensive first."""
     of_key: dict[UUID | None, dict[datetime, dict[Part, Decimal]]] = defaultdict(lambda: defaultdict(dict))
     for each in spendings:
         of_key[each.key_id][each.at][each.part] = each.amount_usd
@@ -127,9 +127,9 @@ def judge(
     hours: Mapping[datetime, Mapping[Part, Decimal]],
     others_usd: Decimal | None,
 ) -> Anomaly | None:
-    """The hour `at` as an anomaly, if it is one against the hours of spending in the two weeks before it.
+    """The hour `at` as an anomaly, if it is one compared with the hours of spending in the two weeks before it.
 
-    `others_usd` is the dearest hour of any other key, None without others: what a new key is compared with.
+    `others_usd` is the most expensive hour of any other key, which a new key is compared with; None without others.
     """
     amount = sum(hours[at].values(), Decimal(0))
     if amount < AMOUNT_MIN_USD:

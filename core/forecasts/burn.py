@@ -1,9 +1,9 @@
-"""When a budget will be used up, and how sure that is.
+"""When a budget will be used up, and how certain that is.
 
-The future is drawn from the past: the hours of the last weeks are put together again, in blocks that keep what belongs
-together (a working day, a night), as often as `DRAWS` times (the moving-block bootstrap; Künsch, "The jackknife and the
-bootstrap for general stationary observations", Annals of Statistics 17, 1989). Nothing grows and nothing is seasonal
-beyond a week: what a forecast cannot know is that tomorrow is unlike the past.
+The future is drawn from the past: the hours of the last weeks are recombined `DRAWS` times, in blocks that keep related
+hours (a working day, a night) together (the moving-block bootstrap; Künsch, "The jackknife and the bootstrap for
+general stationary observations", Annals of Statistics 17, 1989). It models no growth and no seasonality beyond a week:
+a forecast cannot know that tomorrow will be unlike the past.
 """
 
 import math
@@ -24,11 +24,11 @@ from core.rollups.records import ALL_PROJECTS
 
 DRAWS = 400
 PAST_DAYS = 28
-# With less than this there is nothing to draw from but chance.
+# With fewer hours than this, draws would be mere chance.
 HOURS_MIN = 24
 _WEEK = 168
 _DAY = 24
-# A budget without periods is looked at so far ahead.
+# The forecast horizon of a budget without periods.
 _HORIZON = timedelta(days=90)
 _HOURS = text("""
 SELECT bucket, sum(amount_usd) AS amount_usd FROM call_rollups
@@ -41,7 +41,7 @@ _NOW = text("SELECT now()")
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The middle of what was drawn, and the bounds between which four in five draws lie."""
+    """The median of the draws, and the bounds that contain four in five of them."""
 
     p10: Decimal
     p50: Decimal
@@ -50,12 +50,12 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Of a budget as it stands at `made_at`. Amounts are US dollars.
+    """The forecast of a budget as of `made_at`. Amounts are US dollars.
 
     `period_end` is None for a budget without periods. `burn_usd_per_day` is the mean of the last seven days.
-    `projected_usd` is what will have been spent at the period's end (90 days ahead without periods).
-    `exhausted_at`: (early, middle, late), each None when it will not be within that time; None altogether with less
-    than a day of history (`hours`).
+    `projected_usd` is the expected spending at the period's end (90 days ahead without periods). `exhausted_at`:
+    (early, middle, late), each None when it does not happen within that time; None as a whole with less than a day of
+    history (`hours`).
     """
 
     made_at: datetime
@@ -68,7 +68,7 @@ class Forecast:
 
 
 def forecast(executor: Executor, budget: Budget) -> Forecast:
-    """How the present period of `budget` will go on."""
+    """The forecast of the current period of `budget`."""
     now: datetime = executor.execute(_NOW, {}).scalar_one()
     since = _floor(now) - timedelta(days=PAST_DAYS)
     values: dict[str, Any] = {
@@ -82,7 +82,7 @@ def forecast(executor: Executor, budget: Budget) -> Forecast:
 
 
 def hours_of(spent: dict[datetime, float], since: datetime, now: datetime) -> list[float]:
-    """What each full hour from the first with any spending on has cost; the one that runs is left out."""
+    """The cost of each full hour since the first with any spending; the current hour is left out."""
     moments = [since + timedelta(hours=number) for number in range(int((_floor(now) - since) / timedelta(hours=1)))]
     series = [max(0.0, spent.get(moment, 0.0)) for moment in moments]
     first = next((number for number, amount in enumerate(series) if amount > 0), len(series))
@@ -100,7 +100,7 @@ def project(budget: Budget, hours: Sequence[float], now: datetime) -> Forecast:
     room = float(budget.limit_usd - budget.spent_usd)
     totals: list[float] = []
     times: list[float] = []
-    # Not a secret: the same past shall always mean the same future.
+    # Not a secret: the same past must always give the same forecast.
     source = random.Random(20_261_130)  # noqa: S311
     for _ in range(DRAWS):
         path = list(accumulate(draw(hours, ahead, source)))
@@ -116,16 +116,16 @@ def project(budget: Budget, hours: Sequence[float], now: datetime) -> Forecast:
 
 
 def draw(hours: Sequence[float], ahead: int, source: random.Random) -> list[float]:
-    """`ahead` hours to come, of blocks of the past that begin at the hour of the day at which they are put.
+    """Draw `ahead` future hours from blocks of the past that start at the same hour of the day as their new place.
 
-    The blocks are days when there is a week of past to choose from, else of a few hours.
+    The blocks are days when there is at least a week of history, else a few hours.
     """
     whole_days = len(hours) >= _WEEK
     block = _DAY if whole_days else max(1, len(hours) // 8)
     drawn: list[float] = []
     while len(drawn) < ahead:
         if whole_days:
-            # The hour that follows the past is at the place of the day that is len(hours) % 24.
+            # The hour that follows the past has the position len(hours) % 24 in the day.
             phase = (len(hours) + len(drawn)) % _DAY
             starts = range(phase, len(hours) - block + 1, _DAY)
             start = source.choice(starts) if starts else 0
@@ -136,7 +136,7 @@ def draw(hours: Sequence[float], ahead: int, source: random.Random) -> list[floa
 
 
 def period_end(budget: Budget, now: datetime) -> datetime | None:
-    """When the present period ends; None for a budget without periods."""
+    """When the current period ends; None for a budget without periods."""
     if budget.period == "total":
         return None
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)

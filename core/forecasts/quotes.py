@@ -1,4 +1,4 @@
-"""What a job will cost, from what jobs like it have cost."""
+"""Estimates the cost of a job from the costs of similar jobs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from core.kit.db import Executor
 from core.kit.money import to_money
 from core.rollups.sketch import USD, Sketch, add, from_json
 
-# With so many jobs, the share that stays below their 90th percentile is 0.90 with a standard error of 0.042.
+# With this many jobs, the share below their 90th percentile is 0.90 with a standard error of 0.042.
 JOBS_MIN = 50
 DAYS = 30
 _CELLS = text("""
@@ -21,7 +21,7 @@ WHERE organization_id = :organization_id AND capability = :capability
   AND bucket > now() - make_interval(days => :days)
   AND (CAST(:model AS text) IS NULL OR model = :model)
 """)
-# The least that any hard budget of the caller has left: more than that no job can cost.
+# The least that any hard budget of the caller has left: no job can cost more.
 _LEAST_ROOM = text("""
 SELECT budgets.id, budgets.name,
   greatest(0, budgets.limit_usd - coalesce(balance.spent_usd, 0) - coalesce(balance.reserved_usd, 0)) AS room_usd
@@ -45,7 +45,7 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Jobs of a size: whether they were of the caller's project, and a sketch of what they cost in US dollars."""
+    """Jobs of one size: whether they belong to the caller's project, and a sketch of their costs in US dollars."""
 
     is_own: bool
     size_band: int
@@ -57,7 +57,7 @@ class Cell:
 class Quote:
     """`p50_usd` and `p90_usd`: half, and nine in ten, of the jobs it is based on cost no more. None: too few jobs.
 
-    `cap_usd` is more than the job can cost: its own cap, or what a hard budget has left (then `capped_by` names it).
+    `cap_usd` is an upper bound: the job's own cap, or what a hard budget has left (then `capped_by` names it).
     """
 
     jobs: int
@@ -90,7 +90,7 @@ def quote(
 
 
 def choose(cells: Iterable[Cell], band: int) -> tuple[Basis, Sketch]:
-    """The closest kind of which there are `JOBS_MIN`: same project and about the same size, then wider."""
+    """The closest group with at least `JOBS_MIN` jobs: same project and about the same size, then wider."""
     found = list(cells)
     same = [cell for cell in found if cell.size_band == band]
     near = [cell for cell in found if abs(cell.size_band - band) <= 1]
@@ -109,10 +109,10 @@ def choose(cells: Iterable[Cell], band: int) -> tuple[Basis, Sketch]:
 
 
 def at_most(sketch: Sketch, share: float) -> Decimal | None:
-    """What `share` of the jobs did not exceed; of a job yet to come, with the same probability.
+    """The cost that `share` of the jobs did not exceed; a future job does not exceed it with the same probability.
 
-    With n jobs that is the one of rank ⌈(n + 1) · share⌉, not ⌈n · share⌉: the next job is one more that may be the
-    dearest (the order statistics of split conformal prediction; Vovk, Gammerman and Shafer 2005).
+    With n jobs that is the one of rank ⌈(n + 1) · share⌉, not ⌈n · share⌉: the next job may itself be the most
+    expensive (the order statistics of split conformal prediction; Vovk, Gammerman and Shafer 2005).
     """
     jobs = sum(sketch.values())
     if not jobs:

@@ -1,4 +1,4 @@
-"""How many budgets will be used up within a day: what operators are warned of."""
+"""How many budgets will be used up within a day; operators are warned of these."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from core.ledger.budget_rows import get_budget
 from core.rollups.records import ALL_PROJECTS
 
 WITHIN = timedelta(hours=24)
-# Forecasts are made of those that could be, by what was spent in the last day; the most urgent first.
+# Forecasts are made for budgets that could run out, given the last day's spending; the most urgent first.
 _FORECASTS_MAX = 50
 _CANDIDATES = text("""
 WITH spent AS (
@@ -30,7 +30,7 @@ SELECT organization_id, id FROM budget WHERE burned_usd * 2 >= left_usd ORDER BY
 
 
 def exhausting_soon(session: Session) -> int:
-    """Hard budgets that have something left and, by the middle of all draws, will not in 24 hours; 50 at most."""
+    """The number of hard budgets with money left that, by the median draw, will have none in 24 hours; 50 at most."""
     soon = 0
     candidates = session.execute(_CANDIDATES, {"all_projects": ALL_PROJECTS, "most": _FORECASTS_MAX}).all()
     for organization_id, budget_id in candidates:

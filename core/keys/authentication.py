@@ -1,4 +1,4 @@
-"""From what a request carries to who is asking, with a memory short enough for revocations."""
+"""Turns a request's credentials into its caller, cached briefly enough for revocations to take effect."""
 
 import hashlib
 import hmac
@@ -42,10 +42,10 @@ _REFUSALS = (Unauthenticated, PermissionDenied, NotFound, Unprocessable)
 
 
 class Authenticator:
-    """Turns a key, or a token of a trusted issuer, into a `Principal`, asking Postgres at most once per 1.5 seconds.
+    """Turns a key, or a token of a trusted issuer, into a `Principal`, querying Postgres at most once per 1.5 seconds.
 
-    Safe in threads: entries are replaced whole, and the worst of a race is one query too many. `usage` is told of every
-    key that Postgres was asked about.
+    Thread-safe: entries are replaced whole, and the worst result of a race is an extra query. `usage` is notified of
+    every key that Postgres was queried for.
     """
 
     def __init__(self, settings: Settings, database: Database, usage: KeyUsage | None = None) -> None:
@@ -57,10 +57,10 @@ class Authenticator:
         self._refused: dict[bytes, tuple[float, WaybillError]] = {}
 
     def recall(self, credential: str, project: str | None = None) -> Principal | None:
-        """The principal of a key or token that was recognized a moment ago, or None when Postgres must be asked.
+        """The principal of a recently recognized key or token, or None when Postgres must be queried.
 
-        `project` is the project's id that the request names; it chooses among those of a token's subject. Never blocks.
-        Raises `KeyUnknown` for what cannot be a key, and the refusal of what was refused a moment ago.
+        `project` is the project id that the request names; it chooses among those of a token's subject. Never blocks.
+        Raises `KeyUnknown` for a malformed key, and the cached refusal of a recently refused credential.
         """
         digest = self._digest(credential, project)
         now = monotonic()
@@ -73,14 +73,14 @@ class Authenticator:
         return None
 
     def has_recognized(self, credential: str, project: str | None = None) -> bool:
-        """Whether this was a good key or token here lately. Never blocks; says nothing about whether it still is."""
+        """Whether this was recently a valid key or token here. Never blocks; it may no longer be valid."""
         try:
             return self._digest(credential, project) in self._known
         except KeyUnknown:
             return False
 
     def authenticate(self, credential: str, project: str | None = None) -> Principal:
-        """The principal of a key or token. Blocks on Postgres, or on a token's issuer, unless remembered.
+        """The principal of a key or token. Blocks on Postgres, or on a token's issuer, unless cached.
 
         Raises `KeyUnknown`, `KeyExpired` or `KeyRevoked`; for a token `TokenInvalid`, `TokenExpired`, `NotAMember`,
         `ProjectInvalid`, `ProjectNotFound` or `IdentityProviderUnavailable`.
@@ -89,7 +89,7 @@ class Authenticator:
         if remembered is not None:
             return remembered
         digest = self._digest(credential, project)
-        # The age of an answer counts from before the question, so that a slow query does not stretch it.
+        # The age of an entry counts from before the query, so that a slow query does not extend it.
         until = monotonic() + _REMEMBER_SECONDS
         try:
             if self._tokens is None or credential.startswith(_KEY_HEAD):
@@ -106,7 +106,7 @@ class Authenticator:
         return principal
 
     def forget(self, key_ids: Collection[UUID]) -> None:
-        """Ask Postgres again about these keys, however lately they were recognized."""
+        """Evict these keys, so that the next use queries Postgres again."""
         if key_ids:
             for digest, (_, principal) in list(self._known.items()):
                 if principal.key_id in key_ids:
@@ -171,7 +171,7 @@ class Authenticator:
 def _verifier(settings: Settings) -> "TokenVerifier | None":
     if not settings.oidc_issuers:
         return None
-    # What checks tokens is installed with the API, and needed only where tokens are accepted.
+    # The token verifier is installed with the API, and needed only where tokens are accepted.
     from core.keys.oidc import TokenVerifier
 
     return TokenVerifier(settings)
@@ -199,14 +199,14 @@ def _scopes(identity: "Identity", row: SubjectRow) -> frozenset[str]:
 
 
 def _actor_id(identity: "Identity", member_id: UUID | None) -> str:
-    """A name for audit records that tells nobody who it is: some issuers use e-mail addresses as subjects."""
+    """A name for audit records that does not reveal the person: some issuers use e-mail addresses as subjects."""
     if member_id is not None:
         return encode(MEMBER, member_id)
     return "sub_" + hashlib.sha256(f"{identity.issuer}\n{identity.subject}".encode()).hexdigest()[:32]
 
 
 def _again(refusal: WaybillError) -> WaybillError:
-    # A fresh instance: raising one exception object from many requests would chain their tracebacks without end.
+    # A fresh instance: raising one exception object from many requests would chain their tracebacks endlessly.
     return type(refusal)(refusal.detail, code=refusal.code, **refusal.extra)
 
 

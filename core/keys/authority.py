@@ -1,9 +1,8 @@
-"""What a job may do: no more than the caller behind it, from its submission to its end.
+"""What a job may do: no more than its caller, from its submission to its end.
 
-`require` decides when a job is submitted, `act_for` whenever it goes on: at a claim, for a child, for a line of a
-batch, for a shadow. Both read what the caller holds at that moment. A key that was revoked, or a member who was
-removed, holds nothing; a key that has only expired, or was rotated, may ask for nothing new, and what it asked for in
-time is done.
+`require` decides when a job is submitted, `act_for` whenever it proceeds: at a claim, for a child, for a line of a
+batch, for a shadow. Both read the caller's rights at that moment. A revoked key or a removed member has none; a key
+that has only expired, or was rotated, cannot submit new jobs, but those it submitted in time are carried out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from core.keys.principal import Principal
 from core.keys.roles import Role, scopes_of
 from core.keys.scopes import SCOPES, split
 
-# Of a row of jobs or batches: whom it is carried out for, and what that caller holds now.
+# Columns of jobs and batches: their caller, and the rights that this caller holds now.
 CALLER_COLUMNS = "key_id, submitted_by, grants, caller_standing(organization_id, key_id, submitted_by) AS standing"
 
 
@@ -25,25 +24,25 @@ class Submitted(Protocol):
 
     @property
     def key_id(self) -> UUID | None:
-        """The key that asked."""
+        """The key that made the request."""
 
     @property
     def submitted_by(self) -> str | None:
-        """The key or person that asked, as audit records name it; None for the platform itself."""
+        """The key or person that made the request, as audit records name it; None for the platform itself."""
 
     @property
     def grants(self) -> Sequence[str] | None:
-        """What a person held then; a key's are read anew."""
+        """A person's scopes at submission; a key's are read again."""
 
     @property
     def standing(self) -> Mapping[str, Any] | None:
-        """What ``caller_standing`` says."""
+        """The result of ``caller_standing``."""
 
 
 def require(principal: Principal, capability: str, needs: frozenset[str]) -> None:
-    """Raise `CapabilityDenied` or `ScopeMissing` unless the caller may ask for a job that `needs` these scopes.
+    """Raise `CapabilityDenied` or `ScopeMissing` unless the caller may submit a job that `needs` these scopes.
 
-    What the platform asks for itself, for no caller, is its own affair.
+    The platform's own jobs, without a caller, are not checked.
     """
     if principal.actor_kind == "system":
         return
@@ -54,12 +53,12 @@ def require(principal: Principal, capability: str, needs: frozenset[str]) -> Non
 
 
 def grants_of(principal: Principal) -> list[str] | None:
-    """What is stored with a job of a person, whose roles may come from nowhere but a token; None for keys."""
+    """The scopes stored with a person's job, since their roles may exist only in a token; None for keys."""
     return sorted(principal.scopes) if principal.key_id is None and principal.submitter is not None else None
 
 
 def act_for(organization_id: UUID, project_id: UUID, row: Submitted, kind: ActorKind) -> Principal:
-    """The caller behind `row`, as far as it may still act; what is done is done in the name of `kind`.
+    """The caller of `row`, with the rights that it still has; acts are recorded in the name of `kind`.
 
     Raises `KeyRevoked` and `NotAMember`.
     """

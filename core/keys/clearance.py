@@ -1,4 +1,4 @@
-"""Who may read what was made of classified data: a key's clearance is the highest class of the results it may read."""
+"""Who may read results of classified data: a key's clearance is the highest class of results it may read."""
 
 from core.keys.errors import ClearanceExceeded
 from core.keys.principal import Principal
@@ -11,7 +11,7 @@ def is_cleared(principal: Principal, data_class: DataClass) -> bool:
 
 
 def require_cleared(principal: Principal, data_class: DataClass, what: str = "this job") -> None:
-    """Raise `ClearanceExceeded` unless the caller may read content of this class. `what` begins the sentence."""
+    """Raise `ClearanceExceeded` unless the caller may read content of this class. `what` starts the message."""
     if not is_cleared(principal, data_class):
         raise ClearanceExceeded(
             f"{what} is {data_class}, and your key may read up to {principal.clearance}",

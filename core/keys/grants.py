@@ -1,4 +1,4 @@
-"""What may be handed on: nobody grants, takes over or takes away more than they hold."""
+"""Which rights may be passed on: no one grants, takes over or revokes more than they hold."""
 
 from collections.abc import Iterable
 

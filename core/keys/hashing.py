@@ -1,9 +1,9 @@
-"""The form of an API key, and the only thing kept of it: a keyed hash.
+"""The format of an API key, and the keyed hash that is stored in its place.
 
-``wb_live_`` + 12 characters that are shown in lists + ``_`` + 256 random bits in base62 (43 characters) + CRC32 of all
-that precedes in base62 (6 characters). The checksum lets a mistyped key be refused, and a leaked one be recognized by
-a scanner, without a look-up; the scheme is that of GitHub's tokens ("Behind GitHub's new authentication token
-formats", github.blog, 2021).
+``wb_live_`` + 12 characters that are shown in lists + ``_`` + 256 random bits in base62 (43 characters) + CRC32 of
+everything before it in base62 (6 characters). The checksum lets a mistyped key be refused, and a leaked one be
+recognized by a scanner, without a lookup; the scheme is that of GitHub's tokens ("Behind GitHub's new authentication
+token formats", github.blog, 2021).
 """
 
 import hashlib
@@ -28,14 +28,14 @@ _FORM = re.compile(rf"{_HEAD}[0-9A-Za-z]{{{_PUBLIC_LENGTH}}}_[0-9A-Za-z]{{{_SECR
 
 @dataclass(frozen=True, slots=True)
 class GeneratedKey:
-    """A fresh key: `plaintext` is shown once, `prefix` is what lists show of it."""
+    """A fresh key: `plaintext` is shown once, `prefix` is shown in lists."""
 
     plaintext: str
     prefix: str
 
 
 def generate_key() -> GeneratedKey:
-    """A key from the operating system's random source."""
+    """A new key from the operating system's random source."""
     public = _base62(secrets.randbits(_PUBLIC_LENGTH * 5), _PUBLIC_LENGTH)
     prefix = f"{_HEAD}{public}"
     body = f"{prefix}_{_base62(secrets.randbits(_SECRET_BITS), _SECRET_LENGTH)}"
@@ -43,14 +43,14 @@ def generate_key() -> GeneratedKey:
 
 
 def is_well_formed(plaintext: str) -> bool:
-    """Whether `plaintext` has the form of a key and its checksum fits; says nothing about whether it was issued."""
+    """Whether `plaintext` has the format of a key and a matching checksum; it may still never have been issued."""
     if _FORM.fullmatch(plaintext) is None:
         return False
     return _checksum(plaintext[:-_CHECKSUM_LENGTH]) == plaintext[-_CHECKSUM_LENGTH:]
 
 
 class KeyHasher:
-    """HMAC-SHA256 keyed with ``WAYBILL_SECRET_KEY``: a stolen table alone lets nobody test a guess."""
+    """HMAC-SHA256 keyed with ``WAYBILL_SECRET_KEY``: a stolen table alone does not allow testing guesses."""
 
     def __init__(self, settings: Settings) -> None:
         secret = settings.secret_key.get_secret_value() if settings.secret_key else ""
@@ -67,7 +67,7 @@ class KeyHasher:
         return _digest(self._keyed, plaintext)
 
     def retired_digests(self, plaintext: str) -> list[bytes]:
-        """What was stored for `plaintext` under earlier secret keys."""
+        """The bytes stored for `plaintext` under earlier secret keys."""
         return [_digest(keyed, plaintext) for keyed in self._retired]
 
 

@@ -1,9 +1,10 @@
-"""Idempotency keys: a POST that is sent twice is done once and answered twice.
+"""Idempotency keys: a POST that is sent twice is executed once and answered twice.
 
 The semantics are Stripe's and those of the IETF draft "The Idempotency-Key HTTP Header Field": the same key with the
 same request gets the first answer again, with another request it is an error, and while the first request is still
-being worked on it is a conflict. The first answer is kept in the same transaction as what it reports, so there is never
-one without the other. Refusals are not kept: they had no effect, and the corrected request may use the same key.
+being processed it is a conflict. The first answer is stored in the same transaction as the change it reports, so
+neither exists without the other. Refusals are not stored: they had no effect, and the corrected request may use the
+same key.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ _FORM = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer as it went out, or will go out again: status code, JSON body and ``Location``."""
+    """A response as it was sent, or will be sent again: status code, JSON body and ``Location``."""
 
     status: int
     body: bytes
@@ -34,7 +35,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class IdempotentRequest:
-    """A request as an idempotency key knows it: the key, and a digest of what was asked."""
+    """A request as identified for idempotency: its key, and a digest of its content."""
 
     key: str
     digest: bytes
@@ -44,7 +45,7 @@ def identify(key: str | None, *parts: bytes) -> IdempotentRequest | None:
     """The identity of a request with ``Idempotency-Key`` `key`; `parts` are its method, target and body.
 
     None when the request carries no key. Raises `IdempotencyKeyInvalid` when the key is not 1 to 255 printable ASCII
-    characters without surrounding blanks.
+    characters without surrounding spaces.
     """
     if key is None:
         return None
@@ -64,7 +65,7 @@ def answer_once(
     lives: timedelta,
     produce: Callable[[], Answer],
 ) -> Answer:
-    """What `produce` returns, or the first answer to the same request if there was one.
+    """The result of `produce`, or the first answer to the same request if there was one.
 
     `produce` works in the same transaction. Raises `IdempotencyKeyReused` and `IdempotencyInProgress`; the caller must
     let the exception end the transaction.
@@ -80,7 +81,7 @@ def answer_once(
 
 
 def begin(session: Session, principal: Principal, request: IdempotentRequest) -> Answer | None:
-    """The first answer to `request`, or None when it is ours to give; the key is then locked until the commit."""
+    """The first answer to `request`, or None when this is the first; the key is then locked until the commit."""
     found = repository.begin_answer(session, principal.project_id, request.key)
     if found.request_digest is not None and found.status is not None and found.body is not None:
         if not hmac.compare_digest(bytes(found.request_digest), request.digest):
@@ -96,7 +97,7 @@ def begin(session: Session, principal: Principal, request: IdempotentRequest) ->
 def finish(
     session: Session, principal: Principal, request: IdempotentRequest, answer: Answer, lives: timedelta
 ) -> None:
-    """Keep `answer` for as long as `lives`. Raises `IdempotencyInProgress` when another request was first after all.
+    """Store `answer` for as long as `lives`. Raises `IdempotencyInProgress` when another request was first after all.
 
     That happens when the other one committed between the snapshot and the lock of our `begin`.
     """

@@ -21,11 +21,13 @@ from core.kit.logging import get_logger
 from core.kit.names import NamedBackend, install
 from core.kit.trust import authorities
 
-# Keys that could not be refreshed are trusted this long: a key that the issuer withdrew must not live forever here.
+# Keys that could not be refreshed are trusted this long: a key that the issuer withdrew must not stay valid forever
+# here.
 STALE_MAX_SECONDS = 24 * 3600.0
 _DOCUMENT_MAX_BYTES = 1024 * 1024
 _RSA_MIN_BITS = 2048
-# Threads that may wait for one issuer; the rest are told to come back, so that a slow issuer cannot occupy them all.
+# Threads that may wait for one issuer; the rest are refused with a retry hint, so that a slow issuer cannot occupy them
+# all.
 _WAITING_MAX = 4
 _ALGORITHMS = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
 _log = get_logger(__name__)
@@ -33,17 +35,17 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A public key, and the one algorithm with which it is used."""
+    """A public key, and the only algorithm it is used with."""
 
     key: Any
     algorithm: str
 
 
 class KeySet:
-    """The keys of one issuer, for many threads.
+    """The keys of one issuer. Thread-safe.
 
-    `refresh_seconds` is how long they are kept unasked; `floor_seconds` is the least time between two fetches, whatever
-    tokens come, so that made-up key ids cannot turn this process against the issuer.
+    `refresh_seconds` is how long they are cached; `floor_seconds` is the minimum time between two fetches, whatever
+    tokens arrive, so that made-up key ids cannot make this process flood the issuer.
     """
 
     def __init__(self, issuer: str, *, timeout_seconds: float, refresh_seconds: float, floor_seconds: float) -> None:
@@ -57,16 +59,17 @@ class KeySet:
         self._waiting = threading.BoundedSemaphore(_WAITING_MAX)
 
     def find(self, key_id: str) -> SigningKey:
-        """The key called `key_id`, fetched when it is not known yet. Blocks for the timeout at most.
+        """The key named `key_id`, fetched when it is not known yet. Blocks for the timeout at most.
 
-        Raises `TokenInvalid` when the issuer does not publish it, `IdentityProviderUnavailable` when it is away.
+        Raises `TokenInvalid` when the issuer does not publish it, `IdentityProviderUnavailable` when it cannot be
+        reached.
         """
         known = self._keys.get(key_id)
         age = monotonic() - self._fetched_at
         if known is not None and age < self._refresh_seconds:
             return known
         if known is not None and age < STALE_MAX_SECONDS:
-            # One thread refreshes; the others need not wait for a key they have.
+            # One thread refreshes; the others do not wait for a key they already have.
             if self._lock.acquire(blocking=False):
                 try:
                     self._fetch_unless_too_soon()
@@ -102,7 +105,7 @@ class KeySet:
 
     def _fetch(self) -> Mapping[str, SigningKey]:
         until = monotonic() + self._timeout_seconds
-        # A proxy from the environment cannot reach this machine's own loopback.
+        # A proxy from the environment cannot reach this machine's loopback interface.
         through_proxy = not is_loopback(urlsplit(self._issuer).hostname or "")
         with httpx.Client(
             timeout=self._timeout_seconds,
@@ -145,7 +148,7 @@ def _read(client: httpx.Client, url: str, until: float) -> dict[str, Any]:
 
 
 def _signing_keys(published: Any) -> list[tuple[str, SigningKey]]:
-    """The key in one member of a set, if it is one that we use: named, asymmetric, for signatures, strong enough."""
+    """The keys of one member of a set, if usable: named, asymmetric, for signatures, strong enough."""
     if not isinstance(published, dict) or published.get("use", "sig") != "sig":
         return []
     algorithm = _ALGORITHMS.get((published.get("kty", ""), published.get("crv")))

@@ -1,4 +1,4 @@
-"""Organizations with their projects and members, and the API keys that speak for them."""
+"""Organizations with their projects and members, and the API keys that act for them."""
 
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ _NOW = text("now()")
 
 
 class Organization(Base):
-    """The tenant: the outermost fence."""
+    """The tenant: the outermost isolation boundary."""
 
     __tablename__ = "organizations"
 
@@ -25,7 +25,7 @@ class Organization(Base):
 
 
 class Project(Base):
-    """What work is done and paid for under; limits and fairness are per project."""
+    """The unit that work is done and charged for; limits and fairness are per project."""
 
     __tablename__ = "projects"
     __table_args__ = (
@@ -45,12 +45,12 @@ class Project(Base):
     owner: Mapped[str | None] = mapped_column(TEXT)
     labels: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
     archived_at: Mapped[datetime | None] = mapped_column(TIMESTAMP(timezone=True))
-    # The least class of its jobs.
+    # The minimum data class of its jobs.
     data_class: Mapped[DataClass] = mapped_column(DATA_CLASS, server_default=text("'public'"))
 
 
 class Member(Base):
-    """A person of an organization, known by what its identity provider calls it, and its role."""
+    """A person of an organization, identified by its subject at the identity provider, with its role."""
 
     __tablename__ = "members"
     __table_args__ = (
@@ -68,7 +68,7 @@ class Member(Base):
 
 
 class ApiKey(Base):
-    """A key as stored: who it speaks for and a keyed hash, never the key itself."""
+    """A key as stored: the project it acts for and a keyed hash, never the key itself."""
 
     __tablename__ = "api_keys"
     __table_args__ = (
@@ -93,14 +93,14 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(TIMESTAMP(timezone=True))
     last_used_at: Mapped[datetime | None] = mapped_column(TIMESTAMP(timezone=True))
     replaced_by: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
-    # The key or member that made it, and so has seen it; None for the command line.
+    # The key or member that created it, and so has seen it; None for the command line.
     created_by: Mapped[str | None] = mapped_column(TEXT)
     # The highest class whose results it may read.
     clearance: Mapped[DataClass] = mapped_column(DATA_CLASS, server_default=text("'restricted'"))
 
 
 class IdempotencyKey(Base):
-    """The first answer to a POST, kept until `expires_at` so that a repeat gets the same one.
+    """The first answer to a POST, stored until `expires_at` so that a repeat gets the same one.
 
     Small and unpartitioned: its uniqueness is not the partition key of any other table.
     """

@@ -22,9 +22,9 @@ _SUBJECT_MAX_CHARACTERS = 255
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a token speaks for: a subject of an issuer, for the organization of that name.
+    """The identity in a token: a subject of an issuer, in the organization of that name.
 
-    `roles` is None when the members of the organization decide. `expires_at` is in Unix seconds.
+    `roles` is None when the role comes from the organization's members. `expires_at` is in Unix seconds.
     """
 
     issuer: str
@@ -35,7 +35,7 @@ class Identity:
 
 
 class TokenVerifier:
-    """Checks tokens of the issuers in the settings. Raises `ValueError` for a role there that does not exist."""
+    """Checks tokens of the issuers in the settings. Raises `ValueError` for an unknown role in them."""
 
     def __init__(self, settings: Settings) -> None:
         self.skew_seconds = settings.oidc_clock_skew_seconds
@@ -52,7 +52,7 @@ class TokenVerifier:
         }
 
     def verify(self, token: str) -> Identity:
-        """Who `token` speaks for. Blocks while signing keys are fetched.
+        """The identity in `token`. Blocks while signing keys are fetched.
 
         Raises `TokenInvalid`, `TokenExpired`, `NotAMember` and `IdentityProviderUnavailable`.
         """
@@ -66,7 +66,7 @@ class TokenVerifier:
         issuer = self._issuers.get(str(unverified.get("iss")))
         if issuer is None:
             raise TokenInvalid("tokens of this issuer are not accepted here")
-        # Everything above is the caller's word; from here on only what the issuer signed counts.
+        # Everything above is the caller's claim; from here on only what the issuer signed counts.
         return self._identity(issuer, self._verified(issuer, token, header.get("kid")))
 
     def _verified(self, issuer: OidcIssuer, token: str, key_id: Any) -> dict[str, Any]:

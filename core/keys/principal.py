@@ -1,4 +1,4 @@
-"""Who is asking: the outcome of authentication, handed to every service."""
+"""The caller: the result of authentication, passed to every service."""
 
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -11,11 +11,11 @@ from core.kit.data_classes import DataClass
 class Principal:
     """A caller. Every query is scoped by `organization_id` and, where rows belong to a project, by `project_id`.
 
-    `actor_id` is what audit records name: the id of a key or member, or a digest of a subject, never a name or address.
-    `capabilities` are those it may ask for, and whose jobs it may see; None means all. `asked_by` is the caller for
-    whom a worker or the dispatcher carries on. `clearance` is the highest class of results that it may read; only keys
-    have a lower one. `ends_at` is when a token stops being good, in Unix
-    seconds; a key's end is asked for, because it may come sooner.
+    `actor_id` is the name in audit records: the id of a key or member, or a digest of a subject, never a name or
+    address. `capabilities` are those it may use, and whose jobs it may see; None means all. `asked_by` is the caller on
+    whose behalf a worker or the dispatcher acts. `clearance` is the highest class of results that it may read; only
+    keys have a lower one. `ends_at` is when a token expires, in Unix seconds; a key's end is looked up, because it may
+    come sooner.
     """
 
     organization_id: UUID
@@ -37,18 +37,18 @@ class Principal:
 
     @property
     def submitter(self) -> str | None:
-        """The key or person that asks, also where somebody else carries on for it; None for the platform itself."""
+        """The key or person behind the request, even where another process acts for it; None for the platform."""
         return self.actor_id if self.actor_kind in {"key", "user"} else self.asked_by
 
     @property
     def has_project(self) -> bool:
         """Whether the caller named a project.
 
-        One that did not carries its organization's id instead: no project has that id, so that nothing of any project
-        is found under it, and its idempotency keys meet nobody else's.
+        Otherwise `project_id` is its organization's id: no project has that id, so no project's rows are found under
+        it, and its idempotency keys never meet anyone else's.
         """
         return self.project_id != self.organization_id
 
     def may_use(self, capability: str) -> bool:
-        """Whether it may ask for `capability`."""
+        """Whether it may use `capability`."""
         return self.capabilities is None or capability in self.capabilities

@@ -1,4 +1,4 @@
-"""The SQL of keys, of tokens' subjects and of remembered answers."""
+"""The SQL of keys, of tokens' subjects and of stored answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ _REPLACE = text(
     "UPDATE api_keys SET replaced_by = :new_id, expires_at = least(expires_at, now() + CAST(:overlap AS interval))"
     " WHERE id = :id AND organization_id = :organization_id"
 )
-# From a key to those that made it, and to those that it replaced or that replaced it.
+# From a key to its creators, and to the keys that it replaced or that replaced it.
 _OF_ONE_HAND = text("""
 WITH RECURSIVE line AS (
   SELECT id, created_by, replaced_by FROM api_keys WHERE id = :id AND organization_id = :organization_id
@@ -66,7 +66,7 @@ SELECT EXISTS (SELECT FROM line WHERE typeid('key', id) = :caller OR created_by 
 _ENDED = text(
     "SELECT id FROM api_keys WHERE id = ANY(CAST(:ids AS uuid[])) AND (revoked_at IS NOT NULL OR expires_at <= now())"
 )
-# In id order, and skipping what another process writes at this moment: two processes never wait for each other.
+# In id order, and skipping rows that another process is writing: two processes never wait for each other.
 _TOUCH = text("""
 WITH due AS (
   SELECT id FROM api_keys
@@ -85,8 +85,8 @@ _SUBJECT = text(
     " WHERE organization.name = :organization"
 )
 
-# The lock's key is 64 bits of a hash: two different keys that collide cost one of them a 409 it did not earn, once in
-# 2^64 pairs in flight.
+# The lock's key is 64 bits of a hash: two different keys that collide cost one of them an undeserved 409, once in 2^64
+# pairs in flight.
 _BEGIN_ANSWER = text(
     "SELECT pg_try_advisory_xact_lock(hashtextextended(:scope, 7201947)) AS locked,"
     " answer.request_digest, answer.status, answer.location, answer.body"
@@ -106,7 +106,7 @@ _KEEP_ANSWER = text(
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it may be shown. `state`, judged by the database's clock: active, rotating, expired or revoked."""
+    """A key as it may be shown. `state`, by the database's clock: active, rotating, expired or revoked."""
 
     id: UUID
     organization_id: UUID
@@ -125,7 +125,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """A stored key as authentication needs it, with its expiry judged by the database's clock."""
+    """A stored key as authentication needs it, with its expiry checked by the database's clock."""
 
     id: UUID
     organization_id: UUID
@@ -141,7 +141,7 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class SubjectRow:
-    """What is known of a token's subject: its organization, its membership, and the project it asked for."""
+    """A token's subject as stored: its organization, its membership, and the project it asked for."""
 
     organization_id: UUID
     member_id: UUID | None
@@ -152,7 +152,7 @@ class SubjectRow:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
-    """What is known of an idempotency key: whether we hold its lock, and the first answer if there is one."""
+    """The state of an idempotency key: whether we hold its lock, and the first answer if there is one."""
 
     locked: bool
     request_digest: bytes | None
@@ -219,12 +219,12 @@ def key_by_hash(session: Executor, digest: bytes) -> KeyRow | None:
 
 
 def replace_hash(session: Executor, retired: Sequence[bytes], digest: bytes) -> None:
-    """Store a key's hash under the secret key of today in place of one of `retired`; needs `Database.system`."""
+    """Store a key's hash under the current secret key in place of one of `retired`; needs `Database.system`."""
     session.execute(_REPLACE_HASH, {"hash": digest, "retired": list(retired)})
 
 
 def subject(session: Executor, organization: str, issuer: str, name: str, project_id: UUID | None) -> SubjectRow | None:
-    """What is known of the subject `name` of `issuer`; None without such an organization; needs `Database.system`."""
+    """The stored subject `name` of `issuer`; None without such an organization; needs `Database.system`."""
     parameters = {"organization": organization, "issuer": issuer, "subject": name, "project_id": project_id}
     row = session.execute(_SUBJECT, parameters).one_or_none()
     return None if row is None else SubjectRow(*row)
@@ -233,7 +233,7 @@ def subject(session: Executor, organization: str, issuer: str, name: str, projec
 def get_key(
     session: Executor, organization_id: UUID, project_id: UUID | None, key_id: UUID, *, lock: bool = False
 ) -> ApiKey | None:
-    """The key, of that project or of any when `project_id` is None; with `lock` until the transaction ends."""
+    """The key, of that project or of any when `project_id` is None; with `lock`, locked until the transaction ends."""
     parameters = {"id": key_id, "organization_id": organization_id, "project_id": project_id}
     row = session.execute(_LOCK_KEY if lock else _GET_KEY, parameters).one_or_none()
     return None if row is None else _key(row)
@@ -266,12 +266,12 @@ def revoke_key(session: Executor, organization_id: UUID, key_id: UUID) -> ApiKey
 
 
 def replace_key(session: Executor, organization_id: UUID, key_id: UUID, new_id: UUID, overlap: timedelta) -> None:
-    """Let a key end after `overlap`, because `new_id` takes its place."""
+    """Let a key expire after `overlap`, replaced by `new_id`."""
     session.execute(_REPLACE, {"id": key_id, "organization_id": organization_id, "new_id": new_id, "overlap": overlap})
 
 
 def is_of_one_hand(session: Executor, organization_id: UUID, key_id: UUID, caller: str) -> bool:
-    """Whether `caller`, a key or member by its API id, is the key, made it, or holds one that replaced the other."""
+    """Whether `caller`, a key or member by its API id, is the key, created it, or holds one that replaced the other."""
     values = {"id": key_id, "organization_id": organization_id, "caller": caller}
     return bool(session.execute(_OF_ONE_HAND, values).scalar_one())
 
@@ -282,7 +282,7 @@ def ended_keys(session: Executor, key_ids: Sequence[UUID]) -> list[UUID]:
 
 
 def touch_keys(session: Executor, key_ids: Sequence[UUID], every: timedelta) -> None:
-    """Note that keys were used just now, except those noted less than `every` ago; needs `Database.system`."""
+    """Record that keys were used just now, except those recorded less than `every` ago; needs `Database.system`."""
     session.execute(_TOUCH, {"ids": list(key_ids), "every": every})
 
 
@@ -304,7 +304,7 @@ def keep_answer(
     body: bytes,
     lives: timedelta,
 ) -> bool:
-    """Keep the first answer of an idempotency key; False when another transaction has just kept one."""
+    """Store the first answer of an idempotency key; False when another transaction has just stored one."""
     kept = session.execute(
         _KEEP_ANSWER,
         {

@@ -1,4 +1,4 @@
-"""Roles: what a member may do. The table is the definition; ``docs/reference/scopes.md`` repeats it."""
+"""Roles: what a member may do. The table here is the definition; ``docs/reference/scopes.md`` repeats it."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -17,13 +17,13 @@ class Role(StrEnum):
 
     @property
     def scopes(self) -> frozenset[str]:
-        """What the role may do."""
+        """The scopes of the role."""
         return ROLES[self]
 
 
-# Who writes a version is not who puts it to work: a developer does the one, an operator the other, an admin both.
-# Owners alone rewrite what things cost and erase from the audit trail; nobody can hand out what they do not hold, so
-# an admin cannot make an owner.
+# Writing a version and deploying it are separate duties: a developer does one, an operator the other, an admin both.
+# Only owners change prices and erase from the audit trail; no one can grant rights they do not hold, so an admin cannot
+# make an owner.
 _TABLE = """
                     owner  admin  developer  operator  auditor
 jobs:read             x      x        x         x         x
@@ -80,5 +80,5 @@ ROLES: Mapping[Role, frozenset[str]] = _read(_TABLE)
 
 
 def scopes_of(roles: Iterable[Role]) -> frozenset[str]:
-    """What somebody with all of `roles` may do."""
+    """The scopes of a person with all of `roles`."""
     return frozenset().union(*(ROLES[role] for role in roles))

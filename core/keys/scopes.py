@@ -1,7 +1,7 @@
-"""Scopes: what a caller may do, from one closed list, and which capabilities it may ask for.
+"""Scopes: what a caller may do, from one closed list, and which capabilities it may use.
 
-A key stores both in one list: ``jobs:write`` is a scope, ``capability:knowledge.search`` narrows it to a capability.
-Without any narrowing a key may ask for every capability.
+A key stores both in one list: ``jobs:write`` is a scope, ``capability:knowledge.search`` restricts it to a capability.
+Without any such restriction a key may use every capability.
 """
 
 import re
@@ -50,7 +50,7 @@ SCOPES = (
     "webhooks:write",
     "organization:read",
 )
-# What a key holds unless more is asked for: enough to work, nothing that administers.
+# The default scopes of a key: enough to work, none that administers.
 WORKING_SCOPES = ("jobs:read", "jobs:write", "knowledge:read", "knowledge:write", "files:read", "files:write")
 
 _CAPABILITY = "capability:"
@@ -58,9 +58,9 @@ _CAPABILITY_FORM = re.compile(r"capability:[a-z][a-z0-9_]{0,63}\.[a-z][a-z0-9_]{
 
 
 def resolve(wanted: Iterable[str]) -> tuple[str, ...]:
-    """`wanted` as a key stores it: sorted, without repeats, never empty.
+    """`wanted` as a key stores it: sorted, without duplicates, never empty.
 
-    Nothing, or only capabilities, means the working scopes. Raises `Unprocessable` that names what is not a scope.
+    An empty list, or one of only capabilities, gets the default scopes. Raises `Unprocessable` naming an unknown scope.
     """
     chosen = set(wanted)
     narrowing = {each for each in chosen if each.startswith(_CAPABILITY)}

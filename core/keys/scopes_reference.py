@@ -1,4 +1,4 @@
-"""Renders the reference of scopes: ``python -m core.keys.scopes_reference > docs/reference/scopes.md``."""
+"""Renders the scopes reference: ``python -m core.keys.scopes_reference > docs/reference/scopes.md``."""
 
 import sys
 

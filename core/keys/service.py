@@ -34,7 +34,7 @@ _COMMAND_LINE = Actor("system", "command-line")
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A new key. `plaintext` is not stored anywhere: whoever receives this shows it once."""
+    """A new key. `plaintext` is not stored anywhere: the receiver shows it once."""
 
     record: ApiKey
     plaintext: str
@@ -46,30 +46,30 @@ class IssuedKey:
 
     @property
     def organization_id(self) -> UUID:
-        """Whose key it is."""
+        """The organization that owns it."""
         return self.record.organization_id
 
     @property
     def project_id(self) -> UUID:
-        """The project it speaks for."""
+        """The project it acts for."""
         return self.record.project_id
 
     @property
     def prefix(self) -> str:
-        """What lists show of it."""
+        """The part shown in lists."""
         return self.record.prefix
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """What it may do."""
+        """Its scopes."""
         return tuple(self.record.scopes)
 
 
 class KeyService:
-    """Issues, shows, rotates and revokes keys, and records each act.
+    """Issues, shows, rotates and revokes keys, and records each action.
 
-    A caller sees and changes the keys of its own project; those of the organization's other projects when it may also
-    read, or change, projects. Nobody touches a key that may do more than they may.
+    A caller sees and changes the keys of its own project; also those of the organization's other projects if it may
+    read, or change, projects. No one can change a key with more rights than their own.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -89,9 +89,9 @@ class KeyService:
     ) -> IssuedKey:
         """Issue a key for a project, creating organization and project when absent.
 
-        For whoever holds the database, not for callers of the API: its session comes from `Database.system`. Without
-        `scopes` the key holds the working ones. `expires_in` counts from now; None means never. Raises `Unprocessable`
-        for an unknown scope or a blank name.
+        For operators with database access, not for callers of the API: its session comes from `Database.system`.
+        Without `scopes` the key gets the default ones. `expires_in` counts from now; None means never. Raises
+        `Unprocessable` for an unknown scope or a blank name.
         """
         wanted = resolve(scopes)
         for label, text in (("organization", organization), ("project", project), ("name", name)):
@@ -116,7 +116,7 @@ class KeyService:
     ) -> IssuedKey:
         """Issue a key for the caller's project, or for another one of its organization when it may change projects.
 
-        It may read results up to `clearance`, by default what the caller may. Raises `ScopeExceeded` for what the
+        It may read results up to `clearance`, by default the caller's own. Raises `ScopeExceeded` for rights that the
         caller lacks, `ClearanceExceeded` for a clearance above its own, `ProjectNotFound`, `ProjectArchived`,
         `ProjectRequired`, and `Unprocessable` for an unknown scope.
         """
@@ -168,7 +168,7 @@ class KeyService:
         """At most `limit` keys with ids below `cursor`, newest first.
 
         Those of the caller's project; of `project_id` when given; of the whole organization when the caller names no
-        project of its own.
+        project.
         """
         within = project_id or (principal.project_id if principal.has_project else None)
         allowed = _reach(principal, "projects:read")
@@ -179,7 +179,7 @@ class KeyService:
         )
 
     def rotate(self, session: Session, principal: Principal, key_id: UUID, overlap: timedelta) -> IssuedKey:
-        """A key with the same scopes and length of life in place of an active one, which works on for `overlap`.
+        """Replace an active key by one with the same scopes and lifetime; the old one stays valid for `overlap`.
 
         Raises `KeyNotFound`, `KeyNotActive`, and `ScopeExceeded` when the key may do more than the caller.
         """
@@ -205,7 +205,7 @@ class KeyService:
         return issued
 
     def revoke(self, session: Session, principal: Principal, key_id: UUID) -> ApiKey:
-        """Make a key useless, everywhere within two seconds. Revoking twice is fine, and recorded once.
+        """Revoke a key; takes effect everywhere within two seconds. Revoking it again is not recorded again.
 
         Raises `KeyNotFound`, and `ScopeExceeded` when the key may do more than the caller.
         """
@@ -218,7 +218,7 @@ class KeyService:
     def revoke_key(
         self, session: Session, organization_id: UUID, key_id: UUID, *, actor: Actor = _COMMAND_LINE
     ) -> ApiKey:
-        """Revoke a key of the organization, for whoever holds the database. Raises `KeyNotFound`."""
+        """Revoke a key of the organization, for operators with database access. Raises `KeyNotFound`."""
         revoked = repository.revoke_key(session, organization_id, key_id)
         if revoked is None:
             raise _key_not_found(key_id)
@@ -260,7 +260,7 @@ class KeyService:
 
 
 def _reach(principal: Principal, scope: str) -> UUID | None:
-    """The project whose keys the caller is confined to; None for one who administers them all."""
+    """The project whose keys the caller is restricted to; None for a caller that administers all of them."""
     return None if scope in principal.scopes else principal.project_id
 
 

@@ -1,4 +1,4 @@
-"""When keys were last used: noted in memory while a request is served, written by a thread of its own afterwards."""
+"""When keys were last used: noted in memory while a request is served, written later by a dedicated thread."""
 
 import threading
 from datetime import timedelta
@@ -19,8 +19,8 @@ _log = get_logger(__name__)
 class KeyUsage:
     """Writes ``last_used_at`` at most once per key and `every_seconds`, across all processes.
 
-    `gather_seconds` is how long uses are collected into one statement. A use that cannot be written is tried again
-    with the next ones; one that a crash loses is made up for by the next use.
+    `gather_seconds` is how long uses are collected into one statement. A use that cannot be written is retried with the
+    next ones; the next use makes up for one lost in a crash.
     """
 
     def __init__(self, database: Database, *, every_seconds: float = 60.0, gather_seconds: float = 1.0) -> None:
@@ -35,18 +35,18 @@ class KeyUsage:
         self._thread = threading.Thread(target=self._run, name="key-usage", daemon=True)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start the writing thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Write what is left, and end."""
+        """Write the remaining uses and stop."""
         self._closing.set()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def note(self, key_id: UUID) -> None:
-        """A key was used. Costs a dictionary look-up."""
+        """Note that a key was used. Costs a dictionary lookup."""
         now = monotonic()
         with self._lock:
             if now - self._noted.get(key_id, float("-inf")) < self._every_seconds:

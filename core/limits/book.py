@@ -1,4 +1,4 @@
-"""What limits a caller, remembered for at most two seconds, so that a warm request asks Postgres nothing."""
+"""The limits of a caller, cached for at most two seconds, so that a warm request needs no Postgres query."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,10 +14,10 @@ from core.limits.errors import PREFIXES
 from core.limits.rates import Bucket
 from core.limits.records import LimitKind, Scope
 
-# A limit takes effect this long after it was set, at the latest.
+# The maximum delay until a new limit takes effect.
 REMEMBER_SECONDS = 2.0
 _REMEMBERED_MAX = 10_000
-# What a key has without anybody's setting it.
+# The scope of the default limits, which no one set.
 _DEFAULTED = ("key", LimitKind.REQUESTS_PER_MINUTE)
 _ORDER = ("person", "key", "project", "organization")
 
@@ -26,30 +26,30 @@ _Caller = tuple[UUID, UUID, UUID | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class CallersLimits:
-    """What a request of a caller is checked against. `has_quotas`: Postgres is to be asked when it submits a job."""
+    """The limits that a caller's request is checked against. `has_quotas`: submitting a job must query Postgres."""
 
     buckets: tuple[Bucket, ...]
     has_quotas: bool
 
 
 class LimitBook:
-    """The limits of callers. Safe in threads: entries are replaced whole, the worst of a race is a query too many."""
+    """Callers' limits. Thread-safe: entries are replaced whole, and the worst result of a race is an extra query."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._remembered: dict[_Caller, tuple[float, CallersLimits]] = {}
 
     def recall(self, principal: Principal) -> CallersLimits | None:
-        """The caller's limits when they were read a moment ago; None when Postgres must be asked. Never blocks."""
+        """The caller's limits if read recently; None when Postgres must be queried. Never blocks."""
         known = self._remembered.get(_caller(principal))
         return known[1] if known is not None and known[0] > monotonic() else None
 
     def read(self, executor: Executor, principal: Principal) -> CallersLimits:
-        """The caller's limits. Blocks on Postgres unless remembered."""
+        """The caller's limits. Blocks on Postgres unless cached."""
         remembered = self.recall(principal)
         if remembered is not None:
             return remembered
-        # The age of an answer counts from before the question, so that a slow query does not stretch it.
+        # The age of an entry counts from before the query, so that a slow query does not extend it.
         until = monotonic() + REMEMBER_SECONDS
         found = repository.in_scope(executor, principal)
         buckets: dict[str, Bucket] = {
@@ -70,7 +70,7 @@ class LimitBook:
         return limits
 
     def default(self, principal: Principal) -> Bucket | None:
-        """The rate of a key, or of a person, for whom none was set; None when the operator wants none."""
+        """The rate of a key, or of a person, without a limit of its own; None when the operator sets none."""
         per_minute = self._settings.requests_per_minute
         if not per_minute or (principal.key_id is None and principal.actor_id is None):
             return None
@@ -79,16 +79,16 @@ class LimitBook:
         return self._bucket("person", None, principal.actor_id or "", per_minute)
 
     def ceiling(self, scope: Scope, kind: LimitKind) -> int | None:
-        """The most that a tenant may set, because the operator allows no more; None when nothing bounds it."""
+        """The maximum that the operator lets a tenant set; None when there is none."""
         return (self._settings.requests_per_minute or None) if (scope, kind) == _DEFAULTED else None
 
     def _under_ceiling(self, scope: Scope, value: Decimal) -> int:
         ceiling = self.ceiling(scope, LimitKind.REQUESTS_PER_MINUTE)
-        # One that was set before the operator's came down.
+        # For a limit that was set before the operator lowered the maximum.
         return int(value) if ceiling is None else min(int(value), ceiling)
 
     def forget(self) -> None:
-        """Read every limit anew from now on."""
+        """Clear the cache."""
         self._remembered.clear()
 
     def _bucket(self, scope: str, scope_id: UUID | None, shown_id: str, per_minute: int) -> Bucket:

@@ -33,7 +33,7 @@ _COUNTED = {
 class QuotaExceeded(PermissionDenied):
     """A quota of the day or month (UTC) is used up.
 
-    `extra` names the `limit` (scope, scope_id, kind, value), what is `used`, `period_start` and `resets_at`.
+    `extra` has the `limit` (scope, scope_id, kind, value), `used`, `period_start` and `resets_at`.
     """
 
     title, default_code = "Quota exceeded", "quota_exceeded"

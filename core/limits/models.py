@@ -47,7 +47,7 @@ class Limit(Base):
 
 
 class QuotaUsage(Base):
-    """What a period of a quota has seen, or the level of a bucket at `updated_at`."""
+    """The use within a period of a quota, or the level of a bucket at `updated_at`."""
 
     __tablename__ = "quota_usage"
     __table_args__ = (Index("quota_usage_period", "period_start"),)

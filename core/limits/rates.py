@@ -1,11 +1,11 @@
 """Rates of requests: the generic cell rate algorithm, in Redis for all processes or in memory for one.
 
-GCRA (ITU-T I.371, annex A; "the leaky bucket as a meter") keeps one number a bucket: the *theoretical arrival time*, at
-which the bucket will be full again. A bucket holds a minute's requests and refills evenly, so that after a silence a
-minute's requests may come at once.
+GCRA (ITU-T I.371, annex A; "the leaky bucket as a meter") keeps one number per bucket: the *theoretical arrival time*,
+at which the bucket will be full again. A bucket holds a minute's requests and refills evenly, so that after a pause a
+minute's requests may arrive at once.
 
 A request is charged to all of its buckets or to none. One call of `SCRIPT` decides any number of requests; all keys
-carry one hash tag (`Settings.key`), so that a call never crosses slots of a cluster.
+carry one hash tag (`Settings.key`), so that a call never spans several slots of a cluster.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ MINUTE_US = 60_000_000
 _KNOWN_MAX = 10_000
 
 # KEYS: the buckets of every request, one after the other. ARGV: for each request the number of its buckets, then the
-# microseconds between requests of each. Answers, for each request, 1 or 0 (charged or refused), then the microseconds
-# until each of its buckets is full again. Redis' clock is the only one asked, so that processes need not agree on time.
+# microseconds between requests of each. Returns, for each request, 1 or 0 (charged or refused), then the microseconds
+# until each of its buckets is full again. Only Redis' clock is used, so that processes need not agree on the time.
 SCRIPT = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -61,13 +61,13 @@ class Bucket:
 
     @property
     def interval_us(self) -> float:
-        """Microseconds between requests that come at the rate."""
+        """Microseconds between requests at exactly this rate."""
         return MINUTE_US / self.per_minute
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a request: `levels_us` holds, for each of its buckets, the time until it is full again."""
+    """The decision about a request: `levels_us` holds, for each of its buckets, the time until it is full again."""
 
     buckets: tuple[Bucket, ...]
     passes: bool
@@ -75,7 +75,7 @@ class Verdict:
 
     @property
     def empty(self) -> tuple[Bucket, int]:
-        """Of a refused request: the bucket that makes it wait longest, and for how many seconds (at least 1)."""
+        """For a refused request: the bucket with the longest wait, and its seconds (at least 1)."""
         waits = [
             (level + bucket.interval_us - MINUTE_US, bucket)
             for bucket, level in zip(self.buckets, self.levels_us, strict=True)
@@ -93,7 +93,7 @@ class Verdict:
         return ", ".join(f'"{bucket.scope}";q={bucket.per_minute};w=60' for bucket in self.buckets)
 
     def state_header(self) -> str:
-        """``RateLimit`` (section 4 there): what remains, and the seconds until all of it is there again."""
+        """``RateLimit`` (section 4 there): the remaining requests, and the seconds until the bucket is full again."""
         return ", ".join(
             f'"{bucket.scope}";r={self.remaining(index)};t={ceil(self.levels_us[index] / 1e6)}'
             for index, bucket in enumerate(self.buckets)
@@ -111,7 +111,7 @@ def script_input(requests: Sequence[tuple[Bucket, ...]]) -> tuple[list[str], lis
 
 
 def script_output(requests: Sequence[tuple[Bucket, ...]], answer: Sequence[int]) -> list[Verdict]:
-    """What `SCRIPT` answered, request by request."""
+    """The result of `SCRIPT`, request by request."""
     verdicts, at = [], 0
     for buckets in requests:
         end = at + 1 + len(buckets)
@@ -121,10 +121,10 @@ def script_output(requests: Sequence[tuple[Bucket, ...]], answer: Sequence[int])
 
 
 class LocalBuckets:
-    """The same buckets in this process's memory, for when Redis is away: each process then grants the whole rate.
+    """The same buckets in this process's memory, for when Redis is unavailable: each process then grants the full rate.
 
-    `note` keeps them at what Redis last said, so that an outage does not begin with full buckets. Not thread-safe: it
-    belongs to an event loop.
+    `note` keeps them at the levels that Redis last reported, so that an outage does not start with full buckets. Not
+    thread-safe: it belongs to an event loop.
     """
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class LocalBuckets:
         self._told_at: dict[str, float] = {}
 
     def has_ample(self, buckets: tuple[Bucket, ...], requests: int, told_within_us: float) -> bool:
-        """Whether Redis told of each of `buckets` so short a time ago, and it has room for that many requests more."""
+        """Whether Redis reported each of `buckets` within that time, and each has room for that many more requests."""
         now_us = monotonic() * 1e6
         for bucket in buckets:
             if now_us - self._told_at.get(bucket.key, 0.0) > told_within_us:
@@ -142,7 +142,7 @@ class LocalBuckets:
         return True
 
     def note(self, verdict: Verdict) -> None:
-        """Remember the levels that Redis told; what was charged here and is not known there yet stays charged."""
+        """Store the levels that Redis reported; requests charged here that Redis does not know of yet stay charged."""
         now_us = monotonic() * 1e6
         if len(self._full_at) > _KNOWN_MAX:
             self._forget(now_us)
@@ -157,7 +157,7 @@ class LocalBuckets:
             self._full_at.clear()
 
     def decide(self, buckets: tuple[Bucket, ...], now_us: float | None = None) -> Verdict:
-        """Charge a request to all of `buckets`, or refuse it; `now_us` is the monotonic clock's unless given."""
+        """Charge a request to all of `buckets`, or refuse it; `now_us` defaults to the monotonic clock."""
         now = monotonic() * 1e6 if now_us is None else now_us
         levels = [max(self._full_at.get(bucket.key, now) - now, 0.0) for bucket in buckets]
         passes = all(level + bucket.interval_us <= MINUTE_US + 1 for level, bucket in zip(levels, buckets, strict=True))

@@ -25,7 +25,7 @@ class LimitKind(StrEnum):
 
     @property
     def is_money(self) -> bool:
-        """Whether its value is an amount of US dollars; any other is a whole number."""
+        """Whether its value is an amount of US dollars; otherwise it is a whole number."""
         return self.value.startswith("cost_")
 
     @property
@@ -36,7 +36,7 @@ class LimitKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScopeId:
-    """Whose limit: the organization, or one of its projects or keys."""
+    """The owner of a limit: the organization, or one of its projects or keys."""
 
     scope: Scope
     id: UUID
@@ -44,10 +44,10 @@ class ScopeId:
 
 @dataclass(frozen=True, slots=True)
 class LimitRecord:
-    """A limit and what is used of it now.
+    """A limit and its current use.
 
-    `used` is None for requests, which Redis counts. `period_start` and `resets_at` are None for what has no period;
-    `updated_at` is None for the default, which nobody set, and `id` then too.
+    `used` is None for requests, which Redis counts. `period_start` and `resets_at` are None for limits without a
+    period; `updated_at` and `id` are None for the default, which no one set.
     """
 
     id: UUID | None

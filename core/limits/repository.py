@@ -12,7 +12,7 @@ from core.keys.principal import Principal
 from core.kit.db import Executor, Step
 from core.limits.records import LimitKind, LimitRecord, ScopeId
 
-# How long what was used of a period is kept after its begin: a month's quota, and a year to look back on.
+# How long a period's use is kept after its start: a month's quota, and a year of history.
 KEEP_USAGE_DAYS = 400
 
 _ADMIT = text("SELECT limits_admit(:organization, :project, :key)")
@@ -80,7 +80,7 @@ def admission(principal: Principal) -> Step:
 
 
 def in_scope(executor: Executor, principal: Principal) -> list[tuple[ScopeId, LimitKind, Decimal]]:
-    """What limits the caller: those of its organization, project and key, without what is used of them."""
+    """The caller's limits: those of its organization, project and key, without their use."""
     rows = executor.execute(
         _IN_SCOPE,
         {"organization": principal.organization_id, "project": principal.project_id, "key": principal.key_id},
@@ -89,7 +89,7 @@ def in_scope(executor: Executor, principal: Principal) -> list[tuple[ScopeId, Li
 
 
 def of_scopes(executor: Executor, organization_id: UUID, scope_ids: Iterable[UUID]) -> list[LimitRecord]:
-    """The limits of some scopes with what is used of them."""
+    """The limits of some scopes with their use."""
     rows = executor.execute(_OF_SCOPES, {"organization": organization_id, "scope_ids": sorted(scope_ids)})
     return [_to_record(row) for row in rows]
 
@@ -101,7 +101,7 @@ def list_limits(executor: Executor, organization_id: UUID, cursor: UUID | None, 
 
 
 def get_limit(executor: Executor, organization_id: UUID, scope_id: UUID, kind: LimitKind) -> LimitRecord | None:
-    """One limit with what is used of it."""
+    """One limit with its use."""
     found = executor.execute(
         _ONE, {"organization": organization_id, "scope_id": scope_id, "kind": kind.value}
     ).one_or_none()
@@ -109,27 +109,27 @@ def get_limit(executor: Executor, organization_id: UUID, scope_id: UUID, kind: L
 
 
 def has_scope(session: Session, organization_id: UUID, whose: ScopeId) -> bool:
-    """Whether the organization has such a project or key, or is it."""
+    """Whether the scope is the organization itself, or a project or key of it."""
     values = {"organization": organization_id, "scope": whose.scope, "scope_id": whose.id}
     return bool(session.execute(_HAS_SCOPE, values).scalar_one())
 
 
 def set_limit(session: Session, organization_id: UUID, whose: ScopeId, kind: LimitKind, value: Decimal) -> None:
-    """Write a limit, and add up what its period has seen before it was set."""
+    """Write a limit, and add up its period's use before it was set."""
     scope = {"organization": organization_id, "scope_id": whose.id, "kind": kind.value}
     session.execute(_SET, {**scope, "scope": whose.scope, "value": value})
     session.execute(_OPEN, scope)
 
 
 def remove_limit(session: Session, organization_id: UUID, scope_id: UUID, kind: LimitKind) -> Decimal | None:
-    """Delete a limit; its value, or None when there was none."""
+    """Delete a limit; returns its value, or None when there was none."""
     values = {"organization": organization_id, "scope_id": scope_id, "kind": kind.value}
     removed: Decimal | None = session.execute(_REMOVE, values).scalar_one_or_none()
     return removed
 
 
 def forget_usage(session: Session) -> int:
-    """Delete what was used of periods long past, a small batch at a time, across organizations; returns how many."""
+    """Delete the use of periods long past, a small batch at a time, across organizations; returns how many."""
     return session.execute(_FORGET, {"days": KEEP_USAGE_DAYS}).rowcount  # type: ignore[attr-defined, no-any-return]
 
 

@@ -31,7 +31,7 @@ class LimitService:
         self._book = book
 
     def effective(self, session: Executor, principal: Principal) -> list[LimitRecord]:
-        """What limits the caller, its default rate included, with what is used; the organization's first."""
+        """The caller's limits, its default rate included, with their use; the organization's first."""
         scope_ids = {principal.organization_id, principal.project_id}
         if principal.key_id is not None:
             scope_ids.add(principal.key_id)
@@ -46,17 +46,17 @@ class LimitService:
         return [*found, LimitRecord(None, "key", default.scope_id, kind, value, None, None, None, None)]
 
     def of_scope(self, session: Session, principal: Principal, whose: ScopeId) -> list[LimitRecord]:
-        """The limits set for one scope. Raises `NotFound` for what is no project or key of the organization."""
+        """The limits set for one scope. Raises `NotFound` for a scope that is not in the organization."""
         self._require_scope(session, principal, whose)
         return repository.of_scopes(session, principal.organization_id, [whose.id])
 
     def set(
         self, session: Session, principal: Principal, whose: ScopeId, kind: LimitKind, value: int | str
     ) -> LimitRecord:
-        """Set a limit, in force within two seconds; a quota counts what its period has seen already.
+        """Set a limit, in force within two seconds; a quota counts the use in its current period so far.
 
-        `value` is a whole number, or US dollars as text for ``cost_…``. Raises `Unprocessable` for one that is out of
-        range, or above what the operator allows, and `NotFound` for what is no project or key of the organization.
+        `value` is a whole number, or US dollars as text for ``cost_…``. Raises `Unprocessable` for a value out of range
+        or above the operator's maximum, and `NotFound` for a scope that is not a project or key of the organization.
         """
         exact = checked_value(kind, value)
         ceiling = self._book.ceiling(whose.scope, kind)
@@ -74,7 +74,7 @@ class LimitService:
         return found
 
     def remove(self, session: Session, principal: Principal, whose: ScopeId, kind: LimitKind) -> LimitRecord:
-        """Remove a limit; returns what it was. Raises `LimitNotFound` when none is set."""
+        """Remove a limit; returns it. Raises `LimitNotFound` when none is set."""
         self._require_scope(session, principal, whose)
         found = repository.get_limit(session, principal.organization_id, whose.id, kind)
         removed = repository.remove_limit(session, principal.organization_id, whose.id, kind)
@@ -94,7 +94,7 @@ class LimitService:
 
 
 def checked_value(kind: LimitKind, value: int | str) -> Decimal:
-    """`value` as it is stored. Raises `Unprocessable` that says what it must be."""
+    """`value` as it is stored. Raises `Unprocessable` stating what it must be."""
     if kind.is_money:
         least, most, told = Decimal(0), MONEY_MAX, f"US dollars from 0 to {MONEY_MAX}, as text with at most 9 decimals"
     else:

@@ -1,4 +1,4 @@
-"""Add up what has ended since the last time. One periodic task, from what is stored already."""
+"""Aggregates the jobs and calls that ended since the last run. One periodic task that reads stored rows only."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,15 +17,14 @@ from core.rollups.sketch import SECONDS, USD
 
 KEPT_DAYS = 90
 JOBS_AT_ONCE = 1000
-# What a quote is for: a job that was cancelled or refused says little of what the next one costs.
+# The outcomes that quotes are based on: a cancelled or refused job says little about the cost of the next one.
 _QUOTED = frozenset({JobState.SUCCEEDED, JobState.FAILED})
 
 
 def collect_once(database: Database, *, most: int = JOBS_AT_ONCE) -> int:
-    """Add up the next jobs that ended, calls that were settled late, and corrections; returns how many of them all.
+    """Add up the next ended jobs, calls that were settled late, and corrections; returns how many in total.
 
-    One transaction: a kill between two steps adds nothing twice. Another process that adds up meanwhile leaves nothing
-    to do: 0.
+    One transaction: a kill between two steps adds nothing twice. Returns 0 while another process is adding up.
     """
     with database.system() as session:
         after = endings.take_cursor(session, Reader.ROLLUPS)
@@ -46,19 +45,19 @@ def collect_once(database: Database, *, most: int = JOBS_AT_ONCE) -> int:
 
 
 def count_backlog(database: Database) -> None:
-    """Count the jobs that have not ended, by project and capability, so that pages need not."""
+    """Count the jobs that have not ended, by project and capability, so that pages need not count them."""
     with database.system() as session:
         writing.count_backlog(session)
 
 
 def keep_partitions(database: Database) -> int:
-    """Make the partitions of the next months and drop those past `KEPT_DAYS`; returns how many."""
+    """Create the partitions of the next months and drop those past `KEPT_DAYS`; returns how many."""
     with database.system() as session:
         return writing.keep_partitions(session, KEPT_DAYS)
 
 
 def floor_to(grain: Grain, moment: datetime) -> datetime:
-    """The beginning (UTC) of the bucket in which `moment` lies."""
+    """The start (UTC) of the bucket that contains `moment`."""
     moment = moment.astimezone(UTC).replace(second=0, microsecond=0)
     if grain is Grain.MINUTE:
         return moment
@@ -71,7 +70,7 @@ CostKey = tuple[datetime, UUID, UUID, str, str, int]
 
 
 def sum_jobs(jobs: Iterable[EndedJob]) -> dict[JobKey, JobSums]:
-    """By grain, bucket of its end, organization, project, capability and state. Shadow jobs are left out.
+    """Sums by grain, bucket of the job's end, organization, project, capability and state, without shadow jobs.
 
     Each counts twice: for its project, and for `ALL_PROJECTS`.
     """
@@ -88,14 +87,14 @@ def sum_jobs(jobs: Iterable[EndedJob]) -> dict[JobKey, JobSums]:
             total.cost_usd += job.cost_usd
             if job.waited is not None:
                 total.wait[SECONDS.bucket_of(job.waited)] += 1
-            # What failed quickly was not fast.
+            # A quick failure is not a fast job.
             if job.ran is not None and job.state == JobState.SUCCEEDED:
                 total.duration[SECONDS.bucket_of(job.ran)] += 1
     return sums
 
 
 def sum_calls(calls: Iterable[SettledCall]) -> dict[CallKey, CallSums]:
-    """By grain, bucket of the settlement, and group; twice, as `sum_jobs`."""
+    """Sums by grain, bucket of the settlement, and group; each counts twice, as in `sum_jobs`."""
     sums: dict[CallKey, CallSums] = defaultdict(CallSums)
     for call in calls:
         whole = replace(call.group, project_id=ALL_PROJECTS)
@@ -109,16 +108,16 @@ def sum_calls(calls: Iterable[SettledCall]) -> dict[CallKey, CallSums]:
             total.lost_calls += call.is_lost
             total.unpriced_calls += call.is_unpriced
             total.quantities.update(call.quantities)
-            # How long a lost call took is how long it took to notice.
+            # The duration of a lost call only measures how long it took to notice.
             if call.seconds is not None and not call.is_lost:
                 total.duration[SECONDS.bucket_of(max(0.0, call.seconds))] += 1
     return sums
 
 
 def sum_costs(jobs: Iterable[EndedJob]) -> dict[CostKey, dict[int, int]]:
-    """Sketches of what jobs cost, by day, organization, project, capability, model and size of the input.
+    """Sketches of job costs, by day, organization, project, capability, model and input size.
 
-    Only what is fully priced: what is unknown is not cheap.
+    Only fully priced jobs count: an unknown cost is not a low one.
     """
     sums: dict[CostKey, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for job in jobs:

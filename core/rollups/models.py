@@ -19,7 +19,7 @@ _ZERO = text("0")
 
 
 class RollupPending(Base):
-    """What has to be added later: an ended job with open calls (entry 0), or a correction (its entry)."""
+    """An item to add later: an ended job with open calls (entry 0), or a correction (its entry)."""
 
     __tablename__ = "rollup_pending"
 
@@ -115,10 +115,10 @@ class CallRollup(Base):
 
 
 class JobCostRollup(Base):
-    """What jobs cost with everything below them, by day; `cost` is a sketch of US dollars.
+    """The cost of jobs with everything below them, by day; `cost` is a sketch of US dollars.
 
-    `model` got most of the job's money (empty: no model was called); `size_band` is the binary logarithm of the input's
-    length in bytes.
+    `model` is the one with most of the job's cost (empty: no model was called); `size_band` is the binary logarithm of
+    the input's length in bytes.
     """
 
     __tablename__ = "job_cost_rollups"
@@ -135,7 +135,7 @@ class JobCostRollup(Base):
 
 
 class JobBacklog(Base):
-    """Jobs of a project that have not ended, as they were last counted."""
+    """Jobs of a project that have not ended, as last counted."""
 
     __tablename__ = "job_backlog"
 

@@ -1,4 +1,4 @@
-"""What is added up, as plain data."""
+"""The inputs and sums of roll-ups as plain data."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -25,8 +25,8 @@ class Grain(StrEnum):
 class EndedJob:
     """A job that has ended: its outcome, times in seconds (None where unknown) and money.
 
-    `waited` is from being due to its first start, `ran` from there to its end. `tree_usd` counts the jobs below it too.
-    `model` got most of its own money. `size_bytes` is the length of its input as JSON.
+    `waited` is from being due to its first start, `ran` from there to its end. `tree_usd` includes the jobs below it.
+    `model` is the one with most of its own cost. `size_bytes` is the length of its input as JSON.
     """
 
     id: UUID
@@ -50,7 +50,7 @@ class EndedJob:
 
 @dataclass(frozen=True, slots=True)
 class CallGroup:
-    """By what model calls are added up."""
+    """The key by which model calls are added up."""
 
     organization_id: UUID
     project_id: UUID
@@ -78,7 +78,7 @@ class SettledCall:
 
 @dataclass(slots=True)
 class JobSums:
-    """What the jobs of a group add up to; `wait`, and `duration` of those that succeeded, are sketches of seconds."""
+    """The sums of a group's jobs; `wait`, and `duration` of those that succeeded, are sketches of seconds."""
 
     jobs: int = 0
     failures: int = 0
@@ -90,7 +90,7 @@ class JobSums:
 
 @dataclass(slots=True)
 class CallSums:
-    """What the calls of a group add up to; `duration` is a sketch of seconds."""
+    """The sums of a group's calls; `duration` is a sketch of seconds."""
 
     calls: int = 0
     estimated_calls: int = 0

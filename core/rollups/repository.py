@@ -29,7 +29,7 @@ class Dimension(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Buckets of one grain from `begins` on and before `ends`."""
+    """Buckets of one grain at or after `begins` and before `ends`."""
 
     reach: Reach
     grain: Grain
@@ -37,13 +37,13 @@ class Selection:
     ends: datetime
 
 
-# A group's values, and the bucket's beginning.
+# A group's values, and the bucket's start.
 Place = tuple[tuple[Any, ...], datetime]
 
 
 @dataclass(slots=True)
 class Figures:
-    """What a group's jobs and calls add up to. `wait`, `duration` and `call_duration` are sketches of seconds."""
+    """The sums of a group's jobs and calls. `wait`, `duration` and `call_duration` are sketches of seconds."""
 
     jobs: Counter[str] = field(default_factory=Counter)
     failures: int = 0
@@ -59,7 +59,7 @@ class Figures:
     call_duration: Counter[int] = field(default_factory=Counter)
 
     def add_jobs(self, row: Row[Any]) -> None:
-        """Take in a row of ``job_rollups``."""
+        """Add a row of ``job_rollups``."""
         self.jobs[row.state] += row.jobs
         self.failures += row.failures
         self.outages += row.outages
@@ -67,7 +67,7 @@ class Figures:
         self.duration.update(from_json(row.duration))
 
     def add_calls(self, row: Row[Any]) -> None:
-        """Take in a row of ``call_rollups``."""
+        """Add a row of ``call_rollups``."""
         self.calls += row.calls
         self.estimated_calls += row.estimated_calls
         self.lost_calls += row.lost_calls
@@ -77,7 +77,7 @@ class Figures:
         self.call_duration.update(from_json(row.duration))
 
     def add(self, other: "Figures") -> None:
-        """Take in what another group or bucket adds up to."""
+        """Add the figures of another group or bucket."""
         for name in self.__dataclass_fields__:
             mine, theirs = getattr(self, name), getattr(other, name)
             if isinstance(mine, Counter):
@@ -118,8 +118,8 @@ _AS_OF = text("SELECT moved_at FROM event_cursors WHERE reader = 'rollups'")
 
 
 def read(executor: Executor, selection: Selection, dimension: Dimension | None) -> dict[Place, Figures]:
-    """The figures of each group and bucket. Buckets without anything are left out."""
-    # Grouped by project, each of them is read, and not their sum.
+    """The figures of each group and bucket. Empty buckets are left out."""
+    # Grouped by project, each project is read, not their sum.
     is_by_project = dimension is Dimension.PROJECT and selection.reach.project_id is None
     jobs, calls = _statements(dimension, "<>" if is_by_project else "=")
     steps = [(text(calls), _parameters(selection))]
@@ -153,13 +153,13 @@ def total(found: Mapping[Place, Figures]) -> Figures:
 
 
 def backlog(executor: Executor, reach: Reach) -> list[Waiting]:
-    """Jobs that have not ended, as they were last counted."""
+    """Jobs that have not ended, as last counted."""
     values = {"organization_id": reach.organization_id, "project_id": reach.project_id}
     return [Waiting(*tuple(row)) for row in executor.execute(_BACKLOG, values)]
 
 
 def _statements(dimension: Dimension | None, projects: str) -> tuple[str, str]:
-    """Of jobs and of calls, unsummed: adding up sketches takes Postgres ten times as long as it takes this process."""
+    """Statements of jobs and of calls, unsummed: Postgres takes ten times as long as this process to add sketches."""
     where = _WHERE.format(projects=projects)
     by = "".join(f"{column}, " for column in (_COLUMNS[dimension] if dimension else ()))
     return (

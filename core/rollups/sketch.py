@@ -1,8 +1,8 @@
-"""Distributions that can be added: counts by bucket of a logarithmic scale, as DDSketch keeps them.
+"""Mergeable distributions: counts by bucket of a logarithmic scale, as in DDSketch.
 
 Masson, Rim and Lee, "DDSketch: a fast and fully-mergeable quantile sketch with relative-error guarantees" (VLDB 2019).
-A quantile that is read from one is within the scale's accuracy of the true one, however many sketches were added.
-Postgres adds them with ``rollup_add``.
+A quantile read from a sketch is within the scale's accuracy of the true one, however many sketches were added. Postgres
+adds them with ``rollup_add``.
 """
 
 import math
@@ -22,11 +22,11 @@ class Scale:
     accuracy: float
 
     def bucket_of(self, value: float) -> int:
-        """The bucket of a value that is not negative; 0 for what does not exceed the floor."""
+        """The bucket of a non-negative value; 0 for a value that does not exceed the floor."""
         return 0 if value <= self.floor else math.ceil(math.log(value / self.floor) / self._log_gamma)
 
     def sketch_of(self, values: Iterable[float]) -> dict[int, int]:
-        """The sketch of some values, none of them negative."""
+        """The sketch of non-negative values."""
         return dict(Counter(map(self.bucket_of, values)))
 
     def quantile(self, sketch: Sketch, share: float) -> float | None:
@@ -37,7 +37,7 @@ class Scale:
         return 2 * self.floor * self._gamma**bucket / (self._gamma + 1)
 
     def upper_bound(self, sketch: Sketch, share: float) -> float | None:
-        """A value that at least `share` of the values do not exceed, by at most twice the accuracy too high."""
+        """A value that at least `share` of the values do not exceed, too high by at most twice the accuracy."""
         bucket = _bucket_at(sketch, share)
         if not bucket:
             return None if bucket is None else 0.0
@@ -52,13 +52,13 @@ class Scale:
         return math.log(self._gamma)
 
 
-# Up to a millisecond, and up to a billionth of a dollar, everything is one bucket.
+# Values up to a millisecond, or up to a billionth of a dollar, share one bucket.
 SECONDS = Scale(0.001, 0.05)
 USD = Scale(1e-9, 0.01)
 
 
 def add(sketches: Iterable[Sketch]) -> dict[int, int]:
-    """The sketch of all values of several."""
+    """The sum of several sketches."""
     total: Counter[int] = Counter()
     for sketch in sketches:
         total.update(sketch)
@@ -66,7 +66,7 @@ def add(sketches: Iterable[Sketch]) -> dict[int, int]:
 
 
 def from_json(stored: Mapping[str, int]) -> dict[int, int]:
-    """A sketch as Postgres keeps it, in JSON."""
+    """A sketch from the JSON that Postgres stores."""
     return {int(bucket): int(count) for bucket, count in stored.items()}
 
 

@@ -1,4 +1,4 @@
-"""The SQL that reads what has ended since the last time: jobs and ledger lines by their ids."""
+"""The SQL that reads what ended since the last run: jobs and ledger lines by their ids."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from core.rollups.records import CallGroup, EndedJob, SettledCall
 
-# A run that was put back has another `run_at` than it began with, so how long it had waited is not known any more.
+# A requeued run has a new `run_at`, so how long it had waited is no longer known.
 _JOBS = text("""
 SELECT job.id, job.organization_id, job.project_id, job.capability, job.state::text, job.finished_at,
   CASE WHEN job.run_at <= job.started_at
@@ -63,12 +63,12 @@ DELETE FROM rollup_pending WHERE entry = 0 AND job_id IN (
 RETURNING job_id
 """)
 
-# An input that is kept in the blob store is above 64 KiB; how far is not known here.
+# An input in the blob store is larger than 64 KiB; its exact size is not known here.
 _LARGE_BYTES = 65_536
 
 
 def read_jobs(session: Session, ids: Sequence[UUID], days: int) -> list[EndedJob]:
-    """These jobs, as far as they ended within the last `days`."""
+    """Those of these jobs that ended within the last `days`."""
     rows = session.execute(_JOBS, {"ids": list(ids), "days": days, "large": _LARGE_BYTES})
     return [EndedJob(**row._asdict()) for row in rows]
 
@@ -79,18 +79,18 @@ def read_calls(session: Session, ids: Sequence[UUID], days: int) -> list[Settled
 
 
 def put_off(session: Session, jobs: Sequence[EndedJob]) -> None:
-    """Remember jobs whose calls are not all settled: all of theirs are read when they are."""
+    """Record jobs with unsettled calls: all of their calls are read once they are settled."""
     values = {"jobs": [job.id for job in jobs], "organizations": [job.organization_id for job in jobs]}
     session.execute(_PUT_OFF, values)
 
 
 def take_closed(session: Session, most: int) -> list[UUID]:
-    """Jobs that were put off and whose calls are settled by now; not returned again."""
+    """Deferred jobs whose calls are settled by now; they are not returned again."""
     return list(session.execute(_CLOSED, {"most": most}).scalars())
 
 
 def take_corrections(session: Session, most: int) -> list[SettledCall]:
-    """Corrections that have not been added up; not returned again."""
+    """Corrections that have not been added up; they are not returned again."""
     return [_call(row) for row in session.execute(_CORRECTIONS, {"most": most})]
 
 

@@ -1,4 +1,4 @@
-"""The SQL that adds sums to what is stored."""
+"""The SQL that adds sums to the stored roll-ups."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -54,7 +54,7 @@ _PARTITIONS = text("SELECT rollup_partitions(:days)")
 
 
 def add_jobs(session: Session, sums: Mapping[Any, Any]) -> None:
-    """Add sums of jobs, as `core.rollups.collect.sum_jobs` makes them."""
+    """Add sums of jobs, as `core.rollups.collect.sum_jobs` returns them."""
     _add(
         session,
         _ADD_JOBS,
@@ -79,7 +79,7 @@ def add_jobs(session: Session, sums: Mapping[Any, Any]) -> None:
 
 
 def add_calls(session: Session, sums: Mapping[Any, Any]) -> None:
-    """Add sums of calls, as `core.rollups.collect.sum_calls` makes them."""
+    """Add sums of calls, as `core.rollups.collect.sum_calls` returns them."""
     _add(
         session,
         _ADD_CALLS,
@@ -108,7 +108,7 @@ def add_calls(session: Session, sums: Mapping[Any, Any]) -> None:
 
 
 def add_costs(session: Session, sums: Mapping[Any, Mapping[int, int]]) -> None:
-    """Add sketches of costs, as `core.rollups.collect.sum_costs` makes them."""
+    """Add sketches of costs, as `core.rollups.collect.sum_costs` returns them."""
     _add(
         session,
         _ADD_COSTS,
@@ -129,13 +129,13 @@ def add_costs(session: Session, sums: Mapping[Any, Mapping[int, int]]) -> None:
 
 
 def count_backlog(session: Session) -> None:
-    """Write how many jobs have not ended, and remove what is not so any more."""
+    """Write how many jobs have not ended, and remove outdated counts."""
     session.execute(_COUNT_BACKLOG)
     session.execute(_CLEAR_BACKLOG)
 
 
 def keep_partitions(session: Session, days: int) -> int:
-    """Make the partitions that will be needed, and drop those past `days`."""
+    """Create the partitions that will be needed, and drop those past `days`."""
     return int(session.execute(_PARTITIONS, {"days": days}).scalar_one())
 
 

@@ -1,1 +1,1 @@
-"""What a budget, a limit or a price would have done to the jobs that were run without it."""
+"""Backtests: the effect that a budget, a limit or a price would have had on past jobs."""

@@ -1,7 +1,7 @@
 """A budget, replayed: the decisions of ``ledger_reserve``, ``ledger_begin_call`` and ``ledger_settle_call`` in Python.
 
-The SQL in ``infra/migrations/sql/ledger.sql`` is what decides when jobs run; `BudgetReplay` takes the same decisions
-from the same figures, and a test drives both through ten thousand of them.
+The SQL in ``infra/migrations/sql/ledger.sql`` decides when jobs run; `BudgetReplay` makes the same decisions from the
+same figures, and a test compares ten thousand of them.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ _FOREVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Kind(StrEnum):
-    """What happened to a tree of jobs."""
+    """The kind of event in a tree of jobs."""
 
     SUBMIT = "submit"
     BEGIN = "begin"
@@ -30,10 +30,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something that happened at `at` to the tree of jobs below `root_id`.
+    """An event at `at` in the tree of jobs below `root_id`.
 
-    `amount_usd` is what was set aside (submit), the call's bound (begin), what it cost (settle) or the correction.
-    `call` names the call within the tree. `cap_usd` is the job's own cap (submit).
+    `amount_usd` is the reservation (submit), the call's bound (begin), its cost (settle) or the correction. `call`
+    names the call within the tree. `cap_usd` is the job's own cap (submit).
     """
 
     at: datetime
@@ -65,16 +65,16 @@ class _Reservation:
 class _Tree:
     cap_usd: Decimal | None
     reservation: _Reservation | None = None
-    # What calls of the job at the top have cost; a reservation that is opened later begins with it.
+    # The cost of the root job's calls; a reservation that is opened later starts with it.
     root_spent_usd: Decimal = ZERO
-    # It was stopped, or has ended: what is under way is settled, and then the reservation is given back.
+    # It was stopped, or has ended: open calls are settled, and then the reservation is released.
     is_closing: bool = False
     bounds: dict[tuple[UUID, int, int], Decimal] = field(default_factory=dict)
     charged_to: dict[tuple[UUID, int, int], datetime] = field(default_factory=dict)
 
 
 class BudgetReplay:
-    """One hard budget that is asked about every moment in turn. What it refuses has no further moments."""
+    """Replays one hard budget over every moment in turn. A refused job has no further moments."""
 
     def __init__(self, limit_usd: Decimal, period: Period) -> None:
         self.limit_usd = limit_usd
@@ -83,9 +83,9 @@ class BudgetReplay:
         self._trees: dict[UUID, _Tree] = {}
 
     def decide(self, moment: Moment) -> Decision:
-        """What enforcement would do: let a job in or refuse it, let a call begin or stop its job.
+        """The decision of enforcement: admit a job or refuse it, let a call start or stop its job.
 
-        ``nothing``: there is nothing to decide, or the job was refused or stopped before.
+        ``nothing``: there is nothing to decide, or the job was already refused or stopped.
         """
         if moment.kind is Kind.SUBMIT:
             return self._submit(moment)
@@ -105,11 +105,11 @@ class BudgetReplay:
 
     @property
     def spent_usd(self) -> Decimal:
-        """What was spent in all periods."""
+        """The spending in all periods."""
         return sum((balance.spent_usd for balance in self._balances.values()), ZERO)
 
     def balance(self, at: datetime) -> tuple[Decimal, Decimal]:
-        """What is spent and reserved of the period of `at`."""
+        """The amounts spent and reserved in the period of `at`."""
         balance = self._balance(self._period(at))
         return balance.spent_usd, balance.reserved_usd
 
@@ -117,7 +117,7 @@ class BudgetReplay:
         period = self._period(moment.at)
         balance = self._balance(period)
         if not moment.amount_usd:
-            # Asked at submission too (`core.ledger.room`): what is used up already refuses every job.
+            # Checked at submission too (`core.ledger.room`): a used-up budget refuses every job.
             if balance.spent_usd > 0 and balance.spent_usd >= self.limit_usd:
                 return "refused"
             self._trees[moment.root_id] = _Tree(moment.cap_usd)
@@ -202,7 +202,7 @@ class BudgetReplay:
 
 @dataclass(slots=True)
 class BudgetBacktest:
-    """What a budget would have done. Amounts are US dollars; `spent_usd` is what it would have let through."""
+    """The effect a budget would have had. Amounts are US dollars; `spent_usd` is what it would have allowed."""
 
     jobs: int = 0
     accepted: int = 0
@@ -216,7 +216,7 @@ class BudgetBacktest:
 
 
 def replay(moments: Iterable[Moment], limit_usd: Decimal, period: Period, *, examples: int = 10) -> BudgetBacktest:
-    """Ask a budget about a history, in the order of time."""
+    """Replay a budget over a history, in the order of time."""
     budget, found = BudgetReplay(limit_usd, period), BudgetBacktest()
     for moment in moments:
         if moment.kind is Kind.SUBMIT:

@@ -1,4 +1,4 @@
-"""What has happened to jobs of a scope, in the order of time: what backtests replay."""
+"""The history of a scope's jobs in the order of time, which backtests replay."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from core.ledger.reports.records import Window
 
 JOBS_MAX = 20_000
 LINES_MAX = 100_000
-# By the index on projects, so that other organizations' rows are not read, and unsorted, so that a limit ends the scan.
+# Uses the index on projects, so that other organizations' rows are not read; unsorted, so that a limit ends the scan.
 _OF_PROJECTS = """project_id = ANY(ARRAY(SELECT id FROM projects WHERE organization_id = :organization_id
     AND (CAST(:project_id AS uuid) IS NULL OR id = :project_id)))"""
-# Jobs at the top of their tree: what is below spends from their reservation.
+# Root jobs: the jobs below them spend from their reservation.
 _ROOTS = text(f"""
 SELECT id, capability, created_at, finished_at, max_cost_usd, key_id, project_id FROM jobs
 WHERE organization_id = :organization_id AND {_OF_PROJECTS} AND parent_id IS NULL AND shadow_arm_id IS NULL
@@ -35,13 +35,13 @@ WHERE organization_id = :organization_id AND {_OF_PROJECTS}
 LIMIT :limit
 """)
 _KINDS = {"intent": Kind.BEGIN, "settlement": Kind.SETTLE, "correction": Kind.CORRECT}
-# At one and the same moment, what frees money comes before what needs it, as locks would have it.
+# At the same moment, events that free money come before those that need it, as under locks.
 _ORDER = {Kind.SETTLE: 0, Kind.CORRECT: 1, Kind.END: 2, Kind.SUBMIT: 3, Kind.BEGIN: 4}
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryScope:
-    """Whose jobs: an organization's, or those of one project or key."""
+    """The jobs to replay: an organization's, or those of one project or key."""
 
     organization_id: UUID
     project_id: UUID | None = None
@@ -51,9 +51,9 @@ class HistoryScope:
 def read_moments(
     executor: Executor, scope: HistoryScope, window: Window, reserve_of: Callable[[str], Decimal]
 ) -> list[Moment]:
-    """Everything that a budget of `scope` would have been asked about jobs accepted within `window`.
+    """Every moment that a budget of `scope` would have decided on, for jobs accepted within `window`.
 
-    `reserve_of` says what a capability sets aside for a job without a cap of its own. Raises `Unprocessable`
+    `reserve_of` returns what a capability sets aside for a job without its own cap. Raises `Unprocessable`
     (``history_too_long``) above 20,000 jobs or 100,000 ledger lines.
     """
     values = _values(scope, window)
@@ -80,7 +80,7 @@ def read_moments(
 
 
 def read_submissions(executor: Executor, scope: HistoryScope, window: Window) -> Iterator[tuple[datetime, UUID]]:
-    """When jobs of the scope were accepted, in the order of time. Raises `Unprocessable` as `read_moments` does."""
+    """When jobs of the scope were accepted, in the order of time. Raises `Unprocessable` like `read_moments`."""
     roots = executor.execute(_ROOTS, {**_values(scope, window), "limit": LINES_MAX + 1}).all()
     if len(roots) > LINES_MAX:
         message = f"that is more than {LINES_MAX:,} jobs; ask for a shorter time"

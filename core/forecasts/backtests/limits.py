@@ -1,4 +1,4 @@
-"""A rate of requests, replayed over the moments at which jobs were accepted."""
+"""A request rate, replayed over the times at which jobs were accepted."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from core.limits.rates import Bucket, LocalBuckets
 
 @dataclass(slots=True)
 class LimitBacktest:
-    """What a rate would have done to jobs, each of them one request."""
+    """The effect a rate would have had on jobs, each of them one request."""
 
     jobs: int = 0
     refused: int = 0
@@ -21,9 +21,9 @@ class LimitBacktest:
 
 
 def replay(submissions: Iterable[tuple[datetime, UUID]], per_minute: int, *, examples: int = 10) -> LimitBacktest:
-    """Ask a bucket of `per_minute` requests about every submission, by the rule that decides about requests.
+    """Check every submission against a bucket of `per_minute` requests, by the same rule as for live requests.
 
-    Only requests that became jobs are known: those that read, and those that were refused, are not counted.
+    Only requests that became jobs are known: reads and refused requests are not counted.
     """
     buckets, found = LocalBuckets(), LimitBacktest()
     bucket = (Bucket("backtest", None, "backtest", per_minute, "backtest"),)

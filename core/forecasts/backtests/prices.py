@@ -1,4 +1,4 @@
-"""Other prices, applied to what was consumed."""
+"""Other prices, applied to past consumption."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from core.kit.money import ZERO, to_money
 from core.ledger.records import Unit
 from core.ledger.reports.records import Reach, Window
 
-# Added up by model and kind in Postgres: quantities and what they were charged.
+# Quantities and their charges, added up by model and kind in Postgres.
 _CONSUMED = text("""
 SELECT entry.provider, entry.model, part.kind, sum(part.quantity::numeric) AS quantity,
   coalesce(sum((entry.amounts ->> part.kind)::numeric), 0) AS amount_usd, count(*) AS calls
@@ -36,7 +36,7 @@ class NewPrice:
 
 @dataclass(frozen=True, slots=True)
 class Repriced:
-    """What a model's consumption of one kind was charged, and would have been at the other price (None: unchanged)."""
+    """The charge for a model's consumption of one kind, as it was and at the other price (None: unchanged)."""
 
     provider: str
     model: str
@@ -48,12 +48,12 @@ class Repriced:
 
     @property
     def difference_usd(self) -> Decimal:
-        """How much more it would have been; negative when less."""
+        """The increase at the other price; negative when it is lower."""
         return ZERO if self.repriced_usd is None else self.repriced_usd - self.charged_usd
 
 
 def reprice(executor: Executor, reach: Reach, window: Window, prices: Iterable[NewPrice]) -> list[Repriced]:
-    """The charges of jobs accepted within `window`, by model and kind, beside what they would have been."""
+    """The charges of jobs accepted within `window`, by model and kind, beside the hypothetical ones."""
     values = {
         "organization_id": reach.organization_id,
         "project_id": reach.project_id,

@@ -25,7 +25,7 @@ _LIST = text(
     " AND (CAST(:cursor AS uuid) IS NULL OR id < :cursor) AND (CAST(:role AS text) IS NULL OR role = :role)"
     " ORDER BY id DESC LIMIT :limit"
 )
-# Who changes or removes an owner waits here for whoever does the same, so that two owners cannot remove each other.
+# Transactions that change or remove an owner wait for each other here, so that two owners cannot remove each other.
 _LOCK_ORGANIZATION = text("SELECT id FROM organizations WHERE id = :organization_id FOR NO KEY UPDATE")
 _OWNERS = text("SELECT count(*) FROM members WHERE organization_id = :organization_id AND role = 'owner'")
 _UPDATE = text(
@@ -38,7 +38,7 @@ _DELETE = text("DELETE FROM members WHERE id = :id AND organization_id = :organi
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member as stored: `issuer` and `subject` are who the identity provider says it is."""
+    """A member as stored: `issuer` and `subject` identify it at the identity provider."""
 
     id: UUID
     organization_id: UUID
@@ -55,7 +55,7 @@ class Member:
 def insert(
     session: Executor, organization_id: UUID, *, issuer: str, subject: str, email: str | None, role: Role
 ) -> Member | None:
-    """A new member; None when the organization has it already."""
+    """A new member; None when the organization already has it."""
     row = session.execute(
         _INSERT,
         {
@@ -85,12 +85,12 @@ def list_all(
 
 
 def lock_owners(session: Session, organization_id: UUID) -> None:
-    """Keep others from changing who owns the organization until the transaction ends."""
+    """Block other changes of the organization's owners until the transaction ends."""
     session.execute(_LOCK_ORGANIZATION, {"organization_id": organization_id})
 
 
 def count_owners(session: Session, organization_id: UUID) -> int:
-    """How many owners the organization has; under `lock_owners` it stays so."""
+    """How many owners the organization has; the number is stable under `lock_owners`."""
     return int(session.execute(_OWNERS, {"organization_id": organization_id}).scalar_one())
 
 

@@ -1,4 +1,4 @@
-"""Members: which people may act for an organization, and in which role."""
+"""Members: the people who may act for an organization, and their roles."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -57,7 +57,7 @@ class MemberService:
         email: str | None = None,
         issuer: str | None = None,
     ) -> Member:
-        """The first member of an organization, made when absent; its session comes from `Database.system`.
+        """The first member of an organization, which is created when absent; its session comes from `Database.system`.
 
         Raises `MemberExists` and `IssuerRequired`.
         """
@@ -109,7 +109,7 @@ class MemberService:
         return repository.list_all(session, principal.organization_id, cursor=cursor, limit=limit, role=role)
 
     def change(self, session: Session, principal: Principal, member_id: UUID, changes: Mapping[str, Any]) -> Member:
-        """Set `role` or `email`; what `changes` does not name stays.
+        """Set `role` or `email`; fields missing from `changes` stay.
 
         Raises `MemberNotFound`, `LastOwner`, and `ScopeExceeded` when the old or the new role is above the caller's.
         """
@@ -133,7 +133,7 @@ class MemberService:
         return changed
 
     def remove(self, session: Session, principal: Principal, member_id: UUID) -> None:
-        """Take a member's role away; its tokens are refused within two seconds.
+        """Remove a member; its tokens are refused within two seconds.
 
         Raises `MemberNotFound`, `LastOwner`, and `ScopeExceeded` when the member's role is above the caller's.
         """

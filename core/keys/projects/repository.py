@@ -58,7 +58,7 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project as stored; `archived_at` is None while it works."""
+    """A project as stored; `archived_at` is None while it is active."""
 
     id: UUID
     organization_id: UUID
@@ -76,13 +76,13 @@ def _project(row: Row[Any]) -> Project:
 
 
 def organization(session: Executor, organization_id: UUID) -> Organization | None:
-    """The organization of that id."""
+    """The organization with that id."""
     row = session.execute(_ORGANIZATION, {"organization_id": organization_id}).one_or_none()
     return None if row is None else Organization(*row)
 
 
 def ensure_organization(session: Executor, name: str) -> UUID:
-    """The id of the organization called `name`, created when absent; needs `Database.system`."""
+    """The id of the organization named `name`, created when absent; needs `Database.system`."""
     made = session.execute(_ENSURE_ORGANIZATION, {"id": new_id(), "name": name}).scalar_one_or_none()
     found: UUID = made or session.execute(_ORGANIZATION_BY_NAME, {"name": name}).scalar_one()
     return found
@@ -98,7 +98,7 @@ def insert(
     labels: Mapping[str, str] | None = None,
     data_class: DataClass = DataClass.PUBLIC,
 ) -> Project | None:
-    """A new project; None when the organization has one of that name."""
+    """A new project; None when the organization already has one of that name."""
     row = session.execute(
         _INSERT,
         {
@@ -121,7 +121,7 @@ def get(session: Executor, organization_id: UUID, project_id: UUID) -> Project |
 
 
 def by_name(session: Executor, organization_id: UUID, name: str) -> Project | None:
-    """The organization's project called `name`."""
+    """The organization's project named `name`."""
     row = session.execute(_BY_NAME, {"name": name, "organization_id": organization_id}).one_or_none()
     return None if row is None else _project(row)
 
@@ -144,7 +144,7 @@ def list_all(
 
 
 def update(session: Executor, organization_id: UUID, project_id: UUID, changes: Mapping[str, Any]) -> Project | None:
-    """Set `name`, `cost_centre`, `owner`, `labels`, `data_class` as `changes` says. None: there is no such project."""
+    """Set `name`, `cost_centre`, `owner`, `labels`, `data_class` from `changes`. None: there is no such project."""
     parameters: dict[str, Any] = {"id": project_id, "organization_id": organization_id}
     for column in ("name", "cost_centre", "owner", "labels"):
         parameters[f"sets_{column}"] = column in changes
@@ -156,7 +156,7 @@ def update(session: Executor, organization_id: UUID, project_id: UUID, changes: 
 
 
 def set_archived(session: Executor, organization_id: UUID, project_id: UUID, archived: bool) -> Project | None:
-    """Archive or restore; None when it is so already, or when there is no such project."""
+    """Archive or restore; None when nothing changes, or when there is no such project."""
     parameters = {"id": project_id, "organization_id": organization_id, "archived": archived}
     row = session.execute(_ARCHIVE, parameters).one_or_none()
     return None if row is None else _project(row)

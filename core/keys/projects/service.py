@@ -1,4 +1,4 @@
-"""Organizations and projects: what work is done and paid for under."""
+"""Organizations and projects: the units that work is done and charged for."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -78,7 +78,7 @@ class ProjectService:
         )
 
     def update(self, session: Session, principal: Principal, project_id: UUID, changes: Mapping[str, Any]) -> Project:
-        """Set `name`, `cost_centre`, `owner`, `labels` or `data_class`; what `changes` does not name stays.
+        """Set `name`, `cost_centre`, `owner`, `labels` or `data_class`; fields missing from `changes` stay.
 
         Raises `ProjectNotFound` and `ProjectNameTaken`.
         """
@@ -110,7 +110,7 @@ class ProjectService:
 
 
 def ensure_project(session: Session, organization: str, name: str, actor: Actor) -> Project:
-    """The project called `name` of the organization called `organization`, both created when absent.
+    """The project named `name` of the organization named `organization`, both created when absent.
 
     Works across organizations, so its session comes from `Database.system`.
     """
@@ -125,7 +125,7 @@ def ensure_project(session: Session, organization: str, name: str, actor: Actor)
 
 
 def not_found(project_id: UUID) -> ProjectNotFound:
-    """The refusal of a project that the caller's organization does not have."""
+    """The error for a project that the caller's organization does not have."""
     return ProjectNotFound(f"there is no project {encode(PROJECT, project_id)} in this organization")
 
 
