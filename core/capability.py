@@ -413,7 +413,7 @@ class Runner(Protocol):
 
 
 class Migrating(Runner, Protocol):
-    """A runner whose jobs may be carried over from an earlier graph version (`Manifest.migrations`)."""
+    """A runner whose jobs may be migrated from an earlier graph version (`Manifest.migrations`)."""
 
     def migrate(self, migration: Callable[..., Any], old: CheckpointStore, new: CheckpointStore) -> None:
         """Convert the state in `old` with `migration` into `new`, in one write; does nothing when `old` is empty."""
@@ -425,8 +425,8 @@ class Manifest:
 
     `scopes` are what every caller must hold; naming things in the input may require more (`Needs`). `calls` are the
     capabilities that it calls itself as part of its work: a key restricted to this one need not allow those.
-    `reserve_usd` is set aside from every budget when a job that states no cap of its own is accepted, so that a job
-    that must spend is refused before it starts; a call that needs more sets the rest aside when it is made.
+    `reserve_usd` is set aside from every budget when a job without its own cap is accepted, so that a job that must
+    spend is refused before it starts; a call that needs more sets the rest aside when it is made.
 
     `graph_version` is named by every checkpoint, of a graph or of a crew. A job resumes on the version it started with:
     this one, or one of `earlier_graphs`, which maps a version to its entry point. `migrations` maps a version to a

@@ -16,7 +16,7 @@ class UploadNotFound(NotFound):
 
 
 class OffsetMismatch(Conflict):
-    """The part does not start where the last one ended; ``offset`` says where that is."""
+    """The part does not start where the last one ended; ``offset`` gives its end."""
 
     default_code = "upload_offset_mismatch"
 

@@ -21,7 +21,7 @@ from core.keys.authority import CALLER_COLUMNS
 from core.kit.data_classes import DataClass
 from core.kit.db import Executor
 
-# How many event ids an attempt may use before it must ask for more; deltas use one each.
+# How many event ids an attempt may use before it must reserve more; deltas use one each.
 EVENT_BLOCK = 100_000
 
 # The event that raises a job's class.

@@ -72,7 +72,7 @@ def hint_channel(settings: Settings) -> str:
 
 
 def control_channel(settings: Settings) -> str:
-    """The channel that wakes workers to look at their leases now; the message is a job id."""
+    """The channel that wakes workers to check their leases now; the message is a job id."""
     return settings.key("control")
 
 

@@ -426,7 +426,7 @@ def sweep(session: Session, pool: str) -> list[Event]:
 
 
 def stop_orphans(session: Session, pool: str) -> list[UUID]:
-    """Ask running jobs whose parent has ended, or was asked to, to stop; returns them."""
+    """Ask running jobs to stop when their parent has ended, or was asked to stop; returns them."""
     session.execute(AVOID_SCANS)
     return list(session.execute(_STOP_ORPHANS, {"pool": pool}).scalars())
 

@@ -113,7 +113,7 @@ def visible_to(principal: Principal) -> dict[str, Any]:
 
 
 def to_record(row: Row[Any]) -> JobRecord:
-    """The record of a row that begins with `COLUMNS`."""
+    """The record of a row that starts with `COLUMNS`."""
     values = tuple(row[:_WIDTH])
     return JobRecord(*values[:6], JobState(values[6]), *values[7:-1], DataClass(values[-1]))  # type: ignore[call-arg]
 
@@ -196,7 +196,7 @@ def _listing(where: JobFilter, *, after_cursor: bool) -> TextClause:
         clauses.append("capability = :capability")
     if where.created_after:
         # The key carries the creation time: bounding it lets whole partitions be skipped. The minute around it absorbs
-        # the difference between the clock that made the key and the one that wrote created_at.
+        # the difference between the clock that set the key and the one that wrote created_at.
         clauses.append("created_at >= :created_after AND id >= uuid7_floor(:created_after - interval '1 minute')")
     if where.created_before:
         clauses.append("created_at < :created_before AND id < uuid7_floor(:created_before + interval '1 minute')")

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from core.ledger.records import Unit
 
-# A price for every model of a provider that has none of its own.
+# Stands for every model of a provider without its own price.
 ANY_MODEL = "*"
 # Providers that a deployment may belong to: a model that names no other provider is priced under this name.
 DEPLOYED_PROVIDERS = ("anthropic", "azure-openai", "local", "openai-compatible")

@@ -89,7 +89,7 @@ def has_source(session: Session, source: PriceSource) -> bool:
 
 
 def to_record(row: Row[Any]) -> PriceRecord:
-    """The record of a row that begins with the columns of a price."""
+    """The record of a row that starts with the columns of a price."""
     values = tuple(row[:_WIDTH])
     return PriceRecord(*values[:4], Unit(values[4]), *values[5:9], PriceSource(values[9]))  # type: ignore[call-arg]
 

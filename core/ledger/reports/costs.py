@@ -14,9 +14,9 @@ WHOLE_ORGANIZATION = "organization:read"
 
 
 def reach_of(principal: Principal, project_id: UUID | None) -> Reach:
-    """The charges `principal` may see when it asks for `project_id`'s, or for all it may see (None).
+    """The charges `principal` may see when it requests `project_id`'s, or for all it may see (None).
 
-    Raises `ScopeMissing` when it asks for another project's without the scope ``organization:read``: whether or not
+    Raises `ScopeMissing` when it requests another project's without the scope ``organization:read``: whether or not
     that project exists.
     """
     if WHOLE_ORGANIZATION in principal.scopes:

@@ -148,7 +148,7 @@ def _key_name(key_id: Any, name: Any) -> str:
 
 
 def _ranked(lines: Sequence[Totals], *columns: str) -> list[charts.Bar]:
-    """The dearest first."""
+    """The most expensive first."""
     sums = sum_by(lines, *columns)
     return _sorted(charts.Bar("/".join(map(str, group)), *cost) for group, cost in sums.items())
 
