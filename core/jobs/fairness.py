@@ -133,5 +133,5 @@ class Lookahead:
 
     @property
     def jobs(self) -> int:
-        """The present lookahead, between 1 and `most`."""
+        """The current lookahead, between 1 and `most`."""
         return max(1, min(self._most, ceil(self._rate * self._horizon_seconds)))

@@ -187,7 +187,7 @@ def _write_swept(executor: Executor, events: Sequence[Event], version_of: Versio
 
 @contextmanager
 def _at_most_lost() -> Iterator[None]:
-    """Spans are read after the work is done and committed: a failure to read them must not affect it."""
+    """Keep a failure to read spans' data from affecting the work, which is already done and committed."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - see above

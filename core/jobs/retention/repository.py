@@ -104,7 +104,7 @@ _ORGANIZATIONS = text("SELECT id FROM organizations ORDER BY id")
 
 
 def try_lock(session: Session) -> bool:
-    """Be the only run until the transaction ends; False when another is at work."""
+    """Be the only run until the transaction ends; False when another one is active."""
     return bool(session.execute(_LOCK).scalar_one())
 
 
