@@ -134,7 +134,7 @@ class JobModels:
         )
 
     def _chain(self, first: ResolvedModel, request: ChatRequest) -> Iterator[Choice]:
-        """The model and its fallbacks, once each, with what they may read. Those that cannot or must not answer are left out.
+        """The model and its fallbacks, once each, with what they may read. Those that may not answer are left out.
 
         Raises `CapabilityFailure` (``model_data_class``) when none of them may see the job's data, and the errors of
         `RequestGuard.chat`.
