@@ -91,7 +91,7 @@ def embed_remotely(
     if reached.remote is None or not texts:
         return np.zeros((0, 0), dtype=np.float32)
     vectors: list[NDArray[np.float32]] = []
-    # A later attempt of the job is itself a retry: it calls once, so that layers of retries add up and never multiply.
+    # A later attempt of the job is itself a retry: it calls once, so that retries add up and never multiply.
     most = reached.max_attempts if ctx.attempt == 1 else 1
     for begin in range(0, len(texts), _REMOTE_BATCH):
         batch = texts[begin : begin + _REMOTE_BATCH]

@@ -179,7 +179,7 @@ class ChatRequest:
     `tool_choice` is ``auto``, ``none``, ``required`` or the name of a tool. `output_schema` is a JSON Schema that the
     answer must obey; `output_strict` is whether the provider enforces it, None: where it can. `json_object`: the schema
     is that of any object, which a provider with a JSON mode is asked for through that mode. Without `has_own_limit`, a
-    model whose version declares its maximum output is sent no limit, and `max_output_tokens` applies to one without.
+    model whose version declares its maximum output is sent no limit; `max_output_tokens` is for models without one.
     `temperature` None: the provider's own. `options` are further parameters by their names in OpenAI's interface; a
     provider gets those that its own has. `sample` numbers repetitions of the same request, each of which is sent.
     `render` belongs to the caller: the prompt is theirs, the gateway holds none. `cleaned`: links that are not allowed

@@ -40,7 +40,7 @@ class OidcIssuer(BaseModel):
 
 
 def is_secure_url(url: str) -> bool:
-    """Whether `url` may be asked for signing keys: https, or http on this machine itself."""
+    """Whether `url` may be used to fetch signing keys: https, or http on this machine itself."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
