@@ -139,7 +139,7 @@ class Guarded:
             given = loads(call.arguments)
             restored = map_texts(given, self._once)
         except (ValueError, RecursionError):
-            # Invalid JSON, such as a truncated object, is restored as plain text.
+            # Invalid JSON, such as a truncated object, is restored as if it were valid.
             return replace(call, arguments=self._once(call.arguments, self._json_value))
         return call if restored == given else replace(call, arguments=dumps(restored).decode())
 

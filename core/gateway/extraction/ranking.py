@@ -25,7 +25,7 @@ _WEIGHTS = json.loads(Path(__file__).with_name("weights.json").read_text(encodin
 _RANKER = np.array([_WEIGHTS["ranker"][name] for name in FEATURES], dtype=np.float64)
 BESIDE = ("score", "margin", "share", "share_of_two")
 _VERIFIER = np.array([_WEIGHTS["verifier"][name] for name in (*FEATURES, *BESIDE)], dtype=np.float64)
-# Features with other weights where the best candidate is a row.
+# The weights used instead where the best candidate is a row.
 _OF_ROWS = np.array([_WEIGHTS["verifier_of_rows"][name] for name in (*FEATURES, *BESIDE)], dtype=np.float64)
 _INTERCEPT: float = _WEIGHTS["intercept"]
 _FORBIDDEN = [
@@ -47,7 +47,7 @@ class Ranking:
     """Candidates with their scores (log-odds against each other): first those that may be asserted, each best first.
 
     `best` is the first with the rows of its table that answer as well; `sentences` are all of each passage;
-    `probability` is how likely the best answers; `relatedness` (0 to 1.3) is how close the passages are to it.
+    `probability` is how likely the best answers; `relatedness` (0 to 1.3) is that of the passages to the question.
     """
 
     units: tuple[Unit, ...]
