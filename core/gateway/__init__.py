@@ -1,1 +1,1 @@
-"""The only door to model providers. Importing this package loads no model runtime; `core.gateway.service` opens it."""
+"""The gateway to model providers. Importing this package loads no model runtime; `core.gateway.service` opens it."""

@@ -1,4 +1,4 @@
-"""Which arm of an experiment one attempt of a job has. Asked once, kept as long as the attempt lives."""
+"""The experiment arm of one attempt of a job. Looked up once and kept for the lifetime of the attempt."""
 
 from threading import Lock
 from uuid import UUID
@@ -9,10 +9,10 @@ from core.registry.experiments.definition import Arm, Unit
 
 
 class AttemptArms:
-    """The arm of one attempt. Safe in threads.
+    """The arm of one attempt. Thread-safe.
 
-    The job takes part from the moment that it needs what some arm overrides; from then on its arm is the one that was
-    written, which is that of its earlier attempts.
+    The job joins the experiment when it first needs something that an arm overrides. From then on it stays on the arm
+    that was recorded, which is also the arm of its earlier attempts.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class AttemptArms:
         self._is_exposed = False
 
     def version_of(self, book: ExperimentBook | None, ctx: JobContext, model: str) -> UUID | None:
-        """The model version that the attempt's arm puts in the place of the name `model`, if any."""
+        """The model version with which the attempt's arm replaces the name `model`, if any."""
         with self._lock:
             assignment = self._assigned(book, ctx)
             if book is None or assignment is None or not assignment.touches_model(model):
@@ -31,7 +31,7 @@ class AttemptArms:
             return arm.model_version_id if arm.model == model else None
 
     def prompt_of(self, book: ExperimentBook | None, ctx: JobContext, prompt: str) -> str | None:
-        """The digest that the attempt's arm puts in the place of the prompt called `prompt`, if any."""
+        """The digest with which the attempt's arm replaces the prompt called `prompt`, if any."""
         with self._lock:
             assignment = self._assigned(book, ctx)
             if book is None or assignment is None or not assignment.touches_prompt(prompt):
@@ -48,7 +48,7 @@ class AttemptArms:
             units = {
                 Unit.JOB: str(ctx.job_id),
                 Unit.PROJECT: str(ctx.project_id),
-                # What else a context knows of who asked.
+                # The other facts that a context holds about the caller.
                 **{Unit(name): key for name, key in ctx.units.items()},
             }
             self._assignment = book.arm_for(executor, ctx.organization_id, ctx.project_id, ctx.capability, units)

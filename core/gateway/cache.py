@@ -1,7 +1,7 @@
 """Answers to identical requests, per project, in Redis. Off unless a project is named in the settings.
 
-An entry lives under the project's own key and for a limited time; it is not encrypted, so nothing above ``internal`` is
-kept. When Redis is away every request is simply asked.
+An entry is stored under the project's own key for a limited time. It is not encrypted, so nothing above ``internal`` is
+stored. While Redis is unavailable, every request goes to the model.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from core.kit.logging import get_logger
 from core.registry.records import ResolvedModel
 
 CACHED_CLASSES = frozenset({"public", "internal"})
-# A larger answer is rarely asked for twice, and Redis is small.
+# A larger answer is rarely requested twice, and Redis memory is limited.
 _MOST_BYTES = 256 * 1024
 _log = get_logger(__name__)
 
@@ -34,7 +34,7 @@ class CachedAnswer:
 
 
 class ResponseCache:
-    """Kept answers. Safe in threads. Never raises: what cannot be read is a miss."""
+    """Cached answers. Thread-safe. Never raises: an entry that cannot be read is a miss."""
 
     def __init__(self, redis: Redis, *, key_prefix: str, projects: frozenset[UUID], ttl_seconds: int) -> None:
         self._redis = redis
@@ -43,11 +43,11 @@ class ResponseCache:
         self._ttl_seconds = ttl_seconds
 
     def serves(self, project_id: UUID, data_class: str) -> bool:
-        """Whether answers to this project's jobs of this class may be kept."""
+        """Whether answers to this project's jobs of this class may be cached."""
         return project_id in self._projects and data_class in CACHED_CLASSES
 
     def get(self, project_id: UUID, digest: str) -> CachedAnswer | None:
-        """The answer to the request of that digest."""
+        """The answer to the request with that digest."""
         try:
             raw = self._redis.get(self._key(project_id, digest))
             return None if raw is None else _read(cast("bytes", raw))
@@ -56,7 +56,7 @@ class ResponseCache:
             return None
 
     def put(self, project_id: UUID, digest: str, answer: CachedAnswer) -> None:
-        """Keep an answer."""
+        """Store an answer."""
         raw = json.dumps(asdict(answer)).encode()
         if len(raw) > _MOST_BYTES:
             return
@@ -74,7 +74,7 @@ class ResponseCache:
 
 
 def digest_of(model: ResolvedModel, request: ChatRequest) -> str:
-    """SHA-256 of everything that decides an answer: the version of the model and the whole request."""
+    """SHA-256 of everything that determines an answer: the version of the model and the whole request."""
     asked = {
         "model": [model.model, str(model.version_id), model.deployment, model.provider_model],
         "parameters": dict(model.parameters),
@@ -93,7 +93,7 @@ def digest_of(model: ResolvedModel, request: ChatRequest) -> str:
         "options": dict(request.options),
         "sample": request.sample,
     }
-    # In the order in which it was asked: a schema whose properties come otherwise makes another answer.
+    # In the order of the request: a schema whose properties come in another order produces another answer.
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
@@ -105,7 +105,7 @@ def _parts(request: ChatRequest, role: Role, parts: Sequence[Any]) -> list[Any]:
         if isinstance(part, Image):
             rendered.append([part.media_type, part.detail, hashlib.sha256(part.data).hexdigest()])
         else:
-            # Passages with their ids too: a citation of the answer names them.
+            # Passages are hashed with their ids: a citation in the answer names them.
             rendered.append([type(part).__name__, part.text if isinstance(part, Text) else asdict(part)])
     return rendered
 

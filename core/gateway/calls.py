@@ -1,4 +1,4 @@
-"""The models of one job: which of them may be asked, for what, and by which arm of an experiment."""
+"""The models of one job: which of them it may call, for what, and by which arm of an experiment."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ _log = get_logger(__name__)
 
 
 class JobModels:
-    """The models, for one attempt of one job. Cheap to make; safe in threads."""
+    """The models, for one attempt of one job. Cheap to create; thread-safe."""
 
     def __init__(self, shared: Shared, ctx: JobContext, spent: Spent) -> None:
         self._shared = shared
@@ -41,16 +41,16 @@ class JobModels:
 
     @property
     def policy(self) -> CombinedPolicy:
-        """What the organization and the project want of the guard."""
+        """The guard policy of the organization combined with that of the project."""
         return self._shared.policy_of(self._ctx)
 
     def strip_links(self, text: str) -> str:
-        """`text`, which came from outside, as it may stand in an answer: without links that are not allowed."""
+        """`text`, which came from outside, as it may appear in an answer: without links that are not allowed."""
         policy = self.policy
         return strip_links(text, Heard((), (), ()).links(policy))[0] if policy.untrusted.links else text
 
     def resolve(self, name: str, *, pinned: UUID | None = None) -> ResolvedModel:
-        """The model that answers to `name` for this job: `pinned`, its experiment arm's, or the catalogue's.
+        """The model called `name` for this job: `pinned`, its experiment arm's, or the catalogue's.
 
         Raises `ModelUnknown` when there is none.
         """
@@ -67,9 +67,9 @@ class JobModels:
         )
 
     def prompt(self, name: str, model: ResolvedModel) -> ChosenPrompt | None:
-        """What takes the place of the capability's file for the prompt `name`, when `model` reads it; None: the file.
+        """The replacement for the capability's file for the prompt `name` when `model` reads it. None means the file.
 
-        Raises `core.registry.prompts.book.PromptUnknown` for a digest that no version has.
+        Raises `core.registry.prompts.book.PromptUnknown` for a digest that matches no version.
         """
         executor = self._ctx.executor
         if self._shared.prompts is None or executor is None:
@@ -84,12 +84,12 @@ class JobModels:
 
     @contextmanager
     def chat(self, name: str, request: ChatRequest) -> Iterator["RoutedStream"]:
-        """Ask the model called `name`. Leaving the block closes the provider's stream and settles the call.
+        """Call the model called `name`. Leaving the block closes the provider's stream and settles the call.
 
-        Where the job's class is above a model's ceiling, the next in the fallback chain is asked. Raises
-        `CapabilityFailure`: ``model_unknown``, ``model_lacks_ability``, and ``model_data_class`` when none of them may
-        see it, and as `RequestGuard.chat`; while iterating, `core.gateway.errors.GatewayError` once tries and fallbacks
-        are used up, and what `JobContext.call_model` and `JobContext.check` raise.
+        Where the job's data class is above a model's ceiling, the next in the fallback chain is called. Raises
+        `CapabilityFailure` (``model_unknown``, ``model_lacks_ability``, and ``model_data_class`` when none of them may
+        see the data) and the errors of `RequestGuard.chat`. While iterating, raises `core.gateway.errors.GatewayError`
+        once tries and fallbacks are exhausted, and whatever `JobContext.call_model` and `JobContext.check` raise.
         """
         first = self.resolve(name)
         require_abilities(first, request)
@@ -109,14 +109,14 @@ class JobModels:
     ) -> "NDArray[np.float32]":
         """Texts to unit vectors of shape (len(texts), dimensions), metered as ``embedding_tokens`` batch by batch.
 
-        `dimensions` is asked of models that can shorten their vectors; one that gives others fails the job.
+        `dimensions` is requested from models that can shorten their vectors; a model that returns others fails the job.
 
-        `on_progress` gets how many texts are done, and of how many, after every batch: 32 in this process, 256
-        elsewhere. Raises `core.gateway.errors.GatewayError` for what a provider could not do, and as `RequestGuard`.
+        `on_progress` receives the number of finished texts and the total after every batch (32 texts in this process,
+        256 elsewhere). Raises `core.gateway.errors.GatewayError` when the provider fails, and as `RequestGuard`.
         """
         model = self.resolve(name)
         shared, texts = self._shared, self._spent.guard.texts(model, texts)
-        # Asked when the texts have been looked through, which may raise the class.
+        # Checked after the texts were screened, which may raise the data class.
         if not self._may_see(model):
             raise self._refused([model])
         reached = shared.deployments.reach_embedder(model)
@@ -134,9 +134,9 @@ class JobModels:
         )
 
     def _chain(self, first: ResolvedModel, request: ChatRequest) -> Iterator[Choice]:
-        """The model and its fallbacks, each once, with what they may read; who cannot or may not answer is left out.
+        """The model and its fallbacks, once each, with what they may read. Those that may not answer are left out.
 
-        Raises `CapabilityFailure` (``model_data_class``) when none of them may see what the job holds, and as
+        Raises `CapabilityFailure` (``model_data_class``) when none of them may see the job's data, and the errors of
         `RequestGuard.chat`.
         """
         guarded: dict[bool, Guarded] = {}
@@ -150,7 +150,7 @@ class JobModels:
                     _log.info("fallback_left_out", model=model.model, code=refusal.code)
                     continue
             is_local = model.provider == LOCAL
-            # Asked when its turn comes, and when the text was looked through, which may raise the class.
+            # Checked only now, after the text was screened, which may raise the data class.
             if self._may_see(model) and is_local not in guarded:
                 guarded[is_local] = self._spent.guard.chat(model, request)
             if self._may_see(model):

@@ -1,6 +1,6 @@
-"""What was asked and said, as spans may show it where the operator wants that: what the model read, and never more.
+"""Prompts and answers as span attributes, where the operator wants that: only what the model itself read.
 
-The forms are those of the conventions (``gen-ai-input-messages.json``, ``gen-ai-output-messages.json`` and
+The formats are those of the conventions (``gen-ai-input-messages.json``, ``gen-ai-output-messages.json`` and
 ``gen-ai-system-instructions.json`` of the repository that `core.kit.semconv` names), as JSON strings.
 """
 
@@ -26,10 +26,10 @@ from core.kit.errors import CapabilityFailure
 from core.kit.json_values import dumps
 from core.kit.telemetry import Value
 
-# Texts with everything masked that the guard's policy would redact or block. Raises `CapabilityFailure`.
+# Returns texts with everything masked that the guard's policy would redact or block. Raises `CapabilityFailure`.
 Mask = Callable[[Sequence[str]], list[str]]
 _CUT = "…"
-# The least that is left of a text, when many have to be cut.
+# The minimum that remains of a text when many have to be cut.
 _LEAST_CHARACTERS = 16
 
 
@@ -48,7 +48,7 @@ class ContentCapture:
         mask_request: Mask | None,
         mask_answer: Mask | None,
     ) -> dict[str, Value]:
-        """The attributes of a call that was made with `request`; what cannot be masked is left out."""
+        """The attributes of a call made with `request`; content that cannot be masked is left out."""
         said: list[Any] = [{"type": "text", "content": "".join(chunk.text for chunk in answer)}]
         said += [_part(call) for chunk in answer for call in chunk.tool_calls]
         asked = [{"role": each.role.value, "parts": list(_parts(each))} for each in request.messages]
@@ -73,7 +73,7 @@ class ContentCapture:
         return found
 
     def _fitted(self, value: Any) -> tuple[str, bool]:
-        """JSON of at most `max_bytes`: texts are cut to the same length, and what is then too much is left out."""
+        """JSON of at most `max_bytes`: texts are cut to the same length, and any remaining excess is left out."""
         body = dumps(value)
         if len(body) <= self.max_bytes:
             return body.decode(), False
@@ -100,7 +100,7 @@ def _parts(message: Message) -> Iterator[dict[str, Any]]:
             case ToolResult():
                 yield {"type": "tool_call_response", "id": part.call_id, "response": part.text}
             case Image():
-                # A picture is never attached: nothing looks into it.
+                # A picture is never attached, because nothing screens it.
                 yield {"type": "blob", "modality": "image", "mime_type": part.media_type, "content": ""}
             case _:
                 pass

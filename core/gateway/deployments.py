@@ -1,4 +1,4 @@
-"""Where models are reached: the operator's deployments, and the models that are embedded in this process."""
+"""Where models are reached: the operator's deployments, and the models embedded in this process."""
 
 import json
 from collections.abc import Callable
@@ -17,9 +17,9 @@ _HTTP_PORT, _HTTPS_PORT = 80, 443
 
 
 class OpenedDeployments:
-    """Implements `core.gateway.routing.Deployments`. Each model is opened when it is first asked for, after any fork.
+    """Implements `core.gateway.routing.Deployments`. Each model is opened on first use, after any fork.
 
-    Versions that send the same to the same place share a provider, and with it its connections.
+    Versions that send the same to the same place share a provider and its connections.
     """
 
     def __init__(self, book: DeploymentBook, embedder: Callable[[], Embedder]) -> None:
@@ -41,7 +41,7 @@ class OpenedDeployments:
         return Reached(found, deployment.max_attempts, _address(deployment))
 
     def reach_embedder(self, model: ResolvedModel) -> ReachedEmbedder:
-        """See `Deployments.reach_embedder`. Raises `Unavailable` likewise."""
+        """See `Deployments.reach_embedder`. Raises `Unavailable` in the same case."""
         if model.provider == LOCAL:
             return ReachedEmbedder(local=self._embedder())
         deployment = self._deployment(model)
@@ -54,7 +54,7 @@ class OpenedDeployments:
         return ReachedEmbedder(remote=found, max_attempts=deployment.max_attempts, address=_address(deployment))
 
     def close(self) -> None:
-        """Release the connections. What is asked for next is opened again."""
+        """Release the connections. Later calls open them again."""
         with self._opening:
             opened: list[Provider | RemoteEmbedder] = [*self._providers.values(), *self._embedders.values()]
             self._providers, self._embedders = {}, {}
@@ -71,7 +71,7 @@ class OpenedDeployments:
 
 
 def _address(deployment: Deployment) -> Address | None:
-    # The host alone: a path may hold what the operator keeps to himself.
+    # The host only: a path may contain what the operator wants to keep private.
     url = urlsplit(deployment.base_url or "")
     if not url.hostname:
         return None
@@ -87,7 +87,7 @@ def _endpoint(deployment: Deployment, model: ResolvedModel) -> Endpoint:
         kind=deployment.provider,
         model=model.provider_model,
         base_url=deployment.base_url,
-        # Asking for a key that there is not would hide that Entra ID is to sign in.
+        # Reading a key that does not exist would hide that Entra ID is to sign in.
         read_key=deployment.read_key if deployment.has_credential else None,
         api_version=deployment.api_version,
         timeout_seconds=deployment.timeout_seconds,

@@ -1,4 +1,4 @@
-"""Texts to vectors, metered: in this process batch by batch under one ledger call, elsewhere one call a request.
+"""Texts to vectors, metered: one ledger call for the batches in this process, one per request elsewhere.
 
 There is no fallback: the vectors of two models cannot be compared.
 """
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Between batches a job can be cancelled; a batch of the embedded model takes about half a second.
+# A job can be cancelled between batches; a batch of the embedded model takes about half a second.
 _LOCAL_BATCH = 32
-# OpenAI takes at most 2,048 texts in one request; fewer keep one request short enough to be cancelled soon.
+# OpenAI takes at most 2,048 texts in one request; fewer keep a request short enough to be cancelled promptly.
 _REMOTE_BATCH = 256
 
 Progress = Callable[[int, int], None]
@@ -43,7 +43,7 @@ def embed_locally(
 ) -> "NDArray[np.float32]":
     """Vectors of the embedded model, of shape (len(texts), dimensions), metered up to the last finished batch.
 
-    Raises `CapabilityFailure` when other `dimensions` are asked for than it has.
+    Raises `CapabilityFailure` when `dimensions` differs from what the model has.
     """
     import numpy as np
 
@@ -82,16 +82,16 @@ def embed_remotely(
     breakers: Breakers,
     backoff: Backoff,
 ) -> "NDArray[np.float32]":
-    """Vectors of a model behind a deployment. Raises `GatewayError` once a request's tries are used up.
+    """Vectors of a model behind a deployment. Raises `GatewayError` once a request's tries are exhausted.
 
-    A request that is tried again is paid again where the provider bills it: every try has a ledger call of its own.
+    A retried request is paid for again where the provider bills it: every try has its own ledger call.
     """
     import numpy as np
 
     if reached.remote is None or not texts:
         return np.zeros((0, 0), dtype=np.float32)
     vectors: list[NDArray[np.float32]] = []
-    # A later attempt of the job is itself a repetition: it asks once, so that layers add up and never multiply.
+    # A later attempt of the job is itself a retry: it calls once, so that retries add up and never multiply.
     most = reached.max_attempts if ctx.attempt == 1 else 1
     for begin in range(0, len(texts), _REMOTE_BATCH):
         batch = texts[begin : begin + _REMOTE_BATCH]
@@ -116,7 +116,7 @@ def embed_remotely(
 
 
 def require_dimensions(model: ResolvedModel, wanted: int | None, given: int) -> None:
-    """Raises `CapabilityFailure` when vectors are of another length than was asked for."""
+    """Raises `CapabilityFailure` when vectors have another length than requested."""
     if wanted not in (None, given):
         raise CapabilityFailure(
             f"{model.model} gives vectors of {given} numbers, not of {wanted}; leave dimensions out",

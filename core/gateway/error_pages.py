@@ -1,4 +1,4 @@
-"""How much is read of an answer with an error status: SDKs read all of it, and a server may send without end."""
+"""Limits how much of an error response is read: SDKs read all of it, and a server may send without end."""
 
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -7,12 +7,12 @@ from typing import Any
 # Providers' errors are a few hundred bytes; a proxy's page is a few thousand.
 _MAX_BYTES = 64 * 1024
 _ERROR = 400
-# What expands by a thousand at most. Others expand without bound, and are not asked for.
+# Encodings that expand by a factor of a thousand at most. Others expand without bound and are not requested.
 ENCODINGS = "gzip, deflate"
 
 
 def cut_errors(http: ModuleType) -> Callable[[Any], None]:
-    """A response hook of `http`, which is httpx or its successor: the body of an error ends after 64 KiB as sent."""
+    """A response hook of `http` (httpx or its successor) that cuts the body of an error after 64 KiB as sent."""
     stream_class: Any = http.SyncByteStream
 
     class Cut(stream_class):  # type: ignore[misc]

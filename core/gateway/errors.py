@@ -1,4 +1,4 @@
-"""Errors of the gateway. All are `CapabilityFailure`, so a worker knows at once whether to try again.
+"""Errors of the gateway. All are `CapabilityFailure`, so a worker knows immediately whether to retry.
 
 GatewayError
 ├── ProviderUnavailable   retryable: unreachable, overloaded, 429, 5xx; `retry_after_seconds` if reported
@@ -31,9 +31,9 @@ class GatewayError(CapabilityFailure):
     ) -> None:
         super().__init__(detail, code=code, retryable=self.retryable_by_default)
         self.retry_after_seconds = None if retry_after_seconds is None else ceil(retry_after_seconds)
-        # Whether it means that the provider is unavailable for now, independent of this request.
+        # Whether it means that the provider is currently unavailable, regardless of this request.
         self.is_outage = is_outage
-        # Whether the provider may have started to work before it failed: then its input is counted.
+        # Whether the provider may have started work before it failed. If so, its input is counted.
         self.may_be_billed = self.billed_by_default if may_be_billed is None else may_be_billed
 
 
@@ -70,10 +70,10 @@ class InvalidRequest(GatewayError):
 
 
 def was_turned_away(error: GatewayError) -> bool:
-    """Whether the provider never started to work, and bills nothing: an error status, a page, or no connection."""
+    """Whether the provider never started work and bills nothing: an error status, a page, or no connection."""
     return isinstance(error, ProviderRefused | ProviderUnavailable | BadResponse) and not error.may_be_billed
 
 
 def cause_of_rest(error: GatewayError) -> str:
-    """Why a call waits before it is tried again, as metrics name it."""
+    """Why a call waits before it is retried, as metrics name it."""
     return "backoff" if error.retry_after_seconds is None else "retry_after"

@@ -1,6 +1,6 @@
-"""What a model that is reached over a network gets to read: tokens for values; and its answer, with the values again.
+"""What a networked model reads: tokens in place of values; and its answer, with the values restored.
 
-An embedded model is no border: it reads what is there, unless the policy blocks it.
+An embedded model crosses no border: it reads the text unchanged, unless the policy blocks it.
 """
 
 import json
@@ -33,19 +33,19 @@ from core.kit.json_values import dumps, loads
 from core.registry.records import ResolvedModel
 
 Change = Callable[[Source, str], str]
-# Words of JSON Schema and of providers, which hold no text of a person.
+# Keywords of JSON Schema and of providers, which hold no personal text.
 _GRAMMAR = frozenset({"type", "$ref", "$id", "$schema", "format", "pattern", "required"})
 _OF_ROLE = {Role.ASSISTANT: Source.MODEL_OUTPUT, Role.TOOL: Source.TOOL_OUTPUT}
 
 
 class RequestGuard:
-    """The guard between a job and its models, for one attempt. Without a `guard` everything passes as it is."""
+    """The guard between a job and its models, for one attempt. Without a `guard` everything passes unchanged."""
 
     def __init__(self, guard: JobGuard | None) -> None:
         self._guard = guard
 
     def chat(self, model: ResolvedModel, request: ChatRequest) -> "Guarded":
-        """The request as `model` may read it. Raises as `core.guard.guard.JobGuard`."""
+        """The request as `model` may read it. Raises the errors of `core.guard.guard.JobGuard`."""
         if self._guard is None:
             return Guarded(request)
         texts: dict[tuple[Source, str], None] = {}
@@ -66,9 +66,9 @@ class RequestGuard:
         return Guarded(changed, self._guard.values_of(redacted), passages)
 
     def texts(self, model: ResolvedModel, texts: Sequence[str]) -> list[str]:
-        """Texts that `model` is to turn into vectors, from documents or asked for. Raises as `JobGuard`.
+        """Texts that `model` is to embed, from documents or queries. Raises the errors of `JobGuard`.
 
-        A kind takes the place of a value: numbers of one job tree say nothing to the vectors of another.
+        Values are replaced by their kinds: the numbered tokens of one job tree mean nothing to the vectors of another.
         """
         if self._guard is None:
             return list(texts)
@@ -80,19 +80,19 @@ class RequestGuard:
                 Direction.TO_MODEL,
                 mode=RedactionMode.MASK,
                 blocks_only=is_local,
-                # Once, as they came; and what a model in this process is given may be a document.
+                # Screened once, unchanged; texts for a model in this process may come from documents.
                 compares=() if is_local or source is Source.INPUT else (source,),
             )
             safe = [each.text for each in redacted.texts]
         return safe
 
     def masked(self, texts: Sequence[str]) -> list[str]:
-        """Texts as someone may see them who is no part of the job. Raises as `JobGuard`."""
+        """Texts as someone outside the job may see them. Raises the errors of `JobGuard`."""
         return list(texts) if self._guard is None else self._guard.masked(texts)
 
 
 class Guarded:
-    """A request as the model reads it, and what turns its answer back. For one answer."""
+    """A request as the model reads it, and the restoring of its answer. Use one per answer."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Guarded:
         return bool(self._values)
 
     def restored(self, chunk: Chunk) -> Iterator[Chunk]:
-        """The chunk with values for tokens. What may still become a token comes with a later chunk, or with `rest`."""
+        """The chunk with tokens replaced by values. A possible partial token waits for a later chunk, or `rest`."""
         if not self._values and not self._passages:
             yield chunk
             return
@@ -122,7 +122,7 @@ class Guarded:
             yield Chunk(text, tuple(map(self._original, chunk.citations)), calls)
 
     def rest(self) -> Iterator[Chunk]:
-        """What is left at the end of the answer."""
+        """The text still held at the end of the answer."""
         if held := self._text.end():
             yield Chunk(held)
 
@@ -139,7 +139,7 @@ class Guarded:
             given = loads(call.arguments)
             restored = map_texts(given, self._once)
         except (ValueError, RecursionError):
-            # What is no JSON, such as the beginning of some, is restored as if it were.
+            # Invalid JSON, such as a truncated object, is restored as if it were valid.
             return replace(call, arguments=self._once(call.arguments, self._json_value))
         return call if restored == given else replace(call, arguments=dumps(restored).decode())
 
@@ -166,7 +166,7 @@ class Guarded:
 
 
 def _changed(request: ChatRequest, change: Change) -> ChatRequest:
-    """The request with `change` applied to everything of it that a model reads and that a person may have written."""
+    """The request with `change` applied to everything that a model reads and a person may have written."""
 
     def value(whole: Any, source: Source = Source.INPUT) -> Any:
         return map_texts(whole, lambda text: change(source, text), but=_GRAMMAR)
@@ -189,7 +189,7 @@ def _changed_tool(tool: ToolSpec, change: Change, value: Callable[[Any], Any]) -
 
 def _changed_message(message: Message, change: Change) -> Message:
     source = _OF_ROLE.get(message.role, Source.INPUT)
-    # Providers take letters, digits and underscores in the name of a speaker.
+    # Providers allow letters, digits and underscores in a speaker's name.
     name = message.name and change(Source.INPUT, message.name).strip("<>")
     return Message(message.role, tuple(_changed_part(part, source, change) for part in message.parts), name)
 
@@ -210,7 +210,7 @@ def _changed_part(part: Part, source: Source, change: Change) -> Part:
 
 
 def _changed_json(text: str, source: Source, change: Change) -> str:
-    """The text, or the texts of the JSON that it is: escaped, a value is not found in it."""
+    """`change` applied to the text, or to the strings in it if it is JSON: an escaped value would not be found."""
     if text.lstrip()[:1] not in {"{", "["}:
         return change(source, text)
     try:

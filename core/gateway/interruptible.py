@@ -1,9 +1,9 @@
-"""An HTTP client whose calls can be ended from inside: it asks at each read, and ten times a second, whether to go on.
+"""An HTTP client whose calls can be interrupted: it runs a check at each read, and ten times a second while waiting.
 
-A blocking read cannot be woken by another thread without closing the socket under it. So no read blocks for long: it
-is cut into slices, and between two of them the caller's `check` is called, in the caller's own thread. What `check`
-raises passes through the client as any interruption would, and closes the connection on its way. An event loop in a
-thread of its own can do the same and costs a call two thread switches for every chunk.
+Another thread cannot wake a blocking read without closing the socket under it. So no read blocks for long: it is cut
+into slices, and the caller's `check` is called between them, in the caller's own thread. An exception from `check`
+passes through the client like any interruption and closes the connection on its way. An event loop in its own thread
+could do the same, but costs a call two thread switches per chunk.
 """
 
 import threading
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 _ASK_EVERY_SECONDS = 0.1
 _CONNECT_SECONDS = 5.0
-# How many calls may run at once is the limits' business.
+# The limits decide how many calls may run at once.
 _KEPT_CONNECTIONS = 64
 _waiting = threading.local()
 
 
 @contextmanager
 def asking(check: Callable[[], None]) -> Iterator[None]:
-    """While the block runs, every read of this thread's requests asks `check` whether to go on."""
+    """While the block runs, every read of this thread's requests calls `check`, which may raise to interrupt it."""
     before = getattr(_waiting, "check", None)
     _waiting.check = check
     try:
@@ -42,11 +42,11 @@ def asking(check: Callable[[], None]) -> Iterator[None]:
 
 
 def open_client(timeout_seconds: float) -> httpx.Client:
-    """A client with bounded waits and no redirects. Connecting to an address, up to five seconds, asks nobody."""
+    """A client with bounded waits and no redirects. Connecting, up to five seconds an address, runs no check."""
     client = httpx.Client(
         timeout=httpx.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
         verify=authorities(by_environment=True),
-        # A redirect would carry the key and the prompt to a host that nobody configured.
+        # A redirect would carry the key and the prompt to a host that no one configured.
         follow_redirects=False,
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS),
         headers={"Accept-Encoding": ENCODINGS},
@@ -57,7 +57,7 @@ def open_client(timeout_seconds: float) -> httpx.Client:
 
 
 def open_client2(timeout_seconds: float) -> "httpx2.Client":
-    """`open_client` of the library that continues httpx, for SDKs which have moved to it."""
+    """`open_client` of httpx's successor, for SDKs that have moved to it."""
     import httpcore2
     import httpx2
 
@@ -83,7 +83,7 @@ def _check() -> None:
 
 
 class _Backend(NamedBackend):
-    """A `NetworkBackend` whose streams ask."""
+    """A `NetworkBackend` whose streams run the check."""
 
     def connect_tcp(self, *arguments: Any, **named: Any) -> "_Stream":
         """A stream to the host."""
@@ -95,7 +95,7 @@ class _Backend(NamedBackend):
 
 
 class _Stream:
-    """A `NetworkStream` whose reads ask."""
+    """A `NetworkStream` whose reads run the check."""
 
     def __init__(self, inner: Any, timed_out: type[Exception]) -> None:
         self._inner = inner
@@ -106,12 +106,12 @@ class _Stream:
         if check is None:
             return bytes(self._inner.read(max_bytes, timeout))
         until = None if timeout is None else monotonic() + timeout
-        # An answer may come in without a pause and without anything to show: reasoning, keepalives.
+        # An answer may arrive without a pause and with nothing to show: reasoning, keepalives.
         check()
         while True:
             left = _ASK_EVERY_SECONDS if until is None else min(_ASK_EVERY_SECONDS, until - monotonic())
             try:
-                # A socket set to wait for nothing at all would not block, and fail in another way.
+                # With a timeout of zero the socket would not block, and would fail differently.
                 return bytes(self._inner.read(max_bytes, max(left, 0.001)))
             except self._timed_out:
                 if until is not None and monotonic() >= until:

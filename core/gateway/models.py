@@ -1,4 +1,4 @@
-"""What goes through the door: typed requests in, chunks of text with citations and exact usage out."""
+"""The gateway's types: requests in, chunks of text with citations and exact usage out."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -24,9 +24,9 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked. A model that cannot read free text (``local/extractive``) answers this part.
+    """A question. A model that cannot read free text (``local/extractive``) answers this part.
 
-    `seeks_evidence`: what bears on it is wanted, whether or not a single sentence answers it.
+    `seeks_evidence`: related evidence is wanted, whether or not a single sentence answers the question.
     """
 
     text: str
@@ -35,9 +35,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document that may be quoted. `char_start` and `char_end` say where it lies in the document's text.
+    """A quotable piece of a document. `char_start` and `char_end` are its position in the document's text.
 
-    `section` is the heading path, outermost first, joined by `` > ``; `page` counts from 1. `source` says who wrote it:
+    `section` is the heading path, outermost first, joined by `` > ``; `page` counts from 1. `source` is who wrote it:
     unless that is the caller, a model reads it as data.
     """
 
@@ -55,7 +55,7 @@ class Passage:
 class Image:
     """A picture, for models with `Ability.VISION`. `media_type` is, for example, ``image/png``.
 
-    `detail` is how closely it is to be looked at, in the provider's words, where its interface has them.
+    `detail` is how closely to look at it, in the provider's words, where its interface has them.
     """
 
     media_type: str
@@ -65,12 +65,12 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """The end of a content part: text that was sent apart arrives apart."""
+    """The end of a content part: texts sent separately arrive separately."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """What the model wants called. `arguments` is the JSON that it wrote, whether it is valid or not."""
+    """The model's request to call a tool. `arguments` is the JSON that it wrote, whether valid or not."""
 
     id: str
     name: str
@@ -79,7 +79,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool answered to the call with `call_id`."""
+    """A tool's result for the call with `call_id`."""
 
     call_id: str
     text: str
@@ -92,7 +92,7 @@ Render = Callable[[Sequence[Readable]], str]
 
 
 def render_plainly(parts: Sequence[Readable]) -> str:
-    """The parts as text, one paragraph each; passages are numbered from 1 and say where they come from."""
+    """The parts as text, one paragraph each; passages are numbered from 1 and name their source."""
     paragraphs, number = [], 0
     for part in parts:
         if isinstance(part, Passage):
@@ -107,7 +107,7 @@ def render_plainly(parts: Sequence[Readable]) -> str:
 
 
 class Role(StrEnum):
-    """Who says a message."""
+    """The author of a message."""
 
     SYSTEM = "system"
     USER = "user"
@@ -119,7 +119,7 @@ class Role(StrEnum):
 class Message:
     """One message. An assistant's holds text and tool calls, a tool's holds results, a user's the other parts.
 
-    `name` tells speakers of one role apart, where the provider's interface has it.
+    `name` distinguishes speakers of one role, where the provider's interface has it.
     """
 
     role: Role
@@ -174,16 +174,16 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """What is asked of a chat model. Models that read text get `system` and ``render(parts)`` of each user message.
+    """A request to a chat model. Models that read text get `system` and ``render(parts)`` of each user message.
 
     `tool_choice` is ``auto``, ``none``, ``required`` or the name of a tool. `output_schema` is a JSON Schema that the
-    answer must obey; `output_strict` says whether the provider holds it to that, None: where it can. `json_object`: it
-    is that of any object, which a provider with a JSON mode is asked for by that mode. Without `has_own_limit`, a model
-    whose version declares its most output tokens is told no limit, and `max_output_tokens` is for one that does not.
+    answer must obey; `output_strict` is whether the provider enforces it, None: where it can. `json_object`: the schema
+    is that of any object, which a provider with a JSON mode is asked for through that mode. Without `has_own_limit`, a
+    model whose version declares its maximum output is sent no limit; `max_output_tokens` is for models without one.
     `temperature` None: the provider's own. `options` are further parameters by their names in OpenAI's interface; a
-    provider gets those that its own has. `sample` counts answers to the same request, each of which is asked for.
-    `render` belongs to whoever asks: the prompt is theirs, the gateway holds none. `cleaned`: links that are not
-    allowed are taken out of the answer; who asks with False shows nothing of it, or cleans what is shown
+    provider gets those that its own has. `sample` numbers repetitions of the same request, each of which is sent.
+    `render` belongs to the caller: the prompt is theirs, the gateway holds none. `cleaned`: links that are not allowed
+    are removed from the answer; a caller who passes False shows nothing of it, or cleans what is shown
     (`core.guard.links`).
     """
 
@@ -217,7 +217,7 @@ class ChatRequest:
 
     @property
     def passages(self) -> tuple[Passage, ...]:
-        """The passages of all user messages, in the order in which they are numbered."""
+        """The passages of all user messages, in the order of their numbers."""
         return tuple(part for part in self.user_parts if isinstance(part, Passage))
 
     @property
@@ -227,15 +227,15 @@ class ChatRequest:
 
     @property
     def seeks_evidence(self) -> bool:
-        """Whether a question wants what bears on it rather than its answer."""
+        """Whether a question wants related evidence rather than its answer."""
         return any(part.seeks_evidence for part in self.user_parts if isinstance(part, Question))
 
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A verified quote: ``passage.text[start:end]`` stands word for word in the chunk that carries it.
+    """A verified quote: ``passage.text[start:end]`` appears word for word in the chunk that carries it.
 
-    `confidence`: how likely it answers the question, 0 to 1, by the model that chose it; None where that says nothing.
+    `confidence`: how likely it answers the question, 0 to 1, by the model that chose it; None if not applicable.
     """
 
     passage_id: str
@@ -246,7 +246,7 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The next piece of the answer, with the quotes it holds. A tool call comes once, when it is whole."""
+    """The next piece of the answer, with the quotes it holds. A tool call comes once, when it is complete."""
 
     text: str
     citations: tuple[Citation, ...] = ()
@@ -255,12 +255,12 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a call consumed, in totals.
+    """The consumption of a call, in totals.
 
-    `input_tokens` includes what was read from and written to a cache, `output_tokens` the reasoning.
-    `estimated`: the provider reported nothing that can be true, the tokens were counted here with another model's
-    tokenizer. `reason` says why, or how a report was read that is not by the protocol (docs/reference/gateway.md).
-    `worker_seconds` is what an embedded model used of this machine. What it costs is the price book's business.
+    `input_tokens` includes tokens read from and written to a cache; `output_tokens` includes the reasoning.
+    `estimated`: the provider reported nothing plausible; the tokens were counted here with another model's tokenizer.
+    `reason` is why, or how a report that departs from the protocol was read (docs/reference/gateway.md).
+    `worker_seconds` is the time that an embedded model used on this machine. The cost is computed by the price book.
     """
 
     model: str
@@ -274,7 +274,7 @@ class Usage:
     reason: str | None = None
 
     def to_model_usage(self) -> ModelUsage:
-        """The form in which `core.capability.ModelCall.report` takes it: kinds that add up, without the empty ones."""
+        """The form that `core.capability.ModelCall.report` takes: kinds that add up, without the empty ones."""
         special = {
             "cached_input_tokens": self.cached_input_tokens,
             "cache_write_tokens": self.cache_write_tokens,
@@ -299,11 +299,11 @@ class Finish(StrEnum):
 
 
 class ChatStream(Iterator[Chunk], AbstractContextManager["ChatStream"], Protocol):
-    """Chunks as they come. An error, `close` or leaving its ``with`` block closes the provider's stream."""
+    """Chunks as they arrive. An error, `close` or leaving its ``with`` block closes the provider's stream."""
 
     @property
     def usage(self) -> Usage:
-        """What was consumed up to now; final once the stream has ended or was closed, by whatever cause."""
+        """The consumption so far; final once the stream has ended or was closed, for whatever reason."""
 
     @property
     def has_begun(self) -> bool:
@@ -315,7 +315,7 @@ class ChatStream(Iterator[Chunk], AbstractContextManager["ChatStream"], Protocol
 
     @property
     def request_id(self) -> str | None:
-        """The provider's own id of the request, once it is known."""
+        """The provider's own id of the request, once known."""
 
     @property
     def model_reported(self) -> str | None:
@@ -323,11 +323,11 @@ class ChatStream(Iterator[Chunk], AbstractContextManager["ChatStream"], Protocol
 
     @property
     def logprobs(self) -> list[dict[str, Any]] | None:
-        """Of each token of the answer, as the provider gives them; None when it gave none."""
+        """Those of each token of the answer, as the provider gives them; None when it gave none."""
 
     @property
     def left_out(self) -> frozenset[str]:
-        """Parameters of the request that the provider was not sent, since it does not take them: OpenAI's names."""
+        """Parameters of the request, by OpenAI's names, that were not sent because the provider does not take them."""
 
     def close(self) -> None:
         """Stop producing and release the connection. Safe to call twice."""
@@ -341,7 +341,7 @@ class Ability(StrEnum):
 
     STREAMS = "streams"
     QUOTES = "quotes"  # every sentence is a verified quote, with its citation on the chunk
-    WRITES = "writes"  # writes text of its own, so its quotes have to be verified by whoever asked
+    WRITES = "writes"  # writes text of its own, so the caller has to verify its quotes
     ABSTAINS = "abstains"  # ends with `Finish.NO_ANSWER` rather than guess
     TOOLS = "tools"
     JSON_SCHEMA = "json_schema"
@@ -356,16 +356,16 @@ class Provider(Protocol):
     description: str
 
     def stream(self, request: ChatRequest, *, check: Check) -> ChatStream:
-        """Begin to answer. Raises `core.gateway.errors.GatewayError`, here or while iterating.
+        """Start to answer. Raises `core.gateway.errors.GatewayError`, here or while iterating.
 
-        `check` is called before every chunk, and while waiting for one; what it raises ends the call.
+        `check` is called before every chunk and while waiting for one; an exception from it ends the call.
         """
 
     def bound(self, request: ChatRequest) -> Mapping[str, int]:
-        """The most that the request can consume, by kind of quantity of the ledger."""
+        """The maximum that the request can consume, by kind of quantity of the ledger."""
 
     def close(self) -> None:
-        """Release connections. The model can not be used afterwards."""
+        """Release connections. The model cannot be used afterwards."""
 
 
 ChatModel = Provider

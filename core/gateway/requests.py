@@ -1,4 +1,4 @@
-"""What a model is asked for, held against what its version can do."""
+"""Checks a request to a model against what the model's version can do."""
 
 from dataclasses import replace
 
@@ -6,12 +6,12 @@ from core.gateway.models import Ability, ChatRequest
 from core.kit.errors import CapabilityFailure
 from core.registry.records import ResolvedModel
 
-# The interfaces that tell them.
+# The interfaces that distinguish them.
 _GIVES_LOGPROBS = frozenset({"azure-openai", "openai-compatible"})
 
 
 def within(model: ResolvedModel, request: ChatRequest) -> ChatRequest:
-    """The request with no more output than the model's version allows, which is the bound of one without a limit."""
+    """The request with its output limited to what the model's version allows, also when it sets no limit itself."""
     most = model.max_output_tokens
     if not request.has_own_limit:
         return replace(request, has_own_limit=most is None, max_output_tokens=most or request.max_output_tokens)
@@ -19,7 +19,7 @@ def within(model: ResolvedModel, request: ChatRequest) -> ChatRequest:
 
 
 def require_abilities(model: ResolvedModel, request: ChatRequest) -> None:
-    """Raises `CapabilityFailure` when the model cannot do what is asked."""
+    """Raises `CapabilityFailure` when the model lacks an ability that the request needs."""
     needed: list[str] = [
         ability
         for ability, is_needed in (

@@ -1,4 +1,4 @@
-"""One answer of a chain of models: every attempt is metered, and only what has shown nothing yet is tried again."""
+"""One answer from a chain of models. Every attempt is metered; only attempts that have shown nothing are retried."""
 
 import hashlib
 from collections.abc import Generator, Iterator
@@ -30,13 +30,13 @@ from core.kit.semconv import Operation
 from core.kit.telemetry import is_exporting
 from core.registry.records import ResolvedModel
 
-# Refusals that say something about the deployment and nothing about the request: another may answer it.
+# Refusals caused by the deployment and not by the request: another may answer it.
 _OURS = frozenset({"provider_key_refused", "provider_quota_exhausted", "provider_model_unknown"})
 _log = get_logger(__name__)
 
 
 class RoutedStream:
-    """A `ChatStream` over as many attempts as it takes. `model` is the one that answers, once it has begun to."""
+    """A `ChatStream` over as many attempts as needed. `model` is the one that answers, once it has started to."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class RoutedStream:
         self._ctx = ctx
         self._spent = spent
         self._chain = chain
-        # What the model that is asked may read of the request.
+        # The request as the called model may read it.
         self.model, self._guarded = next(chain)
         self._request = request
         self._current: ChatStream | None = None
@@ -67,7 +67,7 @@ class RoutedStream:
 
     @property
     def usage(self) -> Usage:
-        """What the last attempt consumed up to now; those before it have ledger lines of their own."""
+        """The consumption of the last attempt so far; earlier attempts have their own ledger lines."""
         return Usage(self.model.price_model, 0, 0) if self._current is None else self._current.usage
 
     @property
@@ -98,25 +98,25 @@ class RoutedStream:
 
     @property
     def logprobs(self) -> list[dict[str, Any]] | None:
-        """Those of the answer; None when the provider gave none, and when the answer was written with pseudonyms."""
+        """Those of the answer; None when the provider gave none, or when the answer was written with pseudonyms."""
         if self._current is None or self._guarded.has_pseudonyms:
             return None
         return self._current.logprobs
 
     @property
     def left_out(self) -> frozenset[str]:
-        """The request's parameters that the model that answered does not take."""
+        """Parameters of the request that the answering model does not take."""
         if self._cached is not None:
             return frozenset(self._cached.left_out)
         return frozenset() if self._current is None else self._current.left_out
 
     def link_stripper(self) -> LinkStripper | None:
-        """What takes the links out of the parts of an answer that are shown, for a request that is not `cleaned`."""
+        """Removes links from the shown parts of an answer, for a request that is not `cleaned`."""
         allowed = None if self._exchange is None else self._exchange.allowed
         return None if allowed is None else LinkStripper(allowed)
 
     def close(self) -> None:
-        """Stop producing; the attempt is settled with what it consumed."""
+        """Stop producing; the attempt is settled with its consumption."""
         self._pieces.close()
 
     def __iter__(self) -> Self:
@@ -136,12 +136,12 @@ class RoutedStream:
     @property
     def _keeps(self) -> bool:
         cache = self._shared.cache
-        # What is kept has no logprobs.
+        # Cached answers have no logprobs.
         is_whole = not self._request.options.get("logprobs")
         return cache is not None and is_whole and cache.serves(self._ctx.project_id, self._ctx.data_class)
 
     def _produce(self) -> Generator[Chunk, None, None]:
-        # What an answer may hold is the policy's to say, so another policy has answers of its own.
+        # The policy decides what an answer may contain, so each policy has its own cache entries.
         first = self.model
         digest = None
         if self._keeps:
@@ -157,7 +157,7 @@ class RoutedStream:
                 chunks.append(chunk)
             yield from self._guarded.restored(chunk)
         yield from self._guarded.rest()
-        # Only what the model itself said to its end: neither a fallback's answer nor a piece of one.
+        # Only a complete answer of the model itself: neither a fallback's answer nor a partial one.
         whole = self.finish in {Finish.STOP, Finish.NO_ANSWER} and self.model is first
         if digest is not None and self._shared.cache is not None and whole and self.finish is not None and self._keeps:
             answer = CachedAnswer(tuple(chunks), self.finish, self.model_reported, tuple(self.left_out))
@@ -175,7 +175,7 @@ class RoutedStream:
             yield from self._guarded.rest()
 
     def _answer(self) -> Generator[Chunk, None, None]:
-        """The first answer of the chain. Raises the last error when none has begun."""
+        """The first answer of the chain. Raises the last error when no model started one."""
         first = self.model
         failed: GatewayError | None = None
         given_up: tuple[str, str] | None = None
@@ -210,9 +210,9 @@ class RoutedStream:
         yield from self._chain
 
     def _tries(self, model: ResolvedModel) -> Generator[Chunk, None, None]:
-        """One deployment, as often as it is worth it."""
+        """One deployment, tried as often as is worthwhile."""
         reached = self._shared.deployments.reach(model)
-        # A later attempt of the job is itself a repetition: it asks once, so that layers add up and never multiply.
+        # A later attempt of the job is itself a retry: it calls once, so that retries add up and never multiply.
         most = reached.max_attempts if self._ctx.attempt == 1 else 1
         for number in count(1):
             try:
@@ -230,7 +230,7 @@ class RoutedStream:
             wait(pause, self._ctx.check)
 
     def _pause(self, number: int, most: int, error: GatewayError) -> float | None:
-        # Who has waited for a silent provider to the end of its patience waits no longer with a worker in hand.
+        # After a full timeout on a silent provider, do not hold the worker any longer.
         if number >= most or (error.is_outage and isinstance(error, ProviderTimeout)):
             return None
         seconds = self._shared.backoff.seconds(number, error)
@@ -240,7 +240,7 @@ class RoutedStream:
         return seconds
 
     def _attempt(self, model: ResolvedModel, reached: Reached) -> Generator[Chunk, None, None]:
-        """One request to the provider, with a ledger call of its own."""
+        """One request to the provider, with its own ledger call."""
         provider, request, exchange = reached.provider, within(model, self._guarded.request), None
         if Ability.WRITES in provider.abilities:
             exchange = self._exchange = Exchange(request, self._policy, has_read=self._spent.has_read)
@@ -257,7 +257,7 @@ class RoutedStream:
             span.set_attributes(request_attributes(request))
 
             def check() -> None:
-                # Before the job is asked: what ends the call here is metered with what has come.
+                # Before the job's check: if that ends the call, the usage received so far is metered.
                 if stream.has_begun:
                     timing.begin()
                     if model.provider != LOCAL:
@@ -274,11 +274,11 @@ class RoutedStream:
                     yield chunk
             except GatewayError as error:
                 refused = error
-                # It was there, and broke off: a repetition costs again.
+                # It responded and then broke off: a retry costs again.
                 error.is_outage = error.is_outage and not stream.has_begun
                 raise
             finally:
-                # Whatever ended the stream, what it consumed by then is metered.
+                # However the stream ended, its consumption up to then is metered.
                 stream.close()
                 used = stream.usage
                 if refused is not None and not stream.has_begun and was_turned_away(refused):
@@ -293,7 +293,7 @@ class RoutedStream:
             report(self._ctx, exchange.counts)
 
     def _show(self, span: CallSpan, model: ResolvedModel, request: ChatRequest, finish: Finish | None) -> None:
-        """Attach what was asked and said, where the operator wants it. What goes over a network is redacted already."""
+        """Attach prompt and answer, where the operator wants it. Content sent over a network is already redacted."""
         content = self._shared.content
         if content is None or not is_exporting():
             return

@@ -1,4 +1,4 @@
-"""Which model answers to a name. The registry resolves names; without it, the settings name one model or none."""
+"""Which model a name refers to. The registry resolves names; without it, the settings name one model or none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ DEPLOYMENT = "default"
 
 
 class Catalogue(Protocol):
-    """Turns names into models. Asked before every call, so it must answer from memory."""
+    """Resolves names to models. Called before every call, so it must answer from memory."""
 
     def resolve(
         self,
@@ -38,12 +38,12 @@ class Catalogue(Protocol):
         name: str,
         pinned: UUID | None = None,
     ) -> ResolvedModel:
-        """The model called `name` here, now. Raises an error that names what exists when there is none."""
+        """The model called `name` in this context. Raises an error that lists the existing names when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a deployment listens, as traces show it."""
+    """The address of a deployment, as traces show it."""
 
     host: str
     port: int
@@ -51,7 +51,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A model behind its deployment, and how often one call may try it. `address`: None in this process."""
+    """A model behind its deployment, and how often one call may try it. `address` is None for this process."""
 
     provider: Provider
     max_attempts: int = 3
@@ -59,22 +59,22 @@ class Reached:
 
 
 class EmbeddedTexts(Protocol):
-    """Unit vectors of shape (texts, dimensions), and what they cost in ``embedding_tokens``."""
+    """Unit vectors of shape (texts, dimensions), and their cost in ``embedding_tokens``."""
 
     @property
     def vectors(self) -> "NDArray[np.float32]":
-        """One row a text."""
+        """One row per text."""
 
     @property
     def usage(self) -> ModelUsage:
-        """What was consumed."""
+        """The consumption."""
 
 
 class RemoteEmbedder(Protocol):
     """An embedding model behind an endpoint. Safe to use from several threads."""
 
     def bound(self, texts: Sequence[str]) -> dict[str, int]:
-        """The most that `texts` can cost, by kind of quantity of the ledger."""
+        """The maximum cost of `texts`, by kind of quantity of the ledger."""
 
     def embed(self, texts: Sequence[str], *, dimensions: int | None = None, check: Check) -> EmbeddedTexts:
         """One request; `dimensions` instead of the deployment's own. Raises `core.gateway.errors.GatewayError`."""
@@ -85,7 +85,7 @@ class RemoteEmbedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReachedEmbedder:
-    """An embedding model: one that is embedded in this process, or one behind a deployment."""
+    """An embedding model: one embedded in this process, or one behind a deployment."""
 
     local: Embedder | None = None
     remote: RemoteEmbedder | None = None
@@ -100,14 +100,14 @@ class Deployments(Protocol):
         """The same provider object for the same version, until `close`. Raises `core.kit.errors.Unavailable`."""
 
     def reach_embedder(self, model: ResolvedModel) -> ReachedEmbedder:
-        """Likewise for a model that turns texts into vectors."""
+        """The same for a model that turns texts into vectors."""
 
     def close(self) -> None:
         """Release the connections of all providers that were opened."""
 
 
 class BuiltInCatalogue:
-    """The models of an installation without a registry: what the settings name, and the embedded ones."""
+    """The models of an installation without a registry: the one in the settings, and the embedded ones."""
 
     def __init__(self, settings: Settings) -> None:
         self._models = {EXTRACTIVE: _extractive(), MINILM: _minilm()}
@@ -135,9 +135,9 @@ class BuiltInCatalogue:
 
 
 def may_see(model: ResolvedModel, data_class: str, regions: frozenset[str] | None = None) -> bool:
-    """Whether data of this class may go to the model. What is not one of the four classes may go nowhere.
+    """Whether data of this class may go to the model. Anything but one of the four classes may go nowhere.
 
-    Where `regions` are given, a model that is not embedded must be known to run in these and in no other.
+    Where `regions` are given, a model that is not embedded must be known to run only in these.
     """
     try:
         is_within = DataClass(data_class).is_within(DataClass(model.data_class_ceiling))

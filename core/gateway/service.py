@@ -1,4 +1,4 @@
-"""The gateway of a process: which models this process talks to, and the calls that its jobs make."""
+"""The gateway of a process: the models that it can reach, and the calls that its jobs make."""
 
 import weakref
 from threading import Lock
@@ -26,11 +26,11 @@ from core.registry.prompts.book import PromptBook
 
 
 class Gateway:
-    """The models of a process. Cheap to open; each model is loaded when it is first asked for, after any fork.
+    """The models of a process. Cheap to open; each model is loaded on first use, after any fork.
 
-    `catalogue`, `experiments` and `prompts` are the registry's; without them names mean what the settings say, and
-    nothing is read from the database: so evaluations run. `guard` is what text to and from models passes, if anything,
-    and `policy_of` says what holds for text from outside: what the guard says, unless it is given.
+    `catalogue`, `experiments` and `prompts` are the registry's. Without them names have the meaning that the settings
+    give, and nothing is read from the database; evaluations run this way. `guard` screens text to and from models, if
+    set. `policy_of` gives the policy for text from outside; by default the guard's.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Gateway:
     def for_job(self, ctx: JobContext) -> JobModels:
         """The models, for the attempt `ctx`. Every call made through it is metered; there is no other way to a model.
 
-        What one attempt asked in vain is remembered as long as its context lives.
+        Failed requests of an attempt are remembered as long as its context lives.
         """
         with self._remembering:
             spent = self._spent.get(id(ctx))
@@ -103,7 +103,7 @@ class Gateway:
         return load_minilm(threads=self._embedding_threads)
 
     def close(self) -> None:
-        """Release the connections of the models that were opened. The next call opens them again."""
+        """Release the connections of the opened models. The next call opens them again."""
         self._deployments.close()
         self._shared.breakers.close()
         if self._shared.cache is not None:
@@ -111,14 +111,14 @@ class Gateway:
 
 
 def open_gateway(settings: Settings, *, embedding_threads: int | None = None) -> Gateway:
-    """The gateway of a process that asks no registry. `embedding_threads`: cores one embedding call may use (2)."""
+    """A gateway without a registry. `embedding_threads`: cores that one embedding call may use (2)."""
     return Gateway(settings, embedding_threads=embedding_threads)
 
 
 def open_registered_gateway(settings: Settings, *, guard: Guard | None = None) -> Gateway:
-    """The gateway of a worker: names, arms and prompts are the registry's. Raises `Unavailable` for wrong deployments.
+    """A worker's gateway: names, arms and prompts are the registry's. Raises `Unavailable` for invalid deployments.
 
-    A change of the registry is in force here within two seconds; nothing is read before a job asks.
+    Changes to the registry take effect here within two seconds; nothing is read before a job needs it.
     """
     book = read_deployments(settings)
     return Gateway(

@@ -1,4 +1,4 @@
-"""What the calls of a process share, and what those of one job have spent."""
+"""State shared by the calls of a process, and by those of one job."""
 
 from dataclasses import dataclass, field
 from threading import Lock
@@ -17,13 +17,13 @@ from core.registry.experiments.book import ExperimentBook
 from core.registry.prompts.book import PromptBook
 from core.registry.records import ResolvedModel
 
-# A model that may be asked, and what it may read of the request.
+# A model that may be called, and the request as it may read it.
 Choice = tuple[ResolvedModel, Guarded]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """What all jobs of a process share.
+    """State shared by all jobs of a process.
 
     Without `experiments` and `prompts` nothing overrides models and prompts; without a `guard` nothing is screened.
     """
@@ -37,15 +37,15 @@ class Shared:
     cache: ResponseCache | None
     guard: Guard | None = None
     policy_of: PolicyOf = standard_policy
-    # What spans show of messages; None: nothing.
+    # Captures messages for spans; None captures nothing.
     content: ContentCapture | None = None
 
 
 @dataclass(slots=True)
 class Spent:
-    """What is remembered of one attempt: its arm, failed requests, and whether a model has read text from outside.
+    """State of one attempt: its arm, its failed requests, and whether a model has read text from outside.
 
-    Whoever repeats one of those gets the same error and pays nothing.
+    Repeating a failed request raises the same error and costs nothing.
     """
 
     arms: AttemptArms = field(default_factory=AttemptArms)

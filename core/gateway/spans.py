@@ -1,4 +1,4 @@
-"""One span per call to a model, after OpenTelemetry's conventions for generative AI."""
+"""One span per model call, after OpenTelemetry's conventions for generative AI."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,9 +18,9 @@ from core.registry.records import ResolvedModel
 
 
 class CallSpan:
-    """The span of one attempt. It is not made current: what the caller does between two chunks is not the model's.
+    """The span of one attempt. It is not made current: the caller's work between two chunks is not the model's.
 
-    It is over when the call is, and written when the call is settled: only then it is known what the call cost.
+    It ends with the call and is written when the call is settled, because only then is the cost known.
     """
 
     def __init__(self, span: Span) -> None:
@@ -32,33 +32,33 @@ class CallSpan:
         self._lock = Lock()
 
     def set_attribute(self, name: str, value: Value | Sequence[str]) -> None:
-        """Set one attribute."""
+        """Set an attribute."""
         self._span.set_attribute(name, value)
 
     def set_attributes(self, attributes: Mapping[str, Value]) -> None:
-        """Set several."""
+        """Set several attributes."""
         self._span.set_attributes(attributes)
 
     def hear(self, chunk: Chunk, *, is_kept: bool) -> None:
-        """The first piece of the answer says how long it took; `is_kept`: the others are wanted later (`heard`)."""
+        """Record the time to the first chunk; `is_kept` keeps all chunks for later (`heard`)."""
         if not self.heard:
             self._span.set_attribute(semconv.TIME_TO_FIRST_CHUNK, time.perf_counter() - self._began)
         if is_kept or not self.heard:
             self.heard.append(chunk)
 
     def settles_with(self, call: ModelCall) -> None:
-        """Wait for what the ledger makes of `call`."""
+        """Hold the span until the ledger has settled `call`."""
         with self._lock:
             self._is_settled = False
         call.when_settled(self._settle)
 
     def used(self, usage: ModelUsage) -> None:
-        """Note what was consumed."""
+        """Record the consumption."""
         self._span.set_attributes(usage_attributes(usage.quantities))
         self._span.set_attribute(semconv.USAGE_ESTIMATED, usage.estimated)
 
     def answered(self, stream: ChatStream) -> None:
-        """Note what the provider told about its answer."""
+        """Record the provider's metadata about its answer."""
         if stream.finish is not None:
             self._span.set_attribute(semconv.RESPONSE_FINISH_REASONS, (stream.finish.value,))
         if stream.request_id is not None:
@@ -71,7 +71,7 @@ class CallSpan:
         mark_failed(self._span, type(error).__qualname__)
 
     def end(self) -> None:
-        """The call is over."""
+        """Record the end of the call."""
         with self._lock:
             self._ended_at = time.time_ns()
             is_settled = self._is_settled
@@ -79,7 +79,7 @@ class CallSpan:
             self._span.end(self._ended_at)
 
     def _settle(self, cost_usd: Decimal | None) -> None:
-        # A call without a price has none, which is not zero.
+        # A call without a price has no cost attribute, which is not zero.
         self._span.set_attribute(semconv.COST_PRICED, cost_usd is not None)
         if cost_usd is not None:
             self._span.set_attribute(semconv.COST_USD, float(cost_usd))
@@ -91,7 +91,7 @@ class CallSpan:
 
 
 def usage_attributes(quantities: Mapping[str, int]) -> dict[str, int]:
-    """Amounts by kind, each token in one kind, as the conventions count them: in totals and parts of these."""
+    """Amounts by kind, each token in one kind, converted to the conventions' totals and parts."""
     usage = ModelUsage("", quantities)
     parts = {
         semconv.CACHE_READ_TOKENS: quantities.get("cached_input_tokens", 0),
@@ -103,7 +103,7 @@ def usage_attributes(quantities: Mapping[str, int]) -> dict[str, int]:
 
 
 def request_attributes(request: ChatRequest) -> dict[str, Value]:
-    """What a request says of itself without its words."""
+    """Attributes of a request without its text."""
     given = {} if request.temperature is None else {semconv.REQUEST_TEMPERATURE: request.temperature}
     return {
         **given,
@@ -115,14 +115,14 @@ def request_attributes(request: ChatRequest) -> dict[str, Value]:
 
 @contextmanager
 def call_span(operation: Operation, model: ResolvedModel, address: Address | None = None) -> Iterator[CallSpan]:
-    """A span of `operation`, below the current one; `address` is where the model is reached."""
+    """A span of `operation`, below the current one; `address` is the model's."""
     where: dict[str, Value] = {}
     if address is not None:
         where = {semconv.SERVER_ADDRESS: address.host, semconv.SERVER_PORT: address.port}
     opened = CallSpan(
         start_span(
             f"{operation} {model.provider_model}",
-            # What runs in this process is called over no network.
+            # A call within this process uses no network.
             kind=SpanKind.INTERNAL if model.provider == LOCAL else SpanKind.CLIENT,
             attributes={
                 semconv.OPERATION: operation.value,
@@ -137,7 +137,7 @@ def call_span(operation: Operation, model: ResolvedModel, address: Address | Non
     try:
         yield opened
     except GeneratorExit:
-        # The caller needed no more of the answer.
+        # The caller stopped reading the answer.
         raise
     except BaseException as error:
         opened.fail(error)

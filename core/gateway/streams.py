@@ -1,4 +1,4 @@
-"""The stream that every provider returns: asks before each chunk whether to go on, and is countable at any moment."""
+"""The stream that every provider returns: it runs a check before each chunk and can report usage at any moment."""
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
@@ -9,13 +9,13 @@ from core.gateway.errors import GatewayError
 from core.gateway.models import Check, Chunk, Finish, ToolCall, Usage
 from core.kit.json_values import clean_text, split_half_pair
 
-# What a provider calls its model or a request: more is not a name.
+# The provider's name for its model or a request; anything longer is not a name.
 _NAME_MAX_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class UsageReading:
-    """Whether reports count cached tokens in the input and reasoning in the output; None: their sums say."""
+    """Whether reports count cached tokens in the input and reasoning in the output; None: infer it from their sums."""
 
     cached: Literal["included", "beside"] | None = None
     reasoning: Literal["included", "beside"] | None = None
@@ -25,25 +25,25 @@ BY_SUMS = UsageReading()
 
 
 class Meter:
-    """What a call has consumed so far. The provider writes it while it produces; `read` turns it into a `Usage`."""
+    """The consumption of a call so far. The provider writes it while it produces; `read` turns it into a `Usage`."""
 
     def __init__(self, read: Callable[["Meter"], Usage], reading: UsageReading = BY_SUMS) -> None:
         self.input_tokens: int | None = None
         self.output_tokens: int | None = None
-        # What was counted here of the input, once; it does not change while the answer grows.
+        # The input as counted here, computed once; it does not change while the answer grows.
         self.input_counted: int | None = None
         self.cached_input_tokens = 0
         self.cache_write_tokens = 0
         self.reasoning_tokens = 0
         self.worker_seconds = 0
         self.reading = reading
-        # How the report was read where it is not by the protocol: a reason of the ledger.
+        # How a report that departs from the protocol was read: a reason of the ledger.
         self.read_as: str | None = None
-        # In pieces: adding each to a text would copy all that came before.
+        # A list of pieces: appending to a string would copy everything before.
         self._text: list[str] = []
-        # In how many pieces the text came.
+        # The number of pieces in which the text arrived.
         self.pieces = 0
-        # Reasoning that was streamed: paid like the answer, and not shown.
+        # Reasoning that was streamed: billed like the answer, and not shown.
         self._thought: list[str] = []
         self.thought_pieces = 0
         self.request_id: str | None = None
@@ -56,35 +56,35 @@ class Meter:
         self._read = read
 
     def say(self, text: str) -> None:
-        """The next piece of what the model produced."""
+        """Add the next piece of the model's output."""
         self._text.append(clean_text(text))
         self.pieces += 1
 
     def think(self, text: str) -> None:
-        """The next piece of the reasoning, as far as the provider shows it."""
+        """Add the next piece of the reasoning, as far as the provider shows it."""
         self._thought.append(clean_text(text))
         self.thought_pieces += 1
 
     def report_input(self, total: int | None, *, cached: int = 0, written: int = 0) -> None:
-        """What the provider says was read. No request is empty, so zero says nothing; the last report counts."""
+        """Record the provider's input count. No request is empty, so zero is ignored; the last report counts."""
         if total:
             self.input_tokens = total
             self.cached_input_tokens = min(cached, total)
             self.cache_write_tokens = min(written, total - self.cached_input_tokens)
 
     def report_output(self, total: int | None, *, reasoning: int = 0) -> None:
-        """What the provider says was produced. A zero does not take back what was reported before."""
+        """Record the provider's output count. A zero does not undo an earlier report."""
         if total is not None and (total or self.output_tokens is None):
             self.output_tokens, self.reasoning_tokens = total, min(reasoning, total)
 
     @property
     def text(self) -> str:
-        """What was produced and shown, tool calls too."""
+        """The output shown so far, including tool calls."""
         return "".join(self._text)
 
     @property
     def thought(self) -> str:
-        """The reasoning that came."""
+        """The reasoning received."""
         return "".join(self._thought)
 
     @property
@@ -93,16 +93,16 @@ class Meter:
         return self.pieces > 0 or self.thought_pieces > 0
 
     def usage(self) -> Usage:
-        """The usage up to now."""
+        """The usage so far."""
         return self._read(self)
 
 
-# An event may be anything that JSON can say.
+# An event may be any JSON value.
 END = object()
 
 
 def next_event(events: Iterator[Any], meter: Meter, failures: tuple[type[Exception], ...]) -> Any:
-    """The next event, or `END`. What fails after the model said that it is done, takes nothing back of its answer."""
+    """The next event, or `END`. A failure after the model reported its end takes nothing back of its answer."""
     try:
         return next(events, END)
     except Exception as error:
@@ -112,9 +112,9 @@ def next_event(events: Iterator[Any], meter: Meter, failures: tuple[type[Excepti
 
 
 class MeteredStream:
-    """A `core.gateway.models.ChatStream` over a generator, whose ``finally`` blocks release what it holds.
+    """A `core.gateway.models.ChatStream` over a generator, whose ``finally`` blocks release its resources.
 
-    The text of every provider passes here and is made safe: see `core.kit.json_values`.
+    Every provider's text passes through here and is sanitized: see `core.kit.json_values`.
     """
 
     def __init__(self, pieces: Generator[Chunk, None, None], meter: Meter, check: Check) -> None:
@@ -125,7 +125,7 @@ class MeteredStream:
 
     @property
     def usage(self) -> Usage:
-        """What was consumed up to now."""
+        """The consumption so far."""
         return self._meter.usage()
 
     @property
@@ -140,7 +140,7 @@ class MeteredStream:
 
     @property
     def request_id(self) -> str | None:
-        """The provider's own id of the request, once it is known."""
+        """The provider's own id of the request, once known."""
         return _clean_name(self._meter.request_id)
 
     @property
@@ -178,7 +178,7 @@ class MeteredStream:
                 raise
             chunk, self._half = Chunk(clean_text(self._half)), ""
             return chunk
-        # A provider may send the two halves of one character in two pieces.
+        # A provider may split the two halves of one character over two pieces.
         text, self._half = split_half_pair(self._half + chunk.text)
         return replace(chunk, text=clean_text(text), tool_calls=tuple(map(_cleaned, chunk.tool_calls)))
 

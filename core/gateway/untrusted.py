@@ -1,6 +1,6 @@
-"""The one place where text from outside is marked for a model, and what the model then writes is looked through.
+"""The one place that marks text from outside for a model, and that checks what the model then writes.
 
-Every request to a model passes here on its way to the provider, whatever framework made it.
+Every request to a model passes through here on its way to the provider, whichever framework made it.
 """
 
 import json
@@ -45,12 +45,12 @@ _STEM_CHARACTERS = 5
 
 
 def standard_policy(_ctx: JobContext) -> CombinedPolicy:
-    """What holds by default: marks, links, canaries and effects; calls of tools are reported."""
+    """The default policy: marks, links, canaries and effects; tool calls are reported."""
     return _STANDARD
 
 
 def report(ctx: JobContext, counts: Mapping[tuple[str, Action], int]) -> None:
-    """Say what was found in a model's answer, as an event and in the metrics: kinds and counts, never a value."""
+    """Report findings in a model's answer as an event and in the metrics: kinds and counts, never a value."""
     for (kind, action), count in counts.items():
         GUARD_FINDINGS.labels(kind, action.value).inc(count)
         ctx.emit(FINDING, {"kind": kind, "action": action.value, "source": Source.MODEL_OUTPUT.value, "count": count})
@@ -58,7 +58,7 @@ def report(ctx: JobContext, counts: Mapping[tuple[str, Action], int]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a request says, by who says it: texts from outside with their sources, and the words of the caller."""
+    """The content of a request by author: texts from outside with their sources, and the caller's words."""
 
     data: tuple[tuple[Source, str], ...]
     said: tuple[str, ...]
@@ -84,12 +84,12 @@ class Heard:
         return cls(tuple(data), tuple(said), tuple(instructions))
 
     def links(self, policy: CombinedPolicy) -> AllowedLinks:
-        """Hosts of the policy, and the addresses that the caller or the prompt wrote, exactly as they stand there."""
+        """Hosts that the policy allows, and the addresses that the caller or the prompt wrote, exactly as written."""
         return AllowedLinks.of(policy.link_hosts, (*self.said, *self.instructions))
 
 
 def as_read(request: ChatRequest, marks: Marks | None, canary: str | None) -> ChatRequest:
-    """The request as a model reads it. Without `marks` data stands in it as if anybody had said it."""
+    """The request as a model reads it. Without `marks`, data appears in it with no indication of its source."""
     messages = tuple(
         replace(message, parts=tuple(_part(part, marks) for part in message.parts)) for message in request.messages
     )
@@ -115,7 +115,7 @@ def _part(part: Part, marks: Marks | None) -> Part:
 
 
 class Exchange:
-    """One request to a model that reads instructions, and its answer. `has_read`: the job's models read data before."""
+    """One request to a model that follows instructions, and its answer. `has_read`: the job has read data before."""
 
     def __init__(self, request: ChatRequest, policy: CombinedPolicy, *, has_read: bool = False) -> None:
         wanted, heard = policy.untrusted, Heard.of(request)
@@ -135,11 +135,11 @@ class Exchange:
         reads = self.has_data or has_read
         self.allowed = heard.links(policy) if wanted.links and reads else None
         self._links = LinkStripper(self.allowed) if self.allowed is not None and request.cleaned else None
-        # A structured answer is judged as the client reads it, when it is whole: JSON can write a letter in many ways.
+        # A structured answer is judged as the client reads it, once complete: JSON can encode a letter in many ways.
         self._whole: list[str] | None = [] if self._links is not None and request.output_schema is not None else None
 
     def feed(self, chunk: Chunk) -> Chunk:
-        """The chunk as it may be shown, maybe empty; what is held back comes with a later one."""
+        """The chunk as it may be shown, possibly empty; held-back text comes with a later one."""
         calls = tuple(call for call in chunk.tool_calls if self._may_call(call))
         text = self._clean(chunk.text)
         withheld = [_WITHHELD.format(name=call.name[:64]) for call in chunk.tool_calls if call not in calls]
@@ -195,8 +195,8 @@ class Exchange:
     def _is_doubtful(self, call: ToolCall) -> bool:
         """Whether only text from outside asks for this call.
 
-        Its name or a value stands there, and the caller says none of it. A tool that reads is doubtful when it is
-        handed an address that is not allowed.
+        That text contains its name or a value, and the caller's has none of it. A tool that reads is doubtful when it
+        is given an address that is not allowed.
         """
         try:
             arguments = loads_foreign(call.arguments or "{}")
@@ -217,7 +217,7 @@ class Exchange:
 
 
 class _Held:
-    """Takes words out of a stream and stops at others, holding back what may be the beginning of one of them."""
+    """Removes words from a stream and stops at others, holding back what may be the start of one of them."""
 
     def __init__(self, dropped: tuple[str, ...], stops: tuple[str, ...]) -> None:
         self.is_found = False

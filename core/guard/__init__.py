@@ -1,1 +1,1 @@
-"""Guard: what text may cross which border. Personal data, prompt injection and data classification, by policy."""
+"""Decides which text may cross which border: personal data, prompt injection and data classification, by policy."""

@@ -1,8 +1,8 @@
-"""The analyzer of another process, over a local socket or the network, with a memory of what it has said.
+"""A client of the analyzer in another process, over a local socket or the network, with a cache of its results.
 
-Results are remembered by a digest of the text under a key of this process, so that what is left in memory identifies
-no text anywhere else. There is no breaker: a refused connection costs a millisecond, and to let texts pass unseen, or
-to refuse them when the analyzer is back, would both be wrong.
+Results are cached by a digest of the text under a key of this process, so that the cache identifies no text elsewhere.
+There is no circuit breaker: a refused connection costs a millisecond, and both letting texts pass unscreened and
+refusing them after the analyzer has recovered would be wrong.
 """
 
 import hashlib
@@ -38,18 +38,18 @@ from core.kit.trust import authorities
 DEPENDENCY = "guard"
 _CONNECT_SECONDS = 1.0
 _CONNECTIONS_MAX = 64
-# Beyond the analyzer's own bound, after which it answers that it was too slow.
+# Longer than the analyzer's own timeout, after which it responds that it was too slow.
 _SPARE_SECONDS = 1.0
 _PAUSE_SECONDS = 0.1
 _RETRY_AFTER_SECONDS = 2
 _REMEMBERED_MAX = 10_000
-# A text with more findings is not remembered: memory stays bounded by the number of texts.
+# A text with more findings is not cached, so that memory stays bounded by the number of texts.
 _REMEMBERED_FINDINGS_MAX = 100
 _UNIX = "unix://"
 
 
 class AnalyzerClient(Analyzer):
-    """An `Analyzer` at `url`, which answers a request in `timeout_seconds`. Safe in threads; opened after any fork."""
+    """An `Analyzer` at `url`, which answers within `timeout_seconds`. Thread-safe; opened after any fork."""
 
     def __init__(self, url: str, *, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds + _SPARE_SECONDS
@@ -68,7 +68,7 @@ class AnalyzerClient(Analyzer):
         self._remembered = _Remembered()
 
     def analyze(self, texts: Sequence[str], kinds: frozenset[str] | None = None) -> list[list[Finding]]:
-        """See `Analyzer`. Long texts are analyzed in windows, many in several requests, each with its own time."""
+        """See `Analyzer`. Long texts are analyzed in windows, many in several requests, each with its own timeout."""
         windows = [windows_of(len(text)) for text in texts]
         pieces = [
             text[window.start : window.end] for text, parts in zip(texts, windows, strict=True) for window in parts
@@ -79,7 +79,7 @@ class AnalyzerClient(Analyzer):
         ]
 
     def check(self) -> None:
-        """Raise `Unavailable` unless the analyzer answers that it is ready."""
+        """Raise `Unavailable` unless the analyzer reports that it is ready."""
         response = self._send("GET", "/readyz", None, _CONNECT_SECONDS)
         if response.status_code != httpx.codes.OK:
             raise _unavailable("is not ready", response)
@@ -122,7 +122,7 @@ class AnalyzerClient(Analyzer):
             try:
                 return self._exchange(method, path, body, seconds)
             except httpx.ConnectError:
-                # It may be starting again.
+                # It may be restarting.
                 sleep(_PAUSE_SECONDS)
                 return self._exchange(method, path, body, seconds)
         except httpx.TimeoutException as error:
@@ -131,7 +131,7 @@ class AnalyzerClient(Analyzer):
             raise _unavailable(f"cannot be reached ({type(error).__name__})") from error
 
     def _exchange(self, method: str, path: str, body: bytes | None, seconds: float) -> httpx.Response:
-        """One request, whole within `seconds`: httpx bounds each wait for bytes, not their sum."""
+        """One request, completed within `seconds`: httpx bounds each wait for bytes, not their sum."""
         ends = monotonic() + seconds
         timeout = httpx.Timeout(seconds, connect=_CONNECT_SECONDS)
         content, size = [], 0
@@ -145,9 +145,9 @@ class AnalyzerClient(Analyzer):
 
 
 class _Remembered:
-    """What was found in the texts that were asked for last. Safe in threads.
+    """The findings of the texts requested last. Thread-safe.
 
-    Of a text there is one result, the last, unless an earlier one is for more kinds: that serves fewer too.
+    Each text has one result, the last, unless an earlier one covers more kinds and so serves fewer too.
     """
 
     def __init__(self) -> None:
@@ -169,7 +169,7 @@ class _Remembered:
             return
         digest = self._digest(text)
         with self._lock:
-            # Another thread may have asked for more meanwhile.
+            # Another thread may have requested more kinds meanwhile.
             if digest not in self._found or not _covers(self._found[digest][0], kinds):
                 self._found[digest] = kinds, tuple(found)
                 self._found.move_to_end(digest)
@@ -185,7 +185,7 @@ def _covers(of: frozenset[str] | None, kinds: frozenset[str] | None) -> bool:
 
 
 def _requests(pieces: Sequence[str]) -> Iterator[list[str]]:
-    """The pieces in lists that each are one request."""
+    """The pieces in lists, each the content of one request."""
     request: list[str] = []
     characters = 0
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""What a policy's document must be beyond its form, before it is put or tried."""
+"""Checks of a policy's document beyond its schema, before it is stored or tried."""
 
 from core.guard.policy import GuardPolicy
 from core.guard.terms import TERM_MAX_WORDS, compile_pattern, words_of
@@ -12,9 +12,9 @@ CLASSES_MAX = 200
 
 
 def check(policy: GuardPolicy, path: str = "body.policy") -> None:
-    """Raise `Unprocessable`, naming the field below `path`, for a policy that nothing could apply.
+    """Raise `Unprocessable`, naming the field below `path`, for a policy that cannot be applied.
 
-    Terms have 1 to 200 characters and at most 24 words; expressions are RE2's, and do not match the empty text.
+    Terms have 1 to 200 characters and at most 24 words; expressions are RE2's, and must not match the empty text.
     """
     if len(dumps(policy.model_dump(mode="json"))) > DOCUMENT_MAX_BYTES:
         raise _refused(path, f"the whole policy has at most {DOCUMENT_MAX_BYTES:,} bytes as JSON")
@@ -46,7 +46,7 @@ def _check_terms(policy: GuardPolicy, path: str) -> None:
 
 
 def check_text(text: str, path: str) -> None:
-    """Raise `Unprocessable`, naming `path`, for a text that cannot be a term or stand on the allow-list."""
+    """Raise `Unprocessable`, naming `path`, for a text that cannot be a term or an entry of the allow-list."""
     if not text.strip() or len(text) > TERM_MAX_CHARACTERS:
         raise _refused(path, f"1 to {TERM_MAX_CHARACTERS} characters, not only white space")
 

@@ -1,4 +1,4 @@
-"""The analyzer in this process: personal data and injections, as the built-in recognizers find them."""
+"""The analyzer in this process: finds personal data and injections with the built-in recognizers."""
 
 from collections.abc import Sequence
 from threading import Lock
@@ -18,16 +18,16 @@ class PersonalData(Protocol):
 
 
 class Injections(Protocol):
-    """Judges whether texts try to give orders to a model."""
+    """Judges whether texts try to give instructions to a model."""
 
     def score(self, texts: Sequence[str]) -> list[float]:
-        """From 0, no sign of it, to 1, for each text."""
+        """From 0 (no sign of it) to 1, for each text."""
 
 
 class Detector:
-    """An `Analyzer` that loads the recognizers when it is made: seconds, and hundreds of megabytes.
+    """An `Analyzer` that loads the recognizers when created: this takes seconds and hundreds of megabytes.
 
-    Other recognizers may be given. They are called by one thread at a time.
+    Other recognizers may be passed in. Only one thread at a time calls them.
     """
 
     def __init__(self, personal: PersonalData | None = None, injections: Injections | None = None) -> None:

@@ -1,6 +1,6 @@
-"""What says that a machine wrote something: a mark for programs, and a sentence for the person who reads a reply.
+"""Discloses machine-generated content: a mark for programs, and a sentence for the person who reads a reply.
 
-The words of the mark are those of the IPTC Photo Metadata Standard 2025.1, which images and PDFs carry as XMP.
+The terms of the mark are those of the IPTC Photo Metadata Standard 2025.1, which images and PDFs carry as XMP.
 """
 
 import re
@@ -17,10 +17,10 @@ from core.kit.ids import JOB, encode
 
 GENERATOR = "Waybill"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-# What this model answers with stands word for word in what it was given to read.
+# This model's answers consist of text that it was given to read, word for word.
 QUOTING = frozenset({"local/extractive"})
 
-# One sentence a language, and the small words by which a reply shows its language.
+# One sentence per language, and the small words by which a reply's language is recognized.
 NOTICES: Mapping[str, str] = {
     "en": "This message was written by an automated AI assistant.",
     "de": "Diese Nachricht wurde von einem automatischen KI-Assistenten verfasst.",
@@ -50,7 +50,7 @@ _XMP = (
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Which job made something, and when; `model` wrote it, where one did and its name is known."""
+    """Which job made something, and when; `model` wrote it, if a model did and its name is known."""
 
     job_id: UUID
     generated_at: datetime
@@ -70,7 +70,7 @@ class Mark:
         }
 
     def xmp(self, existing: bytes | None = None) -> bytes | None:
-        """The mark as an XMP packet, or `existing` with the mark added; None when that has no place for it."""
+        """The mark as an XMP packet, or `existing` with the mark added; None when that cannot hold it."""
         packet = existing or _XMP
         at = packet.rfind(_RDF_END)
         return None if at < 0 else packet[:at] + self._description().encode() + packet[at:]
@@ -98,7 +98,7 @@ def writing_models(usage: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def with_notice(reply: str, disclosure: Disclosure) -> str:
-    """`reply` with the notice as its last line, if the policy wants one and the reply does not hold it already."""
+    """`reply` with the notice as its last line, if the policy wants one and the reply does not contain it already."""
     if disclosure.notice is False:
         return reply
     notice = disclosure.text or NOTICES[language_of(reply)]
@@ -107,7 +107,7 @@ def with_notice(reply: str, disclosure: Disclosure) -> str:
 
 
 def language_of(text: str) -> str:
-    """The language of `NOTICES` whose small words `text` has the most of; English when none stands out."""
+    """The language of `NOTICES` whose small words are most frequent in `text`; English when none stands out."""
     words = _WORD.findall(text[:_READ_CHARACTERS].lower())
     counts = {language: sum(word in known for word in words) for language, known in _WORDS_OF.items()}
     return max(counts, key=lambda language: (counts[language], language == "en"))

@@ -16,6 +16,6 @@ class GuardPolicyChanged(Conflict):
 
 
 class GuardUnavailable(Unavailable):
-    """The guard's analyzer is not configured, or does not answer."""
+    """The guard's analyzer is not configured or does not answer."""
 
     default_code = "guard_unavailable"

@@ -1,4 +1,4 @@
-r"""What a text says whose letters JSON has escaped, ``Zo\u00eb`` for Zoë, and where in the text it stands.
+r"""Decodes letters that JSON has escaped, ``Zo\u00eb`` for Zoë, and maps positions back to the original text.
 
 A reader of JSON sees the letters, so a recognizer has to see them too.
 """
@@ -7,20 +7,20 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 
-# However often it was escaped: JSON in a text of JSON has two backslashes. What stands outside the BMP is a pair. A run
-# of backslashes is looked at from its beginning only, so the time is linear.
+# At any level of escaping: JSON inside JSON text has two backslashes. A character outside the BMP is a pair. A run of
+# backslashes is matched from its start only, so the time is linear.
 _ESCAPE = re.compile(
     r"(?<!\\)\\++(?:u(?P<high>[dD][89abAB][0-9a-fA-F]{2})\\++u(?P<low>[dD][c-fC-F][0-9a-fA-F]{2})"
     r"|u(?P<code>[0-9a-fA-F]{4})|(?P<sign>[bfnrt\"/]))"
 )
 _SIGNS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-# The most characters that one character is written with, in JSON within JSON.
+# The maximum number of characters that encode one character, in JSON within JSON.
 ESCAPED_CHARACTERS = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Unescaped:
-    """What an escaped text says. The lists hold, for each escape, its place here and its two places there."""
+    """A decoded text. The lists hold, for each escape, its position here and its start and end in the original."""
 
     text: str
     places: list[int]
@@ -28,7 +28,7 @@ class Unescaped:
     ends: list[int]
 
     def original(self, start: int, end: int) -> tuple[int, int]:
-        """Where ``text[start:end]`` stands in the escaped text."""
+        """The position of ``text[start:end]`` in the escaped text."""
         return self._original(start), self._original(end)
 
     def _original(self, place: int) -> int:
@@ -40,7 +40,7 @@ class Unescaped:
 
 
 def unescape(text: str) -> Unescaped | None:
-    """What `text` says; None when nothing in it is escaped."""
+    """`text` decoded; None when nothing in it is escaped."""
     if "\\" not in text:
         return None
     parts: list[str] = []

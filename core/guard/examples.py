@@ -1,6 +1,6 @@
-"""The class of texts that are like the examples of a policy, by the cosine of their vectors. For workers only.
+"""The data class of texts similar to a policy's examples, by the cosine of their vectors. For workers only.
 
-What turns texts into vectors is the caller's, for the API has no model: nothing here imports one.
+The caller provides the embedding, because the API has no model: nothing here imports one.
 """
 
 from collections import OrderedDict
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Texts to unit vectors, a row each. Raises `core.kit.errors.Unavailable` where there is no model.
+# Texts to unit vectors, one row each. Raises `core.kit.errors.Unavailable` where there is no model.
 Embed = Callable[[Sequence[str]], "NDArray[np.float32]"]
-# As long as what one says about one thing: in larger pieces it is lost among the rest (docs/reference/guard.md).
+# About the length of one statement: in larger pieces it is lost among the rest (docs/reference/guard.md).
 PIECE_MAX_CHARACTERS = 250
-# What is shorter, such as a heading, is joined with what follows.
+# Shorter texts, such as headings, are joined with what follows.
 _PIECE_MIN_CHARACTERS = 100
-# Of one text. It bounds what a text costs; what comes after these is not compared.
+# Per text, to bound its cost; later pieces are not compared.
 PIECES_MAX = 256
 _SENTENCE_ENDS = (". ", "? ", "! ", "\n")
 _POLICIES_MAX = 100
@@ -44,16 +44,16 @@ class _Prepared:
     similarity: float
 
     def classes_of(self, vectors: "NDArray[np.float32]") -> Iterator[DataClass]:
-        """The classes of all examples that one of `vectors`, of which there are some, is like."""
+        """The classes of all examples that at least one of `vectors` (not empty) is similar to."""
         nearest = (vectors @ self.vectors.T).max(axis=0).tolist()
         return (each for each, cosine in zip(self.classes, nearest, strict=True) if cosine >= self.similarity)
 
 
 class ExampleClasses:
-    """What the examples of policies say about texts; one for a process. Safe in threads: a race costs time.
+    """Classifies texts by the examples of policies; one per process. Thread-safe: a race costs time.
 
-    `embed` is first called for a policy that has examples. Examples are made ready once; of texts, digests are
-    remembered with their classes.
+    `embed` is first called for a policy that has examples. Examples are embedded once; texts are cached as digests with
+    their classes.
     """
 
     def __init__(self, embed: Embed | None = None) -> None:
@@ -64,10 +64,10 @@ class ExampleClasses:
         self._lock = Lock()
 
     def highest(self, policy: CombinedPolicy, texts: Iterable[str]) -> DataClass | None:
-        """The highest class of the examples that one of `texts` is like; None when they are like none.
+        """The highest class of the examples that one of `texts` is similar to; None when there is none.
 
         Each policy's examples are compared by that policy's similarity. Raises `CapabilityFailure`
-        (``guard_model_missing``) where there are examples and no model.
+        (``guard_model_missing``) where there are examples but no model.
         """
         examples = [self._prepare(each) for each in policy.policies if each.examples]
         if not examples:
@@ -104,7 +104,7 @@ class ExampleClasses:
         return prepared
 
     def _remember(self, memory: OrderedDict[Key, Value], new: Mapping[Key, Value], most: int) -> None:
-        """Put `new` into `memory`, in which what was used last stays."""
+        """Put `new` into `memory`, which keeps the most recently used entries."""
         with self._lock:
             memory.update(new)
             for key in new:
@@ -128,14 +128,14 @@ def _missing(reason: str) -> CapabilityFailure:
 
 
 def highest(classes: Iterable[DataClass | None]) -> DataClass | None:
-    """The highest of those that are given; None when none is."""
+    """The highest of the given classes; None when there is none."""
     return max((each for each in classes if each is not None), key=lambda each: each.rank, default=None)
 
 
 def pieces_of(text: str) -> list[str]:
-    """What of a text, which is not only white space, is compared: its first pieces, at least one.
+    """The pieces of a text (not only white space) that are compared: the first ones, at least one.
 
-    Paragraphs, the short ones with what follows, and parts of those that are longer than a piece.
+    They are paragraphs, short ones joined with what follows, and parts of those longer than a piece.
     """
     safe = text.encode(errors="replace").decode()
     return list(islice(_joined(_cut(safe)), PIECES_MAX))
@@ -154,7 +154,7 @@ def _joined(parts: Iterable[str]) -> Iterator[str]:
 
 
 def _cut(text: str) -> Iterator[str]:
-    """The paragraphs of a text; of one that is too long its parts."""
+    """The paragraphs of a text, overlong ones in parts."""
     for paragraph in _paragraphs(text):
         at = 0
         while len(paragraph) - at > PIECE_MAX_CHARACTERS:
@@ -166,14 +166,14 @@ def _cut(text: str) -> Iterator[str]:
 
 
 def _end(paragraph: str, most: int) -> int:
-    """Where a part ends that ends before `most`: with a sentence or a word, unless these are very long."""
+    """The end of a part, before `most`: after a sentence or a word, unless these are very long."""
     half = most - PIECE_MAX_CHARACTERS // 2
     ends = [paragraph.rfind(mark, half, most) + len(mark) for mark in _SENTENCE_ENDS if mark in paragraph[half:most]]
     return max(ends, default=paragraph.rfind(" ", half, most) + 1 or most)
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """What stands between blank lines."""
+    """The text between blank lines."""
     lines: list[str] = []
     for line in (*text.splitlines(), ""):
         if stripped := line.strip():

@@ -1,4 +1,4 @@
-"""What one attempt of a job lets pass: screening, redaction and restoring at every border that its text crosses."""
+"""The guard of one job attempt: screening, redaction and restoring at every border that its text crosses."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,12 +22,12 @@ from core.kit.errors import CapabilityFailure, Outage, Unavailable
 from core.kit.metrics.guard import observe_findings, observe_verdict
 from core.kit.settings import Settings
 
-# Gets what was found in texts of a source, whatever the policy does about it.
+# Receives the findings in texts of a source, whatever the policy does about them.
 Report = Callable[[Source, Findings], None]
 _KINDS = frozenset(EntityKind)
-# What models read and did not write.
+# Texts that models read and did not write.
 _READ = frozenset(Source) - {Source.MODEL_OUTPUT}
-# The borders that say what is not for everyone's eyes.
+# The borders whose rules determine what observers must not see.
 _SEEN = (
     (Direction.TO_MODEL, Source.INPUT),
     (Direction.TO_MODEL, Source.DOCUMENT),
@@ -36,14 +36,14 @@ _SEEN = (
 
 
 class Policies(Protocol):
-    """Which policy holds for a project. Asked before every screening, so it must answer from memory."""
+    """Returns a project's policy. Called before every screening, so it must answer from memory."""
 
     def of(self, executor: Executor, organization_id: UUID, project_id: UUID) -> CombinedPolicy:
-        """The organization's and the project's, combined."""
+        """The organization's and the project's policies, combined."""
 
 
 class OfProject(Protocol):
-    """The part of a job's context that says whose it is."""
+    """The part of a job's context that identifies its project."""
 
     organization_id: UUID
     project_id: UUID
@@ -55,7 +55,7 @@ class OfProject(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What the attempts of a process share."""
+    """State shared by the attempts of a process."""
 
     policies: Policies
     analyzer: Analyzer
@@ -63,12 +63,12 @@ class Guard:
     examples: ExampleClasses = field(default_factory=ExampleClasses)
 
     def policy_of(self, job: "OfProject") -> CombinedPolicy:
-        """What the job's organization and project want."""
+        """The policy of the job's organization and project."""
         assert job.executor is not None
         return self.policies.of(job.executor, job.organization_id, job.project_id)
 
     def disclosure_of(self, executor: Executor, organization_id: UUID, project_id: UUID) -> Disclosure:
-        """What the organization and the project want said about machine-made text."""
+        """The disclosure of machine-made text that the organization and the project want."""
         return self.policies.of(executor, organization_id, project_id).disclosure
 
     def for_job(
@@ -80,7 +80,7 @@ class Guard:
 
 
 def open_guard(settings: Settings, embed: Embed | None = None) -> Guard:
-    """The guard of a process, opened after any fork. Nothing is read, asked or loaded before a job needs it.
+    """The guard of a process, opened after any fork. Nothing is read, requested or loaded before a job needs it.
 
     `embed` turns texts into unit vectors; without it, jobs whose policy has examples fail.
     """
@@ -90,17 +90,17 @@ def open_guard(settings: Settings, embed: Embed | None = None) -> Guard:
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """Texts after their redaction, and the spellings of every value that a token of theirs stands for."""
+    """Texts after redaction, and the spellings of every value that one of their tokens stands for."""
 
     texts: tuple[Rewritten, ...]
     spellings: Mapping[Token, frozenset[str]] = field(default_factory=dict)
 
 
 class JobGuard:
-    """The guard of one attempt. Safe in threads.
+    """The guard of one attempt. Thread-safe.
 
-    What it does raises `CapabilityFailure`: ``guard_blocked``, which names kinds and no values; ``guard_unavailable``,
-    an outage, when the analyzer does not answer where the policy could redact or block; ``guard_model_missing`` where
+    Its methods raise `CapabilityFailure`: ``guard_blocked``, which names kinds and no values; ``guard_unavailable``, an
+    outage, when the analyzer does not answer where the policy could redact or block; ``guard_model_missing`` where
     texts are to be compared with examples and there is no embedding model.
     """
 
@@ -126,11 +126,11 @@ class JobGuard:
         return self._policy().strictest(direction, source)
 
     def looks_at(self, direction: Direction, source: Source) -> bool:
-        """Whether anything is looked for in such texts, or they are compared with examples."""
+        """Whether such texts are searched for anything, or compared with examples."""
         return self.strictest(direction, source) is not Action.OFF or self._compares(direction, source)
 
     def screen(self, texts: Sequence[str], direction: Direction, source: Source) -> Findings:
-        """What the texts hold, counted in the metrics, and their class. Blocking is left to the caller."""
+        """The findings in the texts, counted in the metrics, and their class. The caller handles blocking."""
         findings = Findings(texts=texts)
         if self.strictest(direction, source) is not Action.OFF:
             findings = self._found(texts, direction, source)
@@ -145,7 +145,7 @@ class JobGuard:
         return findings
 
     def _compares(self, direction: Direction, source: Source) -> bool:
-        """Whether such texts are compared with examples: what models read, but not what they wrote."""
+        """Whether such texts are compared with examples: those that models read but did not write."""
         is_read = direction is Direction.TO_MODEL and source in _READ
         return is_read and any(each.examples for each in self._policy().policies)
 
@@ -164,12 +164,12 @@ class JobGuard:
         compares: Collection[Source] = _READ,
         keeps: Collection[str] = (),
     ) -> Redacted:
-        """The texts as they may cross the border, in their order. What is found in them is reported.
+        """The texts as they may cross the border, in order. Findings are reported.
 
-        `mode` takes the place of pseudonyms, where no text comes back. Where it does, as from a model, what looks like
-        a token gets one of its own; with `escapes` even beside no other. `blocks_only`: where only ``block`` guards.
-        Texts from the sources `compares` are compared with examples. Values of the kinds `keeps` stay, unless they are
-        blocked.
+        `mode` replaces pseudonyms, where no text comes back. Where it does, as from a model, existing text that
+        looks like a token gets its own token; with `escapes` even when there is no other. `blocks_only`: where only
+        ``block`` guards. Texts from the sources `compares` are compared with examples. Values of kinds in `keeps` stay,
+        unless they are blocked.
         """
         least = Action.BLOCK if blocks_only else Action.DETECT
         decisions: list[list[Decision]] = [[] for _ in texts]
@@ -197,9 +197,9 @@ class JobGuard:
         return self._rewritten([text for _, text in texts], decisions)
 
     def masked(self, texts: Sequence[str]) -> list[str]:
-        """The texts with a kind in the place of everything that is redacted or blocked for models or clients.
+        """The texts with everything masked by its kind that is redacted or blocked for models or clients.
 
-        For who looks on, such as a trace's reader: nothing is reported, named or refused.
+        For observers, such as a trace's reader: nothing is reported, named or refused.
         """
         for direction, source in _SEEN:
             if self.strictest(direction, source).rank < Action.REDACT.rank:
@@ -212,7 +212,7 @@ class JobGuard:
         return list(texts)
 
     def redact_value(self, value: Any, direction: Direction, source: Source, *, escapes: bool = False) -> Any:
-        """A JSON value as it may cross the border; the same object when nothing of it is redacted."""
+        """A JSON value as it may cross the border; the same object when nothing in it is redacted."""
         if self.strictest(direction, source).rank < Action.REDACT.rank:
             return value
         texts = texts_in(value)
@@ -221,7 +221,7 @@ class JobGuard:
         return map_texts(value, lambda text: changed.get(text, text)) if changed else value
 
     def for_tool(self, arguments: Mapping[str, Any], keeps: Collection[str]) -> tuple[Any, Mapping[Token, str]]:
-        """The arguments as a tool may get them, and what the tokens in them stand for. `keeps` as in `redact`."""
+        """The arguments as a tool may get them, and the values of the tokens in them. `keeps` as in `redact`."""
         if self.strictest(Direction.TO_TOOL, Source.MODEL_OUTPUT) is Action.OFF:
             return arguments, {}
         texts = texts_in(arguments)
@@ -232,9 +232,9 @@ class JobGuard:
         return map_texts(arguments, lambda text: changed.get(text, text)), self.values_of(redacted)
 
     def values_of(self, redacted: Redacted) -> dict[Token, str]:
-        """What stands behind the tokens of a redaction, for what comes back.
+        """The values behind the tokens of a redaction, to restore text that comes back.
 
-        As it was written there, so that quotes stay word for word; where it was written twice, as it was first.
+        In the spelling used there, so that quotes stay word for word; with several spellings, the first.
         """
         values: dict[Token, str] = {}
         for token, spellings in redacted.spellings.items():
@@ -243,22 +243,22 @@ class JobGuard:
         return values
 
     def restore_value(self, value: Any) -> Any:
-        """A JSON value with the real values in the place of the tree's tokens."""
+        """A JSON value with the tree's tokens replaced by the real values."""
         texts = [text for text in texts_in(value) if TOKEN.search(text)]
         self.pseudonyms.load(token_of(found) for text in texts for found in TOKEN.finditer(text))
         return map_texts(value, self.pseudonyms.restore) if texts else value
 
     def stream(self) -> RedactingStream | None:
-        """What redacts a stream on its way to the client; None where the policy neither redacts nor blocks there."""
+        """Redacts a stream on its way to the client; None where the policy neither redacts nor blocks there."""
         if self.strictest(Direction.TO_CLIENT, Source.MODEL_OUTPUT).rank < Action.REDACT.rank:
             return None
         return RedactingStream(self._decide_on_stream, self._name)
 
     def _decide_on_stream(self, text: str) -> Sequence[Decision]:
-        # A stream is screened several times over, and only what changes it is of use.
+        # A stream is screened several times over, and only findings that change it matter.
         findings = self._screen([text], Direction.TO_CLIENT, Source.MODEL_OUTPUT, least=Action.REDACT)
         refuse_blocked(findings)
-        # The place of an injection is the whole text, and a stream has no whole.
+        # An injection covers the whole text, and a stream has no whole.
         return [each for each in findings.decisions if each.finding.kind != EntityKind.INJECTION]
 
     def _rewritten(self, texts: Sequence[str], decisions: Sequence[Sequence[Decision]]) -> Redacted:
@@ -269,7 +269,7 @@ class JobGuard:
                 asked[kind, value] = None
             return ""
 
-        # What will be named is known only to who redacts; asked for at once, it is one round trip.
+        # Only rewriting shows which values need names; collecting them first makes it one round trip.
         for text, group in zip(texts, decisions, strict=True):
             rewrite(text, group, note)
         self.pseudonyms.name_all(asked)
@@ -284,7 +284,7 @@ class JobGuard:
         )
 
     def _name(self, kind: str, value: str, mode: RedactionMode) -> str:
-        """What takes the place of a value. See `core.guard.redaction.Namer`."""
+        """The replacement for a value. See `core.guard.redaction.Namer`."""
         match mode:
             case RedactionMode.DROP:
                 return ""
@@ -317,7 +317,7 @@ class JobGuard:
 
 
 def refuse_blocked(findings: Findings) -> None:
-    """Raise `CapabilityFailure` (``guard_blocked``) when something of it must not pass."""
+    """Raise `CapabilityFailure` (``guard_blocked``) when one of the findings must not pass."""
     kinds = sorted({each.finding.kind for each in findings.decisions if each.action is Action.BLOCK})
     if kinds:
         raise CapabilityFailure(
@@ -326,7 +326,7 @@ def refuse_blocked(findings: Findings) -> None:
 
 
 def _verdict_of(findings: Findings) -> str:
-    """What metrics call it: the strictest of what was decided."""
+    """The label for metrics: the strictest decision."""
     if findings.incomplete:
         return "incomplete"
     strictest = max((each.action for each in findings.decisions), key=lambda action: action.rank, default=Action.OFF)

@@ -1,6 +1,6 @@
-"""Streams that hold text back until it is known what it is: a token to restore, or a value that must not leave.
+"""Streams that hold text back until its meaning is certain: a token to restore, or a value that must not leave.
 
-Text is released only when no continuation can change what it means. What a stream still holds when it breaks off is
+Text is released only when no continuation can change its meaning. Text still held when the stream breaks off is
 dropped.
 """
 
@@ -14,20 +14,20 @@ from core.guard.redaction import Namer, redact
 from core.guard.rewriting import clipped, clusters
 from core.guard.tokens import FORMING, TOKEN, Token, token_of
 
-# The longest value that can still be forming at the end of what has come, in characters, and as much again of what was
-# released, for a recognizer reads what stands around a value.
+# The longest value that can still be forming at the end of the received text, in characters. As much released text is
+# kept as context, because a recognizer reads the text around a value.
 HOLD_CHARACTERS = 256
-# So much is released at once, so that a stream of single words is not screened word by word.
+# Released in units of this size, so that a stream of single words is not screened word by word.
 STEP_CHARACTERS = 128
-# A run without white space is released in one piece, a key or a token of a web session, unless it is longer than this.
+# A run without white space, such as a key or a session token, is released whole, unless it is longer than this.
 RUN_CHARACTERS = 8_192
 _SPACE = re.compile(r"\s")
 
 
 class Restorer:
-    """Puts values in the place of tokens in a stream that comes in pieces of any length.
+    """Replaces tokens with values in a stream that comes in pieces of any length.
 
-    `value` says what a token stands for, None for one that is not ours and stays as it is.
+    `value` maps a token to its value; None for a foreign token, which stays unchanged.
     """
 
     def __init__(self, value: Callable[[Token], str | None]) -> None:
@@ -35,7 +35,7 @@ class Restorer:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """The next piece; returns what is safe to show. Holds back as long as a token could still be forming."""
+        """Add a piece; returns text that is safe to show. Holds back as long as a token could still be forming."""
         text = self._held + text
         forming = FORMING.search(text, max(0, len(text) - _TOKEN_CHARACTERS))
         end = len(text) if forming is None else forming.start()
@@ -43,7 +43,7 @@ class Restorer:
         return self._restored(text[:end])
 
     def end(self) -> str:
-        """What is still held, which has become no token."""
+        """The text still held, which did not become a token."""
         held, self._held = self._held, ""
         return held
 
@@ -55,39 +55,39 @@ class Restorer:
         return TOKEN.sub(restore, text)
 
 
-# A kind of forty characters, nine digits, and what stands around them.
+# A kind of forty characters, nine digits, and the delimiters.
 _TOKEN_CHARACTERS = 52
 
 
 class Screen(Protocol):
-    """Decides about a text. Raises `core.kit.errors.CapabilityFailure` when it is blocked, or cannot be screened."""
+    """Decides about a text. Raises `core.kit.errors.CapabilityFailure` when it is blocked or cannot be screened."""
 
     def __call__(self, text: str) -> Sequence[Decision]:
-        """What is to be done about each finding."""
+        """The action for each finding."""
 
 
 class RedactingStream:
-    """Redacts a stream that comes in pieces of any length; what comes out is what redacting all of it at once gives.
+    """Redacts a stream that comes in pieces of any length; the output equals redacting all of it at once.
 
-    Every value is seen whole, with what stands around it, whatever the pieces are. When `screen` raises, nothing of
-    what is held comes out, then or later.
+    Every value is seen whole, with its context, whatever the pieces are. When `screen` raises, none of the held text
+    is released, then or later.
     """
 
     def __init__(self, screen: Screen, name: Namer, *, hold: int = HOLD_CHARACTERS) -> None:
         self._screen = screen
         self._name = name
         self._hold = hold
-        # The end of what was released, as it was before it was redacted.
+        # The end of the released text, before its redaction.
         self._context = ""
         self._held = ""
-        # How long it must be before it is screened again.
+        # The length at which it is screened again.
         self._due = hold + STEP_CHARACTERS
-        # Whether what comes up to the next white space is the rest of a value that was too long to hold.
+        # Whether the text up to the next white space is the rest of a value that was too long to hold.
         self._is_rest = False
         self._is_broken = False
 
     def feed(self, text: str) -> str:
-        """The next piece; returns what may leave. Raises what `screen` raises."""
+        """Add a piece; returns text that may leave. Raises the exceptions of `screen`."""
         if self._is_broken:
             return ""
         self._held += text
@@ -102,16 +102,16 @@ class RedactingStream:
         return released
 
     def end(self) -> str:
-        """All that is held, screened: the stream has come to its end."""
+        """All held text, screened: the stream has ended."""
         return self._release(len(self._held))
 
     def drop(self) -> None:
-        """The stream has broken off: nothing more comes out of it."""
+        """Discard held text after the stream has broken off."""
         self._is_broken = True
         self._held = ""
 
     def _longest(self) -> int:
-        """How long a value can be that is still forming: longer as written than as meant where JSON escapes letters."""
+        """The maximum length of a value still forming: escaped JSON letters make it longer as written than decoded."""
         return self._hold * ESCAPED_CHARACTERS if "\\u" in self._held else self._hold
 
     def _boundary(self, free: int) -> int:
@@ -130,7 +130,7 @@ class RedactingStream:
         start = len(self._context)
         values = clusters([each for each in decisions if each.action is Action.REDACT])
         for value in values:
-            # No value is cut; only one that is longer than any should be is released before it has come to its end.
+            # No value is cut, unless it exceeds the maximum length: then it is released before its end.
             if start <= value.start < start + end < value.end and len(self._held) <= RUN_CHARACTERS:
                 end = value.start - start
         out: list[str] = []

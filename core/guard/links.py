@@ -1,12 +1,12 @@
-r"""Takes links out of what a model wrote after it read untrusted text: they can carry data to a stranger.
+r"""Removes links from what a model wrote after it read untrusted text: they can carry data to a third party.
 
-A picture sends a request when it is shown, a link when it is followed, and both carry whatever the text before them
-told the model to put there. What is removed: Markdown links, pictures and link definitions, HTML that loads or links,
-autolinks and bare addresses, unless the host is allowed or the caller wrote that very address. The words stay.
+A picture sends a request when it is shown, a link when it is followed, and both carry whatever the untrusted text made
+the model put there. Removed are Markdown links, pictures and link definitions, HTML that loads or links, autolinks and
+bare addresses, unless the host is allowed or the caller wrote that exact address. The words stay.
 
-Renderers disagree about Markdown, so this does not parse it: it looks for what every form of a link has, a target
-behind ``](``, ``]:``, ``<`` or in plain text, and decides about the target as a browser would read it. Time is linear
-in the text. Code is no exception, since nothing says that the client shows it as code.
+Renderers disagree about Markdown, so this does not parse it. It looks for the part that every form of link has, a
+target after ``](``, ``]:``, ``<`` or in plain text, and judges the target as a browser would read it. Time is linear in
+the text. Code is no exception, since the client may not show it as code.
 """
 
 import html
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 REMOVED = "(link removed)"
-# A link, a tag or a word longer than this is cut, and what is left of it can not become a link any more.
+# A link, tag or word longer than this is cut, and the rest can no longer become a link.
 MAX_CONSTRUCT = 2048
 _LOADS = frozenset(
     {
@@ -26,7 +26,7 @@ _LOADS = frozenset(
         "srcset", "style", "usemap", "xlink:href", "xml:base",
     }
 )  # fmt: skip
-# Letters and marks of an address that are written as entities or as escapes of JSON: clients read them as themselves.
+# Letters and marks of an address written as entities or JSON escapes: clients read them as the characters themselves.
 _ENCODED = re.compile(
     r"&#0{0,8}(\d{2,3});?|&#[xX]0{0,8}([0-9a-fA-F]{2});?|\\u00([2-7][0-9a-fA-F])|&(colon|sol|bsol|period|commat|lbrack|"
     r"lsqb|rbrack|rsqb|lpar|rpar|excl|quest|equals|num);"
@@ -43,7 +43,7 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}:")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _UNSEEN = re.compile(r"[\x00-\x20\x7f-\xa0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
 _ATTRIBUTE = re.compile(r"([^\s=\"'<>/]{1,64}) ?= ?(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
-# What a browser runs, loads by, or reads the rest of the text by.
+# Tags that a browser executes, loads from, or that change how it reads the rest of the text.
 _ACTIVE = re.compile(
     r"/?(?:base|embed|form|frame|iframe|input|link|math|meta|object|script|style|svg|template|textarea|title|xmp)\b",
     re.IGNORECASE,
@@ -60,9 +60,9 @@ _OPEN_END = re.compile(r"\][ \t\n]{0,3}$")
 
 @dataclass(frozen=True)
 class AllowedLinks:
-    """What an answer may link to: `hosts` (``docs.example.com``; ``*.example.com`` for all below it), and `addresses`.
+    """Allowed targets: `hosts` (``docs.example.com``; ``*.example.com`` for all below it), and `addresses`.
 
-    Those count exactly as they stand there: one that the caller wrote carries nothing away.
+    Addresses must match exactly: one that the caller wrote carries no data away.
     """
 
     hosts: frozenset[str] = frozenset()
@@ -70,12 +70,12 @@ class AllowedLinks:
 
     @classmethod
     def of(cls, hosts: Collection[str], trusted: Sequence[str] = ()) -> "AllowedLinks":
-        """`hosts`, and every address that stands in one of the `trusted` texts."""
+        """`hosts`, and every address in one of the `trusted` texts."""
         found = {_trimmed(match.group()) for text in trusted for match in _BARE.finditer(text)}
         return cls(frozenset(host.lower().rstrip(".") for host in hosts), frozenset(found))
 
     def allows(self, target: str) -> bool:
-        """Whether a link to `target` may stay; a target without a host leads nowhere but to the client itself."""
+        """Whether a link to `target` may stay; a target without a host leads only to the client itself."""
         if target in self.addresses:
             return True
         read = _UNSEEN.sub("", _ESCAPE.sub(r"\1", html.unescape(target))).lower()
@@ -83,7 +83,7 @@ class AllowedLinks:
         if scheme is None:
             if read.startswith("www"):
                 return self._allows_host(read)
-            # A browser takes a backslash for a slash here.
+            # A browser reads a backslash as a slash here.
             return _WITH_HOST.match(read) is None or self._allows_host(read.lstrip("/\\"))
         if scheme.group() == "mailto:":
             return "?" not in read
@@ -92,7 +92,7 @@ class AllowedLinks:
         return self._allows_host(read[scheme.end() :].lstrip("/\\"))
 
     def allows_bare(self, address: str) -> bool:
-        """The same for an address in plain text, whose scheme may have run into the word before it."""
+        """The same for an address in plain text, whose scheme may be joined to the word before it."""
         head, colon, rest = address.partition(":")
         begin = head.lower().rfind("http")
         address = f"{head[max(begin, 0) :]}{colon}{rest}"
@@ -108,14 +108,14 @@ class AllowedLinks:
 
 
 def strip_links(text: str, allowed: AllowedLinks) -> tuple[str, int]:
-    """`text` without the links that are not allowed, and how many those were."""
+    """`text` without links that are not allowed, and how many were removed."""
     stripper = LinkStripper(allowed)
     shown = stripper.feed(text) + stripper.close()
     return shown, stripper.removed
 
 
 def strip_links_of(value: Any, allowed: AllowedLinks) -> tuple[Any, int]:
-    """A JSON value likewise: every text in it, names included."""
+    """The same for a JSON value: every text in it, names included."""
     if isinstance(value, str):
         return strip_links(value, allowed)
     if isinstance(value, Mapping):
@@ -132,7 +132,7 @@ class LinkStripper:
 
     Holds back as long as a link may be forming, at most 2,048 characters.
 
-    However a text is cut into pieces, what is shown is the same, as long as nothing in it is longer than that.
+    However a text is cut into pieces, the output is the same, as long as no element in it is longer than that.
     """
 
     def __init__(self, allowed: AllowedLinks) -> None:
@@ -141,7 +141,7 @@ class LinkStripper:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """Take the next piece; returns what may be shown now."""
+        """Add a piece; returns text that may be shown now."""
         self._held += text
         shown = []
         while self._held:
@@ -151,7 +151,7 @@ class LinkStripper:
             if cut == 0 and len(window) <= MAX_CONSTRUCT:
                 break
             if cut == 0:
-                # The space keeps what was begun here from going on behind it.
+                # The space stops a construct that was opened here from continuing after it.
                 shown.append(f"{self._strip(self._held[:MAX_CONSTRUCT])} ")
                 cut = MAX_CONSTRUCT
             else:
@@ -160,7 +160,7 @@ class LinkStripper:
         return "".join(shown)
 
     def close(self) -> str:
-        """The text is complete; returns the rest of it."""
+        """Complete the text; returns the rest of it."""
         rest, self._held = self._held, ""
         return self._strip(rest)
 
@@ -171,7 +171,7 @@ class LinkStripper:
         return self._without_bare(self._without_tags(self._without_targets(text)))
 
     def _without_targets(self, text: str) -> str:
-        """Without the targets behind ``](`` and ``]:``."""
+        """Without the targets after ``](`` and ``]:``."""
         shown, at = [], 0
         bracket = -2
         while (found := _TARGET.search(text, at)) is not None:
@@ -183,7 +183,7 @@ class LinkStripper:
             near = bracket if not closes or 0 <= bracket - at < MAX_CONSTRUCT else -1
             end, target = (None, "") if closes and near == -1 else _target(text, at, closes=closes)
             if end is None:
-                # Never closed here: nothing behind it may close it either.
+                # Never closed here, so nothing after it may close it either.
                 shown[-1] = shown[-1].replace("(", "&#40;")
                 continue
             if not self._allowed.allows(target):
@@ -193,7 +193,7 @@ class LinkStripper:
         return "".join([*shown, text[at:]])
 
     def _without_tags(self, text: str) -> str:
-        """Without autolinks and tags of HTML that load something or lead somewhere."""
+        """Without autolinks and HTML tags that load or link."""
         shown, at = [], 0
         closing = -2
         while (found := _TAG_START.search(text, at)) is not None:
@@ -216,7 +216,7 @@ class LinkStripper:
 
     def _keeps_tag(self, inner: str) -> bool:
         if inner.count('"') % 2 or inner.count("'") % 2:
-            # It goes on behind this bracket, where its targets would not be seen.
+            # It continues after this bracket, where its targets would not be checked.
             return False
         if _SCHEME.match(inner.lower()) and not _SPACE.search(inner):
             return self._allowed.allows(inner)
@@ -229,7 +229,7 @@ class LinkStripper:
 
     def _keeps_attribute(self, name: str, value: str) -> bool:
         if name in {"srcset", "style", "content", "archive", "ping", "srcdoc"}:
-            # More than one target, or one within something else: no host is worth reading these.
+            # More than one target, or one inside another: no host is worth parsing these.
             return _ANY_TARGET.search(value) is None
         return self._allowed.allows(value)
 
@@ -246,7 +246,7 @@ class LinkStripper:
 
 
 def _trimmed(address: str) -> str:
-    """An address without the punctuation of the sentence that it stands in."""
+    """An address without the punctuation of its sentence."""
     trimmed = address.rstrip(_TRAILING)
     return trimmed or address
 
@@ -260,7 +260,7 @@ def _decoded(match: re.Match[str]) -> str:
 
 
 def _target(text: str, at: int, *, closes: bool) -> tuple[int | None, str]:
-    """Where the target that begins at `at` ends, its bracket included, and the target; None when it does not end."""
+    """The end of the target starting at `at`, including its bracket, and the target; None when it does not end."""
     limit = min(len(text), at + MAX_CONSTRUCT)
     found = (
         _ANGLED if text[at : at + 64].lstrip().startswith("<") else _PLAIN_UNTIL_BRACKET if closes else _PLAIN
@@ -274,9 +274,9 @@ def _target(text: str, at: int, *, closes: bool) -> tuple[int | None, str]:
 
 
 def _safe_cut(text: str) -> int:
-    """Up to where `text` may be judged by itself: no link, tag or word goes on behind it; 0 when nothing may."""
+    """The length up to which `text` can be judged on its own: no link, tag or word crosses it; 0 when none can."""
     cut = max(text.rfind(space) for space in " \t\n") + 1
-    # What begins before the cut and has not ended there is held back whole.
+    # A construct that starts before the cut and has not ended there is held back whole.
     opened = _TAG_START.search(text, text.rfind(">", 0, cut) + 1, cut)
     if opened is not None:
         cut = opened.start()

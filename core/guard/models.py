@@ -46,7 +46,7 @@ class GuardPolicyVersion(Base):
 
 
 class GuardReview(Base):
-    """What a person said about a finding. `value` is sealed for the row, and null once the job's payloads are gone."""
+    """A person's review of a finding. `value` is sealed for the row, and null once the job's payloads are deleted."""
 
     __tablename__ = "guard_reviews"
     __table_args__ = (

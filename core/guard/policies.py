@@ -1,4 +1,4 @@
-"""Which policy holds for a project, remembered for at most two seconds."""
+"""A project's policy, cached for at most two seconds."""
 
 from uuid import UUID
 
@@ -14,9 +14,9 @@ _POLICIES_MAX = 500
 
 
 class PolicyCache:
-    """The policies of a process. Safe in threads: a race costs a query too many.
+    """The policies of a process. Thread-safe: a race costs an extra query.
 
-    Which versions are in force is asked for again; a version never changes, and is read and made ready once.
+    Only the current versions are looked up again; a version never changes, and is read and prepared once.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -25,16 +25,16 @@ class PolicyCache:
         self._combined: dict[tuple[UUID, ...], CombinedPolicy] = {}
 
     def of(self, executor: Executor, organization_id: UUID, project_id: UUID) -> CombinedPolicy:
-        """The operator's floor, the organization's policy and the project's, of which the strictest holds.
+        """The operator's floor, the organization's policy and the project's, of which the strictest applies.
 
-        Blocks on Postgres unless remembered.
+        Blocks on Postgres unless cached.
         """
         read = self._read
         key = organization_id, project_id
         return self._in_force.get(executor, key, lambda executor: read(executor, *key)).value
 
     def forget(self) -> None:
-        """Ask again from now on which versions are in force."""
+        """Discard the cached current versions."""
         self._in_force.forget()
 
     def _read(self, executor: Executor, organization_id: UUID, project_id: UUID) -> CombinedPolicy:
@@ -43,7 +43,7 @@ class PolicyCache:
         if known is None:
             documents = [repository.document(executor, organization_id, each) for each in ids]
             policies = [GuardPolicy.model_validate(each) for each in documents]
-            # An organization that has put none is protected from text that gives orders, which needs no analyzer.
+            # An organization without a policy is protected from text that gives instructions, which needs no analyzer.
             known = CombinedPolicy([self.floor, *(policies or [GuardPolicy()])])
             if len(self._combined) >= _POLICIES_MAX:
                 self._combined.clear()

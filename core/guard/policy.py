@@ -1,4 +1,4 @@
-"""What an organization and its projects want done: a document of rules, versioned and audited as a whole."""
+"""The policy of an organization or a project: a document of rules, versioned and audited as a whole."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ RegionName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_SIMILARITY = 0.55
 EXAMPLES_MAX, EXAMPLE_MAX_CHARACTERS = 200, 2_000
-# Everything but the two that ordinary business text is full of.
+# All kinds except two that are everywhere in ordinary business text.
 PERSONAL = tuple(
     kind
     for kind in EntityKind
@@ -36,11 +36,11 @@ class Rule(BaseModel):
     mode: RedactionMode = RedactionMode.PSEUDONYMIZE
 
     def holds_for(self, kind: str, direction: Direction, source: Source) -> bool:
-        """Whether it says something about such a finding."""
+        """Whether it applies to such a finding."""
         return (not self.kinds or kind in self.kinds) and self.holds_at(direction, source)
 
     def holds_at(self, direction: Direction, source: Source) -> bool:
-        """Whether it says something about any finding at this border."""
+        """Whether it applies to any finding at this border."""
         return (not self.directions or direction in self.directions) and (not self.sources or source in self.sources)
 
 
@@ -146,7 +146,7 @@ class GuardPolicy(BaseModel):
     disclosure: Disclosure = Disclosure()
 
     def decide(self, kind: str, score: float, direction: Direction, source: Source) -> tuple[Action, RedactionMode]:
-        """What is done about such a finding; `Action.OFF` when no rule holds or the score is too low."""
+        """The action for such a finding; `Action.OFF` when no rule applies or the score is too low."""
         for rule in self.rules:
             if rule.holds_for(kind, direction, source):
                 if score < rule.threshold:
@@ -155,7 +155,7 @@ class GuardPolicy(BaseModel):
         return Action.OFF, RedactionMode.PSEUDONYMIZE
 
     def strictest(self, direction: Direction, source: Source) -> Action:
-        """The strictest action that a finding at this border could have: off means nothing is looked for."""
+        """The strictest action that a finding at this border could have: off means nothing is searched for."""
         possible = (rule.action for rule in self.rules if rule.holds_at(direction, source))
         return max(possible, key=lambda action: action.rank, default=Action.OFF)
 
@@ -164,7 +164,7 @@ class GuardPolicy(BaseModel):
     ) -> frozenset[str] | None:
         """The built-in kinds whose findings could meet an action as strict as `least` at this border; None for all.
 
-        Kinds of dictionaries and patterns are not among them: what finds these needs no analyzer.
+        Kinds of dictionaries and patterns are not included: finding these needs no analyzer.
         """
         actions: dict[str, Action] = {}
         for rule in self.rules:
@@ -182,7 +182,7 @@ TEMPLATES: Mapping[TemplateName, GuardPolicy] = {
         rules=(
             Rule(kinds=(EntityKind.SECRET,), action=Action.REDACT, mode=RedactionMode.MASK),
             Rule(kinds=(EntityKind.INJECTION,), sources=(Source.INPUT,), action=Action.DETECT),
-            # No rule for everything: it would have the language model read each answer on its way to the client.
+            # No rule for everything: it would make the language model read each answer on its way to the client.
             Rule(kinds=PERSONAL, directions=(Direction.TO_MODEL,), action=Action.REDACT),
         ),
         classes={EntityKind.SECRET: DataClass.RESTRICTED, EntityKind.CARD: DataClass.CONFIDENTIAL},
@@ -206,7 +206,7 @@ TEMPLATES: Mapping[TemplateName, GuardPolicy] = {
 
 
 class CombinedPolicy:
-    """The policies of an organization and of a project. Of what they say about a finding, the stricter holds."""
+    """The policies of an organization and of a project. The stricter decision about a finding applies."""
 
     def __init__(self, policies: Iterable[GuardPolicy]) -> None:
         self.policies = tuple(policies)
@@ -227,7 +227,7 @@ class CombinedPolicy:
     def kinds_wanted(
         self, direction: Direction, source: Source, least: Action = Action.DETECT
     ) -> frozenset[str] | None:
-        """See `GuardPolicy.kinds_wanted`: those that any of the policies wants."""
+        """See `GuardPolicy.kinds_wanted`: the kinds that any of the policies wants."""
         wanted: set[str] = set()
         for policy in self.policies:
             of_policy = policy.kinds_wanted(direction, source, least)
@@ -238,7 +238,7 @@ class CombinedPolicy:
 
     @property
     def untrusted(self) -> Untrusted:
-        """What any of the policies wants of it."""
+        """The measures that any of the policies wants."""
         each = [policy.untrusted for policy in self.policies]
         return Untrusted(
             marks=any(one.marks for one in each),
@@ -261,12 +261,12 @@ class CombinedPolicy:
 
     @property
     def link_hosts(self) -> frozenset[str]:
-        """The hosts that one of the policies allows."""
+        """The hosts that any of the policies allows."""
         return frozenset(host for policy in self.policies for host in policy.link_hosts)
 
     @property
     def disclosure(self) -> Disclosure:
-        """Notice and marks are off when a policy says so and no other says they are on. The last text holds."""
+        """Notice and marks are off when a policy disables them and no other enables them. The last text applies."""
         said = [policy.disclosure for policy in self.policies]
         return Disclosure(
             notice=_is_on(each.notice for each in said),

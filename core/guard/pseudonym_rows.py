@@ -1,4 +1,4 @@
-"""The values behind tokens, as stored, and the SQL that gives them their numbers. Every statement names its tenant."""
+"""The values behind tokens, as stored, and the SQL that numbers them. Every statement filters by tenant."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core.kit.db import Base, Executor, execute_all
 
-# Child jobs of one tree name values at the same time, and two may mean the same one. The lock is a statement of its
-# own: the next one's snapshot is taken when the lock is held, and shows what the process before has committed.
+# Child jobs of one tree name values concurrently, and two may name the same one. The lock is a separate statement: the
+# next one's snapshot is taken when the lock is held, and so shows what the previous process committed.
 _LOCK = text("SELECT pg_advisory_xact_lock(7201960, hashtext(CAST(:root AS text)))")
 _NAME = text("""
 WITH wanted AS (
@@ -79,7 +79,7 @@ class GuardPseudonym(Base):
 
 
 class Wanted(NamedTuple):
-    """A value that is to have a number. `digests` are by every key, the current one first."""
+    """A value that needs a number. `digests` are by every key, the current one first."""
 
     kind: str
     digests: Sequence[bytes]
@@ -95,7 +95,7 @@ class Row(NamedTuple):
 
 
 def name(executor: Executor, organization_id: UUID, root_job_id: UUID, wanted: Sequence[Wanted]) -> list[Row]:
-    """Give a number to each that has none, in this order; returns all in this order. One round trip.
+    """Give a number to each value without one, in this order; returns all in this order. One round trip.
 
     `wanted` holds each pair of kind and current digest once.
     """
@@ -129,7 +129,7 @@ def find(executor: Executor, organization_id: UUID, root_job_id: UUID, wanted: I
 
 
 class Sealed(NamedTuple):
-    """A stored value as it is sealed."""
+    """A stored value in its sealed form."""
 
     root_job_id: UUID
     kind: str
@@ -147,7 +147,7 @@ def sealed(session: Session) -> Iterator[list[Sealed]]:
 
 
 def replace_all(session: Session, rows: Sequence[Sealed], digests: Sequence[bytes]) -> None:
-    """Store these boxes and digests, row by row, in the place of what stands there."""
+    """Replace the stored boxes and digests with these, row by row."""
     session.execute(
         _REPLACE,
         {
@@ -161,6 +161,6 @@ def replace_all(session: Session, rows: Sequence[Sealed], digests: Sequence[byte
 
 
 def erase(session: Session, organization_id: UUID, digests: Sequence[bytes]) -> list[UUID]:
-    """Take these values away from every tree of the organization; returns the tree of each row."""
+    """Erase these values from every tree of the organization; returns the tree of each row."""
     found = session.execute(_ERASE, {"organization": organization_id, "digests": list(digests)})
     return list(found.scalars())

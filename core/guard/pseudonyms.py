@@ -1,6 +1,6 @@
-"""The token map of a job tree: the same value is the same token in every job, attempt and call of the tree.
+"""The token map of a job tree: a value has the same token in every job, attempt and call of the tree.
 
-Values are sealed with AES-256-GCM and found again by a keyed digest. The map is deleted with the payloads of the tree's
+Values are sealed with AES-256-GCM and looked up by a keyed digest. The map is deleted with the payloads of the tree's
 first job, and a value can be erased from all maps of an organization before.
 """
 
@@ -27,16 +27,16 @@ from core.kit.settings import Settings
 
 SEALED_FOR = "pseudonyms"
 _DIGEST_CHARACTERS = 12
-# Written with or without blanks, dots and dashes they are the same number.
+# With or without blanks, dots and dashes they are the same number.
 _NUMBERS = frozenset(
     {EntityKind.PHONE, EntityKind.CARD, EntityKind.IBAN, EntityKind.TAX_ID, EntityKind.NATIONAL_ID, EntityKind.POSTCODE}
 )
 
 
 class PseudonymKeys:
-    """What seals values and finds them again, made when first used. Safe in threads.
+    """Seals values and looks them up, with keys loaded on first use. Thread-safe.
 
-    Whatever needs a key raises `core.kit.sealing.SealingKeyMissing` where there is none.
+    Operations that need a key raise `core.kit.sealing.SealingKeyMissing` without one.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -44,22 +44,22 @@ class PseudonymKeys:
 
     @cached_property
     def sealer(self) -> Sealer:
-        """What seals values."""
+        """Seals values."""
         return Sealer(pseudonym_keys(self._settings), SEALED_FOR)
 
     @cached_property
     def digests(self) -> KeyedDigest:
-        """What finds them again."""
+        """Looks up sealed values."""
         return KeyedDigest(pseudonym_keys(self._settings), f"{SEALED_FOR} digest")
 
     def require(self) -> None:
-        """Raise `SealingKeyMissing` where there is no key."""
+        """Raise `SealingKeyMissing` without a key."""
         self.sealer, self.digests  # noqa: B018 - made, or refused
 
     def erase(self, session: Session, organization_id: UUID, value: str, actor: Actor) -> int:
-        """Make the tokens of `value` restorable no more, in all job trees of the organization; returns how many.
+        """Make the tokens of `value` unrestorable in all job trees of the organization; returns how many.
 
-        The audit record says how many tokens and trees there were, and the keyed digest of the value.
+        The audit record holds the number of tokens and trees, and the keyed digest of the value.
         """
         forms = {_normalized(kind, value) for kind in (EntityKind.PERSON, EntityKind.PHONE)}
         digests = [digest for form in sorted(forms) for digest in self.digests.all_of(organization_id, form)]
@@ -77,9 +77,9 @@ class PseudonymKeys:
         return len(roots)
 
     def reseal(self, session: Session) -> int:
-        """Seal every value with the pseudonym key of today, and file it under that key; needs `Database.system`.
+        """Seal every value with the current pseudonym key, and index it under that key; needs `Database.system`.
 
-        Returns how many. One that no key opens stays as it is: its token stays in texts.
+        Returns how many. A value that no key opens stays unchanged: its token stays in texts.
         """
         count = 0
         for rows in pseudonym_rows.sealed(session):
@@ -95,9 +95,9 @@ class PseudonymKeys:
 
 
 class Pseudonyms:
-    """The map of one job tree, for one attempt. Safe in threads; what was read once is remembered.
+    """The map of one job tree, for one attempt. Thread-safe; values are cached once read.
 
-    Raises `CapabilityFailure` (``guard_key_missing``) where a value has to be named, found or opened without a key.
+    Raises `CapabilityFailure` (``guard_key_missing``) when a value has to be named, found or opened without a key.
     """
 
     def __init__(self, executor: Executor, keys: PseudonymKeys, organization_id: UUID, root_job_id: UUID) -> None:
@@ -130,11 +130,11 @@ class Pseudonyms:
         return str(token)
 
     def digest(self, kind: str, value: str) -> str:
-        """What tells a value from others and leads back to none: twelve hexadecimal digits, the same in all jobs."""
+        """Identifies a value without revealing it: twelve hexadecimal digits, the same in all jobs."""
         return self._keys.digests.of(self._organization_id, _normalized(kind, value)).hex()[:_DIGEST_CHARACTERS]
 
     def name_all(self, values: Iterable[tuple[str, str]]) -> None:
-        """Give a token to every value (kind and text) that has none, in one round trip; none when all are known."""
+        """Give a token to every value (kind and text) without one, in one round trip; none when all are known."""
         with self._lock:
             new = {pair: _normalized(*pair) for pair in values if pair not in self._tokens}
             if not new:
@@ -150,12 +150,12 @@ class Pseudonyms:
                 self._tokens[kind, value] = tokens[kind, form]
 
     def value(self, token: Token) -> str | None:
-        """The first spelling of the value that a token stands for; None for one that the tree has not, or has lost."""
+        """The first spelling of a token's value; None for a token that the tree lacks, or whose value is lost."""
         self.load([token])
         return self._values.get(token)
 
     def load(self, tokens: Iterable[Token]) -> None:
-        """Read the values of those tokens that are not known here, in one round trip."""
+        """Read the values of those tokens that are not cached, in one round trip."""
         with self._lock:
             missing = {token for token in tokens if token not in self._values}
             if missing:
@@ -163,21 +163,21 @@ class Pseudonyms:
                     self._remember(row)
 
     def restore(self, text: str) -> str:
-        """`text` with values in the place of the tree's tokens; other tokens stay as they are."""
+        """`text` with the tree's tokens replaced by their values; other tokens stay unchanged."""
         self.load(map(token_of, TOKEN.finditer(text)))
         return TOKEN.sub(lambda found: self._values.get(token_of(found), found[0]), text)
 
     def _remember(self, row: Row) -> Token:
         token = Token(row.kind, row.number)
         if token not in self._values:
-            # Sealed with a key that is gone: the token stays in the text.
+            # Sealed with a lost key: the token stays in the text.
             with suppress(CannotOpen):
                 self._values[token] = self._keys.sealer.open(self._root, row.sealed).decode()
         return token
 
 
 def _normalized(kind: str, value: str) -> bytes:
-    """What two spellings of one value have in common, as UTF-8."""
+    """The form common to all spellings of a value, as UTF-8."""
     folded = unicodedata.normalize("NFKC", value).casefold()
     if kind in _NUMBERS:
         return "".join(character for character in folded if character.isalnum() or character == "+").encode()

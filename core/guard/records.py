@@ -1,4 +1,4 @@
-"""What the guard says about a text: findings by kind and place, and what the policy wants done about them."""
+"""The guard's records about a text: findings by kind and position, and the policy's decisions about them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from pydantic import StringConstraints
 
 from core.registry.data_classes import DataClass
 
-# What a kind may be called, one of `EntityKind` or of a tenant's own.
+# The name of a kind, one of `EntityKind` or of a tenant's own.
 KindName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
@@ -25,7 +25,7 @@ class Source(StrEnum):
 
     @property
     def is_trusted(self) -> bool:
-        """Whether it is what the caller said, or a model; everything else is data, and its orders are not obeyed."""
+        """Whether it is the caller or a model; everything else is data, and its instructions are not followed."""
         return self in {Source.INPUT, Source.MODEL_OUTPUT}
 
 
@@ -47,7 +47,7 @@ class Action(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Its place in the order."""
+        """Its position in the order."""
         return list(Action).index(self)
 
 
@@ -82,9 +82,9 @@ class EntityKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A value of `kind` at ``text[start:end]``, with a score from 0 to 1. `recognizer` names what found it.
+    """A value of `kind` at ``text[start:end]``, with a score from 0 to 1. `recognizer` names its recognizer.
 
-    `part` is the index of the text among those that were screened. Of an injection, the place is the whole text.
+    `part` is the index of the text among those that were screened. An injection covers the whole text.
     """
 
     kind: str
@@ -97,7 +97,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A finding and what the policy wants done about it."""
+    """A finding and the policy's decision about it."""
 
     finding: Finding
     action: Action
@@ -106,10 +106,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was decided about some texts. `incomplete`: the analyzer did not answer, and the policy only detects.
+    """The decisions about some texts. `incomplete`: the analyzer did not answer, and the policy only detects.
 
-    `data_class` is the highest that the policy gives to what was found, or to what its examples are like; None when it
-    gives none.
+    `data_class` is the highest that the policy assigns to the findings, or to the examples that the texts are similar
+    to; None when it assigns none.
     """
 
     decisions: tuple[Decision, ...] = ()

@@ -1,4 +1,4 @@
-"""Writing a text without what was found in it, and a view of it that shows what was found."""
+"""Redacts a text's findings, and renders a view that highlights them."""
 
 import hashlib
 import hmac
@@ -8,7 +8,7 @@ from html import escape
 
 from core.guard.records import Action, Decision, RedactionMode
 
-# What takes the place of a value: given its kind, the value and the mode.
+# Returns the replacement for a value, given its kind, the value and the mode.
 Namer = Callable[[str, str, RedactionMode], str]
 _DIGEST_CHARACTERS = 12
 
@@ -16,8 +16,8 @@ _DIGEST_CHARACTERS = 12
 def redact(text: str, decisions: Iterable[Decision], name: Namer) -> str:
     """`text` with ``name(kind, value, mode)`` in place of every finding that is to be redacted or blocked.
 
-    `decisions` are those about this text, in any order; others than redact and block change nothing. Findings that
-    overlap become one, from the first's beginning to the last's end, named for the strictest.
+    `decisions` are those about this text, in any order; only redact and block change it. Findings that overlap become
+    one, from the start of the first to the end of the last, named for the strictest.
     """
     pieces, at = [], 0
     for start, end, decision in _joined(each for each in decisions if each.action.rank >= Action.REDACT.rank):
@@ -27,9 +27,9 @@ def redact(text: str, decisions: Iterable[Decision], name: Namer) -> str:
 
 
 class Names:
-    """Names for values of one text or of several that belong together: the same value of a kind has the same name.
+    """Names for values of one text or of related texts: equal values of a kind have the same name.
 
-    They are forgotten with this object, and no value can be had back from them.
+    They are discarded with this object, and no value can be recovered from them.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Names:
         self._numbers: dict[str, dict[str, int]] = {}
 
     def __call__(self, kind: str, value: str, mode: RedactionMode) -> str:
-        """What takes the place of `value`: ``<PHONE>``, ``<PHONE_1>``, ``<PHONE:1f0c…>``, or nothing."""
+        """The replacement for `value`: ``<PHONE>``, ``<PHONE_1>``, ``<PHONE:1f0c…>``, or nothing."""
         shown = kind.upper()
         if mode is RedactionMode.DROP:
             return ""
@@ -53,9 +53,9 @@ class Names:
 def highlight(text: str, decisions: Iterable[Decision]) -> str:
     """`text` as HTML with a ``mark`` around every finding; its class is the action.
 
-    ``data-kind``, ``data-score`` and ``data-recognizer`` say what was found; where findings overlap, the strictest is
-    shown, and of those the shortest. Everything is escaped, so that it can stand in any element; white space is the
-    text's own (``white-space: pre-wrap``).
+    ``data-kind``, ``data-score`` and ``data-recognizer`` describe the finding; where findings overlap, the strictest is
+    shown, and of those the shortest. Everything is escaped, so that it can be in any element; white space is the text's
+    own (``white-space: pre-wrap``).
     """
     pieces: list[str] = []
     for start, end, decision in _layers(len(text), list(decisions)):
@@ -71,7 +71,7 @@ def highlight(text: str, decisions: Iterable[Decision]) -> str:
 
 
 def _layers(length: int, decisions: list[Decision]) -> Iterator[tuple[int, int, Decision | None]]:
-    """Places that make up the whole text, each with the decision that is shown there."""
+    """Spans that cover the whole text, each with the decision shown there."""
     places = [each.finding for each in decisions]
     bounds = sorted({0, length, *(each.start for each in places), *(each.end for each in places)})
     waiting = sorted(decisions, key=lambda each: each.finding.start, reverse=True)
@@ -91,7 +91,7 @@ def _layers(length: int, decisions: list[Decision]) -> Iterator[tuple[int, int, 
 
 
 def _joined(decisions: Iterable[Decision]) -> list[tuple[int, int, Decision]]:
-    """Places that do not overlap, in order, each with the strictest decision about it."""
+    """Spans that do not overlap, in order, each with the strictest decision about it."""
     joined: list[tuple[int, int, Decision]] = []
     for decision in sorted(decisions, key=lambda each: (each.finding.start, -each.finding.end)):
         start, end = decision.finding.start, decision.finding.end

@@ -1,4 +1,4 @@
-"""Reports what was found in the texts of an attempt: an event, an audit record, the class of its data; no values."""
+"""Reports findings in the texts of an attempt: an event, an audit record, the class of its data; no values."""
 
 from collections.abc import Mapping
 from threading import Lock
@@ -17,7 +17,7 @@ _BECAUSE = "guard"
 
 
 class Attempt(Protocol):
-    """What a report needs of an attempt."""
+    """The part of an attempt that a report needs."""
 
     job_id: UUID
     organization_id: UUID
@@ -36,9 +36,9 @@ class Attempt(Protocol):
 
 
 class FindingsReport:
-    """For one attempt. Of a source, each kind and action is reported when it is first found. Safe in threads.
+    """For one attempt. Per source, each kind and action is reported when first found. Thread-safe.
 
-    What a model wrote and what the job was given are not reported here: the latter is, once, when the job begins.
+    Text that a model wrote and the job's input are not reported here: the input is reported once, when the job starts.
     """
 
     def __init__(self, attempt: Attempt) -> None:
@@ -47,7 +47,7 @@ class FindingsReport:
         self._lock = Lock()
 
     def __call__(self, source: Source, findings: Findings) -> None:
-        """Report what is new of `findings`. Raises `core.capability.LeaseLost`."""
+        """Report the new ones of `findings`. Raises `core.capability.LeaseLost`."""
         if findings.data_class is not None:
             self._attempt.raise_class(findings.data_class, because=_BECAUSE)
         if source.is_trusted or not findings.decisions:
@@ -59,7 +59,7 @@ class FindingsReport:
             self.say(source, Findings(tuple(new)))
 
     def say(self, source: Source, findings: Findings) -> None:
-        """Report all of it."""
+        """Report all of `findings`."""
         attempt = self._attempt
         assert attempt.executor is not None
         facts = {"source": source.value, "findings": findings.counts(), "incomplete": findings.incomplete}

@@ -1,4 +1,4 @@
-"""The SQL of guard policies and reviews. Rows of policies are only ever added."""
+"""The SQL of guard policies and reviews. Policy rows are only ever added."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -60,7 +60,7 @@ ORDER BY id DESC LIMIT :limit
 def get(
     session: Executor, organization_id: UUID, project_id: UUID | None, version: int | None = None
 ) -> PolicyVersion | None:
-    """A version of the organization's policy, or of a project's: the newest unless one is named."""
+    """A version of the organization's policy, or of a project's: the newest by default."""
     parameters = {"organization_id": organization_id, "project_id": project_id, "version": version}
     row = session.execute(_GET, parameters).one_or_none()
     return None if row is None else _to_version(row)
@@ -80,7 +80,7 @@ def list_versions(
 
 
 def in_force(executor: Executor, organization_id: UUID, project_id: UUID) -> tuple[UUID, ...]:
-    """The ids of the newest version of the organization's policy and of the project's, of those that exist."""
+    """The ids of the newest versions of the organization's and the project's policies, as far as they exist."""
     rows = executor.execute(_IN_FORCE, {"organization_id": organization_id, "project_id": project_id})
     return tuple(row.id for row in rows)
 
@@ -93,7 +93,7 @@ def document(executor: Executor, organization_id: UUID, policy_id: UUID) -> dict
 
 
 def add(session: Session, version: PolicyVersion) -> UUID | None:
-    """The id of a new version; None when there is one of that number already."""
+    """The id of a new version; None when that number already exists."""
     made: UUID | None = session.execute(
         _ADD,
         {
@@ -116,7 +116,7 @@ def has_project(session: Executor, organization_id: UUID, project_id: UUID) -> b
 def add_review(  # noqa: PLR0917 - one row
     session: Session, principal: Principal, project_id: UUID | None, new: NewReview, review_id: UUID, box: bytes
 ) -> Review:
-    """Write down what the caller says about a finding."""
+    """Store the caller's review of a finding."""
     parameters = {
         "id": review_id,
         "organization_id": principal.organization_id,

@@ -1,4 +1,4 @@
-"""Redaction of one text that can be undone: where each piece of the new text came from."""
+"""Reversible redaction of one text: tracks where each piece of the new text came from."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from core.guard.tokens import LITERAL, TOKEN
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Findings that overlap, which are redacted together, by the one decision `inside`; it counts from `start`."""
+    """Overlapping findings, redacted together by the one decision `inside`, whose positions are relative to `start`."""
 
     start: int
     end: int
@@ -29,13 +29,13 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """A text after its redaction."""
+    """A text after redaction."""
 
     text: str
     edits: tuple[Edit, ...] = field(default=())
 
     def original(self, start: int, end: int) -> tuple[int, int]:
-        """The place in the old text of ``text[start:end]``; what begins or ends in a token covers all of its value."""
+        """The position of ``text[start:end]`` in the old text; one that starts or ends in a token covers its value."""
         return self._old(start, is_end=False), self._old(end, is_end=True)
 
     def _old(self, place: int, *, is_end: bool) -> int:
@@ -50,7 +50,7 @@ class Rewritten:
 
 
 def clusters(decisions: Iterable[Decision]) -> list[Cluster]:
-    """The redactions in order of their place, those that overlap as one."""
+    """The redactions in order of position, overlapping ones as one."""
     found: list[list[Decision]] = []
     past = 0
     for each in sorted(decisions, key=lambda each: (each.finding.start, -each.finding.end)):
@@ -78,7 +78,7 @@ def rewrite(text: str, decisions: Iterable[Decision], name: Namer) -> Rewritten:
 
 
 def literals(text: str) -> list[Decision]:
-    """What looks like a token before any was given out: it gets a token of its own, so that it comes back as it was."""
+    """Text that looks like a token before any was issued: it gets its own token, so that it comes back unchanged."""
     return [
         Decision(Finding(LITERAL, found.start(), found.end(), 0.0, LITERAL), Action.REDACT)
         for found in TOKEN.finditer(text)
@@ -86,13 +86,13 @@ def literals(text: str) -> list[Decision]:
 
 
 def clipped(cluster: Cluster, length: int) -> tuple[Decision]:
-    """A cluster of which only the last `length` characters are left: they are masked, for half a value is no value."""
+    """A cluster with only its last `length` characters left: they are masked, since half a value is no value."""
     [whole] = cluster.inside
     return (replace(whole, finding=replace(whole.finding, start=0, end=length), mode=RedactionMode.MASK),)
 
 
 def _cluster(group: Sequence[Decision]) -> Cluster:
-    """One decision for all of it, the surest and then the longest finding's, over the whole place."""
+    """One decision for all of it, that of the surest and then longest finding, over the whole span."""
     start, end = group[0].finding.start, max(each.finding.end for each in group)
     chosen = max(group, key=lambda each: (each.finding.score, each.finding.end - each.finding.start))
     whole = replace(chosen, finding=replace(chosen.finding, start=0, end=end - start))

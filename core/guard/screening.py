@@ -1,4 +1,4 @@
-"""What a policy says about texts that are about to cross a border: what is found in them, and what is done about it."""
+"""Applies a policy to texts that are about to cross a border: findings, and the decisions about them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from core.guard.terms import TermFinder
 from core.kit.errors import Unavailable
 from core.registry.data_classes import DataClass
 
-# A finding, and the class that it gives to what holds it.
+# A finding, and the class that it gives to the content that holds it.
 _Found = tuple[Finding, DataClass | None]
 _PREPARED: WeakKeyDictionary[CombinedPolicy, "_Prepared"] = WeakKeyDictionary()
 
@@ -27,12 +27,12 @@ def screen(
     analyzer: Analyzer,
     least: Action = Action.DETECT,
 ) -> Findings:
-    """What is found in `texts`, and what the policy wants done about it; a finding's `part` is the index of its text.
+    """The findings in `texts`, and the policy's decisions about them; a finding's `part` is the index of its text.
 
-    The analyzer is asked only for kinds whose findings could matter: could meet an action as strict as `least`. Raises
+    The analyzer is called only for kinds whose findings could meet an action as strict as `least`. Raises
     `core.kit.errors.Unavailable` when it does not answer and the policy could redact or block one of them here; where
-    it can only detect, the findings are `incomplete`. Findings may overlap: `core.guard.redaction` puts one thing in
-    the place of those that do. A text whose letters JSON has escaped is read both as it is written and as it is meant.
+    it can only detect, the findings are `incomplete`. Findings may overlap: `core.guard.redaction` replaces overlapping
+    ones together. A text with letters that JSON has escaped is read both as written and decoded.
     """
     kinds = policy.kinds_wanted(direction, source, least)
     found: list[_Found] = []
@@ -58,7 +58,7 @@ def screen(
 
 
 def _meant(texts: Sequence[str]) -> Iterator[tuple[int, Unescaped]]:
-    """The texts that hold escapes, by their index, as they are meant."""
+    """The texts that contain escapes, by their index, decoded."""
     for part, text in enumerate(texts):
         said = unescape(text)
         if said is not None:
@@ -66,7 +66,7 @@ def _meant(texts: Sequence[str]) -> Iterator[tuple[int, Unescaped]]:
 
 
 def _as_written(found: Iterable[_Found], meant: Mapping[int, tuple[int, Unescaped]]) -> list[_Found]:
-    """What was found in texts as they are meant, at its place in them as they are written; once when found in both."""
+    """Findings in decoded texts, at their positions in the written ones; once when found in both."""
     kept: dict[tuple[int, str, int, int], _Found] = {}
     for finding, given in found:
         if finding.part in meant:
@@ -80,7 +80,7 @@ def _as_written(found: Iterable[_Found], meant: Mapping[int, tuple[int, Unescape
 
 
 class AbsentAnalyzer(Analyzer):
-    """Stands where no analyzer is configured: what needs one is refused."""
+    """Used when no analyzer is configured: refuses every call that needs one."""
 
     def analyze(self, texts: Sequence[str], kinds: frozenset[str] | None = None) -> list[list[Finding]]:  # noqa: ARG002
         """Raise `GuardUnavailable`."""
@@ -88,7 +88,7 @@ class AbsentAnalyzer(Analyzer):
 
 
 class _Prepared:
-    """A policy, with what it finds by itself and its allow-lists made ready."""
+    """A policy, with its own finders and allow-lists prepared."""
 
     def __init__(self, policies: Iterable[GuardPolicy]) -> None:
         self._policies = [(policy, frozenset(map(_plain, policy.allow))) for policy in policies]
@@ -112,7 +112,7 @@ class _Prepared:
             action, mode = Action.OFF, RedactionMode.PSEUDONYMIZE
             is_allowed = True
             for policy, allowed in self._policies:
-                # Each policy's allow-list speaks for that policy only: a project's does not relax its organization's.
+                # Each policy's allow-list affects that policy only: a project's does not relax its organization's.
                 if not allowed.isdisjoint(values):
                     continue
                 is_allowed = False

@@ -1,4 +1,4 @@
-"""Guard policies as people put them, and what they say about findings."""
+"""Sets guard policies, and stores reviews of findings."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,13 +25,13 @@ _PURPOSE = "guard reviews"
 
 
 def template_of(document: dict[str, Any]) -> TemplateName | None:
-    """The template that a stored document equals; None for one of a tenant's own making."""
+    """The template that a stored document equals; None for a tenant's own document."""
     policy = GuardPolicy.model_validate(document)
     return next((name for name, template in TEMPLATES.items() if template == policy), None)
 
 
 class GuardService:
-    """Reads and puts policies of the caller's organization and its projects; each change leaves an audit record."""
+    """Reads and sets policies of the caller's organization and its projects; each change leaves an audit record."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -39,9 +39,9 @@ class GuardService:
     def get(
         self, session: Executor, principal: Principal, project_id: UUID | None, version: int | None = None
     ) -> PolicyVersion:
-        """The policy of the organization, or of one of its projects: what is in force, unless a version is named.
+        """The policy of the organization, or of one of its projects: the current version, unless one is named.
 
-        Where none was put, it is version 0: the template ``off``. Raises `NotFound` for another's project and for a
+        Where none was set, it is version 0: the template ``off``. Raises `NotFound` for another's project and for a
         version that does not exist.
         """
         _require_project(session, principal, project_id)
@@ -69,10 +69,10 @@ class GuardService:
         *,
         expected: int | None = None,
     ) -> PolicyVersion:
-        """Put a new version in force, within two seconds everywhere; what is in force already is not written again.
+        """Set a new version, effective within two seconds everywhere; an unchanged policy is not stored again.
 
-        `expected` is the number of the version that the caller changed. Raises `GuardPolicyChanged` when another is in
-        force, `Unprocessable` for a policy that cannot be applied, and `NotFound` for another's project.
+        `expected` is the number of the version that the caller changed. Raises `GuardPolicyChanged` when another is
+        current, `Unprocessable` for a policy that cannot be applied, and `NotFound` for another's project.
         """
         check(policy)
         before = self.get(session, principal, project_id)
@@ -99,10 +99,10 @@ class GuardService:
         return self.get(session, principal, project_id)
 
     def review(self, session: Session, principal: Principal, new: NewReview) -> Review:
-        """Write down what the caller says about a finding; its value is stored sealed.
+        """Store the caller's review of a finding; its value is stored sealed.
 
         With `allow`, a false positive also joins the allow-list of the caller's project, or of the organization when
-        the caller named no project. Raises what `put` raises, and `SealingKeyMissing`.
+        the caller named no project. Raises the errors of `put`, and `SealingKeyMissing`.
         """
         project_id = principal.project_id if principal.has_project else None
         if new.allow:
@@ -132,7 +132,7 @@ class GuardService:
         return repository.list_reviews(session, principal.organization_id, verdict=verdict, cursor=cursor, limit=limit)
 
     def reveal(self, review: Review) -> str | None:
-        """The text that a review is about; None once it is erased, or its key is gone."""
+        """The text that a review is about; None once it is erased or its key is lost."""
         if review.box is None:
             return None
         try:
@@ -142,7 +142,7 @@ class GuardService:
 
 
 def counts_of(policy: GuardPolicy) -> dict[str, int]:
-    """How much there is in a policy: what is said of a tenant's own words where they must not stand."""
+    """Counts of a policy's contents, for records that must not contain a tenant's own words."""
     return {
         "rules": len(policy.rules),
         "allow": len(policy.allow),

@@ -1,4 +1,4 @@
-"""Policies and reviews as services hand them around."""
+"""Policies and reviews as services pass them around."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ Verdict = Literal["false_positive", "correct"]
 class PolicyVersion:
     """A version of an organization's policy, or of a project's. `document` is that of `core.guard.policy.GuardPolicy`.
 
-    Where nothing was ever put, it is version 0, without an id, and its document is that of the template ``off``.
+    Where none was ever set, it is version 0, without an id, and its document is that of the template ``off``.
     """
 
     organization_id: UUID
@@ -26,7 +26,7 @@ class PolicyVersion:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What a person said about a finding. `box` holds the text that it was about, sealed; None once it is erased."""
+    """A person's review of a finding. `box` holds the text that it was about, sealed; None once it is erased."""
 
     id: UUID
     project_id: UUID | None
@@ -41,7 +41,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class NewReview:
-    """What a caller says about a finding of `kind`: the text that was found, and whether it is to be allowed."""
+    """A caller's review of a finding of `kind`: the text that was found, and whether to allow it."""
 
     kind: str
     value: str

@@ -1,4 +1,4 @@
-"""Which values of a call came from text that no trusted source holds."""
+"""Which argument values of a call came from text that no trusted source contains."""
 
 import re
 import unicodedata
@@ -8,10 +8,10 @@ from typing import Any
 
 from core.guard.records import Source
 
-# A run of this many characters that an argument shares with such a text was copied. Half of it is what is stored.
+# A run of this many characters shared by an argument and such a text was copied. Half of it is the stored unit.
 SHARED_CHARACTERS = 24
 _BLOCK = SHARED_CHARACTERS // 2
-# Beyond this much text nothing is remembered, and what no trusted source holds counts as tainted.
+# Beyond this much text nothing more is stored, and a value that no trusted source contains counts as tainted.
 _MAX_CHARACTERS = 2_000_000
 _MAX_ARGUMENT_CHARACTERS = 20_000
 _DEPTH_MAX = 32
@@ -19,24 +19,24 @@ _UNSEEN = re.compile(r"[\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
 _WORD = re.compile(r"\w+(?:[.,@'/:+-]\w+)*")
 _IDENTIFIER = re.compile(r"[\w.@:/+-]{1,100}")
 _SEPARATORS = re.compile(r"[\s._/:+-]+")
-# Of a word within a text: it names a person or a thing.
+# Marks a word within a text that identifies a person or a thing.
 _TELLING = re.compile(r"[\d@]")
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class Taint:
-    """An argument, by its path (``lines.0.iban``), and where its value was read."""
+    """An argument, by its path (``lines.0.iban``), and the source of its value."""
 
     argument: str
     source: Source
 
 
 class TaintTracker:
-    """What the models of a job have read, and what is vouched for. Not safe in threads: make one for each step.
+    """Text that a job's models have read, and text that is vouched for. Not thread-safe: create one per step.
 
-    A value is tainted when it stands in a text from outside and neither in the caller's own words nor as a field of its
-    own in what the operator's systems answered. `is_on` False: nothing is ever tainted.
+    A value is tainted when it appears in a text from outside and neither in the caller's own words nor as a field of
+    its own in an answer of the operator's systems. `is_on` False: nothing is ever tainted.
     """
 
     def __init__(self, *, is_on: bool = True) -> None:
@@ -47,21 +47,21 @@ class TaintTracker:
 
     @property
     def has_seen(self) -> bool:
-        """Whether text from outside was read at all."""
+        """Whether any text from outside was read."""
         return self.is_on and bool(self._texts)
 
     def seen(self, source: Source, text: str) -> None:
-        """A text from outside was read: by a model, or by what decides about the call."""
+        """Record a text from outside, read by a model or by the code that decides about the call."""
         self._size += len(text)
         self._texts.append((source, _Text(text if self._size <= _MAX_CHARACTERS else "")))
 
     def vouch(self, *texts: str) -> None:
-        """Words of the caller's own, or of the operator's programs."""
+        """Record words of the caller, or of the operator's programs."""
         for text in texts:
             self._vouched.add(text)
 
     def record(self, source: Source, answer: Any) -> None:
-        """What a system of record answered: identifiers, numbers and dates are vouched for, free text is not."""
+        """Record a system of record's answer: identifiers, numbers and dates are vouched for, free text is not."""
         for _, value in _leaves(answer):
             text = _text_of(value)
             if _IDENTIFIER.fullmatch(text):
@@ -70,7 +70,7 @@ class TaintTracker:
                 self.seen(source, text)
 
     def taints(self, arguments: Mapping[str, Any]) -> list[Taint]:
-        """The arguments whose values came from outside, each once."""
+        """The arguments whose values came from outside, without repeats."""
         if not self.has_seen:
             return []
         found = []
@@ -96,7 +96,7 @@ class TaintTracker:
 
 
 class _Text:
-    """A text in the forms that values are compared in."""
+    """A text in the forms used to compare values."""
 
     def __init__(self, text: str) -> None:
         self.normal = ""
@@ -122,7 +122,7 @@ class _Text:
         self.blocks.update(normal[at : at + _BLOCK] for at in range(0, len(normal) - _BLOCK + 1, _BLOCK))
 
     def says(self, wanted: "_Text") -> bool:
-        """Whether `wanted`, the whole of it, stands here as whole words, or as a number or an identifier."""
+        """Whether all of `wanted` appears here, as whole words, or as a number or an identifier."""
         at = self.normal.find(wanted.normal)
         while at != -1:
             end = at + len(wanted.normal)
@@ -134,12 +134,12 @@ class _Text:
         return any(form in self.tokens for form in _forms(wanted.normal))
 
     def shares(self, other: "_Text", *, but: "_Text") -> bool:
-        """Whether it holds a run of `other`, or an identifier or a number of it, that is not in `but` too."""
+        """Whether it shares a run, an identifier or a number with `other` that is not also in `but`."""
         text = self.normal
         for at in range(len(text) - _BLOCK + 1):
             block = text[at : at + _BLOCK]
             if block in other.blocks and block not in but.normal:
-                # Runs shorter than two blocks are how people write.
+                # Shared runs shorter than two blocks are ordinary language.
                 around = text[max(0, at - _BLOCK) : at + 2 * _BLOCK]
                 if _longest(around, other.normal, block) >= SHARED_CHARACTERS:
                     return True
@@ -151,7 +151,7 @@ _GROUP_MAX, _GROUPS_MAX, _SHORT = 6, 10, 3
 
 
 def _longest(around: str, text: str, block: str) -> int:
-    """How long the run is that `around` shares with `text` about `block`."""
+    """The length of the run that `around` shares with `text` at `block`."""
     at, place = around.find(block), text.find(block)
     begin, end = 0, len(block)
     while at - begin > 0 and place - begin > 0 and around[at - begin - 1] == text[place - begin - 1]:
@@ -162,7 +162,7 @@ def _longest(around: str, text: str, block: str) -> int:
 
 
 def _forms(word: str) -> Iterator[str]:
-    """A word, without its separators, and as a number however its thousands and decimals are written."""
+    """A word, without its separators, and as a number whatever its thousands and decimal separators."""
     yield word
     compact = _SEPARATORS.sub("", word)
     if compact != word and any(map(str.isdigit, compact)):

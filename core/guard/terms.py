@@ -1,4 +1,4 @@
-"""What a policy finds by itself: its dictionaries and patterns, matched in time that is linear in the text."""
+"""Finds a policy's own dictionaries and patterns, in time that is linear in the text."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,10 +10,10 @@ from core.registry.data_classes import DataClass
 
 DICTIONARY, PATTERN = "dictionary", "pattern"
 TERM_MAX_WORDS = 24
-# Further matches of an expression in one text are not looked for: the rest of the text becomes one finding. It bounds
-# what an expression that looks far ahead costs, which is a pass over the text for each match.
+# The limit on an expression's matches in one text: after it, the rest of the text becomes one finding. It bounds the
+# cost of an expression that scans far ahead, which is a pass over the text for each match.
 MATCHES_MAX = 1_000
-# RE2's programs and caches are bounded per expression: a policy may bring a hundred.
+# RE2's programs and caches are bounded per expression: a policy may have a hundred.
 _EXPRESSION_MEMORY_BYTES = 1 << 20
 # A word; a character of a script that puts no space between words; any other character that is not white space.
 _UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
@@ -21,12 +21,12 @@ _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+|\S")
 
 
 def words_of(term: str) -> tuple[str, ...]:
-    """The words and signs of a term, whatever their case: what its matches consist of."""
+    """The words and signs of a term, case-folded: its matches consist of these."""
     return tuple(match.group().casefold() for match in _WORD.finditer(term))
 
 
 def compile_pattern(expression: str) -> Expression:
-    """A tenant's expression. Raises ValueError for one that RE2 does not take, or that matches the empty text."""
+    """A tenant's expression. Raises ValueError for one that RE2 refuses, or that matches the empty text."""
     compiled = Expression(expression, memory_bytes=_EXPRESSION_MEMORY_BYTES)
     if compiled.is_in(""):
         raise ValueError("an expression that matches nothing at all would match everywhere")
@@ -34,7 +34,7 @@ def compile_pattern(expression: str) -> Expression:
 
 
 class TermFinder:
-    """The dictionaries and patterns of a policy, made ready. Safe in threads."""
+    """The dictionaries and patterns of a policy, prepared for matching. Thread-safe."""
 
     def __init__(self, policy: GuardPolicy) -> None:
         self._dictionaries = [(each, _Terms(each.terms)) for each in policy.dictionaries]
@@ -42,7 +42,7 @@ class TermFinder:
         self.is_empty = not self._dictionaries and not self._patterns
 
     def find(self, text: str, part: int = 0) -> Iterator[tuple[Finding, DataClass | None]]:
-        """Each finding in `text`, and the class that its dictionary or pattern gives to what holds it."""
+        """Each finding in `text`, and the class that its dictionary or pattern gives to the content that holds it."""
         if self._dictionaries:
             words = [(match.group().casefold(), match.start(), match.end()) for match in _WORD.finditer(text)]
             for dictionary, terms in self._dictionaries:

@@ -3,11 +3,11 @@
 import re
 from typing import NamedTuple
 
-# Models change the case of what they copy.
+# Models change the case of text that they copy.
 TOKEN = re.compile(r"<([A-Za-z][A-Za-z0-9_]{0,39})_([1-9][0-9]{0,8})>")
-# The beginning of one, at the end of a text.
+# The start of a token, at the end of a text.
 FORMING = re.compile(r"<(?:[A-Za-z][A-Za-z0-9_]{0,49})?$")
-# The kind of a text that looked like a token before any was given out.
+# The kind of a text that looked like a token before any was issued.
 LITERAL = "literal"
 
 
@@ -22,5 +22,5 @@ class Token(NamedTuple):
 
 
 def token_of(found: "re.Match[str]") -> Token:
-    """What a match of `TOKEN` names."""
+    """The token that a match of `TOKEN` names."""
     return Token(found[1].lower(), int(found[2]))

@@ -1,20 +1,20 @@
-"""The texts of a JSON value: all of them read, and put back changed."""
+"""Reads all texts of a JSON value, and puts them back changed."""
 
 import re
 from collections.abc import Callable
 from typing import Any
 
-# A field's name in a schema of ours is no text of anybody's.
+# A field's name in one of our schemas is not personal text.
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,63}")
 # Shorter numbers identify no person.
 _DIGITS_MIN = 8
 
 
 def map_texts(value: Any, change: Callable[[str], str], *, but: frozenset[str] = frozenset()) -> Any:
-    """A copy of a JSON value in which `change` was applied to every text, long integers and odd names included.
+    """A copy of a JSON value with `change` applied to every text, including long integers and unusual names.
 
-    What stands under the names `but` stays as it is. An integer that `change` changes becomes a text. Two names that
-    become one are distinguished by a number.
+    Values under the names `but` stay unchanged. An integer that `change` changes becomes a text. Two names that become
+    one are distinguished by a number.
     """
     if isinstance(value, str):
         return change(value)
@@ -36,7 +36,7 @@ def map_texts(value: Any, change: Callable[[str], str], *, but: frozenset[str] =
 
 
 def texts_in(value: Any, *, but: frozenset[str] = frozenset()) -> list[str]:
-    """Every text that `map_texts` would change, once each, in their order."""
+    """Every text that `map_texts` would change, without repeats, in order."""
     seen: dict[str, None] = {}
 
     def see(text: str) -> str:

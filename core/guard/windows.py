@@ -1,4 +1,4 @@
-"""Long texts in overlapping windows, so that a request is bounded however long a text is."""
+"""Splits long texts into overlapping windows, so that a request is bounded however long a text is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from core.guard.records import EntityKind, Finding
 
 WINDOW_CHARACTERS = 16_000
-# The longest value of which no part may be missed, and context of recognizers around it.
+# The longest value that must be found whole, with the recognizers' context around it.
 OVERLAP_CHARACTERS = 500
 
 
@@ -21,7 +21,7 @@ class Window:
 
 
 def windows_of(length: int) -> list[Window]:
-    """The windows of a text of that many characters; one of the whole text unless it is long."""
+    """The windows of a text of that many characters; a single one unless it is long."""
     if length <= WINDOW_CHARACTERS:
         return [Window(0, 0, length, length)]
     own = WINDOW_CHARACTERS - 2 * OVERLAP_CHARACTERS
@@ -37,9 +37,9 @@ def windows_of(length: int) -> list[Window]:
 
 
 def joined(length: int, windows: Sequence[Window], found: Sequence[Sequence[Finding]]) -> list[Finding]:
-    """The findings of a text of `length` characters from those of its windows, in order and without overlaps.
+    """The findings of a text of `length` characters, merged from its windows, in order and without overlaps.
 
-    A finding is taken from the window that owns its beginning. Of injections, the one with the highest score is kept.
+    A finding is taken from the window that owns its start. Of injections, the one with the highest score is kept.
     """
     if len(windows) == 1:
         return list(found[0])

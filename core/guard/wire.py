@@ -1,8 +1,8 @@
-"""What the guard's process and its callers say to each other, and within which bounds.
+"""The protocol between the guard's process and its callers, and its limits.
 
-``POST /analyze`` takes ``{"texts": [str, …], "kinds": [str, …]}`` and answers ``{"findings": [[finding, …], …]}``, one
-list a text. Without ``kinds`` all are looked for. A finding is an object of `Finding`'s fields without `part`; places
-count code points.
+``POST /analyze`` takes ``{"texts": [str, …], "kinds": [str, …]}`` and returns ``{"findings": [[finding, …], …]}``, one
+list per text. Without ``kinds`` all are searched for. A finding is an object of `Finding`'s fields without `part`;
+positions count code points.
 """
 
 import math
@@ -17,18 +17,18 @@ from core.kit.json_values import dumps
 PATH = "/analyze"
 TEXTS_MAX = 256
 CHARACTERS_MAX = 32_000
-# A code point is six bytes at most in JSON.
+# A code point is at most six bytes in JSON.
 BODY_MAX_BYTES = 6 * CHARACTERS_MAX + 16 * TEXTS_MAX + 1024
 ANSWER_MAX_BYTES = 16 * 1024 * 1024
 _KINDS = frozenset(EntityKind)
 
 
 class Malformed(ValueError):
-    """What came is not what this protocol says; the message quotes nothing of it."""
+    """The data does not follow this protocol; the message quotes none of it."""
 
 
 def pack_request(texts: Sequence[str], kinds: frozenset[str] | None = None) -> bytes:
-    """The body of a request. U+0000 and lone surrogates, which cannot be sent, become others; places stay."""
+    """The body of a request. U+0000 and lone surrogates, which cannot be sent, are replaced; positions stay."""
     sent = {"texts": [text.encode("utf-8", "replace").decode().replace("\0", "\ufffd") for text in texts]}
     return dumps(sent if kinds is None else sent | {"kinds": sorted(kinds)})
 
@@ -64,7 +64,7 @@ def as_json(finding: Finding) -> dict[str, Any]:
 
 
 def unpack_findings(body: bytes, texts: Sequence[str]) -> list[list[Finding]]:
-    """The findings of each of `texts`. Raises `Malformed`, also for one that lies outside its text."""
+    """The findings of each of `texts`. Raises `Malformed`, also for one outside its text."""
     lists = _list(_object(body, "findings")["findings"])
     if len(lists) != len(texts):
         raise Malformed("not one list of findings a text")

@@ -1,1 +1,1 @@
-"""What every domain stands on: settings, time, ids, money, errors and the connections that leave the process."""
+"""The foundation of every domain: settings, time, ids, money, errors and the connections that leave the process."""

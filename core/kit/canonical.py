@@ -1,7 +1,7 @@
 """One byte form of a JSON value, so that digests and signatures mean the same on every machine (RFC 8785).
 
-A profile without its hard part: numbers are integers that a double holds exactly. Money, and whatever else has a
-fraction, is written as text by those who call this.
+A profile without the hard part of that standard: numbers are integers that a double holds exactly. Callers write money
+and other fractions as text.
 """
 
 import json
@@ -49,7 +49,7 @@ def _refuse_fractions(value: Any) -> None:
     if kind is float:
         raise ValueError("a fraction has no canonical form here: write it as text")
     if kind is dict or kind is list or kind is tuple:
-        # A loop over types, because this runs once for every member of every record that is verified.
+        # A loop over types, because this runs for every member of every verified record.
         for item in value.values() if kind is dict else value:
             kind = type(item)
             if kind is not str and kind is not int and item is not None:

@@ -1,4 +1,4 @@
-"""Secrets by name: a file in a folder of secrets, or an environment variable; read at each use, never kept."""
+"""Secrets by name: a file in a folder of secrets, or an environment variable; read at each use, never cached."""
 
 import os
 import re
@@ -15,9 +15,9 @@ def is_name(text: str) -> bool:
 
 
 def read_credential(name: str, secrets_dir: Path | None, *, whose: str) -> str:
-    """The secret called `name`. Raises `Unavailable` (``credential_missing``) that names `whose` it is.
+    """The secret called `name`. Raises `Unavailable` (``credential_missing``), which names its owner, `whose`.
 
-    The message never repeats `name`: somebody may have put the secret itself there.
+    The message never repeats `name`: an operator may have put the secret itself there.
     """
     try:
         if secrets_dir is not None and (secrets_dir / name).is_file():
@@ -25,7 +25,7 @@ def read_credential(name: str, secrets_dir: Path | None, *, whose: str) -> str:
         else:
             found = os.environ.get(name, "").strip()
     except (OSError, ValueError):
-        # Chained, the cause would carry the name, and with it perhaps a key, into a log.
+        # A chained cause would carry the name, and with it perhaps a key, into a log.
         found = ""
     if not found:
         raise Unavailable(

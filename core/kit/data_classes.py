@@ -1,4 +1,4 @@
-"""Data classes in their order: how sensitive data is decides where it may go and who may read what was made of it."""
+"""Data classes in order of sensitivity, which decides where data may go and who may read what was made from it."""
 
 from enum import StrEnum
 
@@ -13,7 +13,7 @@ class DataClass(StrEnum):
 
     @property
     def rank(self) -> int:
-        """The place in the order; a class may go where the ceiling's rank is not lower."""
+        """The position in the order; a class may go where the ceiling's rank is not lower."""
         return list(DataClass).index(self)
 
     def is_within(self, ceiling: "DataClass") -> bool:

@@ -1,10 +1,10 @@
-"""Postgres: one engine per process, and transactions that say as whom they run.
+"""Postgres: one engine per process, and transactions that each run under an explicit role.
 
-Every transaction begins with one statement that assumes a role and names the organisation, both *local* to the
+Every transaction starts with one statement that assumes a role and sets the organization, both *local* to the
 transaction, so that a transaction pooler in front of Postgres works:
 
-* `Database.tenant` runs as ``waybill_app``: row-level security shows only the organisation's rows.
-* `Database.system` runs as ``waybill_system``: dispatcher and sweeps, which work across organisations.
+* `Database.tenant` runs as ``waybill_app``: row-level security shows only the organization's rows.
+* `Database.system` runs as ``waybill_system``: dispatcher and sweeps, which work across organizations.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,19 +40,19 @@ _ASSUME = text(
     "SELECT set_config('role', :role, true), set_config('waybill.organization_id', :organization, true),"
     " set_config('statement_timeout', :timeout, true)"
 )
-# The hot statements are prepared once a connection. On partitioned tables Postgres finds custom plans cheaper and plans
-# anew at every execution, which costs more than the statement; partitions are pruned at execution all the same.
+# Frequent statements are prepared once per connection. On partitioned tables Postgres prefers custom plans and plans
+# again at every execution, which costs more than the statement. Partitions are pruned at execution in any case.
 #
-# A plan that was made while a table was new is kept while it grows, until something analyzes it. Without statistics, or
-# rows, reading all of it looks cheapest, so that is left to those who ask for all.
+# A plan made while a table was new is kept while the table grows, until it is analyzed. Without statistics, or rows, a
+# sequential scan looks cheapest, so only statements that need all rows may use one.
 _NO_SCANS = "set_config('enable_seqscan', 'off', true)"
 _ASSUME_HOT = text(f"{_ASSUME.text}, set_config('plan_cache_mode', 'force_generic_plan', true), {_NO_SCANS}")
-# The same for the rest of a session's transaction, where what it executes is planned by keys.
+# The same for the rest of a session's transaction, for statements that look rows up by key.
 AVOID_SCANS = text(f"SELECT {_NO_SCANS}")
 # A statement and its parameters.
 Step = tuple[TextClause, Mapping[str, Any]]
 _REFUSED_VALUE = ("22", "54")
-# A connection's parameters: a vanished server is noticed in seconds, not in the kernel's two hours.
+# Connection parameters: a vanished server is noticed in seconds, not in the kernel's two hours.
 NOTICE_LOSS: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 3,
@@ -60,7 +60,7 @@ NOTICE_LOSS: dict[str, Any] = {
     "tcp_user_timeout": 10_000,
 }
 _PREPARE_THRESHOLD = 5
-# For a transaction that stays open for the sake of its locks: nothing of the server's configuration ends it.
+# For a transaction that stays open to hold its locks: no timeout of the server's configuration ends it.
 STAY_OPEN = (
     "SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('transaction_timeout', '0', true)"
 )
@@ -72,27 +72,27 @@ class Base(DeclarativeBase):
     """The parent of every table; `core.tables` imports them all for Alembic."""
 
 
-# The type of a column that holds a class of data; in Postgres, `greatest` finds the higher of two.
+# The type of a column that holds a data class; in Postgres, `greatest` finds the higher of two.
 DATA_CLASS = ENUM(
     DataClass, name="data_class", values_callable=lambda classes: [each.value for each in classes], create_type=False
 )
 
 
 def normalize_url(url: str) -> URL:
-    """`url` for SQLAlchemy, with the psycopg driver whatever spelling the operator used (``postgres://`` included)."""
+    """`url` for SQLAlchemy, with the psycopg driver whichever spelling the operator used (``postgres://`` included)."""
     parsed = make_url(url.replace("postgres://", "postgresql://", 1))
     return parsed.set(drivername="postgresql+psycopg")
 
 
 def prepare_threshold(settings: Settings) -> int | None:
-    """How often a connection executes a statement before it prepares it (psycopg's parameter); None: it never does."""
+    """How often a connection executes a statement before preparing it (psycopg's parameter); None: never."""
     return _PREPARE_THRESHOLD if settings.database_prepared_statements else None
 
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether `error` means that Postgres cannot serve now, rather than that the statement was wrong.
 
-    It is unreachable, too busy, or takes no writes: a replica, or a server whose disk is nearly full.
+    It is unreachable, too busy, or accepts no writes: a replica, or a server whose disk is nearly full.
     """
     if isinstance(error, PoolTimeout):
         return True
@@ -107,7 +107,7 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def is_refused_value(error: BaseException) -> bool:
-    """Whether Postgres refused a value for what it is: it would refuse it again (SQLSTATE classes 22 and 54)."""
+    """Whether Postgres refused a value, and would refuse it again (SQLSTATE classes 22 and 54)."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, psycopg.DataError):
         return True
@@ -123,8 +123,8 @@ class Database:
             raise Unavailable(message, code="database_not_configured")
         self._timeout_ms = str(int(settings.database_statement_timeout_seconds * 1000))
         size = pool_size or settings.database_pool_size
-        # SQLAlchemy's pool serves whoever asks at the right moment: under load, a thread could wait for seconds while
-        # others came and went. So nobody gets to the pool before it is their turn, and nobody waits inside it.
+        # SQLAlchemy's pool is not fair: under load, a thread could wait for seconds while others came and
+        # went. So threads queue here, and enter the pool only when it is their turn.
         self._turns = Turns(size, settings.database_connect_timeout_seconds, waited=_observe_wait)
         self._size = size
         DATABASE_CONNECTIONS_MAX.inc(size)
@@ -151,13 +151,13 @@ class Database:
 
     @contextmanager
     def tenant(self, organization_id: UUID) -> Iterator[Session]:
-        """A transaction that sees one organisation's rows; commits at the end, rolls back on any exception."""
+        """A transaction that sees one organization's rows; commits at the end, rolls back on any exception."""
         with self._transaction(APP_ROLE, str(organization_id)) as session:
             yield session
 
     @contextmanager
     def system(self) -> Iterator[Session]:
-        """A transaction that sees every organisation's rows: for dispatcher, sweeps and authentication only."""
+        """A transaction that sees every organization's rows: for dispatcher, sweeps and authentication only."""
         with self._transaction(SYSTEM_ROLE, "") as session:
             yield session
 
@@ -181,17 +181,17 @@ class Database:
                 DATABASE_CONNECTIONS_BUSY.dec()
 
     def single_tenant(self, organization_id: UUID) -> "SingleStatement":
-        """Executes statements as the organisation, each in a transaction and a round trip of its own."""
+        """Executes statements as the organization, each in its own transaction and round trip."""
         return SingleStatement(self, APP_ROLE, str(organization_id))
 
     def single_system(self) -> "SingleStatement":
-        """Executes statements across organisations, each in a transaction and a round trip of its own."""
+        """Executes statements across organizations, each in its own transaction and round trip."""
         return SingleStatement(self, SYSTEM_ROLE, "")
 
     def run_together(self, role: str, organization: str, steps: Sequence[Step]) -> list[Result[Any]]:
         """Begin, assume the role, execute `steps` and commit, in one round trip (libpq's pipeline mode).
 
-        A step that Postgres refuses ends the transaction: nothing is kept, and its error is raised.
+        A step that Postgres refuses ends the transaction: nothing is stored, and its error is raised.
         """
         with self._turn():
             return self._run_together(role, organization, steps)
@@ -211,7 +211,7 @@ class Database:
                 results = [_fetched(cursor) for cursor in cursors]
             except (psycopg.OperationalError, psycopg.InterfaceError):
                 if connection.closed:
-                    # The server went away: every pooled connection is as dead as this one.
+                    # The server is gone: every pooled connection is as dead as this one.
                     pooled.invalidate()
                     self._dispose()
                 raise
@@ -220,7 +220,7 @@ class Database:
         return results
 
     def in_background(self, task: Callable[[], None]) -> None:
-        """Run `task` in a thread of the pool's own, behind those that were given before. What it raises is logged."""
+        """Run `task` in the pool's own thread, after tasks that were submitted before. Exceptions are logged."""
         with self._background_lock:
             if self._is_closed:
                 return
@@ -229,7 +229,7 @@ class Database:
             self._background.submit(_attempt, task)
 
     def close(self) -> None:
-        """Finish the background task that runs, drop the others, and close connections, those in use as they return."""
+        """Finish the running background task, drop the others, and close connections, those in use as they return."""
         with self._background_lock:
             if not self._is_closed:
                 DATABASE_CONNECTIONS_MAX.dec(self._size)
@@ -242,7 +242,7 @@ class Database:
         self._disposals += 1
         self.engine.dispose()
 
-    # SQLAlchemy leaves what is in use while it disposes of a pool to the garbage collector: it is closed as it returns.
+    # When SQLAlchemy disposes of a pool it leaves connections in use to the garbage collector: close them on return.
 
     def _count(self, _connection: Any, record: ConnectionPoolEntry) -> None:
         record.info["disposals"] = self._disposals
@@ -263,11 +263,11 @@ class SingleStatement:
         self._organization = organization
 
     def execute(self, statement: TextClause, parameters: Mapping[str, Any]) -> Result[Any]:
-        """Execute and commit. Raises what the driver raises; nothing is kept then."""
+        """Execute and commit. Raises the driver's exceptions; nothing is stored then."""
         return self.execute_all([(statement, parameters)])[0]
 
     def execute_all(self, steps: Sequence[Step]) -> list[Result[Any]]:
-        """Execute several statements as one transaction, and commit. None sees what an earlier one returned."""
+        """Execute several statements as one transaction, and commit. None sees the result of an earlier one."""
         return self._database.run_together(self._role, self._organization, steps)
 
     def in_background(self, task: Callable[[], None]) -> None:
@@ -289,7 +289,7 @@ def execute_all(executor: Executor, steps: Sequence[Step]) -> list[Result[Any]]:
 def _attempt(task: Callable[[], None]) -> None:
     try:
         task()
-    except Exception as error:  # noqa: BLE001 - nobody waits for it; whoever needs the outcome asks again
+    except Exception as error:  # noqa: BLE001 - no one waits for it; code that needs the outcome reads it again
         _log.warning("background_query_failed", error=type(error).__name__)
 
 

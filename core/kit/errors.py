@@ -5,7 +5,7 @@
     ├── Unauthenticated 401     ├── Gone 410                   ├── Unavailable 503
     ├── PermissionDenied 403    ├── PayloadTooLarge 413        └── CapabilityFailure   (a worker's, no HTTP status)
     ├── NotFound 404            ├── UnsupportedMedia 415           ├── retryable: the next attempt may succeed
-    └── …                       └── Unprocessable 422              └── final: trying again changes nothing
+    └── …                       └── Unprocessable 422              └── final: a retry changes nothing
                                                                        └── Unstorable: it has no form in JSON
 
 Each class has its HTTP status and a default code, which an instance may narrow. A refused request never gets a 500.

@@ -1,7 +1,8 @@
-"""How spans leave a process: sampled, each with or after its parent, in batches of OpenTelemetry's SDK.
+"""Exports a process's spans: sampled, each with or after its parent, in batches of OpenTelemetry's SDK.
 
-The SDK samples, batches and sends, as its own variables say. Spans and their bytes are ours (`core.kit.recorded_span`,
-`core.kit.otlp`). Importing this loads the SDK, a quarter of a second: only a process that exports does.
+The SDK samples, batches and sends as its own variables specify. Spans and their encoding are ours
+(`core.kit.recorded_span`, `core.kit.otlp`). Importing this loads the SDK, which takes a quarter of a second, so only
+exporting processes do.
 """
 
 import os
@@ -21,28 +22,28 @@ from core.kit.otlp import spans_request
 from core.kit.recorded_span import RecordedSpan
 from core.kit.trace_context import span_below
 
-# A parent holds no more than this; what comes after leaves at once.
+# The maximum held below one parent; later spans are sent immediately.
 _HELD_MAX = 1000
 _TIMEOUTS = ("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")
 _EXPORT_TIMEOUT_SECONDS = 2.0
-# What a killed process has not sent is lost: less than with the five seconds of the SDK.
+# Unsent spans are lost when a process is killed: fewer than with the SDK's five seconds.
 _EXPORT_EVERY_MILLISECONDS = 1000
-# With these, a span below another is sampled when that one is, and there is nothing to ask.
+# With these samplers a span follows its parent's decision, so there is no need to call the sampler.
 _FOLLOWS_PARENT = ("parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio")
 
 
 class Recorder:
     """The spans of a process, from their start until they are handed to `processor`, each with or after its parent.
 
-    Where this process is killed, nothing of what it has sent hangs below a span that it has not: except below spans
-    with given ids, which another process can write.
+    If this process is killed, no span that it sent has a parent that it did not send, except parents with given ids,
+    which another process can write.
     """
 
     def __init__(self, processor: SpanProcessor, sampler: Sampler, *, follows_parent: bool) -> None:
         self._processor = processor
         self._sampler = sampler
         self._follows_parent = follows_parent
-        # Of each open span that no other process could write: what ended below it.
+        # The ended spans below each open span that no other process could write.
         self._held: dict[int, list[RecordedSpan]] = {}
         self._lock = Lock()
 
@@ -57,7 +58,7 @@ class Recorder:
         links: Sequence[SpanContext],
         start_nanoseconds: int | None,
     ) -> Span:
-        """A started span below `above`, with the ids of `identity` if there is one; not recorded if not sampled."""
+        """A started span below `above`, with the ids of `identity` if given; not recorded if not sampled."""
         parent = above if above.is_valid else None
         trace_id = above.trace_id if parent is not None else None if identity is None else identity.trace_id
         context = span_below(above, trace_id, None if identity is None else identity.span_id)
@@ -79,7 +80,7 @@ class Recorder:
         )
 
     def shutdown(self) -> None:
-        """Hand on what waits for its parent, and shut the processor down."""
+        """Hand on spans that wait for their parent, and shut the processor down."""
         with self._lock:
             left = [span for held in self._held.values() for span in held]
             self._held.clear()
@@ -87,7 +88,7 @@ class Recorder:
         self._processor.shutdown()
 
     def flush(self) -> None:
-        """Send what has ended. What waits for its parent goes on waiting."""
+        """Send ended spans. Those that wait for their parent keep waiting."""
         self._processor.force_flush()
 
     def _sampled(
@@ -100,7 +101,7 @@ class Recorder:
         attributes: Mapping[str, Any],
         links: Sequence[SpanContext],
     ) -> SpanContext:
-        """`own` with what the sampler says of it."""
+        """`own` with the sampler's decision."""
         above = None if parent is None else set_span_in_context(NonRecordingSpan(parent))
         linked = [Link(each) for each in links]
         decision = self._sampler.should_sample(above, own.trace_id, name, kind, attributes, linked).decision
@@ -118,12 +119,12 @@ class Recorder:
 
     def _hand_on(self, spans: Sequence[RecordedSpan]) -> None:
         for each in spans:
-            # It batches them, and reads nothing of a span but its context.
+            # It batches them, and reads only a span's context.
             self._processor.on_end(cast("ReadableSpan", each))
 
 
 class OtlpExporter(SpanExporter):
-    """Sends spans of ours by the client of the SDK's exporter: to where, how and how long its variables say."""
+    """Sends our spans through the client of the SDK's exporter, with the target and timeout from its variables."""
 
     def __init__(self, resource: Resource) -> None:
         is_bounded = any(name in os.environ for name in _TIMEOUTS)
@@ -147,7 +148,7 @@ def recorder(service: str, environment: str) -> Recorder:
     """A recorder that sends the spans of ``waybill-<service>``."""
     resource = Resource.create({"service.name": f"waybill-{service}", "deployment.environment.name": environment})
     every = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else _EXPORT_EVERY_MILLISECONDS
-    # It reads which sampler is wanted from the environment; its exit hook may block for 30 seconds, ours is bounded.
+    # It reads the sampler from the environment. Its exit hook may block for 30 seconds; ours is bounded.
     sampler = TracerProvider(shutdown_on_exit=False).sampler
     wanted = os.environ.get("OTEL_TRACES_SAMPLER", _FOLLOWS_PARENT[0]).strip().lower()
     return Recorder(

@@ -1,7 +1,7 @@
-"""Expressions that an operator or a service wrote, applied to texts from outside in linear time, on RE2.
+"""Regular expressions from an operator or a service, applied to untrusted texts in linear time, on RE2.
 
-Python's own expressions backtrack: one that looks harmless (``(a+)+$``) holds the process for hours on a text made for
-it. Those of this code base are proven linear by a test; those of others are compiled here, or refused with the reason.
+Python's own expressions backtrack: one that looks harmless (``(a+)+$``) holds the process for hours on a crafted text.
+Those in this code base are proven linear by a test; others are compiled here, or refused with the reason.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,19 +15,19 @@ from referencing import Registry
 
 
 class Match(Protocol):
-    """Where an expression, and each group in it, was found; -1 for a group that took no part."""
+    """The position of an expression's match and of each group in it; -1 for a group that took no part."""
 
     def start(self, group: int = 0, /) -> int:
         """The index of its first character."""
         ...
 
     def end(self, group: int = 0, /) -> int:
-        """The index behind its last character."""
+        """The index after its last character."""
         ...
 
 
 class Expression:
-    """An expression of RE2's syntax. Raises ValueError for another, such as one that looks ahead or refers back."""
+    """An expression in RE2's syntax. Raises ValueError for any other, such as lookaheads or backreferences."""
 
     def __init__(self, pattern: str, *, ignore_case: bool = False, memory_bytes: int | None = None) -> None:
         options = re2.Options()
@@ -47,11 +47,11 @@ class Expression:
         return self._compiled.search(text) is not None
 
     def matches_in(self, text: str) -> Iterator[Match]:
-        """Where `text` matches, from left to right and not overlapping."""
+        """The matches in `text`, from left to right and not overlapping."""
         return cast("Iterator[Match]", self._compiled.finditer(text))
 
     def match_at_start(self, text: str) -> Match | None:
-        """The match that begins with the first character of `text`, if there is one."""
+        """The match that starts with the first character of `text`, if any."""
         return cast("Match | None", self._compiled.match(text))
 
     def all_in(self, text: str) -> list[str]:
@@ -59,7 +59,7 @@ class Expression:
         return [match.group() for match in self._compiled.finditer(text)]
 
     def spans_in(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where the parts of `text` that match begin and end, in characters."""
+        """The start and end of each matching part of `text`, in characters."""
         return (match.span() for match in self._compiled.finditer(text))
 
     def replaced(self, text: str, by: str) -> str:
@@ -72,13 +72,13 @@ def check_patterns(schema: Any) -> None:
     for name, value in _members(schema):
         if name == "pattern" and isinstance(value, str):
             _compiled(value)
-        # The validator looks for what is left over with Python's expressions.
+        # The validator searches for the remaining ones with Python's expressions.
         if name == "patternProperties" and isinstance(value, Mapping):
             raise ValueError("patternProperties is not supported: name the properties")
 
 
 def validator_of(schema: Mapping[str, Any], **given: Any) -> Validator:
-    """A validator of a schema that `check_patterns` let pass; it reads no remote reference."""
+    """A validator of a schema that passed `check_patterns`; it reads no remote reference."""
     return cast("Validator", _LinearValidator(schema, registry=Registry(), **given))
 
 

@@ -34,7 +34,7 @@ BATCH = "batch"
 GUARD_REVIEW = "grev"
 QUALITY_ALERT = "qal"
 QUALITY_RUN = "qrun"
-# What kind of thing a field names that is called so, in logs and traces.
+# The kind of object that a field with this name identifies, in logs and traces.
 FIELDS = {
     "job_id": JOB,
     "parent_id": JOB,
@@ -72,7 +72,7 @@ def new_id() -> UUID:
 
 
 def made_at(value: UUID) -> datetime:
-    """When a UUID of version 7 was made, to the millisecond (RFC 9562, section 5.7)."""
+    """When a version 7 UUID was created, to the millisecond (RFC 9562, section 5.7)."""
     return datetime.fromtimestamp((value.int >> 80) / 1000, UTC)
 
 

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 
 class OidcIssuer(BaseModel):
-    """Which tokens are accepted, for which organisation, and where the role comes from.
+    """Which tokens are accepted, for which organization, and where the role comes from.
 
-    The organisation belongs to the issuer, so that one trusted issuer can never speak for another's organisation.
+    The organization belongs to the issuer, so that one trusted issuer can never act for another's organization.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,7 +40,7 @@ class OidcIssuer(BaseModel):
 
 
 def is_secure_url(url: str) -> bool:
-    """Whether `url` may be asked for signing keys: https, or http on this machine itself."""
+    """Whether `url` may be used to fetch signing keys: https, or http on this machine itself."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

@@ -1,7 +1,7 @@
-"""Where a job's spans stand in its trace: their ids follow from what Postgres knows of the job.
+"""The position of a job's spans in its trace: their ids are derived from what Postgres stores about the job.
 
-The spans of a job, of its attempts and of their steps have ids that any process can work out again. So each process
-can write spans below them, and what a killed worker could not write, another writes in its place
+The spans of a job, its attempts and their steps have ids that any process can compute. So each process can write spans
+below them, and another process writes what a killed worker could not
 (``docs/adr/0037-trace-ids-from-the-job.md``).
 """
 
@@ -23,16 +23,16 @@ from core.kit.trace_context import parse_traceparent
 
 _SCOPE = otel_context.create_key("waybill-scope")
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
-# What leaves a process as W3C baggage (https://www.w3.org/TR/baggage/). The job's id goes where the job goes anyway.
+# Leaves a process as W3C baggage (https://www.w3.org/TR/baggage/). The job's id is sent wherever the job goes anyway.
 _IN_BAGGAGE = (semconv.ORGANIZATION_ID, semconv.PROJECT_ID, semconv.CAPABILITY)
 
-# The same few tenants come again and again.
+# The same few tenants recur constantly.
 _known = lru_cache(4096)(encode)
 
 
 @dataclass(frozen=True)
 class TraceScope:
-    """Whose work is done: what every span of it says, and the baggage that may go along with it."""
+    """The owner of the work: attributes for every span of it, and the baggage that may be sent with it."""
 
     organization_id: UUID
     project_id: UUID | None = None
@@ -61,7 +61,7 @@ class TraceScope:
 
 @dataclass(frozen=True)
 class JobTrace:
-    """A job's place in its trace. `traceparent` is the span that submitted it, None for a trace of its own."""
+    """A job's position in its trace. `traceparent` is the span that submitted it, None for a trace of its own."""
 
     job_id: UUID
     traceparent: str | None
@@ -84,7 +84,7 @@ class JobTrace:
         return self._below("attempt", number)
 
     def step(self, number: int, event_id: int) -> SpanContext:
-        """The span of a step of attempt `number` that began with the event `event_id`."""
+        """The span of a step of attempt `number` that started with the event `event_id`."""
         return self._below("step", number, event_id)
 
     def of(self, job_id: UUID) -> SpanContext:
@@ -104,7 +104,7 @@ class JobTrace:
 
 @contextmanager
 def traced_for(scope: TraceScope) -> Iterator[None]:
-    """In the block, and in threads that get its context, every span says whose it is."""
+    """In the block, and in threads that get its context, every span carries the attributes of `scope`."""
     token = otel_context.attach(otel_context.set_value(_SCOPE, scope))
     try:
         yield
@@ -113,18 +113,18 @@ def traced_for(scope: TraceScope) -> Iterator[None]:
 
 
 def current_scope() -> TraceScope | None:
-    """Whose work this code does."""
+    """The owner of the work that this code does."""
     found = otel_context.get_value(_SCOPE)
     return found if isinstance(found, TraceScope) else None
 
 
 def current_baggage() -> str | None:
-    """The ``baggage`` header for a server that the operator lets know whose work it does; None outside of any."""
+    """The ``baggage`` header for a server that the operator allows to know the work's owner; None outside any."""
     scope = current_scope()
     return None if scope is None else scope.baggage or None
 
 
 def _number(size: int, kind: str, job_id: UUID, *numbers: int) -> int:
     name = f"{kind}:{job_id.hex}:{':'.join(map(str, numbers))}".encode()
-    # Zero is no id (https://www.w3.org/TR/trace-context/#trace-id).
+    # Zero is not a valid id (https://www.w3.org/TR/trace-context/#trace-id).
     return int.from_bytes(blake2b(name, digest_size=size, person=b"waybill-trace").digest()) or 1

@@ -1,7 +1,7 @@
-"""JSON from outside, made safe once: what is written here can always be read again, by Postgres, by us and by clients.
+"""JSON from outside, sanitized once: values stored here can always be read by Postgres, by us and by clients.
 
-Postgres holds no U+0000, UTF-8 no lone surrogate, and JSON neither NaN nor Infinity. What a model, a tool or a service
-answers may hold any of them, and its answer is paid for: text is mended, and only what has no JSON form is refused.
+Postgres stores no U+0000, UTF-8 no lone surrogate, and JSON neither NaN nor Infinity. Output of a model, a tool or a
+service may contain any of them, and it is paid for: text is repaired, and only values without a JSON form are refused.
 """
 
 import json
@@ -13,7 +13,7 @@ import orjson
 
 from core.kit.errors import Unstorable
 
-# The parser of the API and of most clients fails on numbers that no double comes near.
+# The parser of the API and of most clients fails on numbers far beyond a double's range.
 _INTEGER_MAX_BITS = 1023
 DEPTH_MAX = 200
 _REPLACEMENT = "\ufffd"
@@ -50,16 +50,16 @@ def clean_text(text: str) -> str:
 
 
 def split_half_pair(text: str) -> tuple[str, str]:
-    """`text` and the first half of a surrogate pair at its end, whose other half may begin the next piece."""
+    """`text` and the first half of a surrogate pair at its end, whose other half may start the next piece."""
     found = _HALF_PAIR.search(text)
     return (text, "") if found is None else (text[:-1], text[-1])
 
 
 def clean(value: Any) -> Any:
-    """A copy of a JSON value whose texts, names included, are what `clean_text` makes of them.
+    """A copy of a JSON value with its texts, names included, passed through `clean_text`.
 
-    What is neither text, number, list nor dictionary stays as it is. Raises `Unstorable` for NaN and Infinity, integers
-    beyond a double's range, and more than 200 levels.
+    Values other than text, numbers, lists and dictionaries stay unchanged. Raises `Unstorable` for NaN and Infinity,
+    integers beyond a double's range, and more than 200 levels.
     """
     return _clean(value, 0)
 
@@ -67,12 +67,12 @@ def clean(value: Any) -> Any:
 def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
     """`value` as JSON that can be stored and read again: cleaned, in its own order, integers of any length exact.
 
-    Raises `Unstorable` as `clean` does, and for what JSON has no form for.
+    Raises `Unstorable` as `clean` does, and for values without a JSON form.
     """
     try:
         body = orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort_keys else None)
     except TypeError:
-        # Integers above 64 bits, lone surrogates, more levels than the encoder takes, and what is not JSON at all.
+        # Integers above 64 bits, lone surrogates, more levels than the encoder takes, and values that are not JSON.
         return _dumps_cleaned(clean(value), sort_keys=sort_keys)
     if b"\\u0000" in body:
         return _dumps_cleaned(clean(value), sort_keys=sort_keys)
@@ -83,7 +83,7 @@ def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
 
 
 def loads(body: bytes | str) -> Any:
-    """The JSON value in `body`, integers of any length exact. Raises ValueError for what is not JSON (RFC 8259)."""
+    """The JSON value in `body`, integers of any length exact. Raises ValueError for invalid JSON (RFC 8259)."""
     value = orjson.loads(body)
     if _LONG_INTEGER.search(body if isinstance(body, bytes) else body.encode()):
         try:
@@ -94,7 +94,7 @@ def loads(body: bytes | str) -> Any:
 
 
 def loads_foreign(body: bytes | str) -> Any:
-    """The JSON value that another system wrote, cleaned. Raises ValueError for what is not JSON or cannot be stored."""
+    """A JSON value from another system, cleaned. Raises ValueError for invalid JSON and what cannot be stored."""
     try:
         return clean(json.loads(body, parse_constant=_refuse_constant))
     except Unstorable as error:
@@ -108,7 +108,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _dumps_cleaned(value: Any, *, sort_keys: bool) -> bytes:
-    # By the same encoder where it can: the two write small numbers in different ways.
+    # By the same encoder where possible: the two write small numbers differently.
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort_keys else None)
     except TypeError:

@@ -1,4 +1,4 @@
-"""Writes the list of events into the reference of logs: ``python -m core.kit.logs_reference``."""
+"""Writes the list of events into the logs reference: ``python -m core.kit.logs_reference``."""
 
 import ast
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ class LogCall:
 
 @lru_cache(maxsize=1)
 def log_calls() -> tuple[LogCall, ...]:
-    """Every place of the product that logs an event, or adds fields to those of others (then `event` is empty)."""
+    """Every place in the product that logs an event, or adds fields to the events of others (`event` is empty then)."""
     return tuple(
         found
         for folder in FOLDERS

@@ -1,4 +1,4 @@
-"""Answers of the database that a process remembers for a moment, and renews before anyone has to wait for them."""
+"""Caches database answers in the process for a moment, and refreshes them before anyone has to wait for them."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from core.kit.db import Executor, SingleStatement
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
-# From this part of its life on, an answer that is used is asked for again, beside whoever uses it.
+# After this part of its lifetime, an answer that is used is refreshed in the background.
 _RENEW_FROM = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered(Generic[Value]):
-    """An answer, and when it was asked for, by `time.monotonic`.
+    """An answer, and when it was requested, by `time.monotonic`.
 
-    An answer's age counts from before the question, so that a slow query does not stretch it.
+    An answer's age counts from before the query, so that a slow query does not extend it.
     """
 
     value: Value
@@ -27,9 +27,9 @@ class Remembered(Generic[Value]):
 
 
 class Memory(Generic[Key, Value]):
-    """Answers by key, none older than `seconds`. Safe in threads: a race costs a query too many.
+    """Answers by key, none older than `seconds`. Thread-safe: a race costs an extra query.
 
-    A key in steady use is renewed by the database's background thread, so that nobody waits for it but the first.
+    A key in steady use is refreshed by the database's background thread, so that only its first use waits.
     """
 
     def __init__(self, seconds: float, *, entries_max: int) -> None:
@@ -41,7 +41,7 @@ class Memory(Generic[Key, Value]):
         self._lock = Lock()
 
     def get(self, executor: Executor, key: Key, read: Callable[[Executor], Value]) -> Remembered[Value]:
-        """The answer for `key`: remembered, or `read` now. Raises what `read` raises."""
+        """The answer for `key`: cached, or `read` now. Raises the exceptions of `read`."""
         known = self._entries.get(key)
         age = monotonic() - known.asked_at if known is not None else 0.0
         if known is None or age > self._seconds:
@@ -51,7 +51,7 @@ class Memory(Generic[Key, Value]):
         return known
 
     def forget(self) -> None:
-        """Ask anew from now on; also what is being asked at this moment is not kept."""
+        """Discard all answers, including those of queries still running."""
         with self._lock:
             self._forgotten += 1
             self._entries.clear()

@@ -1,4 +1,4 @@
-"""Renders the reference of metrics: ``python -m core.kit.metrics_reference > docs/reference/metrics.md``."""
+"""Renders the metrics reference: ``python -m core.kit.metrics_reference > docs/reference/metrics.md``."""
 
 import sys
 from importlib import import_module

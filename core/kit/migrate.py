@@ -1,4 +1,4 @@
-"""Brings a database to the newest schema, with the migrations of ``infra/migrations``."""
+"""Migrates a database to the newest schema, with the migrations of ``infra/migrations``."""
 
 from functools import cache
 from importlib.util import find_spec
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def _folder() -> Path:
-    # Found, not imported: nothing imports infra, and Alembic runs its files itself.
+    # Located, not imported: nothing imports infra, and Alembic runs its files itself.
     spec = find_spec("infra")
     assert spec is not None
     assert spec.submodule_search_locations is not None
@@ -25,7 +25,7 @@ def _configuration(database_url: str):  # type: ignore[no-untyped-def]  # noqa: 
 def upgrade(database_url: str, revision: str = "head") -> None:
     """Run every missing migration up to `revision`; a second process doing the same waits for the first.
 
-    Nothing is missing from a schema that is a newer release's, as after the rollback of a release.
+    Does nothing when the schema is a newer release's, as after the rollback of a release.
     """
     from alembic import command
 
@@ -57,5 +57,5 @@ def _stored_revision(database_url: str) -> str:
 
 @cache
 def newest_revision() -> str:
-    """The newest revision that this release knows: four digits, with which its file's name begins."""
+    """The newest revision that this release knows: the four digits at the start of its file's name."""
     return max(path.name[:4] for path in (_folder() / "versions").glob("[0-9]*.py"))

@@ -12,12 +12,12 @@ def to_money(amount: Decimal | int | str) -> Decimal:
 
 
 def format_cost(amount: Decimal, *, priced: bool) -> str | None:
-    """A cost as JSON: None where nothing of it is known, because what it is for has no price. Unknown is never zero."""
+    """A cost as JSON: None when it is zero and not fully priced. Unknown is never zero."""
     return format_money(amount) if priced or amount else None
 
 
 def cost_words(amount: Decimal, *, priced: bool) -> str:
-    """A cost for people: ``1.50``, ``1.50 + not priced`` where that is not all of it, ``not priced``."""
+    """A cost for people: ``1.50``, ``1.50 + not priced`` where a part has no price, ``not priced``."""
     known = format_cost(amount, priced=priced)
     if known is None:
         return "not priced"

@@ -1,8 +1,8 @@
-"""Names into addresses, in bounded time and on threads of their own.
+"""Resolves host names in bounded time, on dedicated threads.
 
-The system's resolver cannot be interrupted, and a name whose servers never answer holds it for half a minute. So no
-thread that serves anyone asks it: lookups run on their own threads, and who needs one waits for as long as it says.
-Names below one domain share a few of these threads, so that one domain's silence leaves room for the others.
+The system's resolver cannot be interrupted, and a name whose servers never answer blocks it for half a minute. So no
+thread that serves requests calls it: lookups run on their own threads, and each caller sets its own timeout. Names
+below one domain share a few of these threads, so that one unresponsive domain leaves room for the others.
 """
 
 import os
@@ -31,7 +31,7 @@ class NameTimeout(TimeoutError):
 
 
 class _Lookup:
-    """One question, shared by all who ask it meanwhile."""
+    """One lookup, shared by all who request it meanwhile."""
 
     __slots__ = ("asked_at", "future", "host", "port")
 
@@ -43,17 +43,17 @@ class _Lookup:
 
 
 class Lookups:
-    """Asks the system's resolver. For many threads."""
+    """Calls the system's resolver. Used by many threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: dict[tuple[str, int], _Lookup] = {}
-        # Domains in the order of their turns; who waits, and how many run.
+        # Domains in the order of their turns; waiting lookups, and how many run.
         self._waiting: OrderedDict[str, deque[_Lookup]] = OrderedDict()
         self._running: dict[str, int] = {}
 
     def start(self, host: str, port: int) -> "Future[Addresses]":
-        """Every address of `host`, once it is known; fails with OSError. Never blocks, and must not be cancelled."""
+        """Every address of `host`, once known; fails with OSError. Never blocks, and must not be cancelled."""
         if _is_address(host):
             done: Future[Addresses] = Future()
             done.set_result((host,))
@@ -74,7 +74,7 @@ class Lookups:
     ) -> Addresses:
         """Every address of `host`. Raises OSError, and its `NameTimeout` after `timeout_seconds`.
 
-        `check` is called while it waits, and ends the wait by raising.
+        `check` is called during the wait, and ends it by raising.
         """
         future, until = self.start(host, port), monotonic() + timeout_seconds
         while True:
@@ -87,7 +87,7 @@ class Lookups:
                 check()
 
     def _go_on(self) -> None:
-        """Start what may run. Domains take turns."""
+        """Start lookups while threads are free. Domains take turns."""
         for domain in list(self._waiting):
             queue = self._waiting[domain]
             while queue and self._has_room(domain):
@@ -129,15 +129,15 @@ class Lookups:
 
 
 LOOKUPS = Lookups()
-# Threads do not live on in a forked child, and what they had locked would stay so.
+# Threads do not survive into a forked child, and their locks would stay locked.
 os.register_at_fork(after_in_child=LOOKUPS.__init__)  # type: ignore[misc]
 
 
 class NamedBackend:
-    """A `NetworkBackend` of `core`, httpcore or its continuation, that resolves names here, within the time to connect.
+    """A `NetworkBackend` of `core` (httpcore or its successor) that resolves names here, within the connect timeout.
 
-    Neither library takes a backend from the outside without losing the proxies that the environment names, so that
-    `install` sets an attribute of theirs. A test notices when it goes.
+    Neither library accepts an external backend without losing the proxies from the environment, so `install` sets one
+    of their private attributes. A test fails when that attribute disappears.
     """
 
     def __init__(self, core: ModuleType, check: Callable[[], None] | None = None) -> None:
@@ -153,7 +153,7 @@ class NamedBackend:
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> Any:
-        """A stream to the first address of `host` that takes the connection."""
+        """A stream to the first address of `host` that accepts the connection."""
         until = monotonic() + (LOOKUP_SECONDS if timeout is None else timeout)
         try:
             addresses = LOOKUPS.resolve(host, port, max(0.0, until - monotonic()), self._check)
@@ -182,7 +182,7 @@ class NamedBackend:
 
 
 def install(client: Any, backend: Any) -> None:
-    """Make `client`, an ``httpx.Client`` or its continuation, open its connections with `backend`."""
+    """Make `client`, an ``httpx.Client`` or its successor's, open its connections with `backend`."""
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
         if (pool := getattr(transport, "_pool", None)) is not None:
             pool._network_backend = backend  # noqa: SLF001

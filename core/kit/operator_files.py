@@ -1,6 +1,6 @@
-"""TOML files that an operator writes: bounded, read whole, and refused with all that is wrong in them at once.
+"""TOML files written by an operator: bounded, read whole, and refused with a list of all their errors.
 
-What a file says is never repeated, since a key or a token may stand where its name should.
+Messages never repeat a file's content, since a key or a token may be where its name should be.
 """
 
 import tomllib
@@ -21,14 +21,14 @@ Content = TypeVar("Content", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class OperatorFile:
-    """A file at `path`, which the setting `variable` names; `code` is that of its refusals."""
+    """A file at `path`, which the setting `variable` names; `code` is the error code of its refusals."""
 
     path: Path | Traversable
     variable: str
     code: str
 
     def read(self, kind: type[Content]) -> Content:
-        """The content as a `kind`. Raises `Unavailable` that names entries and fields, never a value."""
+        """The content as a `kind`. Raises `Unavailable`, which names entries and fields but never a value."""
         try:
             with self.path.open("rb") as file:
                 raw = file.read(_MAX_BYTES + 1)

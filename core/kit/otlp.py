@@ -1,7 +1,7 @@
 """Spans and log records as OTLP's protobuf messages, written field by field.
 
-Every span of an installation passes here, and most of what they say is the same: each attribute is encoded once and its
-bytes are kept. Field numbers are those of opentelemetry-proto 1.x (``trace/v1/trace.proto``, ``logs/v1/logs.proto``,
+Every span of an installation is encoded here, and most attributes repeat: each is encoded once and its bytes cached.
+Field numbers are those of opentelemetry-proto 1.x (``trace/v1/trace.proto``, ``logs/v1/logs.proto``,
 ``common/v1/common.proto``); the wire format is https://protobuf.dev/programming-guides/encoding/.
 """
 
@@ -26,7 +26,7 @@ _flags = struct.Struct("<I").pack
 
 
 class Limits(Protocol):
-    """What a span may say, as the SDK's ``SpanLimits`` reads it from the environment; None for no limit."""
+    """Limits on a span's content, as the SDK's ``SpanLimits`` reads them from the environment; None for no limit."""
 
     max_span_attributes: int | None
     max_span_attribute_length: int | None
@@ -104,7 +104,7 @@ def _attributes(
     tag: int, attributes: Mapping[str, Any], most: int | None = None, length_max: int | None = None
 ) -> list[bytes]:
     encoded = []
-    # What still runs may add to them.
+    # Running code may still add to them.
     for key, value in list(attributes.items())[:most]:
         kind = type(value)
         shown = value[:length_max] if kind is str else value
@@ -121,7 +121,7 @@ _cached = lru_cache(_CACHED_MAX, typed=True)(_attribute)
 
 
 def _value(value: Any) -> bytes:
-    """An ``AnyValue``; what has no place in one is shown as text."""
+    """An ``AnyValue``; a value of any other type becomes text."""
     match value:
         case bool():
             found = b"\x10\x01" if value else b"\x10\x00"
@@ -139,7 +139,7 @@ def _value(value: Any) -> bytes:
 
 
 def _text(tag: int, text: str) -> bytes:
-    # A lone surrogate has no place in protobuf.
+    # Protobuf cannot encode a lone surrogate.
     return _field(tag, text.encode("utf-8", "replace"))
 
 

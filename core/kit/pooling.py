@@ -1,4 +1,4 @@
-"""Whether a transaction pooler, such as PgBouncer, stands between us and Postgres, found out by what it does."""
+"""Detects by its behavior whether a transaction pooler, such as PgBouncer, is between us and Postgres."""
 
 from dataclasses import dataclass
 from typing import Any, LiteralString
@@ -6,14 +6,14 @@ from typing import Any, LiteralString
 import psycopg
 
 _BACKEND: LiteralString = "SELECT pg_backend_pid() AS waybill_pooler_probe"
-# Another client may take the connection that was just given back; the next try finds another.
+# Another client may take the connection that was just returned; the next try finds another.
 _TRIES = 5
 _NOT_KEPT = (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement)
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionPooler:
-    """A pooler that gives a connection of the server to another client after each transaction."""
+    """A pooler that gives a server connection to another client after each transaction."""
 
     keeps_prepared: bool
     """Whether a client can execute what it prepared on a connection that has gone to another since."""
@@ -22,7 +22,7 @@ class TransactionPooler:
 def find_transaction_pooler(url: str, **options: Any) -> TransactionPooler | None:
     """The transaction pooler that answers at `url`, or None. `options` are psycopg's, for its two connections.
 
-    Raises what psycopg raises. A pooler whose connections are all busy may be missed; what is found is there.
+    Raises psycopg's exceptions. A pooler whose connections are all busy may be missed; a positive result is certain.
     """
     is_found = False
     with psycopg.connect(url, autocommit=True, **options) as first:
@@ -37,7 +37,7 @@ def find_transaction_pooler(url: str, **options: Any) -> TransactionPooler | Non
                 return None
             with psycopg.connect(url, **options) as second:
                 is_found = _backend(second, prepare=False) == backend
-                # Closed within its transaction, it takes the server's connection with it: the first gets another.
+                # Closed within its transaction, it takes the server's connection with it, so the first gets another.
                 second.close()
     return None
 

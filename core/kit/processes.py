@@ -1,4 +1,4 @@
-"""The kinds of process, the login of each, and which secrets it may hold: one table for stack, compose and chart."""
+"""The kinds of process, their logins, and the secrets each may hold: one table for stack, compose and chart."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -25,7 +25,7 @@ class Process(StrEnum):
 
     @property
     def login(self) -> str | None:
-        """Its login at Postgres; None for one that does not go there."""
+        """Its login at Postgres; None for a process that does not connect to it."""
         return None if self in {Process.FLOWER, Process.GUARD} else f"waybill_{self.value}"
 
 
@@ -33,24 +33,24 @@ _STORES = frozenset(("database_url", "redis_url", "azure_storage_connection_stri
 _PSEUDONYMS = frozenset(("pseudonym_key", "pseudonym_keys_retired"))
 SECRETS: Mapping[Process, frozenset[str]] = {
     Process.API: _STORES | _PSEUDONYMS | {"secret_key", "secret_keys_retired", "signing_key"},
-    # What calls models and tools holds nothing that signs anything, and opens only what it had to hide from them.
+    # A process that calls models and tools holds no signing key, and opens only the values it had to hide from them.
     Process.WORKER: _STORES | _PSEUDONYMS | {"model_api_key", "web_search_key"},
     Process.DISPATCHER: _STORES | {"signing_key"},
     Process.DELIVERER: frozenset(("database_url", "secret_key", "secret_keys_retired")),
     Process.FLOWER: frozenset(("redis_url", "flower_password")),
-    # It names the secret keys in the backup, and proves that they open what is sealed.
+    # It lists the secret keys in the backup, and proves that they open the sealed values.
     Process.BACKUP: _PSEUDONYMS
     | {"database_url", "azure_storage_connection_string", "secret_key", "secret_keys_retired"},
-    # It reads the texts of every tenant, and has nothing to reach or to sign anything with.
+    # It reads the texts of every tenant, so it can reach nothing and sign nothing.
     Process.GUARD: frozenset(),
 }
 BACKUP_LOGIN = "waybill_backup"
-# What asks for the pools' demand may call one function and read nothing.
+# The autoscaler's login may call one function for the pools' demand and read nothing.
 SCALER_LOGIN = "waybill_scaler"
 LOGINS = (*(process.login for process in Process if process.login), SCALER_LOGIN)
-# A server without a backup of Waybill's own has no use for a password of this one.
+# A server without Waybill's own backup needs no password for this one.
 OPTIONAL_LOGINS = frozenset((BACKUP_LOGIN,))
-# What each of them may become.
+# The roles that each of them may assume.
 ROLES_OF: Mapping[str, tuple[str, ...]] = {
     "waybill_api": (APP_ROLE, SYSTEM_ROLE),
     "waybill_worker": (APP_ROLE, SYSTEM_ROLE),
@@ -75,12 +75,12 @@ def address_of(database_url: str, login: str, password: str) -> str:
 
 
 def set_passwords(owner_url: str, passwords: Mapping[str, str]) -> None:
-    """Give logins their passwords, sent as Postgres stores them (SCRAM). Whoever is connected stays connected."""
+    """Set logins' passwords, sent as Postgres stores them (SCRAM). Existing connections stay connected."""
     if not passwords:
         return
     url = normalize_url(owner_url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url, prepare_threshold=None) as connection:
-        # Two at once would change one row of the catalog.
+        # Two concurrent calls would change one row of the catalog.
         connection.execute("SELECT pg_advisory_xact_lock(7201959)")
         for login, password in passwords.items():
             hashed = connection.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256").decode()
@@ -90,8 +90,8 @@ def set_passwords(owner_url: str, passwords: Mapping[str, str]) -> None:
 def create_roles(connection: psycopg.Connection[Any]) -> None:
     """Create the roles and logins of the product that its server lacks, as the migrations do, without passwords.
 
-    They are the server's, not the database's: a dump grants to them and does not hold them. Adds to the caller's
-    transaction, who needs CREATEROLE where one is missing.
+    They belong to the server, not to the database: a dump grants to them but does not contain them. Adds to the
+    caller's transaction, which needs CREATEROLE where one is missing.
     """
     found = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
     for role in sorted({APP_ROLE, SYSTEM_ROLE} - found):

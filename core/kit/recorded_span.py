@@ -12,9 +12,9 @@ from core.kit import semconv
 
 
 class RecordedSpan(Span):
-    """What OpenTelemetry's interface asks of a span; `ended` gets it when it ends. Once ended, it stays as it is.
+    """Implements OpenTelemetry's span interface; `ended` receives the span when it ends. After that it is immutable.
 
-    It keeps no words of an error, which may quote a payload: neither a status' description nor an exception's text.
+    It stores no text of an error, which may quote job content: neither a status' description nor an exception's text.
     """
 
     __slots__ = (
@@ -79,7 +79,7 @@ class RecordedSpan(Span):
             self.events.append((name, time.time_ns() if timestamp is None else timestamp, dict(attributes or {})))
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:  # noqa: ARG002 - the interface's
-        """See `Span`. A link of ours has no attributes."""
+        """See `Span`. Our links have no attributes."""
         if self.end_nanoseconds is None:
             self.links.append(context)
 
@@ -89,7 +89,7 @@ class RecordedSpan(Span):
             self.name = name
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:  # noqa: ARG002 - see the class
-        """See `Span`. What is OK stays so."""
+        """See `Span`. A status of OK is final."""
         code = status.status_code if isinstance(status, Status) else status
         if self.end_nanoseconds is None and code is not StatusCode.UNSET and self.status is not StatusCode.OK:
             self.status = code

@@ -31,9 +31,9 @@ def _url(settings: Settings) -> str:
 
 
 def tls_options(url: str) -> dict[str, Any] | None:
-    """redis-py's options for TLS that `url` asks for, with the certificate verified unless it says otherwise.
+    """redis-py's TLS options for `url`, with the certificate verified unless the URL disables it.
 
-    None for an address without TLS. For libraries that would take ``rediss://`` alone for TLS without verification.
+    None for an address without TLS. For libraries that treat a bare ``rediss://`` as TLS without verification.
     """
     parsed: dict[str, Any] = redis.connection.parse_url(url)  # type: ignore[no-untyped-call]
     if not issubclass(parsed.get("connection_class", redis.Connection), redis.SSLConnection):
@@ -42,11 +42,11 @@ def tls_options(url: str) -> dict[str, Any] | None:
 
 
 def connect(settings: Settings) -> "redis.Redis":
-    """A client of this process. A pooled connection that went stale is replaced once; nothing else is retried."""
+    """A client of this process. A stale pooled connection is replaced once; nothing else is retried."""
     retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
     return redis.Redis.from_url(_url(settings), retry=retry, **_options(settings))
 
 
 def connect_async(settings: Settings) -> "redis.asyncio.Redis":
-    """The asynchronous client of the API's waiting edges."""
+    """The asynchronous client for the API's long-lived requests."""
     return redis.asyncio.Redis.from_url(_url(settings), **_options(settings))

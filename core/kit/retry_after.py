@@ -1,4 +1,4 @@
-"""For how long a server that is overloaded, or limits our rate, asked to be left alone."""
+"""How long a server that is overloaded, or limits our rate, asked not to be called."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 MAX_SECONDS = 3600.0
-# Spent limits, as OpenAI, Azure, Anthropic and the IETF's draft name them, each with what is left of it.
+# Headers of exhausted limits, as OpenAI, Azure, Anthropic and the IETF's draft name them, each with its remainder.
 _RESETS = (
     ("x-ratelimit-reset-requests", "x-ratelimit-remaining-requests"),
     ("x-ratelimit-reset-tokens", "x-ratelimit-remaining-tokens"),
@@ -18,15 +18,15 @@ _RESETS = (
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
-# Larger numbers are moments: seconds, or milliseconds, since 1970.
+# Larger numbers are timestamps: seconds, or milliseconds, since 1970.
 _EPOCH, _EPOCH_MS = 1e9, 1e12
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds from `now`, at most an hour; None when nothing was asked. Header names are in lower case.
+    """Seconds from `now`, at most an hour; None when the headers ask for no wait. Header names are in lower case.
 
-    Reads ``retry-after-ms``, ``Retry-After`` as seconds or as a date (RFC 9110, section 10.2.3), and when neither is
-    there, the resets of the rate limits that are spent.
+    Reads ``retry-after-ms``, ``Retry-After`` as seconds or as a date (RFC 9110, section 10.2.3), and when both are
+    missing, the resets of the exhausted rate limits.
     """
     exact = headers.get("retry-after-ms", "").strip()
     if _NUMBER.fullmatch(exact):

@@ -1,7 +1,7 @@
-"""Folders for files that hold what jobs carry, gone when they are no longer needed: also after the process was killed.
+"""Folders for files with job content, removed when no longer needed, even after the process was killed.
 
-Each process has one folder of its own in a folder of its user, readable by that user alone, and holds a lock on it that
-the kernel releases when the process ends in any way. Every process that starts removes those that no one holds.
+Each process has its own folder inside a folder of its user, readable by that user only, and holds a lock on it that
+the kernel releases however the process ends. Every process that starts removes folders without a lock.
 """
 
 import atexit
@@ -21,16 +21,16 @@ _folders: dict[int, tuple[Path, int]] = {}
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A new empty folder for the time of the block."""
+    """A new empty folder for the duration of the block."""
     with tempfile.TemporaryDirectory(dir=process_folder()) as folder:
         yield Path(folder)
 
 
 def process_folder() -> Path:
-    """This process's own folder, gone when the process ends."""
+    """This process's own folder, removed when the process ends."""
     with _opening:
         pid = os.getpid()
-        # A process that was forked has none yet: the lock of its parent's goes with the parent.
+        # A forked process has none yet: its parent's lock ends with the parent.
         if pid not in _folders:
             _folders.clear()
             _folders[pid] = _open_own()
@@ -56,7 +56,7 @@ def _open_own() -> tuple[Path, int]:
     while True:
         folder = Path(tempfile.mkdtemp(dir=_root()))
         held = _locked(folder)
-        # Another process may have taken it for a dead one's before it was locked.
+        # Another process may have mistaken it for a dead process's before it was locked.
         if held is not None and folder.exists():
             return folder, held
 
@@ -80,7 +80,7 @@ def _locked(folder: Path) -> int | None:
 
 
 def _root() -> Path:
-    """The folder of this user. Raises PermissionError when someone else has made it."""
+    """The folder of this user. Raises PermissionError when another user created it."""
     root = Path(tempfile.gettempdir()) / f"waybill-{os.getuid()}"
     with suppress(FileExistsError):
         root.mkdir(mode=0o700)

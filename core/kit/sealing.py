@@ -1,8 +1,8 @@
 """Secrets that must be read again later, encrypted before they are stored: AES-256-GCM (NIST SP 800-38D).
 
 The key is derived from a secret of the installation, ``WAYBILL_SECRET_KEY`` or ``WAYBILL_PSEUDONYM_KEY``, with
-HKDF-SHA256 (RFC 5869) and a word for the purpose, so that no two purposes share one. Each box is bound to its owner's
-id: copied to another row, it does not open.
+HKDF-SHA256 (RFC 5869) and a label for the purpose, so that each purpose has its own key. Each box is bound to its
+owner's id: copied to another row, it cannot be opened.
 """
 
 import hmac
@@ -38,7 +38,7 @@ class CannotOpen(ValueError):
 
 
 class Sealer:
-    """Seals and opens boxes of one purpose. Safe in threads. Of the `keys`, the first seals and all open."""
+    """Seals and opens boxes of one purpose. Thread-safe. The first of `keys` seals, and all open."""
 
     def __init__(self, keys: Sequence[str], purpose: str) -> None:
         self._ciphers = [_cipher(key, purpose) for key in keys]
@@ -49,7 +49,7 @@ class Sealer:
         return _VERSION + nonce + self._ciphers[0].encrypt(nonce, plaintext, owner.bytes)
 
     def open(self, owner: UUID, box: bytes) -> bytes:
-        """What `seal` was given. Raises `CannotOpen`."""
+        """The sealed plaintext. Raises `CannotOpen`."""
         nonce, sealed = box[1 : 1 + _NONCE_BYTES], box[1 + _NONCE_BYTES :]
         if box[:1] != _VERSION:
             raise CannotOpen("sealed by a later version")
@@ -60,9 +60,9 @@ class Sealer:
 
 
 class KeyedDigest:
-    """Digests by which sealed values are looked up: HMAC-SHA256 (RFC 2104), so without the key no value can be tried.
+    """Digests to look up sealed values: HMAC-SHA256 (RFC 2104), so that values cannot be guessed without the key.
 
-    Each belongs to an owner, so that equal values of two owners have nothing in common. Safe in threads.
+    Each belongs to an owner, so that equal values of two owners have different digests. Thread-safe.
     """
 
     def __init__(self, keys: Sequence[str], purpose: str) -> None:
@@ -73,12 +73,12 @@ class KeyedDigest:
         return _keyed(self._keys[0], owner, value)
 
     def all_of(self, owner: UUID, value: bytes) -> list[bytes]:
-        """The digests by every key that was current once, to find what was stored then."""
+        """The digests by the current key and every retired one, to find earlier entries."""
         return [_keyed(key, owner, value) for key in self._keys]
 
 
 def fingerprint(secret: str) -> str:
-    """The name of a secret key, 128 bits in hexadecimal: it tells two keys apart, and opens nothing."""
+    """An identifier of a secret key, 128 bits in hexadecimal: it tells two keys apart, and opens nothing."""
     return _derive(secret, "fingerprint")[:_FINGERPRINT_BYTES].hex()
 
 

@@ -1,10 +1,10 @@
 """The names that our spans use, all in one place: OpenTelemetry's conventions for generative AI still change.
 
 Those conventions left the main semantic conventions in May 2026 for a repository of their own,
-https://github.com/open-telemetry/semantic-conventions-genai. What follows was read there at commit `SOURCE_COMMIT`
-(``model/gen-ai/registry.yaml``, ``spans.yaml`` and ``events.yaml``), where everything is of stability *development*.
-`SCHEMA_URL` is what the repository's manifest declared; our spans carry it, so that a backend can tell which names it
-reads. Names under ``waybill.`` are ours.
+https://github.com/open-telemetry/semantic-conventions-genai. These names were read there at commit `SOURCE_COMMIT`
+(``model/gen-ai/registry.yaml``, ``spans.yaml`` and ``events.yaml``), where all have stability *development*.
+`SCHEMA_URL` is the one that the repository's manifest declared; our spans carry it, so that a backend can tell which
+names it reads. Names under ``waybill.`` are ours.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ RESPONSE_ID = "gen_ai.response.id"
 RESPONSE_MODEL = "gen_ai.response.model"
 RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
 TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
-# The cached ones are a part of the input tokens, reasoning is a part of the output tokens.
+# Cached tokens are part of the input tokens, reasoning is part of the output tokens.
 INPUT_TOKENS = "gen_ai.usage.input_tokens"
 CACHE_READ_TOKENS = "gen_ai.usage.cache_read.input_tokens"
 CACHE_CREATION_TOKENS = "gen_ai.usage.cache_creation.input_tokens"
@@ -62,7 +62,7 @@ HTTP_RESENDS = "http.request.resend_count"
 HTTP_ROUTE = "http.route"
 HTTP_STATUS = "http.response.status_code"
 URL_PATH = "url.path"
-# This one is of stability development.
+# This one has stability development.
 DESTINATION = "messaging.destination.name"
 
 ORGANIZATION_ID = "waybill.organization.id"
@@ -76,7 +76,7 @@ PARENT_JOB_ID = "waybill.job.parent_id"
 CAPABILITY = "waybill.capability"
 OUTCOME = "waybill.attempt.outcome"
 STEP = "waybill.step"
-# What the ledger settled: of one call on the call's span, of all of the job's own calls on the job's span.
+# Amounts that the ledger settled: of one call on the call's span, of all of the job's own calls on the job's span.
 COST_USD = "waybill.cost.usd"
 COST_PRICED = "waybill.cost.priced"
 MODEL = "waybill.model"

@@ -44,14 +44,14 @@ class RunFileSource(PydanticBaseSettingsSource):
     """Reads the addresses of a running embedded stack, so that a second terminal needs no exports."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
-        """Nothing is looked up by field: the file is read whole."""
+        """Unused: the file is read whole, not field by field."""
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
         """The settings in the run file that the environment does not override."""
         home = Path(os.environ.get("WAYBILL_HOME") or default_home())
         if Path(os.environ.get("WAYBILL_SECRETS_DIR") or "/").is_relative_to(home / SECRETS_FOLDER):
-            # A part of that stack has been given its own, and no other's.
+            # A process of that stack was given its own secrets only.
             return {}
         try:
             found = json.loads((home / RUN_FILE).read_text(encoding="utf-8"))

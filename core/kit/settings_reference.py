@@ -1,4 +1,4 @@
-"""Renders the reference of settings: ``python -m core.kit.settings_reference > docs/reference/settings.md``."""
+"""Renders the settings reference: ``python -m core.kit.settings_reference > docs/reference/settings.md``."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Ed25519 signatures (RFC 8032), and the public keys by which anybody can check them (RFC 8037).
+"""Ed25519 signatures (RFC 8032), and the public keys with which anyone can verify them (RFC 8037).
 
 A key is named by the thumbprint of its public half (RFC 7638), so that its name cannot be given to another key.
 """
@@ -21,13 +21,13 @@ KEY_BYTES = 32
 
 
 class SigningKeyMissing(Unavailable):
-    """Nothing can be signed: no key is configured, or what is configured is none."""
+    """Nothing can be signed: no key is configured, or the configured one is invalid."""
 
     default_code = "signing_key_not_configured"
 
 
 class Signer:
-    """Signs with one private key. Safe in threads."""
+    """Signs with one private key. Thread-safe."""
 
     def __init__(self, seed: bytes) -> None:
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
@@ -62,7 +62,7 @@ class Keyring:
 
     @classmethod
     def from_jwks(cls, document: Any) -> "Keyring":
-        """The Ed25519 keys of a JSON Web Key Set (RFC 7517); other kinds are passed over. Raises ValueError."""
+        """The Ed25519 keys of a JSON Web Key Set (RFC 7517); other kinds are skipped. Raises ValueError."""
         if not isinstance(document, Mapping) or not isinstance(document.get("keys"), list):
             raise ValueError('a key set is a JSON object with a list "keys"')  # noqa: TRY004 - it came as JSON
         found = []
@@ -81,7 +81,7 @@ class Keyring:
         return key_id in self._keys
 
     def verifies(self, key_id: str, message: bytes, signature: bytes) -> bool:
-        """Whether `signature` over `message` was made with the key of that id; False also for an unknown key."""
+        """Whether `signature` over `message` was made with the key of that id; False for an unknown key."""
         key = self._keys.get(key_id)
         if key is None:
             return False
@@ -109,7 +109,7 @@ class Keyring:
 
 
 def generate_seed() -> str:
-    """A fresh private key, as ``signing_key`` is written."""
+    """A new private key, in the format of ``signing_key``."""
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 

@@ -1,4 +1,4 @@
-"""What a process waits for before it starts: a database that holds this release's schema."""
+"""Lets a process wait before it starts until the database holds this release's schema."""
 
 from collections.abc import Callable
 from time import monotonic, sleep
@@ -27,7 +27,7 @@ def wait_for_schema(settings: Settings) -> None:
 
 
 def wait_for_postgres(settings: Settings) -> None:
-    """Return once Postgres answers, whatever it holds: what migrations wait for.
+    """Return once Postgres answers, whatever its schema: migrations wait for this.
 
     Raises `Unavailable` (``postgres_unreachable`` or ``postgres_login_refused``) after ``start_timeout_seconds``.
     """
@@ -59,7 +59,7 @@ def _find_problem(url: str, where: str) -> Unavailable | None:
         found = None
     except psycopg.Error as error:
         return _unreachable(where, error)
-    # A revision that this release does not know is a newer release's, which keeps what this one needs.
+    # A revision unknown to this release is a newer release's, which keeps everything this one needs.
     if found is None or found[0] < newest_revision():
         return Unavailable(
             f"the database at {where} has an older schema than this release; run `waybill migrate`",
@@ -77,7 +77,7 @@ def _find_outage(url: str, where: str) -> Unavailable | None:
 
 
 def _unreachable(where: str, error: psycopg.Error) -> Unavailable:
-    # libpq hands on no SQLSTATE of a connection that was refused. Migrations that still run may be about to set it.
+    # libpq passes on no SQLSTATE of a refused connection. Running migrations may be about to set the password.
     if "password" in str(error):
         return Unavailable(
             f"Postgres at {where} refuses the login or its password; run `waybill migrate --passwords DIR`",

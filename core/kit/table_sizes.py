@@ -1,4 +1,4 @@
-"""How large the tables are, and how much of them is dead, from Postgres' own statistics."""
+"""The size of the tables, and how much of it is dead rows, from Postgres' own statistics."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from core.kit.db import Executor
 
-# Sizes are asked of the file system and rows are estimates, so nothing is scanned.
+# Sizes come from the file system and rows are estimates, so nothing is scanned.
 _SIZES = text("""
 SELECT coalesce(parent.relname, statistics.relname) AS name, count(parent.oid) AS partitions,
   sum(pg_total_relation_size(statistics.relid)) AS size_bytes,
@@ -21,7 +21,7 @@ GROUP BY 1
 
 @dataclass(frozen=True, slots=True)
 class TableSize:
-    """A table with its partitions; its size includes indexes and what is stored out of line."""
+    """A table with its partitions; its size includes indexes and out-of-line storage."""
 
     name: str
     partitions: int

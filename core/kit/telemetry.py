@@ -1,8 +1,8 @@
 """Traces: W3C trace context from the HTTP request to the last step of a job, exported over OTLP when configured.
 
-Exporting is configured by OpenTelemetry's own variables (``OTEL_EXPORTER_OTLP_ENDPOINT`` and its kin). Without them ids
-are still made and handed on, at a few microseconds a span and with no SDK loaded, so that the logs of one job can be
-joined and a downstream process that does export continues the same trace.
+Exporting is configured by OpenTelemetry's own variables (``OTEL_EXPORTER_OTLP_ENDPOINT`` and related). Without them ids
+are still created and passed on, at a few microseconds per span and without loading the SDK, so that the logs of one job
+can be joined and a downstream process that does export continues the same trace.
 """
 
 import atexit
@@ -40,7 +40,7 @@ ROOT = INVALID_SPAN_CONTEXT
 
 
 class _Tracing:
-    """What records and exports the spans of this process, if a collector is configured."""
+    """Records and exports the spans of this process, if a collector is configured."""
 
     recorder: "Recorder | None" = None
 
@@ -48,7 +48,7 @@ class _Tracing:
 def configure_tracing(settings: Settings, service: str) -> None:
     """Start exporting spans as ``waybill-<service>`` when an OTLP endpoint is configured; otherwise do nothing.
 
-    Export happens in batches on a thread of its own and survives a fork. At exit what is left is sent, for at most
+    Export happens in batches on its own thread and survives a fork. At exit remaining spans are sent, for at most
     about two seconds.
     """
     is_disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
@@ -62,7 +62,7 @@ def configure_tracing(settings: Settings, service: str) -> None:
 
 
 def shutdown_tracing() -> None:
-    """Send what is buffered, for at most the exporter's own timeout of two seconds, and stop exporting."""
+    """Send buffered spans, for at most the exporter's own timeout of two seconds, and stop exporting."""
     recorder, _Tracing.recorder = _Tracing.recorder, None
     if recorder is not None:
         atexit.unregister(shutdown_tracing)
@@ -76,9 +76,9 @@ def current_traceparent() -> str | None:
 
 
 def trace_headers(*, baggage: bool) -> dict[str, str]:
-    """The headers by which a server continues the present trace; with `baggage`, it learns whose work it does.
+    """The headers with which a server continues the current trace; `baggage` also names the owner of the work.
 
-    For servers of the operator's own. Model providers and other servers outside get neither.
+    For the operator's own servers. Model providers and other external servers get neither.
     """
     found = {"traceparent": current_traceparent(), "baggage": current_baggage() if baggage else None}
     return {name: value for name, value in found.items() if value}
@@ -91,12 +91,12 @@ def current_trace_id() -> str | None:
 
 
 def is_exporting() -> bool:
-    """Whether this process exports spans: whether work is worth doing that only a span shows."""
+    """Whether this process exports spans, so that work for the sake of spans is worthwhile."""
     return _Tracing.recorder is not None
 
 
 def nanoseconds(moment: datetime) -> int:
-    """A time as spans have it."""
+    """A time in the unit of spans."""
     return int(moment.timestamp() * 1_000_000) * 1000
 
 
@@ -114,8 +114,8 @@ def start_span(
 ) -> Span:
     """A started span below `parent` or `traceparent`, else below the current one, *not* made current; the caller ends.
 
-    Below `ROOT` it is the first of its trace. `identity` gives the span its ids. The span says whose work it is
-    (`core.kit.job_traces.traced_for`). One that is not `is_recorded` has ids, and is not exported.
+    Below `ROOT` it is the first of its trace. `identity` gives the span its ids. The span carries the owner of its work
+    (`core.kit.job_traces.traced_for`). One that is not `is_recorded` has ids, but is not exported.
     """
     above = parent or parse_traceparent(traceparent) or trace.get_current_span().get_span_context()
     recorder = _Tracing.recorder
@@ -147,7 +147,7 @@ def record_span(
     links: Sequence[SpanContext] = (),
     events: Sequence[tuple[str, Attributes]] = (),
 ) -> None:
-    """A span of something that is over, by `ended` or by now; `error` is the type of what it ended with."""
+    """A span of completed work that ended at `ended` or now; `error` is the type of the error that ended it."""
     start = nanoseconds(began)
     span = start_span(
         name,
@@ -158,7 +158,7 @@ def record_span(
         links=links,
         start_nanoseconds=start,
     )
-    # Clocks of two machines differ.
+    # The clocks of two machines differ.
     end = max(start, time.time_ns() if ended is None else nanoseconds(ended))
     for event, shown in events:
         span.add_event(event, shown, timestamp=end)
@@ -168,19 +168,19 @@ def record_span(
 
 
 def mark_failed(span: Span, error: str) -> None:
-    """`span` ended with an error of this type. Never the text of one, which may quote a payload."""
+    """Mark that `span` ended with an error of this type. Never its text, which may quote job content."""
     span.set_attribute(semconv.ERROR_TYPE, error)
     span.set_status(StatusCode.ERROR)
 
 
 def annotate(attributes: Attributes) -> None:
-    """Say more of the span that this code runs in."""
+    """Add attributes to the current span."""
     trace.get_current_span().set_attributes(attributes)
 
 
 @contextmanager
 def inside(span: Span) -> Iterator[None]:
-    """Make `span` current for the block. It is not ended."""
+    """Make `span` current for the block without ending it."""
     token = otel_context.attach(trace.set_span_in_context(span))
     try:
         yield
@@ -198,7 +198,7 @@ def span(
 ) -> Iterator[Span]:
     """Run the block inside a span below `traceparent`, or below the current span when None.
 
-    An exception marks the span with the exception's type; never with its text, which may quote a payload.
+    An exception marks the span with the exception's type; never with its text, which may quote job content.
     """
     opened = start_span(name, traceparent=traceparent, attributes=attributes, kind=kind)
     try:

@@ -1,9 +1,9 @@
-"""Characters that a terminal obeys instead of showing them, made visible in text that others wrote."""
+"""Makes characters that a terminal would obey instead of showing visible, in text from others."""
 
 import re
 
 # C0 but tab and newline, a carriage return at the end of a line, DEL and C1, and the marks that change the direction of
-# what follows or break lines unseen (Unicode TR 9 and 36).
+# the following text or break lines invisibly (Unicode TR 9 and 36).
 _OBEYED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]|\r(?!\n)")
 _DELETE = 0x7F
 _PICTURES = 0x2400
@@ -15,7 +15,7 @@ def neutralize(text: str) -> str:
 
 
 def escape(json_text: str) -> str:
-    """A JSON text with each such character, which can only stand within a string, as its escape: it reads the same."""
+    """A JSON text with each such character, which can only occur within a string, escaped: its value is the same."""
     return json_text if _OBEYED.search(json_text) is None else _OBEYED.sub(_escaped, json_text)
 
 

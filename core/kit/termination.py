@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT, as a request to end what the process does."""
+"""SIGTERM and SIGINT as a request to stop."""
 
 import signal
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from threading import Thread
 
 
 def on_termination(stop: Callable[[], None]) -> None:
-    """Call `stop` for every SIGTERM and SIGINT from now on, in a thread of its own. Call this in the main thread.
+    """Call `stop` for every SIGTERM and SIGINT from now on, in its own thread. Call this in the main thread.
 
-    A handler runs between two steps of the main thread, which may hold the lock of the very event that `stop` sets, or
-    be in `stop` for the signal before: it would wait for itself for ever. Of what a handler may wake another thread by,
+    A handler runs between two steps of the main thread, which may hold the lock of the event that `stop` sets, or be in
+    `stop` for the previous signal: it would deadlock. Among the ways for a handler to wake another thread,
     `SimpleQueue.put` is documented as reentrant.
     """
     requests: SimpleQueue[int] = SimpleQueue()

@@ -28,8 +28,8 @@ def format_traceparent(context: SpanContext) -> str:
 
 
 def span_below(above: SpanContext, trace_id: int | None = None, span_id: int | None = None) -> SpanContext:
-    """The place of a span below `above`, or of the first of a trace below an invalid one; ids not given are random."""
-    # Ids are not secrets; the module's generator is seeded again after a fork.
+    """The context of a span below `above`, or of the first of a trace below an invalid one; missing ids are random."""
+    # Ids are not secrets; the module's generator is reseeded after a fork.
     span_id = span_id or random.getrandbits(64) or 1
     if above.is_valid:
         return SpanContext(trace_id or above.trace_id, span_id, is_remote=False, trace_flags=above.trace_flags)

@@ -1,4 +1,4 @@
-"""Turns: at most so many threads at once, first come, first served."""
+"""A fair semaphore: a limited number of threads at once, first come, first served."""
 
 import threading
 from collections import deque
@@ -10,12 +10,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 
 class Turns:
-    """Admits `places` threads at a time, in the order in which they came; `threading.Semaphore` promises no order."""
+    """Admits `places` threads at a time, in order of arrival; `threading.Semaphore` promises no order."""
 
     def __init__(
         self, places: int, timeout_seconds: float, *, waited: Callable[[float, bool], None] = lambda _, __: None
     ) -> None:
-        """`waited` gets the seconds of each wait, and whether a place came free in time."""
+        """`waited` receives the seconds of each wait, and whether a slot became free in time."""
         self._free = places
         self._timeout_seconds = timeout_seconds
         self._waited = waited
@@ -24,7 +24,7 @@ class Turns:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Hold a place during the block. Raises SQLAlchemy's `TimeoutError` when none came free in time."""
+        """Hold a slot during the block. Raises SQLAlchemy's `TimeoutError` when none became free in time."""
         if not self._acquire():
             raise PoolTimeout(f"no connection came free within {self._timeout_seconds:g} s")
         try:

@@ -1,1 +1,1 @@
-"""One file per embedding model. Each loads its runtime when it is first used, never at import."""
+"""One file per embedding model. Each loads its runtime on first use, never at import."""

@@ -1,4 +1,4 @@
-"""Remembers vectors by text. The same sentences come back with every question to the same documents."""
+"""Caches vectors by text. The same sentences recur with every question about the same documents."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from core.gateway.models import Embedder
 
 
 class RecentVectors:
-    """An `Embedder` that keeps the vectors of the `size` texts used last: about 1.6 KB each at 384 dimensions."""
+    """An `Embedder` that caches the vectors of the `size` last used texts: about 1.6 KB each at 384 dimensions."""
 
     def __init__(self, embedder: Embedder, size: int = 8192) -> None:
         self.name = embedder.name
@@ -22,7 +22,7 @@ class RecentVectors:
         self._lock = Lock()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """As `Embedder.embed`; only texts that are not remembered are computed."""
+        """As `Embedder.embed`; computes only texts that are not cached."""
         known: dict[str, NDArray[np.float32]] = {}
         with self._lock:
             for text in texts:

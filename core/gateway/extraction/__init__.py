@@ -1,1 +1,1 @@
-"""How ``local/extractive`` reads: sentences, words and their ranking."""
+"""How ``local/extractive`` reads text: sentences, words and their ranking."""

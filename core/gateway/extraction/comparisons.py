@@ -1,4 +1,4 @@
-"""Questions that compare two things: an answer has to say both."""
+"""Questions that compare two things: an answer has to cover both."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _COMPARING = re.compile(
     r"louder|quieter|nearer|closer|further|easier|safer)\b",
     re.IGNORECASE,
 )
-# "More than 20 kg" compares with no other thing.
+# "More than 20 kg" is not a comparison with another thing.
 _LIMIT = re.compile(r"\s{0,3}(?:[A-Z]{3} |[\u20ac$\u00a3])?\d")
 _BETWEEN = re.compile(r"\bdifferences?\b|\bbetween\b", re.IGNORECASE)
 _DIFFER = re.compile(r"\b(?:differ|compare)\b", re.IGNORECASE)
@@ -21,7 +21,7 @@ _DIFFER = re.compile(r"\b(?:differ|compare)\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`first` asks about one of the things, `other` names the second."""
+    """`first` asks about one of the things; `other` names the second."""
 
     first: str
     other: str
@@ -38,7 +38,7 @@ def comparison_of(question: str) -> Comparison | None:
     elif _COMPARING.search(asked):
         before, _, other = asked.rpartition(" than " if " than " in asked else " or ")
         if (last := _COMPARING.search(other)) is not None and last.end() == len(other):
-            # "Is the tug or the lightship longer": both are.
+            # "Is the tug or the lightship longer": both are asked about.
             before, other = f"{before} {last.group()}", other[: last.start()]
     else:
         return None
@@ -48,9 +48,9 @@ def comparison_of(question: str) -> Comparison | None:
 
 
 def counterpart(first: Unit, compared: str, units: Sequence[Unit]) -> Unit | None:
-    """What says of the thing `compared` what `first` says of another; None when nothing does.
+    """The unit that states about the thing `compared` what `first` states about the other; None when there is none.
 
-    It is the same column of the row that is called so, the column that is called so of the same row, or a sentence of
+    It is the same column of the row with that label, the column with that head in the same row, or a sentence of
     the same passage.
     """
     wanted = frozenset(question_terms(compared))

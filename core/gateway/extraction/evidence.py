@@ -20,9 +20,9 @@ _MIN_WORDS = 3
 _MAX_CANDIDATES = 48
 _USUAL, _FEW = 4, 2
 _MANY_NEWS = 20
-# What is spoken of stands in the sentence before.
+# Pronouns and the like, whose subject is in the sentence before.
 _REFERS = re.compile(r"(?:It|Its|They|Their|He|His|She|Her|This|These)\b")
-# Of a heading "2.1 Included cover" the number says nothing about its text, and would cover a "2" of the question.
+# In a heading "2.1 Included cover" the number says nothing about its text, yet it would match a "2" in the question.
 _SECTION_NUMBER = re.compile(r"(?:^|(?<=> ))\d{1,3}(?:\.\d{1,3}){0,4}\.?\s")
 
 FEATURES = (
@@ -36,7 +36,7 @@ FEATURES = (
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Sentence `index` of passage number `passage`. Of a row, `columns` hold what was asked for."""
+    """Sentence `index` of passage number `passage`. For a row, `columns` are those that the question asks for."""
 
     passage: int
     index: int
@@ -56,7 +56,7 @@ class Evidence:
 
 
 def gather(question: str, passages: Sequence[Passage], embedder: Embedder) -> Evidence:
-    """The candidates in `passages`, which come in order of relevance. Embeds at most 48 of them."""
+    """The candidates in `passages`, which are in order of relevance. Embeds at most 48 of them."""
     sentences = tuple(tuple(split_sentences(passage.text)) for passage in passages)
     rows = [rows_of(passage.text, found) for passage, found in zip(passages, sentences, strict=True)]
     everything = [
@@ -73,7 +73,7 @@ def gather(question: str, passages: Sequence[Passage], embedder: Embedder) -> Ev
         for number, passage in enumerate(passages)
         for described in _describe(asked, passage, number, sentences[number], rows[number])
     ]
-    # What lies within a range that a passage gives stands in the passage.
+    # An amount within a range that a passage gives counts as present in the passage.
     for one in described:
         everything[one.unit.passage] |= one.around
     if not described:
@@ -108,13 +108,13 @@ class _Asked:
     worth: Worth
     expectation: Expectation
     amounts: Sequence[Quantity]
-    # Names that nearly all passages hold, as a company's own: its documents say "we".
+    # Names that nearly all passages contain, such as a company's own: its documents say "we".
     usual: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Described:
-    """A unit with the terms that it holds, those that it holds with its surroundings, and what is embedded of it."""
+    """A unit with its own terms, its terms including those of its surroundings, and its text to embed."""
 
     unit: Unit
     own: frozenset[str]
@@ -164,19 +164,19 @@ def _describe(
 
 
 def _refers(expectation: Expectation, text: str, last: str) -> bool:
-    """Whether `text` says something of what the `last` sentence names, which the last does not say itself."""
+    """Whether `text` refers to what the `last` sentence names and adds something that the last does not contain."""
     return _REFERS.match(text) is not None and bool(expectation.places(text)) and not expectation.places(last)
 
 
 def _read_row(asked: _Asked, read: Unit, path: frozenset[str]) -> tuple[Unit, frozenset[str], bool | None]:
-    """The row with the columns that the question asks for, the terms these stand for, and whether one fits."""
+    """The row with the columns that the question asks for, the terms they cover, and whether one fits."""
     row = read.row
     assert row is not None
     label = row.cells[row.label]
     key = terms_of(label)
     bounds = row_range(row.keys, row.index) if row.keys else None
     if bounds is not None:
-        # The ends of a range stand for what lies between them, not for themselves.
+        # The ends of a range stand for the values between them, not for themselves.
         key = frozenset(term for term in key if not term[0].isdigit()) | _terms_within(asked, [bounds])
     worded = frozenset[str]().union(
         *(terms_of(cell) for column, cell in enumerate(row.cells) if column != row.label and _is_worded(cell))
@@ -206,12 +206,12 @@ def _is_worded(cell: str) -> bool:
 
 
 def _with_ranges(asked: _Asked, text: str, terms: frozenset[str]) -> frozenset[str]:
-    """`terms` and the amounts of the question that lie within a range that `text` gives."""
+    """`terms` and the amounts of the question that are within a range that `text` gives."""
     return terms | _terms_within(asked, ranges(text)) if asked.amounts else terms
 
 
 def _terms_within(asked: _Asked, given: Sequence[Range]) -> frozenset[str]:
-    """The amounts of the question, as terms, that lie within one of the ranges."""
+    """The amounts of the question, as terms, that are within one of the ranges."""
     return frozenset(
         term_of(asked.question[amount.start : amount.end].casefold())
         for amount in asked.amounts
@@ -220,7 +220,7 @@ def _terms_within(asked: _Asked, given: Sequence[Range]) -> frozenset[str]:
 
 
 def _compared(asked: _Asked, text: str) -> frozenset[str]:
-    """Of a question for yes or no the amounts, as terms, that `text` gives a measure for: "at most EUR 145" for 160."""
+    """For a yes/no question, its amounts, as terms, that `text` gives a limit for: "at most EUR 145" for 160."""
     if asked.expectation.kind is not Kind.CHOICE or not asked.amounts:
         return frozenset()
     units = {found.unit for found in quantities(text)}
@@ -280,7 +280,7 @@ def _features(
 
 
 def _is_counted_from(asked: _Asked, text: str) -> bool:
-    """Whether a term of the question stands in `text` only where it says from when a time is counted."""
+    """Whether a term of the question appears in `text` only where it states the start of a period."""
     said = asked.expectation.asserted(text)
     if said == text:
         return False
@@ -288,7 +288,7 @@ def _is_counted_from(asked: _Asked, text: str) -> bool:
 
 
 def _can_stand_alone(text: str, sentence: Sentence) -> bool:
-    """Whether a sentence is worth showing: not a stub, not a question, not the torn edge of a passage."""
+    """Whether a sentence is worth showing: not a stub, a question or the cut-off edge of a passage."""
     body = text[sentence.start : sentence.end]
     if len(body.split()) < _MIN_WORDS or body.endswith("?"):
         return False

@@ -1,6 +1,6 @@
-"""What kind of thing a question asks for, and whether a text holds one that the question did not name itself.
+"""What kind of thing a question asks for, and whether a text contains one that the question did not name itself.
 
-After the answer types of Li and Roth (COLING 2002), kept to those that can be told by their form.
+After the answer types of Li and Roth (COLING 2002), limited to those that can be recognized by their form.
 """
 
 import re
@@ -12,7 +12,7 @@ from core.gateway.extraction.terms import term_of, terms_of
 
 
 class Kind(StrEnum):
-    """The kinds of answer. `OTHER` is everything that has no form of its own."""
+    """The kinds of answer. `OTHER` is everything without a form of its own."""
 
     DURATION = "duration"
     MONEY = "money"
@@ -70,7 +70,7 @@ _TIME = re.compile(
     re.IGNORECASE,
 )
 _NAME = re.compile(r"(?<![.!?:]\s)(?<!^)(?<![\"'\u201c(])\b[A-Z][\w'\u2019-]+|\b[A-Z]{2,}\b")
-# "Off Anglesey" and "on Tuesday" name nobody.
+# "Off Anglesey" and "on Tuesday" name no person.
 _NAMES_NO_ONE = re.compile(
     rf"\b(?:in|at|off|near|around|across) (?:the )?[A-Z][\w'\u2019-]+|\b(?i:{_DAYS}|{_MONTHS})\b"
 )
@@ -114,7 +114,7 @@ _ANSWERS = {
 
 _COUNTED_FROM = re.compile(r"\b(?:after|before|following|from|since|of)\b", re.IGNORECASE)
 _TAIL = re.compile(r"(?<=[a-z%\d]) (?:after|before|following) [^,.;:()]{1,200}", re.IGNORECASE)
-# Each line is a kind and the form of the questions that ask for it. The first that matches holds.
+# Each line is a kind and the pattern of the questions that ask for it. The first match wins.
 _QUESTIONS = tuple(
     (re.compile(pattern, re.IGNORECASE), Kind(kind))
     for kind, _, pattern in (
@@ -132,7 +132,7 @@ class Expectation:
     question: str
 
     def fits(self, text: str) -> bool | None:
-        """Whether `text` holds such a thing beside those that the question names; None when it has no form."""
+        """Whether `text` holds such a thing besides those that the question names; None when the kind has no form."""
         if self.places(text):
             return True
         if self.kind is Kind.DURATION:
@@ -143,7 +143,7 @@ class Expectation:
         return False if self.kind in (*_ANSWERS, Kind.PERSON, Kind.NAME, Kind.PLACE) else None
 
     def places(self, text: str) -> list[int]:
-        """Where in `text` such things stand that the question does not name; none when they have no form."""
+        """Where in `text` such things are that the question does not name; empty when the kind has no form."""
         if self.kind in _ANSWERS:
             found = _others(_ANSWERS[self.kind], text, self.question)
             if not found and self.kind is Kind.DURATION and _HOW_LONG.search(self.question):
@@ -158,13 +158,13 @@ class Expectation:
         return []
 
     def is_asked_by(self, head: str) -> bool:
-        """Whether a column is called by the word that the question asks with, as "Who" or "Where"."""
+        """Whether a column is headed by the question word, such as "Who" or "Where"."""
         return bool(_ASKING.fullmatch(head)) and head.casefold() in _WORD.findall(self.question.casefold())
 
     def fits_cell(self, cell: str, head: str, label: str) -> bool | None:
-        """As `fits`, of a cell under its head: "45" under "Minutes" is a time, and any figure may be an amount.
+        """As `fits`, for a cell under its head: "45" under "Minutes" is a time, and any figure may be an amount.
 
-        A column may be called by what it answers, as "Who", and the label of the row may be what is asked for.
+        A column may be headed by the question it answers, such as "Who", and the row's label may be the answer sought.
         """
         fits = self.fits(cell)
         if fits is not False:
@@ -178,7 +178,7 @@ class Expectation:
         return self.kind in (Kind.TIME, Kind.PERSON, Kind.PLACE, Kind.NAME) and self.fits(label)
 
     def implied(self, text: str) -> frozenset[str]:
-        """Terms that `text` covers without saying them: what "closes" can no longer be filed, and kilograms weigh."""
+        """Terms that `text` covers without stating them: "closes" covers filing, and kilograms cover weight."""
         if self.kind in (Kind.DURATION, Kind.TIME):
             return _FILING if _DEADLINE.search(text) else frozenset()
         if self.kind is Kind.MEASURE:
@@ -186,7 +186,7 @@ class Expectation:
         return frozenset()
 
     def asserted(self, text: str) -> str:
-        """`text` without what its times are counted from; all of it when the question says "after" or the like itself.
+        """`text` without the starting points of its periods; all of it when the question itself has "after" or similar.
 
         "Kept for 14 days after the claim was filed" says how long something is kept, and nothing about how long a
         claim may be filed.
@@ -212,7 +212,7 @@ _HOW_LONG = re.compile(r"\bhow long\b", re.IGNORECASE)
 _HOW_MANY = re.compile(r"\bhow many\b", re.IGNORECASE)
 
 
-# These are called by common words.
+# Things that are named by common words.
 _CALLED = re.compile(
     r"\bcalled\b|\bnames? (?:of|for) (?:(?:the|a|an) )?(?:\w+ )?(?:process|property|terms?|concept|theory|method|scale|"
     r"law|effect|technique|category|class|system|type|kind|group|form|alphabet|principle|model|function|field|option|setting)\b",
@@ -233,17 +233,17 @@ _DIMENSIONS = (
 
 
 def _blanked(match: re.Match[str]) -> str:
-    """As many blanks, so that places stay what they are."""
+    """As many blanks as the match is long, so that positions stay valid."""
     return " " * len(match.group())
 
 
 def _others(form: re.Pattern[str], text: str, question: str) -> list[int]:
-    """Where `text` has something of this form that the question does not name itself."""
+    """Where `text` matches this form with something that the question does not name itself."""
     asked = question.casefold()
     return [match.start() for match in form.finditer(text) if match.group().casefold() not in asked]
 
 
-# "When a parcel is lost, what is paid?" does not ask when.
+# "When a parcel is lost, what is paid?" does not ask for a time.
 _CONDITION = re.compile(
     r"^(?:when|where|if|while|after|before|once)\b[^,?]{1,200}, "
     r"(?=[^?]{0,60}\b(?:what|which|who|whom|when|where|why|how)\b)",
@@ -252,7 +252,7 @@ _CONDITION = re.compile(
 
 
 def expectation_of(question: str) -> Expectation:
-    """What `question` asks for, as far as its form tells."""
+    """What `question` asks for, as far as its form shows."""
     asks = _CONDITION.sub("", question)
     kind = next((kind for pattern, kind in _QUESTIONS if pattern.search(asks)), Kind.OTHER)
     return Expectation(kind, question)

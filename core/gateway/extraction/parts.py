@@ -10,12 +10,12 @@ _ASKS = (
     r"(?:what|which|who|whom|whose|when|where|why|how)\b"
 )
 _HELPS = r"(?:can|could|may|must|is|are|was|were|do|does|did|will|would|should|has|have|had)\b"
-# A helping verb begins a question only behind the end of another: "it opens and is closed at six" goes on.
+# A helping verb starts a question only after the end of another: "it opens and is closed at six" is one clause.
 _BORDER = re.compile(
     rf"[?;]\s{{1,3}}(?:and |or |also )?(?={_ASKS}|{_HELPS})|,? (?:and|or)(?: also)? (?={_ASKS})", re.IGNORECASE
 )
 _OPENS = re.compile(rf"(?:[^?;]{{1,80}}, )?(?:{_ASKS}|{_HELPS})", re.IGNORECASE)
-# "When", "in which room": the rest of the question stands in its neighbor.
+# "When", "in which room": the rest of the question is in its neighbor.
 _BARE = re.compile(rf"{_ASKS}(?: \w+)?", re.IGNORECASE)
 _LEAD = re.compile(rf"{_ASKS}(?: (?:much|many|long|often|far|old|big|large|high|soon|late|early)\b)?\s*", re.IGNORECASE)
 _HELP = re.compile(rf"{_HELPS}\s*", re.IGNORECASE)
@@ -25,9 +25,9 @@ MAX_PARTS = 4
 
 
 def parts_of(question: str) -> tuple[str, ...]:
-    """What `question` asks, in order; itself alone when it asks one thing, or more than four.
+    """What `question` asks, in order; only the question itself when it asks one thing, or more than four.
 
-    Each part can be read by itself: what it leaves to another is put in.
+    Each part can be read by itself: words that it leaves to another part are filled in.
     """
     parts, begin = [], 0
     for border in _BORDER.finditer(question):
@@ -42,9 +42,9 @@ def parts_of(question: str) -> tuple[str, ...]:
 
 
 def _completed(parts: Sequence[str]) -> list[str]:
-    """The parts with what they leave to another: its subject, or all but the question word.
+    """The parts with the words they leave to another filled in: the subject, or everything but the question word.
 
-    Empty when one of them still asks nothing.
+    Empty when one of them is still not a question.
     """
     full = next((part for part in parts if question_terms(part) and not _BARE.fullmatch(part)), None)
     if full is None:

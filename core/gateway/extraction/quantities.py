@@ -76,7 +76,7 @@ _BETWEEN = re.compile(r"^\s{0,2}(?:to|and|\u2013|-)\s{0,2}$", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number, what it counts ("" when it does not say), and where it stands in its text."""
+    """A number, what it counts ("" when unstated), and its position in the text."""
 
     value: float
     unit: str
@@ -86,7 +86,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """From `low`, itself included when `closed`, up to and including `high`, in `unit`."""
+    """From `low` (included when `closed`) up to and including `high`, in `unit`."""
 
     low: float
     high: float
@@ -101,7 +101,7 @@ class Range:
 
 
 def canonical_number(word: str) -> str:
-    """A number word or ordinal as digits, anything else as it is. `word` is in lower case."""
+    """A number word or ordinal as digits, anything else unchanged. `word` is in lower case."""
     return _NUMBER_WORDS.get(word) or _ORDINALS.get(word) or word.replace(",", "") if word else word
 
 
@@ -123,7 +123,7 @@ def quantities(text: str) -> list[Quantity]:
 
 
 def ranges(text: str) -> list[Range]:
-    """What `text` says from where to where; "up to" begins at zero, and "the second 12 months" where the first end."""
+    """The ranges in `text`. "Up to" starts at zero, and "the second 12 months" where the first end."""
     numbers = quantities(text)
     found: list[Range] = []
     skip: set[int] = set()
@@ -145,7 +145,7 @@ def ranges(text: str) -> list[Range]:
 
 
 def row_range(keys: Sequence[str], index: int) -> Range | None:
-    """The range that the key of row `index` stands for, beside the rows before it."""
+    """The range that the key of row `index` stands for, given the rows before it."""
     here = ranges(keys[index])
     if len(here) != 1:
         return None
@@ -157,7 +157,7 @@ def row_range(keys: Sequence[str], index: int) -> Range | None:
 
 
 def _before(text: str, number: Quantity) -> str:
-    """What stands before a number, without its currency."""
+    """The text before a number, without its currency."""
     return re.sub(r"(?:EUR|USD|GBP|CHF|NOK|[\u20ac$\u00a3])\s?$", "", text[max(number.start - 24, 0) : number.start])
 
 

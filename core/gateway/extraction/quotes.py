@@ -1,4 +1,4 @@
-"""From a question and passages to the quotes that answer it, part by part, each with how likely it answers."""
+"""From a question and passages to the quotes that answer it, part by part, each with a probability of answering."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -12,10 +12,10 @@ from core.gateway.extraction.sentences import Kind, Sentence
 from core.gateway.models import Embedder, Passage
 
 _MAX_LIST_ITEMS = 8
-# Chosen by cross-validation, as a row is read more surely than a sentence; the figures are in the README of the
+# Chosen by cross-validation, as rows are read more reliably than sentences; the figures are in the README of the
 # knowledge pipeline.
 _ROW_ANSWERS_FROM, _SENTENCE_ANSWERS_FROM = 0.45, 0.5
-# What merely bears on a question: closeness of the closest sentence and a share of the best passage's coverage.
+# For related evidence only: similarity of the closest sentence and a share of the best passage's coverage.
 _RELATED_FROM = 0.68
 _EVIDENCE_WITHIN, _MAX_EVIDENCE = 2.5, 3
 _MARKER = re.compile(r"(?:[-*\u2022\u2023\u25e6\u00b7\u2013\u2014]|\(?(?:\d{1,3}|[a-z]|[ivx]{1,4})[.)])\s+")
@@ -23,9 +23,9 @@ _MARKER = re.compile(r"(?:[-*\u2022\u2023\u25e6\u00b7\u2013\u2014]|\(?(?:\d{1,3}
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What is said, and the sentences of passage number `passage` that it is taken from.
+    """The quoted text, and the sentences of passage number `passage` that it is taken from.
 
-    `confidence`: how likely it answers, 0 to 1; None for what merely bears on the question.
+    `confidence`: how likely it answers, 0 to 1; None for evidence that is merely related to the question.
     """
 
     passage: int
@@ -36,7 +36,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The quotes that answer, without repeats, and the parts of the question that nothing answers.
+    """The quotes that answer, without repeats, and the parts of the question that remain unanswered.
 
     Without quotes, there is no answer.
     """
@@ -46,7 +46,7 @@ class Answer:
 
 
 def answer_of(question: str, passages: Sequence[Passage], embedder: Embedder, check: Callable[[], None]) -> Answer:
-    """What answers `question` in the passages, which come in order of relevance. `check` is called between parts."""
+    """Answer `question` from the passages, which are in order of relevance. `check` is called between parts."""
     comparison = comparison_of(question)
     if comparison is not None:
         ranking = rank_sentences(comparison.first, passages, embedder)
@@ -74,7 +74,7 @@ def answer_of(question: str, passages: Sequence[Passage], embedder: Embedder, ch
 
 
 def evidence_for(question: str, passages: Sequence[Passage], embedder: Embedder) -> tuple[Quote, ...]:
-    """What bears on `question`, though it may not answer it; nothing when the passages do not."""
+    """Quotes related to `question`, though they may not answer it; empty when the passages are unrelated."""
     ranking = rank_sentences(question, passages, embedder)
     if not (ranking.units and ranking.relatedness >= _RELATED_FROM):
         return ()
@@ -95,14 +95,14 @@ def is_answered(ranking: Ranking) -> bool:
 
 
 def separator(previous: Quote | None, quote: Quote) -> str:
-    """What stands between two quotes of an answer: rows and items begin a line."""
+    """The separator between two quotes of an answer: rows and items start a line."""
     if previous is None:
         return ""
     return " " if previous.spans[-1].kind is Kind.PROSE and quote.spans[-1].kind is Kind.PROSE else "\n"
 
 
 def _composed(ranking: Ranking, passages: Sequence[Passage]) -> list[Quote]:
-    """The quotes of the best candidate, and of the second where the two can hardly be told apart."""
+    """The quotes of the best candidate, and of the second where their scores hardly differ."""
     chosen = list(ranking.best)
     first = ranking.units[0]
     second = ranking.units[1] if len(ranking.units) > 1 and ranking.allowed[1] else None
@@ -124,7 +124,7 @@ def _without_repeats(quotes: Iterable[Quote]) -> tuple[Quote, ...]:
 
 
 def _quotes(unit: Unit, ranking: Ranking, passages: Sequence[Passage], confidence: float | None) -> list[Quote]:
-    """The unit with what it cannot be understood without: a row's heads, the list that a colon announces."""
+    """The unit with the context needed to understand it: a row's heads, the list that a colon announces."""
     found = ranking.sentences[unit.passage]
     if unit.row is not None:
         header = () if unit.row.header is None else (found[unit.row.header],)

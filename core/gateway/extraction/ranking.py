@@ -1,11 +1,11 @@
 """Which sentences and rows answer the question, and how likely the best of them does.
 
-A linear ranker orders the candidates; a logistic verifier looks at the best one beside its runner-up and gives the
-probability that what is shown answers: the best, and with it a second sentence that is hardly worse. Both weigh the
-interpretable features of `evidence`; ``weights.json`` says where they come from. Four things no probability makes up
-for: another kind of answer than was asked for, a name or number of the question that stands neither there nor in the
-headings, and a term that only says from when time is counted. Nor does what is said of the counterpart: "north" for
-"south".
+A linear ranker orders the candidates. A logistic verifier compares the best with its runner-up and gives the
+probability that the quotes shown answer the question: the best, and a second sentence that scores almost as well. Both
+weigh the interpretable features of `evidence`; ``weights.json`` documents their origin. Four things rule a candidate
+out whatever its probability: another kind of answer than was asked for, a name or number of the question that is
+missing there and in the headings, a term that only states from when time is counted, and a statement about the
+counterpart: "north" for "south".
 """
 
 import json
@@ -25,7 +25,7 @@ _WEIGHTS = json.loads(Path(__file__).with_name("weights.json").read_text(encodin
 _RANKER = np.array([_WEIGHTS["ranker"][name] for name in FEATURES], dtype=np.float64)
 BESIDE = ("score", "margin", "share", "share_of_two")
 _VERIFIER = np.array([_WEIGHTS["verifier"][name] for name in (*FEATURES, *BESIDE)], dtype=np.float64)
-# What counts otherwise where the best candidate is a row.
+# The weights used instead where the best candidate is a row.
 _OF_ROWS = np.array([_WEIGHTS["verifier_of_rows"][name] for name in (*FEATURES, *BESIDE)], dtype=np.float64)
 _INTERCEPT: float = _WEIGHTS["intercept"]
 _FORBIDDEN = [
@@ -35,10 +35,10 @@ _IS_ROW, _COVER = FEATURES.index("is_row"), FEATURES.index("cover")
 _CLOSENESS, _COVER_PASSAGE = FEATURES.index("closeness"), FEATURES.index("cover_passage")
 _COVERED_SHARE = 0.3
 _MAX_ROWS = 4
-# A second sentence is shown when the ranking can hardly tell it from the first: a score is a log-odds. Of the same
-# passage it mostly belongs to the first.
+# A second sentence is shown when the ranking can hardly separate it from the first (a score is a log-odds). One of the
+# same passage usually belongs to the first.
 _BESIDE_WITHIN, _BESIDE_OF_PASSAGE_WITHIN = 0.5, 1.5
-# The margin of a candidate that is the only one.
+# The margin of a single candidate.
 _NO_OTHER = 5.0
 
 
@@ -47,7 +47,7 @@ class Ranking:
     """Candidates with their scores (log-odds against each other): first those that may be asserted, each best first.
 
     `best` is the first with the rows of its table that answer as well; `sentences` are all of each passage;
-    `probability` is how likely the best answers, `relatedness` (0 to 1.3) how far the passages bear on the question.
+    `probability` is how likely the best answers; `relatedness` (0 to 1.3) is that of the passages to the question.
     """
 
     units: tuple[Unit, ...]
@@ -60,7 +60,7 @@ class Ranking:
 
 
 def rank_sentences(question: str, passages: Sequence[Passage], embedder: Embedder) -> Ranking:
-    """Rank the sentences and rows of `passages`, which come in order of relevance."""
+    """Rank the sentences and rows of `passages`, which are in order of relevance."""
     evidence = gather(question, passages, embedder)
     if not evidence.units:
         return Ranking((), (), (), (), evidence.sentences, 0.0, 0.0)
@@ -85,7 +85,7 @@ def rank_sentences(question: str, passages: Sequence[Passage], embedder: Embedde
 def _rows_alike(
     first: int, units: Sequence[Unit], covers: NDArray[np.float64], allowed: NDArray[np.bool_]
 ) -> frozenset[int]:
-    """The first candidate and, if it is a row, those of its table that hold as much of the question."""
+    """The first candidate and, if it is a row, the rows of its table that cover as much of the question."""
     best = units[first]
     if best.row is None:
         return frozenset((first,))
@@ -101,7 +101,7 @@ def _rows_alike(
 
 
 def allowed_by_rules(features: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which candidates may be asserted: those against which no rule speaks."""
+    """Which candidates may be asserted: those that no rule excludes."""
     forbidden: NDArray[np.bool_] = np.any(features[:, _FORBIDDEN] > 0, axis=1)
     return ~forbidden
 
@@ -109,9 +109,9 @@ def allowed_by_rules(features: NDArray[np.float64]) -> NDArray[np.bool_]:
 def beside_others(
     scores: NDArray[np.float64], alike: Collection[int], allowed: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """How the best allowed candidate stands beside the allowed ones that are not `alike`.
+    """Compare the best allowed candidate with the allowed ones that are not `alike`.
 
-    Its score, its margin, and the shares that the best one and the best two have of the likelihood.
+    Returns its score, its margin, and the shares of the likelihood that the best one and the best two have.
     """
     others = [n for n in range(len(scores)) if allowed[n] and n not in alike]
     ordered = np.concatenate([[scores[allowed].max()], np.sort(scores[others])[::-1]])

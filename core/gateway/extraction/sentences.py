@@ -1,7 +1,7 @@
-"""Where the sentences of a text begin and end, as exact character spans.
+"""Where the sentences of a text start and end, as exact character spans.
 
 Rules, not a model: a period ends a sentence unless it belongs to an abbreviation, an initial, a number or an
-enumeration. List items and table rows are sentences of their own, and so are headings that stand on a line of theirs.
+enumeration. List items and table rows are sentences of their own, and so are headings on their own line.
 """
 
 import re
@@ -29,7 +29,7 @@ class Sentence:
     kind: Kind
 
 
-# A plus marks those that end a sentence when a capital follows; the others never do.
+# Those with a plus end a sentence when a capital follows; the others never do.
 _MARKED = Path(__file__).with_name("abbreviations.txt").read_text(encoding="utf-8").split()
 _ABBREVIATIONS = frozenset(word.rstrip("+") for word in _MARKED)
 _MAY_END = frozenset(word.rstrip("+") for word in _MARKED if word.endswith("+"))
@@ -39,16 +39,16 @@ _NUMBERED = re.compile(r"\s*\(?(?:\d{1,3}|[a-z]|[ivx]{1,4})[.)]$")
 _ROW = re.compile(r"\s\|\s|\t|^\s*\|")
 _WORD_BEFORE = re.compile(r"(?<![\w.])[\w.]+$")
 _BLANKS = re.compile(r"\s*")
-# What decides whether a sentence ends stands this near to its stop; looking at all of the rest costs its length.
+# The evidence for a sentence's end is this close to its stop; scanning all of the rest would cost its length.
 _NEAR_CHARACTERS = 80
 _OPENERS = "\"'\u201c\u2018\u00ab(["
-# A line this much shorter than its neighbours was ended by the writer, not by the margin.
+# A line this much shorter than its neighbors was ended by the writer, not by the margin.
 _RAGGED = 0.6
 _HEADING_MAX_CHARACTERS = 90
 
 
 def split_sentences(text: str) -> list[Sentence]:
-    """The sentences of `text` in order. They do not overlap; what lies between them is white space only."""
+    """The sentences of `text` in order. They do not overlap; only white space is between them."""
     found: list[Sentence] = []
     for start, end, kind in _blocks(text):
         if kind is Kind.ROW:

@@ -1,4 +1,4 @@
-"""Coverage of a question by words that mean nearly the same, for want of the same words."""
+"""Coverage of a question by words of similar meaning where the same words are missing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ _AMONG = 8
 
 @dataclass(frozen=True, slots=True)
 class SoftCover:
-    """Coverage where a term that is not held counts as far as a word is held that means nearly the same.
+    """Coverage in which a missing term counts by its similarity to the closest word that is present.
 
-    `share`: as `Worth.share`. `worst`: of what is missing then, the most. `focus`: how unlike everything held the thing
-    asked for is.
+    `share`: as `Worth.share`. `worst`: the largest part that is still missing. `focus`: how dissimilar the thing asked
+    for is to everything present.
     """
 
     share: float
@@ -30,7 +30,7 @@ class SoftCover:
 def soft_covers(
     worth: Worth, held_by: Sequence[frozenset[str]], closeness: NDArray[np.float32], embedder: Embedder
 ) -> list[SoftCover]:
-    """The soft coverage of each candidate, given the terms that it holds. Only those of the closest are compared."""
+    """The soft coverage of each candidate, given its terms. Only the terms of the closest candidates are compared."""
     nearest = np.argsort(-closeness)[:_AMONG].tolist()
     asked = {term for n in nearest for term in worth.missing(held_by[n]) if term.isalpha()}
     held = list(dict.fromkeys(t for n in nearest for t in sorted(held_by[n]) if t.isalpha() and len(t) >= _MIN_LETTERS))

@@ -29,11 +29,11 @@ class Row:
     header: int | None
 
     def head(self, column: int) -> str:
-        """What the column is called, "" when that is not known."""
+        """The name of the column, "" when unknown."""
         return self.heads[column] if column < len(self.heads) else ""
 
     def columns(self) -> list[int]:
-        """The columns that can hold an answer: those with text, without the label's."""
+        """The columns that can hold an answer: those with text, except the label's."""
         return [column for column, cell in enumerate(self.cells) if cell and column != self.label]
 
     def reading(self, columns: Sequence[int]) -> str:
@@ -48,12 +48,12 @@ class Row:
 def split_cells(text: str) -> tuple[str, ...]:
     """The cells of a row, without surrounding white space."""
     cells = tuple(cell.strip() for cell in _BAR.split(text))
-    # With a bar at both ends, as in Markdown, the outermost cells are none; with one at the start, the first is empty.
+    # With a bar at both ends, as in Markdown, the outermost cells do not count; with one at the start, the first is "".
     return cells[1:-1] if len(cells) > 1 and not cells[0] and not cells[-1] else cells
 
 
 def rows_of(text: str, sentences: Sequence[Sentence]) -> dict[int, Row]:
-    """The rows among `sentences`, by index. A header and the rule under it are none: they say nothing by themselves."""
+    """The rows among `sentences`, by index. A header and the rule under it are excluded: they hold no facts."""
     found: dict[int, Row] = {}
     start = 0
     while start < len(sentences):
@@ -67,7 +67,7 @@ def rows_of(text: str, sentences: Sequence[Sentence]) -> dict[int, Row]:
 
 
 def _continues(text: str, sentences: Sequence[Sentence], start: int, index: int) -> bool:
-    """Whether the row at `index` belongs to the table that began at `start`: no empty line lies between."""
+    """Whether the row at `index` belongs to the table that starts at `start`: no empty line is between them."""
     if index == start:
         return True
     return text[sentences[index - 1].end : sentences[index].start].count("\n") <= 1
@@ -95,11 +95,11 @@ def _table(text: str, sentences: Sequence[Sentence], start: int, end: int) -> di
 
 
 def _is_header(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether a first row names the columns: as wide as the rows, and without the numbers that they hold."""
+    """Whether a first row names the columns: as wide as the rows, and without their numbers."""
     width = max(len(row) for row in rows)
     if len(cells) < width or any(len(cell) > _HEAD_MAX_CHARACTERS for cell in cells):
         return False
-    # A table whose corner is empty has names on both its edges, years among them.
+    # A table whose corner is empty has names on both edges, which may be years.
     if not cells[0] and all(cells[1:]):
         return True
     numeric = [column for column in range(1, width) if all(_is_value(row[column]) for row in rows if column < len(row))]
@@ -107,12 +107,12 @@ def _is_header(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _is_value(cell: str) -> bool:
-    """Whether a cell holds a figure rather than a name: it begins with a digit, a sign or a currency."""
+    """Whether a cell holds a figure rather than a name: it starts with a digit, a sign or a currency."""
     return re.match(r"(?:[A-Z]{3}\s|[\u20ac$\u00a3+<>~-])?\s?\d", cell) is not None
 
 
 def _label_column(rows: Sequence[Sequence[str]]) -> int:
-    """The first column whose cells tell the rows apart in words; a mere number of the row does not."""
+    """The first column whose cells distinguish the rows in words; a mere row number does not count."""
     width = max(len(row) for row in rows)
     for column in range(min(width, 3)):
         cells = [row[column] for row in rows if column < len(row)]

@@ -17,8 +17,8 @@ _IRREGULAR = {
     for line in Path(__file__).with_name("irregular.txt").read_text(encoding="utf-8").splitlines()
     for form in line.split()
 }
-# Words of one line exclude each other: what is said of the north says nothing of the south. A word by itself must stand
-# there when the question has it.
+# Words of one line exclude each other: a statement about the north says nothing about the south. A word on its own line
+# must be present when the question has it.
 _CONTRASTS = [
     frozenset(line.split())
     for line in Path(__file__).with_name("contrasts.txt").read_text(encoding="utf-8").splitlines()
@@ -31,13 +31,13 @@ _ALSO_WRITTEN = {
     "eastern": "east",
     "western": "west",
 }
-# Verbs and adjectives that the kind of answer stands for: "How much do I pay?" is answered without "pay".
+# Verbs and adjectives that the kind of answer implies: "How much do I pay?" is answered without "pay".
 _LIGHT = frozenset(
     _IRREGULAR.get(word, word) for word in Path(__file__).with_name("light.txt").read_text(encoding="utf-8").split()
 )
 _LIGHT_WORTH = 0.3
 _MENTION = re.compile(r"[^\W_]+(?:[.,'\u2019-][^\W_]+)*")
-# What only says which kind of answer is asked for; the answer itself need not say it.
+# Words that only indicate which kind of answer is asked for; the answer itself need not contain them.
 _FRAME = re.compile(
     r"\bhow (?:long|often|soon|quickly)\b|\b(?:the )?(?:names?|kinds?|types?|sorts?|terms?) (?:of|for)\b", re.IGNORECASE
 )
@@ -51,7 +51,7 @@ def term_of(word: str) -> str:
     """The term of a word in lower case: its base form or its number in digits, then its stem."""
     plain = canonical_number(_IRREGULAR.get(word, word))
     found = content_words(plain)
-    # "LX-400" and "3.5" are one name each; only their whole says which.
+    # "LX-400" and "3.5" are one name each; only the whole is distinctive.
     return found[0] if len(found) == 1 else plain
 
 
@@ -69,7 +69,7 @@ def terms_of(text: str) -> frozenset[str]:
 
 
 def question_terms(question: str) -> list[str]:
-    """The terms of a question that carry meaning, once each, in order."""
+    """The terms of a question that carry meaning, without repeats, in order."""
     kept: dict[str, None] = {}
     for word in _words(_FRAME.sub(" ", question)):
         for part in _parts(word):
@@ -78,7 +78,7 @@ def question_terms(question: str) -> list[str]:
     return list(kept)
 
 
-# Common enough to be no content words, and yet they tell one row or sentence from another.
+# Too common to be content words, yet they distinguish one row or sentence from another.
 _KEPT = frozenset(["first", "once", "before", "after", "above", "below", "under", "over"])
 
 
@@ -87,7 +87,7 @@ def _words(text: str) -> Iterable[str]:
 
 
 def _plain(word: str) -> str:
-    """In lower case, without accents and the genitive's ending: "C\u00e9loron's" as "celoron"."""
+    """In lower case, without accents and the genitive ending: "C\u00e9loron's" as "celoron"."""
     folded = word.casefold().replace("\u2019", "'").removesuffix("'s")
     if folded.isascii():
         return folded
@@ -96,15 +96,15 @@ def _plain(word: str) -> str:
 
 
 def _parts(word: str) -> Sequence[str]:
-    """A word in hyphens by its parts, as "first-aid" may stand there as "first aid"; "LX-400" is a name."""
+    """The parts of a hyphenated word, as "first-aid" may be written "first aid"; "LX-400" is a name."""
     named = any(character.isdigit() for character in word) and any(character.isalpha() for character in word)
     return (word,) if named else word.split("-")
 
 
 def contrasts_of(question: str) -> list[tuple[str, frozenset[str]]]:
-    """The terms of a question that stand against others, each with those; with none, where it must be said itself.
+    """The terms of a question that have opposites, each with those; with none, where the term itself is required.
 
-    The words are compared as they are written: "a month" is not "monthly", and a "lead" not "left".
+    The words are compared as written: "a month" is not "monthly", and a "lead" not "left".
     """
     words = {
         form for word in _words(question) for form in (word, word.removesuffix("s"), _ALSO_WRITTEN.get(word, word))
@@ -118,9 +118,9 @@ def contrasts_of(question: str) -> list[tuple[str, frozenset[str]]]:
 
 
 def names_of(question: str) -> list[str]:
-    """The terms of names and numbers in a question: what an answer cannot leave unsaid.
+    """The terms of names and numbers in a question, which an answer has to mention.
 
-    Its first word is no name, and the ordinal of "second-hand" no number.
+    The question's first word is not a name, and the ordinal of "second-hand" is not a number.
     """
     sentence_starts = {match.end() for match in re.finditer(r"[.?!]\s+", question)} | {0}
     return [
@@ -135,7 +135,7 @@ def names_of(question: str) -> list[str]:
 
 
 def is_named(name: str, terms: Collection[str]) -> bool:
-    """Whether `terms` hold a name, a word derived from it ("Brazilian" names Brazil), or it with one slip."""
+    """Whether `terms` contain a name, a word derived from it ("Brazilian" names Brazil), or it with one typo."""
     if name in terms or (len(name) >= _MIN_STEM and any(term.startswith(name) for term in terms)):
         return True
     if len(name) < _MIN_MISSPELT or not name.isalpha():
@@ -148,12 +148,12 @@ def is_named(name: str, terms: Collection[str]) -> bool:
 
 
 def _without_one(word: str) -> set[str]:
-    """What is left of a word without one of its letters, and the word itself."""
+    """The word itself, and every variant with one letter removed."""
     return {word, *(word[:place] + word[place + 1 :] for place in range(len(word)))}
 
 
 def initials_of(text: str) -> frozenset[str]:
-    """What the names of several words in `text` are called for short: "United Kingdom" gives "uk"."""
+    """The initials of the multi-word names in `text`: "United Kingdom" gives "uk"."""
     return frozenset("".join(word[0] for word in found.split()).casefold() for found in _LONG_NAME.findall(text))
 
 
@@ -165,7 +165,7 @@ _OF_TIME = frozenset(term_of(word) for word in ("time", "date", "day", "year", "
 
 
 def focus_of(question: str) -> str | None:
-    """The thing asked for: the first term behind what, which, who or how many; None without one."""
+    """The thing asked for: the first term after what, which, who or how many; None without one."""
     asks = _ASKS.search(question)
     if asks is None:
         return None
@@ -173,7 +173,7 @@ def focus_of(question: str) -> str | None:
 
 
 class Worth:
-    """How much each term of a question is worth: its rarity among the texts at hand."""
+    """The weight of each term of a question: its rarity among the texts at hand."""
 
     def __init__(self, question: str, texts: Sequence[Collection[str]]) -> None:
         frequency = Counter(term for terms in texts for term in terms)
@@ -190,11 +190,11 @@ class Worth:
         self._greatest = math.log(1 + (total + 1) / 0.5)
 
     def share(self, terms: Collection[str]) -> float:
-        """The share of the question's worth that `terms` cover, 0 to 1."""
+        """The share of the question's weight that `terms` cover, 0 to 1."""
         return sum(w for term, w in self._worth.items() if term in terms) / self._total if self._total else 0.0
 
     def nearby(self, text: str, places: Sequence[int]) -> float:
-        """The share of the question's worth that `text` holds within eight words of one of the `places`.
+        """The share of the question's weight that `text` covers within eight words of one of the `places`.
 
         Without places, that of the best seventeen words of `text`.
         """
@@ -208,20 +208,20 @@ class Worth:
         )
 
     def contradicts(self, terms: Collection[str]) -> bool:
-        """Whether `terms` speak of the counterpart of what the question asks about."""
+        """Whether `terms` describe the counterpart of what the question asks about."""
         return any(
             asked not in terms and (not others or any(other in terms for other in others))
             for asked, others in self._contrasts
         )
 
     def missing(self, terms: Collection[str]) -> list[str]:
-        """The question's terms that `terms` do not hold."""
+        """The question's terms that are not in `terms`."""
         return [term for term in self.terms if term not in terms]
 
     def of(self, term: str) -> float:
-        """The worth of one term as a share of the question's."""
+        """The weight of one term as a share of the question's."""
         return self._worth[term] / self._total
 
     def rarity(self, term: str) -> float:
-        """The worth of one term as a share of what a term that occurs nowhere is worth."""
+        """The weight of one term as a share of the weight of a term that occurs nowhere."""
         return self._worth[term] / self._greatest

@@ -15,7 +15,7 @@ _STEM_MIN = 3
 
 
 def content_words(text: str) -> list[str]:
-    """The stems of the words that carry meaning, in order, with repeats. Numbers are kept as they are written."""
+    """The stems of the words that carry meaning, in order, with repeats. Numbers stay as written."""
     words = (match.group().casefold().replace("\u2019", "'") for match in _WORD.finditer(text))
     return [stem(word) for word in words if word not in _STOPWORDS and (len(word) > 1 or word.isdigit())]
 

@@ -1,1 +1,1 @@
-"""One file per provider of chat models. Each loads its library when it is first used, never at import."""
+"""One file per provider of chat models. Each loads its library on first use, never at import."""

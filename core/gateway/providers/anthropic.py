@@ -21,24 +21,24 @@ from core.gateway.providers.refused_parameters import REFUSALS, RefusedParameter
 from core.gateway.providers.sse import read_events
 from core.gateway.streams import Meter, MeteredStream
 
-# At its debug level the SDK writes whole prompts to the log.
+# At debug level the SDK logs whole prompts.
 logging.getLogger("anthropic").setLevel(logging.WARNING)
 
 BASE_URL = "https://api.anthropic.com"
 ALL_ABILITIES = frozenset(
     {Ability.STREAMS, Ability.WRITES, Ability.TOOLS, Ability.JSON_SCHEMA, Ability.VISION},
 )
-# On this wire a call without it is refused.
+# This API refuses a call without it.
 _REQUIRED = frozenset({"max_tokens"})
 _FAILURES = (anthropic.AnthropicError, httpx2.HTTPError, json.JSONDecodeError, UnicodeDecodeError)
 
 
 class Anthropic:
-    """One model of Anthropic's. `timeout_seconds` bounds the wait for the first byte and between two chunks.
+    """One of Anthropic's models. `timeout_seconds` bounds the wait for the first byte and between two chunks.
 
-    `api_key` may be a function, which is asked at each call. `parameters` are sent along with every call, for example
-    ``{"cache_control": {"type": "ephemeral"}}``. `native_schema` is False for models that know no structured outputs:
-    they are made to call a tool instead.
+    `api_key` may be a function, which is called for each request. `parameters` are sent with every call, for example
+    ``{"cache_control": {"type": "ephemeral"}}``. `native_schema` is False for models without structured outputs: they
+    are made to call a tool instead.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Anthropic:
         self._estimator = Estimator(count_tokens)
         self._client = anthropic.Anthropic(
             base_url=base_url,
-            # The key of each call is in its header; without one here the SDK would look for some in the environment.
+            # Each call carries its key in a header; without one here the SDK would look for one in the environment.
             api_key="none",
             max_retries=0,
             http_client=open_client2(timeout_seconds),
@@ -70,12 +70,12 @@ class Anthropic:
         self._refused = RefusedParameters(model)
 
     def stream(self, request: ChatRequest, *, check: Check) -> ChatStream:
-        """Begin to answer; the connection is opened by the first chunk that is asked for. See `Provider.stream`."""
+        """Start to answer; requesting the first chunk opens the connection. See `Provider.stream`."""
         meter = Meter(lambda meter: usage_of(meter, self.name, request, self._estimator))
         return MeteredStream(self._answer(request, meter, check), meter, check)
 
     def bound(self, request: ChatRequest) -> Mapping[str, int]:
-        """The most that the request can consume, by kind of quantity of the ledger."""
+        """The maximum that the request can consume, by kind of quantity of the ledger."""
         return bound_of(request, self._estimator)
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class Anthropic:
             failure = _translate(error, has_begun=meter.has_begun)
         else:
             return
-        # Outside of the handler: an SDK's error holds the provider's words, and a traceback would show them.
+        # Outside the handler: an SDK's error holds the provider's words, and a traceback would show them.
         raise failure
 
     def _chunks(self, request: ChatRequest, meter: Meter, check: Check) -> Generator[Chunk, None, None]:
@@ -100,7 +100,7 @@ class Anthropic:
             stream = self._open(request, meter)
         with stream:
             meter.request_id = stream.response.headers.get("request-id")
-            # Not the SDK's own reading: it skips what has no name, and knows other ends of events only.
+            # Not the SDK's own parser: it skips unnamed events and recognizes only other line endings.
             events = read_events(stream.response.iter_bytes())
             yield from chunks_of(events, reader, meter, check, _FAILURES)
         learn_from(meter, request, self._estimator)
@@ -130,15 +130,15 @@ class Anthropic:
             "extra_headers": {"Authorization": f"Bearer {self._read_key() or 'none'}"},
             **arguments_of(request, native_schema=self._native_schema),
         }
-        # The newer releases of the SDK no longer name it, but many models still take it.
-        # Newer models refuse it beside top_p, and 1 is what they take when it is left out.
+        # Newer releases of the SDK no longer name it, but many models still take it.
+        # Newer models refuse it together with top_p, and use 1 when it is left out.
         is_left_out = request.temperature is None or ("top_p" in request.options and request.temperature == 1.0)
         extra = {} if is_left_out else {"temperature": request.temperature}
         return {**arguments, "extra_body": {**extra, **self._parameters}}
 
 
 def _translate(error: Exception, *, has_begun: bool) -> GatewayError:  # noqa: PLR0911 - a table of what can go wrong
-    """What the SDK raised, as our error, without what the provider said."""
+    """The SDK's exception as our error, without the provider's words."""
     if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):
         return failures.timed_out()
     if isinstance(error, anthropic.APIStatusError):

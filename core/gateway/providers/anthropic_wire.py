@@ -1,4 +1,4 @@
-"""Our requests in the words of Anthropic's Messages API, and its events in ours."""
+"""Converts our requests to Anthropic's Messages API, and its events to ours."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ _FINISHES = {
     "refusal": Finish.FILTERED,
 }
 
-# Of a request's options those that its interface has.
+# The request options that its interface has.
 OPTIONS = frozenset({"top_p", "top_k", "parallel_tool_calls"})
 _READ = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
@@ -32,7 +32,7 @@ def arguments_of(request: ChatRequest, *, native_schema: bool) -> dict[str, Any]
     system.extend(_plain(message) for message in request.messages if message.role is Role.SYSTEM)
     arguments: dict[str, Any] = {"messages": _messages(request)}
     if not arguments["messages"]:
-        # It takes no conversation without a message of the user's.
+        # The API requires at least one user message.
         arguments["messages"] = [{"role": "user", "content": "\n\n".join(system)}]
     elif system:
         arguments["system"] = "\n\n".join(system)
@@ -70,7 +70,7 @@ def _choice(choice: str) -> dict[str, Any]:
 
 
 def _messages(request: ChatRequest) -> list[dict[str, Any]]:
-    """The messages, neighbours of one side joined: all results of a turn must stand in one message of the user."""
+    """The messages, with neighbors of one side merged: all results of a turn must be in one user message."""
     messages: list[dict[str, Any]] = []
     for message in request.messages:
         if message.role is Role.SYSTEM:
@@ -103,7 +103,7 @@ def _block(part: Part) -> dict[str, Any] | None:
             "content": part.text,
             "is_error": part.is_error,
         }
-    # An empty text block is refused.
+    # The API refuses an empty text block.
     return {"type": "text", "text": part.text} if isinstance(part, Text) and part.text else None
 
 
@@ -117,10 +117,10 @@ def _image(image: Image) -> dict[str, Any]:
 
 
 class Reader:
-    """Reads the events of one answer, as the JSON that came: a field may hold anything or be absent.
+    """Reads the events of one answer from the raw JSON: a field may hold anything or be absent.
 
-    What is not understood is skipped; the text that came is kept. `schema_tool` is the tool that stands for an output
-    schema: its arguments are the answer's text.
+    Unknown content is skipped; text that arrived is kept. `schema_tool` is the tool that stands for an output schema:
+    its arguments are the answer's text.
     """
 
     def __init__(self, meter: Meter, schema_tool: str | None) -> None:
@@ -132,7 +132,7 @@ class Reader:
         self._is_failed = False
 
     def read(self, event: Any) -> Chunk | None:
-        """The text of one event, if it holds any; usage, end, reasoning and names go to the meter.
+        """The text of one event, if it holds any. Usage, end, reasoning and names go to the meter.
 
         Raises `GatewayError` for an event that reports an error.
         """
@@ -159,7 +159,7 @@ class Reader:
         return None
 
     def end(self) -> Chunk | None:
-        """The tool calls, now that they are whole. Raises `GatewayError` for an answer that did not end well."""
+        """The tool calls, now complete. Raises `GatewayError` for an answer that did not end properly."""
         if self._is_failed:
             raise failures.failed_midway()
         if self._meter.finish is None:
@@ -177,7 +177,7 @@ class Reader:
             self._is_failed = self._meter.finish is None
 
     def _read_whole(self, message: Any) -> Chunk | None:
-        """An answer of a server that ignores ``stream``."""
+        """Read the answer of a server that ignores ``stream``."""
         model = _field(message, "model")
         self._meter.model_reported = model if isinstance(model, str) else None
         blocks = _field(message, "content")
@@ -196,7 +196,7 @@ class Reader:
         elif kind == "tool_use":
             name, given, arguments = (_field(block, field) for field in ("name", "id", "input"))
             self._close(index)
-            # Some servers send the arguments at once, where the protocol has an empty object.
+            # Some servers send the arguments immediately, where the protocol has an empty object.
             whole = json.dumps(arguments) if isinstance(arguments, dict) and arguments else ""
             self._open[index] = ToolCall(
                 given if isinstance(given, str) else "", name if isinstance(name, str) else "", ""
@@ -239,9 +239,9 @@ class Reader:
         return Chunk(text)
 
     def _read_input(self, usage: Any) -> None:
-        """On this wire the kinds are apart: what was read from and written to the cache is not in ``input_tokens``.
+        """This API counts the kinds separately: ``input_tokens`` excludes tokens read from and written to the cache.
 
-        A later report may leave out what an earlier one said.
+        A later report may omit what an earlier one contained.
         """
         for name in _READ:
             count = count_of(_field(usage, name))

@@ -1,6 +1,6 @@
 """Azure OpenAI, with a key or with Entra ID (a managed identity, a workload identity, a developer's sign-in).
 
-Without `api_version` the endpoint's ``/openai/v1`` is spoken, which has none; with one, the older path that names the
+Without `api_version` the endpoint's unversioned ``/openai/v1`` is used; with one, the older path that names the
 deployment. See https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle.
 """
 
@@ -20,7 +20,7 @@ ENTRA_SCOPE = "https://cognitiveservices.azure.com/.default"
 
 
 class TokenCredential(Protocol):
-    """What `azure.identity` calls a credential: gives access tokens and keeps them until shortly before they expire."""
+    """A credential as in `azure.identity`: issues access tokens and caches them until shortly before they expire."""
 
     def get_token(self, *scopes: str) -> Any:
         """A token for `scopes`, as an object whose attribute `token` is the bearer token."""
@@ -71,7 +71,7 @@ class AzureOpenAI(OpenAICompatible):
             azure_endpoint=base_url,
             azure_deployment=self.name,
             api_version=self._api_version,
-            # The key of each call is in its header.
+            # Each call carries its key in a header.
             api_key="none" if self._by_key else None,
             azure_ad_token_provider=None if self._by_key else self._sign_in,
             max_retries=0,

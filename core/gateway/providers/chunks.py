@@ -1,4 +1,4 @@
-"""From a provider's events to the chunks of an answer, whichever wire they came by."""
+"""Converts a provider's events to the chunks of an answer, for every wire format."""
 
 from collections.abc import Generator, Iterator
 from typing import Any, Protocol
@@ -9,21 +9,21 @@ from core.gateway.streams import END, Meter, next_event
 
 
 class EventReader(Protocol):
-    """Reads one wire's events."""
+    """Reads the events of one wire format."""
 
     def read(self, event: Any) -> Chunk | None:
-        """What one event shows, if anything. Raises `core.gateway.errors.GatewayError`."""
+        """The visible part of one event, if any. Raises `core.gateway.errors.GatewayError`."""
 
     def end(self) -> Chunk | None:
-        """What is whole only at the end. Raises `core.gateway.errors.GatewayError` for an answer that was cut."""
+        """The parts complete only at the end. Raises `core.gateway.errors.GatewayError` for an answer that was cut."""
 
 
 def chunks_of(
     events: Iterator[Any], reader: EventReader, meter: Meter, check: Check, failures: tuple[type[Exception], ...]
 ) -> Generator[Chunk, None, None]:
-    """The chunks in order. `check` is asked at every event, also at those that show nothing."""
+    """The chunks in order. `check` is called at every event, including those that show nothing."""
     while True:
-        # Not around the yield: what the caller does with a chunk is its own, and so is its thread.
+        # Not around the yield: the caller handles a chunk in its own context and thread.
         with asking(check):
             event = next_event(events, meter, failures)
         if event is END:

@@ -1,7 +1,7 @@
-"""What a provider wrote where an answer should be: an error, in the shapes that servers of OpenAI's dialect use.
+"""Errors that a provider sent in place of an answer, in the shapes that OpenAI-compatible servers use.
 
-The shapes differ (an object under ``error``, a text there, the object itself, a list of one, FastAPI's ``detail``), and
-so do the types in them. Only short words, a status and a wait are taken out; the message is read and never shown.
+The shapes differ (an object under ``error``, a text there, the object itself, a list of one, FastAPI's ``detail``),
+and so do the types in them. Only short words, a status and a wait are extracted; the message is read and never shown.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ _STATUSES = range(400, 600)
 class Reported:
     """An error as the provider reports it. `words` are its short names in lower case, `code` the one to show.
 
-    `places` are the parameters that it names, with the path to each; `message` is for looking into, not for showing.
+    `places` are the parameters that it names, with the path to each; `message` is for matching, not for showing.
     """
 
     code: str | None = None
@@ -35,7 +35,7 @@ class Reported:
 
 
 def is_error(event: Any) -> bool:
-    """Whether a value that came in the place of an answer, or of a piece of one, reports an error."""
+    """Whether a value that arrived in place of an answer, or of a piece of one, reports an error."""
     if isinstance(event, list):
         return bool(event) and is_error(event[0])
     if not isinstance(event, Mapping):
@@ -98,10 +98,10 @@ def _parts_of_text(body: str, depth: int) -> Iterator[Mapping[str, Any]]:
     if depth == 0:
         yield {"message": body}
     elif len(body) <= _MAX_WORD:
-        # Known by its words, and never shown: it may be a piece of the request.
+        # Recognized by its words and never shown: it may be a piece of the request.
         yield {"type": body}
     elif len(body) <= _MAX_MESSAGE and body.lstrip()[:1] in {"{", "["}:
-        # Some proxies put the body of the server behind them into the message.
+        # Some proxies put the upstream server's body into the message.
         try:
             value = read_json(body)
         except ValueError:
@@ -110,7 +110,7 @@ def _parts_of_text(body: str, depth: int) -> Iterator[Mapping[str, Any]]:
 
 
 def _wait(part: Mapping[str, Any]) -> float | None:
-    """How long an error's own fields ask to be left alone: Google's ``retryDelay``, OpenRouter's copied headers."""
+    """The wait that an error's own fields ask for: Google's ``retryDelay``, OpenRouter's copied headers."""
     delay = part.get("retryDelay")
     if isinstance(delay, str):
         return retry_after_seconds({"retry-after": delay}, utc_now())

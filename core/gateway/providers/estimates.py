@@ -1,4 +1,4 @@
-"""Token counts where the provider gives none: before a call its bound, after an interrupted one what it consumed."""
+"""Token counts where the provider gives none: a bound before a call, the consumption after an interrupted one."""
 
 import json
 from collections.abc import Mapping
@@ -8,20 +8,20 @@ from core.gateway.providers.estimator import Estimator
 from core.gateway.providers.reported import MAX_REASONING_TOKENS
 from core.gateway.streams import Meter
 
-# The dearest picture of the providers' own tables: what is larger is scaled down before it is read.
+# The most expensive picture in the providers' own tables: larger ones are scaled down before they are read.
 _IMAGE_TOKENS = 5000
 # What a chat template adds around a message.
 _MESSAGE_TOKENS = 8
-# What a provider may add of its own to explain tools, or a schema, to its model: a few hundred, and then some.
+# What a provider may add to explain tools, or a schema, to its model: a few hundred tokens, with a margin.
 _TOOLS_TOKENS = 1000
 # The longest tokens of today's vocabularies are runs of 128 spaces.
 _MAX_TOKEN_BYTES = 128
-# Beyond the bound: what a provider puts around a prompt of its own, and how it may count what it adds to tools.
+# Allowance beyond the bound: text that a provider puts around a prompt, and how it may count its additions to tools.
 _INPUT_FACTOR, _UNSEEN_TOKENS = 4, 8192
 
 
 def text_of(request: ChatRequest) -> str:
-    """Everything that a model reads of a request, as one text: what is counted when nothing is reported."""
+    """Everything that a model reads of a request, as one text to be counted when nothing is reported."""
     pieces = [request.system] if request.system else []
     for message in request.messages:
         if message.role is Role.USER:
@@ -37,10 +37,10 @@ def text_of(request: ChatRequest) -> str:
 
 
 def bound_of(request: ChatRequest, estimator: Estimator) -> Mapping[str, int]:
-    """The most that a request can consume, by kind of the ledger: money is set aside for it, so it must never be low.
+    """The maximum that a request can consume, by kind of the ledger. It reserves money, so it must never be too low.
 
-    Without the model's own tokenizer that is a token for every byte, because no tokenizer makes more of a text than it
-    has bytes; another model's would count some scripts, or a row of emoji, as next to nothing. A picture is 5,000.
+    Without the model's own tokenizer it is a token per byte, because no tokenizer makes more tokens than bytes; another
+    model's tokenizer would count some scripts, or a row of emoji, as almost nothing. A picture is 5,000.
     """
     text = text_of(request)
     counted = estimator.count_tokens(text) if estimator.is_exact else len(text.encode())
@@ -52,7 +52,7 @@ def bound_of(request: ChatRequest, estimator: Estimator) -> Mapping[str, int]:
 
 
 def usage_of(meter: Meter, model: str, request: ChatRequest, estimator: Estimator) -> Usage:
-    """What a call consumed: as reported, or counted here where nothing was reported that can be true."""
+    """The consumption of a call: as reported, or counted here where nothing plausible was reported."""
     if not meter.sent:
         return Usage(model, 0, 0)
     read, produced = believed(meter, request, estimator)
@@ -76,7 +76,7 @@ def usage_of(meter: Meter, model: str, request: ChatRequest, estimator: Estimato
 
 
 def _reason(meter: Meter, read: int | None, produced: int | None) -> str | None:
-    """Of the reports in `meter`, of which `read` and `produced` are believed: what the ledger says of the amounts."""
+    """The reason that the ledger records for the amounts, given `meter`'s reports and the accepted counts."""
     reports = ((meter.input_tokens, read), (meter.output_tokens, produced))
     if any(reported is not None and kept is None for reported, kept in reports):
         return "usage_implausible"
@@ -85,11 +85,11 @@ def _reason(meter: Meter, read: int | None, produced: int | None) -> str | None:
 
 
 def believed(meter: Meter, request: ChatRequest, estimator: Estimator) -> tuple[int | None, int | None]:
-    """The reported input and output tokens, each None when it is absent or cannot be true.
+    """The reported input and output tokens, each None when it is absent or implausible.
 
-    It is not when it exceeds the call's bound, or says less than the longest tokens would make of the text. Providers
-    add to the input what is not seen here, so that has some room. Output may exceed a limit that the server ignores, by
-    no more than a token for every byte that came; reasoning may be outside of the limit.
+    A report is implausible when it exceeds the call's bound, or is less than the longest tokens would make of the text.
+    Providers add input that is not visible here, so that has some allowance. Output may exceed a limit that the server
+    ignores, by at most one token for every byte received; reasoning may be outside the limit.
     """
     read, produced = meter.input_tokens, meter.output_tokens
     if read is None and produced is None:
@@ -110,9 +110,9 @@ def believed(meter: Meter, request: ChatRequest, estimator: Estimator) -> tuple[
 
 
 def learn_from(meter: Meter, request: ChatRequest, estimator: Estimator) -> None:
-    """Let `estimator` learn from a call that came to its end, with a report of what it consumed.
+    """Let `estimator` learn from a completed call that reported its consumption.
 
-    Calls with pictures teach nothing, because nobody here can count those.
+    Calls with pictures are skipped, because pictures cannot be counted here.
     """
     read, produced = believed(meter, request, estimator)
     if read is None or produced is None or meter.finish is None:
@@ -121,6 +121,6 @@ def learn_from(meter: Meter, request: ChatRequest, estimator: Estimator) -> None
         return
     text, pieces = meter.text, meter.pieces
     if not meter.reasoning_tokens:
-        # What is not reported apart is in the total.
+        # Reasoning that is not reported separately is in the total.
         text, pieces = meter.thought + text, meter.thought_pieces + pieces
     estimator.learn(text_of(request), read, text, pieces, produced - meter.reasoning_tokens)

@@ -1,10 +1,9 @@
-"""Counting for a model whose tokenizer is not here, by rulers that its own reports have put right.
+"""Token counting for a model whose tokenizer is not available, by rulers calibrated with the provider's reports.
 
-Another model's tokenizer is wrong by a factor that depends on the model and on what is said: for English prose the
-embedded one counts a tenth more than today's large vocabularies, for German half as much again. What a provider
-reports for answers that came to their end says by how much, and the next one that is interrupted is counted with that.
-For an answer there is a second ruler, the pieces that came: most providers send a token at a time. The one that has
-erred less lately is used.
+Another model's tokenizer is wrong by a factor that depends on the model and the text: for English prose the embedded
+one counts a tenth more than today's large vocabularies, for German half as much again. The provider's reports for
+completed answers give that factor, and the next interrupted one is counted with it. Answers have a second ruler, the
+number of pieces: most providers send one token at a time. The ruler with the smaller recent error is used.
 """
 
 from collections.abc import Callable
@@ -13,18 +12,18 @@ from threading import Lock
 
 CountTokens = Callable[[str], int]
 
-# A report further off than this says that something else was counted.
+# A report further off than this must have counted something else.
 _MOST_FACTOR = 8.0
-# What was seen before counts for less with every report: a deployment may get another model.
+# Past observations count for less with every report: a deployment may switch to another model.
 _KEPT = 0.95
-# The first calls teach most; later ones are asked now and then, because counting costs processor time.
+# The first calls teach most. Later ones are sampled occasionally, because counting costs processor time.
 _EVERY_CALL, _SOME_CALLS = 16, 16
 _SAMPLES, _SAMPLE_CHARACTERS = 64, 4096
 
 
 @dataclass(slots=True)
 class _Ruler:
-    """Something that can be counted, and how many tokens one of it has been."""
+    """A countable unit, and the observed number of tokens per unit."""
 
     counted: float = 0.0
     reported: float = 0.0
@@ -37,7 +36,7 @@ class _Ruler:
     def learn(self, counted: int, reported: int) -> None:
         if counted < 1 or not 1 / _MOST_FACTOR <= reported / counted <= _MOST_FACTOR:
             return
-        # How wrong it would have been, before it learns; without a report it has measured nothing.
+        # Its error is measured before it learns; without a report there is no measurement yet.
         error = abs(self.measure(counted) - reported) / reported if self.samples else 1.0
         self.error = error if self.samples <= 1 else _KEPT * self.error + (1 - _KEPT) * error
         self.counted = self.counted * _KEPT + counted
@@ -46,9 +45,9 @@ class _Ruler:
 
 
 def count_sampled(text: str, count_tokens: CountTokens) -> int:
-    """Tokens of `text`; of one longer than 256 ki characters, by 64 pieces that lie evenly in it.
+    """Tokens of `text`; a text longer than 256 Ki characters is estimated from 64 evenly spaced pieces.
 
-    Counting costs some two seconds for a million characters, and another model's tokenizer is wrong by more than this.
+    Counting takes about two seconds per million characters, and another model's tokenizer is wrong by more than this.
     """
     if len(text) <= _SAMPLES * _SAMPLE_CHARACTERS:
         return count_tokens(text)
@@ -59,9 +58,9 @@ def count_sampled(text: str, count_tokens: CountTokens) -> int:
 
 
 class Estimator:
-    """Estimates for one model. `count_tokens` is some tokenizer; `is_exact` when it is the model's own.
+    """Estimates for one model. `count_tokens` is any tokenizer; `is_exact` when it is the model's own.
 
-    Safe in threads.
+    Thread-safe.
     """
 
     def __init__(self, count_tokens: CountTokens, *, is_exact: bool = False) -> None:
@@ -78,7 +77,7 @@ class Estimator:
             return round(self._input.measure(counted))
 
     def output_tokens(self, text: str, pieces: int) -> int:
-        """How many tokens an answer of `text` was to the model, that came in so many pieces."""
+        """How many tokens an answer of `text`, received in `pieces` pieces, was to the model."""
         with self._lock:
             by_pieces = self._pieces.samples > 1 and self._pieces.error < self._output.error
             if by_pieces:
@@ -88,7 +87,7 @@ class Estimator:
             return round(self._output.measure(counted))
 
     def wants_to_learn(self) -> bool:
-        """Whether the call that has just come to its end should be given to `learn`. Counts the calls."""
+        """Whether the call that has just completed should be passed to `learn`. Counts the calls."""
         if self.is_exact:
             return False
         with self._lock:
@@ -96,7 +95,7 @@ class Estimator:
             return self._calls <= _EVERY_CALL or self._calls % _SOME_CALLS == 0
 
     def learn(self, asked: str, input_tokens: int, answered: str, pieces: int, output_tokens: int) -> None:
-        """The model read `asked` as `input_tokens`, and what it showed, in so many pieces, was `output_tokens`."""
+        """Learn that `asked` was `input_tokens`, and that `answered`, sent in `pieces` pieces, was `output_tokens`."""
         read, said = self.count_tokens(asked), self.count_tokens(answered)
         with self._lock:
             self._input.learn(read, input_tokens)

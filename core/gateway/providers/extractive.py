@@ -1,4 +1,4 @@
-"""``local/extractive``: answers with the passages' own sentences. No key, no network, no invention."""
+"""``local/extractive``: answers with the passages' own sentences. No key, no network, nothing invented."""
 
 from collections.abc import Callable, Generator, Mapping
 from threading import Lock
@@ -26,7 +26,7 @@ NOT_ANSWERED_TOO = "No sentence in these documents clearly answers this part:"
 
 
 class Extractive:
-    """Selects and orders sentences of the passages it is given; every one is a verified quote."""
+    """Selects and orders sentences of the given passages; every one is a verified quote."""
 
     name = NAME
     abilities = frozenset({Ability.STREAMS, Ability.QUOTES, Ability.ABSTAINS})
@@ -57,15 +57,15 @@ class Extractive:
         return MeteredStream(self._answer(request, meter, check), meter, check)
 
     def bound(self, request: ChatRequest) -> Mapping[str, int]:
-        """The question and the passages; it only quotes, so no more comes out than went in, but what it says itself."""
+        """The question and the passages; quotes cannot exceed the input, apart from the model's fixed phrases."""
         embedder = self._open()
         read = embedder.count_tokens("\n".join([request.question, *(p.text for p in request.passages)]))
-        # A part that is named takes its subject from another, and so at most the length of the question.
+        # A part that is named takes its subject from another, so at most the length of the question.
         own = embedder.count_tokens("\n".join([NO_ANSWER, *[f"{NOT_ANSWERED_TOO} {request.question}"] * MAX_PARTS]))
         return {"input_tokens": read, "output_tokens": read + own}
 
     def close(self) -> None:
-        """Nothing is held: the embedder belongs to the process."""
+        """Nothing to release: the embedder belongs to the process."""
 
     def _open(self) -> Embedder:
         with self._opening:

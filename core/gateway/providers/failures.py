@@ -1,4 +1,4 @@
-"""Statuses of providers as our errors. What a provider wrote into a body stays there: it may repeat prompt and key."""
+"""Maps providers' statuses to our errors. Body text is never copied: it may repeat the prompt or the key."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from core.kit.retry_after import retry_after_seconds
 
 _NOTHING = Reported()
 _RETRYABLE_STATUSES = frozenset({408, 409, 425})
-# Spent accounts are answered with 429 too, but waiting does not fill them.
+# Accounts out of credit are answered with 429 too, but waiting does not help them.
 _SPENT = frozenset(
     {
         "insufficient_quota",
@@ -65,7 +65,7 @@ _OVERLOADS = frozenset(
 
 
 def of_status(status: int, headers: Mapping[str, str], reported: Reported = _NOTHING) -> GatewayError:
-    """The error of an answer with an error status; `reported` is what its body says."""
+    """The error of an answer with an error status; `reported` is the content of its body."""
     if reported.words & _SPENT or status == HTTPStatus.PAYMENT_REQUIRED:
         return ProviderRefused("The account at the model provider is spent.", code="provider_quota_exhausted")
     retry_after = retry_after_seconds({name.lower(): value for name, value in headers.items()}, utc_now())
@@ -92,9 +92,9 @@ def of_status(status: int, headers: Mapping[str, str], reported: Reported = _NOT
 
 
 def of_event(reported: Reported, *, has_begun: bool) -> GatewayError:
-    """The error that came where a piece of an answer should be, after a status of 200.
+    """The error that arrived in place of a piece of an answer, after a status of 200.
 
-    Before anything was produced, a word that refuses the call is taken for it: nothing is billed then.
+    Before anything was produced, a word that means refusal counts as a refused call: then nothing is billed.
     """
     words = reported.words
     error: GatewayError | None = None
@@ -113,7 +113,7 @@ def of_event(reported: Reported, *, has_begun: bool) -> GatewayError:
 
 
 def is_too_long(reported: Reported) -> bool:
-    """Whether an error says that the conversation is longer than what the model reads."""
+    """Whether an error means that the conversation is longer than the model's context."""
     message = reported.message.lower()
     return bool(reported.words & _TOO_LONG) or any(phrase in message for phrase in _TOO_LONG_PHRASES)
 
@@ -134,17 +134,17 @@ def unreachable() -> GatewayError:
 
 
 def failed_midway() -> GatewayError:
-    """An error event inside a stream that began with 200: the protocols know no status for it."""
+    """An error event inside a stream that started with 200: the protocols define no status for it."""
     return ProviderUnavailable("The model provider reported an error while it answered.", may_be_billed=True)
 
 
 def not_the_protocol(what: str = "something that is not a chat completion") -> GatewayError:
-    """The bytes make no sense."""
+    """The bytes do not parse."""
     return BadResponse(f"The model provider sent {what}.")
 
 
 def no_answer() -> GatewayError:
-    """A page of a proxy or of a sign-in, or some text: no model has seen the request."""
+    """The page of a proxy or a sign-in, or some text: no model has seen the request."""
     return BadResponse("The model provider sent a page instead of an answer.", may_be_billed=False)
 
 

@@ -1,13 +1,13 @@
-"""Foreign JSON on the wire of a model. Its values are made safe where they are used; here nothing may blow up."""
+"""Untrusted JSON from a model's API. Its values are sanitized where they are used; parsing must not crash."""
 
 import json
 from typing import Any
 
 
 def read_json(text: str | bytes) -> Any:
-    """The value in `text`. NaN and Infinity are read, as no server means harm by them.
+    """The value in `text`. NaN and Infinity are accepted, as servers send them without malice.
 
-    Raises ValueError for what is no JSON, is nested too deeply to be read, or holds a number of thousands of digits.
+    Raises ValueError for invalid JSON, nesting too deep to parse, and a number of thousands of digits.
     """
     try:
         return json.loads(text)

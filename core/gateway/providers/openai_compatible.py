@@ -1,6 +1,6 @@
 """Any endpoint that speaks OpenAI's chat-completions wire format: OpenAI, vLLM, Ollama and many more.
 
-The official SDK does the transport; its own retries are off, because a retry that the caller can not see is paid twice.
+The official SDK does the transport. Its own retries are off, because a retry hidden from the caller is paid twice.
 """
 
 import json
@@ -26,7 +26,7 @@ from core.gateway.providers.refused_parameters import REFUSALS, RefusedParameter
 from core.gateway.providers.sse import read_events
 from core.gateway.streams import BY_SUMS, Meter, MeteredStream, UsageReading
 
-# At its debug level the SDK writes whole prompts to the log.
+# At debug level the SDK logs whole prompts.
 logging.getLogger("openai").setLevel(logging.WARNING)
 
 ALL_ABILITIES = frozenset(
@@ -37,8 +37,8 @@ ALL_ABILITIES = frozenset(
 class OpenAICompatible:
     """One model behind one endpoint. `timeout_seconds` bounds the wait for the first byte and between two chunks.
 
-    `api_key` may be a function, which is asked at each call, so that a changed key needs no restart. `parameters` are
-    sent along with every call. `own_tokenizer` says that `count_tokens` counts as this model does.
+    `api_key` may be a function, which is called for each request, so that a changed key needs no restart. `parameters`
+    are sent with every call. `own_tokenizer`: `count_tokens` counts as this model does.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class OpenAICompatible:
         self._refused = RefusedParameters(model)
 
     def stream(self, request: ChatRequest, *, check: Check) -> ChatStream:
-        """Begin to answer; the connection is opened by the first chunk that is asked for. See `Provider.stream`."""
+        """Start to answer; requesting the first chunk opens the connection. See `Provider.stream`."""
         meter = Meter(lambda meter: usage_of(meter, self.name, request, self._estimator), self._reading)
         return MeteredStream(self._answer(request, meter, check), meter, check)
 
     def bound(self, request: ChatRequest) -> Mapping[str, int]:
-        """The most that the request can consume, by kind of quantity of the ledger."""
+        """The maximum that the request can consume, by kind of quantity of the ledger."""
         return bound_of(request, self._estimator)
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class OpenAICompatible:
         return openai.OpenAI(base_url=base_url, api_key=self._key, max_retries=0, http_client=transport)
 
     def _key(self) -> str:
-        # Local servers want no key, and the SDK will not start without one.
+        # Local servers need no key, but the SDK does not start without one.
         return self._read_key() or "none"
 
     def _answer(self, request: ChatRequest, meter: Meter, check: Check) -> Generator[Chunk, None, None]:
@@ -91,7 +91,7 @@ class OpenAICompatible:
             failure = translate(error, has_begun=meter.has_begun)
         else:
             return
-        # Outside of the handler: an SDK's error holds the provider's words, and a traceback would show them.
+        # Outside the handler: an SDK's error holds the provider's words, and a traceback would show them.
         raise failure
 
     def _chunks(self, request: ChatRequest, meter: Meter, check: Check) -> Generator[Chunk, None, None]:
@@ -106,7 +106,7 @@ class OpenAICompatible:
         learn_from(meter, request, self._estimator)
 
     def _open(self, request: ChatRequest, meter: Meter) -> "_Events":
-        """The events as JSON: the SDK makes an object of each when it knows a type, which costs more than the rest."""
+        """The events as JSON: the SDK builds an object for each known type, which costs more than everything else."""
         left_out: frozenset[str] = frozenset()
         while True:
             wanted = self._body(request)
@@ -142,7 +142,7 @@ class OpenAICompatible:
 
 
 class _Events(openai.Stream[object]):
-    """The events of an answer as the JSON that came, errors among them; no server's is quite the protocol's."""
+    """The events of an answer as raw JSON, errors included; no server follows the protocol exactly."""
 
     def __stream__(self) -> Iterator[object]:
         try:
@@ -161,9 +161,9 @@ FAILURES = (openai.OpenAIError, httpx.HTTPError, json.JSONDecodeError, UnicodeDe
 
 
 def translate(error: Exception, *, has_begun: bool = False) -> GatewayError:
-    """What the SDK raised, as our error, without what the provider said.
+    """The SDK's exception as our error, without the provider's words.
 
-    `has_begun`: the model had produced something, so that the call is billed whatever the error says.
+    `has_begun`: the model had produced something, so the call is billed whatever the error is.
     """
     if isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
         return failures.timed_out()
@@ -179,7 +179,7 @@ def translate(error: Exception, *, has_begun: bool = False) -> GatewayError:
 
 
 def _reported(error: openai.APIStatusError) -> Reported:
-    # The SDK keeps only what stands under "error".
+    # The SDK keeps only the content of "error".
     try:
         return read_error(read_json(error.response.content))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Embeddings of any endpoint that speaks OpenAI's wire format."""
+"""Embeddings from any endpoint that uses OpenAI's wire format."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from core.gateway.providers.estimator import CountTokens
 from core.gateway.providers.json_reading import read_json
 from core.gateway.providers.openai_compatible import FAILURES, read_key, translate
 
-# OpenAI takes at most 2,048 texts in one request; fewer keep one request short enough to be cancelled soon.
+# OpenAI takes at most 2,048 texts in one request; fewer keep a request short enough to be cancelled promptly.
 _BATCH = 256
-# Five times what 256 vectors of 4,096 dimensions take.
+# Five times the size of 256 vectors of 4,096 dimensions.
 _MAX_ANSWER_BYTES = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Unit vectors of shape (texts, dimensions), and what they cost in ``embedding_tokens``."""
+    """Unit vectors of shape (texts, dimensions), and their cost in ``embedding_tokens``."""
 
     vectors: NDArray[np.float32]
     usage: ModelUsage
 
 
 class OpenAIEmbeddings:
-    """One embedding model behind one endpoint. `dimensions` shortens the vectors of models that allow it."""
+    """One embedding model behind one endpoint. `dimensions` shortens the vectors of models that support it."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class OpenAIEmbeddings:
         )
 
     def bound(self, texts: Sequence[str]) -> dict[str, int]:
-        """The most that `texts` can cost: a token for every byte, and two that some models put around each text."""
+        """The maximum cost of `texts`: a token for every byte, and two that some models put around each text."""
         return {"embedding_tokens": sum(len(text.encode()) + 2 for text in texts)}
 
     def embed(self, texts: Sequence[str], *, dimensions: int | None = None, check: Check) -> Embedded:
@@ -91,7 +91,7 @@ class OpenAIEmbeddings:
         more: dict[str, Any] = {} if dimensions is None else {"dimensions": dimensions}
         try:
             with asking(check):
-                # As JSON: the SDK would make an object of every vector.
+                # As JSON: the SDK would build an object for every vector.
                 answer = self._client.post(
                     "/embeddings",
                     body={"model": self.name, "input": batch, "encoding_format": "float", **more},
@@ -102,12 +102,12 @@ class OpenAIEmbeddings:
                 return next(iter(answer))
         except (*FAILURES, ValueError, RecursionError) as error:
             failure = translate(error)
-        # Outside of the handler: an SDK's error holds the provider's words, and a traceback would show them.
+        # Outside the handler: an SDK's error holds the provider's words, and a traceback would show them.
         raise failure
 
 
 class _Whole(openai.Stream[object]):
-    """One answer that is no stream, read up to a bound."""
+    """One unstreamed answer, read up to a size limit."""
 
     def __stream__(self) -> Iterator[object]:
         body = bytearray()

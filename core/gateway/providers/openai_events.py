@@ -1,6 +1,6 @@
-"""Reads the events of an answer on OpenAI's wire, which every server speaks a little differently.
+"""Reads the events of an answer in OpenAI's wire format, which every server speaks slightly differently.
 
-What is not understood is skipped; the text that came is kept. Only an answer without a known end is an error.
+Unknown content is skipped; text that arrived is kept. Only an answer without a known end is an error.
 """
 
 from collections.abc import Iterable, Iterator
@@ -40,7 +40,7 @@ _REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 
 
 def finish_of(reason: object) -> Finish | None:
-    """Why the model ended, by the words of many servers; None for a word that says failure, or that is unknown."""
+    """Why the model ended, in the words of many servers; None for a word that means failure or is unknown."""
     word = reason.lower() if isinstance(reason, str) else ""
     if word in _STOPS:
         return Finish.STOP
@@ -50,7 +50,7 @@ def finish_of(reason: object) -> Finish | None:
 
 
 class Reader:
-    """Reads the events of one answer, as the JSON that came: a field may hold anything or be absent."""
+    """Reads the events of one answer from the raw JSON: a field may hold anything or be absent."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -58,7 +58,7 @@ class Reader:
         self._is_failed = False
 
     def read(self, event: Any) -> Chunk | None:
-        """The text of one event, if it holds any; usage, end, reasoning and names go to the meter.
+        """The text of one event, if it holds any. Usage, end, reasoning and names go to the meter.
 
         Raises `GatewayError` for an event that reports an error.
         """
@@ -80,7 +80,7 @@ class Reader:
         return self._read_choice(choice) if choice else None
 
     def end(self) -> Chunk | None:
-        """The tool calls, now that they are whole. Raises `GatewayError` for an answer that did not end well."""
+        """The tool calls, now complete. Raises `GatewayError` for an answer that did not end properly."""
         if self._is_failed:
             raise failures.failed_midway()
         if self._meter.finish is None:
@@ -132,7 +132,7 @@ class Reader:
 
 
 def _choices(choices: object) -> Iterator[dict[str, Any]]:
-    """The first answer's part of an event: one that is asked for, whatever else comes beside it."""
+    """The first answer's part of an event: only one is requested, whatever else the server sends."""
     for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict) and choice.get("index") in (0, None):
             yield choice
@@ -143,7 +143,7 @@ def _parts(content: object) -> Iterable[dict[str, Any]]:
 
 
 def _texts(content: object) -> Iterator[str]:
-    """The text of a content, which is a string, or parts of which some are text."""
+    """The texts of a content, which is a string or a list of parts, some of them text."""
     if isinstance(content, str):
         yield content
     for part in _parts(content):

@@ -1,4 +1,4 @@
-"""Our requests in the words of the chat-completions wire format."""
+"""Converts our requests to the chat-completions wire format."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ from core.gateway.models import ChatRequest, Image, Message, Role, Text, ToolSpe
 
 
 def arguments_of(request: ChatRequest) -> dict[str, Any]:
-    """The part of a call that every endpoint understands the same way."""
+    """The part of a call that every endpoint interprets the same way."""
     system = [{"role": "system", "content": request.system}] if request.system else []
     arguments: dict[str, Any] = {
         "messages": [*system, *(entry for message in request.messages for entry in _entries(message, request))]
@@ -45,7 +45,7 @@ def _function(tool: ToolSpec) -> dict[str, Any]:
 
 
 def allows_strict(schema: Any) -> bool:
-    """Whether OpenAI's strict mode takes a schema: every object is closed and requires all of its properties.
+    """Whether OpenAI's strict mode accepts a schema: every object is closed and requires all of its properties.
 
     See https://platform.openai.com/docs/guides/structured-outputs#supported-schemas.
     """

@@ -1,4 +1,4 @@
-"""Opens a provider by its kind, as the registry names it. Only the library of that kind is loaded."""
+"""Opens a provider by its kind, as the registry names it. Loads only that kind's library."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,8 +19,8 @@ KINDS = ("openai-compatible", "azure-openai", "anthropic", "local")
 class Endpoint:
     """Where a model is reached. `kind` is one of `KINDS`; a local model has no address and no key.
 
-    `read_key` is asked at each call. On Azure its absence means Entra ID. `parameters` are sent along with every call;
-    `reading` says how to read what it reports as usage.
+    `read_key` is called for each request. On Azure its absence means Entra ID. `parameters` are sent with every call;
+    `reading` is how to interpret the usage that it reports.
     """
 
     kind: str
@@ -34,7 +34,7 @@ class Endpoint:
 
 
 def open_provider(endpoint: Endpoint, *, embedder: Callable[[], Embedder]) -> Provider:
-    """The provider of one model behind one endpoint. Raises `Unavailable` for a kind or a local model there is not."""
+    """The provider of one model behind one endpoint. Raises `Unavailable` for an unknown kind or local model."""
     if endpoint.kind == "local":
         return _open_local(endpoint.model, embedder)
 
@@ -56,14 +56,14 @@ def open_provider(endpoint: Endpoint, *, embedder: Callable[[], Embedder]) -> Pr
 
 
 def open_embedder(endpoint: Endpoint, *, embedder: Callable[[], Embedder]) -> "OpenAIEmbeddings":
-    """The embedding model behind one endpoint. Raises `Unavailable` for a kind that serves none here.
+    """The embedding model behind one endpoint. Raises `Unavailable` for a kind without embedding models here.
 
-    `embedder` counts the tokens of what a provider did not count.
+    `embedder` counts the tokens that a provider did not report.
     """
     if endpoint.kind == "openai-compatible" and endpoint.base_url is not None:
         base_url = endpoint.base_url
     elif endpoint.kind == "azure-openai" and endpoint.base_url is not None and endpoint.read_key is not None:
-        # Azure's v1 surface takes the key as the SDK sends it.
+        # Azure's v1 API takes the key as the SDK sends it.
         base_url = f"{endpoint.base_url}/openai/v1"
     else:
         raise Unavailable(

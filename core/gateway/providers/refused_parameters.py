@@ -1,4 +1,4 @@
-"""Which parameters the server of one deployment refuses: left out and not sent again, where a call can do without."""
+"""Which parameters one deployment's server refuses. They are no longer sent where a call can do without."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from core.gateway.providers.error_bodies import Reported
 from core.gateway.providers.failures import is_too_long
 from core.kit.logging import get_logger
 
-# A call means the same without them. What shapes the answer (messages, tools, stop, response_format, …) is not here.
+# Optional parameters. Those that shape the answer (messages, tools, stop, response_format, …) are not here.
 OPTIONAL = frozenset(
     {
         "max_tokens",
@@ -36,30 +36,30 @@ _REFUSED = re.compile(
     r"unsupported|not support|not allowed|not permitted|unknown|unrecognized|unexpected|unrecognised|extra|deprecated"
     r"|not available|no longer|cannot be|is not valid|only [a-z0-9. ]{0,20}allowed|forbidden|not enabled|removed"
 )
-# A value that is out of its range says nothing against the parameter.
+# A value out of range does not mean that the parameter is refused.
 _OUT_OF_RANGE = re.compile(
     r"must be|between|too large|too small|too high|too low|less than|greater than|at most|at least|exceed|out of range"
 )
-# What is refused beside something else may be sent without it.
+# A parameter refused in combination with another may be sent without it.
 _CONDITION = re.compile(r"\b(?:when|unless|only if|together|both)\b")
 _WORD = re.compile(r"[a-z_]+")
 _QUOTED = re.compile(r"[`'\"]([a-z_]{1,40})[`'\"]")
 _CAMEL = re.compile(r"\b[a-z]{1,20}(?:[A-Z][a-z]{1,20}){1,4}\b")
 _CAPITAL = re.compile(r"[A-Z]")
-# Names that a message may hold as words of English, unless they are quoted.
+# Names that a message may contain as ordinary English words, unless quoted.
 _EVERYDAY = frozenset({"user", "strict", "seed"})
 _log = get_logger(__name__)
 
 
 class RefusedParameters:
-    """What one deployment is known to refuse. Safe in threads: names are only ever added."""
+    """The parameters that one deployment is known to refuse. Thread-safe: names are only ever added."""
 
     def __init__(self, model: str) -> None:
         self._model = model
         self._names: set[str] = set()
 
     def left_out(self, body: Mapping[str, Any], also: frozenset[str] = frozenset()) -> dict[str, Any]:
-        """`body` without what is refused, and without `also`, what this one call must do without."""
+        """`body` without refused parameters, and without `also`, which this one call must omit."""
         names = self._names | also
         if not names:
             return dict(body)
@@ -69,7 +69,7 @@ class RefusedParameters:
         return _without_strict(kept) if "strict" in names else kept
 
     def learn(self, sent: Mapping[str, Any], reported: Reported) -> frozenset[str]:
-        """The optional parameters of `sent` that an error refuses, remembered unless it is about this call only."""
+        """The optional parameters of `sent` that an error refuses, remembered unless it concerns this call only."""
         if is_too_long(reported):
             return frozenset()
         names = _named(reported, frozenset(sent) | (_STRICT if _has_strict(sent) else frozenset()))
@@ -83,7 +83,7 @@ _STRICT = frozenset({"strict"})
 
 
 def missing(wanted: Mapping[str, Any], sent: Mapping[str, Any]) -> frozenset[str]:
-    """The parameters of `wanted` that `sent` says nothing of, by whatever name."""
+    """The parameters of `wanted` that `sent` lacks under any name."""
     names = set(wanted) - set(sent)
     if "max_completion_tokens" in sent:
         names -= {"max_tokens"}
@@ -97,7 +97,7 @@ def _named(reported: Reported, sent: frozenset[str]) -> frozenset[str]:
         return frozenset()
     words = {word for place in places for word in _WORD.findall(place.lower())}
     if not places and _REFUSED.search(said):
-        # Some servers name it in the message only, and a few in their own language's spelling.
+        # Some servers name it only in the message, and a few spell it in their own language's style.
         words = {word for word in _WORD.findall(said) if "_" in word or word not in _EVERYDAY}
         words |= {_CAPITAL.sub(r"_\g<0>", word).lower() for word in _CAMEL.findall(reported.message)}
         words |= set(_QUOTED.findall(said))

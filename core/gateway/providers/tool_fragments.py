@@ -1,7 +1,7 @@
-"""Puts the fragments of tool calls together. By the protocol an index tells them apart; some servers have no use of it.
+"""Assembles tool calls from fragments. By the protocol an index identifies each call; some servers do not set it.
 
-Ids change within a call, names come with every piece, indexes are text: what decides in doubt is whether the arguments
-are whole already.
+Ids change within a call, names come with every piece, indexes are text. In doubt, a call ends once its arguments are
+complete JSON.
 """
 
 import json
@@ -26,7 +26,7 @@ class _Call:
 
     @property
     def is_whole(self) -> bool:
-        # Most pieces do not end like an object, which saves reading what came before; it is read at each that does.
+        # Parsing only when a piece ends like an object avoids rereading all earlier pieces for most of them.
         if len(self.arguments) > _MAX_READ or not self.arguments.rstrip().endswith("}"):
             return False
         try:
@@ -36,26 +36,26 @@ class _Call:
 
 
 class ToolCalls:
-    """The calls of one answer, in the order in which they began."""
+    """The calls of one answer, in the order in which they started."""
 
     def __init__(self) -> None:
         self._calls: list[_Call] = []
         self._by_index: dict[int, _Call] = {}
 
     def add(self, fragment: object) -> str:
-        """Take a fragment as it came; the piece of arguments in it, which the model has produced."""
+        """Add a raw fragment. Returns its piece of the arguments, as produced by the model."""
         function = fragment.get("function") if isinstance(fragment, dict) else None
         if not isinstance(fragment, dict) or not isinstance(function, dict):
             return ""
         arguments = function.get("arguments")
-        # Some servers send the object itself where the protocol has its text.
+        # Some servers send the object itself where the protocol expects its text.
         piece = json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, dict | list) else word(arguments)
         call = self._call_of(fragment.get("index"), word(fragment.get("id")), word(function.get("name")), piece)
         call.arguments += piece
         return piece
 
     def whole(self) -> tuple[ToolCall, ...]:
-        """The calls, when no more fragments come. Raises `BadResponse` for one without a name."""
+        """The calls, once no more fragments come. Raises `BadResponse` for one without a name."""
         if not all(call.name for call in self._calls):
             raise failures.not_the_protocol("a tool call without a name")
         return tuple(
@@ -68,7 +68,7 @@ class ToolCalls:
         known = next((call for call in self._calls if call.id == given), None) if given else None
         before = self._by_index.get(index) if index is not None else self._last()
         call = known or before
-        # A known id is that call, unless it is another call's index.
+        # A known id identifies that call, unless it belongs to another call's index.
         if known is not None and index is not None and before is not None and before is not known:
             call = before if before.id in {"", given} else known
         elif known is None and before is not None and _begins(before, given, name, piece, has_index=index is not None):
@@ -87,10 +87,10 @@ class ToolCalls:
 
 
 def _begins(before: _Call, given: str, name: str, piece: str, *, has_index: bool) -> bool:
-    """Whether a fragment begins a call, though `before` has its place."""
+    """Whether a fragment starts a new call, although `before` has the same index."""
     is_other_id = bool(given and before.id)
     if not name:
-        # A piece alone continues; another id with it may be one that the server makes for every piece.
+        # Arguments without a name continue a call; a different id may be one that the server creates for every piece.
         return is_other_id and before.is_whole
     if name != before.name and before.name:
         return True
@@ -102,5 +102,5 @@ def _begins(before: _Call, given: str, name: str, piece: str, *, has_index: bool
 
 
 def word(value: object) -> str:
-    """`value` when it is text, else the empty text."""
+    """`value` when it is text, else the empty string."""
     return value if isinstance(value, str) else ""

@@ -1,1 +1,1 @@
-"""What a call does when its provider fails: wait and try again, stop asking for a while, ask another."""
+"""How a call handles a failing provider: wait and retry, pause the deployment, use another model."""

@@ -1,4 +1,4 @@
-"""How long to wait before the next try, and how to wait so that a cancellation is noticed."""
+"""How long to wait before the next try, and a wait that notices cancellation."""
 
 import random
 import time
@@ -14,9 +14,9 @@ _ASK_EVERY_SECONDS = 0.05
 class Backoff:
     """Exponential with full jitter: uniform in [0, min(`most_seconds`, `base_seconds` · 2ⁿ)].
 
-    Brooker, Exponential Backoff And Jitter (AWS Architecture Blog, 2015): clients that failed together do not come back
-    together. A ``Retry-After`` up to `retry_after_most_seconds` is obeyed; a longer one ends the tries:
-    a job that has to wait for long waits in the queue.
+    Brooker, Exponential Backoff And Jitter (AWS Architecture Blog, 2015): clients that failed together do not return
+    together. A ``Retry-After`` up to `retry_after_most_seconds` is obeyed; a longer one ends the tries: a job that must
+    wait long waits in the queue.
     """
 
     base_seconds: float = 0.25
@@ -28,8 +28,8 @@ class Backoff:
         return self.pause(failures, error.retry_after_seconds)
 
     def pause(self, failures: int, retry_after_seconds: float | None) -> float | None:
-        """The same, for whatever failed and asked to be left alone for so long."""
-        # What spreads the load need not be secret.
+        """The same for any failure, given the ``Retry-After`` it came with."""
+        # Jitter that spreads load need not be secret.
         jitter = random.uniform(0, min(self.most_seconds, self.base_seconds * 2 ** (failures - 1)))  # noqa: S311
         if retry_after_seconds is None:
             return jitter
@@ -39,7 +39,7 @@ class Backoff:
 
 
 def wait(seconds: float, check: Callable[[], None]) -> None:
-    """Wait, and ask `check` twenty times a second; what it raises ends the wait."""
+    """Wait, calling `check` twenty times a second; an exception from it ends the wait."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         check()

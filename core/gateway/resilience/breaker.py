@@ -1,6 +1,6 @@
 """A circuit breaker per deployment and kind of call.
 
-After many outages in a row nothing is sent for a while, then one call probes.
+After many outages in a row nothing is sent for a while, then one probe call is made.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ OPEN_SECONDS = 10.0
 
 
 class State(StrEnum):
-    """What a breaker does with the next call."""
+    """How a breaker treats the next call."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -29,9 +29,9 @@ class State(StrEnum):
 class Breaker:
     """Closed → open after `failures` in a row → half-open after `open_seconds` → closed or open by one probe.
 
-    After Nygard, Release It! (2007), chapter 5. It counts in this process only: shared counting would cost a round trip
-    per call; that it opened is shared (`Breakers`). Safe in threads. `report` gets each new state as calls show it:
-    that the time of an open one is over shows with the next call.
+    After Nygard, Release It! (2007), chapter 5. It counts in this process only, because shared counting would cost a
+    round trip per call; only its opening is shared (`Breakers`). Thread-safe. `report` receives each new state when a
+    call reveals it: the end of an open period shows with the next call.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class Breaker:
 
     @property
     def state(self) -> State:
-        """The state now."""
+        """The current state."""
         with self._lock:
             return self._state()
 
     def enter(self) -> bool:
-        """Whether a call may be made now. Whoever is let in calls one of `succeed`, `fail` and `abandon` afterwards."""
+        """Whether a call may be made now. If so, the caller must call `succeed`, `fail` or `abandon` afterwards."""
         with self._lock:
             state = self._state()
             if state is State.OPEN or (state is State.HALF_OPEN and self._probing):
@@ -71,14 +71,14 @@ class Breaker:
 
     @property
     def remaining_seconds(self) -> float:
-        """How long it stays open."""
+        """How long it will stay open."""
         with self._lock:
             if self._opened_at is None:
                 return 0.0
             return max(0.0, self._opened_at + self._open_seconds - self._clock())
 
     def succeed(self) -> None:
-        """The deployment answered, be it with something odd or with a refusal."""
+        """The deployment answered, even if with an odd response or a refusal."""
         with self._lock:
             self._failures, self._opened_at, self._probing = 0, None, False
             self._tell(State.CLOSED)
@@ -92,7 +92,7 @@ class Breaker:
                 self._tell(State.OPEN)
 
     def abandon(self) -> None:
-        """The call ended without telling anything about the deployment."""
+        """The call ended without revealing anything about the deployment."""
         with self._lock:
             self._probing = False
 
@@ -108,9 +108,9 @@ class Breaker:
 
 
 class Breakers:
-    """The breakers of a process, by the deployment and the kind of call: one may answer chats and no embeddings.
+    """The breakers of a process, by deployment and kind of call: a deployment may serve chats but not embeddings.
 
-    With `shared`, one that opens here lets the deployment rest in every process.
+    With `shared`, a breaker that opens here pauses the deployment in every process.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Breakers:
         self._lock = Lock()
 
     def close(self) -> None:
-        """Release what rests are shared by."""
+        """Release the connections that share the rests."""
         if self._shared is not None:
             self._shared.close()
 
@@ -141,8 +141,8 @@ class Breakers:
     def guard(self, deployment: str, kind: str) -> Iterator[Breaker]:
         """One call of a deployment. Raises `ProviderUnavailable` (``deployment_resting``) while the breaker is open.
 
-        An outage counts against the deployment; any other error shows that it answers. Whoever leaves without either,
-        cancelled for example, has learned nothing.
+        An outage counts against the deployment; any other error shows that it responds. Leaving in another way, such as
+        by cancellation, counts as neither.
         """
         breaker = self.of(deployment, kind)
         elsewhere = 0.0 if self._shared is None else self._shared.seconds(deployment, kind)

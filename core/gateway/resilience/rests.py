@@ -1,4 +1,4 @@
-"""The rests of deployments, shared between processes by Redis, so that an outage is not found out by each of them."""
+"""Shares the rest periods of deployments through Redis, so that each process need not discover an outage itself."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -8,17 +8,17 @@ from redis import Redis, RedisError
 
 from core.kit.logging import get_logger
 
-# A deployment is looked up this often at most, and only while it is asked: one round trip a second, not one a call.
+# A deployment is looked up at most this often, and only while in use: one round trip a second, not one per call.
 _LOOK_SECONDS = 1.0
-# Without Redis every process learns for itself, and does not wait for Redis at each call.
+# Without Redis every process learns on its own, and does not wait for Redis at each call.
 _BLIND_SECONDS = 10.0
 _log = get_logger(__name__)
 
 
 class SharedRests:
-    """Until when a deployment rests for a kind of call, as any process found out. Safe in threads. Never raises.
+    """How long a deployment rests for a kind of call, as any process found out. Thread-safe. Never raises.
 
-    `key` makes the name of a key out of its parts.
+    `key` builds the name of a Redis key from its parts.
     """
 
     def __init__(self, redis: Redis, key: Callable[..., str], *, clock: Callable[[], float] = monotonic) -> None:
@@ -30,7 +30,7 @@ class SharedRests:
         self._lock = Lock()
 
     def seconds(self, deployment: str, kind: str) -> float:
-        """For how long it still rests; 0 when it does not."""
+        """How many seconds it still rests; 0 when it does not."""
         name, now = (deployment, kind), self._clock()
         with self._lock:
             is_due = now >= self._look_at.get(name, 0.0)
@@ -42,7 +42,7 @@ class SharedRests:
             return max(0.0, self._until.get(name, 0.0) - self._clock())
 
     def begin(self, deployment: str, kind: str, seconds: float) -> None:
-        """It rests from now on, for everybody."""
+        """Let it rest from now on, in every process."""
         with self._lock:
             self._until[deployment, kind] = self._clock() + seconds
         try:

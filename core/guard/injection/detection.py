@@ -1,4 +1,4 @@
-"""The detector of direct prompt injection: the highest score that any part of any reading of a text has."""
+"""The detector of direct prompt injection: the highest score of any part in any reading of a text."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,9 +17,9 @@ class InjectionDetector:
         self._model = model
 
     def score(self, texts: Sequence[str]) -> list[float]:
-        """How likely each text is an attack, from 0 to 1; from `THRESHOLD` on it counts as one. 0 for an empty text.
+        """How likely each text is an attack, from 0 to 1; from `THRESHOLD` up it counts as one. 0 for an empty text.
 
-        The time is proportional to the text, some 6 ms for a kilobyte.
+        The time is proportional to the text, about 6 ms per kilobyte.
         """
         return [max(self._scores(text), default=0.0) for text in texts]
 

@@ -1,4 +1,4 @@
-"""What the model reads of a text: hashed words, characters, classes of words and forms, each group scaled to length 1.
+"""The model's features: hashed words, characters, classes of words and forms, each group scaled to length 1.
 
 Hashing follows Weinberger et al. 2009, arXiv:0902.2206, without signs, as the weights are learned for the buckets.
 All of it is arithmetic on arrays: the time is proportional to the text.
@@ -17,7 +17,7 @@ from core.guard.injection.rules import FORMS, forms_in
 
 BITS = 19
 BUCKETS = 1 << BITS
-# Forms and shape have places of their own behind the buckets.
+# Forms and shape have their own indexes after the buckets.
 SHAPES = 7
 WIDTH = BUCKETS + len(FORMS) + SHAPES
 WINDOW_WORDS = 120
@@ -25,7 +25,7 @@ STEP_WORDS = 60
 MAX_WORD_CHARS = 40
 _NEAR = 7
 _CHARACTERS = (3, 4)
-# How much a group counts beside words.
+# The weight of a group relative to words.
 _WORDS, _SKIPS, _CHARS, _CLASSES, _FORMS, _SHAPE = 1.0, 0.5, 0.8, 1.0, 0.6, 0.5
 _TOKEN = re.compile("[a-z0-9_'\x80-\U0010ffff]+|[^\\sa-z0-9_'\x80-\U0010ffff]+")
 _MARK, _QUOTE, _BRACKET = re.compile(r"[^\w ]|_"), re.compile("[\"'`“”]"), re.compile(r"[\[\]{}<>|\\]")
@@ -35,14 +35,14 @@ _FINAL = np.uint32(0x85EBCA6B)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The features of one window: places below `WIDTH`, each once, and their values."""
+    """The features of one window: distinct indexes below `WIDTH`, and their values."""
 
     places: NDArray[np.int32]
     values: NDArray[np.float32]
 
     @property
     def forms(self) -> list[int]:
-        """Which of `FORMS` the window has."""
+        """The indexes in `FORMS` of the forms that the window has."""
         named = self.places[self.places >= BUCKETS] - BUCKETS
         return [int(place) for place in named if place < len(FORMS)]
 
@@ -104,7 +104,7 @@ def _salted(hashed: NDArray[np.uint32], salt: int) -> NDArray[np.uint32]:
 
 
 def _runs(hashed: NDArray[np.uint32], length: int) -> NDArray[np.uint32]:
-    """Every run of `length` neighbours as one hash."""
+    """Every run of `length` neighbors as one hash."""
     count = len(hashed) - length + 1
     if count <= 0:
         return np.zeros(0, np.uint32)
@@ -122,7 +122,7 @@ def _pairs(hashed: NDArray[np.uint32], distance: int, salt: int) -> NDArray[np.u
 
 
 def _near_classes(classes: NDArray[np.uint32], hashed: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Classes, pairs of them that are near each other in this order, and a class with the word beside it."""
+    """Classes, ordered pairs of classes that are near each other, and each class with its neighboring word."""
     known = classes[classes != 0]
     found = [_salted(np.unique(known), 31), _runs(known, 3) ^ np.uint32(0x5BD1E995)]
     for distance in range(1, _NEAR):

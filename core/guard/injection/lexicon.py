@@ -1,16 +1,16 @@
-"""Words that attacks are made of, by what they do in a sentence, in the languages that the rules know.
+"""Words that attacks consist of, by their function in a sentence, in the languages that the rules support.
 
-A class stands for its words in the model's features: who learned "ignore the rules" also knows "disregard the
-guidelines". ``lexicon.toml`` holds the words.
+A class stands for its words in the model's features: a model that learned "ignore the rules" also recognizes
+"disregard the guidelines". ``lexicon.toml`` holds the words.
 """
 
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 
-# Shorter words are found in any letters.
+# Shorter words would match in any letters.
 _MIN_SEGMENT_CHARS = 4
-# Words of these classes prove nothing.
+# Words of these classes are no evidence.
 _COMMON = {"must", "you"}
 _READ = tomllib.loads(files(__package__).joinpath("lexicon.toml").read_text(encoding="utf-8"))
 _CLASSES: Mapping[str, list[str]] = {name: words.split() for name, words in _READ["classes"].items()}

@@ -1,4 +1,4 @@
-"""A logistic regression on the features of a text. ``README.md`` says of what ``weights.npz`` is made."""
+"""A logistic regression on the features of a text. ``README.md`` documents the origin of ``weights.npz``."""
 
 import math
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ class Model:
         return 1 / (1 + math.exp(-self.margin(row)))
 
     def margin(self, row: Row) -> float:
-        """The logarithm of the odds, within what its exponential can be taken of."""
+        """The log-odds, clipped to the range in which its exponential is finite."""
         return float(np.clip(self.weights[row.places] @ row.values + self.bias, -30, 30))
 
     def save(self, path: Path) -> None:
-        """Write the weights; those of the buckets as int8 of their roots, since most of them are small."""
+        """Write the weights; those of the buckets as int8 of their square roots, since most of them are small."""
         hashed = self.weights[:BUCKETS]
         scale = float(np.abs(hashed).max()) or 1.0
         roots = np.sign(hashed) * np.sqrt(np.abs(hashed) / scale)
@@ -46,7 +46,7 @@ class Model:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote. Raises ValueError for weights of other features than these."""
+        """Read a file of `save`. Raises ValueError for weights of other features than these."""
         with np.load(path, allow_pickle=False) as stored:
             roots = stored["roots"].astype(np.float32) / _MAX_ROOT
             weights = np.concatenate([np.sign(roots) * roots**2 * stored["scale"], stored["named"]])
@@ -57,5 +57,5 @@ class Model:
 
 @lru_cache(maxsize=1)
 def load_model() -> Model:
-    """The process's one copy, read when it is first needed."""
+    """The process's one copy, read on first use."""
     return Model.load(Path(str(files(__package__).joinpath(WEIGHTS))))

@@ -1,6 +1,6 @@
-"""What a text says under its disguise: one plain form, and further readings of what is encoded in it.
+"""Undoes the disguises of a text: one plain form, and further readings of content encoded in it.
 
-Everything here takes time in proportion to the text. What is decoded is bounded in number, depth and size.
+All of this takes time proportional to the text. Decoded content is bounded in number, depth and size.
 """
 
 import base64
@@ -19,7 +19,7 @@ MAX_DEPTH = 3
 MAX_DECODED_CHARS = 20_000
 MIN_DECODED_CHARS = 8
 MAX_BYTE = 255
-# How much of a text is looked at to see what it could be in another order or alphabet.
+# How much of a text is examined to decide whether it is in another order or alphabet.
 _SAMPLE_CHARS = 4_000
 
 _INVISIBLE = dict.fromkeys(
@@ -34,7 +34,7 @@ _INVISIBLE = dict.fromkeys(
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
 _NO_TAGS = dict.fromkeys(range(0xE0000, 0xE0080))
 _ALIKE: dict[int, int | str] = {
-    # Cyrillic, Greek, Armenian, small capitals and letters upside down that stand for Latin ones.
+    # Cyrillic, Greek, Armenian, small capitals and upside-down letters that stand for Latin ones.
     **str.maketrans(
         "абвгдеёзийклмнорстухцчьыѕіїјґһӏԁԛԝАВЕЅІЈКМНОРСТУХΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
         "a6brdee3nnknmhopctyxu4bbsiijrhldqwABESIJKMHOPCTYXABEZHIKMNOPTYX",
@@ -64,9 +64,9 @@ _HEX_DIGITS = frozenset("0123456789abcdef")
 
 
 def plain(text: str) -> str:
-    """The text in compatibility form, without invisible characters, with look-alikes of Latin letters as those.
+    """The text in compatibility form, without invisible characters, with look-alikes replaced by Latin letters.
 
-    Look-alikes stay as they are where most letters are not Latin: that is another language.
+    Look-alikes stay where most letters are not Latin: that is another language.
     """
     shown = unicodedata.normalize("NFKC", text.translate(_INVISIBLE).translate(_NO_TAGS))
     if shown.isascii():
@@ -84,8 +84,8 @@ def fold(text: str) -> str:
 
 
 def views(text: str) -> list[str]:
-    """The plain text and what else can be read in it, at most `MAX_VIEWS`, each at most once."""
-    # Halves of surrogate pairs are no text that an expression takes.
+    """The plain text and its other readings, at most `MAX_VIEWS`, without repeats."""
+    # Expressions do not accept halves of surrogate pairs.
     text = text.encode(errors="replace").decode()
     found = [plain(text)]
     hidden = "".join(_TAGS[ord(each)] for each in text if ord(each) in _TAGS)
@@ -126,7 +126,7 @@ def _readings(text: str) -> Iterator[str]:
 
 
 def _rearranged(text: str) -> Iterator[str]:
-    """The text by another alphabet or backwards, when more of it is then English."""
+    """The text in another alphabet or reversed, when that makes more of it English."""
     sample = text[:_SAMPLE_CHARS].lower()
     known = _english(sample)
     rotated = codecs.encode(sample, "rot13")
@@ -145,13 +145,13 @@ def _plain_of(word: str) -> str:
 
 
 def _join_letters(spaced: str) -> str:
-    """The letters of a run, split into words that attacks are made of where the letters spell some."""
+    """The letters of a run, split into words of attacks where the letters spell some."""
     letters = "".join(each for each in spaced if each.isalnum() or each in "@$").lower()
     return " " + " ".join(_segments(letters.translate(_LEET))) + " "
 
 
 def _segments(letters: str) -> list[str]:
-    """The longest known word first; what is between known words stays together."""
+    """The longest known word first; letters between known words stay together."""
     words, rest, at = [], "", 0
     while at < len(letters):
         for end in range(min(len(letters), at + LONGEST_WORD), at, -1):
@@ -166,7 +166,7 @@ def _segments(letters: str) -> list[str]:
 
 
 def _as_text(raw: bytes) -> str | None:
-    """The bytes as text, unless they are none that a person would write."""
+    """The bytes as text, unless a person would not write it."""
     try:
         text = raw[:MAX_DECODED_CHARS].decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Forms that attacks have in common whatever they are about: each is a feature of the model, and a few decide alone."""
+"""Patterns that attacks share whatever they are about: each is a feature of the model, and a few decide alone."""
 
 import tomllib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from core.kit.expressions import Expression
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form, and the least score of a text that has it: 0 where the model decides what it means."""
+    """A form, and the minimum score of a text that has it: 0 where the model decides."""
 
     name: str
     expression: Expression
@@ -19,7 +19,7 @@ class Form:
 
 
 def forms_in(folded: str) -> list[int]:
-    """Which of `FORMS` a folded text has, by their place."""
+    """The indexes in `FORMS` of the forms that a folded text has."""
     return [place for place, form in enumerate(FORMS) if form.expression.is_in(folded)]
 
 

@@ -1,4 +1,4 @@
-"""Postal addresses: a street with its number in the order of its country, then what continues it, over lines too."""
+"""Postal addresses: a street with its number in its country's order, then the parts that follow, across lines too."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,7 +89,7 @@ _MILITARY = Expression(
     r"(?:apo|fpo|dpo),? a[eap] [0-9]{5}(?:-[0-9]{4})?",
     ignore_case=True,
 )
-# A line that begins with a number: an address only where a unit or a postcode follows.
+# A line that starts with a number: an address only when a unit or a postcode follows.
 _NUMBERED_LINE = Expression(
     rf"[0-9]{{1,5}}[a-z]?[ \t]{{1,2}}(?:{_WORD}|[0-9]{{1,4}})(?:[ \t]{{1,2}}(?:{_WORD}|[0-9]{{1,4}})){{0,6}}",
     ignore_case=True,
@@ -97,7 +97,7 @@ _NUMBERED_LINE = Expression(
 _NAMED_LINE = Expression(rf"\p{{Lu}}{_WORD}(?:[ \t]{{1,2}}(?:{_WORD}|[0-9]{{1,4}})){{0,5}}[ \t][0-9]{{1,4}}[a-zA-Z]?")
 _NUMBER_LAST = Expression(r"\p{L}[^0-9]*[ \t][0-9]{1,5}[a-zA-Z]?$")
 _TOWN_BEHIND = Expression(r"^,[ \t]{0,2}\p{Lu}\p{L}+")
-# Words right before an address.
+# Words directly before an address.
 _LEAD = Expression(
     r"(?:address(?: is| to|es|es are| was)?|\blives? at|\blive in|located at|office is at|(?:deliver|ship|send"
     r"|return|sent|moved?|taxi"
@@ -141,7 +141,7 @@ _CONTEXT_LENGTH = 40
 
 
 def find_addresses(text: str) -> Iterator[Candidate]:
-    """Addresses of the US, UK, Germany, France, the Netherlands, Belgium, Spain, Italy and what is built like them."""
+    """Addresses in the US, UK, Germany, France, the Netherlands, Belgium, Spain, Italy and of similar form."""
     is_cased = any(map(str.isupper, text)) and any(map(str.islower, text))
     yield from _find_english(text, is_cased)
     yield from _find_european(text, is_cased)
@@ -152,7 +152,7 @@ def find_addresses(text: str) -> Iterator[Candidate]:
 
 
 def find_postcodes(text: str) -> Iterator[Candidate]:
-    """Postcodes after a word for one, behind a city and its state, and in the British form."""
+    """Postcodes after a word for one, after a city and its state, and in the British form."""
     for match in _POSTCODE_WORD.matches_in(text):
         if is_bounded(text, match.start(1), match.end(1)):
             yield Candidate(EntityKind.POSTCODE, match.start(1), match.end(1), 0.85, "postcode")
@@ -188,7 +188,7 @@ def _find_european(text: str, is_cased: bool) -> Iterator[Candidate]:
 
 
 def _find_structured(text: str, is_cased: bool) -> Iterator[Candidate]:
-    """Streets without a word for one, believed for what follows them."""
+    """Streets without a word for one, accepted because of what follows them."""
     for expression in (_NUMBERED_LINE, _NAMED_LINE):
         for match in expression.matches_in(text):
             core = text[match.start() : match.end()]
@@ -226,7 +226,7 @@ def _find_parts(text: str) -> Iterator[Candidate]:
 
 
 def _address(text: str, start: int, end: int, score: float, name: str) -> Candidate:
-    """The address with a flat or a house that is named before its street."""
+    """The address with a flat or a house named before its street."""
     before = preceding(text, start, _CONTEXT_LENGTH)
     for match in UNIT_BEFORE.matches_in(before):
         start -= len(before) - match.start()
@@ -260,9 +260,9 @@ def _line_start(text: str, start: int, end: int) -> int:
 
 
 def _extended(text: str, end: int, *, strict: bool = False) -> tuple[int, bool]:
-    """The end of the address whose street ends at `end`, and whether a unit or a postcode shows that it is one.
+    """The end of the address whose street ends at `end`, and whether a unit or a postcode confirms it.
 
-    `strict`: what follows must stand in a line of its own or behind a comma.
+    `strict`: the next part must be on its own line or after a comma.
     """
     confirmed, position, cities = end, end, 0
     is_anchored = has_postcode = False

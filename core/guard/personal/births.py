@@ -1,4 +1,4 @@
-"""Dates of birth: a date after a word that says so."""
+"""Dates of birth: a date after a word for birth."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ _MONTHS = (
     "|tiembre)?|settembre|setembro|o[ck]t(?:ober|obre|ubre)?|ottobre|outubro|nov(?:ember|embre|iembre|embro)?"
     "|de[cz](?:ember|embro)?|déc(?:embre)?|diciembre|dicembre"
 )
-# Scanned digits: O for 0, l and I for 1.
+# OCR confusions in digits: O for 0, l and I for 1.
 _D = "[0-9OoIl]"
 _DATE = Expression(
     rf"{_D}{{1,2}}\s?[./\-]\s?{_D}{{1,2}}\s?[./\-]\s?(?:{_D}{{4}}|{_D}{{2}})"
@@ -31,7 +31,7 @@ _CONTEXT_LENGTH = 45
 
 
 def find_dates_of_birth(text: str) -> Iterator[Candidate]:
-    """Dates in the forms of several countries, where a word for birth stands before them."""
+    """Dates in the formats of several countries, after a word for birth."""
     for match in _DATE.matches_in(text):
         start, end = match.start(), match.end()
         if is_bounded(text, start, end) and _BIRTH.is_in(preceding(text, start, _CONTEXT_LENGTH)):

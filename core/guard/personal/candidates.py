@@ -1,4 +1,4 @@
-"""What a recognizer says it found, and which of several that overlap is believed."""
+"""A recognizer's candidates, and the choice among overlapping ones."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +9,7 @@ from core.guard.records import EntityKind, Finding
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A possible finding at ``text[start:end]``, with a score from 0 to 1. `checked`: a checksum in it is right."""
+    """A possible finding at ``text[start:end]``, with a score from 0 to 1. `checked`: its checksum is correct."""
 
     kind: EntityKind
     start: int
@@ -23,7 +23,7 @@ Recognizer = Callable[[str], Iterator[Candidate]]
 
 
 def is_bounded(text: str, start: int, end: int) -> bool:
-    """Whether ``text[start:end]`` is no part of a longer word or number, nor the tail of a code (``VH-30001``)."""
+    """Whether ``text[start:end]`` is not part of a longer word or number, nor the tail of a code (``VH-30001``)."""
     if start > 0 and text[start].isalnum():
         before = text[start - 1]
         if before.isalnum() or before == "_" or (before in "-./" and start > 1 and text[start - 2].isalnum()):
@@ -37,7 +37,7 @@ def preceding(text: str, start: int, length: int) -> str:
 
 
 def resolve(candidates: Iterable[Candidate]) -> list[Finding]:
-    """The findings, not overlapping, in order of their place. A checksum outranks a score, and that the length."""
+    """The findings, not overlapping, in order of position. A checksum outranks a score, and a score the length."""
     ranked = sorted(candidates, key=lambda each: (not each.checked, -each.score, each.start - each.end, each.start))
     starts: list[int] = []
     taken: list[Candidate] = []

@@ -28,7 +28,7 @@ def find_emails(text: str) -> Iterator[Candidate]:
 
 
 def find_ip_addresses(text: str) -> Iterator[Candidate]:
-    """IPv4 and IPv6 addresses; numbers of versions look the same and are left out by the word before them."""
+    """IPv4 and IPv6 addresses; version numbers look the same and are excluded by the word before them."""
     for expression in (_IPV4, _IPV6):
         for match in expression.matches_in(text):
             start, end = match.start(), match.end()

@@ -1,4 +1,4 @@
-"""Secrets: keys in the forms of their providers, tokens, private keys, passwords in addresses and after words."""
+"""Secrets: keys in their providers' formats, tokens, private keys, passwords in addresses and after words."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from core.guard.personal.candidates import Candidate, is_bounded
 from core.guard.records import EntityKind
 from core.kit.expressions import Expression
 
-# The forms that the providers publish for scanners.
+# The formats that the providers publish for scanners.
 _KEYS = tuple(
     (name, Expression(form))
     for name, form in (
@@ -58,7 +58,7 @@ _TOKEN_LENGTH_MIN, _TOKEN_BITS = 12, 3.0
 
 
 def find_secrets(text: str) -> Iterator[Candidate]:
-    """Secrets by the form of their provider, and values after a word such as password or token that look random."""
+    """Secrets by their provider's format, and random-looking values after a word such as password or token."""
     for name, form in _KEYS:
         for match in form.matches_in(text):
             start, end = match.start(), match.end()
@@ -78,7 +78,7 @@ def find_secrets(text: str) -> Iterator[Candidate]:
 
 
 def _is_secret(value: str, link: str, is_password: bool) -> bool:
-    """Whether a value that follows a word for a secret is one: not a word of a sentence, nor an amount."""
+    """Whether a value after a word for a secret is one: not a word of a sentence, nor an amount."""
     if _PLACEHOLDER.is_in(value):
         return False
     is_assigned = any(each in link for each in ":=")
@@ -99,5 +99,5 @@ def _is_secret(value: str, link: str, is_password: bool) -> bool:
 
 
 def _bits(value: str) -> float:
-    """The entropy of a character of `value` by how often each occurs in it."""
+    """The entropy per character of `value`, from the frequency of each character in it."""
     return -sum(count / len(value) * log2(count / len(value)) for count in Counter(value).values())

@@ -1,4 +1,4 @@
-"""Names of persons by a first name that many people bear, for what the language model does not see.
+"""Names of persons by a common first name, for those that the language model misses.
 
 The list is that of the United States Census Bureau of 1990, in the package `names` (MIT).
 """
@@ -22,7 +22,7 @@ _SURNAME = Expression(
 _LENGTH_MIN, _SMALL_LENGTH_MIN = 4, 5
 _SURNAME_LENGTH_MAX = 60
 _CONFIDENT, _HINT = 0.65, 0.55
-# First names that are words, months, places or makes too.
+# First names that are also words, months, places or brands.
 _AMBIGUOUS = frozenset(Path(__file__).with_name("ambiguous_first_names.txt").read_text("utf-8").split())
 _NOT_BEHIND = frozenset(
     {
@@ -70,7 +70,7 @@ _NOT_BEHIND = frozenset(
 
 
 def find_first_names(text: str) -> Iterator[Candidate]:
-    """A common first name with the surname behind it; a first name only where it is written as names are."""
+    """A common first name with the surname after it; a first name only where it is written as names are."""
     known = _first_names()
     has_capitals = any(map(str.isupper, text))
     reached = 0
@@ -97,7 +97,7 @@ def find_first_names(text: str) -> Iterator[Candidate]:
 
 
 def _surnames(rest: str) -> Iterator[int | None]:
-    """The lengths of up to two surnames at the start of `rest`; None where they show that it is no person."""
+    """The lengths of up to two surnames at the start of `rest`; None where they show that it is not a person."""
     position = 0
     for _ in range(2):
         match = _SURNAME.match_at_start(rest[position:])

@@ -1,4 +1,4 @@
-"""Numbers that states give: of persons, of drivers and travelers, and for value-added tax."""
+"""Numbers issued by states: for persons, drivers and travelers, and for value-added tax."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _CONTEXT_LENGTH = 45
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """A form; `module` of stdnum checks it. `unnamed` is its score where none of its `words` stands before it."""
+    """A form; `module` of stdnum checks it. `unnamed` is its score when none of its `words` precedes it."""
 
     kind: EntityKind
     form: Expression
@@ -91,7 +91,7 @@ _NUMBERS = (
     _vat(r"DK[ \-]?[0-9]{8}", "dk.cvr"),
     _vat(r"[0-9]{2}-[0-9]{7}", "us.ein", 0),
 )
-# Forms without a check digit: after a word only, or where the form leaves no doubt.
+# Forms without a check digit: after a word only, or where the form is unmistakable.
 _SOCIAL_SECURITY = Expression(r"[0-8][0-9]{2}-[0-9]{2}-[0-9]{4}")
 _SOCIAL_SECURITY_WORDS = Expression(r"\bssn\b|social security", ignore_case=True)
 _INSURANCE = Expression(r"[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]")
@@ -109,7 +109,7 @@ _COUNTRY_LENGTH = 2
 
 
 def find_identities(text: str) -> Iterator[Candidate]:
-    """National ids and numbers for value-added tax of two dozen countries, by form, check digits and words."""
+    """National ids and value-added tax numbers of two dozen countries, by form, check digits and words."""
     for number in _NUMBERS:
         for match in number.form.matches_in(text):
             start, end = match.start(), match.end()

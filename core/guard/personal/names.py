@@ -1,4 +1,4 @@
-"""Names of persons by what stands around them: a title, a salutation, a signature, a field of a form."""
+"""Names of persons by their context: a title, a salutation, a signature, a form field."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,7 +60,7 @@ NOT_NAMES = frozenset(Path(__file__).with_name("not_names.txt").read_text("utf-8
 
 
 def find_names(text: str) -> Iterator[Candidate]:
-    """Names that their surroundings give away. Those in small letters only after words that leave no doubt."""
+    """Names that their context identifies. Those in small letters only after unmistakable words."""
     for name, expression, score in (
         ("title", _TITLED, 0.85),
         ("title", _TITLED_LOWER, 0.7),
@@ -78,7 +78,7 @@ def find_names(text: str) -> Iterator[Candidate]:
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """The words up to the first that is part of no name."""
+    """The words up to the first that is not part of a name."""
     position = start
     for word in text[start:end].split():
         begins = text.index(word, position)

@@ -21,7 +21,7 @@ _OTHER_NUMBER = Expression(
 _IBAN = Expression(r"[A-Za-z]{2}[0-9]{2}(?:[ \-]?[0-9A-Za-z]){11,34}")
 _IBAN_WORD = Expression(r"iban|konto|account|compte|cuenta|rekening|conto", ignore_case=True)
 _CONTEXT_LENGTH = 40
-# First digits and lengths by network: ISO/IEC 7812 and the networks' own pages. Others need a word that says card.
+# First digits and lengths by network: ISO/IEC 7812 and the networks' own pages. Others need a word for a card.
 _NETWORKS = (
     (("4",), (16, 19)),
     (tuple(map(str, [*range(51, 56), *range(2221, 2721)])), (16,)),
@@ -32,7 +32,7 @@ _NETWORKS = (
     (("50", "56", "57", "58", "6759", "6761", "6762", "6763", "6304"), (16, 18, 19)),
     (("62",), (16, 17, 18, 19)),
 )
-# Characters of an IBAN by country: the registry of SWIFT, release 99.
+# Characters of an IBAN by country: SWIFT's registry, release 99.
 _IBAN_LENGTHS = {
     country: int(length)
     for length, countries in (
@@ -63,7 +63,7 @@ _IBAN_LENGTHS = {
 
 
 def find_cards(text: str) -> Iterator[Candidate]:
-    """Numbers of 12 to 19 digits with a right check digit (Luhn), in a network's form or after a word for a card."""
+    """Numbers of 12 to 19 digits with a correct check digit (Luhn), in a network's form or after a word for a card."""
     from stdnum import luhn
 
     for match in _DIGITS.matches_in(text):
@@ -80,7 +80,7 @@ def find_cards(text: str) -> Iterator[Candidate]:
 
 
 def find_ibans(text: str) -> Iterator[Candidate]:
-    """IBANs, checked modulo 97 (ISO 13616); after the word, also one with a digit that is wrong."""
+    """IBANs, checked modulo 97 (ISO 13616); after the word also those with one wrong digit."""
     for match in _IBAN.matches_in(text):
         start = match.start()
         length = _IBAN_LENGTHS.get(text[start : start + 2].upper(), 0)

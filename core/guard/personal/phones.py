@@ -1,4 +1,4 @@
-"""Phone numbers of all countries, known among other numbers by form, validity and the words around them."""
+"""Phone numbers of all countries, distinguished from other numbers by form, validity and the words around them."""
 
 from collections.abc import Iterator
 
@@ -47,7 +47,7 @@ _CONTEXT_LENGTH = 40
 _DIGITS_MIN, _DIGITS_MAX = 7, 15
 _UNNAMED_DIGITS_MIN = 9
 _DROPPED_GROUPS_MAX = 3
-# Where numbers of a leading zero, and of none, are looked up; the first few decide most.
+# Where numbers with a leading zero, and without, are looked up; the first few decide most.
 _TRUNK_REGIONS = ("DE", "GB", "FR", "NL", "BE", "CH", "AT", "SE", "AU", "ZA", "JP", "IE", "IT")
 _OTHER_REGIONS = ("US", "ES", "IT", "PL", "PT", "DK", "IN")
 
@@ -69,7 +69,7 @@ def find_phones(text: str) -> Iterator[Candidate]:
 
 
 def _judged(text: str, start: int, end: int, is_named: bool) -> Candidate | None:
-    """The longest beginning of the number that is a phone number: what follows may be the next thing in the line."""
+    """The longest prefix of the number that is a phone number: the rest may be the next item in the line."""
     number = text[start:end]
     ends = [match.end() for match in _GROUP.matches_in(number)]
     for position in reversed(ends[-_DROPPED_GROUPS_MAX - 1 :]):

@@ -1,4 +1,4 @@
-"""The parts of an address behind its street: flats, cities, states and postcodes."""
+"""The parts of an address after its street: flats, cities, states and postcodes."""
 
 from core.kit.expressions import Expression
 
@@ -34,7 +34,7 @@ _TOWN = (
 )
 POSTCODE = Expression(
     rf"^(?:"
-    # behind a state or a province, or by itself in the forms that no other number has
+    # after a state or a province, or on its own in the forms that no other number has
     rf"(?:[A-Za-z]{{2,3}}\.?,?[ \t]{{1,2}})?[0-9]{{5}}(?:-[0-9]{{4}})?\b{_TOWN}"
     rf"|[A-Z]{{2,3}}[ \t][0-9]{{4}}\b"
     rf"|(?:[A-Z]{{1,2}}-)?[0-9]{{4}}(?:[ \t]?[A-Z]{{2}})?\b{_TOWN}"

@@ -30,8 +30,8 @@ RECOGNIZERS: tuple[Recognizer, ...] = (
     find_names,
     find_first_names,
 )
-# A text is read in parts of this many characters, each with some of what is around it: a recognizer looks at no more
-# than that behind a finding for its context, and no finding (the longest is a private key) is longer.
+# A text is read in parts of this many characters, each with context around it: a recognizer looks no further behind a
+# finding for its context, and no finding (the longest is a private key) is longer.
 PART_LENGTH = 8_000
 CONTEXT_LENGTH = 100
 FINDING_LENGTH_MAX = 4_000
@@ -42,7 +42,7 @@ MODEL_MARGIN_LENGTH = 200
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """``text[start:]`` as far as it is read; findings that begin in ``[own_start, own_end)`` are its own."""
+    """The part ``text[start:]`` as far as it is read; it owns findings that start in ``[own_start, own_end)``."""
 
     text: str
     start: int
@@ -50,23 +50,23 @@ class _Part:
     own_end: int
 
     def placed(self, candidates: Iterator[Candidate] | list[Candidate]) -> Iterator[Candidate]:
-        """Its own candidates, at their place in the whole text."""
+        """Its own candidates, at their position in the whole text."""
         for each in candidates:
             if self.own_start <= each.start + self.start < self.own_end:
                 yield replace(each, start=each.start + self.start, end=each.end + self.start)
 
 
 class PersonalDataRecognizer:
-    """Construct it once per process: it loads a language model (178 MB, some seconds). Safe to use from threads."""
+    """Construct it once per process: it loads a language model (178 MB, several seconds). Thread-safe."""
 
     def __init__(self) -> None:
         self._names = NameModel()
 
     def find(self, texts: Sequence[str], kinds: frozenset[str] | None = None) -> list[list[Finding]]:
-        """The findings of each text, not overlapping, in order of their place.
+        """The findings of each text, not overlapping, in order of position.
 
-        The language model, which is most of the cost, reads them only when it knows one of `kinds`; None means all.
-        The recognizers without a model all do, for what looks like a secret may be the number of a card.
+        The language model, which is most of the cost, runs only when it detects one of `kinds`; None means all. All
+        recognizers without a model run, because something that looks like a secret may be a card number.
         """
         found: list[list[Candidate]] = [list(find_patterns(text)) for text in texts]
         if kinds is None or kinds & LANGUAGE_KINDS:
@@ -74,7 +74,7 @@ class PersonalDataRecognizer:
         return [resolve(candidates) for candidates in found]
 
     def _find_names(self, texts: Sequence[str], found: list[list[Candidate]]) -> None:
-        """Add to `found` what the language model says about each text."""
+        """Add the language model's candidates for each text to `found`."""
         model_parts = [
             (index, part)
             for index, text in enumerate(texts)
@@ -86,7 +86,7 @@ class PersonalDataRecognizer:
 
 
 def find_patterns(text: str) -> Iterator[Candidate]:
-    """What the recognizers without a model say about a text, overlaps and all."""
+    """The candidates of the recognizers without a model, including overlaps."""
     for part in _parts(text, PART_LENGTH, CONTEXT_LENGTH, FINDING_LENGTH_MAX):
         for recognizer in RECOGNIZERS:
             yield from part.placed(recognizer(part.text))

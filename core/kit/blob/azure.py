@@ -1,9 +1,9 @@
 """Blobs in a container of Azure Blob Storage.
 
-What waits, and for how long: a connection 3 s, the next bytes of an answer 20 s. A request that failed for a passing
-reason (connection, 408, 429, 5xx) is sent again twice, after about 2 and 4 s; then `Unavailable` is raised, whose
-callers try again by their own rules. The SDK's own figures (20 s, 60 s, and pauses up to 42 s) would hold a request of
-ours for minutes. No request carries more than 4 MiB, so that each can be repeated and fits its time.
+Timeouts: 3 s for a connection, 20 s for the next bytes of an answer. A request with a transient failure (connection,
+408, 429, 5xx) is sent again twice, after about 2 and 4 s. Then `Unavailable` is raised, and callers retry by their own
+rules. The SDK's defaults (20 s, 60 s, and pauses up to 42 s) would hold one of our requests for minutes. No request
+carries more than 4 MiB, so that each can be repeated and fits its timeout.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ class AzureBlobStore:
                 secret = settings.azure_storage_connection_string.get_secret_value()
                 return cls(BlobServiceClient.from_connection_string(secret, **options), container)
             if settings.azure_storage_account_url is not None:
-                # Imported where it is used: it is slow to load, and a connection string needs none of it.
+                # Imported here because it is slow to load, and a connection string does not need it.
                 from azure.identity import DefaultAzureCredential
 
                 service = BlobServiceClient(
@@ -85,10 +85,10 @@ class AzureBlobStore:
         return str(self._container.url.partition("?")[0])
 
     def put(self, key: str, data: bytes | BinaryIO, content_type: str) -> BlobInfo:
-        """Store `data`, replacing what was there in one step. Raises `Unavailable`.
+        """Store `data`, replacing existing content atomically. Raises `Unavailable`.
 
-        Up to 4 MiB travel in one request, more as blocks that one last request turns into the blob. When two put many
-        blocks under one key at once, the service throws away the blocks of one of them, which gets `Unavailable`.
+        Up to 4 MiB are sent in one request, more as blocks that a last request assembles into the blob. When two calls
+        put many blocks under one key at once, the service discards the blocks of one, which raises `Unavailable`.
         """
         blob = self._container.get_blob_client(require_key(key))
         source = BytesIO(data) if isinstance(data, bytes) else data
@@ -108,7 +108,7 @@ class AzureBlobStore:
                 block, following = following, _read_block(source)
             digest.update(block)
             size += len(block)
-            # The digest goes with the content, in one request; it is known only now.
+            # The digest is sent with the content in one request; it is known only now.
             metadata = {_SHA256: digest.hexdigest()}
             if blocks:
                 blocks.append(BlobBlock(f"{prefix}-{len(blocks):06d}"))
@@ -119,7 +119,7 @@ class AzureBlobStore:
         return BlobInfo(key, size, digest.hexdigest(), content_type)
 
     def get(self, key: str) -> bytes:
-        """The whole content. Raises `BlobNotFound`, or `Unavailable` also when it does not match its digest."""
+        """The whole content. Raises `BlobNotFound`, or `Unavailable`, which includes a digest mismatch."""
         with _translated(key):
             download = self._container.download_blob(require_key(key))
             content = download.readall()
@@ -152,7 +152,7 @@ class AzureBlobStore:
             return self._container.get_blob_client(require_key(key)).exists()
 
     def delete(self, key: str) -> None:
-        """Remove the blob if it is there. Raises `Unavailable`."""
+        """Remove the blob if it exists. Raises `Unavailable`."""
         try:
             with _translated(key):
                 self._container.delete_blob(require_key(key), delete_snapshots="include")
@@ -160,7 +160,7 @@ class AzureBlobStore:
             return
 
     def delete_prefix(self, prefix: str) -> int:
-        """Remove every blob whose key begins with `prefix`; returns how many there were. Raises `Unavailable`."""
+        """Remove every blob whose key starts with `prefix`; returns how many there were. Raises `Unavailable`."""
         keys = list(self.list(prefix))
         for first in range(0, len(keys), _DELETE_BATCH):
             batch = keys[first : first + _DELETE_BATCH]
@@ -174,13 +174,13 @@ class AzureBlobStore:
         return len(keys)
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Keys that begin with `prefix`, in order. Raises `Unavailable`."""
+        """Keys that start with `prefix`, in order. Raises `Unavailable`."""
         with _translated(prefix):
             yield from self._container.list_blob_names(name_starts_with=prefix)
 
 
 def _read_block(source: BinaryIO) -> bytes:
-    # A raw or network stream may return less than was asked for before its end.
+    # A raw or network stream may return less than requested before its end.
     block = bytearray()
     while len(block) < BLOCK_BYTES and (part := source.read(BLOCK_BYTES - len(block))):
         block += part

@@ -1,4 +1,4 @@
-"""What a blob store can do."""
+"""The interface of a blob store."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ class BlobInfo:
 
 
 class BlobStore(Protocol):
-    """Keys are slash-separated paths; content is immutable bytes. Implementations are safe in several threads."""
+    """Keys are slash-separated paths; content is immutable bytes. Implementations are thread-safe."""
 
     def put(self, key: str, data: bytes | BinaryIO, content_type: str) -> BlobInfo:
-        """Store `data`, replacing what was there; readers see the old or the new content, never a part."""
+        """Store `data`, replacing existing content; readers see the old or the new content, never a part."""
 
     def get(self, key: str) -> bytes:
         """The whole content. Raises `BlobNotFound`."""
@@ -42,13 +42,13 @@ class BlobStore(Protocol):
         """Whether there is a blob under `key`."""
 
     def delete(self, key: str) -> None:
-        """Remove the blob; removing what is not there is no error."""
+        """Remove the blob; removing one that does not exist is not an error."""
 
     def delete_prefix(self, prefix: str) -> int:
-        """Remove every blob whose key begins with `prefix`; returns how many."""
+        """Remove every blob whose key starts with `prefix`; returns how many."""
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Keys that begin with `prefix`, in order."""
+        """Keys that start with `prefix`, in order."""
 
 
 def require_key(key: str) -> str:

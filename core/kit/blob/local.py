@@ -1,4 +1,4 @@
-"""Blobs as files below one folder. A write goes to a temporary file, is flushed to disk, and then takes its name."""
+"""Blobs as files below one folder. A write goes to a temporary file, is flushed to disk, and is then renamed."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ class LocalBlobStore:
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def put(self, key: str, data: bytes | BinaryIO, content_type: str) -> BlobInfo:
-        """Store `data` durably, replacing what was there."""
+        """Store `data` durably, replacing existing content."""
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         source = BytesIO(data) if isinstance(data, bytes) else data
@@ -61,11 +61,11 @@ class LocalBlobStore:
         return self._path(key).is_file()
 
     def delete(self, key: str) -> None:
-        """Remove the blob if it is there."""
+        """Remove the blob if it exists."""
         self._path(key).unlink(missing_ok=True)
 
     def delete_prefix(self, prefix: str) -> int:
-        """Remove every blob whose key begins with `prefix`; returns how many."""
+        """Remove every blob whose key starts with `prefix`; returns how many."""
         keys = list(self.list(prefix))
         for key in keys:
             self.delete(key)
@@ -75,7 +75,7 @@ class LocalBlobStore:
         return len(keys)
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Keys that begin with `prefix`, in order."""
+        """Keys that start with `prefix`, in order."""
         found = sorted(
             path.relative_to(self._folder).as_posix()
             for path in self._folder.rglob("*")

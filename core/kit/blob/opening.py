@@ -1,4 +1,4 @@
-"""Which store the settings ask for."""
+"""Opens the store that the settings select."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -17,7 +17,7 @@ def open_blob_store(settings: Settings) -> BlobStore:
     if url.scheme == "file":
         return LocalBlobStore(Path(unquote(url.path)))
     if url.scheme == "azure":
-        # Only where it is asked for: the SDK is an extra and slow to import.
+        # Imported only when needed: the SDK is an extra and slow to import.
         from core.kit.blob.azure import AzureBlobStore
 
         return AzureBlobStore.from_settings(settings, container=url.netloc)

@@ -1,8 +1,8 @@
 """Structured logs: one line per event on standard error, as JSON for machines or in color for a person.
 
-An event is a constant in snake_case and every value is a field, so that logs can be counted and joined. What a job
-carries (inputs, results, prompts) never reaches a log: fields with such names are withheld, and secrets inside other
-strings are masked, in lines of any logger. ``docs/reference/logs.md`` says what each field means.
+An event is a constant in snake_case and every value is a field, so that logs can be counted and joined. Job content
+(inputs, results, prompts) never reaches a log: fields with such names are withheld, and secrets inside other strings
+are masked, in lines of any logger. ``docs/reference/logs.md`` defines each field.
 """
 
 import json
@@ -37,13 +37,13 @@ __all__ = [
     "without_text",
 ]
 
-# The version of the schema of a line. It rises when a field changes its name or its meaning, not when one is added.
+# The version of a line's schema. It rises when a field changes its name or meaning, not when one is added.
 SCHEMA = 1
 _NOISY = ("httpcore", "httpx", "urllib3", "asyncio")
 
 
 class _State:
-    """What the lines of this process go through beside the processors."""
+    """Where the lines of this process go besides through the processors."""
 
     export: LogExport | None = None
 
@@ -53,7 +53,7 @@ def configure_logging(settings: Settings, *, service: str, hold_seconds: float =
 
     Safe to call again, for example in a forked child; the last call wins. A process that does not fork may hold its
     less important lines for `hold_seconds`, to write many at once. Lines are also exported over OTLP where the
-    environment asks for it (`core.kit.logging.export`), unless the process must have no thread (`exports`).
+    environment enables it (`core.kit.logging.export`), unless the process must not have threads (`exports`).
     """
     SINK.start(hold_seconds)
     _REPEATS.begin(settings.log_repeats_per_minute)
@@ -92,12 +92,12 @@ def configure_logging(settings: Settings, *, service: str, hold_seconds: float =
     logging.captureWarnings(capture=True)
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
-    # It warns of every statement that Postgres refuses inside a pipeline, which for us is how a budget says no.
+    # It warns of every statement that Postgres refuses inside a pipeline, which is how a budget refuses a call.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 def shutdown_logging() -> None:
-    """Write and send what is held or counted; for a process that ends without its exit handlers."""
+    """Write and send held lines and counts; for a process that ends without its exit handlers."""
     _REPEATS.flush()
     SINK.flush()
     if _State.export is not None:
@@ -155,7 +155,7 @@ def _add_logger(logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _encode_ids(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Ids as the API writes them, so that a line of the log can be found by what a client was told."""
+    """Ids as the API writes them, so that a log line can be found by an id that a client received."""
     for name in event.keys() & FIELDS.keys():
         event[name] = encode_field(name, event[name])
     return event
@@ -169,7 +169,7 @@ def _limit_repeats(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _admits_record(record: logging.LogRecord) -> bool:
-    """The same for the standard library's records, which are the same when their text is before it is filled in."""
+    """The same for the standard library's records, which are equal when their unformatted messages are."""
     level = record.levelname.lower()
     return level not in LIMITED or _REPEATS.admits(Key(level, record.name, str(record.msg)))
 
@@ -191,7 +191,7 @@ def _export(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _neutralize(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """For a terminal: a path or an answer of others must not move its cursor or color its lines."""
+    """For a terminal: text from outside must not move its cursor or color its lines."""
     return {name: neutralize(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
@@ -200,7 +200,7 @@ def _render_json(_logger: Any, _method: str, event: EventDict) -> str:
     try:
         return escape(orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode())
     except TypeError:
-        # Integers above 64 bits and lone surrogates; a line must not be lost over them.
+        # Integers above 64 bits and lone surrogates; a line must not be lost because of them.
         return json.dumps(event, default=str)
 
 

@@ -1,7 +1,7 @@
-"""Log records over OTLP, beside standard error: from a bounded queue, on a thread of their own, never waited for.
+"""Exports log records over OTLP, besides standard error: from a bounded queue, on a background thread.
 
 On where OpenTelemetry's own variables name a collector (``OTEL_EXPORTER_OTLP_ENDPOINT`` or
-``OTEL_EXPORTER_OTLP_LOGS_ENDPOINT``), unless ``OTEL_LOGS_EXPORTER`` is ``none``. What is exported is what is written:
+``OTEL_EXPORTER_OTLP_LOGS_ENDPOINT``), unless ``OTEL_LOGS_EXPORTER`` is ``none``. Records equal the written lines:
 masked, limited, with the same fields (OpenTelemetry, Logs Data Model).
 """
 
@@ -25,22 +25,22 @@ _EVERY_SECONDS = 1.0
 _TIMEOUT_SECONDS = 2.0
 _REST_MAX_SECONDS = 60.0
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT")
-# What sends them must not send what it says of it: that would never end.
+# The exporter's own log lines must not be exported: that would never end.
 _OWN_LOGGERS = ("core.kit.logging", "opentelemetry", "urllib3", "requests")
 _EXPORTERS_LOGGER = "opentelemetry.exporter.otlp.proto.http._log_exporter"
 _SEVERITIES = {"debug": 5, "info": 9, "warning": 13, "error": 17, "critical": 21}
-# Fields of a line that have a place of their own in a record.
+# Fields of a line that have a dedicated place in a record.
 _PLACED = frozenset({"event", "level", "service", "span_id", "timestamp", "trace_id"})
 _log = structlog.get_logger(__name__)
 
 
 def is_wanted() -> bool:
-    """Whether the environment asks for it."""
+    """Whether the environment enables it."""
     return os.environ.get("OTEL_LOGS_EXPORTER") != "none" and any(os.environ.get(name) for name in _ENDPOINTS)
 
 
 class _Heard(logging.Filter):
-    """Keeps what OpenTelemetry's exporter says of a failure, for one line of ours: a warning, since nothing is lost."""
+    """Keeps the exporter's message about a failure for one line of ours: a warning, since nothing is lost."""
 
     reason = ""
 
@@ -72,7 +72,7 @@ class LogExport:
         self._is_closed = False
 
     def put(self, event: Mapping[str, Any]) -> None:
-        """Have a line sent soon, or count it as dropped when too many wait already."""
+        """Queue a line for sending, or count it as dropped when the queue is full."""
         if str(event.get("logger", "")).startswith(_OWN_LOGGERS) or self._is_closed:
             return
         if len(self._queue) >= QUEUE_MAX:
@@ -85,7 +85,7 @@ class LogExport:
             self._start()
 
     def close(self) -> None:
-        """Send what waits, for at most about two seconds, and take nothing more."""
+        """Send queued lines, for at most about two seconds, and accept no more."""
         self._is_closed = True
         self._filled.set()
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -139,7 +139,7 @@ class LogExport:
             ).attributes
             logging.getLogger(_EXPORTERS_LOGGER).addFilter(_HEARD)
         records = [_record(made, event) for made, event in batch]
-        # Its public method encodes, which is what costs.
+        # Its public method encodes, which is the expensive part.
         return bool(self._exporter._client.export(logs_request(self._resource, records)).success)  # noqa: SLF001
 
 

@@ -1,4 +1,4 @@
-"""What must not reach a log: what a job carries, and secrets inside other strings, in lines of any logger."""
+"""Keeps job content, and secrets inside other strings, out of the logs, in lines of any logger."""
 
 import re
 from collections.abc import MutableMapping
@@ -29,15 +29,15 @@ _SCRUBBED: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bwb_live_[0-9A-Za-z_]+"), f"wb_live_{MASK}"),
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]+", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"\b(password|secret|api_key|AccountKey|sig)=[^\s;&\"']+", re.IGNORECASE), rf"\1={MASK}"),
-    # Foreign exceptions quote what they choked on: SQLAlchemy its parameters, Postgres the row, pydantic the input.
+    # Foreign exceptions quote their input: SQLAlchemy its parameters, Postgres the row, pydantic the value.
     (re.compile(r"\[parameters: .*", re.DOTALL), f"[parameters: {_WITHHELD}]"),
     (re.compile(r"^(DETAIL|CONTEXT):.*$", re.MULTILINE), rf"\1: {_WITHHELD}"),
     (re.compile(r"input_value=.*?(?=, input_type=|$)", re.MULTILINE), f"input_value={_WITHHELD}"),
 )
 # A cheap test that decides whether the expressions above are worth running on a value.
-# A line that is longer says nothing to a person, and scrubbing it would hold up everything else.
+# A longer line is of no use to a person, and scrubbing it would delay everything else.
 _TEXT_MAX_CHARACTERS = 16_384
-# A password in a URL that the cut has parted from its @.
+# A password in a URL that the cut has separated from its @.
 _CUT_OPEN = re.compile(r"://[^\s/@]*\Z")
 _SUSPECT = re.compile(r"@|wb_live_|bearer|basic|=|\[parameters|DETAIL|CONTEXT", re.IGNORECASE)
 
@@ -45,7 +45,7 @@ _SUSPECT = re.compile(r"@|wb_live_|bearer|basic|=|\[parameters|DETAIL|CONTEXT", 
 def scrub(text: str) -> str:
     """`text` with passwords in URLs, keys, tokens and quoted statement parameters masked.
 
-    What is longer than 16,384 characters is cut first, and says by how much.
+    Text longer than 16,384 characters is cut first, with a note of how much was cut.
     """
     if (over := len(text) - _TEXT_MAX_CHARACTERS) > 0:
         return f"{scrub(_CUT_OPEN.sub(f'://{MASK}', text[:_TEXT_MAX_CHARACTERS]))} [{over:,} more characters]"
@@ -57,7 +57,7 @@ def scrub(text: str) -> str:
 
 
 def without_text(error: BaseException) -> str:
-    """The traceback of `error` and of what caused it, without the text of any: that may quote what was being read."""
+    """The traceback of `error` and of its causes, without the text of any, which may quote the data being read."""
     chain: list[BaseException] = []
     current: BaseException | None = error
     while current is not None and current not in chain:
@@ -69,7 +69,7 @@ def without_text(error: BaseException) -> str:
 
 
 def withhold(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """A processor that withholds payloads and masks secrets."""
+    """A processor that withholds job content and masks secrets."""
     for name, value in event.items():
         if name in _SECRET_FIELDS:
             event[name] = MASK

@@ -1,4 +1,4 @@
-"""The same warning or error again and again: after some a minute it is counted, and one line says how often it came."""
+"""Limits repeated warnings and errors: after some per minute they are counted, and one line reports how many."""
 
 import atexit
 import os
@@ -16,12 +16,12 @@ WINDOW_SECONDS = 60.0
 _KEYS_MAX = 1_000
 _VALUE_MAX_CHARACTERS = 80
 LIMITED = frozenset({"warning", "error"})
-# Texts that differ from line to line, and so do not say whether it is the same event.
+# Texts that differ from line to line, and so do not identify the event.
 _VARYING = frozenset({"event", "exception", "level", "logger", "path", "service", "stack", "timestamp"})
 
 
 class Key(NamedTuple):
-    """What makes two lines the same: their event, who logged it, and what they say of its kind."""
+    """The identity of a line: its event, its logger, and the fields that distinguish its kind."""
 
     level: str
     logger: str
@@ -29,14 +29,14 @@ class Key(NamedTuple):
     fields: tuple[tuple[str, str], ...] = ()
 
 
-# Gets a key, and how many lines of it were not written.
+# Receives a key and how many lines of it were not written.
 Report = Callable[[Key, int], None]
 
 
 def key_of(level: str, logger: str, event: EventDict) -> Key:
-    """The key of a line: of its fields the short texts, without ids, but with the job's where the line is an error.
+    """The key of a line: its short text fields without ids, but with the job's id where the line is an error.
 
-    Who is told of an outage in a thousand jobs is told once; each job that crashes has a line of its own.
+    An outage that affects a thousand jobs is reported once; each job that crashes has a line of its own.
     """
     kept = tuple(
         (name, str(value))
@@ -59,7 +59,7 @@ class _Window:
 
 
 class Repeats:
-    """Admits `most` lines of a key a minute, 0 for any number. Safe in threads; a forked child begins at zero."""
+    """Admits `most` lines of a key per minute, 0 for any number. Thread-safe; a forked child starts at zero."""
 
     def __init__(self, report: Report, *, clock: Callable[[], float] = monotonic) -> None:
         self._report = report
@@ -69,14 +69,14 @@ class Repeats:
         atexit.register(self.flush)
 
     def begin(self, most: int) -> None:
-        """Count from now on, and admit `most` lines of a key a minute."""
+        """Count from now on, and admit `most` lines of a key per minute."""
         self.most = most
         self._windows: dict[Key, _Window] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def admits(self, key: Key) -> bool:
-        """Whether the line is to be written."""
+        """Whether to write the line."""
         if not self.most:
             return True
         over = 0
@@ -99,7 +99,7 @@ class Repeats:
         return admitted
 
     def flush(self, *, ended_only: bool = False) -> None:
-        """Report what was suppressed, of windows that have ended or of all."""
+        """Report suppressed lines, of windows that have ended or of all."""
         now = self._clock()
         with self._lock:
             ended = {
@@ -121,7 +121,7 @@ class Repeats:
                 del self._windows[key]
 
     def _watch(self) -> None:
-        """Have the windows reported at their end, even if no line of their key comes any more."""
+        """Have the windows reported at their end, even if no more lines of their key arrive."""
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="log-repeats", daemon=True)
             self._thread.start()

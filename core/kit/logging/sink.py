@@ -8,10 +8,10 @@ from collections import deque
 
 
 class Sink:
-    """Where finished lines go: standard error as it is now, which a test or a daemon may replace at any time.
+    """Where finished lines go: the current standard error, which a test or a daemon may replace at any time.
 
-    With `hold_seconds`, lines that nobody waits for are written together by a thread: each write gives up the
-    interpreter's lock, and on a busy event loop winning it back costs more than the request that is being logged.
+    With `hold_seconds`, a thread writes less urgent lines in batches: each write releases the GIL, and on a busy event
+    loop getting it back costs more than the request that is being logged.
     """
 
     def __init__(self) -> None:
@@ -21,13 +21,13 @@ class Sink:
         self._thread: threading.Thread | None = None
 
     def write(self, text: str) -> int:
-        """Write at once, after what is held. The standard library's handler calls this."""
+        """Write at once, after held lines. The standard library's handler calls this."""
         self._held.append(text)
         self.flush()
         return len(text)
 
     def hold(self, text: str) -> None:
-        """Write soon, or at once when nothing is to be held."""
+        """Write soon, or at once when lines are not held."""
         if not self.hold_seconds:
             self.write(text)
             return
@@ -36,7 +36,7 @@ class Sink:
             self._filled.set()
 
     def flush(self) -> None:
-        """Write what is held."""
+        """Write the held lines."""
         lines = []
         while self._held:
             try:
@@ -66,7 +66,7 @@ SINK = Sink()
 
 
 class Lines:
-    """What structlog hands a finished line to. Whatever may be followed by a crash is written at once."""
+    """The object to which structlog passes a finished line. Lines that a crash may follow are written at once."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name

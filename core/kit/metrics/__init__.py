@@ -1,8 +1,8 @@
 """Every Prometheus metric of Waybill, by theme. Labels are bounded: routes are templates, statuses are classes.
 
 With ``PROMETHEUS_MULTIPROC_DIR`` set (an empty folder, before the first import), the processes of one pod, such as
-prefork workers, share what they count and any of them answers for all. ``docs/reference/metrics.md`` is generated from
-these definitions.
+prefork workers, share their counts, and any of them serves those of all. ``docs/reference/metrics.md`` is generated
+from these definitions.
 """
 
 from core.kit.metrics.effects import (

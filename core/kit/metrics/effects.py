@@ -61,7 +61,7 @@ WEBHOOK_OLDEST_DUE = gauge(
 
 
 def observe_tool_call(server: str, tool: str, outcome: str, seconds: float) -> None:
-    """Record a call of a tool, both names the operator's."""
+    """Record a call of a tool, both names as the operator configured them."""
     TOOL_CALLS.labels(server, tool, outcome).inc()
     TOOL_CALL_DURATION.labels(server, tool).observe(seconds, exemplar())
 
@@ -69,7 +69,7 @@ def observe_tool_call(server: str, tool: str, outcome: str, seconds: float) -> N
 def observe_webhook(
     error: str | None, seconds: float, since_made_seconds: float, linked: dict[str, str] | None
 ) -> None:
-    """Record an attempt to deliver that took `seconds`, with the error's name or None; `linked` is its exemplar."""
+    """Record a delivery attempt that took `seconds`, with the error's name or None; `linked` is its exemplar."""
     WEBHOOK_ATTEMPTS.labels(error or "delivered").inc()
     WEBHOOK_ATTEMPT_DURATION.labels("failed" if error else "delivered").observe(seconds, linked)
     if error is None:

@@ -1,4 +1,4 @@
-"""How metrics leave a process: in Prometheus' text format, or in OpenMetrics' where the scraper asks for it.
+"""Serves a process's metrics: in Prometheus' text format, or in OpenMetrics' if the scraper asks for it.
 
 Only OpenMetrics has exemplars, and prometheus_client has none where processes share a folder.
 """
@@ -17,7 +17,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 def exposition(accept: str = "") -> tuple[bytes, str]:
     """The metrics and their content type; of all processes when they share a folder.
 
-    `accept` is the scraper's header: OpenMetrics for who names it, with exemplars, else Prometheus' text format.
+    `accept` is the scraper's header: OpenMetrics with exemplars if it names it, else Prometheus' text format.
     """
     encode, content_type = choose_encoder(accept)
     return encode(_registry()), content_type

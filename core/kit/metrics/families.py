@@ -1,7 +1,7 @@
 """How a metric is defined: once, with the processes that export it, so that the reference can be generated.
 
 Labels are bounded. A tenant's id is never one, except for the organizations that the operator names
-(`core.kit.metrics.money`). A value that somebody else chooses, such as a step's name, goes through `bounded`.
+(`core.kit.metrics.money`). A value chosen by others, such as a step's name, goes through `bounded`.
 """
 
 import sys
@@ -20,13 +20,13 @@ prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 Process = Literal["api", "dispatcher", "deliverer", "worker", "guard"]
 EVERY: tuple[Process, ...] = ("api", "dispatcher", "deliverer", "worker", "guard")
-# How several processes that share a folder make one gauge: prometheus_client's multiprocess modes.
+# How processes that share a folder combine one gauge: prometheus_client's multiprocess modes.
 Mode = Literal["livesum", "livemax", "max", "mostrecent"]
 
 OTHER = "other"
 VALUES_MAX = 200
 
-# Seconds of a request, of a wait, of a job.
+# Durations in seconds of a request, a wait or a job.
 REQUEST_SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 WAIT_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 JOB_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
@@ -53,7 +53,7 @@ FAMILIES: list[Family] = []
 
 
 def counter(name: str, text: str, labels: Sequence[str] = (), *, by: tuple[Process, ...]) -> Counter:
-    """A counter `name`, whose series ends in ``_total``, that the processes `by` count."""
+    """A counter `name`, whose series ends in ``_total``, counted by the processes `by`."""
     made = Counter(name, text, tuple(labels))
     FAMILIES.append(
         Family(_theme(), f"{name}_total", "counter", tuple(labels), text, by, exemplars=False, collector=made)
@@ -62,7 +62,7 @@ def counter(name: str, text: str, labels: Sequence[str] = (), *, by: tuple[Proce
 
 
 def gauge(name: str, text: str, labels: Sequence[str] = (), *, by: tuple[Process, ...], mode: Mode) -> Gauge:
-    """A gauge `name`; `mode` is what becomes of it where processes share a folder."""
+    """A gauge `name`; `mode` is how processes that share a folder combine it."""
     made = Gauge(name, text, tuple(labels), multiprocess_mode=mode)
     FAMILIES.append(Family(_theme(), name, "gauge", tuple(labels), text, by, exemplars=False, collector=made))
     return made
@@ -77,7 +77,7 @@ def histogram(
     buckets: Sequence[float],
     exemplars: bool = False,
 ) -> Histogram:
-    """A histogram `name`; `exemplars` says whether its observations carry the trace's id, as `exemplar` gives it."""
+    """A histogram `name`; `exemplars`: its observations carry the trace's id, from `exemplar`."""
     made = Histogram(name, text, tuple(labels), buckets=tuple(buckets))
     FAMILIES.append(Family(_theme(), name, "histogram", tuple(labels), text, by, exemplars=exemplars, collector=made))
     return made
@@ -88,7 +88,7 @@ def _theme() -> str:
 
 
 def exemplar() -> dict[str, str] | None:
-    """What links an observation to the trace that this code runs in; None outside any trace, and in one not sampled."""
+    """Labels that link an observation to the current trace; None outside any trace, and in one not sampled."""
     return exemplar_of(trace.get_current_span().get_span_context())
 
 
@@ -100,7 +100,7 @@ def exemplar_of(context: SpanContext) -> dict[str, str] | None:
 
 
 class BoundedLabel:
-    """A label whose values others choose: the first `most` of a process stay, all later ones are ``other``."""
+    """A label with values chosen by others: a process keeps the first `most`, all later ones are ``other``."""
 
     def __init__(self, most: int = VALUES_MAX) -> None:
         self._most = most
@@ -119,14 +119,14 @@ class BoundedLabel:
 
 
 class Snapshot:
-    """A gauge that is set as a whole: what was reported before and is missing now is 0."""
+    """A gauge that is set as a whole: a value that was reported before and is missing now becomes 0."""
 
     def __init__(self, made: Gauge) -> None:
         self._gauge = made
         self._seen: set[tuple[str, ...]] = set()
 
     def set(self, values: Iterable[tuple[tuple[str, ...], float]]) -> None:
-        """Set what the gauge shows, by its labels' values."""
+        """Set the gauge's values, by labels."""
         missing = set(self._seen)
         for labels, value in values:
             missing.discard(labels)

@@ -46,12 +46,12 @@ GUARD_CHILDREN_LOST = counter(
 
 
 def observe_findings(found: Iterable[tuple[str, str]]) -> None:
-    """Count findings of the guard, each by a kind of a closed list and an action."""
+    """Count the guard's findings, each by a kind from a closed list and an action."""
     for kind, action in found:
         GUARD_FINDINGS.labels(kind, action).inc()
 
 
 def observe_verdict(direction: str, source: str, verdict: str, seconds: float) -> None:
-    """Record a screening of some texts, and how long it took for who asked."""
+    """Record a screening of some texts, and how long the caller waited for it."""
     GUARD_VERDICTS.labels(direction, source, verdict).inc()
     GUARD_SCREEN_DURATION.labels(direction).observe(seconds)

@@ -155,7 +155,7 @@ class _Depth(Protocol):
 
 
 def observe_started_job(job: _Job) -> None:
-    """Record how long a job that was just claimed had waited since it was due. Later attempts are not counted."""
+    """Record how long a job that was just claimed had been due. Later attempts are not counted."""
     if job.attempt == 1 and job.started_at is not None:
         waited = job.started_at - max(job.created_at, job.run_at)
         JOB_WAIT.labels(job.capability).observe(max(0.0, waited.total_seconds()), exemplar())
@@ -204,6 +204,6 @@ def _set_depth(labels: tuple[str, str], jobs: int, wait_seconds: float) -> None:
 
 
 def outcome_of(event_type: str) -> str:
-    """What the event that ends an attempt says of it; ``requeued`` for ``job.queued``."""
+    """The outcome that the event ending an attempt stands for; ``requeued`` for ``job.queued``."""
     outcome = event_type.removeprefix("job.")
     return "requeued" if outcome == "queued" else outcome

@@ -78,7 +78,7 @@ BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2}
 
 
 class ModelLabels(NamedTuple):
-    """What names a model in the metrics. Tenants name models of theirs, so use `of`, which bounds that."""
+    """Identifies a model in the metrics. Tenants choose the names of their models, so use `of`, which bounds them."""
 
     provider: str
     deployment: str
@@ -100,12 +100,12 @@ class Measured:
         self.output_tokens = 0
 
     def begin(self) -> None:
-        """The model has produced something. Cheap when it had before."""
+        """Record that the model has produced something. Cheap after the first time."""
         if self._first is None:
             self._first = perf_counter()
 
     def observe(self, operation: str, labels: ModelLabels, outcome: str) -> None:
-        """Record the call, which has ended."""
+        """Record the call once it has ended."""
         ended = perf_counter()
         linked = exemplar()
         MODEL_CALLS.labels(operation, *labels, outcome).inc()
@@ -119,7 +119,7 @@ class Measured:
 
 @contextmanager
 def measured(operation: str, labels: ModelLabels) -> Iterator[Measured]:
-    """Measure a call of ``chat`` or ``embeddings``. What it raises says how it ended, by its ``code`` if it has one."""
+    """Measure a call of ``chat`` or ``embeddings``. An exception gives the outcome, by its ``code`` if it has one."""
     call, outcome = Measured(), "ok"
     try:
         yield call
@@ -143,7 +143,7 @@ def observe_breaker(deployment: str, operation: str, state: str) -> None:
 
 
 def observe_fallback(deployment: str, code: str) -> None:
-    """Count a chat that was handed on to the next model of its chain."""
+    """Count a chat that was passed on to the next model of its chain."""
     MODEL_FALLBACKS.labels(deployment, _codes.of(code)).inc()
 
 

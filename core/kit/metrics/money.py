@@ -91,7 +91,7 @@ _named: dict[UUID, str] = {}
 
 
 def name_organizations(organizations: Iterable[UUID]) -> None:
-    """Count these organizations by their ids, from now on, and no other."""
+    """Count these organizations by their ids from now on, and no others."""
     _named.clear()
     _named.update((each, encode(ORGANIZATION, each)) for each in organizations)
 
@@ -110,7 +110,7 @@ def observe_spend(
     *,
     is_priced: bool,
 ) -> None:
-    """Count what a settled call consumed and cost."""
+    """Count the consumption and cost of a settled call."""
     for kind, amount in quantities.items():
         TOKENS.labels(capability, *model, _kinds.of(kind)).inc(amount)
     SPEND.labels(capability, *model).inc(float(amount_usd))
@@ -121,6 +121,6 @@ def observe_spend(
 
 
 def observe_attempt_of(organization_id: UUID, capability: str, event_type: str) -> None:
-    """Count an attempt that ended with the event `event_type`, if its organization is one of the named."""
+    """Count an attempt that ended with the event `event_type`, if the operator named its organization."""
     if (named := _named.get(organization_id)) is not None:
         ORGANIZATION_ATTEMPTS.labels(named, capability, outcome_of(event_type)).inc()
