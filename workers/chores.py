@@ -212,7 +212,7 @@ class Chores:
             )
 
     def verify(self, most_records: int = _VERIFIED_AT_ONCE) -> None:
-        """Verify the next part of every organisation's audit trail; each finding is logged as an error and counted.
+        """Verify the next part of every organization's audit trail; each finding is logged as an error and counted.
 
         Each run does a bounded amount of work, so that a trail of any length is read repeatedly, from its first seal to
         its last. A finding counts until a complete pass no longer has it.

@@ -118,7 +118,7 @@ class Meter:
             self._record(refusal, identity, model)
             if refusal.on_exhaustion == "pause":
                 _log.info("job_waits_for_budget", budget_id=refusal.extra.get("budget"))
-                # While waiting, the job releases its other reservations: to resume, it will need the call's whole bound.
+                # While waiting, the job releases its other reservations: it resumes only with the call's whole bound.
                 wanted_usd = format_money(most.amount_usd)
                 why = {"code": refusal.code, "message": refusal.detail, "wanted_usd": wanted_usd}
                 raise JobSuspended(Reason.BUDGET, why) from None

@@ -18,7 +18,7 @@ DIMENSIONS = 384
 
 
 class HalfVector(UserDefinedType[str]):
-    """pgvector's ``halfvec``: 16-bit floats, half the size of ``vector``, precise enough for a quantised model."""
+    """pgvector's ``halfvec``: 16-bit floats, half the size of ``vector``, precise enough for a quantized model."""
 
     cache_ok = True
 

@@ -194,7 +194,7 @@ def pending_documents(session: Session, principal: Principal, base_id: UUID, lim
 
 
 def lock_base(session: Session, base_id: UUID) -> None:
-    """Serialise changes of one base's chunks until the transaction ends."""
+    """Serialize changes of one base's chunks until the transaction ends."""
     session.execute(_LOCK_BASE, {"base": base_id})
 
 

@@ -111,7 +111,7 @@ def _with_feedback(
     dense: Mapping[UUID, float],
     lexical: Mapping[UUID, float],
 ) -> tuple[dict[UUID, float], dict[UUID, float]]:
-    """Both lists again, with the queries moved towards the best passages of the first fusion."""
+    """Both lists again, with the queries moved toward the best passages of the first fusion."""
     first = fusion.fuse(dense, lexical)
     leaders = fusion.best(first, fusion.FEEDBACK_PASSAGES)
     scope = {"base": base.id, "ids": leaders}

@@ -1,4 +1,4 @@
-"""The registry's tables. Rows without an organisation are everybody's: all read them, only the operator writes them."""
+"""The registry's tables. Rows without an organization are everybody's: all read them, only the operator writes them."""
 
 from datetime import datetime
 from typing import Any
@@ -135,7 +135,7 @@ class ModelStageChangeRow(Base):
 
 
 class ModelAliasRow(Base):
-    """A name for a model, in an organisation, a project of it, or one capability there."""
+    """A name for a model, in an organization, a project of it, or one capability there."""
 
     __tablename__ = "model_aliases"
     __table_args__ = (

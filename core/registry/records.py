@@ -44,14 +44,14 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """On whose behalf rows are written: an organisation's, or with None everybody's, which needs `Database.system`."""
+    """On whose behalf rows are written: an organization's, or with None everybody's, which needs `Database.system`."""
 
     organization_id: UUID | None
     actor: Actor
 
     @classmethod
     def of(cls, principal: Principal) -> Self:
-        """The caller's organisation."""
+        """The caller's organization."""
         return cls(principal.organization_id, principal.actor)
 
 
@@ -80,7 +80,7 @@ class NewVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A stored version. `is_priced`: the price book knows what it costs, as far as this organisation sees it."""
+    """A stored version. `is_priced`: the price book knows what it costs, as far as this organization sees it."""
 
     id: UUID
     model_id: UUID

@@ -1,4 +1,4 @@
-"""The SQL of models and versions. Every statement names the organisation whose rows are seen beside everybody's."""
+"""The SQL of models and versions. Every statement names the organization whose rows are seen beside shared ones."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -71,13 +71,13 @@ WHERE alias = ANY(CAST(:names AS text[])) AND (organization_id IS NULL OR organi
 
 
 def get(session: Executor, organization_id: UUID | None, model_id: UUID) -> Model | None:
-    """The model, if it is the organisation's or everybody's."""
+    """The model, if it is the organization's or everybody's."""
     row = session.execute(_GET, {"organization_id": organization_id, "id": model_id}).one_or_none()
     return None if row is None else Model(*row)
 
 
 def by_name(session: Executor, organization_id: UUID | None, name: str) -> Model | None:
-    """The organisation's model of that name, or else everybody's."""
+    """The organization's model of that name, or else everybody's."""
     row = session.execute(_BY_NAME, {"organization_id": organization_id, "name": name}).one_or_none()
     return None if row is None else Model(*row)
 
@@ -85,7 +85,7 @@ def by_name(session: Executor, organization_id: UUID | None, name: str) -> Model
 def list_models(
     session: Executor, organization_id: UUID | None, *, name: str | None, cursor: UUID | None, limit: int
 ) -> list[Model]:
-    """The organisation's models and everybody's, newest first, with ids below `cursor`."""
+    """The organization's models and the shared ones, newest first, with ids below `cursor`."""
     parameters = {"organization_id": organization_id, "name": name, "cursor": cursor, "limit": limit}
     return [Model(*row) for row in session.execute(_LIST, parameters)]
 
@@ -152,7 +152,7 @@ def versions(
 
 
 def known_names(session: Executor, organization_id: UUID | None, names: Iterable[str]) -> set[str]:
-    """Those of `names` that are models or aliases the organisation may see."""
+    """Those of `names` that are models or aliases the organization may see."""
     parameters = {"organization_id": organization_id, "names": list(names)}
     return set(session.execute(_KNOWN_NAMES, parameters).scalars())
 

@@ -92,7 +92,7 @@ class ModelRegistry:
 
 
 def get_model(session: Executor, organization_id: UUID | None, model_id: UUID) -> Model:
-    """A model of the organisation or of everybody. Raises `ModelNotFound`."""
+    """A model of the organization or of everybody. Raises `ModelNotFound`."""
     found = repository.get(session, organization_id, model_id)
     if found is None:
         raise ModelNotFound(f"there is no model {encode(MODEL, model_id)} that you may see")
@@ -113,7 +113,7 @@ def get_own_model(session: Executor, owner: Owner, model_id: UUID) -> Model:
 def list_models(
     session: Executor, organization_id: UUID | None, *, name: str | None = None, cursor: UUID | None = None, limit: int
 ) -> list[Model]:
-    """The organisation's models and everybody's, newest first, with ids below `cursor`."""
+    """The organization's models and the shared ones, newest first, with ids below `cursor`."""
     return repository.list_models(session, organization_id, name=name, cursor=cursor, limit=limit)
 
 
@@ -141,7 +141,7 @@ def facts_of(new: NewVersion) -> dict[str, Any]:
 
 
 def write_audit(session: Session, owner: Owner, action: AuditAction, model_id: UUID, facts: dict[str, Any]) -> None:
-    """Record a change of an organisation's model. Everybody's belong to no organisation's trail; see their history."""
+    """Record a change of an organization's model. Everybody's belong to no organization's trail; see their history."""
     if owner.organization_id is None:
         return
     record(

@@ -1,4 +1,4 @@
-"""What a version must be before it is written: it can never be corrected afterwards."""
+"""What a version must be before it is written: it can never be corrected afterward."""
 
 import re
 from collections.abc import Collection, Iterator

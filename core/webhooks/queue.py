@@ -20,8 +20,8 @@ _LOCK = text("SELECT pg_advisory_xact_lock(7201958)")
 _NOW = "(now() + make_interval(secs => CAST(:offset_seconds AS float8)))"
 
 # A skip scan: one index probe per lane that has anything to deliver, however much that is. A lane that fails or is slow
-# is *weak*: it gets one slot, or its usual number if it is slow, among the slots reserved for weak lanes. Deliveries are
-# taken round robin over the lanes.
+# is *weak*: it gets one slot, or its usual number if it is slow, among the slots reserved for weak lanes. Deliveries
+# are taken round robin over the lanes.
 _CLAIM = text(f"""
 WITH RECURSIVE heads AS (
   (SELECT lane FROM webhook_deliveries WHERE {PENDING} ORDER BY lane LIMIT 1)

@@ -182,7 +182,7 @@ def _host(given: str, *, is_bracketed: bool) -> str:
     host = host.removesuffix(".")
     if not host.isascii():
         try:
-            # UTS 46 maps look-alikes, among them full-width digits and dots, to the characters that a resolver would get.
+            # UTS 46 maps look-alikes, among them full-width digits and dots, to the characters that a resolver gets.
             host = idna.encode(host, uts46=True).decode().lower()
         except idna.IDNAError as error:
             raise TargetRefused("host_malformed", "that is no host name") from error

@@ -16,7 +16,7 @@ MIGRATION_LOCK = 7_201_945
 def run() -> None:
     """Upgrade or downgrade over the URL given as ``sqlalchemy.url`` in the Alembic configuration."""
     url = normalize_url(context.config.get_main_option("sqlalchemy.url") or "")
-    # Behind a transaction pooler, what a session sets or locks would stay on a connection that others use afterwards.
+    # Behind a transaction pooler, what a session sets or locks would stay on a connection that others use afterward.
     options = {"application_name": "waybill-migrate", "prepare_threshold": None}
     engine = create_engine(url, poolclass=pool.NullPool, connect_args=options)
     with engine.connect() as guard, engine.connect() as connection:

@@ -4,7 +4,7 @@ from alembic import op
 
 
 def fence_tenant(table: str, column: str = "organization_id") -> None:
-    """Turn on row-level security: ``waybill_app`` sees the organisation named by its transaction, and no other.
+    """Turn on row-level security: ``waybill_app`` sees the organization named by its transaction, and no other.
 
     ``waybill_system`` gets a policy of its own instead of BYPASSRLS, which managed services do not grant.
     """

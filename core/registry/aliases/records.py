@@ -9,7 +9,7 @@ from uuid import UUID
 class Alias:
     """A stored alias; `organization_id` None: everybody's. With a `version` it is a pin, else it follows the champion.
 
-    `project_id` and `capability` narrow where it holds; None means everywhere in the organisation.
+    `project_id` and `capability` narrow where it holds; None means everywhere in the organization.
     """
 
     id: UUID

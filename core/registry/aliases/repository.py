@@ -1,4 +1,4 @@
-"""The SQL of aliases. Every statement names the organisation whose aliases are seen beside everybody's."""
+"""The SQL of aliases. Every statement names the organization whose aliases are seen beside shared ones."""
 
 from uuid import UUID
 
@@ -34,13 +34,13 @@ _REMOVE = text(
 
 
 def get(session: Executor, organization_id: UUID | None, alias_id: UUID) -> Alias | None:
-    """An alias of the organisation's or of everybody's."""
+    """An alias of the organization, or a shared one."""
     row = session.execute(_GET, {"organization_id": organization_id, "id": alias_id}).one_or_none()
     return None if row is None else Alias(*row)
 
 
 def list_aliases(session: Executor, organization_id: UUID | None, *, cursor: UUID | None, limit: int) -> list[Alias]:
-    """The organisation's aliases and everybody's, newest first, with ids below `cursor`."""
+    """The organization's aliases and the shared ones, newest first, with ids below `cursor`."""
     parameters = {"organization_id": organization_id, "cursor": cursor, "limit": limit}
     return [Alias(*row) for row in session.execute(_LIST, parameters)]
 

@@ -57,7 +57,7 @@ def remove(session: Session, owner: Owner, alias_id: UUID) -> Alias:
 
 
 def get(session: Executor, organization_id: UUID | None, alias_id: UUID) -> Alias:
-    """An alias of the organisation's or of everybody's. Raises `AliasNotFound`."""
+    """An alias of the organization, or a shared one. Raises `AliasNotFound`."""
     found = repository.get(session, organization_id, alias_id)
     if found is None:
         raise _unknown(alias_id)
@@ -67,7 +67,7 @@ def get(session: Executor, organization_id: UUID | None, alias_id: UUID) -> Alia
 def list_aliases(
     session: Executor, organization_id: UUID | None, *, cursor: UUID | None = None, limit: int
 ) -> list[Alias]:
-    """The organisation's aliases and everybody's, newest first, with ids below `cursor`."""
+    """The organization's aliases and the shared ones, newest first, with ids below `cursor`."""
     return repository.list_aliases(session, organization_id, cursor=cursor, limit=limit)
 
 

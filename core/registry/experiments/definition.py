@@ -126,7 +126,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """A comparison of arms. `project_id` None: every project of the organisation.
+    """A comparison of arms. `project_id` None: every project of the organization.
 
     `arms` are served, the control last; `shadows` are not. `share` is how much of the treatments' weights is in force,
     and `allocation` counts, from 1, the changes of shares and weights.

@@ -35,7 +35,7 @@ class Acted:
 
 
 def guard_once(session: Session, *, every_seconds: float = EVERY_SECONDS) -> list[Acted]:
-    """Evaluate the running experiments that are due, of every organisation; returns what was done to them.
+    """Evaluate the running experiments that are due, of every organization; returns what was done to them.
 
     `session` is one of `Database.system`; the caller commits. Safe beside other guards: each takes experiments that no
     other holds. One that cannot be evaluated is logged and does not stand in the way of the rest.

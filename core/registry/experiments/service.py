@@ -35,12 +35,12 @@ SALT_BYTES = 32
 
 
 class ExperimentService:
-    """The experiments of the caller's organisation."""
+    """The experiments of the caller's organization."""
 
     def create(self, session: Session, principal: Principal, new: NewExperiment) -> Experiment:
         """A draft. Raises `Unprocessable` naming the field, `ExperimentNameTaken`, and `NotFound` for the project.
 
-        An arm names versions that the organisation has, or that are everybody's.
+        An arm names versions that the organization has, or that are everybody's.
         """
         plan = rules.check(new)
         organization_id = principal.organization_id

@@ -18,7 +18,7 @@ from core.registry.experiments.definition import Arm, Experiment
 from core.registry.experiments.statistics.means import Interval, mean_interval
 from core.registry.experiments.statistics.moments import Moments
 
-# The dispatcher's: across organisations.
+# The dispatcher's: across organizations.
 _DUE = text("""
 SELECT arm_id, job_id, organization_id, project_id, experiment_id FROM shadow_runs WHERE state = 'due'
 ORDER BY made_at LIMIT :limit
@@ -134,12 +134,12 @@ class ShadowResult:
 
 
 def due(session: Session, limit: int) -> list[ShadowRun]:
-    """Runs of every organisation that wait to be started, the oldest first. Needs `Database.system`."""
+    """Runs of every organization that wait to be started, the oldest first. Needs `Database.system`."""
     return [ShadowRun(*tuple(row)) for row in session.execute(_DUE, {"limit": limit})]
 
 
 def orphans(session: Session, limit: int) -> list[tuple[UUID, UUID, UUID]]:
-    """Shadow jobs whose experiment has ended, as (organisation, project, job). Needs `Database.system`."""
+    """Shadow jobs whose experiment has ended, as (organization, project, job). Needs `Database.system`."""
     return [(row[0], row[1], row[2]) for row in session.execute(_ORPHANS, {"limit": limit})]
 
 

@@ -39,7 +39,7 @@ class PromptBook:
         """The prompt `name` that overrides the capability's file; None when the file is to be used.
 
         A `pinned` digest (an experiment's arm) comes first, then the digest in `prompt_set` (the model version's), then
-        what the organisation has put in force. Raises `PromptUnknown` for a digest that no version has.
+        what the organization has put in force. Raises `PromptUnknown` for a digest that no version has.
         """
         if pinned is not None:
             return self._by_digest(executor, organization_id, name, pinned, "pin")

@@ -9,7 +9,7 @@ from uuid import UUID
 class PromptVersion:
     """A stored version of a prompt; `organization_id` None: everybody's, as a file of a capability said once.
 
-    `number` counts the versions of a name. Of an organisation's versions the newest with `takes_force` is in force.
+    `number` counts the versions of a name. Of an organization's versions the newest with `takes_force` is in force.
     """
 
     id: UUID

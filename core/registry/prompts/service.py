@@ -50,7 +50,7 @@ def add(session: Session, owner: Owner, name: str, text: str, *, takes_force: bo
 
 
 def enforce(session: Session, owner: Owner, name: str, digest: str) -> PromptVersion:
-    """Put an earlier version back in force, the organisation's or everybody's: a new version with its text.
+    """Put an earlier version back in force, the organization's or everybody's: a new version with its text.
 
     Raises `PromptNotFound` when no version of the prompt has that digest.
     """
@@ -61,7 +61,7 @@ def enforce(session: Session, owner: Owner, name: str, digest: str) -> PromptVer
 
 
 def get(session: Executor, organization_id: UUID | None, prompt_id: UUID) -> PromptVersion:
-    """A version of the organisation's or of everybody's. Raises `PromptNotFound`."""
+    """A version of the organization, or a shared one. Raises `PromptNotFound`."""
     found = repository.get(session, organization_id, prompt_id)
     if found is None:
         raise PromptNotFound(f"there is no prompt {encode(PROMPT, prompt_id)} that you may see")
@@ -71,7 +71,7 @@ def get(session: Executor, organization_id: UUID | None, prompt_id: UUID) -> Pro
 def list_prompts(
     session: Executor, organization_id: UUID | None, *, name: str | None = None, cursor: UUID | None = None, limit: int
 ) -> list[PromptVersion]:
-    """Versions of the organisation's and of everybody's, newest first, with ids below `cursor`."""
+    """Versions of the organization, and shared ones, newest first, with ids below `cursor`."""
     return repository.list_prompts(session, organization_id, name=name, cursor=cursor, limit=limit)
 
 
