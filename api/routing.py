@@ -59,7 +59,7 @@ def required_scope(endpoint: Callable[..., Any]) -> str:
 
 
 class GuardedRoute(APIRoute):
-    """Authenticates, refuses unknown query parameters, and reads a JSON body, before the endpoint's own come."""
+    """Authenticates, refuses unknown query parameters, and reads a JSON body, before the endpoint's own parameters."""
 
     def get_route_handler(self) -> _Handler:
         """The route's handler, behind its guard."""

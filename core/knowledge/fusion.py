@@ -1,4 +1,4 @@
-"""How lexical and dense evidence become one ranking. Pure functions over {chunk: score}."""
+"""Combines lexical and dense evidence into one ranking. Pure functions over {chunk: score}."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from math import log, sqrt
@@ -41,7 +41,7 @@ def normalised(scores: Mapping[Key, float]) -> dict[Key, float]:
 def fuse(
     dense: Mapping[Key, float], lexical: Mapping[Key, float], dense_share: float = DENSE_SHARE
 ) -> dict[Key, float]:
-    """The convex combination of both lists, each normalized; what a list did not find counts as its worst."""
+    """The convex combination of both lists, each normalized; an item missing from a list counts as its worst."""
     near, worded = normalised(dense), normalised(lexical)
     return {
         key: dense_share * near.get(key, 0.0) + (1 - dense_share) * worded.get(key, 0.0)

@@ -48,7 +48,7 @@ def list_aliases(session: Executor, organization_id: UUID | None, *, cursor: UUI
 def set_alias(
     session: Session, organization_id: UUID | None, new: NewAlias, model_id: UUID, version_id: UUID | None
 ) -> UUID:
-    """The id of the alias, made or pointed elsewhere."""
+    """The id of the alias, created or updated."""
     made: UUID = session.execute(
         _SET,
         {
@@ -64,6 +64,6 @@ def set_alias(
 
 
 def remove(session: Session, organization_id: UUID | None, alias_id: UUID) -> bool:
-    """Whether there was such an alias of exactly this owner; it is gone now."""
+    """Remove an alias of exactly this owner; False when there was none."""
     parameters = {"organization_id": organization_id, "id": alias_id}
     return session.execute(_REMOVE, parameters).one_or_none() is not None

@@ -1,4 +1,4 @@
-"""The SQL of the catalogue: everything that a name may mean to an organization, in one statement."""
+"""The SQL of the catalogue: every meaning of a name for an organization, in one statement."""
 
 from typing import Any
 from uuid import UUID

@@ -39,7 +39,7 @@ _LAST = text("""
 SELECT digest FROM prompts WHERE organization_id IS NOT DISTINCT FROM CAST(:organization_id AS uuid) AND name = :name
 ORDER BY number DESC LIMIT 1
 """)
-# Numbers count without gaps, so whoever adds a version of a name waits for the one before.
+# Numbers have no gaps, so adding a version of a name waits for the previous one.
 _LOCK = text(
     "SELECT pg_advisory_xact_lock(hashtextextended("
     "concat('prompts ', CAST(:organization_id AS uuid), CAST(:name AS text)), 0))"
@@ -60,7 +60,7 @@ def get(session: Executor, organization_id: UUID | None, prompt_id: UUID) -> Pro
 
 
 def by_digest(session: Executor, organization_id: UUID | None, name: str, digest: str) -> PromptVersion | None:
-    """The version of a prompt with that digest, the organization's before everybody's."""
+    """The version of a prompt with that digest, the organization's before the shared one."""
     parameters = {"organization_id": organization_id, "name": name, "digest": digest}
     row = session.execute(_BY_DIGEST, parameters).one_or_none()
     return None if row is None else _to_record(row)
@@ -75,7 +75,7 @@ def list_prompts(
 
 
 def in_force(session: Executor, organization_id: UUID) -> list[tuple[str, str, str]]:
-    """Name, text and digest of every prompt that the organization put in the place of everybody's."""
+    """Name, text and digest of every prompt with which the organization replaces a shared one."""
     rows = session.execute(_IN_FORCE, {"organization_id": organization_id})
     return [(row.name, row.text, row.digest) for row in rows]
 
@@ -90,7 +90,7 @@ def known(session: Executor, organization_id: UUID | None, wanted: Iterable[tupl
 
 
 def lock(session: Session, organization_id: UUID | None, name: str) -> None:
-    """Wait for whoever adds a version of this prompt, until the end of the transaction."""
+    """Lock this prompt against other new versions, until the end of the transaction."""
     session.execute(_LOCK, {"organization_id": organization_id, "name": name})
 
 
