@@ -63,9 +63,9 @@ SLOW = (Window("3d", "6h", Decimal(1), 10),)
 @dataclass(frozen=True, slots=True)
 class Objective:
     """One objective. `bad` and `all` are PromQL: events per second, or for a state, whether it is bad (0 or 1) and 1.
+
     `fast` is the severity of the fast burns; an objective that others can violate never pages. `alert` is the stem of
     its alerts' names, `good` completes "what is good", `runbook` is a file of docs/runbooks.
-        alerts' names, `good` completes "what is good", `runbook` is a file of docs/runbooks.
     """
 
     name: str
