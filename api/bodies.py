@@ -74,7 +74,7 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
 
 async def refuse_declared_length(request: Request, max_bytes: int) -> None:
-    """Raise `PayloadTooLarge` when the request itself says that its body is over `max_bytes`."""
+    """Raise `PayloadTooLarge` when the request itself declares a body over `max_bytes`."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         await drain(request)

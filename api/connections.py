@@ -159,7 +159,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._await_head()
 
     def send_400_response(self, msg: str) -> None:
-        """Respond to a parser error: with the limit that was exceeded, or as the parser says."""
+        """Respond to a parser error: with the limit that was exceeded, or as the parser reports it."""
         if self._refusal is None:
             super().send_400_response(msg)
         else:

@@ -152,7 +152,7 @@ class EventStream(LiveStream):
         try:
             caught_up = await self._hub.catch_up(self._principal.organization_id, self._job_id, self._last)
         except Unavailable:
-            # The client keeps its connection and gets nothing new until Postgres is back.
+            # The client keeps its connection and gets nothing new until Postgres is available again.
             await asyncio.sleep(min(_POLL_SECONDS, self._keepalive_seconds))
             return False
         frames = caught_up.frames

@@ -52,7 +52,7 @@ def _skeleton(piece: bytes) -> bytes:
 
 
 def _deepen(depth: int, outside: bytes) -> int:
-    """The depth behind `outside`, which begins at `depth`. Raises `BadRequest` where it is too great."""
+    """The depth after `outside`, which starts at `depth`. Raises `BadRequest` where it is too great."""
     if depth + outside.count(b"{") + outside.count(b"[") <= MAX_DEPTH:
         return depth + outside.count(b"{") + outside.count(b"[") - outside.count(b"}") - outside.count(b"]")
     for byte in outside:

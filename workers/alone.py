@@ -1,4 +1,4 @@
-"""Runs the next attempts of a job whose worker was lost in isolation: in a child process that runs nothing else.
+"""Isolates a job whose worker was lost: its next attempts run in a child process that runs nothing else.
 
 Which job ended a process that ran several cannot be known afterward. So each of them continues where it can harm no
 other job: those that were bystanders finish there, and the one that crashes or outgrows its process loses only itself,

@@ -107,7 +107,7 @@ class Chores:
                 _tell("experiments", error)
 
     def shadow_forever(self, stop: threading.Event) -> None:
-        """Run the due shadow jobs, until `stop`."""
+        """Start the due shadow runs, until `stop`."""
         while not stop.wait(_SHADOW_SECONDS):
             try:
                 with _timed("shadows"):

@@ -96,7 +96,7 @@ class Drain:
         self._flag = mmap.mmap(-1, 1)
 
     def begin(self) -> None:
-        """From now on running attempts are asked to stop."""
+        """Ask running attempts to stop from now on."""
         self._flag[0] = 1
 
     def is_due(self) -> bool:

@@ -73,7 +73,7 @@ _OF_JOBS = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error in both formats. `status` is ours."""
+    """An error in both formats. `status` is Waybill's."""
 
     status: int
     code: str

@@ -92,7 +92,7 @@ class ModelRegistry:
 
 
 def get_model(session: Executor, organization_id: UUID | None, model_id: UUID) -> Model:
-    """A model of the organization or of everybody. Raises `ModelNotFound`."""
+    """A model of the organization, or a shared one. Raises `ModelNotFound`."""
     found = repository.get(session, organization_id, model_id)
     if found is None:
         raise ModelNotFound(f"there is no model {encode(MODEL, model_id)} that you may see")

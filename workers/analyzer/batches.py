@@ -35,7 +35,7 @@ class Overloaded(Exception):
 
 
 class AnalysisFailed(Exception):
-    """The child hung, ran out of memory or crashed over these texts; `args` hold the indexes of the requests."""
+    """The child hung, ran out of memory or crashed over these texts; `args` hold the reason."""
 
 
 @dataclass(eq=False, slots=True)

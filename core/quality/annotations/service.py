@@ -24,7 +24,7 @@ from core.quality.statistics.kappa import cohens_kappa
 
 
 class AnnotationNotFound(NotFound):
-    """Nobody chose the job to be labeled, or it is another project's."""
+    """The job is not in the labeling queue, or it is another project's."""
 
     default_code = "quality_annotation_not_found"
 
