@@ -187,7 +187,7 @@ class Chores:
                 chore.due = monotonic() + chore.every_seconds
 
     def export(self) -> None:
-        """Write new seals to the blob store, with the anchors that reveal a truncated tail."""
+        """Write seals not exported yet to the blob store, with the anchors that reveal a truncated tail."""
         if self._signer is not None:
             while export_once(self._database, self._open_blobs()):
                 pass

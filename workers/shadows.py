@@ -35,7 +35,7 @@ class _Dropped(Exception):
 
 
 def run_once(database: Database, jobs: JobService) -> int:
-    """Start or drop due runs, at most fifty, and cancel those whose experiment has ended; returns how many.
+    """Start or drop due runs, at most fifty, and cancel shadow jobs of ended experiments; returns how many.
 
     A run that cannot be started is logged and retried in the next round; the others do not wait for it.
     """

@@ -36,7 +36,7 @@ class Collected:
 
 
 def collect_once(database: Database, payloads: PayloadStore, *, limit: int = BATCH) -> Collected:
-    """Collect at most `limit` jobs and as many ratings in one transaction: a job interrupted anywhere counts only once.
+    """Collect at most `limit` jobs and as many ratings, in one transaction: even when killed, none counts twice.
 
     Does nothing while another collector works.
     """

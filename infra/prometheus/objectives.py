@@ -1,4 +1,4 @@
-"""Waybill's service level objectives in one table, which generates rules, alerts, the dashboard and slos.md.
+"""Waybill's objectives in one table: rules, alerts, the dashboard and docs/reference/slos.md are made from it.
 
 An objective states which share of events, or of time, must be good over thirty days. Its events are counted as rates
 over five minutes, `bad` among `all`; longer windows are averages of those, so that a busy hour weighs more than a quiet

@@ -79,7 +79,7 @@ def contrast(
 
     Cohorts that were assigned under other weights also came at another time; pooled, a trend over time would look like
     a difference between arms (Simpson's paradox; R. Kohavi, D. Tang and Y. Xu, "Trustworthy Online Controlled
-    Experiments", 2020, chapter 3). So each cohort gives a difference of its own, weighted as Cochran, Mantel and
+    Experiments", 2020, chapter 3). So each cohort gives its own difference, weighted as Cochran, Mantel and
     Haenszel do, with T C / (T + C) for T and C units in its arms. `horizon` counts the units of both arms.
 
     A factor makes a bound on a ratio of means a bound on a difference: T <= 1.25 C is T - 1.25 C <= 0.
