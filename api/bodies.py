@@ -13,7 +13,7 @@ from core.kit.errors import BadRequest, PayloadTooLarge, UnsupportedMedia, Waybi
 from core.kit.json_values import loads
 
 READ_SECONDS = 30.0
-# Above it a body is parsed on a thread.
+# Larger bodies are parsed on a thread.
 _INLINE_BYTES = 32 * 1024
 # A client that sends too much is read this far, so that it sees the refusal instead of a broken connection.
 _DRAIN_MAX_BYTES = 32 * 1024 * 1024
@@ -74,7 +74,7 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
 
 async def refuse_declared_length(request: Request, max_bytes: int) -> None:
-    """Raise `PayloadTooLarge` when the request itself says that its body is over `max_bytes`."""
+    """Raise `PayloadTooLarge` when the request itself declares a body over `max_bytes`."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         await drain(request)

@@ -82,7 +82,7 @@ class KeptReader:
     async def _drain(self) -> None:
         while self._waiting:
             organization_id = next(iter(self._waiting))
-            # To the end of the queue, so that one organization's thousands do not delay the others.
+            # Moved to the end of the queue, so that one organization's thousands do not delay the others.
             waiting = self._waiting.pop(organization_id)
             questions, rest = waiting[:_JOBS_MAX], waiting[_JOBS_MAX:]
             if rest:

@@ -20,7 +20,7 @@ from core.kit.settings import Settings
 
 HEADERS_MAX = 100
 TARGET_MAX_BYTES = 16 * 1024
-# Of name and value, for the colon, the blank and the end of the line.
+# Per header, in addition to name and value: the colon, the blank and the end of the line.
 _HEADER_EXTRA_BYTES = 4
 # Requests that a client may pipeline.
 _PIPELINED_MAX = 64
@@ -29,7 +29,7 @@ _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 1024 * 1024
 # A body that is no longer read may still arrive for this long after the response.
 _UNREAD_BODY_SECONDS = 5.0
-# Files and connections of the process's own.
+# Files and connections of the process itself.
 _OWN_FILES = 256
 _log = get_logger(__name__)
 
@@ -75,7 +75,7 @@ class Connections:
         self._waiting: OrderedDict[BoundedProtocol, None] = OrderedDict()
 
     def admit(self, connection: "BoundedProtocol", host: str | None) -> None:
-        """Take `connection` in. Raises `TooManyConnections`."""
+        """Add `connection`. Raises `TooManyConnections`."""
         address = None if host is None else self._proxies.of_host(host)
         if address is not None and 0 < self._per_address <= self._by_address[address]:
             raise TooManyConnections(
@@ -124,7 +124,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_head_complete = False
         self._is_body_complete = True
         self._head_bytes = 0
-        # Since the parser reported something: the size of what it collects and has not shown yet.
+        # Bytes since the parser last reported something: the size of the data that it has not reported yet.
         self._hidden_bytes = 0
         self._dropped_bytes = 0
 
@@ -159,7 +159,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._await_head()
 
     def send_400_response(self, msg: str) -> None:
-        """Respond to a parser error: with the limit that was exceeded, or as the parser says."""
+        """Respond to a parser error: with the limit that was exceeded, or as the parser reports it."""
         if self._refusal is None:
             super().send_400_response(msg)
         else:

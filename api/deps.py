@@ -141,7 +141,7 @@ class Runtime:
         return await _shared(self._looking_up, (credential, project), ask)
 
     async def end_keys(self, key_ids: Sequence[UUID]) -> list[UUID]:
-        """Those of the keys that may no longer be used. This process caches no other result for them from now on."""
+        """Return those of the keys that may no longer be used. This process stops caching any other result for them."""
         ended = await self.in_thread(keys.ended_keys, self.database.single_system(), key_ids)
         self.authenticator.forget(ended)
         return ended

@@ -83,7 +83,7 @@ def _document(app: FastAPI) -> bytes:
 
 @lru_cache(maxsize=len(_TYPES))
 def _file(name: str) -> bytes:
-    # Found, not imported: the package would bring an application class that we do not use.
+    # Found, not imported: importing the package would load an application class that Waybill does not use.
     package = find_spec("fastapi_offline")
     assert package is not None
     assert package.origin is not None

@@ -44,7 +44,7 @@ def send(
         "accept-ranges": "bytes",
         "waybill-data-class": data_class,
         "cache-control": "private, no-cache",
-        # A page of ours must never execute an uploaded file.
+        # The browser must never execute an uploaded file as a page of this origin.
         "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
         "content-security-policy": "default-src 'none'; sandbox",
         "x-content-type-options": "nosniff",

@@ -129,7 +129,7 @@ class EventStream(LiveStream):
             item = await self._next(send, subscription)
 
     async def _take(self, send: Send, item: Frame | Signal | None) -> bool:
-        """Send what `item` brings; whether the stream is at its end."""
+        """Send the events of `item`; returns whether the stream is at its end."""
         if not isinstance(item, Frame) or item.id > self._last + 1:
             return await self._catch_up(send, item)
         if item.id == self._last + 1:
@@ -147,12 +147,12 @@ class EventStream(LiveStream):
         return item
 
     async def _catch_up(self, send: Send, item: Frame | Signal | None) -> bool:
-        """Send what was missed, then `item` if it is still news; whether the stream is at its end."""
+        """Send the missed events, then `item` if it is still new; returns whether the stream is at its end."""
         STREAM_CATCH_UPS.inc()
         try:
             caught_up = await self._hub.catch_up(self._principal.organization_id, self._job_id, self._last)
         except Unavailable:
-            # The client keeps its connection and gets nothing new until Postgres is back.
+            # The client keeps its connection and gets nothing new until Postgres is available again.
             await asyncio.sleep(min(_POLL_SECONDS, self._keepalive_seconds))
             return False
         frames = caught_up.frames

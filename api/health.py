@@ -134,7 +134,7 @@ async def _redis(runtime: Runtime) -> dict[str, Any]:
 
 
 async def _guard(runtime: Runtime) -> dict[str, Any] | None:
-    """None where there is none."""
+    """None without a guard."""
     if runtime.analyzer is None:
         return None
     try:

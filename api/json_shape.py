@@ -10,7 +10,7 @@ MAX_DEPTH = 64
 CONTAINERS_MAX = 50_000
 VALUES_MAX = 400_000
 _SLICE_BYTES = 64 * 1024
-# What gives a text its shape; every other byte is dropped.
+# The characters that give a text its structure; every other byte is dropped.
 _DROPPED = bytes(set(range(256)) - set(b'"{}[],'))
 
 
@@ -52,7 +52,7 @@ def _skeleton(piece: bytes) -> bytes:
 
 
 def _deepen(depth: int, outside: bytes) -> int:
-    """The depth behind `outside`, which begins at `depth`. Raises `BadRequest` where it is too great."""
+    """The depth after `outside`, which starts at `depth`. Raises `BadRequest` where it is too great."""
     if depth + outside.count(b"{") + outside.count(b"[") <= MAX_DEPTH:
         return depth + outside.count(b"{") + outside.count(b"[") - outside.count(b"}") - outside.count(b"]")
     for byte in outside:

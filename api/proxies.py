@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, ip_address, ip_network
 from starlette.types import Scope
 
 _REMEMBERED_MAX = 4096
-# What a provider gives to one customer (RFC 6177): a customer with a /64 has all of its addresses.
+# The prefix that a provider gives to one customer (RFC 6177): a customer with a /64 has all of its addresses.
 _CUSTOMER_PREFIX = 64
 
 

@@ -1,4 +1,4 @@
-"""Guards routes: each names its scope or says that it is public, or the application does not start.
+"""Guards routes: each names its scope or declares itself public, or the application does not start.
 
 A guard runs before the framework reads parameters, so that a caller without a key learns nothing about them, and costs
 no dependency resolution on the hot path.
@@ -59,7 +59,7 @@ def required_scope(endpoint: Callable[..., Any]) -> str:
 
 
 class GuardedRoute(APIRoute):
-    """Authenticates, refuses unknown query parameters, and reads a JSON body, before the endpoint's own come."""
+    """Authenticates, refuses unknown query parameters, and reads a JSON body, before the endpoint's own parameters."""
 
     def get_route_handler(self) -> _Handler:
         """The route's handler, behind its guard."""

@@ -80,8 +80,8 @@ def run(settings: Settings) -> None:
     server = Server(settings)
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        # While the server runs its own handlers are in place. It raises the signal again once it has stopped, which
-        # would make a clean stop look like a violent end; before it has started, the signal means what it always does.
+        # While the server runs, its own handlers are in place. It raises the signal again once it has stopped, which
+        # would make a clean stop look like a violent end; before it has started, the signal has its usual meaning.
         if not server.should_exit:
             raise SystemExit(128 + number)
 

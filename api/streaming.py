@@ -52,7 +52,7 @@ class Signal(Enum):
 
 
 class Stoppable(Protocol):
-    """What a stream waits on."""
+    """An object that a stream waits on."""
 
     def put(self, item: Literal[Signal.STOP], /) -> None:
         """End the stream."""
@@ -71,7 +71,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """What a reader had missed, in order, and whether the job has ended."""
+    """The events that a reader had missed, in order, and whether the job has ended."""
 
     frames: list[Frame]
     is_ended: bool
@@ -126,7 +126,7 @@ class Subscription:
 
 
 class LiveHub:
-    """Hands live events to subscriptions, and reads what they missed."""
+    """Passes live events to subscriptions, and reads what they missed."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -168,7 +168,7 @@ class LiveHub:
         return self._pubsub is not None
 
     async def open(self) -> None:
-        """Start listening. Succeeds whether or not Redis and Postgres are there."""
+        """Start listening. Succeeds even if Redis and Postgres are unavailable."""
         await self.pool.open()
         self._task = asyncio.create_task(self._listen_forever(), name="live-hub")
 
@@ -246,7 +246,7 @@ class LiveHub:
             if kept and _has_hole({event.id for event in (*live, *kept)}, after, kept[-1].id):
                 pages.append(await self._read_stream(job_id, after, until=kept[-1].id))
             merged = {event.id: event for page, _ in pages for event in page}
-            # A page that was cut says nothing about what lies beyond its end; the next round reads on from there.
+            # A truncated page says nothing about events beyond its end; the next round continues from there.
             end = min((page[-1].id for page, is_cut in pages if is_cut), default=None)
             frames += [to_frame(merged[number]) for number in sorted(merged) if end is None or number <= end]
             if end is None:
@@ -350,7 +350,7 @@ class LiveHub:
             return
         try:
             async with self._subscribe_lock:
-                # What was true when the lock was requested may no longer be true.
+                # The state may have changed since the lock was requested.
                 if (command == "subscribe") == (name in self._subscriptions):
                     await getattr(pubsub, command)(name)
         except (redis.RedisError, OSError) as error:

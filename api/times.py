@@ -19,7 +19,7 @@ def _require_text(value: object) -> object:
 Moment = Annotated[AwareDatetime, BeforeValidator(_require_text)]
 
 
-# Far below Python's maximum, so that what is added to a schedule can be read again.
+# Far below Python's maximum, so that a time computed by adding to it can be read again.
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 

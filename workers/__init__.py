@@ -1,1 +1,1 @@
-"""The processes that decide and do: dispatcher and worker pools."""
+"""The processes that schedule and run jobs: the dispatcher and the worker pools."""

@@ -1,8 +1,8 @@
-"""A job whose worker was lost runs its next attempts alone: in a child process that runs nothing else.
+"""Isolates a job whose worker was lost: its next attempts run in a child process that runs nothing else.
 
-Who ended a process that ran several jobs cannot be known afterwards. So each of them goes on where it can hurt nobody:
-those that were bystanders finish there, and the one that crashes or outgrows its process loses only itself, until its
-attempts are used up.
+Which job ended a process that ran several cannot be known afterward. So each of them continues where it can harm no
+other job: those that were bystanders finish there, and the one that crashes or outgrows its process loses only itself,
+until its attempts are used up.
 """
 
 import os
@@ -19,8 +19,8 @@ from core.kit.parentage import be_first_to_go, end_with_parent
 from core.kit.settings import Settings
 from core.kit.telemetry import configure_tracing
 
-# Each child loads the capability once more; after a crash every job of the process would want one at the same time.
-# Who finds no turn leaves the job in the queue, and its message is sent again after ``redispatch_after_seconds``.
+# Each child loads the capability again; after a crash every job of the process would start one at the same time.
+# A job without a free slot stays in the queue, and its message is sent again after ``redispatch_after_seconds``.
 _AT_A_TIME = 2
 _LOOK_SECONDS = 0.25
 _POOL_SIZE = 4
@@ -29,7 +29,7 @@ _log = get_logger(__name__)
 
 
 def run_alone(job_id: UUID, pool: str) -> None:
-    """Run one attempt of the job in a child process, and wait for its end. Returns at once when no turn is free."""
+    """Run one attempt of the job in a child process, and wait for its end. Returns at once when no slot is free."""
     if not _turns.acquire(blocking=False):
         return
     try:

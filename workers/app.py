@@ -21,7 +21,7 @@ def create_app(settings: Settings) -> Celery:
     url = settings.redis_url.get_secret_value()
     app = Celery("waybill", broker=url, include=["workers.tasks.run_job"])
     app.conf.update(
-        # Delivery. A message is only a nudge to claim a row, so it may come twice, late or never.
+        # Delivery. A message is only a hint to claim a row, so it may come twice, late or never.
         task_acks_late=True,
         task_reject_on_worker_lost=False,
         task_acks_on_failure_or_timeout=True,
@@ -49,7 +49,7 @@ def create_app(settings: Settings) -> Celery:
             "retry_on_timeout": True,
             "queue_order_strategy": "round_robin",
         },
-        # Quiet. Gossip, mingle and remote results leave keys behind and nobody reads them.
+        # Gossip, mingle and remote results leave keys behind that no one reads.
         event_queue_expires=60.0,
         control_queue_expires=60.0,
         worker_send_task_events=True,

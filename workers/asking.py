@@ -1,4 +1,4 @@
-"""How a running attempt asks a person: it keeps its question, and ends until the answer is there."""
+"""Asks a person a question from a running attempt: persists the question, and suspends until the answer is there."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -19,7 +19,7 @@ Keep = Callable[[str, Mapping[str, Any]], None]
 
 
 class Attempt(Protocol):
-    """What asking needs of an attempt."""
+    """The parts of an attempt that a question needs."""
 
     job_id: UUID
     organization_id: UUID
@@ -29,10 +29,10 @@ class Attempt(Protocol):
         """Single statements as the job's tenant."""
 
     def check(self) -> None:
-        """Raise what the platform asked for."""
+        """Raise the pending interruption, if any."""
 
     def keeping(self) -> AbstractContextManager[tuple[Session, Keep]]:
-        """A transaction that keeps events too, fenced by the attempt."""
+        """A transaction that also persists events, fenced by the attempt."""
 
 
 def ask(
@@ -45,10 +45,10 @@ def ask(
     timeout_seconds: int,
     approves: str | None = None,
 ) -> Answer:
-    """The answer to question `key`. Raises `JobSuspended` until it is there, and ValueError for what cannot be asked.
+    """The answer to question `key`. Raises `JobSuspended` until it is there, and ValueError for an invalid question.
 
-    The first wording stands: an attempt that asks again under the same key, perhaps in other words, waits for the
-    answer to what the person was shown.
+    The first wording counts: an attempt that asks again under the same key, perhaps in other words, waits for the
+    answer to the question that the person was shown.
     """
     attempt.check()
     check_key(key)

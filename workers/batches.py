@@ -1,4 +1,4 @@
-"""Keeps batches going: looks at their files, feeds their lines, writes their results."""
+"""Advances batches: reads their files, submits their lines, writes their results."""
 
 from core.batches.feeding import feed_once
 from core.batches.intake import look_once
@@ -15,7 +15,7 @@ from pipelines.registry import manifests
 
 
 class BatchKeeper:
-    """What a dispatcher does for batches. Several may do it at once: each batch is held by one at a time."""
+    """Advances batches for a dispatcher. Several may run at once: each batch is held by one of them at a time."""
 
     def __init__(self, settings: Settings, database: Database, blobs: BlobStore, publisher: LivePublisher) -> None:
         self._settings = settings
@@ -26,7 +26,7 @@ class BatchKeeper:
         self._files = FileService(settings, blobs)
 
     def run_once(self) -> int:
-        """One round over all open batches; returns how much moved: files, lines, batches."""
+        """One round over all open batches; returns the number of files, lines and batches that advanced."""
         moved = look_once(self._database, self._blobs, manifests())
         done = feed_once(self._database, self._jobs, manifests(), self._settings.batch_window)
         for job in done.made:

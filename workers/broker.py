@@ -1,4 +1,4 @@
-"""The dispatcher's side of Celery on Redis: push job ids, look into a queue, notice that the broker lost its data."""
+"""The dispatcher's side of Celery on Redis: pushes job ids, inspects a queue, notices that the broker lost its data."""
 
 from collections.abc import Sequence
 from time import time
@@ -17,11 +17,11 @@ PRESENCE_SECONDS = 15
 
 
 class BrokerUnavailable(Exception):
-    """Redis cannot be reached; nothing was lost, because nothing lives only there."""
+    """Redis cannot be reached. Nothing was lost, because no data lives only there."""
 
 
 class Broker:
-    """One connection to the broker for a dispatcher."""
+    """A dispatcher's connection to the broker."""
 
     def __init__(self, settings: Settings, client: "redis.Redis") -> None:
         self._settings = settings
@@ -36,8 +36,8 @@ class Broker:
                     self._app.send_task(
                         TASK,
                         args=(str(job_id),),
-                        # The job's id doubles as the task's: the queue can be compared with the table, and Flower
-                        # names jobs.
+                        # The job's id is also the task's: the queue can be compared with the table, and Flower
+                        # shows which job it is.
                         task_id=str(job_id),
                         queue=queue(pool),
                         producer=producer,
@@ -48,7 +48,7 @@ class Broker:
             raise BrokerUnavailable(type(error).__name__) from error
 
     def queued_ids(self, pool: str) -> set[UUID]:
-        """The jobs whose message waits in the pool's queue, short by design. Raises `BrokerUnavailable`."""
+        """The jobs whose messages wait in the pool's queue, which is short by design. Raises `BrokerUnavailable`."""
         try:
             bodies = self._redis.lrange(self._list_key(pool), 0, -1)
         except (redis.RedisError, OSError) as error:
@@ -70,7 +70,7 @@ class Broker:
             raise BrokerUnavailable(type(error).__name__) from error
 
     def announce(self, pool: str, worker: str, slots: int) -> None:
-        """Say that `worker` has `slots` for the pool; forgotten unless repeated within `PRESENCE_SECONDS`."""
+        """Announce that `worker` has `slots` for the pool; expires unless repeated within `PRESENCE_SECONDS`."""
         key = self._presence_key(pool)
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.zremrangebyscore(key, "-inf", time())
@@ -79,11 +79,11 @@ class Broker:
         pipeline.execute()
 
     def withdraw(self, pool: str, worker: str, slots: int) -> None:
-        """Take back an announcement: the worker takes nothing new."""
+        """Withdraw an announcement: the worker takes nothing new."""
         self._redis.zrem(self._presence_key(pool), f"{worker}|{slots}")
 
     def slots(self, pool: str) -> int:
-        """The slots that live workers announced for the pool. Raises `BrokerUnavailable`."""
+        """The slots that live workers have announced for the pool. Raises `BrokerUnavailable`."""
         try:
             members = self._redis.zrangebyscore(self._presence_key(pool), time(), "+inf")
         except (redis.RedisError, OSError) as error:

@@ -1,4 +1,4 @@
-"""How a running attempt calls other capabilities: as child jobs, for whose end it steps aside."""
+"""Calls other capabilities from a running attempt: as child jobs, during which the attempt is suspended."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -25,25 +25,25 @@ from workers.tracing import AttemptTrace
 
 
 class Attempt(asking.Attempt, Protocol):
-    """What calling needs of an attempt."""
+    """The parts of an attempt that a call needs."""
 
     job: JobRecord
     trace: AttemptTrace
 
     def raise_class(self, data_class: DataClass, because: str) -> None:
-        """The job holds data of this class from now on."""
+        """Raise the job's data class to this one."""
 
     def transaction(self) -> AbstractContextManager[Session]:
         """A transaction as the job's tenant."""
 
     def publish(self, events: Sequence[Event], *, hint: str | None = None) -> None:
-        """Announce kept events after their commit."""
+        """Announce persisted events after their commit."""
 
 
 def call_all(
     attempt: Attempt, service: JobService, settings: Settings, calls: Sequence[ChildCall]
 ) -> list[ChildOutcome]:
-    """How the children ended, in the order of `calls`. Raises `JobSuspended` until all have.
+    """How the children ended, in the order of `calls`. Raises `JobSuspended` until all have ended.
 
     Raises ValueError when two calls have the same key, and `CapabilityFailure` when a child cannot be started.
     """
@@ -90,7 +90,7 @@ def _start(attempt: Attempt, service: JobService, settings: Settings, calls: Seq
 
 
 def _tell(attempt: Attempt, ended: Sequence[Child]) -> None:
-    """Emit ``child.finished`` for those that ended before this job could wait for them."""
+    """Emit ``child.finished`` for those that ended before this job started to wait for them."""
     untold = [child for child in ended if not child.told]
     if not untold:
         return

@@ -1,7 +1,7 @@
-"""What has to be done regularly and never hurries: sealing, exporting, checking, removing what is past its clock.
+"""Periodic tasks without urgency: sealing, exporting, checking, and deleting data past its retention period.
 
-Each runs in the dispatcher's process, on threads of their own, so that a large batch never keeps jobs from being
-dispatched. Several dispatchers may do them at once: each excludes its like by a lock in Postgres, or shares the work.
+They run in the dispatcher's process, on their own threads, so that a large batch never delays dispatching. Several
+dispatchers may run them at once: each task excludes its other instances by a lock in Postgres, or shares the work.
 """
 
 import random
@@ -49,9 +49,9 @@ _PARTITION_SECONDS = 3600.0
 _QUALITY_SECONDS = 2.0
 _IDLE_SECONDS = 1.0
 _VERIFIED_AT_ONCE = 50_000
-# Dispatchers that start together do not work together.
+# Spreads the work of dispatchers that start together.
 _SPREAD = 0.1
-# The checks read the whole ledger; nobody waits for them.
+# The checks read the whole ledger, and nothing waits for them.
 _PATIENT = text("SET LOCAL statement_timeout = '10min'")
 _log = get_logger(__name__)
 
@@ -65,7 +65,7 @@ class _Chore:
 
 
 class Chores:
-    """The regular duties of a dispatcher, apart from dispatching."""
+    """The periodic tasks of a dispatcher, apart from dispatching."""
 
     def __init__(self, settings: Settings, database: Database, signer: Signer | None, publisher: LivePublisher) -> None:
         self._settings = settings
@@ -73,15 +73,15 @@ class Chores:
         self._database = database
         self._signer = signer
         self._blobs: BlobStore | None = None
-        # Up to which seal each organisation's trail was verified; a trail that was read to its end begins anew.
+        # The seal up to which each organization's trail was verified; after the end of a trail it starts over.
         self._verified: dict[UUID, int] = {}
         self._violations = 0
-        # What was found in each organisation's trail: the last time it was read whole, and so far this time.
+        # Findings in each organization's trail: of the last complete pass, and of the current one so far.
         self._broken_before: dict[UUID, int] = {}
         self._broken_now: dict[UUID, int] = {}
 
     def seal_forever(self, stop: threading.Event) -> None:
-        """Seal what waits in the audit trail's inbox, every second, until `stop`."""
+        """Seal the records in the audit trail's inbox, every second, until `stop`."""
         if self._signer is None:
             _log.warning("audit_not_sealed", remedy="set WAYBILL_SIGNING_KEY to the output of: openssl rand -base64 32")
             return
@@ -95,9 +95,9 @@ class Chores:
             stop.wait(_SEAL_SECONDS if sealed < SEALED_AT_ONCE else 0.0)
 
     def guard_forever(self, stop: threading.Event) -> None:
-        """Guard the running experiments, every few seconds, until `stop`.
+        """Evaluate and guard the running experiments, every few seconds, until `stop`.
 
-        Apart from the other duties: a bad version must not wait for somebody to have read the whole ledger.
+        Separate from the other tasks: a bad version must not wait until the whole ledger has been read.
         """
         while not stop.wait(GUARD_SECONDS):
             try:
@@ -107,7 +107,7 @@ class Chores:
                 _tell("experiments", error)
 
     def shadow_forever(self, stop: threading.Event) -> None:
-        """Run again what shadow arms are to answer too, until `stop`."""
+        """Start the due shadow runs, until `stop`."""
         while not stop.wait(_SHADOW_SECONDS):
             try:
                 with _timed("shadows"):
@@ -118,7 +118,7 @@ class Chores:
                 _tell("shadows", error)
 
     def batch_forever(self, stop: threading.Event) -> None:
-        """Keep batches going, until `stop`."""
+        """Advance batches, until `stop`."""
         keeper: BatchKeeper | None = None
         while not stop.is_set():
             moved = 0
@@ -131,7 +131,7 @@ class Chores:
             stop.wait(0.0 if moved else _BATCH_SECONDS)
 
     def roll_up_forever(self, stop: threading.Event) -> None:
-        """Add up what has ended (`core.rollups`), every few seconds, until `stop`."""
+        """Add up ended jobs (`core.rollups`), every few seconds, until `stop`."""
         backlog_due = partitions_due = monotonic()
         while not stop.is_set():
             added = 0
@@ -149,7 +149,7 @@ class Chores:
             stop.wait(0.0 if added >= collect.JOBS_AT_ONCE else _ROLLUP_SECONDS)
 
     def watch_quality_forever(self, stop: threading.Event) -> None:
-        """Collect signals of jobs that have ended, and look for versions that answer worse, until `stop`."""
+        """Collect signals of jobs that have ended, and look for versions whose quality got worse, until `stop`."""
         collector: QualityCollector | None = None
         while not stop.is_set():
             is_more = False
@@ -162,7 +162,7 @@ class Chores:
             stop.wait(0.0 if is_more else _QUALITY_SECONDS)
 
     def keep_house_forever(self, stop: threading.Event) -> None:
-        """Do every other duty when it is due, one after the other, until `stop`."""
+        """Run every other task when it is due, one after the other, until `stop`."""
         settings = self._settings
         duties = {
             "export": (_EXPORT_SECONDS, self.export),
@@ -187,7 +187,7 @@ class Chores:
                 chore.due = monotonic() + chore.every_seconds
 
     def export(self) -> None:
-        """Write what is sealed and not exported yet to the blob store, with the anchors that betray a cut-off tail."""
+        """Write seals not exported yet to the blob store, with the anchors that reveal a truncated tail."""
         if self._signer is not None:
             while export_once(self._database, self._open_blobs()):
                 pass
@@ -203,7 +203,7 @@ class Chores:
             _log.error(
                 "invariant_violated",
                 invariant=violation.invariant,
-                # For SQL, as the runbook has it: a balance has no id outside of the database.
+                # For SQL, as the runbook describes: a balance has no id outside the database.
                 subject=str(violation.subject),
                 job_id=None if violation.is_of_balance else violation.subject,
                 expected=str(violation.expected),
@@ -212,10 +212,10 @@ class Chores:
             )
 
     def verify(self, most_records: int = _VERIFIED_AT_ONCE) -> None:
-        """Verify the next part of every organisation's audit trail; each finding is logged as an error and counted.
+        """Verify the next part of every organization's audit trail; each finding is logged as an error and counted.
 
-        Bounded work a time, so that a trail of any length is read again and again, from its first seal to its last.
-        What is found counts until the trail was read whole again without it.
+        Each run does a bounded amount of work, so that a trail of any length is read repeatedly, from its first seal to
+        its last. A finding counts until a complete pass no longer has it.
         """
         if self._signer is None:
             return
@@ -252,7 +252,7 @@ class Chores:
         return sum(max(self._broken_before.get(each, 0), self._broken_now.get(each, 0)) for each in organizations)
 
     def guard_experiments(self) -> None:
-        """Carry out what running experiments show: ramp up, pause, promote, roll back."""
+        """Carry out the decisions about running experiments: ramp up, pause, promote, roll back."""
         with self._database.system() as session:
             acted = guard_once(session)
         for each in acted:
@@ -265,7 +265,7 @@ class Chores:
             )
 
     def remove(self) -> None:
-        """Take away what is past its clock."""
+        """Delete data past its retention period."""
         while sweep_files(self._database, self._open_blobs()):
             pass
         run = run_once(self._database, self._open_blobs(), self._settings, self._signer)

@@ -1,4 +1,4 @@
-"""The running attempt: what a capability may do, and where its events, usage and checkpoints go."""
+"""The running attempt: the operations open to a capability, and where its events, usage and checkpoints go."""
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -62,11 +62,11 @@ _step: ContextVar[str | None] = ContextVar("step", default=None)
 
 
 class WorkerStopping(JobInterrupted):
-    """The worker must go now; the job returns to the queue and the attempt does not count as a failure."""
+    """The worker must stop now; the job returns to the queue and the attempt does not count as a failure."""
 
 
 class CallerGone(JobInterrupted):
-    """The key behind the job was revoked: the job does nothing more, and fails."""
+    """The key behind the job was revoked: the job stops, and fails."""
 
     code = KeyRevoked.default_code
     detail = "the key that asked for this job was revoked while it ran"
@@ -74,7 +74,7 @@ class CallerGone(JobInterrupted):
 
 
 class MemberGone(CallerGone):
-    """The member who asked for the job was removed."""
+    """The member who requested the job was removed."""
 
     code = NotAMember.default_code
     detail = "the member who asked for this job was removed while it ran"
@@ -93,7 +93,7 @@ class AttemptContext:
         self.attempt = job.attempt
         self.capability = job.capability
         self.deadline_at = job.deadline_at
-        # The arm that a shadow job runs under; None for what somebody asked for.
+        # The arm that a shadow job runs under; None for a requested job.
         self.shadow_arm_id = job.shadow_arm_id
         self._data_class = job.data_class
         self._services = services
@@ -122,16 +122,16 @@ class AttemptContext:
 
     @property
     def units(self) -> dict[str, str]:
-        """Whom the job is for, beyond its project: what an experiment may assign an arm to."""
+        """The units that an experiment may assign an arm to, beyond the job's project."""
         known = {"key": self.job.key_id and str(self.job.key_id), "end_user": self.job.metadata.get(END_USER)}
         return {unit: str(key) for unit, key in known.items() if key}
 
     @property
     def data_class(self) -> DataClass:
-        """The class in force now."""
+        """The current data class."""
         return self._data_class
 
-    # What the platform tells the attempt.
+    # Signals from the platform to the attempt.
 
     def ask_to_cancel(self) -> None:
         """Make the next `check` raise `JobCancelled`."""
@@ -146,7 +146,7 @@ class AttemptContext:
         self._interruption = self._interruption or WorkerStopping
 
     def mark_lost(self) -> None:
-        """Make the next `check` raise `LeaseLost`, whatever was asked before."""
+        """Make the next `check` raise `LeaseLost`, whatever was requested before."""
         self._interruption = LeaseLost
 
     @property
@@ -155,11 +155,11 @@ class AttemptContext:
         return self._interruption is LeaseLost
 
     def wait_settled(self) -> None:
-        """Until every call that has ended is settled. Raises what a settlement raised, `LeaseLost` among it."""
+        """Wait until every ended call is settled. Raises the error of a failed settlement, which may be `LeaseLost`."""
         self._settlements.wait()
 
     def caller(self) -> Principal:
-        """Whom the job is carried out for, with what that key or person held when the attempt began.
+        """The principal that the job runs for, with its rights when the attempt began.
 
         Raises `KeyRevoked` and `NotAMember`.
         """
@@ -172,7 +172,7 @@ class AttemptContext:
                 f"the key or role behind this job lacks the scope {scope}", code=ScopeMissing.default_code
             )
 
-    # What the attempt may do.
+    # Operations for the capability.
 
     def raise_class(self, data_class: DataClass, because: str) -> None:
         """See `core.capability.JobContext.raise_class`."""
@@ -190,7 +190,7 @@ class AttemptContext:
             self._publisher.publish([event])
 
     def check(self) -> None:
-        """Raise what the platform asked for, if anything."""
+        """Raise the pending interruption, if any."""
         if self._interruption is not None:
             raise self._interruption
 
@@ -203,7 +203,7 @@ class AttemptContext:
         entered = _step.set(name)
         outcome = "failed"
         try:
-            # The step is over when that it is has been written: who loses the lease before has not finished it.
+            # The step is over once its end is written: an attempt that loses the lease before has not finished it.
             with self.trace.step(name, begun.id):
                 try:
                     yield
@@ -229,12 +229,12 @@ class AttemptContext:
     def delta(self, text: str) -> None:
         """Publish the next piece of text, live only."""
         self.check()
-        # Two pieces leave in the order in which they were screened.
+        # Two pieces are published in the order in which they were screened.
         with self._deltas_lock:
             self._publish_delta(self.guard.delta(text))
 
     def end_deltas(self) -> None:
-        """Publish what the guard still holds of the text, which has come to its end."""
+        """Publish the rest of the text, which the guard held back until its end."""
         with self._deltas_lock:
             if rest := self.guard.end_stream():
                 self._publish_delta(rest)
@@ -248,7 +248,7 @@ class AttemptContext:
             self._publisher.publish([event])
 
     def emit(self, event: str, data: Mapping[str, Any]) -> None:
-        """Keep an event, then publish it. Raises `LeaseLost` when the fence refuses it."""
+        """Persist an event, then publish it. Raises `LeaseLost` when the fence refuses it."""
         self._emit(event, data)
 
     def _emit(self, event: str, data: Mapping[str, Any]) -> Event:
@@ -263,7 +263,7 @@ class AttemptContext:
 
     @contextmanager
     def call_model(self, model: str | ModelRef, bound: Mapping[str, int]) -> Iterator[ModelCall]:
-        """Open a call; when the block ends settle it, behind the caller, and emit ``cost.updated``."""
+        """Open a call; when the block ends, settle it in the background and emit ``cost.updated``."""
         self.check()
         self.disclosure.note_call(model)
         with self._meter.call(model, bound, _step.get(), self._settle) as call:
@@ -314,11 +314,11 @@ class AttemptContext:
         return self.disclosure.with_notice(reply)
 
     def artifact(self, name: str, content: bytes | Path, content_type: str, *, is_copy: bool = False) -> Artifact:
-        """Leave a file behind. See `core.capability.JobContext.artifact`."""
+        """Store a file. See `core.capability.JobContext.artifact`."""
         self.check()
         content = self.guard.artifact(content, content_type)
         if not is_copy:
-            # Who wrote it is known once every call is settled.
+            # The author is known once every call is settled.
             self.wait_settled()
             content = self.disclosure.artifact(content, content_type)
         key = artifacts.place(self.job_id, self.attempt, check_name(name))
@@ -350,7 +350,7 @@ class AttemptContext:
 
     @contextmanager
     def keeping(self) -> Iterator[tuple[Session, Callable[[str, Mapping[str, Any]], None]]]:
-        """A transaction that also keeps events; they are published once it has committed."""
+        """A transaction that also persists events; they are published once it has committed."""
         self.wait_settled()
         with self._events_lock:
             kept: list[Event] = []
@@ -380,7 +380,7 @@ class AttemptContext:
             yield session
 
     def _open_transaction(self) -> AbstractContextManager[Session]:
-        # Whoever holds the events' lock must not wait for a settlement, which needs it for its own event.
+        # The holder of the events' lock must not wait for a settlement, which needs it for its own event.
         return self._database.tenant(self.organization_id)
 
     def checkpoints(self) -> CheckpointStore:
@@ -388,15 +388,15 @@ class AttemptContext:
         return self._checkpoints
 
     def graph_begun(self) -> int | None:
-        """The graph version that the job began with, or was migrated to; None when it has kept nothing yet."""
+        """The graph version that the job began with, or was migrated to; None when it has no checkpoint yet."""
         return None if self.attempt == 1 else self._checkpoints.begun_with()
 
     def use_graph(self, version: int, *, begun: int | None) -> None:
-        """Let the attempt read and write checkpoints of `version` only; `begun` is what `graph_begun` says."""
+        """Limit the attempt to checkpoints of `version`; `begun` is the value of `graph_begun`."""
         self._checkpoints = self._open_checkpoints(version, is_named=begun == version)
 
     def migrate_graph(self, begun: int, migrate: Callable[[CheckpointStore, CheckpointStore], None]) -> None:
-        """Let `migrate` carry what `begun` has kept over to the version in use, which the job names from now on."""
+        """Let `migrate` convert the checkpoints of `begun` to the version in use, which the job names from then on."""
         migrate(self._open_checkpoints(begun), self._checkpoints)
         self._checkpoints.name_version()
 
@@ -411,10 +411,10 @@ class AttemptContext:
             before_saving=self.wait_settled,
         )
 
-    # How the attempt ends.
+    # The end of the attempt.
 
     def end(self, rule: Transition, event_type: str, data: Mapping[str, Any], **outcome: Any) -> Event:
-        """Apply `rule`; returns the kept event, unpublished. Raises `LeaseLost`."""
+        """Apply `rule`; returns the persisted event, unpublished. Raises `LeaseLost`."""
         self.wait_settled()
         with self._events_lock:
             event = self._next_event(event_type, data, kept=True)
@@ -427,7 +427,7 @@ class AttemptContext:
             return event
 
     def publish(self, events: Sequence[Event], *, hint: str | None = None) -> None:
-        """Announce kept events after their commit; `hint` names the pool that has a free slot, or something due."""
+        """Announce persisted events after their commit; `hint` names the pool that has a free slot or a due job."""
         self._publisher.publish(events, hint=hint)
 
     def _settle(self, call: CallIdentity, settlement: Settlement, line: dict[str, Any]) -> None:

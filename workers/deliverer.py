@@ -1,6 +1,6 @@
-"""The deliverer: sends the webhooks that are due, and tells of keys that end soon. Several may run; none is special.
+"""The deliverer: sends due webhooks, and announces keys that expire soon. Several may run; all are equal.
 
-It needs Postgres and nothing else: what is due, and until when somebody holds it, are columns of the deliveries.
+It needs only Postgres: when a delivery is due, and how long it is held, are columns of the deliveries.
 """
 
 import threading
@@ -17,7 +17,7 @@ from core.kit.termination import on_termination
 from core.webhooks import queue
 from core.webhooks.delivery import Deliverer
 
-# Threads write what came of an attempt in a fraction of the time that the attempt took.
+# Threads record an attempt's result in a fraction of the time that the attempt took.
 _CONNECTIONS = 8
 _HOUSEKEEPING_SECONDS = 60.0
 _KEYS_AHEAD = timedelta(days=7)
@@ -34,7 +34,7 @@ class DeliveryLoop:
         self._stop = threading.Event()
 
     def stop(self) -> None:
-        """Take nothing new, and return from `run` when what is under way has ended."""
+        """Take nothing new, and return from `run` when the attempts under way have ended."""
         self._stop.set()
         self._deliverer.freed.set()
 
@@ -61,10 +61,10 @@ class DeliveryLoop:
         _log.info("deliverer_stopped")
 
     def _rest(self, taken: int) -> None:
-        """After a full round there is probably more: look again as soon as a place is free. Else after the interval."""
+        """Wait: until a slot is free after a full round, when more is probably due; otherwise for the interval."""
         if self._deliverer.freed.wait(0.0 if taken else self._settings.webhook_poll_seconds):
             self._deliverer.freed.clear()
-            # Places that come free one by one are given out together: a round costs the same for one and for many.
+            # Slots that come free one by one are filled together: a round costs the same for one and for many.
             self._stop.wait(self._settings.webhook_poll_seconds / 25)
 
 

@@ -1,4 +1,4 @@
-"""What an attempt says about who wrote its reply, its result and its files, as the policy of its project wants it."""
+"""Discloses what generated an attempt's reply, result and files, as its project's policy requires."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,12 +18,12 @@ FindDisclosure = Callable[[SingleStatement, UUID, UUID], Disclosure]
 
 
 def default_disclosure(_executor: SingleStatement, _organization_id: UUID, _project_id: UUID) -> Disclosure:
-    """What holds where an organization and its project have said nothing."""
+    """The disclosure where an organization and its project have set none."""
     return CombinedPolicy(()).disclosure
 
 
 class AttemptDisclosure:
-    """Safe in threads. What it raises is what looking for the policy raises."""
+    """Safe in threads. Raises the errors of looking up the policy."""
 
     def __init__(self, job: JobRecord, executor: SingleStatement, find: FindDisclosure) -> None:
         self._job = job
@@ -35,12 +35,12 @@ class AttemptDisclosure:
         self._versions: dict[str, str | None] = {}
 
     def note_call(self, model: str | ModelRef) -> None:
-        """A model is called, of which a mark may say the version."""
+        """Record a model call, whose version a mark may name."""
         if isinstance(model, ModelRef):
             self._versions[model.name] = model.version
 
     def note_settled(self, line: Mapping[str, Any]) -> None:
-        """A call was settled: a line of the job's usage."""
+        """Record a settled call: a line of the job's usage."""
         self._usage.append(dict(line))
 
     def with_notice(self, reply: str) -> str:
@@ -48,9 +48,9 @@ class AttemptDisclosure:
         return with_notice(reply, self._policy())
 
     def mark(self, result: Mapping[str, Any] | None = None) -> Mark | None:
-        """The mark of what the job has made by now; None when it was not generated, or the policy wants none.
+        """The mark for the job's output so far; None when it was not generated, or the policy requires none.
 
-        A `result` that names its `model` knows best what wrote it: that of a call may have been discarded.
+        A `result` that names its `model` takes precedence: the output of a call may have been discarded.
         """
         if self._written_by == "nobody":
             return None
@@ -64,7 +64,7 @@ class AttemptDisclosure:
         return Mark(self._job.id, utc_now(), model, self._versions.get(model or ""))
 
     def artifact(self, content: bytes | Path, content_type: str) -> bytes | Path:
-        """The file with its mark, where its type has a place for one."""
+        """The file with its mark, if its type has a place for one."""
         mark = self.mark()
         return content if mark is None else marked(content, content_type, mark)
 

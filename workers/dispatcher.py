@@ -1,7 +1,7 @@
-"""The dispatcher: moves due jobs from Postgres to the broker, and mends what workers and brokers leave behind.
+"""The dispatcher: moves due jobs from Postgres to the broker, and recovers from lost workers and brokers.
 
 One process owns a pool at a time, by an advisory lock of a transaction that it keeps open; others stand by and take
-over within about a second of its end. Losing the lock unnoticed is harmless: every decision is taken on rows, under a
+over within about a second of its end. Losing the lock unnoticed is harmless: every decision is made on rows, under a
 lock of its own transaction.
 """
 
@@ -50,12 +50,12 @@ _LOCK_SPACE = 7_201_948
 _HOUSEKEEPING_SECONDS = 60.0
 _CONCURRENCY_SECONDS = 1.0
 # The least time from the start of one round to the next. A hint that finds the dispatcher idle is served at once; under
-# load, hints arriving meanwhile are served together, and the database is spared a round for each: then half of what the
-# look-ahead covers goes by.
+# load, hints that arrive meanwhile are served together, which saves the database a round for each. In that time half of
+# the look-ahead is used up.
 _PACE_SECONDS = 0.01
 _PACE_UNDER_LOAD_SECONDS = HORIZON_SECONDS / 2
 _LOAD_LOOKAHEAD_JOBS = 3
-# Of a sweep, so many jobs have a line of their own in the log.
+# The number of jobs that a sweep logs individually.
 _SWEPT_SHOWN = 50
 _log = get_logger(__name__)
 
@@ -106,7 +106,7 @@ class PoolDispatcher:
         try:
             self._broker.push(self.pool, ordered)
         except BrokerUnavailable:
-            # Some messages may have gone out; a job that is claimed meanwhile is not queued any more and stays so.
+            # Some messages may have been sent; a job that is claimed meanwhile is no longer queued and stays so.
             with self._database.system() as session:
                 queue.unmark_dispatched(session, ordered)
             raise
@@ -116,16 +116,16 @@ class PoolDispatcher:
 
     @property
     def lookahead_jobs(self) -> int:
-        """How many jobs are handed out ahead of free slots at the present rate."""
+        """The number of jobs handed out ahead of free slots at the current rate."""
         return self._lookahead.jobs
 
     def rest(self) -> None:
-        """Nothing is due: observe that, and how many slots the workers offer."""
+        """Nothing is due: observe that, and the number of slots that the workers offer."""
         self._read_slots()
         self._lookahead.observe(0, monotonic())
 
     def sweep(self) -> None:
-        """Deadlines, cancellations, leases: end or requeue, publish what happened."""
+        """Process deadlines, cancellations and leases: end or requeue jobs, and publish the changes."""
         with self._database.system() as session:
             events = queue.sweep(session, self.pool)
             orphans = queue.stop_orphans(session, self.pool)
@@ -143,7 +143,7 @@ class PoolDispatcher:
                 _log.info("jobs_swept", pool=self.pool, count=len(events), shown=_SWEPT_SHOWN)
 
     def reconcile(self) -> None:
-        """Make jobs due again whose message is nowhere to be found."""
+        """Make jobs due again whose message is lost."""
         with self._database.system() as session:
             stale = queue.unclaimed(session, self.pool, self._settings.redispatch_after_seconds)
         if not stale:
@@ -156,16 +156,16 @@ class PoolDispatcher:
             _log.warning("messages_missing", pool=self.pool, count=count)
 
     def forget_dispatches(self) -> None:
-        """The broker lost its data: everything it held is due again."""
+        """Make every dispatched job due again: the broker lost its data."""
         with self._database.system() as session:
             count = queue.unmark_pool(session, self.pool)
-        # A new or emptied broker that held nothing of ours has lost nothing.
+        # A new or emptied broker that held none of our messages has lost nothing.
         if count:
             MESSAGES_LOST.labels(self.pool).inc(count)
             _log.warning("broker_lost_data", pool=self.pool, count=count)
 
     def _read_concurrency(self, session: Session) -> queue.Concurrency:
-        # What is in flight is counted every time, under the lock; what is allowed may be a second old.
+        # Jobs in flight are counted every time, under the lock; the limits may be a second old.
         now = monotonic()
         if self._concurrency is None or now - self._concurrency_read >= _CONCURRENCY_SECONDS:
             self._concurrency = queue.concurrency(session)
@@ -195,7 +195,7 @@ class Dispatcher:
         self._pools = {
             pool: PoolDispatcher(pool, self._database, self._broker, self._publisher, settings) for pool in pools
         }
-        # A key that is none must stop the start, not a thread that nobody watches.
+        # An invalid key must stop the start, not a background thread.
         self._signer = Signer.from_settings(settings) if settings.signing_key is not None else None
         self._statistics = Statistics(settings, self._database)
         self._owned: set[str] = set()
@@ -203,14 +203,14 @@ class Dispatcher:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._quiet_until = 0.0
-        # Who owns it reports what is everybody's.
+        # The owner of the first pool reports shared figures.
         self._first_pool = min(pools, default="")
         for pool in pools:
             POOL_ROUND.labels(pool).set(0)
             POOL_SLOTS.labels(pool).set(0)
 
     def stop(self) -> None:
-        """Finish the present round and return from `run`."""
+        """Finish the current round and return from `run`."""
         self._stop.set()
         self._wake.set()
 
@@ -288,7 +288,7 @@ class Dispatcher:
         return moved
 
     def _sweep(self) -> None:
-        # Most pools are idle, and to find nothing in one takes a dozen round trips.
+        # Most pools are idle, and finding nothing in one takes a dozen round trips.
         busy = queue.pools_to_sweep(self._database.single_system(), self._owned) if self._owned else set()
         for pool in busy:
             self._pools[pool].sweep()
@@ -317,7 +317,7 @@ class Dispatcher:
             forget_usage(session)
 
     def _own_pools(self) -> None:
-        """Take the lock of every pool nobody owns; notice when our own connection is gone."""
+        """Take the lock of every unowned pool; notice when our own connection is lost."""
         if self._owner is None:
             url = self._database.url.set(drivername="postgresql").render_as_string(hide_password=False)
             self._owner = psycopg.connect(
@@ -327,8 +327,8 @@ class Dispatcher:
                 prepare_threshold=prepare_threshold(self._settings),
                 **NOTICE_LOSS,
             )
-            # A lock of the session would stay with a transaction pooler's connection, whoever uses it next. Committed
-            # reads keep no snapshot between statements, so that the open transaction does not keep vacuum back.
+            # With a transaction pooler, a session's lock would stay with a connection that others use later. Committed
+            # reads keep no snapshot between statements, so that the open transaction does not hold back vacuum.
             self._owner.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             self._owner.execute(STAY_OPEN)
         for pool in self._pools:

@@ -1,4 +1,4 @@
-"""One attempt from claim to end. Every way an attempt can end is one line of `execute`."""
+"""One attempt from claim to end. Each way an attempt can end is one line of `execute`."""
 
 import random
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ from workers.runtime import Runtime
 from workers.scores import scores_of
 
 _BACKOFF_MOST_SECONDS = 60.0
-# The first wait for a dependency that does not say how long it will be unavailable; it doubles with every one.
+# The first wait for a dependency that does not name a time; it doubles with each one.
 _OUTAGE_SECONDS, _OUTAGE_MAX_SECONDS = 2.0, 30.0
 _OUTAGE_SPREAD = 0.1
 _log = get_logger(__name__)
@@ -43,11 +43,11 @@ _log = get_logger(__name__)
 def execute(runtime: Runtime, job_id: UUID, *, alone: bool = False) -> None:
     """Claim the job and run one attempt of it. Returns quietly when there is nothing to claim.
 
-    A job whose last worker was lost runs in a process of its own, this one if it is `alone`: what crashes or outgrows
-    its process costs other jobs one attempt at most, and only itself the others.
+    A job whose last worker was lost runs in its own process, which is this one if it is `alone`: a crash or excessive
+    growth then costs other jobs one attempt at most, and only this job the later ones.
 
-    Raises only when Postgres is away: the message is then acknowledged all the same, and the dispatcher finds the job
-    again, unclaimed or with its lease run out.
+    Raises only when Postgres is unavailable: the message is then acknowledged all the same, and the dispatcher finds
+    the job again, unclaimed or with an expired lease.
     """
     single = runtime.database.single_system()
     claim = leases.claim(single, job_id, runtime.worker_name, runtime.settings.lease_seconds, alone=alone)
@@ -94,14 +94,14 @@ def _run(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> None:
 
 
 def _reason_of(event: Event) -> str | None:
-    """The error's code, or why the attempt ended without a result."""
+    """The error's code, or the reason why the attempt ended without a result."""
     error = event.data.get("error") or {}
     reason = error.get("code") or event.data.get("reason")
     return None if reason is None else str(reason)
 
 
 def _announce(runtime: Runtime, ctx: AttemptContext, event: Event) -> None:
-    """Publish what the end of this attempt wrote beside its own event: a child's end tells its parent, and wakes it."""
+    """Publish the other changes that this attempt's end wrote: a child's end notifies its parent, and wakes it."""
     job = ctx.job
     if event.type == "job.waiting" and event.data["reason"] == Reason.CHILDREN:
         told = runtime.services.jobs.events(ctx.executor, job.organization_id, job.id, after=event.id)
@@ -114,7 +114,7 @@ def _announce(runtime: Runtime, ctx: AttemptContext, event: Event) -> None:
 
 
 def _attempt(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
-    """Run and end the attempt; returns the event of its end. Raises `LeaseLost`, or what says Postgres is away."""
+    """Run and end the attempt; returns its last event. Raises `LeaseLost`, or an error when Postgres is unavailable."""
     try:
         return _run_to_end(runtime, claim, ctx)
     except Exception as error:
@@ -151,9 +151,9 @@ def _run_to_end(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
 
 
 def succeed(ctx: AttemptContext, result: Mapping[str, Any], reference: str | None = None) -> Event:
-    """End the attempt with `result`, stored already if it has a `reference`, and with the mark of who wrote it.
+    """End the attempt with `result`, already stored if it has a `reference`, and with the mark of its author.
 
-    Returns the kept event, unpublished. Raises `LeaseLost`.
+    Returns the persisted event, unpublished. Raises `LeaseLost`.
     """
     ctx.wait_settled()
     mark = ctx.disclosure.mark(result)
@@ -181,7 +181,7 @@ def _call(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> dict[str, Any]
     given = runtime.payloads.get(claim.input, claim.input_ref)
     payload, needs = manifest.read(given)
     if claim.job.parent_id is None:
-        # Which capability a child has was settled when its parent started it.
+        # A child's capability was checked when its parent started it.
         _require(caller, manifest, needs)
     ctx.check()
     ctx.guard.screen_input(given)
@@ -210,18 +210,18 @@ def _validated(manifest: Manifest, output: BaseModel) -> dict[str, Any]:
     try:
         return checked.model_dump(mode="json")
     except ValueError as error:
-        # Nested so deeply that the serializer takes it for a circle, or of a type that it does not know.
+        # Nested so deeply that the serializer takes it for a circular reference, or of an unknown type.
         raise Unstorable("the capability's result has no form in JSON") from error
 
 
 def _crashed(ctx: AttemptContext, error: Exception) -> Event:
-    # The text of a foreign exception may quote the payload, so only its kind leaves the worker's log.
+    # An unknown exception's text may quote the payload, so only its type is logged.
     message = f"the capability stopped with an unexpected {type(error).__name__}"
     return _fail(ctx, Reason.CAPABILITY_ERROR, message, retryable=True)
 
 
 def _not_stored(ctx: AttemptContext, error: Exception) -> Event:
-    """Another attempt would be paid for again, and end the same way, unless it is the blob store that is away."""
+    """Another attempt would cost again, and end the same way, unless the cause is an unavailable blob store."""
     if isinstance(error, Unavailable):
         return _fail(ctx, error.code, error.detail, retryable=True)
     detail = error.detail if isinstance(error, Unstorable) else f"Postgres refused a value ({type(error).__name__})"
@@ -254,7 +254,7 @@ def _fail(ctx: AttemptContext, code: str, message: str, *, retryable: bool) -> E
 def _put_back(ctx: AttemptContext, failure: CapabilityFailure, outage: Outage) -> Event:
     """Wait in the queue for a dependency: no attempt is spent, and neither a worker nor a slot is held.
 
-    What the dependency asked for is kept, and a little is added, so that what waits does not come back at once.
+    The wait that the dependency requested is kept, plus a little more, so that waiting jobs do not return all at once.
     """
     if outage.retry_after_seconds is None:
         delay = min(_OUTAGE_MAX_SECONDS, _OUTAGE_SECONDS * 2.0 ** min(ctx.job.outages, 10))

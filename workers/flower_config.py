@@ -1,4 +1,4 @@
-"""Flower's options, which Flower reads from this file: the password is in no argument and in no environment."""
+"""Flower's options. Flower reads them from this file, so the password is in no argument and no environment variable."""
 
 from core.kit.settings import get_settings
 

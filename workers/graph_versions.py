@@ -1,6 +1,6 @@
-"""Which version of a capability's graph an attempt runs: the one that its job began with, or that it is migrated to.
+"""Chooses the version of a capability's graph for an attempt: the one that its job began with or was migrated to.
 
-A job of a version that is not here goes back to the queue, as it does in an outage: it waits for a worker that has it,
+A job whose version this worker does not have returns to the queue, as in an outage: it waits for a worker that has it,
 without spending an attempt, and is never run by another version.
 """
 
@@ -15,17 +15,17 @@ from core.kit.errors import CapabilityFailure, Outage
 from core.kit.logging import get_logger
 from workers.context import AttemptContext
 
-# Half as long again after every try: one worker in ten is found within minutes, and a job that waits for a release to
-# come back, for days perhaps, asks rarely.
+# Each wait is half as long again as the one before: one worker in ten is found within minutes, and a job that waits for
+# a release to come back, perhaps for days, asks rarely.
 _FIRST_SECONDS, _GROWTH, _MAX_SECONDS = 2.0, 1.5, 300.0
 _log = get_logger(__name__)
 
 
 def choose_runner(load: Callable[[Manifest, int], Runner], manifest: Manifest, ctx: AttemptContext) -> Runner:
-    """The runner for this attempt, loaded with `load`; the attempt's checkpoints are of its version from now on.
+    """The runner for this attempt, loaded with `load`; from now on the attempt's checkpoints are of its version.
 
     Raises `CapabilityFailure` with an outage when this worker neither has nor migrates the job's version, or when the
-    migration fails: a release that cannot take a job up does not end it.
+    migration fails: a release that cannot resume a job does not end it.
     """
     begun = ctx.graph_begun()
     version = begun if begun is not None and begun in manifest.earlier_graphs else manifest.graph_version
@@ -42,7 +42,7 @@ def choose_runner(load: Callable[[Manifest, int], Runner], manifest: Manifest, c
 
 
 def unknown_capability(ctx: AttemptContext) -> CapabilityFailure:
-    """A job of a newer release that got to a worker of an older one, in a rollout or after a rollback."""
+    """The error for a job of a newer release on a worker of an older one, in a rollout or after a rollback."""
     told = f"This worker does not know the capability {ctx.capability}"
     outage = _outage(ctx, f"release with the capability {ctx.capability}")
     return CapabilityFailure(told, code=Reason.CAPABILITY_UNKNOWN, outage=outage)

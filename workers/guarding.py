@@ -1,6 +1,6 @@
-"""The guard of one attempt: its input before it begins, and all text that it lets a client see.
+"""The guard of one attempt: screens its input before the start, and all text that a client can see.
 
-Capabilities work on real values. What they stream, emit, ask, leave behind and return passes here on its way out.
+Capabilities work on real values. Their deltas, events, questions, artifacts and results are screened on the way out.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,15 +25,15 @@ from core.kit.db import SingleStatement
 from core.kit.errors import CapabilityFailure
 from core.kit.logging import without_text
 
-# Events that hold codes and names of steps.
+# Events that hold only codes and names of steps.
 _WITHOUT_TEXT = frozenset({FINDINGS, "step.started", "step.finished"})
 _TEXTUAL = ("text/", "application/json", "application/xml", "application/yaml", "application/x-ndjson")
-# An artifact is screened in pieces of so many characters.
+# The size in characters of the pieces in which an artifact is screened.
 _PIECE = 32_768
 
 
 class Attempt(reporting.Attempt, Protocol):
-    """What the guard needs of an attempt."""
+    """The parts of an attempt that the guard needs."""
 
     job: JobRecord
     root_id: UUID
@@ -44,7 +44,7 @@ class Attempt(reporting.Attempt, Protocol):
 
 
 class AttemptGuard:
-    """Without a `guard` everything passes as it is. Safe in threads. Raises as `core.guard.guard.JobGuard`."""
+    """Without a `guard`, everything passes unchanged. Safe in threads. Raises as `core.guard.guard.JobGuard`."""
 
     def __init__(self, guard: Guard | None, attempt: Attempt, *, logs_text: bool = False) -> None:
         self._attempt = attempt
@@ -59,12 +59,12 @@ class AttemptGuard:
                 root_job_id=attempt.root_id,
                 report=self._report,
             )
-        # The text that a job streams is one text, whatever happens in between.
+        # The text that a job streams is a single text, even if events come in between.
         self._stream: RedactingStream | None = None
         self._streaming = Lock()
 
     def screen_input(self, given: Any) -> None:
-        """Look at all text of the job's input, before anything is done with it; report what was found, once a job."""
+        """Screen all text of the job's input, before anything else uses it; report the findings once per job."""
         guard, job = self._guard, self._attempt.job
         if guard is None or not guard.looks_at(Direction.TO_MODEL, Source.INPUT):
             return
@@ -75,10 +75,10 @@ class AttemptGuard:
         refuse_blocked(findings)
 
     def value(self, value: Any) -> Any:
-        """A JSON value that a client will see: a result, or what a person is asked."""
+        """A JSON value that a client will see: a result, or a question to a person."""
         if self._guard is None:
             return value
-        # What a child returns is restored for its parent, so what only looks like a token must come back as it was.
+        # A child's result is restored for its parent, so text that only looks like a token must come back unchanged.
         escapes = self._attempt.job.parent_id is not None
         return self._guard.redact_value(value, Direction.TO_CLIENT, Source.MODEL_OUTPUT, escapes=escapes)
 
@@ -87,9 +87,9 @@ class AttemptGuard:
         return data if self._guard is None or event in _WITHOUT_TEXT else dict(self.value(dict(data)))
 
     def message(self, text: str) -> str:
-        """A sentence that says why the job failed. What cannot be screened is left out.
+        """A sentence about why the job failed. If it cannot be screened, it is left out.
 
-        Raises `LeaseLost` alone, when what it holds raises the job's class.
+        Raises only `LeaseLost`, when the content raises the job's class.
         """
         try:
             return str(self.value(text))
@@ -97,9 +97,9 @@ class AttemptGuard:
             return f"the reason was withheld ({refusal.code})"
 
     def traceback(self, error: BaseException) -> str:
-        """How `error` came about, for the worker's log. Does not raise.
+        """The traceback of `error`, for the worker's log. Does not raise.
 
-        Its text may quote what the job holds: it is there only where the operator wants it, and then redacted.
+        Its text may quote the job's data: it is included only if the operator wants it, and then redacted.
         """
         if not self._logs_text:
             return without_text(error)
@@ -114,14 +114,14 @@ class AttemptGuard:
     def for_tool(
         self, arguments: Mapping[str, Any], keeps: Collection[str]
     ) -> tuple[Mapping[str, Any], Callable[[Any], Any]]:
-        """What a tool may get of the arguments, and what puts the values again into its answer."""
+        """The arguments as a tool may see them, and a function that restores the values in its answer."""
         if self._guard is None:
             return arguments, _same
         sent, values = self._guard.for_tool(arguments, keeps)
         return sent, partial(_restored, values) if values else _same
 
     def outcomes(self, outcomes: Sequence[ChildOutcome]) -> list[ChildOutcome]:
-        """How children ended, with real values again where their results were redacted for clients."""
+        """The outcomes of children, with real values restored where their results were redacted for clients."""
         guard = self._guard
         if guard is None or not _redacts(guard):
             return list(outcomes)
@@ -152,7 +152,7 @@ class AttemptGuard:
             return text if self._stream is None else self._stream.feed(text)
 
     def end_stream(self) -> str:
-        """What is left of the text, once the job has come to its end. What a job holds that breaks off is dropped."""
+        """The rest of the text, once the job has ended. Text held back for a job that breaks off is dropped."""
         with self._streaming:
             return "" if self._stream is None else self._stream.end()
 

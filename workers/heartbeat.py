@@ -1,7 +1,7 @@
-"""Keeps the leases of everything this process runs, in one statement for all of them.
+"""Renews the leases of all jobs of this process in one statement.
 
-A beat also learns which jobs were asked to stop and which were lost. If Postgres cannot be reached for as long as a
-lease lasts, every held job counts as lost: another worker may own it by now.
+Each renewal also reports which jobs were asked to stop and which were lost. If Postgres cannot be reached for as long
+as a lease lasts, every held job counts as lost: another worker may own it by now.
 """
 
 import threading
@@ -27,17 +27,17 @@ class Held(Protocol):
     attempt: int
 
     def ask_to_cancel(self) -> None:
-        """Cancellation was asked for."""
+        """Cancellation was requested."""
 
     def mark_caller_gone(self) -> None:
-        """The caller behind the job may do nothing any more."""
+        """The principal behind the job has lost its rights."""
 
     def mark_lost(self) -> None:
-        """The lease is gone."""
+        """The lease is lost."""
 
 
 class Heartbeat:
-    """One thread that beats and one that listens for "look now" hints. Start it after a fork."""
+    """One thread that renews leases and one that listens for hints to do so now. Start it after a fork."""
 
     def __init__(self, database: Database, client: "redis.Redis", settings: Settings) -> None:
         self._database = database
@@ -54,24 +54,24 @@ class Heartbeat:
         ]
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Start renewing."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Stop beating; held leases run out by themselves."""
+        """Stop renewing; held leases expire by themselves."""
         self._stopped.set()
         self._wake.set()
 
     def hold(self, attempt: Held) -> None:
-        """Keep the lease of a freshly claimed attempt."""
+        """Renew the lease of a freshly claimed attempt from now on."""
         with self._lock:
             if not self._held:
                 self._last_success = monotonic()
             self._held[attempt.job_id, attempt.attempt] = attempt
 
     def release(self, attempt: Held) -> None:
-        """Stop keeping it: the attempt has ended."""
+        """Stop renewing it: the attempt has ended."""
         with self._lock:
             self._held.pop((attempt.job_id, attempt.attempt), None)
 
@@ -101,7 +101,7 @@ class Heartbeat:
         for key, attempt in held.items():
             beat = kept.get(key)
             if beat is None:
-                # Ended a moment ago by its own thread, or taken over; the fence tells the two apart.
+                # Either its own thread ended it a moment ago, or it was taken over; the fence tells the two apart.
                 if key in self._snapshot():
                     attempt.mark_lost()
             elif beat.cancel_requested:

@@ -1,8 +1,8 @@
-"""Watches what a worker process has grown to, and says when another should take its place.
+"""Watches the growth of a worker process, and reports when another should replace it.
 
-At its bound the process is to *retire*: it takes nothing new and finishes what it runs. A job that goes on growing
-would take the machine's memory, and other processes with it, so at twice the bound the process ends at once; the leases
-of its jobs run out and each goes on alone (`workers.alone`).
+At its limit the process *retires*: it takes nothing new and finishes its running jobs. A job that keeps growing
+would take the machine's memory, and other processes with it, so at twice the limit the process ends at once. The
+leases of its jobs expire, and each continues in isolation (`workers.alone`).
 """
 
 import os
@@ -22,7 +22,7 @@ _log = get_logger(__name__)
 
 
 class Lifespan:
-    """The bounds of one process; `retire` is called once, with the cause, from a thread of its own."""
+    """The limits of one process; `retire` is called once, with the cause, from a separate thread."""
 
     def __init__(self, pool: Pool, max_jobs: int, *, retire: Callable[[Cause], None]) -> None:
         self._pool = pool
@@ -32,11 +32,11 @@ class Lifespan:
         self._is_retired = False
 
     def start(self) -> None:
-        """Watch from now on."""
+        """Start watching."""
         threading.Thread(target=self._watch, name="lifespan", daemon=True).start()
 
     def taken(self, **_: Any) -> None:
-        """A job was taken."""
+        """Count a job."""
         self._jobs += 1
 
     def _watch(self) -> None:
@@ -59,7 +59,7 @@ class Lifespan:
 
     def _end(self, cause: Cause, memory_mb: float) -> None:
         self._is_retired = True
-        # One that has run its number of jobs is as it should be.
+        # Reaching the number of jobs is normal.
         log = _log.warning if cause == "memory" else _log.info
         log("worker_retires", pool=self._pool.name, cause=cause, memory_mb=round(memory_mb), jobs_taken=self._jobs)
         self._retire(cause)

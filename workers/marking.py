@@ -1,7 +1,7 @@
-"""Marks in files: front matter in Markdown, XMP in PDF, PNG and JPEG. Pixels and pages stay as they are, byte for byte.
+"""Marks in files: front matter in Markdown, XMP in PDF, PNG and JPEG. Pixels and pages stay unchanged, byte for byte.
 
-A file of another type, one that is not what its type says, and one that is too large stay as they are; then only the
-job's own mark tells.
+A file of another type, one that does not match its type, and one that is too large stay unchanged; then only the
+job itself carries a mark.
 """
 
 import struct
@@ -40,7 +40,7 @@ def marked(content: bytes | Path, content_type: str, mark: Mark) -> bytes | Path
 
 
 def _markdown(content: bytes, mark: Mark) -> bytes:
-    # Every JSON value is a YAML value too.
+    # Every JSON value is also a YAML value.
     lines = [f"{name}: {dumps(value).decode()}\n" for name, value in mark.plain().items() if value is not None]
     matter = "".join(lines).encode()
     body = content.removeprefix(_FENCE)
@@ -67,7 +67,7 @@ def _pdf(content: bytes, mark: Mark) -> bytes | None:
 
 
 def _png(content: bytes, mark: Mark) -> bytes | None:
-    """An iTXt chunk in front of the pixels (PNG, 11.3.3.4; XMP specification part 3, 1.1.5)."""
+    """An iTXt chunk before the pixels (PNG, 11.3.3.4; XMP specification part 3, 1.1.5)."""
     if not content.startswith(_PNG):
         return None
     chunks, at = [], len(_PNG)
@@ -85,14 +85,14 @@ def _png(content: bytes, mark: Mark) -> bytes | None:
     packet = mark.xmp(existing)
     if packet is None or not chunks:
         return None
-    # Not compressed, of no language, without a translated keyword.
+    # Not compressed, without a language or a translated keyword.
     data = b"iTXt" + _PNG_XMP + b"\0\0\0\0" + packet
     chunk = struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
     return b"".join([_PNG, chunks[0], chunk, *chunks[1:], content[at:]])
 
 
 def _jpeg(content: bytes, mark: Mark) -> bytes | None:
-    """An APP1 segment behind those at the beginning (XMP specification part 3, 1.1.3)."""
+    """An APP1 segment after the leading ones (XMP specification part 3, 1.1.3)."""
     if not content.startswith(_JPEG):
         return None
     segments, at = [], len(_JPEG)

@@ -1,4 +1,4 @@
-"""The money of a running attempt: every model call is opened with a bound, and settled with what it consumed."""
+"""The money of a running attempt: every model call is opened with a maximum, and settled with its actual usage."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +28,7 @@ from workers.note_taker import NoteTaker
 from workers.settlements import Settlements
 
 LOCAL = "local"
-# Writes what a call cost: the ledger's part, and the line that clients see.
+# Writes a call's cost: to the ledger, and as the event that clients see.
 Settle = Callable[[CallIdentity, Settlement, dict[str, Any]], None]
 _log = get_logger(__name__)
 
@@ -43,7 +43,7 @@ class OpenCall:
         self._notes = notes
 
     def report(self, usage: ModelUsage) -> None:
-        """Remember what was consumed up to now."""
+        """Record the consumption so far."""
         self.usage = usage
 
     def when_settled(self, hear: Callable[[Decimal | None], None]) -> None:
@@ -51,17 +51,17 @@ class OpenCall:
         self._hear = hear
 
     def note(self, count: Callable[[], Mapping[str, int]]) -> None:
-        """Have it written down beside this process."""
+        """Write a usage checkpoint from another thread."""
         if self._notes is not None:
             self._notes.change(self._identity, count)
 
     def close(self) -> None:
-        """The call was settled."""
+        """Mark the call as settled."""
         if self._notes is not None:
             self._notes.settle(self._identity)
 
     def announce(self, cost_usd: Decimal | None) -> None:
-        """Say what it cost, if it is known."""
+        """Emit its cost, if it is known."""
         if self._hear is not None:
             self._hear(cost_usd)
 
@@ -89,12 +89,12 @@ class Meter:
     def call(
         self, asked: str | ModelRef, bound: Mapping[str, int], step: str | None, settle: Settle
     ) -> Iterator[OpenCall]:
-        """A call of the model `asked`; once the block is left, `settle` writes what it cost.
+        """A call of the model `asked`; after the block, `settle` writes its cost.
 
-        A call that ended well is settled behind the caller (`workers.settlements`), one that did not before its error
-        goes on. Raises `LeaseLost`, and, when there is no money for `bound`, `JobSuspended` or `CapabilityFailure`.
+        A successful call is settled in the background (`workers.settlements`), a failed one before its error is raised
+        again. Raises `LeaseLost`, and, when there is no money for `bound`, `JobSuspended` or `CapabilityFailure`.
         """
-        # What the call before gives back may be what this one needs.
+        # This call may need the money that the previous one releases.
         self._settlements.wait()
         ref = asked if isinstance(asked, ModelRef) else ModelRef(provider_of(asked), asked)
         provider, model = ref.provider, ref.name
@@ -118,7 +118,7 @@ class Meter:
             self._record(refusal, identity, model)
             if refusal.on_exhaustion == "pause":
                 _log.info("job_waits_for_budget", budget_id=refusal.extra.get("budget"))
-                # Waiting, the job gives back what it still holds: to go on, it will need all of the call's bound.
+                # While waiting, the job releases its other reservations: it resumes only with the call's whole bound.
                 wanted_usd = format_money(most.amount_usd)
                 why = {"code": refusal.code, "message": refusal.detail, "wanted_usd": wanted_usd}
                 raise JobSuspended(Reason.BUDGET, why) from None
@@ -156,7 +156,7 @@ class Meter:
         )
 
     def _require_unbounded(self, provider: str, model: str) -> None:
-        """A call of unknown price would count as nothing under a limit that is never to be passed."""
+        """Refuse a call of unknown price under a hard limit, where it would count as zero."""
         job = self._job
         spender = Principal(job.organization_id, job.project_id, job.key_id, frozenset())
         if is_bounded(self._single, spender, job.id, job.root_id):
@@ -188,7 +188,7 @@ class Meter:
     def _settlement(
         self, identity: CallIdentity, provider: str, used: ModelUsage, *, was_reported: bool
     ) -> tuple[Settlement, dict[str, Any]]:
-        """What the call cost, for the ledger and as clients see it."""
+        """The call's cost, for the ledger and as clients see it."""
         quantities = {unit: amount for unit, amount in _by_unit(used.quantities).items() if amount}
         priced = self._prices.price(self._single, self._job.organization_id, provider, used.model, quantities)
         settlement = Settlement(
@@ -203,7 +203,7 @@ class Meter:
 
 
 def provider_of(model: str) -> str:
-    """Whose model it is: the embedded ones are named ``local/…``, all others come from the configured endpoint."""
+    """The model's provider: ``local`` for embedded models, named ``local/…``; otherwise the configured endpoint."""
     return LOCAL if model.startswith(f"{LOCAL}/") else "openai-compatible"
 
 

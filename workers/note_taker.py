@@ -1,8 +1,8 @@
-"""Writes down, beside the calls of this process, what they have consumed so far. Nothing waits for it.
+"""Writes usage checkpoints of this process's calls in the background. Nothing waits for it.
 
-A call says only that something changed; a thread asks it what, counts, and writes. So a token costs its caller nothing,
-and a killed process has lost the count of a few hundredths of a second. A long answer is written down when it has grown
-by a few per cent: to count it at every token would cost more than the rest of the call.
+A call only signals that its usage changed; a thread then asks for it, counts, and writes. So a token costs its caller
+nothing, and a killed process loses the count of a few hundredths of a second. A long answer is written when it has
+grown by a few percent: counting it at every token would cost more than the rest of the call.
 """
 
 import threading
@@ -15,13 +15,13 @@ from core.ledger.notes import CallNotes
 from core.ledger.records import CallIdentity
 
 _EVERY_SECONDS = 0.05
-# Counting may take this part of the thread's time, however long the answers have become.
+# Counting may take this share of the thread's time, however long the answers have become.
 _SHARE_OF_TIME = 0.1
-# But not longer than this between two rounds: the first count of a process loads a tokenizer.
+# The longest pause between two rounds: the first count of a process loads a tokenizer.
 _MOST_SECONDS = 0.25
-# An answer that has grown by less is written down later, but not later than after `_MOST_SECONDS`.
+# An answer that has grown by less is written later, but no later than after `_MOST_SECONDS`.
 _GROWTH = 1.03
-# A thread that has nothing to do ends; the next call starts one.
+# An idle thread ends; the next call starts one.
 _IDLE_SECONDS = 5.0
 Count = Callable[[], Mapping[str, int]]
 _log = get_logger(__name__)
@@ -29,7 +29,7 @@ _log = get_logger(__name__)
 
 @dataclass(slots=True)
 class _Note:
-    """What is known of one call: how many pieces of its answer came, and how many of them were counted when."""
+    """The state of one call: the pieces of its answer received, and how many of them were counted when."""
 
     pieces: int = 0
     counted: int = 0
@@ -40,7 +40,7 @@ class _Note:
 
 
 class NoteTaker:
-    """A thread that starts with the first call. Safe in threads; made after any fork."""
+    """A thread that starts with the first call. Safe in threads; create it after any fork."""
 
     def __init__(self, notes: CallNotes) -> None:
         self._notes = notes
@@ -52,7 +52,7 @@ class NoteTaker:
         self._thread: threading.Thread | None = None
 
     def change(self, call: CallIdentity, count: Count) -> None:
-        """The call consumed more; `count` says how much, by the ledger's units, when it is asked in another thread."""
+        """The call consumed more; `count`, called in another thread, returns how much in the ledger's units."""
         with self._lock:
             self._changed[call] = count
             self._notes_of.setdefault(call, _Note()).pieces += 1
@@ -60,7 +60,7 @@ class NoteTaker:
         self._wake.set()
 
     def settle(self, call: CallIdentity) -> None:
-        """The call was settled: what was noted is of no use any more."""
+        """The call was settled: its checkpoint is no longer needed."""
         with self._lock:
             self._changed.pop(call, None)
             known = self._notes_of.pop(call, None)
@@ -83,11 +83,11 @@ class NoteTaker:
                 self._write()
             except Exception:  # noqa: BLE001 - a note is a courtesy; the next one must come
                 _log.exception("call_notes_failed")
-            # Whoever changes meanwhile is written in the next round.
+            # Calls that change meanwhile are written in the next round.
             sleep(min(max(_EVERY_SECONDS, (monotonic() - began) / _SHARE_OF_TIME), _MOST_SECONDS))
 
     def _waits(self) -> bool:
-        """Until there is something to write; False when there was nothing for a while, and the thread ends."""
+        """Wait until there is something to write; False after an idle time, when the thread ends."""
         while not self._wake.wait(_IDLE_SECONDS):
             with self._lock:
                 if not self._changed and not self._settled:
@@ -105,5 +105,5 @@ class NoteTaker:
                 known.counted, known.counted_at = known.pieces, now
             if self._changed:
                 self._wake.set()
-        # What is settled while its note is being written goes in the next round.
+        # A call settled while its checkpoint is being written is deleted in the next round.
         self._notes.update({call: dict(count()) for call, count in changed.items()}, tuple(settled))

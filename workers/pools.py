@@ -1,4 +1,4 @@
-"""One row per worker pool: how it runs and how wide. ``docs/adr`` says what was measured to choose the kind."""
+"""The worker pools, one row each: how a pool runs and how wide it is. ``docs/adr`` has the measurements."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,13 +7,13 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A Celery pool and queue: `concurrency` slots a worker process, at most `limit` running jobs over all of them."""
+    """A Celery pool and queue: `concurrency` slots per worker process, at most `limit` running jobs over all."""
 
     name: str
     kind: Literal["threads", "prefork"]
     concurrency: int
     limit: int = 10_000
-    # Resident memory at which a process is replaced, well above what it holds at work (docs/reference/performance.md).
+    # Resident memory at which a process is replaced, well above its normal use (docs/reference/performance.md).
     memory_mb: int = 2048
 
     @property
@@ -32,11 +32,11 @@ _POOLS: dict[str, Pool] = {
     for pool in (
         Pool("knowledge", "threads", concurrency=4),
         Pool("customer_operations", "threads", concurrency=4),
-        # Their jobs wait for providers and do little else.
+        # Their jobs mostly wait for providers.
         Pool("models", "threads", concurrency=8),
         # Recognition, in a child, keeps two cores busy for one job; the second slot opens files and waits for models.
         Pool("multimodal", "threads", concurrency=2),
-        # Crews wait for models; a second process would hold CrewAI's 240 MB once more.
+        # Crews wait for models; a second process would hold CrewAI's 240 MB again.
         Pool("research", "threads", concurrency=2),
     )
 }
@@ -45,7 +45,7 @@ _POOLS: dict[str, Pool] = {
 def get_pool(name: str, memory_mb: Mapping[str, int] | None = None) -> Pool:
     """The pool's row; a capability installed from elsewhere gets a thread pool of four.
 
-    `memory_mb` are the operator's bounds by pool, in place of the rows'.
+    `memory_mb` are the operator's limits by pool, which replace those of the rows.
     """
     row = _POOLS.get(name) or Pool(name, "threads", concurrency=4)
     return replace(row, memory_mb=(memory_mb or {}).get(name, row.memory_mb))

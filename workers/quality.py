@@ -1,4 +1,4 @@
-"""The dispatcher's part in quality: collects signals of jobs that have ended, and reports open alerts."""
+"""The dispatcher's tasks for quality: collects signals of jobs that have ended, and reports open alerts."""
 
 from time import monotonic
 
@@ -17,7 +17,7 @@ _log = get_logger(__name__)
 
 
 class QualityCollector:
-    """Collects in rounds; several dispatchers may do so at once, one of them works at a time."""
+    """Collects in rounds. Several dispatchers may run it; one of them works at a time."""
 
     def __init__(self, settings: Settings, database: Database, blobs: BlobStore) -> None:
         self._database = database
@@ -47,7 +47,7 @@ class QualityCollector:
         return collected.is_more
 
     def report(self) -> None:
-        """Set the gauge of open alerts; what was reported before and is missing now has none."""
+        """Set the gauge of open alerts; series reported before and missing now are set to zero."""
         with self._database.system() as session:
             counted = alerts.count_open(session)
         missing = self._seen - {(capability, signal) for capability, signal, _ in counted}

@@ -1,4 +1,4 @@
-"""What a worker process holds: connections, leases and loaded capabilities. Built on first use, after any fork."""
+"""The resources of a worker process: connections, leases, loaded capabilities. Built on first use, after any fork."""
 
 import mmap
 import os
@@ -28,7 +28,7 @@ class Runtime:
     def __init__(self, settings: Settings, guard: Guard, *, pool_size: int) -> None:
         self.settings = settings
         self.worker_name = f"{socket.gethostname()}:{os.getpid()}"
-        # Whose messages this process takes; empty in a child that runs one job.
+        # The pool whose messages this process takes; empty in a child that runs one job.
         self.pool = ""
         self.database = Database(settings, application_name="waybill-worker", pool_size=pool_size)
         self.redis = connect(settings)
@@ -43,7 +43,7 @@ class Runtime:
         self._loading = threading.Lock()
 
     def hold(self, ctx: AttemptContext) -> None:
-        """Keep the attempt's lease until `release`."""
+        """Renew the attempt's lease until `release`."""
         with self._lock:
             self._held.add(ctx)
         WORKER_SLOTS_BUSY.labels(ctx.job.pool).inc()
@@ -52,7 +52,7 @@ class Runtime:
             ctx.ask_to_stop()
 
     def release(self, ctx: AttemptContext) -> None:
-        """Stop keeping the attempt's lease."""
+        """Stop renewing the attempt's lease."""
         self._heartbeat.release(ctx)
         with self._lock:
             self._held.discard(ctx)
@@ -75,7 +75,7 @@ class Runtime:
             return runner
 
     def warm(self, pool: str) -> None:
-        """Load every capability of the pool, in the background: the first job of a process need not wait for it."""
+        """Load every capability of the pool in the background, so that a process's first job need not wait."""
         self.pool = pool
         threading.Thread(target=self._load_all, args=(pool,), name="warm", daemon=True).start()
 
@@ -89,14 +89,14 @@ class Runtime:
 
 
 class Drain:
-    """Whether this process, or the parent it was forked from, must let go of its jobs now."""
+    """Whether this process, or the parent it was forked from, must return its jobs now."""
 
     def __init__(self) -> None:
-        # Anonymous shared memory survives a fork, so a child of a prefork pool sees what its parent decides.
+        # Anonymous shared memory survives a fork, so a child of a prefork pool sees its parent's decision.
         self._flag = mmap.mmap(-1, 1)
 
     def begin(self) -> None:
-        """From now on running attempts are asked to stop."""
+        """Ask running attempts to stop from now on."""
         self._flag[0] = 1
 
     def is_due(self) -> bool:
@@ -111,7 +111,7 @@ _guard = threading.Lock()
 
 
 def get_runtime(pool_size: int = 12) -> Runtime:
-    """The runtime of this process, made anew after a fork."""
+    """The runtime of this process, created again after a fork."""
     global _runtime, _runtime_pid  # noqa: PLW0603 - one per process is the point
     with _guard:
         if _runtime is None or _runtime_pid != os.getpid():

@@ -1,4 +1,4 @@
-"""What the attempts of a process share."""
+"""Services that the attempts of a process share."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

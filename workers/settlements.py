@@ -1,6 +1,6 @@
-"""Settlements are written behind the call that they settle: whoever made it goes on with its answer meanwhile.
+"""Writes settlements in the background, so that a call's caller continues with its answer meanwhile.
 
-Nothing that comes after a call may be known before its settlement is: whatever keeps or ends something for the attempt
+No later change may be visible before a call's settlement: everything that persists or ends something for the attempt
 waits for it first (`Settlements.wait`). ``docs/adr/0019-settlements-behind-the-call.md`` gives the reasons.
 """
 
@@ -14,21 +14,21 @@ _THREADS = 4
 
 
 class SettlementWriter:
-    """The threads of a process that write settlements. They start with the first one; made after any fork."""
+    """The threads of a process that write settlements. They start with the first one; create it after any fork."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
 
     def submit(self, write: Callable[[], None]) -> "Future[None]":
-        """Have `write` called soon, in the context (trace, log fields) of whoever asks for it."""
+        """Call `write` soon, in the caller's context (trace, log fields)."""
         with self._lock:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="settlement")
             return self._threads.submit(copy_context().run, write)
 
     def close(self) -> None:
-        """Write what was submitted, and end the threads."""
+        """Write the submitted settlements, and end the threads."""
         with self._lock:
             threads, self._threads = self._threads, None
         if threads is not None:
@@ -36,7 +36,7 @@ class SettlementWriter:
 
 
 class Settlements:
-    """What one attempt has on its way. Safe in threads."""
+    """The pending settlements of one attempt. Safe in threads."""
 
     def __init__(self, writer: SettlementWriter) -> None:
         self._writer = writer
@@ -44,14 +44,14 @@ class Settlements:
         self._pending: list[Future[None]] = []
 
     def write_behind(self, write: Callable[[], None]) -> None:
-        """Have `write` called in another thread. What it raises, the next `wait` raises."""
+        """Call `write` in another thread. The next `wait` raises its error."""
         with self._lock:
             self._pending.append(self._writer.submit(write))
 
     def wait(self) -> None:
-        """Until everything that was on its way is written; free when nothing is.
+        """Wait until every pending settlement is written; costs nothing when there is none.
 
-        Raises the first error among them, once every one of them has ended.
+        Raises the first error among them, once all have ended.
         """
         with self._lock:
             pending = list(self._pending)
@@ -59,7 +59,7 @@ class Settlements:
             return
         errors = [error for each in pending if (error := each.exception()) is not None]
         with self._lock:
-            # Not before they have ended: whoever else waits by then waits for the same ones.
+            # Not before they have ended: other threads that wait by then wait for the same ones.
             self._pending = [each for each in self._pending if each not in pending]
         if errors:
             raise errors[0]

@@ -35,9 +35,9 @@ class _Dropped(Exception):
 
 
 def run_once(database: Database, jobs: JobService) -> int:
-    """Start or drop what is due, at most fifty runs, and cancel what has no experiment any more; returns how many.
+    """Start or drop due runs, at most fifty, and cancel shadow jobs of ended experiments; returns how many.
 
-    A run that cannot be started is logged and waits for the next round; the others do not wait for it.
+    A run that cannot be started is logged and retried in the next round; the others do not wait for it.
     """
     with database.system() as session:
         waiting, orphans = shadows.due(session, _BATCH), shadows.orphans(session, _BATCH)
@@ -61,7 +61,7 @@ def run_once(database: Database, jobs: JobService) -> int:
 
 
 def _start(session: Session, jobs: JobService, run: ShadowRun) -> None:
-    """Make the job. Raises `_Dropped`."""
+    """Create the job. Raises `_Dropped`."""
     experiment = repository.get(session, run.organization_id, run.experiment_id)
     if experiment is None or experiment.state is not State.RUNNING or experiment.shadow_limits is None:
         raise _Dropped("experiment_not_running")
@@ -77,7 +77,7 @@ def _start(session: Session, jobs: JobService, run: ShadowRun) -> None:
         metadata=shown.metadata,
         priority=Priority.LOW,
         deadline_seconds=manifest.deadline_seconds,
-        # What failed once says so: nobody waits for the answer.
+        # A failed run is not retried: no one waits for the answer.
         max_attempts=1,
         max_cost_usd=limits.max_cost_usd,
         reserve_usd=limits.max_cost_usd,
@@ -85,7 +85,7 @@ def _start(session: Session, jobs: JobService, run: ShadowRun) -> None:
         inherited_class=shown.data_class,
     )
     try:
-        # The key that asked for the job limits and pays; what is done is done in the dispatcher's name.
+        # The key behind the original job limits and pays; the action itself is recorded as the dispatcher's.
         principal = act_for(run.organization_id, run.project_id, caller_of(session, run.job_id), "dispatcher")
         with session.begin_nested():
             made = jobs.submit(session, principal, new)

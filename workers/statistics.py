@@ -1,4 +1,4 @@
-"""What the metrics say of Postgres, read by one dispatcher: the one that owns the first pool."""
+"""Metrics about the contents of Postgres, read by one dispatcher: the owner of the first pool."""
 
 import threading
 from collections.abc import Callable
@@ -76,7 +76,7 @@ class Statistics:
             pause = max(_EVERY_SECONDS, (monotonic() - began) / _SHARE_OF_TIME)
 
     def read(self) -> None:
-        """Report the queues, the audit inbox, webhooks and reservations as they are now."""
+        """Report the current queues, audit inbox, webhooks and reservations."""
         with self._database.system() as session:
             depths = queue.depths(session)
             records, age_seconds = audit.backlog(session)
@@ -94,7 +94,7 @@ class Statistics:
             STATISTICS_READ.set(time())
 
     def read_slowly(self) -> None:
-        """Report tables and budgets as they are now."""
+        """Report the current tables and budgets."""
         with self._database.system() as session:
             tables = read_table_sizes(session)
             headroom = read_headroom(session, self._settings.metrics_organizations)
@@ -109,7 +109,7 @@ class Statistics:
             self._headroom.set(((name_of(each) or "",), ratio) for each, ratio in headroom.least.items())
 
     def clear(self) -> None:
-        """Report nothing: another dispatcher does, and ours would stand still."""
+        """Report nothing: another dispatcher does, and our values would go stale."""
         with self._lock:
             observe_depths(())
             for state in ("due", "later", "paused"):

@@ -1,7 +1,7 @@
-"""Keeps one pool's worker process running: replaces it when it crashed, and when it retires.
+"""Keeps one pool's worker process running: replaces it when it has crashed or retires.
 
-The supervisor forks before anything heavy is imported or any thread runs, so it costs next to nothing and shares none
-of a worker's fate. It has no connection to anything: what a crash leaves behind is found by leases.
+The supervisor forks before anything heavy is imported or any thread runs, so it costs next to nothing and does not fail
+with a worker. It has no connections: what a crash leaves behind is found by leases.
 """
 
 import os
@@ -19,18 +19,18 @@ from workers.lifespan import EXIT_TOO_LARGE
 
 READY = "ready"
 RETIRES = "retires"
-# A worker that lived this long starts the count of crashes in a row anew.
+# A worker that lived this long resets the count of consecutive crashes.
 _STEADY_SECONDS = 60.0
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 _LOOK_SECONDS = 0.1
-# Retired workers finish what they run, which may take hours; more of them at a time than this would fill the machine.
+# Retired workers finish their jobs, which may take hours; more of them than this would fill the machine.
 _RETIRED_MAX = 2
 _log = get_logger(__name__)
 
 
 def pause_after(crashes: int) -> float:
-    """Seconds before the next start after that many crashes in a row: doubling, up to half a minute, for ever."""
+    """Seconds before the next start after that many consecutive crashes: doubling, up to half a minute, without end."""
     return float(min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(crashes - 1, 10)))
 
 
@@ -44,7 +44,7 @@ class _Worker:
 
 
 class Supervisor:
-    """Runs `worker.main` in children, one at a time and those that retire. Use it in a process without threads."""
+    """Runs `worker.main` in children: one current, and those that retire. Use it in a process without threads."""
 
     def __init__(self, settings: Settings, pool: str, concurrency: int | None) -> None:
         self._settings = settings
@@ -60,8 +60,8 @@ class Supervisor:
     def run(self) -> int:
         """Supervise until SIGTERM or SIGINT; returns the process's exit code.
 
-        A worker that never became ready is not started again: what starts this process is told its exit code, and the
-        log says why.
+        A worker that never became ready is not started again: its exit code is returned, and the log has the
+        reason.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
@@ -90,7 +90,7 @@ class Supervisor:
 
     def _start(self) -> None:
         reading, writing = os.pipe()
-        # Between the fork and the child's own handlers a signal to stop would be taken for the supervisor's.
+        # Between the fork and the child's own handlers, a signal to stop would run the supervisor's handler.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
         parent = os.getpid()
         pid = os.fork()
@@ -101,7 +101,7 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
 
     def work(self, writing: int) -> int:
-        """The child's part: be the worker, and tell the supervisor on `writing` what becomes of it."""
+        """The child's part: be the worker, and report its state to the supervisor on `writing`."""
         from core.kit.metrics import WORKER_REPLACEMENTS
         from workers.worker import main as work
 
@@ -156,7 +156,7 @@ class Supervisor:
 
 
 def _become_worker(supervisor: Supervisor, parent: int, writing: int) -> None:
-    """Never returns: the child must not run the rest of the supervisor."""
+    """Run the worker. Never returns: the child must not run the rest of the supervisor."""
     code = 1
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -181,6 +181,6 @@ def _become_worker(supervisor: Supervisor, parent: int, writing: int) -> None:
 
 def main(settings: Settings, pool: str, concurrency: int | None = None) -> int:
     """Run a supervised worker of `pool` until SIGTERM or SIGINT; returns the process's exit code."""
-    # It has no threads, so that it may fork at any time.
+    # This process has no threads, so it may fork at any time.
     configure_logging(settings, service=f"worker-{pool}-supervisor", exports=False)
     return Supervisor(settings, pool, concurrency).run()

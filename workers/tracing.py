@@ -1,4 +1,4 @@
-"""The spans of a running attempt: its own, those of its steps, and its job's once that has ended."""
+"""The spans of a running attempt: its own, those of its steps, and its job's once the job has ended."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from pipelines.registry import version_of
 class AttemptTrace:
     """The spans of one attempt.
 
-    One that lost its lease writes none of those that were open: who took the lease writes them
+    An attempt that lost its lease writes none of its open spans: the process that took the lease does
     (`core.jobs.traces.write_swept`).
     """
 
@@ -27,12 +27,12 @@ class AttemptTrace:
         self._place = JobTrace(job.id, job.traceparent)
         self._evaluations: list[tuple[str, Attributes]] = []
         self._span: Span | None = None
-        # What the job has become, once the attempt's end is stored.
+        # The job's state, once the attempt's end is stored.
         self.ended: Ended | None = None
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The attempt, from its claim. `end` says how it ended; without it, its span is not written."""
+        """The attempt, from its claim. `end` reports how it ended; without that, its span is not written."""
         job = self._job
         scope = TraceScope(job.organization_id, job.project_id, job.capability, job.id, job.attempt)
         with traced_for(scope):
@@ -41,26 +41,26 @@ class AttemptTrace:
                 parent=self._place.context,
                 identity=self._place.attempt(job.attempt),
                 kind=SpanKind.CONSUMER,
-                # A retry points at what it repeats, and what resumes at what it goes on from.
+                # A retry links to the attempt that it repeats, and a resumed one to the attempt that it continues.
                 links=[self._place.attempt(job.attempt - 1)] if job.attempt > 1 else [],
             )
             with inside(self._span):
                 yield
 
     def join(self, child_id: UUID) -> None:
-        """The attempt goes on with what the child job has found."""
+        """Link to the child job whose result the attempt continues with."""
         if self._span is not None:
             self._span.add_link(self._place.of(child_id))
 
     def evaluate(self, name: str, score: float, label: str | None = None) -> None:
-        """The job's span says how good its result is."""
+        """Add scores to the job's span."""
         shown: dict[str, Value] = {semconv.EVALUATION_NAME: name, semconv.EVALUATION_SCORE: score}
         if label is not None:
             shown[semconv.EVALUATION_LABEL] = label
         self._evaluations.append((semconv.EVALUATION_EVENT, shown))
 
     def end(self, event: Event) -> None:
-        """The attempt ended with `event`; when its job has too, the job's span is written."""
+        """The attempt ended with `event`; if its job has too, write the job's span."""
         span = self._span
         if span is None:
             return
@@ -86,7 +86,7 @@ class AttemptTrace:
         except LeaseLost:
             raise
         except JobSuspended:
-            # Steps aside, to begin again: no error.
+            # Suspended, to start again later: no error.
             span.end()
             raise
         except BaseException as error:

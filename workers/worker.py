@@ -34,10 +34,10 @@ _log = get_logger(__name__)
 
 
 class Presence:
-    """Announces the worker's slots, and ends a worker that has stopped to consume.
+    """Announces the worker's slots, and ends a worker that has stopped consuming.
 
     A Celery worker can keep its process and its heartbeat while its consumer is dead (celery#10302, celery#8030). So
-    what is tested is consumption: free slots, messages in the queue, and nothing taken for too long.
+    consumption itself is tested: free slots, messages in the queue, and nothing taken for too long.
     """
 
     def __init__(self, pool: Pool, settings: Settings) -> None:
@@ -50,7 +50,7 @@ class Presence:
         self._last_taken = monotonic()
 
     def start(self) -> None:
-        """Announce from now on."""
+        """Start announcing."""
         threading.Thread(target=self._run, name="presence", daemon=True).start()
 
     def taken(self, **_: Any) -> None:
@@ -98,18 +98,18 @@ def main(
     """Run a worker of `pool_name` until SIGTERM or SIGINT; returns the process's exit code.
 
     On SIGTERM it takes nothing new, lets running jobs finish for ``drain_seconds`` and then returns the others to the
-    queue, without counting the attempt as a failure. A worker that outgrew its bounds ends the same way, but lets
-    running jobs finish for as long as they need; `tell` hears when it is ready and when it retires.
+    queue, without counting the attempt as a failure. A worker that outgrew its limits ends the same way, but lets
+    running jobs finish for as long as they need; `tell` is called when it is ready and when it retires.
     """
     row = get_pool(pool_name, settings.worker_memory_mb)
     pool = replace(row, concurrency=concurrency or row.concurrency)
     configure_logging(settings, service=f"worker-{pool.name}")
-    # Celery writes several lines a task; ours say more and name the job.
+    # Celery writes several lines per task; our own say more and name the job.
     for name in ("celery.worker.strategy", "celery.worker.request", "celery.app.trace", "celery.pool"):
         logging.getLogger(name).setLevel(logging.WARNING)
     wait_for_schema(settings)
     configure_tracing(settings, service=f"worker-{pool.name}")
-    # What a worker that was killed left of the files of its jobs.
+    # Left over from the files of a killed worker's jobs.
     scratch.sweep()
     name_organizations(settings.metrics_organizations)
     WORKER_SLOTS.labels(pool.name).set(pool.concurrency)
@@ -122,7 +122,7 @@ def main(
         retiring.set()
         presence.leave()
         if metrics is not None:
-            # The successor serves them now; what this process still counts is lost with it.
+            # The successor serves them now; metrics of this process are lost with it.
             metrics[0].shutdown()
             metrics[0].server_close()
         tell(f"{RETIRES} {cause}")
@@ -171,9 +171,9 @@ def main(
         task_events=True,
         loglevel=settings.log_level,
         optimization="fair",
-        # Its banner is no line of a log.
+        # Its banner is not a log line.
         quiet=True,
-        # What Celery itself does for the children of a prefork pool; in a pool of threads they are the process.
+        # Celery itself does this for the children of a prefork pool; in a thread pool they are the process.
         max_tasks_per_child=settings.worker_max_jobs or None,
         max_memory_per_child=pool.memory_mb * 1000,
     )
@@ -182,4 +182,4 @@ def main(
 
 
 def _keep_our_logging(**_: Any) -> None:
-    """Connected to Celery's signal, so that it leaves the logging configuration alone."""
+    """Connected to Celery's signal, so that it leaves the logging configuration unchanged."""

@@ -38,7 +38,7 @@ router = new_router("/v1/audit", "audit")
 
 _ORGANIZATION_WIDE = "organization:read"
 _PAGE_MAX = 200
-# What one request may cost a process that also serves others: about three seconds of hashing.
+# The most that one request may cost a process that also serves others: about three seconds of hashing.
 _VERIFY_MOST = 100_000
 _NAME_MAX = 200
 

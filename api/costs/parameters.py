@@ -81,7 +81,7 @@ Format = Annotated[
 
 
 def parse_window(begins: datetime | None, ends: datetime | None) -> Window:
-    """The window of a request. Raises `Unprocessable` naming ``query.from`` when it does not begin before it ends."""
+    """The window of a request. Raises `Unprocessable` naming ``query.from`` unless it starts before it ends."""
     if ends is None:
         ends = utc_now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     ends = _clamp(ends).astimezone(UTC)

@@ -241,7 +241,7 @@ def _difference(contrast: Contrast) -> dict[str, Any]:
 
 
 def _interval(interval: IntervalRecord, *, at_least_zero: bool = False) -> dict[str, Any]:
-    # Nothing measured here is negative, which the approximation does not know.
+    # No measured value is negative, which the approximation does not take into account.
     low = max(interval.low, 0.0) if at_least_zero and not math.isinf(interval.low) else interval.low
     return {
         "estimate": interval.estimate if interval.units else None,

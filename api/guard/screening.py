@@ -1,4 +1,4 @@
-"""``POST /v1/guard/screen``: what a policy would find in a text. Nothing is stored and nothing crosses a border."""
+"""``POST /v1/guard/screen``: the findings of a policy in a text. Nothing is stored and nothing crosses a border."""
 
 from typing import Any
 

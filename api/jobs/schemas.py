@@ -329,7 +329,7 @@ def _job_id(value: UUID | None) -> str | None:
     return None if value is None else encode(JOB, value)
 
 
-# Postgres compares a page's bounds with the time inside UUIDv7 keys, which begins in 1970 and ends in 10889.
+# Postgres compares a page's bounds with the time inside UUIDv7 keys, which starts in 1970 and ends in 10889.
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""What every route that submits jobs does: find the capability, check the input, announce the job."""
+"""The common part of routes that submit jobs: find the capability, check the input, announce the job."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -26,7 +26,7 @@ GATHER_SECONDS = 0.02
 FRESH_SECONDS = 0.1
 AMPLE = 1000
 _PROBE_SECONDS = 1.0
-# What one call may decide: the script blocks Redis for about a millisecond.
+# The number of decisions per call: the script blocks Redis for about a millisecond.
 _DECIDED_AT_ONCE = 200
 _FAILURES = (redis.RedisError, OSError, TimeoutError)
 _Buckets = tuple[Bucket, ...]

@@ -23,7 +23,7 @@ SERVER = "server_error"
 QUOTA = "insufficient_quota"
 _DOCUMENTED = "see docs/reference/openai.md for the supported parameters"
 
-# Where OpenAI returns another status than we do: its clients choose their exception by it.
+# Where OpenAI returns another status than Waybill: its clients choose their exception by it.
 _STATUSES = {422: 400, 402: 429}
 _KINDS = {
     401: "authentication_error",
@@ -48,7 +48,7 @@ _CODES = {
     "context_too_long": "context_length_exceeded",
 }
 _FIELD_CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unsupported_parameter"}
-# Failures that the same request may not have a moment later.
+# Failures that may not recur if the same request is sent a moment later.
 _WORTH_REPEATING = frozenset({"rate_limited", "idempotency_in_progress", "request_timeout", "database_unavailable"})
 
 # The status for a failed job. Codes that are not listed are failures on our side.
@@ -73,7 +73,7 @@ _OF_JOBS = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error in both formats. `status` is ours."""
+    """An error in both formats. `status` is Waybill's."""
 
     status: int
     code: str

@@ -30,7 +30,7 @@ from core.registry.records import ResolvedModel
 
 # The label by which experiments identify a client's own user (workers.context.END_USER).
 END_USER = "end_user"
-# Labels of this dialect on a job; clients' labels may not begin like this.
+# Labels of this dialect on a job; clients' labels may not start with this.
 LABELS = "openai."
 _WAIT_SECONDS = 3600
 

@@ -14,7 +14,7 @@ from core.kit.logging import get_logger
 
 # Between two reads, so that a burst of a thousand events a second costs ten queries instead of a thousand.
 _REST_SECONDS = 0.1
-# A lost activity signal costs this much. Without Redis, streams lag behind by this.
+# The delay when an activity signal is lost. Without Redis, streams lag behind by this.
 _BELL_SECONDS = 1.0
 _BUFFER_EVENTS_MAX = 2_000
 _log = get_logger(__name__)

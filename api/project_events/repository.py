@@ -20,7 +20,7 @@ _ASSUME = (
     "SELECT set_config('role', %s, true), set_config('waybill.organization_id', %s, true),"
     " set_config('statement_timeout', %s, true)"
 )
-# One statement, so one snapshot: what lies below the horizon is what the rows beside it were read with.
+# One statement, so one snapshot: the horizon and the rows are consistent with each other.
 _READ = """
 SELECT horizon.position, (SELECT coalesce(max(position), 0) FROM job_events_dropped), found.*
 FROM (SELECT events_horizon() AS position) AS horizon

@@ -1,4 +1,4 @@
-"""How lexical and dense evidence become one ranking. Pure functions over {chunk: score}."""
+"""Combines lexical and dense evidence into one ranking. Pure functions over {chunk: score}."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from math import log, sqrt
@@ -6,12 +6,12 @@ from typing import TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
-# Pivoted length normalisation (Singhal, Buckley and Mitra, "Pivoted Document Length Normalization", SIGIR 1996). It
+# Pivoted length normalization (Singhal, Buckley and Mitra, "Pivoted Document Length Normalization", SIGIR 1996). It
 # ranks like BM25, and its length factor stands outside the sum, so that stored weights never age as the average length
 # moves. Stored weights are 1 + ln(1 + ln f); the migration's search function repeats the slope.
 PIVOT_SLOPE = 0.2
 
-# The dense share of a convex combination of min-max normalised scores (Bruch, Gai and Ingber, "An Analysis of Fusion
+# The dense share of a convex combination of min-max normalized scores (Bruch, Gai and Ingber, "An Analysis of Fusion
 # Functions for Hybrid Retrieval", TOIS 2023: it beats rank fusion and is insensitive to the share around 0.6).
 DENSE_SHARE = 0.6
 
@@ -41,7 +41,7 @@ def normalised(scores: Mapping[Key, float]) -> dict[Key, float]:
 def fuse(
     dense: Mapping[Key, float], lexical: Mapping[Key, float], dense_share: float = DENSE_SHARE
 ) -> dict[Key, float]:
-    """The convex combination of both lists, each normalised; what a list did not find counts as its worst."""
+    """The convex combination of both lists, each normalized; an item missing from a list counts as its worst."""
     near, worded = normalised(dense), normalised(lexical)
     return {
         key: dense_share * near.get(key, 0.0) + (1 - dense_share) * worded.get(key, 0.0)
@@ -57,7 +57,7 @@ def best(scores: Mapping[Key, float], count: int) -> list[Key]:
 def feedback_query(
     query: Sequence[float], passages: Sequence[Sequence[float]], weights: Sequence[float]
 ) -> list[float]:
-    """The unit query vector moved towards the weighted centre of `passages`, and scaled to unit length again."""
+    """The unit query vector moved toward the weighted center of `passages`, and scaled to unit length again."""
     total = sum(weights)
     if not passages or total <= 0:
         return list(query)
@@ -75,7 +75,7 @@ def feedback_query(
 def feedback_terms(
     query: Mapping[str, float], passages: Sequence[Mapping[str, float]], weights: Sequence[float]
 ) -> dict[str, float]:
-    """The query's words moved towards those of `passages`: term to weight, to be multiplied by the term's rarity again.
+    """The query's words moved toward those of `passages`: term to weight, to be multiplied by the term's rarity again.
 
     `query` holds each term's count, `passages` each term's share of its passage times the term's rarity.
     """

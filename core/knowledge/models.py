@@ -18,7 +18,7 @@ DIMENSIONS = 384
 
 
 class HalfVector(UserDefinedType[str]):
-    """pgvector's ``halfvec``: 16-bit floats, half the size of ``vector``, precise enough for a quantised model."""
+    """pgvector's ``halfvec``: 16-bit floats, half the size of ``vector``, precise enough for a quantized model."""
 
     cache_ok = True
 
@@ -62,7 +62,7 @@ class KnowledgeBaseRow(Base):
 
 
 class DocumentRow(Base):
-    """A document as uploaded, and what became of it. `ingested` names content and pipeline of the present chunks."""
+    """An uploaded document and its state. `ingested` names the content and pipeline of the current chunks."""
 
     __tablename__ = "documents"
     __table_args__ = (
@@ -127,7 +127,7 @@ class ChunkRow(Base):
 
 
 class TermRow(Base):
-    """In how many chunks of a knowledge base a lexeme occurs."""
+    """The number of chunks of a knowledge base in which a lexeme occurs."""
 
     __tablename__ = "knowledge_terms"
 

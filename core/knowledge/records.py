@@ -29,7 +29,7 @@ class KnowledgeBase:
 class DocumentRecord:
     """An uploaded document. `state` is ``pending``, ``ready`` or ``failed``; a pending one may have older chunks.
 
-    `left_out` is what its reader did not take into the text; None before it was read.
+    `left_out` lists what its reader left out of the text; None before it was read.
     """
 
     id: UUID

@@ -82,7 +82,7 @@ _KNOWN_VECTORS = text(
     " WHERE document_id = :document AND content_hash = ANY(:hashes)"
 )
 _OLD_CHUNKS = text("SELECT id, content_hash FROM chunks WHERE document_id = :document ORDER BY ordinal")
-# Every change of chunks keeps the statistics exact; the base's lock, taken first, makes them agree with each other.
+# Every change of chunks keeps the statistics exact; the base's lock, taken first, makes them consistent.
 _COUNT_TERMS = text("""
 INSERT INTO knowledge_terms AS known (knowledge_base_id, term, organization_id, chunks)
 SELECT :base, term, :organization_id, count(*) * CAST(:sign AS int)
@@ -135,7 +135,7 @@ def _scope(principal: Principal) -> dict[str, UUID]:
 
 
 def insert_base(session: Session, principal: Principal, values: dict[str, Any]) -> KnowledgeBase | None:
-    """A new base, or None when the project has one of that name."""
+    """A new base, or None when the name is taken in the project."""
     row = session.execute(_INSERT_BASE, {**_scope(principal), **values}).one_or_none()
     return None if row is None else _base(row)
 
@@ -149,7 +149,7 @@ def get_base(session: Session, principal: Principal, base_id: UUID) -> Knowledge
 def update_base(
     session: Session, principal: Principal, base_id: UUID, *, description: str | None, data_class: DataClass | None
 ) -> KnowledgeBase | None:
-    """Set what is given; None when the project has no such base."""
+    """Set the given fields; None when the project has no such base."""
     values = {**_scope(principal), "id": base_id, "description": description, "data_class": data_class}
     row = session.execute(_UPDATE_BASE, values).one_or_none()
     return None if row is None else _base(row)
@@ -189,17 +189,17 @@ def list_documents(
 
 
 def pending_documents(session: Session, principal: Principal, base_id: UUID, limit: int) -> list[UUID]:
-    """Documents whose present content is not searchable yet, oldest first."""
+    """Documents whose current content is not searchable yet, oldest first."""
     return list(session.execute(_PENDING, {**_scope(principal), "base": base_id, "limit": limit}).scalars())
 
 
 def lock_base(session: Session, base_id: UUID) -> None:
-    """Serialise changes of one base's chunks until the transaction ends."""
+    """Serialize changes of one base's chunks until the transaction ends."""
     session.execute(_LOCK_BASE, {"base": base_id})
 
 
 def known_hashes(session: Session, document_id: UUID, hashes: Sequence[str]) -> set[str]:
-    """Which of these chunks the document already holds, embedded."""
+    """Which of these chunks the document already has, with embeddings."""
     return set(session.execute(_KNOWN_HASHES, {"document": document_id, "hashes": list(hashes)}).scalars())
 
 
@@ -218,7 +218,7 @@ def known_vectors(session: Session, document_id: UUID, hashes: Sequence[str]) ->
 
 
 def remove_chunks(session: Session, principal: Principal, base_id: UUID, document_id: UUID) -> None:
-    """Delete a document's chunks and take them out of the statistics. The base must be locked."""
+    """Delete a document's chunks and subtract them from the statistics. The base must be locked."""
     parameters = {"organization_id": principal.organization_id, "base": base_id, "document": document_id, "sign": -1}
     session.execute(_COUNT_TERMS, parameters)
     session.execute(_COUNT_CHUNKS, parameters)
@@ -261,7 +261,7 @@ def insert_chunks(
 
 
 def refresh_statistics(session: Session) -> None:
-    """Let the planner know what the knowledge tables hold, where it knows nothing or a fifth of them is new."""
+    """Update the planner's statistics of knowledge tables that have none, or of which a fifth of the rows is new."""
     session.execute(_REFRESH_STATISTICS)
 
 
@@ -275,7 +275,7 @@ def mark_ready(
     chunks: int,
     left_out: str | None,
 ) -> bool:
-    """The document's chunks are those of content `sha256`; False when it was replaced meanwhile. `left_out` is JSON."""
+    """Mark the document's chunks as those of content `sha256`; False if it was replaced since. `left_out` is JSON."""
     parameters = {
         "id": document_id,
         "sha256": sha256,
@@ -288,16 +288,16 @@ def mark_ready(
 
 
 def mark_failed(session: Session, document_id: UUID, code: str, message: str) -> None:
-    """The document's content cannot be read, and why."""
+    """Mark the document's content as unreadable, with the reason."""
     session.execute(_FAIL_DOCUMENT, {"id": document_id, "code": code, "message": message})
 
 
 def delete_document(session: Session, document_id: UUID) -> None:
-    """Delete a document; its chunks were removed before."""
+    """Delete a document whose chunks were already removed."""
     session.execute(_DELETE_DOCUMENT, {"id": document_id})
 
 
 def chunks(session: Session, principal: Principal, ids: Sequence[UUID]) -> list[Passage]:
-    """The project's chunks of these ids as they are now."""
+    """The project's current chunks of these ids."""
     rows = session.execute(_CHUNKS, {**_scope(principal), "ids": list(ids)})
     return [Passage(*tuple(row)) for row in rows]

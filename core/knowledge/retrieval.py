@@ -1,4 +1,4 @@
-"""Hybrid retrieval in Postgres: pgvector for meaning, weighted lexemes for words, one ranking out of both.
+"""Hybrid retrieval in Postgres: pgvector for meaning, weighted lexemes for words, combined into one ranking.
 
 1. Dense: the 200 nearest chunks. Up to `EXACT_CHUNKS` chunks by an exact scan, above through the HNSW index.
 2. Lexical: the 200 best of the chunks that hold the query's rarer terms, found through the GIN index.
@@ -23,7 +23,7 @@ from core.knowledge.records import KnowledgeBase, Passage
 CANDIDATES = 200
 # Below this an exact scan is as fast as the index, and misses nothing.
 EXACT_CHUNKS = 6_000
-# The chunks of the rarest query terms are scored, until so many are covered (as in MaxScore: Turtle and Flood 1995).
+# The chunks of the rarest query terms are scored, until this many are covered (as in MaxScore: Turtle and Flood 1995).
 LEXICAL_COVERED = 4_000
 # Terms are 29-bit hashes that count from 1; ``knowledge_term`` in the migration does the same in SQL.
 TERM_SPACE = 1 << 29
@@ -35,8 +35,8 @@ _DENSE_EXACT = text(
     " WHERE knowledge_base_id = :base ORDER BY (embedding <#> CAST(:vector AS halfvec)) + 0 LIMIT :limit"
 )
 _DENSE = text("SELECT id, score FROM knowledge_nearest(:base, CAST(:vector AS halfvec), :limit)")
-# By their keys, whatever the planner thinks of the base: of one that is younger than the table's statistics it expects
-# no rows, and would read all of it for each of them. No index answers IS TRUE.
+# By their keys, whatever the planner estimates: for a base younger than the table's statistics it expects no rows, and
+# would read all of it for each of them. No index answers IS TRUE.
 _AMONG = "id = ANY(:ids) AND (knowledge_base_id = :base) IS TRUE"
 _TERMS = text(
     "SELECT found.lexeme, cardinality(found.positions) AS times, coalesce((SELECT chunks FROM knowledge_terms"
@@ -52,7 +52,7 @@ _LEXICAL_AMONG = text(
     f" FROM chunks WHERE {_AMONG}"
 )
 _LEADERS = text(f"SELECT id, CAST(CAST(embedding AS vector) AS real[]) AS vector FROM chunks WHERE {_AMONG}")
-# In how many chunks each word of theirs stands, in one pass over the words' index, and the words of each.
+# The number of chunks in which each of their words occurs, in one pass over the words' index, and the words of each.
 _LEADER_TERMS = text(
     "WITH held AS MATERIALIZED (SELECT chunks.id, found.lexeme,"
     " cardinality(found.positions) * CAST(1 AS float8) / chunks.length AS share"
@@ -70,7 +70,7 @@ _PASSAGES = text(
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """The query's terms: how often each is asked for, and in how many chunks of the base each occurs."""
+    """The query's terms: how often each occurs in the query, and in how many chunks of the base."""
 
     counts: Mapping[str, float]
     chunks: Mapping[str, int]
@@ -111,7 +111,7 @@ def _with_feedback(
     dense: Mapping[UUID, float],
     lexical: Mapping[UUID, float],
 ) -> tuple[dict[UUID, float], dict[UUID, float]]:
-    """Both lists again, with the queries moved towards the best passages of the first fusion."""
+    """Both lists again, with the queries moved toward the best passages of the first fusion."""
     first = fusion.fuse(dense, lexical)
     leaders = fusion.best(first, fusion.FEEDBACK_PASSAGES)
     scope = {"base": base.id, "ids": leaders}
@@ -128,7 +128,7 @@ def _with_feedback(
             shares[row.id][row.lexeme] = row.share * _rarity(base, chunks[row.lexeme])
     terms = fusion.feedback_terms(words.counts, [shares[chunk] for chunk in leaders], weights)
     again = dense_scores(session, base, moved)
-    # Words are scored among what was found: looking for twenty more terms finds nothing that the vectors miss.
+    # Words are only scored among the candidates: searching for twenty more terms finds nothing that the vectors miss.
     pool = first.keys() | again.keys()
     return again, _lexical_among(session, base, terms, chunks, pool)
 
@@ -141,7 +141,7 @@ def dense_scores(
     exact: bool | None = None,
     limit: int = CANDIDATES,
 ) -> dict[UUID, float]:
-    """The cosine similarity of the `limit` nearest chunks; `exact` says how, by default the size of the base does."""
+    """The cosine similarity of the `limit` nearest chunks; by default, the size of the base decides `exact`."""
     scans = base.chunk_count <= EXACT_CHUNKS if exact is None else exact
     parameters = {"base": base.id, "vector": to_literal(vector), "limit": limit}
     rows = session.execute(_DENSE_EXACT if scans else _DENSE, parameters)
@@ -211,7 +211,7 @@ def _sparse(base: KnowledgeBase, terms: Mapping[str, float], chunks: Mapping[str
 
 
 def term_of(lexeme: str) -> int:
-    """The place of a lexeme in the space of terms."""
+    """The dimension of a lexeme in the space of terms."""
     return (int(md5(lexeme.encode(), usedforsecurity=False).hexdigest()[:8], 16) & (TERM_SPACE - 1)) + 1
 
 

@@ -1,4 +1,4 @@
-"""Knowledge bases as the API and the capabilities use them. Adds to the caller's transaction, never commits."""
+"""Knowledge bases for the API and the capabilities. Adds to the caller's transaction, never commits."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,7 +25,7 @@ DEFAULT_EMBEDDING_MODEL = "local/minilm-l6-v2"
 
 
 class KnowledgeService:
-    """Create, fill and search knowledge bases of a principal's project. Foreign ids are not found."""
+    """Create, fill and search knowledge bases of a principal's project. Ids of other projects are not found."""
 
     def create_base(
         self,
@@ -37,7 +37,7 @@ class KnowledgeService:
         *,
         data_class: DataClass = DataClass.INTERNAL,
     ) -> KnowledgeBase:
-        """A new, empty base. Raises `Conflict` for a name the project has, `Unprocessable` for a bad one."""
+        """A new, empty base. Raises `Conflict` for a name that is taken, `Unprocessable` for an invalid one."""
         _require_name(name)
         values: dict[str, Any] = {
             "id": new_id(),
@@ -70,7 +70,7 @@ class KnowledgeService:
         description: str | None = None,
         data_class: DataClass | None = None,
     ) -> KnowledgeBase:
-        """Set what is given; another class is audited. Raises `NotFound`."""
+        """Set the given fields; a changed class is audited. Raises `NotFound`."""
         before = self.get_base(session, principal, base_id)
         changed = repository.update_base(session, principal, base_id, description=description, data_class=data_class)
         if changed is None:
@@ -116,7 +116,7 @@ class KnowledgeService:
         sha256: str,
         blob_key: str,
     ) -> DocumentRecord:
-        """Register an uploaded file: new, or new content under a name the base knows. Raises `NotFound`.
+        """Register an uploaded file: new, or new content under a known name. Raises `NotFound`.
 
         Content that is already searchable stays so; anything else is ``pending`` until the next ingest.
         """
@@ -159,7 +159,7 @@ class KnowledgeService:
     def pending_documents(
         self, session: Session, principal: Principal, base_id: UUID, limit: int = 10_000
     ) -> list[UUID]:
-        """Documents whose present content is not searchable yet, oldest first. Raises `NotFound`."""
+        """Documents whose current content is not searchable yet, oldest first. Raises `NotFound`."""
         self.get_base(session, principal, base_id)
         return repository.pending_documents(session, principal, base_id, limit)
 
@@ -174,7 +174,7 @@ class KnowledgeService:
         return document
 
     def missing_embeddings(self, session: Session, document_id: UUID, hashes: Sequence[str]) -> set[str]:
-        """Which of these content hashes the document does not hold yet, so that only those are embedded."""
+        """Which of these content hashes the document does not have yet, so that only those are embedded."""
         return set(hashes) - repository.known_hashes(session, document_id, hashes)
 
     def store_chunks(
@@ -188,10 +188,10 @@ class KnowledgeService:
         pages: int | None,
         left_out: Sequence[Mapping[str, Any]] | None = None,
     ) -> bool:
-        """Replace a document's chunks by `chunks`, all at once; a reader sees the old ones or the new.
+        """Replace a document's chunks by `chunks`, all at once; a reader sees either the old ones or the new.
 
         A chunk with a known hash keeps its id and vector. `ingested` names the content and the pipeline that read it;
-        `left_out` is what the reader did not take into the text.
+        `left_out` lists what the reader left out of the text.
         Returns False, changing nothing, when the document's content was replaced since `document` was read.
         """
         base_id = document.knowledge_base_id
@@ -218,7 +218,7 @@ class KnowledgeService:
         return True
 
     def refresh_statistics(self, session: Session) -> None:
-        """Update the planner's statistics after a bulk write, in a transaction of its own.
+        """Update the planner's statistics after a bulk write, in a separate transaction.
 
         Without them the first searches in a new base are planned for an empty table. Cheap when little changed.
         """
@@ -227,7 +227,7 @@ class KnowledgeService:
     def fail_document(
         self, session: Session, principal: Principal, document: DocumentRecord, code: str, message: str
     ) -> None:
-        """Record that the document's content cannot be read; chunks of earlier content go."""
+        """Record that the document's content cannot be read; chunks of earlier content are deleted."""
         repository.lock_base(session, document.knowledge_base_id)
         repository.remove_chunks(session, principal, document.knowledge_base_id, document.id)
         repository.mark_failed(session, document.id, code, message)
@@ -250,7 +250,7 @@ class KnowledgeService:
             return retrieval.search(session, base, query, vector, limit)
 
     def chunks(self, session: Session, principal: Principal, ids: Sequence[UUID]) -> list[Passage]:
-        """The project's chunks of these ids as they are now; those that are gone are missing."""
+        """The project's current chunks of these ids; deleted ones are missing."""
         return repository.chunks(session, principal, ids)
 
 

@@ -1,1 +1,1 @@
-"""Quality over time: signals of every job that has ended, their series, and alerts when a version answers worse."""
+"""Quality over time: signals of every ended job, their series, and alerts when a version's quality gets worse."""

@@ -1,4 +1,4 @@
-"""Collects: reads jobs that have ended, each once, writes their signals, and looks for changes."""
+"""Collects: reads each ended job once, writes its signals, and looks for changes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ _NOW = text("SELECT now()")
 
 @dataclass(slots=True)
 class Collected:
-    """What one round did. `jobs` were read for the first time, `rated` ones again for what people said of them."""
+    """The result of a round. `jobs` were read for the first time, `rated` ones again for new ratings."""
 
     jobs: int = 0
     rated: int = 0
@@ -31,12 +31,12 @@ class Collected:
 
     @property
     def is_more(self) -> bool:
-        """Whether there may be more at once."""
+        """Whether more may be ready now."""
         return self.jobs >= BATCH or self.rated >= BATCH
 
 
 def collect_once(database: Database, payloads: PayloadStore, *, limit: int = BATCH) -> Collected:
-    """Collect at most `limit` jobs and as many ratings, in one transaction: killed anywhere, nothing counts twice.
+    """Collect at most `limit` jobs and as many ratings, in one transaction: even when killed, none counts twice.
 
     Does nothing while another collector works.
     """
@@ -52,7 +52,7 @@ def collect_once(database: Database, payloads: PayloadStore, *, limit: int = BAT
         measured, words = _measure(jobs)
         repository.insert(session, measured)
         repository.insert_words(session, words)
-        # Jobs that were read just now have their ratings already; those of the others are replaced.
+        # Newly read jobs already have their ratings; those of the others are replaced.
         new = {job.id for job in jobs}
         measured += late.replace(session, [job_id for job_id in pending if job_id not in new])
         now = session.execute(_NOW).scalar_one()

@@ -1,4 +1,4 @@
-"""Looks for changes in what was just measured, and raises alerts, in the transaction that wrote the signals."""
+"""Looks for changes in new measurements, and raises alerts, in the transaction that wrote the signals."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from core.quality.statistics.stream import Change, Stream
 from core.quality.streams import Key
 
 CASES = 10
-# What ended earlier, such as the history of an installation that begins to measure, is learned from and alarms nobody.
+# Older jobs, such as the history of an installation that starts to measure, are learned from and raise no alert.
 _FRESH = timedelta(days=1)
 _ACTOR = Actor("dispatcher")
 
@@ -35,7 +35,7 @@ class Raised:
 
 
 def observe(session: Session, measured: Sequence[Measured], now: datetime) -> list[Raised]:
-    """Count signals, in their order, in their streams; returns the alerts that this raised."""
+    """Count signals, in order, in their streams; returns the raised alerts."""
     shown = [each for each in measured if not each.context.is_shadow]
     keys = {_key(each.context, each.value.signal) for each in shown}
     if not keys:
@@ -64,7 +64,7 @@ def observe(session: Session, measured: Sequence[Measured], now: datetime) -> li
 
 
 def look_for_drift(session: Session, contexts: Iterable[Context], now: datetime) -> list[Raised]:
-    """Compare the words of recent inputs with those of the first ones, where enough came since the last look."""
+    """Compare the words of recent inputs with those of the first ones, if there are enough since the last test."""
     counts: dict[Key, int] = {}
     fresh: set[Key] = set()
     for context in contexts:
@@ -87,7 +87,7 @@ def look_for_drift(session: Session, contexts: Iterable[Context], now: datetime)
 
 
 def raise_alert(session: Session, new: NewAlert) -> list[Raised]:
-    """Write an alert with its audit record; endpoints that ask for ``quality.alert`` get it from a trigger."""
+    """Write an alert with its audit record; a trigger sends it to endpoints subscribed to ``quality.alert``."""
     made = alerts.insert(session, new)
     if made is None:
         return []

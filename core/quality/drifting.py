@@ -1,4 +1,4 @@
-"""Drift of inputs: when to compare, with what, and what an alert of it says."""
+"""Drift of inputs: when to compare them, with which reference, and the resulting alert."""
 
 from datetime import datetime
 from typing import Any
@@ -10,16 +10,16 @@ from core.quality.alerts.records import Direction, NewAlert
 from core.quality.statistics.drift import EVERY_JOBS, REFERENCE_JOBS, WINDOW_JOBS, Drift, compare
 from core.quality.streams import Key
 
-# A reference that retention has thinned below this is chosen anew, from the oldest inputs that are left.
+# A reference that retention has thinned below this is replaced by the oldest remaining inputs.
 _REFERENCE_MIN = 300
 
 
 def look(
     session: Session, key: Key, state: dict[str, Any] | None, count: int, *, is_watched: bool
 ) -> tuple[dict[str, Any], NewAlert | None]:
-    """Count `count` new inputs; returns the stream's new state, and an alert when they are not what they were.
+    """Count `count` new inputs; returns the stream's new state, and an alert if the inputs have drifted.
 
-    State: `since` (where the reference begins), `jobs` since then, and `tested`: how many there were at the last test.
+    State: `since` (the start of the reference), `jobs` since then, and `tested`: their number at the last test.
     """
     state = {"since": None, "jobs": 0, "tested": 0} if state is None else dict(state)
     state["jobs"] += count

@@ -1,4 +1,4 @@
-"""The SQL that reads what is known of jobs that have ended."""
+"""The SQL that reads the facts about ended jobs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from core.quality.records import EndedJob
 
 Read = Callable[[dict[str, Any] | None, str | None], Mapping[str, Any] | None]
 
-# The model is that of the last call that wrote something; a job that only embeds has that of its last call.
+# The model is that of the last call that generated text; a job that only embeds has that of its last call.
 _FACTS = text("""
 SELECT jobs.id, jobs.organization_id, jobs.project_id, jobs.capability, jobs.state::text AS state, jobs.failures,
   jobs.outages, jobs.started_at, jobs.finished_at, jobs.shadow_arm_id, jobs.input, jobs.input_ref, jobs.result,
@@ -59,7 +59,7 @@ WHERE jobs.id = ANY(CAST(:ids AS uuid[])) AND jobs.finished_at IS NOT NULL
 
 
 def facts_of(session: Session, ids: Sequence[UUID], read: Read) -> dict[UUID, EndedJob]:
-    """The jobs with those ids that are still there. `read` gets a payload from where it is: inline, or a blob's key."""
+    """The existing jobs with those ids. `read` loads a payload: inline, or by a blob's key."""
     return {row.id: _to_job(row, read) for row in session.execute(_FACTS, {"ids": list(ids)})}
 
 

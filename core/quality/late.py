@@ -1,4 +1,4 @@
-"""What people say about a job after it has ended: it replaces what they said before."""
+"""Ratings of a job after it has ended: they replace the earlier ones."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -11,7 +11,7 @@ from core.quality.repository import Measured
 from core.quality.signals import Signal, Value
 
 _SIGNALS = (Signal.FEEDBACK, Signal.LABELED_GOOD, Signal.JUDGED_GOOD)
-# A row that is being noted at this moment is left for the next round: its rating is not committed yet.
+# A row that is being written now is left for the next round: its rating is not committed yet.
 _TAKE = text("""
 DELETE FROM quality_pending WHERE job_id IN (
   SELECT job_id FROM quality_pending ORDER BY job_id LIMIT :limit FOR UPDATE SKIP LOCKED)
@@ -28,14 +28,14 @@ ORDER BY job_id, signal
 
 
 def take_pending(session: Session, limit: int) -> list[UUID]:
-    """Jobs about which something was said, at most `limit`; they are pending no more."""
+    """Take at most `limit` jobs with new ratings off the pending list."""
     return list(session.execute(_TAKE, {"limit": limit}).scalars())
 
 
 def replace(session: Session, ids: Sequence[UUID]) -> list[Measured]:
-    """Write again what people said about these jobs; returns the signals that are new.
+    """Write the ratings of these jobs again; returns the signals that are new.
 
-    A job without signals has not been read yet: then the rating is read with all the rest.
+    A job without signals has not been read yet: its rating is then read with everything else.
     """
     contexts = repository.contexts_of(session, ids)
     if not contexts:

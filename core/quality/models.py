@@ -17,7 +17,7 @@ _FLOAT = Float(53)
 
 
 class QualitySignal(Base):
-    """One signal of one job. Numbers only: no text of a job is ever in here."""
+    """One signal of one job. Only numbers: never any text of a job."""
 
     __tablename__ = "quality_signals"
     __table_args__ = (
@@ -42,7 +42,7 @@ class QualitySignal(Base):
 
 
 class QualityInput(Base):
-    """Which words an input consists of, as a histogram of hashes; it goes with the payload."""
+    """The words of an input, as a histogram of hashes; deleted with the payload."""
 
     __tablename__ = "quality_inputs"
     __table_args__ = (
@@ -80,7 +80,7 @@ class QualityHour(Base):
 
 
 class QualityPending(Base):
-    """A job about which people said something since its signals were written."""
+    """A job that was rated since its signals were written."""
 
     __tablename__ = "quality_pending"
 
@@ -90,7 +90,7 @@ class QualityPending(Base):
 
 
 class QualityStream(Base):
-    """One signal of one version: its baseline, and the statistics that look for a change."""
+    """One signal of one version: its baseline, and the statistics that detect a change."""
 
     __tablename__ = "quality_streams"
 
@@ -103,7 +103,7 @@ class QualityStream(Base):
 
 
 class QualityAlert(Base):
-    """That a signal of a version changed. At most one that is not closed for each."""
+    """A change of a version's signal. At most one unclosed alert for each."""
 
     __tablename__ = "quality_alerts"
     __table_args__ = (
@@ -151,7 +151,7 @@ class QualityAlert(Base):
 
 
 class QualityAnnotation(Base):
-    """A job that people are asked to label; it leaves the queue with its last wanted label."""
+    """A job that people are asked to label; it leaves the queue with its last required label."""
 
     __tablename__ = "quality_annotations"
     __table_args__ = (
@@ -180,7 +180,7 @@ class QualityAnnotation(Base):
 
 
 class QualityLabel(Base):
-    """What one person or key said of a result. What should have been, and the note, go with the payload."""
+    """A label of a result by a person or key. The correct result and the note are deleted with the payload."""
 
     __tablename__ = "quality_labels"
     __table_args__ = (
@@ -202,7 +202,7 @@ class QualityLabel(Base):
 
 
 class QualityRun(Base):
-    """What came of running a data set at one model version: how many cases were as expected."""
+    """The result of running a data set at one model version: how many cases were as expected."""
 
     __tablename__ = "quality_runs"
     __table_args__ = (
@@ -228,7 +228,7 @@ class QualityRun(Base):
 
 
 class QualityGate(Base):
-    """What a version of a model has to show before it is promoted."""
+    """The requirements for a version of a model to be promoted."""
 
     __tablename__ = "quality_gates"
     __table_args__ = (

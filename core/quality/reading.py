@@ -1,6 +1,6 @@
-"""Derives the signals of one job from what is stored of it. Pure: no text leaves this module, only numbers.
+"""Derives the signals of one job from its stored data. Pure: no text leaves this module, only numbers.
 
-Results are read by the names of their fields, so that a capability of your own gets a signal by using the same name:
+Results are read by the names of their fields, so that your own capability gets a signal by using the same name:
 ``answered``, ``citations`` with ``dropped_quotes``, ``sections[].claims[].support`` with ``removed``, ``valid``,
 ``fields{}.confidence``, ``intent.confidence``, ``needs_human``, ``finish``, and the text in ``answer``, ``markdown``,
 ``reply`` or ``text``.
@@ -22,7 +22,7 @@ from core.quality.signals import Signal, Value
 
 BUCKETS = 512
 _TEXTS = ("answer", "markdown", "reply", "text")
-# So much of an input is read for its words; what follows hardly changes their shares.
+# Only this much of an input is read for its words; the rest hardly changes their shares.
 _CHARACTERS_MAX = 20_000
 _WORD = re.compile(r"[^\W_]{2,30}")
 _APPROVAL = frozenset({"approved", "note"})
@@ -30,7 +30,7 @@ _COUNTED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.EXPIRED})
 
 
 def context_of(job: EndedJob) -> Context:
-    """What the job's signals are grouped by."""
+    """The dimensions by which the job's signals are grouped."""
     return Context(
         job.id,
         job.organization_id,
@@ -45,7 +45,7 @@ def context_of(job: EndedJob) -> Context:
 
 
 def values_of(job: EndedJob) -> list[Value]:
-    """The signals that the job has; empty for one that was cancelled or rejected, which says nothing of its version."""
+    """The job's signals; empty for a cancelled or rejected one, which says nothing about its version."""
     if job.state not in _COUNTED:
         return []
     found = [
@@ -73,10 +73,10 @@ def values_of(job: EndedJob) -> list[Value]:
 
 
 def words_of(payload: Mapping[str, Any]) -> bytes | None:
-    """How often words occur in an input, as `BUCKETS` bytes: square roots of shares, 255 for all. None without words.
+    """The word frequencies of an input, as `BUCKETS` bytes: square roots of shares, 255 for all. None without words.
 
-    A word counts in the bucket of its hash, so that no word can be read from it. As roots, the vectors have length 1,
-    and their distance is that of Hellinger.
+    A word counts in the bucket of its hash, so that no word can be recovered. As roots, the vectors have length 1,
+    and their distance is Hellinger's.
     """
     counts: Counter[int] = Counter()
     left = _CHARACTERS_MAX
@@ -95,7 +95,7 @@ def words_of(payload: Mapping[str, Any]) -> bytes | None:
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Every text in a payload that is not an id of ours, however deep."""
+    """Every text in a payload that is not one of our ids, at any depth."""
     stack = [value]
     while stack:
         each = stack.pop()
@@ -121,7 +121,7 @@ def _model_version(job: EndedJob) -> str:
 
 
 def _prompt_version(result: Mapping[str, Any]) -> str:
-    """The digest of the prompt; of several prompts, that of their names and digests."""
+    """The digest of the prompt; of several prompts, the digest of their names and digests."""
     one = result.get("prompt")
     if isinstance(one, str):
         return one
@@ -197,7 +197,7 @@ def _of_confidence(result: Mapping[str, Any]) -> list[Value]:
     if isinstance(fields, Mapping) and fields:
         data = result.get("data")
         given = data if isinstance(data, Mapping) else fields
-        # A value that was not sure enough is withheld: its confidence says how sure it was.
+        # A value below the required confidence is withheld; its confidence is still given.
         found = [sure for name, each in fields.items() if (sure := _confidence(each)) and given.get(name) is not None]
         mean = [Value(Signal.CONFIDENCE, sum(found) / len(found))] if found else []
         return [*_share(Signal.FIELDS_FOUND, len(found), len(fields)), *mean]

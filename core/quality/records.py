@@ -1,4 +1,4 @@
-"""Jobs that have ended as the collection reads them, and what is known of their context."""
+"""Ended jobs as the collection reads them, and their context."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from core.jobs.states import JobState
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a job's signals are grouped by. `model_version` is a version's id, or a name; empty without a model call.
+    """The dimensions of a job's signals. `model_version` is a version's id, or a name; empty without a model call.
 
     `prompt_version` is a digest; empty when the result names no prompt. Shadow jobs are left out of series and alerts.
     """
@@ -29,7 +29,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class EndedJob:
-    """A job that has ended, with the facts that signals are derived from. Payloads are None once they are erased."""
+    """An ended job, with the facts that signals are derived from. Payloads are None once they are erased."""
 
     id: UUID
     organization_id: UUID

@@ -1,4 +1,4 @@
-"""The SQL of signals and of their sums by the hour."""
+"""The SQL of signals and of their hourly sums."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ _TYPES = {
     "denominator": "float8",
     "ended_at": "timestamptz",
 }
-# Columns as arrays: one statement for some thousand rows, which takes a fraction of the time of as many statements.
+# Columns as arrays: one statement for some thousand rows, much faster than as many statements.
 _INSERT = text(
     f"INSERT INTO quality_signals ({', '.join(_TYPES)}) SELECT * FROM"
     f" unnest({', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _TYPES.items())})"
@@ -69,7 +69,7 @@ class Measured:
 
 
 def insert(session: Session, measured: Sequence[Measured]) -> None:
-    """Write signals of jobs that have none of these, and add them to the sums of their hours."""
+    """Write signals, unless the job already has them, and add them to the sums of their hours."""
     if not measured:
         return
     rows = [_to_row(each) for each in measured]
@@ -78,7 +78,7 @@ def insert(session: Session, measured: Sequence[Measured]) -> None:
 
 
 def remove(session: Session, ids: Sequence[UUID], signals: Sequence[Signal]) -> list[Measured]:
-    """Take these signals of jobs away again, also from the sums; returns what they were."""
+    """Remove these signals of jobs, also from the sums; returns the removed ones."""
     rows = session.execute(_REMOVE, {"ids": list(ids), "signals": [each.value for each in signals]})
     gone = [
         Measured(Context(*tuple(row)[:9]), Value(Signal(row.signal), row.numerator, row.denominator)) for row in rows
@@ -93,7 +93,7 @@ def contexts_of(session: Session, ids: Sequence[UUID]) -> dict[UUID, Context]:
 
 
 def insert_words(session: Session, words: Sequence[tuple[Context, bytes]]) -> None:
-    """Write which words inputs consist of."""
+    """Write the word histograms of inputs."""
     if words:
         session.execute(
             _WORDS,
@@ -111,7 +111,7 @@ def insert_words(session: Session, words: Sequence[tuple[Context, bytes]]) -> No
 
 
 def add_to_hours(session: Session, measured: Iterable[tuple[Measured, int]]) -> None:
-    """Add signals to the sums of their hours; with -1, take them away."""
+    """Add signals to the sums of their hours; with -1, subtract them."""
     sums: dict[tuple[UUID, str, str, datetime, UUID, str, str], list[float]] = defaultdict(lambda: [0.0] * 6)
     for each, sign in measured:
         context, y, n = each.context, each.value.numerator, each.value.denominator

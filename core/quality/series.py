@@ -1,4 +1,4 @@
-"""Series and summaries of signals, from their sums by the hour."""
+"""Series and summaries of signals, from their hourly sums."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which jobs: whose, when they ended, and of which capabilities and versions; None or empty: all."""
+    """The jobs to include: by owner, end time, capabilities and versions; None or empty: all."""
 
     reach: Reach
     window: Window
@@ -47,9 +47,9 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A signal over some jobs. What lines are not kept apart by is None, and so is `start` of a summary.
+    """A signal over some jobs. Dimensions that are not grouped by are None, and so is `start` of a summary.
 
-    `model_name` and `model_number` are those of the registry's version, where it is one.
+    `model_name` and `model_number` are those of the registry's version, if it is one.
     """
 
     capability: str
@@ -67,7 +67,7 @@ _COLUMNS = {Group.MODEL_VERSION: "model_version", Group.PROMPT_VERSION: "prompt_
 
 
 def summarize(session: Executor, selection: Selection, groups: Sequence[Group]) -> list[Point]:
-    """One point for each signal, capability and group, over the whole window. Raises as `series` does."""
+    """One point for each signal, capability and group, over the whole window. Raises the same error as `series`."""
     return _read(session, selection, groups, None)
 
 
@@ -100,7 +100,7 @@ def _read(session: Executor, selection: Selection, groups: Sequence[Group], step
 
 
 def _statement(groups: frozenset[Group], step: Step | None) -> TextClause:
-    """The names in it come from the closed lists above."""
+    """The names in it come only from the closed lists above."""
     of_group = {group: _COLUMNS[group] if group in groups else "NULL" for group in Group}
     start = "NULL::timestamptz" if step is None else f"date_trunc('{step.value}', hour, 'UTC')"
     return text(f"""

@@ -1,4 +1,4 @@
-"""The signals of quality: a closed list of what is measured of a job that has ended, and what makes it worse."""
+"""The quality signals: a closed list of what is measured for an ended job, and which direction is worse."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,7 +107,7 @@ DEFINITIONS: Mapping[Signal, Definition] = {
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One signal of one job: `numerator` of `denominator`. Of a score or mean the denominator is 1."""
+    """One signal of one job: `numerator` of `denominator`. For a score or mean, the denominator is 1."""
 
     signal: Signal
     numerator: float

@@ -1,4 +1,4 @@
-"""The SQL of streams: the state of each signal of each version, and what a new version is compared with."""
+"""The SQL of streams: the state of each signal of each version, and the baselines for new versions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _KEYS = """
 unnest(CAST(:organizations AS uuid[]), CAST(:capabilities AS text[]), CAST(:signals AS text[]),
   CAST(:versions AS text[])) AS wanted (organization_id, capability, signal, model_version)
 """
-# Held until the transaction ends, in the order of the key: who closes an alert changes a stream, too.
+# Locked until the transaction ends, in the order of the key, because closing an alert changes a stream too.
 _LOAD = text(f"""
 SELECT stream.organization_id, stream.capability, stream.signal, stream.model_version, stream.state
 FROM quality_streams AS stream JOIN {_KEYS} USING (organization_id, capability, signal, model_version)
@@ -30,7 +30,7 @@ SELECT alert.organization_id, alert.capability, alert.signal, alert.model_versio
 FROM quality_alerts AS alert JOIN {_KEYS} USING (organization_id, capability, signal, model_version)
 WHERE alert.state <> 'closed'
 """)
-# The versions before, the one that was used last first.
+# Earlier versions, most recently used first.
 _BEFORE = text("""
 SELECT stream.model_version, stream.state, alert.id IS NOT NULL AS is_alerted
 FROM quality_streams AS stream LEFT JOIN quality_alerts AS alert
@@ -68,7 +68,7 @@ ORDER BY ended_at {order}, job_id {order} LIMIT :limit
 
 @dataclass(frozen=True, slots=True, order=True)
 class Key:
-    """Which stream. Of drift of inputs, which no version can help, `model_version` is empty."""
+    """Identifies a stream. For drift of inputs, which no version causes, `model_version` is empty."""
 
     organization_id: UUID
     capability: str
@@ -77,19 +77,19 @@ class Key:
 
 
 def load(session: Session, keys: Iterable[Key]) -> dict[Key, dict[str, Any]]:
-    """The states of those streams that there are, held until the transaction ends."""
+    """The states of the existing streams, locked until the transaction ends."""
     return {_to_key(row): row.state for row in session.execute(_LOAD, _arrays(keys))}
 
 
 def alerted(session: Session, keys: Iterable[Key]) -> set[Key]:
-    """Those with an alert that is not closed."""
+    """The streams with an unclosed alert."""
     return {_to_key(row) for row in session.execute(_ALERTED, _arrays(keys))}
 
 
 def predecessor(session: Session, key: Key) -> tuple[str, Baseline] | None:
-    """What the version before was like, and which it was; None when no other has answered enough jobs.
+    """The baseline from the previous version, and that version; None when no other has processed enough jobs.
 
-    Of one with an alert, it is what that one was measured by.
+    If that one has an alert, its own baseline is used.
     """
     for row in session.execute(_BEFORE, _parameters(key)):
         stream = Stream.from_json(row.state)
@@ -108,7 +108,7 @@ def save(session: Session, states: Mapping[Key, Mapping[str, Any]]) -> None:
 
 
 def worst_jobs(session: Session, key: Key, since: datetime, *, lowest_first: bool, limit: int = 10) -> list[UUID]:
-    """Jobs of a stream that ended since then, those that moved furthest first."""
+    """Jobs of a stream that ended since then, the ones that moved furthest first."""
     parameters = {**_parameters(key), "began_at": since, "limit": limit}
     return list(session.execute(_WORST["ASC" if lowest_first else "DESC"], parameters).scalars())
 
@@ -116,7 +116,7 @@ def worst_jobs(session: Session, key: Key, since: datetime, *, lowest_first: boo
 def inputs(
     session: Session, organization_id: UUID, capability: str, *, since: datetime | None, newest: bool, limit: int
 ) -> Sequence[tuple[UUID, bytes, datetime]]:
-    """Histograms of inputs with their jobs and ends: the first ones since then, or the newest."""
+    """Histograms of inputs with their jobs and end times: the first ones since then, or the newest."""
     parameters = {"organization_id": organization_id, "capability": capability, "since": since, "limit": limit}
     rows = session.execute(_INPUTS["DESC" if newest else "ASC"], parameters)
     return [(row.job_id, bytes(row.words), row.ended_at) for row in rows]

@@ -1,1 +1,1 @@
-"""Which models there are, in which versions, which of them answers to a name, and with which prompts."""
+"""The model registry: models, their versions, the names that resolve to them, and their prompts."""

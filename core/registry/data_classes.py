@@ -1,4 +1,4 @@
-"""The data classes, as the registry names them: where a model runs limits what it may be shown."""
+"""The data classes, as the registry names them: where a model runs limits which data it may receive."""
 
 from core.kit.data_classes import DataClass
 

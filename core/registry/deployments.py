@@ -1,10 +1,9 @@
-"""Deployments: where providers are reached. They belong to the installation, never to a tenant.
+"""Deployments: provider endpoints. They belong to the installation, never to a tenant.
 
-An address that a tenant could choose would be a way into the network, so deployments stand in a file of the operator's
-(TOML, ``WAYBILL_DEPLOYMENTS_FILE``), and in no table. A credential is named there, not written there: the name is that
-of a file in ``WAYBILL_SECRETS_DIR`` or of an environment variable, and it is read at each use, so that a changed key
-needs no restart. No message of this module repeats what stands behind ``credential``: somebody may have put the key
-itself there.
+An address that a tenant could choose would be a way into the network, so deployments are defined in a file of the
+operator (TOML, ``WAYBILL_DEPLOYMENTS_FILE``), and in no table. The file contains no credentials, it names them: as a
+file in ``WAYBILL_SECRETS_DIR`` or an environment variable, read at each use, so that a changed key needs no restart. No
+message of this module repeats the value of ``credential``, because the operator may have put the key itself there.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,21 +20,21 @@ from core.kit.settings import Settings
 from core.registry.data_classes import DataClass
 
 DEFAULT = "default"
-# The embedded models are their own deployments: each is reached in this process.
+# Each embedded model is its own deployment, reached in this process.
 EMBEDDED = ("local/extractive", "local/all-MiniLM-L6-v2-int8", "local/smollm2")
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 Name = Annotated[str, Field(pattern=_NAME)]
-# Whether reports of usage hold these tokens in their totals, or count them beside.
+# Whether usage reports include these tokens in their totals, or count them separately.
 Counted = Literal["included", "beside"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """A place where a provider is reached. `data_class_ceiling` is the highest class that may go there.
+    """A provider endpoint. `data_class_ceiling` is the highest class that may be sent there.
 
-    `cached_tokens` and `reasoning_tokens` say how its reports count them; None leaves it to their sums.
-    Printing one shows no address and no credential.
+    `cached_tokens` and `reasoning_tokens` define how its reports count them; None infers it from their sums.
+    Its `repr` shows no address and no credential.
     """
 
     name: str
@@ -54,7 +53,7 @@ class Deployment:
 
     @property
     def has_credential(self) -> bool:
-        """Whether a key was named; without one nothing, or on Azure Entra ID, signs in."""
+        """Whether a key is configured; without one, calls are unauthenticated, or on Azure use Entra ID."""
         return self._key is not None or self._credential is not None
 
     def read_key(self) -> str | None:
@@ -109,7 +108,7 @@ class _File(BaseModel):
 
 
 class DeploymentBook:
-    """The deployments of an installation, as its settings and its file name them. Read once; immutable."""
+    """The deployments of an installation, from its settings and its file. Read once; immutable."""
 
     def __init__(self, deployments: Mapping[str, Deployment]) -> None:
         self._deployments = dict(deployments)
@@ -128,7 +127,7 @@ class DeploymentBook:
         return self._deployments.get(name)
 
     def get(self, name: str) -> Deployment:
-        """The deployment of that name. Raises `Unavailable` that names those that exist."""
+        """The deployment of that name. Raises `Unavailable`, which lists the existing ones."""
         found = self._deployments.get(name)
         if found is None:
             raise Unavailable(
@@ -138,9 +137,9 @@ class DeploymentBook:
 
 
 def read_deployments(settings: Settings) -> DeploymentBook:
-    """The embedded models, what ``WAYBILL_MODEL_…`` names as ``default``, and the operator's file.
+    """The embedded models, the ``default`` of the ``WAYBILL_MODEL_…`` settings, and the operator's file.
 
-    Raises `Unavailable` with code ``deployments_invalid`` for a file that cannot be read or says something wrong; the
+    Raises `Unavailable` with code ``deployments_invalid`` for a file that cannot be read or is invalid; the
     message names the entry and the field, never a value.
     """
     known = {name: Deployment(name=name, provider="local", max_attempts=1) for name in EMBEDDED}

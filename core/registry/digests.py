@@ -1,4 +1,4 @@
-"""Digests that name versions: of prompts, and of what a model's version says."""
+"""Digests that identify versions of prompts, and the contents of model versions."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,5 +18,5 @@ def digest(*texts: str) -> str:
 
 
 def digest_of_facts(facts: Mapping[str, Any]) -> str:
-    """The digest of a JSON object in canonical form (RFC 8785); fractions count as the text of their digits."""
+    """The digest of a JSON object in canonical form (RFC 8785); fractions are hashed as the text of their digits."""
     return f"sha256:{hashlib.sha256(canonical(exact(dumps(dict(facts)).decode()))).hexdigest()}"

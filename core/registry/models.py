@@ -1,4 +1,4 @@
-"""The registry's tables. Rows without an organisation are everybody's: all read them, only the operator writes them."""
+"""The registry's tables. Rows without an organization are shared: all read them, only the operator writes them."""
 
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,7 @@ _TEXTS = text("'{}'")
 
 
 class ModelRow(Base):
-    """A model: a name, and whose it is."""
+    """A model: its name and its owner."""
 
     __tablename__ = "models"
     __table_args__ = (
@@ -43,7 +43,7 @@ class ModelRow(Base):
 
 
 class ModelVersionRow(Base):
-    """What a version says; never changed."""
+    """The content of a version; never changed."""
 
     __tablename__ = "model_versions"
     __table_args__ = (
@@ -80,7 +80,7 @@ class ModelVersionRow(Base):
 
 
 class ModelStageRow(Base):
-    """The stage of a version now; one champion a model."""
+    """The current stage of a version; one champion per model."""
 
     __tablename__ = "model_stages"
     __table_args__ = (
@@ -135,7 +135,7 @@ class ModelStageChangeRow(Base):
 
 
 class ModelAliasRow(Base):
-    """A name for a model, in an organisation, a project of it, or one capability there."""
+    """A name for a model, in an organization, a project of it, or one capability there."""
 
     __tablename__ = "model_aliases"
     __table_args__ = (
@@ -173,7 +173,7 @@ class ModelAliasRow(Base):
 
 
 class PromptRow(Base):
-    """A version of a prompt; never changed. Of those with `takes_force` the newest is in force."""
+    """A version of a prompt; never changed. The newest one with `takes_force` is in force."""
 
     __tablename__ = "prompts"
     __table_args__ = (

@@ -1,7 +1,7 @@
-"""Which parameters a version may send along with every call: a closed list.
+"""Parameters that a version may send along with every call: a closed list.
 
-They go into the provider's request as they are. One that asks for several answers, for more tokens, for another model
-or for a dearer service would make a call cost more than was set aside for it, so none of these is on the list.
+They are sent to the provider unchanged. A parameter that requests several answers, more tokens, another model
+or a more expensive service would make a call cost more than its reservation, so none of these is on the list.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -53,7 +53,7 @@ PARAMETERS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def faults(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The name and the fault of each parameter that may not be sent, or not so."""
+    """The name and the problem of each parameter that may not be sent, or not with this value."""
     for name, value in parameters.items():
         known = PARAMETERS.get(name)
         if known is None:

@@ -1,4 +1,4 @@
-"""Models, versions and stages as services hand them around."""
+"""Models, versions and stages as plain data."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ from core.audit.record import Actor
 from core.keys.principal import Principal
 from core.registry.data_classes import DataClass
 
-# What a chat model can do; `core.gateway.models.Ability` says the same, and a test compares them.
+# The abilities of a chat model; `core.gateway.models.Ability` repeats them, and a test compares the two.
 ABILITIES = ("streams", "quotes", "writes", "abstains", "tools", "json_schema", "vision")
 
-# Whose price list a provider's models stand in, unless a version says otherwise.
+# The price list of each provider's models, unless a version names another.
 PRICE_PROVIDERS = {
     "openai-compatible": "openai-compatible",
     "azure-openai": "azure",
@@ -44,23 +44,23 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """On whose behalf rows are written: an organisation's, or with None everybody's, which needs `Database.system`."""
+    """The owner of written rows: an organization, or with None all of them (shared), which needs `Database.system`."""
 
     organization_id: UUID | None
     actor: Actor
 
     @classmethod
     def of(cls, principal: Principal) -> Self:
-        """The caller's organisation."""
+        """The caller's organization."""
         return cls(principal.organization_id, principal.actor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewVersion:
-    """What a version says. It is written once and never changed.
+    """The content of a new version. It is written once and never changed.
 
-    `deployment` names where it is reached, `provider_model` what it is called there. `prompt_set` maps names of prompts
-    to digests, `fallbacks` are names of models that are asked, in order, when this one does not answer.
+    `deployment` names the endpoint, `provider_model` the model's name there. `prompt_set` maps names of prompts
+    to digests, `fallbacks` are names of models that are tried, in order, when this one fails.
     """
 
     provider: str
@@ -80,7 +80,7 @@ class NewVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A stored version. `is_priced`: the price book knows what it costs, as far as this organisation sees it."""
+    """A stored version. `is_priced`: it has a price, as far as this organization can see."""
 
     id: UUID
     model_id: UUID
@@ -95,7 +95,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A stored model; `organization_id` None: everybody's. `champion` is the number of the version that answers."""
+    """A stored model; `organization_id` None: shared. `champion` is the number of the version that its name means."""
 
     id: UUID
     organization_id: UUID | None
@@ -109,7 +109,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class StageChange:
-    """One change of one version's stage. `number` counts a model's changes without gaps, in the order they happened."""
+    """A change of one version's stage. `number` counts a model's changes without gaps, in order."""
 
     id: UUID
     number: int
@@ -125,10 +125,10 @@ class StageChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedModel:
-    """One version of a model, with all that a call needs to know of it.
+    """One version of a model, with everything that a call needs.
 
-    `price_provider` and `price_model` are its name in the price book; `fallbacks` are names, tried in order.
-    `version_id` is None for the model that the settings name, which the registry does not hold.
+    `price_provider` and `price_model` are its name in the price list; `fallbacks` are names, tried in order.
+    `version_id` is None for the model from the settings, which is not in the registry.
     """
 
     model: str

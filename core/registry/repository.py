@@ -1,4 +1,4 @@
-"""The SQL of models and versions. Every statement names the organisation whose rows are seen beside everybody's."""
+"""The SQL of models and versions. Every statement names the organization whose rows are seen beside shared ones."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -71,13 +71,13 @@ WHERE alias = ANY(CAST(:names AS text[])) AND (organization_id IS NULL OR organi
 
 
 def get(session: Executor, organization_id: UUID | None, model_id: UUID) -> Model | None:
-    """The model, if it is the organisation's or everybody's."""
+    """The model, if it belongs to the organization or is shared."""
     row = session.execute(_GET, {"organization_id": organization_id, "id": model_id}).one_or_none()
     return None if row is None else Model(*row)
 
 
 def by_name(session: Executor, organization_id: UUID | None, name: str) -> Model | None:
-    """The organisation's model of that name, or else everybody's."""
+    """The organization's model of that name, otherwise the shared one."""
     row = session.execute(_BY_NAME, {"organization_id": organization_id, "name": name}).one_or_none()
     return None if row is None else Model(*row)
 
@@ -85,20 +85,20 @@ def by_name(session: Executor, organization_id: UUID | None, name: str) -> Model
 def list_models(
     session: Executor, organization_id: UUID | None, *, name: str | None, cursor: UUID | None, limit: int
 ) -> list[Model]:
-    """The organisation's models and everybody's, newest first, with ids below `cursor`."""
+    """The organization's models and the shared ones, newest first, with ids below `cursor`."""
     parameters = {"organization_id": organization_id, "name": name, "cursor": cursor, "limit": limit}
     return [Model(*row) for row in session.execute(_LIST, parameters)]
 
 
 def create(session: Session, organization_id: UUID | None, name: str, description: str) -> UUID | None:
-    """The id of a new model; None when there is one of that name."""
+    """The id of a new model; None when the name is taken."""
     parameters = {"organization_id": organization_id, "name": name, "description": description}
     made: UUID | None = session.execute(_CREATE, parameters).scalar_one_or_none()
     return made
 
 
 def lock(session: Session, model_id: UUID) -> None:
-    """Wait for whoever changes the model, and keep others waiting until the end of the transaction."""
+    """Lock the model against other changes, until the end of the transaction."""
     session.execute(_LOCK, {"id": model_id})
 
 
@@ -146,13 +146,13 @@ def version_by_id(session: Executor, organization_id: UUID | None, version_id: U
 def versions(
     session: Executor, organization_id: UUID | None, model_id: UUID, *, before: int | None, limit: int
 ) -> list[Version]:
-    """A model's versions with numbers below `before`, the last one first."""
+    """A model's versions with numbers below `before`, latest first."""
     parameters = {"organization_id": organization_id, "model_id": model_id, "before": before, "limit": limit}
     return [to_version(row) for row in session.execute(_VERSIONS, parameters)]
 
 
 def known_names(session: Executor, organization_id: UUID | None, names: Iterable[str]) -> set[str]:
-    """Those of `names` that are models or aliases the organisation may see."""
+    """Those of `names` that are models or aliases the organization may see."""
     parameters = {"organization_id": organization_id, "names": list(names)}
     return set(session.execute(_KNOWN_NAMES, parameters).scalars())
 
@@ -175,7 +175,7 @@ def to_version(row: Row[Any]) -> Version:
 
 
 def to_content(values: Sequence[Any]) -> NewVersion:
-    """What a version says, from the columns of its content in their order."""
+    """The content of a version, from its columns in their order."""
     return NewVersion(
         provider=values[0],
         deployment=values[1],

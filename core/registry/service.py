@@ -1,4 +1,4 @@
-"""Models and their versions: made, read, never changed."""
+"""Models and their versions: created and read, never changed."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -22,7 +22,7 @@ from core.registry.validation import require_name, require_valid
 
 
 class ModelRegistry:
-    """Makes and reads models and versions. `deployments` are those that a version may name."""
+    """Creates and reads models and versions. `deployments` are those that a version may name."""
 
     def __init__(self, deployments: DeploymentBook) -> None:
         self._deployments = deployments
@@ -33,14 +33,14 @@ class ModelRegistry:
         return self._deployments
 
     def complete(self, given: Mapping[str, Any]) -> NewVersion:
-        """A version from the members that somebody wrote down, completed by what its deployment says.
+        """A version from the given members, completed from its deployment.
 
-        `given` holds members of `NewVersion`; ``deployment`` and ``provider_model`` are required. Whether it is a good
-        one, `add_version` finds out.
+        `given` holds members of `NewVersion`; ``deployment`` and ``provider_model`` are required. `add_version`
+        validates the result.
         """
         members = {name: value for name, value in given.items() if value is not None}
         deployment = self._deployments.find(members["deployment"])
-        # Without its deployment a version is refused, whatever else it says.
+        # Without its deployment, a version is refused whatever else it contains.
         provider = members.setdefault("provider", deployment.provider if deployment else "openai-compatible")
         members.setdefault("price_provider", PRICE_PROVIDERS.get(provider, provider))
         members.setdefault("price_model", members["provider_model"])
@@ -52,7 +52,7 @@ class ModelRegistry:
         return NewVersion(**members)
 
     def create(self, session: Session, owner: Owner, name: str, description: str = "") -> Model:
-        """A new model without versions. Raises `ModelNameTaken`, and `Unprocessable` for an impossible name."""
+        """A new model without versions. Raises `ModelNameTaken`, and `Unprocessable` for an invalid name."""
         require_name(name, "body.name")
         made = repository.create(session, owner.organization_id, name, description)
         if made is None:
@@ -63,7 +63,7 @@ class ModelRegistry:
     def add_version(self, session: Session, owner: Owner, model_id: UUID, new: NewVersion) -> Version:
         """A new candidate. It can never be changed.
 
-        Raises `ModelNotFound`, `BelongsToEverybody`, and `Unprocessable` that lists every fault of it.
+        Raises `ModelNotFound`, `BelongsToEverybody`, and `Unprocessable` that lists every fault.
         """
         model = get_own_model(session, owner, model_id)
         names = repository.known_names(session, owner.organization_id, new.fallbacks)
@@ -92,7 +92,7 @@ class ModelRegistry:
 
 
 def get_model(session: Executor, organization_id: UUID | None, model_id: UUID) -> Model:
-    """A model of the organisation or of everybody. Raises `ModelNotFound`."""
+    """A model of the organization, or a shared one. Raises `ModelNotFound`."""
     found = repository.get(session, organization_id, model_id)
     if found is None:
         raise ModelNotFound(f"there is no model {encode(MODEL, model_id)} that you may see")
@@ -113,12 +113,12 @@ def get_own_model(session: Executor, owner: Owner, model_id: UUID) -> Model:
 def list_models(
     session: Executor, organization_id: UUID | None, *, name: str | None = None, cursor: UUID | None = None, limit: int
 ) -> list[Model]:
-    """The organisation's models and everybody's, newest first, with ids below `cursor`."""
+    """The organization's models and the shared ones, newest first, with ids below `cursor`."""
     return repository.list_models(session, organization_id, name=name, cursor=cursor, limit=limit)
 
 
 def get_version(session: Executor, organization_id: UUID | None, model_id: UUID, number: int) -> Version:
-    """A version of a model. Raises `VersionNotFound`, also where the model itself is not seen."""
+    """A version of a model. Raises `VersionNotFound`, also if the caller may not see the model."""
     found = repository.version(session, organization_id, model_id, number)
     if found is None:
         raise VersionNotFound(f"there is no version {number} of the model {encode(MODEL, model_id)}")
@@ -128,20 +128,20 @@ def get_version(session: Executor, organization_id: UUID | None, model_id: UUID,
 def list_versions(
     session: Executor, organization_id: UUID | None, model_id: UUID, *, before: int | None = None, limit: int
 ) -> list[Version]:
-    """A model's versions with numbers below `before`, the last one first. Raises `ModelNotFound`."""
+    """A model's versions with numbers below `before`, latest first. Raises `ModelNotFound`."""
     get_model(session, organization_id, model_id)
     return repository.versions(session, organization_id, model_id, before=before, limit=limit)
 
 
 def facts_of(new: NewVersion) -> dict[str, Any]:
-    """What a version says, as JSON, with its sets in order: what its digest is taken of."""
+    """The content of a version as JSON, with its sets in order: the input of its digest."""
     facts = asdict(new)
     facts["abilities"], facts["regions"] = sorted(new.abilities), sorted(new.regions)
     return {**facts, "data_class_ceiling": new.data_class_ceiling.value, "fallbacks": list(new.fallbacks)}
 
 
 def write_audit(session: Session, owner: Owner, action: AuditAction, model_id: UUID, facts: dict[str, Any]) -> None:
-    """Record a change of an organisation's model. Everybody's belong to no organisation's trail; see their history."""
+    """Record a change of an organization's model. Changes of shared models are in no trail, only in their history."""
     if owner.organization_id is None:
         return
     record(

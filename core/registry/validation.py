@@ -1,4 +1,4 @@
-"""What a version must be before it is written: it can never be corrected afterwards."""
+"""Validates a version before it is written: it can never be corrected afterward."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -16,7 +16,7 @@ _WORD = re.compile(r"[!-~]([ -~]{0,198}[!-~])?", re.ASCII)
 
 
 def require_name(name: str, path: str) -> None:
-    """Raise `Unprocessable` for what cannot be the name of a model or an alias."""
+    """Raise `Unprocessable` for an invalid name of a model or an alias."""
     if _NAME.fullmatch(name) is None:
         raise _refused([(path, "a name is 1 to 100 letters, digits and . _ : / -, and begins with a letter or digit")])
 

@@ -1,7 +1,7 @@
-"""Which addresses a webhook may reach: the public internet, and what the operator has allowed beside it.
+"""Which addresses a webhook may reach: the public internet, and exceptions that the operator has allowed.
 
-What counts as public is the IANA special-purpose registries (RFC 6890) as `ipaddress` knows them; on top of those come
-addresses that carry another one inside, and public addresses at which clouds answer to their own machines.
+Public is defined by the IANA special-purpose registries (RFC 6890) as `ipaddress` knows them. Also refused are
+addresses that carry another one inside, and public addresses at which clouds serve their own machines.
 """
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network

@@ -1,4 +1,4 @@
-"""Deliveries are carried out: taken in rounds, sent on threads, and what came of each written down at once."""
+"""Carries out deliveries: takes them in rounds, sends them on threads, and records each result at once."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +32,7 @@ from core.webhooks.targets import Resolver, TargetPolicy, resolve
 
 DISABLED_AFTER = timedelta(days=5)
 _GONE = 410
-# A receiver that answers, but later than this, gets its own share of the places, as one that fails does.
+# A receiver that answers later than this gets a separate share of the slots, as a failing one does.
 _SLOW_MS = 2_000
 _log = get_logger(__name__)
 
@@ -40,8 +40,8 @@ _log = get_logger(__name__)
 class Deliverer:
     """Takes due deliveries and sends them, at most `webhook_concurrency` at once, half of them to weak receivers.
 
-    Several may work side by side, in processes of their own. `offset_seconds` moves its clock; `spread` and
-    `resolver` are chance and the network's names. Tests set these; nothing else does.
+    Several may work side by side, in separate processes. `offset_seconds` moves its clock; `spread` and
+    `resolver` replace randomness and name resolution. Only tests set these.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Deliverer:
         self.offset_seconds = 0.0
 
     def take(self) -> int:
-        """Take what is due and begin to send it; returns how many. Raises what the database raises."""
+        """Take due deliveries and start sending them; returns how many. Raises database errors."""
         with self._counting:
             room = self._settings.webhook_concurrency - self._under_way
             weak_room = self._settings.webhook_concurrency // 2 - self._weak_under_way
@@ -85,11 +85,11 @@ class Deliverer:
 
     @property
     def under_way(self) -> int:
-        """How many deliveries are being sent."""
+        """The number of deliveries being sent."""
         return self._under_way
 
     def close(self) -> None:
-        """Wait for what is under way."""
+        """Wait for the deliveries being sent."""
         self._threads.shutdown(wait=True)
 
     def _carry_out(self, held: Held, is_weak: bool) -> None:
@@ -127,7 +127,7 @@ class Deliverer:
     @staticmethod
     @contextmanager
     def _spanned(held: Held, message_id: str) -> Iterator[Span]:
-        """A span of the attempt, below the job's. The receiver's host is shown, never the rest of its URL."""
+        """A span of the attempt, below the job's. Shows the receiver's host, never the rest of its URL."""
         job = None if held.job_id is None else JobTrace(held.job_id, held.traceparent)
         with traced_for(TraceScope(held.organization_id, held.project_id, job_id=held.job_id)):
             span = start_span(

@@ -1,4 +1,4 @@
-"""What a receiver can be told of, and a message that only tests the way."""
+"""Event types that a receiver can subscribe to, and the test message."""
 
 from enum import StrEnum
 
@@ -17,7 +17,7 @@ class EventType(StrEnum):
     WEBHOOK_DISABLED = "webhook.disabled"
     EXPERIMENT_DECIDED = "experiment.decided"
     QUALITY_ALERT = "quality.alert"
-    # In OpenAI's shape, about responses of `/openai/v1`; only for endpoints that name them.
+    # In OpenAI's format, about responses of `/openai/v1`; only for endpoints that name them.
     RESPONSE_COMPLETED = "response.completed"
     RESPONSE_INCOMPLETE = "response.incomplete"
     RESPONSE_FAILED = "response.failed"
@@ -31,5 +31,5 @@ class EventType(StrEnum):
 # The four ways in which a batch ends.
 BATCH_EVENTS = tuple(event for event in EventType if event.startswith("batch."))
 JOB_EVENTS = tuple(event for event in EventType if event.startswith("job."))
-# Sent when somebody asks for it; nobody subscribes to it.
+# Sent on request; no endpoint subscribes to it.
 TEST = "webhook.test"

@@ -1,7 +1,7 @@
 """Endpoints, their sealed secrets, deliveries and attempts, as stored.
 
 Deliveries and attempts are partitioned by month on the delivery's UUIDv7. The triggers of ``webhooks.sql`` write a
-delivery in the transaction that it tells about.
+delivery in the transaction that it reports.
 """
 
 from datetime import datetime
@@ -17,7 +17,7 @@ _NOW = text("now()")
 _TIME = TIMESTAMP(timezone=True)
 _PROJECT = (("organization_id", "project_id"), ("projects.organization_id", "projects.id"))
 
-# The same words as the partial indexes and the statements of the queue, so that the planner matches them.
+# Matches the partial indexes and the statements of the queue word for word, so that the planner uses the indexes.
 PENDING = "state = 'pending'"
 HELD = "is_held"
 
@@ -51,7 +51,7 @@ class WebhookEndpoint(Base):
 
 
 class WebhookSecret(Base):
-    """The sealed secret of an endpoint, or of a project for the webhooks that its jobs name; and the one before it."""
+    """The sealed secret of an endpoint, or of a project for the webhooks that its jobs name; and the previous one."""
 
     __tablename__ = "webhook_secrets"
     __table_args__ = (
@@ -71,7 +71,7 @@ class WebhookSecret(Base):
 class WebhookDelivery(Base):
     """A message to one receiver, with the bytes that every attempt sends.
 
-    While `is_held`, `next_attempt_at` is the end of the holder's lease; `attempts` fences what the holder writes.
+    While `is_held`, `next_attempt_at` is the end of the holder's lease; `attempts` fences the holder's writes.
     """
 
     __tablename__ = "webhook_deliveries"
@@ -112,7 +112,7 @@ class WebhookDelivery(Base):
 
 
 class WebhookAttempt(Base):
-    """What one attempt met: a status, or the code of what went wrong. Never what the receiver said."""
+    """The outcome of one attempt: a status, or an error code. Never the receiver's response body."""
 
     __tablename__ = "webhook_attempts"
     __table_args__ = ({"postgresql_partition_by": "RANGE (delivery_id)"},)
@@ -128,7 +128,7 @@ class WebhookAttempt(Base):
 
 
 class WebhookNotice(Base):
-    """An event that is told once about its subject."""
+    """An event that is sent only once about its subject."""
 
     __tablename__ = "webhook_notices"
 

@@ -1,7 +1,7 @@
-"""The SQL of delivering, across organisations: take what is due, write what came of it.
+"""The SQL of delivering, across organizations: take due deliveries, write their results.
 
-Every moment is the database's, moved by an offset that only tests set. A delivery is held by a lease that needs no
-renewal, because an attempt is bounded in time; whoever holds it writes under the number of its attempt.
+All times are the database's, moved by an offset that only tests set. A delivery is held by a lease that needs no
+renewal, because an attempt is bounded in time; its holder writes under the number of its attempt.
 """
 
 from datetime import timedelta
@@ -15,13 +15,13 @@ from core.webhooks.models import HELD, PENDING
 from core.webhooks.records import Backlog, Held
 from core.webhooks.sending import Outcome
 
-# One taker at a time, so that what an endpoint has under way is counted exactly, over all processes.
+# One process takes at a time, so that an endpoint's deliveries under way are counted exactly, over all processes.
 _LOCK = text("SELECT pg_advisory_xact_lock(7201958)")
 _NOW = "(now() + make_interval(secs => CAST(:offset_seconds AS float8)))"
 
 # A skip scan: one index probe per lane that has anything to deliver, however much that is. A lane that fails or is slow
-# is *weak*: it gets one place, respectively its usual ones, among the places set apart for weak lanes. Deliveries are
-# taken round robin over the lanes.
+# is *weak*: it gets one slot, or its usual number if it is slow, among the slots reserved for weak lanes. Deliveries
+# are taken round robin over the lanes.
 _CLAIM = text(f"""
 WITH RECURSIVE heads AS (
   (SELECT lane FROM webhook_deliveries WHERE {PENDING} ORDER BY lane LIMIT 1)
@@ -65,7 +65,7 @@ LEFT JOIN webhook_secrets AS secret ON secret.owner_id = coalesce(taken.endpoint
 ORDER BY taken.next_attempt_at, taken.id
 """)
 
-# What a paused endpoint holds is not late. What is held is under way until its lease ends.
+# Deliveries held by a paused endpoint are not late. A held delivery is under way until its lease ends.
 _BACKLOG = text(f"""
 SELECT count(*) FILTER (WHERE is_active AND next_attempt_at <= now()) AS due,
   count(*) FILTER (WHERE is_active AND next_attempt_at > now()) AS later,
@@ -78,7 +78,7 @@ FROM (
   WHERE delivery.{PENDING}) AS pending
 """)
 
-# The attempt is recorded whoever holds the delivery by now: it was made.
+# The attempt is recorded whichever process holds the delivery by now: it was made.
 _ATTEMPT = """
 attempt AS (
   INSERT INTO webhook_attempts (delivery_id, number, organization_id, project_id, began_at, latency_ms, status, error)
@@ -96,7 +96,7 @@ UPDATE webhook_deliveries SET state = 'delivered', is_held = false, finished_at 
   last_error = NULL
 WHERE {_MINE}
 """)
-# A failure whose schedule is over ends the delivery.
+# A failure at the end of the schedule ends the delivery.
 _FAILED = text(f"""
 WITH {_ATTEMPT}, ill AS (
   UPDATE webhook_endpoints SET failing_since = {_NOW}
@@ -116,7 +116,7 @@ WHERE id = :id AND state <> 'disabled' AND (CAST(:failing_seconds AS float8) IS 
   OR failing_since <= {_NOW} - make_interval(secs => CAST(:failing_seconds AS float8)))
 RETURNING organization_id, project_id, url
 """)
-# What is being sent right now ends too: a receiver that is gone, or has failed for days, is not waited for.
+# Deliveries being sent end too: a receiver that is gone, or has failed for days, is not waited for.
 _DROP_PENDING = text(f"""
 UPDATE webhook_deliveries SET state = 'failed', is_held = false, finished_at = {_NOW}, last_error = 'endpoint_disabled'
 WHERE endpoint_id = :id AND lane = :id AND {PENDING}
@@ -156,14 +156,14 @@ def claim(
 
 
 def delivered(executor: Executor, held: Held, outcome: Outcome, *, is_slow: bool, offset_seconds: float = 0.0) -> None:
-    """The receiver took it."""
+    """Record a success."""
     executor.execute(_DELIVERED, {**_facts(held, outcome, offset_seconds), "is_slow": is_slow})
 
 
 def failed(
     executor: Executor, held: Held, outcome: Outcome, delay: timedelta | None, *, offset_seconds: float = 0.0
 ) -> None:
-    """It did not; to be tried again after `delay`, or never when that is None."""
+    """Record a failure; retry after `delay`, or never when that is None."""
     seconds = None if delay is None else delay.total_seconds()
     executor.execute(_FAILED, {**_facts(held, outcome, offset_seconds), "delay_seconds": seconds})
 
@@ -171,9 +171,9 @@ def failed(
 def disable(
     session: Session, endpoint_id: UUID, reason: str, *, failing_seconds: float | None, offset_seconds: float = 0.0
 ) -> tuple[UUID, UUID] | None:
-    """Disable an endpoint, with `failing_seconds` only if it has failed for so long, and tell the project's others.
+    """Disable an endpoint, with `failing_seconds` only if it has failed for that long, and notify the project's others.
 
-    What waits for it fails. Returns organisation and project, or None when there was nothing to disable.
+    Its pending deliveries fail. Returns organization and project, or None when there was nothing to disable.
     """
     named = {"id": endpoint_id, "offset_seconds": offset_seconds}
     found = session.execute(_DISABLE, {**named, "reason": reason, "failing_seconds": failing_seconds}).one_or_none()
@@ -185,7 +185,7 @@ def disable(
 
 
 def announce_keys(session: Session, ahead: timedelta) -> int:
-    """Tell of the keys that end within `ahead`, once each; returns how many."""
+    """Announce the keys that expire within `ahead`, once each; returns how many."""
     session.execute(_FORGET_NOTICES)
     return int(session.execute(_ANNOUNCE_KEYS, {"ahead": ahead}).scalar_one())
 
@@ -206,6 +206,6 @@ def _facts(held: Held, outcome: Outcome, offset_seconds: float) -> dict[str, obj
 
 
 def backlog(session: Executor) -> Backlog:
-    """What is pending, over all organizations. Reads what is pending, and nothing else."""
+    """Pending deliveries, over all organizations. Reads only those."""
     row = session.execute(_BACKLOG, {}).one()
     return Backlog(row.due, row.later, row.paused, float(row.oldest_due_seconds))

@@ -72,7 +72,7 @@ class EndpointChange:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """When a project's own secret was made or rotated, and until when the one before it signs as well."""
+    """When a project's own secret was created or rotated, and until when the previous one signs as well."""
 
     rotated_at: datetime
     previous_until: datetime | None
@@ -80,7 +80,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A secret in the form that a receiver is given, shown once. `endpoint` is None for a project's own."""
+    """A secret in the form given to a receiver, shown once. `endpoint` is None for a project's own."""
 
     secret: str
     endpoint: Endpoint | None = None
@@ -89,7 +89,7 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class JobWebhook:
-    """A receiver that one job names. Empty `events`: every one of the job."""
+    """A receiver named by one job. Empty `events`: every event of the job."""
 
     url: str
     events: tuple[str, ...] = ()
@@ -123,7 +123,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What one attempt met."""
+    """The outcome of one attempt."""
 
     number: int
     began_at: datetime
@@ -134,7 +134,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryWithAttempts:
-    """A delivery with the bytes that it sends, None when retention took them, and its attempts, oldest first."""
+    """A delivery with its body, None after retention deleted it, and its attempts, oldest first."""
 
     delivery: Delivery
     body: bytes | None
@@ -143,7 +143,7 @@ class DeliveryWithAttempts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryFilter:
-    """What a listing is narrowed to."""
+    """Filters of a listing."""
 
     endpoint_id: UUID | None = None
     job_id: UUID | None = None
@@ -153,7 +153,7 @@ class DeliveryFilter:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A delivery in the hands of this process: `attempt` fences what is written about it."""
+    """A delivery held by this process: `attempt` fences its writes."""
 
     id: UUID
     organization_id: UUID
@@ -174,13 +174,13 @@ class Held:
 
     @property
     def owner_id(self) -> UUID:
-        """Whose secret signs: the endpoint's, or the project's for a receiver that a job named."""
+        """The owner of the signing secret: the endpoint, or the project for a receiver that a job named."""
         return self.endpoint_id or self.project_id
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Pending deliveries: due, waiting for their next try or under way, or held back by a paused endpoint."""
+    """Pending deliveries: due, waiting for a retry or under way, or held back by a paused endpoint."""
 
     due: int
     later: int

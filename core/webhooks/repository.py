@@ -32,7 +32,7 @@ _ENDPOINT = (
     " AS previous_secret_until"
 )
 _IS_MINE = "endpoint.organization_id = :organization_id AND endpoint.project_id = :project_id"
-# Two that are added at once would each find room for one.
+# Two endpoints added at once would each find room for one.
 _LOCK_PROJECT = text("SELECT id FROM projects WHERE organization_id = :organization_id AND id = :project_id FOR UPDATE")
 _COUNT = text(f"SELECT count(*) FROM webhook_endpoints WHERE {_MINE}")
 _INSERT = text("""
@@ -155,7 +155,7 @@ def lock_project(session: Session, principal: Principal) -> None:
 
 
 def count_endpoints(session: Session, principal: Principal) -> int:
-    """How many endpoints the project has."""
+    """The number of the project's endpoints."""
     return int(session.execute(_COUNT, _scope(principal)).scalar_one())
 
 
@@ -187,7 +187,7 @@ def list_endpoints(executor: Executor, principal: Principal, before: UUID | None
 
 
 def update_endpoint(session: Session, principal: Principal, endpoint_id: UUID, change: EndpointChange) -> bool:
-    """Change what `change` names; False when the project has no such endpoint."""
+    """Change the fields that `change` names; False when the project has no such endpoint."""
     given = {
         "url": change.url,
         "description": change.description,
@@ -198,12 +198,12 @@ def update_endpoint(session: Session, principal: Principal, endpoint_id: UUID, c
 
 
 def set_state(session: Session, principal: Principal, endpoint_id: UUID, state: EndpointState) -> None:
-    """Pause or resume; either begins with a clean slate."""
+    """Pause or resume; both reset the record of failures."""
     session.execute(_SET_STATE, {**_scope(principal), "id": endpoint_id, "state": state.value})
 
 
 def delete_endpoint(session: Session, principal: Principal, endpoint_id: UUID) -> None:
-    """Remove an endpoint with its secret; what waits for it is cancelled."""
+    """Remove an endpoint with its secret; its pending deliveries are cancelled."""
     named = {**_scope(principal), "id": endpoint_id}
     for statement in (_DELETE, _DELETE_SECRET, _CANCEL_PENDING):
         session.execute(statement, named)
@@ -218,7 +218,7 @@ def get_secret(executor: Executor, principal: Principal, owner_id: UUID) -> Secr
 def rotate_secret(
     session: Session, principal: Principal, owner_id: UUID, sealed: bytes, overlap_seconds: float
 ) -> Secret:
-    """Put a sealed secret in the place of the one there is, which signs on for `overlap_seconds`."""
+    """Replace the sealed secret, if there is one; the old one still signs for `overlap_seconds`."""
     row = session.execute(
         _ROTATE, {**_scope(principal), "id": owner_id, "sealed": sealed, "overlap_seconds": overlap_seconds}
     ).one()
@@ -226,7 +226,7 @@ def rotate_secret(
 
 
 def insert_test(session: Session, principal: Principal, endpoint_id: UUID, delivery_id: UUID, event: str) -> Delivery:
-    """A message that only tests the way."""
+    """Insert a test message."""
     given = {**_scope(principal), "id": endpoint_id, "delivery_id": delivery_id, "event": event}
     return _to_delivery(session.execute(_TEST, given).one())
 
@@ -266,7 +266,7 @@ def list_deliveries(
 
 
 def redeliver(session: Session, principal: Principal, delivery_id: UUID) -> Delivery:
-    """Begin the schedule of an ended delivery anew."""
+    """Restart the schedule of an ended delivery."""
     return _to_delivery(session.execute(_REDELIVER, {**_scope(principal), "id": delivery_id}).one())
 
 
@@ -279,6 +279,6 @@ def redeliver_since(
     states: Sequence[DeliveryState],
     most: int,
 ) -> int:
-    """Begin anew an endpoint's ended deliveries of since then, the oldest first; returns how many."""
+    """Restart an endpoint's deliveries that ended since then, oldest first; returns how many."""
     given = {"endpoint_id": endpoint_id, "since": since, "states": [state.value for state in states], "most": most}
     return int(session.execute(_REDELIVER_SINCE, {**_scope(principal), **given}).scalar_one())

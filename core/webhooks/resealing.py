@@ -1,4 +1,4 @@
-"""Seals stored secrets again after ``WAYBILL_SECRET_KEY`` was replaced, so that the earlier key can go."""
+"""Seals stored secrets again after ``WAYBILL_SECRET_KEY`` was replaced, so that the old key can be removed."""
 
 from uuid import UUID
 
@@ -14,7 +14,7 @@ _REPLACE = text("UPDATE webhook_secrets SET sealed = :sealed, previous = :previo
 
 
 def reseal(session: Session, settings: Settings) -> int:
-    """Seal every webhook secret with the secret key of today; needs `Database.system`. Returns how many there are.
+    """Seal every webhook secret with the current secret key; needs `Database.system`. Returns the number of secrets.
 
     Raises `core.kit.sealing.CannotOpen` for one that neither this key nor a retired one opens; nothing is changed then.
     """

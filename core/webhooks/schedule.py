@@ -1,11 +1,11 @@
-"""When a message is tried again: ten attempts over about three days (Standard Webhooks, "Deliverability")."""
+"""When a message is retried: ten attempts over about three days (Standard Webhooks, "Deliverability")."""
 
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-# From the creation, or from the end of the attempt before, to this attempt.
+# From the creation, or from the end of the previous attempt, to this attempt.
 DELAYS = (
     timedelta(0),
     timedelta(seconds=5),
@@ -18,23 +18,23 @@ DELAYS = (
     timedelta(hours=20),
     timedelta(hours=24),
 )
-# A receiver may ask for more time than the schedule gives, up to this.
+# A receiver may ask for a longer wait than the schedule's, up to this.
 RETRY_AFTER_MAX = timedelta(hours=24)
-# Later by up to a tenth, never earlier: what failed together is not tried again together.
+# Later by up to a tenth, never earlier: deliveries that failed together are not retried together.
 _JITTER = 0.1
 
 Jitter = Callable[[], float]
 
 
 def jitter() -> float:
-    """By what a delay is multiplied."""
+    """The factor of a delay."""
     return random.uniform(1.0, 1.0 + _JITTER)  # noqa: S311 - not a secret
 
 
 def next_delay(failures: int, retry_after: timedelta | None, spread: Jitter = jitter) -> timedelta | None:
-    """How long to wait after the attempt that made it `failures` in a row; None when it was the last one.
+    """The wait after the attempt that was the `failures`-th failure in a row; None when it was the last attempt.
 
-    `retry_after` is what the receiver asked for: it lengthens the wait, and never shortens it.
+    `retry_after` is the receiver's request: it lengthens the wait, and never shortens it.
     """
     if failures >= len(DELAYS):
         return None

@@ -1,7 +1,7 @@
-"""One attempt: a POST to an address that was just checked, over HTTP/1.1, within a bound of time.
+"""One attempt: a POST to an address that was just checked, over HTTP/1.1, within a time limit.
 
-Nothing of what the receiver says is kept but its status and ``Retry-After``. A success's body is read and thrown away,
-up to a bound, because an answer that breaks off did not arrive. No environment variable (proxies) has a say.
+Of the response, only its status and ``Retry-After`` are kept. A success's body is read and discarded,
+up to a limit, because a truncated response did not arrive. Environment variables (proxies) are ignored.
 """
 
 import ssl
@@ -26,7 +26,7 @@ _USER_AGENT = "waybill-webhooks/1"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an attempt met: `error` is None for a success, else a stable code. `latency_ms` in whole milliseconds."""
+    """An attempt's outcome: `error` is None for a success, else a stable code. `latency_ms` in whole milliseconds."""
 
     latency_ms: int
     status: int | None = None
@@ -39,7 +39,7 @@ class _Late(httpcore.TimeoutException):
 
 
 class _Deadline:
-    """A bound over the whole attempt, where the library knows only bounds of single reads and writes."""
+    """A limit on the whole attempt, where the library only limits single reads and writes."""
 
     def __init__(self, seconds: float) -> None:
         self._end = monotonic() + seconds
@@ -76,7 +76,7 @@ class _Stream(NetworkStream):
 
 
 class _Pinned(NetworkBackend):
-    """Connects to the addresses of a target that was checked, whatever host it is asked for."""
+    """Connects to the addresses of a checked target, whatever host is requested."""
 
     def __init__(self, target: Target, deadline: _Deadline) -> None:
         self._target = target
@@ -104,7 +104,7 @@ class _Pinned(NetworkBackend):
 
 
 class Sender:
-    """Makes attempts. Safe in threads; one per process, because reading the authorities takes a while."""
+    """Makes attempts. Safe in threads; one per process, because loading the certificate authorities takes a while."""
 
     def __init__(self, settings: Settings, policy: TargetPolicy) -> None:
         self._policy = policy
@@ -115,7 +115,7 @@ class Sender:
             self._tls.load_verify_locations(settings.webhook_ca_file)
 
     def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
-        """POST `body` to `url` once. Never raises for what the receiver, the network or the policy do."""
+        """POST `body` to `url` once. Never raises for errors of the receiver, the network or the policy."""
         began = monotonic()
 
         def outcome(error: str | None, status: int | None = None, retry_after: str | None = None) -> Outcome:
@@ -186,7 +186,7 @@ _CODES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = 
 
 
 def _code_of(error: Exception) -> str:
-    """The stable code of what went wrong; the exception's own words may show what is behind an address."""
+    """The error's stable code; the exception's own text may reveal what is behind an address."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):

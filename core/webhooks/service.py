@@ -1,7 +1,7 @@
 """Endpoints and deliveries as a project uses them. Everything here adds to the caller's transaction.
 
-Whether a URL may be reached is asked before a transaction begins, because it asks a resolver: `TargetPolicy.check` is
-the edge's to call, for an endpoint and for a job's own webhook alike.
+A URL is checked before a transaction starts, because that asks a resolver: the edge calls `TargetPolicy.check`, for
+an endpoint and for a job's own webhook alike.
 """
 
 from collections.abc import Mapping
@@ -52,13 +52,13 @@ ATTEMPTS_SHOWN = 100
 
 
 class WebhookService:
-    """Add, read, change, pause, resume, remove, rotate, test, list, redeliver; each act leaves an audit record."""
+    """Add, read, change, pause, resume, remove, rotate, test, list, redeliver; each change leaves an audit record."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def create(self, session: Session, principal: Principal, new: NewEndpoint) -> Issued:
-        """Add an endpoint, with the only look at its secret. Raises `TooManyEndpoints`."""
+        """Add an endpoint; the only time that its secret is returned. Raises `TooManyEndpoints`."""
         repository.lock_project(session, principal)
         if repository.count_endpoints(session, principal) >= ENDPOINTS_MAX:
             raise TooManyEndpoints(f"a project has at most {ENDPOINTS_MAX} endpoints; remove one first")
@@ -84,7 +84,7 @@ class WebhookService:
         return repository.list_endpoints(executor, principal, cursor, limit)
 
     def update(self, session: Session, principal: Principal, endpoint_id: UUID, change: EndpointChange) -> Endpoint:
-        """Change what `change` names; deliveries that wait go to the new URL. Raises `EndpointNotFound`."""
+        """Change the fields that `change` names; pending deliveries go to the new URL. Raises `EndpointNotFound`."""
         before = self.get(session, principal, endpoint_id)
         _require_cleared_for_results(principal, before.include_result or bool(change.include_result))
         repository.update_endpoint(session, principal, endpoint_id, change)
@@ -93,14 +93,14 @@ class WebhookService:
         return self.get(session, principal, endpoint_id)
 
     def pause(self, session: Session, principal: Principal, endpoint_id: UUID) -> Endpoint:
-        """Keep what comes until `resume`; twice is fine. Raises `EndpointNotFound`, `EndpointStateConflict`."""
+        """Hold messages back until `resume`; idempotent. Raises `EndpointNotFound`, `EndpointStateConflict`."""
         found = self.get(session, principal, endpoint_id)
         if found.state is EndpointState.DISABLED:
             raise EndpointStateConflict("the endpoint is disabled: nothing is kept for it; resume it instead")
         return self._move(session, principal, found, EndpointState.PAUSED, AuditAction.WEBHOOK_ENDPOINT_PAUSE)
 
     def resume(self, session: Session, principal: Principal, endpoint_id: UUID) -> Endpoint:
-        """Deliver again, after a pause or after we disabled it; twice is fine. Raises `EndpointNotFound`."""
+        """Deliver again, after a pause or after Waybill disabled it; idempotent. Raises `EndpointNotFound`."""
         found = self.get(session, principal, endpoint_id)
         return self._move(session, principal, found, EndpointState.ACTIVE, AuditAction.WEBHOOK_ENDPOINT_RESUME)
 
@@ -114,14 +114,14 @@ class WebhookService:
         return self.get(session, principal, found.id)
 
     def remove(self, session: Session, principal: Principal, endpoint_id: UUID) -> Endpoint:
-        """Remove an endpoint; what waits for it is cancelled. Returns what it was. Raises `EndpointNotFound`."""
+        """Remove an endpoint and return it; its pending deliveries are cancelled. Raises `EndpointNotFound`."""
         found = self.get(session, principal, endpoint_id)
         repository.delete_endpoint(session, principal, endpoint_id)
         _record(session, principal, AuditAction.WEBHOOK_ENDPOINT_REMOVE, _named(endpoint_id), {})
         return found
 
     def rotate(self, session: Session, principal: Principal, endpoint_id: UUID, overlap: timedelta) -> Issued:
-        """A new secret, with the only look at it; both sign during `overlap`. Raises `EndpointNotFound`."""
+        """Create a new secret, returned only here; both sign during `overlap`. Raises `EndpointNotFound`."""
         self.get(session, principal, endpoint_id)
         secret, _ = self._new_secret(session, principal, endpoint_id, overlap)
         facts = {"overlap_seconds": int(overlap.total_seconds())}
@@ -129,7 +129,7 @@ class WebhookService:
         return Issued(secret, self.get(session, principal, endpoint_id))
 
     def rotate_project_secret(self, session: Session, principal: Principal, overlap: timedelta) -> Issued:
-        """The secret that signs for the receivers which jobs name: the first one, or one in its place."""
+        """Create or replace the secret that signs for receivers named by jobs."""
         secret, stored = self._new_secret(session, principal, principal.project_id, overlap)
         facts = {"overlap_seconds": int(overlap.total_seconds())}
         subject = encode(PROJECT, principal.project_id)
@@ -137,11 +137,11 @@ class WebhookService:
         return Issued(secret, project_secret=stored)
 
     def project_secret(self, executor: Executor, principal: Principal) -> Secret | None:
-        """When the project's own secret was made or rotated; None when there is none."""
+        """When the project's own secret was created or rotated; None when there is none."""
         return repository.get_secret(executor, principal, principal.project_id)
 
     def require_project_secret(self, executor: Executor, principal: Principal) -> None:
-        """Raises `SecretMissing` unless the project can sign for receivers that jobs name."""
+        """Raise `SecretMissing` unless the project can sign for receivers named by jobs."""
         if self.project_secret(executor, principal) is None:
             raise SecretMissing(
                 "this project has no secret for the webhooks that jobs name; make it once with"
@@ -157,7 +157,7 @@ class WebhookService:
         return show_secret(secret), stored
 
     def test(self, session: Session, principal: Principal, endpoint_id: UUID) -> Delivery:
-        """Send a message of type ``webhook.test`` the way of all others.
+        """Send a message of type ``webhook.test``, in the same way as all others.
 
         Raises `EndpointNotFound`, or `EndpointStateConflict` unless the endpoint is active.
         """
@@ -180,7 +180,7 @@ class WebhookService:
         return DeliveryWithAttempts(*found, attempts)
 
     def redeliver(self, session: Session, principal: Principal, delivery_id: UUID) -> Delivery:
-        """Begin an ended delivery's schedule anew: the same id, the same bytes.
+        """Restart an ended delivery's schedule: the same id, the same bytes.
 
         Raises `DeliveryNotFound`, `DeliveryPending`, `BodyErased`, `EndpointNotFound`, `EndpointStateConflict`.
         """
@@ -201,7 +201,7 @@ class WebhookService:
     def redeliver_since(
         self, session: Session, principal: Principal, endpoint_id: UUID, since: datetime, *, with_delivered: bool
     ) -> int:
-        """Begin anew what failed since then, and with `with_delivered` also what was delivered; at most 10,000.
+        """Restart deliveries that failed since then, and with `with_delivered` also delivered ones; at most 10,000.
 
         Returns how many. Raises `EndpointNotFound`, `EndpointStateConflict`.
         """

@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from datetime import datetime
 
 PREFIX = "whsec_"
-# The purpose for which they are sealed before they are stored.
+# The purpose under which they are sealed before storage.
 SEALED_FOR = "webhook secrets"
 # The specification asks for 24 to 64 bytes.
 _SECRET_BYTES = 32
 
 
 def generate_secret() -> bytes:
-    """A secret from the operating system's random source, as the key of the HMAC."""
+    """A secret from the operating system's random source, used as the key of the HMAC."""
     return secrets.token_bytes(_SECRET_BYTES)
 
 
 def show_secret(secret: bytes) -> str:
-    """The form in which a receiver is given a secret: ``whsec_`` and base64."""
+    """The form in which a receiver gets a secret: ``whsec_`` and base64."""
     return PREFIX + base64.b64encode(secret).decode()
 
 
@@ -31,7 +31,7 @@ def sign(secret: bytes, message_id: str, timestamp: int, body: bytes) -> str:
 
 
 def headers(secrets_: Sequence[bytes], message_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The three headers of an attempt begun at `at`: one signature for each secret, apart by a space."""
+    """The three headers of an attempt started at `at`: one signature for each secret, separated by a space."""
     timestamp = int(at.timestamp())
     return {
         "webhook-id": message_id,

@@ -1,7 +1,7 @@
-"""What a webhook may be sent to: a URL is taken apart strictly, its name resolved once, every address judged.
+"""Decides where a webhook may be sent: parses the URL strictly, resolves its name once, and checks every address.
 
-The answer carries the addresses that were judged, and a sender connects to one of them and to nothing else, so that a
-resolver that changes its answer between two questions gains nothing.
+The result carries the checked addresses, and a sender connects only to one of them, so that a resolver that changes
+its answer between two queries gains nothing.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ from core.webhooks.errors import TargetRefused
 URL_MAX_CHARACTERS = 2048
 _PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
-# How a URL parser tells an address in disguise (WHATWG URL, "ends in a number"): 0x7f.1, 017700000001, 2130706433.
+# How a URL parser detects an address in disguise (WHATWG URL, "ends in a number"): 0x7f.1, 017700000001, 2130706433.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _IPV4 = re.compile(r"(0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2})){3}", re.ASCII)
-# RFC 6761, RFC 6762, RFC 8375 and the names that clouds and clusters keep for themselves.
+# RFC 6761, RFC 6762, RFC 8375 and names that clouds and clusters reserve.
 _PRIVATE_SUFFIXES = frozenset(
     ("localhost", "local", "localdomain", "internal", "intranet", "lan", "home", "corp", "private", "arpa", "onion")
 )
@@ -35,7 +35,7 @@ Resolver = Callable[[str, int], Sequence[str]]
 
 
 class Unresolvable(TargetRefused):
-    """The name has no address now."""
+    """The name currently has no address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class TargetPolicy:
         self._resolver = resolver
 
     def check(self, url: str) -> Target:
-        """Where a request to `url` may connect, resolved just now. Raises `TargetRefused`, or its `Unresolvable`.
+        """Where a request to `url` may connect, resolved now. Raises `TargetRefused`, or its subclass `Unresolvable`.
 
         An http URL, another port, or a name of a private network needs a host or addresses that the operator allowed.
         Blocks for three seconds at most.
@@ -85,13 +85,13 @@ class TargetPolicy:
         return self._judge(where, found)
 
     async def check_soon(self, url: str) -> Target:
-        """What `check` does with the system's resolver, for an event loop: no thread of anyone's waits meanwhile."""
+        """Like `check` with the system's resolver, for an event loop: occupies no shared thread meanwhile."""
         where = self._examine(url)
         found: Sequence[str] = ()
         if where.literal is None:
             asked = asyncio.wrap_future(LOOKUPS.start(where.host, where.port))
             try:
-                # Shielded: others may wait for the same answer.
+                # Shielded: others may wait for the same result.
                 found = await asyncio.wait_for(asyncio.shield(asked), LOOKUP_SECONDS)
             except (OSError, UnicodeError) as error:
                 asked.add_done_callback(_ignore)
@@ -109,7 +109,7 @@ class TargetPolicy:
         addresses = (where.literal,) if where.literal is not None else _parse(where.host, found)
         is_private = where.host in self._hosts or all(is_within(address, self._networks) for address in addresses)
         if not is_private:
-            # One address that is refused is enough: which of them a connection would take is not ours to say.
+            # One refused address is enough: which of them a connection would use is not under our control.
             if not all(is_public(address) or is_within(address, self._networks) for address in addresses):
                 raise TargetRefused("address_refused", "it leads to an address that is not on the public internet")
             if where.scheme != "https":
@@ -147,7 +147,7 @@ def _parse(host: str, found: Sequence[str]) -> tuple[Address, ...]:
 
 
 def _take_apart(url: str) -> tuple[str, str, int, str]:
-    """Scheme, host in lower case and ASCII, port, and path with query. Parsers disagree about the rest: refused."""
+    """Scheme, host in lower case and ASCII, port, and path with query. Refuses the rest: parsers disagree about it."""
     if len(url) > URL_MAX_CHARACTERS:
         raise TargetRefused("url_too_long", f"at most {URL_MAX_CHARACTERS} characters")
     if not url.isprintable() or any(character in ' \\"<>^`{|}' for character in url):
@@ -182,7 +182,7 @@ def _host(given: str, *, is_bracketed: bool) -> str:
     host = host.removesuffix(".")
     if not host.isascii():
         try:
-            # UTS 46 maps look-alikes, among them full-width digits and dots, to what a resolver would be asked for.
+            # UTS 46 maps look-alikes, among them full-width digits and dots, to the characters that a resolver gets.
             host = idna.encode(host, uts46=True).decode().lower()
         except idna.IDNAError as error:
             raise TargetRefused("host_malformed", "that is no host name") from error
@@ -192,7 +192,7 @@ def _host(given: str, *, is_bracketed: bool) -> str:
 
 
 def _literal(host: str) -> Address | None:
-    """The address that `host` is written as, or None for a name. Raises `TargetRefused` for one in disguise."""
+    """The address written in `host`, or None for a name. Raises `TargetRefused` for one in disguise."""
     if ":" in host or _IPV4.fullmatch(host):
         try:
             return parse_address(host)

@@ -1,4 +1,4 @@
-"""Creates the blob container that WAYBILL_BLOB_URL names, as soon as the storage account answers."""
+"""Creates the blob container in WAYBILL_BLOB_URL, as soon as the storage account responds."""
 
 from time import monotonic, sleep
 from urllib.parse import urlsplit

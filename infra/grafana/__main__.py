@@ -1,4 +1,4 @@
-"""``python -m infra.grafana``: write the dashboards that chart, Compose and Azure share."""
+"""``python -m infra.grafana``: write the dashboards that the chart, Compose and Azure share."""
 
 from infra.grafana.dashboards import FOLDER, render
 

@@ -1,4 +1,4 @@
-"""*Model providers*: which deployment fails, is slow, or rests."""
+"""*Model providers*: which deployments fail, are slow, or are paused."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 

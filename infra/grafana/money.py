@@ -1,4 +1,4 @@
-"""*Tenants and money*: what is spent on what, what budgets have left, and the tenants whom the operator names."""
+"""*Tenants and money*: spending by kind, remaining budgets, and the tenants named by the operator."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 

@@ -1,4 +1,4 @@
-"""*Overview*: is it well, and if not, where to look."""
+"""*Overview*: is the installation healthy, and if not, where to look."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 

@@ -1,4 +1,4 @@
-"""The few kinds of panels that the dashboards are made of, each with its unit, legend, bounds and runbook."""
+"""The kinds of panels in the dashboards, each with its unit, legend, bounds and runbook."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -51,7 +51,7 @@ _WIDTH = 24
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """PromQL and the legend of its series. With `exemplars` points lead to traces: for queries on buckets only."""
+    """PromQL and the legend of its series. With `exemplars`, points link to traces: for queries on buckets only."""
 
     expr: str
     legend: str = ""
@@ -62,7 +62,7 @@ _Built = TypeVar("_Built")
 
 
 def board(uid: str, title: str, description: str, *variables: Builder[object]) -> dashboard.Dashboard:
-    """An empty dashboard of ours: the last six hours, every half a minute, with a choice of Prometheus."""
+    """An empty Waybill dashboard: the last six hours, refreshed every half minute, with a choice of Prometheus."""
     source = dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus")
     runbooks = dashboard.ConstantVariable("runbooks").value("docs/runbooks/")
     others = dashboard.DashboardLink("Waybill").type(DashboardLinkType.DASHBOARDS).tags([TAG]).as_dropdown(True)
@@ -83,7 +83,7 @@ def board(uid: str, title: str, description: str, *variables: Builder[object]) -
 
 
 def choice(name: str, label: str, query: str, *, several: bool = False) -> dashboard.QueryVariable:
-    """A variable whose values are what `query` finds; with `several` all of them are chosen at first."""
+    """A variable whose values are the results of `query`; with `several`, all of them are selected at first."""
     made = (
         dashboard.QueryVariable(name)
         .label(label)
@@ -107,7 +107,7 @@ def graph(
     least: float | None = 0,
     most: float | None = None,
 ) -> timeseries.Panel:
-    """Lines over time. `bounds` are drawn: the first warns, the second alerts."""
+    """Lines over time. `bounds` are drawn: the first is a warning, the second an alert."""
     made = _described(timeseries.Panel(), title, about=about, runbook=runbook, width=width, height=_HEIGHT, unit=unit)
     made = made.fill_opacity(25 if stacked else 8).line_width(1).thresholds(_thresholds(bounds))
     made = made.legend(
@@ -141,7 +141,7 @@ def number(
     falling: bool = False,
     width: int = 4,
 ) -> stat.Panel:
-    """One number as it is now. With `falling` it is bad below its bounds, else above them."""
+    """One current number. With `falling` it is bad below its bounds, otherwise above them."""
     made = _described(stat.Panel(), title, about=about, runbook=runbook, width=width, height=_NUMBER_HEIGHT, unit=unit)
     return (
         made.thresholds(_thresholds(bounds, falling=falling))
@@ -155,7 +155,7 @@ def number(
 def bars(
     title: str, query: Query, *, unit: str, about: str = "", runbook: str | None = None, width: int = _WIDTH // 3
 ) -> bargauge.Panel:
-    """What is most now, as bars."""
+    """The largest current values, as bars."""
     made = _described(bargauge.Panel(), title, about=about, runbook=runbook, width=width, height=_HEIGHT, unit=unit)
     return (
         made.orientation(VizOrientation.HORIZONTAL)
@@ -167,7 +167,7 @@ def bars(
 def values(
     title: str, query: Query, *, unit: str, about: str = "", runbook: str | None = None, width: int = _WIDTH // 3
 ) -> table.Panel:
-    """Labels and values as they are now, in a table."""
+    """Current labels and values, in a table."""
     made = _described(table.Panel(), title, about=about, runbook=runbook, width=width, height=_HEIGHT, unit=unit)
     hidden = {"excludeByName": {"Time": True, "__name__": True, "job": True}}
     return made.with_target(_instant(query).format(PromQueryFormat.TABLE)).with_transformation(
@@ -184,7 +184,7 @@ def states(
     runbook: str | None = None,
     width: int = _WIDTH // 3,
 ) -> statetimeline.Panel:
-    """Which state each series was in over time; `names` gives each value its name and color."""
+    """The state of each series over time; `names` gives each value its name and color."""
     made = _described(
         statetimeline.Panel(), title, about=about, runbook=runbook, width=width, height=_HEIGHT, unit="none"
     )

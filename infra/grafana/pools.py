@@ -1,11 +1,11 @@
-"""*Pool*: one pool of workers, chosen above."""
+"""*Pool*: one pool of workers, selected above."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from infra.grafana.panels import RATE, Query, board, choice, graph, number, row
 
 _POOL = 'pool="$pool"'
-# A pool is named as the folder of its capabilities; remote capabilities have names of their own.
+# A pool has the name of its capabilities' folder; remote capabilities have other names.
 _CAPABILITY = 'capability=~"$pool[.].+"'
 
 

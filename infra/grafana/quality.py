@@ -1,10 +1,10 @@
-"""*Quality*: whether answers get worse, as far as numbers without tenants can say."""
+"""*Quality*: whether quality gets worse, as far as numbers without tenants can show."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from infra.grafana.panels import RATE, Query, board, graph, number, row, values
 
-# What attempts end with whose model answered, and not well enough to be given out.
+# The codes of attempts whose model answered, but not well enough.
 _UNUSABLE = 'reason=~"answer_malformed|answer_withheld|invalid_output|provider_bad_response"'
 _PAGE = "quality-dropped.md"
 

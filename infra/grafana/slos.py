@@ -1,4 +1,4 @@
-"""*Objectives*: what is left of each error budget, and how fast it is used up."""
+"""*Objectives*: the remaining part of each error budget, and how fast it is used up."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 

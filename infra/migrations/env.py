@@ -1,4 +1,4 @@
-"""How Alembic runs here: always online, each migration under a lock timeout so that it never queues behind traffic."""
+"""Alembic's environment: always online, each migration under a lock timeout so that it never queues behind traffic."""
 
 from alembic import context
 from sqlalchemy import Connection, create_engine, event, pool, text
@@ -9,14 +9,14 @@ from core.tables import metadata
 LOCK_TIMEOUT = "4s"
 STATEMENT_TIMEOUT = "60s"
 
-# Two `waybill migrate` at once would both try to create the version table; the second waits here instead.
+# Two `waybill migrate` at once would both try to create the version table; the second one waits here instead.
 MIGRATION_LOCK = 7_201_945
 
 
 def run() -> None:
     """Upgrade or downgrade over the URL given as ``sqlalchemy.url`` in the Alembic configuration."""
     url = normalize_url(context.config.get_main_option("sqlalchemy.url") or "")
-    # Behind a transaction pooler, what a session sets or locks would stay on a connection that others use afterwards.
+    # With a transaction pooler, a session's settings and locks would stay on a connection that others use later.
     options = {"application_name": "waybill-migrate", "prepare_threshold": None}
     engine = create_engine(url, poolclass=pool.NullPool, connect_args=options)
     with engine.connect() as guard, engine.connect() as connection:

@@ -4,9 +4,9 @@ from alembic import op
 
 
 def fence_tenant(table: str, column: str = "organization_id") -> None:
-    """Turn on row-level security: ``waybill_app`` sees the organisation named by its transaction, and no other.
+    """Turn on row-level security: ``waybill_app`` sees only the organization named by its transaction.
 
-    ``waybill_system`` gets a policy of its own instead of BYPASSRLS, which managed services do not grant.
+    ``waybill_system`` gets a separate policy instead of BYPASSRLS, which managed services do not grant.
     """
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     op.execute(
@@ -20,7 +20,7 @@ def fence_tenant(table: str, column: str = "organization_id") -> None:
 def partition_by_month(table: str) -> None:
     """Register a table that is range-partitioned on a UUIDv7 key, and create its partitions.
 
-    The default partition takes what no month covers yet, so that a wrong clock never refuses an insert.
+    The default partition takes rows that no month covers yet, so that a wrong clock never refuses an insert.
     """
     op.execute(f"INSERT INTO partitioned_tables (name) VALUES ('{table}')")
     op.execute(f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT")

@@ -1,4 +1,4 @@
-"""``python -m infra.prometheus``: write the rules and the page that are made from the objectives."""
+"""``python -m infra.prometheus``: write the rules and the page that are generated from the objectives."""
 
 from infra.prometheus import reference
 from infra.prometheus.rules import RULES, groups, render

@@ -1,7 +1,8 @@
-"""What Waybill promises, in one table: rules, alerts, the dashboard and docs/reference/slos.md are made from it.
+"""Waybill's objectives in one table: rules, alerts, the dashboard and docs/reference/slos.md are made from it.
 
-An objective says which share of events, or of time, is good over thirty days. Its events are counted as rates over five
-minutes, `bad` among `all`; longer windows are averages of those, so that a busy hour weighs more than a quiet one.
+An objective states which share of events, or of time, must be good over thirty days. Its events are counted as rates
+over five minutes, `bad` among `all`; longer windows are averages of those, so that a busy hour weighs more than a quiet
+one.
 
 The burn rates are those of Google's Site Reliability Workbook, chapter 5, table 5-8: a rate of 1 uses up the error
 budget in exactly the thirty days.
@@ -12,7 +13,7 @@ from decimal import Decimal
 from typing import Literal
 
 PERIOD_DAYS = 30
-# A single bad event on a quiet night is no trend.
+# A single bad event on a quiet night is not a trend.
 BAD_EVENTS_MIN = 3
 SUBMIT_SECONDS = 0.5
 START_SECONDS = 10.0
@@ -20,8 +21,8 @@ STREAM_SECONDS = 1.0
 DELIVERY_SECONDS = 30.0
 SEALED_SECONDS = 120.0
 
-# Codes of failed attempts that are the platform's fault or its operator's. What the input, the capability's answer, a
-# budget or a model provider is to blame for has codes of its own.
+# Codes of failed attempts that are the fault of the platform or its operator. Failures caused by the input, the
+# capability's answer, a budget or a model provider have other codes.
 PLATFORM_FAULTS = (
     "blob_corrupt",
     "blob_misconfigured",
@@ -46,7 +47,7 @@ PLATFORM_FAULTS = (
 class Window:
     """A pair of windows: the burn rate must be exceeded over both, `short` so that the alert ends when the fault does.
 
-    `budget_percent` is how much of the error budget is gone when the long window alone is full of it.
+    `budget_percent` is the share of the error budget that is used up when the long window alone is full of it.
     """
 
     long: str
@@ -61,10 +62,10 @@ SLOW = (Window("3d", "6h", Decimal(1), 10),)
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """One promise. `bad` and `all` are PromQL: events a second, or for a state whether it is bad (0 or 1) and 1.
+    """One objective. `bad` and `all` are PromQL: events per second, or for a state, whether it is bad (0 or 1) and 1.
 
-    `fast` is the severity of the fast burns; one that others than us can cause never pages. `alert` is the stem of its
-    alerts' names, `good` completes "what is good", `runbook` is a file of docs/runbooks.
+    `fast` is the severity of the fast burns; an objective that others can violate never pages. `alert` is the stem of
+    its alerts' names, `good` completes "what is good", `runbook` is a file of docs/runbooks.
     """
 
     name: str
@@ -85,12 +86,12 @@ class Objective:
 
     @property
     def target(self) -> Decimal:
-        """The share that has to be good, such as 0.999."""
+        """The share that must be good, such as 0.999."""
         return 1 - self.budget
 
 
 def _slower_than(histogram: str, seconds: float, labels: str = "") -> tuple[str, str]:
-    """Observations of `histogram` over `seconds`, which is one of its bounds, and all of them, a second each."""
+    """Observations of `histogram` above `seconds`, one of its bounds, and all observations, per second each."""
     selected = ", ".join(filter(None, (labels, f'le="{seconds}"')))
     counted = f"{{{labels}}}" if labels else ""
     everything = f"sum(rate({histogram}_count{counted}[5m]))"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recording rule: its name, as Prometheus' documentation builds them (level, metric, operation), and PromQL."""
+    """A recording rule: its name, as Prometheus' documentation builds it (level, metric, operation), and PromQL."""
 
     name: str
     expr: str
@@ -23,7 +23,7 @@ def _percentile(level: str, labels: str, histogram: str, quantile: float = 0.95)
 
 
 def _share(level: str, labels: str, name: str, counter: str, selected: str) -> Recording:
-    """The share of `selected` series among all of a counter, 0 where there are none of them."""
+    """The share of `selected` series among all of a counter; 0 if there are none."""
     everything = f"sum by ({labels}) (rate({counter}[5m]))"
     part = f"sum by ({labels}) (rate({counter}{{{selected}}}[5m]))"
     return Recording(f"{level}:{name}:ratio_rate5m", f"({part}\nor {everything} * 0)\n/ ({everything} > 0)")

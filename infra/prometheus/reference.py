@@ -1,4 +1,4 @@
-"""Makes docs/reference/slos.md of the objectives."""
+"""Generates docs/reference/slos.md from the objectives."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Makes infra/helm/waybill/files/rules.yaml: what is recorded, and the alerts of the objectives."""
+"""Generates infra/helm/waybill/files/rules.yaml: recordings, and the alerts of the objectives."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ RULES = FOLDER / "rules.yaml"
 ALERTS = FOLDER / "alerts.yaml"
 _WINDOWS = ("5m", "30m", "1h", "6h")
 _LINE_MAX = 100
-# Read over so many samples that once in two minutes is often enough.
+# Reads so many samples that once every two minutes is often enough.
 _LONG_WINDOWS = ("3d", f"{PERIOD_DAYS}d")
 _COUNTED_SECONDS = 300
 _HEAD = """\
@@ -38,7 +38,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rules that are evaluated one after the other, every `interval` or as often as Prometheus evaluates by itself."""
+    """Rules evaluated one after the other, every `interval` or as often as Prometheus evaluates by default."""
 
     name: str
     rules: Sequence[Rule]
@@ -46,7 +46,7 @@ class Group:
 
 
 def groups() -> list[Group]:
-    """Every group, in the order of the file: a rule comes after what it reads."""
+    """Every group, in the order of the file: a rule comes after the ones it reads."""
     return [
         Group("waybill-recordings", [Rule("record", each.name, each.expr) for each in RECORDINGS]),
         Group("waybill-objectives", [*_events(), *map(_ratio, _WINDOWS)]),
@@ -121,7 +121,7 @@ def _burn(objective: Objective, window: Window) -> str:
     one = f'{{slo="{objective.name}"}}'
     parts = [f"waybill_slo:bad:ratio_{each}{one} > {bound}" for each in (window.long, window.short)]
     if objective.kind == "events":
-        # An average over the window would count too many while the series is younger than that.
+        # An average over the window would count too many while the series is younger than the window.
         rates = f"waybill_slo:bad:rate5m{one}"
         events = f"sum_over_time({rates}[{window.long}]) * {_COUNTED_SECONDS} / count_over_time({rates}[5m])"
         parts.append(f"{events} >= {BAD_EVENTS_MIN}")

@@ -1,1 +1,1 @@
-"""Moves an installation on Kubernetes to another release in steps, and back by itself when the steps look bad."""
+"""Moves an installation on Kubernetes to another release in steps, and rolls back automatically if a step looks bad."""

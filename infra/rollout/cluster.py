@@ -1,4 +1,4 @@
-"""What is done to the cluster, as commands of helm and kubectl."""
+"""Changes to the cluster, as helm and kubectl commands."""
 
 import json
 import shlex
@@ -15,7 +15,7 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A release of the chart. `report` gets every command that changes something; a rehearsal runs none of those."""
+    """A release of the chart. `report` gets every command that changes something; a dry run executes none of those."""
 
     release: str
     namespace: str
@@ -25,14 +25,14 @@ class Cluster:
     is_rehearsal: bool = False
 
     def revision(self) -> int:
-        """The revision of the release that is deployed, to which a rollback leads."""
+        """The revision of the deployed release, to which a rollback leads."""
         status = json.loads(self._run("helm", "status", self.release, "--output", "json"))
         if status["info"]["status"] != "deployed":
             raise CommandFailed(f"{self.release} is {status['info']['status']}; finish that first")
         return int(status["version"])
 
     def replicas(self, target: Target) -> int:
-        """How many pods of the stable release are wanted now."""
+        """The current number of desired pods of the stable release."""
         labels = f"app.kubernetes.io/instance={self.release},waybill.io/process={target.process}"
         path = "jsonpath={.items[*].spec.replicas}"
         found = self._run("kubectl", "get", "deployments", "--selector", labels, "--output", path).split()
@@ -51,7 +51,7 @@ class Cluster:
         self._change("helm", "upgrade", self.release, self.chart, "--reset-then-reuse-values", *sets, *hooks, *waits)
 
     def roll_back(self, revision: int) -> None:
-        """Make it what it was at `revision`. The schema stays: the release before runs on the newer one."""
+        """Restore `revision`. The schema stays: the previous release runs on the newer one."""
         self._change("helm", "rollback", self.release, str(revision), "--no-hooks", "--wait", "--timeout", self.timeout)
 
     def _change(self, *command: str) -> None:

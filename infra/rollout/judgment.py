@@ -1,4 +1,4 @@
-"""When a canary is worse than what runs beside it."""
+"""Decides when a canary is worse than the stable release."""
 
 from dataclasses import dataclass
 
@@ -17,12 +17,12 @@ class Limits:
     min_attempts: int = 5
 
     def is_enough(self, target: Target, measured: Measured | None) -> bool:
-        """Whether so much happened that it says anything."""
+        """Whether enough happened for a judgment."""
         wanted = self.min_requests if target.is_api else self.min_attempts
         return measured is not None and measured.count >= wanted
 
     def breaches(self, target: Target, canary: Measured, stable: Measured) -> list[str]:
-        """What of `canary` is beyond the limits, in words; empty when all is well."""
+        """The limits that `canary` exceeds, in words; empty if it exceeds none."""
         found = []
         allowed = stable.failed_share + (self.errors if target.is_api else self.failures)
         if canary.failed_share > allowed:

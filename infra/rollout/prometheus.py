@@ -1,4 +1,4 @@
-"""What Prometheus says of the two releases that run beside each other."""
+"""Prometheus' figures about the two releases that run side by side."""
 
 import json
 import math
@@ -12,7 +12,7 @@ _ANSWER_MAX_BYTES = 1024 * 1024
 
 
 class NoAnswer(Exception):
-    """Prometheus is not reached, or does not answer with a figure."""
+    """Prometheus cannot be reached, or does not answer with a figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Target:
 
     @property
     def canary(self) -> "Target":
-        """The other release of it."""
+        """Its other release."""
         return Target(self.name, f"{self.process}-canary")
 
 
@@ -54,7 +54,7 @@ class Prometheus:
         self._namespace = namespace
 
     def measure(self, target: Target, window_seconds: int) -> Measured | None:
-        """What happened in the last `window_seconds`; None when nothing did. Raises `NoAnswer`."""
+        """Measure the last `window_seconds`; None when nothing happened. Raises `NoAnswer`."""
         queries = self.queries(target, window_seconds)
         count = self._value(queries["count"])
         if not count:
@@ -64,7 +64,7 @@ class Prometheus:
         return Measured(count, failed / count, p95)
 
     def queries(self, target: Target, window_seconds: int) -> dict[str, str]:
-        """What is asked. How long an attempt takes is its job's affair, so workers have no p95."""
+        """The PromQL queries. An attempt's duration depends on its job, so workers have no p95."""
         chosen = f'namespace="{self._namespace}",waybill_io_process="{target.process}"'
         window = f"[{window_seconds}s]"
         if not target.is_api:

@@ -1,4 +1,4 @@
-"""The way from one release to the next: a canary beside what runs, step by step, and the way back."""
+"""The steps from one release to the next: a canary beside the stable release, step by step, and the way back."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ from infra.rollout.cluster import Cluster
 from infra.rollout.judgment import Limits
 from infra.rollout.prometheus import Measured, NoAnswer, Prometheus, Target
 
-# Less than two scrapes show no change.
+# Fewer than two scrapes show no change.
 _WINDOW_MIN_SECONDS = 60
 
 
 class NotBegun(Exception):
-    """There is nothing to compare a canary with; nothing was changed."""
+    """There is no baseline for a canary; nothing was changed."""
 
 
 class Breach(Exception):
-    """The canary is worse than it may be, or nothing can be said of it."""
+    """The canary exceeds a limit, or it cannot be judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which release, of what, with how many pods, at which shares of the requests in percent, watched for how long."""
+    """The release and target, the number of pods, the shares of requests in percent, and how long each is watched."""
 
     tag: str
     replicas: Mapping[Target, int]
@@ -47,7 +47,7 @@ class Plan:
 
 
 class Rollout:
-    """Carries a plan out. Raises `Breach` or what the cluster raises in the middle: the caller then goes back."""
+    """Carries out a plan. Raises `Breach`, or the cluster's errors, halfway: the caller then rolls back."""
 
     def __init__(
         self, cluster: Cluster, prometheus: Prometheus, limits: Limits, plan: Plan, report: Callable[[str], None]
@@ -60,7 +60,7 @@ class Rollout:
         self._before: dict[Target, Measured] = {}
 
     def look(self) -> None:
-        """Measure what runs now. Raises `NotBegun`."""
+        """Measure the current state. Raises `NotBegun`."""
         for target in self._plan.replicas:
             try:
                 measured = self._prometheus.measure(target, self._plan.observe_seconds)
@@ -72,7 +72,7 @@ class Rollout:
             self._report(f"{target.name} now: {measured}")
 
     def run(self) -> None:
-        """Bring the canary up, raise its share, make it the release, and take it away."""
+        """Start the canary, raise its share, make it the release, and remove it."""
         for number, weight in enumerate(self._plan.weights):
             self._report(f"step {number + 1} of {len(self._plan.weights)}: {weight} % of the requests")
             self._cluster.upgrade(self._plan.canary(weight), migrates=number == 0)
@@ -83,7 +83,7 @@ class Rollout:
         self._cluster.upgrade(self._plan.end(), migrates=False)
 
     def _watch(self, watched: Mapping[Target, Target], what: str) -> None:
-        """Judge again and again until the step is over. Raises `Breach`."""
+        """Judge repeatedly until the step is over. Raises `Breach`."""
         if self._cluster.is_rehearsal:
             return
         began = monotonic()
@@ -99,7 +99,7 @@ class Rollout:
     def _judge(self, stable: Target, process: Target, window: int, what: str, *, is_over: bool) -> None:
         try:
             found = self._prometheus.measure(process, window)
-            # In a step to 100 percent the stable release is asked nothing: what it was before the rollout counts then.
+            # In a step to 100 percent the stable release gets no requests: its figures from before the rollout count.
             beside = None if process == stable else self._prometheus.measure(stable, window)
         except NoAnswer as error:
             if is_over:

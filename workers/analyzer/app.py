@@ -1,4 +1,4 @@
-"""The HTTP of the guard's process. It knows no tenants and no keys: who reaches its socket may ask."""
+"""The HTTP interface of the guard's process. It has no tenants and no keys: access to the socket is enough."""
 
 import asyncio
 from time import monotonic
@@ -27,7 +27,7 @@ def create_app(batches: Batches, timeout_seconds: float) -> Starlette:
         return response
 
     async def healthz(_: Request) -> Response:
-        """The process answers; says nothing about its children, which it replaces by itself."""
+        """The process answers. Does not check its children, which it replaces itself."""
         return _json(200, {"status": "ok"})
 
     async def readyz(_: Request) -> Response:
@@ -68,7 +68,7 @@ async def _analyzed(request: Request, batches: Batches, timeout_seconds: float) 
 
 
 async def _read(request: Request) -> bytes:
-    """The body, of one that is too long only the beginning."""
+    """The body; of one that is too long, only the beginning."""
     pieces, size = [], 0
     async for piece in request.stream():
         size += len(piece)

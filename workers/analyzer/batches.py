@@ -1,9 +1,9 @@
-"""Requests in a queue, and the threads that hand them to sandboxed children, several small ones at a time.
+"""Requests in a queue, and the threads that pass them to sandboxed children, several small ones at a time.
 
-Those of a batch want the same kinds of findings.
+The requests of a batch ask for the same kinds of findings.
 
-A child cannot be interrupted, and it may meet a text that makes it stand still or die. It is then killed, and each
-request of its batch is tried again by itself, so that such a text costs its own request and no other.
+A child cannot be interrupted, and a text may make it hang or crash. It is then killed, and each request of its batch
+is tried again by itself, so that such a text fails only its own request.
 """
 
 from collections import deque
@@ -21,7 +21,7 @@ from pipelines._kit.sandbox.pool import Pool
 from pipelines._kit.sandbox.purpose import CRASHED, Bounds, Purpose, SandboxFailure
 
 ENTRY = "workers.analyzer.child:open_detector"
-# Larger requests are analyzed by themselves: a batch may not delay the small ones in it by much.
+# Larger requests are analyzed by themselves: a batch must not delay its small requests by much.
 _BATCH_CHARACTERS = 8_000
 _WAITING_CHARACTERS_MAX = 1_000_000
 _PAUSE_SECONDS = 1.0
@@ -31,11 +31,11 @@ _log = get_logger(__name__)
 
 
 class Overloaded(Exception):
-    """As much is waiting as may wait."""
+    """The queue is full."""
 
 
 class AnalysisFailed(Exception):
-    """The child stood still, ran out of memory or crashed over these texts; `args` hold which of these."""
+    """The child hung, ran out of memory or crashed over these texts; `args` hold the reason."""
 
 
 @dataclass(eq=False, slots=True)
@@ -52,7 +52,7 @@ class _Request:
 
 
 class Batches:
-    """`size` children that load `entry`, and the queue before them. Safe in several threads.
+    """Runs `size` children that load `entry`, and the queue before them. Safe in several threads.
 
     A child has half of `timeout_seconds` for a batch, so that a request that shared one with a hostile text can still
     be answered in time. `failed` is called when the first child of a thread cannot be started.
@@ -80,7 +80,7 @@ class Batches:
                 ),
                 size=size,
                 calls=1_000_000,
-                # spaCy remembers every word that it has seen.
+                # spaCy caches every word that it has seen.
                 keep_bytes=_GIB,
                 idle_seconds=float("inf"),
             )
@@ -89,7 +89,7 @@ class Batches:
 
     @property
     def is_ready(self) -> bool:
-        """Whether a child has loaded, and none was lost since without a successor."""
+        """Whether a child has loaded, and every child lost since then has been replaced."""
         return self._ready.is_set()
 
     @property
@@ -98,12 +98,12 @@ class Batches:
         return self._pool.pids
 
     def start(self) -> None:
-        """Begin to load the children."""
+        """Start loading the children."""
         for thread in self._threads:
             thread.start()
 
     def submit(self, texts: list[str], kinds: frozenset[str] | None = None) -> "Future[Answer]":
-        """What the recognizers find of these kinds, None for all.
+        """Queue texts for the recognizers, for findings of these kinds, None for all.
 
         Raises `Overloaded`; the future raises `AnalysisFailed` or `TimeoutError`.
         """
@@ -116,7 +116,7 @@ class Batches:
         return request.answer
 
     def close(self) -> None:
-        """End the children; what is waiting is not answered any more."""
+        """End the children; waiting requests are not answered."""
         with self._changed:
             self._is_closed = True
             self._waiting.clear()
@@ -143,7 +143,7 @@ class Batches:
                     self._changed.wait(_PAUSE_SECONDS)
 
     def _load(self) -> None:
-        """Have a child for this thread before anything waits for it: loading takes longer than a request may."""
+        """Load this thread's child before any request waits for it: loading takes longer than a request may."""
         if len(self._pool.pids) < self._size:
             began = monotonic()
             self._pool.call({"texts": [], "kinds": None}, check=lambda: None)
@@ -151,7 +151,7 @@ class Batches:
         self._ready.set()
 
     def _take(self) -> list[_Request]:
-        """What to analyze at once, or nothing after a while."""
+        """The next requests to analyze together, or nothing after a while."""
         batch: list[_Request] = []
         characters = 0
         with self._changed:

@@ -1,4 +1,4 @@
-"""What a child of the guard's process runs: the recognizers, loaded once."""
+"""The code in a child of the guard's process: the recognizers, loaded once."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ def open_detector() -> Handler:
 
 
 def handler_of(detector: Detector) -> Handler:
-    """Takes ``{"texts": […], "kinds": […] | null}`` and returns ``{"findings": [[…], …]}``."""
+    """A handler that takes ``{"texts": […], "kinds": […] | null}`` and returns ``{"findings": [[…], …]}``."""
 
     def handle(task: Mapping[str, Any], _payload: bytes) -> dict[str, Any]:
         kinds = task["kinds"]

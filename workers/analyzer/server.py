@@ -1,4 +1,4 @@
-"""The guard's process: listens, loads its children, answers until SIGTERM, then finishes what is open."""
+"""The guard's process: listens, loads its children, answers until SIGTERM, then finishes open requests."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def main(settings: Settings, url: str, *, entry: str = ENTRY) -> int:
         server.run(sockets=[listening])
     finally:
         listening.close()
-        # Unless a successor listens there by now.
+        # Unless a successor already listens there.
         if path and path.exists() and path.stat().st_ino == inode:
             path.unlink()
     _log.info("analyzer_stopped")
@@ -47,7 +47,7 @@ def main(settings: Settings, url: str, *, entry: str = ENTRY) -> int:
 
 
 def listen(url: str) -> socket.socket:
-    """A socket that listens on `url`; one in the file system is for its owner only. Raises `Unavailable`."""
+    """A socket that listens on `url`; in the file system, only its owner may connect. Raises `Unavailable`."""
     try:
         if url.startswith(_UNIX):
             return _listen_in_file_system(Path(url.removeprefix(_UNIX)))
@@ -86,7 +86,7 @@ class _Server(uvicorn.Server):
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         def stop(_number: int, _frame: FrameType | None) -> None:
-            # While the server runs its own handlers are in place; it raises the signal again once it has stopped.
+            # While the server runs, its own handlers are in place. It raises the signal again once it has stopped.
             self.should_exit = True
 
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -104,7 +104,7 @@ class _Server(uvicorn.Server):
 
 def _listen_in_file_system(path: Path) -> socket.socket:
     if path.is_socket() and not _answers(path):
-        # What a killed process left.
+        # Left over from a killed process.
         path.unlink()
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)

@@ -1,4 +1,4 @@
-"""The one task of the job pools."""
+"""The only task of the job pools."""
 
 from uuid import UUID
 
@@ -9,5 +9,5 @@ from workers.runtime import get_runtime
 
 @app.task(name=TASK, ignore_result=True)  # type: ignore[untyped-decorator]
 def run_job(job_id: str) -> None:
-    """Run one attempt of the job. The message carries the id and nothing else."""
+    """Run one attempt of the job. The message carries only its id."""
     execute(get_runtime(), UUID(job_id))

@@ -53,7 +53,7 @@ def _whole(number: int, answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ours(job: JobRecord, result: Mapping[str, Any]) -> dict[str, Any]:
-    """What OpenAI's object has no member for: the mark of generated content, and unsupported parameters."""
+    """Members that OpenAI's object does not have: the mark of generated content, and unsupported parameters."""
     said = {"disclosure": job.disclosure, "left_out": result.get("left_out")}
     found = {name: value for name, value in said.items() if value}
     return {"waybill": found} if found else {}

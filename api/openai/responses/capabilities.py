@@ -9,7 +9,7 @@ from api.openai.responses.schemas import CreateResponse, FilePart, FileSearchToo
 from core.capability import Manifest
 from core.kit.json_values import dumps
 
-# Names of the text in a capability's input, the first match wins; and names of its answer.
+# Names of the text in a capability's input, of which the first match is used, and names of its answer.
 _TEXT_FIELDS = ("query", "question", "message", "prompt", "text", "task", "topic")
 _ANSWER_FIELDS = ("answer", "reply", "markdown", "text")
 # Parameters that only apply to a model.

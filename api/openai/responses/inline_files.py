@@ -1,6 +1,6 @@
 """Files and images inside a request to a capability.
 
-Capabilities read files of the project, so these become some.
+Capabilities read files of the project, so these are added to it.
 """
 
 import base64

@@ -1,1 +1,1 @@
-"""Alerts: that a version answers worse than the one before, or that inputs are no longer what they were."""
+"""Alerts: a version's quality is worse than its predecessor's, or inputs have drifted."""

@@ -1,4 +1,4 @@
-"""Alerts as services hand them around."""
+"""Alerts as plain data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewAlert:
-    """What a detector found. `is_worse` is False for a drift, which may be harmless.
+    """A detected change. `is_worse` is False for a drift, which may be harmless.
 
     Means are those of the signal, or None for a distribution. `job_ids`: at most ten jobs that moved furthest.
-    `evidence` reached `threshold`; of what kind they are, the signal's test says.
+    `evidence` reached `threshold`; its kind depends on the signal's test.
     """
 
     organization_id: UUID
@@ -52,7 +52,7 @@ class NewAlert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert(NewAlert):
-    """A stored alert. `model_name` and `model_number` are those of the registry's version, where it is one."""
+    """A stored alert. `model_name` and `model_number` are those of the registry's version, if it is one."""
 
     id: UUID
     state: AlertState

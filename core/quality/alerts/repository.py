@@ -1,4 +1,4 @@
-"""The SQL of alerts. Every statement names the organization, but for the count that the dispatcher reports."""
+"""The SQL of alerts. Every statement names the organization, except the count that the dispatcher reports."""
 
 from typing import Any
 from uuid import UUID
@@ -51,14 +51,14 @@ UPDATE quality_streams SET state = CAST(:state AS jsonb)
 WHERE organization_id = :organization_id AND capability = :capability AND signal = :signal
   AND model_version = :model_version
 """)
-# Of the whole installation: for a gauge, by labels that are bounded.
+# Of the whole installation: for a gauge, with bounded labels.
 _OPEN = text(
     "SELECT capability, signal, count(*) AS alerts FROM quality_alerts WHERE state = 'open' GROUP BY capability, signal"
 )
 
 
 def insert(session: Session, new: NewAlert) -> UUID | None:
-    """Write an alert; None when its stream has one that is not closed."""
+    """Write an alert; None when its stream has an unclosed one."""
     values = {
         "id": new_id(),
         "organization_id": new.organization_id,
@@ -96,7 +96,7 @@ def list_alerts(
     cursor: UUID | None,
     limit: int,
 ) -> list[Alert]:
-    """The organization's alerts, newest first, with ids below `cursor`; of these `capabilities`, None: of all."""
+    """The organization's alerts, newest first, with ids below `cursor`; about these `capabilities`, or all if None."""
     parameters = {
         "organization_id": organization_id,
         "state": state,
@@ -108,19 +108,19 @@ def list_alerts(
 
 
 def acknowledge(session: Session, organization_id: UUID, alert_id: UUID, actor: str | None) -> bool:
-    """Somebody looks after it; False when it was not open."""
+    """Acknowledge an alert; False when it was not open."""
     values = {"organization_id": organization_id, "id": alert_id, "actor": actor}
     return session.execute(_ACKNOWLEDGE, values).one_or_none() is not None
 
 
 def close(session: Session, organization_id: UUID, alert_id: UUID, actor: str | None, reason: str | None) -> bool:
-    """It is over; False when it was closed before."""
+    """Close an alert; False when it was already closed."""
     values = {"organization_id": organization_id, "id": alert_id, "actor": actor, "reason": reason}
     return session.execute(_CLOSE, values).one_or_none() is not None
 
 
 def restart_stream(session: Session, alert: Alert, state: dict[str, Any]) -> None:
-    """Put a new state in the place of that of the alert's stream."""
+    """Replace the state of the alert's stream."""
     session.execute(
         _RESTART,
         {

@@ -1,4 +1,4 @@
-"""Alerts as people deal with them. Everything here adds to the caller's transaction; only the edge commits."""
+"""Actions on alerts. Everything here adds to the caller's transaction; only the edge commits."""
 
 from uuid import UUID
 
@@ -51,7 +51,7 @@ def list_alerts(
 
 
 def acknowledge(session: Session, principal: Principal, alert_id: UUID) -> Alert:
-    """Somebody looks after it: it is no longer counted as open. Raises `AlertNotFound` and `AlertClosed`."""
+    """Acknowledge an alert: it is no longer counted as open. Raises `AlertNotFound` and `AlertClosed`."""
     found = get(session, principal, alert_id)
     if not repository.acknowledge(session, principal.organization_id, alert_id, principal.actor_id):
         raise AlertClosed(f"this alert is {found.state}; only an open one can be acknowledged")
@@ -60,9 +60,9 @@ def acknowledge(session: Session, principal: Principal, alert_id: UUID) -> Alert
 
 
 def close(session: Session, principal: Principal, alert_id: UUID, *, reason: str | None, is_new_normal: bool) -> Alert:
-    """It is over: the stream is watched again, against the same baseline or, with `is_new_normal`, against a new one.
+    """Close an alert; its stream is watched again with the same baseline, or a new one with `is_new_normal`.
 
-    A new baseline is learned from the jobs to come; until there are enough of them, the stream raises nothing. Raises
+    A new baseline is learned from later jobs; until there are enough of them, the stream raises nothing. Raises
     `AlertNotFound` and `AlertClosed`.
     """
     found = get(session, principal, alert_id)
@@ -80,7 +80,7 @@ def _restart(session: Session, alert: Alert) -> None:
     if state is None:
         return
     if alert.signal is Signal.INPUT_WORDS:
-        # The reference begins with the first input that the alert was about.
+        # The reference starts with the first input that the alert was about.
         state = {"since": alert.began_at.isoformat(), "jobs": alert.observed_jobs, "tested": 0}
     else:
         stream = Stream.from_json(state)

@@ -1,1 +1,1 @@
-"""Annotations: jobs that people are asked to label, what they say, and how far they agree."""
+"""Annotations: jobs that people are asked to label, their labels, and the agreement between labelers."""

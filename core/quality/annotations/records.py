@@ -1,4 +1,4 @@
-"""Annotations and labels as services hand them around."""
+"""Annotations and labels as plain data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What one person or key said; with `is_judge`, a model.
+    """A label by a person or key; with `is_judge`, by a model.
 
-    `expected` is what the result should have been. It goes with the job's payload, and so does the note.
+    `expected` is the correct result. Like the note, it is deleted with the job's payload.
     """
 
     job_id: UUID
@@ -45,7 +45,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """A job in the queue of its project. It leaves it with its `labels_wanted`-th label."""
+    """A job in the queue of its project. It leaves the queue with its `labels_wanted`-th label."""
 
     job_id: UUID
     capability: str
@@ -56,15 +56,15 @@ class Annotation:
 
     @property
     def is_open(self) -> bool:
-        """Whether it wants more labels."""
+        """Whether it needs more labels."""
         return self.labels < self.labels_wanted
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far two labelers agree on the jobs that both have labeled: the share, and Cohen's kappa with 95 % bounds.
+    """The agreement of two labelers on the jobs that both labeled: the share, and Cohen's kappa with 95 % bounds.
 
-    `kappa` is None where chance alone makes them agree, because both say the same of everything.
+    `kappa` is None when both give every job the same label, so that chance alone makes them agree.
     """
 
     labelers: tuple[str, str]
@@ -77,7 +77,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Which jobs are to be labeled: `count` of a capability that ended since then."""
+    """A sample of jobs to label: `count` of a capability that ended since then."""
 
     capability: str
     count: int

@@ -13,9 +13,9 @@ from core.keys.principal import Principal
 from core.kit.db import Executor
 from core.quality.annotations.records import Annotation, How, Label, Sample, Verdict
 
-# A sample is drawn from the last so many jobs, so that it costs the same however many there are.
+# A sample is drawn from this many of the last jobs, so that its cost does not grow with their number.
 _DRAWN_FROM_MAX = 20_000
-# How doubtful a result is: what is missing of signals that should be 1, and what there is of those that should be 0.
+# A result's doubt: the shortfall of signals that should be 1, and the excess of those that should be 0.
 _DOUBT = """
 sum(CASE
   WHEN signal IN ('quotes_verified', 'claims_supported', 'fields_found', 'confidence', 'schema_valid', 'feedback')
@@ -80,7 +80,7 @@ ON CONFLICT (job_id, labeler) DO UPDATE SET is_judge = excluded.is_judge, verdic
 WHERE quality_labels.organization_id = :organization_id AND quality_labels.project_id = :project_id
 RETURNING job_id, labeler, is_judge, verdict, expected, note, labeled_at
 """)
-# Counted anew, so that a label that is given again counts once; what judges say is wanted by no queue.
+# Counted again, so that a repeated label counts once. Labels by judges do not count for the queue.
 _COUNT = text("""
 UPDATE quality_annotations SET labels = (
   SELECT count(*) FROM quality_labels WHERE job_id = :job_id AND NOT is_judge)
@@ -103,7 +103,7 @@ ORDER BY one.labeler, two.labeler, one.job_id LIMIT 100000
 
 
 def sample(session: Session, principal: Principal, wanted: Sample) -> list[UUID]:
-    """Put jobs that succeeded, and are not in the queue yet, into it; returns their ids."""
+    """Add successful jobs that are not in the queue yet; returns their ids."""
     parameters = {
         **_scope(principal),
         "capability": wanted.capability,
@@ -118,7 +118,7 @@ def sample(session: Session, principal: Principal, wanted: Sample) -> list[UUID]
 
 
 def add_named(session: Session, principal: Principal, job_id: UUID, capability: str, labels_wanted: int) -> bool:
-    """Put one job into the queue; False when it is there."""
+    """Add one job to the queue; False when it is already there."""
     parameters = {
         **_scope(principal),
         "job_id": job_id,
@@ -140,7 +140,7 @@ def list_annotations(
     cursor: UUID | None,
     limit: int,
 ) -> list[Annotation]:
-    """The project's annotations, newest jobs first; those that want labels, or that `labeler` has not labeled."""
+    """The project's annotations, newest jobs first; those that need labels, or that `labeler` has not labeled."""
     parameters = {
         **_scope(principal),
         "capability": capability,
@@ -171,7 +171,7 @@ def put_label(  # noqa: PLR0917 - one row
     expected: dict[str, Any] | None,
     note: str | None,
 ) -> Label:
-    """Write a label in the place of the labeler's earlier one, and count it."""
+    """Write a label, replacing the labeler's earlier one, and count it."""
     parameters = {
         **_scope(principal),
         "job_id": job_id,
@@ -188,14 +188,14 @@ def put_label(  # noqa: PLR0917 - one row
 
 
 def labels_of(session: Executor, principal: Principal, job_id: UUID) -> list[Label]:
-    """What was said of a job of the project, in the order in which it was said."""
+    """The labels of a job of the project, oldest first."""
     return [_to_label(row) for row in session.execute(_LABELS, {**_scope(principal), "job_id": job_id})]
 
 
 def pairs(
     session: Executor, principal: Principal, capability: str | None, since: datetime
 ) -> Sequence[tuple[str, str, str, str]]:
-    """Of each job that two have labeled: who they are, and what they said."""
+    """For each job labeled by two: the labelers, and their labels."""
     parameters = {
         **_scope(principal),
         "capability": capability,

@@ -24,21 +24,21 @@ from core.quality.statistics.kappa import cohens_kappa
 
 
 class AnnotationNotFound(NotFound):
-    """Nobody chose the job to be labeled, or it is another project's."""
+    """The job is not in the labeling queue, or it is another project's."""
 
     default_code = "quality_annotation_not_found"
 
 
 class Annotations:
-    """Choose jobs, label them, and see how far labelers agree. A job's labels are for whoever may read the job."""
+    """Choose jobs, label them, and measure agreement. A job's labels are visible to callers that may read the job."""
 
     def __init__(self, jobs: JobService) -> None:
         self._jobs = jobs
 
     def choose(self, session: Session, principal: Principal, wanted: Sample) -> Sequence[UUID]:
-        """Put jobs into the queue: at random, the most doubtful ones first, or by name; returns those that are new.
+        """Add jobs to the queue: at random, the most doubtful first, or by name; returns the newly added ones.
 
-        Raises `NotFound` and `JobNotFinished` for a job that is named.
+        Raises `NotFound` and `JobNotFinished` for a named job.
         """
         if wanted.how is How.NAMED:
             chosen = [
@@ -75,7 +75,7 @@ class Annotations:
         cursor: UUID | None,
         limit: int,
     ) -> list[Annotation]:
-        """A page of the queue: of what wants labels, or of what the caller has not labeled."""
+        """A page of the queue: of jobs that need labels, or of those that the caller has not labeled."""
         return repository.list_annotations(
             session,
             principal,
@@ -90,9 +90,9 @@ class Annotations:
     def open(
         self, session: Executor, principal: Principal, job_id: UUID
     ) -> tuple[Annotation, dict[str, Any] | None, dict[str, Any] | None]:
-        """A job of the queue with its input and result, for whoever labels it; None for what retention took away.
+        """A job of the queue with its input and result, for labeling; None for parts that retention deleted.
 
-        Raises `AnnotationNotFound` for a job that nobody chose, and `NotFound` and `ClearanceExceeded`.
+        Raises `AnnotationNotFound` for a job not in the queue, and `NotFound` and `ClearanceExceeded`.
         """
         found = repository.get(session, principal, job_id)
         if found is None or not principal.may_use(found.capability):
@@ -111,9 +111,9 @@ class Annotations:
         *,
         is_judge: bool = False,
     ) -> Label:
-        """Say what a result is like; the caller's earlier label of it is replaced.
+        """Label a result; replaces the caller's earlier label.
 
-        A job that was not in the queue is put into it. The audit record holds the verdict, never the words. Raises
+        A job that was not in the queue is added to it. The audit record holds the verdict, never the texts. Raises
         `NotFound`, `ClearanceExceeded` and `JobNotFinished`.
         """
         job = self._ended(session, principal, job_id)
@@ -138,14 +138,14 @@ class Annotations:
         return replace(made, expected=expected)
 
     def labels(self, session: Executor, principal: Principal, job_id: UUID) -> Sequence[Label]:
-        """What was said of a job. Raises `NotFound` and `ClearanceExceeded`."""
+        """The labels of a job. Raises `NotFound` and `ClearanceExceeded`."""
         self._jobs.open(session, principal, job_id)
         return repository.labels_of(session, principal, job_id)
 
     def agreement(
         self, session: Executor, principal: Principal, *, capability: str | None, since: datetime
     ) -> Sequence[Agreement]:
-        """Of each two labelers that labeled the same jobs since then: how far they agree."""
+        """The agreement of every two labelers that labeled the same jobs since then."""
         found = repository.pairs(session, principal, capability, since)
         return [
             Agreement(labelers, len(said), *cohens_kappa(said))
@@ -161,5 +161,5 @@ class Annotations:
 
 
 def labeler_of(principal: Principal) -> str:
-    """Who labels, as labels name them."""
+    """The labeler, in the form that labels use."""
     return f"{principal.actor.kind}:{principal.actor.id or ''}"

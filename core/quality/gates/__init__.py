@@ -1,1 +1,1 @@
-"""Gates: a version is promoted only after a run of a data set has shown what it can."""
+"""Gates: a version is promoted only after it has passed a run of a data set."""

@@ -1,4 +1,4 @@
-"""Runs and gates as services hand them around."""
+"""Runs and gates as plain data."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """What is reported of a batch that ran a data set: of its cases, `checked` had an expectation, `passed` met it."""
+    """The reported result of a batch that ran a data set: `checked` cases had an expectation, `passed` met it."""
 
     batch_id: UUID
     dataset: str
@@ -39,7 +39,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What the last run of `dataset` at a version must show: enough checked cases, and a share that passed."""
+    """What a version's last run of `dataset` must show: enough checked cases, and a share that passed."""
 
     model_id: UUID
     dataset: str

@@ -11,7 +11,7 @@ from core.kit.db import Executor
 from core.kit.ids import new_id
 from core.quality.gates.records import Gate, NewRun, Run
 
-# The versions that the jobs of a batch used, those of the last call that wrote something, as signals name them.
+# The versions used by a batch's jobs, by the last call that generated text, as signals name them.
 _VERSIONS = text("""
 SELECT DISTINCT coalesce(typeid('mver', CAST(call.model_version AS uuid)), call.model)
 FROM jobs CROSS JOIN LATERAL (
@@ -66,7 +66,7 @@ def versions_of(session: Executor, principal: Principal, batch_id: UUID) -> list
 
 
 def add_run(session: Session, principal: Principal, new: NewRun, model_version: str, cases: int) -> Run | None:
-    """Record a run; None when that batch was recorded for that data set before."""
+    """Record a run; None when that batch was already recorded for that data set."""
     parameters = {
         **_scope(principal),
         "id": new_id(),
@@ -92,7 +92,7 @@ def list_runs(
 
 
 def last_run(session: Executor, organization_id: UUID, model_version: str, dataset: str) -> Run | None:
-    """The last run of the data set at that version, of any project."""
+    """The last run of the data set at that version, in any project."""
     parameters = {"organization_id": organization_id, "model_version": model_version, "dataset": dataset}
     row = session.execute(_LAST, parameters).one_or_none()
     return None if row is None else _to_run(row)
@@ -112,7 +112,7 @@ def list_gates(session: Executor, organization_id: UUID) -> list[Gate]:
 def set_gate(  # noqa: PLR0917 - one row
     session: Session, principal: Principal, model_id: UUID, dataset: str, min_share: float, min_cases: int
 ) -> Gate:
-    """Put a gate in the place of the model's earlier one."""
+    """Set the model's gate, replacing an earlier one."""
     parameters = {
         "organization_id": principal.organization_id,
         "model_id": model_id,
@@ -125,7 +125,7 @@ def set_gate(  # noqa: PLR0917 - one row
 
 
 def remove_gate(session: Session, organization_id: UUID, model_id: UUID) -> bool:
-    """Take a gate away; False when there was none."""
+    """Remove a gate; False when there was none."""
     parameters = {"organization_id": organization_id, "model_id": model_id}
     return session.execute(_REMOVE_GATE, parameters).one_or_none() is not None
 

@@ -1,4 +1,4 @@
-"""Records runs, and asks for them before a promotion. Everything here adds to the caller's transaction."""
+"""Records runs, and requires them before a promotion. Everything here adds to the caller's transaction."""
 
 from typing import Any
 from uuid import UUID
@@ -37,9 +37,9 @@ class GateNotPassed(Conflict):
 
 
 def record_run(session: Session, principal: Principal, batches: Batches, new: NewRun) -> Run:
-    """Record what came of a batch that ran a data set, at the model version that its jobs used.
+    """Record the result of a batch that ran a data set, for the model version that its jobs used.
 
-    The counts are the caller's word; batch, version and number of cases are not. Raises `BatchNotFound`,
+    The caller reports the counts; batch, version and number of cases are verified. Raises `BatchNotFound`,
     `RunNotRecordable`, and `Unprocessable` for counts that the batch cannot have.
     """
     batch = batches.get(session, principal, new.batch_id)
@@ -64,7 +64,7 @@ def record_run(session: Session, principal: Principal, batches: Batches, new: Ne
 def set_gate(  # noqa: PLR0917 - one gate
     session: Session, principal: Principal, model_id: UUID, dataset: str, min_share: float, min_cases: int
 ) -> Gate:
-    """Let a model of the organization promote only versions that pass.
+    """Require versions of one of the organization's models to pass before promotion.
 
     Raises `ModelNotFound` and `BelongsToEverybody`.
     """
@@ -76,16 +76,16 @@ def set_gate(  # noqa: PLR0917 - one gate
 
 
 def remove_gate(session: Session, principal: Principal, model_id: UUID) -> None:
-    """Let a model promote any version again. Raises `GateNotFound`."""
+    """Allow a model to promote any version again. Raises `GateNotFound`."""
     if not repository.remove_gate(session, principal.organization_id, model_id):
         raise GateNotFound(f"the model {encode(MODEL, model_id)} has no gate")
     _audit(session, principal, AuditAction.QUALITY_GATE_REMOVE, encode(MODEL, model_id), {})
 
 
 def require_passed(session: Executor, organization_id: UUID, model_id: UUID, number: int) -> None:
-    """Raise `GateNotPassed` unless the model has no gate, or the version's last run of its data set is good enough.
+    """Raise `GateNotPassed` unless the model has no gate, or the version's last run of its data set passes.
 
-    A version that there is not is not our business: promoting it says so.
+    An unknown version is not checked here: its promotion reports it.
     """
     gate = repository.get_gate(session, organization_id, model_id)
     if gate is None:

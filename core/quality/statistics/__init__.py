@@ -1,1 +1,1 @@
-"""Intervals of signals, and tests that find when they change. Pure."""
+"""Intervals of signals, and tests that detect their changes. Pure."""

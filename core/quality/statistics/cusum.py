@@ -9,8 +9,8 @@ Rates and scores lie in [0, 1]. For x in between, the increment x log(p1/p0) + (
 coin tossed x heads; since exp is convex, its exponential has an expectation of at most 1 as long as the mean is p0, so
 that the threshold of coins also bounds their false alarms: of k of n quotes, of a rating.
 
-Means without bounds are taken as logarithms and standardized; what lies more than four standard deviations out counts
-as four, so that one huge text raises no alert.
+Unbounded means are taken as logarithms and standardized; values more than four standard deviations out count as
+four, so that one huge text raises no alert.
 """
 
 import math
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from core.quality.signals import Kind, Worse
 
-# The change that is looked for. It is smaller than the 8 points that are to be found within 500 jobs: over so few jobs
-# a smaller design shift has more power (measured).
+# The change to detect. It is smaller than the 8 points that must be found within 500 jobs: over so few jobs a
+# smaller design shift has more power (measured).
 SHIFT = 0.03
 SHIFT_DEVIATIONS = 0.25
 _SHARE_MIN, _SHARE_MAX = 0.02, 0.98
@@ -28,7 +28,7 @@ _DEVIATIONS_MAX = 4.0
 
 @dataclass(slots=True)
 class Sums:
-    """Number, sum and sum of squares of what was observed."""
+    """Number, sum and sum of squares of the observations."""
 
     count: int = 0
     total: float = 0.0
@@ -58,7 +58,7 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What a signal was like before: `jobs` of them, with mean and standard deviation as `scaled`."""
+    """A signal's earlier level: the number of `jobs`, with mean and standard deviation as `scaled`."""
 
     jobs: int
     mean: float
@@ -66,17 +66,17 @@ class Baseline:
 
     @classmethod
     def of(cls, sums: Sums) -> "Baseline":
-        """That of the sums."""
+        """The baseline of the sums."""
         return cls(sums.count, sums.mean, sums.deviation)
 
 
 def scaled(kind: Kind, value: float) -> float:
-    """`value` as the statistics see it: unbounded ones as logarithms."""
+    """`value` on the scale of the statistics: the logarithm of unbounded ones."""
     return math.log1p(max(0.0, value)) if kind is Kind.MEAN else value
 
 
 def unscaled(kind: Kind, value: float) -> float:
-    """The inverse of `scaled`: of a mean of logarithms, a kind of geometric mean."""
+    """The inverse of `scaled`; for a mean of logarithms, a kind of geometric mean."""
     return math.expm1(value) if kind is Kind.MEAN else value
 
 
@@ -93,6 +93,6 @@ def increment(kind: Kind, towards: Worse, baseline: Baseline, value: float) -> f
 
 
 def good_share(towards: Worse, baseline: Baseline) -> float:
-    """The baseline's share of what is not looked for, a little away from 0 and 1, where every single job decides."""
+    """The baseline's share in the opposite direction, kept off 0 and 1, where every single job would decide."""
     share = (baseline.mean * baseline.jobs + 0.5) / (baseline.jobs + 1)
     return min(_SHARE_MAX, max(_SHARE_MIN, share if towards is Worse.LOWER else 1 - share))

@@ -1,10 +1,10 @@
-"""Whether the words of recent inputs are those of a reference: maximum mean discrepancy, by permutation.
+"""Whether the words of recent inputs have the distribution of a reference: maximum mean discrepancy, by permutation.
 
 Source: A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf and A. Smola, "A kernel two-sample test", J. Mach. Learn.
 Res. 13 (2012). The kernel is the product of two histograms of square roots (`core.quality.reading.words_of`), so that
-the discrepancy is the distance between the mean histograms. Under the hypothesis that nothing changed, jobs can change
-places: the distance is compared with that of random divisions of the same jobs. No embedding model is asked: what two
-texts say in different words of the same kind is not seen.
+the discrepancy is the distance between the mean histograms. Under the hypothesis that nothing changed, jobs are
+exchangeable: the distance is compared with that of random divisions of the same jobs. No embedding model is used, so
+a change of meaning with the same words is not detected.
 
 Plain Python, because the dispatcher's image holds no numpy. Histograms are sparse, and a division costs about half a
 millisecond.
@@ -16,20 +16,20 @@ from dataclasses import dataclass
 
 REFERENCE_JOBS = 500
 WINDOW_JOBS = 250
-# A test after so many new jobs: ten tests within 500 jobs.
+# The number of new jobs between tests: ten tests within 500 jobs.
 EVERY_JOBS = 50
-# Larger than all of these: a chance of 1 in 200 a test, so at most 5 % within 500 calm jobs.
+# Larger than all of these: a chance of 1 in 200 per test, so at most 5 % within 500 calm jobs.
 PERMUTATIONS = 199
 _SCALE = 255
-# The part of a histogram that is not 0: its buckets and their values.
+# The nonzero part of a histogram: its buckets and their values.
 _Sparse = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What a test found: the squared distance, the largest one by chance, and the places of the unlikeliest inputs.
+    """The result of a test: the squared distance, the largest one by chance, and the indexes of the unlikeliest inputs.
 
-    Chance is tried until it comes as far apart, so that `by_chance` is the largest only of a drift.
+    Divisions are tried until one is as far apart, so `by_chance` is the largest only for a drift.
     """
 
     distance: float
@@ -43,9 +43,9 @@ class Drift:
 
 
 def compare(reference: Sequence[bytes], window: Sequence[bytes], *, seed: int, cases: int = 10) -> Drift:
-    """Compare histograms of `words_of`; `unlikeliest` are places in `window`, the most unlike the reference first.
+    """Compare histograms of `words_of`; `unlikeliest` are indexes in `window`, the most unlike the reference first.
 
-    Jobs are divided at random from `seed`, so that the same data give the same answer.
+    Jobs are divided at random from `seed`, so that the same data give the same result.
     """
     buckets = len(window[0])
     jobs = [_sparse(each) for each in (*reference, *window)]

@@ -6,7 +6,7 @@ other: the number of cases is divided by the design effect (L. Kish, "Survey Sam
 over jobs (`moments`) to that of independent cases.
 
 Means: confidence sequences (`core.registry.experiments.statistics`), which hold however often they are looked at.
-A Wilson interval does not: it is for reading, and no alert follows from it.
+A Wilson interval does not: it is for display, and no alert follows from it.
 """
 
 import math
@@ -16,7 +16,7 @@ from core.registry.experiments.statistics.means import Interval, mean_interval
 from core.registry.experiments.statistics.moments import Moments, residual_variance
 
 ALPHA = 0.05
-# The number of jobs at which a mean's interval is narrowest: what a version answers before anything is concluded.
+# The number of jobs at which a mean's interval is narrowest: about what a version processes before a conclusion.
 HORIZON_JOBS = 500
 _Z = 1.959963984540054
 
@@ -34,7 +34,7 @@ def wilson(successes: float, count: float, z: float = _Z) -> tuple[float, float]
 
 
 def design_effect(moments: Moments) -> float:
-    """How many times the variance of the rate is that of independent cases; at least 1."""
+    """The ratio of the rate's variance to that of independent cases; at least 1."""
     if moments.units < 2 or moments.count == moments.units or not 0 < moments.mean < 1:  # noqa: PLR2004 - no variance of one
         return 1.0
     over_jobs = moments.units * residual_variance([moments], is_share=False) / moments.count**2

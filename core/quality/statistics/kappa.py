@@ -14,8 +14,8 @@ _Z = 1.959963984540054
 def cohens_kappa(pairs: Sequence[tuple[str, str]]) -> tuple[float, float | None, float | None, float | None]:
     """The share on which two agree, kappa, and the ends of its 95 % interval.
 
-    `pairs` are what the first and the second said of each case; there is at least one. Kappa is None when both say the
-    same of every case, so that chance alone makes them agree.
+    `pairs` are the labels of the first and the second for each case; there is at least one. Kappa is None when both
+    give every case the same label, so that chance alone makes them agree.
     """
     count = len(pairs)
     agreed = sum(first == second for first, second in pairs) / count

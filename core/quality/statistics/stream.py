@@ -1,4 +1,4 @@
-"""One signal of one version, job by job: learns what it is like, and says when it has changed."""
+"""One signal of one version, job by job: learns its level, and detects when it has changed."""
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -8,14 +8,14 @@ from core.quality.signals import Definition, Kind, Worse
 from core.quality.statistics import thresholds
 from core.quality.statistics.cusum import Baseline, Sums, good_share, increment, scaled, unscaled
 
-# What a version without a predecessor answers before it is its own baseline; doubled twice as more is known.
+# The number of jobs after which a version without a predecessor is its own baseline; doubled twice as more is known.
 LEARN_JOBS = 500
 _BLOCK = thresholds.BASELINE_MAX // 2
 
 
 @dataclass(slots=True)
 class Run:
-    """The statistic in one direction, and what was observed since it was last 0."""
+    """The statistic in one direction, and the observations since it was last 0."""
 
     statistic: float = 0.0
     count: int = 0
@@ -34,13 +34,13 @@ class Run:
         self.total += value
 
     def reset(self) -> None:
-        """Begin from 0."""
+        """Start from 0."""
         self.statistic, self.count, self.total, self.began_at = 0.0, 0, 0.0, None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """That a signal is no longer as its baseline. Means are unscaled; `began_at` is the estimated change point."""
+    """A signal's change from its baseline. Means are unscaled; `began_at` is the estimated change point."""
 
     direction: Worse
     is_worse: bool
@@ -58,8 +58,8 @@ class Change:
 class Stream:
     """The state of one stream.
 
-    `recent` and `previous` are blocks of observations, of which a successor's baseline is made. `own_jobs`: of how many
-    of its own jobs the baseline was learned; 0 when it is a predecessor's.
+    `recent` and `previous` are blocks of observations, from which a successor's baseline is made. `own_jobs`: the
+    number of its own jobs that the baseline was learned from; 0 when it is a predecessor's.
     """
 
     baseline: Baseline | None = None
@@ -76,7 +76,7 @@ class Stream:
         return self.recent + self.previous
 
     def inherit(self, version: str, baseline: Baseline) -> None:
-        """Judge by what another version was like."""
+        """Use another version's level as the baseline."""
         self.baseline, self.baseline_version, self.own_jobs = baseline, version, 0
 
     def observe(
@@ -98,7 +98,7 @@ class Stream:
         return change
 
     def restart(self) -> None:
-        """What is so now is right: learn anew from the next job on."""
+        """Accept the current level: learn a new baseline from the next job on."""
         self.baseline, self.own_jobs = None, 0
         self.recent, self.previous = Sums(), Sums()
         self.lower.reset()

@@ -1,4 +1,4 @@
-"""At which evidence a change is an alert: calibrated, so that one calm signal alarms in about 0.45 % of 500 jobs.
+"""The evidence at which a change is an alert: calibrated, so that one calm signal alarms in about 0.45 % of 500 jobs.
 
 A job has about ten watched signals, so that a calm version alarms in fewer than 5 % of its first 500 jobs. The tables
 are printed by ``python -m tests.evals.quality.calibration``: what the largest `cusum` statistic of 500 calm jobs
@@ -12,7 +12,7 @@ from bisect import bisect_right
 from itertools import pairwise
 
 BASELINE_MIN = 300
-# A baseline of more jobs than this is cut off: what came long before says little about now.
+# A longer baseline is cut off: jobs from long before say little about now.
 BASELINE_MAX = 8000
 JOBS = (300, 500, 1000, 2000, 4000, 8000)
 # Above 0.95 the threshold stays: where the baseline came out too good by chance, false alarms are likeliest.
@@ -40,7 +40,7 @@ def of_rate(good: float, baseline_jobs: float) -> float:
 
 
 def of_mean(baseline_jobs: float) -> float:
-    """For a mean without bounds, in one of two directions."""
+    """For an unbounded mean, in one of two directions."""
     return _OF_MEANS[_row(baseline_jobs)]
 
 

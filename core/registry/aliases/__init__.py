@@ -1,1 +1,1 @@
-"""Aliases: names that an organisation, a project or one capability of it gives to a model."""
+"""Aliases: names that an organization, a project or one of its capabilities gives to a model."""

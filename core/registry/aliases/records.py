@@ -1,4 +1,4 @@
-"""Aliases as services hand them around."""
+"""Aliases as plain data."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,9 +7,9 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A stored alias; `organization_id` None: everybody's. With a `version` it is a pin, else it follows the champion.
+    """A stored alias; `organization_id` None: shared. With a `version` it is a pin, otherwise it follows the champion.
 
-    `project_id` and `capability` narrow where it holds; None means everywhere in the organisation.
+    `project_id` and `capability` limit where it applies; None means everywhere in the organization.
     """
 
     id: UUID
@@ -26,7 +26,7 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class NewAlias:
-    """An alias to set, in place of the one with the same name, project and capability."""
+    """An alias to set. It replaces the one with the same name, project and capability."""
 
     alias: str
     model: str

@@ -1,4 +1,4 @@
-"""The SQL of aliases. Every statement names the organisation whose aliases are seen beside everybody's."""
+"""The SQL of aliases. Every statement names the organization whose aliases are seen beside shared ones."""
 
 from uuid import UUID
 
@@ -34,13 +34,13 @@ _REMOVE = text(
 
 
 def get(session: Executor, organization_id: UUID | None, alias_id: UUID) -> Alias | None:
-    """An alias of the organisation's or of everybody's."""
+    """An alias of the organization, or a shared one."""
     row = session.execute(_GET, {"organization_id": organization_id, "id": alias_id}).one_or_none()
     return None if row is None else Alias(*row)
 
 
 def list_aliases(session: Executor, organization_id: UUID | None, *, cursor: UUID | None, limit: int) -> list[Alias]:
-    """The organisation's aliases and everybody's, newest first, with ids below `cursor`."""
+    """The organization's aliases and the shared ones, newest first, with ids below `cursor`."""
     parameters = {"organization_id": organization_id, "cursor": cursor, "limit": limit}
     return [Alias(*row) for row in session.execute(_LIST, parameters)]
 
@@ -48,7 +48,7 @@ def list_aliases(session: Executor, organization_id: UUID | None, *, cursor: UUI
 def set_alias(
     session: Session, organization_id: UUID | None, new: NewAlias, model_id: UUID, version_id: UUID | None
 ) -> UUID:
-    """The id of the alias, made or pointed elsewhere."""
+    """The id of the alias, created or updated."""
     made: UUID = session.execute(
         _SET,
         {
@@ -64,6 +64,6 @@ def set_alias(
 
 
 def remove(session: Session, organization_id: UUID | None, alias_id: UUID) -> bool:
-    """Whether there was such an alias of exactly this owner; it is gone now."""
+    """Remove an alias of exactly this owner; False when there was none."""
     parameters = {"organization_id": organization_id, "id": alias_id}
     return session.execute(_REMOVE, parameters).one_or_none() is not None

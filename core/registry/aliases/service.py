@@ -1,4 +1,4 @@
-"""Setting and removing aliases, on the record."""
+"""Sets and removes aliases, with audit records."""
 
 import re
 from uuid import UUID
@@ -27,7 +27,7 @@ def set_alias(session: Session, owner: Owner, new: NewAlias) -> Alias:
     """Point an alias at a model, or at one version of it. An alias names a model, never another alias.
 
     Raises `ModelNotFound`, `VersionNotFound`, `VersionRetired`, `ProjectNotFound`, and `Unprocessable` for an
-    impossible name or capability.
+    invalid name or capability.
     """
     require_name(new.alias, "body.alias")
     if new.capability is not None and _CAPABILITY.fullmatch(new.capability) is None:
@@ -46,7 +46,7 @@ def set_alias(session: Session, owner: Owner, new: NewAlias) -> Alias:
 
 
 def remove(session: Session, owner: Owner, alias_id: UUID) -> Alias:
-    """Remove an alias; returns what it was. Raises `AliasNotFound` and `BelongsToEverybody`."""
+    """Remove an alias and return it. Raises `AliasNotFound` and `BelongsToEverybody`."""
     found = get(session, owner.organization_id, alias_id)
     if found.organization_id != owner.organization_id:
         raise BelongsToEverybody(f"the alias {found.alias} is shared; set your own, which takes precedence")
@@ -57,7 +57,7 @@ def remove(session: Session, owner: Owner, alias_id: UUID) -> Alias:
 
 
 def get(session: Executor, organization_id: UUID | None, alias_id: UUID) -> Alias:
-    """An alias of the organisation's or of everybody's. Raises `AliasNotFound`."""
+    """An alias of the organization, or a shared one. Raises `AliasNotFound`."""
     found = repository.get(session, organization_id, alias_id)
     if found is None:
         raise _unknown(alias_id)
@@ -67,7 +67,7 @@ def get(session: Executor, organization_id: UUID | None, alias_id: UUID) -> Alia
 def list_aliases(
     session: Executor, organization_id: UUID | None, *, cursor: UUID | None = None, limit: int
 ) -> list[Alias]:
-    """The organisation's aliases and everybody's, newest first, with ids below `cursor`."""
+    """The organization's aliases and the shared ones, newest first, with ids below `cursor`."""
     return repository.list_aliases(session, organization_id, cursor=cursor, limit=limit)
 
 
@@ -82,7 +82,7 @@ def _pin(session: Session, owner: Owner, model: Model, number: int | None) -> UU
     if number is None:
         return None
     if model.organization_id == owner.organization_id:
-        # Whoever retires the version waits, and then sees the alias; everybody's models are not ours to lock.
+        # A process that retires the version waits, and then sees the alias. Shared models cannot be locked here.
         models.lock(session, model.id)
     version = registry.get_version(session, owner.organization_id, model.id, number)
     if version.stage is Stage.RETIRED:

@@ -1,1 +1,1 @@
-"""The catalogue: from a name to one version of a model, answered from memory."""
+"""The catalogue: resolves a name to one version of a model, from memory."""

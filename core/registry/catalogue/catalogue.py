@@ -1,4 +1,4 @@
-"""Names to models, remembered for a moment: a call asks Postgres nothing while the memory is warm."""
+"""Resolves names to models from a short-lived cache: a call makes no Postgres query while the cache is warm."""
 
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -14,7 +14,7 @@ from core.registry.deployments import DEFAULT, DeploymentBook
 from core.registry.errors import ModelUnknown
 from core.registry.records import ResolvedModel
 
-# A change reaches every process within two seconds; the rest of them is for the question and the answer.
+# A change reaches every process within two seconds; the rest of them is for the query itself.
 REMEMBER_SECONDS = 1.5
 _ORGANIZATIONS_MAX = 1_000
 _PINS_MAX = 10_000
@@ -24,7 +24,7 @@ _QUOTING = "local/extractive"
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The model that answers to a name, and why it is this one: a line of `precedence.lines`, ``pin``, ``settings``."""
+    """The model for a name, and the reason: a line of `precedence.lines`, ``pin``, ``settings``."""
 
     model: ResolvedModel
     by: str
@@ -33,8 +33,8 @@ class Resolution:
 class ModelCatalogue:
     """The catalogue of a process. Safe in threads.
 
-    A version's data-class ceiling is never above that of its deployment, also when the operator lowers that one later.
-    Without any row of its own the catalogue names what the settings name: ``default`` is the configured model, or
+    A version's data-class ceiling is never above that of its deployment, even when the operator lowers that one later.
+    Without any row, the catalogue resolves the names in the settings: ``default`` is the configured model, or
     ``local/extractive`` when there is none.
     """
 
@@ -55,9 +55,9 @@ class ModelCatalogue:
         name: str,
         pinned: UUID | None = None,
     ) -> ResolvedModel:
-        """The version that answers to `name` here, now; with `pinned` that version, whatever its stage.
+        """The version that `name` resolves to here, now; with `pinned`, that version, whatever its stage.
 
-        Raises `ModelUnknown` that names what exists.
+        Raises `ModelUnknown`, which lists the known names.
         """
         return self.explain(
             executor,
@@ -78,7 +78,7 @@ class ModelCatalogue:
         name: str,
         pinned: UUID | None = None,
     ) -> Resolution:
-        """As `resolve`, with the reason."""
+        """Like `resolve`, with the reason."""
         if pinned is not None:
             return Resolution(self._pinned(executor, organization_id, pinned), "pin")
         names = self._names(executor, organization_id)
@@ -95,12 +95,12 @@ class ModelCatalogue:
         raise ModelUnknown(f"there is no model {name[:100]!r}; there are: {', '.join(known[:_NAMES_SHOWN])}{more}")
 
     def known(self, executor: Executor, *, organization_id: UUID, project_id: UUID, capability: str) -> list[str]:
-        """Every name that `resolve` answers to here, sorted."""
+        """Every name that `resolve` accepts here, sorted."""
         names = self._names(executor, organization_id)
         return sorted(reachable(names, project_id, capability) | self._configured_names())
 
     def forget(self) -> None:
-        """Ask anew from now on. What versions say is never forgotten, for it never changes."""
+        """Read names again from now on. The contents of versions stay cached, because they never change."""
         self._remembered.forget()
 
     def _names(self, executor: Executor, organization_id: UUID) -> Names:

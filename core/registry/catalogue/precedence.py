@@ -1,4 +1,4 @@
-"""What a name means where several things have it: the order, as a table that is read from the top."""
+"""The order of precedence when several things have the same name, as a table read from the top."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from core.registry.records import ResolvedModel
 
 
 class Key(NamedTuple):
-    """What a name stands for: whose it is, whether it is an alias, and where it holds."""
+    """The meaning of a name: its owner, whether it is an alias, and where it applies."""
 
     is_own: bool
     is_alias: bool
@@ -19,7 +19,7 @@ class Key(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """The model that is meant, and the version that answers; None as long as it has no champion."""
+    """The model, and the version that it resolves to; None as long as it has no champion."""
 
     model: str
     resolved: ResolvedModel | None
@@ -30,14 +30,14 @@ Names = dict[Key, Entry]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What answers to a name, and by which line of the table."""
+    """The entry for a name, and the line of the table that it comes from."""
 
     by: str
     entry: Entry
 
 
 def lines(project_id: UUID, capability: str, name: str) -> Iterator[tuple[str, Key]]:
-    """The table, from the first to the last line. A pin comes before it, what the settings name behind it."""
+    """The table, from the first line to the last. A pin comes before it, and the names in the settings after it."""
     yield "project_capability_alias", Key(True, True, project_id, capability, name)
     yield "project_alias", Key(True, True, project_id, None, name)
     yield "organization_capability_alias", Key(True, True, None, capability, name)
@@ -49,7 +49,7 @@ def lines(project_id: UUID, capability: str, name: str) -> Iterator[tuple[str, K
 
 
 def find(names: Mapping[Key, Entry], project_id: UUID, capability: str, name: str) -> Found | None:
-    """The first line of the table that `names` holds."""
+    """The first line of the table found in `names`."""
     for by, key in lines(project_id, capability, name):
         entry = names.get(key)
         if entry is not None:
@@ -58,7 +58,7 @@ def find(names: Mapping[Key, Entry], project_id: UUID, capability: str, name: st
 
 
 def reachable(names: Mapping[Key, Entry], project_id: UUID, capability: str) -> set[str]:
-    """Every name that something answers to in this place."""
+    """Every name that resolves in this place."""
     return {
         key.name
         for key, entry in names.items()

@@ -1,4 +1,4 @@
-"""The SQL of the catalogue: everything that a name may mean to an organisation, in one statement."""
+"""The SQL of the catalogue: every meaning of a name for an organization, in one statement."""
 
 from typing import Any
 from uuid import UUID
@@ -39,7 +39,7 @@ WHERE version.id = :id AND (version.organization_id IS NULL OR version.organizat
 
 
 def names(session: Executor, organization_id: UUID) -> Names:
-    """Every alias, and every model with a champion, that the organisation may see."""
+    """Every alias, and every model with a champion, that the organization may see."""
     found: Names = {}
     for row in session.execute(_NAMES, {"organization_id": organization_id}):
         values = tuple(row)

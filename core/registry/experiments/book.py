@@ -1,4 +1,4 @@
-"""Which arm a job gets, without a query while the answer is young."""
+"""Finds a job's arm, without a query while the cached experiment is fresh."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,14 +10,14 @@ from core.registry.experiments import exposures, repository
 from core.registry.experiments.assignment import assign, unit_digest
 from core.registry.experiments.definition import Arm, Experiment, State, Unit
 
-# A change is in force everywhere this long after it was written, at the latest.
+# The longest time until a written change is in force everywhere.
 _REMEMBER_SECONDS = 2.0
 _REMEMBERED_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """An arm for one unit. `counts`: the job takes part in a comparison; not so under a promoted experiment."""
+    """An arm for one unit. `counts`: the job takes part in a comparison; False under a promoted experiment."""
 
     experiment: Experiment
     arm: Arm
@@ -25,16 +25,16 @@ class Assignment:
     counts: bool
 
     def touches_model(self, name: str) -> bool:
-        """Whether some arm changes what the model called `name` is: then resolving it is an exposure."""
+        """Whether some arm overrides the model called `name`: then resolving it is an exposure."""
         return any(arm.model == name for arm in (*self.experiment.arms, self.arm))
 
     def touches_prompt(self, name: str) -> bool:
-        """Whether some arm changes the prompt called `name`."""
+        """Whether some arm overrides the prompt called `name`."""
         return any(arm.prompt == name for arm in (*self.experiment.arms, self.arm))
 
 
 class ExperimentBook:
-    """Experiments in force, remembered for two seconds at most. Safe in threads."""
+    """Experiments in force, cached for at most two seconds. Safe in threads."""
 
     def __init__(self) -> None:
         self._remembered: Memory[tuple[UUID, UUID, str], Experiment | None] = Memory(
@@ -52,7 +52,7 @@ class ExperimentBook:
     ) -> Assignment | None:
         """The arm of a job whose units are `units`, or None when no experiment is in force, or the unit is unknown.
 
-        Pure but for the reading of the experiment. Nothing is written: a job takes part from `expose` on.
+        Pure except for reading the experiment. Nothing is written: a job takes part from `expose` on.
         """
         experiment = self._in_force(session, organization_id, project_id, capability)
         if experiment is None:
@@ -66,7 +66,7 @@ class ExperimentBook:
         return Assignment(experiment, assign(experiment, key), unit_digest(experiment, key), counts=True)
 
     def shadow(self, session: Executor, organization_id: UUID, arm_id: UUID) -> Assignment | None:
-        """The arm that a shadow job runs under. It counts nowhere among what was served."""
+        """The arm of a shadow job. It is not counted in any served arm."""
         experiment = self._shadowing.get(
             session, arm_id, lambda executor: repository.of_arm(executor, organization_id, arm_id)
         ).value
@@ -81,10 +81,10 @@ class ExperimentBook:
         job_id: UUID,
         attempt: int | None = None,
     ) -> Assignment:
-        """Write that the job takes part; returns the assignment with the arm that counts.
+        """Record that the job takes part; returns the assignment with the arm that counts.
 
-        A retry keeps the job's first arm, and a unit keeps its first arm, whatever the weights are by then. When the
-        experiment ended since it was read, a job that had no arm yet gets the control, and is not counted.
+        A retry keeps the job's first arm, and a unit keeps its first arm, whatever the weights are by then. If the
+        experiment has ended since it was read, a job without an arm gets the control, and is not counted.
         """
         if not assignment.counts:
             return assignment
@@ -102,7 +102,7 @@ class ExperimentBook:
         return replace(assignment, arm=arm)
 
     def forget(self) -> None:
-        """Read every experiment anew from now on."""
+        """Read every experiment again from now on."""
         self._remembered.forget()
         self._shadowing.forget()
 

@@ -1,7 +1,7 @@
-"""What a guard decides from the evidence: roll back, pause, promote, go on with the ramp, or wait. No database here.
+"""Decides from the evidence: roll back, pause, promote, continue the ramp, or wait. Uses no database.
 
 Rolling back needs proof of harm: the confidence sequence of a guardrail's excess lies above 0. Promoting needs proof of
-its absence: all of them lie below 0. Each guardrail of each treatment has its part of the level (Bonferroni), so that
+its absence: all of them lie below 0. Each guardrail of each treatment gets its share of the level (Bonferroni), so that
 the chance that a good version is ever rolled back, over all looks and guardrails, stays at `plan.alpha`.
 """
 
@@ -24,7 +24,7 @@ _OUTCOME = {
 
 
 # Guardrails look for harm that is larger than the lift of the plan, and should find it early: their boundary is
-# narrowest at this part of the horizon. At the horizon that costs three hundredths of its width.
+# narrowest at this part of the horizon. At the horizon, that costs three hundredths of its width.
 _EARLIER = 4
 
 
@@ -59,7 +59,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Seconds since the experiment and since its allocation in force began."""
+    """Seconds since the experiment, and since its current allocation, started."""
 
     experiment_seconds: float
     allocation_seconds: float
@@ -67,7 +67,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do, and why, in words that stand in the audit trail. `arm` is to be promoted, `share` the next step's."""
+    """What to do, and the reason for the audit trail. `arm` is to be promoted, `share` is the next ramp step's."""
 
     action: Action
     reason: str = ""
@@ -94,7 +94,7 @@ def level_of(experiment: Experiment) -> float:
 def decide(
     experiment: Experiment, findings: Sequence[Finding], clock: Clock, units: Mapping[UUID, int], mismatch_p: float
 ) -> Decision:
-    """What to do with a running experiment. `units` were assigned to each arm; `mismatch_p` is of all allocations."""
+    """What to do with a running experiment. `units` were assigned to each arm; `mismatch_p` covers all allocations."""
     breached = [finding for finding in findings if finding.status is Status.BREACHED]
     if breached:
         return Decision(Action.ROLL_BACK, "; ".join(_words(finding) for finding in breached))
@@ -113,7 +113,7 @@ def decide(
 
 
 def next_step(experiment: Experiment, clock: Clock, units: Mapping[UUID, int]) -> float | None:
-    """The share of the ramp's next step, once the present one was held long enough by time and by units."""
+    """The share of the ramp's next step, once the current one was held long enough in time and in units."""
     reached = [step for step in experiment.ramp if step.share <= experiment.share]
     if not reached or len(reached) == len(experiment.ramp):
         return None

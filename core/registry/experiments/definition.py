@@ -1,4 +1,4 @@
-"""What an experiment is: arms over model and prompt versions, for a capability and an audience."""
+"""The definition of an experiment: arms over model and prompt versions, for a capability and an audience."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class State(StrEnum):
     STOPPED = "stopped"
 
 
-# From a state, what it may become.
+# The states that may follow each state.
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.DRAFT: frozenset({State.RUNNING, State.STOPPED}),
     State.RUNNING: frozenset({State.PAUSED, State.PROMOTED, State.ROLLED_BACK, State.STOPPED}),
@@ -62,7 +62,7 @@ class Metric(StrEnum):
     QUALITY = "quality"
 
 
-# Metrics whose bound is a ratio to the control; the bound of the others is a difference.
+# Metrics whose bound is a ratio to the control; the others are bounded by a difference.
 RATIOS = frozenset({Metric.LATENCY_P95, Metric.LATENCY_MEAN, Metric.COST})
 
 
@@ -71,7 +71,7 @@ class Guardrail:
     """How much worse than the control a treatment may be.
 
     `bound` is a ratio for latency and cost (1.25: a quarter more), and a difference for the error rate (0.05: five
-    points more) and for quality (0.05: so much less).
+    points more) and for quality (0.05: five points less).
     """
 
     metric: Metric
@@ -80,7 +80,7 @@ class Guardrail:
 
 @dataclass(frozen=True, slots=True)
 class RampStep:
-    """A part of the way to the full weights: the next step begins after both, the time and the treatments' units."""
+    """A part of the way to the full weights: the next step starts after both, the time and the treatments' units."""
 
     share: float
     hold_seconds: int = 0
@@ -89,7 +89,7 @@ class RampStep:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """When a canary ends by itself, and how when it could not be shown good or bad by then."""
+    """When a canary ends automatically, and how if it was shown neither good nor bad by then."""
 
     window_seconds: int = 3600
     units_max: int = 10_000
@@ -98,7 +98,7 @@ class Canary:
 
 @dataclass(frozen=True, slots=True)
 class ShadowLimits:
-    """What shadows may cost in US dollars: each job, and all of the experiment together."""
+    """The most that shadows may cost in US dollars: for each job, and for all of the experiment together."""
 
     max_cost_usd: Decimal
     budget_usd: Decimal
@@ -108,9 +108,9 @@ class ShadowLimits:
 class Arm:
     """One of the versions under test.
 
-    `model` is the name whose resolution the arm overrides, and `model_version_id` what it resolves to instead; both
-    None leave the models as they are. Likewise `prompt` and `prompt_digest`. `weight` is what it gets at full ramp;
-    of a shadow, the part of the jobs that it runs again.
+    `model` is the name whose resolution the arm overrides, and `model_version_id` the version it resolves to instead;
+    when both are None, models are unchanged. Likewise `prompt` and `prompt_digest`. `weight` is the weight at full
+    ramp; for a shadow, the share of the jobs that it repeats.
     """
 
     id: UUID
@@ -126,11 +126,11 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """A comparison of arms. `project_id` None: every project of the organisation.
+    """A comparison of arms. `project_id` None: every project of the organization.
 
-    `arms` are served, the control last; `shadows` are not. `share` is how much of the treatments' weights is in force,
+    `arms` are served, the control last; `shadows` are not. `share` is the share of the treatments' weights in force,
     and `allocation` counts, from 1, the changes of shares and weights.
-    `created_at` is None before it was written: times are the database's.
+    `created_at` is None before it is written: times are the database's.
     """
 
     id: UUID
@@ -167,7 +167,7 @@ class Experiment:
         return self.arms[:-1]
 
     def weights(self) -> dict[UUID, float]:
-        """What each arm gets now, adding up to 1."""
+        """The current weight of each arm; they add up to 1."""
         return weights_at(self.arms, self.share)
 
     def arm(self, arm_id: UUID) -> Arm:
@@ -180,7 +180,7 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewArm:
-    """An arm as it is asked for."""
+    """A requested arm."""
 
     name: str
     weight: float
@@ -193,7 +193,7 @@ class NewArm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewExperiment:
-    """An experiment as it is asked for. `baseline` and `minimum_lift` are of the success rate: see `planning.plan`."""
+    """A requested experiment. `baseline` and `minimum_lift` refer to the success rate: see `planning.plan`."""
 
     name: str
     capability: str
@@ -211,6 +211,6 @@ class NewExperiment:
 
 
 def weights_at(arms: tuple[Arm, ...], share: float) -> dict[UUID, float]:
-    """Each arm's weight at `share` of the ramp: treatments get that part of theirs, the control the rest of 1."""
+    """Each arm's weight at `share` of the ramp: treatments get that share of theirs, the control the rest of 1."""
     given = {arm.id: arm.weight * share for arm in arms[:-1]}
     return {**given, arms[-1].id: 1 - sum(given.values())}

@@ -1,4 +1,4 @@
-"""Exposures: which arm a job's unit has, written when the job first needs it, and kept whatever the ramp does."""
+"""Exposures: the arm of a job's unit, written when the job first needs it, and kept whatever the ramp does."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,8 +12,9 @@ from core.audit.record import Actor
 from core.kit.db import Executor
 from core.registry.experiments.definition import Arm, Experiment
 
-# The first exposure of the job wins, else the first of its unit, else the arm that the hash says now. The record makes
-# the arm part of the job's waybill. Who remembers an experiment that ended a moment ago exposes nobody to it any more.
+# The job's first exposure takes precedence, then the first of its unit, then the arm that the hash gives now. The
+# record makes the arm part of the job's waybill. A process that still caches an ended experiment exposes no more jobs
+# to it.
 _EXPOSE = text(f"""
 WITH known AS (
   SELECT arm_id, allocation FROM experiment_exposures
@@ -42,7 +43,7 @@ WITH known AS (
 )
 SELECT arm_id FROM known UNION ALL SELECT arm_id FROM made
 """)
-# The jobs that had an arm which turned out too bad: each of their waybills is to say so.
+# The jobs of an arm that was rolled back: each of their waybills records that.
 _ROLLED_BACK = text(f"""
 INSERT INTO audit_inbox (organization_id, project_id, action, subject_id, actor_kind, actor_id, detail)
 SELECT exposure.organization_id, job.project_id, '{AuditAction.EXPERIMENT_ROLLED_BACK.value}',
@@ -68,7 +69,7 @@ WHERE exposure.organization_id = :organization_id AND exposure.job_id = :job_id 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """That a job took part in an experiment. `state` and `reason` are the experiment's as they are now."""
+    """A job's participation in an experiment. `state` and `reason` are the experiment's current ones."""
 
     experiment_id: UUID
     experiment: str
@@ -93,10 +94,10 @@ def expose(  # noqa: PLR0917 - one row's columns
     unit_digest: bytes,
     attempt: int | None,
 ) -> Arm | None:
-    """Write that the job's unit has `arm`, unless it is known to have another; returns the arm that counts.
+    """Record that the job's unit has `arm`, unless it already has another; returns the arm that counts.
 
-    None when the experiment runs no more and the job had no arm yet. One statement, and one audit record about the job
-    (``policy:experiment:assign``) the first time.
+    None when the experiment no longer runs and the job had no arm yet. One statement, and one audit record about the
+    job (``policy:experiment:assign``) the first time.
     """
     parameters = {
         "experiment_id": experiment.id,
@@ -110,13 +111,13 @@ def expose(  # noqa: PLR0917 - one row's columns
     }
     row = session.execute(_EXPOSE, parameters).one_or_none()
     if row is None:
-        # Another attempt of the job wrote it while this statement ran; now it can be seen.
+        # Another attempt of the job wrote it while this statement ran; now it is visible.
         row = session.execute(_EXPOSE, parameters).one_or_none()
     return None if row is None else experiment.arm(row.arm_id)
 
 
 def mark_rolled_back(session: Executor, experiment: Experiment, actor: Actor, reason: str | None) -> None:
-    """An audit record about every job that had a treatment (``policy:experiment:rollback``), so its waybill says so."""
+    """Write an audit record about every job that had a treatment (``policy:experiment:rollback``), for its waybill."""
     session.execute(
         _ROLLED_BACK,
         {

@@ -1,4 +1,4 @@
-"""The guard: evaluates running experiments, and carries out what the evidence says, without a person."""
+"""The guard: evaluates running experiments, and carries out the resulting decisions automatically."""
 
 from dataclasses import dataclass
 from time import monotonic
@@ -15,7 +15,7 @@ from core.registry.experiments.definition import Experiment, State
 _log = get_logger(__name__)
 
 EVERY_SECONDS = 5.0
-# An evaluation reads every exposure; it may take up this part of the time.
+# An evaluation reads every exposure; it may take up to this share of the time.
 _SHARE_OF_TIME = 0.05
 _BATCH = 20
 _ACTOR = Actor("dispatcher")
@@ -28,17 +28,17 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Acted:
-    """What the guard did to an experiment."""
+    """An action of the guard on an experiment."""
 
     experiment: Experiment
     decision: Decision
 
 
 def guard_once(session: Session, *, every_seconds: float = EVERY_SECONDS) -> list[Acted]:
-    """Evaluate the running experiments that are due, of every organisation; returns what was done to them.
+    """Evaluate the running experiments that are due, of every organization; returns the actions taken.
 
     `session` is one of `Database.system`; the caller commits. Safe beside other guards: each takes experiments that no
-    other holds. One that cannot be evaluated is logged and does not stand in the way of the rest.
+    other holds. One that cannot be evaluated is logged and does not block the rest.
     """
     acted = []
     for experiment in repository.due(session, _BATCH):
@@ -56,9 +56,9 @@ def guard_once(session: Session, *, every_seconds: float = EVERY_SECONDS) -> lis
 
 
 def evaluate(session: Session, experiment: Experiment) -> Decision:
-    """What the evidence says about a running experiment now. Reads only."""
+    """The decision about a running experiment, from the current evidence. Reads only."""
     found = outcomes.read(session, experiment)
-    # A breach takes the bounds of two arms, which share the guardrail's level.
+    # A breach needs the bounds of two arms, which share the guardrail's level.
     level = canary.level_of(experiment) / 2
     p95 = results.latency_bounds(session, experiment, found, alpha=level)
     began_at, now = repository.allocation_began(session, experiment)

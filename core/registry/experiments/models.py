@@ -108,7 +108,7 @@ class ExperimentArmRow(Base):
 
 
 class ExperimentAllocation(Base):
-    """The weights that were in force from `began_at` on, by the id of the arm."""
+    """The weights in force since `began_at`, by the id of the arm."""
 
     __tablename__ = "experiment_allocations"
 
@@ -139,7 +139,7 @@ class ExperimentExposure(Base):
 
 
 class ShadowRun(Base):
-    """That an arm is to run a job again, for nobody to see; once, as the key says."""
+    """A job that an arm is to repeat with its result discarded; once, as the key enforces."""
 
     __tablename__ = "shadow_runs"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""What became of the jobs that took part, added up by Postgres: one row per arm and allocation."""
+"""The outcomes of the jobs that took part, added up by Postgres: one row per arm and allocation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from core.registry.experiments.statistics.moments import Moments
 
 MEANS = ("success", "quality", "cost", "latency")
 
-# Outcomes of jobs that have ended. A cancelled or rejected job says nothing about the arm. What failed quickly is not
-# fast, so latency is that of successes; cost is that of everything that ended and of which all had a price: what is
-# unknown is not cheap.
+# Outcomes of jobs that have ended. A cancelled or rejected job says nothing about the arm. A quick failure is not fast,
+# so latency is that of successes. Cost is that of ended jobs whose calls all had a price: an unknown cost is
+# not a low one.
 _OUTCOME = """
 exposed AS (
   SELECT job_id, arm_id, allocation, unit_digest FROM experiment_exposures
@@ -86,7 +86,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Every tally of an experiment, and the weights that each allocation promised, by arm."""
+    """Every tally of an experiment, and the weights of each allocation, by arm."""
 
     tallies: Sequence[Tally]
     weights: Mapping[int, Mapping[UUID, float]]
@@ -101,7 +101,7 @@ class Outcomes:
 
 
 def read(session: Executor, experiment: Experiment) -> Outcomes:
-    """The experiment's outcomes as they are now."""
+    """The experiment's current outcomes."""
     scope = {"experiment_id": experiment.id, "organization_id": experiment.organization_id}
     tallies = [_to_tally(row) for row in session.execute(_SUMS, scope)]
     weights = {
@@ -114,7 +114,7 @@ def read(session: Executor, experiment: Experiment) -> Outcomes:
 def latencies_at(
     session: Executor, experiment: Experiment, wanted: Mapping[UUID, Sequence[int]]
 ) -> dict[tuple[UUID, int], float]:
-    """The latencies in seconds of the ranks wanted of each arm, in the allocation in force; rank 1 is the shortest."""
+    """The latencies in seconds at the given ranks of each arm, in the current allocation; rank 1 is the shortest."""
     pairs = [(arm, rank) for arm, ranks in wanted.items() for rank in ranks]
     rows = session.execute(
         _RANKED,

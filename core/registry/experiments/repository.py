@@ -1,4 +1,4 @@
-"""The SQL of experiments. Every statement but the guard's names the organisation."""
+"""The SQL of experiments. Every statement except the guard's names the organization."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,7 +13,7 @@ from core.kit.json_values import dumps
 from core.registry.experiments import codec
 from core.registry.experiments.definition import Arm, ArmKind, Experiment, State, Unit
 
-# The control stands last: a unit that is in no treatment's stretch is the control's.
+# The control is last: a unit in no treatment's interval is the control's.
 _ARMS = """
 (SELECT jsonb_agg(jsonb_build_object('id', id, 'name', name, 'kind', kind, 'weight', weight, 'model', model,
    'model_version_id', model_version_id, 'prompt', prompt, 'prompt_digest', prompt_digest)
@@ -48,7 +48,7 @@ SELECT {_COLUMNS} FROM experiments WHERE organization_id = :organization_id
   AND (CAST(:state AS text) IS NULL OR state = :state) AND (CAST(:cursor AS uuid) IS NULL OR id < CAST(:cursor AS uuid))
 ORDER BY id DESC LIMIT :limit
 """)
-# A project's own experiment before its organisation's.
+# A project's own experiment before its organization's.
 _IN_FORCE = text(f"""
 SELECT {_COLUMNS} FROM experiments
 WHERE organization_id = :organization_id AND capability = :capability AND state IN ('running', 'promoted')
@@ -83,7 +83,7 @@ _BEGAN = text("""
 SELECT began_at, now() AS now FROM experiment_allocations
 WHERE experiment_id = :id AND organization_id = :organization_id AND number = :number
 """)
-# The dispatcher's: across organisations. Another guard's experiments are left to it.
+# For the dispatcher: across organizations. Experiments held by another guard are skipped.
 _DUE = text(f"""
 SELECT {_COLUMNS} FROM experiments WHERE state = 'running' AND evaluate_after <= now()
 ORDER BY evaluate_after LIMIT :limit FOR UPDATE SKIP LOCKED
@@ -95,7 +95,7 @@ WHERE id = :id AND organization_id = :organization_id
 
 
 def insert(session: Session, experiment: Experiment) -> bool:
-    """Write an experiment and its arms; False when its project is none of the organisation's.
+    """Write an experiment and its arms; False when its project does not belong to the organization.
 
     Raises SQLAlchemy's `IntegrityError` on ``experiments_name``.
     """
@@ -141,13 +141,13 @@ def insert(session: Session, experiment: Experiment) -> bool:
 
 
 def get(session: Executor, organization_id: UUID, experiment_id: UUID) -> Experiment | None:
-    """The organisation's experiment."""
+    """The organization's experiment."""
     row = session.execute(_GET, {"id": experiment_id, "organization_id": organization_id}).one_or_none()
     return None if row is None else _to_experiment(row)
 
 
 def lock(session: Session, organization_id: UUID, experiment_id: UUID) -> Experiment | None:
-    """The organisation's experiment, which nobody else changes until the transaction ends."""
+    """Lock the organization's experiment until the transaction ends, and return it."""
     scope = {"id": experiment_id, "organization_id": organization_id}
     if session.execute(_LOCK, scope).one_or_none() is None:
         return None
@@ -157,7 +157,7 @@ def lock(session: Session, organization_id: UUID, experiment_id: UUID) -> Experi
 def list_experiments(
     session: Executor, organization_id: UUID, *, state: State | None, cursor: UUID | None, limit: int
 ) -> list[Experiment]:
-    """The organisation's experiments, newest first, with ids below `cursor`."""
+    """The organization's experiments, newest first, with ids below `cursor`."""
     rows = session.execute(
         _LIST, {"organization_id": organization_id, "state": state, "cursor": cursor, "limit": limit}
     )
@@ -173,7 +173,7 @@ def in_force(session: Executor, organization_id: UUID, project_id: UUID, capabil
 
 
 def of_arm(session: Executor, organization_id: UUID, arm_id: UUID) -> Experiment | None:
-    """The organisation's experiment that has this arm."""
+    """The organization's experiment that has this arm."""
     row = session.execute(_OF_ARM, {"organization_id": organization_id, "arm_id": arm_id}).one_or_none()
     return None if row is None else _to_experiment(row)
 
@@ -190,14 +190,14 @@ def change(
 
 
 def allocate(session: Session, experiment: Experiment, share: float, weights: Mapping[UUID, float]) -> None:
-    """Begin a new allocation of a locked experiment; `weights` are those in force, by arm."""
+    """Start a new allocation of a locked experiment; `weights` are those in force, by arm."""
     shown = {str(arm): weight for arm, weight in weights.items()}
     scope = {"id": experiment.id, "organization_id": experiment.organization_id}
     session.execute(_ALLOCATE, {**scope, "share": share, "weights": _json(shown)})
 
 
 def set_share(session: Session, experiment: Experiment, share: float) -> None:
-    """Say how much of the full weights a locked draft begins with."""
+    """Set the share of the full weights at which a locked draft starts."""
     scope = {"id": experiment.id, "organization_id": experiment.organization_id}
     session.execute(_SET_SHARE, {**scope, "share": share})
 
@@ -210,14 +210,14 @@ def set_weights(session: Session, experiment: Experiment, weights: Mapping[UUID,
 
 
 def allocation_began(session: Executor, experiment: Experiment) -> tuple[datetime, datetime]:
-    """When the experiment's allocation in force began, and the database's time."""
+    """When the experiment's current allocation started, and the database's time."""
     scope = {"id": experiment.id, "organization_id": experiment.organization_id, "number": experiment.allocation}
     row = session.execute(_BEGAN, scope).one()
     return row.began_at, row.now
 
 
 def due(session: Session, limit: int) -> list[Experiment]:
-    """Running experiments of every organisation whose evaluation is due, locked. Needs `Database.system`."""
+    """Running experiments of every organization whose evaluation is due, locked. Needs `Database.system`."""
     return [_to_experiment(row) for row in session.execute(_DUE, {"limit": limit})]
 
 

@@ -23,7 +23,7 @@ class ArmResult:
     """One arm. `means` holds an interval for each of `MEANS` (latency in seconds, cost in US dollars), at `plan.alpha`.
 
     `units` were assigned; `jobs` of them took part, of which `open` have not ended and `left_out` were cancelled or
-    rejected. `latency_p95` is of the allocation in force; its ends are infinite where there is no bound.
+    rejected. `latency_p95` is of the current allocation; its ends are infinite where there is no bound.
     """
 
     arm: Arm
@@ -38,10 +38,10 @@ class ArmResult:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A treatment less the control, for each of `MEANS`, at `plan.alpha_each`.
+    """A treatment minus the control, for each of `MEANS`, at `plan.alpha_each`.
 
-    Success is what the experiment was planned for; the others have the same level each, and no correction for being
-    several.
+    Success is the outcome that the experiment was planned for; each of the others has the same level, without a
+    correction for multiple comparisons.
     """
 
     arm: Arm
@@ -49,14 +49,14 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """What the success rate says so far: ``better``, ``worse`` or ``undecided``."""
+        """The verdict on the success rate so far: ``better``, ``worse`` or ``undecided``."""
         success = self.contrasts["success"]
         return "better" if success.is_positive else "worse" if success.is_negative else "undecided"
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What an experiment shows now. They may be looked at as often as one likes."""
+    """The current results of an experiment. They may be looked at any number of times."""
 
     experiment: Experiment
     arms: tuple[ArmResult, ...]
@@ -66,7 +66,7 @@ class Results:
 
     @property
     def is_mismatched(self) -> bool:
-        """Whether the arms did not get the units that their weights promise: then nothing else here can be trusted."""
+        """Whether units were not assigned according to the weights: then no other result can be trusted."""
         return self.mismatch_p_value <= mismatch.ALPHA
 
     @property
@@ -76,7 +76,7 @@ class Results:
 
 
 def of(session: Executor, experiment: Experiment) -> Results:
-    """The experiment's results as they are now. Three statements, and one for shadows."""
+    """The experiment's current results. Three statements, and one for shadows."""
     found = outcomes.read(session, experiment)
     weights = experiment.weights()
     p95 = latency_bounds(session, experiment, found, alpha=experiment.plan.alpha)
@@ -87,11 +87,11 @@ def of(session: Executor, experiment: Experiment) -> Results:
 
 
 def latency_bounds(session: Executor, experiment: Experiment, found: Outcomes, *, alpha: float) -> dict[UUID, Interval]:
-    """The 95th percentile of each arm's latency in seconds, in the allocation in force, with exact bounds.
+    """The 95th percentile of each arm's latency in seconds, in the current allocation, with exact bounds.
 
-    Order statistics of the pooled jobs of several allocations would mix what came at other times in other proportions,
+    Order statistics pooled over several allocations would mix jobs of different times in different proportions,
     so only the last counts, and the k-th has the level alpha / (k (k + 1)): together they have `alpha`. Jobs of one
-    end user, key or project resemble each other, so without the job as the unit there are no bounds.
+    end user, key or project resemble each other, so unless the job is the unit there are no bounds.
     """
     number = experiment.allocation
     level = alpha / (max(number, 1) * (max(number, 1) + 1))
@@ -122,7 +122,7 @@ def latency_bounds(session: Executor, experiment: Experiment, found: Outcomes, *
 
 
 def horizon_of(experiment: Experiment, arm: Arm) -> int:
-    """Units at which an arm's own intervals are narrowest: those that the plan gives it."""
+    """Units at which an arm's own intervals are narrowest: those that the plan assigns to it."""
     return experiment.plan.units_control if arm is experiment.control else experiment.plan.units_treatment
 
 
@@ -174,5 +174,5 @@ def _allocations(found: Outcomes) -> list[Allocation]:
 
 
 def mismatch_of(found: Outcomes) -> float:
-    """The always-valid p-value of the hypothesis that every arm got its promised share of units."""
+    """The always-valid p-value of the hypothesis that every arm got its share of units."""
     return mismatch.p_value(_allocations(found))

@@ -1,4 +1,4 @@
-"""What an experiment must be, checked when it is asked for; each refusal names the field."""
+"""Validates a requested experiment; each refusal names the field."""
 
 import math
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from core.registry.experiments.statistics.planning import Plan, plan
 ARMS_MAX = 10
 STEPS_MAX = 20
 NAME_MAX_CHARACTERS = 200
-# As many decimals as are stored.
+# The number of decimals that are stored.
 DECIMALS = 8
 _TOLERANCE = 1e-6
 UNDECIDED = frozenset({State.ROLLED_BACK, State.PAUSED, State.PROMOTED})
 
 
 def check(new: NewExperiment) -> Plan:
-    """The plan of a valid experiment. Raises `Unprocessable` naming the first field that is wrong."""
+    """The plan of a valid experiment. Raises `Unprocessable` naming the first invalid field."""
     _check_name(new.name, "name")
     _check_arms(new.arms)
     _check_shadows(new)
@@ -47,7 +47,7 @@ def plan_of(
 ) -> Plan:
     """The plan for these arms: the treatment with the smallest weight decides. Raises `Unprocessable`."""
     control = next(arm.weight for arm in arms if arm.kind is ArmKind.CONTROL)
-    # Shadows are not part of the comparison; without any treatment its size is that of one with halves.
+    # Shadows are not part of the comparison; without any treatment, the size is that of one with equal halves.
     treatments = [arm.weight for arm in arms if arm.kind is ArmKind.TREATMENT] or [control]
     share = min(treatments) / (min(treatments) + control)
     try:
@@ -65,7 +65,7 @@ def check_weights(weights: Sequence[float], field: str = "arms") -> None:
 
 
 def check_share(share: float, field: str = "share") -> None:
-    """Raise `Unprocessable` unless `share` is a part of the full weights."""
+    """Raise `Unprocessable` unless `share` is a valid share of the full weights."""
     if not math.isfinite(share) or not 0 < round(share, DECIMALS) <= 1:
         raise wrong(field, "a share of the full weights lies above 0 and at most at 1")
 

@@ -35,12 +35,12 @@ SALT_BYTES = 32
 
 
 class ExperimentService:
-    """The experiments of the caller's organisation."""
+    """The experiments of the caller's organization."""
 
     def create(self, session: Session, principal: Principal, new: NewExperiment) -> Experiment:
         """A draft. Raises `Unprocessable` naming the field, `ExperimentNameTaken`, and `NotFound` for the project.
 
-        An arm names versions that the organisation has, or that are everybody's.
+        An arm names versions that the organization has, or shared ones.
         """
         plan = rules.check(new)
         organization_id = principal.organization_id
@@ -111,19 +111,19 @@ class ExperimentService:
         return repository.list_experiments(session, principal.organization_id, state=state, cursor=cursor, limit=limit)
 
     def results(self, session: Executor, principal: Principal, experiment_id: UUID) -> Results:
-        """What the experiment shows now. Raises `ExperimentNotFound`."""
+        """The experiment's current results. Raises `ExperimentNotFound`."""
         return results.of(session, self.get(session, principal, experiment_id))
 
     def start(self, session: Session, principal: Principal, experiment_id: UUID) -> Experiment:
-        """Begin to assign, or go on after a pause. Raises `ExperimentState` and `AudienceTaken`."""
+        """Start to assign, or resume after a pause. Raises `ExperimentState` and `AudienceTaken`."""
         return self._move(session, principal, experiment_id, State.RUNNING, AuditAction.EXPERIMENT_START)
 
     def pause(self, session: Session, principal: Principal, experiment_id: UUID, reason: str | None) -> Experiment:
-        """Assign nobody until it is started again: every job gets what it would without the experiment."""
+        """Assign no units until it is started again: every job runs as it would without the experiment."""
         return self._move(session, principal, experiment_id, State.PAUSED, AuditAction.EXPERIMENT_PAUSE, reason=reason)
 
     def stop(self, session: Session, principal: Principal, experiment_id: UUID, reason: str | None) -> Experiment:
-        """End it for good, whatever it showed; one that was promoted serves its arm no longer."""
+        """End it permanently, whatever its results; a promoted one no longer serves its arm."""
         return self._move(session, principal, experiment_id, State.STOPPED, AuditAction.EXPERIMENT_STOP, reason=reason)
 
     def roll_back(self, session: Session, principal: Principal, experiment_id: UUID, reason: str | None) -> Experiment:
@@ -135,7 +135,7 @@ class ExperimentService:
     def promote(
         self, session: Session, principal: Principal, experiment_id: UUID, arm_name: str, reason: str | None
     ) -> Experiment:
-        """End it for one arm, which everybody in the audience gets from now on, until the experiment is stopped."""
+        """End it for one arm, which the whole audience gets from now on, until the experiment is stopped."""
         experiment = self._locked(session, principal, experiment_id)
         arm = next((arm for arm in experiment.arms if arm.name == arm_name), None)
         if arm is None:
@@ -154,7 +154,7 @@ class ExperimentService:
         share: float | None = None,
         weights: Mapping[str, float] | None = None,
     ) -> Experiment:
-        """Change how much of the full weights is in force, or the full weights themselves, by the arms' names.
+        """Change the share of the full weights in force, or the full weights themselves, by the arms' names.
 
         Units keep the arm that they were exposed to. Raises `Unprocessable` and, once it has ended, `ExperimentState`.
         """
@@ -219,9 +219,9 @@ def move(
     reason: str | None = None,
     arm: Arm | None = None,
 ) -> None:
-    """Put a locked experiment into `state` and on the record. Into the state it is in: nothing happens.
+    """Put a locked experiment into `state`, with an audit record. Does nothing if it is already in that state.
 
-    Raises `ExperimentState` where no way leads there, and `AudienceTaken` when another one holds the audience.
+    Raises `ExperimentState` for an impossible transition, and `AudienceTaken` when another one holds the audience.
     """
     if state is experiment.state and (arm is None or arm.id == experiment.promoted_arm_id):
         return
@@ -249,7 +249,7 @@ def move(
 
 
 def ramp(session: Session, experiment: Experiment, share: float, actor: Actor, action: AuditAction) -> None:
-    """Begin a new allocation of a locked experiment at `share` of its full weights, and put it on the record."""
+    """Start a new allocation of a locked experiment at `share` of its full weights, with an audit record."""
     weights = weights_at(experiment.arms, round(share, rules.DECIMALS))
     if experiment.state is State.DRAFT:
         repository.set_share(session, experiment, share)

@@ -1,7 +1,7 @@
-"""Shadow runs: which jobs are to be run again by an arm that serves nobody, and what came of it.
+"""Shadow runs: jobs that an arm repeats without serving the results, and their outcomes.
 
-A run is written by a trigger in the statement that ends the job (``job_shadowed``). The dispatcher starts it in a
-transaction of its own, with the job that it makes: once, however often it is interrupted.
+A trigger writes a run in the statement that ends the job (``job_shadowed``). The dispatcher starts it in a
+separate transaction, together with the job that it creates: once, however often it is interrupted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from core.registry.experiments.definition import Arm, Experiment
 from core.registry.experiments.statistics.means import Interval, mean_interval
 from core.registry.experiments.statistics.moments import Moments
 
-# The dispatcher's: across organisations.
+# For the dispatcher: across organizations.
 _DUE = text("""
 SELECT arm_id, job_id, organization_id, project_id, experiment_id FROM shadow_runs WHERE state = 'due'
 ORDER BY made_at LIMIT :limit
@@ -36,7 +36,7 @@ _DROP = text("""
 UPDATE shadow_runs SET state = 'dropped', reason = :reason
 WHERE arm_id = :arm_id AND job_id = :job_id AND organization_id = :organization_id
 """)
-# What ended costs what it cost; what runs may still cost all that it may. One start at a time, so that none passes.
+# Ended jobs count with their cost, running ones with their maximum. One start at a time, to never exceed the limit.
 _COMMITTED = text("""
 WITH locked AS (SELECT id FROM experiments WHERE id = :experiment_id AND organization_id = :organization_id FOR UPDATE)
 SELECT coalesce(sum(CASE WHEN job.finished_at IS NULL THEN job.max_cost_usd ELSE job.cost_usd END), 0)
@@ -51,8 +51,8 @@ WHERE run.state = 'started' AND experiment.state NOT IN ('running', 'paused')
   AND job.finished_at IS NULL AND job.cancel_requested_at IS NULL
 LIMIT :limit
 """)
-# Answers are compared as their digests are: word for word. Costs and times are those of pairs that both succeeded, and
-# costs only of pairs of which all had a price: what is unknown is not cheap.
+# Answers are compared by their digests: word for word. Costs and times are those of pairs that both succeeded, and
+# costs only of pairs whose calls all had a price: an unknown cost is not a low one.
 _RESULTS = text("""
 WITH pair AS (
   SELECT run.arm_id, run.state AS run_state, run.reason, shadow.state::text AS state, shadow.cost_usd::float8 AS spent,
@@ -93,7 +93,7 @@ SELECT sums.*, coalesce(dropped.reasons, '{}') AS reasons FROM sums LEFT JOIN dr
 
 @dataclass(frozen=True, slots=True)
 class ShadowRun:
-    """A job that an arm is to run again."""
+    """A job that an arm is to repeat."""
 
     arm_id: UUID
     job_id: UUID
@@ -104,7 +104,7 @@ class ShadowRun:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """A measure of shadows beside that of what was shown: both means, and their difference, shadow less shown."""
+    """A measure of shadows and of the served jobs: both means, and their difference, shadow minus served."""
 
     shadow_mean: float
     shown_mean: float
@@ -113,9 +113,9 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class ShadowResult:
-    """What one shadow arm shows. `cost` is in US dollars and `latency` in seconds, over pairs that both succeeded.
+    """The results of one shadow arm. `cost` is in US dollars and `latency` in seconds, over pairs that both succeeded.
 
-    `sampled` jobs were to be run again; of them `due` are not started, `dropped` (by reason) never will be, `open` have
+    `sampled` jobs were to be repeated; of them `due` are not started, `dropped` (by reason) never will be, `open` have
     not ended and `left_out` were cancelled or rejected. `identical` is the share of answers that are the same word for
     word.
     """
@@ -134,38 +134,38 @@ class ShadowResult:
 
 
 def due(session: Session, limit: int) -> list[ShadowRun]:
-    """Runs of every organisation that wait to be started, the oldest first. Needs `Database.system`."""
+    """Runs of every organization that wait to be started, oldest first. Needs `Database.system`."""
     return [ShadowRun(*tuple(row)) for row in session.execute(_DUE, {"limit": limit})]
 
 
 def orphans(session: Session, limit: int) -> list[tuple[UUID, UUID, UUID]]:
-    """Shadow jobs whose experiment has ended, as (organisation, project, job). Needs `Database.system`."""
+    """Shadow jobs whose experiment has ended, as (organization, project, job). Needs `Database.system`."""
     return [(row[0], row[1], row[2]) for row in session.execute(_ORPHANS, {"limit": limit})]
 
 
 def lock(session: Session, run: ShadowRun) -> bool:
-    """Whether the run still waits and is this transaction's to start."""
+    """Lock a run in order to start it; False when it no longer waits or another process holds it."""
     return session.execute(_LOCK, _key(run)).one_or_none() is not None
 
 
 def committed_usd(session: Session, run: ShadowRun) -> Decimal:
-    """What the experiment's shadows have cost, and may still; nobody else starts one until the transaction ends."""
+    """What the experiment's shadows have cost, and may still; locks out other starts until the transaction ends."""
     scope = {"experiment_id": run.experiment_id, "organization_id": run.organization_id}
     return Decimal(session.execute(_COMMITTED, scope).scalar_one())
 
 
 def start(session: Session, run: ShadowRun, shadow_job_id: UUID) -> None:
-    """Write that the run became a job."""
+    """Record that the run became a job."""
     session.execute(_START, {**_key(run), "shadow_job_id": shadow_job_id})
 
 
 def drop(session: Session, run: ShadowRun, reason: str) -> None:
-    """Write that the run will never become a job, and why, as a stable code."""
+    """Record that the run will never become a job, with the reason as a stable code."""
     session.execute(_DROP, {**_key(run), "reason": reason})
 
 
 def results(session: Executor, experiment: Experiment) -> list[ShadowResult]:
-    """What each shadow arm shows now. One statement; none for an experiment without shadows.
+    """The current results of each shadow arm. One statement; none for an experiment without shadows.
 
     Intervals are confidence sequences like those of served arms, at the plan's level.
     """

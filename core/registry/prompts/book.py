@@ -1,4 +1,4 @@
-"""Which prompt takes the place of a capability's file, remembered for a moment."""
+"""Finds the prompt that replaces a capability's file, from a short-lived cache."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -39,7 +39,7 @@ class PromptBook:
         """The prompt `name` that overrides the capability's file; None when the file is to be used.
 
         A `pinned` digest (an experiment's arm) comes first, then the digest in `prompt_set` (the model version's), then
-        what the organisation has put in force. Raises `PromptUnknown` for a digest that no version has.
+        the organization's prompt in force. Raises `PromptUnknown` for a digest that no version has.
         """
         if pinned is not None:
             return self._by_digest(executor, organization_id, name, pinned, "pin")
@@ -48,7 +48,7 @@ class PromptBook:
         return self._of_organization(executor, organization_id).get(name)
 
     def forget(self) -> None:
-        """Ask anew from now on. Texts are never forgotten, for they never change."""
+        """Read again from now on. Texts stay cached, because they never change."""
         self._in_force.forget()
 
     def _of_organization(self, executor: Executor, organization_id: UUID) -> dict[str, ChosenPrompt]:

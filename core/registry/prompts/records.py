@@ -1,4 +1,4 @@
-"""Prompts as services hand them around."""
+"""Prompts as plain data."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,9 +7,9 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class PromptVersion:
-    """A stored version of a prompt; `organization_id` None: everybody's, as a file of a capability said once.
+    """A stored version of a prompt; `organization_id` None: shared, copied from a capability's file.
 
-    `number` counts the versions of a name. Of an organisation's versions the newest with `takes_force` is in force.
+    `number` counts the versions of a name. Of an organization's versions, the newest with `takes_force` is in force.
     """
 
     id: UUID
@@ -25,7 +25,7 @@ class PromptVersion:
 
 @dataclass(frozen=True, slots=True)
 class ChosenPrompt:
-    """A prompt that takes the place of a capability's file, and why: ``version``, ``organization`` or ``pin``."""
+    """A prompt that replaces a capability's file, and the reason: ``version``, ``organization`` or ``pin``."""
 
     name: str
     text: str

@@ -39,7 +39,7 @@ _LAST = text("""
 SELECT digest FROM prompts WHERE organization_id IS NOT DISTINCT FROM CAST(:organization_id AS uuid) AND name = :name
 ORDER BY number DESC LIMIT 1
 """)
-# Numbers count without gaps, so whoever adds a version of a name waits for the one before.
+# Numbers have no gaps, so adding a version of a name waits for the previous one.
 _LOCK = text(
     "SELECT pg_advisory_xact_lock(hashtextextended("
     "concat('prompts ', CAST(:organization_id AS uuid), CAST(:name AS text)), 0))"
@@ -54,13 +54,13 @@ RETURNING id
 
 
 def get(session: Executor, organization_id: UUID | None, prompt_id: UUID) -> PromptVersion | None:
-    """A version of the organisation's or of everybody's."""
+    """A version of the organization, or a shared one."""
     row = session.execute(_GET, {"organization_id": organization_id, "id": prompt_id}).one_or_none()
     return None if row is None else _to_record(row)
 
 
 def by_digest(session: Executor, organization_id: UUID | None, name: str, digest: str) -> PromptVersion | None:
-    """The version of a prompt with that digest, the organisation's before everybody's."""
+    """The version of a prompt with that digest, the organization's before the shared one."""
     parameters = {"organization_id": organization_id, "name": name, "digest": digest}
     row = session.execute(_BY_DIGEST, parameters).one_or_none()
     return None if row is None else _to_record(row)
@@ -69,19 +69,19 @@ def by_digest(session: Executor, organization_id: UUID | None, name: str, digest
 def list_prompts(
     session: Executor, organization_id: UUID | None, *, name: str | None, cursor: UUID | None, limit: int
 ) -> list[PromptVersion]:
-    """Versions of the organisation's and of everybody's, newest first, with ids below `cursor`."""
+    """Versions of the organization, and shared ones, newest first, with ids below `cursor`."""
     parameters = {"organization_id": organization_id, "name": name, "cursor": cursor, "limit": limit}
     return [_to_record(row) for row in session.execute(_LIST, parameters)]
 
 
 def in_force(session: Executor, organization_id: UUID) -> list[tuple[str, str, str]]:
-    """Name, text and digest of every prompt that the organisation put in the place of everybody's."""
+    """Name, text and digest of every prompt with which the organization replaces a shared one."""
     rows = session.execute(_IN_FORCE, {"organization_id": organization_id})
     return [(row.name, row.text, row.digest) for row in rows]
 
 
 def known(session: Executor, organization_id: UUID | None, wanted: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Names and digests of the prompts with the digests in `wanted` that the organisation may see."""
+    """Names and digests of the prompts with the digests in `wanted` that the organization may see."""
     digests = [digest for _, digest in wanted]
     if not digests:
         return set()
@@ -90,7 +90,7 @@ def known(session: Executor, organization_id: UUID | None, wanted: Iterable[tupl
 
 
 def lock(session: Session, organization_id: UUID | None, name: str) -> None:
-    """Wait for whoever adds a version of this prompt, until the end of the transaction."""
+    """Lock this prompt against other new versions, until the end of the transaction."""
     session.execute(_LOCK, {"organization_id": organization_id, "name": name})
 
 

@@ -1,4 +1,4 @@
-"""Writing prompts: a version is added, never changed, and put in force only when that is asked for."""
+"""Writes prompts: a version is added, never changed, and put in force only on request."""
 
 import re
 from collections.abc import Iterable
@@ -24,8 +24,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}/[a-z][a-z0-9_]{0,63}", re.ASCII)
 def add(session: Session, owner: Owner, name: str, text: str, *, takes_force: bool) -> PromptVersion:
     """A new version of the prompt `name`, without surrounding white space; in force at once with `takes_force`.
 
-    A text that is the newest version already is not written again, unless it is to take force. Raises `Unprocessable`
-    for an impossible name or text.
+    A text that is already the newest version is not written again, unless it is to take force. Raises `Unprocessable`
+    for an invalid name or text.
     """
     kept = text.strip()
     _check(name, kept)
@@ -50,7 +50,7 @@ def add(session: Session, owner: Owner, name: str, text: str, *, takes_force: bo
 
 
 def enforce(session: Session, owner: Owner, name: str, digest: str) -> PromptVersion:
-    """Put an earlier version back in force, the organisation's or everybody's: a new version with its text.
+    """Put an earlier version back in force, the organization's or a shared one: a new version with its text.
 
     Raises `PromptNotFound` when no version of the prompt has that digest.
     """
@@ -61,7 +61,7 @@ def enforce(session: Session, owner: Owner, name: str, digest: str) -> PromptVer
 
 
 def get(session: Executor, organization_id: UUID | None, prompt_id: UUID) -> PromptVersion:
-    """A version of the organisation's or of everybody's. Raises `PromptNotFound`."""
+    """A version of the organization, or a shared one. Raises `PromptNotFound`."""
     found = repository.get(session, organization_id, prompt_id)
     if found is None:
         raise PromptNotFound(f"there is no prompt {encode(PROMPT, prompt_id)} that you may see")
@@ -71,15 +71,15 @@ def get(session: Executor, organization_id: UUID | None, prompt_id: UUID) -> Pro
 def list_prompts(
     session: Executor, organization_id: UUID | None, *, name: str | None = None, cursor: UUID | None = None, limit: int
 ) -> list[PromptVersion]:
-    """Versions of the organisation's and of everybody's, newest first, with ids below `cursor`."""
+    """Versions of the organization, and shared ones, newest first, with ids below `cursor`."""
     return repository.list_prompts(session, organization_id, name=name, cursor=cursor, limit=limit)
 
 
 def seed(session: Session, files: Iterable[tuple[str, str]]) -> int:
-    """Enter the texts of `files`, by name, as everybody's; returns how many are new. Needs `Database.system`.
+    """Add the texts of `files`, by name, as shared prompts; returns how many are new. Needs `Database.system`.
 
-    Safe to repeat: only a text that differs from the newest version is written. The files themselves stay what is used
-    where nothing overrides them; the rows are what a version's prompt set or an experiment can name.
+    Safe to repeat: only a text that differs from the newest version is written. The files themselves are still used
+    where nothing overrides them; the rows can be named by a version's prompt set or an experiment.
     """
     everybody = Owner(None, Actor("system"))
     added = 0

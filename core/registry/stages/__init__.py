@@ -1,1 +1,1 @@
-"""Stages of versions: candidate, champion, retired; how they change and how that is undone."""
+"""Stages of versions (candidate, champion, retired), their changes and rollbacks."""

@@ -1,4 +1,4 @@
-"""Who was champion before: promotions read as a stack that rollbacks take apart."""
+"""Finds earlier champions: promotions read as a stack that rollbacks pop."""
 
 from collections.abc import Collection, Iterable
 from uuid import UUID
@@ -7,11 +7,11 @@ from core.registry.records import Cause, StageChange
 
 
 def reign(changes: Iterable[StageChange]) -> list[UUID]:
-    """The versions whose promotion has not been undone, the first one first; the last one is the champion.
+    """The versions whose promotion has not been undone, oldest first; the last one is the champion.
 
-    `changes` are those by which a version became champion, in their order. A promotion adds its version. A rollback to
-    a version takes away what came after it, so a rollback after a rollback goes back further, never forth again to the
-    version that was given up.
+    `changes` are those by which a version became champion, in order. A promotion adds its version. A rollback to a
+    version removes the ones after it, so a second rollback goes back further, and never returns to the version that was
+    rolled back.
     """
     stack: list[UUID] = []
     for change in changes:
@@ -24,7 +24,7 @@ def reign(changes: Iterable[StageChange]) -> list[UUID]:
 
 
 def previous(changes: Iterable[StageChange], retired: Collection[UUID]) -> UUID | None:
-    """The version that a rollback makes champion: the one before the champion that is not retired; None without one."""
+    """The version that a rollback makes champion: the last unretired one before the champion; None without one."""
     stack = reign(changes)
     champion = stack.pop() if stack else None
     while stack and (stack[-1] in retired or stack[-1] == champion):

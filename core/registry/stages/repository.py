@@ -1,4 +1,4 @@
-"""The SQL of stages. Changes are written by whoever holds the model's lock."""
+"""The SQL of stages. The writer of a change holds the model's lock."""
 
 from typing import Any
 from uuid import UUID
@@ -45,7 +45,7 @@ def begin(session: Session, organization_id: UUID | None, model_id: UUID, versio
 
 
 def set_stage(session: Session, model_id: UUID, version_id: UUID, stage: Stage) -> None:
-    """Put a version on a stage. The old champion leaves first: an index allows only one."""
+    """Set a version's stage. The old champion is changed first: an index allows only one."""
     session.execute(_SET, {"stage": stage.value, "version_id": version_id, "model_id": model_id})
 
 
@@ -71,13 +71,13 @@ def add_change(  # noqa: PLR0917 - one row
 def history(
     session: Executor, organization_id: UUID | None, model_id: UUID, *, before: int | None, limit: int
 ) -> list[StageChange]:
-    """A model's changes with numbers below `before`, the last one first."""
+    """A model's changes with numbers below `before`, latest first."""
     parameters = {"organization_id": organization_id, "model_id": model_id, "before": before, "limit": limit}
     return [_to_change(row) for row in session.execute(_HISTORY, parameters)]
 
 
 def reigns(session: Executor, organization_id: UUID | None, model_id: UUID) -> list[StageChange]:
-    """Every change by which a version of the model became its champion, the first one first."""
+    """Every change by which a version of the model became its champion, oldest first."""
     parameters = {"organization_id": organization_id, "model_id": model_id}
     return [_to_change(row) for row in session.execute(_REIGNS, parameters)]
 
@@ -88,7 +88,7 @@ def retired(session: Executor, model_id: UUID) -> set[UUID]:
 
 
 def aliases_on(session: Executor, organization_id: UUID | None, version_id: UUID) -> list[str]:
-    """The aliases that hold on to a version."""
+    """The aliases that pin a version."""
     parameters = {"version_id": version_id, "organization_id": organization_id}
     return list(session.execute(_ALIASES_ON, parameters).scalars())
 

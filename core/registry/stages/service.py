@@ -1,4 +1,4 @@
-"""Putting versions to work and taking them back. Each act waits for others on the same model and is on its record."""
+"""Promotes, rolls back, retires and restores versions. Each action locks the model and leaves an audit record."""
 
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ REASON_MAX = 1000
 def promote(
     session: Session, owner: Owner, model_id: UUID, number: int, *, reason: str, expected: int | None = None
 ) -> Model:
-    """Make a version the champion; the one before becomes a candidate. The champion stays what it is, unrecorded.
+    """Make a version the champion; the previous one becomes a candidate. For the current champion it does nothing.
 
     `expected`: the champion as the caller knows it; `ChampionChanged` when it is another. Raises `VersionNotFound` and
     `VersionRetired`.
@@ -37,10 +37,10 @@ def promote(
 
 
 def rollback(session: Session, owner: Owner, model_id: UUID, *, reason: str, expected: int | None = None) -> Model:
-    """Go back to the champion before, past versions that are retired; what was champion becomes a candidate.
+    """Go back to the previous champion, skipping retired versions; the current champion becomes a candidate.
 
-    A rollback after a rollback goes back further (see `lineage.reign`). `expected`: the champion to be taken away, so
-    that two people who see the same trouble do not go back twice: `ChampionChanged` when it is another. Raises
+    A second rollback goes back further (see `lineage.reign`). `expected`: the champion to roll back, so that two people
+    who see the same problem do not go back twice: `ChampionChanged` when it is another. Raises
     `NoPreviousChampion`.
     """
     model, _ = _locked(session, owner, model_id, reason)
@@ -55,9 +55,9 @@ def rollback(session: Session, owner: Owner, model_id: UUID, *, reason: str, exp
 
 
 def retire(session: Session, owner: Owner, model_id: UUID, number: int, *, reason: str) -> Version:
-    """Take a version out of use. Jobs that hold on to it by its id still get it. A retired one stays so, unrecorded.
+    """Take a version out of use. Jobs that pinned it by its id still get it. Does nothing for a retired one.
 
-    Raises `VersionNotFound`, `ChampionInUse`, and `VersionPinned` that names the aliases which hold on to it.
+    Raises `VersionNotFound`, `ChampionInUse`, and `VersionPinned` that names the aliases which pin it.
     """
     model, version = _locked(session, owner, model_id, reason, number)
     assert version is not None
@@ -72,7 +72,7 @@ def retire(session: Session, owner: Owner, model_id: UUID, number: int, *, reaso
 
 
 def restore(session: Session, owner: Owner, model_id: UUID, number: int, *, reason: str) -> Version:
-    """Make a retired version a candidate again; any other stays what it is, unrecorded. Raises `VersionNotFound`."""
+    """Make a retired version a candidate again; does nothing for any other. Raises `VersionNotFound`."""
     model, version = _locked(session, owner, model_id, reason, number)
     assert version is not None
     if version.stage is not Stage.RETIRED:
@@ -83,7 +83,7 @@ def restore(session: Session, owner: Owner, model_id: UUID, number: int, *, reas
 def history(
     session: Executor, organization_id: UUID | None, model_id: UUID, *, before: int | None = None, limit: int
 ) -> list[StageChange]:
-    """A model's changes with numbers below `before`, the last one first. Raises `ModelNotFound`."""
+    """A model's changes with numbers below `before`, latest first. Raises `ModelNotFound`."""
     registry.get_model(session, organization_id, model_id)
     return repository.history(session, organization_id, model_id, before=before, limit=limit)
 
@@ -96,7 +96,7 @@ def _locked(
         raise Unprocessable(f"{problem['path']}: {problem['message']}", errors=[problem])
     registry.get_own_model(session, owner, model_id)
     models.lock(session, model_id)
-    # Read again behind the lock: whoever held it may have changed the champion.
+    # Read again under the lock: its previous holder may have changed the champion.
     model = registry.get_own_model(session, owner, model_id)
     if number is None:
         return model, None

@@ -1,4 +1,4 @@
-"""Uploaded files, uploads in parts, and what jobs leave behind."""
+"""Uploaded files, uploads in parts, and artifacts of jobs."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""How many attempts of a job ended because something it depends on was unavailable: those are given back."""
+"""The number of attempts that ended because a dependency was unavailable: they do not count toward the limit."""
 
 from alembic import op
 

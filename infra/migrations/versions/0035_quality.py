@@ -1,4 +1,4 @@
-"""Signals of quality, their sums by the hour, and alerts."""
+"""Quality signals, their hourly sums, and alerts."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What was intended in systems outside, and what became of it."""
+"""Intended effects on external systems, and their outcomes."""
 
 from pathlib import Path
 

@@ -6,11 +6,11 @@ normal mixture; in the form for estimated variances I. Waudby-Smith, D. Arbour, 
 the mixture SPRT of R. Johari, P. Koomen, L. Pekelis and D. Walsh, "Always valid inference", Oper. Res. 70 (2022).
 
 Let S(N) be a sum of N observations that behaves like a Brownian motion with variance s² each. For every d,
-exp(d S - d² s² N / 2) is a martingale that begins at 1; mixing it over d ~ Normal(0, rho² / s²) gives
+exp(d S - d² s² N / 2) is a martingale that starts at 1; mixing it over d ~ Normal(0, rho² / s²) gives
 
     M(N) = (1 + rho² N)^(-1/2) exp(rho² N z² / (2 (1 + rho² N))),   z = S / (s sqrt N),
 
-again a martingale that begins at 1. By Ville's inequality it ever reaches 1/alpha with probability alpha at most.
+again a martingale that starts at 1. By Ville's inequality it ever reaches 1/alpha with probability alpha at most.
 Solved for z with x = rho² N, this is `critical_value`; solved for alpha, `p_value`.
 """
 

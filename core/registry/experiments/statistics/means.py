@@ -2,7 +2,7 @@
 
 The intervals are asymptotic confidence sequences (`boundary`): they hold for every distribution with a finite variance
 once there are enough units for the sums to be nearly normal, so nothing is concluded below `UNITS_MIN` units an arm.
-They are an approximation, not a bound: the heavier the tail, the more units it takes. `docs/adr` has what was measured.
+They are an approximation, not a bound: the heavier the tail, the more units it takes. `docs/adr` has measurements.
 The share of successes among independent jobs is exact instead (`shares`).
 """
 
@@ -39,12 +39,12 @@ class Contrast:
 
     @property
     def is_positive(self) -> bool:
-        """Whether it is above 0 beyond the level's doubt."""
+        """Whether it is significantly above 0 at the level."""
         return self.is_settled and self.interval.low > 0
 
     @property
     def is_negative(self) -> bool:
-        """Whether it is below 0 beyond the level's doubt."""
+        """Whether it is significantly below 0 at the level."""
         return self.is_settled and self.interval.high < 0
 
 
@@ -75,11 +75,11 @@ def contrast(
     factor: float = 1.0,
     is_share: bool = False,
 ) -> Contrast:
-    """The mean of `treatment` less `factor` times that of `control`, compared within cohorts.
+    """The mean of `treatment` minus `factor` times that of `control`, compared within cohorts.
 
     Cohorts that were assigned under other weights also came at another time; pooled, a trend over time would look like
     a difference between arms (Simpson's paradox; R. Kohavi, D. Tang and Y. Xu, "Trustworthy Online Controlled
-    Experiments", 2020, chapter 3). So each cohort gives a difference of its own, weighted as Cochran, Mantel and
+    Experiments", 2020, chapter 3). So each cohort gives its own difference, weighted as Cochran, Mantel and
     Haenszel do, with T C / (T + C) for T and C units in its arms. `horizon` counts the units of both arms.
 
     A factor makes a bound on a ratio of means a bound on a difference: T <= 1.25 C is T - 1.25 C <= 0.

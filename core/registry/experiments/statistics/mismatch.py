@@ -1,7 +1,7 @@
-"""Whether the arms got the units that their weights promise (sample ratio mismatch), at any number of looks.
+"""Whether units were assigned according to the weights (sample ratio mismatch), at any number of looks.
 
 Source: M. Lindon and A. Malek, "Anytime-valid inference for multinomial count data", NeurIPS 2022: the Bayes factor of
-a Dirichlet mixture around the promised weights against these weights is a martingale that begins at 1, exactly, for
+a Dirichlet mixture around the promised weights against these weights is a martingale that starts at 1, exactly, for
 every number of units. Why it matters: A. Fabijan et al., "Diagnosing sample ratio mismatch in online controlled
 experiments", KDD 2019. An experiment with a mismatch lost units of one arm on the way, and no result of it can be
 trusted.
@@ -27,8 +27,8 @@ class Allocation:
 def p_value(allocations: Iterable[Allocation]) -> float:
     """An always-valid p-value of the hypothesis that every allocation kept to its weights.
 
-    Their Bayes factors multiply: each begins at 1 when the one before has ended. An arm without weight that got a unit
-    is a mismatch for certain.
+    Their Bayes factors multiply: each starts at 1 when the previous one has ended. An arm without weight that got a
+    unit is certainly a mismatch.
     """
     evidence = 0.0
     for allocation in allocations:

@@ -1,4 +1,4 @@
-"""What an arm's outcomes come down to: sums over units, from which means and their standard errors follow.
+"""Sums over an arm's units, from which means and their standard errors follow.
 
 The unit is what was assigned. When it is an end user, the jobs of one user resemble each other, and an analysis that
 takes them as independent finds differences that are not there. So each unit u counts once, with the number n of its
@@ -30,7 +30,7 @@ class Moments:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Moments":
-        """Those of units with one observation each."""
+        """The moments of units with one observation each."""
         total = float(sum(values))
         return cls(len(values), len(values), total, float(sum(v * v for v in values)), total, len(values))
 

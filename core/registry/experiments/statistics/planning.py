@@ -18,7 +18,7 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What was decided before there were data. `baseline` is the success rate expected of the control.
+    """The assumptions made before there were data. `baseline` is the expected success rate of the control.
 
     `minimum_lift` is the absolute difference that is to be found with probability `power`, in either direction.
     `units_control` and `units_treatment` are the horizon: units of the control and of each treatment.

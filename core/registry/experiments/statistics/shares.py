@@ -1,7 +1,7 @@
 """A share of successes among independent jobs: evidence against a value, exact for every number of jobs and looks.
 
 Mixing the likelihood ratio of a probability p against the hypothesis q over a distribution of p gives, if q is true, a
-martingale that begins at 1; it ever reaches 1/alpha with probability alpha at most (J. Ville; H. Robbins, 1970; S. R.
+martingale that starts at 1; it ever reaches 1/alpha with probability alpha at most (J. Ville; H. Robbins, 1970; S. R.
 Howard, A. Ramdas, J. McAuliffe and J. Sekhon, "Time-uniform, nonparametric, nonasymptotic confidence sequences", Ann.
 Stat. 49, 2021, the beta-binomial mixture). The values at which it has not are the confidence sequence.
 
