@@ -14,7 +14,7 @@ _ELSEWHERE = re.compile(
     re.IGNORECASE,
 )
 _LEADING = re.compile(r"^(?:.*\b(?:to|is|address:?|at)\s)", re.IGNORECASE)
-# Known facts about a complete address in an understood message.
+# The fields of an understood message that make an address complete.
 _ADDRESS_PARTS = ("street", "postcode", "city")
 
 

@@ -15,7 +15,7 @@ _WINGDINGS = {
 
 
 def symbol(font: str, code: str) -> str | None:
-    """The character of a font at a hexadecimal `code`; None where nobody knows it."""
+    """The character of a font at a hexadecimal `code`; None where it is unknown."""
     try:
         number = int(code, 16)
     except ValueError:

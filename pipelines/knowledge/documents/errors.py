@@ -1,4 +1,4 @@
-"""Why a file could not be read: one class, one stable code per reason, one sentence that its owner understands.
+"""The reasons why a file cannot be read: one class, one stable code and one plain sentence per reason.
 
 document_empty          nothing in it                     document_encrypted        needs a password
 document_corrupt        damaged, or not what it claims    document_no_text          only pictures, or nothing legible
@@ -19,7 +19,7 @@ ENCODING = "document_encoding"
 
 
 class UnreadableDocument(CapabilityFailure):
-    """One file that cannot be read; its neighbours can. Final: the same bytes fail again."""
+    """One file that cannot be read; the other files can. Final: the same bytes fail again."""
 
     title, default_code = "Document cannot be read", CORRUPT
 
