@@ -1,4 +1,4 @@
-"""What the graph keeps between its steps: plain data, stored after every one of them."""
+"""The state of the graph between its steps: plain data, stored after every step."""
 
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -12,12 +12,12 @@ class Part(TypedDict):
     query: str
     heading: str
     origin: Origin
-    # Whether a passage surely answers it, where no model writes: else what was found may help, and no more.
+    # Whether a passage surely answers it, when no model writes: otherwise the passages may help, and no more.
     certain: NotRequired[bool]
 
 
 class Found(TypedDict):
-    """A source as it was found. Drafts cite it by its place in `ResearchState.sources`, counted from 1."""
+    """A source that was found. Drafts cite it by its place in `ResearchState.sources`, counted from 1."""
 
     kind: Literal["document", "web"]
     title: str
@@ -47,7 +47,7 @@ class Objection(TypedDict):
 
 
 class Removed(TypedDict):
-    """A claim that was taken out of part number `part`, and why."""
+    """A claim that was removed from part number `part`, and why."""
 
     part: int
     text: str
@@ -55,7 +55,7 @@ class Removed(TypedDict):
 
 
 class Verdict(TypedDict):
-    """What the check says of one claim: `support` is how it is supported, or None with the `reason`."""
+    """The check's verdict on one claim: `support` is how it is supported, or None with the `reason`."""
 
     part: int
     text: str

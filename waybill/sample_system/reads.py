@@ -1,4 +1,4 @@
-"""What the system tells: an order to whom it belongs, and to others what the tracking page shows."""
+"""The system's data: an order for its owner, and the tracking page for others."""
 
 from typing import Any
 

@@ -37,14 +37,14 @@ KINDS_OF_PRESIDIO: Mapping[str, str] = {
     "US_PASSPORT": "national_id",
 }
 _KINDS = frozenset(EntityKind) - {EntityKind.INJECTION}
-# Presidio has one type for all dates; those of a birth have one of these words before them.
+# Presidio has one type for all dates; dates of birth have one of these words before them.
 _DATE_OF_BIRTH_WORDS = ("birth", "born")
 _WORDS_BEFORE_LENGTH = 30
 
 
 @dataclass(frozen=True, slots=True)
 class LabeledTexts:
-    """The texts of a file. `left_out` counts the labels that are of no kind of ours, by their type."""
+    """The texts of a file. `left_out` counts the labels of kinds that we do not have, by their type."""
 
     examples: list[Example]
     left_out: Mapping[str, int]
@@ -94,7 +94,7 @@ def _label(row: Row, text: str, span: Any) -> tuple[str, int, int]:
 
 
 def _unmarked(row: Row, marked: str) -> tuple[str, list[tuple[str, int, int]]]:
-    """The text without marks, and the kind and place of what was marked."""
+    """The text without marks, and the kind and position of each marked value."""
     text, *pieces = marked.split("⟦")
     labels = []
     for piece in pieces:
