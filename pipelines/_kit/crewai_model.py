@@ -155,7 +155,7 @@ class GatewayLLM(BaseLLM):
         from_agent: Any = None,
         response_model: type[BaseModel] | None = None,
     ) -> Any:
-        """Answer with text, with an object of `response_model`, or with the tool calls that the model asked for.
+        """Answer with text, with an object of `response_model`, or with the tool calls that the model requested.
 
         Raises `CallFailed` for failures of the gateway, and passes on exceptions that end the job.
         """

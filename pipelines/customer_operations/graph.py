@@ -5,8 +5,8 @@ then answer → send
 
 The model takes part in `understand` and `answer`, and only where it can write; every effect follows from the tables,
 and happens only when the customer requests it in this message (`consent`) and the reply is to be sent: a draft changes
-nothing. A node asks before anything acts, and `act` makes one call, so that a resumed job repeats at most one call,
-under its own idempotency key. A wish that is declined or refused does not stop the others.
+nothing. A node requests approval before anything acts, and `act` makes one call, so that a resumed job repeats at most
+one call, under its own idempotency key. A wish that is declined or refused does not stop the others.
 """
 
 from collections.abc import Mapping, Sequence

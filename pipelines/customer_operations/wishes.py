@@ -36,7 +36,7 @@ Guesser = Callable[[Sequence[str]], Guess]
 class Wish:
     """One wish of a message. `question` is a sentence that the policy may answer, whatever the intent is.
 
-    `is_aside`: it is only a question beside other wishes. `order_is_open`: no order may be assumed.
+    `is_aside`: it is only a question besides other wishes. `order_is_open`: no order may be assumed.
     """
 
     intent: str
@@ -114,7 +114,7 @@ class WishReader:
         return [self.whole(message, own, {**judged, **_without({*asked} - {action})}) for action in asked]
 
     def _asides(self, own: OwnMessage, judged: Mapping[str, Request], wishes: Sequence[Wish]) -> list[Wish]:
-        """Questions about the company's rules beside the other wishes."""
+        """Questions about the company's rules besides the other wishes."""
         if len(own.sentences) == 1 or wishes[0].question is not None:
             return []
         words = {request.words for request in judged.values() if request.asked}

@@ -45,7 +45,7 @@ def readable(found: FoundPassage) -> ReadablePassage:
 
 
 def verified_quote(cited: Citation, read: FoundPassage, stored: FoundPassage | None) -> VerifiedQuote | None:
-    """The quote, if it still stands in the knowledge base where the model read it; None when it does not.
+    """The quote, if the knowledge base still holds it where the model read it; None when it does not.
 
     `cited` counts characters within the passage; the quote counts them within the document.
     """

@@ -93,8 +93,8 @@ class Search:
             "said": {
                 "pieces": list(answer.reading.pieces),
                 "citations": [[cited.passage_id, cited.start, cited.end] for cited in answer.reading.citations],
-                # Beside them, since a worker of the previous release, which may verify the answer, knows no fourth
-                # value.
+                # In a list of their own, since a worker of the previous release, which may verify the answer, knows no
+                # fourth value.
                 "confidences": [cited.confidence for cited in answer.reading.citations],
                 "dropped_quotes": answer.reading.dropped_quotes,
                 "no_answer": NoAnswer.NOT_IN_DOCUMENTS if answer.says_no_answer else None,

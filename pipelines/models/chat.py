@@ -88,7 +88,7 @@ class Chat:
 
 
 def _said(asked: ChatInput) -> frozenset[str]:
-    """The input's fields beside the conversation, by their names in OpenAI's interface."""
+    """The input's fields besides the conversation, by their names in OpenAI's interface."""
     return frozenset(asked.options.model_dump(exclude_none=True)) | {
         name
         for name, is_said in (
@@ -166,7 +166,7 @@ def _message(message: ChatMessage, at: int, *, is_last: bool) -> Message:
 def _parts(message: ChatMessage, at: int, *, is_last: bool) -> Iterator[Part]:
     """A user's content in its order.
 
-    A model that only quotes (``local/extractive``) answers the last paragraph of all from what stands before it.
+    A model that only quotes (``local/extractive``) answers the very last paragraph from the text before it.
     """
     content = [TextPart(text=message.content)] if isinstance(message.content, str) else message.content
     texts = [number for number, part in enumerate(content) if isinstance(part, TextPart)]

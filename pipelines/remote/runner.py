@@ -116,7 +116,7 @@ class RemoteRunner:
             except _Passing as error:
                 failures += 1
                 pause = self._backoff.pause(failures, error.seconds)
-                # The job's next attempt comes later, and has time.
+                # The job's next attempt is later, and has time.
                 if failures >= self._remote.max_tries or pause is None:
                     outage = Outage(f"remote service {self._remote.id}", error.seconds) if error.is_outage else None
                     raise CapabilityFailure(

@@ -67,7 +67,7 @@ class Gathering:
         return {"sources": sources, "candidates": candidates, "searches": [*state["searches"], *told]}
 
     def search_web(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
-        """Send every sub-question to the web search service; the results are sources beside those of the bases."""
+        """Send every sub-question to the web search service; the results are sources like those of the bases."""
         assert self._web is not None, "scout refuses a job that wants the web where there is none"
         sources, candidates = list(state["sources"]), [list(each) for each in state["candidates"]]
         told = []

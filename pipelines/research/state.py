@@ -6,7 +6,7 @@ from pipelines.research.schemas import Origin
 
 
 class Part(TypedDict):
-    """A sub-question: what is asked, what is searched for, and the heading of its section."""
+    """A sub-question: its question, its search query, and the heading of its section."""
 
     question: str
     query: str
@@ -66,7 +66,7 @@ class Verdict(TypedDict):
 
 
 class ResearchState(TypedDict, total=False):
-    """Parts are numbered by their place in `plan`, from 0; `drafts`, `order` and `candidates` run beside it."""
+    """Parts are numbered by their place in `plan`, from 0; `drafts`, `order` and `candidates` are parallel to it."""
 
     question: str
     knowledge_bases: list[str]

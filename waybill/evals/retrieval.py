@@ -28,7 +28,7 @@ from waybill.evals.workspace import measuring
 
 NDCG_DEPTH = 10
 RECALL_DEPTH = 100
-# Chunks asked for a query: enough that 100 documents of a few chunks each are among them.
+# Chunks requested for a query: enough that 100 documents of a few chunks each are among them.
 PASSAGES = 400
 
 Progress = Callable[[str, int, int], None]

@@ -45,7 +45,7 @@ def get_order(connection: Connection[DictRow], *, customer_id: str, reference: s
 
 
 def track(connection: Connection[DictRow], *, tracking: str) -> dict[str, Any]:
-    """What the public tracking page shows. Raises `Refused` (``tracking_unknown``)."""
+    """The content of the public tracking page. Raises `Refused` (``tracking_unknown``)."""
     found = connection.execute(
         "SELECT tracking, status, promised_on, last_scan_on, last_scan_town FROM shipments WHERE tracking = upper(%s)",
         (tracking,),

@@ -41,5 +41,5 @@ def _place(error: Exception) -> str:
             for each in found
         )
         return ", ".join(list(places)[:_PLACES_MAX])
-    # A reader uses names of its own.
+    # A reader uses other names.
     return str(error.args[0])[:60] if isinstance(error, KeyError) and error.args else ""

@@ -19,7 +19,7 @@ from core.kit.errors import CapabilityFailure
 from pipelines._kit.tools.client import OfferedTool
 from pipelines._kit.tools.policies import ToolPolicy, digest
 
-# The call may be made with an approval that fits it as it is now.
+# The call may be made with an approval that fits its current state.
 ASK_AGAIN = frozenset({"tool_approval_missing", "tool_approval_stale"})
 _CALL_MAX = 80
 # Of the digest in a key that people read and type: 128 bits.

@@ -26,7 +26,7 @@ _NO_LINKS = AllowedLinks()
 
 
 class Motive(StrEnum):
-    """Why a tool is called."""
+    """The reason for a call of a tool."""
 
     RULE = "rule"
     MODEL = "model"

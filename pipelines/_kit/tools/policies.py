@@ -15,7 +15,7 @@ from core.kit.data_classes import DataClass
 
 
 class Effect(StrEnum):
-    """What calling a tool does to the world."""
+    """The effect of a tool on the world."""
 
     READ = "read"
     WRITE = "write"
@@ -62,7 +62,7 @@ class ReadBack:
 class ToolPolicy:
     """One tool: what it does, how it is called, and how far a job may go with it.
 
-    Capabilities ask for an `operation`; `arguments` and `results` translate their names into the tool's: an argument's
+    Capabilities request an `operation`; `arguments` and `results` translate their names into the tool's: an argument's
     name, or the dotted path of a value in the tool's answer. Amounts are in `currency`. Of a `money` tool, amounts
     above `approval_above` need a person; `approval_of_project` narrows or widens that for single projects. Values of
     the kinds `receives` reach it as they are, where the guard's policy redacts what goes to tools. A job that calls it

@@ -13,7 +13,7 @@ from pipelines.customer_operations.consent.reader import Action, Manner, Reading
 from pipelines.customer_operations.intents.classifier import Guess
 from pipelines.customer_operations.policies.tables import RequestBars
 
-# Beside the message as a whole, to find the words of the request.
+# In addition to the message as a whole, to find the words of the request.
 _SENTENCES_READ_MAX = 31
 # Text in the forms of programs: tags, calls, assignments and the roles of a conversation with a model.
 _PROGRAM_TEXT = re.compile(

@@ -10,7 +10,7 @@ from pipelines.customer_operations.policies.facts import Order
 from pipelines.customer_operations.policies.tables import IntentRow, Policy, Reason
 
 _CENT = Decimal("0.01")
-# The facts that rules depend on beside those of the refund tables.
+# The facts that rules depend on besides those of the refund tables.
 _NEEDS = {
     "cancel": {"state"},
     "address": {"declared_value", "address_changes"},

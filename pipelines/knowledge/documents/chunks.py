@@ -1,4 +1,4 @@
-"""Documents to chunks: what is embedded, searched and quoted.
+"""Splits documents into chunks, which are embedded, searched and quoted.
 
 A chunk never crosses a heading. Whole blocks are packed up to a target size; a block that is larger is split, prose by
 LangChain's recursive splitter with a small overlap, tables between rows. Each chunk is an exact slice of the document.

@@ -116,7 +116,7 @@ class _Reader:
 
     def _paragraph(self, paragraph: Any) -> None:
         breaks = self._count_breaks(paragraph)
-        # A break nearly always stands at the start of its paragraph, or by itself in one.
+        # A break is nearly always at the start of its paragraph, or the only content of one.
         self._turn(breaks)
         text = self._text.read(paragraph)
         style = _child_value(paragraph, "w:pPr", "w:pStyle")

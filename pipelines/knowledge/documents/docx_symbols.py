@@ -1,4 +1,4 @@
-"""Characters of Word's symbol fonts (``w:sym``), which stand at private code points."""
+"""Characters of Word's symbol fonts (``w:sym``), which use private code points."""
 
 _PRIVATE = 0xF000
 _FIRST = 0x21

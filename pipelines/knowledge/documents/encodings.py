@@ -13,7 +13,7 @@ from pipelines.knowledge.documents.errors import ENCODING, UNSUPPORTED, Unreadab
 from pipelines.knowledge.documents.formats import READ_FORMATS
 from pipelines.knowledge.documents.plausibility import guess, guess_wide
 
-# UTF-32 first: its mark begins with UTF-16's.
+# UTF-32 first: its mark starts with UTF-16's.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),

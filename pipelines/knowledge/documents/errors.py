@@ -3,7 +3,7 @@
 document_empty          nothing in it                     document_encrypted        needs a password
 document_corrupt        damaged, or not what it claims    document_no_text          only pictures, or nothing legible
 document_unsupported    a type that is not read           document_too_large        too many bytes, pages or characters
-document_too_slow       took longer than it may           document_encoding         its encoding cannot be told
+document_too_slow       took longer than it may           document_encoding         its encoding is unknown
 """
 
 from core.kit.errors import CapabilityFailure

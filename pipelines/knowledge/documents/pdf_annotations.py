@@ -99,7 +99,7 @@ def _neighbor(
             behind = min(behind or (each.x - right, index), (each.x - right, index))
         elif height > middle:
             above = min(above or (height - middle, -index), (height - middle, -index))
-    # A checkbox stands before its label, which is closer than the label of the checkbox before.
+    # A checkbox comes before its label, which is closer than the label of the checkbox before.
     if before is not None and (behind is None or before[0] <= behind[0]):
         return before[1] + 1, fragments[before[1]]
     if behind is not None:

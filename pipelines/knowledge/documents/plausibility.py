@@ -206,7 +206,7 @@ def _is_standard(character: str) -> bool:
 
 
 def _glued(text: str) -> float:
-    """How often a single ideograph stands within a Latin word: the mark of accents read as half of a character."""
+    """How often a single ideograph occurs within a Latin word: the mark of accents read as half of a character."""
     inside = len(re.findall(r"[a-z][\u3041-\ud7a3\uff61-\uff9f]|[\u3041-\ud7a3\uff61-\uff9f][a-z]", text))
     wide = sum(character > "\u3000" for character in text)
     return min(1.0, inside / wide) if wide else 1.0

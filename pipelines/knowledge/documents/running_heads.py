@@ -1,7 +1,7 @@
 """Running heads and feet of a PDF: rows that repeat at the edges of pages, and page numbers.
 
 A number in such a row is its page's own only when it grows with the pages. Rows that differ in any other number are
-text: the amount due stands at the foot of every invoice. Of repeated rows, the first stays in the text.
+text: the amount due is at the foot of every invoice. Of repeated rows, the first stays in the text.
 """
 
 import re

@@ -101,5 +101,5 @@ def column_of(reference: str) -> int:
 
 
 def phonetic_free_text(element: Any) -> str:
-    """The text of a string's runs, without the readings that stand above Japanese."""
+    """The text of a string's runs, without the phonetic readings above Japanese."""
     return "".join(run.text or "" for run in element.iter("t", "text") if run.getparent().tag != "rPh")

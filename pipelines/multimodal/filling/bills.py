@@ -1,4 +1,4 @@
-"""The kinds of fields that bills have, as values of the type that a schema asks for."""
+"""The kinds of fields that bills have, as values of the type that a schema requires."""
 
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Finds the value that stands beside or below a label: ``Invoice no.: 4711``, ``TOTAL | 12.40``."""
+"""Finds the value beside or below a label: ``Invoice no.: 4711``, ``TOTAL | 12.40``."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -50,7 +50,7 @@ class Bill:
         return [amount for amount in self.amounts if amount.role is role]
 
 
-# An amount with cents as tills print it; a reader takes its zero for an O where a letter stands before it.
+# An amount with cents as tills print it; a reader takes its zero for an O after a letter.
 CENTS = re.compile(r"(?<![\d.,])-?(?:\d{1,3}(?:[,.' ]\d{3}){1,4}|\d{1,9}) ?[.,] ?\d\d(?![\d%]|[.,/-]\d)-?")
 _BARE_CENTS = re.compile(r"(?<![\d.,\w])-?[.,]\d\d(?!\d)")
 _WHOLE = re.compile(r"(?<![\d.,:/-])\d{1,3}(?:[,.' ]\d{3}){1,4}(?![\d:/%])|(?<![\d.,:/-])\d{1,9}(?![\d:/%.,-])")
@@ -97,7 +97,7 @@ def read_bill(lines: Sequence[Mapping[str, Any]]) -> Bill:
             found = _last_amount(text, whole=True)
             weight -= 0.25
         if found:
-            # The sum of a column among others, or of what has one rate, is a part.
+            # The sum of one column among others, or of one rate, is only a part.
             is_of_rate = _RATE.search(text) is not None and not _WITH & set(label)
             is_part = len(CENTS.findall(text)) > 1 or (role is Role.TOTAL and is_of_rate)
             # Some tills print a payment as a negative amount.

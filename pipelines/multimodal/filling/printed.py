@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Registration numbers that stand after a name or below it.
+# Registration numbers after a name or below it.
 REGISTERED = re.compile(
     r"[\s(\[]{0,3}(?:(?:co(?:mpany)?|business|reg(?:istration)?|roc|brn|ssm)[\s.]{0,3}){0,3}(?:no\.?)?[\s:.]{0,3}"
     r"\(?[A-Z]{0,3}\d[\d -]{4,20}[A-Z]{0,2}[\])]{0,2} {0,3}$",

@@ -100,7 +100,7 @@ def _name_score(head: Sequence[Printed], at: int, usual: float) -> float:
     if any(is_address(other) for other in following):
         score += 0.6
     if not legal and not any(map(_SUPPORTS.search, (other.text for other in head[at + 1 : at + 7]))):
-        score -= 1.0  # a title may stand at the head of any page
+        score -= 1.0  # any page may have a title at its head
     return score - 0.12 * at
 
 
@@ -147,6 +147,6 @@ def _may_join(text: str) -> bool:
 
 
 def _same_print(one: Printed, other: Printed) -> bool:
-    """Whether two cells are of one size, and stand one below the other without a gap."""
+    """Whether two cells have the same print size, and are one below the other without a gap."""
     smaller, larger = sorted((one.height, other.height))
     return larger < 1.45 * smaller and other.box[1] - one.box[3] < smaller and one.line != other.line

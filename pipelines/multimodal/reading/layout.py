@@ -110,7 +110,7 @@ def _gutter(pieces: Sequence[Piece], page_width: float) -> float | None:
         crossing = sum(piece.box[0] < place < piece.box[2] for piece in narrow)
         left = sum(piece.box[2] <= place for piece in narrow)
         right = sum(piece.box[0] >= place for piece in narrow)
-        support = min(left, right) - crossing  # a headline may stand across
+        support = min(left, right) - crossing  # a headline may cross it
         if support >= 2 and (best is None or support > best[0]):  # noqa: PLR2004 - two lines on both sides
             best = support, place
     return None if best is None else best[1]

@@ -33,7 +33,7 @@ def take_quotes(models: JobModels, part: Part, sources: Sequence[tuple[int, Foun
 
 
 def answers(models: JobModels, part: Part, sources: Sequence[tuple[int, Found]]) -> str:
-    """Lines like the researcher's, of what surely answers the part; empty when nothing does. One model call."""
+    """Lines like the researcher's, of passages that surely answer the part; empty when none does. One model call."""
     return "\n".join(_cited(models, Question(part["query"]), sources))
 
 
@@ -71,7 +71,7 @@ def arrange(models: JobModels, plan: Sequence[Part], notes: Sequence[Note], sour
         kept.append(number)
         close = [float(said[number] @ questions[section]) for section in range(len(plan))]
         best = max(range(len(plan)), key=close.__getitem__)
-        # Rows of a table stay beside its header, which is a note of the same part.
+        # Rows of a table stay with its header, which is a note of the same part.
         moves = close[best] - close[note["part"]] > _BETTER_BY and not _is_row(quotes[number])
         order[best if moves else note["part"]].append(number)
     return write_order(

@@ -42,8 +42,8 @@ class Piece:
 class Body:
     """The report without its figures.
 
-    Sections that answer come before those that may help. `laid_out` runs beside `sections`: rows of one table stand in
-    one `Grid`.
+    Sections that answer come before those that may help. `laid_out` is parallel to `sections`: rows of one table stand
+    in one `Grid`.
     """
 
     plan: list[SubQuestion]

@@ -13,7 +13,7 @@ from pipelines.knowledge.documents.document import LeftOut
 _WORD = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]|[^\W_]+")
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
 _HYPHENATED = re.compile(r"([^\W\d_])[-\u00ad]\n\s*([^\W\d_])")
-# Markdown syntax beside the words of its document.
+# Markdown syntax besides the words of its document.
 _COMMENT = re.compile(r"<!--[^<>]*-->")
 _TARGET = re.compile(r"\]\([^()\s]*\)")
 _COMMAND = re.compile(r"\\[a-zA-Z]+")

@@ -2,7 +2,7 @@
 
 * A generated sample of Microsoft's presidio-research: ``full_text``, and ``spans`` of ``entity_type``,
   ``start_position`` and ``end_position``, in characters. Types are Presidio's, or kinds of our own in any case.
-* A ``text`` in which each value stands as ``⟦kind|value⟧``, with kinds of our own.
+* A ``text`` in which each value is written as ``⟦kind|value⟧``, with kinds of our own.
 
 A file that ends in ``.json`` is an array of them, one in ``.jsonl`` has one on each line.
 """
