@@ -45,7 +45,7 @@ def pods(found: Plan) -> list[Row]:
 
 
 def needs(found: Plan) -> list[Row]:
-    """A row for each figure that is no resource with a limit, or more than a resource."""
+    """A row for each figure beyond the limited resources."""
     months = ", ".join(f"{clock.replace('_', ' ')} {size:,.1f}" for clock, size in found.storage_gb_per_month.items())
     return [
         ("Postgres connections", f"{found.connections:,}"),

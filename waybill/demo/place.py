@@ -14,7 +14,7 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from core.kit.settings import Settings
 
-# An organization of its own: its prices are no one else's.
+# A separate organization, so that its prices affect no one else.
 _ORGANIZATION, _PROJECT, _KEY_NAME, _APPROVER_NAME = "demo", "demo", "waybill demo", "waybill demo, approver"
 _KEY_LIFE = timedelta(hours=1)
 

@@ -22,7 +22,7 @@ class Tools:
 
     @property
     def book(self) -> ToolBook:
-        """The operator's file as it stands now. Raises `core.kit.errors.Unavailable` when it cannot be used."""
+        """The current version of the operator's file. Raises `core.kit.errors.Unavailable` when it cannot be used."""
         written, known = self._written(), self._read
         if known is None or known[0] != written:
             self._read = known = (written, read_tool_servers(self.settings))

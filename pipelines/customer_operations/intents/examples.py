@@ -1,8 +1,8 @@
 """The shipped examples, and the classifiers that learned from them.
 
 ``examples.npz`` holds the embeddings of ``examples.toml`` by the embedded model, which every worker would otherwise
-compute again, in seconds. With other examples or another model it is ignored. ``python -m
-pipelines.customer_operations.intents.examples`` recreates it.
+compute again, in seconds. With other examples or another model it is ignored.
+``python -m pipelines.customer_operations.intents.examples`` recreates it.
 """
 
 import hashlib

@@ -46,7 +46,7 @@ class Piece:
 def read_order(pieces: Sequence[Piece], page_width: float) -> list[dict[str, Any]]:
     """Lines in reading order: ``{"text", "box", "confidence", "cells", "ends"}``.
 
-    `cells` are the pieces of a line that stand apart (one for prose); `ends` means that the next line starts a new
+    `cells` are the separate pieces of a line (one for prose); `ends` means that the next line starts a new
     paragraph.
     """
     rows = [_joined(row) for row in _rows(pieces)]
