@@ -1,7 +1,7 @@
 """`knowledge.ingest` as a graph: plan, then document after document; a bad file does not affect the others.
 
-A job resumes with a group of documents, which holds one unless there are very many. The next attempt finds the
-documents of a group that were finished before its worker died unchanged.
+A job resumes with a group of documents, which holds one unless there are very many. Documents of a group that were
+finished before its worker died are found unchanged by the next attempt.
 """
 
 import operator

@@ -7,7 +7,7 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
-# Statuses of a parcel that has not been sorted yet: its order can be cancelled and its address freely changed.
+# Statuses of a parcel that has not been sorted yet: its order can be canceled and its address freely changed.
 NOT_SORTED = frozenset({"LBL", "COL"})
 _ADDRESS_FIXED = frozenset({"OFD", "RTS", "DLV", "LST"})
 _ADDRESS_CHANGES_MAX = 2

@@ -1,4 +1,4 @@
-"""Whether a message requests an action: both heads of the reader must find so for the message as a whole."""
+"""Whether a message requests an action: both heads of the reader must confirm it for the message as a whole."""
 
 import re
 from collections.abc import Mapping, Sequence

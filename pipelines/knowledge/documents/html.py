@@ -28,7 +28,7 @@ _MENU_NAME = re.compile(
 )
 _MENU_LINKS = 0.6
 _INVISIBLE = re.compile(r"display\s{0,5}:\s{0,5}none|visibility\s{0,5}:\s{0,5}hidden", re.IGNORECASE)
-# With less than this of the visible text, the main content is marked up wrongly, and the page is read whole.
+# Main content with less than this share of the visible text is wrong markup, and the page is read whole.
 _MIN_SHARE = 0.25
 _DEPTH_SHOWN = 20
 # libxml2 drops elements nested more than 2,048 deep. Beyond this depth, containers are merged into their parent.

@@ -253,7 +253,7 @@ def find_paid(bill: Bill) -> Amount | None:
 
 
 def proof(bill: Bill, total: Amount) -> float:
-    """How many of the other amounts agree with `total`; 0 when none does."""
+    """How strongly the other amounts confirm `total`; 0 when none does."""
     value = total.value
     of = {role: list({amount.value for amount in bill.of(role)})[:12] for role in Role}
     above = list(

@@ -50,7 +50,7 @@ def transcribe(path: Path, check: Callable[[], None]) -> list[dict[str, Any]]:
 
 
 def speech() -> Purpose:
-    """The pool for speech. The longest recording takes about ten minutes of processor time."""
+    """The purpose of children for speech. The longest recording takes about ten minutes of processor time."""
     return Purpose(
         name="speech",
         entry="pipelines.multimodal.reading.speech:open_speech",

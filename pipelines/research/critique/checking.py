@@ -27,7 +27,7 @@ FIGURE = "the source does not hold {what}"
 DENIAL = "it denies what the source says, or the other way round"
 FAR = "no sentence of the source is close to it"
 
-# Cosine to the closest sentence, and share of the claim's content words in its neighbourhood: below the first pair a
+# Cosine to the closest sentence, and share of the claim's content words in its neighborhood: below the first pair a
 # claim is unsupported, above the second it is entailed. Measured on the claims next to the tests of this module.
 _LEAST_CLOSE, _LEAST_WORDS = 0.45, 0.25
 _SURELY_CLOSE, _SURELY_WORDS = 0.72, 0.70

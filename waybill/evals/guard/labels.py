@@ -1,4 +1,4 @@
-"""Reading texts with labeled personal data, in either of two forms, which one file may mix.
+"""Reads texts with labeled personal data, in either of two forms, which one file may mix.
 
 * A generated sample of Microsoft's presidio-research: ``full_text``, and ``spans`` of ``entity_type``,
   ``start_position`` and ``end_position``, in characters. Types are Presidio's, or kinds of our own in any case.

@@ -1,4 +1,4 @@
-"""Measure the guard's recognizers on the labeled texts of a folder."""
+"""Measures the guard's recognizers on the labeled texts of a folder."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
